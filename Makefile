@@ -1,0 +1,49 @@
+# The only door: each target works on a machine that has python3 (>= 3.11, with venv) and make.
+PYTHON ?= python3
+BIN := .venv/bin
+SYNCED := .venv/.synced
+
+.PHONY: demo up test check bench lock format clean
+.DEFAULT_GOAL := help
+
+help: ## say what each target does
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+
+# uv comes from the lock too: the first pip install is only the bootstrap.
+$(SYNCED): requirements.lock pyproject.toml device_sdk/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Cedarfleet needs Python 3.11 or later; set PYTHON=")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet "$$(grep -oE '^uv==[0-9.]+' requirements.lock)"
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e . -e device_sdk
+	@touch $@
+
+demo: $(SYNCED) ## the main job, end to end, on the embedded cloud
+	@$(BIN)/python -m infra.local.scenario
+
+up: $(SYNCED) ## the same set-up, and stay: prints URL and sign-in data
+	@$(BIN)/python -m infra.local
+
+test: $(SYNCED) ## every test
+	@$(BIN)/python -m pytest
+
+check: $(SYNCED) ## format, lint, types, imports, Cedar
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports
+	@$(BIN)/basedpyright
+	@$(BIN)/python -m infra.policies check
+
+bench: $(SYNCED) ## measure speed: ratios, medians
+	@$(BIN)/python -m tests.benchmarks
+
+format: $(SYNCED) ## rewrite to the house format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock: $(SYNCED) ## resolve again and rewrite requirements.lock (docs/adr: why not uv.lock)
+	@$(BIN)/uv lock --quiet
+	@$(BIN)/uv export --quiet --frozen --all-groups --no-emit-workspace --no-header --format requirements-txt -o requirements.lock
+
+clean: ## remove what make made here
+	@rm -rf .venv .cedarfleet .pytest_cache .ruff_cache .hypothesis dist build
