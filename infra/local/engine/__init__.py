@@ -1,0 +1,30 @@
+"""An in-process Pulumi engine: runs the project's program without the CLI and keeps its state on disk."""
+
+from infra.local.engine.errors import (
+    DeploymentFailedError,
+    EngineError,
+    ProgramError,
+    ProjectError,
+    ProtectedError,
+    StackLockedError,
+    StateError,
+)
+from infra.local.engine.handler import Cloud, Handler, Invoke, Made
+from infra.local.engine.result import Change, Op, Result
+
+__all__ = [
+    "Change",
+    "Cloud",
+    "DeploymentFailedError",
+    "EngineError",
+    "Handler",
+    "Invoke",
+    "Made",
+    "Op",
+    "ProgramError",
+    "ProjectError",
+    "ProtectedError",
+    "Result",
+    "StackLockedError",
+    "StateError",
+]

@@ -1,0 +1,149 @@
+"""Property values on Pulumi's wire: secrets, unknowns, assets, and how they become what a handler gets.
+
+A *wire value* here is JSON as in the protocol's Struct. The signatures are Pulumi's (sdk/go/common/resource/sig):
+an object whose key ``SIGNATURE`` names what it is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pulumi
+from google.protobuf import json_format, struct_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
+SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a type tag of the protocol
+ASSET: Final = "c44067f5952c0a294b673a41bacd8c17"
+ARCHIVE: Final = "0def7320c3a5731c473e5ecbe6d01bc7"
+REFERENCE: Final = "5cf8f73096256a8f31e491e813e4eb8e"
+UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+DEFAULTS: Final = "__defaults"  # input that lists what the provider filled in, as Pulumi's Terraform bridge keeps it
+
+
+def from_struct(struct: struct_pb2.Struct) -> dict[str, Any]:
+    """Decode a Struct; whole numbers become ``int`` (the wire has only doubles) and nulls at the top are dropped."""
+    return {key: _whole(value) for key, value in json_format.MessageToDict(struct).items() if value is not None}
+
+
+def to_struct(properties: Mapping[str, Any]) -> struct_pb2.Struct:
+    """Encode wire values; ``None`` at the top is left out."""
+    struct = struct_pb2.Struct()
+    json_format.ParseDict({key: value for key, value in properties.items() if value is not None}, struct)
+    return struct
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    return [_whole(item) for item in value] if isinstance(value, list) else value
+
+
+def rewrite(value: Any, signature: str, change: Callable[[dict[str, Any]], Any]) -> Any:
+    """Replace every object of one signature, outermost first, by what ``change`` returns for it."""
+    if isinstance(value, dict):
+        if value.get(SIGNATURE) == signature:
+            return change(value)
+        return {key: rewrite(item, signature, change) for key, item in value.items()}
+    return [rewrite(item, signature, change) for item in value] if isinstance(value, list) else value
+
+
+def secret(value: Any) -> dict[str, Any]:
+    """Wrap a wire value as a secret."""
+    return {SIGNATURE: SECRET, "value": value}
+
+
+def reveal(value: Any) -> Any:
+    """Drop the secret wrappers at every depth."""
+    return rewrite(value, SECRET, lambda wrapped: reveal(wrapped["value"]))
+
+
+def holds(value: Any, test: Callable[[Any], bool]) -> bool:
+    """Whether ``test`` is true of the value or of anything inside it."""
+    if test(value):
+        return True
+    if isinstance(value, dict):
+        return any(holds(item, test) for item in value.values())
+    return isinstance(value, list) and any(holds(item, test) for item in value)
+
+
+def is_secret(value: Any) -> bool:
+    """Whether the value is or holds a secret."""
+    return holds(value, lambda item: isinstance(item, dict) and item.get(SIGNATURE) == SECRET)
+
+
+def is_unknown(value: Any) -> bool:
+    """Whether the value is or holds something that only an update will tell."""
+    return holds(value, lambda item: item == UNKNOWN)
+
+
+def hide(properties: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    """Wrap the named properties as secrets, unless they hold one already."""
+    wanted = frozenset(keys)
+    return {key: secret(item) if key in wanted and not is_secret(item) else item for key, item in properties.items()}
+
+
+def for_handler(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn wire values into what a handler gets: no wrappers, asset objects, references as ids."""
+    return {key: _native(item) for key, item in properties.items() if key != DEFAULTS and item is not None}
+
+
+def _native(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_native(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    match value.get(SIGNATURE):
+        case str(signature) if signature == SECRET:
+            return _native(value["value"])
+        case str(signature) if signature == ASSET:
+            return _asset(value)
+        case str(signature) if signature == ARCHIVE:
+            return _archive(value)
+        case str(signature) if signature == REFERENCE:
+            return value.get("id") or value["urn"]
+        case _:
+            return {key: _native(item) for key, item in value.items()}
+
+
+def _asset(value: dict[str, Any]) -> pulumi.Asset:
+    if "path" in value:
+        return pulumi.FileAsset(value["path"])
+    return pulumi.RemoteAsset(value["uri"]) if "uri" in value else pulumi.StringAsset(value["text"])
+
+
+def _archive(value: dict[str, Any]) -> pulumi.Archive:
+    if "path" in value:
+        return pulumi.FileArchive(value["path"])
+    if "uri" in value:
+        return pulumi.RemoteArchive(value["uri"])
+    return pulumi.AssetArchive({name: _native(item) for name, item in value["assets"].items()})
+
+
+def from_handler(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn a handler's outputs into wire values.
+
+    Raises:
+        TypeError: An output is not JSON (a ``bytes`` or a ``datetime``, say); names the output.
+    """
+    return {key: _wire(item, key) for key, item in properties.items() if item is not None}
+
+
+def _wire(value: Any, where: str) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _wire(item, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_wire(item, where) for item in value]
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    if isinstance(value, (pulumi.FileAsset, pulumi.FileArchive)):
+        tag = ASSET if isinstance(value, pulumi.FileAsset) else ARCHIVE
+        return {SIGNATURE: tag, "path": str(Path(value.path))}
+    if isinstance(value, pulumi.StringAsset):
+        return {SIGNATURE: ASSET, "text": value.text}
+    raise TypeError(f"output `{where}` is a {type(value).__name__}: a handler returns JSON values")
