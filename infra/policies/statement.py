@@ -1,0 +1,153 @@
+"""Reads one policy file: its statement, what it is called, why it is there, and at which line something is wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from cedarpy import PolicySet, Schema, policies_to_json_str, validate_policies
+
+from infra.policies.binding import UNTIL
+from infra.policies.bundle import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from infra.policies.bundle import Effect
+
+_LEXEME: Final = re.compile(r'//[^\n]*|"(?:[^"\\\n]|\\.)*"|\w+|[^\s\w]')
+_QUOTED: Final = re.compile(r"`([^`]+)`")
+_FOR_POLICY: Final = re.compile(r"for policy `policy\d+`, ")
+_TOO_EARLY: Final = "unexpected end of input"
+_ANY_TIME: Final = 'datetime("2000-01-01T00:00:00Z")'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """One parsed policy or template.
+
+    Attributes:
+        file: as shown in errors.
+        text: the file's text.
+        est: Cedar's JSON form of the policy.
+        is_template: whether it has a slot.
+    """
+
+    file: str
+    text: str
+    est: dict[str, Any]
+    is_template: bool
+
+    @property
+    def id(self) -> str:
+        """The ``@id`` annotation, empty if there is none."""
+        return str(self.est.get("annotations", {}).get("id") or "")
+
+    @property
+    def effect(self) -> Effect:
+        """``permit`` or ``forbid``."""
+        return "permit" if self.est["effect"] == "permit" else "forbid"
+
+    @property
+    def why(self) -> str:
+        """The comment of the first line, empty if there is none."""
+        first = self.text.partition("\n")[0].strip()
+        return first.removeprefix("//").strip() if first.startswith("//") else ""
+
+    @property
+    def needs_until(self) -> bool:
+        """Whether the grant's end is to be written in."""
+        return UNTIL in self.text
+
+    @property
+    def first_line(self) -> int:
+        """Where the statement begins, after its comments."""
+        return next(
+            (number for number, line in _code_lines(self.text) if line.strip()),
+            1,
+        )
+
+    def entities(self) -> Iterator[tuple[str, str]]:
+        """Type and id of every entity that the statement names."""
+        yield from _entities(self.est)
+
+    def problem(self, words: str, *, mentions: str = "") -> Problem:
+        """Something wrong with this statement, at the first line of code that mentions ``mentions``."""
+        return Problem(file=self.file, line=self._line_of(mentions), words=words)
+
+    def validate(self, schema: Schema) -> list[Problem]:
+        """What Cedar's strict validator says."""
+        checked = self.text.replace(UNTIL, _ANY_TIME)
+        problems: list[Problem] = []
+        for error in validate_policies(checked, schema).errors:
+            words = _FOR_POLICY.sub("", error.error)
+            # of `kind` on entity type `Fleet::Device` the first is what was written
+            mentions = next((found for found in _QUOTED.findall(words) if found in self.text), "")
+            problems.append(self.problem(words, mentions=mentions))
+        return problems
+
+    def _line_of(self, mentions: str) -> int:
+        if mentions:
+            for number, line in _code_lines(self.text):
+                if mentions in line:
+                    return number
+        return self.first_line
+
+
+def parse(file: str, text: str) -> Statement | Problem:
+    """The one statement of a file, or what is wrong with it."""
+    try:
+        document = json.loads(policies_to_json_str(text))
+    except ValueError as error:
+        return Problem(file=file, line=_syntax_error_line(text), words=str(error))
+    static, templates = document["staticPolicies"], document["templates"]
+    if len(static) + len(templates) != 1:
+        found = len(static) + len(templates)
+        return Problem(file=file, line=0, words=f"one statement a file, found {found}")
+    est = next(iter({**static, **templates}.values()))
+    return Statement(file=file, text=text, est=est, is_template=bool(templates))
+
+
+def _syntax_error_line(text: str) -> int:
+    """The line of the first lexeme that cannot stand where it stands.
+
+    Cedar's messages have no position. But its parser says ``unexpected end of input`` of a text that only needs to go on,
+    so the lexeme is the last of the shortest beginning of which it says something else.
+    """
+    ends = [match.end() for match in _LEXEME.finditer(text) if not match[0].startswith("//")]
+    good, bad = 0, len(ends)
+    while good < bad:
+        middle = (good + bad) // 2
+        if _can_go_on(text[: ends[middle]]):
+            good = middle + 1
+        else:
+            bad = middle
+    at = ends[good] - 1 if good < len(ends) else len(text.rstrip()) - 1
+    return text.count("\n", 0, max(at, 0)) + 1
+
+
+def _can_go_on(beginning: str) -> bool:
+    try:
+        PolicySet.from_str(beginning)
+    except ValueError as error:
+        return _TOO_EARLY in str(error)
+    return True
+
+
+def _code_lines(text: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        yield number, "" if line.lstrip().startswith("//") else line
+
+
+def _entities(node: object) -> Iterator[tuple[str, str]]:
+    if isinstance(node, dict):
+        known: dict[str, Any] = node  # pyright: ignore[reportUnknownVariableType]
+        if set(known) == {"type", "id"} and isinstance(known["type"], str):
+            yield known["type"], known["id"]
+        for value in known.values():
+            yield from _entities(value)
+    elif isinstance(node, list):
+        for item in node:  # pyright: ignore[reportUnknownVariableType]
+            yield from _entities(item)
