@@ -1,0 +1,23 @@
+"""The embedded cloud: AWS on loopback, in this process, for laptops and tests. It is no production cloud.
+
+Inside is the emulator ministack, pinned, behind a front door of our own (``front_door``) and with the corrections of
+``corrections``; Verified Permissions is answered by ``infra.local.verified_permissions``.
+"""
+
+from infra.local.cloud.embedded import EmbeddedCloud
+from infra.local.cloud.errors import (
+    CloudError,
+    EmulatorChangedError,
+    PortTakenError,
+    StateDamagedError,
+    StateInUseError,
+)
+
+__all__ = [
+    "CloudError",
+    "EmbeddedCloud",
+    "EmulatorChangedError",
+    "PortTakenError",
+    "StateDamagedError",
+    "StateInUseError",
+]

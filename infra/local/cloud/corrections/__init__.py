@@ -1,0 +1,56 @@
+"""What ministack 1.5.33 gets wrong and this project cannot live with; every correction says why in its docstring.
+
+Each is a function of the loaded emulator that replaces private names; ``Emulator.replace`` fails when one is gone.
+Tests show each hole open without its correction and closed with it (``tests/infra/local/cloud/corrections``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from infra.local.cloud.corrections import authorization, broker, cognito, credentials, provisioning
+from infra.local.cloud.errors import CloudError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from infra.local.cloud.emulator import Emulator
+
+CORRECTIONS: Final[tuple[Callable[[Emulator], None], ...]] = (
+    credentials.root_key_is_one_and_verified,
+    credentials.only_signature_version_4_counts,
+    broker.listens_on_loopback,
+    broker.client_certificate_is_required,
+    broker.keep_alive_is_enforced,
+    broker.slow_subscriber_is_dropped,
+    broker.deactivated_certificate_is_dropped,
+    broker.subscribing_again_replaces,
+    broker.retransmits_every_second,
+    provisioning.certificate_from_csr_over_mqtt,
+    authorization.leading_keys_are_known,
+    authorization.job_targets_are_authorized,
+    authorization.search_names_its_index,
+    authorization.job_list_is_filtered_and_paged,
+    cognito.codes_are_random,
+    cognito.attribute_rules_hold,
+    cognito.sign_up_can_be_closed,
+    cognito.challenge_needs_its_session,
+)
+
+
+def apply(emulator: Emulator, *, without: Collection[str] = ()) -> None:
+    """Apply all corrections, in order.
+
+    Args:
+        emulator: the loaded emulator.
+        without: names of corrections to leave out; for the tests that show each hole.
+
+    Raises:
+        CloudError: ``without`` names no correction.
+        EmulatorChangedError: the emulator is not the one that they are for.
+    """
+    if unknown := set(without) - {correction.__name__ for correction in CORRECTIONS}:
+        raise CloudError(f"no such correction: {', '.join(sorted(unknown))}")
+    for correction in CORRECTIONS:
+        if correction.__name__ not in without:
+            correction(emulator)

@@ -1,0 +1,157 @@
+"""IAM: what the emulator's policy check does not look at, and what a tenant's session would see or do because of it."""
+
+# ruff: noqa: ANN401, SLF001 - the emulator is untyped, and private names are all that it has
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from infra.local.cloud.emulator import Emulator
+
+_IOT: Final = "services.iot"
+_ACTIONS: Final = "core.iam_actions"
+_EQUALITY = re.compile(r"([#\w.]+)\s*=\s*(:\w+)")
+_UNKNOWN: Final = "\0unknown"  # fail closed: equals no key that a policy could name
+_PAGE: Final = 25
+
+
+def leading_keys_are_known(emulator: Emulator) -> None:
+    """``dynamodb:LeadingKeys`` is absent, so that ForAllValues lets a tenant read every partition; now it is set."""
+    dynamodb = emulator.module("services.dynamodb")
+
+    def correction(original: Any) -> Any:
+        def context(body: bytes) -> dict[str, Any]:
+            known: dict[str, Any] = original(body)
+            try:
+                keys = list(_leading_keys(dynamodb._tables, json.loads(body or b"{}")))
+            except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+                keys = [_UNKNOWN]
+            return known | {"dynamodb:LeadingKeys": keys} if keys else known
+
+        return context
+
+    emulator.replace(_ACTIONS, "dynamodb_service_context", correction)
+
+
+def _leading_keys(tables: Any, request: dict[str, Any]) -> Iterator[str]:
+    """Every partition key value that a request names; nothing for requests that name none (Scan, PartiQL)."""
+    attribute = _hash_key(tables, request.get("TableName"), request.get("IndexName"))
+    for part in ("Key", "Item"):
+        if isinstance(request.get(part), dict):
+            yield _text(request[part].get(attribute or ""))
+    if expression := request.get("KeyConditionExpression"):
+        names, values = request.get("ExpressionAttributeNames") or {}, request.get("ExpressionAttributeValues") or {}
+        named = [
+            values.get(value) for name, value in _EQUALITY.findall(expression) if names.get(name, name) == attribute
+        ]
+        yield _text(named[0]) if len(named) == 1 else _UNKNOWN
+    for table, wanted in (request.get("RequestItems") or {}).items():
+        attribute = _hash_key(tables, table, None)
+        for key in _batched(wanted):
+            yield _text(key.get(attribute or ""))
+    for entry in request.get("TransactItems") or ():
+        for operation in entry.values():
+            key = operation.get("Key") or operation.get("Item") or {}
+            yield _text(key.get(_hash_key(tables, operation.get("TableName"), None)))
+
+
+def _batched(wanted: Any) -> Iterator[dict[str, Any]]:
+    """The keys or items of one table in a BatchGetItem or BatchWriteItem."""
+    if isinstance(wanted, dict):
+        yield from wanted.get("Keys") or ({},)
+        return
+    for write in wanted:
+        yield (write.get("PutRequest") or {}).get("Item") or (write.get("DeleteRequest") or {}).get("Key") or {}
+
+
+def _hash_key(tables: Any, table: str | None, index: str | None) -> str | None:
+    description = tables.get(str(table).rsplit("/", 1)[-1]) or {}
+    schema = description.get("KeySchema") or []
+    if index:
+        indexes = (description.get("GlobalSecondaryIndexes") or []) + (description.get("LocalSecondaryIndexes") or [])
+        schema = next((found["KeySchema"] for found in indexes if found["IndexName"] == index), [])
+    return next((key["AttributeName"] for key in schema if key["KeyType"] == "HASH"), None)
+
+
+def _text(value: Any) -> str:
+    """The text of an attribute value such as ``{"S": "acme--press-07"}``."""
+    return str(next(iter(value.values()))) if isinstance(value, dict) and len(value) == 1 else _UNKNOWN
+
+
+def job_targets_are_authorized(emulator: Emulator) -> None:
+    """CreateJob checks only the job's own name; AWS also checks every target, and PassRole of the presigning role."""
+    iot, evaluator = emulator.module(_IOT), emulator.module("core.iam_evaluator")
+
+    def correction(original: Any) -> Any:
+        async def create(job_id: str, payload: dict[str, Any]) -> Any:
+            key = evaluator._verified_key.get()
+            checks = [("iot:CreateJob", target) for target in payload.get("targets") or ()]
+            if role := (payload.get("presignedUrlConfig") or {}).get("roleArn"):
+                checks.append(("iam:PassRole", role))
+            for action, resource in checks:
+                if key and (denied := evaluator.enforce(key, action, "iot", iot.get_region(), resource_arn=resource)):
+                    caller = getattr(denied, "principal_arn", "the caller")
+                    words = f"User: {caller} is not authorized to perform: {action} on resource: {resource}"
+                    return iot.error_response_json("AccessDeniedException", words, 403)
+            return await original(job_id, payload)
+
+        return create
+
+    emulator.replace(_IOT, "_create_job", correction)
+
+
+def search_names_its_index(emulator: Emulator) -> None:
+    """SearchIndex is checked on ``*``, so that a grant on the index, all that AWS needs, is refused."""
+
+    def correction(original: Any) -> Any:
+        def extract(service: str, method: str, path: str, headers: Any, body: bytes, *rest: Any) -> Any:
+            if service != "iot" or path.rstrip("/") != "/indices/search":
+                return original(service, method, path, headers, body, *rest)
+            try:
+                index = json.loads(body or b"{}").get("indexName") or "AWS_Things"
+            except (ValueError, AttributeError):
+                index = "AWS_Things"
+            _query, region, account = rest
+            return f"arn:aws:iot:{region}:{account}:index/{index}"
+
+        return extract
+
+    emulator.replace(_ACTIONS, "extract_resource_arn", correction)
+
+
+def job_list_is_filtered_and_paged(emulator: Emulator) -> None:
+    """ListJobs ignores the group, the page size and the token, and so shows every tenant's jobs to all who may list."""
+    iot = emulator.module(_IOT)
+
+    def correction(original: Any) -> Any:
+        def list_jobs(query: dict[str, Any]) -> Any:
+            jobs = json.loads(original(query)[2])["jobs"]
+            group = _one(query, "thingGroupName")
+            if wanted := _one(query, "thingGroupId"):
+                groups = iot._thing_groups.items()
+                group = next((name for name, found in groups if found.get("thingGroupId") == wanted), _UNKNOWN)
+            if group:
+                suffix = f":thinggroup/{group}"
+                jobs = [job for job in jobs if any(arn.endswith(suffix) for arn in iot._jobs[job["jobId"]]["targets"])]
+            try:
+                size, offset = int(_one(query, "maxResults") or _PAGE), int(_one(query, "nextToken") or 0)
+            except ValueError:
+                return iot.error_response_json("InvalidRequestException", "maxResults or nextToken is not valid", 400)
+            page: dict[str, Any] = {"jobs": jobs[offset : offset + size]}
+            if offset + size < len(jobs):
+                page["nextToken"] = str(offset + size)
+            return iot.json_response(page)
+
+        return list_jobs
+
+    emulator.replace(_IOT, "_list_jobs", correction)
+
+
+def _one(query: dict[str, Any], name: str) -> str | None:
+    value: Any = query.get(name)
+    return str(value[0] if isinstance(value, list) else value) if value else None

@@ -1,0 +1,172 @@
+"""MQTT: corrections to the emulator's broker, so that it admits, keeps and drops clients as AWS IoT Core does."""
+
+# ruff: noqa: ANN401, SLF001 - the emulator is untyped, and private names are all that it has
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import struct
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from infra.local.cloud.emulator import Emulator
+
+_IOT: Final = "services.iot"
+_CLOSE: Final = {"type": "websocket.close", "code": 1000}
+_KEEP_ALIVE_GRACE: Final = 1.5  # times the interval (MQTT 5 specification, 3.1.2.10)
+_SLOWEST_WRITE_SECONDS: Final = 5.0
+_RETRANSMIT_SECONDS: Final = 1
+
+
+def listens_on_loopback(emulator: Emulator) -> None:
+    """The listener binds every interface of the machine; now it takes the socket that was bound on loopback."""
+    iot = emulator.module(_IOT)
+    given = [emulator.mqtt_listener]
+
+    async def start() -> None:
+        if iot._mtls_server is not None:
+            return
+        loop = asyncio.get_running_loop()
+        if given:
+            iot._mtls_server = await loop.create_server(iot._MtlsAcceptor, sock=given.pop())
+        else:  # started again
+            iot._mtls_server = await loop.create_server(iot._MtlsAcceptor, host="127.0.0.1", port=emulator.mqtt_port)
+        iot._mtls_loop = loop
+
+    emulator.replace(_IOT, "_mtls_start_locked", lambda _: start)
+
+
+def client_certificate_is_required(emulator: Emulator) -> None:
+    """A client without certificate may subscribe to ``#`` and publish anything; now its handshake fails."""
+
+    def required(original: Any) -> Any:
+        def build() -> ssl.SSLContext:
+            context: ssl.SSLContext = original()
+            context.verify_mode = ssl.CERT_REQUIRED
+            return context
+
+        return build
+
+    def nobody(original: Any) -> Any:
+        def resolve(certificate: bytes | None) -> Any:
+            return original(certificate) if certificate else None  # fail closed
+
+        return resolve
+
+    emulator.replace(_IOT, "_mtls_build_ssl_context", required)
+    emulator.replace(_IOT, "_mtls_resolve_identity", nobody)
+
+
+def keep_alive_is_enforced(emulator: Emulator) -> None:
+    """A half-open device stays "connected" for ever; now it is dropped after 1.5 times its keep-alive."""
+    iot = emulator.module(_IOT)
+    heard: dict[int, float] = {}  # by session object: the time of its last bytes
+
+    async def watch(session: Any, interval: int) -> None:
+        try:
+            while not session._cleaned_up:
+                await asyncio.sleep(max(0.25, interval / 4))
+                if time.monotonic() - heard[id(session)] > interval * _KEEP_ALIVE_GRACE:
+                    await _drop(session, "MQTT_KEEP_ALIVE_TIMEOUT")
+                    return
+        finally:
+            heard.pop(id(session), None)
+
+    def watched(original: Any) -> Any:
+        async def dispatch(session: Any, kind: int, flags: int, body: bytes) -> Any:
+            if kind == iot.PKT_CONNECT and id(session) not in heard and (interval := _keep_alive_seconds(body)):
+                heard[id(session)] = time.monotonic()
+                session.keep_alive_watch = asyncio.create_task(watch(session, interval))
+            return await original(session, kind, flags, body)
+
+        return dispatch
+
+    def noted(original: Any) -> Any:
+        async def feed(session: Any, data: bytes, limit: int) -> Any:
+            if id(session) in heard:
+                heard[id(session)] = time.monotonic()
+            return await original(session, data, limit)
+
+        return feed
+
+    emulator.replace(_IOT, "_WSSession._dispatch_packet", watched)
+    emulator.replace(_IOT, "_feed_session", noted)
+
+
+def slow_subscriber_is_dropped(emulator: Emulator) -> None:
+    """A subscriber that stops reading blocks every publisher of its topics; now it is dropped after 5 s."""
+
+    def correction(original: Any) -> Any:
+        async def send(session: Any, data: bytes) -> None:
+            try:
+                await asyncio.wait_for(original(session, data), _SLOWEST_WRITE_SECONDS)
+            except TimeoutError as error:
+                await _drop(session, "SERVER_INITIATED_DISCONNECT")
+                raise ConnectionResetError("the subscriber does not read") from error
+
+        return send
+
+    emulator.replace(_IOT, "_WSSession.send_bytes", correction)
+
+
+def deactivated_certificate_is_dropped(emulator: Emulator) -> None:
+    """Deactivating a certificate leaves its live connection open; AWS drops it, and so does this."""
+    iot = emulator.module(_IOT)
+
+    def correction(original: Any) -> Any:
+        def handle(method: str, path: str, body: bytes, query: Any) -> Any:
+            answer = original(method, path, body, query)
+            certificate = path.rsplit("/", 1)[-1]
+            if method == "PUT" and (iot._certificates.get(certificate) or {}).get("status") != "ACTIVE":
+                for session in list(iot._connected_clients.values()):
+                    if session.certificate_id == certificate:
+                        session.revocation = asyncio.get_running_loop().create_task(_drop(session, "FORCED_DISCONNECT"))
+            return answer
+
+        return handle
+
+    emulator.replace(_IOT, "_handle_certificate", correction)
+
+
+def subscribing_again_replaces(emulator: Emulator) -> None:
+    """Subscribing again to a filter adds one more copy of every message, also later; now it replaces."""
+    iot = emulator.module(_IOT)
+
+    def correction(original: Any) -> Any:
+        async def subscribe(
+            account: str, region: str, topic_filter: str, callback: Any, *rest: Any, **options: Any
+        ) -> Any:
+            session: Any = getattr(callback, "__self__", None)
+            if type(session) is iot._WSSession:
+                for held in [known for known, text in session._sub_filters.items() if text == topic_filter]:
+                    await iot.broker_unsubscribe(held)
+                    session._sub_filters.pop(held, None)
+                    session._sub_granted_qos.pop(held, None)
+                    session._sub_ids[:] = [known for known in session._sub_ids if known != held]
+            return await original(account, region, topic_filter, callback, *rest, **options)
+
+        return subscribe
+
+    emulator.replace(_IOT, "broker_subscribe", correction)
+
+
+def retransmits_every_second(emulator: Emulator) -> None:
+    """An unacknowledged message is sent again only after 30 s; AWS does when the device is back: 1 s is nearer."""
+    emulator.replace(_IOT, "_RETRANSMIT_INTERVAL_SECONDS", lambda _: _RETRANSMIT_SECONDS)
+
+
+async def _drop(session: Any, reason: str) -> None:
+    """Close a session; ``reason`` is what its disconnect event says (AWS IoT "Lifecycle events")."""
+    session._forced_disconnect_reason = reason
+    await session._send(dict(_CLOSE))
+    await session.cleanup()
+
+
+def _keep_alive_seconds(connect: bytes) -> int:
+    """The keep-alive of a CONNECT packet's variable header; 0 = none, also when the packet is too short to have one."""
+    if len(connect) < 2:  # noqa: PLR2004 - the length of the protocol name
+        return 0
+    offset = 2 + struct.unpack_from("!H", connect)[0] + 2  # name, version, flags
+    return struct.unpack_from("!H", connect, offset)[0] if len(connect) >= offset + 2 else 0

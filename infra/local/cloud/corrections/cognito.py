@@ -1,0 +1,180 @@
+"""Cognito: corrections to sign-in and to who may write which attribute; without them any user can become any other."""
+
+# ruff: noqa: ANN401, SLF001 - the emulator is untyped, and private names are all that it has
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from infra.local.cloud.emulator import Emulator
+
+_COGNITO: Final = "services.cognito"
+_FIXED_CODES: Final = frozenset({"123456", "654321"})
+_CHALLENGE_SECONDS: Final = 180.0  # AWS: AuthSessionValidity of an app client, default 3 minutes
+_SESSION_CHALLENGES: Final = frozenset({"NEW_PASSWORD_REQUIRED", "SOFTWARE_TOKEN_MFA", "SMS_MFA", "MFA_SETUP"})
+
+
+def codes_are_random(emulator: Emulator) -> None:
+    """Sign-up and reset codes are always 123456 and 654321, which gives any account away; now they are random."""
+    cognito = emulator.module(_COGNITO)
+
+    def sent(original: Any) -> Any:
+        def send(pool: Any, username: str, attributes: Any, code: str, attribute_name: str = "email") -> Any:
+            user, fresh = cognito._resolve_user(pool, username)[0], secrets.token_hex(8)
+            for key in ("_reset_code", "_confirmation_code"):
+                if user is not None and user.get(key) == code:
+                    user[key] = fresh
+            return original(pool, username, attributes, fresh, attribute_name=attribute_name)
+
+        return send
+
+    def checked(original: Any) -> Any:
+        # A code that was never sent (a user without e-mail address) is still a fixed one: no code was issued.
+        return lambda issued, code: original(None if issued in _FIXED_CODES else issued, code)  # fail closed
+
+    emulator.replace(_COGNITO, "_send_verification_email", sent)
+    emulator.replace(_COGNITO, "_code_error", checked)
+    emulator.replace(_COGNITO, "_EMAIL_OTP_CODE", lambda _: secrets.token_hex(8))
+
+
+def attribute_rules_hold(emulator: Emulator) -> None:
+    """Undeclared, immutable and not writable attributes are written: a user could move to another tenant."""
+    cognito = emulator.module(_COGNITO)
+
+    def correction(original: Any) -> Any:
+        def run(handler: Any, action: str, data: dict[str, Any]) -> Any:
+            return _attribute_error(cognito, action, data) or original(handler, action, data)
+
+        return run
+
+    emulator.replace(_COGNITO, "_run_idp_handler", correction)
+
+
+def _attribute_error(cognito: Any, action: str, data: dict[str, Any]) -> Any:
+    """The refusal of a request that writes an attribute which it may not, or None."""
+    client: dict[str, Any] = {}
+    _enter_scope(cognito, action, data)
+    if action == "SignUp":
+        pool, _ = cognito._pool_for_client(data.get("ClientId"))
+        client = (pool or {}).get("_clients", {}).get(data.get("ClientId")) or {}
+    elif action in ("AdminCreateUser", "AdminUpdateUserAttributes"):
+        pool = cognito._user_pools.get(data.get("UserPoolId"))
+    elif action == "UpdateUserAttributes":
+        pool = cognito._user_pool_for_access_token(data.get("AccessToken"))[1]
+        client_id = cognito._token_claims(data.get("AccessToken")).get("client_id")
+        client = (pool or {}).get("_clients", {}).get(client_id) or {}
+    else:
+        return None
+    declared = {entry["Name"]: entry for entry in (pool or {}).get("SchemaAttributes", ())}
+    for attribute in data.get("UserAttributes") or ():
+        name = attribute["Name"]
+        schema = declared.get(name) or declared.get(name.removeprefix("custom:"))
+        if name.startswith("custom:") and schema is None:
+            words = f"Attributes did not conform to the schema: Type for attribute {{{name}}} could not be determined"
+            return cognito.error_response_json("InvalidParameterException", words, 400)
+        creating = action in ("SignUp", "AdminCreateUser")
+        if name.startswith("custom:") and not creating and (schema or {}).get("Mutable") is False:
+            words = f"user.{name}: Attribute cannot be updated."
+            return cognito.error_response_json("InvalidParameterException", words, 400)
+        if client.get("WriteAttributes") and name not in client["WriteAttributes"]:
+            words = "A client attempted to write unauthorized attribute"
+            return cognito.error_response_json("NotAuthorizedException", words, 400)
+    return None
+
+
+def sign_up_can_be_closed(emulator: Emulator) -> None:
+    """``AllowAdminCreateUserOnly`` is ignored: anyone could make himself a user of a tenant."""
+    cognito = emulator.module(_COGNITO)
+
+    def correction(original: Any) -> Any:
+        def run(handler: Any, action: str, data: dict[str, Any]) -> Any:
+            if action == "SignUp":
+                _enter_scope(cognito, action, data)
+                pool, _ = cognito._pool_for_client(data.get("ClientId"))
+                if ((pool or {}).get("AdminCreateUserConfig") or {}).get("AllowAdminCreateUserOnly"):
+                    words = "SignUp is not permitted for this user pool"
+                    return cognito.error_response_json("NotAuthorizedException", words, 400)
+            return original(handler, action, data)
+
+        return run
+
+    emulator.replace(_COGNITO, "_run_idp_handler", correction)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Challenge:
+    pool: str
+    username: str
+    name: str
+    until: float
+
+
+def challenge_needs_its_session(emulator: Emulator) -> None:
+    """A challenge is answered without its session: anyone could set anyone's password (NEW_PASSWORD_REQUIRED)."""
+    cognito = emulator.module(_COGNITO)
+    issued: dict[str, _Challenge] = {}  # by session; lost with the process, as a three-minute secret may be
+
+    def correction(original: Any) -> Any:
+        def run(handler: Any, action: str, data: dict[str, Any]) -> Any:
+            if not action.endswith(("InitiateAuth", "RespondToAuthChallenge")):
+                return original(handler, action, data)
+            _enter_scope(cognito, action, data)
+            answer, pool = data.get("ChallengeResponses") or {}, _pool_of(cognito, action, data)
+            session = str(data.get("Session"))
+            username = _username(cognito, pool, answer or data.get("AuthParameters") or {})
+            if action.endswith("RespondToAuthChallenge") and data.get("ChallengeName") in _SESSION_CHALLENGES:
+                held = issued.get(session)
+                expected = (pool.get("Id"), username, data.get("ChallengeName"))
+                if held is None or held.until < time.monotonic() or (held.pool, held.username, held.name) != expected:
+                    words = "Invalid session for the user."
+                    return cognito.error_response_json("NotAuthorizedException", words, 400)  # fail closed
+            status, headers, body = original(handler, action, data)
+            outcome = json.loads(body) if status == 200 else {}  # noqa: PLR2004 - HTTP OK
+            if outcome:
+                issued.pop(session, None)
+            if outcome.get("ChallengeName") in _SESSION_CHALLENGES and username:
+                _remember(
+                    issued,
+                    str(outcome["Session"]),
+                    _Challenge(
+                        pool=pool["Id"],
+                        username=username,
+                        name=outcome["ChallengeName"],
+                        until=time.monotonic() + _CHALLENGE_SECONDS,
+                    ),
+                )
+            return status, headers, body
+
+        return run
+
+    emulator.replace(_COGNITO, "_run_idp_handler", correction)
+
+
+def _remember(issued: dict[str, _Challenge], session: str, challenge: _Challenge) -> None:
+    now = time.monotonic()
+    for stale in [known for known, held in list(issued.items()) if held.until < now]:
+        issued.pop(stale, None)
+    issued[session] = challenge
+
+
+def _enter_scope(cognito: Any, action: str, data: dict[str, Any]) -> None:
+    """Look for the pool where the operation will: an unsigned one is served in its pool's region."""
+    if action in cognito._UNSIGNED_IDP_ACTIONS:
+        cognito._pin_unsigned_idp_scope(data)
+
+
+def _pool_of(cognito: Any, action: str, data: dict[str, Any]) -> dict[str, Any]:
+    if action.startswith("Admin"):
+        return cognito._user_pools.get(data.get("UserPoolId")) or {}
+    return cognito._pool_for_client(data.get("ClientId"))[0] or {}
+
+
+def _username(cognito: Any, pool: dict[str, Any], parameters: dict[str, Any]) -> str | None:
+    """The user's own name, whichever alias the request used."""
+    user = cognito._resolve_user(pool, parameters.get("USERNAME"))[0] if pool else None
+    return user["Username"] if user else None

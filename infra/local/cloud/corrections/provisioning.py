@@ -1,0 +1,64 @@
+"""Fleet provisioning: what the emulator's devices cannot do over MQTT."""
+
+# ruff: noqa: ANN401, PLR0917, SLF001 - the emulator is untyped, and private names are all that it has
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from infra.local.cloud.emulator import Emulator
+
+_IOT: Final = "services.iot"
+_TOPIC: Final = "$aws/certificates/create-from-csr/json"
+_OPERATION: Final = "create-from-csr"
+
+
+def certificate_from_csr_over_mqtt(emulator: Emulator) -> None:
+    """CreateCertificateFromCsr over MQTT is never answered, so a device could not keep its private key to itself."""
+    iot = emulator.module(_IOT)
+
+    def parse(original: Any) -> Any:
+        return lambda topic: (_OPERATION, None) if topic == _TOPIC else original(topic)
+
+    def reply(original: Any) -> Any:
+        async def answer(
+            account: str, region: str, operation: str, template: str | None, payload: bytes, device: Any
+        ) -> Any:
+            if operation != _OPERATION:
+                return await original(account, region, operation, template, payload, device)
+            try:
+                request = json.loads(payload)["certificateSigningRequest"]
+                certificate = await asyncio.to_thread(_sign, iot, request)
+            except (ValueError, KeyError, TypeError):
+                return iot._fleet_rejected(
+                    "InvalidCertificateSigningRequest", "the certificate signing request is not valid"
+                )
+            certificate_id, token = iot.get_certificate_id(certificate), secrets.token_urlsafe(48)
+            with iot.request_scope(account, region):
+                record = iot._certificate_record(certificate_id, certificate, "PENDING_ACTIVATION")
+                iot._certificates[certificate_id] = record
+                iot._ownership_tokens[token] = {
+                    "certificateId": certificate_id,
+                    "expiration": time.time() + iot._OWNERSHIP_TOKEN_SECONDS,
+                }
+            return "accepted", {
+                "certificateId": certificate_id,
+                "certificatePem": certificate,
+                "certificateOwnershipToken": token,
+            }
+
+        return answer
+
+    emulator.replace(_IOT, "_parse_fleet_provisioning_topic", parse)
+    emulator.replace(_IOT, "_fleet_provisioning_reply", reply)
+
+
+def _sign(iot: Any, request: str) -> str:
+    certificate, key = iot._ensure_ca()
+    signed: str = iot.sign_certificate_request(certificate, key, request)
+    return signed

@@ -1,0 +1,30 @@
+"""What can go wrong with the embedded cloud, split by who must act."""
+
+from __future__ import annotations
+
+
+class CloudError(Exception):
+    """The embedded cloud could not start, or does not serve what was asked; the message says what would be right."""
+
+
+class PortTakenError(CloudError):
+    """A port that was asked for by number is in use."""
+
+    def __init__(self, *, purpose: str, port: int) -> None:
+        super().__init__(
+            f"port {port} for {purpose} is taken by another process: stop that process, name another port, "
+            "or name 0 and a free one is chosen"
+        )
+        self.port = port
+
+
+class StateInUseError(CloudError):
+    """Another process runs an embedded cloud on the same state directory."""
+
+
+class StateDamagedError(CloudError):
+    """The state on disk is not what this program wrote; it is not loaded, and not overwritten."""
+
+
+class EmulatorChangedError(CloudError):
+    """A private name that a correction replaces is gone: another version of the emulator is installed."""

@@ -1,0 +1,121 @@
+"""The cloud's event loop in a thread of its own: gateway over HTTP, MQTT broker, and the writer of snapshots."""
+
+# ruff: noqa: ANN401, SLF001 - the emulator is untyped, and private names are all that it has
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+
+from infra.local.cloud.errors import CloudError
+
+if TYPE_CHECKING:
+    import socket
+
+    from infra.local.cloud.emulator import Emulator
+    from infra.local.cloud.front_door import Application, Receive, Scope, Send
+    from infra.local.cloud.snapshot import Snapshots
+
+_START_SECONDS: Final = 30.0
+_STOP_SECONDS: Final = 20.0
+_WORKERS: Final = 64  # as the emulator's own start: re-entrant calls must not wait for each other
+
+
+class Server:
+    """Serve ``application`` on the gateway's socket, and the broker, until ``stop``.
+
+    Raises:
+        CloudError: from ``start``, when the loop does not come up.
+    """
+
+    def __init__(
+        self, *, emulator: Emulator, application: Application, snapshots: Snapshots, gateway: socket.socket
+    ) -> None:
+        self._emulator = emulator
+        self._application = application
+        self._snapshots = snapshots
+        self._gateway = gateway
+        self._started: concurrent.futures.Future[asyncio.AbstractEventLoop] = concurrent.futures.Future()
+        self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._stop: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._run, name="embedded-cloud", daemon=True)
+
+    def start(self) -> None:
+        """Load the last run's state and listen; returns when both ports are served."""
+        self._thread.start()
+        try:
+            self._started.result(_START_SECONDS)
+        except TimeoutError as error:
+            raise CloudError(f"the embedded cloud was not ready after {_START_SECONDS:.0f} s") from error
+
+    def stop(self) -> None:
+        """Close every connection, write the state a last time, end the thread."""
+        if self._started.done() and self._started.exception() is None and self._stop is not None:
+            with suppress(RuntimeError):  # the loop has ended by itself; its reason follows
+                self._started.result().call_soon_threadsafe(self._stop.set)
+        self._thread.join(_STOP_SECONDS)
+        if self._thread.is_alive():
+            raise CloudError(f"the embedded cloud did not stop within {_STOP_SECONDS:.0f} s")
+        if self._started.exception() is None:
+            self._ended.result()
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner() as runner:
+                runner.run(self._main())
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
+            (self._ended if self._started.done() else self._started).set_exception(error)
+        else:
+            self._ended.set_result(None)
+
+    async def _main(self) -> None:
+        loop, app = asyncio.get_running_loop(), self._emulator.app
+        loop.set_default_executor(concurrent.futures.ThreadPoolExecutor(_WORKERS, thread_name_prefix="embedded-cloud"))
+        app._MAIN_LOOP = loop  # for the emulator's worker threads
+        self._stop = asyncio.Event()
+        iot = self._emulator.module("services.iot")
+        self._snapshots.load()
+        await iot.mtls_start()
+        await (
+            iot._mtls_context()
+        )  # makes the CA and the broker's certificate, which else the first device would wait for
+        app._iot_mtls_state = "listening"
+        saver = asyncio.create_task(self._snapshots.keep_saving())
+        loop.call_soon(self._started.set_result, loop)
+        try:
+            application = _no_lifespan(self._application)
+            await serve(application, self._configuration(), shutdown_trigger=self._stop.wait)
+        finally:
+            saver.cancel()
+            with suppress(asyncio.CancelledError):
+                await saver
+            await iot.mtls_stop()
+            self._snapshots.save()
+
+    def _configuration(self) -> Config:
+        configuration = Config()
+        configuration.bind = [f"fd://{self._gateway.detach()}"]
+        configuration.keep_alive_timeout = 75
+        configuration.graceful_timeout = 1
+        configuration.accesslog = configuration.errorlog = None
+        return configuration
+
+
+def _no_lifespan(application: Application) -> Any:
+    """Answer start and stop here: the emulator's own would run scripts of the machine, Docker and schedulers."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await application(scope, receive, send)
+            return
+        while (await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+
+    return wrapped
