@@ -1,5 +1,6 @@
 """An in-process Pulumi engine: runs the project's program without the CLI and keeps its state on disk."""
 
+from infra.local.engine.engine import Engine
 from infra.local.engine.errors import (
     DeploymentFailedError,
     EngineError,
@@ -16,6 +17,7 @@ __all__ = [
     "Change",
     "Cloud",
     "DeploymentFailedError",
+    "Engine",
     "EngineError",
     "Handler",
     "Invoke",

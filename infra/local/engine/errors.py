@@ -1,12 +1,14 @@
-"""The engine's errors, split by who must act::
+"""The engine's errors, split by who must act.
 
-EngineError
-├── ProjectError           the author of Pulumi.yaml or of a stack file
-├── StateError             whoever touched the state on disk
-│   └── StackLockedError   wait for the other run
-├── ProgramError           the author of the program: duplicate names, unknown types, options not supported here
-├── ProtectedError         the operator: something that must not be lost would be
-└── DeploymentFailedError  see the failures: a handler or the cloud refused
+The tree::
+
+    EngineError
+    ├── ProjectError           the author of Pulumi.yaml or of a stack file
+    ├── StateError             whoever touched the state on disk
+    │   └── StackLockedError   wait for the other run
+    ├── ProgramError           the author of the program: duplicate names, unknown types, options not supported here
+    ├── ProtectedError         the operator: something that must not be lost would be
+    └── DeploymentFailedError  see the failures: a handler or the cloud refused
 """
 
 from __future__ import annotations

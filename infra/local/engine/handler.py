@@ -27,7 +27,7 @@ class Cloud(Protocol):
         """One URL that answers every AWS API."""
         ...
 
-    def client(self, service: str, /) -> Any:
+    def client(self, service: str, /) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
         """A boto3 client with the account's root credentials; thread-safe."""
         ...
 

@@ -7,13 +7,15 @@ an object whose key ``SIGNATURE`` names what it is.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pulumi
 from google.protobuf import json_format, struct_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+Value: TypeAlias = Any  # JSON
 
 SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
 SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a type tag of the protocol
@@ -36,7 +38,7 @@ def to_struct(properties: Mapping[str, Any]) -> struct_pb2.Struct:
     return struct
 
 
-def _whole(value: Any) -> Any:
+def _whole(value: Value) -> Value:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dict):
@@ -44,7 +46,7 @@ def _whole(value: Any) -> Any:
     return [_whole(item) for item in value] if isinstance(value, list) else value
 
 
-def rewrite(value: Any, signature: str, change: Callable[[dict[str, Any]], Any]) -> Any:
+def rewrite(value: Value, signature: str, change: Callable[[dict[str, Any]], Any]) -> Value:
     """Replace every object of one signature, outermost first, by what ``change`` returns for it."""
     if isinstance(value, dict):
         if value.get(SIGNATURE) == signature:
@@ -53,17 +55,17 @@ def rewrite(value: Any, signature: str, change: Callable[[dict[str, Any]], Any])
     return [rewrite(item, signature, change) for item in value] if isinstance(value, list) else value
 
 
-def secret(value: Any) -> dict[str, Any]:
+def secret(value: Value) -> dict[str, Any]:
     """Wrap a wire value as a secret."""
     return {SIGNATURE: SECRET, "value": value}
 
 
-def reveal(value: Any) -> Any:
+def reveal(value: Value) -> Value:
     """Drop the secret wrappers at every depth."""
     return rewrite(value, SECRET, lambda wrapped: reveal(wrapped["value"]))
 
 
-def holds(value: Any, test: Callable[[Any], bool]) -> bool:
+def holds(value: Value, test: Callable[[Any], bool]) -> bool:
     """Whether ``test`` is true of the value or of anything inside it."""
     if test(value):
         return True
@@ -72,12 +74,12 @@ def holds(value: Any, test: Callable[[Any], bool]) -> bool:
     return isinstance(value, list) and any(holds(item, test) for item in value)
 
 
-def is_secret(value: Any) -> bool:
+def is_secret(value: Value) -> bool:
     """Whether the value is or holds a secret."""
     return holds(value, lambda item: isinstance(item, dict) and item.get(SIGNATURE) == SECRET)
 
 
-def is_unknown(value: Any) -> bool:
+def is_unknown(value: Value) -> bool:
     """Whether the value is or holds something that only an update will tell."""
     return holds(value, lambda item: item == UNKNOWN)
 
@@ -93,22 +95,13 @@ def for_handler(properties: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _native(item) for key, item in properties.items() if key != DEFAULTS and item is not None}
 
 
-def _native(value: Any) -> Any:
+def _native(value: Value) -> Value:
     if isinstance(value, list):
         return [_native(item) for item in value]
     if not isinstance(value, dict):
         return value
-    match value.get(SIGNATURE):
-        case str(signature) if signature == SECRET:
-            return _native(value["value"])
-        case str(signature) if signature == ASSET:
-            return _asset(value)
-        case str(signature) if signature == ARCHIVE:
-            return _archive(value)
-        case str(signature) if signature == REFERENCE:
-            return value.get("id") or value["urn"]
-        case _:
-            return {key: _native(item) for key, item in value.items()}
+    convert = _CONVERSIONS.get(value.get(SIGNATURE, ""))
+    return convert(value) if convert else {key: _native(item) for key, item in value.items()}
 
 
 def _asset(value: dict[str, Any]) -> pulumi.Asset:
@@ -125,6 +118,14 @@ def _archive(value: dict[str, Any]) -> pulumi.Archive:
     return pulumi.AssetArchive({name: _native(item) for name, item in value["assets"].items()})
 
 
+_CONVERSIONS: Final[dict[str, Callable[[dict[str, Any]], Value]]] = {
+    SECRET: lambda value: _native(value["value"]),
+    ASSET: _asset,
+    ARCHIVE: _archive,
+    REFERENCE: lambda value: value.get("id") or value["urn"],
+}
+
+
 def from_handler(properties: Mapping[str, Any]) -> dict[str, Any]:
     """Turn a handler's outputs into wire values.
 
@@ -134,7 +135,7 @@ def from_handler(properties: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _wire(item, key) for key, item in properties.items() if item is not None}
 
 
-def _wire(value: Any, where: str) -> Any:
+def _wire(value: Value, where: str) -> Value:
     if isinstance(value, dict):
         return {str(key): _wire(item, f"{where}.{key}") for key, item in value.items()}
     if isinstance(value, (list, tuple)):

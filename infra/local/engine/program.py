@@ -1,0 +1,117 @@
+"""Runs a Pulumi program in this process, against a monitor that is a plain object.
+
+``Settings`` that take objects, ``configure``, ``set_all_config``, ``run_in_stack``: what the CLI's own executor calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from google.protobuf import empty_pb2
+from pulumi.runtime import Settings, config, configure, run_in_stack, settings
+from pulumi.runtime.proto import engine_pb2
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from infra.local.engine.project import StackConfig
+    from infra.local.engine.run import Run
+
+Program: TypeAlias = Callable[[], Any]
+"""Declares resources; may be ``async``."""
+
+
+def from_file(file: Path) -> Program:
+    """Return the program in a file, executed as ``__main__`` on every call.
+
+    It does not touch ``sys.path`` or the current folder, so several can run at once: the program's own modules must be
+    importable, as they are in an installed project.
+    """
+
+    def program() -> None:
+        code = compile(file.read_text(), str(file), "exec")
+        exec(code, {"__name__": "__main__", "__file__": str(file)})  # noqa: S102 - running the program is the purpose
+
+    return program
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a program may ask about the run."""
+
+    project: str
+    stack: str
+    root: Path
+    config: StackConfig
+    parallel: int
+    preview: bool
+
+
+class _Log:
+    """Pulumi's engine log: warnings and errors go to the run."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def Log(self, request: engine_pb2.LogRequest) -> empty_pb2.Empty:  # noqa: N802 - the protocol's name
+        if request.severity == engine_pb2.WARNING:
+            self._run.warn(request.message)
+        return empty_pb2.Empty()
+
+
+def execute(program: Program, monitor: object, run: Run, surroundings: Surroundings) -> None:
+    """Run the program to its end, in a thread of its own, so that a caller's event loop is not disturbed.
+
+    Raises:
+        Exception: Whatever the program, the SDK or the monitor raised.
+    """
+    raised: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            contextvars.Context().run(_execute, program, monitor, run, surroundings)
+        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
+            raised.append(error)
+
+    thread = threading.Thread(target=body, name=f"pulumi-{surroundings.stack}")
+    thread.start()
+    thread.join()
+    if raised:
+        raise raised[0]
+
+
+def _execute(program: Program, monitor: object, run: Run, surroundings: Surroundings) -> None:
+    settings.ROOT.set(None)
+    configure(
+        Settings(
+            project=surroundings.project,
+            stack=surroundings.stack,
+            monitor=monitor,
+            engine=_Log(run),
+            parallel=surroundings.parallel,
+            dry_run=surroundings.preview,
+            organization="organization",  # what Pulumi's own file backend calls it
+            root_directory=str(surroundings.root),
+        )
+    )
+    config.set_all_config(dict(surroundings.config.values), list(surroundings.config.secret_keys))
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda _loop, _context: None)  # tasks that a failure leaves behind; it is reported once
+    loop.set_default_executor(ThreadPoolExecutor(surroundings.parallel, thread_name_prefix="pulumi-step"))
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_until_complete(run_in_stack(program))
+    finally:
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_default_executor())  # steps that are under way end and are recorded
+        loop.close()
+        asyncio.set_event_loop(None)

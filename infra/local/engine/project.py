@@ -1,0 +1,177 @@
+"""Reads ``Pulumi.yaml`` and a stack's configuration file as the CLI does, without the CLI."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from infra.local.engine.errors import ProjectError
+from infra.local.engine.keyring import Crypter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from infra.local.engine.values import Value
+
+_TYPES: Final[dict[str, type | tuple[type, ...]]] = {
+    "string": (str, int, float, bool),  # YAML reads 12 as a number; the CLI takes it for a string
+    "integer": int,
+    "boolean": bool,
+    "array": list,
+    "object": dict,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackConfig:
+    """Configuration values as the SDK wants them: text, or JSON text for lists and maps."""
+
+    values: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+    secret_keys: frozenset[str] = frozenset()
+
+    def flag(self, key: str) -> list[str]:
+        """Return a value that is a list of texts, e.g. ``pulumi:disable-default-providers``."""
+        return json.loads(self.values.get(key, "[]"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """What ``Pulumi.yaml`` says.
+
+    Attributes:
+        program: The file that the Python runtime executes.
+        config_dir: Holds ``Pulumi.<stack>.yaml``.
+        declared: The ``config:`` block.
+    """
+
+    name: str
+    root: Path
+    program: Path
+    config_dir: Path
+    declared: dict[str, Any]
+
+    @classmethod
+    def read(cls, root: Path) -> Project:
+        """Read ``Pulumi.yaml`` in ``root``.
+
+        Raises:
+            ProjectError: Missing, not YAML, without a name, or not a Python project; says which.
+        """
+        file = root / "Pulumi.yaml"
+        data = _read_yaml(file)
+        runtime = data.get("runtime")
+        if (runtime.get("name") if isinstance(runtime, dict) else runtime) != "python":
+            raise ProjectError(f"{file}: `runtime` must be python")
+        if not isinstance(data.get("name"), str):
+            raise ProjectError(f"{file}: `name` is missing")
+        main = root / data.get("main", ".")
+        return cls(
+            name=data["name"],
+            root=root,
+            program=main / "__main__.py" if main.is_dir() else main,
+            config_dir=root / data.get("stackConfigDir", "."),
+            declared=data.get("config") or {},
+        )
+
+    def stacks(self) -> list[str]:
+        """Names of the stacks that have a configuration file."""
+        return sorted(file.name.removeprefix("Pulumi.").removesuffix(".yaml") for file in self._files())
+
+    def stack_config(self, stack: str, passphrase: str | None = None) -> StackConfig:
+        """Merge the project's defaults with the stack's file.
+
+        Args:
+            stack: Its name.
+            passphrase: Decrypts ``secure:`` values of the passphrase provider.
+
+        Raises:
+            ProjectError: No such file, a key without value, a value of another type than declared, or a ``secure:``
+                value that cannot be decrypted here.
+        """
+        file = self.config_dir / f"Pulumi.{stack}.yaml"
+        if not file.exists():
+            raise ProjectError(f"no stack `{stack}`: {file} does not exist; there are: {', '.join(self.stacks())}")
+        data = _read_yaml(file)
+        given: dict[str, Any] = {self._key(key): value for key, value in (data.get("config") or {}).items()}
+        defaults, secret = self._defaults(file, given)
+        values: dict[str, str] = {}
+        for key, value in {**defaults, **given}.items():
+            if isinstance(value, dict) and set(value) == {"secure"}:
+                values[key] = _decrypt(file, key, value["secure"], data.get("encryptionsalt"), passphrase)
+                secret.add(key)
+            elif "secure" in json.dumps(value) and _has_secure(value):
+                raise ProjectError(f"{file}: `{key}`: a `secure` value inside a list or map is not read here")
+            else:
+                values[key] = _text(value)
+        return StackConfig(values=values, secret_keys=frozenset(secret))
+
+    def _defaults(self, file: Path, given: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
+        defaults: dict[str, Any] = {}
+        secret: set[str] = set()
+        for name, declaration in self.declared.items():
+            key = self._key(name)
+            if not isinstance(declaration, dict):
+                defaults[key] = declaration
+                continue
+            kind = declaration.get("type")
+            if kind is not None and kind not in _TYPES:
+                raise ProjectError(f"{self.root / 'Pulumi.yaml'}: `{name}`: no such type `{kind}`; {', '.join(_TYPES)}")
+            if declaration.get("secret"):
+                secret.add(key)
+            value = declaration.get("default", declaration.get("value"))
+            if key not in given and value is None:
+                raise ProjectError(f"{file}: missing configuration value `{key}`")
+            if key in given and kind and not _is(given[key], kind):
+                raise ProjectError(f"{file}: `{key}` must be of type {kind}, not `{given[key]}`")
+            if value is not None:
+                defaults[key] = value
+        return defaults, secret
+
+    def _key(self, key: str) -> str:
+        return key if ":" in key else f"{self.name}:{key}"
+
+    def _files(self) -> list[Path]:
+        return list(self.config_dir.glob("Pulumi.*.yaml"))
+
+
+def _is(value: Value, kind: str) -> bool:
+    if isinstance(value, dict) and set(value) == {"secure"}:
+        return True  # checked by nobody: the CLI does not look inside either
+    return isinstance(value, _TYPES[kind]) and not (kind == "integer" and isinstance(value, bool))
+
+
+def _has_secure(value: Value) -> bool:
+    if isinstance(value, dict):
+        return set(value) == {"secure"} or any(_has_secure(item) for item in value.values())
+    return isinstance(value, list) and any(_has_secure(item) for item in value)
+
+
+def _text(value: Value) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (list, dict, bool)) or value is None:
+        return json.dumps(value, separators=(",", ":"))
+    return str(value)
+
+
+def _decrypt(file: Path, key: str, value: str, salt: str | None, passphrase: str | None) -> str:
+    if not salt:
+        raise ProjectError(f"{file}: `{key}` is encrypted by a provider that only the Pulumi CLI can ask")
+    if passphrase is None:
+        raise ProjectError(f"{file}: `{key}` is encrypted: set PULUMI_CONFIG_PASSPHRASE")
+    return Crypter(passphrase, salt).decrypt(value)
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(file.read_text()) or {}
+    except FileNotFoundError as error:
+        raise ProjectError(f"{file} does not exist") from error
+    except yaml.YAMLError as error:
+        raise ProjectError(f"{file} is not YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise ProjectError(f"{file} must hold a map")
+    return data
