@@ -1,0 +1,154 @@
+"""The way in: ``Downloader.fetch`` brings the file of a job document to the device, verified or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import ssl
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cedarfleet_device.downloads.delivery import Callbacks, Delivery
+from cedarfleet_device.downloads.errors import DownloadFailedError, DownloadRefusedError, Reason
+from cedarfleet_device.downloads.folder import Place
+from cedarfleet_device.downloads.journal import Journal
+from cedarfleet_device.downloads.sink import disk_trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+    from cedarfleet_device.downloads.limits import DownloadLimits
+    from cedarfleet_device.wire import DownloadDocument
+
+
+def never() -> bool:
+    """A download that nobody cancels."""
+    return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivered:
+    """A file that is in place.
+
+    Attributes:
+        path: where.
+        sha256: its digest, 64 lower-case hex digits, equal to the announced one.
+        size: bytes.
+        bytes_fetched: body bytes that this call received for it: less than ``size`` after a resume, 0 if it was there.
+    """
+
+    path: Path
+    sha256: str
+    size: int
+    bytes_fetched: int
+
+
+class Downloader:
+    """Fetches files into one folder.
+
+    The file is streamed to a temporary file beside its target and moved there only when its size and SHA-256 are the
+    announced ones; at every instant the target holds a whole file, the old or the new. After ``kill -9``, power loss,
+    lost network or an expired URL, ``fetch`` of the same document goes on where it was.
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        state_dir: Path,
+        limits: DownloadLimits,
+        on_verified: Callable[[Path], None] | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            folder: below it the files are put, by the artifact's name.
+            state_dir: the journals go to ``downloads`` below it; must survive a restart.
+            limits: what a download may cost.
+            on_verified: called with the file in place (install it). When it raises, the previous file is put back and
+                the download is refused with ``Reason.INSTALL``. It runs again when power went before its end was saved.
+
+        Raises:
+            OSError: ``limits.ca_file`` cannot be read or ``state_dir`` not be made.
+        """
+        self._folder = folder
+        self._state = state_dir / "downloads"
+        self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._limits = limits
+        self._on_verified = on_verified
+        self._tls = ssl.create_default_context(cafile=limits.ca_file)
+        self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
+
+    def fetch(
+        self,
+        document: DownloadDocument,
+        *,
+        refresh_url: Callable[[], str],
+        progress: Callable[[int, int], None] | None = None,
+        cancelled: Callable[[], bool] = never,
+    ) -> Delivered:
+        """Deliver the file of ``document``.
+
+        All callbacks run in the calling thread.
+
+        Args:
+            document: name, size, SHA-256, ETag and URL; the URL may be expired.
+            refresh_url: asks the job for a fresh URL; called when the server answers 403. What it raises counts as a
+                lost network.
+            progress: gets bytes that are there and bytes in all, at most four times a second, and at the end.
+            cancelled: asked several times a second.
+
+        Raises:
+            DownloadRefusedError: it will not heal; ``reason`` says who must act.
+            DownloadFailedError: the retry budget is used up, or another process is at this file; try again later.
+            DownloadCancelledError: ``cancelled()`` was true.
+        """
+        if document.size > self._limits.max_bytes:
+            raise DownloadRefusedError(
+                Reason.TOO_LARGE,
+                f"`{document.name}` has {document.size} bytes, this device takes at most {self._limits.max_bytes}",
+            )
+        with Place(self._folder, document.name) as place, self._alone(place):
+            delivery = Delivery(
+                document,
+                place=place,
+                journal=Journal(self._state, place.key),
+                limits=self._limits,
+                tls=self._tls,
+                callbacks=Callbacks(
+                    refresh_url=refresh_url, progress=progress, cancelled=cancelled, on_verified=self._on_verified
+                ),
+            )
+            fetched = delivery.run()
+            return Delivered(path=place.path, sha256=document.sha256, size=document.size, bytes_fetched=fetched)
+
+    def discard(self, name: str) -> None:
+        """Drop what was fetched of a file that is no longer wanted; the target stays as it is.
+
+        Raises:
+            DownloadRefusedError: the name is no artifact's.
+            DownloadFailedError: the file is being fetched.
+        """
+        with Place(self._folder, name) as place, self._alone(place), disk_trouble("discard the download"):
+            place.drop_part()
+            Journal(self._state, place.key).clear()
+
+    @contextmanager
+    def _alone(self, place: Place) -> Generator[None]:
+        """Keep other threads and processes off this file; the kernel frees the lock of a process that dies."""
+        with disk_trouble("lock the download"):
+            handle = os.open(
+                self._state / f"{place.key}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+            )
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise DownloadFailedError(
+                    f"`{place.path.name}` is being fetched by another process or thread"
+                ) from error
+            yield
+        finally:
+            os.close(handle)

@@ -1,0 +1,183 @@
+"""A thread that fetches ranges over one connection and hands them on in reused buffers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Final
+
+from cedarfleet_device.downloads.answers import TryAgainError, judge
+from cedarfleet_device.downloads.connection import Connection
+
+if TYPE_CHECKING:
+    import ssl
+
+    from cedarfleet_device.downloads.address import Address
+    from cedarfleet_device.downloads.limits import DownloadLimits
+    from cedarfleet_device.downloads.pacing import Pulse, TokenBucket
+    from cedarfleet_device.downloads.ranges import ByteRange
+
+BUFFER_BYTES: Final = 256 * 1024
+_BUFFERS: Final = 4  # one is filled while others wait for the disk
+_HAND_ON_SECONDS: Final = 0.5  # a slow link's buffer is handed on before it is full
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The TCP handshake took ``round_trip`` seconds."""
+
+    round_trip: float
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """The server began to send the object of ``etag``."""
+
+    etag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """``data`` belongs at ``offset``; ``Receiver.give_back(buffer)`` once it is used."""
+
+    receiver: Receiver
+    offset: int
+    data: memoryview
+    buffer: memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The thread is done: nothing left to fetch, or ``error``."""
+
+    error: Exception | None
+
+
+Event = Connected | Began | Received | Ended
+
+
+@dataclass(frozen=True, kw_only=True)
+class Errand:
+    """What every receiver of one round shares.
+
+    Attributes:
+        work: ranges to fetch; None means that no more will come.
+        events: what happens goes here, in order.
+    """
+
+    address: Address
+    tls: ssl.SSLContext
+    limits: DownloadLimits
+    bucket: TokenBucket
+    size: int
+    etag: str | None
+    work: SimpleQueue[ByteRange | None]
+    events: SimpleQueue[Event]
+
+
+class Receiver:
+    """Connects, takes ranges from the errand's work and puts what comes into its events, until told to stop."""
+
+    def __init__(self, errand: Errand, pulse: Pulse) -> None:
+        """Prepare; ``start`` begins."""
+        self._errand = errand
+        self.pulse = pulse
+        self._free: SimpleQueue[memoryview | None] = SimpleQueue()
+        for _ in range(_BUFFERS):
+            self._free.put(memoryview(bytearray(BUFFER_BYTES)))
+        self._stop = threading.Event()
+        self._why: str | None = None
+        self._connection: Connection | None = None
+        self._thread = threading.Thread(target=self._run, name="cedarfleet-download", daemon=True)
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._thread.start()
+
+    def give_back(self, buffer: memoryview) -> None:
+        """Let the receiver fill ``buffer`` again."""
+        self._free.put(buffer)
+
+    def stop(self, why: str = "stopped") -> None:
+        """Ask the thread to end soon, wherever it waits, with ``why`` as its error."""
+        self._why = self._why or why
+        self._stop.set()
+        self._free.put(None)
+        if (connection := self._connection) is not None:
+            connection.cut()
+
+    def join(self, seconds: float) -> None:
+        """Wait for the thread; one that still resolves a name or connects is left to end by itself."""
+        self._thread.join(seconds)
+
+    def _run(self) -> None:
+        error: Exception | None = None
+        try:
+            while (span := self._next_range()) is not None:
+                self._fetch(span)
+        except Exception as caught:  # noqa: BLE001 - handed to the thread that waits, which raises it
+            error = caught if self._why is None else TryAgainError(self._why)
+        finally:
+            if self._connection is not None:
+                self._connection.close()
+            self._errand.events.put(Ended(error))
+
+    def _next_range(self) -> ByteRange | None:
+        if self._connection is None:
+            self._connect()
+        self.pulse.excused = True
+        span = self._errand.work.get()
+        self.pulse.excused = False
+        return None if self._stop.is_set() else span
+
+    def _connect(self) -> Connection:
+        limits = self._errand.limits
+        self._connection = Connection(
+            self._errand.address,
+            self._errand.tls,
+            connect_seconds=limits.connect_seconds,
+            read_seconds=limits.stall_seconds,
+        )
+        self._errand.events.put(Connected(self._connection.round_trip))
+        if self._stop.is_set():  # `stop` may have looked before the connection was there
+            raise TryAgainError("stopped")
+        self._connection.secure()
+        return self._connection
+
+    def _fetch(self, span: ByteRange) -> None:
+        connection = self._connection or self._connect()
+        errand = self._errand
+        answer = connection.ask(errand.address.target, span, etag=errand.etag)
+        errand.events.put(Began(judge(answer, wanted=span, size=errand.size, etag=errand.etag)))
+        at = span.start
+        while at < span.end:
+            self.pulse.excused = True
+            buffer = self._free.get()
+            self.pulse.excused = False
+            if buffer is None:
+                raise TryAgainError("stopped")
+            at += self._fill(connection, buffer, at, span.end)
+        if answer.closes:
+            connection.close()
+            self._connection = None
+
+    def _fill(self, connection: Connection, buffer: memoryview, offset: int, end: int) -> int:
+        """Receive into ``buffer`` and hand it on, also when the connection breaks meanwhile; the bytes received."""
+        room = min(len(buffer), end - offset)
+        largest = self._errand.bucket.largest_read or room
+        filled = 0
+        due = time.monotonic() + _HAND_ON_SECONDS
+        try:
+            while filled < room and (filled == 0 or time.monotonic() < due):
+                count = connection.read_into(buffer[filled : min(room, filled + largest)])
+                self.pulse.received += count
+                filled += count
+                if (pause := self._errand.bucket.take(count)) > 0:
+                    self.pulse.excused = True
+                    self._stop.wait(pause)
+                    self.pulse.excused = False
+        finally:
+            self._errand.events.put(Received(self, offset, buffer[:filled], buffer))
+        return filled
