@@ -1,8 +1,8 @@
 """Binds what policy files say of every tenant to one tenant and its user pool.
 
 Verified Permissions names a person ``<pool id>|<sub>`` and a Cognito group ``<pool id>|<group>`` (docs: Verified
-Permissions, "Mapping Amazon Cognito tokens to schema"). Policy files say ``Fleet::Group::"managers"``; a bare group name
-would never match a token.
+Permissions, "Mapping Amazon Cognito tokens to schema"). Policy files say ``Fleet::Group::"managers"``; a bare group
+name would never match a token.
 """
 
 from __future__ import annotations

@@ -1,0 +1,132 @@
+"""Decides questions by the real files, with the engine that Verified Permissions runs, in this process."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cedarpy import Decision as CedarDecision
+from cedarpy import Entities, PolicySet, Schema, is_authorized, policies_to_json_str
+
+from infra.policies.binding import bind, bind_entity
+from infra.policies.bundle import Link, PolicyBundle
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from infra.policies.bundle import Entity
+    from infra.policies.question import Question
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundPolicies:
+    """What a policy store holds or is to hold, bound to the tenant's pool; keys are our ids, not those of the store.
+
+    Attributes:
+        schema_json: the schema.
+        static: id -> statement.
+        templates: id -> statement.
+        links: with bound entities.
+    """
+
+    schema_json: str
+    static: Mapping[str, str]
+    templates: Mapping[str, str]
+    links: tuple[Link, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """The answer.
+
+    Attributes:
+        allowed: whether a permit matched, no forbid did, and nothing went wrong.
+        policies: ids of the deciding policies; empty if nothing matched.
+        errors: policies that Cedar left out since they could not be evaluated, in its words.
+    """
+
+    allowed: bool
+    policies: tuple[str, ...]
+    errors: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        names = ", ".join(self.policies)
+        return ("yes" if self.allowed else "no") + (f": {names}" if names else "")
+
+
+def bound(bundle: PolicyBundle, *, tenant: str, pool_id: str) -> BoundPolicies:
+    """The bundle as the tenant's store is to hold it."""
+    return BoundPolicies(
+        schema_json=bundle.schema_json,
+        static={p.id: bind(p.statement, tenant=tenant, pool_id=pool_id) for p in bundle.static},
+        templates={t.id: bind(t.statement, tenant=tenant, pool_id=pool_id) for t in bundle.templates},
+        links=tuple(
+            Link(
+                id=link.id,
+                template=link.template,
+                principal=bind_entity(link.principal, tenant=tenant, pool_id=pool_id),
+                resource=bind_entity(link.resource, tenant=tenant, pool_id=pool_id),
+            )
+            for link in bundle.links
+        ),
+    )
+
+
+class Evaluator:
+    """Answers questions of one tenant; parses once."""
+
+    def __init__(self, policies: BoundPolicies, *, tenant: str, pool_id: str) -> None:
+        self._tenant = tenant
+        self._pool_id = pool_id
+        self._schema = Schema.from_json_str(policies.schema_json)
+        self._actions = Entities.from_json_str("[]", self._schema)  # the action groups of the schema
+        self._policies = _policy_set(policies)
+
+    def decide(self, question: Question) -> Decision:
+        """The decision.
+
+        Raises:
+            ValueError: the question does not fit the schema, e.g. an action that does not apply to the target.
+        """
+        request, entities = question.cedar(tenant=self._tenant, pool_id=self._pool_id)
+        known = self._actions.with_added_json_str(json.dumps(entities), self._schema)
+        result = is_authorized(request, self._policies, known, self._schema)
+        if result.decision is CedarDecision.NoDecision:
+            raise ValueError("; ".join(result.diagnostics.errors))
+        errors = tuple(result.diagnostics.errors)
+        return Decision(
+            allowed=result.allowed and not errors,  # fail closed: a policy that could not be evaluated may be a forbid
+            policies=tuple(sorted(result.diagnostics.reasons)),
+            errors=errors,
+        )
+
+
+def _policy_set(policies: BoundPolicies) -> PolicySet:
+    def value(entity: Entity) -> dict[str, Any]:
+        return {"__entity": {"type": entity.type, "id": entity.id}}
+
+    links = [
+        {
+            "templateId": f"template {link.template}",  # a namespace of its own: a link may be named like its template
+            "newId": link.id,
+            "values": {"?principal": value(link.principal), "?resource": value(link.resource)},
+        }
+        for link in policies.links
+    ]
+    document = {
+        "staticPolicies": {name: statement_est(text) for name, text in policies.static.items()},
+        "templates": {f"template {name}": statement_est(text) for name, text in policies.templates.items()},
+        "templateLinks": links,
+    }
+    return PolicySet.from_json_str(json.dumps(document))
+
+
+def statement_est(text: str) -> dict[str, Any]:
+    """Cedar's JSON form of one statement, policy or template.
+
+    Raises:
+        ValueError: it does not parse.
+    """
+    document = json.loads(policies_to_json_str(text))
+    return next(iter({**document["staticPolicies"], **document["templates"]}.values()))
