@@ -1,0 +1,8 @@
+"""Amazon Verified Permissions on a laptop: the whole API, answered by the real Cedar engine. See README.md."""
+
+from .app import VerifiedPermissions
+from .call import Caller
+from .errors import AccessDenied
+from .journal import JournalError
+
+__all__ = ["AccessDenied", "Caller", "JournalError", "VerifiedPermissions"]

@@ -1,0 +1,169 @@
+"""From the API's typed JSON to Cedar's JSON: identifiers, attribute values, entities, context.
+
+Everything that arrives here has passed the service model, so unions have exactly one member and patterns hold.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from .errors import Field, InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Uid = tuple[str, str]  # type, id
+
+_ESCAPES: Final = frozenset({"__entity", "__extn", "__expr"})
+_EXTENSIONS: Final = {"ipaddr": "ip", "decimal": "decimal", "datetime": "datetime", "duration": "duration"}
+
+
+def entity_uid(identifier: dict[str, str]) -> dict[str, str]:
+    """``{"entityType", "entityId"}`` -> ``{"type", "id"}``."""
+    return {"type": identifier["entityType"], "id": identifier["entityId"]}
+
+
+def action_uid(identifier: dict[str, str]) -> dict[str, str]:
+    """``{"actionType", "actionId"}`` -> ``{"type", "id"}``."""
+    return {"type": identifier["actionType"], "id": identifier["actionId"]}
+
+
+def entity_identifier(uid: dict[str, str]) -> dict[str, str]:
+    """``{"type", "id"}`` -> ``{"entityType", "entityId"}``."""
+    return {"entityType": uid["type"], "entityId": uid["id"]}
+
+
+def action_identifier(uid: dict[str, str]) -> dict[str, str]:
+    """``{"type", "id"}`` -> ``{"actionType", "actionId"}``."""
+    return {"actionType": uid["type"], "actionId": uid["id"]}
+
+
+def value(typed: dict[str, Any]) -> Any:  # noqa: ANN401 - a Cedar value is any JSON
+    """An ``AttributeValue`` or ``CedarTagValue`` as Cedar JSON."""
+    for kind, content in typed.items():
+        if content is None:
+            continue
+        if kind in ("string", "boolean", "long"):
+            return content
+        if kind == "set":
+            return [value(item) for item in content]
+        if kind == "record":
+            return values(content)
+        if kind == "entityIdentifier":
+            return {"__entity": entity_uid(content)}
+        if kind in _EXTENSIONS:
+            return {"__extn": {"fn": _EXTENSIONS[kind], "arg": content}}
+    raise AssertionError(typed)
+
+
+def values(typed: dict[str, Any] | None) -> dict[str, Any]:
+    """A map of attribute values as a Cedar record.
+
+    Raises:
+        InvalidInputError: a name is an escape of Cedar's JSON, which would make the record something else.
+    """
+    if not typed:
+        return {}
+    if not _ESCAPES.isdisjoint(typed):
+        raise InvalidInputError(Field("/", f"A record cannot have a member named {' or '.join(sorted(_ESCAPES))}."))
+    return {name: value(item) for name, item in typed.items()}
+
+
+def context(definition: dict[str, Any] | None, path: str = "/context") -> dict[str, Any]:
+    """A ``ContextDefinition`` as a Cedar record.
+
+    Raises:
+        InvalidInputError: ``cedarJson`` is not a JSON object.
+    """
+    if definition is None:
+        return {}
+    if (text := definition.get("cedarJson")) is not None:
+        return cast("dict[str, Any]", _parsed(text, dict, f"{path}/cedarJson"))
+    return values(definition.get("contextMap"))
+
+
+def entities(definition: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """An ``EntitiesDefinition`` as Cedar's list of entities; of two with one identifier the last wins.
+
+    Raises:
+        InvalidInputError: ``cedarJson`` is not a JSON array of objects.
+    """
+    if definition is None:
+        return []
+    if (text := definition.get("cedarJson")) is not None:
+        items = cast("list[Any]", _parsed(text, list, "/entities/cedarJson"))
+        for item in items:
+            if not isinstance(item, dict):
+                raise InvalidInputError(Field("/entities/cedarJson", "Each entity must be a JSON object."))
+            entity = cast("dict[str, Any]", item)
+            entity.setdefault("attrs", {})  # cedarpy wants both members
+            entity.setdefault("parents", [])
+        return items
+    last: dict[Uid, dict[str, Any]] = {}
+    for item in definition.get("entityList") or ():
+        identifier = item["identifier"]
+        last[identifier["entityType"], identifier["entityId"]] = item
+    return [_entity(item) for item in last.values()]
+
+
+def uid_of(reference: Any) -> Uid | None:  # noqa: ANN401 - JSON from outside
+    """Type and id of a reference in Cedar JSON, or None when it has neither of the two usual forms."""
+    if isinstance(reference, dict):
+        members = cast("dict[str, Any]", reference)
+        inner = members.get("__entity", members)
+        if isinstance(inner, dict):
+            kind, name = inner.get("type"), inner.get("id")  # pyright: ignore[reportUnknownVariableType] - JSON
+            if isinstance(kind, str) and isinstance(name, str):
+                return kind, name
+    return None
+
+
+def parents_by_entity(items: Iterable[dict[str, Any]]) -> dict[Uid, tuple[Uid, ...]] | None:
+    """The direct parents of every entity, or None when a reference is of a form that only Cedar can judge."""
+    graph: dict[Uid, tuple[Uid, ...]] = {}
+    for item in items:
+        own = uid_of(item.get("uid"))
+        listed = item["parents"]
+        if own is None or not isinstance(listed, list):
+            return None
+        parents: list[Uid] = []
+        for reference in cast("list[Any]", listed):
+            parent = uid_of(reference)
+            if parent is None:
+                return None
+            parents.append(parent)
+        graph[own] = tuple(parents)
+    return graph
+
+
+def ancestors(own: Uid, graph: dict[Uid, tuple[Uid, ...]]) -> set[Uid]:
+    """``own`` and everything that it is in."""
+    reached, waiting = {own}, [own]
+    while waiting:
+        for parent in graph.get(waiting.pop(), ()):
+            if parent not in reached:
+                reached.add(parent)
+                waiting.append(parent)
+    return reached
+
+
+def _entity(item: dict[str, Any]) -> dict[str, Any]:
+    entity: dict[str, Any] = {
+        "uid": entity_uid(item["identifier"]),
+        "attrs": values(item.get("attributes")),
+        "parents": [entity_uid(parent) for parent in item.get("parents") or ()],
+    }
+    if item.get("tags"):
+        entity["tags"] = values(item["tags"])
+    return entity
+
+
+def _parsed(text: str, kind: type, path: str) -> object:
+    try:
+        parsed = json.loads(text)
+    except ValueError as error:
+        raise InvalidInputError(Field(path, f"Not valid JSON: {error}")) from error
+    if not isinstance(parsed, kind):
+        raise InvalidInputError(Field(path, f"Must be a JSON {'array' if kind is list else 'object'}."))
+    return parsed

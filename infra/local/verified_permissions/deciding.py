@@ -1,0 +1,131 @@
+"""Decides requests against a store's compiled policies; shared by the four authorization operations."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from .cedar_values import Uid, ancestors, parents_by_entity
+from .errors import Field, InvalidInputError
+from .policy_sets import CompiledStore, RequestRejectedError, Slice, Verdict
+from .tokens import KeyRing
+
+if TYPE_CHECKING:
+    import cedarpy
+
+    from .records import PolicyStore
+    from .state import State
+
+ForbidErrors = Literal["deny", "skip"]
+RequestValidation = Literal["store", "lenient"]
+
+MAX_TRANSITIVE_PARENTS: Final = 99
+_KEPT_STORES: Final = 100  # compiled ones; the least recently used go
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """The entities of one request, parsed by Cedar once for all its decisions.
+
+    Attributes:
+        schema: with which the entities were read, and decisions are to be validated.
+        graph: direct parents by entity; None when only Cedar can read the references.
+    """
+
+    compiled: CompiledStore
+    entities: cedarpy.Entities
+    schema: cedarpy.Schema | None
+    graph: dict[Uid, tuple[Uid, ...]] | None
+
+
+class Decider:
+    """Holds the compiled stores.
+
+    Args:
+        forbid_errors: what becomes of an ALLOW while the evaluation of a ``forbid`` failed: ``deny`` turns it into a
+            DENY; ``skip`` leaves it, as Cedar and AWS do.
+        request_validation: ``store`` refuses requests that do not fit the schema of a STRICT store; ``lenient`` never.
+    """
+
+    def __init__(
+        self, *, forbid_errors: ForbidErrors = "deny", request_validation: RequestValidation = "store"
+    ) -> None:
+        self.key_ring = KeyRing()
+        self._forbid_errors = forbid_errors
+        self._request_validation = request_validation
+        self._compiled: dict[str, CompiledStore] = {}
+
+    def compiled(self, state: State, store_id: str) -> CompiledStore:
+        """The store's policies of this moment."""
+        found = self._compiled.pop(store_id, None)
+        if found is None or found.revision != state.revision(store_id):
+            found = CompiledStore(state, store_id)
+        self._compiled[store_id] = found  # last is most recently used
+        if len(self._compiled) > _KEPT_STORES:
+            del self._compiled[next(iter(self._compiled))]
+        return found
+
+    def schema(self, state: State, store_id: str) -> cedarpy.Schema | None:
+        """The store's parsed schema, if it has one."""
+        return self.compiled(state, store_id).schema
+
+    def world(self, compiled: CompiledStore, store: PolicyStore, entities: list[dict[str, Any]]) -> World:
+        """Parse the entities of a request; they are in Cedar's JSON and hold no actions.
+
+        Raises:
+            InvalidInputError: Cedar's words, when they are malformed or do not fit the schema.
+        """
+        graph = parents_by_entity(entities)
+        text = json.dumps(entities)
+        strict = store.mode == "STRICT" and self._request_validation == "store"
+        attempts = [compiled.schema] if strict or compiled.schema is None else [compiled.schema, None]
+        for last, schema in zip((*[False] * (len(attempts) - 1), True), attempts, strict=True):
+            try:
+                parsed = compiled.actions.with_added_json_str(text, schema) if entities else compiled.actions
+            except ValueError as error:
+                if last:
+                    raise InvalidInputError(Field("/entities", f"{error}")) from error
+            else:
+                return World(compiled=compiled, entities=parsed, schema=schema, graph=graph)
+        raise AssertionError
+
+    def decide(self, world: World, request: dict[str, Any], path: str = "") -> dict[str, Any]:
+        """The decision on one request in Cedar's JSON, as the API answers it.
+
+        Raises:
+            InvalidInputError: the request does not fit the schema, or an entity has too many ancestors.
+        """
+        part = self._slice(world, request, path)
+        try:
+            verdict = world.compiled.decide(request, part, world.entities, world.schema)
+        except RequestRejectedError as error:
+            raise InvalidInputError(Field(path or "/", f"{error}")) from error
+        return self._answer(world.compiled, verdict)
+
+    def _slice(self, world: World, request: dict[str, Any], path: str) -> Slice:
+        if world.graph is None:
+            return world.compiled.whole()
+        reached: list[set[Uid]] = []
+        for name in ("principal", "resource"):
+            uid = request[name]
+            found = ancestors((uid["type"], uid["id"]), world.graph)
+            if len(found) - 1 > MAX_TRANSITIVE_PARENTS:
+                raise InvalidInputError(
+                    Field(f"{path}/{name}", f"More than {MAX_TRANSITIVE_PARENTS} transitive parents.")
+                )
+            reached.append(found)
+        return world.compiled.slice(*reached)
+
+    def _answer(self, compiled: CompiledStore, verdict: Verdict) -> dict[str, Any]:
+        allowed, determining = verdict.allowed, verdict.determining
+        if allowed and verdict.errors and self._forbid_errors == "deny":
+            failed = verdict.failed
+            forbids = None if failed is None else tuple(name for name in failed if compiled.effects[name] == "forbid")
+            if forbids is None or forbids:  # fail closed: also when it cannot be told whose error it is
+                allowed, determining = False, forbids or ()
+        return {
+            "decision": "ALLOW" if allowed else "DENY",
+            "determiningPolicies": [{"policyId": policy_id} for policy_id in determining],
+            "errors": [{"errorDescription": text} for text in verdict.errors],
+        }
