@@ -1,0 +1,37 @@
+"""The Cedarfleet device SDK: commands over MQTT and verified downloads that survive power and network loss.
+
+Names are loaded when first used, so that ``import cedarfleet_device.wire`` costs a service nothing of the agent.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from cedarfleet_device.agent import Agent
+    from cedarfleet_device.commands import Command, Result
+    from cedarfleet_device.config import DeviceConfig
+    from cedarfleet_device.errors import CloudError, CommandFailedError, ConfigError
+
+__all__ = ["Agent", "CloudError", "Command", "CommandFailedError", "ConfigError", "DeviceConfig", "Result"]
+
+_HOME: Final = {
+    "Agent": "agent",
+    "Command": "commands",
+    "Result": "commands",
+    "DeviceConfig": "config",
+    "CloudError": "errors",
+    "CommandFailedError": "errors",
+    "ConfigError": "errors",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562
+    if name not in _HOME:
+        raise AttributeError(f"module `{__name__}` has no attribute `{name}`")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,11 +1,13 @@
 """What travels between service and device: names, topics and messages, with the standard library only.
 
-The service, the device agent and the builder of the tenant's IoT policy import this module and nothing else of each other.
+The service, the device agent and the builder of the tenant's IoT policy import this module and nothing else of
+each other.
 
 Topics (one level each, so that an IoT policy can name them with ``${iot:Connection.Thing.ThingName}``)::
 
     fleet/<thing>/commands/<command id>            service -> device   CommandMessage
     fleet/<thing>/commands/<command id>/status     device -> cloud     StatusMessage
+    fleet/<thing>/commands/presence/status         device -> cloud     the agent's word of its connection (last will)
 
 A file travels as an AWS IoT Job whose document is a ``DownloadDocument``.
 """
@@ -22,6 +24,8 @@ WIRE_VERSION: Final = 1
 MAX_MESSAGE_BYTES: Final = 128 * 1024  # AWS IoT Core quota: MQTT payload
 MAX_DETAIL_BYTES: Final = 8 * 1024  # bounds what one status may write into the commands table (DynamoDB item: 400 KiB)
 MAX_SEQUENCE: Final = 9999
+MAX_THING_NAME: Final = 128  # AWS IoT Core quota: characters
+MAX_ARTIFACT_NAME: Final = 1024  # Amazon S3 quota: characters of a key
 
 _TENANT = re.compile(r"(?!.*--)[a-z][a-z0-9-]{0,30}[a-z0-9]")  # 2..32 characters, never `--`, no `-` at an end
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # a subset of an IoT thing name's [a-zA-Z0-9:_-]{1,128}
@@ -119,6 +123,21 @@ def status_topic(thing: str, command_id: str) -> str:
     return f"fleet/{thing}/commands/{command_id}/status"
 
 
+def presence_topic(thing: str) -> str:
+    """Where the agent says that it is ``online`` or ``offline`` and its last will says ``lost``.
+
+    It has the form of a status topic, so that the tenant's IoT policy covers it; the status rule drops it, since it
+    carries no sequence. A shadow topic would not do: the shadow service ignores last wills (docs: AWS IoT "Device
+    Shadow MQTT topics").
+    """
+    return status_topic(thing, "presence")
+
+
+def presence_message(state: str) -> bytes:
+    """What the agent says on its presence topic; ``state`` is ``online``, ``offline`` or ``lost``."""
+    return _encode({"presence": state})
+
+
 def parse_command_topic(topic: str) -> tuple[str, str]:
     """The thing and command id of a command topic.
 
@@ -169,7 +188,7 @@ class CommandMessage:
         """
         data = _decode(payload, frozenset(cls.__dataclass_fields__))
         _require(isinstance(data["command_id"], str) and is_command_id(data["command_id"]), "command_id", "a ULID")
-        _require(isinstance(data["thing"], str) and 0 < len(data["thing"]) <= 128, "thing", "a thing name")  # noqa: PLR2004 - IoT quota
+        _require(isinstance(data["thing"], str) and 0 < len(data["thing"]) <= MAX_THING_NAME, "thing", "a thing name")
         _require(isinstance(data["name"], str) and is_command_name(data["name"]), "name", "a command name")
         _require(isinstance(data["arguments"], dict), "arguments", "an object")
         for key in ("issued_at", "expires_at"):
@@ -182,7 +201,8 @@ class StatusMessage:
     """One state that a device reports of one command; thing and command id stand in the topic.
 
     Attributes:
-        sequence: 1 for the first state of the command, then counted up; travels as four digits, since the sort key needs them.
+        sequence: 1 for the first state of the command, then counted up; travels as four digits, since the sort key
+            needs them.
         state: the state.
         detail: JSON object: result, progress or reason; at most ``MAX_DETAIL_BYTES`` encoded.
         at: milliseconds since the epoch, device clock.
@@ -230,12 +250,13 @@ class DownloadDocument:
     """The document of the IoT Job that delivers one file.
 
     Attributes:
-        name: the artifact's name in the tenant, e.g. ``recipes/steel.json``; the device maps it into its download folder.
+        name: the artifact's name in the tenant, e.g. ``recipes/steel.json``; the device maps it into its download
+            folder.
         size: bytes.
         sha256: 64 lower-case hex digits of the whole file.
         etag: S3 ETag, with its quotes, for ``If-Match`` on every range.
-        url: presigned URL; in the created job the placeholder ``${aws:iot:s3-presigned-url:...}``, which IoT Jobs fills in each time
-            the device asks for the document (docs: AWS IoT "Presigned URLs").
+        url: presigned URL; in the created job the placeholder ``${aws:iot:s3-presigned-url:...}``, which IoT Jobs fills
+            in each time the device asks for the document (docs: AWS IoT "Presigned URLs").
     """
 
     name: str
@@ -258,7 +279,11 @@ class DownloadDocument:
         """
         data = _checked(document, frozenset(cls.__dataclass_fields__) | {"kind"})
         _require(data.pop("kind") == "download", "kind", "`download`")
-        _require(isinstance(data["name"], str) and 0 < len(data["name"]) <= 1024, "name", "1 to 1024 characters")  # noqa: PLR2004 - S3 key
+        _require(
+            isinstance(data["name"], str) and 0 < len(data["name"]) <= MAX_ARTIFACT_NAME,
+            "name",
+            f"1 to {MAX_ARTIFACT_NAME} characters",
+        )
         _require(type(data["size"]) is int and data["size"] >= 0, "size", "bytes")
         _require(
             isinstance(data["sha256"], str) and _SHA256.fullmatch(data["sha256"]) is not None, "sha256", "64 hex digits"

@@ -1,0 +1,100 @@
+"""The program ``cedarfleet-device``: run, provision, status, doctor."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import runpy
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cedarfleet_device.agent import Agent
+from cedarfleet_device.config import DeviceConfig
+from cedarfleet_device.doctor import examine
+from cedarfleet_device.errors import ConfigError, DeviceError
+from cedarfleet_device.log import to_stdout
+from cedarfleet_device.provisioning import provision
+from cedarfleet_device.state import StateFolder, in_use, read_status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand; the exit code: 0 done, 1 refused or failed, 2 wrong usage."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    try:
+        config = DeviceConfig.load(given.config)
+        to_stdout(config.log_level)
+        act: Callable[[DeviceConfig, argparse.Namespace], int] = given.act
+        return act(config, given)
+    except DeviceError as error:
+        print(f"cedarfleet-device: {error}", file=sys.stderr)  # noqa: T201 - the program's word to its caller
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="cedarfleet-device", description="Agent of a Cedarfleet device")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+
+    def action(
+        name: str, act: Callable[[DeviceConfig, argparse.Namespace], int], words: str
+    ) -> argparse.ArgumentParser:
+        each = actions.add_parser(name, help=words, description=words)
+        each.add_argument("--config", type=Path, required=True, metavar="FILE", help="device.toml")
+        each.set_defaults(act=act)
+        return each
+
+    run = action("run", _run, "receive commands and files until stopped")
+    run.add_argument("--handlers", type=Path, metavar="FILE", help="Python file with a function register(agent)")
+    claim = action("provision", _provision, "get the device's certificate with a claim")
+    claim.add_argument("--claim-certificate", type=Path, required=True, metavar="FILE")
+    claim.add_argument("--claim-key", type=Path, required=True, metavar="FILE")
+    action("status", _status, "what the agent on this machine is doing, as JSON")
+    action("doctor", _doctor, "say in words what is wrong")
+    return parser
+
+
+def _run(config: DeviceConfig, given: argparse.Namespace) -> int:
+    register = _register(given.handlers) if given.handlers else None
+    with Agent(config) as agent:
+        if register is not None:
+            register(agent)
+        agent.run()
+    return 0
+
+
+def _register(file: Path) -> Callable[[Agent], object]:
+    if not file.is_file():
+        raise ConfigError(f"`--handlers` `{file}` is no file")
+    register = runpy.run_path(str(file)).get("register")
+    if not callable(register):
+        raise ConfigError(f"`{file}` defines no function `register(agent)`")
+    return register
+
+
+def _provision(config: DeviceConfig, given: argparse.Namespace) -> int:
+    with StateFolder(config.state_dir):
+        provision(config, claim_certificate=given.claim_certificate, claim_key=given.claim_key)
+    return 0
+
+
+def _status(config: DeviceConfig, _given: argparse.Namespace) -> int:
+    running = in_use(config.state_dir)
+    status = read_status(config.state_dir) or {"thing": config.thing}
+    status["state"] = "running" if running else "stopped"
+    print(json.dumps(status, indent=2))  # noqa: T201 - the answer of the program
+    return 0 if running else 1
+
+
+def _doctor(config: DeviceConfig, _given: argparse.Namespace) -> int:
+    findings = examine(config)
+    for finding in findings:
+        print(finding)  # noqa: T201 - the answer of the program
+    return 0 if all(each.good for each in findings) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,294 @@
+"""The agent: what a device maker holds. It puts the parts together, runs them and ends them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import threading
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from cedarfleet_device import wire
+from cedarfleet_device.clock import Clock
+from cedarfleet_device.commands import Function, Handler, Handlers
+from cedarfleet_device.credentials import load_credentials
+from cedarfleet_device.downloads import Downloader
+from cedarfleet_device.errors import ConfigError, DeviceError
+from cedarfleet_device.health import Metrics, reported, shadow_topic
+from cedarfleet_device.inbox import Inbox
+from cedarfleet_device.jobs import JobListener
+from cedarfleet_device.log import event
+from cedarfleet_device.mqtt import Connection, tls_context
+from cedarfleet_device.outbox import Publisher
+from cedarfleet_device.reception import Reception
+from cedarfleet_device.state import StateFolder, write_status
+from cedarfleet_device.store import Store, StoreError
+from cedarfleet_device.systemd import notify, watchdog_seconds
+from cedarfleet_device.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from awscrt import io
+
+    from cedarfleet_device.config import DeviceConfig
+
+_DAY_MS: Final = 86_400_000
+_FORGET_EVERY_SECONDS: Final = 3600.0
+_STATUS_EVERY_SECONDS: Final = 10.0
+
+
+class Agent:
+    """One device. As a context manager it says goodbye and releases its files on leaving.
+
+    ::
+
+        with Agent(DeviceConfig.load("device.toml")) as agent:
+
+            @agent.command("reboot")
+            def reboot(command: Command) -> Result: ...
+
+            agent.run()
+
+    Args:
+        config: the device.
+        install: called with each verified file of a download; when it raises, the previous file is put back and the
+            job is FAILED with the reason.
+        tls: of ``mqtt.tls_context``, where many agents of one process share it; else made of the configured files.
+
+    Raises:
+        ConfigError: certificate, key or folders cannot be used; ``StateInUseError`` when another agent runs.
+    """
+
+    def __init__(
+        self,
+        config: DeviceConfig,
+        *,
+        install: Callable[[Path], None] | None = None,
+        tls: io.ClientTlsContext | None = None,
+    ) -> None:
+        self._config = config
+        self._started = time.monotonic()
+        self._begun = False
+        self._closed = False
+        self._stop = threading.Event()
+        self._beat = threading.Event()  # something to tell: do not wait for the next round
+        self._connection_since: str | None = None
+        self._problem: str | None = "not connected yet"
+        self.metrics: Final = Metrics()
+        self._clock = Clock()
+        self._handlers = Handlers()
+        self._state = StateFolder(config.state_dir)
+        try:
+            context = tls or tls_context(*load_credentials(config))
+            self._store = Store(self._state.database)
+        except DeviceError:
+            self._state.close()
+            raise
+        self._inbox = Inbox(self._store, clock=self._clock, changed=self._outbox_changed)
+        self._worker = Worker(
+            inbox=self._inbox,
+            handlers=self._handlers,
+            clock=self._clock,
+            parallel=config.commands.parallel,
+            await_clock=config.jobs,
+            finished=lambda state: self.metrics.count_in("ended", state.value),
+        )
+        reception = Reception(
+            thing=config.thing,
+            handlers=self._handlers,
+            inbox=self._inbox,
+            metrics=self.metrics,
+            arrived=self._worker.wake,
+            rejoin=lambda seconds: self._connection.rejoin(after_seconds=seconds),
+        )
+        self._connection = Connection(
+            config, tls=context, message=reception.message, connected=self._connected, disconnected=self._disconnected
+        )
+        self._publisher = Publisher(
+            inbox=self._inbox,
+            thing=config.thing,
+            publish=self._connection.publish,
+            online=lambda: self._connection.online,
+        )
+        self._jobs = self._listener(install) if config.jobs else None
+
+    def command(
+        self, name: str, *, idempotent: bool = False, time_limit_seconds: float | None = None
+    ) -> Callable[[Function], Function]:
+        """Register the decorated function for the command ``name``; before ``run``.
+
+        Args:
+            name: a-z, 0-9 and ``-``, e.g. ``reboot``.
+            idempotent: run it again when the device stopped while it ran; else such a command ends INTERRUPTED.
+            time_limit_seconds: default ``commands.time_limit_seconds`` of the configuration.
+
+        Raises:
+            ConfigError: no command name, it has a handler, or the agent has begun.
+        """
+        if self._begun:
+            raise ConfigError(f"the handler of `{name}` must be registered before `run` or `start`")
+        limit = time_limit_seconds or self._config.commands.time_limit_seconds
+
+        def register(function: Function) -> Function:
+            self._handlers.add(name, Handler(function=function, idempotent=idempotent, time_limit_seconds=limit))
+            return function
+
+        return register
+
+    def start(self) -> None:
+        """Begin, and return: for programs that have a loop of their own and call ``stop`` or leave the context."""
+        if self._begun:
+            raise ConfigError("the agent has begun already")
+        self._begun = True
+        repeated, interrupted = self._inbox.recover(again=self._may_repeat)
+        event("agent.started", thing=self._config.thing, repeated=repeated, interrupted=interrupted)
+        self._worker.start()
+        self._publisher.start()
+        self._connection.start()
+        if self._jobs is not None:
+            self._jobs.start()
+        self._pulse = threading.Thread(target=self._tell, name="cedarfleet-health", daemon=True)
+        self._pulse.start()
+
+    def run(self) -> None:
+        """Begin, and return when ``stop`` is called, or on SIGTERM or SIGINT where this is the main thread."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: self.stop())
+        self.start()
+        self._stop.wait()
+
+    def stop(self) -> None:
+        """Ask ``run`` to return; from any thread and from a signal handler."""
+        self._stop.set()
+        self._beat.set()
+
+    def close(self, *, grace_seconds: float = 10.0) -> None:
+        """End; again is harmless.
+
+        Args:
+            grace_seconds: what running handlers get; one that goes on is found as INTERRUPTED at the next start.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self.stop()
+        if self._begun:
+            notify("STOPPING=1")
+            if self._jobs is not None:
+                self._jobs.stop()
+            self._worker.stop(grace_seconds=grace_seconds)
+            self._publisher.stop()
+            self._connection.stop(farewell=self._presence("offline"))
+            self._pulse.join(5)
+            self._write_status("stopped")
+        self._store.close()
+        self._state.close()
+        event("agent.stopped", thing=self._config.thing)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _listener(self, install: Callable[[Path], None] | None) -> JobListener:
+        downloader = Downloader(
+            folder=self._config.download_dir,
+            state_dir=self._config.state_dir,
+            limits=self._config.downloads,
+            on_verified=install,
+        )
+        return JobListener(
+            client=self._connection.client,
+            thing=self._config.thing,
+            fetcher=downloader,
+            clock=self._clock,
+            ended=lambda status: self.metrics.count_in("jobs", status),
+        )
+
+    def _outbox_changed(self) -> None:
+        self._publisher.wake()
+
+    def _may_repeat(self, name: str) -> bool:
+        handler = self._handlers.get(name)
+        return handler is not None and handler.idempotent
+
+    def _presence(self, state: str) -> tuple[str, bytes]:
+        return wire.presence_topic(self._config.thing), wire.presence_message(state)
+
+    def _connected(self, session_present: bool) -> None:
+        self.metrics.count("connects")
+        self._problem = None
+        self._connection_since = _now()
+        event("mqtt.connected", session_present=session_present)
+        self._connection.publish(*self._presence("online"))
+        self._publisher.wake()
+        if self._jobs is not None:
+            self._jobs.look()
+        self._beat.set()
+
+    def _disconnected(self, reason: str) -> None:
+        self.metrics.count("disconnects")
+        self._problem = reason
+        self._connection_since = None
+        if self._closed:
+            return
+        event("mqtt.disconnected", level=logging.WARNING, reason=reason)
+        self._beat.set()
+
+    def _tell(self) -> None:
+        """Health, status file, watchdog and forgetting, each at its time."""
+        next_report = next_forget = 0.0
+        watchdog = watchdog_seconds()
+        notify("READY=1")
+        while not self._stop.is_set():
+            self._beat.wait(min(_STATUS_EVERY_SECONDS, self._config.report_seconds, watchdog or _STATUS_EVERY_SECONDS))
+            changed = self._beat.is_set()
+            self._beat.clear()
+            now = time.monotonic()
+            try:
+                if self._connection.online and (changed or now >= next_report):
+                    next_report = now + self._config.report_seconds
+                    self._report()
+                if self._clock.told and now >= next_forget:  # with a wrong clock the wrong ones would be forgotten
+                    next_forget = now + _FORGET_EVERY_SECONDS
+                    self._inbox.forget(expired_before=self._clock() - self._config.commands.keep_days * _DAY_MS)
+                self._write_status("running")
+            except StoreError as error:
+                event("store.failed", level=logging.ERROR, error=error)
+                continue  # no word to the watchdog: a store that fails for long is cured by nothing but a restart
+            notify("WATCHDOG=1")
+
+    def _report(self) -> Future[None]:
+        state = reported(self._config, started=self._started, skew_ms=self._clock.skew_ms)
+        content = json.dumps({"state": {"reported": state}}).encode()
+        return self._connection.publish(shadow_topic(self._config.thing), content)
+
+    def _write_status(self, state: str) -> None:
+        counts = self._inbox.counts()
+        status: dict[str, Any] = {
+            "state": state,
+            "thing": self._config.thing,
+            "at": _now(),
+            "connected_since": self._connection_since,
+            "problem": self._problem,
+            "clock_skew_seconds": round(self._clock.skew_ms / 1000),
+            "waiting": counts.waiting,
+            "running": counts.running,
+            "unreported": counts.unreported,
+            "metrics": self.metrics.snapshot(),
+        }
+        try:
+            write_status(self._state.folder, status)
+        except OSError as error:
+            event("status.unwritten", level=logging.WARNING, error=error)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

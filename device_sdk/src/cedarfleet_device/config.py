@@ -1,0 +1,206 @@
+"""What an agent must know before it starts: the file ``device.toml``, read once and checked.
+
+``device.example.toml`` beside this module shows every key with its unit and default.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar, get_type_hints
+
+from cedarfleet_device import wire
+from cedarfleet_device.downloads import DownloadLimits
+from cedarfleet_device.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_T = TypeVar("_T")
+_WORDS = {str: "a string", int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
+
+
+def _between(least: float, most: float, default: float) -> Any:  # noqa: ANN401 - as dataclasses.field
+    return field(default=default, metadata={"least": least, "most": most})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectionConfig:
+    """How the agent holds its MQTT connection.
+
+    Attributes:
+        keep_alive_seconds: silence after which the client pings; the broker gives up after 1.5 times this.
+        ping_timeout_seconds: how long the answer to a ping may take; then the connection is dropped and made again.
+        session_expiry_seconds: how long the broker keeps commands for an absent device (AWS IoT: 1 h by default).
+        reconnect_min_seconds: first pause before connecting again; doubled with jitter after each failure.
+        reconnect_max_seconds: longest pause.
+        limit_rate: keep to AWS IoT Core's 100 publishes and 512 KB a second for one connection.
+    """
+
+    keep_alive_seconds: int = _between(5, 1200, 30)
+    ping_timeout_seconds: float = _between(0.1, 60, 5.0)
+    session_expiry_seconds: int = _between(60, 604_800, 3600)
+    reconnect_min_seconds: float = _between(0.05, 60, 1.0)
+    reconnect_max_seconds: float = _between(0.05, 3600, 120.0)
+    limit_rate: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandConfig:
+    """How commands are run.
+
+    Attributes:
+        parallel: how many handlers may run at once; 1 keeps the order of arrival.
+        time_limit_seconds: default limit of a handler; ``Agent.command`` may set another.
+        keep_days: how long a finished command is remembered beyond its expiry.
+    """
+
+    parallel: int = _between(1, 32, 1)
+    time_limit_seconds: float = _between(0.01, 86_400, 300.0)
+    keep_days: int = _between(1, 365, 7)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProvisioningConfig:
+    """How the device gets its certificate with a claim.
+
+    Attributes:
+        template: the tenant's provisioning template, ``<tenant>-devices``.
+        device: id of this device in its tenant, e.g. ``press-07``; sent as the template's parameter ``DeviceName``.
+        parameters: further parameters of the template.
+        accept_cloud_made_key: take a private key made by the cloud when the broker does not sign requests (CSR).
+            Then the key has travelled, so it is off unless the installer says so.
+    """
+
+    template: str = ""
+    device: str = ""
+    parameters: dict[str, str] = field(default_factory=dict[str, str])
+    accept_cloud_made_key: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceConfig:
+    """One device. Relative paths are relative to the folder of the file.
+
+    Attributes:
+        thing: IoT thing name ``<tenant>--<device>``; also the MQTT client id.
+        endpoint: host name of the MQTT endpoint, without scheme and port.
+        port: MQTT over mutual TLS.
+        ca_file: PEM of the authority that signed the endpoint's certificate.
+        certificate_file: PEM of the device's certificate; written by ``cedarfleet-device provision``.
+        key_file: PEM of its private key, mode 0600; written likewise.
+        state_dir: inbox, outbox and lock; one agent at a time; mode 0700; must survive a reboot.
+        download_dir: where delivered files appear.
+        firmware_version: reported in the shadow.
+        security_patch: date of the last security patch, ``YYYY-MM-DD``, reported in the shadow.
+        report_seconds: how often health is reported while nothing changes.
+        jobs: whether the endpoint speaks AWS IoT Jobs, which bring downloads and the cloud's time; a plain MQTT broker
+            does not.
+        log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``.
+        connection: table ``[connection]``.
+        commands: table ``[commands]``.
+        downloads: table ``[downloads]``.
+        provisioning: table ``[provisioning]``; only ``provision`` reads it.
+    """
+
+    thing: str
+    endpoint: str
+    port: int = _between(1, 65_535, 8883)
+    ca_file: Path
+    certificate_file: Path
+    key_file: Path
+    state_dir: Path
+    download_dir: Path
+    firmware_version: str = ""
+    security_patch: str = ""
+    report_seconds: float = _between(1, 86_400, 300.0)
+    jobs: bool = True
+    log_level: str = "INFO"
+    connection: ConnectionConfig = field(default_factory=ConnectionConfig)
+    commands: CommandConfig = field(default_factory=CommandConfig)
+    downloads: DownloadLimits = field(default_factory=DownloadLimits)
+    provisioning: ProvisioningConfig = field(default_factory=ProvisioningConfig)
+
+    def __post_init__(self) -> None:
+        """Check what a type cannot say.
+
+        Raises:
+            ConfigError: a value that is not of its form.
+        """
+        try:
+            wire.split_thing_name(self.thing)
+        except wire.WireError as error:
+            raise ConfigError(f"`thing`: {error}") from error
+        if not self.endpoint or any(character in self.endpoint for character in "/: \t\n"):
+            raise ConfigError(f"`endpoint` is `{self.endpoint}`, it must be a host name without scheme and port")
+        if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise ConfigError(f"`log_level` is `{self.log_level}`, it must be DEBUG, INFO, WARNING or ERROR")
+        if self.connection.reconnect_max_seconds < self.connection.reconnect_min_seconds:
+            raise ConfigError("`connection.reconnect_max_seconds` must not be below `reconnect_min_seconds`")
+
+    @property
+    def tenant(self) -> str:
+        """The tenant that the thing name carries."""
+        return wire.split_thing_name(self.thing)[0]
+
+    @classmethod
+    def load(cls, file: str | Path) -> Self:
+        """Read ``file``.
+
+        Raises:
+            ConfigError: no file, no TOML, an unknown or missing key, a value of the wrong type or out of range; the
+                message names the file and the key.
+        """
+        path = Path(file)
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"`{path}` cannot be read: {error.strerror}") from error
+        except ValueError as error:  # also TOMLDecodeError and UnicodeDecodeError
+            raise ConfigError(f"`{path}` is not TOML: {error}") from error
+        try:
+            return _read(cls, table, "", path.absolute().parent)
+        except ConfigError as error:
+            raise ConfigError(f"`{path}`: {error}") from error
+
+
+def _read(cls: type[_T], table: Mapping[str, Any], prefix: str, folder: Path) -> _T:
+    known = {each.name: each for each in fields(cls)}  # pyright: ignore[reportArgumentType]
+    if unknown := sorted(set(table) - set(known)):
+        raise ConfigError(f"unknown key `{prefix}{unknown[0]}`; known are {', '.join(known)}")
+    hints = get_type_hints(cls, localns={"Path": Path})  # DownloadLimits imports Path for the type checker only
+    values: dict[str, Any] = {}
+    for name, each in known.items():
+        if name in table:
+            values[name] = _value(table[name], hints[name], prefix + name, folder)
+            _check_bounds(values[name], prefix + name, each.metadata)
+        elif each.default is MISSING and each.default_factory is MISSING:
+            raise ConfigError(f"key `{prefix}{name}` is missing")
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise ConfigError(f"`{prefix.rstrip('.')}`: {error}") from error
+
+
+def _value(value: Any, hint: Any, key: str, folder: Path) -> Any:  # noqa: ANN401 - TOML
+    if hasattr(hint, "__dataclass_fields__"):
+        if not isinstance(value, dict):
+            raise ConfigError(f"`{key}` must be a table, `[{key}]`")
+        return _read(hint, value, f"{key}.", folder)
+    if hint == dict[str, str]:
+        if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+            raise ConfigError(f"`{key}` must be a table of strings")
+        return value
+    plain = next((kind for kind in _WORDS if hint in (kind, kind | None)), str)
+    expected = str if plain is Path else plain
+    if type(value) is not expected and not (expected is float and type(value) is int):
+        raise ConfigError(f"`{key}` is `{value}`, it must be {_WORDS[plain]}")
+    if plain is Path:
+        return folder / Path(value).expanduser()
+    return float(value) if plain is float else value
+
+
+def _check_bounds(value: Any, key: str, bounds: Mapping[str, float]) -> None:  # noqa: ANN401 - TOML
+    if bounds and not bounds["least"] <= value <= bounds["most"]:
+        raise ConfigError(f"`{key}` is {value}, it must be {bounds['least']} to {bounds['most']}")

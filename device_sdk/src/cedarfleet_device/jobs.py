@@ -1,0 +1,262 @@
+"""Files that the cloud wants on the device: AWS IoT Jobs in, the downloader's outcome out.
+
+A job stays with the cloud until the device ends it, so nothing of it is kept here: after a restart ``start-next``
+answers with the same job, and the downloader goes on where it was (docs: AWS IoT "Jobs device MQTT API").
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+import awscrt.exceptions
+from awscrt import mqtt_request_response
+from awsiot import ServiceStreamOptions, V2ServiceException, iotjobs
+
+from cedarfleet_device import wire
+from cedarfleet_device.downloads import DownloadFailedError, DownloadRefusedError
+from cedarfleet_device.errors import CloudError
+from cedarfleet_device.log import event
+from cedarfleet_device.wire import DownloadDocument
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
+
+    from awscrt import mqtt5
+
+    from cedarfleet_device.clock import Clock
+    from cedarfleet_device.downloads import Delivered
+
+_T = TypeVar("_T")
+_ANSWER_SECONDS: Final = 10
+_PAUSE_MIN_SECONDS: Final = 1.0
+_PAUSE_MAX_SECONDS: Final = 60.0
+_LOOK_AGAIN_SECONDS: Final = 600.0  # a lost announcement costs at most this
+_PROGRESS_SECONDS: Final = 5.0  # each report counts against AWS IoT Core's 100 publishes a second
+_ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED"})
+_NO_DETAIL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # Jobs refuses control characters in a detail's value
+
+
+class Fetcher(Protocol):
+    """What ``downloads.Downloader`` does."""
+
+    def fetch(
+        self,
+        document: DownloadDocument,
+        *,
+        refresh_url: Callable[[], str],
+        progress: Callable[[int, int], None] | None = None,
+        cancelled: Callable[[], bool],
+    ) -> Delivered:
+        """Bring the file; raises ``DownloadRefusedError`` or ``DownloadFailedError``."""
+        ...
+
+
+class JobGoneError(CloudError):
+    """The job was cancelled, timed out or deleted while the device was at it."""
+
+
+class JobListener:
+    """Takes one job after the other.
+
+    Args:
+        client: the connection's MQTT client.
+        thing: whose jobs.
+        fetcher: brings the files.
+        clock: learns the cloud's time from the answers.
+        ended: told ``SUCCEEDED``, ``FAILED`` or ``REJECTED`` after the cloud has taken it.
+    """
+
+    def __init__(
+        self, *, client: mqtt5.Client, thing: str, fetcher: Fetcher, clock: Clock, ended: Callable[[str], None]
+    ) -> None:
+        self._client = client
+        self._thing = thing
+        self._fetcher = fetcher
+        self._clock = clock
+        self._ended = ended
+        self._jobs: iotjobs.IotJobsClientV2 | None = None
+        self._stream: mqtt_request_response.StreamingOperation | None = None
+        self._look = threading.Event()
+        self._doubt = threading.Event()  # the job at hand may have been cancelled
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="cedarfleet-jobs", daemon=True)
+
+    def start(self) -> None:
+        """Listen; jobs are asked for at every ``look``."""
+        options = mqtt_request_response.ClientOptions(
+            max_request_response_subscriptions=6,
+            max_streaming_subscriptions=2,
+            operation_timeout_in_seconds=_ANSWER_SECONDS,
+        )
+        self._jobs = iotjobs.IotJobsClientV2(self._client, options)
+        request = iotjobs.NextJobExecutionChangedSubscriptionRequest(thing_name=self._thing)
+        stream = ServiceStreamOptions(incoming_event_listener=lambda _: self.look())
+        listening = self._jobs.create_next_job_execution_changed_stream(request, stream)
+        listening.open()
+        self._stream = listening
+        self._thread.start()
+
+    def look(self) -> None:
+        """Ask for the next job now: announced, or connected again; from any thread."""
+        self._doubt.set()
+        self._look.set()
+
+    def stop(self) -> None:
+        """Leave the job at hand where it is; the next start goes on with it."""
+        self._stopping.set()
+        self._look.set()
+        if self._thread.ident is not None:
+            self._thread.join(_ANSWER_SECONDS + 5)
+        self._stream = None
+        self._jobs = None
+
+    def _loop(self) -> None:
+        pause = _PAUSE_MIN_SECONDS
+        while not self._stopping.is_set():
+            self._look.wait(_LOOK_AGAIN_SECONDS)
+            self._look.clear()
+            try:
+                while not self._stopping.is_set() and self._next():
+                    pause = _PAUSE_MIN_SECONDS
+            except CloudError as error:
+                event("jobs.unreachable", level=logging.WARNING, error=error)
+                self._stopping.wait(random.uniform(pause / 2, pause))  # noqa: S311 - jitter
+                pause = min(2 * pause, _PAUSE_MAX_SECONDS)
+                self._look.set()
+
+    def _next(self) -> bool:
+        request = iotjobs.StartNextPendingJobExecutionRequest(thing_name=self._thing)
+        began = time.monotonic()
+        answer = self._ask(lambda jobs: jobs.start_next_pending_job_execution(request))
+        if answer.timestamp is not None and time.monotonic() - began < _ANSWER_SECONDS / 2:
+            self._clock.tell(_milliseconds(answer.timestamp))
+        execution = answer.execution
+        if execution is None or not execution.job_id:
+            return False
+        self._doubt.clear()
+        event("job.started", job_id=execution.job_id)
+        try:
+            status, detail = self._deliver(execution.job_id, execution.job_document or {})
+        except JobGoneError:
+            event("job.gone", level=logging.WARNING, job_id=execution.job_id)
+            return True
+        if status is None:  # the agent stops
+            return False
+        self._end(execution.job_id, status, detail)
+        return True
+
+    def _deliver(self, job_id: str, content: Mapping[str, Any]) -> tuple[str | None, dict[str, str]]:
+        try:
+            document = DownloadDocument.decode(dict(content))
+        except wire.WireError as error:
+            return "REJECTED", {"reason": str(error)}
+        last = time.monotonic()
+
+        def progress(received: int, size: int) -> None:
+            nonlocal last
+            if time.monotonic() - last >= _PROGRESS_SECONDS:
+                last = time.monotonic()
+                self._tell_progress(job_id, received, size)
+
+        try:
+            delivered = self._fetcher.fetch(
+                document,
+                refresh_url=lambda: self._describe(job_id).url,
+                progress=progress,
+                cancelled=lambda: self._cancelled(job_id),
+            )
+        except (DownloadRefusedError, DownloadFailedError) as error:
+            if self._stopping.is_set() or self._cancelled(job_id):
+                return self._stopped_or_gone(job_id)
+            return "FAILED", {"reason": str(error)}
+        except CloudError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of ours must end the job visibly, not hang it
+            event("job.fault", level=logging.ERROR, error=error, job_id=job_id)
+            return "FAILED", {"reason": f"{type(error).__name__} in the device's agent"}
+        return "SUCCEEDED", {
+            "sha256": delivered.sha256,
+            "size": str(delivered.size),
+            "bytes_fetched": str(delivered.bytes_fetched),
+        }
+
+    def _stopped_or_gone(self, job_id: str) -> tuple[None, dict[str, str]]:
+        if self._stopping.is_set():
+            return None, {}
+        raise JobGoneError(f"job `{job_id}` has ended in the cloud")
+
+    def _cancelled(self, job_id: str) -> bool:
+        if self._stopping.is_set():
+            return True
+        if self._doubt.is_set():
+            self._doubt.clear()
+            try:
+                self._describe(job_id)
+            except JobGoneError:
+                self._doubt.set()
+                return True
+            except (CloudError, wire.WireError):
+                return False  # unknown: the end of the job will tell
+        return False
+
+    def _describe(self, job_id: str) -> DownloadDocument:
+        """Ask for the job again: its document comes with a fresh URL."""
+        request = iotjobs.DescribeJobExecutionRequest(thing_name=self._thing, job_id=job_id, include_job_document=True)
+        execution = self._ask(lambda jobs: jobs.describe_job_execution(request)).execution
+        if execution is None or execution.status in _ENDED:
+            raise JobGoneError(f"job `{job_id}` has ended in the cloud")
+        return DownloadDocument.decode(dict(execution.job_document or {}))
+
+    def _tell_progress(self, job_id: str, received: int, size: int) -> None:
+        detail = {"received": str(received), "size": str(size)}
+        request = iotjobs.UpdateJobExecutionRequest(
+            thing_name=self._thing, job_id=job_id, status="IN_PROGRESS", status_details=detail
+        )
+        if self._jobs is not None:  # without waiting: a lost report of progress does no harm
+            self._jobs.update_job_execution(request)
+
+    def _end(self, job_id: str, status: str, detail: dict[str, str]) -> None:
+        detail = {key: _NO_DETAIL.sub(" ", value)[:1024] or "-" for key, value in detail.items()}
+        pause = _PAUSE_MIN_SECONDS
+        while not self._stopping.is_set():
+            request = iotjobs.UpdateJobExecutionRequest(
+                thing_name=self._thing, job_id=job_id, status=status, status_details=detail
+            )
+            try:
+                self._ask(lambda jobs, request=request: jobs.update_job_execution(request))
+            except JobGoneError:
+                event("job.gone", level=logging.WARNING, job_id=job_id, status=status)
+                return
+            except CloudError as error:
+                event("jobs.unreachable", level=logging.WARNING, error=error, job_id=job_id)
+                self._stopping.wait(random.uniform(pause / 2, pause))  # noqa: S311 - jitter
+                pause = min(2 * pause, _PAUSE_MAX_SECONDS)
+            else:
+                event("job.ended", job_id=job_id, status=status, reason=detail.get("reason"))
+                self._ended(status)
+                return
+
+    def _ask(self, operation: Callable[[iotjobs.IotJobsClientV2], Future[_T]]) -> _T:
+        if self._jobs is None:
+            raise CloudError("the agent has stopped")
+        try:
+            return operation(self._jobs).result(_ANSWER_SECONDS + 5)
+        except V2ServiceException as error:
+            modeled = error.modeled_error
+            code = getattr(modeled, "code", None)
+            if code in ("InvalidStateTransition", "ResourceNotFound", "TerminalStateReached"):
+                raise JobGoneError(f"IoT Jobs answered {code}") from error
+            raise CloudError(f"IoT Jobs answered {code or error.inner_error}") from error
+        except (TimeoutError, awscrt.exceptions.AwsCrtError) as error:
+            raise CloudError(f"IoT Jobs did not answer: {error}") from error
+
+
+def _milliseconds(timestamp: Any) -> int:  # noqa: ANN401 - awsiot gives a datetime or a number, by operation
+    seconds = timestamp.timestamp() if hasattr(timestamp, "timestamp") else float(timestamp)
+    return round(seconds * 1000)

@@ -1,0 +1,53 @@
+"""Structured logs: an event name and identifiers, one JSON object a line on standard output.
+
+Never a token, a signed URL, an argument or a payload.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any, Final
+
+LOGGER: Final = logging.getLogger("cedarfleet_device")
+
+
+def event(name: str, /, *, level: int = logging.INFO, error: BaseException | None = None, **fields: Any) -> None:  # noqa: ANN401 - JSON
+    """Log one event, e.g. ``event("command.received", command_id=...)``.
+
+    Args:
+        name: static dotted name.
+        level: of ``logging``.
+        error: its type and text are added.
+        fields: identifiers and numbers.
+    """
+    if error is not None:
+        fields["error"] = f"{type(error).__name__}: {str(error)[:300]}"
+    LOGGER.log(level, name, extra={"fields": fields})
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: ``time``, ``level``, ``event`` and the fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def to_stdout(level: str) -> None:
+    """Send the SDK's events to standard output; the ``cedarfleet-device`` program does it, a library never."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter())
+    LOGGER.handlers[:] = [handler]
+    LOGGER.setLevel(level)
+    LOGGER.propagate = False

@@ -1,0 +1,150 @@
+"""Brings states to the cloud: in order, at least once, whenever there is a connection.
+
+One connection delivers QoS 1 publishes in the order in which they were handed over, so up to 32 are under way at once.
+When the broker refuses one, sending stops until the others are settled and begins again with the oldest that is left;
+a state that arrives twice is the same state, since its sequence number is part of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from typing import TYPE_CHECKING, Final
+
+from cedarfleet_device import wire
+from cedarfleet_device.log import event
+from cedarfleet_device.store import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    from cedarfleet_device.inbox import Inbox
+    from cedarfleet_device.store import Outgoing
+
+_WINDOW: Final = 32
+_PAUSE_MIN_SECONDS: Final = 1.0
+_PAUSE_MAX_SECONDS: Final = 60.0
+
+
+class Publisher:
+    """Sends what stands in the outbox.
+
+    Args:
+        inbox: holds the outbox.
+        thing: whose states.
+        publish: QoS 1; the future is done at the PUBACK.
+        online: whether it is worth trying.
+    """
+
+    def __init__(
+        self,
+        *,
+        inbox: Inbox,
+        thing: str,
+        publish: Callable[[str, bytes], Future[None]],
+        online: Callable[[], bool],
+    ) -> None:
+        self._inbox = inbox
+        self._thing = thing
+        self._publish = publish
+        self._online = online
+        self._changed = threading.Condition()
+        self._fresh = True  # the outbox may hold more than was handed over
+        self._stopping = False
+        self._under_way: set[int] = set()
+        self._acknowledged: list[int] = []
+        self._refused = False
+        self.published = 0
+        self._thread = threading.Thread(target=self._loop, name="cedarfleet-outbox", daemon=True)
+
+    def start(self) -> None:
+        """Begin with the oldest state."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """New states stand in the outbox, or the connection stands again; from any thread."""
+        with self._changed:
+            self._fresh = True
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Stop sending; what was not acknowledged stays in the outbox."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join(10)
+
+    def _loop(self) -> None:
+        after = 0
+        pause = _PAUSE_MIN_SECONDS
+        while True:
+            with self._changed:
+                self._changed.wait_for(self._something_to_do)
+                if self._stopping:
+                    self._forget(self._taken())
+                    return
+                done = self._taken()
+                settled = self._refused and not self._under_way
+                room = 0 if self._refused else _WINDOW - len(self._under_way)
+                self._fresh = self._fresh and not room
+            self._forget(done)
+            try:
+                if settled:
+                    self._sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter
+                    pause = min(2 * pause, _PAUSE_MAX_SECONDS)
+                    self._refused, after = False, 0
+                    self.wake()
+                elif room and self._online():
+                    batch = self._inbox.outgoing(after=after, limit=room)
+                    for each in batch:
+                        after = each.position
+                        self._send(each)
+                    if len(batch) == room:
+                        self.wake()
+                    if done:
+                        pause = _PAUSE_MIN_SECONDS
+            except StoreError as error:
+                event("store.failed", level=logging.ERROR, error=error)
+                self._sleep(_PAUSE_MIN_SECONDS)
+                self.wake()
+
+    def _something_to_do(self) -> bool:
+        if self._stopping or self._acknowledged:
+            return True
+        if self._refused:
+            return not self._under_way
+        return self._fresh and len(self._under_way) < _WINDOW
+
+    def _taken(self) -> list[int]:
+        done, self._acknowledged = self._acknowledged, []
+        return done
+
+    def _forget(self, done: list[int]) -> None:
+        if done:
+            self.published += len(done)
+            self._inbox.sent(done)  # if this is not written, the states are sent once more: the same states
+
+    def _send(self, outgoing: Outgoing) -> None:
+        with self._changed:
+            self._under_way.add(outgoing.position)
+        topic = wire.status_topic(self._thing, outgoing.command_id)
+        self._publish(topic, outgoing.message).add_done_callback(lambda done: self._settle(outgoing, done))
+
+    def _settle(self, outgoing: Outgoing, done: Future[None]) -> None:
+        error = done.exception()
+        if error is not None:
+            event("status.refused", level=logging.WARNING, error=error, command_id=outgoing.command_id)
+        with self._changed:
+            self._under_way.discard(outgoing.position)
+            if error is None:
+                self._acknowledged.append(outgoing.position)
+            else:
+                self._refused = True
+            self._changed.notify_all()
+
+    def _sleep(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping, seconds)

@@ -1,0 +1,78 @@
+"""Takes commands off the wire: durable first, acknowledged after, refused with a reason."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from cedarfleet_device.commands import Handlers, RefusedError, read_message
+from cedarfleet_device.log import event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    from cedarfleet_device.health import Metrics
+    from cedarfleet_device.inbox import Inbox
+
+_SEND_AGAIN_SECONDS: Final = 5.0
+
+
+class Reception:
+    """What the connection hands its messages to.
+
+    Args:
+        thing: this device.
+        handlers: decide which commands it knows.
+        inbox: where they are kept.
+        metrics: counts them.
+        arrived: called when a new command waits.
+        rejoin: asks the broker to send again what was not acknowledged, after so many seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        thing: str,
+        handlers: Handlers,
+        inbox: Inbox,
+        metrics: Metrics,
+        arrived: Callable[[], None],
+        rejoin: Callable[[float], None],
+    ) -> None:
+        self._thing = thing
+        self._handlers = handlers
+        self._inbox = inbox
+        self._metrics = metrics
+        self._arrived = arrived
+        self._rejoin = rejoin
+
+    def message(self, topic: str, payload: bytes, acknowledge: Callable[[], None]) -> None:
+        """Store a command, or its refusal; ``acknowledge`` is called after the commit, and not at all without one."""
+        try:
+            message = read_message(topic, payload, thing=self._thing, handlers=self._handlers)
+        except RefusedError as error:
+            if error.command_id is None:  # nothing to report under; kept unacknowledged it would come for ever
+                self._metrics.count("unreportable")
+                event("command.unreportable", level=logging.WARNING, error=error)
+                acknowledge()
+                return
+            event("command.rejected", level=logging.WARNING, error=error, command_id=error.command_id)
+            stored = self._inbox.reject(error.command_id, payload, str(error))
+            stored.add_done_callback(lambda done: self._stored(done, "rejected", acknowledge))
+        else:
+            event("command.received", command_id=message.command_id, name=message.name)
+            stored = self._inbox.receive(message)
+            stored.add_done_callback(lambda done: self._stored(done, "received", acknowledge))
+
+    def _stored(self, done: Future[bool], counter: str, acknowledge: Callable[[], None]) -> None:
+        error = done.exception()
+        if error is not None:  # fail closed: an unstored command is not acknowledged
+            self._metrics.count("store_failures")
+            event("store.failed", level=logging.ERROR, error=error)
+            self._rejoin(_SEND_AGAIN_SECONDS)
+            return
+        acknowledge()
+        self._metrics.count(counter if done.result() else "duplicates")
+        if done.result():
+            self._arrived()

@@ -1,0 +1,90 @@
+"""The folder where a device keeps its state: private, and held by one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from typing import TYPE_CHECKING, Any, Self
+
+from cedarfleet_device.errors import ConfigError, StateInUseError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class StateFolder:
+    """Makes the folder (mode 0700) and holds its lock until closed.
+
+    The lock is a POSIX record lock: the kernel drops it with the process, also after ``kill -9``, and a child that a
+    handler forks does not inherit it.
+
+    Args:
+        folder: ``state_dir`` of the configuration.
+
+    Raises:
+        StateInUseError: another process holds it.
+        ConfigError: the folder cannot be made or written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigError(f"`state_dir` `{folder}` cannot be used: {error.strerror}") from error
+        try:
+            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(self._lock, 20, 0).decode(errors="replace").strip() or "unknown"
+            os.close(self._lock)
+            raise StateInUseError(
+                f"`state_dir` `{folder}` is in use by process {holder}: one identity runs once"
+            ) from error
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, str(os.getpid()).encode(), 0)
+
+    @property
+    def database(self) -> Path:
+        """Inbox and outbox."""
+        return self.folder / "agent.db"
+
+    def close(self) -> None:
+        """Release the lock; again is harmless."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def write_status(folder: Path, status: dict[str, Any]) -> None:
+    """Replace ``status.json``, for ``cedarfleet-device status``; not synced, since it tells of now."""
+    fresh = folder / "status.json.new"
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
+        json.dump(status, file)
+    fresh.replace(folder / "status.json")
+
+
+def read_status(folder: Path) -> dict[str, Any] | None:
+    """What the agent last wrote, if anything."""
+    try:
+        return json.loads((folder / "status.json").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def in_use(folder: Path) -> bool:
+    """Whether an agent holds the folder."""
+    if not (folder / "lock").exists():
+        return False
+    try:
+        StateFolder(folder).close()
+    except StateInUseError:
+        return True
+    return False
