@@ -1,0 +1,73 @@
+"""``python -m service``: one process, settings from the environment, JSON logs, an orderly end on SIGTERM."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import structlog
+import uvicorn
+
+from service import log as log_format
+from service.errors import ConfigurationError
+from service.main import build
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens once it serves."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            host, port = (sockets or [])[0].getsockname()[:2]
+            shown = f"[{host}]" if ":" in host else host
+            log.info("service.listening", url=f"http://{shown}:{port}")
+
+
+def main() -> int:
+    """Serve until SIGTERM or Ctrl-C; exit code 2 says that the settings are wrong."""
+    log_format.configure()
+    try:
+        settings = Settings.read(os.environ)
+    except ConfigurationError as error:
+        log.error("service.misconfigured", problem=str(error))  # noqa: TRY400 - the operator needs words, no traceback
+        return 2
+    try:
+        listener = socket.create_server((settings.host, settings.port), backlog=2048)
+    except OSError as error:
+        address = f"{settings.host}:{settings.port}"
+        log.error("service.cannot_listen", address=address, problem=error.strerror)  # noqa: TRY400 - as above
+        return 2
+    config = uvicorn.Config(
+        build(settings),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies or "",
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+        lifespan="on",
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _already_handled)
+    server = _Server(config)
+    server.run(sockets=[listener])
+    log.info("service.stopped")
+    return 0 if server.started else 1
+
+
+def _already_handled(number: int, frame: FrameType | None) -> None:
+    """Uvicorn raises the signal again after its orderly end; by then there is nothing left to do."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

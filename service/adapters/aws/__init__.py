@@ -1,0 +1,1 @@
+"""The ports answered by AWS services through boto3."""

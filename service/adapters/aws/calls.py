@@ -1,0 +1,100 @@
+"""Runs blocking boto3 calls beside the event loop: a pool of their own, bounded in number, waiting and time."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+
+import structlog
+from botocore.exceptions import BotoCoreError, ClientError
+
+from service.errors import UnavailableError, UpstreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+_RETRYABLE: Final = frozenset(
+    {
+        "InternalFailureException",
+        "InternalServerException",
+        "InternalServerError",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ServiceUnavailableException",
+        "SlowDown",
+        "ThrottledException",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+_SERVER_FAULT: Final = 500
+
+
+class AwsCalls:
+    """A bounded pool for blocking calls.
+
+    Args:
+        threads: calls that run at once.
+        max_waiting: calls that may wait for a thread; one more is refused at once.
+        deadline_seconds: how long a caller waits for an answer; the thread itself is bounded by boto3's own timeouts.
+    """
+
+    def __init__(self, *, threads: int, max_waiting: int, deadline_seconds: float) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="aws")
+        self._limit = threads + max_waiting
+        self._deadline_seconds = deadline_seconds
+        self._open = 0
+
+    async def run(self, what: str, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """The answer of ``call``; ``what`` names the part in errors and log.
+
+        Raises:
+            UnavailableError: no answer in time, throttled, a fault of AWS, or too many calls waiting.
+            UpstreamError: AWS refused the call.
+        """
+        if self._open >= self._limit:  # fail closed: shed load instead of queueing without end
+            log.warning("aws.overloaded", what=what, open=self._open)
+            raise UnavailableError(what)
+        self._open += 1
+        future = asyncio.get_running_loop().run_in_executor(self._pool, partial(call, *args, **kwargs))
+        future.add_done_callback(self._closed)
+        try:
+            return await asyncio.wait_for(future, self._deadline_seconds)
+        except ClientError as error:
+            raise _translated(what, error) from error
+        except TimeoutError as error:
+            log.warning("aws.no_answer", what=what, error="deadline")
+            raise UnavailableError(what) from error
+        except (BotoCoreError, OSError) as error:
+            log.warning("aws.no_answer", what=what, error=type(error).__name__)
+            raise UnavailableError(what) from error
+
+    def close(self) -> None:
+        """Accept no more calls; those that run end by their own timeouts."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _closed(self, future: asyncio.Future[Any]) -> None:
+        self._open -= 1
+        if not future.cancelled():
+            future.exception()  # after a deadline nobody waits for it: mark it as seen
+
+
+def error_code(error: ClientError) -> str:
+    """AWS's code of an error, e.g. ``ThrottlingException``."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _translated(what: str, error: ClientError) -> UpstreamError:
+    code = error_code(error)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    log.error("aws.refused", what=what, operation=error.operation_name, code=code, status=status)
+    if code in _RETRYABLE or status >= _SERVER_FAULT:
+        return UnavailableError(what)
+    return UpstreamError(f"{what} refused the call")

@@ -1,0 +1,186 @@
+"""Command records in DynamoDB, beside the states that the IoT rule writes, and the way to the device through IoT Core.
+
+Rows of the commands table::
+
+    thing                        sk                          written by
+    <thing>                      <command id>#record         the service
+    <thing>                      <command id>#status#<seq>   the IoT rule, from the device's status messages
+    <tenant>--command#<id>       pointer                     the service: which thing has the command
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import structlog
+from cedarfleet_device import wire
+
+from service.adapters.aws.replays import create_once
+from service.domain.commands import CommandRecord, RecordState, ReportedState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from service.adapters.aws.calls import AwsCalls
+    from service.adapters.aws.sessions import AwsSessions
+    from service.domain.records import ReplayKey
+    from service.domain.tenants import Tenant
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+_TABLE: Final = "the commands table"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynamoCommandRecords:
+    """Answers ``ports.CommandRecords`` with the tenant's own session."""
+
+    calls: AwsCalls
+    sessions: AwsSessions
+    table: str
+    keep_seconds: int
+
+    async def create(self, tenant: Tenant, record: CommandRecord, replay: ReplayKey | None) -> CommandRecord:
+        """See ``ports.CommandRecords``."""
+        return await self.calls.run(_TABLE, self._create, tenant, record, replay)
+
+    async def settle(self, tenant: Tenant, record: CommandRecord) -> None:
+        """See ``ports.CommandRecords``."""
+        await self.calls.run(_TABLE, self._settle, tenant, record)
+
+    async def read(self, tenant: Tenant, command_id: str) -> tuple[CommandRecord, tuple[ReportedState, ...]] | None:
+        """See ``ports.CommandRecords``."""
+        return await self.calls.run(_TABLE, self._read, tenant, command_id)
+
+    def _create(self, tenant: Tenant, record: CommandRecord, replay: ReplayKey | None) -> CommandRecord:
+        ttl = {"N": str(record.created_at // 1000 + self.keep_seconds)}
+        pointer = {**_pointer(tenant, record.command_id), "target": {"S": record.thing}, "ttl": ttl}
+        made = create_once(
+            self.sessions.tenant(tenant, "dynamodb"),
+            table=self.table,
+            items=[{**_item(record), "ttl": ttl}, pointer],
+            made=record.command_id,
+            now_ms=record.created_at,
+            replay=replay,
+        )
+        earlier = self._read(tenant, made) if made != record.command_id else None
+        return earlier[0] if earlier else record
+
+    def _settle(self, tenant: Tenant, record: CommandRecord) -> None:
+        values = {":state": {"S": str(record.state)}, ":failure": {"S": record.failure or ""}}
+        self.sessions.tenant(tenant, "dynamodb").update_item(
+            TableName=self.table,
+            Key={"thing": {"S": record.thing}, "sk": {"S": f"{record.command_id}#record"}},
+            UpdateExpression="SET #state = :state, failure = :failure",
+            ConditionExpression="attribute_exists(thing)",
+            ExpressionAttributeNames={"#state": "state"},
+            ExpressionAttributeValues=values,
+        )
+
+    def _read(self, tenant: Tenant, command_id: str) -> tuple[CommandRecord, tuple[ReportedState, ...]] | None:
+        client = self.sessions.tenant(tenant, "dynamodb")
+        found = client.get_item(TableName=self.table, Key=_pointer(tenant, command_id), ConsistentRead=True)
+        if "Item" not in found:
+            return None
+        pages = client.get_paginator("query").paginate(
+            TableName=self.table,
+            KeyConditionExpression="thing = :thing AND begins_with(sk, :prefix)",
+            ExpressionAttributeValues={":thing": found["Item"]["target"], ":prefix": {"S": f"{command_id}#"}},
+            ConsistentRead=True,
+        )
+        record: CommandRecord | None = None
+        states: list[ReportedState] = []
+        for item in (item for page in pages for item in page["Items"]):
+            kind = item["sk"]["S"].partition("#")[2]
+            if kind == "record":
+                record = _record(item)
+            elif kind.startswith("status#") and (state := reported_state(item)):
+                states.append(state)
+        return None if record is None or record.tenant != tenant.id else (record, tuple(states))
+
+
+@dataclass(frozen=True, kw_only=True)
+class IotCommandChannel:
+    """Answers ``ports.CommandChannel``: MQTT publish at QoS 1 through the IoT data plane."""
+
+    calls: AwsCalls
+    sessions: AwsSessions
+
+    async def publish(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> None:
+        """See ``ports.CommandChannel``."""
+        await self.calls.run("the device broker", self._publish, tenant, record, now_ms)
+
+    def _publish(self, tenant: Tenant, record: CommandRecord, now_ms: int) -> None:
+        self.sessions.tenant(tenant, "iot-data").publish(
+            topic=wire.command_topic(record.thing, record.command_id),
+            qos=1,
+            payload=record.message().encode(),
+            messageExpiry=max(1, math.ceil((record.expires_at - now_ms) / 1000)),
+            contentType="application/json",
+            payloadFormatIndicator="UTF8_DATA",
+            correlationData=base64.b64encode(record.command_id.encode()).decode(),
+            responseTopic=wire.status_topic(record.thing, record.command_id),
+            userProperties=[{"wire": str(wire.WIRE_VERSION)}],
+        )
+
+
+def reported_state(item: Mapping[str, Any]) -> ReportedState | None:
+    """A state of its row, or ``None`` for a row that no rule of ours would write."""
+    try:
+        detail: object = json.loads(base64.b64decode(item["detail"]["S"])) if "detail" in item else {}
+        return ReportedState(
+            sequence=int(item["sequence"]["S"]),
+            state=wire.CommandState(item["state"]["S"]),
+            detail=cast("dict[str, Any]", detail) if isinstance(detail, dict) else {},
+            device_time=_whole(item.get("device_time")),
+            received_at=_whole(item.get("received_at")),
+        )
+    except (KeyError, TypeError, ValueError, binascii.Error, RecursionError):
+        log.warning("command.unreadable_state", sk=str(item.get("sk"))[:80])
+        return None
+
+
+def _whole(attribute: Mapping[str, str] | None) -> int | None:
+    text = (attribute or {}).get("N")
+    return None if text is None else int(float(text))
+
+
+def _pointer(tenant: Tenant, command_id: str) -> dict[str, Any]:
+    return {"thing": {"S": f"{tenant.id}--command#{command_id}"}, "sk": {"S": "pointer"}}
+
+
+def _item(record: CommandRecord) -> dict[str, Any]:
+    return {
+        "thing": {"S": record.thing},
+        "sk": {"S": f"{record.command_id}#record"},
+        "command_id": {"S": record.command_id},
+        "name": {"S": record.name},
+        "arguments": {"S": json.dumps(record.arguments)},
+        "created_by": {"S": record.created_by},
+        "created_at": {"N": str(record.created_at)},
+        "expires_at": {"N": str(record.expires_at)},
+        "state": {"S": str(record.state)},
+        "failure": {"S": record.failure or ""},
+        "emergency_reason": {"S": record.emergency_reason or ""},
+    }
+
+
+def _record(item: Mapping[str, Any]) -> CommandRecord:
+    tenant, device = wire.split_thing_name(item["thing"]["S"])
+    return CommandRecord(
+        command_id=item["command_id"]["S"],
+        tenant=tenant,
+        device=device,
+        name=item["name"]["S"],
+        arguments=json.loads(item["arguments"]["S"]),
+        created_by=item["created_by"]["S"],
+        created_at=int(item["created_at"]["N"]),
+        expires_at=int(item["expires_at"]["N"]),
+        state=RecordState(item["state"]["S"]),
+        failure=item["failure"]["S"] or None,
+        emergency_reason=item["emergency_reason"]["S"] or None,
+    )

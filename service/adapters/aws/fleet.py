@@ -1,0 +1,166 @@
+"""Devices and groups in AWS IoT Core: the registry for what is, the fleet index for lists and connectivity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+from cedarfleet_device import wire
+
+from service.adapters.aws.calls import error_code
+from service.adapters.aws.cursors import seal, unseal
+from service.domain.devices import (
+    ATTRIBUTES,
+    ROOT_GROUP,
+    Connectivity,
+    Device,
+    DeviceGroup,
+    DevicePage,
+    group_id_of,
+)
+from service.errors import ConflictError, InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from service.adapters.aws.calls import AwsCalls
+    from service.adapters.aws.sessions import AwsSessions
+    from service.domain.tenants import Tenant
+
+_REGISTRY: Final = "the device registry"
+_INDEX: Final = "the fleet index"
+
+
+@dataclass(frozen=True, kw_only=True)
+class IotFleet:
+    """Answers ``ports.Fleet`` and ``ports.DeviceDetails`` with the tenant's own session.
+
+    The fleet index holds the things of every tenant and IAM cannot part them: queries are built here from validated
+    names only, and whatever does not carry the tenant's prefix is dropped.
+    """
+
+    calls: AwsCalls
+    sessions: AwsSessions
+
+    async def page(self, tenant: Tenant, *, limit: int, cursor: str | None) -> DevicePage:
+        """See ``ports.Fleet``."""
+        return await self.calls.run(_INDEX, self._page, tenant, limit, cursor)
+
+    async def device(self, tenant: Tenant, device_id: str) -> Device | None:
+        """See ``ports.Fleet``."""
+        return await self.calls.run(_REGISTRY, self._device, tenant, device_id)
+
+    async def group(self, tenant: Tenant, group_id: str) -> DeviceGroup | None:
+        """See ``ports.Fleet``."""
+        return await self.calls.run(_REGISTRY, self._group, tenant, group_id)
+
+    async def connectivity(self, tenant: Tenant, device: Device) -> Device:
+        """See ``ports.DeviceDetails``; a device that the index does not know yet has none."""
+        return await self.calls.run(_INDEX, self._connectivity, tenant, device)
+
+    async def set_attributes(self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]) -> None:
+        """See ``ports.DeviceDetails``."""
+        await self.calls.run(_REGISTRY, self._set_attributes, tenant, device, changes)
+
+    def _page(self, tenant: Tenant, limit: int, cursor: str | None) -> DevicePage:
+        scope = f"devices:{tenant.id}"
+        token = unseal(scope, cursor)
+        query = f"thingGroupNames:{tenant.thing_group} AND thingName:{tenant.id}--*"
+        try:
+            answer = self.sessions.tenant(tenant, "iot").search_index(
+                queryString=query, maxResults=limit, **({"nextToken": token} if token else {})
+            )
+        except ClientError as error:
+            if token and error_code(error) == "InvalidRequestException":
+                raise InvalidRequestError("cursor", "must be the `cursor` of an earlier page") from error
+            raise
+        found = (_indexed(tenant, document) for document in answer.get("things", []))
+        return DevicePage(
+            devices=tuple(device for device in found if device), cursor=seal(scope, answer.get("nextToken"))
+        )
+
+    def _device(self, tenant: Tenant, device_id: str) -> Device | None:
+        client = self.sessions.tenant(tenant, "iot")
+        thing = wire.thing_name(tenant.id, device_id)
+        groups: list[str] = []
+        try:
+            description = client.describe_thing(thingName=thing)
+            for page in client.get_paginator("list_thing_groups_for_thing").paginate(thingName=thing):
+                groups += [group["groupName"] for group in page["thingGroups"]]
+        except ClientError as error:
+            if error_code(error) == "ResourceNotFoundException":
+                return None
+            raise
+        return Device(
+            tenant=tenant.id,
+            id=device_id,
+            groups=_groups(tenant, groups),
+            attributes=_attributes(description.get("attributes", {})),
+            version=description["version"],
+        )
+
+    def _group(self, tenant: Tenant, group_id: str) -> DeviceGroup | None:
+        group = DeviceGroup(tenant=tenant.id, id=group_id)
+        try:
+            self.sessions.tenant(tenant, "iot").describe_thing_group(thingGroupName=group.thing_group)
+        except ClientError as error:
+            if error_code(error) == "ResourceNotFoundException":
+                return None
+            raise
+        return group
+
+    def _connectivity(self, tenant: Tenant, device: Device) -> Device:
+        answer = self.sessions.tenant(tenant, "iot").search_index(queryString=f"thingName:{device.thing}", maxResults=1)
+        for document in answer.get("things", []):
+            if document["thingName"] == device.thing:
+                return replace(device, connectivity=_seen(document))
+        return device
+
+    def _set_attributes(self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]) -> None:
+        # An empty text removes an attribute when merging (docs: IoT API AttributePayload).
+        payload = {"attributes": {name: text or "" for name, text in changes.items()}, "merge": True}
+        try:
+            self.sessions.tenant(tenant, "iot").update_thing(
+                thingName=device.thing, attributePayload=payload, expectedVersion=device.version
+            )
+        except ClientError as error:
+            if error_code(error) == "VersionConflictException":
+                raise ConflictError(f"device `{device.id}` was changed meanwhile; read it and try again") from error
+            raise
+
+
+def _indexed(tenant: Tenant, document: Mapping[str, Any]) -> Device | None:
+    try:
+        owner, device_id = wire.split_thing_name(document["thingName"])
+    except wire.WireError:
+        return None
+    if owner != tenant.id:  # fail closed: the index is shared by all tenants
+        return None
+    return Device(
+        tenant=tenant.id,
+        id=device_id,
+        groups=_groups(tenant, document.get("thingGroupNames", [])),
+        attributes=_attributes(document.get("attributes", {})),
+        connectivity=_seen(document),
+    )
+
+
+def _groups(tenant: Tenant, names: Iterable[str]) -> tuple[str, ...]:
+    own = {group_id_of(tenant.id, name) for name in names} - {None, ROOT_GROUP}
+    return tuple(sorted(group for group in own if group))
+
+
+def _attributes(stored: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in sorted(stored.items()) if name in ATTRIBUTES}
+
+
+def _seen(document: Mapping[str, Any]) -> Connectivity | None:
+    state = document.get("connectivity")
+    if not state:
+        return None
+    return Connectivity(
+        connected=bool(state.get("connected")),
+        since_ms=state.get("timestamp"),
+        disconnect_reason=state.get("disconnectReason"),
+    )

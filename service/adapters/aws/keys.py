@@ -1,0 +1,143 @@
+"""Signing keys of user pools, fetched from each pool's JWKS address as the tenant's registry row gives it."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import urlsplit
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt import PyJWTError
+from jwt.algorithms import RSAAlgorithm
+
+from service.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from service.adapters.aws.calls import AwsCalls
+    from service.domain.tenants import Tenant
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+_KEYS: Final = "the user pool's signing keys"
+_MAX_BYTES: Final = 64 * 1024
+_MIN_RSA_BITS: Final = 2048
+
+
+@dataclass
+class _Pool:
+    """What is known of one pool's keys; times are seconds of a monotonic clock."""
+
+    keys: Mapping[str, RSAPublicKey] = field(default_factory=dict[str, RSAPublicKey])
+    fresh_until: float = 0
+    ask_again_at: float = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class JwksKeys:
+    """The keys of every tenant's pool.
+
+    Args:
+        calls: fetches run on its pool, never on the event loop.
+        url_template: with ``{pool}``, for the embedded cloud; ``None`` uses the row's ``jwks_uri``.
+        seconds: how long a key set is used; a removed key is refused after it.
+        again_seconds: least time between two fetches of one pool, so that made-up key ids cannot drive traffic.
+        timeout_seconds: for connecting and for each read.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        *,
+        calls: AwsCalls,
+        url_template: str | None,
+        seconds: float,
+        again_seconds: float,
+        timeout_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._calls = calls
+        self._url_template = url_template
+        self._seconds = seconds
+        self._again_seconds = again_seconds
+        self._timeout_seconds = timeout_seconds
+        self._clock = clock
+        self._pools: dict[str, _Pool] = {}  # bounded by the registry: only known issuers come here
+
+    async def find(self, tenant: Tenant, key_id: str) -> RSAPublicKey | None:
+        """See ``ports.SigningKeys``."""
+        pool = self._pools.setdefault(tenant.issuer, _Pool())
+        if key_id in pool.keys and self._clock() < pool.fresh_until:
+            return pool.keys[key_id]
+        async with pool.lock:  # single flight: whoever waited finds the keys
+            now = self._clock()
+            if now >= pool.ask_again_at:
+                pool.ask_again_at = now + self._again_seconds
+                pool.keys = await self._calls.run(_KEYS, self._fetch, self._url(tenant))
+                pool.fresh_until = self._clock() + self._seconds
+            elif now >= pool.fresh_until:  # the last fetch failed a moment ago: nothing can be proved now
+                raise UnavailableError(_KEYS)
+        return pool.keys.get(key_id)
+
+    def _url(self, tenant: Tenant) -> str:
+        return self._url_template.format(pool=tenant.pool_id) if self._url_template else tenant.jwks_uri
+
+    def _fetch(self, url: str) -> dict[str, RSAPublicKey]:
+        """Fetch and read a key set; no redirect is followed, no environment proxy is used."""
+        parts = urlsplit(url)
+        if parts.hostname is None:
+            raise UnavailableError(_KEYS)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        connection = kind(parts.hostname, parts.port, timeout=self._timeout_seconds)
+        try:
+            connection.request("GET", parts.path, headers={"Accept": "application/json"})
+            answer = connection.getresponse()
+            body = answer.read(_MAX_BYTES + 1)
+        except http.client.HTTPException as error:
+            raise OSError(type(error).__name__) from error
+        finally:
+            connection.close()
+        if answer.status != http.client.OK or len(body) > _MAX_BYTES:
+            log.warning("jwks.refused", status=answer.status, size=len(body))
+            raise UnavailableError(_KEYS)
+        try:
+            return read_key_set(body)
+        except ValueError as error:
+            log.warning("jwks.unreadable")
+            raise UnavailableError(_KEYS) from error
+
+
+def read_key_set(body: bytes) -> dict[str, RSAPublicKey]:
+    """The usable keys of a JWK set by key id: RSA public keys of at least 2,048 bits for signatures.
+
+    Raises:
+        ValueError: not a JWK set.
+    """
+    document: object = json.loads(body)
+    entries = cast("dict[str, Any]", document).get("keys") if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        raise ValueError("no JWK set")  # noqa: TRY004 - one error for one reader
+    keys: dict[str, RSAPublicKey] = {}
+    for entry in cast("list[Any]", entries):
+        if not isinstance(entry, dict):
+            continue
+        jwk = cast("dict[str, Any]", entry)
+        if (
+            jwk.get("kty") != "RSA"
+            or jwk.get("use", "sig") != "sig"
+            or jwk.get("alg", "RS256") != "RS256"
+            or "d" in jwk
+        ):
+            continue
+        try:
+            key = RSAAlgorithm.from_jwk(jwk)
+        except (PyJWTError, ValueError, KeyError):
+            continue
+        if isinstance(key, RSAPublicKey) and key.key_size >= _MIN_RSA_BITS and isinstance(jwk.get("kid"), str):
+            keys[jwk["kid"]] = key
+    return keys

@@ -1,0 +1,100 @@
+"""The tenant registry: one DynamoDB row per tenant, written by the tenant's stack, checked member by member."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from boto3.dynamodb.types import TypeDeserializer
+from cedarfleet_device import wire
+
+from service.domain.permissions import COMMANDING, Permission
+from service.domain.tenants import Tenant, TenantStatus, is_issuer
+from service.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from service.adapters.aws.calls import AwsCalls
+    from service.adapters.aws.sessions import AwsSessions
+
+_REGISTRY: Final = "the tenant registry"
+_ROLE: Final = re.compile(r"arn:aws(?:-[a-z]+)*:iam::(?P<account>[0-9]{12}):role/[\w+=,.@/-]{1,512}", re.ASCII)
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynamoTenantRegistry:
+    """Reads rows with the service's own credentials; ``region`` is the platform's."""
+
+    calls: AwsCalls
+    sessions: AwsSessions
+    table: str
+    region: str
+
+    async def find(self, issuer: str) -> Tenant | None:
+        """See ``ports.TenantRegistry``."""
+        item = await self.calls.run(_REGISTRY, self._get, issuer)
+        return None if item is None else tenant_of(item, region=self.region)
+
+    async def check(self) -> None:
+        """See ``ports.TenantRegistry``."""
+        await self.calls.run(_REGISTRY, self._get, "none")
+
+    def _get(self, issuer: str) -> dict[str, Any] | None:
+        client = self.sessions.own("dynamodb")
+        answer = client.get_item(TableName=self.table, Key={"issuer": {"S": issuer}}, ConsistentRead=True)
+        return answer.get("Item")
+
+
+def tenant_of(item: Mapping[str, Any], *, region: str) -> Tenant:
+    """A tenant of its DynamoDB item.
+
+    Raises:
+        ConfigurationError: a member is missing or not of its form; the tenant is not served until its stack is right.
+    """
+    deserializer = TypeDeserializer()
+    row = {name: deserializer.deserialize(value) for name, value in item.items()}
+    try:
+        tenant = Tenant(
+            id=row["tenant"],
+            issuer=row["issuer"],
+            status=TenantStatus(row["status"]),
+            region=row["region"],
+            account_id=row["account_id"],
+            jwks_uri=row["jwks_uri"],
+            sign_in_url=row["sign_in_url"],
+            client_ids=frozenset(row["client_ids"]),
+            policy_store_id=row["policy_store_id"],
+            policy_names=dict(row["policy_names"]),
+            role_arn=row["role_arn"],
+            thing_group=row["thing_group"],
+            bucket=row["bucket"],
+            presign_role_arn=row["presign_role_arn"],
+            commands={name: Permission(action) for name, action in row["commands"].items()},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ConfigurationError(
+            f"registry row of `{row.get('tenant')}`: member missing or not of its form: {error}"
+        ) from error
+    for holds, member in (
+        (wire.is_tenant_id(tenant.id), "tenant"),
+        (is_issuer(tenant.issuer), "issuer"),
+        (tenant.region == region, "region"),
+        (tenant.jwks_uri.startswith("https://"), "jwks_uri"),
+        (tenant.thing_group == tenant.id, "thing_group"),
+        (_BUCKET.fullmatch(tenant.bucket) is not None, "bucket"),
+        (_is_role(tenant.role_arn, tenant.account_id), "role_arn"),
+        (_is_role(tenant.presign_role_arn, tenant.account_id), "presign_role_arn"),
+        (all(map(wire.is_command_name, tenant.commands)), "commands"),
+        (set(tenant.commands.values()) <= COMMANDING, "commands"),
+    ):
+        if not holds:  # fail closed: better no service for the tenant than service with another's resources
+            raise ConfigurationError(f"registry row of `{tenant.id}`: `{member}` is not of its form")
+    return tenant
+
+
+def _is_role(arn: str, account_id: str) -> bool:
+    match = _ROLE.fullmatch(arn)
+    return match is not None and match["account"] == account_id

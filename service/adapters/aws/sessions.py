@@ -1,0 +1,121 @@
+"""AWS clients: the service's own, and each tenant's through the role that the tenant's stack made."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from botocore.config import Config
+from botocore.credentials import DeferredRefreshableCredentials
+from botocore.session import Session as BotocoreSession
+
+if TYPE_CHECKING:
+    from service.domain.tenants import Tenant
+
+_SESSION_SECONDS: Final = 3600  # AWS's longest for a role assumed by a role (docs: IAM "role chaining")
+_SERVICES: Final = frozenset({"dynamodb", "iot", "iot-data", "s3", "verifiedpermissions"})
+
+
+class AwsSessions:
+    """Clients by service; every method may block and is called on the pool of ``AwsCalls``.
+
+    Args:
+        region: of the platform, and so of every tenant.
+        endpoint_url: of the embedded cloud, or ``None`` for AWS itself.
+        connect_seconds: limit for a connection.
+        read_seconds: limit for an answer, per attempt.
+        max_attempts: attempts per call, the first included.
+        connections: kept open per client.
+        max_tenants: sessions kept; the least recently used one is dropped.
+    """
+
+    def __init__(
+        self,
+        *,
+        region: str,
+        endpoint_url: str | None,
+        connect_seconds: float,
+        read_seconds: float,
+        max_attempts: int,
+        connections: int,
+        max_tenants: int,
+    ) -> None:
+        self._region = region
+        self._endpoint_url = endpoint_url
+        self._config = Config(
+            connect_timeout=connect_seconds,
+            read_timeout=read_seconds,
+            retries={"mode": "standard", "total_max_attempts": max_attempts},
+            max_pool_connections=connections,
+            signature_version="v4",
+        )
+        self._own = _Clients(self, boto3.Session(region_name=region))
+        self._tenants: OrderedDict[str, _Clients] = OrderedDict()
+        self._max_tenants = max_tenants
+        self._lock = threading.Lock()
+
+    def own(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+        """A client with the credentials of the service itself."""
+        return self._own.client(service)
+
+    def tenant(self, tenant: Tenant, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+        """A client that can reach nothing but the tenant's things: its role says so, not we.
+
+        Raises:
+            botocore.exceptions.ClientError: the role cannot be assumed.
+        """
+        if service not in _SERVICES:
+            raise ValueError(f"no tenant session for `{service}`")
+        with self._lock:
+            clients = self._tenants.get(tenant.role_arn)
+            if clients is None:
+                clients = _Clients(self, self._assumed(tenant))
+                self._tenants[tenant.role_arn] = clients
+            self._tenants.move_to_end(tenant.role_arn)
+            while len(self._tenants) > self._max_tenants:
+                self._tenants.popitem(last=False)
+        return clients.client(service)
+
+    def make(self, session: boto3.Session, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+        """A bounded client of ``session``."""
+        config = self._config
+        if service == "s3":
+            style = "path" if self._endpoint_url else "virtual"
+            config = config.merge(Config(signature_version="s3v4", s3={"addressing_style": style}))
+        return session.client(service, endpoint_url=self._endpoint_url, config=config)  # pyright: ignore[reportCallIssue, reportArgumentType] - any service
+
+    def _assumed(self, tenant: Tenant) -> boto3.Session:
+        def refresh() -> dict[str, str]:
+            answer = self.own("sts").assume_role(
+                RoleArn=tenant.role_arn, RoleSessionName=f"service-{tenant.id}", DurationSeconds=_SESSION_SECONDS
+            )
+            credentials = answer["Credentials"]
+            return {
+                "access_key": credentials["AccessKeyId"],
+                "secret_key": credentials["SecretAccessKey"],
+                "token": credentials["SessionToken"],
+                "expiry_time": credentials["Expiration"].isoformat(),
+            }
+
+        session = BotocoreSession()
+        # botocore has no public setter for credentials that refresh themselves.
+        session._credentials = DeferredRefreshableCredentials(refresh, "assume-role")  # pyright: ignore[reportAttributeAccessIssue]  # noqa: SLF001 - see above
+        return boto3.Session(botocore_session=session, region_name=self._region)
+
+
+class _Clients:
+    """The clients of one session; making a client is not thread-safe in boto3, using it is."""
+
+    def __init__(self, sessions: AwsSessions, session: boto3.Session) -> None:
+        self._sessions = sessions
+        self._session = session
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._sessions.make(self._session, service)
+            return self._clients[service]

@@ -1,0 +1,59 @@
+"""A tenant registry in front of another: remembers rows for a while, asks once for many, and cannot be made to grow."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from service.bounded_cache import BoundedCache
+
+if TYPE_CHECKING:
+    from service.domain.tenants import Tenant
+    from service.ports import TenantRegistry
+
+
+class CachedTenantRegistry:
+    """Remembers what ``origin`` answered.
+
+    A suspended tenant is refused, and a changed row is used, after at most ``seconds``.
+
+    Args:
+        origin: the registry to ask.
+        seconds: how long a tenant is remembered.
+        unknown_seconds: how long it is remembered that an issuer is unknown; kept apart, so that a flood of made-up
+            issuers cannot push real tenants out.
+        max_entries: of each kind.
+    """
+
+    def __init__(self, origin: TenantRegistry, *, seconds: float, unknown_seconds: float, max_entries: int) -> None:
+        self._origin = origin
+        self._seconds = seconds
+        self._unknown_seconds = unknown_seconds
+        self._known: BoundedCache[str, Tenant] = BoundedCache(max_entries=max_entries)
+        self._unknown: BoundedCache[str, bool] = BoundedCache(max_entries=max_entries)
+        self._asking: dict[str, asyncio.Task[Tenant | None]] = {}
+
+    async def find(self, issuer: str) -> Tenant | None:
+        """See ``ports.TenantRegistry``."""
+        if (tenant := self._known.get(issuer)) is not None:
+            return tenant
+        if self._unknown.get(issuer):
+            return None
+        task = self._asking.get(issuer)
+        if task is None:
+            task = asyncio.ensure_future(self._ask(issuer))
+            self._asking[issuer] = task
+            task.add_done_callback(lambda _: self._asking.pop(issuer, None))
+        return await asyncio.shield(task)  # one caller that leaves must not cancel the others
+
+    async def check(self) -> None:
+        """See ``ports.TenantRegistry``."""
+        await self._origin.check()
+
+    async def _ask(self, issuer: str) -> Tenant | None:
+        tenant = await self._origin.find(issuer)
+        if tenant is None:
+            self._unknown.put(issuer, True, seconds=self._unknown_seconds)
+        else:
+            self._known.put(issuer, tenant, seconds=self._seconds)
+        return tenant

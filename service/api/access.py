@@ -1,0 +1,77 @@
+"""Each route says what it asks for; the guard turns the caller's token into the access of that one request."""
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from litestar.connection import ASGIConnection, Request
+from litestar.datastructures import State
+from litestar.handlers.base import BaseRouteHandler
+
+from service.domain.permissions import Permission
+from service.errors import ConfigurationError
+from service.operations import Operations
+from service.operations.access import Access, RequestFacts
+
+
+@dataclass(frozen=True)
+class Needs:
+    """The route asks the tenant's policies for one of these actions."""
+
+    actions: frozenset[Permission]
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """The route answers anyone with a valid token, about the caller alone; no policy is asked."""
+
+
+def needs(*actions: Permission) -> dict[str, Any]:
+    """The ``opt`` of a route that asks for one of ``actions``."""
+    return {"access": Needs(frozenset(actions))}
+
+
+def signed_in() -> dict[str, Any]:
+    """The ``opt`` of a route that tells callers about themselves."""
+    return {"access": SignedIn()}
+
+
+async def guard(connection: ASGIConnection[Any, Any, Any, State], handler: BaseRouteHandler) -> None:
+    """Let through only verified callers, and keep what they may ask for in the request's state.
+
+    Raises:
+        UnauthenticatedError: no valid token.
+        ConfigurationError: the route states nothing.
+    """
+    stated = handler.opt.get("access")
+    if not isinstance(stated, Needs | SignedIn):  # fail closed: a route that says nothing is not served
+        raise ConfigurationError(f"route {handler} states no access")
+    operations: Operations = connection.app.state.operations
+    principal = await operations.authenticate(connection.headers.get("authorization"))
+    structlog.contextvars.bind_contextvars(tenant=principal.tenant.id, principal=principal.entity_id)
+    connection.scope["state"]["access"] = operations.access(
+        principal,
+        facts=RequestFacts(
+            request_id=connection.scope["state"]["request_id"],
+            source_ip=_address(connection.client.host) if connection.client else None,
+        ),
+        declared=stated.actions if isinstance(stated, Needs) else frozenset(),
+    )
+
+
+def _address(text: str) -> str | None:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return None  # a proxy that names no address: policies that ask for one find it missing
+
+
+async def provide_access(request: Request[Any, Any, State]) -> Access:
+    """The guard's result, for handlers."""
+    return request.scope["state"]["access"]
+
+
+async def provide_operations(request: Request[Any, Any, State]) -> Operations:
+    """The operations, for handlers."""
+    return request.app.state.operations

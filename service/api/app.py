@@ -1,0 +1,71 @@
+"""The application: routes, health, OpenAPI and problem documents around one set of operations."""
+
+from collections.abc import Callable
+from typing import Final
+
+from litestar import Litestar, get
+from litestar.datastructures import State
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import Receive, Scope, Send
+
+from service.api import problems
+from service.api.requests import around_requests
+from service.api.routes import version_1
+from service.operations import Operations
+
+PUBLIC: Final = {"access": "public"}
+
+
+@get("/health/live", opt=PUBLIC, sync_to_thread=False, include_in_schema=False)
+def live() -> dict[str, str]:
+    """Whether the process answers at all."""
+    return {"status": "live"}
+
+
+@get("/health/ready", opt=PUBLIC, include_in_schema=False)
+async def ready(state: State) -> dict[str, str]:
+    """Whether requests can be served: the registry answers."""
+    operations: Operations = state.operations
+    await operations.check_ready()
+    return {"status": "ready"}
+
+
+class _Application(Litestar):
+    """Litestar inside our outermost layer: its own middleware does not see requests that match no route."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
+        await around_requests(super().__call__)(scope, receive, send)
+
+
+def create_app(
+    operations: Operations, *, body_max_bytes: int, on_shutdown: tuple[Callable[[], None], ...] = ()
+) -> Litestar:
+    """The ASGI application.
+
+    Args:
+        operations: what the routes do.
+        body_max_bytes: a larger body is refused with 413.
+        on_shutdown: called after the last request.
+    """
+    scheme = SecurityScheme(
+        type="http", scheme="bearer", bearer_format="JWT", description="a token of the tenant's pool"
+    )
+    return _Application(
+        route_handlers=[version_1(), live, ready],
+        exception_handlers=problems.HANDLERS,
+        request_max_body_size=body_max_bytes,
+        state=State({"operations": operations}),
+        on_shutdown=list(on_shutdown),
+        logging_config=None,
+        openapi_config=OpenAPIConfig(
+            title="Cedarfleet",
+            version="1",
+            description="Devices, commands and downloads of one tenant. Every error is a problem document (RFC 9457).",
+            path="/v1/openapi",
+            render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
+            components=Components(security_schemes={"bearer": scheme}),
+            use_handler_docstrings=True,
+        ),
+    )

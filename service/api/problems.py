@@ -1,0 +1,127 @@
+"""The one table from an error to its problem document (RFC 9457)."""
+
+from http import HTTPStatus
+from typing import Any, Final
+
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+
+from service.errors import (
+    CedarfleetError,
+    CommandNotPublishedError,
+    ConflictError,
+    DownloadNotStartedError,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    ReplayMismatchError,
+    TenantSuspendedError,
+    UnauthenticatedError,
+    UnavailableError,
+    UpstreamError,
+)
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+MEDIA_TYPE: Final = "application/problem+json"
+_TYPE: Final = "urn:cedarfleet:problem:"
+
+STATUS: Final[dict[type[Exception], tuple[HTTPStatus, str]]] = {
+    UnauthenticatedError: (HTTPStatus.UNAUTHORIZED, "unauthenticated"),
+    TenantSuspendedError: (HTTPStatus.FORBIDDEN, "tenant-suspended"),
+    PermissionDeniedError: (HTTPStatus.FORBIDDEN, "permission-denied"),
+    NotFoundError: (HTTPStatus.NOT_FOUND, "not-found"),
+    InvalidRequestError: (HTTPStatus.BAD_REQUEST, "invalid-request"),
+    ConflictError: (HTTPStatus.CONFLICT, "conflict"),
+    ReplayMismatchError: (HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused"),
+    CommandNotPublishedError: (HTTPStatus.BAD_GATEWAY, "command-not-published"),
+    DownloadNotStartedError: (HTTPStatus.BAD_GATEWAY, "download-not-started"),
+    UnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
+    UpstreamError: (HTTPStatus.BAD_GATEWAY, "upstream-refused"),
+}
+"""Status and type of each of our errors; what is not here is our own fault, 500, and says nothing."""
+
+
+def from_error(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
+    """The answer to any error of ours, and to any other."""
+    status, slug = STATUS.get(type(error), (HTTPStatus.INTERNAL_SERVER_ERROR, "internal"))
+    members: dict[str, Any] = {}
+    headers: dict[str, str] = {}
+    detail: str | None = str(error)
+    match error:
+        case UnauthenticatedError():
+            log.warning("request.unauthenticated", reason=error.reason)
+            detail = "a valid bearer token of a tenant's user pool is required"
+            headers["WWW-Authenticate"] = "Bearer"
+        case PermissionDeniedError():
+            members = {
+                "action": error.action,
+                "reason": error.denied.reason,
+                "policies": list(error.denied.policies),
+            }
+        case InvalidRequestError():
+            members = {"errors": [{"field": error.field, "problem": error.problem}]}
+        case CommandNotPublishedError():
+            headers["Location"] = f"/v1/commands/{error.command_id}"
+            members = {"command": error.command_id}
+        case DownloadNotStartedError():
+            headers["Location"] = f"/v1/downloads/{error.download_id}"
+            members = {"download": error.download_id}
+        case UnavailableError():
+            headers["Retry-After"] = "2"
+        case _ if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.error("request.failed", error=type(error).__name__, exc_info=error)
+            detail = "an unexpected error; the operator finds it in the log under the request id"
+        case _:
+            pass
+    return _answer(request, status, slug, detail=detail, members=members, headers=headers)
+
+
+def from_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
+    """The answer to what Litestar itself refuses: unknown paths and methods, bodies that are too large or malformed."""
+    status = HTTPStatus(error.status_code)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return from_error(request, error)
+    members: dict[str, Any] = {}
+    detail: str | None = None
+    if status is HTTPStatus.BAD_REQUEST:
+        found = [_problem(entry) for entry in error.extra] if isinstance(error.extra, list) else []
+        detail = None if found else error.detail
+        members = {"errors": found} if found else {}
+    slug = "invalid-request" if status is HTTPStatus.BAD_REQUEST else status.phrase.lower().replace(" ", "-")
+    headers = {name: text for name, text in (error.headers or {}).items() if name.lower() == "allow"}
+    return _answer(request, status, slug, detail=detail, members=members, headers=headers)
+
+
+def from_recursion(request: Request[Any, Any, Any], _: RecursionError) -> Response[dict[str, Any]]:
+    """The answer to a body that is nested too deeply to be read."""
+    return from_error(request, InvalidRequestError("body", "is nested too deeply"))
+
+
+HANDLERS: Final[dict[int | type[Exception], Any]] = {
+    CedarfleetError: from_error,
+    HTTPException: from_http,
+    RecursionError: from_recursion,
+    Exception: from_error,
+}
+
+
+def _problem(entry: Any) -> dict[str, str]:  # noqa: ANN401 - Litestar's entries are untyped
+    fields = entry if isinstance(entry, dict) else {}
+    return {"field": str(fields.get("key", "body"))[:100], "problem": str(fields.get("message", "is not valid"))[:300]}
+
+
+def _answer(
+    request: Request[Any, Any, Any],
+    status: HTTPStatus,
+    slug: str,
+    *,
+    detail: str | None,
+    members: dict[str, Any],
+    headers: dict[str, str],
+) -> Response[dict[str, Any]]:
+    document: dict[str, Any] = {"type": f"{_TYPE}{slug}", "title": status.phrase, "status": int(status)}
+    if detail:
+        document["detail"] = detail
+    document |= {"request_id": request.scope["state"].get("request_id"), **members}
+    return Response(document, status_code=status, headers=headers, media_type=MEDIA_TYPE)

@@ -1,0 +1,115 @@
+"""A command from its record to one honest state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from cedarfleet_device import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class RecordState(StrEnum):
+    """How far the service itself came."""
+
+    CREATED = "created"
+    PUBLISHED = "published"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandRecord:
+    """What the service wrote down before it published the command.
+
+    Attributes:
+        created_by: the principal's entity id.
+        created_at: milliseconds since the epoch.
+        expires_at: milliseconds since the epoch; the device starts no command after it.
+        failure: why it was not published, in words for the caller.
+    """
+
+    command_id: str
+    tenant: str
+    device: str
+    name: str
+    arguments: Mapping[str, Any]
+    created_by: str
+    created_at: int
+    expires_at: int
+    state: RecordState = RecordState.CREATED
+    failure: str | None = None
+    emergency_reason: str | None = None
+
+    @property
+    def thing(self) -> str:
+        """The addressed thing."""
+        return wire.thing_name(self.tenant, self.device)
+
+    def message(self) -> wire.CommandMessage:
+        """What travels to the device."""
+        return wire.CommandMessage(
+            command_id=self.command_id,
+            thing=self.thing,
+            name=self.name,
+            arguments=dict(self.arguments),
+            issued_at=self.created_at,
+            expires_at=self.expires_at,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportedState:
+    """One state that the device reported; times are milliseconds since the epoch, ``device_time`` by its own clock."""
+
+    sequence: int
+    state: wire.CommandState
+    detail: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    device_time: int | None = None
+    received_at: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandStatus:
+    """Where a command stands.
+
+    Attributes:
+        state: a ``wire.CommandState`` or a ``RecordState``.
+        reported_by: ``device`` or ``service``: who knows it.
+        detail: result, progress or reason.
+        is_final: whether no other state can follow.
+    """
+
+    state: str
+    reported_by: str
+    detail: Mapping[str, Any]
+    is_final: bool
+
+
+def honest_status(record: CommandRecord, states: Sequence[ReportedState], *, now_ms: int) -> CommandStatus:
+    """The one state that is true as far as anyone knows.
+
+    What the device reported always wins, since it alone knows; its first final state stands. Without a word of the
+    device, a command past its expiry is expired: no device starts it any more.
+
+    Args:
+        record: the service's record.
+        states: the device's states, in any order.
+        now_ms: milliseconds since the epoch.
+    """
+    ordered = sorted(states, key=lambda reported: reported.sequence)
+    if ordered:
+        told = next((reported for reported in ordered if reported.state.is_final), ordered[-1])
+        return CommandStatus(state=told.state, reported_by="device", detail=told.detail, is_final=told.state.is_final)
+    if record.state is RecordState.FAILED:
+        return CommandStatus(
+            state=RecordState.FAILED, reported_by="service", detail={"reason": record.failure}, is_final=True
+        )
+    if now_ms > record.expires_at:
+        reason = "the device did not answer in time"
+        return CommandStatus(
+            state=wire.CommandState.EXPIRED, reported_by="service", detail={"reason": reason}, is_final=True
+        )
+    return CommandStatus(state=record.state, reported_by="service", detail={}, is_final=False)

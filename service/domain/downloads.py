@@ -1,0 +1,166 @@
+"""A download: which file goes to which device or group, and how far each device came."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from service.domain.commands import RecordState
+from service.domain.decisions import Entity, EntityId
+from service.domain.devices import tenant_uid
+from service.domain.permissions import Permission
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ARTIFACT: Final = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[A-Za-z0-9_.][A-Za-z0-9_.=@+-]*(?:/[A-Za-z0-9_.=@+-]+)*")
+_MAX_ARTIFACT: Final = 512  # characters; S3 allows 1,024 bytes, a device's path less
+_FIRMWARE: Final = "firmware/"
+
+
+def is_artifact_name(text: str) -> bool:
+    """Whether ``text`` may name a file: plain segments between single slashes, no ``.`` or ``..`` segment."""
+    return len(text) <= _MAX_ARTIFACT and _ARTIFACT.fullmatch(text) is not None
+
+
+def permission_for(artifact: str) -> Permission:
+    """What delivering the file asks for: files under ``firmware/`` change what a device is."""
+    return Permission.UPDATE_FIRMWARE if artifact.startswith(_FIRMWARE) else Permission.DOWNLOAD_FILE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A file of the tenant's bucket.
+
+    Attributes:
+        size: bytes.
+        sha256: 64 lower-case hex digits of the whole file, or ``None`` if nobody vouches for them.
+        etag: S3's, with its quotes.
+    """
+
+    tenant: str
+    name: str
+    size: int
+    sha256: str | None
+    etag: str
+
+    @property
+    def uid(self) -> EntityId:
+        """The file in the policies."""
+        return EntityId("Fleet::Artifact", self.name)
+
+    def entity(self) -> Entity:
+        """The file under its tenant."""
+        kind = "firmware" if self.name.startswith(_FIRMWARE) else "file"
+        return Entity(
+            uid=self.uid,
+            attributes={"tenant": tenant_uid(self.tenant), "kind": kind, "size": self.size},
+            parents=(tenant_uid(self.tenant),),
+        )
+
+
+class TargetKind(StrEnum):
+    """Whom a download addresses."""
+
+    DEVICE = "device"
+    GROUP = "group"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadRecord:
+    """What the service wrote down before it created the job; ``created_at`` is milliseconds since the epoch."""
+
+    download_id: str
+    tenant: str
+    target_kind: TargetKind
+    target: str
+    artifact: str
+    size: int
+    sha256: str
+    etag: str
+    created_by: str
+    created_at: int
+    state: RecordState = RecordState.CREATED
+    failure: str | None = None
+    emergency_reason: str | None = None
+
+    @property
+    def job_id(self) -> str:
+        """The IoT Job; the tenant's prefix confines it in IAM."""
+        return f"{self.tenant}--{self.download_id}"
+
+
+class DeliveryState(StrEnum):
+    """Where one device, or the download as a whole, stands."""
+
+    CREATED = "created"
+    QUEUED = "queued"
+    IN_PROGRESS = "in_progress"
+    SUCCEEDED = "succeeded"
+    PARTLY_FAILED = "partly_failed"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    TIMED_OUT = "timed_out"
+    REMOVED = "removed"
+    CANCELED = "canceled"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """One device's part; times are milliseconds since the epoch.
+
+    Attributes:
+        detail: what the device said of it, e.g. progress or the reason of a failure.
+        attempt: counted up by IoT Jobs, from 1.
+    """
+
+    device: str
+    state: DeliveryState
+    detail: Mapping[str, str] = field(default_factory=dict[str, str])
+    queued_at: int | None = None
+    started_at: int | None = None
+    updated_at: int | None = None
+    attempt: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadProgress:
+    """The job's own account.
+
+    Attributes:
+        state: of the whole.
+        counts: devices by their state.
+        deliveries: one page of devices.
+        cursor: asks for the next page.
+    """
+
+    state: DeliveryState
+    counts: Mapping[DeliveryState, int] = field(default_factory=dict[DeliveryState, int])
+    deliveries: tuple[Delivery, ...] = ()
+    cursor: str | None = None
+
+
+def whole_state(job_status: str, counts: Mapping[DeliveryState, int]) -> DeliveryState:
+    """The state of the whole download.
+
+    IoT Jobs calls a job ``COMPLETED`` once every execution ended, also when every one failed; we do not.
+
+    Args:
+        job_status: ``DescribeJob``'s ``status``.
+        counts: ended and open executions by state.
+    """
+    if job_status == "CANCELED":
+        return DeliveryState.CANCELED
+    if job_status == "SCHEDULED":
+        return DeliveryState.QUEUED
+    open_ones = counts.get(DeliveryState.QUEUED, 0) + counts.get(DeliveryState.IN_PROGRESS, 0)
+    if job_status != "COMPLETED" and (open_ones or not counts):
+        started = sum(counts.values()) > counts.get(DeliveryState.QUEUED, 0)
+        return DeliveryState.IN_PROGRESS if started else DeliveryState.QUEUED
+    succeeded = counts.get(DeliveryState.SUCCEEDED, 0)
+    if succeeded == sum(counts.values()):
+        return DeliveryState.SUCCEEDED if succeeded else DeliveryState.UNKNOWN
+    return DeliveryState.PARTLY_FAILED if succeeded else DeliveryState.FAILED

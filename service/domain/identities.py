@@ -1,0 +1,114 @@
+"""Who calls, in the order in which trust grows: ``UnverifiedToken`` -> ``VerifiedClaims`` -> ``Principal``."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NewType, cast
+
+from service.errors import UnauthenticatedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from service.domain.tenants import Tenant
+
+VerifiedClaims = NewType("VerifiedClaims", "Mapping[str, Any]")
+"""The claims of a token whose signature, issuer, audience, use and time were checked."""
+
+
+class TokenUse(StrEnum):
+    """Persons send ID tokens, machines (client credentials) send access tokens."""
+
+    ID = "id"
+    ACCESS = "access"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnverifiedToken:
+    """A token that was only read: good for finding out which key to try, and for nothing else."""
+
+    text: str = field(repr=False)
+    key_id: str
+    issuer: str
+
+    @classmethod
+    def read(cls, text: str, *, max_bytes: int) -> UnverifiedToken:
+        """Take a compact JWS apart without believing it.
+
+        Each segment must be canonical base64url: other spellings of one token would be other cache keys.
+
+        Raises:
+            UnauthenticatedError: too large, not three canonical segments, not ``RS256`` with a key id, or no issuer.
+        """
+        if len(text) > max_bytes or not text.isascii():
+            raise UnauthenticatedError("token too large or not ascii")
+        segments = text.split(".")
+        if len(segments) != 3:  # noqa: PLR2004 - header, payload, signature: RFC 7515 section 3.1
+            raise UnauthenticatedError("token has not three segments")
+        header, payload, _ = (_canonical(segment) for segment in segments)
+        head, claims = _json_object(header), _json_object(payload)
+        if head.get("alg") != "RS256" or "crit" in head:  # fail closed: nothing but what Cognito signs with
+            raise UnauthenticatedError("token algorithm is not RS256")
+        key_id, issuer = head.get("kid"), claims.get("iss")
+        if not isinstance(key_id, str) or not isinstance(issuer, str):
+            raise UnauthenticatedError("token without key id or issuer")
+        return cls(text=text, key_id=key_id, issuer=issuer)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Principal:
+    """A verified caller of one tenant.
+
+    Attributes:
+        subject: the pool's immutable user id, or the client id of a machine.
+        groups: Cognito groups, without the pool's prefix.
+        expires_at: seconds since the epoch; the token proves nothing after it.
+        claims: for the policies' attributes of the principal.
+        token: passed on to the tenant's policy store, which verifies it once more.
+    """
+
+    tenant: Tenant
+    subject: str
+    token_use: TokenUse
+    groups: tuple[str, ...]
+    email: str | None
+    client_id: str
+    expires_at: int
+    claims: VerifiedClaims = field(repr=False)
+    token: str = field(repr=False)
+
+    @property
+    def entity_id(self) -> str:
+        """The principal's id in the policy store (docs: Verified Permissions "Cognito identity sources")."""
+        return f"{self.tenant.pool_id}|{self.subject}"
+
+
+def _canonical(segment: str) -> bytes:
+    try:
+        data = base64.b64decode(segment + "=" * (-len(segment) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise UnauthenticatedError("token segment is not base64url") from error
+    if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != segment:  # fail closed: one spelling only
+        raise UnauthenticatedError("token segment is not canonical base64url")
+    return data
+
+
+def _json_object(data: bytes) -> dict[str, Any]:
+    try:
+        document: object = json.loads(data, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise UnauthenticatedError("token segment is not JSON") from error
+    if not isinstance(document, dict):
+        raise UnauthenticatedError("token segment is not an object")
+    return cast("dict[str, Any]", document)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) != len(pairs):  # fail closed: two readers of a double member may see two different tokens
+        raise ValueError("a member stands twice")
+    return data

@@ -1,0 +1,35 @@
+"""Every action that a policy can allow or forbid, spelt exactly as in ``policies/schema.cedarschema``."""
+
+from enum import StrEnum
+from typing import Final
+
+
+class Permission(StrEnum):
+    """The leaf actions of the Cedar schema; its groups (View, Operate, ...) exist only for policies."""
+
+    LIST_DEVICES = "ListDevices"
+    VIEW_DEVICE = "ViewDevice"
+    VIEW_COMMAND = "ViewCommand"
+    VIEW_DOWNLOAD = "ViewDownload"
+    OPERATE_DEVICE = "OperateDevice"
+    SET_PARAMETERS = "SetParameters"
+    STOP_DEVICE = "StopDevice"
+    MAINTAIN_DEVICE = "MaintainDevice"
+    DOWNLOAD_FILE = "DownloadFile"
+    UPDATE_FIRMWARE = "UpdateFirmware"
+    CONFIGURE_DEVICE = "ConfigureDevice"
+
+    @property
+    def changes_something(self) -> bool:
+        """Whether an allowed use must be audited; every denial is audited anyway."""
+        return self not in READING
+
+
+READING: Final = frozenset(
+    {Permission.LIST_DEVICES, Permission.VIEW_DEVICE, Permission.VIEW_COMMAND, Permission.VIEW_DOWNLOAD}
+)
+COMMANDING: Final = frozenset(
+    {Permission.OPERATE_DEVICE, Permission.SET_PARAMETERS, Permission.STOP_DEVICE, Permission.MAINTAIN_DEVICE}
+)
+"""What a tenant may bind a command's name to."""
+DELIVERING: Final = frozenset({Permission.DOWNLOAD_FILE, Permission.UPDATE_FIRMWARE})

@@ -1,0 +1,66 @@
+"""A tenant as its row of the registry describes it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from service.domain.permissions import Permission
+
+_ISSUER: Final = re.compile(
+    r"https://cognito-idp\.(?P<region>[a-z]{2}(?:-[a-z]+)+-[0-9])\.amazonaws\.com/(?P<pool>(?P=region)_[A-Za-z0-9]{1,55})"
+)
+
+
+class TenantStatus(StrEnum):
+    """Whether the tenant may use the service."""
+
+    ACTIVE = "ACTIVE"
+    SUSPENDED = "SUSPENDED"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tenant:
+    """Where everything of one tenant is.
+
+    Attributes:
+        id: e.g. ``acme``.
+        issuer: of its user pool's tokens; the registry's key.
+        jwks_uri: HTTPS address of the pool's signing keys.
+        client_ids: app clients whose tokens are accepted.
+        policy_names: name of each policy in our files, by the policy store's id of it.
+        role_arn: assumed for every AWS call on behalf of the tenant.
+        thing_group: its root thing group, the tenant id itself.
+        commands: what each command name asks for.
+    """
+
+    id: str
+    issuer: str
+    status: TenantStatus
+    region: str
+    account_id: str
+    jwks_uri: str
+    sign_in_url: str
+    client_ids: frozenset[str]
+    policy_store_id: str
+    policy_names: Mapping[str, str]
+    role_arn: str
+    thing_group: str
+    bucket: str
+    presign_role_arn: str
+    commands: Mapping[str, Permission]
+
+    @property
+    def pool_id(self) -> str:
+        """The user pool: the last segment of the issuer."""
+        return self.issuer.rsplit("/", 1)[1]
+
+
+def is_issuer(text: str) -> bool:
+    """Whether ``text`` has the form of a Cognito user pool's issuer (docs: Cognito "Verifying JSON web tokens")."""
+    return _ISSUER.fullmatch(text) is not None

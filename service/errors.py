@@ -1,0 +1,141 @@
+"""Everything that can go wrong, split by who must act.
+
+::
+
+    CedarfleetError
+    ├── CallerError                    the caller must change the request
+    │   ├── UnauthenticatedError       no token, or one that proves nothing
+    │   ├── TenantSuspendedError       the tenant's contract rests
+    │   ├── PermissionDeniedError      the tenant's policies say no
+    │   ├── NotFoundError              no such thing in this tenant
+    │   ├── InvalidRequestError        a member is not of its form
+    │   ├── ConflictError              the request is fine, the state of the thing is not
+    │   └── ReplayMismatchError        an idempotency key was used for another request
+    ├── UpstreamError                  AWS did not do it: try again, or the operator must look
+    │   ├── UnavailableError           no answer, throttled, or too many calls waiting here
+    │   ├── CommandNotPublishedError   recorded, but it did not leave for the device
+    │   └── DownloadNotStartedError    recorded, but the job was not created
+    └── ConfigurationError             the operator must correct settings, a registry row or a route
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from service.domain.decisions import Denied
+    from service.domain.permissions import Permission
+
+
+class CedarfleetError(Exception):
+    """The root: anything that this program raises on purpose."""
+
+
+class CallerError(CedarfleetError):
+    """The caller must change the request."""
+
+
+class UnauthenticatedError(CallerError):
+    """The request carries no token that proves an identity.
+
+    The reason is for our log alone: an answer that explains helps whoever forges tokens.
+
+    Attributes:
+        reason: a static word or two; never a part of the token.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class TenantSuspendedError(CallerError):
+    """The tenant of a valid token is suspended."""
+
+    def __init__(self, tenant: str) -> None:
+        super().__init__(f"tenant `{tenant}` is suspended")
+        self.tenant = tenant
+
+
+class PermissionDeniedError(CallerError):
+    """The tenant's policies deny the action.
+
+    Attributes:
+        action: what was asked.
+        denied: why not, with the deciding policies.
+    """
+
+    def __init__(self, action: Permission, denied: Denied) -> None:
+        super().__init__(f"{action} is not allowed: {denied.explanation}")
+        self.action = action
+        self.denied = denied
+
+
+class NotFoundError(CallerError):
+    """The caller's tenant has no such thing; whether another tenant has it is not said."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"there is no {kind} `{name}`")
+        self.kind = kind
+        self.name = name
+
+
+class InvalidRequestError(CallerError):
+    """A member of the request is not of its form.
+
+    Attributes:
+        field: the member, as the caller wrote it.
+        problem: what would be right.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"`{field}`: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class ConflictError(CallerError):
+    """The request is well formed, but the thing is not in a state that allows it."""
+
+
+class ReplayMismatchError(CallerError):
+    """The idempotency key was already used by the same caller for another request."""
+
+    def __init__(self) -> None:
+        super().__init__("the idempotency key was already used for another request; use a new key")
+
+
+class UpstreamError(CedarfleetError):
+    """AWS did not do what was asked; the message never quotes AWS, the log does."""
+
+
+class UnavailableError(UpstreamError):
+    """No answer in time, throttled, or too many calls waiting; the same request may succeed later.
+
+    Attributes:
+        what: the part that did not answer, in our words.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} is not available at the moment")
+        self.what = what
+
+
+class CommandNotPublishedError(UpstreamError):
+    """The command is recorded as failed: it was not confirmed to have left for the device."""
+
+    def __init__(self, command_id: str) -> None:
+        super().__init__(f"command `{command_id}` was recorded, but handing it to the device's broker failed")
+        self.command_id = command_id
+
+
+class DownloadNotStartedError(UpstreamError):
+    """The download is recorded as failed: its job was not created."""
+
+    def __init__(self, download_id: str) -> None:
+        super().__init__(f"download `{download_id}` was recorded, but its job could not be created")
+        self.download_id = download_id
+
+
+class ConfigurationError(CedarfleetError):
+    """Settings, a registry row or a route are wrong; the operator must correct them."""

@@ -1,0 +1,129 @@
+"""From the ``Authorization`` header to a principal: the tenant comes from the verified token and from nowhere else."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
+
+import jwt
+
+from service.bounded_cache import BoundedCache
+from service.domain.identities import Principal, TokenUse, UnverifiedToken, VerifiedClaims
+from service.domain.tenants import TenantStatus, is_issuer
+from service.errors import TenantSuspendedError, UnauthenticatedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from service.domain.tenants import Tenant
+    from service.ports import SigningKeys, TenantRegistry
+
+_CLOCK_SKEW_SECONDS: Final = 5  # for `iat` and `nbf` only; `exp` is exact
+_REQUIRED: Final = ["exp", "iat", "iss", "sub", "token_use"]
+
+
+class Authenticate:
+    """Verifies bearer tokens, each once; what was proved is remembered for ``cache_seconds``, never past ``exp``."""
+
+    def __init__(
+        self,
+        *,
+        registry: TenantRegistry,
+        keys: SigningKeys,
+        clock: Callable[[], datetime],
+        token_max_bytes: int,
+        cache_seconds: float,
+        cache_entries: int,
+    ) -> None:
+        self._registry = registry
+        self._keys = keys
+        self._clock = clock
+        self._token_max_bytes = token_max_bytes
+        self._cache_seconds = cache_seconds
+        self._verified: BoundedCache[bytes, tuple[str, VerifiedClaims]] = BoundedCache(max_entries=cache_entries)
+
+    async def __call__(self, authorization: str | None) -> Principal:
+        """Who calls.
+
+        Raises:
+            UnauthenticatedError: no bearer token, or one that proves nothing.
+            TenantSuspendedError: the token is good, its tenant rests.
+            UnavailableError: the registry or the pool's keys cannot be read; nothing was proved.
+        """
+        text = _bearer(authorization)
+        digest = hashlib.sha256(text.encode()).digest()
+        known = self._verified.get(digest)
+        if known is not None:
+            issuer, claims = known
+            tenant = await self._tenant(issuer)
+        else:
+            token = UnverifiedToken.read(text, max_bytes=self._token_max_bytes)
+            tenant = await self._tenant(token.issuer)
+            claims = await self._verify(token, tenant)
+            self._verified.put(digest, (tenant.issuer, claims), seconds=self._cache_seconds)
+        principal = _principal(text, claims, tenant)
+        if principal.expires_at <= self._clock().timestamp():
+            raise UnauthenticatedError("token expired")
+        if tenant.status is not TenantStatus.ACTIVE:
+            raise TenantSuspendedError(tenant.id)
+        return principal
+
+    async def _tenant(self, issuer: str) -> Tenant:
+        tenant = await self._registry.find(issuer) if is_issuer(issuer) else None
+        if tenant is None:
+            raise UnauthenticatedError("token of an unknown issuer")
+        return tenant
+
+    async def _verify(self, token: UnverifiedToken, tenant: Tenant) -> VerifiedClaims:
+        key = await self._keys.find(tenant, token.key_id)
+        if key is None:
+            raise UnauthenticatedError("token signed with an unknown key")
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token.text,
+                key,
+                algorithms=["RS256"],
+                issuer=tenant.issuer,
+                leeway=_CLOCK_SKEW_SECONDS,
+                options={
+                    "require": _REQUIRED,
+                    "verify_aud": False,
+                },  # audience or client id: `_client_id`, by token_use
+            )
+        except jwt.PyJWTError as error:
+            raise UnauthenticatedError(f"token refused: {type(error).__name__}") from error
+        return VerifiedClaims(claims)
+
+
+def _bearer(authorization: str | None) -> str:
+    scheme, _, text = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not text:
+        raise UnauthenticatedError("no bearer token")
+    return text
+
+
+def _principal(text: str, claims: VerifiedClaims, tenant: Tenant) -> Principal:
+    try:
+        use = TokenUse(claims["token_use"])
+    except (ValueError, TypeError) as error:
+        raise UnauthenticatedError("token of an unknown use") from error
+    client_id = claims.get("aud" if use is TokenUse.ID else "client_id")
+    if (
+        not isinstance(client_id, str) or client_id not in tenant.client_ids
+    ):  # fail closed: an audience list is no string
+        raise UnauthenticatedError("token of another app client")
+    subject, expires_at, groups, email = (claims.get(name) for name in ("sub", "exp", "cognito:groups", "email"))
+    if not isinstance(subject, str) or not subject or type(expires_at) is not int:
+        raise UnauthenticatedError("token without subject or integer expiry")
+    return Principal(
+        tenant=tenant,
+        subject=subject,
+        token_use=use,
+        groups=tuple(group for group in groups if isinstance(group, str)) if isinstance(groups, list) else (),
+        email=email if isinstance(email, str) else None,
+        client_id=client_id,
+        expires_at=expires_at,
+        claims=claims,
+        token=text,
+    )

@@ -1,0 +1,149 @@
+"""Send a command to a device now, and read where it stands."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from cedarfleet_device import wire
+
+from service.domain.commands import CommandRecord, RecordState, honest_status
+from service.domain.permissions import Permission
+from service.domain.records import ReplayKey
+from service.domain.ulids import new_ulid
+from service.errors import CommandNotPublishedError, InvalidRequestError, NotFoundError, UpstreamError
+from service.operations.access import Purpose
+from service.operations.devices import find_device
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from service.domain.commands import CommandStatus, ReportedState
+    from service.operations.access import Access
+    from service.ports import CommandChannel, CommandRecords, Fleet
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandRequest:
+    """What the caller wants the device to do; ``timeout_seconds`` bounds when the device may start it."""
+
+    device: str
+    name: str
+    arguments: Mapping[str, Any]
+    timeout_seconds: int
+    emergency_reason: str | None = None
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandView:
+    """A command, its one honest status, and all that the device reported."""
+
+    record: CommandRecord
+    status: CommandStatus
+    states: tuple[ReportedState, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commands:
+    """The commands of the caller's tenant."""
+
+    fleet: Fleet
+    records: CommandRecords
+    channel: CommandChannel
+    clock: Callable[[], datetime]
+
+    async def send(self, access: Access, request: CommandRequest) -> CommandRecord:
+        """Record the command, then publish it.
+
+        Raises:
+            NotFoundError: the tenant has no such device.
+            InvalidRequestError: the tenant has no such command, or its arguments are too large.
+            PermissionDeniedError: not allowed.
+            ReplayMismatchError: the idempotency key stands for another request.
+            CommandNotPublishedError: recorded as failed.
+        """
+        tenant = access.principal.tenant
+        action = tenant.commands.get(request.name)
+        if action is None:
+            names = ", ".join(sorted(tenant.commands)) or "none"
+            raise InvalidRequestError("name", f"the tenant has no command `{request.name}`; it has: {names}")
+        device = await find_device(self.fleet, tenant, request.device)
+        record = self._record(access, request)
+        try:
+            record.message().encode()
+        except wire.WireError as error:
+            raise InvalidRequestError("arguments", str(error)) from error
+        purpose = Purpose(command=request.name, emergency_reason=request.emergency_reason)
+        await access.require(action, device.entities(), purpose)
+        stored = await self.records.create(tenant, record, self._replay_key(access, request))
+        if stored.state is RecordState.CREATED and self._now_ms() < stored.expires_at:
+            return await self._publish(access, stored)
+        return stored
+
+    async def read(self, access: Access, command_id: str) -> CommandView:
+        """Where a command stands.
+
+        Raises:
+            NotFoundError: the tenant has no such command, or its device is gone.
+            PermissionDeniedError: not allowed.
+        """
+        tenant = access.principal.tenant
+        found = await self.records.read(tenant, command_id) if wire.is_command_id(command_id) else None
+        if found is None:
+            raise NotFoundError("command", command_id)
+        record, states = found
+        device = await find_device(self.fleet, tenant, record.device)
+        await access.require(Permission.VIEW_COMMAND, device.entities())
+        return CommandView(record=record, status=honest_status(record, states, now_ms=self._now_ms()), states=states)
+
+    def _record(self, access: Access, request: CommandRequest) -> CommandRecord:
+        now = self._now_ms()
+        return CommandRecord(
+            command_id=new_ulid(now),
+            tenant=access.principal.tenant.id,
+            device=request.device,
+            name=request.name,
+            arguments=request.arguments,
+            created_by=access.principal.entity_id,
+            created_at=now,
+            expires_at=now + request.timeout_seconds * 1000,
+            emergency_reason=request.emergency_reason,
+        )
+
+    def _replay_key(self, access: Access, request: CommandRequest) -> ReplayKey | None:
+        if request.idempotency_key is None:
+            return None
+        facts = [request.device, request.name, request.arguments, request.timeout_seconds, request.emergency_reason]
+        return ReplayKey.of(
+            tenant=access.principal.tenant.id,
+            principal=access.principal.entity_id,
+            key=f"command {request.idempotency_key}",
+            request=json.dumps(facts, sort_keys=True),
+        )
+
+    async def _publish(self, access: Access, record: CommandRecord) -> CommandRecord:
+        """Publish a recorded command; repeating it is safe, since the device runs a command id once."""
+        tenant = access.principal.tenant
+        try:
+            await self.channel.publish(tenant, record, now_ms=self._now_ms())
+        except UpstreamError as error:
+            failed = replace(record, state=RecordState.FAILED, failure="handing it to the device's broker failed")
+            await self.records.settle(tenant, failed)
+            raise CommandNotPublishedError(record.command_id) from error
+        log.info("command.published", thing=record.thing, command_id=record.command_id, name=record.name)
+        published = replace(record, state=RecordState.PUBLISHED)
+        try:
+            await self.records.settle(tenant, published)
+        except UpstreamError:
+            # The command is on its way: the device's states tell the truth, whatever our own record still says.
+            log.warning("command.settle_failed", command_id=record.command_id)
+        return published
+
+    def _now_ms(self) -> int:
+        return int(self.clock().timestamp() * 1000)

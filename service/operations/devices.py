@@ -1,0 +1,79 @@
+"""List, read and configure the tenant's devices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cedarfleet_device import wire
+
+from service.domain.devices import check_attributes, tenant_entity
+from service.domain.permissions import Permission
+from service.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from service.domain.devices import Device, DevicePage
+    from service.domain.tenants import Tenant
+    from service.operations.access import Access
+    from service.ports import DeviceDetails, Fleet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Devices:
+    """The devices of the caller's tenant."""
+
+    fleet: Fleet
+    details: DeviceDetails
+
+    async def page(self, access: Access, *, limit: int, cursor: str | None) -> DevicePage:
+        """One page of devices with connectivity.
+
+        Raises:
+            PermissionDeniedError: not allowed.
+            InvalidRequestError: the cursor is not one of ours.
+        """
+        tenant = access.principal.tenant
+        await access.require(Permission.LIST_DEVICES, (tenant_entity(tenant.id),))
+        return await self.fleet.page(tenant, limit=limit, cursor=cursor)
+
+    async def read(self, access: Access, device_id: str) -> Device:
+        """One device with connectivity.
+
+        Raises:
+            NotFoundError: the tenant has no such device.
+            PermissionDeniedError: not allowed.
+        """
+        tenant = access.principal.tenant
+        device = await find_device(self.fleet, tenant, device_id)
+        await access.require(Permission.VIEW_DEVICE, device.entities())
+        return await self.details.connectivity(tenant, device)
+
+    async def configure(self, access: Access, device_id: str, changes: Mapping[str, str | None]) -> Device:
+        """Set attributes that policies decide by; ``None`` removes one.
+
+        Raises:
+            InvalidRequestError: an attribute is not of its form.
+            NotFoundError: the tenant has no such device.
+            PermissionDeniedError: not allowed.
+            ConflictError: someone else changed the device meanwhile.
+        """
+        check_attributes(changes)
+        tenant = access.principal.tenant
+        device = await find_device(self.fleet, tenant, device_id)
+        await access.require(Permission.CONFIGURE_DEVICE, device.entities())
+        await self.details.set_attributes(tenant, device, changes)
+        return await self.details.connectivity(tenant, await find_device(self.fleet, tenant, device_id))
+
+
+async def find_device(fleet: Fleet, tenant: Tenant, device_id: str) -> Device:
+    """The device, looked up inside the tenant only: another tenant's device is not found, like any unknown one.
+
+    Raises:
+        NotFoundError: the tenant has no such device.
+    """
+    device = await fleet.device(tenant, device_id) if wire.is_device_id(device_id) else None
+    if device is None:
+        raise NotFoundError("device", device_id)
+    return device

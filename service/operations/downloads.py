@@ -1,0 +1,176 @@
+"""Deliver a file of the tenant's bucket to a device or a group, and read how far each device came."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from cedarfleet_device import wire
+
+from service.domain.commands import RecordState
+from service.domain.downloads import (
+    DeliveryState,
+    DownloadProgress,
+    DownloadRecord,
+    TargetKind,
+    is_artifact_name,
+    permission_for,
+)
+from service.domain.permissions import Permission
+from service.domain.records import ReplayKey
+from service.domain.ulids import new_ulid
+from service.errors import ConflictError, DownloadNotStartedError, InvalidRequestError, NotFoundError, UpstreamError
+from service.operations.access import Purpose
+from service.operations.devices import find_device
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from service.domain.decisions import Entity
+    from service.domain.devices import DeviceGroup
+    from service.domain.downloads import Artifact
+    from service.domain.tenants import Tenant
+    from service.operations.access import Access
+    from service.ports import Artifacts, DownloadJobs, DownloadRecords, Fleet
+
+_WITHOUT_JOB: Final = {
+    RecordState.CREATED: DeliveryState.CREATED,
+    RecordState.PUBLISHED: DeliveryState.UNKNOWN,  # AWS forgets a job two years after its end
+    RecordState.FAILED: DeliveryState.FAILED,
+}
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadRequest:
+    """Which file goes where."""
+
+    target_kind: TargetKind
+    target: str
+    artifact: str
+    emergency_reason: str | None = None
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadView:
+    """A download and what IoT Jobs says of it."""
+
+    record: DownloadRecord
+    progress: DownloadProgress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Downloads:
+    """The downloads of the caller's tenant."""
+
+    fleet: Fleet
+    artifacts: Artifacts
+    records: DownloadRecords
+    jobs: DownloadJobs
+    clock: Callable[[], datetime]
+
+    async def start(self, access: Access, request: DownloadRequest) -> DownloadRecord:
+        """Record the download, then create its job.
+
+        Raises:
+            NotFoundError: the tenant has no such device, group or file.
+            InvalidRequestError: the file's name is not of its form.
+            PermissionDeniedError: not allowed; said before whether the file exists.
+            ConflictError: nobody vouches for the file's SHA-256, so no device could verify it.
+            ReplayMismatchError: the idempotency key stands for another request.
+            DownloadNotStartedError: recorded as failed.
+        """
+        if not is_artifact_name(request.artifact):
+            raise InvalidRequestError(
+                "artifact", "must be a relative name like `recipes/steel.json`, of A-Z, a-z, 0-9 and `_.=@+-/`"
+            )
+        tenant = access.principal.tenant
+        entities = await self._target(tenant, request.target_kind, request.target)
+        artifact = await self.artifacts.find(tenant, request.artifact)
+        action = permission_for(request.artifact)
+        await access.require(action, entities, Purpose(artifact=artifact, emergency_reason=request.emergency_reason))
+        if artifact is None:
+            raise NotFoundError("artifact", request.artifact)
+        record = self._record(access, request, artifact)
+        stored = await self.records.create(tenant, record, self._replay_key(access, request))
+        return await self._start(tenant, stored) if stored.state is RecordState.CREATED else stored
+
+    async def read(self, access: Access, download_id: str, *, limit: int, cursor: str | None) -> DownloadView:
+        """How far a download came, one page of devices at a time.
+
+        Raises:
+            NotFoundError: the tenant has no such download, or its target is gone.
+            PermissionDeniedError: not allowed.
+        """
+        tenant = access.principal.tenant
+        record = await self.records.read(tenant, download_id) if wire.is_command_id(download_id) else None
+        if record is None:
+            raise NotFoundError("download", download_id)
+        await access.require(Permission.VIEW_DOWNLOAD, await self._target(tenant, record.target_kind, record.target))
+        progress = await self.jobs.progress(tenant, record, limit=limit, cursor=cursor)
+        return DownloadView(record=record, progress=progress or DownloadProgress(state=_WITHOUT_JOB[record.state]))
+
+    async def _target(self, tenant: Tenant, kind: TargetKind, target: str) -> tuple[Entity, ...]:
+        if kind is TargetKind.DEVICE:
+            return (await find_device(self.fleet, tenant, target)).entities()
+        group: DeviceGroup | None = await self.fleet.group(tenant, target) if wire.is_device_id(target) else None
+        if group is None:
+            raise NotFoundError("group", target)
+        return group.entities()
+
+    def _record(self, access: Access, request: DownloadRequest, artifact: Artifact) -> DownloadRecord:
+        if artifact.sha256 is None:  # fail closed: a file that nobody can verify is not delivered
+            raise ConflictError(
+                f"artifact `{artifact.name}` has no SHA-256 of the whole file: upload it with a full-object SHA-256"
+                " checksum, or with metadata `sha256`"
+            )
+        now = self._now_ms()
+        return DownloadRecord(
+            download_id=new_ulid(now),
+            tenant=access.principal.tenant.id,
+            target_kind=request.target_kind,
+            target=request.target,
+            artifact=artifact.name,
+            size=artifact.size,
+            sha256=artifact.sha256,
+            etag=artifact.etag,
+            created_by=access.principal.entity_id,
+            created_at=now,
+            emergency_reason=request.emergency_reason,
+        )
+
+    def _replay_key(self, access: Access, request: DownloadRequest) -> ReplayKey | None:
+        if request.idempotency_key is None:
+            return None
+        facts = [request.target_kind, request.target, request.artifact, request.emergency_reason]
+        return ReplayKey.of(
+            tenant=access.principal.tenant.id,
+            principal=access.principal.entity_id,
+            key=f"download {request.idempotency_key}",
+            request=json.dumps(facts),
+        )
+
+    async def _start(self, tenant: Tenant, record: DownloadRecord) -> DownloadRecord:
+        """Create the recorded download's job; repeating it is safe, since the job's id is the download's."""
+        try:
+            await self.jobs.start(tenant, record)
+        except UpstreamError as error:
+            await self.records.settle(
+                tenant, replace(record, state=RecordState.FAILED, failure="its job could not be created")
+            )
+            raise DownloadNotStartedError(record.download_id) from error
+        log.info("download.started", job_id=record.job_id, target=record.target, artifact=record.artifact)
+        started = replace(record, state=RecordState.PUBLISHED)
+        try:
+            await self.records.settle(tenant, started)
+        except UpstreamError:
+            # The job exists and speaks for itself; a record left at `created` is read through the job all the same.
+            log.warning("download.settle_failed", job_id=record.job_id)
+        return started
+
+    def _now_ms(self) -> int:
+        return int(self.clock().timestamp() * 1000)
