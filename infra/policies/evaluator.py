@@ -15,7 +15,7 @@ from infra.policies.bundle import Link, PolicyBundle
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from infra.policies.bundle import Entity
+    from infra.policies.bundle import Effect, Entity
     from infra.policies.question import Question
 
 
@@ -34,6 +34,11 @@ class BoundPolicies:
     static: Mapping[str, str]
     templates: Mapping[str, str]
     links: tuple[Link, ...]
+
+    @property
+    def effects(self) -> dict[str, Effect]:
+        """Id of each static policy -> its effect."""
+        return {name: statement_est(text)["effect"] for name, text in self.static.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

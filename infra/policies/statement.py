@@ -71,7 +71,7 @@ class Statement:
 
     def entities(self) -> Iterator[tuple[str, str]]:
         """Type and id of every entity that the statement names."""
-        yield from _entities(self.est)
+        yield from named_entities(self.est)
 
     def problem(self, words: str, *, mentions: str = "") -> Problem:
         """Something wrong with this statement, at the first line of code that mentions ``mentions``."""
@@ -141,13 +141,14 @@ def _code_lines(text: str) -> Iterator[tuple[int, str]]:
         yield number, "" if line.lstrip().startswith("//") else line
 
 
-def _entities(node: object) -> Iterator[tuple[str, str]]:
+def named_entities(node: object) -> Iterator[tuple[str, str]]:
+    """Type and id of every entity in Cedar's JSON form of a policy."""
     if isinstance(node, dict):
         known: dict[str, Any] = node  # pyright: ignore[reportUnknownVariableType]
         if set(known) == {"type", "id"} and isinstance(known["type"], str):
             yield known["type"], known["id"]
         for value in known.values():
-            yield from _entities(value)
+            yield from named_entities(value)
     elif isinstance(node, list):
         for item in node:  # pyright: ignore[reportUnknownVariableType]
-            yield from _entities(item)
+            yield from named_entities(item)

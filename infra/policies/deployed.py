@@ -1,0 +1,118 @@
+"""Reads back what a policy store holds, on AWS or on the embedded cloud."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from infra.policies.bundle import Entity, Link
+from infra.policies.evaluator import BoundPolicies, statement_est
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_verifiedpermissions import VerifiedPermissionsClient
+
+_BATCH: Final = 100  # BatchGetPolicy takes so many
+_PAGE: Final = 50  # ListPolicies gives so many
+_TENANTS_TABLE: Final = "cedarfleet-tenants"
+
+
+class NotDeployedError(Exception):
+    """There is no such tenant, or its store cannot be read; the message says what was looked for and where."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """Where a tenant's policies are deployed."""
+
+    policy_store_id: str
+    pool_id: str
+
+
+def find(client: DynamoDBClient, tenant: str) -> Store:
+    """The tenant's store and user pool from the tenant registry (table ``CEDARFLEET_TENANTS_TABLE``).
+
+    Raises:
+        NotDeployedError: the registry has no such tenant.
+    """
+    table = os.environ.get("CEDARFLEET_TENANTS_TABLE", _TENANTS_TABLE)
+    try:
+        found = client.query(
+            TableName=table,
+            IndexName="by-tenant",
+            KeyConditionExpression="tenant = :tenant",
+            ExpressionAttributeValues={":tenant": {"S": tenant}},
+        )["Items"]
+    except client.exceptions.ResourceNotFoundException as error:
+        raise NotDeployedError(
+            f"no table `{table}`: the platform is not stamped here, or it has another name"
+        ) from error
+    if not found:
+        raise NotDeployedError(f"table `{table}` has no tenant `{tenant}`: it is not stamped yet")
+    row: dict[str, Any] = dict(found[0])
+    return Store(policy_store_id=row["policy_store_id"]["S"], pool_id=row["issuer"]["S"].rsplit("/", 1)[1])
+
+
+def read(client: VerifiedPermissionsClient, policy_store_id: str) -> BoundPolicies:
+    """Everything that decides in the store; policies are named by their ``@id``, links by their store id.
+
+    Raises:
+        NotDeployedError: the store is not there, or it changed while it was read.
+    """
+    try:
+        schema_json = client.get_schema(policyStoreId=policy_store_id)["schema"]
+        ids = list(_policy_ids(client, policy_store_id))
+        details = list(_details(client, policy_store_id, ids))
+        templates = {
+            found: client.get_policy_template(policyStoreId=policy_store_id, policyTemplateId=found)["statement"]
+            for found in {d["templateLinked"]["policyTemplateId"] for _, d in details if "templateLinked" in d}
+        }
+    except client.exceptions.ResourceNotFoundException as error:
+        raise NotDeployedError(f"policy store `{policy_store_id}`: {error}") from error
+    static: dict[str, str] = {}
+    links: list[Link] = []
+    for policy_id, definition in details:
+        if "static" in definition:
+            statement = definition["static"]["statement"]
+            static[_name(statement, policy_id, static)] = statement
+        else:
+            links.append(_link(policy_id, definition["templateLinked"]))
+    return BoundPolicies(schema_json=schema_json, static=static, templates=templates, links=tuple(links))
+
+
+def _policy_ids(client: VerifiedPermissionsClient, policy_store_id: str) -> Iterator[str]:
+    for page in client.get_paginator("list_policies").paginate(
+        policyStoreId=policy_store_id, PaginationConfig={"PageSize": _PAGE}
+    ):
+        yield from (policy["policyId"] for policy in page["policies"])
+
+
+def _details(
+    client: VerifiedPermissionsClient, policy_store_id: str, ids: list[str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for start in range(0, len(ids), _BATCH):
+        wanted = itertools.islice(ids, start, start + _BATCH)
+        answer = client.batch_get_policy(requests=[{"policyStoreId": policy_store_id, "policyId": i} for i in wanted])
+        if answer["errors"]:  # fail closed: half a policy set says nothing about decisions
+            missing = ", ".join(error["policyId"] for error in answer["errors"])
+            raise NotDeployedError(
+                f"policy store `{policy_store_id}` changed while it was read: {missing} cannot be read"
+            )
+        yield from ((result["policyId"], dict(result["definition"])) for result in answer["results"])
+
+
+def _name(statement: str, policy_id: str, taken: dict[str, str]) -> str:
+    name = statement_est(statement).get("annotations", {}).get("id") or policy_id
+    return f"{name} ({policy_id})" if name in taken else name  # twice while an update runs
+
+
+def _link(policy_id: str, definition: dict[str, Any]) -> Link:
+    def entity(member: str) -> Entity:
+        return Entity(type=definition[member]["entityType"], id=definition[member]["entityId"])
+
+    template = definition["policyTemplateId"]
+    return Link(id=policy_id, template=template, principal=entity("principal"), resource=entity("resource"))

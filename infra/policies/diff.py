@@ -1,0 +1,116 @@
+"""What changes for whom when the policies of the files replace the deployed ones: flipped decisions, and the steps."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from infra.policies import fleet
+from infra.policies.evaluator import BoundPolicies, Decision, Evaluator
+from infra.policies.judges import Judges, judges
+from infra.policies.update import Step, pieces, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+_HEAD: Final = ("who", "when", "action", "on", "deployed", "files")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flip:
+    """One decision that comes out differently."""
+
+    who: str
+    when: str
+    action: str
+    target: str
+    before: Decision
+    after: Decision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """Everything that the new set changes.
+
+    Attributes:
+        flips: decisions that come out differently.
+        steps: calls that the store will get, in order; a policy may change without any flip.
+        asked: how many questions were put to both sets.
+        whens: how many circumstances there were, to say ``always``.
+    """
+
+    flips: tuple[Flip, ...]
+    steps: tuple[Step, ...]
+    asked: int
+    whens: int
+
+    def table(self) -> str:
+        """For people: the flips as a table, equal ones in one row, then the steps."""
+        if not self.steps:
+            return "The store holds what the files say."
+        lines = [f"{len(self.flips)} of {self.asked} decisions flip"]
+        if self.flips:
+            lines += ["", *_aligned([_HEAD, *self._rows()])]
+        lines += ["", "Steps, in this order:", *(f"  {step}" for step in self.steps)]
+        return "\n".join(lines)
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        rows = [(f.who, f.when, f.action, f.target, str(f.before), str(f.after)) for f in self.flips]
+        rows = _folded(rows, 1, every=self.whens)
+        return _folded(_folded(rows, 3), 2)
+
+
+def difference(
+    deployed: BoundPolicies, files: BoundPolicies, *, tenant: str, pool_id: str, now: datetime
+) -> Difference:
+    """Puts the same questions to both sets.
+
+    Args:
+        deployed: what the store holds (``deployed.read``).
+        files: what it is to hold (``evaluator.bound`` of ``load``).
+        tenant: tenant id.
+        pool_id: the tenant's user pool, to which both sets are bound.
+        now: the day to ask about, with a time zone.
+    """
+    asked = judges(deployed, files, tenant=tenant, pool_id=pool_id, now=now)
+    before = Evaluator(deployed, tenant=tenant, pool_id=pool_id)
+    after = Evaluator(files, tenant=tenant, pool_id=pool_id)
+    flips: list[Flip] = []
+    count = 0
+    for who, when, action, target, question in _questions(asked):
+        count += 1
+        old, new = before.decide(question), after.decide(question)
+        if old.allowed is not new.allowed:
+            flips.append(Flip(who=who, when=when, action=action, target=target, before=old, after=new))
+    steps = plan(pieces(deployed), pieces(files))
+    return Difference(flips=tuple(flips), steps=steps, asked=count, whens=len(asked.when))
+
+
+def nothing(files: BoundPolicies) -> BoundPolicies:
+    """The store before its first policy, to show what a new tenant's people will be allowed."""
+    return BoundPolicies(schema_json=files.schema_json, static={}, templates={}, links=())
+
+
+def _questions(asked: Judges) -> Iterable[tuple[str, str, str, str, fleet.Question]]:
+    for who, principal in asked.who.items():
+        for when, about in asked.when.items():
+            for action, target, question in fleet.ask(principal, about, asked.targets):
+                yield who, when, action, target, question
+
+
+def _folded(rows: Sequence[tuple[str, ...]], column: int, *, every: int = 0) -> list[tuple[str, ...]]:
+    """One row for all rows that differ only in ``column``; ``always`` where there are as many as ``every``."""
+    groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for row in rows:
+        groups[(*row[:column], *row[column + 1 :])].append(row[column])
+    return [
+        (*rest[:column], "always" if len(values) == every else ", ".join(values), *rest[column:])
+        for rest, values in groups.items()
+    ]
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
