@@ -11,10 +11,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-try:
-    from infra.local.verified_permissions import AccessDenied, Caller
-except ImportError:  # until the endpoint lands
-    AccessDenied, Caller = PermissionError, dict
+from infra.local.verified_permissions import AccessDenied, Caller
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

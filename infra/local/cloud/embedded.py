@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from infra.local.cloud import clients, corrections, emulator
 from infra.local.cloud.authentication import Authentication
 from infra.local.cloud.container_credentials import ContainerCredentials
+from infra.local.cloud.emulator_log import logged_to
+from infra.local.cloud.errors import StateDamagedError
 from infra.local.cloud.front_door import FrontDoor
 from infra.local.cloud.ports import listen
 from infra.local.cloud.server import Server
 from infra.local.cloud.snapshot import Snapshots
 from infra.local.cloud.state_directory import Ports, StateDirectory
-
-try:
-    from infra.local.verified_permissions import VerifiedPermissions
-except ImportError:  # until the endpoint lands
-    VerifiedPermissions = None
+from infra.local.verified_permissions import JournalError, VerifiedPermissions
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -110,7 +108,12 @@ class EmbeddedCloud:
             scratch_directory=directory.private_directory("scratch"),
         )
         corrections.apply(loaded, without=self._without - {FRONT_DOOR})
-        server = self._assemble(loaded, directory, gateway)
+        stack.enter_context(logged_to(directory.path / "emulator.log"))
+        policies = self._verified_permissions(loaded, directory)
+        stack.callback(policies.close)
+        snapshots = Snapshots(emulator=loaded, directory=directory, inner=_by_target(loaded.app.app, policies))
+        self._credentials = ContainerCredentials(emulator=loaded, inner=self._behind_front_door(loaded, snapshots))
+        server = Server(emulator=loaded, application=self._credentials, snapshots=snapshots, gateway=gateway)
         stack.callback(server.stop)
         server.start()
         self.ca_file = directory.write("broker-ca.pem", loaded.module("services.iot").get_ca_cert_pem().encode())
@@ -118,23 +121,23 @@ class EmbeddedCloud:
         self._clients = clients.RootClients(endpoint_url=self.endpoint_url, region=self.region, root=self._root)
         stack.callback(self._clients.close)
 
-    def _assemble(self, loaded: emulator.Emulator, directory: StateDirectory, gateway: Any) -> Server:
-        """From the inside out: emulator, Verified Permissions, snapshots, front door, children's credentials."""
+    def _verified_permissions(self, loaded: emulator.Emulator, directory: StateDirectory) -> VerifiedPermissions:
         authentication = Authentication(loaded)
-        policies: Application = VerifiedPermissions and VerifiedPermissions(
-            state_dir=directory.private_directory("verified-permissions"),
-            authenticate=authentication.authenticate,
-            signing_keys=authentication.signing_keys,
-            account_id=self.account_id,
-        )
-        snapshots = Snapshots(emulator=loaded, directory=directory, inner=_by_target(loaded.app.app, policies))
-        snapshots.watch_broker()
-        inner: Application = snapshots
-        if FRONT_DOOR not in self._without:
-            unsigned = frozenset[str](loaded.module("services.cognito")._UNSIGNED_IDP_ACTIONS)
-            inner = FrontDoor(inner=snapshots, unsigned_cognito=unsigned)
-        self._credentials = ContainerCredentials(emulator=loaded, inner=inner)
-        return Server(emulator=loaded, application=self._credentials, snapshots=snapshots, gateway=gateway)
+        try:
+            return VerifiedPermissions(
+                state_dir=directory.private_directory("verified-permissions"),
+                authenticate=authentication.authenticate,
+                signing_keys=authentication.signing_keys,
+                account_id=self.account_id,
+            )
+        except JournalError as error:
+            raise StateDamagedError(str(error)) from error
+
+    def _behind_front_door(self, loaded: emulator.Emulator, snapshots: Snapshots) -> Application:
+        if FRONT_DOOR in self._without:
+            return snapshots
+        unsigned = frozenset[str](loaded.module("services.cognito")._UNSIGNED_IDP_ACTIONS)
+        return FrontDoor(inner=snapshots, unsigned_cognito=unsigned)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

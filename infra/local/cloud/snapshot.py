@@ -45,6 +45,7 @@ class Snapshots:
         self._inner = inner
         self._changed = asyncio.Event()
         self._took = 0.0
+        self._watch_broker()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on; afterwards note a change unless the request could make none."""
@@ -54,7 +55,7 @@ class Snapshots:
             if scope["type"] != "http" or not _only_reads(scope):
                 self._changed.set()
 
-    def watch_broker(self) -> None:
+    def _watch_broker(self) -> None:
         """Note a change whenever an MQTT client sends something: a job's state, a shadow, a rule's item."""
 
         def noted(original: Any) -> Any:

@@ -1,0 +1,109 @@
+"""Each function is named after a correction and tells whether its hole is open."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+from rig import allow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rig import Rig
+
+
+def leading_keys_are_known(rig: Rig) -> bool:
+    """A session that may read partitions of acme reads one of globex, by any of the ways to read."""
+    root = rig.cloud.client("dynamodb")
+    root.create_table(
+        TableName="shared",
+        KeySchema=[{"AttributeName": "thing", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[
+            {"AttributeName": "thing", "AttributeType": "S"},
+            {"AttributeName": "sk", "AttributeType": "S"},
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    mine, foreign = {"thing": {"S": "acme--a"}, "sk": {"S": "1"}}, {"thing": {"S": "globex--a"}, "sk": {"S": "1"}}
+    for item in (mine, foreign):
+        root.put_item(TableName="shared", Item=item)
+    condition = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["acme--*"]}}
+    session = rig.session_client("dynamodb", allow("dynamodb:*", "*", **condition))
+    assert "Item" in session.get_item(TableName="shared", Key=mine)
+    assert session.query(
+        TableName="shared",
+        KeyConditionExpression="#t = :t AND sk = :s",
+        ExpressionAttributeNames={"#t": "thing"},
+        ExpressionAttributeValues={":t": {"S": "acme--a"}, ":s": {"S": "1"}},
+    )["Items"]
+    session.transact_write_items(TransactItems=[{"Put": {"TableName": "shared", "Item": mine}}])
+    return any(
+        _allowed(attempt)
+        for attempt in (
+            lambda: session.get_item(TableName="shared", Key=foreign),
+            lambda: session.put_item(TableName="shared", Item=foreign),
+            lambda: session.batch_get_item(RequestItems={"shared": {"Keys": [mine, foreign]}}),
+            lambda: session.transact_write_items(TransactItems=[{"Put": {"TableName": "shared", "Item": foreign}}]),
+            lambda: session.query(
+                TableName="shared",
+                KeyConditionExpression="thing = :t",
+                ExpressionAttributeValues={":t": {"S": "globex--a"}},
+            ),
+        )
+    )
+
+
+def job_targets_are_authorized(rig: Rig) -> bool:
+    """A session creates a job of its own for another tenant's thing, or with a role that it may not pass."""
+    iot = rig.cloud.client("iot")
+    for thing in ("acme--target", "globex--target"):
+        iot.create_thing(thingName=thing)
+    may = allow("iot:CreateJob", [f"{rig.arn}:job/acme--*", f"{rig.arn}:thing/acme--*"])
+    session, mine, foreign = rig.session_client("iot", may), "thing/acme--target", "thing/globex--target"
+    session.create_job(jobId="acme--own", targets=[f"{rig.arn}:{mine}"], document="{}")
+    role = f"arn:aws:iam::{rig.cloud.account_id}:role/not-mine"
+    presign = {"roleArn": role, "expiresInSec": 60}
+    document = json.dumps({"url": "${aws:iot:s3-presigned-url:https://s3.amazonaws.com/bucket/key}"})
+    return any(
+        _allowed(attempt)
+        for attempt in (
+            lambda: session.create_job(jobId="acme--1", targets=[f"{rig.arn}:{foreign}"], document="{}"),
+            lambda: session.create_job(
+                jobId="acme--2", targets=[f"{rig.arn}:{mine}"], document=document, presignedUrlConfig=presign
+            ),
+        )
+    )
+
+
+def search_names_its_index(rig: Rig) -> bool:
+    """A session with a grant on the index is refused."""
+    rig.cloud.client("iot").update_indexing_configuration(thingIndexingConfiguration={"thingIndexingMode": "REGISTRY"})
+    session = rig.session_client("iot", allow("iot:SearchIndex", f"{rig.arn}:index/AWS_Things"))
+    return not _allowed(lambda: session.search_index(queryString="thingName:acme--*"))
+
+
+def job_list_is_filtered_and_paged(rig: Rig) -> bool:
+    """A list of one group's jobs shows the other's, or ignores the page size."""
+    iot = rig.cloud.client("iot")
+    for group in ("listed-acme", "listed-globex"):
+        target = iot.create_thing_group(thingGroupName=group)["thingGroupArn"]
+        for number in range(3):
+            iot.create_job(jobId=f"{group}-{number}", targets=[target], document="{}")
+    first = iot.list_jobs(thingGroupName="listed-acme", maxResults=2)
+    if len(first["jobs"]) != 2 or "nextToken" not in first:
+        return True
+    rest = iot.list_jobs(thingGroupName="listed-acme", maxResults=2, nextToken=first["nextToken"])
+    listed = sorted(job["jobId"] for job in first["jobs"] + rest["jobs"])
+    return listed != ["listed-acme-0", "listed-acme-1", "listed-acme-2"]
+
+
+def _allowed(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except ClientError as error:
+        if "AccessDenied" not in str(error):  # refused for another reason: the probe itself is wrong
+            raise
+        return False
+    return True

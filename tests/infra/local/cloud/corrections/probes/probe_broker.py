@@ -1,0 +1,116 @@
+"""Each function is named after a correction and tells whether its hole is open."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ReadTimeoutError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from raw_mqtt import PUBLISH, RawDevice
+
+if TYPE_CHECKING:
+    from rig import Rig
+
+
+def client_certificate_is_required(rig: Rig) -> bool:
+    """A client without certificate subscribes to everything."""
+    try:
+        with RawDevice(port=rig.cloud.mqtt_port, ca_file=rig.cloud.ca_file) as device:
+            return device.connect("anyone") == 0 and device.subscribe("#") < 128
+    except (ssl.SSLError, ConnectionError):
+        return False
+
+
+def keep_alive_is_enforced(rig: Rig) -> bool:
+    """A device with a keep-alive of 1 s says nothing and stays connected."""
+    with rig.connect(rig.device(), keep_alive=1) as device:
+        return not device.is_closed_within(4)
+
+
+def slow_subscriber_is_dropped(rig: Rig) -> bool:
+    """A subscriber that does not read makes a publisher wait for ever."""
+    root = rig.cloud.client("iot-data")._request_signer._credentials
+    publisher = rig.plain_client("iot-data", root.access_key, root.secret_key, read_timeout=7)
+    with rig.connect(rig.device()) as device:
+        device.subscribe("slow/topic")
+        try:
+            for _ in range(100):
+                publisher.publish(topic="slow/topic", payload=b"z" * 100_000)
+        except ReadTimeoutError:
+            return True
+        finally:
+            publisher.close()
+        return False
+
+
+def deactivated_certificate_is_dropped(rig: Rig) -> bool:
+    """A device stays connected after its certificate was deactivated."""
+    identity = rig.device()
+    with rig.connect(identity) as device:
+        rig.cloud.client("iot").update_certificate(certificateId=identity.certificate_id, newStatus="INACTIVE")
+        return not device.is_closed_within(3)
+
+
+def subscribing_again_replaces(rig: Rig) -> bool:
+    """A device that subscribed twice gets the first message twice."""
+    with rig.connect(rig.device()) as device:
+        device.subscribe("again/topic", identifier=1)
+        device.subscribe("again/topic", identifier=2)
+        for payload in (b"first", b"second"):
+            rig.cloud.client("iot-data").publish(topic="again/topic", qos=1, payload=payload)
+        return [device.read(seconds=5).payload for _ in range(2)] == [b"first", b"first"]
+
+
+def retransmits_every_second(rig: Rig) -> bool:
+    """A message that is not acknowledged does not come again soon."""
+    with rig.connect(rig.device()) as device:
+        device.subscribe("unacknowledged/topic")
+        rig.cloud.client("iot-data").publish(topic="unacknowledged/topic", qos=1, payload=b"x")
+        assert device.read(seconds=5).kind == PUBLISH
+        try:
+            return device.read(seconds=3).payload != b"x"
+        except TimeoutError:
+            return True
+
+
+def certificate_from_csr_over_mqtt(rig: Rig) -> bool:
+    """A claim's request for a certificate of the device's own key is not answered."""
+    iot, iam = rig.cloud.client("iot"), rig.cloud.client("iam")
+    trust = {"Effect": "Allow", "Principal": {"Service": "iot.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = iam.create_role(RoleName="provisioning", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    properties = {"CertificateId": {"Ref": "AWS::IoT::Certificate::Id"}, "Status": "Active"}
+    body = json.dumps(
+        {
+            "Parameters": {"AWS::IoT::Certificate::Id": {"Type": "String"}},
+            "Resources": {"certificate": {"Type": "AWS::IoT::Certificate", "Properties": properties}},
+        }
+    )
+    iot.create_provisioning_template(templateName="csr", templateBody=body, enabled=True, provisioningRoleArn=role)
+    claim = iot.create_provisioning_claim(templateName="csr")
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "device")])
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    pem = request.public_bytes(serialization.Encoding.PEM).decode()
+    with RawDevice(
+        port=rig.cloud.mqtt_port,
+        ca_file=rig.cloud.ca_file,
+        certificate=claim["certificatePem"],
+        key=claim["keyPair"]["PrivateKey"],
+    ) as device:
+        assert device.connect("claimer") == 0
+        device.subscribe("$aws/certificates/create-from-csr/json/accepted")
+        asked = json.dumps({"certificateSigningRequest": pem}).encode()
+        device.publish("$aws/certificates/create-from-csr/json", asked)
+        try:
+            answer = json.loads(device.read(seconds=4).payload)
+        except TimeoutError:
+            return True
+    issued = x509.load_pem_x509_certificate(answer["certificatePem"].encode())
+    assert issued.public_key() == key.public_key()
+    return not answer["certificateOwnershipToken"]

@@ -1,0 +1,139 @@
+"""Each function is named after a correction and tells whether its hole is open."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rig import Rig
+
+PASSWORD, OTHER = "Perm-Passw0rd!2", "Perm-Passw0rd!3"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """A pool with one user, and a client that signs nothing, as anyone on the network has."""
+
+    client_id: str
+    pool_id: str
+    username: str
+    anyone: Any
+
+    def sign_in(self, password: str) -> dict[str, Any]:
+        """USER_PASSWORD_AUTH."""
+        parameters = {"USERNAME": self.username, "PASSWORD": password}
+        return self.anyone.initiate_auth(
+            AuthFlow="USER_PASSWORD_AUTH", ClientId=self.client_id, AuthParameters=parameters
+        )
+
+
+def pool(rig: Rig, *, temporary: bool = False) -> Pool:
+    """A pool that only its administrator adds users to, with the immutable attribute ``custom:tenant``."""
+    admin = rig.cloud.client("cognito-idp")
+    pool_id = admin.create_user_pool(
+        PoolName="people",
+        Schema=[
+            {"Name": "tenant", "AttributeDataType": "String", "Mutable": False},
+            {"Name": "line", "AttributeDataType": "String", "Mutable": True},
+            {"Name": "locked", "AttributeDataType": "String", "Mutable": True},
+        ],
+        AdminCreateUserConfig={"AllowAdminCreateUserOnly": True},
+    )["UserPool"]["Id"]
+    client_id = admin.create_user_pool_client(
+        UserPoolId=pool_id,
+        ClientName="app",
+        ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"],
+        WriteAttributes=["email", "custom:tenant", "custom:line", "custom:undeclared"],
+    )["UserPoolClient"]["ClientId"]
+    username = f"user-{uuid.uuid4().hex[:8]}"
+    attributes = [{"Name": "email", "Value": "a@example.com"}, {"Name": "custom:tenant", "Value": "acme"}]
+    admin.admin_create_user(UserPoolId=pool_id, Username=username, UserAttributes=attributes, MessageAction="SUPPRESS")
+    admin.admin_set_user_password(UserPoolId=pool_id, Username=username, Password=PASSWORD, Permanent=not temporary)
+    anyone = boto3.Session(region_name=rig.cloud.region).client(
+        "cognito-idp", endpoint_url=rig.cloud.endpoint_url, config=Config(signature_version=UNSIGNED)
+    )
+    return Pool(client_id=client_id, pool_id=pool_id, username=username, anyone=anyone)
+
+
+def codes_are_random(rig: Rig) -> bool:
+    """Anyone who names a user resets his password with the code that the emulator always uses."""
+    people = pool(rig)
+    people.anyone.forgot_password(ClientId=people.client_id, Username=people.username)
+    return any(
+        _accepted(
+            lambda code=code: people.anyone.confirm_forgot_password(
+                ClientId=people.client_id, Username=people.username, ConfirmationCode=code, Password=OTHER
+            )
+        )
+        for code in ("123456", "654321")
+    )
+
+
+def attribute_rules_hold(rig: Rig) -> bool:
+    """A user moves himself to another tenant, or writes what his app may not or what was never declared."""
+    people = pool(rig)
+    token = people.sign_in(PASSWORD)["AuthenticationResult"]["AccessToken"]
+
+    def write(name: str) -> bool:
+        attributes = [{"Name": name, "Value": "globex"}]
+        return _accepted(lambda: people.anyone.update_user_attributes(AccessToken=token, UserAttributes=attributes))
+
+    assert write("custom:line")
+    return any([write("custom:tenant"), write("custom:locked"), write("custom:undeclared")])
+
+
+def sign_up_can_be_closed(rig: Rig) -> bool:
+    """Anyone signs up to a pool whose users only its administrator may add."""
+    people = pool(rig)
+    return _accepted(lambda: people.anyone.sign_up(ClientId=people.client_id, Username="mallory", Password=OTHER))
+
+
+def challenge_needs_its_session(rig: Rig) -> bool:
+    """Anyone sets a user's password by answering a challenge that was never put."""
+    people = pool(rig, temporary=True)
+
+    def answer(**session: str) -> bool:
+        responses = {"USERNAME": people.username, "NEW_PASSWORD": OTHER}
+        return _accepted(
+            lambda: people.anyone.respond_to_auth_challenge(
+                ClientId=people.client_id,
+                ChallengeName="NEW_PASSWORD_REQUIRED",
+                ChallengeResponses=responses,
+                **session,
+            )
+        )
+
+    if answer() or answer(Session="x" * 40):
+        return True
+    session = people.sign_in(PASSWORD)["Session"]
+    other = pool(rig, temporary=True)
+    borrowed = {"USERNAME": other.username, "NEW_PASSWORD": OTHER}
+    if _accepted(
+        lambda: other.anyone.respond_to_auth_challenge(
+            ClientId=other.client_id,
+            ChallengeName="NEW_PASSWORD_REQUIRED",
+            ChallengeResponses=borrowed,
+            Session=session,
+        )
+    ):
+        return True
+    assert answer(Session=session)
+    assert "AuthenticationResult" in people.sign_in(OTHER)
+    return answer(Session=session)
+
+
+def _accepted(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except ClientError:
+        return False
+    return True

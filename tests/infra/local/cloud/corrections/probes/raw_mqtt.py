@@ -1,0 +1,112 @@
+"""A device that speaks MQTT 3.1.1 byte by byte, so that it can also stay silent, stop reading, or never acknowledge."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONNACK, PUBLISH, SUBACK = 2, 3, 9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packet:
+    """One MQTT control packet."""
+
+    kind: int
+    body: bytes
+
+    @property
+    def payload(self) -> bytes:
+        """The payload of a QoS 1 PUBLISH."""
+        (length,) = struct.unpack_from("!H", self.body)
+        return self.body[2 + length + 2 :]
+
+
+class RawDevice:
+    """One connection; ``certificate`` and ``key`` are PEM texts, or None for a client without certificate."""
+
+    def __init__(self, *, port: int, ca_file: Path, certificate: str | None = None, key: str | None = None) -> None:
+        context = ssl.create_default_context(cafile=str(ca_file))
+        if certificate is not None and key is not None:
+            with tempfile.NamedTemporaryFile("w", suffix=".pem") as chain:
+                chain.write(certificate + key)
+                chain.flush()
+                context.load_cert_chain(chain.name)
+        plain = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self._socket = context.wrap_socket(plain, server_hostname="localhost")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def connect(self, client_id: str, *, keep_alive: int = 60) -> int:
+        """The return code of CONNACK: 0 = accepted."""
+        flags = 2  # clean session
+        name = client_id.encode()
+        head = b"\0\4MQTT\4" + bytes([flags]) + struct.pack("!H", keep_alive)
+        self._send(0x10, head + struct.pack("!H", len(name)) + name)
+        return self.read(seconds=10).body[1]
+
+    def subscribe(self, topic_filter: str, *, identifier: int = 1) -> int:
+        """The return code of SUBACK: 0 or 1 = granted, 128 = refused."""
+        name = topic_filter.encode()
+        self._send(0x82, struct.pack("!HH", identifier, len(name)) + name + b"\1")
+        return self.read(seconds=10).body[2]
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """QoS 0."""
+        name = topic.encode()
+        self._send(0x30, struct.pack("!H", len(name)) + name + payload)
+
+    def read(self, *, seconds: float) -> Packet:
+        """The next packet.
+
+        Raises:
+            TimeoutError: none came.
+            ConnectionResetError: the broker closed the connection.
+        """
+        self._socket.settimeout(seconds)
+        first, length, shift = self._take(1)[0], 0, 0
+        while True:
+            digit = self._take(1)[0]
+            length |= (digit & 127) << shift
+            shift += 7
+            if digit < 128:
+                return Packet(kind=first >> 4, body=self._take(length))
+
+    def is_closed_within(self, seconds: float) -> bool:
+        """Whether the broker closes the connection in time."""
+        try:
+            while True:
+                self.read(seconds=seconds)
+        except TimeoutError:
+            return False
+        except (ConnectionResetError, ssl.SSLError):
+            return True
+
+    def _send(self, first: int, body: bytes) -> None:
+        digits, length = b"", len(body)
+        while True:
+            length, digit = divmod(length, 128)
+            digits += bytes([digit | (128 if length else 0)])
+            if not length:
+                break
+        self._socket.sendall(bytes([first]) + digits + body)
+
+    def _take(self, count: int) -> bytes:
+        taken = b""
+        while len(taken) < count:
+            chunk = self._socket.recv(count - len(taken))
+            if not chunk:
+                raise ConnectionResetError("closed by the broker")
+            taken += chunk
+        return taken
