@@ -38,7 +38,7 @@ class Child:
         log_file.parent.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(  # noqa: S603 - our own commands, no shell
             command,
-            env=_inherited() | dict(environment),
+            env=inherited() | dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -118,6 +118,6 @@ class Child:
         return f"its last lines (all of them in {self._log_file}):\n  {last}"
 
 
-def _inherited() -> dict[str, str]:
+def inherited() -> dict[str, str]:
     """What a child may see of this environment: never the credentials of the person who runs the command."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CEDARFLEET_"))}

@@ -1,0 +1,146 @@
+"""The set-up that `make demo` and `make up` share: stamped stacks, people, artifacts, devices and the service."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from infra import naming
+from infra.local import devices, people
+from infra.local.devices import Device
+from infra.local.engine import Engine
+from infra.local.handlers import HANDLERS, INVOKES
+from infra.local.processes import Child
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from infra.local.cloud import EmbeddedCloud
+    from infra.local.engine import Result
+    from infra.local.people import Person
+
+ROOT: Final = Path(__file__).parents[2]
+PLATFORM: Final = naming.PLATFORM_STACK
+# Tenant -> (device, line of the tenant's file).
+CAST: Final = {"acme": ("press-07", "line-press"), "globex": ("pump-03", "zone-icu")}
+GROUPS: Final = ("managers", "operators", "it-staff", "emergency-responders")
+_READY_SECONDS: Final = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A file in a tenant's bucket, as it was uploaded."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(kw_only=True)
+class Landscape:
+    """Everything that stands on one embedded cloud.
+
+    Attributes:
+        cloud: started.
+        state_dir: where the stacks' state, the devices' folders and the logs are.
+        stacks: outputs of each stamped stack.
+    """
+
+    cloud: EmbeddedCloud
+    state_dir: Path
+    stacks: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, "Mapping[str, Any]"])
+
+    def stamp(self, stack: str) -> Result:
+        """Run the Pulumi program for one stack, as `pulumi up -s STACK` would."""
+        engine = Engine(ROOT, self.state_dir / "stacks", self.cloud, HANDLERS, INVOKES)
+        result = engine.up(stack)
+        self.stacks[stack] = result.outputs
+        return result
+
+    def add_people(self, tenant: str) -> dict[str, Person]:
+        """A person in each group of the cast, by group; new passwords each time."""
+        cognito = self.cloud.client("cognito-idp")
+        pool = self.stacks[tenant]["user_pool_id"]
+        return {
+            group: people.add_person(
+                cognito, pool, email=f"{group.removesuffix('s')}@{tenant}.example", groups=[group], region="eu-central"
+            )
+            for group in GROUPS
+        }
+
+    def sign_in(self, tenant: str, person: Person) -> str:
+        """The ID token that the tenant's sign-in page gives."""
+        outputs = self.stacks[tenant]
+        client = self.cloud.client("cognito-idp").describe_user_pool_client(
+            UserPoolId=outputs["user_pool_id"], ClientId=outputs["client_id"]
+        )["UserPoolClient"]
+        return people.sign_in(
+            page_url=self.cloud.endpoint_url,
+            client_id=outputs["client_id"],
+            callback_url=client["CallbackURLs"][0],
+            person=person,
+        )
+
+    def upload(self, tenant: str, name: str, content: bytes) -> Artifact:
+        """Put a file into the tenant's bucket, with the digest that devices will check."""
+        artifact = Artifact(name=name, size=len(content), sha256=hashlib.sha256(content).hexdigest())
+        self.cloud.client("s3").put_object(
+            Bucket=self.stacks[tenant]["bucket"], Key=name, Body=content, Metadata={"sha256": artifact.sha256}
+        )
+        return artifact
+
+    def install_device(self, tenant: str) -> Device:
+        """Provision the tenant's device by claim and put it on its line."""
+        name, line = CAST[tenant]
+        device = Device(tenant=tenant, device=name, folder=self.state_dir / "devices" / tenant / name)
+        template = self.stacks[tenant]["provisioning_template"]
+        iot = self.cloud.client("iot")
+        devices.install(self.cloud, device, template=template)
+        devices.provision(iot, device, template=template)
+        iot.add_thing_to_thing_group(thingGroupName=naming.thing_group(tenant, line), thingName=device.thing)
+        return device
+
+    def start_device(self, device: Device) -> Child:
+        """Run the device's agent as a process, and wait until it is connected."""
+        child = devices.start(device)
+        return _ready(child, "mqtt.connected")
+
+    def start_service(self, *, port: int = 0) -> tuple[Child, str]:
+        """Run the service as a process under its task role; gives it and the address of its API."""
+        platform = self.stacks[PLATFORM]
+        environment = self.cloud.environment(platform["service_role_arn"]) | {
+            "CEDARFLEET_PORT": str(port),
+            "CEDARFLEET_TENANTS_TABLE": platform["tenants_table"],
+            "CEDARFLEET_COMMANDS_TABLE": platform["commands_table"],
+            "CEDARFLEET_AUDIT_TABLE": platform["audit_table"],
+            "CEDARFLEET_JWKS_URL_TEMPLATE": self.cloud.jwks_url_template,
+        }
+        child = Child(
+            name="service",
+            command=[sys.executable, "-m", "service"],
+            environment=environment,
+            log_file=self.state_dir / "service.log",
+        )
+        try:
+            return child, str(child.await_event("service.listening", seconds=_READY_SECONDS)["url"])
+        except BaseException:
+            child.stop()
+            raise
+
+
+def random_file(size: int) -> bytes:
+    """Bytes that no compression and no cache can have seen before."""
+    return secrets.token_bytes(size)
+
+
+def _ready(child: Child, event: str) -> Child:
+    try:
+        child.await_event(event, seconds=_READY_SECONDS)
+    except BaseException:
+        child.stop()
+        raise
+    return child

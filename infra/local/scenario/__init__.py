@@ -1,0 +1,1 @@
+"""The demo: the product's main job as one story, each step checked."""

@@ -1,0 +1,74 @@
+"""A tenant's app as the demo plays it: plain HTTP calls with a person's token."""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import httpx
+
+from infra.local.scenario.report import StepError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SECONDS: Final = 15.0
+_PAUSE_SECONDS: Final = 0.05
+
+
+class TenantApp:
+    """The API as one signed-in person sees it."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._http = httpx.Client(
+            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=_SECONDS, trust_env=False
+        )
+
+    def get(self, path: str) -> httpx.Response:
+        """GET, whatever the status."""
+        return self._http.get(path)
+
+    def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        """POST, whatever the status."""
+        return self._http.post(path, json=body)
+
+    def patch(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        """PATCH, whatever the status."""
+        return self._http.patch(path, json=body)
+
+    def accepted(self, path: str, body: dict[str, Any]) -> str:
+        """POST what must be accepted, and return where to watch it.
+
+        Raises:
+            StepError: another answer than 202.
+        """
+        answer = self.post(path, body)
+        if answer.status_code != HTTPStatus.ACCEPTED:
+            raise StepError(f"POST {path} must be accepted, came {answer.status_code}: {answer.text[:500]}")
+        return str(answer.json()["url"])
+
+    def watch(self, path: str, until: Callable[[dict[str, Any]], bool], *, seconds: float = 60.0) -> dict[str, Any]:
+        """Read ``path`` until ``until`` holds of it, as an app that polls would.
+
+        Raises:
+            StepError: it never held.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            answer = self.get(path)
+            if answer.status_code == HTTPStatus.OK and until(document := answer.json()):
+                return document
+            if time.monotonic() > deadline:
+                raise StepError(f"GET {path} did not come to its end in {seconds:g} s, last: {answer.text[:500]}")
+            time.sleep(_PAUSE_SECONDS)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
