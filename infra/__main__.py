@@ -1,0 +1,35 @@
+"""The Pulumi program: which stack is this, what does its file ask for, stamp it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pulumi
+
+from infra import naming
+from infra.config import ConfigError, PlatformConfig, TenantConfig
+from infra.platform.stack import stamp_platform
+from infra.tenant.stack import stamp_tenant
+
+
+def main() -> None:
+    """Read the stack's file, refuse what is wrong with it, and only then make resources."""
+    stack = pulumi.get_stack()
+    root = Path(pulumi.get_root_directory())
+    file = f"tenants/Pulumi.{stack}.yaml"
+    kind = "platform" if stack == naming.PLATFORM_STACK else "tenant"
+
+    region = pulumi.Config("aws").get("region")
+    if not region:
+        raise ConfigError(f"{file}: aws:region: missing")
+    asked_for = pulumi.Config("cedarfleet").get_object(kind)
+    if asked_for is None:
+        raise ConfigError(f"{file}: cedarfleet:{kind}: missing")
+
+    if kind == "platform":
+        stamp_platform(PlatformConfig.read(file, asked_for), region=region)
+    else:
+        stamp_tenant(TenantConfig.read(file, asked_for, tenant=stack, root=root), region=region, root=root)
+
+
+main()

@@ -1,0 +1,53 @@
+"""How the embedded cloud makes each resource type of the Pulumi program: a handler for a type, a module for a service.
+
+The types of `recorded` have no service behind them here; they are only written down, and the engine's result says so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from infra.local.handlers import (
+    account,
+    cognito,
+    dynamodb,
+    ec2,
+    ecs,
+    iam,
+    iot,
+    iot_provisioning,
+    iot_rules,
+    logs,
+    recorded,
+    s3,
+    s3_settings,
+    security_groups,
+    sqs,
+    verified_permissions,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from infra.local.engine.handler import Handler, Invoke
+
+__all__ = ["HANDLERS", "INVOKES"]
+
+HANDLERS: Mapping[str, Handler] = {
+    **cognito.HANDLERS,
+    **dynamodb.HANDLERS,
+    **ec2.HANDLERS,
+    **ecs.HANDLERS,
+    **iam.HANDLERS,
+    **iot.HANDLERS,
+    **iot_provisioning.HANDLERS,
+    **iot_rules.HANDLERS,
+    **logs.HANDLERS,
+    **recorded.HANDLERS,
+    **s3.HANDLERS,
+    **s3_settings.HANDLERS,
+    **security_groups.HANDLERS,
+    **sqs.HANDLERS,
+    **verified_permissions.HANDLERS,
+}
+INVOKES: Mapping[str, Invoke] = account.INVOKES

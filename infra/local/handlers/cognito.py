@@ -1,0 +1,268 @@
+"""Cognito: user pools, groups, app clients, sign-in domains."""
+
+# ruff: noqa: A002 - `id` is Pulumi's word, and the engine's
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from infra.local.engine.handler import Handler, Made
+from infra.local.handlers.absence import absent_is_fine, unless_absent
+from infra.local.handlers.tags import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from infra.local.engine.handler import Cloud
+
+_PASSWORD: Final = {
+    "minimumLength": "MinimumLength",
+    "requireLowercase": "RequireLowercase",
+    "requireUppercase": "RequireUppercase",
+    "requireNumbers": "RequireNumbers",
+    "requireSymbols": "RequireSymbols",
+    "temporaryPasswordValidityDays": "TemporaryPasswordValidityDays",
+}
+_CLIENT: Final = {
+    "name": "ClientName",
+    "allowedOauthFlowsUserPoolClient": "AllowedOAuthFlowsUserPoolClient",
+    "allowedOauthFlows": "AllowedOAuthFlows",
+    "allowedOauthScopes": "AllowedOAuthScopes",
+    "supportedIdentityProviders": "SupportedIdentityProviders",
+    "callbackUrls": "CallbackURLs",
+    "logoutUrls": "LogoutURLs",
+    "explicitAuthFlows": "ExplicitAuthFlows",
+    "preventUserExistenceErrors": "PreventUserExistenceErrors",
+    "enableTokenRevocation": "EnableTokenRevocation",
+    "idTokenValidity": "IdTokenValidity",
+    "accessTokenValidity": "AccessTokenValidity",
+    "refreshTokenValidity": "RefreshTokenValidity",
+    "readAttributes": "ReadAttributes",
+    "writeAttributes": "WriteAttributes",
+}
+
+
+class UserPool(Handler):
+    """`aws.cognito.UserPool`."""
+
+    replace_on = frozenset({"usernameAttributes", "aliasAttributes", "usernameConfiguration"})
+    autoname = "name"
+    taggable = True
+
+    def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
+        """CreateUserPool, then the MFA configuration, which has a call of its own."""
+        client = cloud.client("cognito-idp")
+        pool = client.create_user_pool(
+            PoolName=inputs["name"],
+            UsernameAttributes=inputs.get("usernameAttributes", []),
+            UsernameConfiguration={"CaseSensitive": inputs.get("usernameConfiguration", {}).get("caseSensitive", True)},
+            Schema=[_schema(attribute) for attribute in inputs.get("schemas", [])],
+            UserPoolTags=plain(inputs),
+            **_settings(inputs),
+        )["UserPool"]
+        self._set_mfa(cloud, pool["Id"], inputs)
+        return Made(pool["Id"], _pool_outputs(cloud, pool, inputs))
+
+    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+        """UpdateUserPool. Attributes cannot be changed or removed; only new ones are added.
+
+        Raises:
+            ValueError: an attribute would have to be changed or removed.
+        """
+        client = cloud.client("cognito-idp")
+        known = {attribute["name"]: attribute for attribute in old.get("schemas", [])}
+        wanted = {attribute["name"]: attribute for attribute in inputs.get("schemas", [])}
+        for name, attribute in known.items():
+            if wanted.get(name) != attribute:
+                raise ValueError(f"attribute `{name}` of user pool {id} can neither be changed nor removed")
+        if added := [_schema(attribute) for name, attribute in wanted.items() if name not in known]:
+            client.add_custom_attributes(UserPoolId=id, CustomAttributes=added)
+        client.update_user_pool(UserPoolId=id, UserPoolTags=plain(inputs), **_settings(inputs))
+        self._set_mfa(cloud, id, inputs)
+        return {**old, **inputs}
+
+    def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
+        """DescribeUserPool."""
+        answer = unless_absent(cloud.client("cognito-idp").describe_user_pool, UserPoolId=id)
+        return None if answer is None else _pool_outputs(cloud, answer["UserPool"], outputs)
+
+    def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
+        """DeleteUserPool; refused by Cognito while deletion protection is on."""
+        del outputs
+        with absent_is_fine():
+            cloud.client("cognito-idp").delete_user_pool(UserPoolId=id)
+
+    def _set_mfa(self, cloud: Cloud, pool_id: str, inputs: dict[str, Any]) -> None:
+        token = inputs.get("softwareTokenMfaConfiguration", {}).get("enabled", False)
+        mode = inputs.get("mfaConfiguration", "OFF")
+        arguments: dict[str, Any] = {"UserPoolId": pool_id, "MfaConfiguration": mode}
+        if mode != "OFF":
+            arguments["SoftwareTokenMfaConfiguration"] = {"Enabled": token}
+        cloud.client("cognito-idp").set_user_pool_mfa_config(**arguments)
+
+
+class UserGroup(Handler):
+    """`aws.cognito.UserGroup`."""
+
+    replace_on = frozenset({"name", "userPoolId"})
+
+    def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
+        """CreateGroup."""
+        cloud.client("cognito-idp").create_group(
+            GroupName=inputs["name"], UserPoolId=inputs["userPoolId"], Description=inputs.get("description", "")
+        )
+        return Made(f"{inputs['userPoolId']}/{inputs['name']}", dict(inputs))
+
+    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+        """UpdateGroup."""
+        del id, old
+        cloud.client("cognito-idp").update_group(
+            GroupName=inputs["name"], UserPoolId=inputs["userPoolId"], Description=inputs.get("description", "")
+        )
+        return dict(inputs)
+
+    def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
+        """GetGroup."""
+        pool_id, _, name = id.partition("/")
+        answer = unless_absent(cloud.client("cognito-idp").get_group, UserPoolId=pool_id, GroupName=name)
+        if answer is None:
+            return None
+        return {**outputs, "name": name, "userPoolId": pool_id, "description": answer["Group"].get("Description", "")}
+
+    def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
+        """DeleteGroup."""
+        del outputs
+        pool_id, _, name = id.partition("/")
+        with absent_is_fine():
+            cloud.client("cognito-idp").delete_group(UserPoolId=pool_id, GroupName=name)
+
+
+class UserPoolClient(Handler):
+    """`aws.cognito.UserPoolClient`."""
+
+    replace_on = frozenset({"userPoolId", "generateSecret"})
+    autoname = "name"
+
+    def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
+        """CreateUserPoolClient."""
+        made = cloud.client("cognito-idp").create_user_pool_client(
+            UserPoolId=inputs["userPoolId"], GenerateSecret=inputs.get("generateSecret", False), **_client(inputs)
+        )["UserPoolClient"]
+        secret = {"clientSecret": made["ClientSecret"]} if "ClientSecret" in made else {}
+        return Made(made["ClientId"], {**inputs, **secret})
+
+    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+        """UpdateUserPoolClient: everything that is not named falls back to its default, so all of it is named."""
+        cloud.client("cognito-idp").update_user_pool_client(
+            UserPoolId=inputs["userPoolId"], ClientId=id, **_client(inputs)
+        )
+        return {**old, **inputs}
+
+    def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
+        """DescribeUserPoolClient; flows, addresses and writable attributes show when somebody changed them."""
+        answer = unless_absent(
+            cloud.client("cognito-idp").describe_user_pool_client, UserPoolId=outputs["userPoolId"], ClientId=id
+        )
+        if answer is None:
+            return None
+        now = answer["UserPoolClient"]
+        watched = ("explicitAuthFlows", "callbackUrls", "logoutUrls", "writeAttributes")
+        return {**outputs, **{key: _same_order(outputs.get(key), now.get(_CLIENT[key], [])) for key in watched}}
+
+    def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
+        """DeleteUserPoolClient."""
+        with absent_is_fine():
+            cloud.client("cognito-idp").delete_user_pool_client(UserPoolId=outputs["userPoolId"], ClientId=id)
+
+
+class UserPoolDomain(Handler):
+    """`aws.cognito.UserPoolDomain`, of the prefix kind."""
+
+    replace_on = frozenset({"domain", "userPoolId"})
+
+    def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
+        """CreateUserPoolDomain."""
+        cloud.client("cognito-idp").create_user_pool_domain(Domain=inputs["domain"], UserPoolId=inputs["userPoolId"])
+        return Made(inputs["domain"], {**inputs, "awsAccountId": cloud.account_id})
+
+    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+        """Nothing of a prefix domain can be changed in place."""
+        del cloud, id
+        return {**old, **inputs}
+
+    def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
+        """DescribeUserPoolDomain, which answers an empty description for an unknown one."""
+        answer = unless_absent(cloud.client("cognito-idp").describe_user_pool_domain, Domain=id)
+        return outputs if answer and answer["DomainDescription"].get("UserPoolId") else None
+
+    def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
+        """DeleteUserPoolDomain."""
+        with absent_is_fine():
+            cloud.client("cognito-idp").delete_user_pool_domain(Domain=id, UserPoolId=outputs["userPoolId"])
+
+
+def _settings(inputs: dict[str, Any]) -> dict[str, Any]:
+    recovery = inputs.get("accountRecoverySetting", {}).get("recoveryMechanisms", [])
+    settings: dict[str, Any] = {
+        "AutoVerifiedAttributes": inputs.get("autoVerifiedAttributes", []),
+        "AdminCreateUserConfig": {
+            "AllowAdminCreateUserOnly": inputs.get("adminCreateUserConfig", {}).get("allowAdminCreateUserOnly", False)
+        },
+        "DeletionProtection": inputs.get("deletionProtection", "INACTIVE"),
+        "Policies": {
+            "PasswordPolicy": {
+                _PASSWORD[key]: value for key, value in inputs.get("passwordPolicy", {}).items() if key in _PASSWORD
+            }
+        },
+    }
+    if recovery:
+        settings["AccountRecoverySetting"] = {
+            "RecoveryMechanisms": [{"Name": way["name"], "Priority": way["priority"]} for way in recovery]
+        }
+    return settings
+
+
+def _schema(attribute: dict[str, Any]) -> dict[str, Any]:
+    limits = attribute.get("stringAttributeConstraints", {})
+    return {
+        "Name": attribute["name"],
+        "AttributeDataType": attribute["attributeDataType"],
+        "Mutable": attribute.get("mutable", True),
+        "StringAttributeConstraints": {
+            "MinLength": str(limits.get("minLength", "0")),
+            "MaxLength": str(limits.get("maxLength", "2048")),
+        },
+    }
+
+
+def _client(inputs: dict[str, Any]) -> dict[str, Any]:
+    arguments: dict[str, Any] = {name: inputs[key] for key, name in _CLIENT.items() if key in inputs}
+    if units := inputs.get("tokenValidityUnits"):
+        arguments["TokenValidityUnits"] = {
+            "IdToken": units["idToken"],
+            "AccessToken": units["accessToken"],
+            "RefreshToken": units["refreshToken"],
+        }
+    return arguments
+
+
+def _same_order(known: list[str] | None, now: list[str]) -> list[str]:
+    """The service does not keep the order of these sets."""
+    return known if known is not None and sorted(known) == sorted(now) else now
+
+
+def _pool_outputs(cloud: Cloud, pool: dict[str, Any], properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **properties,
+        "name": pool["Name"],
+        "arn": pool.get("Arn", f"arn:aws:cognito-idp:{cloud.region}:{cloud.account_id}:userpool/{pool['Id']}"),
+        "endpoint": f"cognito-idp.{cloud.region}.amazonaws.com/{pool['Id']}",
+    }
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "aws:cognito/userPool:UserPool": UserPool(),
+    "aws:cognito/userGroup:UserGroup": UserGroup(),
+    "aws:cognito/userPoolClient:UserPoolClient": UserPoolClient(),
+    "aws:cognito/userPoolDomain:UserPoolDomain": UserPoolDomain(),
+}

@@ -1,0 +1,216 @@
+"""IoT Core's registry: thing types, thing groups, policies, fleet index."""
+
+# ruff: noqa: A002 - `id` is Pulumi's word, and the engine's
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from infra.local.engine.handler import Handler, Made
+from infra.local.handlers.absence import absent_is_fine, unless_absent
+from infra.local.handlers.iam import same_json
+from infra.local.handlers.tags import pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from infra.local.engine.handler import Cloud
+
+_MOST_VERSIONS: Final = 5  # AWS IoT Core quota: versions of one policy
+
+
+class ThingType(Handler):
+    """`aws.iot.ThingType`."""
+
+    replace_on = frozenset({"name", "properties"})
+    autoname = "name"
+    taggable = True
+
+    def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
+        """CreateThingType."""
+        properties = inputs.get("properties", {})
+        made = cloud.client("iot").create_thing_type(
+            thingTypeName=inputs["name"],
+            thingTypeProperties={
+                "thingTypeDescription": properties.get("description", ""),
+                "searchableAttributes": properties.get("searchableAttributes", []),
+            },
+            tags=pairs(inputs),
+        )
+        return Made(inputs["name"], {**inputs, "arn": made["thingTypeArn"]})
+
+    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+        """Only tags can change in place."""
+        del id
+        cloud.client("iot").tag_resource(resourceArn=old["arn"], tags=pairs(inputs))
+        return {**old, **inputs}
+
+    def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
+        """DescribeThingType."""
+        answer = unless_absent(cloud.client("iot").describe_thing_type, thingTypeName=id)
+        return None if answer is None else {**outputs, "name": id, "arn": answer["thingTypeArn"]}
+
+    def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
+        """Deprecate, then delete. AWS wants five minutes in between; the embedded cloud does not."""
+        del outputs
+        client = cloud.client("iot")
+        with absent_is_fine():
+            client.deprecate_thing_type(thingTypeName=id)
+            client.delete_thing_type(thingTypeName=id)
+
+
+class ThingGroup(Handler):
+    """`aws.iot.ThingGroup`, of the static kind."""
+
+    replace_on = frozenset({"name", "parentGroupName"})
+    autoname = "name"
+    taggable = True
+
+    def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
+        """CreateThingGroup."""
+        parent = {"parentGroupName": inputs["parentGroupName"]} if "parentGroupName" in inputs else {}
+        made = cloud.client("iot").create_thing_group(
+            thingGroupName=inputs["name"], thingGroupProperties=_group(inputs), tags=pairs(inputs), **parent
+        )
+        return Made(made["thingGroupName"], {**inputs, "arn": made["thingGroupArn"], "version": 1})
+
+    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+        """UpdateThingGroup and the tags."""
+        client = cloud.client("iot")
+        client.update_thing_group(thingGroupName=id, thingGroupProperties=_group(inputs))
+        client.tag_resource(resourceArn=old["arn"], tags=pairs(inputs))
+        return {**old, **inputs}
+
+    def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
+        """DescribeThingGroup."""
+        answer = unless_absent(cloud.client("iot").describe_thing_group, thingGroupName=id)
+        return None if answer is None else {**outputs, "name": id, "arn": answer["thingGroupArn"]}
+
+    def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
+        """DeleteThingGroup; members only lose their membership."""
+        del outputs
+        with absent_is_fine():
+            cloud.client("iot").delete_thing_group(thingGroupName=id)
+
+    def find(self, cloud: Cloud, inputs: dict[str, Any]) -> str | None:
+        """The group of that name."""
+        return inputs["name"] if self.read(cloud, inputs["name"], {}) is not None else None
+
+
+class Policy(Handler):
+    """`aws.iot.Policy`; a change is a new default version."""
+
+    replace_on = frozenset({"name"})
+    autoname = "name"
+    taggable = True
+    unstable = frozenset({"defaultVersionId"})
+
+    def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
+        """CreatePolicy."""
+        made = cloud.client("iot").create_policy(
+            policyName=inputs["name"], policyDocument=inputs["policy"], tags=pairs(inputs)
+        )
+        return Made(
+            made["policyName"], {**inputs, "arn": made["policyArn"], "defaultVersionId": made["policyVersionId"]}
+        )
+
+    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+        """CreatePolicyVersion; the oldest version makes room when the quota of five is used up."""
+        client = cloud.client("iot")
+        if inputs["policy"] != old.get("policy"):
+            others = self._other_versions(client, id)
+            if len(others) + 1 >= _MOST_VERSIONS:
+                client.delete_policy_version(policyName=id, policyVersionId=others[0])
+            version = client.create_policy_version(policyName=id, policyDocument=inputs["policy"], setAsDefault=True)[
+                "policyVersionId"
+            ]
+        else:
+            version = old["defaultVersionId"]
+        client.tag_resource(resourceArn=old["arn"], tags=pairs(inputs))
+        return {**old, **inputs, "defaultVersionId": version}
+
+    def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
+        """GetPolicy; a document that somebody else has changed shows."""
+        answer = unless_absent(cloud.client("iot").get_policy, policyName=id)
+        if answer is None:
+            return None
+        return {
+            **outputs,
+            "name": id,
+            "arn": answer["policyArn"],
+            "policy": same_json(outputs.get("policy"), answer["policyDocument"]),
+            "defaultVersionId": answer["defaultVersionId"],
+        }
+
+    def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
+        """Old versions first. Certificates that still carry it are detached: the tenant is leaving."""
+        del outputs
+        client = cloud.client("iot")
+        with absent_is_fine():
+            for target in client.list_targets_for_policy(policyName=id)["targets"]:
+                client.detach_policy(policyName=id, target=target)
+            for version in self._other_versions(client, id):
+                client.delete_policy_version(policyName=id, policyVersionId=version)
+            client.delete_policy(policyName=id)
+
+    def find(self, cloud: Cloud, inputs: dict[str, Any]) -> str | None:
+        """The policy of that name."""
+        return inputs["name"] if self.read(cloud, inputs["name"], {}) is not None else None
+
+    def _other_versions(self, client: Any, name: str) -> list[str]:  # noqa: ANN401 - boto3
+        versions = client.list_policy_versions(policyName=name)["policyVersions"]
+        return sorted((v["versionId"] for v in versions if not v["isDefaultVersion"]), key=int)
+
+
+class IndexingConfiguration(Handler):
+    """`aws.iot.IndexingConfiguration`: one in an account and region, so a delete leaves it as it is."""
+
+    def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
+        """UpdateIndexingConfiguration."""
+        things = inputs.get("thingIndexingConfiguration", {})
+        groups = inputs.get("thingGroupIndexingConfiguration", {})
+        cloud.client("iot").update_indexing_configuration(
+            thingIndexingConfiguration={
+                "thingIndexingMode": things.get("thingIndexingMode", "OFF"),
+                "thingConnectivityIndexingMode": things.get("thingConnectivityIndexingMode", "OFF"),
+            },
+            thingGroupIndexingConfiguration={"thingGroupIndexingMode": groups.get("thingGroupIndexingMode", "OFF")},
+        )
+        return Made(cloud.region, dict(inputs))
+
+    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+        """UpdateIndexingConfiguration."""
+        del id, old
+        return self.create(cloud, inputs).outputs
+
+    def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
+        """GetIndexingConfiguration; that somebody has switched the index off shows."""
+        del id
+        now = cloud.client("iot").get_indexing_configuration()
+        things, groups = now["thingIndexingConfiguration"], now["thingGroupIndexingConfiguration"]
+        return {
+            **outputs,
+            "thingIndexingConfiguration": {
+                key: things.get(key, "OFF") for key in ("thingIndexingMode", "thingConnectivityIndexingMode")
+            },
+            "thingGroupIndexingConfiguration": {"thingGroupIndexingMode": groups.get("thingGroupIndexingMode", "OFF")},
+        }
+
+    def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
+        """Nothing, as the real provider does."""
+
+
+def _group(inputs: dict[str, Any]) -> dict[str, Any]:
+    properties = inputs.get("properties", {})
+    return {
+        "thingGroupDescription": properties.get("description", ""),
+        "attributePayload": {"attributes": properties.get("attributePayload", {}).get("attributes", {})},
+    }
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "aws:iot/thingType:ThingType": ThingType(),
+    "aws:iot/thingGroup:ThingGroup": ThingGroup(),
+    "aws:iot/policy:Policy": Policy(),
+    "aws:iot/indexingConfiguration:IndexingConfiguration": IndexingConfiguration(),
+}

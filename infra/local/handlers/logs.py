@@ -1,0 +1,56 @@
+"""CloudWatch Logs: log groups."""
+
+# ruff: noqa: A002 - `id` is Pulumi's word, and the engine's
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from infra.local.engine.handler import Handler, Made
+from infra.local.handlers.absence import absent_is_fine
+from infra.local.handlers.tags import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from infra.local.engine.handler import Cloud
+
+
+class LogGroup(Handler):
+    """`aws.cloudwatch.LogGroup`."""
+
+    replace_on = frozenset({"name"})
+    autoname = "name"
+    taggable = True
+
+    def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
+        """CreateLogGroup, then the retention."""
+        cloud.client("logs").create_log_group(logGroupName=inputs["name"], tags=plain(inputs))
+        self._retain(cloud, inputs)
+        arn = f"arn:aws:logs:{cloud.region}:{cloud.account_id}:log-group:{inputs['name']}"
+        return Made(inputs["name"], {**inputs, "arn": arn})
+
+    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+        """PutRetentionPolicy and the tags."""
+        self._retain(cloud, inputs)
+        cloud.client("logs").tag_log_group(logGroupName=id, tags=plain(inputs))
+        return {**old, **inputs}
+
+    def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
+        """DescribeLogGroups; it takes a prefix."""
+        groups = cloud.client("logs").describe_log_groups(logGroupNamePrefix=id)["logGroups"]
+        group = next((group for group in groups if group["logGroupName"] == id), None)
+        return None if group is None else {**outputs, "retentionInDays": group.get("retentionInDays", 0)}
+
+    def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
+        """DeleteLogGroup."""
+        del outputs
+        with absent_is_fine():
+            cloud.client("logs").delete_log_group(logGroupName=id)
+
+    def _retain(self, cloud: Cloud, inputs: dict[str, Any]) -> None:
+        if days := inputs.get("retentionInDays"):
+            cloud.client("logs").put_retention_policy(logGroupName=inputs["name"], retentionInDays=days)
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {"aws:cloudwatch/logGroup:LogGroup": LogGroup()}

@@ -1,0 +1,164 @@
+"""Types that the embedded cloud does not make: written down with the outputs that the program needs, and reported so.
+
+Load balancer, certificate, DNS and autoscaling belong to the road that requests take on AWS; the embedded service is a
+process that is called directly. Only the shape of their outputs follows AWS, nothing listens, and no state is proven.
+"""
+
+# ruff: noqa: A002 - `id` is Pulumi's word, and the engine's
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
+
+from infra.local.engine.handler import Handler, Made
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from infra.local.engine.handler import Cloud
+
+
+class Recorded(Handler):
+    """Keeps the inputs and adds synthesised outputs.
+
+    Args:
+        identify: from cloud and inputs to the resource's id.
+        describe: from id and inputs to the outputs that AWS would add.
+        fixed: inputs that force a replacement.
+        taggable: whether the type has tags.
+    """
+
+    recorded = True
+
+    def __init__(
+        self,
+        identify: Callable[[Cloud, dict[str, Any]], str],
+        describe: Callable[[str, dict[str, Any]], dict[str, Any]],
+        *fixed: str,
+        taggable: bool = False,
+    ) -> None:
+        self._identify, self._describe = identify, describe
+        self.replace_on = frozenset(fixed)
+        self.taggable = taggable
+
+    def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
+        """Write it down."""
+        made = self._identify(cloud, inputs)
+        return Made(made, {**inputs, **self._describe(made, inputs)})
+
+    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+        """Write the change down."""
+        del cloud, old
+        return {**inputs, **self._describe(id, inputs)}
+
+    def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
+        """What was written down: nobody else can change it."""
+        del cloud, id
+        return outputs
+
+    def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
+        """Nothing stands anywhere."""
+
+
+def _digest(*parts: str) -> str:
+    """Sixteen hex digits where AWS has random ones: the same resource keeps its ARN."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _arn(service: str, resource: str) -> Callable[[Cloud, dict[str, Any]], str]:
+    def identify(cloud: Cloud, inputs: dict[str, Any]) -> str:
+        name = inputs.get("name") or inputs.get("domainName") or ""
+        return f"arn:aws:{service}:{cloud.region}:{cloud.account_id}:{resource}/{name}/{_digest(resource, name)}"
+
+    return identify
+
+
+def _listener(cloud: Cloud, inputs: dict[str, Any]) -> str:
+    del cloud
+    balancer: str = inputs["loadBalancerArn"]
+    return f"{balancer.replace(':loadbalancer/', ':listener/')}/{_digest(balancer, str(inputs['port']))}"
+
+
+def _certificate(made: str, inputs: dict[str, Any]) -> dict[str, Any]:
+    domain: str = inputs["domainName"]
+    option = {
+        "domainName": domain,
+        "resourceRecordName": f"_{_digest(domain)}.{domain}.",
+        "resourceRecordType": "CNAME",
+        "resourceRecordValue": f"_{_digest(domain, 'value')}.acm-validations.aws.",
+    }
+    return {"arn": made, "status": "PENDING_VALIDATION", "domainValidationOptions": [option]}
+
+
+def _balancer(made: str, inputs: dict[str, Any]) -> dict[str, Any]:
+    region = made.split(":")[3]
+    return {
+        "arn": made,
+        "arnSuffix": made.partition(":loadbalancer/")[2],
+        "dnsName": f"{inputs['name']}-{_digest(made)[:10]}.{region}.elb.amazonaws.com",
+        "zoneId": "ZRECORDED",
+    }
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "aws:lb/loadBalancer:LoadBalancer": Recorded(
+        _arn("elasticloadbalancing", "loadbalancer/app"),
+        _balancer,
+        "name",
+        "internal",
+        "loadBalancerType",
+        taggable=True,
+    ),
+    "aws:lb/targetGroup:TargetGroup": Recorded(
+        _arn("elasticloadbalancing", "targetgroup"),
+        lambda made, _: {"arn": made, "arnSuffix": made.rpartition(":")[2]},
+        "name",
+        "port",
+        "protocol",
+        "vpcId",
+        "targetType",
+        taggable=True,
+    ),
+    "aws:lb/listener:Listener": Recorded(_listener, lambda made, _: {"arn": made}, "loadBalancerArn", taggable=True),
+    "aws:acm/certificate:Certificate": Recorded(
+        _arn("acm", "certificate"), _certificate, "domainName", "validationMethod", taggable=True
+    ),
+    "aws:acm/certificateValidation:CertificateValidation": Recorded(
+        lambda _, inputs: _digest(inputs["certificateArn"]), lambda _made, _inputs: {}, "certificateArn"
+    ),
+    "aws:route53/record:Record": Recorded(
+        lambda _, inputs: f"{inputs['zoneId']}_{inputs['name']}_{inputs['type']}",
+        lambda _, inputs: {"fqdn": inputs["name"].rstrip(".")},
+        "zoneId",
+        "name",
+        "type",
+    ),
+    "aws:ecs/service:Service": Recorded(
+        lambda cloud, inputs: (
+            f"arn:aws:ecs:{cloud.region}:{cloud.account_id}:service/"
+            f"{inputs['cluster'].rpartition('/')[2]}/{inputs['name']}"
+        ),
+        lambda made, _: {"arn": made},
+        "name",
+        "cluster",
+        "launchType",
+        taggable=True,
+    ),
+    "aws:appautoscaling/target:Target": Recorded(
+        lambda _, inputs: inputs["resourceId"],
+        lambda made, inputs: {"arn": f"{inputs['serviceNamespace']}:{made}"},
+        "resourceId",
+        "scalableDimension",
+        "serviceNamespace",
+        taggable=True,
+    ),
+    "aws:appautoscaling/policy:Policy": Recorded(
+        lambda _, inputs: inputs["name"],
+        lambda made, inputs: {"arn": f"{inputs['resourceId']}:{made}"},
+        "name",
+        "resourceId",
+        "scalableDimension",
+        "serviceNamespace",
+    ),
+}

@@ -1,0 +1,136 @@
+"""S3: the settings of a bucket, each a resource of its own: put, get and delete of one document."""
+
+# ruff: noqa: A002 - `id` is Pulumi's word, and the engine's
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from infra.local.engine.handler import Handler, Made
+from infra.local.handlers.absence import absent_is_fine, unless_absent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from infra.local.engine.handler import Cloud
+
+
+class BucketSetting(Handler):
+    """One setting of a bucket; its id is the bucket's name.
+
+    Args:
+        setting: the operations' common name in boto3: `put_<setting>`, `get_<setting>`, `delete_<setting>`.
+        document: from the inputs to the arguments of the put.
+        removable: whether a delete call exists; without one the setting leaves with its bucket.
+    """
+
+    replace_on = frozenset({"bucket"})
+
+    def __init__(
+        self, setting: str, document: Callable[[dict[str, Any]], dict[str, Any]], *, removable: bool = True
+    ) -> None:
+        self._setting, self._document, self._removable = setting, document, removable
+
+    def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
+        """Put the document."""
+        getattr(cloud.client("s3"), f"put_{self._setting}")(Bucket=inputs["bucket"], **self._document(inputs))
+        return Made(inputs["bucket"], dict(inputs))
+
+    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+        """Put the document over the old one."""
+        del id, old
+        return self.create(cloud, inputs).outputs
+
+    def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
+        """Whether there is one; what it says is compared where AWS hands back what it was given, a policy."""
+        answer = unless_absent(getattr(cloud.client("s3"), f"get_{self._setting}"), Bucket=id)
+        if answer is None:
+            return None
+        if "Policy" in answer and json.loads(answer["Policy"]) != json.loads(outputs.get("policy", "{}")):
+            return {**outputs, "policy": answer["Policy"]}
+        if self._setting == "bucket_versioning" and answer.get("Status") != "Enabled":
+            return {**outputs, "versioningConfiguration": {"status": answer.get("Status", "Disabled")}}
+        return outputs
+
+    def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
+        """Delete the document."""
+        del outputs
+        # S3 names one pair of calls unevenly: PutBucketLifecycleConfiguration, DeleteBucketLifecycle.
+        setting = self._setting.replace("_lifecycle_configuration", "_lifecycle")
+        if self._removable:
+            with absent_is_fine():
+                getattr(cloud.client("s3"), f"delete_{setting}")(Bucket=id)
+
+
+def _public_access(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "PublicAccessBlockConfiguration": {
+            "BlockPublicAcls": inputs.get("blockPublicAcls", False),
+            "IgnorePublicAcls": inputs.get("ignorePublicAcls", False),
+            "BlockPublicPolicy": inputs.get("blockPublicPolicy", False),
+            "RestrictPublicBuckets": inputs.get("restrictPublicBuckets", False),
+        }
+    }
+
+
+def _ownership(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {"OwnershipControls": {"Rules": [{"ObjectOwnership": inputs["rule"]["objectOwnership"]}]}}
+
+
+def _versioning(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {"VersioningConfiguration": {"Status": inputs["versioningConfiguration"]["status"]}}
+
+
+def _encryption(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "ServerSideEncryptionConfiguration": {
+            "Rules": [
+                {
+                    "ApplyServerSideEncryptionByDefault": {
+                        "SSEAlgorithm": rule["applyServerSideEncryptionByDefault"]["sseAlgorithm"]
+                    }
+                }
+                for rule in inputs["rules"]
+            ]
+        }
+    }
+
+
+def _lifecycle(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "LifecycleConfiguration": {
+            "Rules": [
+                {
+                    "ID": rule["id"],
+                    "Status": rule["status"],
+                    "Filter": {"Prefix": rule.get("filter", {}).get("prefix", "")},
+                    "NoncurrentVersionExpiration": {
+                        "NoncurrentDays": rule["noncurrentVersionExpiration"]["noncurrentDays"]
+                    },
+                    "AbortIncompleteMultipartUpload": {
+                        "DaysAfterInitiation": rule["abortIncompleteMultipartUpload"]["daysAfterInitiation"]
+                    },
+                }
+                for rule in inputs["rules"]
+            ]
+        }
+    }
+
+
+def _policy(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {"Policy": inputs["policy"]}
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": BucketSetting("public_access_block", _public_access),
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": BucketSetting("bucket_ownership_controls", _ownership),
+    "aws:s3/bucketVersioning:BucketVersioning": BucketSetting("bucket_versioning", _versioning, removable=False),
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": BucketSetting(
+        "bucket_encryption", _encryption
+    ),
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": BucketSetting(
+        "bucket_lifecycle_configuration", _lifecycle
+    ),
+    "aws:s3/bucketPolicy:BucketPolicy": BucketSetting("bucket_policy", _policy),
+}

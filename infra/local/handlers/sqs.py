@@ -1,0 +1,63 @@
+"""SQS: queues."""
+
+# ruff: noqa: A002 - `id` is Pulumi's word, and the engine's
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from infra.local.engine.handler import Handler, Made
+from infra.local.handlers.absence import absent_is_fine, unless_absent
+from infra.local.handlers.tags import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from infra.local.engine.handler import Cloud
+
+
+class Queue(Handler):
+    """`aws.sqs.Queue`; its id is its URL."""
+
+    replace_on = frozenset({"name", "fifoQueue"})
+    autoname = "name"
+    taggable = True
+
+    def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
+        """CreateQueue."""
+        client = cloud.client("sqs")
+        url = client.create_queue(QueueName=inputs["name"], Attributes=_attributes(inputs), tags=plain(inputs))[
+            "QueueUrl"
+        ]
+        arn = client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        return Made(url, {**inputs, "arn": arn, "url": url})
+
+    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+        """SetQueueAttributes."""
+        client = cloud.client("sqs")
+        client.set_queue_attributes(QueueUrl=id, Attributes=_attributes(inputs))
+        client.tag_queue(QueueUrl=id, Tags=plain(inputs))
+        return {**old, **inputs}
+
+    def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
+        """GetQueueAttributes."""
+        answer = unless_absent(cloud.client("sqs").get_queue_attributes, QueueUrl=id, AttributeNames=["QueueArn"])
+        return None if answer is None else {**outputs, "url": id, "arn": answer["Attributes"]["QueueArn"]}
+
+    def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
+        """DeleteQueue."""
+        del outputs
+        with absent_is_fine():
+            cloud.client("sqs").delete_queue(QueueUrl=id)
+
+
+def _attributes(inputs: dict[str, Any]) -> dict[str, str]:
+    attributes: dict[str, str] = {}
+    if "messageRetentionSeconds" in inputs:
+        attributes["MessageRetentionPeriod"] = str(inputs["messageRetentionSeconds"])
+    if "sqsManagedSseEnabled" in inputs:
+        attributes["SqsManagedSseEnabled"] = str(inputs["sqsManagedSseEnabled"]).lower()
+    return attributes
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {"aws:sqs/queue:Queue": Queue()}

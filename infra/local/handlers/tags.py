@@ -1,0 +1,20 @@
+"""Tags in the shapes that the services want them in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def pairs(inputs: dict[str, Any], key: str = "Key", value: str = "Value") -> list[dict[str, str]]:
+    """`inputs["tags"]` as a list of pairs, e.g. `[{"Key": "tenant", "Value": "acme"}]`."""
+    return [{key: name, value: text} for name, text in sorted(inputs.get("tags", {}).items())]
+
+
+def plain(inputs: dict[str, Any]) -> dict[str, str]:
+    """`inputs["tags"]` as a mapping."""
+    return dict(inputs.get("tags", {}))
+
+
+def changed(old: dict[str, Any], inputs: dict[str, Any]) -> list[str]:
+    """Names of tags that are no longer there."""
+    return sorted(set(old.get("tags", {})) - set(inputs.get("tags", {})))

@@ -1,0 +1,265 @@
+"""Verified Permissions: stores, schemas, policies, templates, identity sources."""
+
+# ruff: noqa: A002 - `id` is Pulumi's word, and the engine's
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from infra.local.engine.handler import Handler, Made
+from infra.local.handlers.absence import absent_is_fine, unless_absent
+from infra.local.handlers.tags import changed, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from infra.local.engine.handler import Cloud
+
+_SERVICE: Final = "verifiedpermissions"
+
+
+class PolicyStore(Handler):
+    """`aws.verifiedpermissions.PolicyStore`."""
+
+    taggable = True
+
+    def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
+        """CreatePolicyStore."""
+        made = cloud.client(_SERVICE).create_policy_store(tags=plain(inputs), **_store(inputs))
+        return Made(made["policyStoreId"], {**inputs, "arn": made["arn"], "policyStoreId": made["policyStoreId"]})
+
+    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+        """UpdatePolicyStore and the tags."""
+        client = cloud.client(_SERVICE)
+        client.update_policy_store(policyStoreId=id, **_store(inputs))
+        client.tag_resource(resourceArn=old["arn"], tags=plain(inputs))
+        if gone := changed(old, inputs):
+            client.untag_resource(resourceArn=old["arn"], tagKeys=gone)
+        return {**old, **inputs}
+
+    def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
+        """GetPolicyStore; a mode or protection that somebody else has changed shows."""
+        now = unless_absent(cloud.client(_SERVICE).get_policy_store, policyStoreId=id)
+        if now is None:
+            return None
+        return {
+            **outputs,
+            "policyStoreId": id,
+            "arn": now["arn"],
+            "validationSettings": {"mode": now["validationSettings"]["mode"]},
+            "deletionProtection": now.get("deletionProtection", "DISABLED"),
+        }
+
+    def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
+        """DeletePolicyStore; refused while deletion protection is on."""
+        del outputs
+        with absent_is_fine():
+            cloud.client(_SERVICE).delete_policy_store(policyStoreId=id)
+
+
+class Schema(Handler):
+    """`aws.verifiedpermissions.Schema`; its id is the store's."""
+
+    replace_on = frozenset({"policyStoreId"})
+    unstable = frozenset({"namespaces"})
+
+    def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
+        """PutSchema."""
+        made = cloud.client(_SERVICE).put_schema(
+            policyStoreId=inputs["policyStoreId"], definition={"cedarJson": inputs["definition"]["value"]}
+        )
+        return Made(inputs["policyStoreId"], {**inputs, "namespaces": made["namespaces"]})
+
+    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+        """PutSchema overwrites."""
+        del id, old
+        return self.create(cloud, inputs).outputs
+
+    def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
+        """GetSchema."""
+        now = unless_absent(cloud.client(_SERVICE).get_schema, policyStoreId=id)
+        return None if now is None else {**outputs, "namespaces": now.get("namespaces", [])}
+
+    def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
+        """A schema cannot be deleted, only emptied; it leaves with its store."""
+
+
+class Policy(Handler):
+    """`aws.verifiedpermissions.Policy`, static or template-linked.
+
+    A changed definition is a new policy beside the old one, which leaves afterwards: UpdatePolicy may change neither
+    effect nor scope, and with a replacement there is no moment without the policy.
+    """
+
+    replace_on = frozenset({"policyStoreId", "definition"})
+
+    def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
+        """CreatePolicy."""
+        made = cloud.client(_SERVICE).create_policy(
+            policyStoreId=inputs["policyStoreId"], definition=_definition(inputs["definition"])
+        )
+        return Made(
+            f"{made['policyId']},{inputs['policyStoreId']}",
+            {**inputs, "policyId": made["policyId"], "createdDate": made["createdDate"].isoformat()},
+        )
+
+    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+        """Nothing of a policy is changed in place."""
+        del cloud, id
+        return {**old, **inputs}
+
+    def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
+        """GetPolicy; a statement that somebody else has changed shows."""
+        policy_id, _, store_id = id.partition(",")
+        now = unless_absent(cloud.client(_SERVICE).get_policy, policyStoreId=store_id, policyId=policy_id)
+        if now is None:
+            return None
+        static = outputs.get("definition", {}).get("static")
+        if static and now["definition"]["static"]["statement"] != static["statement"]:
+            return {**outputs, "definition": {"static": {**static, **now["definition"]["static"]}}}
+        return outputs
+
+    def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
+        """DeletePolicy."""
+        del outputs
+        policy_id, _, store_id = id.partition(",")
+        with absent_is_fine():
+            cloud.client(_SERVICE).delete_policy(policyStoreId=store_id, policyId=policy_id)
+
+
+class PolicyTemplate(Handler):
+    """`aws.verifiedpermissions.PolicyTemplate`; replaced like a policy, and its links after it."""
+
+    replace_on = frozenset({"policyStoreId", "statement"})
+
+    def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
+        """CreatePolicyTemplate."""
+        made = cloud.client(_SERVICE).create_policy_template(
+            policyStoreId=inputs["policyStoreId"],
+            statement=inputs["statement"],
+            description=inputs.get("description", ""),
+        )
+        return Made(
+            f"{inputs['policyStoreId']}:{made['policyTemplateId']}",
+            {**inputs, "policyTemplateId": made["policyTemplateId"]},
+        )
+
+    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+        """UpdatePolicyTemplate for its description."""
+        store_id, _, template_id = id.partition(":")
+        cloud.client(_SERVICE).update_policy_template(
+            policyStoreId=store_id,
+            policyTemplateId=template_id,
+            statement=inputs["statement"],
+            description=inputs.get("description", ""),
+        )
+        return {**old, **inputs}
+
+    def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
+        """GetPolicyTemplate; a statement that somebody else has changed shows."""
+        store_id, _, template_id = id.partition(":")
+        now = unless_absent(
+            cloud.client(_SERVICE).get_policy_template, policyStoreId=store_id, policyTemplateId=template_id
+        )
+        return None if now is None else {**outputs, "statement": now["statement"]}
+
+    def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
+        """DeletePolicyTemplate."""
+        del outputs
+        store_id, _, template_id = id.partition(":")
+        with absent_is_fine():
+            cloud.client(_SERVICE).delete_policy_template(policyStoreId=store_id, policyTemplateId=template_id)
+
+
+class IdentitySource(Handler):
+    """`aws.verifiedpermissions.IdentitySource` of the Cognito kind. A store has at most one."""
+
+    replace_on = frozenset({"policyStoreId"})
+    delete_before_replace = True
+
+    def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
+        """CreateIdentitySource."""
+        made = cloud.client(_SERVICE).create_identity_source(
+            policyStoreId=inputs["policyStoreId"],
+            principalEntityType=inputs["principalEntityType"],
+            configuration={"cognitoUserPoolConfiguration": _pool(inputs)},
+        )
+        return Made(f"{inputs['policyStoreId']}:{made['identitySourceId']}", dict(inputs))
+
+    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+        """UpdateIdentitySource."""
+        del old
+        store_id, _, source_id = id.partition(":")
+        cloud.client(_SERVICE).update_identity_source(
+            policyStoreId=store_id,
+            identitySourceId=source_id,
+            principalEntityType=inputs["principalEntityType"],
+            updateConfiguration={"cognitoUserPoolConfiguration": _pool(inputs)},
+        )
+        return dict(inputs)
+
+    def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
+        """GetIdentitySource; a pool or client that somebody else has put in shows."""
+        store_id, _, source_id = id.partition(":")
+        now = unless_absent(
+            cloud.client(_SERVICE).get_identity_source, policyStoreId=store_id, identitySourceId=source_id
+        )
+        if now is None:
+            return None
+        pool = now["configuration"]["cognitoUserPoolConfiguration"]
+        return {
+            **outputs,
+            "policyStoreId": store_id,
+            "principalEntityType": now["principalEntityType"],
+            "configuration": {
+                "cognitoUserPoolConfiguration": {
+                    "userPoolArn": pool["userPoolArn"],
+                    "clientIds": pool["clientIds"],
+                    "groupConfiguration": {
+                        "groupEntityType": pool.get("groupConfiguration", {}).get("groupEntityType", "")
+                    },
+                }
+            },
+        }
+
+    def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
+        """DeleteIdentitySource: from then on the store accepts no token."""
+        del outputs
+        store_id, _, source_id = id.partition(":")
+        with absent_is_fine():
+            cloud.client(_SERVICE).delete_identity_source(policyStoreId=store_id, identitySourceId=source_id)
+
+
+def _store(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "validationSettings": {"mode": inputs["validationSettings"]["mode"]},
+        "description": inputs.get("description", ""),
+        "deletionProtection": inputs.get("deletionProtection", "DISABLED"),
+    }
+
+
+def _definition(definition: dict[str, Any]) -> dict[str, Any]:
+    if static := definition.get("static"):
+        return {"static": {"statement": static["statement"], "description": static.get("description", "")}}
+    linked = definition["templateLinked"]
+    return {
+        "templateLinked": {key: linked[key] for key in ("policyTemplateId", "principal", "resource") if key in linked}
+    }
+
+
+def _pool(inputs: dict[str, Any]) -> dict[str, Any]:
+    pool = inputs["configuration"]["cognitoUserPoolConfiguration"]
+    return {
+        "userPoolArn": pool["userPoolArn"],
+        "clientIds": pool["clientIds"],
+        "groupConfiguration": {"groupEntityType": pool["groupConfiguration"]["groupEntityType"]},
+    }
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "aws:verifiedpermissions/policyStore:PolicyStore": PolicyStore(),
+    "aws:verifiedpermissions/schema:Schema": Schema(),
+    "aws:verifiedpermissions/policy:Policy": Policy(),
+    "aws:verifiedpermissions/policyTemplate:PolicyTemplate": PolicyTemplate(),
+    "aws:verifiedpermissions/identitySource:IdentitySource": IdentitySource(),
+}

@@ -1,0 +1,96 @@
+"""Every physical name that another program or a policy must know, and the ARNs built from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+PLATFORM_STACK: Final = "platform"
+
+# Tables keep their names for good: the service's settings default to them.
+TENANTS_TABLE: Final = "cedarfleet-tenants"
+COMMANDS_TABLE: Final = "cedarfleet-commands"
+AUDIT_TABLE: Final = "cedarfleet-audit"
+TENANTS_BY_TENANT_INDEX: Final = "by-tenant"
+
+STATUS_RULE: Final = "cedarfleet_command_status"  # a rule name allows no `-`
+THING_TYPE: Final = "cedarfleet-device"
+SERVICE_ROLE: Final = "cedarfleet-service"
+
+# The service may assume what lies in the first path and nothing else; what IoT may be handed lies in the second.
+TENANT_ROLE_PATH: Final = "/cedarfleet/tenants/"
+PRESIGN_ROLE_PATH: Final = "/cedarfleet/presign/"
+
+
+def thing_group(tenant: str, line: str | None = None) -> str:
+    """The root thing group of a tenant, or the group of one of its lines: `acme`, `acme--line-press`."""
+    return tenant if line is None else f"{tenant}--{line}"
+
+
+def thing_prefix(tenant: str) -> str:
+    """What the name of every thing of a tenant starts with, and of every shared table's key: `acme--`."""
+    return f"{tenant}--"
+
+
+def device_policy(tenant: str) -> str:
+    """The IoT policy of the tenant's devices."""
+    return f"{tenant}-device"
+
+
+def claim_policy(tenant: str) -> str:
+    """The IoT policy of a claim certificate made by hand for the tenant's assembly line."""
+    return f"{tenant}-claim"
+
+
+def provisioning_template(tenant: str) -> str:
+    """The fleet provisioning template that gives a device its identity (at most 36 characters on AWS)."""
+    return f"{tenant}-devices"
+
+
+def provisioning_role(tenant: str) -> str:
+    """The role with which IoT Core provisions the tenant's devices."""
+    return f"cedarfleet-{tenant}-provisioning"
+
+
+def tenant_role(tenant: str) -> str:
+    """The role that the service assumes for the tenant."""
+    return f"cedarfleet-{tenant}"
+
+
+def presign_role(tenant: str) -> str:
+    """The role with which IoT Jobs signs download URLs."""
+    return f"cedarfleet-{tenant}-presign"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arns:
+    """ARNs of one account and region.
+
+    Attributes:
+        region: e.g. `eu-central-1`.
+        account_id: twelve digits.
+    """
+
+    region: str
+    account_id: str
+
+    def iot(self, resource: str) -> str:
+        """`topic/fleet/x`, `thing/x`, `client/x` and so on."""
+        return f"arn:aws:iot:{self.region}:{self.account_id}:{resource}"
+
+    def table(self, name: str) -> str:
+        """A DynamoDB table."""
+        return f"arn:aws:dynamodb:{self.region}:{self.account_id}:table/{name}"
+
+    def role(self, path: str, name: str) -> str:
+        """A role; `path` starts and ends with `/`."""
+        return f"arn:aws:iam::{self.account_id}:role{path}{name}"
+
+    def policy_store(self, store_id: str) -> str:
+        """A policy store of Verified Permissions; its ARN has no region (source: its service authorization page)."""
+        return f"arn:aws:verifiedpermissions::{self.account_id}:policy-store/{store_id}"
+
+    @staticmethod
+    def bucket(name: str) -> str:
+        """An S3 bucket; add `/*` for its objects."""
+        return f"arn:aws:s3:::{name}"

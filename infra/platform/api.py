@@ -1,0 +1,233 @@
+"""The service itself: its image's repository, its log, and the Fargate tasks that scale with their load."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import naming
+from infra.platform import access
+from infra.platform.network import SERVICE_PORT, Network
+
+if TYPE_CHECKING:
+    from infra.platform.balancer import Balancer
+    from infra.platform.tables import Tables
+
+_CPU = 1024  # 1 vCPU
+_MEMORY = 2048  # MiB
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiArgs:
+    """Where the service runs, what it reads, and how many of it there are.
+
+    Attributes:
+        region: AWS region.
+        account_id: twelve digits.
+        image_tag: which image of the repository runs.
+        network: subnets and security group of the tasks.
+        balancer: what sends them requests.
+        tables: whose names the service is told, and whose registry it may read.
+        tasks_min: tasks that always run.
+        tasks_max: the most that autoscaling starts.
+        log_days: how long logs are kept.
+        protect: keep images when the repository would be deleted.
+    """
+
+    region: str
+    account_id: pulumi.Input[str]
+    image_tag: str
+    network: Network
+    balancer: Balancer
+    tables: Tables
+    tasks_min: int
+    tasks_max: int
+    log_days: int
+    protect: bool
+
+
+class Api(pulumi.ComponentResource):
+    """ECR repository, log group, roles, ECS cluster, task definition, service, autoscaling."""
+
+    role_arn: pulumi.Output[str]
+    repository_url: pulumi.Output[str]
+    log_group: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ApiArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("cedarfleet:platform:Api", name, None, opts)
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._name = name
+        repository = self._repository(args)
+        log = aws.cloudwatch.LogGroup(
+            f"{name}-log", name="/cedarfleet/service", retention_in_days=args.log_days, opts=self._child
+        )
+        task_role = self._role(
+            "service",
+            naming.SERVICE_ROLE,
+            args,
+            pulumi.Output.all(args.account_id, args.tables.tenants.arn).apply(
+                lambda known: access.service_permissions(account_id=known[0], tenants_arn=known[1])
+            ),
+        )
+        execution_role = self._role(
+            "execution",
+            "cedarfleet-execution",
+            args,
+            pulumi.Output.all(repository.arn, log.arn).apply(
+                lambda known: access.execution_permissions(repository_arn=known[0], log_group_arn=known[1])
+            ),
+        )
+        task = aws.ecs.TaskDefinition(
+            f"{name}-task",
+            family="cedarfleet-service",
+            requires_compatibilities=["FARGATE"],
+            network_mode="awsvpc",
+            cpu=str(_CPU),
+            memory=str(_MEMORY),
+            runtime_platform={"operating_system_family": "LINUX", "cpu_architecture": "ARM64"},
+            execution_role_arn=execution_role.arn,
+            task_role_arn=task_role.arn,
+            container_definitions=pulumi.Output.all(
+                image=pulumi.Output.concat(repository.repository_url, ":", args.image_tag),
+                log_group=log.name,
+                tenants=args.tables.tenants.name,
+                commands=args.tables.commands.name,
+                audit=args.tables.audit.name,
+            ).apply(lambda known: json.dumps([_container(args.region, known)])),
+            opts=self._child,
+        )
+        self._run(args, task)
+        self.role_arn = task_role.arn
+        self.repository_url = repository.repository_url
+        self.log_group = log.name
+        self.register_outputs({"role_arn": self.role_arn, "repository_url": self.repository_url})
+
+    def _repository(self, args: ApiArgs) -> aws.ecr.Repository:
+        repository = aws.ecr.Repository(
+            f"{self._name}-images",
+            name="cedarfleet-service",
+            image_tag_mutability="IMMUTABLE",
+            image_scanning_configuration={"scan_on_push": True},
+            force_delete=not args.protect,
+            opts=self._child,
+        )
+        rule: dict[str, Any] = {
+            "rulePriority": 1,
+            "description": "keep the last 30 images",
+            "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 30},
+            "action": {"type": "expire"},
+        }
+        aws.ecr.LifecyclePolicy(
+            f"{self._name}-images", repository=repository.name, policy=json.dumps({"rules": [rule]}), opts=self._child
+        )
+        return repository
+
+    def _role(
+        self, label: str, role_name: str, args: ApiArgs, permissions: pulumi.Output[dict[str, Any]]
+    ) -> aws.iam.Role:
+        trust = pulumi.Output.from_input(args.account_id).apply(
+            lambda account: json.dumps(access.task_trust(account_id=account))
+        )
+        role = aws.iam.Role(f"{self._name}-{label}", name=role_name, assume_role_policy=trust, opts=self._child)
+        aws.iam.RolePolicy(
+            f"{self._name}-{label}",
+            name=label,
+            role=role.name,
+            policy=permissions.apply(json.dumps),
+            opts=self._child,
+        )
+        return role
+
+    def _run(self, args: ApiArgs, task: aws.ecs.TaskDefinition) -> None:
+        cluster = aws.ecs.Cluster(
+            f"{self._name}-cluster",
+            name="cedarfleet",
+            settings=[{"name": "containerInsights", "value": "enabled"}],
+            opts=self._child,
+        )
+        service = aws.ecs.Service(
+            f"{self._name}-service",
+            name="service",
+            cluster=cluster.arn,
+            task_definition=task.arn,
+            launch_type="FARGATE",
+            desired_count=args.tasks_min,
+            deployment_minimum_healthy_percent=100,
+            deployment_maximum_percent=200,
+            deployment_circuit_breaker={"enable": True, "rollback": True},
+            health_check_grace_period_seconds=60,
+            network_configuration={
+                "subnets": args.network.private_subnet_ids,
+                "security_groups": [args.network.service_security_group_id],
+                "assign_public_ip": False,
+            },
+            load_balancers=[
+                {
+                    "target_group_arn": args.balancer.target_group_arn,
+                    "container_name": "service",
+                    "container_port": SERVICE_PORT,
+                }
+            ],
+            # Autoscaling owns the count from then on. A target group takes tasks only once a listener forwards to it.
+            opts=pulumi.ResourceOptions.merge(
+                self._child,
+                pulumi.ResourceOptions(ignore_changes=["desiredCount"], depends_on=[args.balancer.https_listener]),
+            ),
+        )
+        target = aws.appautoscaling.Target(
+            f"{self._name}-scaling",
+            service_namespace="ecs",
+            scalable_dimension="ecs:service:DesiredCount",
+            resource_id=pulumi.Output.concat("service/", cluster.name, "/", service.name),
+            min_capacity=args.tasks_min,
+            max_capacity=args.tasks_max,
+            opts=self._child,
+        )
+        aws.appautoscaling.Policy(
+            f"{self._name}-scaling",
+            name="cpu",
+            policy_type="TargetTrackingScaling",
+            service_namespace=target.service_namespace,
+            scalable_dimension=target.scalable_dimension,
+            resource_id=target.resource_id,
+            target_tracking_scaling_policy_configuration={
+                "target_value": 60,
+                "predefined_metric_specification": {"predefined_metric_type": "ECSServiceAverageCPUUtilization"},
+                "scale_in_cooldown": 300,
+                "scale_out_cooldown": 30,
+            },
+            opts=self._child,
+        )
+
+
+def _container(region: str, known: dict[str, Any]) -> dict[str, Any]:
+    environment = {
+        "CEDARFLEET_HOST": "0.0.0.0",  # noqa: S104 - inside the task; its security group admits the load balancer only
+        "CEDARFLEET_PORT": str(SERVICE_PORT),
+        "CEDARFLEET_TENANTS_TABLE": known["tenants"],
+        "CEDARFLEET_COMMANDS_TABLE": known["commands"],
+        "CEDARFLEET_AUDIT_TABLE": known["audit"],
+        "AWS_REGION": region,
+    }
+    return {
+        "name": "service",
+        "image": known["image"],
+        "essential": True,
+        "readonlyRootFilesystem": True,
+        "portMappings": [{"containerPort": SERVICE_PORT, "protocol": "tcp"}],
+        "environment": [{"name": name, "value": value} for name, value in environment.items()],
+        "linuxParameters": {"initProcessEnabled": True},
+        "logConfiguration": {
+            "logDriver": "awslogs",
+            "options": {
+                "awslogs-group": known["log_group"],
+                "awslogs-region": region,
+                "awslogs-stream-prefix": "service",
+                "mode": "non-blocking",
+            },
+        },
+    }

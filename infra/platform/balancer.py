@@ -1,0 +1,122 @@
+"""The way in: a load balancer that speaks TLS with a certificate proven by DNS, and redirects plain HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.platform.network import SERVICE_PORT, Network
+
+# TLS 1.3 and 1.2 with forward secrecy (source: Elastic Load Balancing, security policies).
+_TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BalancerArgs:
+    """Host and zone of the API, the network it stands in, and whether it refuses deletion."""
+
+    domain_name: str
+    hosted_zone_id: str
+    network: Network
+    protect: bool
+
+
+class Balancer(pulumi.ComponentResource):
+    """Application load balancer, certificate, listeners, DNS name."""
+
+    url: pulumi.Output[str]
+    target_group_arn: pulumi.Output[str]
+    load_arn_suffix: pulumi.Output[str]
+    target_arn_suffix: pulumi.Output[str]
+    https_listener: aws.lb.Listener
+
+    def __init__(self, name: str, args: BalancerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("cedarfleet:platform:Balancer", name, None, opts)
+        self._child = pulumi.ResourceOptions(parent=self)
+        certificate_arn = self._certificate(name, args)
+        balancer = aws.lb.LoadBalancer(
+            f"{name}-balancer",
+            name="cedarfleet",
+            load_balancer_type="application",
+            internal=False,
+            security_groups=[args.network.balancer_security_group_id],
+            subnets=args.network.public_subnet_ids,
+            drop_invalid_header_fields=True,
+            enable_deletion_protection=args.protect,
+            idle_timeout=60,
+            opts=self._child,
+        )
+        targets = aws.lb.TargetGroup(
+            f"{name}-targets",
+            name="cedarfleet-service",
+            vpc_id=args.network.vpc_id,
+            port=SERVICE_PORT,
+            protocol="HTTP",
+            target_type="ip",
+            deregistration_delay=30,
+            health_check={"path": "/health/ready", "interval": 15, "healthy_threshold": 2, "matcher": "200"},
+            opts=self._child,
+        )
+        self.https_listener = aws.lb.Listener(
+            f"{name}-https",
+            load_balancer_arn=balancer.arn,
+            port=443,
+            protocol="HTTPS",
+            ssl_policy=_TLS_POLICY,
+            certificate_arn=certificate_arn,
+            default_actions=[{"type": "forward", "target_group_arn": targets.arn}],
+            opts=self._child,
+        )
+        aws.lb.Listener(
+            f"{name}-http",
+            load_balancer_arn=balancer.arn,
+            port=80,
+            protocol="HTTP",
+            default_actions=[
+                {"type": "redirect", "redirect": {"port": "443", "protocol": "HTTPS", "status_code": "HTTP_301"}}
+            ],
+            opts=self._child,
+        )
+        aws.route53.Record(
+            f"{name}-name",
+            zone_id=args.hosted_zone_id,
+            name=args.domain_name,
+            type="A",
+            aliases=[{"name": balancer.dns_name, "zone_id": balancer.zone_id, "evaluate_target_health": True}],
+            opts=self._child,
+        )
+        self.url = pulumi.Output.from_input(f"https://{args.domain_name}")
+        self.target_group_arn = targets.arn
+        self.load_arn_suffix = balancer.arn_suffix
+        self.target_arn_suffix = targets.arn_suffix
+        self.register_outputs({"url": self.url})
+
+    def _certificate(self, name: str, args: BalancerArgs) -> pulumi.Output[str]:
+        certificate = aws.acm.Certificate(
+            f"{name}-certificate", domain_name=args.domain_name, validation_method="DNS", opts=self._child
+        )
+        option = certificate.domain_validation_options[0]
+        proof = aws.route53.Record(
+            f"{name}-proof",
+            zone_id=args.hosted_zone_id,
+            name=option.resource_record_name.apply(_required),
+            type=option.resource_record_type.apply(_required),
+            records=[option.resource_record_value.apply(_required)],
+            ttl=300,
+            allow_overwrite=True,
+            opts=self._child,
+        )
+        return aws.acm.CertificateValidation(
+            f"{name}-proven",
+            certificate_arn=certificate.arn,
+            validation_record_fqdns=[proof.fqdn],
+            opts=self._child,
+        ).certificate_arn
+
+
+def _required(value: str | None) -> str:
+    if value is None:
+        raise ValueError("the certificate authority named no DNS record to prove the domain with")
+    return value

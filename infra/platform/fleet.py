@@ -1,0 +1,91 @@
+"""What the account's IoT Core needs once: thing type, fleet index, and the rule that records device status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import naming
+from infra.platform import status_rule
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetArgs:
+    """Table that the rule writes to, and the account that it runs in."""
+
+    commands_table: pulumi.Input[str]
+    commands_arn: pulumi.Input[str]
+    account_id: pulumi.Input[str]
+
+
+class Fleet(pulumi.ComponentResource):
+    """Thing type, index with connectivity, status rule with its role and error queue."""
+
+    rule: aws.iot.TopicRule
+    errors: aws.sqs.Queue
+    thing_type: pulumi.Output[str]
+
+    def __init__(self, name: str, args: FleetArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("cedarfleet:platform:Fleet", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        thing_type = aws.iot.ThingType(
+            f"{name}-type",
+            name=naming.THING_TYPE,
+            # A thing type allows three searchable attributes; these are what lists are filtered by.
+            properties={
+                "description": "a device managed by Cedarfleet",
+                "searchable_attributes": ["kind", "region", "criticality"],
+            },
+            opts=child,
+        )
+        aws.iot.IndexingConfiguration(
+            f"{name}-index",
+            thing_indexing_configuration={
+                "thing_indexing_mode": "REGISTRY_AND_SHADOW",
+                "thing_connectivity_indexing_mode": "STATUS",
+            },
+            thing_group_indexing_configuration={"thing_group_indexing_mode": "ON"},
+            opts=child,
+        )
+        self.errors = aws.sqs.Queue(
+            f"{name}-status-errors",
+            name="cedarfleet-status-errors",
+            message_retention_seconds=14 * 24 * 3600,
+            sqs_managed_sse_enabled=True,
+            opts=child,
+        )
+        role = aws.iam.Role(
+            f"{name}-status",
+            name="cedarfleet-status-rule",
+            description="IoT rule that records command states",
+            assume_role_policy=pulumi.Output.json_dumps(
+                pulumi.Output.from_input(args.account_id).apply(lambda account: status_rule.trust(account_id=account))
+            ),
+            opts=child,
+        )
+        grant = aws.iam.RolePolicy(
+            f"{name}-status",
+            name="write-states",
+            role=role.name,
+            policy=pulumi.Output.json_dumps(
+                pulumi.Output.all(args.commands_arn, self.errors.arn).apply(
+                    lambda arns: status_rule.permissions(commands_arn=arns[0], errors_arn=arns[1])
+                )
+            ),
+            opts=child,
+        )
+        self.rule = aws.iot.TopicRule(
+            f"{name}-status",
+            name=naming.STATUS_RULE,
+            description="states that devices report, beside the command's record",
+            enabled=True,
+            sql=status_rule.STATUS_SQL,
+            sql_version=status_rule.SQL_VERSION,
+            dynamodbv2s=[{"role_arn": role.arn, "put_item": {"table_name": args.commands_table}}],
+            error_action={"sqs": {"role_arn": role.arn, "queue_url": self.errors.url, "use_base64": False}},
+            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[grant])),
+        )
+        self.thing_type = thing_type.name
+        self.register_outputs({"rule": self.rule.name, "errors": self.errors.url, "thing_type": self.thing_type})

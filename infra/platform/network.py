@@ -1,0 +1,168 @@
+"""The network of the service: two zones, public subnets for the load balancer, private ones for the tasks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+import pulumi
+import pulumi_aws as aws
+
+SERVICE_PORT = 8000
+_HTTP = 80
+_HTTPS = 443
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkArgs:
+    """Address range (a /16), two availability zones and the region they are in."""
+
+    cidr: str
+    availability_zones: tuple[str, str]
+    region: str
+
+
+class Network(pulumi.ComponentResource):
+    """VPC, subnets, ways out, and who may talk to whom.
+
+    Tasks leave through one NAT gateway in each zone, since the IoT control plane has no VPC endpoint; S3 and DynamoDB
+    traffic takes free gateway endpoints instead. Only the load balancer reaches the tasks.
+    """
+
+    vpc_id: pulumi.Output[str]
+    public_subnet_ids: list[pulumi.Output[str]]
+    private_subnet_ids: list[pulumi.Output[str]]
+    balancer_security_group_id: pulumi.Output[str]
+    service_security_group_id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("cedarfleet:platform:Network", name, None, opts)
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._name = name
+        vpc = aws.ec2.Vpc(
+            f"{name}-vpc",
+            cidr_block=args.cidr,
+            enable_dns_hostnames=True,
+            enable_dns_support=True,
+            tags={"Name": "cedarfleet"},
+            opts=self._child,
+        )
+        self.vpc_id = vpc.id
+        self._add_subnets(args)
+        self._add_security_groups()
+        self.register_outputs({"vpc_id": self.vpc_id})
+
+    def _add_subnets(self, args: NetworkArgs) -> None:
+        gateway = aws.ec2.InternetGateway(f"{self._name}-gateway", vpc_id=self.vpc_id, opts=self._child)
+        public = self._route_table("public")
+        aws.ec2.Route(
+            f"{self._name}-public-out",
+            route_table_id=public.id,
+            destination_cidr_block="0.0.0.0/0",
+            gateway_id=gateway.id,
+            opts=self._child,
+        )
+        blocks = list(IPv4Network(args.cidr).subnets(new_prefix=20))
+        self.public_subnet_ids, self.private_subnet_ids = [], []
+        private_tables: list[pulumi.Output[str]] = []
+        for index, zone in enumerate(args.availability_zones):
+            front = self._subnet(f"public-{index}", str(blocks[index]), zone, public)
+            private = self._route_table(f"private-{index}")
+            back = self._subnet(f"private-{index}", str(blocks[8 + index]), zone, private)
+            self._add_way_out(index, front, private)
+            self.public_subnet_ids.append(front.id)
+            self.private_subnet_ids.append(back.id)
+            private_tables.append(private.id)
+        for service in ("s3", "dynamodb"):
+            aws.ec2.VpcEndpoint(
+                f"{self._name}-{service}",
+                vpc_id=self.vpc_id,
+                service_name=f"com.amazonaws.{args.region}.{service}",
+                vpc_endpoint_type="Gateway",
+                route_table_ids=private_tables,
+                opts=self._child,
+            )
+
+    def _add_way_out(self, index: int, front: aws.ec2.Subnet, private: aws.ec2.RouteTable) -> None:
+        address = aws.ec2.Eip(f"{self._name}-nat-{index}", domain="vpc", opts=self._child)
+        nat = aws.ec2.NatGateway(
+            f"{self._name}-nat-{index}", allocation_id=address.id, subnet_id=front.id, opts=self._child
+        )
+        aws.ec2.Route(
+            f"{self._name}-private-{index}-out",
+            route_table_id=private.id,
+            destination_cidr_block="0.0.0.0/0",
+            nat_gateway_id=nat.id,
+            opts=self._child,
+        )
+
+    def _subnet(self, label: str, cidr: str, zone: str, table: aws.ec2.RouteTable) -> aws.ec2.Subnet:
+        subnet = aws.ec2.Subnet(
+            f"{self._name}-{label}",
+            vpc_id=self.vpc_id,
+            cidr_block=cidr,
+            availability_zone=zone,
+            map_public_ip_on_launch=False,
+            tags={"Name": f"cedarfleet-{label}"},
+            opts=self._child,
+        )
+        aws.ec2.RouteTableAssociation(
+            f"{self._name}-{label}", subnet_id=subnet.id, route_table_id=table.id, opts=self._child
+        )
+        return subnet
+
+    def _route_table(self, label: str) -> aws.ec2.RouteTable:
+        return aws.ec2.RouteTable(
+            f"{self._name}-{label}", vpc_id=self.vpc_id, tags={"Name": f"cedarfleet-{label}"}, opts=self._child
+        )
+
+    def _add_security_groups(self) -> None:
+        balancer = self._security_group("balancer", "the load balancer: HTTPS from anywhere, HTTP to be redirected")
+        service = self._security_group("service", "the service's tasks: reached by the load balancer only")
+        self.balancer_security_group_id, self.service_security_group_id = balancer.id, service.id
+        for port in (_HTTP, _HTTPS):
+            aws.vpc.SecurityGroupIngressRule(
+                f"{self._name}-balancer-in-{port}",
+                security_group_id=balancer.id,
+                cidr_ipv4="0.0.0.0/0",
+                ip_protocol="tcp",
+                from_port=port,
+                to_port=port,
+                opts=self._child,
+            )
+        aws.vpc.SecurityGroupEgressRule(
+            f"{self._name}-balancer-to-service",
+            security_group_id=balancer.id,
+            referenced_security_group_id=service.id,
+            ip_protocol="tcp",
+            from_port=SERVICE_PORT,
+            to_port=SERVICE_PORT,
+            opts=self._child,
+        )
+        aws.vpc.SecurityGroupIngressRule(
+            f"{self._name}-service-from-balancer",
+            security_group_id=service.id,
+            referenced_security_group_id=balancer.id,
+            ip_protocol="tcp",
+            from_port=SERVICE_PORT,
+            to_port=SERVICE_PORT,
+            opts=self._child,
+        )
+        aws.vpc.SecurityGroupEgressRule(
+            f"{self._name}-service-to-aws",
+            security_group_id=service.id,
+            cidr_ipv4="0.0.0.0/0",
+            ip_protocol="tcp",
+            from_port=_HTTPS,
+            to_port=_HTTPS,
+            opts=self._child,
+        )
+
+    def _security_group(self, label: str, description: str) -> aws.ec2.SecurityGroup:
+        return aws.ec2.SecurityGroup(
+            f"{self._name}-{label}",
+            name=f"cedarfleet-{label}",
+            description=description,
+            vpc_id=self.vpc_id,
+            opts=self._child,
+        )

@@ -1,0 +1,50 @@
+"""How a device's status becomes a row: the SQL of the IoT rule and the role that writes."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from cedarfleet_device.wire import CommandState
+
+_STATES: Final = "|".join(CommandState)
+
+# Every column by name, never `*`: a payload could otherwise write into another tenant's partition. The thing comes
+# from the topic and must be the sender; sequence and state are checked, since the sort key is built from what the
+# device says. `detail` is base64, since the embedded cloud and AWS store an object differently.
+STATUS_SQL: Final = " ".join(
+    (
+        "SELECT topic(2) AS thing, topic(4) + '#status#' + sequence AS sk, topic(4) AS command_id,",
+        "sequence AS sequence, state AS state, encode(detail, 'base64') AS detail,",
+        "at AS device_time, timestamp() AS received_at",
+        "FROM 'fleet/+/commands/+/status'",
+        "WHERE clientid() = topic(2) AND regexp_matches(sequence, '^[0-9]{4}$')",
+        f"AND regexp_matches(state, '^({_STATES})$')",
+    )
+)
+SQL_VERSION: Final = "2016-03-23"
+
+
+def trust(*, account_id: str) -> dict[str, Any]:
+    """IoT Core of this account, and no other account's, may assume the role."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "iot.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+                "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
+            }
+        ],
+    }
+
+
+def permissions(*, commands_arn: str, errors_arn: str) -> dict[str, Any]:
+    """Write rows into the commands table, and what could not be written into the error queue."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Sid": "States", "Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": commands_arn},
+            {"Sid": "Errors", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": errors_arn},
+        ],
+    }

@@ -1,0 +1,76 @@
+"""The three shared tables: tenant registry, commands and audit; keyed so that IAM can tell tenants apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import naming
+
+
+@dataclass(frozen=True, kw_only=True)
+class TablesArgs:
+    """`protect`: refuse to delete the tables, by Pulumi and by DynamoDB."""
+
+    protect: bool
+
+
+class Tables(pulumi.ComponentResource):
+    """DynamoDB tables, on demand, encrypted, restorable to any second of the last 35 days.
+
+    The keys of commands and audit start with `<tenant>--`: `dynamodb:LeadingKeys` in the tenant's role confines it
+    to its own rows. Rows leave by the attribute `ttl` (epoch seconds).
+    """
+
+    tenants: aws.dynamodb.Table
+    commands: aws.dynamodb.Table
+    audit: aws.dynamodb.Table
+
+    def __init__(self, name: str, args: TablesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("cedarfleet:platform:Tables", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self, protect=args.protect)
+        common: dict[str, Any] = {
+            "billing_mode": "PAY_PER_REQUEST",
+            "point_in_time_recovery": {"enabled": True},
+            "server_side_encryption": {"enabled": True},
+            "deletion_protection_enabled": args.protect,
+        }
+        self.tenants = aws.dynamodb.Table(
+            f"{name}-tenants",
+            name=naming.TENANTS_TABLE,
+            hash_key="issuer",
+            attributes=[{"name": "issuer", "type": "S"}, {"name": "tenant", "type": "S"}],
+            global_secondary_indexes=[
+                {
+                    "name": naming.TENANTS_BY_TENANT_INDEX,
+                    "key_schemas": [{"attribute_name": "tenant", "key_type": "HASH"}],
+                    "projection_type": "ALL",
+                }
+            ],
+            **common,
+            opts=child,
+        )
+        self.commands = aws.dynamodb.Table(
+            f"{name}-commands",
+            name=naming.COMMANDS_TABLE,
+            hash_key="thing",
+            range_key="sk",
+            attributes=[{"name": "thing", "type": "S"}, {"name": "sk", "type": "S"}],
+            ttl={"attribute_name": "ttl", "enabled": True},
+            **common,
+            opts=child,
+        )
+        self.audit = aws.dynamodb.Table(
+            f"{name}-audit",
+            name=naming.AUDIT_TABLE,
+            hash_key="partition",
+            range_key="sk",
+            attributes=[{"name": "partition", "type": "S"}, {"name": "sk", "type": "S"}],
+            ttl={"attribute_name": "ttl", "enabled": True},
+            **common,
+            opts=child,
+        )
+        self.register_outputs({"tenants": self.tenants.name, "commands": self.commands.name, "audit": self.audit.name})

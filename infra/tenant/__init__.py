@@ -1,0 +1,1 @@
+"""The tenant stack: everything that belongs to one tenant."""

@@ -1,0 +1,131 @@
+"""The role that the service assumes for the tenant: this tenant's store, things, jobs, files and rows, no other's."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import naming
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessArgs:
+    """Who may assume the role, and what it reaches."""
+
+    tenant: str
+    service_role_arn: pulumi.Output[str]
+    arns: pulumi.Output[naming.Arns]
+    store_id: pulumi.Output[str]
+    bucket: pulumi.Output[str]
+    commands_table: pulumi.Output[str]
+    audit_table: pulumi.Output[str]
+
+
+class Access(pulumi.ComponentResource):
+    """The tenant's role with its one inline policy."""
+
+    role_arn: pulumi.Output[str]
+
+    def __init__(self, name: str, args: AccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("cedarfleet:tenant:Access", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        role = aws.iam.Role(
+            f"{name}-role",
+            name=naming.tenant_role(args.tenant),
+            path=naming.TENANT_ROLE_PATH,
+            description=f"the service acting for {args.tenant}",
+            max_session_duration=3600,
+            assume_role_policy=args.service_role_arn.apply(lambda arn: json.dumps(trust(service_role_arn=arn))),
+            opts=child,
+        )
+        aws.iam.RolePolicy(
+            f"{name}-role",
+            name="one-tenant",
+            role=role.name,
+            policy=pulumi.Output.all(
+                arns=args.arns,
+                store_id=args.store_id,
+                bucket=args.bucket,
+                commands_table=args.commands_table,
+                audit_table=args.audit_table,
+            ).apply(lambda known: json.dumps(permissions(tenant=args.tenant, **known))),
+            opts=child,
+        )
+        self.role_arn = role.arn
+        self.register_outputs({"role_arn": self.role_arn})
+
+
+def trust(*, service_role_arn: str) -> dict[str, Any]:
+    """The service's task role, and nobody else, may act for the tenant."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"AWS": service_role_arn}, "Action": "sts:AssumeRole"}],
+    }
+
+
+def permissions(
+    *, tenant: str, arns: naming.Arns, store_id: str, bucket: str, commands_table: str, audit_table: str
+) -> dict[str, Any]:
+    """Exactly what the service does for a tenant.
+
+    `iot:SearchIndex` is the one action that AWS cannot confine to a tenant: its resource is the account's index, so
+    the service's query must name the tenant's root group. CreateJob lists job *and* targets as resources, so a job
+    with a foreign target is refused. The shared tables are confined by the leading key, and by `Null` since a
+    `ForAllValues` condition holds when the key is absent (fail closed): no Scan, no PartiQL.
+    """
+    prefix = naming.thing_prefix(tenant)
+    things, jobs = arns.iot(f"thing/{prefix}*"), arns.iot(f"job/{prefix}*")
+    groups = [arns.iot(f"thinggroup/{tenant}"), arns.iot(f"thinggroup/{prefix}*")]
+    presign = arns.role(naming.PRESIGN_ROLE_PATH, naming.presign_role(tenant))
+    files = arns.bucket(bucket)
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            _allow(
+                "Decide",
+                ["verifiedpermissions:IsAuthorizedWithToken", "verifiedpermissions:BatchIsAuthorizedWithToken"],
+                arns.policy_store(store_id),
+            ),
+            _allow("SendCommands", ["iot:Publish"], arns.iot(f"topic/fleet/{prefix}*")),
+            _allow(
+                "Devices",
+                ["iot:DescribeThing", "iot:UpdateThing", "iot:ListThingGroupsForThing", "iot:GetThingShadow"],
+                things,
+            ),
+            _allow("Groups", ["iot:DescribeThingGroup", "iot:ListThingsInThingGroup"], groups),
+            _allow("Find", ["iot:SearchIndex"], arns.iot("index/AWS_Things")),
+            _allow("Jobs", ["iot:CreateJob"], [jobs, things, *groups]),
+            _allow(
+                "JobsMade",
+                ["iot:DescribeJob", "iot:CancelJob", "iot:GetJobDocument", "iot:ListJobExecutionsForJob"],
+                jobs,
+            ),
+            _allow(
+                "JobsOnDevices",
+                ["iot:DescribeJobExecution", "iot:CancelJobExecution", "iot:ListJobExecutionsForThing"],
+                [jobs, things],
+            ),
+            _allow("SignDownloads", ["iam:PassRole"], presign),
+            _allow("ListFiles", ["s3:ListBucket"], files),
+            _allow("Files", ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"], f"{files}/*"),
+            _allow(
+                "OwnRows",
+                ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"],
+                [arns.table(commands_table), arns.table(audit_table)],
+            )
+            | {
+                "Condition": {
+                    "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{prefix}*"]},
+                    "Null": {"dynamodb:LeadingKeys": "false"},
+                }
+            },
+        ],
+    }
+
+
+def _allow(sid: str, actions: list[str], resources: str | list[str]) -> dict[str, Any]:
+    return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}

@@ -1,0 +1,149 @@
+"""The tenant's files: a private bucket, and the role with which IoT Jobs signs download URLs for it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import naming
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArtifactsArgs:
+    """The tenant, how long replaced versions stay, and whether the files refuse deletion."""
+
+    tenant: str
+    account_id: pulumi.Output[str]
+    artifact_days: int
+    protect: bool
+
+
+class Artifacts(pulumi.ComponentResource):
+    """S3 bucket (private, versioned, encrypted, TLS only) and presign role."""
+
+    bucket: pulumi.Output[str]
+    presign_role_arn: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ArtifactsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("cedarfleet:tenant:Artifacts", name, None, opts)
+        self._child = pulumi.ResourceOptions(parent=self)
+        bucket = aws.s3.Bucket(
+            f"{name}-bucket",
+            bucket_prefix=f"{args.tenant}-artifacts-",
+            force_destroy=not args.protect,
+            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(protect=args.protect)),
+        )
+        self.bucket = bucket.bucket
+        self._close(name, bucket, args)
+        role = aws.iam.Role(
+            f"{name}-presign",
+            name=naming.presign_role(args.tenant),
+            path=naming.PRESIGN_ROLE_PATH,
+            description=f"IoT Jobs signs downloads of {args.tenant}",
+            assume_role_policy=args.account_id.apply(lambda account: json.dumps(presign_trust(account_id=account))),
+            opts=self._child,
+        )
+        aws.iam.RolePolicy(
+            f"{name}-presign",
+            name="read-artifacts",
+            role=role.name,
+            policy=self.bucket.apply(lambda name: json.dumps(presign_permissions(bucket=name))),
+            opts=self._child,
+        )
+        self.presign_role_arn = role.arn
+        self.register_outputs({"bucket": self.bucket, "presign_role_arn": self.presign_role_arn})
+
+    def _close(self, name: str, bucket: aws.s3.Bucket, args: ArtifactsArgs) -> None:
+        closed = aws.s3.BucketPublicAccessBlock(
+            f"{name}-private",
+            bucket=bucket.id,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=self._child,
+        )
+        aws.s3.BucketOwnershipControls(
+            f"{name}-owner", bucket=bucket.id, rule={"object_ownership": "BucketOwnerEnforced"}, opts=self._child
+        )
+        aws.s3.BucketVersioning(
+            f"{name}-versions", bucket=bucket.id, versioning_configuration={"status": "Enabled"}, opts=self._child
+        )
+        aws.s3.BucketServerSideEncryptionConfiguration(
+            f"{name}-encryption",
+            bucket=bucket.id,
+            rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
+            opts=self._child,
+        )
+        aws.s3.BucketLifecycleConfiguration(
+            f"{name}-lifecycle",
+            bucket=bucket.id,
+            rules=[
+                {
+                    "id": "forget-replaced",
+                    "status": "Enabled",
+                    "filter": {"prefix": ""},
+                    "noncurrent_version_expiration": {"noncurrent_days": args.artifact_days},
+                    "abort_incomplete_multipart_upload": {"days_after_initiation": 7},
+                }
+            ],
+            opts=self._child,
+        )
+        aws.s3.BucketPolicy(
+            f"{name}-tls",
+            bucket=bucket.id,
+            policy=self.bucket.apply(lambda name: json.dumps(tls_only(bucket=name))),
+            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[closed])),
+        )
+
+
+def tls_only(*, bucket: str) -> dict[str, Any]:
+    """The bucket's policy: whoever comes without TLS is refused."""
+    arn = naming.Arns.bucket(bucket)
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "TlsOnly",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": [arn, f"{arn}/*"],
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            }
+        ],
+    }
+
+
+def presign_trust(*, account_id: str) -> dict[str, Any]:
+    """IoT Core of this account may assume the role."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "iot.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+                "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
+            }
+        ],
+    }
+
+
+def presign_permissions(*, bucket: str) -> dict[str, Any]:
+    """A signed URL can read this bucket's objects and nothing else."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "ReadArtifacts",
+                "Effect": "Allow",
+                "Action": ["s3:GetObject", "s3:GetObjectVersion"],
+                "Resource": f"{naming.Arns.bucket(bucket)}/*",
+            }
+        ],
+    }

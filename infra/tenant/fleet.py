@@ -1,0 +1,98 @@
+"""Where the tenant's devices live in IoT Core: groups, their policy, and the template that gives them identities."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import naming
+from infra.tenant import device_policy, provisioning
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetArgs:
+    """The tenant, its lines and regions, the type of its devices, and how to name ARNs."""
+
+    tenant: str
+    regions: tuple[str, ...]
+    lines: dict[str, str]
+    thing_type: pulumi.Output[str]
+    arns: pulumi.Output[naming.Arns]
+
+
+class Fleet(pulumi.ComponentResource):
+    """Thing groups (root and one for each line), device and claim policy, provisioning template with its role."""
+
+    thing_group: pulumi.Output[str]
+    template: pulumi.Output[str]
+
+    def __init__(self, name: str, args: FleetArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("cedarfleet:tenant:Fleet", name, None, opts)
+        self._child = pulumi.ResourceOptions(parent=self)
+        root = aws.iot.ThingGroup(
+            f"{name}-devices",
+            name=naming.thing_group(args.tenant),
+            properties={
+                "description": f"all devices of {args.tenant}",
+                "attribute_payload": {"attributes": {"tenant": args.tenant, "regions": ",".join(args.regions)}},
+            },
+            opts=self._child,
+        )
+        for line, description in args.lines.items():
+            aws.iot.ThingGroup(
+                f"{name}-{line}",
+                name=naming.thing_group(args.tenant, line),
+                parent_group_name=root.name,
+                properties={"description": description, "attribute_payload": {"attributes": {"tenant": args.tenant}}},
+                opts=self._child,
+            )
+        devices = aws.iot.Policy(
+            f"{name}-device",
+            name=naming.device_policy(args.tenant),
+            policy=args.arns.apply(lambda arns: device_policy.device_policy(tenant=args.tenant, arns=arns)),
+            opts=self._child,
+        )
+        aws.iot.Policy(
+            f"{name}-claim",
+            name=naming.claim_policy(args.tenant),
+            policy=args.arns.apply(lambda arns: device_policy.claim_policy(tenant=args.tenant, arns=arns)),
+            opts=self._child,
+        )
+        self.thing_group = root.name
+        self.template = self._template(name, args, [root, devices])
+        self.register_outputs({"thing_group": self.thing_group, "template": self.template})
+
+    def _template(self, name: str, args: FleetArgs, after: list[pulumi.Resource]) -> pulumi.Output[str]:
+        role = aws.iam.Role(
+            f"{name}-provisioning",
+            name=naming.provisioning_role(args.tenant),
+            description=f"IoT Core makes things of {args.tenant}",
+            assume_role_policy=args.arns.apply(lambda arns: json.dumps(provisioning.trust(account_id=arns.account_id))),
+            opts=self._child,
+        )
+        grant = aws.iam.RolePolicy(
+            f"{name}-provisioning",
+            name="provision",
+            role=role.name,
+            policy=pulumi.Output.all(args.arns, args.thing_type).apply(
+                lambda known: json.dumps(
+                    provisioning.permissions(tenant=args.tenant, arns=known[0], thing_type=known[1])
+                )
+            ),
+            opts=self._child,
+        )
+        template = aws.iot.ProvisioningTemplate(
+            f"{name}-provisioning",
+            name=naming.provisioning_template(args.tenant),
+            description=f"devices of {args.tenant}"[:500],
+            enabled=True,
+            provisioning_role_arn=role.arn,
+            template_body=args.thing_type.apply(
+                lambda thing_type: provisioning.template_body(tenant=args.tenant, thing_type=thing_type)
+            ),
+            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[*after, grant])),
+        )
+        return template.name

@@ -1,0 +1,113 @@
+"""Who the tenant's people are: a user pool of their own, its groups, its one app client and its sign-in page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pulumi
+import pulumi_aws as aws
+
+if TYPE_CHECKING:
+    from infra.config import SignIn
+
+# What a person may change in their own profile. Everything else, `custom:region` and `email` above all, only an
+# administrator: a client without this list may write every attribute (source: Cognito, "attribute permissions").
+_OWN_ATTRIBUTES = ["family_name", "given_name", "locale", "zoneinfo"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityArgs:
+    """Whose pool it is, its groups, how people sign in, and whether it refuses deletion."""
+
+    tenant: str
+    region: pulumi.Output[str]
+    groups: dict[str, str]
+    sign_in: SignIn
+    protect: bool
+
+
+class Identity(pulumi.ComponentResource):
+    """Cognito user pool, groups, app client (public, code flow with PKCE), domain of the sign-in page."""
+
+    pool_id: pulumi.Output[str]
+    pool_arn: pulumi.Output[str]
+    client_id: pulumi.Output[str]
+    issuer: pulumi.Output[str]
+    jwks_uri: pulumi.Output[str]
+    sign_in_url: pulumi.Output[str]
+
+    def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("cedarfleet:tenant:Identity", name, None, opts)
+        self._child = pulumi.ResourceOptions(parent=self)
+        pool = self._pool(name, args)
+        for group, description in args.groups.items():
+            aws.cognito.UserGroup(
+                f"{name}-{group}", name=group, description=description, user_pool_id=pool.id, opts=self._child
+            )
+        client = self._client(name, args, pool)
+        domain = aws.cognito.UserPoolDomain(
+            f"{name}-page", domain=args.sign_in.domain_prefix, user_pool_id=pool.id, opts=self._child
+        )
+        self.pool_id = pool.id
+        self.pool_arn = pool.arn
+        self.client_id = client.id
+        self.issuer = pulumi.Output.concat("https://cognito-idp.", args.region, ".amazonaws.com/", pool.id)
+        self.jwks_uri = pulumi.Output.concat(self.issuer, "/.well-known/jwks.json")
+        self.sign_in_url = pulumi.Output.concat("https://", domain.domain, ".auth.", args.region, ".amazoncognito.com")
+        self.register_outputs({"pool_id": self.pool_id, "client_id": self.client_id, "issuer": self.issuer})
+
+    def _pool(self, name: str, args: IdentityArgs) -> aws.cognito.UserPool:
+        return aws.cognito.UserPool(
+            f"{name}-pool",
+            name=f"cedarfleet-{args.tenant}",
+            username_attributes=["email"],
+            auto_verified_attributes=["email"],
+            username_configuration={"case_sensitive": False},
+            admin_create_user_config={"allow_admin_create_user_only": True},
+            account_recovery_setting={"recovery_mechanisms": [{"name": "verified_email", "priority": 1}]},
+            mfa_configuration=args.sign_in.mfa.upper(),
+            software_token_mfa_configuration={"enabled": True} if args.sign_in.mfa != "off" else None,
+            password_policy={
+                "minimum_length": 14,
+                "require_lowercase": True,
+                "require_uppercase": True,
+                "require_numbers": True,
+                "require_symbols": False,
+                "temporary_password_validity_days": 3,
+            },
+            schemas=[
+                {
+                    "name": "region",  # the token's claim is `custom:region`
+                    "attribute_data_type": "String",
+                    "mutable": True,
+                    "string_attribute_constraints": {"min_length": "1", "max_length": "64"},
+                }
+            ],
+            deletion_protection="ACTIVE" if args.protect else "INACTIVE",
+            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(protect=args.protect)),
+        )
+
+    def _client(self, name: str, args: IdentityArgs, pool: aws.cognito.UserPool) -> aws.cognito.UserPoolClient:
+        return aws.cognito.UserPoolClient(
+            f"{name}-app",
+            name="app",
+            user_pool_id=pool.id,
+            generate_secret=False,  # a browser cannot keep one; PKCE stands in for it
+            allowed_oauth_flows_user_pool_client=True,
+            allowed_oauth_flows=["code"],
+            allowed_oauth_scopes=["openid", "email", "profile"],
+            supported_identity_providers=["COGNITO"],
+            callback_urls=list(args.sign_in.callback_urls),
+            logout_urls=list(args.sign_in.logout_urls),
+            explicit_auth_flows=["ALLOW_REFRESH_TOKEN_AUTH", *args.sign_in.flows],
+            prevent_user_existence_errors="ENABLED",
+            enable_token_revocation=True,
+            id_token_validity=args.sign_in.token_minutes,
+            access_token_validity=args.sign_in.token_minutes,
+            refresh_token_validity=args.sign_in.refresh_days,
+            token_validity_units={"id_token": "minutes", "access_token": "minutes", "refresh_token": "days"},
+            read_attributes=["email", "email_verified", "custom:region", *_OWN_ATTRIBUTES],
+            write_attributes=_OWN_ATTRIBUTES,
+            opts=self._child,
+        )

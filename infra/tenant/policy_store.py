@@ -1,0 +1,126 @@
+"""What the tenant's people may do: a policy store that trusts only the tenant's own pool, and its policies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.policies.binding import bind, bind_entity
+
+if TYPE_CHECKING:
+    from infra.policies.bundle import Entity, Link, PolicyBundle, StaticPolicy, Template
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyStoreArgs:
+    """The tenant, its checked policies, and the pool and clients whose tokens count."""
+
+    tenant: str
+    bundle: PolicyBundle
+    pool_id: pulumi.Output[str]
+    pool_arn: pulumi.Output[str]
+    client_ids: list[pulumi.Output[str]]
+    protect: bool
+
+
+class PolicyStore(pulumi.ComponentResource):
+    """Policy store (STRICT), schema, policies, templates, links, identity source.
+
+    A permit waits for every forbid: at no moment of a first stamping or of an update can something be allowed that a
+    forbid of the same files denies. The identity source comes last, so no token is accepted before the policies stand.
+    """
+
+    store_id: pulumi.Output[str]
+    policy_names: pulumi.Output[dict[str, str]]
+
+    def __init__(self, name: str, args: PolicyStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("cedarfleet:tenant:PolicyStore", name, None, opts)
+        self._name, self._args = name, args
+        self._child = pulumi.ResourceOptions(parent=self)
+        store = aws.verifiedpermissions.PolicyStore(
+            f"{name}-store",
+            description=f"cedarfleet {args.tenant}",
+            validation_settings={"mode": "STRICT"},
+            deletion_protection="ENABLED" if args.protect else "DISABLED",
+            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(protect=args.protect)),
+        )
+        self.store_id = store.id
+        schema = aws.verifiedpermissions.Schema(
+            f"{name}-schema",
+            policy_store_id=self.store_id,
+            definition={"value": args.bundle.schema_json},
+            opts=self._child,
+        )
+        forbids = {policy.id: self._static(policy, [schema]) for policy in args.bundle.forbids}
+        after_forbids: list[pulumi.Resource] = [schema, *forbids.values()]
+        permits = {policy.id: self._static(policy, after_forbids) for policy in args.bundle.permits}
+        templates = {template.id: self._template(template, after_forbids) for template in args.bundle.templates}
+        links = {link.id: self._link(link, templates[link.template]) for link in args.bundle.links}
+        stamped = forbids | permits | links
+        aws.verifiedpermissions.IdentitySource(
+            f"{name}-identity",
+            policy_store_id=self.store_id,
+            principal_entity_type="Fleet::User",
+            configuration={
+                "cognito_user_pool_configuration": {
+                    "user_pool_arn": args.pool_arn,
+                    "client_ids": args.client_ids,
+                    "group_configuration": {"group_entity_type": "Fleet::Group"},
+                }
+            },
+            opts=self._after([schema, *stamped.values()]),
+        )
+        self.policy_names = pulumi.Output.all(
+            *(_named(policy.policy_id, our_id) for our_id, policy in stamped.items())
+        ).apply(lambda pairs: dict(sorted(pairs)))
+        self.register_outputs({"store_id": self.store_id, "policy_names": self.policy_names})
+
+    def _static(self, policy: StaticPolicy, after: list[pulumi.Resource]) -> aws.verifiedpermissions.Policy:
+        return aws.verifiedpermissions.Policy(
+            f"{self._name}-{policy.id}",
+            policy_store_id=self.store_id,
+            definition={"static": {"statement": self._bound(policy.statement), "description": policy.why[:150]}},
+            opts=self._after(after),
+        )
+
+    def _template(self, template: Template, after: list[pulumi.Resource]) -> aws.verifiedpermissions.PolicyTemplate:
+        return aws.verifiedpermissions.PolicyTemplate(
+            f"{self._name}-template-{template.id}",
+            policy_store_id=self.store_id,
+            statement=self._bound(template.statement),
+            description=template.why[:150],
+            opts=self._after(after),
+        )
+
+    def _link(self, link: Link, template: aws.verifiedpermissions.PolicyTemplate) -> aws.verifiedpermissions.Policy:
+        return aws.verifiedpermissions.Policy(
+            f"{self._name}-{link.id}",
+            policy_store_id=self.store_id,
+            definition={
+                "template_linked": {
+                    "policy_template_id": template.policy_template_id,
+                    "principal": {
+                        "entity_type": link.principal.type,
+                        "entity_id": self._entity_id(link.principal),
+                    },
+                    "resource": {"entity_type": link.resource.type, "entity_id": self._entity_id(link.resource)},
+                }
+            },
+            opts=self._child,
+        )
+
+    def _bound(self, statement: str) -> pulumi.Output[str]:
+        return self._args.pool_id.apply(lambda pool: bind(statement, tenant=self._args.tenant, pool_id=pool))
+
+    def _entity_id(self, entity: Entity) -> pulumi.Output[str]:
+        return self._args.pool_id.apply(lambda pool: bind_entity(entity, tenant=self._args.tenant, pool_id=pool).id)
+
+    def _after(self, resources: list[pulumi.Resource]) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=resources))
+
+
+def _named(made: pulumi.Output[str], ours: str) -> pulumi.Output[tuple[str, str]]:
+    return made.apply(lambda policy_id: (policy_id, ours))

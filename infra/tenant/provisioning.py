@@ -1,0 +1,97 @@
+"""How a claim becomes a device of this tenant and of no other: the fleet provisioning template and its role."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from infra import naming
+
+if TYPE_CHECKING:
+    from infra.naming import Arns
+
+
+def template_body(*, tenant: str, thing_type: str) -> str:
+    """The fleet provisioning template.
+
+    The device names itself by the one parameter `DeviceName`; the tenant's prefix, type, group and policy are literals.
+    A thing that exists already is refused (`FAIL`): a claim cannot take over a device that is in service.
+    """
+    thing: dict[str, Any] = {
+        "Type": "AWS::IoT::Thing",
+        "OverrideSettings": {"AttributePayload": "FAIL", "ThingTypeName": "FAIL", "ThingGroups": "FAIL"},
+        "Properties": {
+            "ThingName": {"Fn::Join": ["", [naming.thing_prefix(tenant), {"Ref": "DeviceName"}]]},
+            "ThingTypeName": thing_type,
+            "ThingGroups": [naming.thing_group(tenant)],
+        },
+    }
+    certificate = {
+        "Type": "AWS::IoT::Certificate",
+        "Properties": {"CertificateId": {"Ref": "AWS::IoT::Certificate::Id"}, "Status": "Active"},
+    }
+    policy = {"Type": "AWS::IoT::Policy", "Properties": {"PolicyName": naming.device_policy(tenant)}}
+    return json.dumps(
+        {
+            "Parameters": {"DeviceName": {"Type": "String"}, "AWS::IoT::Certificate::Id": {"Type": "String"}},
+            "Resources": {"thing": thing, "certificate": certificate, "policy": policy},
+        }
+    )
+
+
+def trust(*, account_id: str) -> dict[str, Any]:
+    """IoT Core of this account may assume the role."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "iot.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+                "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
+            }
+        ],
+    }
+
+
+def permissions(*, tenant: str, thing_type: str, arns: Arns) -> dict[str, Any]:
+    """What provisioning needs, on this tenant's things, groups and policy only.
+
+    AWS's managed policy for it (AWSIoTThingsRegistration) has the same actions on `*`.
+    """
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "Things",
+                "Effect": "Allow",
+                "Action": [
+                    "iot:AddThingToThingGroup",
+                    "iot:AttachThingPrincipal",
+                    "iot:CreateThing",
+                    "iot:DescribeThing",
+                    "iot:DescribeThingGroup",
+                    "iot:DescribeThingType",
+                    "iot:ListThingGroupsForThing",
+                    "iot:ListThingPrincipals",
+                ],
+                "Resource": [
+                    arns.iot(f"thing/{naming.thing_prefix(tenant)}*"),
+                    arns.iot(f"thinggroup/{naming.thing_group(tenant)}"),
+                    arns.iot(f"thingtype/{thing_type}"),
+                ],
+            },
+            {
+                "Sid": "Certificates",
+                "Effect": "Allow",
+                "Action": ["iot:AttachPolicy", "iot:DescribeCertificate", "iot:GetPolicy", "iot:UpdateCertificate"],
+                "Resource": [arns.iot("cert/*"), arns.iot(f"policy/{naming.device_policy(tenant)}")],
+            },
+            {
+                "Sid": "Register",
+                "Effect": "Allow",
+                "Action": "iot:RegisterThing",
+                "Resource": "*",  # the action knows no resource (source: AWS IoT service authorization page)
+            },
+        ],
+    }

@@ -1,0 +1,143 @@
+"""A tenant's stack, assembled: read it from top to bottom."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pulumi
+
+from infra.config import ConfigError
+from infra.policies import TenantPolicies, load
+from infra.provider import stack_provider, through
+from infra.tenant.access import Access, AccessArgs
+from infra.tenant.artifacts import Artifacts, ArtifactsArgs
+from infra.tenant.fleet import Fleet, FleetArgs
+from infra.tenant.identity import Identity, IdentityArgs
+from infra.tenant.platform_reference import read_platform
+from infra.tenant.policy_store import PolicyStore, PolicyStoreArgs
+from infra.tenant.registry import RegistryRow, RegistryRowArgs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from infra.config import TenantConfig
+    from infra.policies import PolicyBundle
+
+
+def stamp_tenant(config: TenantConfig, *, region: str, root: Path) -> None:
+    """Check the tenant's policies, then make everything that is the tenant's own.
+
+    Raises:
+        PolicyError: a policy is wrong; nothing has been made.
+        ConfigError: a command maps to an action that the schema does not have; nothing has been made.
+    """
+    bundle = load(root / "policies", TenantPolicies(tenant=config.tenant, folder=config.policies, grants=config.grants))
+    _check_commands(config, bundle)
+    platform = read_platform(region=region)
+    provider = stack_provider(region=platform.region, tenant=config.tenant)
+
+    identity = Identity(
+        "identity",
+        IdentityArgs(
+            tenant=config.tenant,
+            region=platform.region,
+            groups=config.groups,
+            sign_in=config.sign_in,
+            protect=config.protect,
+        ),
+        through(provider),
+    )
+    policies = PolicyStore(
+        "policies",
+        PolicyStoreArgs(
+            tenant=config.tenant,
+            bundle=bundle,
+            pool_id=identity.pool_id,
+            pool_arn=identity.pool_arn,
+            client_ids=[identity.client_id],
+            protect=config.protect,
+        ),
+        through(provider),
+    )
+    fleet = Fleet(
+        "fleet",
+        FleetArgs(
+            tenant=config.tenant,
+            regions=config.regions,
+            lines=config.lines,
+            thing_type=platform.thing_type,
+            arns=platform.arns,
+        ),
+        through(provider),
+    )
+    artifacts = Artifacts(
+        "artifacts",
+        ArtifactsArgs(
+            tenant=config.tenant,
+            account_id=platform.account_id,
+            artifact_days=config.artifact_days,
+            protect=config.protect,
+        ),
+        through(provider),
+    )
+    access = Access(
+        "access",
+        AccessArgs(
+            tenant=config.tenant,
+            service_role_arn=platform.service_role_arn,
+            arns=platform.arns,
+            store_id=policies.store_id,
+            bucket=artifacts.bucket,
+            commands_table=platform.commands_table,
+            audit_table=platform.audit_table,
+        ),
+        through(provider),
+    )
+    RegistryRow(
+        "registry",
+        RegistryRowArgs(
+            tenants_table=platform.tenants_table,
+            tenant=config.tenant,
+            display_name=config.display_name,
+            issuer=identity.issuer,
+            region=platform.region,
+            account_id=platform.account_id,
+            jwks_uri=identity.jwks_uri,
+            sign_in_url=identity.sign_in_url,
+            client_ids=[identity.client_id],
+            policy_store_id=policies.store_id,
+            policy_names=policies.policy_names,
+            role_arn=access.role_arn,
+            thing_group=fleet.thing_group,
+            bucket=artifacts.bucket,
+            presign_role_arn=artifacts.presign_role_arn,
+            commands=config.commands,
+        ),
+        pulumi.ResourceOptions.merge(
+            through(provider), pulumi.ResourceOptions(depends_on=[identity, policies, fleet, artifacts, access])
+        ),
+    )
+
+    pulumi.export("tenant", config.tenant)
+    pulumi.export("issuer", identity.issuer)
+    pulumi.export("user_pool_id", identity.pool_id)
+    pulumi.export("client_id", identity.client_id)
+    pulumi.export("sign_in_url", identity.sign_in_url)
+    pulumi.export("policy_store_id", policies.store_id)
+    pulumi.export("policy_names", policies.policy_names)
+    pulumi.export("thing_group", fleet.thing_group)
+    pulumi.export("provisioning_template", fleet.template)
+    pulumi.export("bucket", artifacts.bucket)
+    pulumi.export("presign_role_arn", artifacts.presign_role_arn)
+    pulumi.export("role_arn", access.role_arn)
+
+
+def _check_commands(config: TenantConfig, bundle: PolicyBundle) -> None:
+    actions: set[str] = set(json.loads(bundle.schema_json)["Fleet"]["actions"])
+    for command, action in config.commands.items():
+        if action not in actions:
+            raise ConfigError(
+                f"tenants/Pulumi.{config.tenant}.yaml: cedarfleet:tenant.commands.{command}: "
+                f"the schema has no action `{action}`; it has {', '.join(sorted(actions))}"
+            )
