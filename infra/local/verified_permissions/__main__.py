@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
         # Without this line nobody could sign a request; it is good for this process only.
         started |= {"access_key_id": key.access_key_id, "secret_access_key": key.secret_access_key}
     print(json.dumps(started), flush=True)  # noqa: T201 - the address is this program's output
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, ws="none"))
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:

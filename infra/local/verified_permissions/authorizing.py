@@ -136,8 +136,8 @@ def _entities(call: Call) -> list[dict[str, Any]]:
     """The request's entities; actions come from the schema and from nowhere else."""
     entities = cedar_values.entities(call.request.get("entities"))
     for entity in entities:
-        uid = cedar_values.uid_of(entity.get("uid"))
-        if uid is not None and (uid[0] == "Action" or uid[0].endswith("::Action")):
+        kind, _ = cedar_values.required_uid(entity.get("uid"))
+        if kind == "Action" or kind.endswith("::Action"):
             raise InvalidInputError(Field("/entities", "Actions cannot be defined in Entities"))
     return entities
 
@@ -145,19 +145,14 @@ def _entities(call: Call) -> list[dict[str, Any]]:
 def _entities_beside(call: Call, who: TokenPrincipal) -> list[dict[str, Any]]:
     entities = _entities(call)
     for entity in entities:
-        uid = cedar_values.uid_of(entity.get("uid"))
-        if uid is None:
-            # fail closed: what cannot be read here could be a principal in a form that only Cedar knows
-            raise InvalidInputError(Field("/entities", 'Each entity needs a uid {"type", "id"}.'))
-        if uid[0] in who.reserved:
-            raise InvalidInputError(
-                Field("/entities", f"{who.reserved[uid[0]]} {uid[0]} cannot be defined in Entities")
-            )
+        kind, _ = cedar_values.required_uid(entity["uid"])
+        if kind in who.reserved:
+            raise InvalidInputError(Field("/entities", f"{who.reserved[kind]} {kind} cannot be defined in Entities"))
     return [who.entity, *entities]
 
 
 def _check_counts(entities: list[dict[str, Any]], queries: list[dict[str, Any]]) -> None:
-    kinds: Counter[str] = Counter(uid[0] for entity in entities if (uid := cedar_values.uid_of(entity.get("uid"))))
+    kinds: Counter[str] = Counter(cedar_values.required_uid(entity["uid"])[0] for entity in entities)
     for part in ("principal", "resource"):
         for kind in {query[part]["type"] for query in queries}:
             if kinds[kind] > MAX_ENTITIES_OF_KIND:

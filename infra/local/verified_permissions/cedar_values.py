@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Uid = tuple[str, str]  # type, id
 
+MAX_TRANSITIVE_PARENTS: Final = 99
+
 _ESCAPES: Final = frozenset({"__entity", "__extn", "__expr"})
 _EXTENSIONS: Final = {"ipaddr": "ip", "decimal": "decimal", "datetime": "datetime", "duration": "duration"}
 
@@ -107,8 +109,27 @@ def entities(definition: dict[str, Any] | None) -> list[dict[str, Any]]:
     return [_entity(item) for item in last.values()]
 
 
-def uid_of(reference: Any) -> Uid | None:  # noqa: ANN401 - JSON from outside
-    """Type and id of a reference in Cedar JSON, or None when it has neither of the two usual forms."""
+def parents_by_entity(items: Iterable[dict[str, Any]]) -> dict[Uid, tuple[Uid, ...]]:
+    """The direct parents of every entity.
+
+    Raises:
+        InvalidInputError: a reference is of no form that Cedar reads.
+    """
+    graph: dict[Uid, tuple[Uid, ...]] = {}
+    for item in items:
+        listed = item["parents"]
+        if not isinstance(listed, list):
+            raise InvalidInputError(Field("/entities", "The parents of an entity must be an array."))
+        graph[required_uid(item.get("uid"))] = tuple(required_uid(parent) for parent in cast("list[Any]", listed))
+    return graph
+
+
+def required_uid(reference: object) -> Uid:
+    """Type and id of a reference in Cedar JSON, ``{"type", "id"}`` or that under ``__entity``.
+
+    Raises:
+        InvalidInputError: it has neither form; Cedar has no other.
+    """
     if isinstance(reference, dict):
         members = cast("dict[str, Any]", reference)
         inner = members.get("__entity", members)
@@ -116,35 +137,25 @@ def uid_of(reference: Any) -> Uid | None:  # noqa: ANN401 - JSON from outside
             kind, name = inner.get("type"), inner.get("id")  # pyright: ignore[reportUnknownVariableType] - JSON
             if isinstance(kind, str) and isinstance(name, str):
                 return kind, name
-    return None
-
-
-def parents_by_entity(items: Iterable[dict[str, Any]]) -> dict[Uid, tuple[Uid, ...]] | None:
-    """The direct parents of every entity, or None when a reference is of a form that only Cedar can judge."""
-    graph: dict[Uid, tuple[Uid, ...]] = {}
-    for item in items:
-        own = uid_of(item.get("uid"))
-        listed = item["parents"]
-        if own is None or not isinstance(listed, list):
-            return None
-        parents: list[Uid] = []
-        for reference in cast("list[Any]", listed):
-            parent = uid_of(reference)
-            if parent is None:
-                return None
-            parents.append(parent)
-        graph[own] = tuple(parents)
-    return graph
+    raise InvalidInputError(Field("/entities", 'An entity is named by {"type", "id"}, both strings.'))
 
 
 def ancestors(own: Uid, graph: dict[Uid, tuple[Uid, ...]]) -> set[Uid]:
-    """``own`` and everything that it is in."""
+    """``own`` and everything that it is in.
+
+    Raises:
+        InvalidInputError: more than 99 others; beyond thousands Cedar would overflow the process's stack.
+    """
     reached, waiting = {own}, [own]
     while waiting:
         for parent in graph.get(waiting.pop(), ()):
             if parent not in reached:
                 reached.add(parent)
                 waiting.append(parent)
+        if len(reached) > MAX_TRANSITIVE_PARENTS + 1:
+            raise InvalidInputError(
+                Field("/entities", f"An entity has more than {MAX_TRANSITIVE_PARENTS} transitive parents.")
+            )
     return reached
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .cedar_values import Uid, ancestors, parents_by_entity
 from .errors import Field, InvalidInputError
-from .policy_sets import CompiledStore, RequestRejectedError, Slice, Verdict
+from .policy_sets import CompiledStore, RequestRejectedError, Verdict
 from .tokens import KeyRing
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 ForbidErrors = Literal["deny", "skip"]
 RequestValidation = Literal["store", "lenient"]
 
-MAX_TRANSITIVE_PARENTS: Final = 99
 _KEPT_STORES: Final = 100  # compiled ones; the least recently used go
 
 
@@ -30,13 +29,13 @@ class World:
 
     Attributes:
         schema: with which the entities were read, and decisions are to be validated.
-        graph: direct parents by entity; None when only Cedar can read the references.
+        reach: each entity with everything that it is in.
     """
 
     compiled: CompiledStore
     entities: cedarpy.Entities
     schema: cedarpy.Schema | None
-    graph: dict[Uid, tuple[Uid, ...]] | None
+    reach: dict[Uid, set[Uid]]
 
 
 class Decider:
@@ -74,9 +73,11 @@ class Decider:
         """Parse the entities of a request; they are in Cedar's JSON and hold no actions.
 
         Raises:
-            InvalidInputError: Cedar's words, when they are malformed or do not fit the schema.
+            InvalidInputError: Cedar's words, when they are malformed or do not fit the schema; or one has too many
+                ancestors.
         """
         graph = parents_by_entity(entities)
+        reach = {uid: ancestors(uid, graph) for uid in graph}
         text = json.dumps(entities)
         strict = store.mode == "STRICT" and self._request_validation == "store"
         attempts = [compiled.schema] if strict or compiled.schema is None else [compiled.schema, None]
@@ -87,35 +88,25 @@ class Decider:
                 if last:
                     raise InvalidInputError(Field("/entities", f"{error}")) from error
             else:
-                return World(compiled=compiled, entities=parsed, schema=schema, graph=graph)
+                return World(compiled=compiled, entities=parsed, schema=schema, reach=reach)
         raise AssertionError
 
     def decide(self, world: World, request: dict[str, Any], path: str = "") -> dict[str, Any]:
         """The decision on one request in Cedar's JSON, as the API answers it.
 
         Raises:
-            InvalidInputError: the request does not fit the schema, or an entity has too many ancestors.
+            InvalidInputError: the request does not fit the schema.
         """
-        part = self._slice(world, request, path)
+        principal, resource = (
+            world.reach.get(uid, {uid})
+            for uid in ((request[part]["type"], request[part]["id"]) for part in ("principal", "resource"))
+        )
+        part = world.compiled.slice(principal, resource)
         try:
             verdict = world.compiled.decide(request, part, world.entities, world.schema)
         except RequestRejectedError as error:
             raise InvalidInputError(Field(path or "/", f"{error}")) from error
         return self._answer(world.compiled, verdict)
-
-    def _slice(self, world: World, request: dict[str, Any], path: str) -> Slice:
-        if world.graph is None:
-            return world.compiled.whole()
-        reached: list[set[Uid]] = []
-        for name in ("principal", "resource"):
-            uid = request[name]
-            found = ancestors((uid["type"], uid["id"]), world.graph)
-            if len(found) - 1 > MAX_TRANSITIVE_PARENTS:
-                raise InvalidInputError(
-                    Field(f"{path}/{name}", f"More than {MAX_TRANSITIVE_PARENTS} transitive parents.")
-                )
-            reached.append(found)
-        return world.compiled.slice(*reached)
 
     def _answer(self, compiled: CompiledStore, verdict: Verdict) -> dict[str, Any]:
         allowed, determining = verdict.allowed, verdict.determining

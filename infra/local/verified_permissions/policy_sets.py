@@ -76,7 +76,6 @@ class CompiledStore:
             self._add(policy.id, statement_of(state, policy))
         self._order = {policy_id: place for place, policy_id in enumerate(self._texts)}
         self._slices: dict[tuple[tuple[Uid | None, Uid | None], ...], Slice] = {}
-        self._whole: Slice | None = None
 
     def slice(self, principals: set[Uid], resources: set[Uid]) -> Slice:
         """The policies whose scope can match; each set holds an entity with all its ancestors."""
@@ -91,12 +90,6 @@ class CompiledStore:
             self._slices[hits] = found
         return found
 
-    def whole(self) -> Slice:
-        """Every policy, for requests whose entities only Cedar can read."""
-        if self._whole is None:
-            self._whole = self._parsed(self._texts)
-        return self._whole
-
     def decide(
         self, request: dict[str, Any], part: Slice, entities: cedarpy.Entities, schema: cedarpy.Schema | None
     ) -> Verdict:
@@ -104,7 +97,7 @@ class CompiledStore:
 
         Args:
             request: ``principal``, ``action``, ``resource`` as ``{"type", "id"}`` and ``context`` as a Cedar record.
-            part: from ``slice`` or ``whole``.
+            part: from ``slice``.
             entities: ``actions`` with the request's own entities added.
             schema: validates the request and reads the context by its types; None does neither.
 
