@@ -20,6 +20,8 @@ class DownloadLimits:
         max_bytes: largest file that is accepted.
         disk_reserve_bytes: stays free on the file system, whatever is fetched.
         connections: most connections at once; size and round trip decide how many are used (``connections_for``).
+        parallel_from_bytes: below it one connection is used.
+        parallel_from_seconds: round trip below which one connection is used: it fills the link, and more only cost CPU.
         bytes_per_second: bandwidth limit over all connections; None: no limit.
         connect_seconds: to reach the server, for each address tried.
         stall_seconds: window in which a connection must bring ``stall_bytes``, else it is cut and tried again.
@@ -38,6 +40,8 @@ class DownloadLimits:
     max_bytes: int = 4096 * MIB
     disk_reserve_bytes: int = 64 * MIB
     connections: int = 4
+    parallel_from_bytes: int = 32 * MIB
+    parallel_from_seconds: float = 0.004
     bytes_per_second: int | None = None
     connect_seconds: float = 10.0
     stall_seconds: float = 30.0
@@ -59,6 +63,7 @@ class DownloadLimits:
         for name in (
             "max_bytes",
             "connections",
+            "parallel_from_bytes",
             "connect_seconds",
             "stall_seconds",
             "attempts",
@@ -68,7 +73,7 @@ class DownloadLimits:
         ):
             if getattr(self, name) <= 0:
                 raise ValueError(f"`{name}` is {getattr(self, name)}: it must be above 0")
-        for name in ("disk_reserve_bytes", "stall_bytes"):
+        for name in ("disk_reserve_bytes", "stall_bytes", "parallel_from_seconds"):
             if getattr(self, name) < 0:
                 raise ValueError(f"`{name}` is {getattr(self, name)}: it must be 0 or more")
         slowest = self.stall_bytes / self.stall_seconds * self.connections

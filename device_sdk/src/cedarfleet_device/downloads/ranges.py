@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 _KIB: Final = 1024
 _MIB: Final = 1024 * _KIB
 SMALLEST_STEP: Final = 256 * _KIB
-PARALLEL_FROM_BYTES: Final = 32 * _MIB
-PARALLEL_FROM_SECONDS: Final = 0.004  # below this round trip one connection fills the link and more only cost CPU
 
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
 
@@ -87,11 +85,11 @@ def connections_for(left: int, round_trip: float, limits: DownloadLimits) -> int
     Args:
         left: bytes still missing.
         round_trip: seconds that the TCP handshake took.
-        limits: the device's upper bound.
+        limits: the device's.
     """
-    if left < PARALLEL_FROM_BYTES or round_trip < PARALLEL_FROM_SECONDS:
+    if left < limits.parallel_from_bytes or round_trip < limits.parallel_from_seconds:
         return 1
-    return min(limits.connections, left // (PARALLEL_FROM_BYTES // 4))
+    return min(limits.connections, max(1, left * 4 // limits.parallel_from_bytes))
 
 
 def segment_size(left: int, connections: int) -> int:

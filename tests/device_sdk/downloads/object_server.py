@@ -1,0 +1,233 @@
+"""A small object store over real sockets that serves ranges well, and badly when told to."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import struct
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from typing import TYPE_CHECKING, Self, cast
+
+from cedarfleet_device.wire import DownloadDocument
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+_SLICE = 16 * 1024
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the server saw of one request."""
+
+    token: str
+    span: tuple[int, int]
+    if_match: str | None
+
+
+class Exchange:
+    """One request whose answer a fault may spoil."""
+
+    def __init__(self, handler: _Handler, server: ObjectServer, request: Request) -> None:
+        self._handler, self.server, self.request = handler, server, request
+        self.start, self.end = request.span
+
+    @property
+    def body(self) -> bytes:
+        """The bytes that were asked for."""
+        return self.server.content[self.start : self.end]
+
+    def head(self, status: int, **headers: str | int) -> None:
+        """Send a status line and header; ``_`` in a name becomes ``-``."""
+        lines = [f"HTTP/1.1 {status} Words", *(f"{key.replace('_', '-')}: {value}" for key, value in headers.items())]
+        self.raw("\r\n".join(lines).encode() + b"\r\n\r\n")
+
+    def good_head(self, **changed: str | int) -> None:
+        """The header of a right answer, with some of it changed; an empty value drops a header."""
+        size = len(self.server.content)
+        headers: dict[str, str | int] = {
+            "Content_Length": self.end - self.start,
+            "Content_Range": f"bytes {self.start}-{self.end - 1}/{size}",
+            "ETag": self.server.etag,
+        }
+        self.head(206, **{key: value for key, value in (headers | changed).items() if value != ""})
+
+    def raw(self, data: bytes) -> None:
+        """Send bytes that are no body."""
+        self._handler.connection.sendall(data)
+
+    def send(self, data: bytes | memoryview) -> None:
+        """Send body bytes, counted and paced."""
+        view = memoryview(data)
+        while view:
+            self._handler.connection.sendall(view[:_SLICE])
+            self.server.count(min(_SLICE, len(view)))
+            view = view[_SLICE:]
+
+    def reset(self) -> None:
+        """Break the connection with a TCP reset."""
+        self._handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._handler.connection.close()
+
+    def wait(self, seconds: float) -> None:
+        """Keep the client waiting, but not the end of the test."""
+        self.server.closing.wait(seconds)
+
+
+Fault = "Callable[[Exchange], None]"
+
+
+def serve(exchange: Exchange) -> None:
+    """The right answer, as S3 gives it."""
+    server, request = exchange.server, exchange.request
+    if request.token != server.token:
+        excerpt = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
+        exchange.head(403, Content_Length=len(excerpt))
+        exchange.raw(excerpt)
+    elif request.if_match not in (None, server.etag):
+        exchange.head(412, Content_Length=0)
+    elif request.span[1] > len(server.content):
+        exchange.head(416, Content_Length=0)
+    else:
+        exchange.good_head()
+        exchange.send(exchange.body)
+
+
+@dataclass
+class ObjectServer:
+    """One object at ``/object?token=<token>``.
+
+    Attributes:
+        content: its bytes.
+        etag: its ETag; ``put`` changes both.
+        token: what a URL must carry to be good.
+        faults: answers the next requests, one each; ``serve`` answers the others.
+        bytes_per_second: pace of all bodies together; None: none.
+        sent: body bytes given to sockets.
+        requests: what was asked.
+    """
+
+    content: bytes
+    etag: str = ""
+    token: str = "1"
+    tls: ssl.SSLContext | None = None
+    bytes_per_second: int | None = None
+    faults: deque[Callable[[Exchange], None]] = field(default_factory=deque)
+    sent: int = 0
+    requests: list[Request] = field(default_factory=list[Request])
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Self:
+        self.put(self.content)
+        self._lock = threading.Lock()
+        self._free_at = time.monotonic()
+        self._listener = _Listener(("127.0.0.1", 0), _Handler)
+        self._listener.owner = self
+        self._thread = threading.Thread(target=self._listener.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.closing.set()
+        self._listener.shutdown()
+        self._listener.cut_all()
+        self._listener.server_close()
+        self._thread.join()
+
+    def put(self, content: bytes) -> None:
+        """Replace the object."""
+        self.content, self.etag = content, f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+
+    @property
+    def url(self) -> str:
+        """A URL that is good until ``expire``."""
+        scheme = "http" if self.tls is None else "https"
+        return f"{scheme}://localhost:{self._listener.server_address[1]}/object?token={self.token}"
+
+    def expire(self) -> None:
+        """Make every URL given so far bad."""
+        self.token = str(int(self.token) + 1)
+
+    def document(self, name: str = "firmware/image.bin") -> DownloadDocument:
+        """The job document for the object as it is now."""
+        digest = hashlib.sha256(self.content).hexdigest()
+        return DownloadDocument(name=name, size=len(self.content), sha256=digest, etag=self.etag, url=self.url)
+
+    def count(self, sent: int) -> None:
+        """Add to ``sent`` and hold the sender to the pace."""
+        with self._lock:
+            self.sent += sent
+            if self.bytes_per_second is None:
+                return
+            self._free_at = max(self._free_at, time.monotonic()) + sent / self.bytes_per_second
+            pause = self._free_at - time.monotonic()
+        self.closing.wait(max(0.0, pause))
+
+
+class _Listener(ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = False
+    owner: ObjectServer
+    request_queue_size = 64
+
+    def __init__(self, *args: object) -> None:
+        self._open: set[socket.socket] = set()
+        super().__init__(*args)  # pyright: ignore[reportArgumentType]
+
+    def add(self, connection: socket.socket) -> None:
+        self._open.add(connection)
+
+    def discard(self, connection: socket.socket) -> None:
+        self._open.discard(connection)
+
+    def cut_all(self) -> None:
+        for connection in tuple(self._open):
+            with suppress(OSError):
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+class _Handler(StreamRequestHandler):
+    def setup(self) -> None:
+        listener = cast("_Listener", self.server)
+        self.raw_socket = self.request
+        listener.add(self.raw_socket)
+        # Small buffers: what was sent and what was received then differ little when a process is killed.
+        self.raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SLICE)
+        if listener.owner.tls is not None:
+            self.request = listener.owner.tls.wrap_socket(self.request, server_side=True, do_handshake_on_connect=False)
+        super().setup()
+
+    def handle(self) -> None:
+        server = cast("_Listener", self.server).owner
+        with suppress(OSError, ValueError):  # the client may go at any moment: killed, cut, content
+            while (request := self._read()) is not None:
+                server.requests.append(request)
+                fault = server.faults.popleft() if server.faults else serve
+                fault(Exchange(self, server, request))
+                if fault is not serve:
+                    return
+
+    def finish(self) -> None:
+        with suppress(OSError):
+            super().finish()
+        cast("_Listener", self.server).discard(self.raw_socket)
+        with suppress(OSError):
+            self.request.close()
+
+    def _read(self) -> Request | None:
+        line = self.rfile.readline()
+        if not line:
+            return None
+        target = line.split()[1].decode()
+        headers: dict[str, str] = {}
+        while (field_line := self.rfile.readline().strip()) != b"":
+            key, _, value = field_line.decode().partition(":")
+            headers[key.lower()] = value.strip()
+        first, _, last = headers["range"].removeprefix("bytes=").partition("-")
+        return Request(target.partition("token=")[2], (int(first), int(last) + 1), headers.get("if-match"))
