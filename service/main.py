@@ -17,7 +17,8 @@ from service.adapters.aws.registry import DynamoTenantRegistry
 from service.adapters.aws.sessions import AwsSessions
 from service.adapters.cached_registry import CachedTenantRegistry
 from service.api.app import create_app
-from service.operations import Operations, Ports
+from service.operations import Operations
+from service.ports import Ports
 
 if TYPE_CHECKING:
     from litestar import Litestar

@@ -6,10 +6,12 @@ caller's.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from service.domain.commands import CommandRecord, ReportedState
     from service.domain.decisions import Decision, Question
@@ -51,6 +53,10 @@ class Authorizer(Protocol):
         """What the tenant's policies say."""
         ...
 
+    async def decide_all(self, principal: Principal, questions: Sequence[Question]) -> tuple[Decision, ...]:
+        """What they say of each, in the same order."""
+        ...
+
 
 class Fleet(Protocol):
     """The tenant's devices and groups; both look-ups answer ``None`` for what the tenant does not have."""
@@ -72,8 +78,12 @@ class Fleet(Protocol):
         ...
 
 
-class DeviceDetails(Protocol):
-    """What is looked up or changed of a device that was found."""
+class FleetDetails(Protocol):
+    """What is looked up or changed of a device or group that was found."""
+
+    async def members(self, tenant: Tenant, group: DeviceGroup, *, limit: int) -> tuple[str, ...]:
+        """Ids of the devices of a group and of its groups; at most ``limit`` + 1, so that too many can be told."""
+        ...
 
     async def connectivity(self, tenant: Tenant, device: Device) -> Device:
         """The device with its connectivity."""
@@ -172,3 +182,21 @@ class AuditLog(Protocol):
     async def write(self, tenant: Tenant, record: AuditRecord) -> None:
         """Store a record, durably."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """One answer to every port."""
+
+    registry: TenantRegistry
+    keys: SigningKeys
+    authorizer: Authorizer
+    fleet: Fleet
+    details: FleetDetails
+    command_records: CommandRecords
+    channel: CommandChannel
+    artifacts: Artifacts
+    download_records: DownloadRecords
+    jobs: DownloadJobs
+    audit: AuditLog
+    clock: Callable[[], datetime]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from service.operations.access import Access
@@ -12,43 +11,10 @@ from service.operations.devices import Devices
 from service.operations.downloads import Downloads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
     from service.domain.identities import Principal
     from service.domain.permissions import Permission
     from service.operations.access import RequestFacts
-    from service.ports import (
-        Artifacts,
-        AuditLog,
-        Authorizer,
-        CommandChannel,
-        CommandRecords,
-        DeviceDetails,
-        DownloadJobs,
-        DownloadRecords,
-        Fleet,
-        SigningKeys,
-        TenantRegistry,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ports:
-    """One answer to every port."""
-
-    registry: TenantRegistry
-    keys: SigningKeys
-    authorizer: Authorizer
-    fleet: Fleet
-    details: DeviceDetails
-    command_records: CommandRecords
-    channel: CommandChannel
-    artifacts: Artifacts
-    download_records: DownloadRecords
-    jobs: DownloadJobs
-    audit: AuditLog
-    clock: Callable[[], datetime]
+    from service.ports import Ports
 
 
 class Operations:
@@ -79,6 +45,7 @@ class Operations:
         )
         self.downloads = Downloads(
             fleet=ports.fleet,
+            details=ports.details,
             artifacts=ports.artifacts,
             records=ports.download_records,
             jobs=ports.jobs,

@@ -14,7 +14,7 @@ from service.domain.ulids import new_ulid
 from service.errors import ConfigurationError, PermissionDeniedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from service.domain.decisions import Decision, Entity
@@ -42,11 +42,13 @@ class Purpose:
         command: name of the command.
         artifact: the file to deliver.
         emergency_reason: given only when the caller declares an emergency.
+        members_allowed: the server's own finding that each member of the group that is asked for is allowed by itself.
     """
 
     command: str | None = None
     artifact: Artifact | None = None
     emergency_reason: str | None = None
+    members_allowed: bool = False
 
 
 @dataclass(kw_only=True)
@@ -76,8 +78,7 @@ class Access:
             ConfigurationError: the route does not state this action.
             UnavailableError: the policy store or the audit trail does not answer; nothing may be done.
         """
-        if action not in self.declared:  # fail closed: a route does what it says, or nothing
-            raise ConfigurationError(f"the route asks for `{action}`, but states {sorted(self.declared)}")
+        self._check_declared(action)
         purpose = purpose or Purpose()
         question = self._question(action, entities, purpose)
         decision = await self.authorizer.decide(self.principal, question)
@@ -95,6 +96,22 @@ class Access:
             await self._write(question, decision, purpose)
         self.granted.add(action)
 
+    async def allows_each(self, action: Permission, members: Sequence[tuple[Entity, ...]], purpose: Purpose) -> bool:
+        """Whether the policies allow ``action`` on each of ``members``; grants and audits nothing by itself.
+
+        Raises:
+            ConfigurationError: the route does not state this action.
+            UnavailableError: the policy store does not answer.
+        """
+        self._check_declared(action)
+        questions = [self._question(action, entities, purpose) for entities in members]
+        decisions = await self.authorizer.decide_all(self.principal, questions)
+        return bool(decisions) and all(isinstance(decision, Allowed) for decision in decisions)
+
+    def _check_declared(self, action: Permission) -> None:
+        if action not in self.declared:  # fail closed: a route does what it says, or nothing
+            raise ConfigurationError(f"the route asks for `{action}`, but states {sorted(self.declared)}")
+
     def _question(self, action: Permission, entities: tuple[Entity, ...], purpose: Purpose) -> Question:
         context: dict[str, Value] = {"now": self.clock(), "emergency": purpose.emergency_reason is not None}
         if self.facts.source_ip is not None:
@@ -103,6 +120,8 @@ class Access:
             context["reason"] = purpose.emergency_reason
         if purpose.command is not None:
             context["command"] = purpose.command
+        if purpose.members_allowed:
+            context["members_allowed"] = True
         if purpose.artifact is not None:
             context["artifact"] = purpose.artifact.uid
             entities = (*entities, purpose.artifact.entity())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from service.domain.devices import Device, DevicePage
     from service.domain.tenants import Tenant
     from service.operations.access import Access
-    from service.ports import DeviceDetails, Fleet
+    from service.ports import Fleet, FleetDetails
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class Devices:
     """The devices of the caller's tenant."""
 
     fleet: Fleet
-    details: DeviceDetails
+    details: FleetDetails
 
     async def page(self, access: Access, *, limit: int, cursor: str | None) -> DevicePage:
         """One page of devices with connectivity.

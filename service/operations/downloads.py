@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -10,6 +11,7 @@ import structlog
 from cedarfleet_device import wire
 
 from service.domain.commands import RecordState
+from service.domain.devices import DeviceGroup
 from service.domain.downloads import (
     DeliveryState,
     DownloadProgress,
@@ -29,13 +31,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from service.domain.decisions import Entity
-    from service.domain.devices import DeviceGroup
+    from service.domain.devices import Device
     from service.domain.downloads import Artifact
     from service.domain.tenants import Tenant
     from service.operations.access import Access
-    from service.ports import Artifacts, DownloadJobs, DownloadRecords, Fleet
+    from service.ports import Artifacts, DownloadJobs, DownloadRecords, Fleet, FleetDetails
 
+_MAX_MEMBERS: Final = 100  # each is looked up and decided on before the answer
 _WITHOUT_JOB: Final = {
     RecordState.CREATED: DeliveryState.CREATED,
     RecordState.PUBLISHED: DeliveryState.UNKNOWN,  # AWS forgets a job two years after its end
@@ -68,6 +70,7 @@ class Downloads:
     """The downloads of the caller's tenant."""
 
     fleet: Fleet
+    details: FleetDetails
     artifacts: Artifacts
     records: DownloadRecords
     jobs: DownloadJobs
@@ -89,10 +92,13 @@ class Downloads:
                 "artifact", "must be a relative name like `recipes/steel.json`, of A-Z, a-z, 0-9 and `_.=@+-/`"
             )
         tenant = access.principal.tenant
-        entities = await self._target(tenant, request.target_kind, request.target)
+        target = await self._target(tenant, request.target_kind, request.target)
         artifact = await self.artifacts.find(tenant, request.artifact)
         action = permission_for(request.artifact)
-        await access.require(action, entities, Purpose(artifact=artifact, emergency_reason=request.emergency_reason))
+        purpose = Purpose(artifact=artifact, emergency_reason=request.emergency_reason)
+        if isinstance(target, DeviceGroup) and action is Permission.UPDATE_FIRMWARE:
+            purpose = replace(purpose, members_allowed=await self._members_allowed(access, target, action, purpose))
+        await access.require(action, target.entities(), purpose)
         if artifact is None:
             raise NotFoundError("artifact", request.artifact)
         record = self._record(access, request, artifact)
@@ -110,17 +116,28 @@ class Downloads:
         record = await self.records.read(tenant, download_id) if wire.is_command_id(download_id) else None
         if record is None:
             raise NotFoundError("download", download_id)
-        await access.require(Permission.VIEW_DOWNLOAD, await self._target(tenant, record.target_kind, record.target))
+        target = await self._target(tenant, record.target_kind, record.target)
+        await access.require(Permission.VIEW_DOWNLOAD, target.entities())
         progress = await self.jobs.progress(tenant, record, limit=limit, cursor=cursor)
         return DownloadView(record=record, progress=progress or DownloadProgress(state=_WITHOUT_JOB[record.state]))
 
-    async def _target(self, tenant: Tenant, kind: TargetKind, target: str) -> tuple[Entity, ...]:
+    async def _target(self, tenant: Tenant, kind: TargetKind, target: str) -> Device | DeviceGroup:
         if kind is TargetKind.DEVICE:
-            return (await find_device(self.fleet, tenant, target)).entities()
+            return await find_device(self.fleet, tenant, target)
         group: DeviceGroup | None = await self.fleet.group(tenant, target) if wire.is_device_id(target) else None
         if group is None:
             raise NotFoundError("group", target)
-        return group.entities()
+        return group
+
+    async def _members_allowed(self, access: Access, group: DeviceGroup, action: Permission, purpose: Purpose) -> bool:
+        """Whether each member may get the firmware by itself: a group has no window and no patch date of its own."""
+        members = await self.details.members(access.principal.tenant, group, limit=_MAX_MEMBERS)
+        if len(members) > _MAX_MEMBERS:
+            log.warning("download.group_too_large", group=group.id, limit=_MAX_MEMBERS)
+            return False  # fail closed: the policies then decide as if a member had been refused
+        tenant = access.principal.tenant
+        devices = await asyncio.gather(*(find_device(self.fleet, tenant, member) for member in members))
+        return await access.allows_each(action, [device.entities() for device in devices], purpose)
 
     def _record(self, access: Access, request: DownloadRequest, artifact: Artifact) -> DownloadRecord:
         if artifact.sha256 is None:  # fail closed: a file that nobody can verify is not delivered

@@ -11,14 +11,19 @@ import structlog
 
 from service.domain.decisions import EntityId, decision_of
 from service.domain.identities import TokenUse
+from service.errors import UpstreamError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from service.adapters.aws.calls import AwsCalls
     from service.adapters.aws.sessions import AwsSessions
     from service.domain.decisions import Decision, Entity, Question, Value
     from service.domain.identities import Principal
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+_MAX_REQUESTS: Final = 30  # of one batch (docs: Verified Permissions quotas)
+_MAX_ENTITIES: Final = 100  # of one batch, distinct
 _TOKEN: Final = {TokenUse.ID: "identityToken", TokenUse.ACCESS: "accessToken"}
 
 
@@ -31,28 +36,77 @@ class VerifiedPermissionsAuthorizer:
 
     async def decide(self, principal: Principal, question: Question) -> Decision:
         """See ``ports.Authorizer``."""
-        answer = await self.calls.run("the policy store", self._ask, principal, question)
-        errors: list[Any] = answer.get("errors", [])
-        if errors:
-            log.warning("access.evaluation_errors", action=question.action, count=len(errors))
-        names = principal.tenant.policy_names
-        ids = [policy["policyId"] for policy in answer["determiningPolicies"]]
-        return decision_of(
-            allowed=answer["decision"] == "ALLOW",
-            policies=tuple(sorted(names.get(policy_id, policy_id) for policy_id in ids)),
-            errors=len(errors),
-        )
+        return await self.calls.run("the policy store", self._ask, principal, question)
 
-    def _ask(self, principal: Principal, question: Question) -> dict[str, Any]:
+    async def decide_all(self, principal: Principal, questions: Sequence[Question]) -> tuple[Decision, ...]:
+        """See ``ports.Authorizer``."""
+        return await self.calls.run("the policy store", self._ask_all, principal, questions)
+
+    def _ask(self, principal: Principal, question: Question) -> Decision:
         client = self.sessions.tenant(principal.tenant, "verifiedpermissions")
-        return client.is_authorized_with_token(
-            policyStoreId=principal.tenant.policy_store_id,
-            **{_TOKEN[principal.token_use]: principal.token},
-            action={"actionType": "Fleet::Action", "actionId": str(question.action)},
-            resource=_identifier(question.resource),
-            context={"contextMap": {name: attribute_value(value) for name, value in question.context.items()}},
-            entities={"entityList": [_item(entity) for entity in question.entities]},
+        answer = client.is_authorized_with_token(
+            **_common(principal, question.entities),
+            **_asked(question),
         )
+        return _decision(principal, answer)
+
+    def _ask_all(self, principal: Principal, questions: Sequence[Question]) -> tuple[Decision, ...]:
+        client = self.sessions.tenant(principal.tenant, "verifiedpermissions")
+        decisions: list[Decision] = []
+        for batch in batches(questions):
+            entities = {entity.uid: entity for question in batch for entity in question.entities}
+            answer = client.batch_is_authorized_with_token(
+                **_common(principal, tuple(entities.values())),
+                requests=[_asked(question) for question in batch],
+            )
+            if len(answer["results"]) != len(batch):  # fail closed: each question needs its own answer
+                raise UpstreamError("the policy store left questions open")
+            decisions += [_decision(principal, result) for result in answer["results"]]
+        return tuple(decisions)
+
+
+def batches(questions: Sequence[Question]) -> Iterator[list[Question]]:
+    """The questions in order, cut so that no batch exceeds what one call may carry."""
+    batch: list[Question] = []
+    entities: set[EntityId] = set()
+    for question in questions:
+        own = {entity.uid for entity in question.entities}
+        if batch and (len(batch) == _MAX_REQUESTS or len(entities | own) > _MAX_ENTITIES):
+            yield batch
+            batch, entities = [], set()
+        batch.append(question)
+        entities |= own
+    if batch:
+        yield batch
+
+
+def _common(principal: Principal, entities: tuple[Entity, ...]) -> dict[str, Any]:
+    return {
+        "policyStoreId": principal.tenant.policy_store_id,
+        _TOKEN[principal.token_use]: principal.token,
+        "entities": {"entityList": [_item(entity) for entity in entities]},
+    }
+
+
+def _asked(question: Question) -> dict[str, Any]:
+    return {
+        "action": {"actionType": "Fleet::Action", "actionId": str(question.action)},
+        "resource": _identifier(question.resource),
+        "context": {"contextMap": {name: attribute_value(value) for name, value in question.context.items()}},
+    }
+
+
+def _decision(principal: Principal, answer: Mapping[str, Any]) -> Decision:
+    errors: list[Any] = answer.get("errors", [])
+    if errors:
+        log.warning("access.evaluation_errors", count=len(errors))
+    names = principal.tenant.policy_names
+    ids = [policy["policyId"] for policy in answer["determiningPolicies"]]
+    return decision_of(
+        allowed=answer["decision"] == "ALLOW",
+        policies=tuple(sorted(names.get(policy_id, policy_id) for policy_id in ids)),
+        errors=len(errors),
+    )
 
 
 def attribute_value(value: Value) -> dict[str, Any]:  # noqa: PLR0911 - one per member of the union

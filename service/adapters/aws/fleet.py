@@ -34,7 +34,7 @@ _INDEX: Final = "the fleet index"
 
 @dataclass(frozen=True, kw_only=True)
 class IotFleet:
-    """Answers ``ports.Fleet`` and ``ports.DeviceDetails`` with the tenant's own session.
+    """Answers ``ports.Fleet`` and ``ports.FleetDetails`` with the tenant's own session.
 
     The fleet index holds the things of every tenant and IAM cannot part them: queries are built here from validated
     names only, and whatever does not carry the tenant's prefix is dropped.
@@ -56,12 +56,30 @@ class IotFleet:
         return await self.calls.run(_REGISTRY, self._group, tenant, group_id)
 
     async def connectivity(self, tenant: Tenant, device: Device) -> Device:
-        """See ``ports.DeviceDetails``; a device that the index does not know yet has none."""
+        """See ``ports.FleetDetails``; a device that the index does not know yet has none."""
         return await self.calls.run(_INDEX, self._connectivity, tenant, device)
 
     async def set_attributes(self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]) -> None:
-        """See ``ports.DeviceDetails``."""
+        """See ``ports.FleetDetails``."""
         await self.calls.run(_REGISTRY, self._set_attributes, tenant, device, changes)
+
+    async def members(self, tenant: Tenant, group: DeviceGroup, *, limit: int) -> tuple[str, ...]:
+        """See ``ports.FleetDetails``."""
+        return await self.calls.run(_REGISTRY, self._members, tenant, group, limit)
+
+    def _members(self, tenant: Tenant, group: DeviceGroup, limit: int) -> tuple[str, ...]:
+        """From the registry: the fleet index may lag behind, and a decision must not."""
+        pages = self.sessions.tenant(tenant, "iot").get_paginator("list_things_in_thing_group")
+        found: list[str] = []
+        for page in pages.paginate(thingGroupName=group.thing_group, recursive=True):
+            for thing in page["things"]:
+                owner, device_id = wire.split_thing_name(thing)
+                if owner != tenant.id:  # fail closed: never decide on, or deliver to, another tenant's device
+                    raise ConflictError(f"group `{group.id}` holds a thing that is not the tenant's")
+                found.append(device_id)
+            if len(found) > limit:
+                break
+        return tuple(found[: limit + 1])
 
     def _page(self, tenant: Tenant, limit: int, cursor: str | None) -> DevicePage:
         scope = f"devices:{tenant.id}"

@@ -1,0 +1,91 @@
+"""A twin of a Cognito user pool: it has a signing key and issues ID and access tokens as Cognito shapes them."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from service.domain.permissions import Permission
+from service.domain.tenants import Tenant, TenantStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from service.adapters.memory.world import MemoryWorld
+
+_LIFE_SECONDS = 3600
+
+
+class MemoryUserPool:
+    """The pool of one tenant.
+
+    Args:
+        tenant: the tenant's id.
+        commands: its command names, with the action that each asks for.
+        region: of tenant and pool.
+    """
+
+    def __init__(
+        self, tenant: str, *, commands: Mapping[str, Permission] | None = None, region: str = "eu-central-1"
+    ) -> None:
+        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.key_id = f"{tenant}-key"
+        self.client_id = f"{tenant}client"
+        issuer = f"https://cognito-idp.{region}.amazonaws.com/{region}_{tenant.replace('-', '')}"
+        role = f"arn:aws:iam::123456789012:role/cedarfleet-{tenant}"
+        self.tenant = Tenant(
+            id=tenant,
+            issuer=issuer,
+            status=TenantStatus.ACTIVE,
+            region=region,
+            account_id="123456789012",
+            jwks_uri=f"{issuer}/.well-known/jwks.json",
+            sign_in_url=f"https://{tenant}.auth.{region}.amazoncognito.com",
+            client_ids=frozenset({self.client_id}),
+            policy_store_id=f"PS{tenant}",
+            policy_names={},
+            role_arn=role,
+            thing_group=tenant,
+            bucket=f"{tenant}-artifacts",
+            presign_role_arn=f"{role}-presign",
+            commands=commands or {"reboot": Permission.OPERATE_DEVICE},
+        )
+
+    def join(self, world: MemoryWorld) -> None:
+        """Make the tenant known in ``world``."""
+        world.registry.rows[self.tenant.issuer] = self.tenant
+        world.keys.keys[self.tenant.issuer, self.key_id] = self.key.public_key()
+
+    def claims(self, name: str, groups: Iterable[str] = (), **changes: object) -> dict[str, Any]:
+        """The claims of an ID token; a change to ``None`` removes a claim."""
+        now = int(time.time())
+        claims: dict[str, Any] = {
+            "sub": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}.{self.tenant.id}")),
+            "iss": self.tenant.issuer,
+            "aud": self.client_id,
+            "token_use": "id",
+            "auth_time": now,
+            "iat": now,
+            "exp": now + _LIFE_SECONDS,
+            "email": f"{name}@{self.tenant.id}.test",
+            "cognito:username": name,
+            "cognito:groups": list(groups),
+        }
+        return {claim: value for claim, value in (claims | changes).items() if value is not None}
+
+    def sign(self, claims: Mapping[str, Any], **header: object) -> str:
+        """A token of any claims, signed with the pool's key."""
+        return jwt.encode(dict(claims), self.key, algorithm="RS256", headers={"kid": self.key_id, **header})
+
+    def id_token(self, name: str, groups: Iterable[str] = (), **changes: object) -> str:
+        """A person's token."""
+        return self.sign(self.claims(name, groups, **changes))
+
+    def access_token(self, name: str, scope: str) -> str:
+        """A machine's token, as the client credentials grant issues it."""
+        claims = self.claims(name, aud=None, email=None, token_use="access", client_id=self.client_id, scope=scope)  # noqa: S106 - no password
+        return self.sign({claim: value for claim, value in claims.items() if not claim.startswith("cognito:")})
