@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 from cedarfleet_device import wire
 
 from infra import naming
-from infra.policies.bundle import Grant
+from infra.policies.binding import GROUP
+from infra.policies.bundle import Entity, Grant
 from infra.section import ConfigError, Section
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _ACTION: Final = re.compile(r"[A-Z][A-Za-z]{1,63}")
 _DOMAIN_PREFIX: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _HOST: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
+DEVICE_GROUP: Final = "Fleet::DeviceGroup"
+ALL_DEVICES: Final = "all"  # the device group that every device of a tenant is in
 _FLOWS: Final = {
     "srp": "ALLOW_USER_SRP_AUTH",
     "password": "ALLOW_USER_PASSWORD_AUTH",
@@ -170,7 +173,7 @@ class TenantConfig:
             lines=_named(section, "lines", _LINE),
             commands=commands,
             sign_in=_sign_in(section.section("sign_in")),
-            grants=tuple(_grant(grant) for grant in section.sections("grants")),
+            grants=_grants(section),
             policies=_folder(section, "policies", root / "tenants"),
             artifact_days=section.number("artifact_days", 90, least=1, most=3650),
             protect=section.truth("protect", default=True),
@@ -195,6 +198,26 @@ def _sign_in(section: Section) -> SignIn:
     )
     section.finish()
     return sign_in
+
+
+def _grants(section: Section) -> tuple[Grant, ...]:
+    """The grants; a group or line that the tenant does not have would make one that never speaks.
+
+    Whether the template exists and fits is the policy loader's to say.
+    """
+    known = {GROUP: section.table("groups"), DEVICE_GROUP: section.table("lines") | {ALL_DEVICES: ""}}
+    grants: list[Grant] = []
+    for one in section.sections("grants"):
+        grant = _grant(one)
+        for key, text in (("principal", grant.principal), ("resource", grant.resource)):
+            try:
+                entity = Entity.parse(text)
+            except ValueError as error:
+                raise one.error(key, str(error)) from error
+            if entity.type in known and entity.id not in known[entity.type]:
+                raise one.error(key, f"`{text}`: the tenant has no such group")
+        grants.append(grant)
+    return tuple(grants)
 
 
 def _grant(section: Section) -> Grant:

@@ -40,8 +40,8 @@ def service_permissions(*, account_id: str, tenants_arn: str) -> dict[str, Any]:
             {
                 "Sid": "ReadRegistry",
                 "Effect": "Allow",
-                "Action": ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:DescribeTable"],
-                "Resource": [tenants_arn, f"{tenants_arn}/index/{naming.TENANTS_BY_TENANT_INDEX}"],
+                "Action": "dynamodb:GetItem",
+                "Resource": tenants_arn,
             },
         ],
     }

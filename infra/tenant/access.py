@@ -91,27 +91,16 @@ def permissions(
                 arns.policy_store(store_id),
             ),
             _allow("SendCommands", ["iot:Publish"], arns.iot(f"topic/fleet/{prefix}*")),
-            _allow(
-                "Devices",
-                ["iot:DescribeThing", "iot:UpdateThing", "iot:ListThingGroupsForThing", "iot:GetThingShadow"],
-                things,
-            ),
+            _allow("Devices", ["iot:DescribeThing", "iot:UpdateThing", "iot:ListThingGroupsForThing"], things),
             _allow("Groups", ["iot:DescribeThingGroup", "iot:ListThingsInThingGroup"], groups),
             _allow("Find", ["iot:SearchIndex"], arns.iot("index/AWS_Things")),
             _allow("Jobs", ["iot:CreateJob"], [jobs, things, *groups]),
-            _allow(
-                "JobsMade",
-                ["iot:DescribeJob", "iot:CancelJob", "iot:GetJobDocument", "iot:ListJobExecutionsForJob"],
-                jobs,
-            ),
-            _allow(
-                "JobsOnDevices",
-                ["iot:DescribeJobExecution", "iot:CancelJobExecution", "iot:ListJobExecutionsForThing"],
-                [jobs, things],
-            ),
+            _allow("JobsMade", ["iot:DescribeJob", "iot:ListJobExecutionsForJob"], jobs),
+            _allow("JobsOnDevices", ["iot:DescribeJobExecution"], [jobs, things]),
             _allow("SignDownloads", ["iam:PassRole"], presign),
+            # Without the right to list, S3 answers 403 for a file that does not exist, instead of 404.
             _allow("ListFiles", ["s3:ListBucket"], files),
-            _allow("Files", ["s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"], f"{files}/*"),
+            _allow("Files", ["s3:GetObject"], f"{files}/*"),
             _allow(
                 "OwnRows",
                 ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"],

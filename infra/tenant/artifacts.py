@@ -142,7 +142,7 @@ def presign_permissions(*, bucket: str) -> dict[str, Any]:
             {
                 "Sid": "ReadArtifacts",
                 "Effect": "Allow",
-                "Action": ["s3:GetObject", "s3:GetObjectVersion"],
+                "Action": "s3:GetObject",
                 "Resource": f"{naming.Arns.bucket(bucket)}/*",
             }
         ],
