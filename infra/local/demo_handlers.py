@@ -18,7 +18,8 @@ def register(agent: Agent) -> None:
     """Register the commands that the tenants of the demo declare."""
 
     @agent.command("run-diagnostics", idempotent=True)
-    def run_diagnostics(command: Command) -> dict[str, Any]:
+    @agent.command("self-test", idempotent=True)
+    def measure(command: Command) -> dict[str, Any]:
         """Measure this machine."""
         return {
             "process": os.getpid(),
@@ -29,6 +30,7 @@ def register(agent: Agent) -> None:
         }
 
     @agent.command("set-parameters")
+    @agent.command("set-rate")
     def set_parameters(command: Command) -> dict[str, Any]:
         """Take over the parameters; a real press would check them against its own limits."""
         if not command.arguments:
@@ -42,6 +44,7 @@ def register(agent: Agent) -> None:
         return {"restarted": False, "note": "simulated: the demo's device is a process of this machine"}
 
     @agent.command("stop")
+    @agent.command("pause-infusion")
     def stop(command: Command) -> dict[str, Any]:
         """Stand in for an emergency stop, and say so."""
         del command

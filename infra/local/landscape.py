@@ -23,10 +23,22 @@ if TYPE_CHECKING:
     from infra.local.engine import Result
     from infra.local.people import Person
 
+
+@dataclass(frozen=True, kw_only=True)
+class Role:
+    """A tenant's device in the demo, the lines of the tenant's file that it is on, and the command that measures it."""
+
+    device: str
+    lines: tuple[str, ...]
+    measure: str
+
+
 ROOT: Final = Path(__file__).parents[2]
 PLATFORM: Final = naming.PLATFORM_STACK
-# Tenant -> (device, line of the tenant's file).
-CAST: Final = {"acme": ("press-07", "line-press"), "globex": ("pump-03", "zone-icu")}
+CAST: Final = {
+    "acme": Role(device="press-07", lines=("line-press", "zone-hall-1"), measure="run-diagnostics"),
+    "globex": Role(device="pump-03", lines=("ward-5",), measure="self-test"),
+}
 GROUPS: Final = ("managers", "operators", "it-staff", "emergency-responders")
 _READY_SECONDS: Final = 60
 
@@ -94,14 +106,15 @@ class Landscape:
         return artifact
 
     def install_device(self, tenant: str) -> Device:
-        """Provision the tenant's device by claim and put it on its line."""
-        name, line = CAST[tenant]
-        device = Device(tenant=tenant, device=name, folder=self.state_dir / "devices" / tenant / name)
+        """Provision the tenant's device by claim and put it on its lines."""
+        role = CAST[tenant]
+        device = Device(tenant=tenant, device=role.device, folder=self.state_dir / "devices" / tenant / role.device)
         template = self.stacks[tenant]["provisioning_template"]
         iot = self.cloud.client("iot")
         devices.install(self.cloud, device, template=template)
         devices.provision(iot, device, template=template)
-        iot.add_thing_to_thing_group(thingGroupName=naming.thing_group(tenant, line), thingName=device.thing)
+        for line in role.lines:
+            iot.add_thing_to_thing_group(thingGroupName=naming.thing_group(tenant, line), thingName=device.thing)
         return device
 
     def start_device(self, device: Device) -> Child:

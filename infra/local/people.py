@@ -68,7 +68,11 @@ def add_person(
     person = Person(email=email, groups=tuple(groups), password=f"Aa1-{secrets.token_urlsafe(18)}")
     try:
         cognito.admin_create_user(
-            UserPoolId=pool_id, Username=email, UserAttributes=attributes, MessageAction="SUPPRESS"
+            UserPoolId=pool_id,
+            Username=email,
+            UserAttributes=attributes,
+            TemporaryPassword=person.password,
+            MessageAction="SUPPRESS",
         )
     except cognito.exceptions.UsernameExistsException:
         cognito.admin_update_user_attributes(UserPoolId=pool_id, Username=email, UserAttributes=attributes)

@@ -67,7 +67,7 @@ class ContainerCredentials:
         role = iam._roles.get_scoped(self._emulator.account_id, None, name)
         if role is None:
             return 404, {"code": "NoSuchRole", "message": f"there is no role `{role_arn}`: stamp it first"}
-        if not _trusts_tasks(role.get("AssumeRolePolicyDocument")):
+        if not _trusts_tasks(role.get("AssumeRolePolicyDocument"), self._emulator.account_id):
             return 403, {"code": "AccessDenied", "message": f"`{role_arn}` does not trust {_TASKS}"}
         key, secret, token = iam._gen_session_access_key(), iam._gen_secret(), iam._gen_session_token()
         session_name, expiration = secrets.token_hex(16), time.time() + _SESSION_SECONDS
@@ -90,8 +90,13 @@ class ContainerCredentials:
         }
 
 
-def _trusts_tasks(document: Any) -> bool:
-    """Whether a trust policy lets ECS tasks assume the role; a statement with a condition counts for nothing."""
+def _trusts_tasks(document: Any, account_id: str) -> bool:
+    """Whether a trust policy lets ECS tasks of this account assume the role.
+
+    The one condition that is understood is the account, as AWS advises against a confused deputy; a statement with any
+    other counts for nothing.
+    """
+    own_account = {"StringEquals": {"aws:SourceAccount": account_id}}
     statements = json.loads(document).get("Statement", []) if isinstance(document, str) else []
     for statement in [statements] if isinstance(statements, dict) else statements:
         principal = statement.get("Principal")
@@ -99,7 +104,12 @@ def _trusts_tasks(document: Any) -> bool:
         actions = statement.get("Action", [])
         names_tasks = _TASKS in ([services] if isinstance(services, str) else services)
         assumes = "sts:AssumeRole" in ([actions] if isinstance(actions, str) else actions)
-        if statement.get("Effect") == "Allow" and names_tasks and assumes and not statement.get("Condition"):
+        if (
+            statement.get("Effect") == "Allow"
+            and names_tasks
+            and assumes
+            and statement.get("Condition") in (None, own_account)
+        ):
             return True
     return False  # fail closed
 

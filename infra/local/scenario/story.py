@@ -105,7 +105,7 @@ class Story:
         with self.report.step("start the service") as step:
             child, self.url = self.landscape.start_service()
             self.processes.enter_context(child)
-            with TenantApp(self.url, "") as nobody:
+            with TenantApp(self.url) as nobody:
                 step.check(nobody.get("/health/ready").status_code == HTTPStatus.OK, f"process {child.pid} is ready")
                 unsigned = nobody.get("/v1/devices").status_code
                 step.check(unsigned == HTTPStatus.UNAUTHORIZED, "without a token: 401")
@@ -158,7 +158,7 @@ class Story:
         with self.report.step("a command runs on the device") as step:
             for tenant in TENANTS:
                 device, app = self.devices[tenant].device, self.apps[tenant, "managers"]
-                watch = app.accepted(f"/v1/devices/{device}/commands", {"name": "run-diagnostics"})
+                watch = app.accepted(f"/v1/devices/{device}/commands", {"name": CAST[tenant].measure})
                 done = app.watch(watch, lambda view: view["is_final"])
                 states = [each["state"] for each in done["history"]]
                 step.check(done["state"] == "succeeded", f"{tenant}: {' > '.join(states)}")

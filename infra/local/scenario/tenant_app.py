@@ -18,12 +18,11 @@ _PAUSE_SECONDS: Final = 0.05
 
 
 class TenantApp:
-    """The API as one signed-in person sees it."""
+    """The API as one person sees it; without a token, as anybody does."""
 
-    def __init__(self, url: str, token: str) -> None:
-        self._http = httpx.Client(
-            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=_SECONDS, trust_env=False
-        )
+    def __init__(self, url: str, token: str | None = None) -> None:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=_SECONDS, trust_env=False)
 
     def get(self, path: str) -> httpx.Response:
         """GET, whatever the status."""
