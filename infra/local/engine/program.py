@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import threading
+import traceback
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -77,6 +80,7 @@ def execute(program: Program, monitor: object, run: Run, surroundings: Surroundi
         try:
             contextvars.Context().run(_execute, program, monitor, run, surroundings)
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
+            _let_go(error)
             raised.append(error)
 
     thread = threading.Thread(target=body, name=f"pulumi-{surroundings.stack}")
@@ -86,7 +90,21 @@ def execute(program: Program, monitor: object, run: Run, surroundings: Surroundi
         raise raised[0]
 
 
+def _let_go(error: BaseException) -> None:
+    """Free at once what the frames of a failed program hold, so that the filter in ``_execute`` still covers it."""
+    links, seen = [error], set[int]()
+    while links:
+        link = links.pop()
+        if id(link) not in seen:  # the SDK raises some exceptions from themselves
+            seen.add(id(link))
+            traceback.clear_frames(link.__traceback__)
+            links += [before for before in (link.__cause__, link.__context__) if before is not None]
+    gc.collect()
+
+
 def _execute(program: Program, monitor: object, run: Run, surroundings: Surroundings) -> None:
+    # An Output whose first part failed never awaits its others (``StackReference.get_output``): the SDK's, not news.
+    warnings.filterwarnings("ignore", message=r"coroutine 'Output\.\w+' was never awaited", category=RuntimeWarning)
     settings.ROOT.set(None)
     configure(
         Settings(
@@ -108,10 +126,10 @@ def _execute(program: Program, monitor: object, run: Run, surroundings: Surround
     try:
         loop.run_until_complete(run_in_stack(program))
     finally:
-        tasks = asyncio.all_tasks(loop)
-        for task in tasks:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        while tasks := asyncio.all_tasks(loop):  # a cancelled task of the SDK may start others
+            for task in tasks:
+                task.cancel()
+            loop.run_until_complete(asyncio.wait(tasks))
         loop.run_until_complete(loop.shutdown_default_executor())  # steps that are under way end and are recorded
         loop.close()
         asyncio.set_event_loop(None)

@@ -67,7 +67,7 @@ def test_an_input_that_may_change_is_updated_in_place(workshop: Workshop) -> Non
 def test_what_leaves_the_program_leaves_the_cloud(workshop: Workshop) -> None:
     """A resource that the program no longer declares is deleted, after everything else went well."""
     workshop(two_boxes).up("dev")
-    result = workshop(lambda: Box("box", size=1, material="oak") and None).up("dev")
+    result = workshop(lambda: Box("box", size=1, material="oak")).up("dev")
     assert [(change.op, change.urn.split("::")[-1]) for change in result.changes] == [(Op.DELETE, "lid")]
     assert [name.split("-")[0] for name in workshop.cloud.boxes()] == ["box"]
 
@@ -85,7 +85,7 @@ def test_destroy_deletes_dependents_first_and_leaves_nothing(workshop: Workshop)
 
 def test_recorded_resources_are_named_as_such(workshop: Workshop) -> None:
     """A handler that only records is told apart in the changes, in the result and in the printed lines."""
-    result = workshop(lambda: Box("note", kind="Note") and None).up("dev")
+    result = workshop(lambda: Box("note", kind="Note")).up("dev")
     assert [change.recorded for change in result.changes] == [False, True]
     assert [urn.split("::")[-1] for urn in result.recorded] == ["note"]
     assert any("only recorded" in line for line in result.lines())
