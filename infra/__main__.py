@@ -7,7 +7,8 @@ from pathlib import Path
 import pulumi
 
 from infra import naming
-from infra.config import ConfigError, PlatformConfig, TenantConfig
+from infra.config import ConfigError, TenantConfig
+from infra.platform.config import PlatformConfig
 from infra.platform.stack import stamp_platform
 from infra.tenant.stack import stamp_tenant
 

@@ -1,11 +1,10 @@
-"""What a stack file of `tenants/` asks for: read into frozen dataclasses, refused before any resource is made."""
+"""What a tenant's stack file asks for: read into frozen dataclasses, refused before any resource is made."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device import wire
@@ -18,14 +17,13 @@ from infra.section import ConfigError, Section
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["ConfigError", "PlatformConfig", "SignIn", "TenantConfig"]
+__all__ = ["ConfigError", "SignIn", "TenantConfig"]
 
 _LINE: Final = re.compile(r"[a-z](?:-?[a-z0-9]){0,47}")  # a Cedar device group; a thing group is `<tenant>--<line>`
 _GROUP: Final = re.compile(r"[a-z](?:-?[a-z0-9]){0,63}")  # a Cognito group
 _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _ACTION: Final = re.compile(r"[A-Z][A-Za-z]{1,63}")
 _DOMAIN_PREFIX: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_HOST: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
 DEVICE_GROUP: Final = "Fleet::DeviceGroup"
 ALL_DEVICES: Final = "all"  # the device group that every device of a tenant is in
 _FLOWS: Final = {
@@ -33,60 +31,6 @@ _FLOWS: Final = {
     "password": "ALLOW_USER_PASSWORD_AUTH",
     "admin-password": "ALLOW_ADMIN_USER_PASSWORD_AUTH",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlatformConfig:
-    """`cedarfleet:platform` of tenants/Pulumi.platform.yaml.
-
-    Attributes:
-        domain_name: host of the API, e.g. `api.cedarfleet.example`.
-        hosted_zone_id: Route 53 zone of that host; proves the certificate and gets the address.
-        image_tag: tag of the service's image in the platform's repository.
-        cidr: address range of the network, a /16.
-        availability_zones: two zones of the region.
-        tasks_min: service tasks that always run.
-        tasks_max: the most that autoscaling starts.
-        log_days: how long logs are kept.
-        protect: whether what holds data refuses to be deleted.
-    """
-
-    domain_name: str
-    hosted_zone_id: str
-    image_tag: str
-    cidr: str
-    availability_zones: tuple[str, str]
-    tasks_min: int
-    tasks_max: int
-    log_days: int
-    protect: bool
-
-    @classmethod
-    def read(cls, file: str, data: object) -> PlatformConfig:
-        """Read and check what `file` says under `cedarfleet:platform`.
-
-        Raises:
-            ConfigError: file, key and what would be right.
-        """
-        section = Section(f"{file}: cedarfleet:platform", data)
-        zones = section.texts("availability_zones")
-        if len(zones) != 2:  # noqa: PLR2004 - the load balancer needs two, and the network is laid out for two
-            raise section.error("availability_zones", f"must name two zones, names {len(zones)}")
-        config = cls(
-            domain_name=_matching(section, "domain_name", _HOST, "a host name of lower-case labels"),
-            hosted_zone_id=_matching(section, "hosted_zone_id", _WORD, "the id of a Route 53 zone"),
-            image_tag=_matching(section, "image_tag", _WORD, "an image tag"),
-            cidr=_network(section),
-            availability_zones=(zones[0], zones[1]),
-            tasks_min=section.number("tasks_min", 2, least=1, most=100),
-            tasks_max=section.number("tasks_max", 10, least=1, most=100),
-            log_days=section.number("log_days", 30, least=1, most=3653),
-            protect=section.truth("protect", default=True),
-        )
-        if config.tasks_max < config.tasks_min:
-            raise section.error("tasks_max", f"must be at least tasks_min ({config.tasks_min}), is {config.tasks_max}")
-        section.finish()
-        return config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,9 +112,9 @@ class TenantConfig:
         config = cls(
             tenant=tenant,
             display_name=section.text("display_name"),
-            regions=_all_matching(section, "regions", _WORD, section.texts("regions")),
-            groups=_named(section, "groups", _GROUP),
-            lines=_named(section, "lines", _LINE),
+            regions=section.all_matching("regions", _WORD, "letters, digits, `_`, `.` and `-`"),
+            groups=section.named("groups", _GROUP),
+            lines=section.named("lines", _LINE),
             commands=commands,
             sign_in=_sign_in(section.section("sign_in")),
             grants=_grants(section),
@@ -188,9 +132,9 @@ def _sign_in(section: Section) -> SignIn:
         if flow not in _FLOWS:
             raise section.error(f"flows[{index}]", f"must be one of {', '.join(_FLOWS)}, is `{flow}`")
     sign_in = SignIn(
-        domain_prefix=_matching(section, "domain_prefix", _DOMAIN_PREFIX, "a-z, 0-9 and inner `-`"),
-        callback_urls=_urls(section, "callback_urls"),
-        logout_urls=_urls(section, "logout_urls"),
+        domain_prefix=section.matching("domain_prefix", _DOMAIN_PREFIX, "a-z, 0-9 and inner `-`"),
+        callback_urls=section.urls("callback_urls"),
+        logout_urls=section.urls("logout_urls"),
         mfa=section.choice("mfa", ("off", "optional", "on"), "optional"),
         flows=tuple(_FLOWS[flow] for flow in flows),
         token_minutes=section.number("token_minutes", 60, least=5, most=1440),
@@ -229,7 +173,7 @@ def _grant(section: Section) -> Grant:
     if moment is not None and moment.tzinfo is None:
         raise section.error("until", f"must carry its offset, such as 2026-12-31T18:00:00+01:00, is `{until}`")
     grant = Grant(
-        id=_matching(section, "id", _WORD, "letters, digits, `_`, `.` and `-`"),
+        id=section.matching("id", _WORD, "letters, digits, `_`, `.` and `-`"),
         template=section.text("template"),
         principal=section.text("principal"),
         resource=section.text("resource"),
@@ -237,49 +181,6 @@ def _grant(section: Section) -> Grant:
     )
     section.finish()
     return grant
-
-
-def _matching(section: Section, key: str, form: re.Pattern[str], words: str) -> str:
-    value = section.text(key)
-    if form.fullmatch(value) is None:
-        raise section.error(key, f"must be {words}, is `{value}`")
-    return value
-
-
-def _all_matching(section: Section, key: str, form: re.Pattern[str], values: tuple[str, ...]) -> tuple[str, ...]:
-    if not values:
-        raise section.error(key, "must not be empty")
-    for index, value in enumerate(values):
-        if form.fullmatch(value) is None:
-            raise section.error(f"{key}[{index}]", f"must match {form.pattern}, is `{value}`")
-    return values
-
-
-def _named(section: Section, key: str, form: re.Pattern[str]) -> dict[str, str]:
-    table = section.table(key)
-    for name in table:
-        if form.fullmatch(name) is None:
-            raise section.error(f"{key}.{name}", "must be lower-case words joined by single `-`")
-    return table
-
-
-def _urls(section: Section, key: str) -> tuple[str, ...]:
-    urls = section.texts(key)
-    for index, url in enumerate(urls):
-        if not url.startswith(("https://", "http://localhost:", "http://localhost/")):
-            raise section.error(f"{key}[{index}]", f"must be https, or http on localhost, is `{url}`")
-    return urls
-
-
-def _network(section: Section) -> str:
-    text = section.text("cidr", "10.20.0.0/16")
-    try:
-        network = IPv4Network(text)
-    except ValueError as error:
-        raise section.error("cidr", f"must be an IPv4 network, is `{text}`") from error
-    if network.prefixlen != 16:  # noqa: PLR2004 - the subnets are cut from a /16
-        raise section.error("cidr", f"must be a /16, is `{text}`")
-    return text
 
 
 def _folder(section: Section, key: str, base: Path) -> Path | None:

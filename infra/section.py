@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
+
+if TYPE_CHECKING:
+    import re
 
 _MISSING: Final = object()
 T = TypeVar("T")
@@ -55,6 +58,13 @@ class Section:
             raise self.error(key, f"must be a text, is `{value!r}`")
         return value
 
+    def matching(self, key: str, form: re.Pattern[str], words: str) -> str:
+        """A text of a form; `words` say what the form is."""
+        value = self.text(key)
+        if form.fullmatch(value) is None:
+            raise self.error(key, f"must be {words}, is `{value}`")
+        return value
+
     def choice(self, key: str, choices: tuple[str, ...], default: str) -> str:
         """One of `choices`."""
         # YAML 1.1 reads a bare `on` or `off` as a truth value; both are words here.
@@ -89,6 +99,32 @@ class Section:
             if item in items[:index]:
                 raise self.error(f"{key}[{index}]", f"`{item}` stands twice")
         return tuple(cast("list[str]", items))
+
+    def all_matching(self, key: str, form: re.Pattern[str], words: str) -> tuple[str, ...]:
+        """A list of at least one text, each of a form."""
+        values = self.texts(key)
+        if not values:
+            raise self.error(key, "must not be empty")
+        for index, value in enumerate(values):
+            if form.fullmatch(value) is None:
+                raise self.error(f"{key}[{index}]", f"must be {words}, is `{value}`")
+        return values
+
+    def urls(self, key: str) -> tuple[str, ...]:
+        """A list of addresses that a browser may be sent to: https, or http on localhost."""
+        urls = self.texts(key)
+        for index, url in enumerate(urls):
+            if not url.startswith(("https://", "http://localhost:", "http://localhost/")):
+                raise self.error(f"{key}[{index}]", f"must be https, or http on localhost, is `{url}`")
+        return urls
+
+    def named(self, key: str, form: re.Pattern[str]) -> dict[str, str]:
+        """A mapping of names of a form to texts."""
+        table = self.table(key)
+        for name in table:
+            if form.fullmatch(name) is None:
+                raise self.error(f"{key}.{name}", "must be lower-case words joined by single `-`")
+        return table
 
     def table(self, key: str) -> dict[str, str]:
         """A mapping of texts to texts."""

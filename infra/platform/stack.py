@@ -15,7 +15,7 @@ from infra.platform.tables import Tables, TablesArgs
 from infra.provider import stack_provider, through
 
 if TYPE_CHECKING:
-    from infra.config import PlatformConfig
+    from infra.platform.config import PlatformConfig
 
 
 def stamp_platform(config: PlatformConfig, *, region: str) -> None:
