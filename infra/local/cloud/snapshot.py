@@ -1,6 +1,6 @@
 """What the emulator keeps in memory, written to one file soon after each change, so that kill -9 loses little.
 
-The file is one line of JSON (format, emulator version, length and SHA-256 of the rest) and then the services' states as
+The file is one line of JSON (format, emulator version, SHA-256 of the rest) and then the services' states as
 the emulator's own encoder writes them. It is replaced as a whole; a file whose sum does not match is not loaded. Bodies
 of S3 objects are not in it: the emulator writes those to disk itself before it answers. MQTT sessions do not survive.
 """
@@ -20,6 +20,8 @@ from infra.local.cloud.emulator import PINNED_VERSION
 from infra.local.cloud.errors import StateDamagedError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from infra.local.cloud.emulator import Emulator
     from infra.local.cloud.front_door import Application, Receive, Scope, Send
     from infra.local.cloud.state_directory import StateDirectory
@@ -76,26 +78,15 @@ class Snapshots:
             StateDamagedError: the file is torn, of another version, or a service refuses its state.
         """
         path = self._directory.path / _FILE
-        try:
-            header, _, body = path.read_bytes().partition(b"\n")
-        except FileNotFoundError:
+        body = read(path)
+        if body is None:
             return
-        remedy = f"delete `{self._directory.path}` to start with an empty cloud"
-        try:
-            claimed = json.loads(header)
-            whole = claimed["sha256"] == hashlib.sha256(body).hexdigest()
-        except (ValueError, KeyError, TypeError) as error:
-            raise StateDamagedError(f"`{path}` is damaged: {remedy}") from error
-        if not whole:
-            raise StateDamagedError(f"`{path}` is damaged: {remedy}")  # fail closed: never load half a state
-        if claimed["format"] != _FORMAT or claimed["emulator"] != PINNED_VERSION:
-            raise StateDamagedError(f"`{path}` was written by ministack {claimed['emulator']}: {remedy}")
         persistence, app = self._emulator.module("core.persistence"), self._emulator.app
         for name, state in json.loads(body, object_hook=persistence._json_object_hook).items():
             try:
                 app._get_module(app._state_map[name]).load_persisted_state(state)
             except Exception as error:
-                raise StateDamagedError(f"`{path}`: the state of {name} cannot be loaded: {remedy}") from error
+                raise _damaged(path, f"holds a state of {name} that cannot be loaded") from error
 
     def save(self) -> None:
         """Write the file now."""
@@ -104,9 +95,7 @@ class Snapshots:
         getters = self._emulator.app._build_persistence_save_dict()
         states = {name: state for name, get in getters.items() if (state := get()) is not None}
         body = json.dumps(states, default=encode, separators=(",", ":")).encode()
-        sum_ = hashlib.sha256(body).hexdigest()
-        header = {"format": _FORMAT, "emulator": PINNED_VERSION, "length": len(body), "sha256": sum_}
-        self._directory.write(_FILE, json.dumps(header).encode() + b"\n" + body)
+        self._directory.write(_FILE, compose(body))
         self._took = time.monotonic() - started
 
     async def keep_saving(self) -> None:
@@ -122,6 +111,39 @@ class Snapshots:
             except OSError as error:
                 _log.warning("the state of the embedded cloud could not be written: %s; trying again", error)
                 self._changed.set()
+
+
+def compose(body: bytes) -> bytes:
+    """The content of the file."""
+    header = {"format": _FORMAT, "emulator": PINNED_VERSION, "sha256": hashlib.sha256(body).hexdigest()}
+    return json.dumps(header).encode() + b"\n" + body
+
+
+def read(path: Path) -> bytes | None:
+    """The body of the file, or None when there is no file.
+
+    Raises:
+        StateDamagedError: it is not the whole of what ``compose`` made, with this version of the emulator.
+    """
+    try:
+        header, _, body = path.read_bytes().partition(b"\n")
+    except FileNotFoundError:
+        return None
+    try:
+        claimed = json.loads(header)
+        known = claimed["format"] == _FORMAT and claimed["emulator"] == PINNED_VERSION
+        whole = claimed["sha256"] == hashlib.sha256(body).hexdigest()
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, "is damaged") from error
+    if not known:
+        raise _damaged(path, "was written by another version")
+    if not whole:
+        raise _damaged(path, "is damaged")  # fail closed: never load half a state
+    return body
+
+
+def _damaged(path: Path, how: str) -> StateDamagedError:
+    return StateDamagedError(f"`{path}` {how}: delete `{path.parent}` to start with an empty cloud")
 
 
 def _only_reads(scope: Scope) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from infra.local.cloud.corrections import authorization, broker, cognito, credentials, provisioning
+from infra.local.cloud.corrections import authorization, broker, cognito, credentials, provisioning, sessions
 from infra.local.cloud.errors import CloudError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ CORRECTIONS: Final[tuple[Callable[[Emulator], None], ...]] = (
     broker.deactivated_certificate_is_dropped,
     broker.subscribing_again_replaces,
     broker.retransmits_every_second,
+    sessions.persistent_session_loses_nothing,
     provisioning.certificate_from_csr_over_mqtt,
     authorization.leading_keys_are_known,
     authorization.job_targets_are_authorized,

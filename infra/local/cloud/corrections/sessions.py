@@ -1,0 +1,86 @@
+"""MQTT: a persistent session of the emulator keeps every QoS 1 message, also while its connection comes or goes."""
+
+# ruff: noqa: ANN401, SLF001 - the emulator is untyped, and private names are all that it has
+
+from __future__ import annotations
+
+import time
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from infra.local.cloud.emulator import Emulator
+
+_IOT: Final = "services.iot"
+_reached: ContextVar[set[Any]] = ContextVar("_reached")  # keys of the sessions that took the message at hand
+
+
+def persistent_session_loses_nothing(emulator: Emulator) -> None:
+    """Messages vanish that arrive while a session is resumed or given up, and those behind one whose write fails.
+
+    The emulator counts a device as connected before it has subscribed it again, and until after it has unsubscribed
+    it; a message in between finds neither a subscription nor a queue. Now whatever reached no connection of a
+    persistent session that wants it is queued, or handed to the connection that stands by then.
+    """
+    iot = emulator.module(_IOT)
+
+    def deliver_correction(original: Any) -> Any:
+        async def deliver(session: Any, topic: str, payload: bytes, qos: int) -> None:
+            persistent = qos > 0 and session._persist_session
+            if persistent and session._cleaned_up:
+                return  # it goes to the queue, below
+            if persistent and (reached := _reached.get(None)) is not None:
+                reached.add(_key(session))
+            try:
+                await original(session, topic, payload, qos)
+            except Exception:
+                if not persistent:
+                    raise
+                # The line broke: the message is in flight by now, and the session keeps what is in flight.
+
+        return deliver
+
+    def publish_correction(original: Any) -> Any:
+        async def publish(account: str, region: str, topic: str, payload: bytes, *rest: Any, **options: Any) -> None:
+            qos = options.get("qos", rest[0] if rest else 0)
+            properties = options.get("properties", b"")
+            token = _reached.set(set())
+            try:
+                await original(account, region, topic, payload, *rest, **options)
+                reached = _reached.get()
+            finally:
+                _reached.reset(token)
+            if qos:
+                for key, stored in list(iot._persistent_sessions.items()):
+                    if key[:2] == (account, region) and key not in reached and _wants(iot, key, stored, topic):
+                        await _hand_over(iot, key, stored, (topic, payload, qos, properties))
+
+        return publish
+
+    emulator.replace(_IOT, "_WSSession.deliver_to_client", deliver_correction)
+    emulator.replace(_IOT, "broker_publish", publish_correction)
+
+
+def _wants(iot: Any, key: Any, stored: Any, topic: str) -> bool:
+    """Whether the session subscribes to the topic and its connection comes or goes: else the emulator has queued."""
+    return key in iot._connected_clients and any(
+        iot._subscription_matches(wanted, topic) for wanted in stored.subscriptions
+    )
+
+
+async def _hand_over(iot: Any, key: Any, stored: Any, message: tuple[str, bytes, int, bytes]) -> None:
+    topic, payload, qos, properties = message
+    session = iot._connected_clients[key]
+    subscribed = any(iot._subscription_matches(held, topic) for held in session._sub_filters.values())
+    if session._cleaned_up or not subscribed:
+        stored.queued_messages.append((topic, payload, qos, properties, time.time()))
+        return
+    token = iot._delivery_properties.set(properties)
+    try:
+        await session.deliver_to_client(topic, payload, qos)
+    finally:
+        iot._delivery_properties.reset(token)
+
+
+def _key(session: Any) -> tuple[str, str, str]:
+    return session.account_id, session.region, session._client_id
