@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from infra.policies import fleet
 from infra.policies.evaluator import BoundPolicies, Decision, Evaluator
-from infra.policies.judges import Judges, judges
+from infra.policies.judges import judges
 from infra.policies.update import Step, pieces, plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
+
+    from infra.policies.question import Circumstances, Question, Target, Who
 
 _HEAD: Final = ("who", "when", "action", "on", "deployed", "files")
 
@@ -38,13 +41,13 @@ class Difference:
         flips: decisions that come out differently.
         steps: calls that the store will get, in order; a policy may change without any flip.
         asked: how many questions were put to both sets.
-        whens: how many circumstances there were, to say ``always``.
+        whens: the circumstances that were asked about.
     """
 
     flips: tuple[Flip, ...]
     steps: tuple[Step, ...]
     asked: int
-    whens: int
+    whens: tuple[str, ...]
 
     def table(self) -> str:
         """For people: the flips as a table, equal ones in one row, then the steps."""
@@ -58,7 +61,7 @@ class Difference:
 
     def _rows(self) -> list[tuple[str, ...]]:
         rows = [(f.who, f.when, f.action, f.target, str(f.before), str(f.after)) for f in self.flips]
-        rows = _folded(rows, 1, every=self.whens)
+        rows = [_always(row, self.whens) for row in _folded(rows, 1)]
         return _folded(_folded(rows, 3), 2)
 
 
@@ -79,13 +82,18 @@ def difference(
     after = Evaluator(files, tenant=tenant, pool_id=pool_id)
     flips: list[Flip] = []
     count = 0
-    for who, when, action, target, question in _questions(asked):
-        count += 1
-        old, new = before.decide(question), after.decide(question)
-        if old.allowed is not new.allowed:
-            flips.append(Flip(who=who, when=when, action=action, target=target, before=old, after=new))
+    for (who, principal), (name, target) in itertools.product(asked.who.items(), asked.targets.items()):
+        questions = list(_questions(principal, asked.when, name, target))
+        count += len(questions)
+        wordings = [question for _, _, question in questions]
+        answers = zip(questions, before.decide_all(wordings), after.decide_all(wordings), strict=True)
+        flips += [
+            Flip(who=who, when=when, action=action, target=name, before=old, after=new)
+            for (when, action, _), old, new in answers
+            if old.allowed is not new.allowed
+        ]
     steps = plan(pieces(deployed), pieces(files))
-    return Difference(flips=tuple(flips), steps=steps, asked=count, whens=len(asked.when))
+    return Difference(flips=tuple(flips), steps=steps, asked=count, whens=tuple(asked.when))
 
 
 def nothing(files: BoundPolicies) -> BoundPolicies:
@@ -93,22 +101,28 @@ def nothing(files: BoundPolicies) -> BoundPolicies:
     return BoundPolicies(schema_json=files.schema_json, static={}, templates={}, links=())
 
 
-def _questions(asked: Judges) -> Iterable[tuple[str, str, str, str, fleet.Question]]:
-    for who, principal in asked.who.items():
-        for when, about in asked.when.items():
-            for action, target, question in fleet.ask(principal, about, asked.targets):
-                yield who, when, action, target, question
+def _questions(
+    who: Who, whens: Mapping[str, Circumstances], name: str, target: Target
+) -> Iterator[tuple[str, str, Question]]:
+    for when, about in whens.items():
+        for action, _, question in fleet.ask(who, about, {name: target}):
+            yield when, action, question
 
 
-def _folded(rows: Sequence[tuple[str, ...]], column: int, *, every: int = 0) -> list[tuple[str, ...]]:
-    """One row for all rows that differ only in ``column``; ``always`` where there are as many as ``every``."""
+def _folded(rows: Sequence[tuple[str, ...]], column: int) -> list[tuple[str, ...]]:
+    """One row for all rows that differ only in ``column``."""
     groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for row in rows:
         groups[(*row[:column], *row[column + 1 :])].append(row[column])
-    return [
-        (*rest[:column], "always" if len(values) == every else ", ".join(values), *rest[column:])
-        for rest, values in groups.items()
-    ]
+    return [(*rest[:column], "; ".join(values), *rest[column:]) for rest, values in groups.items()]
+
+
+def _always(row: tuple[str, ...], whens: Sequence[str]) -> tuple[str, ...]:
+    """The row with a short word for nearly all circumstances."""
+    left_out = [when for when in whens if when not in row[1].split("; ")]
+    if len(left_out) > len(whens) // 4:
+        return row
+    return (row[0], "always" + (f" but {'; '.join(left_out)}" if left_out else ""), *row[2:])
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -6,14 +6,14 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cedarpy import AuthzResult, Entities, PolicySet, Schema, is_authorized_batch, policies_to_json_str
 from cedarpy import Decision as CedarDecision
-from cedarpy import Entities, PolicySet, Schema, is_authorized, policies_to_json_str
 
 from infra.policies.binding import bind, bind_entity
 from infra.policies.bundle import Link, PolicyBundle
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from infra.policies.bundle import Effect, Entity
     from infra.policies.question import Question
@@ -94,17 +94,36 @@ class Evaluator:
         Raises:
             ValueError: the question does not fit the schema, e.g. an action that does not apply to the target.
         """
-        request, entities = question.cedar(tenant=self._tenant, pool_id=self._pool_id)
-        known = self._actions.with_added_json_str(json.dumps(entities), self._schema)
-        result = is_authorized(request, self._policies, known, self._schema)
-        if result.decision is CedarDecision.NoDecision:
-            raise ValueError("; ".join(result.diagnostics.errors))
-        errors = tuple(result.diagnostics.errors)
-        return Decision(
-            allowed=result.allowed and not errors,  # fail closed: a policy that could not be evaluated may be a forbid
-            policies=tuple(sorted(result.diagnostics.reasons)),
-            errors=errors,
-        )
+        return self.decide_all([question])[0]
+
+    def decide_all(self, questions: Sequence[Question]) -> list[Decision]:
+        """The decisions of questions about the same person and target, whose entities are then parsed once.
+
+        Raises:
+            ValueError: a question does not fit the schema, or two disagree about an entity.
+        """
+        requests: list[dict[str, Any]] = []
+        entities: dict[str, dict[str, Any]] = {}
+        for question in questions:
+            request, named = question.cedar(tenant=self._tenant, pool_id=self._pool_id)
+            requests.append(request)
+            for entity in named:
+                if entities.setdefault(str(entity["uid"]), entity) != entity:
+                    raise ValueError(f"two questions disagree about {entity['uid']}")
+        known = self._actions.with_added_json_str(json.dumps(list(entities.values())), self._schema)
+        results = is_authorized_batch(requests, self._policies, known, self._schema)
+        return [_decision(result) for result in results]
+
+
+def _decision(result: AuthzResult) -> Decision:
+    errors = tuple(result.diagnostics.errors)
+    if result.decision is CedarDecision.NoDecision:
+        raise ValueError("; ".join(errors))
+    return Decision(
+        allowed=result.allowed and not errors,  # fail closed: a policy that could not be evaluated may be a forbid
+        policies=tuple(sorted(result.diagnostics.reasons)),
+        errors=errors,
+    )
 
 
 def _policy_set(policies: BoundPolicies) -> PolicySet:

@@ -143,7 +143,7 @@ class Question:
             context["token"] = {"client_id": self.who.user, "scope": list(self.who.scopes)}
         if about.artifact is None:
             return context, []
-        file = {"type": "Fleet::Artifact", "id": "file"}
+        file = {"type": "Fleet::Artifact", "id": about.artifact.kind}
         owner = {"type": TENANT, "id": about.artifact.tenant or tenant}
         context["artifact"] = {"__entity": file}
         attributes = {"kind": about.artifact.kind, "size": about.artifact.size, "tenant": {"__entity": owner}}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from infra.policies.bundle import Effect
 
-_LEXEME: Final = re.compile(r'//[^\n]*|"(?:[^"\\\n]|\\.)*"|\w+|[^\s\w]')
+_LEXEME: Final = re.compile(r'//[^\n]*|"(?:[^"\\\n]|\\.)*"|::|==|!=|<=|>=|&&|\|\||[?@]?\w+|[^\s\w]')
 _QUOTED: Final = re.compile(r"`([^`]+)`")
 _FOR_POLICY: Final = re.compile(r"for policy `policy\d+`, ")
 _TOO_EARLY: Final = "unexpected end of input"
@@ -63,11 +63,9 @@ class Statement:
 
     @property
     def first_line(self) -> int:
-        """Where the statement begins, after its comments."""
-        return next(
-            (number for number, line in _code_lines(self.text) if line.strip()),
-            1,
-        )
+        """Where the statement begins, after comments and annotations."""
+        begins = (number for number, line in _code_lines(self.text) if line.lstrip().startswith(self.effect))
+        return next(begins, 1)
 
     def entities(self) -> Iterator[tuple[str, str]]:
         """Type and id of every entity that the statement names."""

@@ -1,0 +1,130 @@
+"""Shared by the tests of the policies: a copy of the policy files to break, and a Verified Permissions endpoint."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from infra.local.processes import Child
+from infra.policies import fleet, load
+from infra.policies.evaluator import bound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from types_boto3_verifiedpermissions import VerifiedPermissionsClient
+
+    from infra.policies.bundle import Entity
+    from infra.policies.evaluator import BoundPolicies
+    from infra.policies.question import Question
+    from infra.policies.update import Piece, Step
+
+PROJECT = Path(__file__).parents[3]
+REGION = "eu-central-1"
+KEY = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLEEXAMPLE00", "AWS_SECRET_ACCESS_KEY": uuid.uuid4().hex}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of ``policies`` and ``tenants`` that a test may change."""
+    for folder in ("policies", "tenants"):
+        shutil.copytree(PROJECT / folder, tmp_path / folder)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Verified Permissions endpoint in a process of its own."""
+    command = [sys.executable, "-m", "infra.local.verified_permissions", "--port", "0"]
+    log = tmp_path_factory.mktemp("endpoint") / "log"
+    with Child(name="verified permissions", command=command, environment=KEY, log_file=log) as child:
+        yield child.await_event("verified_permissions.listening", seconds=20)["url"]
+
+
+@pytest.fixture(scope="session")
+def client(endpoint: str) -> VerifiedPermissionsClient:
+    """The ordinary boto3 client, at the endpoint."""
+    return boto3.client(
+        "verifiedpermissions",
+        region_name=REGION,
+        endpoint_url=endpoint,
+        aws_access_key_id=KEY["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=KEY["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+@dataclass
+class LiveStore:
+    """One policy store that a test fills step by step, as the Pulumi program would."""
+
+    client: VerifiedPermissionsClient
+    id: str
+    policies: dict[Any, str] = field(default_factory=dict[Any, str])
+    templates: dict[str, str] = field(default_factory=dict[str, str])
+
+    @classmethod
+    def made(cls, client: VerifiedPermissionsClient, schema_json: str) -> LiveStore:
+        """An empty store with the schema."""
+        store = client.create_policy_store(validationSettings={"mode": "STRICT"})["policyStoreId"]
+        client.put_schema(policyStoreId=store, definition={"cedarJson": schema_json})
+        return cls(client=client, id=store)
+
+    def take(self, step: Step) -> None:
+        """Make one step."""
+        if step.verb == "delete":
+            self.client.delete_policy(policyStoreId=self.id, policyId=self.policies.pop(step.piece.content))
+        else:
+            definition = self._definition(step.piece)
+            created = self.client.create_policy(policyStoreId=self.id, definition=definition)
+            self.policies[step.piece.content] = created["policyId"]
+
+    def allows(self, question: Question, *, tenant: str, pool_id: str) -> bool:
+        """Ask the endpoint; an answer with errors counts as a denial, as in the service."""
+        request, entities = question.cedar(tenant=tenant, pool_id=pool_id)
+        answer = self.client.is_authorized(
+            policyStoreId=self.id,
+            principal={"entityType": request["principal"]["type"], "entityId": request["principal"]["id"]},
+            action={"actionType": request["action"]["type"], "actionId": request["action"]["id"]},
+            resource={"entityType": request["resource"]["type"], "entityId": request["resource"]["id"]},
+            context={"cedarJson": json.dumps(request["context"])},
+            entities={"cedarJson": json.dumps(entities)},
+        )
+        return answer["decision"] == "ALLOW" and not answer["errors"]
+
+    def _definition(self, piece: Piece) -> Any:  # noqa: ANN401 - a union of boto3's typed dicts
+        if piece.principal is None or piece.resource is None:
+            return {"static": {"statement": piece.statement, "description": piece.name}}
+        if piece.statement not in self.templates:
+            made = self.client.create_policy_template(policyStoreId=self.id, statement=piece.statement)
+            self.templates[piece.statement] = made["policyTemplateId"]
+        return {
+            "templateLinked": {
+                "policyTemplateId": self.templates[piece.statement],
+                "principal": _identifier(piece.principal),
+                "resource": _identifier(piece.resource),
+            }
+        }
+
+
+@pytest.fixture
+def live_store(client: VerifiedPermissionsClient, policies: BoundPolicies) -> LiveStore:
+    """An empty store with the project's schema."""
+    return LiveStore.made(client, policies.schema_json)
+
+
+@pytest.fixture(scope="session")
+def policies() -> BoundPolicies:
+    """The base policies with the grants of the reference fleet."""
+    return bound(load(PROJECT / "policies", fleet.REFERENCE), tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID)
+
+
+def _identifier(entity: Entity) -> dict[str, str]:
+    return {"entityType": entity.type, "entityId": entity.id}

@@ -1,0 +1,115 @@
+"""The diff finds every decision that flips between a store and the files, and none that does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.policies import deployed, fleet
+from infra.policies.binding import bind
+from infra.policies.deployed import NotDeployedError
+from infra.policies.diff import Difference, difference, nothing
+from infra.policies.update import pieces, plan
+
+if TYPE_CHECKING:
+    from types_boto3_verifiedpermissions import VerifiedPermissionsClient
+
+    from infra.policies.evaluator import BoundPolicies
+    from tests.infra.policies.conftest import LiveStore
+
+NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
+
+
+def between(old: BoundPolicies, new: BoundPolicies) -> Difference:
+    """The difference for the tenant of the reference fleet."""
+    return difference(old, new, tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID, now=NOW)
+
+
+def with_policy(policies: BoundPolicies, name: str, statement: str) -> BoundPolicies:
+    """The set with one policy more."""
+    statement = bind(statement, tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID)
+    return replace(policies, static={**policies.static, name: statement})
+
+
+def test_same_set_has_no_difference(policies: BoundPolicies):
+    """Nothing flips and nothing is to be done."""
+    found = between(policies, policies)
+    assert (found.flips, found.steps) == ((), ())
+    assert found.asked > 1000
+    assert found.table() == "The store holds what the files say."
+
+
+def test_new_permit_flips_what_it_opens(policies: BoundPolicies):
+    """A permit for a group that the base does not know, on a kind of device that the fleet does not have, is found."""
+    visitors = """@id("visitors")
+permit (principal in Fleet::Group::"visitors", action == Fleet::Action::"ViewDevice", resource is Fleet::Device)
+when { resource has kind && resource.kind == "elevator" };
+"""
+    found = between(policies, with_policy(policies, "visitors", visitors))
+    assert {(flip.who, flip.action, flip.target) for flip in found.flips} == {
+        ("visitors", "ViewDevice", "a press of kind elevator")
+    }
+    assert all(not flip.before.allowed and flip.after.policies == ("visitors",) for flip in found.flips)
+    lines = found.table().splitlines()
+    assert lines[0].endswith("decisions flip")
+    assert lines[2].split() == ["who", "when", "action", "on", "deployed", "files"]
+    assert lines[-1] == "  create permit visitors"
+
+
+def test_narrower_end_of_a_grant_flips_around_that_moment(policies: BoundPolicies):
+    """A grant that ends earlier is found, though on the day itself nothing changes."""
+    link = next(link for link in policies.links if link.id == "kim-until-december")
+    earlier = policies.templates[link.template].replace("2026-12-01T00:00:00Z", "2026-11-25T00:00:00Z")
+    found = between(policies, replace(policies, templates={**policies.templates, link.template: earlier}))
+    assert {flip.when for flip in found.flips} == {"emergency before 2026-12-01T00:00:00Z"}
+    assert {flip.who for flip in found.flips} == {"user kim + technicians"}
+    assert [str(step) for step in found.steps] == [
+        "create permit kim-until-december",
+        "delete permit kim-until-december",
+    ]
+
+
+def test_lost_forbid_is_found(policies: BoundPolicies):
+    """A forbid that is gone flips denials to permissions: here the guard."""
+    static = {name: text for name, text in policies.static.items() if name != "tenant-guard"}
+    found = between(policies, replace(policies, static=static))
+    assert {flip.target for flip in found.flips} == {"another tenant's press"}
+    assert all(flip.after.allowed for flip in found.flips)
+    assert "  always but emergency, no reason  " in found.table()
+
+
+def test_reworded_policy_is_a_step_without_a_flip(policies: BoundPolicies):
+    """A change that decides nothing is still said, since the store will be written."""
+    text = policies.static["operators-view"].replace("// Operators watch", "// All operators watch")
+    found = between(policies, replace(policies, static={**policies.static, "operators-view": text}))
+    assert found.flips == ()
+    assert found.table().startswith("0 of ")
+    assert [str(step) for step in found.steps] == ["create permit operators-view", "delete permit operators-view"]
+
+
+def test_store_is_read_back_as_it_was_stamped(
+    client: VerifiedPermissionsClient, live_store: LiveStore, policies: BoundPolicies
+):
+    """What stands in the store, page by page, links and templates included, decides as the files do."""
+    for step in plan(pieces(nothing(policies)), pieces(policies)):
+        live_store.take(step)
+    held = deployed.read(client, live_store.id)
+    assert held.static == policies.static
+    assert held.schema_json == policies.schema_json
+    assert between(held, policies).steps == ()
+    live_store.client.create_policy(
+        policyStoreId=live_store.id,
+        definition={"static": {"statement": 'forbid (principal, action == Fleet::Action::"StopDevice", resource);'}},
+    )
+    found = between(deployed.read(client, live_store.id), policies)
+    assert {flip.action for flip in found.flips} == {"StopDevice"}
+    assert [step.verb for step in found.steps] == ["delete"]
+
+
+def test_missing_store_is_said(client: VerifiedPermissionsClient):
+    """A store that is not there is an error, not an empty set."""
+    with pytest.raises(NotDeployedError, match="policy store `PSEXAMPLEabcdefg111111`"):
+        deployed.read(client, "PSEXAMPLEabcdefg111111")

@@ -1,0 +1,208 @@
+"""Bad policies are refused with file, line and reason, all at once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.policies import Entity, Grant, PolicyError, TenantPolicies, fleet, load
+from infra.policies.rules import MAX_TEMPLATES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SOON = datetime(2026, 12, 1, tzinfo=UTC)
+
+
+def refusal(project: Path, *, own: str = "", name: str = "mine", grants: tuple[Grant, ...] = ()) -> list[str]:
+    """What ``load`` says of the project with one more policy of the tenant."""
+    folder = project / "tenants" / "acme" / "policies"
+    if own:
+        (folder / f"{name}.cedar").write_text(own, encoding="utf-8")
+    with pytest.raises(PolicyError) as refused:
+        load(project / "policies", TenantPolicies(tenant="acme", folder=folder, grants=grants))
+    return [str(problem) for problem in refused.value.problems]
+
+
+def grant(**changes: object) -> Grant:
+    """A good grant with changes."""
+    good: dict[str, object] = {
+        "id": "g",
+        "template": "certified-for-line",
+        "principal": 'Fleet::Group::"certified-line-press"',
+        "resource": 'Fleet::DeviceGroup::"line-press"',
+    }
+    return Grant(**{**good, **changes})  # pyright: ignore[reportArgumentType]
+
+
+def test_forbids_come_first_and_templates_only_if_linked(project: Path):
+    """The bundle is in the order in which it is to be created, and holds each template once for each end."""
+    bundle = load(project / "policies", fleet.REFERENCE)
+    effects = [policy.effect for policy in bundle.static]
+    assert effects == sorted(effects)
+    assert bundle.static == (*bundle.forbids, *bundle.permits)
+    assert "tenant-guard" in {policy.id for policy in bundle.forbids}
+    assert [template.id for template in bundle.templates] == [
+        "certified-for-line",
+        "firmware-for-zone",
+        "technician-for-line-until-20261201T000000Z",
+        "technician-for-line-until-20261101T000000Z",
+        "break-glass-until-20261123T003000Z",
+    ]
+    assert all('"until"' not in template.statement for template in bundle.templates)
+    assert bundle.links[0].principal == Entity(type="Fleet::Group", id="certified-line-press")
+
+
+OPEN = "a permit must constrain principal or action: this one is open to everybody for everything"
+NO_ACTION = "unable to find an applicable action given the policy scope constraints"
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ('permit (\n  principal in Fleet::Group::"x",\n  action resource\n);', ["5: unexpected token `resource`"]),
+        ("permit (principal, action, resource)\nwhen {\n  resource.kind ==\n};", ["6: unexpected token `}`"]),
+        ("permit (principal, action, resource)\nwhen {\n  true && \n", ["5: unexpected end of input"]),
+        (
+            'forbid (principal, action, resource is Fleet::Device)\nwhen { resource.colour == "red" };',
+            ["4: attribute `colour` on entity type `Fleet::Device` not found"],
+        ),
+        (
+            'permit (\n  principal,\n  action == Fleet::Action::"Explode",\n  resource\n);',
+            ['5: unrecognized action `Fleet::Action::"Explode"`', f"3: {NO_ACTION}"],
+        ),
+        ("permit (principal, action, resource);", [f"3: {OPEN}"]),
+        ("permit (principal is Fleet::User, action, resource)\nwhen { true };", [f"3: {OPEN}"]),
+        (
+            "permit (principal == ?principal, action, resource);",
+            ["3: a policy has no slot; a template stands in policies/templates"],
+        ),
+        (
+            'forbid (principal, action, resource)\nwhen { context has now && context.now < datetime("until") };',
+            ['4: only a template ends: `datetime("until")` is written by a grant'],
+        ),
+        (
+            'forbid (principal, action, resource in Fleet::Tenant::"globex");',
+            ['3: `Fleet::Tenant::"globex"`: a policy knows only `Fleet::Tenant::"this"`'],
+        ),
+        (
+            'forbid (principal in Fleet::Group::"pool|x", action, resource);',
+            ['3: `Fleet::Group::"pool|x"`: write the bare name, the pool is added at stamping'],
+        ),
+        (
+            'forbid (principal in Fleet::Group:: "x", action, resource);',
+            ['3: `Fleet::Group` `x` cannot be bound: write it plainly, as in Fleet::Group::"name"'],
+        ),
+    ],
+)
+def test_bad_policy_is_refused_with_file_line_and_words(project: Path, statement: str, expected: list[str]):
+    """Each mistake names the file, the line and what is wrong, in the validator's words where it is Cedar's."""
+    found = refusal(project, own=f'// Why.\n@id("mine")\n{statement}\n')
+    assert found == [f"tenants/acme/policies/mine.cedar:{problem}" for problem in expected]
+
+
+def test_file_without_name_reason_or_with_two_statements_is_refused(project: Path):
+    """The house rules: ``@id`` is the file's name, the first line says why, one statement a file."""
+    assert refusal(project, own='@id("other")\npermit (principal in Fleet::Group::"x", action, resource);\n') == [
+        'tenants/acme/policies/mine.cedar:1: `@id("mine")` expected, the file\'s name; found `other`',
+        "tenants/acme/policies/mine.cedar:1: the first line must be a comment that says why the policy is there",
+    ]
+    for own, count in (("// Nothing.\n", 0), ("permit (principal, action, resource);\n" * 2, 2)):
+        assert refusal(project, own=own) == [f"tenants/acme/policies/mine.cedar: one statement a file, found {count}"]
+
+
+def test_oversized_policy_is_refused(project: Path):
+    """A policy that would exceed the quota once bound is refused before anything is stamped."""
+    padding = "// padding\n" * 1000
+    own = f'// Why.\n{padding}@id("mine")\nforbid (principal in Fleet::Group::"x", action, resource);\n'
+    assert refusal(project, own=own) == ["tenants/acme/policies/mine.cedar: 11135 bytes once bound; at most 10000"]
+
+
+def test_tenant_may_not_reuse_an_id(project: Path):
+    """A tenant's policy named like a base policy, or a grant like either, is refused: it would hide the other."""
+    own = '// Why.\n@id("tenant-guard")\nforbid (principal in Fleet::Group::"x", action, resource);\n'
+    found = refusal(project, own=own, name="tenant-guard", grants=(grant(id="managers-everything"), grant(), grant()))
+    taken = "the id `{0}` is taken by policies/static/{0}.cedar".format
+    assert found == [
+        f"tenants/acme/policies/tenant-guard.cedar:2: {taken('tenant-guard')}",
+        f"tenant acme, grant managers-everything: {taken('managers-everything')}",
+        "tenant acme, grant g: stands 2 times; each grant needs an id of its own",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (grant(template="nope"), "no template `nope`; there are: break-glass, certified-for-line, "),
+        (grant(principal="technicians"), "`technicians` is no entity: write it as in a policy file"),
+        (grant(principal='Fleet::Device::"d"'), "it must be one of Fleet::Group, Fleet::User"),
+        (grant(resource='Fleet::Tenant::"this"'), "it must be one of Fleet::Device, Fleet::DeviceGroup"),
+        (grant(principal='Fleet::User::"pool|x"'), "write the bare name, the pool is added at stamping"),
+        (grant(until=SOON), "template `certified-for-line` has no end; leave out `until`"),
+        (grant(template="break-glass"), "template `break-glass` ends: say `until`, e.g. 2026-12-24T18:00:00Z"),
+        (
+            grant(template="break-glass", until=SOON.replace(tzinfo=None)),
+            "`until` 2026-12-01T00:00:00 has no time zone",
+        ),
+    ],
+)
+def test_bad_grant_is_refused(project: Path, bad: Grant, words: str):
+    """Each mistake in a grant names the tenant, the grant and what would be right."""
+    (problem,) = refusal(project, grants=(bad,))
+    assert problem.startswith("tenant acme, grant g: ")
+    assert words in problem
+
+
+def test_template_quota_is_checked(project: Path):
+    """One template for each end: the 41st is refused with what to do."""
+    grants = tuple(
+        grant(id=f"g{n}", template="break-glass", until=SOON + timedelta(hours=n)) for n in range(MAX_TEMPLATES + 1)
+    )
+    (problem,) = refusal(project, grants=grants)
+    assert problem.startswith(
+        "tenant acme, grants: 41 templates, one for each template and end; a policy store holds 40"
+    )
+    assert load(project / "policies", TenantPolicies(tenant="acme", grants=grants[1:])).links[0].id == "g1"
+
+
+def test_template_must_be_a_permit_with_both_slots(project: Path):
+    """A template that the store would refuse, or a forbid that only some have, is refused."""
+    (project / "policies" / "templates" / "odd.cedar").write_text(
+        '// Why.\n@id("odd")\nforbid (principal == ?principal, action, resource);\n', encoding="utf-8"
+    )
+    odd = "policies/templates/odd.cedar:3: a template must"
+    assert refusal(project) == [
+        f"{odd} be a permit: forbids hold for everybody, from the first moment",
+        f"{odd} bind `?resource` in its scope",
+    ]
+
+
+def test_everything_wrong_is_said_at_once(project: Path):
+    """Problems of several files come in one error, so that one round of corrections is enough."""
+    static = project / "policies" / "static"
+    (static / "tenant-guard.cedar.off").write_text("switched off?", encoding="utf-8")
+    (static / "bytes.cedar").write_bytes(b"\xff\xfe")
+    (project / "policies" / "templates" / "break-glass.cedar").write_text("permit", encoding="utf-8")
+    found = refusal(project, own="permit (", grants=(grant(template="nope"),))
+    assert [problem.partition(": ")[0] for problem in found] == [
+        "policies/static/bytes.cedar",
+        "policies/static/tenant-guard.cedar.off",
+        "policies/templates/break-glass.cedar:1",
+        "tenants/acme/policies/mine.cedar:1",
+        "tenant acme, grant g",
+    ]
+
+
+def test_missing_folder_and_schema_are_refused(project: Path):
+    """A folder that is not there is an error, never an empty set of policies."""
+    with pytest.raises(PolicyError, match="no such folder"):
+        load(project / "policies", TenantPolicies(tenant="acme", folder=project / "nowhere"))
+    schema = project / "policies" / "schema.cedarschema"
+    schema.write_text("namespace Fleet { entity }", encoding="utf-8")
+    with pytest.raises(PolicyError, match=r"policies/schema.cedarschema: .*error parsing schema: unexpected token `}`"):
+        load(project / "policies", fleet.REFERENCE)
+    schema.unlink()
+    with pytest.raises(PolicyError, match=r"schema\.cedarschema: no such file"):
+        load(project / "policies", fleet.REFERENCE)

@@ -1,0 +1,166 @@
+"""An update of a policy store never gives an answer that is wrong before and after."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hypothesis import given, seed, settings
+from hypothesis import strategies as some
+
+from infra.policies import fleet
+from infra.policies.evaluator import BoundPolicies, Evaluator
+from infra.policies.personas import AT_NIGHT, PERSONAS
+from infra.policies.update import Piece, Step, pieces, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from infra.policies.question import Question
+    from tests.infra.policies.conftest import LiveStore
+
+SEED = int(os.environ.get("CEDARFLEET_SEED", "0")) or int.from_bytes(os.urandom(4))
+REQUESTS = range(4)
+
+# A policy in the abstract: its effect, and the requests that it matches.
+POLICY = some.tuples(some.sampled_from(["permit", "forbid"]), some.frozensets(some.sampled_from(REQUESTS), min_size=1))
+POLICIES = some.frozensets(POLICY, max_size=6)
+
+
+def abstract(policies: Iterable[tuple[str, frozenset[int]]]) -> list[Piece]:
+    """Pieces whose statement lists the requests that they match."""
+    return [
+        Piece(name=repr(sorted(matched)), effect=effect, statement=f"{effect} {sorted(matched)}")  # pyright: ignore[reportArgumentType]
+        for effect, matched in policies
+    ]
+
+
+def allowed(store: Iterable[Piece]) -> set[int]:
+    """Cedar's rule: some permit matches and no forbid does."""
+    matched = {
+        effect: {r for p in store if p.effect == effect for r in REQUESTS if str(r) in p.statement}
+        for effect in ("permit", "forbid")
+    }
+    return matched["permit"] - matched["forbid"]
+
+
+def wrong_answers(old: list[Piece], new: list[Piece], steps: Iterable[Step]) -> set[int]:
+    """The requests that, after some step, are answered as neither set answers them."""
+    store, before, after = list(old), allowed(old), allowed(new)
+    wrong: set[int] = set()
+    for step in steps:
+        if step.verb == "create":
+            store.append(step.piece)
+        else:
+            store.remove(step.piece)
+        now = allowed(store)
+        wrong |= (now - before - after) | ((before & after) - now)
+    assert allowed(store) == after
+    return wrong
+
+
+@seed(SEED)
+@settings(max_examples=500, deadline=None, database=None)
+@given(old=POLICIES, new=POLICIES)
+def test_no_step_of_a_plan_gives_a_wrong_answer(
+    old: frozenset[tuple[str, frozenset[int]]], new: frozenset[tuple[str, frozenset[int]]]
+):
+    """After each step every answer is that of the old or of the new set, and what both allow stays allowed."""
+    before, after = abstract(old), abstract(new)
+    assert wrong_answers(before, after, plan(before, after)) == set(), f"seed {SEED}"
+
+
+def test_other_orders_give_wrong_answers():
+    """Delete first refuses what both allow; permits first, or forbids deleted first, allow what neither does."""
+    permit, narrow, forbid = abstract(
+        [("permit", frozenset({0, 1})), ("permit", frozenset({0})), ("forbid", frozenset({1}))]
+    )
+    steps = plan([permit], [narrow])
+    assert wrong_answers([permit], [narrow], steps) == set()
+    assert wrong_answers([permit], [narrow], reversed(steps)) == {0}
+    steps = plan([], [permit, forbid])
+    assert wrong_answers([], [permit, forbid], steps) == set()
+    assert wrong_answers([], [permit, forbid], reversed(steps)) == {1}
+    steps = plan([permit, forbid], [])
+    assert wrong_answers([permit, forbid], [], steps) == set()
+    assert wrong_answers([permit, forbid], [], reversed(steps)) == {1}
+
+
+def test_plan_leaves_alone_what_stays(policies: BoundPolicies):
+    """Equal sets need no step; a changed policy is a new one before the old one goes."""
+    assert plan(pieces(policies), pieces(policies)) == ()
+    steps = plan(pieces(policies), pieces(changed(policies)))
+    assert [str(step) for step in steps] == [
+        "create forbid no-stops-by-machines",
+        "create permit managers-everything",
+        "create permit managers-see",
+        "delete permit managers-everything",
+        "delete permit operators-view",
+        "delete permit sam-tonight",
+        "delete forbid operators-view-only",
+    ]
+
+
+def changed(policies: BoundPolicies) -> BoundPolicies:
+    """Another set: a permission moves between policies, permits and a link go, a forbid comes and one goes."""
+    static = dict(policies.static)
+    everything = static["managers-everything"]
+    static["managers-everything"] = everything.replace('Fleet::Action::"View", ', "").replace(
+        '[Fleet::Action::"View",\n     ', "["
+    )
+    static["managers-see"] = static["operators-view"].replace("operators", "managers")
+    static["no-stops-by-machines"] = (
+        '@id("no-stops-by-machines") forbid (principal, action == Fleet::Action::"StopDevice", resource) '
+        "when { context has token };"
+    )
+    del static["operators-view"], static["operators-view-only"]
+    assert static["managers-everything"] != everything
+    links = tuple(link for link in policies.links if link.id != "sam-tonight")
+    return replace(policies, static=static, links=links)
+
+
+def test_live_store_gives_no_wrong_answer_during_updates(policies: BoundPolicies, live_store: LiveStore):
+    """While a store goes back and forth between two sets, every decision asked of it is that of one of them."""
+    other = changed(policies)
+    old, new = (Evaluator(p, tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID) for p in (policies, other))
+    for step in plan([], pieces(policies)):
+        live_store.take(step)
+    questions = [
+        question
+        for persona in PERSONAS
+        if persona.title in {"Manager", "Operator", "Machine with scopes fleet/view and fleet/operate"}
+        for _, _, question in fleet.ask(persona.who, AT_NIGHT, {"press-07": fleet.PRESS, "foreign": fleet.FOREIGN})
+    ]
+    right = {question.action: question for question in questions}
+    assert any(old.decide(q).allowed is not new.decide(q).allowed for q in questions), right
+    done = threading.Event()
+    wrong: list[tuple[Question, bool]] = []
+    asked: list[int] = [0, 0]
+
+    def ask(number: int, seen: Callable[[Question], set[bool]]) -> None:
+        for question in itertools.cycle(questions[number::2]):
+            if done.is_set() and asked[number] > len(questions):
+                return
+            answer = live_store.allows(question, tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID)
+            asked[number] += 1
+            if answer not in seen(question):
+                wrong.append((question, answer))
+
+    possible = {id(q): {old.decide(q).allowed, new.decide(q).allowed} for q in questions}
+    askers = [threading.Thread(target=ask, args=(n, lambda q: possible[id(q)])) for n in range(2)]
+    for asker in askers:
+        asker.start()
+    for one, two in ((policies, other), (other, policies), (policies, other)):
+        for step in plan(pieces(one), pieces(two)):
+            live_store.take(step)
+    done.set()
+    for asker in askers:
+        asker.join()
+    assert wrong == []
+    assert all(
+        live_store.allows(q, tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID) is new.decide(q).allowed for q in questions
+    )
+    assert min(asked) > len(questions)
