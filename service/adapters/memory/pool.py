@@ -85,7 +85,8 @@ class MemoryUserPool:
         """A person's token."""
         return self.sign(self.claims(name, groups, **changes))
 
-    def access_token(self, name: str, scope: str) -> str:
+    def access_token(self, name: str, scope: str, **changes: object) -> str:
         """A machine's token, as the client credentials grant issues it."""
-        claims = self.claims(name, aud=None, email=None, token_use="access", client_id=self.client_id, scope=scope)  # noqa: S106 - no password
+        changes = {"aud": None, "email": None, "token_use": "access", "client_id": self.client_id, **changes}
+        claims = self.claims(name, (), scope=scope, **changes)
         return self.sign({claim: value for claim, value in claims.items() if not claim.startswith("cognito:")})

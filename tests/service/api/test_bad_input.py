@@ -1,0 +1,114 @@
+"""Bad input over HTTP: a clear problem document each time, and nothing done."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.service.conftest import House
+
+URL = "/v1/devices/press-01/commands"
+DEEP = '{"name": "reboot", "arguments": ' + '{"a":' * 30_000 + "1" + "}" * 30_000 + "}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '"reboot"',
+        '{"arguments": {}}',
+        '{"name": 5}',
+        '{"name": null}',
+        '{"name": ""}',
+        '{"name": "reboot", "nmae": 1}',
+        '{"name": "reboot", "arguments": []}',
+        '{"name": "reboot", "arguments": {"a": NaN}}',
+        '{"name": "reboot", "timeout_seconds": "60"}',
+        '{"name": "reboot", "timeout_seconds": 0}',
+        '{"name": "reboot", "timeout_seconds": 86401}',
+        '{"name": "reboot", "timeout_seconds": 1.5}',
+        '{"name": "reboot", "timeout_seconds": true}',
+        '{"name": "reboot", "emergency": true}',
+        '{"name": "reboot", "emergency": {}}',
+        '{"name": "reboot", "emergency": {"reason": ""}}',
+        '{"name": "reboot", "emergency": {"reason": "x", "extra": 1}}',
+        '{"name": "reboot", "arguments": {"a": "\\ud800"}}',
+        '{"name": "reboot"} trailing',
+        "\xff\xfe",
+        pytest.param(DEEP, id="nested too deeply"),
+    ],
+)
+def test_a_body_that_is_not_of_the_form_is_refused(house: House, body: str) -> None:
+    """400 with a problem document that says where; nothing is recorded, published or audited."""
+    content = body.encode("latin-1")
+    limit = 64 * 1024
+    answer = house.call("POST", URL, content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code == (413 if len(content) > limit else 400), answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["status"] == answer.status_code
+    assert house.world.commands.once.records == {}
+    assert house.world.audit.trail == []
+
+
+def test_nesting_within_the_limit_of_size_is_refused(house: House) -> None:
+    """A body deeper than any parser likes is the caller's error, not ours."""
+    body = '{"name": "reboot", "arguments": {"a":' + "[" * 20_000 + "]" * 20_000 + "}}"
+    answer = house.call("POST", URL, content=body.encode(), headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400, answer.text
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_oversized_body_is_refused(house: House, chunked: bool) -> None:
+    """413 with a problem document, with and without a declared length."""
+    body = json.dumps({"name": "reboot", "arguments": {"a": "x" * 70_000}}).encode()
+    content = iter([body[:40_000], body[40_000:]]) if chunked else body
+    answer = house.call("POST", URL, content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 413
+    assert answer.json()["type"] == "urn:cedarfleet:problem:request-entity-too-large"
+    assert house.world.commands.once.records == {}
+
+
+def test_every_error_is_a_problem_document(house: House) -> None:
+    """Unknown paths and methods, bad queries, cursors and keys too; each names its request."""
+    cases: list[tuple[str, str, dict[str, Any], int]] = [
+        ("GET", "/nothing", {}, 404),
+        ("GET", "/v1/nothing", {}, 404),
+        ("DELETE", "/v1/me", {}, 405),
+        ("GET", "/v1/devices?limit=0", {}, 400),
+        ("GET", "/v1/devices?limit=101", {}, 400),
+        ("GET", "/v1/devices?limit=ten", {}, 400),
+        ("GET", "/v1/devices?cursor=%00", {}, 400),
+        ("POST", URL, {"json": {"name": "reboot"}, "headers": {"Idempotency-Key": "k" * 201}}, 400),
+    ]
+    for method, path, request, status in cases:
+        answer = house.call(method, path, **request)
+        assert answer.status_code == status, (path, answer.text)
+        assert answer.headers["Content-Type"] == "application/problem+json", path
+        document = answer.json()
+        assert document["status"] == status
+        assert document["request_id"] == answer.headers["X-Request-Id"]
+
+
+def test_a_fault_of_ours_says_nothing_but_its_request(house: House) -> None:
+    """An unexpected error is 500 with the request id, without the error's own words."""
+    house.world.channel.published = None  # pyright: ignore[reportAttributeAccessIssue] - a fault that no code expects
+    answer = house.call("POST", URL, json={"name": "reboot"})
+    assert answer.status_code == 500
+    assert answer.json()["type"] == "urn:cedarfleet:problem:internal"
+    assert "NoneType" not in answer.text
+
+
+def test_a_request_id_is_taken_over_only_if_harmless(house: House) -> None:
+    """A caller's id comes back; one that could forge a log line is replaced."""
+    assert (
+        house.call("GET", "/v1/me", headers={"X-Request-Id": "trace-12345678"}).headers["X-Request-Id"]
+        == "trace-12345678"
+    )
+    answer = house.call("GET", "/v1/me", headers={"X-Request-Id": 'a"},{"event":"x'})
+    assert len(answer.headers["X-Request-Id"]) == 26

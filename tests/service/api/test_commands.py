@@ -1,0 +1,169 @@
+"""Commands over HTTP: recorded, published, and read back in one honest state."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from cedarfleet_device.wire import CommandMessage, CommandState
+
+from service.domain.commands import ReportedState
+
+if TYPE_CHECKING:
+    from tests.service.conftest import House
+
+URL = "/v1/devices/press-01/commands"
+
+
+def test_a_command_is_recorded_published_audited_and_can_be_watched(house: House) -> None:
+    """202 with the place to look; the broker got the same command; the trail names who did it."""
+    answer = house.call("POST", URL, json={"name": "reboot", "arguments": {"delay": 3}, "timeout_seconds": 90})
+    assert answer.status_code == 202
+    assert answer.headers["Location"] == answer.json()["url"] == f"/v1/commands/{answer.json()['id']}"
+    [published] = house.world.channel.published
+    message = CommandMessage.decode(published.message().encode())
+    assert (message.thing, message.name, message.arguments) == ("acme--press-01", "reboot", {"delay": 3})
+    assert message.expires_at - message.issued_at == 90_000
+    [audited] = house.world.audit.trail
+    assert (audited.action, audited.subject, audited.resource) == (
+        "OperateDevice",
+        "reboot",
+        'Fleet::Device::"press-01"',
+    )
+    seen = house.call("GET", answer.json()["url"]).json()
+    assert (seen["state"], seen["is_final"], seen["reported_by"]) == ("published", False, "service")
+
+
+def test_the_devices_word_wins(house: House) -> None:
+    """The state is the device's last one; after its first final state nothing changes it; the history is kept."""
+    command = house.call("POST", URL, json={"name": "reboot"}).json()
+    house.world.commands.states[command["id"]] = [
+        ReportedState(sequence=3, state=CommandState.SUCCEEDED, detail={"uptime": 1}, device_time=1, received_at=2),
+        ReportedState(sequence=1, state=CommandState.RECEIVED),
+        ReportedState(sequence=2, state=CommandState.RUNNING),
+        ReportedState(sequence=4, state=CommandState.RUNNING),
+    ]
+    seen = house.call("GET", command["url"]).json()
+    assert (seen["state"], seen["is_final"], seen["reported_by"]) == ("succeeded", True, "device")
+    assert seen["detail"] == {"uptime": 1}
+    assert [told["sequence"] for told in seen["history"]] == [1, 2, 3, 4]
+
+
+def test_silence_past_the_expiry_is_expired(house: House) -> None:
+    """Without a word of the device a command ends as expired, never as an eternal `published`."""
+    command = house.call("POST", URL, json={"name": "reboot", "timeout_seconds": 5}).json()
+    house.world.now = datetime.now(UTC) + timedelta(seconds=6)
+    seen = house.call("GET", command["url"]).json()
+    assert (seen["state"], seen["is_final"], seen["reported_by"]) == ("expired", True, "service")
+
+
+def test_a_command_that_does_not_leave_is_visibly_failed(house: House) -> None:
+    """A broker that does not answer: 502 with the command's place, where its state is `failed`."""
+    house.world.channel.available = False
+    answer = house.call("POST", URL, json={"name": "reboot"})
+    assert answer.status_code == 502
+    assert answer.json()["type"] == "urn:cedarfleet:problem:command-not-published"
+    seen = house.call("GET", answer.headers["Location"]).json()
+    assert (seen["state"], seen["is_final"]) == ("failed", True)
+    assert seen["id"] == answer.json()["command"]
+
+
+def test_nothing_happens_without_an_audit_trail(house: House) -> None:
+    """If the trail cannot be written, the command is neither recorded nor published."""
+    house.world.audit.available = False
+    answer = house.call("POST", URL, json={"name": "reboot"})
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]
+    assert house.world.commands.once.records == {}
+    assert house.world.channel.published == []
+
+
+def test_an_operator_is_refused_with_the_deciding_policy(house: House) -> None:
+    """403 names action and policy; the denial is audited; nothing is recorded or sent."""
+    answer = house.call("POST", URL, as_="operators", json={"name": "reboot"})
+    assert answer.status_code == 403
+    problem = answer.json()
+    assert (problem["action"], problem["reason"], problem["policies"]) == (
+        "OperateDevice",
+        "forbidden",
+        ["operators-view-only"],
+    )
+    assert [record.decision.policies for record in house.world.audit.trail] == [("operators-view-only",)]
+    assert house.world.commands.once.records == {}
+    assert house.world.channel.published == []
+
+
+def test_a_stranger_of_the_tenant_is_told_that_nothing_permits_it(house: House) -> None:
+    """A person of no group is denied without a deciding policy, and the document says so."""
+    problem = house.call("POST", URL, as_="visitors", json={"name": "reboot"}).json()
+    assert (problem["status"], problem["reason"], problem["policies"]) == (403, "not_permitted", [])
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [({"name": "stop"}, 403), ({"name": "stop", "emergency": {"reason": "fire in hall 2"}}, 202)],
+)
+def test_an_emergency_opens_what_is_closed_otherwise(house: House, body: dict[str, object], status: int) -> None:
+    """Emergency responders act on devices of high criticality only in a declared emergency; its reason is audited."""
+    answer = house.call("POST", URL, as_="emergency-responders", json=body)
+    assert answer.status_code == status
+    expected = None if status == 403 else "fire in hall 2"
+    assert [record.emergency_reason for record in house.world.audit.trail] == [expected]
+
+
+def test_an_emergency_does_not_open_a_device_of_low_criticality(house: House) -> None:
+    """The same declaration on another device changes nothing."""
+    device = house.world.fleet.devices["acme--press-02"]
+    house.world.fleet.devices["acme--press-02"] = replace(device, attributes={"criticality": "low"})
+    body = {"name": "stop", "emergency": {"reason": "fire"}}
+    answer = house.call("POST", "/v1/devices/press-02/commands", as_="emergency-responders", json=body)
+    assert answer.status_code == 403
+
+
+def test_the_name_decides_the_action(house: House) -> None:
+    """A process engineer may set parameters but not reboot; an unknown command is refused with the known ones."""
+    assert house.call("POST", URL, as_="process-engineers", json={"name": "set-parameters"}).status_code == 202
+    assert house.call("POST", URL, as_="process-engineers", json={"name": "run-diagnostics"}).status_code == 403
+    answer = house.call("POST", URL, json={"name": "self-destruct"})
+    assert answer.status_code == 400
+    assert "reboot, run-diagnostics, set-parameters, stop" in answer.json()["errors"][0]["problem"]
+
+
+def test_a_machine_acts_by_its_scope(house: House) -> None:
+    """An access token with the scope to operate may; one without may not."""
+    for scope, status in (("fleet/operate", 202), ("fleet/view", 403)):
+        headers = {"Authorization": f"Bearer {house.acme.access_token('plc', scope)}"}
+        assert house.client.post(URL, headers=headers, json={"name": "reboot"}).status_code == status
+
+
+def test_a_repeated_request_with_one_key_is_done_once(house: House) -> None:
+    """The same key and request answer the same command; another request under the key is refused; keys are personal."""
+    headers = {"Idempotency-Key": "order-4711"}
+    first = house.call("POST", URL, json={"name": "reboot"}, headers=headers)
+    again = house.call("POST", URL, json={"name": "reboot"}, headers=headers)
+    assert first.status_code == again.status_code == 202
+    assert first.json() == again.json()
+    assert len(house.world.channel.published) == 1
+    assert house.call("POST", URL, json={"name": "stop"}, headers=headers).status_code == 422
+    other = house.call("POST", URL, as_="process-engineers", json={"name": "set-parameters"}, headers=headers)
+    assert other.status_code == 202
+    assert other.json()["id"] != first.json()["id"]
+
+
+def test_a_key_does_not_outlive_the_permission(house: House) -> None:
+    """Repeating under a key asks the policies again."""
+    headers = {"Idempotency-Key": "order-4712"}
+    assert house.call("POST", URL, json={"name": "reboot"}, headers=headers).status_code == 202
+    demoted = house.acme.id_token("managers", ["operators"])
+    again = house.client.post(URL, json={"name": "reboot"}, headers={**headers, "Authorization": f"Bearer {demoted}"})
+    assert again.status_code == 403
+
+
+def test_a_command_is_found_in_its_tenant_only(house: House) -> None:
+    """Another tenant's manager gets 404 for the command, as for any unknown or malformed id."""
+    command = house.call("POST", URL, json={"name": "reboot"}).json()
+    headers = {"Authorization": f"Bearer {house.globex.id_token('boss', ['managers'])}"}
+    for path in (command["url"], "/v1/commands/01ARZ3NDEKTSV4RRFFQ69G5FAV", "/v1/commands/x", "/v1/commands/..%2f.."):
+        assert house.client.get(path, headers=headers).status_code == 404, path

@@ -1,0 +1,110 @@
+"""Devices over HTTP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.service.conftest import House
+
+
+def test_a_person_learns_who_they_are(house: House) -> None:
+    """``/me`` answers tenant, principal, groups and the tenant's commands, from the token and the registry."""
+    me = house.call("GET", "/v1/me", as_="operators").json()
+    assert (me["tenant"], me["groups"], me["email"]) == ("acme", ["operators"], "operators@acme.test")
+    assert me["principal"].startswith("eu-central-1_acme|")
+    assert me["commands"] == ["reboot", "run-diagnostics", "set-parameters", "stop"]
+
+
+def test_operators_see_their_tenants_devices_only(house: House) -> None:
+    """A list holds every device of the caller's tenant with connectivity, and none of another tenant."""
+    answer = house.call("GET", "/v1/devices", as_="operators")
+    assert answer.status_code == 200
+    devices = answer.json()["devices"]
+    assert [device["id"] for device in devices] == ["press-01", "press-02", "press-03"]
+    assert devices[0]["connectivity"] == {
+        "connected": True,
+        "since": "2026-09-21T14:13:20Z",
+        "disconnect_reason": None,
+    }
+
+
+def test_pages_follow_each_other_without_gap(house: House) -> None:
+    """Following ``cursor`` visits each device once."""
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page = house.call("GET", "/v1/devices", params={"limit": 2} | ({"cursor": cursor} if cursor else {})).json()
+        seen += [device["id"] for device in page["devices"]]
+        cursor = page["cursor"]
+        if cursor is None:
+            break
+    assert seen == ["press-01", "press-02", "press-03"]
+
+
+def test_a_device_of_another_tenant_is_like_one_that_does_not_exist(house: House) -> None:
+    """404 for both, and the documents differ in the asked name only."""
+    foreign = house.call("GET", "/v1/devices/pump-01")
+    unknown = house.call("GET", "/v1/devices/pump-99")
+    assert foreign.status_code == unknown.status_code == 404
+
+    def without_names(document: dict[str, object]) -> dict[str, object]:
+        text = str(document["detail"]).replace("pump-01", "X").replace("pump-99", "X")
+        return {**document, "request_id": "", "detail": text}
+
+    assert without_names(foreign.json()) == without_names(unknown.json())
+    assert "pump" not in str(house.world.audit.trail)
+
+
+def test_names_that_no_device_can_have_are_not_found(house: House) -> None:
+    """Tenant prefixes, wildcards and escapes in the path reach no registry."""
+    for name in ("globex--pump-01", "*", "press-01%20OR%20x", "..", "x" * 65, "%2e%2e%2fme", "press-01%00"):
+        assert house.call("GET", f"/v1/devices/{name}").status_code == 404, name
+
+
+def test_a_manager_sets_and_removes_attributes(house: House) -> None:
+    """What is given is set, ``null`` removes, the rest stays, and the change is audited."""
+    changes = {"window": "20:00-23:30", "security_patch": None}
+    answer = house.call("PATCH", "/v1/devices/press-01", json=changes)
+    assert answer.status_code == 200
+    attributes = answer.json()["attributes"]
+    assert attributes["window"] == "20:00-23:30"
+    assert attributes["kind"] == "press"
+    assert "security_patch" not in attributes
+    assert [record.action for record in house.world.audit.trail] == ["ConfigureDevice"]
+
+
+def test_attributes_are_checked_before_anything_is_asked(house: House) -> None:
+    """A value that policies could not read is refused with its name and the right form."""
+    wrong = {
+        "criticality": "urgent",
+        "utc_offset": "+25:00",
+        "window": "22-04",
+        "security_patch": "2026-13-01",
+        "kind": "a b",
+        "region": "",
+    }
+    for name, value in wrong.items():
+        answer = house.call("PATCH", "/v1/devices/press-01", json={name: value})
+        assert answer.status_code == 400, name
+        assert answer.json()["errors"][0]["field"].endswith(name)
+    assert house.world.fleet.devices["acme--press-01"].version == 1
+
+
+def test_an_operator_changes_no_attribute(house: House) -> None:
+    """Configuring is refused, and the deciding policy is named."""
+    answer = house.call("PATCH", "/v1/devices/press-01", as_="operators", json={"criticality": "low"})
+    assert answer.status_code == 403
+    assert answer.json()["policies"] == ["operators-view-only"]
+    assert house.world.fleet.devices["acme--press-01"].attributes["criticality"] == "high"
+
+
+def test_a_device_whose_stored_attribute_is_unreadable_is_refused(house: House) -> None:
+    """No policy decides on a device without an attribute that it has but nobody can read."""
+    device = house.world.fleet.devices["acme--press-01"]
+    house.world.fleet.devices["acme--press-01"] = type(device)(
+        tenant="acme", id="press-01", attributes={"window": "always"}
+    )
+    answer = house.call("GET", "/v1/devices/press-01")
+    assert answer.status_code == 409
+    assert "`window`" in answer.json()["detail"]

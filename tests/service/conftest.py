@@ -1,0 +1,92 @@
+"""A whole service in memory: two tenants, their devices and files, the real policies, and HTTP in front."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from litestar.testing import TestClient
+
+from service.adapters.memory.authorizer import CedarAuthorizer
+from service.adapters.memory.pool import MemoryUserPool
+from service.adapters.memory.world import MemoryWorld
+from service.api.app import create_app
+from service.domain.devices import Connectivity, Device
+from service.domain.downloads import Artifact
+from service.domain.permissions import Permission
+from service.operations import Operations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+    from litestar import Litestar
+
+POLICIES: Final = Path(__file__).parents[2] / "policies"
+COMMANDS: Final = {
+    "reboot": Permission.OPERATE_DEVICE,
+    "stop": Permission.STOP_DEVICE,
+    "set-parameters": Permission.SET_PARAMETERS,
+    "run-diagnostics": Permission.MAINTAIN_DEVICE,
+}
+
+
+@dataclass
+class House:
+    """The service with its world; ``call`` speaks HTTP as one of the people."""
+
+    world: MemoryWorld
+    acme: MemoryUserPool
+    globex: MemoryUserPool
+    app: Litestar
+    client: TestClient[Litestar]
+    tokens: dict[str, str] = field(default_factory=dict[str, str])
+
+    def call(self, method: str, path: str, *, as_: str = "managers", **request: Any) -> httpx.Response:  # noqa: ANN401 - passed on
+        """One request as a person of acme in the group ``as_``."""
+        token = self.tokens.setdefault(as_, self.acme.id_token(as_, [as_]))
+        headers = {"Authorization": f"Bearer {token}", **request.pop("headers", {})}
+        return self.client.request(method, path, headers=headers, **request)
+
+
+@pytest.fixture(scope="session")
+def authorizer() -> CedarAuthorizer:
+    """The real policies."""
+    return CedarAuthorizer(POLICIES)
+
+
+@pytest.fixture(scope="session")
+def pools() -> tuple[MemoryUserPool, MemoryUserPool]:
+    """The user pools of acme and globex; making an RSA key takes a while."""
+    return MemoryUserPool("acme", commands=COMMANDS), MemoryUserPool("globex", commands=COMMANDS)
+
+
+@pytest.fixture
+def house(authorizer: CedarAuthorizer, pools: tuple[MemoryUserPool, MemoryUserPool]) -> Iterator[House]:
+    """A fresh world behind a fresh service."""
+    world = MemoryWorld(authorizer=authorizer)
+    acme, globex = pools
+    for pool in pools:
+        pool.join(world)
+    attributes = {"kind": "press", "region": "eu-central", "criticality": "high", "utc_offset": "+01:00"}
+    for number in range(1, 4):
+        connected = Connectivity(connected=number == 1, since_ms=1_790_000_000_000)
+        world.fleet.add(
+            Device(
+                tenant="acme",
+                id=f"press-0{number}",
+                groups=("line-press",),
+                attributes=attributes | {"window": "22:00-04:00", "security_patch": "2026-01-01"},
+                connectivity=connected,
+            )
+        )
+    world.fleet.add(Device(tenant="globex", id="pump-01", groups=("ward",), attributes={"kind": "pump"}))
+    for tenant, name in (("acme", "recipes/steel.json"), ("acme", "firmware/press-2.bin"), ("globex", "secret.bin")):
+        world.artifacts.add(Artifact(tenant=tenant, name=name, size=1024, sha256="ab" * 32, etag='"e1"'))
+    world.artifacts.add(Artifact(tenant="acme", name="no-digest.bin", size=1, sha256=None, etag='"e2"'))
+    operations = Operations(world.ports(), token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=100)
+    app = create_app(operations, body_max_bytes=64 * 1024)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield House(world=world, acme=acme, globex=globex, app=app, client=client)
