@@ -6,14 +6,14 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+import cedarpy
+
 from .cedar_values import Uid, ancestors, parents_by_entity
 from .errors import Field, InvalidInputError
 from .policy_sets import CompiledStore, RequestRejectedError, Verdict
 from .tokens import KeyRing
 
 if TYPE_CHECKING:
-    import cedarpy
-
     from .records import PolicyStore
     from .state import State
 
@@ -86,7 +86,7 @@ class Decider:
                 parsed = compiled.actions.with_added_json_str(text, schema) if entities else compiled.actions
             except ValueError as error:
                 if last:
-                    raise InvalidInputError(Field("/entities", f"{error}")) from error
+                    raise InvalidInputError(Field("/entities", _entities_refused(text, schema))) from error
             else:
                 return World(compiled=compiled, entities=parsed, schema=schema, reach=reach)
         raise AssertionError
@@ -120,3 +120,11 @@ class Decider:
             "determiningPolicies": [{"policyId": policy_id} for policy_id in determining],
             "errors": [{"errorDescription": text} for text in verdict.errors],
         }
+
+
+def _entities_refused(text: str, schema: cedarpy.Schema | None) -> str:
+    """Why Cedar does not read these entities: a handle only says that it does not, a decision says why."""
+    nobody = {"type": "Nobody", "id": ""}
+    answer = cedarpy.is_authorized({"principal": nobody, "action": nobody, "resource": nobody}, "", text, schema)
+    words = "; ".join(answer.diagnostics.errors)
+    return words.partition(f"{text}: ")[2] or words or "The entities cannot be read."

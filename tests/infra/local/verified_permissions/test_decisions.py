@@ -1,0 +1,281 @@
+"""Decisions without tokens: typed values, entities, schemas, batches, slices, and errors in evaluation."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from types_boto3_verifiedpermissions.client import VerifiedPermissionsClient
+
+    from .conftest import Ask
+
+Json = Any  # what travels, before anybody has looked at it
+
+ALICE: Any = {"entityType": "Shop::User", "entityId": "alice"}
+HAT: Any = {"entityType": "Shop::Item", "entityId": "hat"}
+VIEW: Any = {"actionType": "Shop::Action", "actionId": "view"}
+ASK: Any = {"principal": ALICE, "action": VIEW, "resource": HAT}
+
+
+def refusal(call: Callable[..., object], **request: Json) -> tuple[str, str]:
+    """Path and message of the first field of the ValidationException that the call must raise."""
+    with pytest.raises(ClientError) as raised:
+        call(**request)
+    response: Any = raised.value.response
+    assert response["Error"]["Code"] == "ValidationException", response
+    return response["fieldList"][0]["path"], response["fieldList"][0]["message"]
+
+
+def permit(client: VerifiedPermissionsClient, store: str, text: str) -> str:
+    """A new static policy; its id."""
+    return client.create_policy(policyStoreId=store, definition={"static": {"statement": text}})["policyId"]
+
+
+def test_every_type_of_value_means_what_it_says(client: VerifiedPermissionsClient, open_store: str):
+    """Each union member of AttributeValue, in attributes, tags and context, reaches Cedar as its type."""
+    conditions = [
+        'principal.s == "x"',
+        "principal.b",
+        "principal.l == 9223372036854775807",
+        "principal.set.contains(1) && principal.set.contains([2])",
+        "principal.r.deep.k == false",
+        'principal.e == Shop::User::"bob"',
+        'principal.ip.isInRange(ip("10.0.0.0/7"))',
+        'principal.d.lessThan(decimal("2.0"))',
+        'principal.dt < datetime("2025-01-01")',
+        'principal.du < duration("0s")',
+        'principal.hasTag("t") && principal.getTag("t") == "v"',
+        'principal in Shop::Group::"g"',
+        "context.n == 4",
+    ]
+    policy = permit(client, open_store, "permit(principal, action, resource) when { " + " && ".join(conditions) + " };")
+    attributes: Any = {
+        "s": {"string": "x"},
+        "b": {"boolean": True},
+        "l": {"long": 2**63 - 1},
+        "set": {"set": [{"long": 1}, {"set": [{"long": 2}]}]},
+        "r": {"record": {"deep": {"record": {"k": {"boolean": False}}}}},
+        "e": {"entityIdentifier": {"entityType": "Shop::User", "entityId": "bob"}},
+        "ip": {"ipaddr": "10.0.0.0/8"},
+        "d": {"decimal": "1.1"},
+        "dt": {"datetime": "2024-10-15T11:35:00.000+0100"},
+        "du": {"duration": "-1d12h"},
+    }
+    entity: Any = {
+        "identifier": ALICE,
+        "attributes": attributes,
+        "tags": {"t": {"string": "v"}},
+        "parents": [{"entityType": "Shop::Group", "entityId": "g"}],
+    }
+    answer = client.is_authorized(
+        policyStoreId=open_store,
+        **ASK,
+        entities={"entityList": [entity]},
+        context={"contextMap": {"n": {"long": 4}}},
+    )
+    assert answer["errors"] == []
+    assert (answer["decision"], answer["determiningPolicies"]) == ("ALLOW", [{"policyId": policy}])
+
+
+def test_a_record_with_the_name_of_an_escape_is_refused(client: VerifiedPermissionsClient, open_store: str):
+    """`__entity` in a typed record would silently become an entity reference."""
+    inner: Any = {"record": {"type": {"string": "Shop::User"}, "id": {"string": "bob"}}}
+    context: Any = {"contextMap": {"who": {"record": {"__entity": inner}}}}
+    _, words = refusal(client.is_authorized, policyStoreId=open_store, **ASK, context=context)
+    assert "__entity" in words
+
+
+def test_entities_in_cedar_json_are_read_by_the_schema(client: VerifiedPermissionsClient, store: str):
+    """As in AWS's own example, a plain object is an entity reference where the schema says so, OFF or STRICT."""
+    policy = permit(
+        client,
+        store,
+        'permit(principal, action == Shop::Action::"view", resource) when { resource has owner && '
+        'resource.owner == principal && context has now && context.now > datetime("2026-01-01") };',
+    )
+    entity = {"uid": {"type": "Shop::Item", "id": "hat"}, "attrs": {"owner": {"type": "Shop::User", "id": "alice"}}}
+    for mode in ("STRICT", "OFF"):
+        client.update_policy_store(policyStoreId=store, validationSettings={"mode": mode})
+        answer = client.is_authorized(
+            policyStoreId=store,
+            **ASK,
+            entities={"cedarJson": json.dumps([entity])},
+            context={"cedarJson": '{"now": "2026-11-22"}'},
+        )
+        assert answer["determiningPolicies"] == [{"policyId": policy}]
+
+
+def test_a_strict_store_refuses_requests_that_do_not_fit_its_schema(
+    client: VerifiedPermissionsClient, store: str, ask: type[Ask], schema: dict[str, Any]
+):
+    """Undeclared attributes, types and context are ValidationExceptions; OFF and lenient evaluate them."""
+    entities: Any = {"entityList": [{"identifier": HAT, "attributes": {"colour": {"string": "red"}}}]}
+    assert "colour" in refusal(client.is_authorized, policyStoreId=store, **ASK, entities=entities)[1]
+    stranger: Any = {**ASK, "principal": HAT}
+    assert "Shop::Item" in refusal(client.is_authorized, policyStoreId=store, **stranger)[1]
+    context: Any = {"contextMap": {"colour": {"string": "red"}}}
+    refusal(client.is_authorized, policyStoreId=store, **ASK, context=context)
+    statement = 'permit(principal, action in Shop::Action::"read", resource) when { resource.colour == "red" };'
+    for options, mode in (({}, "OFF"), ({"request_validation": "lenient"}, "OFF")):
+        asked = ask(**cast("Json", options))
+        lax, made = asked.store(statement, mode=mode, schema=schema)
+        if options:
+            asked("UpdatePolicyStore", policyStoreId=lax, validationSettings={"mode": "STRICT"})
+        answer = asked("IsAuthorized", policyStoreId=lax, **ASK, entities=entities, context=context)
+        assert answer["determiningPolicies"] == [{"policyId": made[0]}]
+
+
+def test_action_groups_come_from_the_schema_and_from_nowhere_else(client: VerifiedPermissionsClient, store: str):
+    """`action in read` holds for `view` without anybody passing it, and cannot be passed."""
+    policy = permit(client, store, 'permit(principal, action in Shop::Action::"read", resource);')
+    answer = client.is_authorized(policyStoreId=store, **ASK)
+    assert answer["determiningPolicies"] == [{"policyId": policy}]
+    edit: Any = {**ASK, "action": {"actionType": "Shop::Action", "actionId": "edit"}}
+    assert client.is_authorized(policyStoreId=store, **edit)["decision"] == "DENY"
+    forged: Any = {
+        "entityList": [
+            {
+                "identifier": {"entityType": "Shop::Action", "entityId": "edit"},
+                "parents": [{"entityType": "Shop::Action", "entityId": "read"}],
+            }
+        ]
+    }
+    words = refusal(client.is_authorized, policyStoreId=store, **edit, entities=forged)[1]
+    assert words == "Actions cannot be defined in Entities"
+
+
+def test_of_two_entities_with_one_identifier_the_last_counts(client: VerifiedPermissionsClient, open_store: str):
+    """As the model says of entityList."""
+    permit(client, open_store, "permit(principal, action, resource) when { resource.price == 2 };")
+    entities: Any = {"entityList": [{"identifier": HAT, "attributes": {"price": {"long": price}}} for price in (1, 2)]}
+    assert client.is_authorized(policyStoreId=open_store, **ASK, entities=entities)["decision"] == "ALLOW"
+
+
+@pytest.mark.parametrize("part", ["principal", "action", "resource"])
+def test_nothing_is_decided_without_principal_action_and_resource(
+    client: VerifiedPermissionsClient, open_store: str, part: str
+):
+    """The model makes them optional; a decision without one is refused, not guessed."""
+    request = {name: value for name, value in ASK.items() if name != part}
+    assert refusal(client.is_authorized, policyStoreId=open_store, **request) == (f"/{part}", f"{part} is required.")
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("{}", "array"),
+        ("[1]", "JSON object"),
+        ("nonsense", "Not valid JSON"),
+        ('[{"uid": "Shop::User::\\"alice\\""}]', "is named by"),
+        ('[{"uid": {"__expr": "x"}}]', "is named by"),
+        ('[{"uid": {"type": "a", "id": "b"}, "parents": 5}]', "must be an array"),
+        ('[{"uid": {"type": "a b", "id": "b"}}]', "a b"),
+        ('[{"uid": {"type": "U", "id": "b"}, "attrs": {"x": 1.5}}]', ""),
+        ('[{"uid": {"type": "U", "id": "b"}, "parents": [{"type": "U", "id": "b"}]}]', ""),
+        ('[{"uid": {"type": "U", "id": "b"}, "attrs": ' + '{"a": ' * 3000 + "1" + "}" * 3001 + "]", ""),
+    ],
+)
+def test_entities_that_cannot_be_read_are_refused(
+    client: VerifiedPermissionsClient, open_store: str, written: str, words: str
+):
+    """Also cycles, fractions and bottomless nesting; the endpoint goes on afterwards."""
+    path, message = refusal(client.is_authorized, policyStoreId=open_store, **ASK, entities={"cedarJson": written})
+    assert path.startswith("/")
+    assert words in message
+    assert client.is_authorized(policyStoreId=open_store, **ASK)["decision"] == "DENY"
+
+
+def test_ancestry_is_bounded_before_cedar_follows_it(client: VerifiedPermissionsClient, open_store: str):
+    """99 transitive parents are allowed; thousands, which overflow Cedar's stack, are refused."""
+    permit(client, open_store, 'permit(principal in Shop::User::"u99", action, resource);')
+
+    def chain(length: int) -> Json:
+        ids: list[Any] = [{"entityType": "Shop::User", "entityId": f"u{number}"} for number in range(length + 1)]
+        items = [{"identifier": child, "parents": [parent]} for child, parent in itertools.pairwise(ids)]
+        return {"entityList": items[::-1]}
+
+    request: Any = {**ASK, "principal": {"entityType": "Shop::User", "entityId": "u0"}}
+    answer = client.is_authorized(policyStoreId=open_store, **request, entities=chain(99))
+    assert answer["decision"] == "ALLOW"
+    for length in (100, 5000):
+        words = refusal(client.is_authorized, policyStoreId=open_store, **request, entities=chain(length))[1]
+        assert "transitive parents" in words
+
+
+def test_a_batch_shares_a_principal_or_a_resource(client: VerifiedPermissionsClient, open_store: str):
+    """One principal or one resource for all; at most 30; results echo the requests in order."""
+    permit(client, open_store, 'permit(principal == Shop::User::"alice", action, resource);')
+    bob: Any = {"entityType": "Shop::User", "entityId": "bob"}
+    shoe: Any = {"entityType": "Shop::Item", "entityId": "shoe"}
+    for requests, decisions in (
+        ([ASK, {**ASK, "resource": shoe}], ["ALLOW", "ALLOW"]),
+        ([{**ASK, "principal": bob}, ASK], ["DENY", "ALLOW"]),
+    ):
+        answer = client.batch_is_authorized(policyStoreId=open_store, requests=cast("Json", requests))
+        assert [item["decision"] for item in answer["results"]] == decisions
+        assert [item["request"] for item in answer["results"]] == requests
+    mixed: Any = [ASK, {**ASK, "principal": bob, "resource": shoe}]
+    assert refusal(client.batch_is_authorized, policyStoreId=open_store, requests=mixed)[0] == "/requests"
+    assert refusal(client.batch_is_authorized, policyStoreId=open_store, requests=[ASK] * 31)[0] == "/requests"
+    assert len(client.batch_is_authorized(policyStoreId=open_store, requests=[ASK] * 30)["results"]) == 30
+    partial: Any = [ASK, {"principal": ALICE, "action": VIEW}]
+    assert refusal(client.batch_is_authorized, policyStoreId=open_store, requests=partial)[0] == "/requests/1/resource"
+
+
+def test_a_batch_has_at_most_a_hundred_entities_of_a_kind(client: VerifiedPermissionsClient, open_store: str):
+    """100 resources pass, 101 do not."""
+    for count in (100, 101):
+        entities: Any = {
+            "entityList": [{"identifier": {"entityType": "Shop::Item", "entityId": str(n)}} for n in range(count)]
+        }
+        request: Any = {"policyStoreId": open_store, "requests": [ASK], "entities": entities}
+        if count == 100:
+            client.batch_is_authorized(**request)
+        else:
+            assert "More than 100" in refusal(client.batch_is_authorized, **request)[1]
+
+
+def test_a_request_is_at_most_one_megabyte(client: VerifiedPermissionsClient, open_store: str):
+    """A larger body is refused with words, on a connection that goes on."""
+    context: Any = {"contextMap": {"x": {"string": "x" * 1_100_000}}}
+    assert "larger than" in refusal(client.is_authorized, policyStoreId=open_store, **ASK, context=context)[1]
+    assert client.is_authorized(policyStoreId=open_store, **ASK)["decision"] == "DENY"
+
+
+PERMIT = "permit(principal, action, resource);"
+BROKEN_FORBID = "forbid(principal, action, resource) unless { principal.tenant == resource.tenant };"
+BROKEN_PERMIT = "permit(principal, action, resource) when { principal.nothing };"
+
+
+def test_an_allow_beside_a_broken_forbid_is_a_deny(ask: type[Ask]):
+    """Cedar skips a forbid whose condition fails, which opens the door; here the door stays shut."""
+    asked = ask()
+    store, (_, forbid) = asked.store(PERMIT, BROKEN_FORBID)
+    answer = asked("IsAuthorized", policyStoreId=store, **ASK)
+    assert (answer["decision"], answer["determiningPolicies"]) == ("DENY", [{"policyId": forbid}])
+    assert answer["errors"][0]["errorDescription"].startswith(f"error while evaluating policy `{forbid}`: ")
+
+
+def test_an_allow_beside_a_broken_forbid_stays_when_aws_is_wanted(ask: type[Ask]):
+    """With `skip` the answer is Cedar's own: ALLOW, and the error beside it."""
+    asked = ask(forbid_errors="skip")
+    store, (permit_id, forbid) = asked.store(PERMIT, BROKEN_FORBID)
+    answer = asked("IsAuthorized", policyStoreId=store, **ASK)
+    assert (answer["decision"], answer["determiningPolicies"]) == ("ALLOW", [{"policyId": permit_id}])
+    assert f"`{forbid}`" in answer["errors"][0]["errorDescription"]
+
+
+def test_an_allow_beside_a_broken_permit_is_reported_as_cedar_does(ask: type[Ask]):
+    """A permit that fails grants nothing; the other permit still decides, and the error is listed."""
+    asked = ask()
+    store, (permit_id, broken) = asked.store(PERMIT, BROKEN_PERMIT)
+    answer = asked("IsAuthorized", policyStoreId=store, **ASK)
+    assert (answer["decision"], answer["determiningPolicies"]) == ("ALLOW", [{"policyId": permit_id}])
+    assert f"`{broken}`" in answer["errors"][0]["errorDescription"]

@@ -1,0 +1,377 @@
+"""Decisions with tokens: which are accepted, and what their claims become."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import jwt
+import pytest
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from types_boto3_verifiedpermissions.client import VerifiedPermissionsClient
+
+    from .conftest import Endpoint, Issuer
+
+Json = Any  # what travels, before anybody has looked at it
+
+POOL = "eu-central-1_AbCdEfGhI"
+VIEW: Any = {"actionType": "Shop::Action", "actionId": "view"}
+HAT: Any = {"entityType": "Shop::Item", "entityId": "hat"}
+ANYBODY = "permit(principal, action, resource);"
+
+
+def allowed_if(client: VerifiedPermissionsClient, store: str, condition: str, **tokens: Json) -> bool:
+    """Whether a policy with this condition allows the bearer to view the hat."""
+    policy = client.create_policy(
+        policyStoreId=store,
+        definition={
+            "static": {
+                "statement": f'permit(principal, action == Shop::Action::"view", resource) when {{{condition}}};'
+            }
+        },
+    )["policyId"]
+    answer = client.is_authorized_with_token(policyStoreId=store, action=VIEW, resource=HAT, **tokens)
+    client.delete_policy(policyStoreId=store, policyId=policy)
+    assert answer["errors"] == []
+    return answer["decision"] == "ALLOW"
+
+
+def refusal(call: Callable[..., object], **request: Json) -> str:
+    """The first message of the ValidationException that the call must raise."""
+    with pytest.raises(ClientError) as raised:
+        call(**{"action": VIEW, "resource": HAT, **request})
+    response: Any = raised.value.response
+    assert response["Error"]["Code"] == "ValidationException", response
+    return response["fieldList"][0]["message"]
+
+
+def test_an_identity_token_is_a_principal_with_groups_and_attributes(
+    client: VerifiedPermissionsClient, endpoint: Endpoint, trusting_store: str
+):
+    """The id is pool and sub, groups are parents with the pool's prefix, declared claims are attributes."""
+    token = endpoint.pool.identity_token(
+        **{
+            "cognito:groups": ["managers"],
+            "custom:dept": "hats",
+            "email": "a@example.com",
+            "email_verified": "true",
+            "level": 4,
+            "undeclared": {"deep": [1, None, 2.5]},
+        }
+    )
+    for condition in (
+        f'principal == Shop::User::"{POOL}|alice"',
+        f'principal in Shop::Group::"{POOL}|managers"',
+        'principal has "custom:dept" && principal["custom:dept"] == "hats"',
+        'principal has custom && principal.custom has dept && principal.custom.dept == "hats"',
+        'principal has email && principal.email == "a@example.com"',
+        "principal has email_verified && principal.email_verified",
+        "principal has level && principal.level == 4",
+        "!(context has token)",
+    ):
+        assert allowed_if(client, trusting_store, condition, identityToken=token), condition
+    assert not allowed_if(client, trusting_store, 'principal in Shop::Group::"managers"', identityToken=token)
+    answer = client.is_authorized_with_token(
+        policyStoreId=trusting_store, identityToken=token, action=VIEW, resource=HAT
+    )
+    assert answer.get("principal") == {"entityType": "Shop::User", "entityId": f"{POOL}|alice"}
+
+
+def test_an_access_token_is_context_and_has_no_attributes(
+    client: VerifiedPermissionsClient, endpoint: Endpoint, trusting_store: str
+):
+    """Scopes become a set; groups still count; nothing of it is an attribute of the principal."""
+    token = endpoint.pool.access_token(
+        **{"scope": "shop/read shop/write", "email": "a@example.com", "cognito:groups": ["managers"]}
+    )
+    for condition in (
+        'context has token && context.token has scope && context.token.scope.contains("shop/write")',
+        'context has token && context.token has client_id && context.token.client_id == "web"',
+        f'principal in Shop::Group::"{POOL}|managers"',
+        "!(principal has email)",
+    ):
+        assert allowed_if(client, trusting_store, condition, accessToken=token), condition
+    both = {"accessToken": token, "identityToken": endpoint.pool.identity_token(email="b@example.com")}
+    condition = 'context has token && principal has email && principal.email == "b@example.com"'
+    assert allowed_if(client, trusting_store, condition, **both)
+
+
+def test_a_bearer_brings_no_context_token_of_his_own(
+    client: VerifiedPermissionsClient, endpoint: Endpoint, trusting_store: str
+):
+    """A `token` in the request's context beside an access token is refused."""
+    forged: Any = {"contextMap": {"token": {"record": {"scope": {"set": [{"string": "admin"}]}}}}}
+    words = refusal(
+        client.is_authorized_with_token,
+        policyStoreId=trusting_store,
+        accessToken=endpoint.pool.access_token(),
+        context=forged,
+    )
+    assert "cannot be given" in words
+
+
+@pytest.mark.parametrize("claim", ["custom", "cognito"])
+def test_a_claim_that_shadows_dotted_claims_is_refused(
+    client: VerifiedPermissionsClient, endpoint: Endpoint, trusting_store: str, claim: str
+):
+    """`custom` beside `custom:*` would make `principal.custom` mean two things."""
+    token = endpoint.pool.identity_token(**{claim: "x", f"{claim}:dept": "y"})
+    words = refusal(client.is_authorized_with_token, policyStoreId=trusting_store, identityToken=token)
+    assert f"`{claim}`" in words
+
+
+def _none(pool: Issuer) -> str:
+    claims = {"iss": pool.url, "sub": "alice", "aud": "web", "token_use": "id", "exp": int(time.time()) + 60}
+    return jwt.encode(claims, "", "none", {"kid": pool.key_id}) + "c2ln"
+
+
+def _hmac_with_public_key(pool: Issuer) -> str:
+    def part(document: dict[str, Any]) -> str:
+        return base64.urlsafe_b64encode(json.dumps(document).encode()).rstrip(b"=").decode()
+
+    claims = {"iss": pool.url, "sub": "alice", "aud": "web", "token_use": "id", "exp": int(time.time()) + 60}
+    signed = f"{part({'alg': 'HS256', 'kid': pool.key_id})}.{part(claims)}"
+    secret = json.dumps(pool.jwks()["keys"][0]).encode()
+    digest = hmac.new(secret, signed.encode(), hashlib.sha256).digest()
+    return f"{signed}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
+
+
+def _tampered(pool: Issuer) -> str:
+    head, body, signature = pool.identity_token().split(".")
+    claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))) | {"sub": "root"}
+    forged = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    return f"{head}.{forged}.{signature}"
+
+
+def _foreign_key(pool: Issuer) -> str:
+    return type(pool)(pool.url).identity_token()
+
+
+BAD_TOKENS: dict[str, Callable[[Issuer], str]] = {
+    "unsigned": _none,
+    "signed with the public key": _hmac_with_public_key,
+    "tampered": _tampered,
+    "signed by another key": _foreign_key,
+    "of an unknown key id": lambda pool: type(pool)(pool.url, "other", pool.key).identity_token(),
+    "expired": lambda pool: pool.identity_token(exp=int(time.time()) - 1),
+    "not valid yet": lambda pool: pool.identity_token(nbf=int(time.time()) + 60),
+    "without an end": lambda pool: jwt.encode(
+        {"iss": pool.url, "sub": "alice", "aud": "web", "token_use": "id"}, pool.key, "RS256", {"kid": pool.key_id}
+    ),
+    "of another pool": lambda pool: pool.identity_token(iss=pool.url[:-1] + "J"),
+    "for another client": lambda pool: pool.identity_token(aud="other"),
+    "of the wrong use": lambda pool: pool.access_token(aud="web"),
+    "without a user": lambda pool: pool.identity_token(sub=""),
+    "no token": lambda _: "aaaa.bbbb.cccc",
+}
+
+
+@pytest.mark.parametrize("kind", BAD_TOKENS)
+def test_a_bad_token_is_refused_before_any_decision(
+    client: VerifiedPermissionsClient, endpoint: Endpoint, trusting_store: str, kind: str
+):
+    """Each way to be bad is a ValidationException whose text holds nothing of the token; the good one passes."""
+    allow: Any = {"static": {"statement": 'permit(principal, action == Shop::Action::"view", resource);'}}
+    client.create_policy(policyStoreId=trusting_store, definition=allow)
+    token = BAD_TOKENS[kind](endpoint.pool)
+    words = refusal(client.is_authorized_with_token, policyStoreId=trusting_store, identityToken=token)
+    assert not any(part and part in words for part in token.split("."))
+    good = endpoint.pool.identity_token()
+    answer = client.is_authorized_with_token(
+        policyStoreId=trusting_store, identityToken=good, action=VIEW, resource=HAT
+    )
+    assert answer["decision"] == "ALLOW"
+
+
+def test_two_tokens_of_two_users_are_refused(
+    client: VerifiedPermissionsClient, endpoint: Endpoint, trusting_store: str
+):
+    """Groups of one and attributes of the other must not meet in one principal."""
+    words = refusal(
+        client.is_authorized_with_token,
+        policyStoreId=trusting_store,
+        identityToken=endpoint.pool.identity_token(),
+        accessToken=endpoint.pool.access_token(sub="bob"),
+    )
+    assert "two users" in words
+
+
+def test_a_token_is_needed_and_a_source_to_vouch_for_it(
+    client: VerifiedPermissionsClient, endpoint: Endpoint, trusting_store: str, open_store: str
+):
+    """Neither an absent token nor a store that trusts nobody decides anything."""
+    assert "required" in refusal(client.is_authorized_with_token, policyStoreId=trusting_store)
+    token = endpoint.pool.identity_token()
+    assert "no identity source" in refusal(
+        client.is_authorized_with_token, policyStoreId=open_store, identityToken=token
+    )
+
+
+@pytest.mark.parametrize(
+    ("entity", "words"),
+    [
+        ("Shop::User", "PrincipalEntityType Shop::User cannot be defined in Entities"),
+        ("Shop::Group", "GroupEntityType Shop::Group cannot be defined in Entities"),
+        ("Shop::Action", "Actions cannot be defined in Entities"),
+    ],
+)
+@pytest.mark.parametrize("form", ["entityList", "cedarJson"])
+def test_nobody_is_made_a_manager_by_the_request(
+    client: VerifiedPermissionsClient, endpoint: Endpoint, trusting_store: str, entity: str, words: str, form: str
+):
+    """Principals, groups and actions beside a token are refused in both forms of entities."""
+    listed: Any = {"entityList": [{"identifier": {"entityType": entity, "entityId": "x"}}]}
+    written: Any = {"cedarJson": json.dumps([{"uid": {"__entity": {"type": entity, "id": "x"}}}])}
+    entities = listed if form == "entityList" else written
+    token = endpoint.pool.identity_token()
+    given = refusal(
+        client.is_authorized_with_token, policyStoreId=trusting_store, identityToken=token, entities=entities
+    )
+    assert given == words
+
+
+def test_claims_cannot_speak_cedar(client: VerifiedPermissionsClient, endpoint: Endpoint, open_store: str):
+    """A claim in the form of an entity reference stays a plain value, or is left out."""
+    client.create_identity_source(policyStoreId=open_store, configuration=cognito())
+    statement = 'permit(principal, action, resource) when { principal has a && principal.a == Shop::User::"root" };'
+    client.create_policy(policyStoreId=open_store, definition={"static": {"statement": statement}})
+    reference = {"__entity": {"type": "Shop::User", "id": "root"}}
+    token = endpoint.pool.identity_token(**{"a": reference, "__entity": reference, "custom:__entity": "x"})
+    answer = client.is_authorized_with_token(policyStoreId=open_store, identityToken=token, action=VIEW, resource=HAT)
+    assert (answer["decision"], answer["errors"]) == ("DENY", [])
+
+
+def cognito(**changes: Json) -> Json:
+    """A configuration with the pool, whose clients are all accepted."""
+    arn = f"arn:aws:cognito-idp:eu-central-1:123456789012:userpool/{POOL}"
+    return {"cognitoUserPoolConfiguration": {"userPoolArn": arn, **changes}}
+
+
+def test_a_cognito_source_comes_back_with_its_issuer(client: VerifiedPermissionsClient, open_store: str):
+    """Also in the deprecated form; the principal type of a source that names none is AWS's own."""
+    made = client.create_identity_source(policyStoreId=open_store, configuration=cognito(clientIds=["a"]))
+    got = client.get_identity_source(policyStoreId=open_store, identitySourceId=made["identitySourceId"])
+    issuer = f"https://cognito-idp.eu-central-1.amazonaws.com/{POOL}"
+    assert got["principalEntityType"] == "AWS::Cognito"
+    assert got.get("configuration", {}).get("cognitoUserPoolConfiguration", {}).get("issuer") == issuer
+    details: Any = got.get("details")
+    assert (details["clientIds"], details["discoveryUrl"], details["openIdIssuer"]) == (["a"], issuer, "COGNITO")
+    for wanted, count in (("AWS::Cognito", 1), ("Other", 0)):
+        found = client.list_identity_sources(policyStoreId=open_store, filters=[{"principalEntityType": wanted}])
+        assert len(found["identitySources"]) == count
+
+
+def test_a_store_has_one_source_of_its_own_account(client: VerifiedPermissionsClient, open_store: str):
+    """A second source is over quota; foreign, unknown or contradictory pools are refused."""
+
+    def attempt(configuration: Json) -> Json:
+        with pytest.raises(ClientError) as raised:
+            client.create_identity_source(policyStoreId=open_store, configuration=configuration)
+        return raised.value.response
+
+    own = cognito()["cognitoUserPoolConfiguration"]["userPoolArn"]
+    for arn in (
+        own.replace("123456789012", "210987654321"),
+        own + "x",
+        own.replace("idp:eu-central-1", "idp:eu-west-1"),
+    ):
+        response = attempt(cognito(userPoolArn=arn))
+        assert response["fieldList"][0]["path"] == "/configuration/cognitoUserPoolConfiguration/userPoolArn"
+    client.create_identity_source(policyStoreId=open_store, configuration=cognito())
+    response = attempt(cognito())
+    assert response["Error"]["Code"] == "ServiceQuotaExceededException"
+    assert response["Error"]["Message"] == "Identity Source Limit Exceeded."
+
+
+def oidc_source(issuer: Issuer, selection: dict[str, Any], **more: Json) -> Json:
+    """An OIDC configuration."""
+    return {"openIdConnectConfiguration": {"issuer": issuer.url, "tokenSelection": selection, **more}}
+
+
+def test_an_oidc_source_needs_a_principal_type_and_a_known_issuer(
+    client: VerifiedPermissionsClient, endpoint: Endpoint, open_store: str
+):
+    """The refusals are the ones that AWS was seen to give."""
+    selection = {"identityTokenOnly": {}}
+    with pytest.raises(ClientError) as raised:
+        client.create_identity_source(policyStoreId=open_store, configuration=oidc_source(endpoint.oidc, selection))
+    response: Any = raised.value.response
+    assert response["fieldList"][0]["message"] == "Invalid PrincipalEntityType, must not be empty"
+    stranger = type(endpoint.oidc)("https://stranger.example.com", "k", endpoint.oidc.key)
+    with pytest.raises(ClientError) as raised:
+        client.create_identity_source(
+            policyStoreId=open_store, configuration=oidc_source(stranger, selection), principalEntityType="Shop::User"
+        )
+    response = raised.value.response
+    assert response["fieldList"][0]["message"].startswith("Failed to deserialize discovery document from issuer")
+
+
+@pytest.mark.parametrize("groups", [["staff", "night"], "staff night"])
+def test_an_oidc_identity_token_maps_prefix_claim_and_groups(
+    client: VerifiedPermissionsClient, endpoint: Endpoint, store: str, groups: Json
+):
+    """Principal and groups carry the prefix; the group claim may be a list or words; access tokens are refused."""
+    client.create_identity_source(
+        policyStoreId=store,
+        configuration=oidc_source(
+            endpoint.oidc,
+            {"identityTokenOnly": {"principalIdClaim": "email", "clientIds": ["web", "app"]}},
+            entityIdPrefix="corp",
+            groupConfiguration={"groupClaim": "roles", "groupEntityType": "Shop::Group"},
+        ),
+        principalEntityType="Shop::User",
+    )
+    token = endpoint.oidc.sign(aud=["app"], email="a@example.com", roles=groups)
+    for condition in ('principal == Shop::User::"corp|a@example.com"', 'principal in Shop::Group::"corp|night"'):
+        assert allowed_if(client, store, condition, identityToken=token)
+    refused = {"aud": "elsewhere", "email": "a@example.com"}, {"aud": "web", "sub": "no email"}
+    for claims in refused:
+        refusal(client.is_authorized_with_token, policyStoreId=store, identityToken=endpoint.oidc.sign(**claims))
+    words = refusal(client.is_authorized_with_token, policyStoreId=store, accessToken=token)
+    assert "identity tokens only" in words
+
+
+def test_an_oidc_access_token_needs_its_audience_or_client(
+    client: VerifiedPermissionsClient, endpoint: Endpoint, store: str
+):
+    """`aud`, or without it `client_id` or `cid`, must be among the audiences."""
+    client.create_identity_source(
+        policyStoreId=store,
+        configuration=oidc_source(endpoint.oidc, {"accessTokenOnly": {"audiences": ["shop"]}}),
+        principalEntityType="Shop::User",
+    )
+    for claims in ({"aud": "shop"}, {"client_id": "shop"}, {"cid": "shop"}):
+        token = endpoint.oidc.sign(sub="m", **claims)
+        assert allowed_if(client, store, 'principal == Shop::User::"m"', accessToken=token), claims
+    for claims in ({"aud": "web", "client_id": "shop"}, {}):
+        token = endpoint.oidc.sign(sub="m", **claims)
+        refusal(client.is_authorized_with_token, policyStoreId=store, accessToken=token)
+
+
+def test_a_batch_checks_the_token_once_for_all(
+    client: VerifiedPermissionsClient, endpoint: Endpoint, trusting_store: str
+):
+    """The principal stands once; results echo their requests in order; a bad token refuses the whole batch."""
+    statement = f'permit(principal in Shop::Group::"{POOL}|managers", action == Shop::Action::"view", resource);'
+    client.create_policy(policyStoreId=trusting_store, definition={"static": {"statement": statement}})
+    requests: Any = [
+        {"action": VIEW, "resource": {"entityType": "Shop::Item", "entityId": f"hat-{number}"}} for number in range(30)
+    ]
+    requests[7] = {"action": {"actionType": "Shop::Action", "actionId": "edit"}, "resource": HAT}
+    token = endpoint.pool.identity_token(**{"cognito:groups": ["managers"]})
+    answer = client.batch_is_authorized_with_token(policyStoreId=trusting_store, identityToken=token, requests=requests)
+    assert answer.get("principal") == {"entityType": "Shop::User", "entityId": f"{POOL}|alice"}
+    assert [item["request"] for item in answer["results"]] == requests
+    assert [item["decision"] for item in answer["results"]] == ["ALLOW"] * 7 + ["DENY"] + ["ALLOW"] * 22
+    with pytest.raises(ClientError, match="ValidationException"):
+        client.batch_is_authorized_with_token(
+            policyStoreId=trusting_store, identityToken=_foreign_key(endpoint.pool), requests=requests
+        )
