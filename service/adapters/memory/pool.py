@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -79,7 +80,8 @@ class MemoryUserPool:
 
     def sign(self, claims: Mapping[str, Any], **header: object) -> str:
         """A token of any claims, signed with the pool's key."""
-        return jwt.encode(dict(claims), self.key, algorithm="RS256", headers={"kid": self.key_id, **header})
+        payload = json.dumps(dict(claims)).encode()
+        return jwt.PyJWS().encode(payload, self.key, algorithm="RS256", headers={"kid": self.key_id, **header})
 
     def id_token(self, name: str, groups: Iterable[str] = (), **changes: object) -> str:
         """A person's token."""

@@ -1,0 +1,338 @@
+"""Forged tokens: mutants of a valid one, and what an attacker with the public key or another pool can make."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import os
+import random
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import RSAAlgorithm
+from litestar.testing import TestClient
+
+from service.adapters.memory.authorizer import CedarAuthorizer
+from service.adapters.memory.pool import MemoryUserPool
+from service.adapters.memory.world import MemoryWorld
+from service.api.app import create_app
+from service.errors import CallerError, TenantSuspendedError, UnauthenticatedError
+from service.operations import Operations
+from service.operations.authenticate import Authenticate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_RANDOM_MUTANTS = 2_000
+
+
+@pytest.fixture(scope="module")
+def acme() -> MemoryUserPool:
+    """The attacked tenant's pool."""
+    return MemoryUserPool("acme")
+
+
+@pytest.fixture(scope="module")
+def globex() -> MemoryUserPool:
+    """Another tenant, in which the attacker may have an account."""
+    return MemoryUserPool("globex")
+
+
+@pytest.fixture
+def world(acme: MemoryUserPool, globex: MemoryUserPool) -> MemoryWorld:
+    """Both tenants; no policy is ever asked."""
+    made = MemoryWorld(authorizer=CedarAuthorizer(Path(__file__).parents[2] / "policies"))
+    acme.join(made)
+    globex.join(made)
+    return made
+
+
+@pytest.fixture
+def authenticate(world: MemoryWorld) -> Authenticate:
+    """The real verification over twins of registry and key set."""
+    return Authenticate(
+        registry=world.registry,
+        keys=world.keys,
+        clock=lambda: datetime.now(UTC),
+        token_max_bytes=16_384,
+        cache_seconds=300,
+        cache_entries=1_000,
+    )
+
+
+def accepted(authenticate: Authenticate, tokens: Iterable[str]) -> tuple[int, list[str]]:
+    """How many tokens were tried, and those that proved an identity; any error but a refusal fails the test."""
+
+    async def sweep() -> tuple[int, list[str]]:
+        count, through = 0, list[str]()
+        for token in tokens:
+            count += 1
+            try:
+                await authenticate(f"Bearer {token}")
+            except UnauthenticatedError:
+                continue
+            through.append(token)
+        return count, through
+
+    return asyncio.run(sweep())
+
+
+def mutants(token: str) -> Iterator[str]:
+    """Every small change: bit flips, substitutions, deletions, doublings, truncations, insertions around segments."""
+    for index, character in enumerate(token):
+        head, tail = token[:index], token[index + 1 :]
+        yield from (head + chr(ord(character) ^ (1 << bit)) + tail for bit in range(8))
+        yield head + tail
+        yield head + character * 2 + tail
+        yield head
+        if index % 8 == 0:
+            yield from (head + other + tail for other in _BASE64URL if other != character)
+    for extra in ("=", "==", ".", "A", "AA", " ", "\n", "\x00", "%", ",x", ".x"):
+        yield token + extra
+        yield extra + token
+        yield token.replace(".", extra + ".", 1)
+    header, payload, signature = token.split(".")
+    yield from (
+        f"{payload}.{header}.{signature}",
+        f"{header}.{payload}",
+        f"{header}.{payload}.",
+        f"{header}..{signature}",
+    )
+    yield from (f".{payload}.{signature}", f"{header}.{payload}.{signature}.{signature}", token + "." + token, "..", "")
+
+
+def test_no_mutant_of_a_valid_token_is_accepted(authenticate: Authenticate, acme: MemoryUserPool) -> None:
+    """Every one-step change of a valid ID token is refused, and so are random longer ones; the token itself passes."""
+    seed = int(os.environ.get("CEDARFLEET_TEST_SEED") or time.time_ns() % 1_000_000)
+    chance = random.Random(seed)  # noqa: S311 - a test's reproducible choice
+    token = acme.id_token("alice", ["managers"])
+    assert accepted(authenticate, [token]) == (1, [token])
+
+    def scrambled() -> str:
+        characters = list(token)
+        for _ in range(chance.randint(2, 6)):
+            position = chance.randrange(len(characters))
+            match chance.randrange(4):
+                case 0:
+                    characters[position] = chance.choice(_BASE64URL)
+                case 1:
+                    del characters[position]
+                case 2:
+                    characters.insert(position, chance.choice(_BASE64URL + ".=+/"))
+                case _:
+                    other = chance.randrange(len(characters))
+                    characters[position], characters[other] = characters[other], characters[position]
+        return "".join(characters)
+
+    tried = {*mutants(token), *(scrambled() for _ in range(_RANDOM_MUTANTS))} - {token}
+    count, through = accepted(authenticate, tried)
+    print(f"{count} mutants of one valid token refused; seed {seed} (CEDARFLEET_TEST_SEED)")
+    assert count > 10_000
+    assert through == []
+
+
+def _segment(document: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(document).encode()).rstrip(b"=").decode()
+
+
+def _made(header: dict[str, Any], claims: dict[str, Any], secret: bytes | None) -> str:
+    """A token signed with HMAC, or not at all."""
+    signed = f"{_segment(header)}.{_segment(claims)}"
+    if secret is None:
+        return f"{signed}."
+    digest = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}.get(
+        header["alg"], hashlib.sha256
+    )
+    mac = hmac.new(secret, signed.encode(), digest).digest()
+    return f"{signed}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+
+
+def test_no_other_algorithm_is_accepted(authenticate: Authenticate, acme: MemoryUserPool) -> None:
+    """Unsigned in every spelling, and HMAC keyed with every public form of the pool's key."""
+    public = acme.key.public_key()
+    secrets = [
+        public.public_bytes(encoding, form)
+        for encoding in (Encoding.PEM, Encoding.DER)
+        for form in (PublicFormat.SubjectPublicKeyInfo, PublicFormat.PKCS1)
+    ]
+    secrets += [RSAAlgorithm.to_jwk(public).encode(), b"", acme.key_id.encode()]
+    claims = acme.claims("alice", ["managers"])
+    algorithms = [
+        "none",
+        "None",
+        "nOnE",
+        "NONE",
+        "",
+        "HS256",
+        "HS384",
+        "HS512",
+        "RS384",
+        "PS256",
+        "ES256",
+        "rs256",
+        "RS256",
+    ]
+    tokens = [
+        _made({"alg": algorithm, "kid": acme.key_id, "typ": "JWT"}, claims, secret)
+        for algorithm in algorithms
+        for secret in (None, *secrets)
+    ]
+    tokens += [_made({"kid": acme.key_id}, claims, None), _made({"alg": None, "kid": acme.key_id}, claims, None)]
+    count, through = accepted(authenticate, tokens)
+    print(f"{count} tokens of other algorithms refused")
+    assert through == []
+
+
+def test_no_foreign_key_is_accepted(authenticate: Authenticate, acme: MemoryUserPool, globex: MemoryUserPool) -> None:
+    """Not with the right key id, not with a key that the header brings along, not with the key of another pool."""
+    thief = MemoryUserPool("acme")
+    claims = acme.claims("alice", ["managers"])
+    brought = json.loads(RSAAlgorithm.to_jwk(thief.key.public_key()))
+    headers: list[dict[str, Any]] = [
+        {},
+        {"jwk": brought},
+        {"jku": "https://attacker.test/jwks.json"},
+        {"x5u": "https://attacker.test/cert.pem"},
+        {"x5c": ["MIIB"]},
+        {"kid": "../../../../dev/null"},
+        {"kid": "https://attacker.test/key"},
+        {"kid": globex.key_id},
+        {"kid": ""},
+    ]
+    tokens = [thief.sign(claims, **header) for header in headers]
+    tokens += [globex.sign(claims), globex.sign(claims, kid=acme.key_id)]  # acme's issuer, globex's key
+    tokens += [acme.sign(globex.claims("alice", ["managers"]))]  # globex's issuer, acme's key
+    tokens += [acme.sign(claims, crit=["exp"]), acme.sign(claims, crit=["b64"], b64=False)]
+    assert accepted(authenticate, tokens) == (len(tokens), [])
+
+
+def test_no_wrong_claim_is_accepted(authenticate: Authenticate, acme: MemoryUserPool, globex: MemoryUserPool) -> None:
+    """Signed by the right pool, but expired, early, for another client, of another use, or without a claim."""
+    now = int(time.time())
+    elsewhere = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_nobody"
+    wrong: list[dict[str, Any]] = [
+        {"exp": now},
+        {"exp": now - 1},
+        {"exp": str(now + 60)},
+        {"exp": now + 60.5},
+        {"exp": True},
+        {"exp": "never"},
+        {"exp": float("1e400")},
+        {"nbf": now + 60},
+        {"iat": now + 60},
+        {"aud": globex.client_id},
+        {"aud": [acme.client_id]},
+        {"aud": [acme.client_id, globex.client_id]},
+        {"aud": ""},
+        {"aud": None, "client_id": acme.client_id},
+        {"token_use": "access"},
+        {"token_use": "access", "client_id": globex.client_id},
+        {"token_use": "refresh"},
+        {"token_use": ["id"]},
+        {"token_use": {}},
+        {"iss": elsewhere},
+        {"iss": acme.tenant.issuer + "/"},
+        {"iss": acme.tenant.issuer.upper()},
+        {"iss": "http" + acme.tenant.issuer.removeprefix("https")},
+        {"iss": "https://attacker.test/eu-central-1_acme"},
+        {"iss": [acme.tenant.issuer]},
+        {"iss": globex.tenant.issuer},
+        {"sub": ""},
+        {"sub": 7},
+        *({claim: None} for claim in ("exp", "iat", "iss", "sub", "aud", "token_use")),
+    ]
+    for change in wrong:
+        token = acme.id_token("alice", ["managers"], **change)
+        assert accepted(authenticate, [token]) == (1, []), change
+
+
+def test_a_double_member_is_refused(authenticate: Authenticate, acme: MemoryUserPool) -> None:
+    """Two readers of one token must not see two different ones."""
+    claims = json.dumps(acme.claims("alice", ["managers"]))
+    payload = claims[:-1] + f', "iss": {json.dumps(acme.tenant.issuer)}}}'
+    header = _segment({"alg": "RS256", "kid": acme.key_id})
+    body = base64.urlsafe_b64encode(payload.encode()).rstrip(b"=").decode()
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415 - used once, by hand
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - as above
+
+    signature = acme.key.sign(f"{header}.{body}".encode(), PKCS1v15(), SHA256())
+    token = f"{header}.{body}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+    assert accepted(authenticate, [token]) == (1, [])
+
+
+def test_headers_that_are_no_bearer_token_are_refused(authenticate: Authenticate, acme: MemoryUserPool) -> None:
+    """Another scheme, no scheme, two tokens, a token that is too long."""
+    token = acme.id_token("alice")
+    headers = [None, "", "Bearer", "Bearer ", token, f"Basic {token}", f"Bearer  {token}", f"Bearer {token} {token}"]
+    headers.append(f"Bearer {acme.id_token('alice', filler='x' * 16_384)}")
+    for header in headers:
+        with pytest.raises(UnauthenticatedError):
+            asyncio.run(authenticate(header))
+
+
+def test_what_was_verified_ends_in_time(world: MemoryWorld, acme: MemoryUserPool) -> None:
+    """A remembered token is refused once it has expired, once its tenant is suspended, and once the tenant is gone."""
+    now = datetime.now(UTC)
+    moment = [now]
+    authenticate = Authenticate(
+        registry=world.registry,
+        keys=world.keys,
+        clock=lambda: moment[0],
+        token_max_bytes=16_384,
+        cache_seconds=300,
+        cache_entries=10,
+    )
+    token = acme.id_token("alice", exp=int(now.timestamp()) + 60)
+
+    def refusal() -> type[CallerError] | None:
+        try:
+            asyncio.run(authenticate(f"Bearer {token}"))
+        except CallerError as error:
+            return type(error)
+        return None
+
+    assert refusal() is None
+    world.keys.keys.clear()
+    assert refusal() is None  # remembered: no key is needed
+    moment[0] = datetime.fromtimestamp(now.timestamp() + 61, UTC)
+    assert refusal() is UnauthenticatedError
+    moment[0] = now
+    suspended = type(acme.tenant)(**{**vars(acme.tenant), "status": "SUSPENDED"})
+    world.registry.rows[acme.tenant.issuer] = suspended
+    assert refusal() is TenantSuspendedError
+    world.registry.rows.clear()
+    assert refusal() is UnauthenticatedError
+
+
+def test_a_refusal_tells_an_attacker_nothing(world: MemoryWorld, acme: MemoryUserPool) -> None:
+    """Over HTTP each refused token gets the same 401 document, but for the request id, and the same challenge."""
+    operations = Operations(world.ports(), token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=10)
+    stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    thief = MemoryUserPool("acme")
+    thief.key = stranger
+    tokens = [
+        "x",
+        acme.id_token("alice", exp=1),
+        acme.id_token("alice", aud="other"),
+        acme.id_token("alice", iss="https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_nobody"),
+        thief.id_token("alice"),
+        _made({"alg": "none", "kid": acme.key_id}, acme.claims("alice"), None),
+        acme.id_token("alice")[:-8] + "AAAAAAAA",
+    ]
+    answers: set[str] = set()
+    with TestClient(create_app(operations, body_max_bytes=4096)) as client:
+        for token in tokens:
+            answer = client.get("/v1/me", headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code == 401
+            assert answer.headers["WWW-Authenticate"] == "Bearer"
+            answers.add(json.dumps({**answer.json(), "request_id": ""}))
+    assert len(answers) == 1

@@ -1,0 +1,178 @@
+"""The AWS adapters, as the service's process uses them on the embedded cloud under the tenant's own role."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.service.adapters.conftest import Plant
+
+COMMANDS = "/v1/devices/press-01/commands"
+
+
+def test_the_service_is_ready(plant: Plant) -> None:
+    """The registry answers."""
+    assert plant.http.get("/health/ready").json() == {"status": "ready"}
+
+
+def test_people_see_their_own_tenant(plant: Plant) -> None:
+    """The token's issuer decides the tenant; each sees its own devices with groups and attributes."""
+    assert plant.call("GET", "/v1/me").json()["tenant"] == "acme"
+    devices = plant.call("GET", "/v1/devices", group="operators").json()["devices"]
+    assert [device["id"] for device in devices] == ["press-01", "press-02"]
+    assert devices[0]["groups"] == ["line-press"]
+    assert devices[0]["attributes"]["criticality"] == "high"
+    assert devices[0]["connectivity"]["connected"] is False
+    foreign = plant.call("GET", "/v1/devices", tenant="globex").json()["devices"]
+    assert [device["id"] for device in foreign] == ["pump-01"]
+
+
+def test_pages_of_the_fleet_index_follow_each_other(plant: Plant) -> None:
+    """The cursor leads on, belongs to its tenant, and a made-up one is refused."""
+    first = plant.call("GET", "/v1/devices", params={"limit": 1}).json()
+    second = plant.call("GET", "/v1/devices", params={"limit": 1, "cursor": first["cursor"]}).json()
+    assert [page["devices"][0]["id"] for page in (first, second)] == ["press-01", "press-02"]
+    for tenant, cursor in (("globex", first["cursor"]), ("acme", "AAAA"), ("acme", "!")):
+        answer = plant.call("GET", "/v1/devices", tenant=tenant, params={"cursor": cursor})
+        assert answer.status_code == 400, cursor
+
+
+def test_a_device_of_another_tenant_is_not_found(plant: Plant) -> None:
+    """404 as for any unknown device."""
+    assert plant.call("GET", "/v1/devices/press-01").status_code == 200
+    for name in ("pump-01", "press-99"):
+        assert plant.call("GET", f"/v1/devices/{name}").status_code == 404
+    assert plant.call("POST", COMMANDS, tenant="globex", json={"name": "reboot"}).status_code in (400, 404)
+
+
+def test_attributes_are_set_in_the_registry(plant: Plant) -> None:
+    """Set and removed in IoT Core, and read back."""
+    answer = plant.call("PATCH", "/v1/devices/press-02", json={"window": "22:00-04:00", "kind": None})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["attributes"]["window"] == "22:00-04:00"
+    stored = plant.landscape.cloud.client("iot").describe_thing(thingName="acme--press-02")["attributes"]
+    assert stored["window"] == "22:00-04:00"
+    assert "kind" not in stored
+
+
+def test_a_command_is_recorded_published_and_read_with_the_devices_states(plant: Plant) -> None:
+    """202; the record stands beside the states that the IoT rule writes; the device's last word is the answer."""
+    answer = plant.call("POST", COMMANDS, json={"name": "reboot", "arguments": {"n": 1}, "timeout_seconds": 120})
+    assert answer.status_code == 202, answer.text
+    command = answer.json()
+    assert plant.call("GET", command["url"]).json()["state"] == "published"
+    table = plant.landscape.stacks["platform"]["commands_table"]
+    for sequence, state, detail in (("0001", "received", {}), ("0002", "failed", {"reason": "no power"})):
+        plant.landscape.cloud.client("dynamodb").put_item(
+            TableName=table,
+            Item={
+                "thing": {"S": "acme--press-01"},
+                "sk": {"S": f"{command['id']}#status#{sequence}"},
+                "command_id": {"S": command["id"]},
+                "sequence": {"S": sequence},
+                "state": {"S": state},
+                "detail": {"S": base64.b64encode(json.dumps(detail).encode()).decode()},
+                "device_time": {"N": "1790000000000"},
+                "received_at": {"N": "1790000000001"},
+            },
+        )
+    seen = plant.call("GET", command["url"]).json()
+    assert (seen["state"], seen["is_final"], seen["detail"]) == ("failed", True, {"reason": "no power"})
+    assert [told["state"] for told in seen["history"]] == ["received", "failed"]
+    assert plant.call("GET", command["url"], tenant="globex").status_code == 404
+
+
+def test_one_key_makes_one_command(plant: Plant) -> None:
+    """The idempotency key is claimed in the same transaction as the record."""
+    headers = {"Idempotency-Key": "adapter-1"}
+    first = plant.call("POST", COMMANDS, json={"name": "reboot"}, headers=headers)
+    again = plant.call("POST", COMMANDS, json={"name": "reboot"}, headers=headers)
+    assert first.status_code == again.status_code == 202, again.text
+    assert first.json()["id"] == again.json()["id"]
+    assert plant.call("POST", COMMANDS, json={"name": "stop"}, headers=headers).status_code == 422
+
+
+def test_a_denial_names_the_policy_and_is_audited(plant: Plant) -> None:
+    """The policy store's own ids are answered as the names of our files; the trail holds the denial."""
+    answer = plant.call("POST", COMMANDS, group="operators", json={"name": "reboot"})
+    assert answer.status_code == 403
+    assert answer.json()["policies"] == ["operators-view-only"]
+    pages = (
+        plant.landscape.cloud.client("dynamodb")
+        .get_paginator("scan")
+        .paginate(TableName=plant.landscape.stacks["platform"]["audit_table"])
+    )
+    trail = [item for page in pages for item in page["Items"]]
+    [denial] = [item for item in trail if item["request_id"]["S"] == answer.json()["request_id"]]
+    assert denial["partition"]["S"].startswith("acme--audit#")
+    assert (denial["decision"]["S"], denial["policies"]["L"]) == ("DENY", [{"S": "operators-view-only"}])
+
+
+def test_a_file_travels_as_a_job(plant: Plant) -> None:
+    """The job's document carries size, digest and a URL that IoT Jobs signs; its outcome is the download's."""
+    body = {"device": "press-01", "artifact": "recipes/steel.json"}
+    answer = plant.call("POST", "/v1/downloads", json=body)
+    assert answer.status_code == 202, answer.text
+    url = answer.headers["Location"]
+    assert plant.call("GET", url).json()["state"] == "queued"
+    jobs = plant.landscape.cloud.client("iot-jobs-data")
+    execution = jobs.start_next_pending_job_execution(thingName="acme--press-01")["execution"]
+    document = json.loads(execution["jobDocument"])
+    assert document["sha256"] == hashlib.sha256(b'{"temperature": 900}').hexdigest()
+    assert plant.call("GET", url).json()["state"] == "in_progress"
+    jobs.update_job_execution(
+        jobId=execution["jobId"], thingName="acme--press-01", status="FAILED", statusDetails={"reason": "disk full"}
+    )
+    seen = plant.call("GET", url).json()
+    assert (seen["state"], seen["counts"]) == ("failed", {"failed": 1})
+    assert seen["deliveries"][0]["detail"] == {"reason": "disk full"}
+    assert plant.call("GET", url, tenant="globex").status_code == 404
+
+
+def test_a_group_gets_a_file(plant: Plant) -> None:
+    """One job for the group, one delivery per member."""
+    body = {"group": "line-press", "artifact": "recipes/steel.json"}
+    answer = plant.call("POST", "/v1/downloads", json=body, headers={"Idempotency-Key": "group-1"})
+    assert answer.status_code == 202, answer.text
+    seen = plant.call("GET", answer.headers["Location"]).json()
+    assert {delivery["device"] for delivery in seen["deliveries"]} == {"press-01", "press-02"}
+    again = plant.call("POST", "/v1/downloads", json=body, headers={"Idempotency-Key": "group-1"})
+    assert again.json()["id"] == answer.json()["id"]
+
+
+def test_what_is_not_there_is_told(plant: Plant) -> None:
+    """Unknown file, group and download are 404; an operator is refused before the file is looked for."""
+    for body in (
+        {"device": "press-01", "artifact": "nothing"},
+        {"group": "nothing", "artifact": "recipes/steel.json"},
+    ):
+        assert plant.call("POST", "/v1/downloads", json=body).status_code == 404
+    assert plant.call("GET", "/v1/downloads/01ARZ3NDEKTSV4RRFFQ69G5FAV").status_code == 404
+    refused = plant.call("POST", "/v1/downloads", group="operators", json={"device": "press-01", "artifact": "nothing"})
+    assert refused.status_code == 403
+
+
+def test_a_digest_can_be_s3s_own(plant: Plant) -> None:
+    """A full-object SHA-256 checksum of S3 serves as well as metadata; a file with neither is refused with advice."""
+    s3 = plant.landscape.cloud.client("s3")
+    bucket = plant.landscape.stacks["acme"]["bucket"]
+    s3.put_object(Bucket=bucket, Key="checked.bin", Body=b"abc", ChecksumAlgorithm="SHA256")
+    s3.put_object(Bucket=bucket, Key="bare.bin", Body=b"abc")
+    made = plant.call("POST", "/v1/downloads", json={"device": "press-02", "artifact": "checked.bin"})
+    assert made.status_code == 202, made.text
+    assert plant.call("GET", made.headers["Location"]).json()["sha256"] == hashlib.sha256(b"abc").hexdigest()
+    assert plant.call("POST", "/v1/downloads", json={"device": "press-02", "artifact": "bare.bin"}).status_code == 409
+
+
+def test_nothing_secret_is_logged(plant: Plant) -> None:
+    """The log of everything above holds events, but no token, signed URL or argument."""
+    log = (plant.landscape.state_dir / "service.log").read_text()
+    assert '"event": "command.published"' in log
+    for token in plant.tokens.values():
+        assert token not in log
+        assert token.rpartition(".")[2] not in log
+    assert "X-Amz-Signature" not in log
+    assert "temperature" not in log
