@@ -1,12 +1,15 @@
 """A download in a process of its own, which a test may kill at any moment.
 
-A fork server keeps the imports, so that a hundred real processes cost seconds.
+A fork server keeps the imports, so that a hundred real processes cost seconds. To be used from one thread: two threads
+that wait for children of ``multiprocessing`` take each other's exit codes.
 """
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 from dataclasses import dataclass
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 DELIVERED, REFUSED = 0, 3
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload([__name__])
+_context.set_forkserver_preload([__name__, "pytest"])  # a child imports the main module of its parent
 
 # Audit events that stand for a change of a file, raised before it happens (docs: "Audit events table").
 _FILE_CHANGES = frozenset({"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.truncate", "os.chmod"})
@@ -37,6 +40,8 @@ class Errand:
         die_at_change: kill the process before its n-th change of a file, counted from 1; None: never.
         die_in_hook: kill the process inside the hook.
         fail_in_hook: raise inside the hook.
+        file_size_limit: largest file in bytes that the process may write (RLIMIT_FSIZE).
+        has_links: False stands for a file system without hard links.
     """
 
     document: DownloadDocument
@@ -46,6 +51,8 @@ class Errand:
     die_at_change: int | None = None
     die_in_hook: bool = False
     fail_in_hook: bool = False
+    file_size_limit: int | None = None
+    has_links: bool = True
 
 
 def start(errand: Errand) -> ForkServerProcess:
@@ -72,16 +79,23 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _run(errand: Errand) -> NoReturn:
+def _watch_changes(errand: Errand) -> None:
+    """Die before the n-th change of a file, or refuse links, from here on."""
     changes = 0
 
-    def count(event: str, _arguments: tuple[object, ...]) -> None:
+    def watch(event: str, _arguments: tuple[object, ...]) -> None:
         nonlocal changes
+        if event == "os.link" and not errand.has_links:
+            raise PermissionError(errno.EPERM, "no links here")
         if event in _FILE_CHANGES:
             changes += 1
             if changes == errand.die_at_change:
                 _die()
 
+    sys.addaudithook(watch)
+
+
+def _run(errand: Errand) -> NoReturn:
     def hook(_path: Path) -> None:
         if errand.die_in_hook:
             _die()
@@ -89,8 +103,9 @@ def _run(errand: Errand) -> NoReturn:
             raise RuntimeError("installation failed")
 
     downloader = Downloader(folder=errand.folder, state_dir=errand.state_dir, limits=errand.limits, on_verified=hook)
-    if errand.die_at_change is not None:
-        sys.addaudithook(count)
+    if errand.file_size_limit is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (errand.file_size_limit, errand.file_size_limit))
+    _watch_changes(errand)
     try:
         downloader.fetch(errand.document, refresh_url=lambda: errand.document.url)
     except DownloadRefusedError:

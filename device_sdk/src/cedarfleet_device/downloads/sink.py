@@ -85,6 +85,7 @@ class Sink:
                     break  # the file shrank meanwhile
             if length >= reaches and self._hash.hexdigest() == self.entry.prefix_sha256:
                 self._ranges = self.entry.ranges
+                self.checkpoint()  # a state folder that cannot be written is noticed before the first byte
                 return
         self.start_over(self.entry.etag)
 
@@ -105,7 +106,7 @@ class Sink:
         """Write ``data`` at ``offset``; saves a checkpoint when one is due.
 
         Raises:
-            DownloadRefusedError: ``Reason.DISK``.
+            DownloadRefusedError: ``Reason.DISK``, also when somebody else took of the file system's reserve.
         """
         with disk_trouble("write the temporary file"):
             rest, at = data, offset
@@ -121,6 +122,10 @@ class Sink:
         self._unsaved += len(data)
         if self._unsaved >= self._step or time.monotonic() - self._saved_at >= _CHECKPOINT_SECONDS:
             self.checkpoint()
+            if self._place.free_bytes() < self._limits.disk_reserve_bytes:
+                raise DownloadRefusedError(
+                    Reason.DISK, f"less than the reserve of {self._limits.disk_reserve_bytes} bytes is free on the disk"
+                )
 
     def catch_up(self) -> bool:
         """Hash a piece of what lies behind the prefix without a gap; whether there was any."""
@@ -134,7 +139,7 @@ class Sink:
         """Make data, then journal durable, in this order: the journal never promises what a power cut took away.
 
         Raises:
-            DownloadRefusedError: ``Reason.DISK``, also when the file system's reserve was reached.
+            DownloadRefusedError: ``Reason.DISK``.
         """
         with disk_trouble("save the download's progress"):
             os.fdatasync(self._handle)
@@ -143,10 +148,6 @@ class Sink:
             )
             self.entry = replace(self.entry, prefix=self._hashed, prefix_sha256=self._hash.hexdigest(), beyond=beyond)
             self._journal.write(self.entry)
-            if self.missing and self._place.free_bytes() < self._limits.disk_reserve_bytes:
-                raise DownloadRefusedError(
-                    Reason.DISK, f"less than the reserve of {self._limits.disk_reserve_bytes} bytes is free on the disk"
-                )
         self._unsaved, self._saved_at = 0, time.monotonic()
 
     def digest(self) -> str:
