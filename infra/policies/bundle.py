@@ -43,11 +43,14 @@ class TenantPolicies:
         tenant: tenant id.
         folder: the tenant's own ``*.cedar`` files, or ``None`` if it has none.
         grants: its template links.
+        groups: the groups of its user pool; its own policies may name no other, since one with a slip in a name would
+            match nobody. ``None`` if they are not known.
     """
 
     tenant: str
     folder: Path | None = None
     grants: tuple[Grant, ...] = ()
+    groups: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -86,6 +86,9 @@ class Judge:
             except ValueError as error:
                 yield Problem(file=case.file, line=0, words=str(error))
                 continue
+            except PolicyError as error:
+                yield from error.problems
+                continue
             if found != case.expected:
                 words = f"expected `{case.expected}`, decided `{found}`" + "".join(f"; {e}" for e in found.errors)
                 yield Problem(file=case.file, line=0, words=words)

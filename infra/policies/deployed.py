@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from infra import naming
 from infra.policies.bundle import Entity, Link
 from infra.policies.evaluator import BoundPolicies, statement_est
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _BATCH: Final = 100  # BatchGetPolicy takes so many
 _PAGE: Final = 50  # ListPolicies gives so many
-_TENANTS_TABLE: Final = "cedarfleet-tenants"
 
 
 class NotDeployedError(Exception):
@@ -33,17 +32,16 @@ class Store:
     pool_id: str
 
 
-def find(client: DynamoDBClient, tenant: str) -> Store:
-    """The tenant's store and user pool from the tenant registry (table ``CEDARFLEET_TENANTS_TABLE``).
+def find(client: DynamoDBClient, tenant: str, *, table: str) -> Store:
+    """The tenant's store and user pool from the tenant registry.
 
     Raises:
         NotDeployedError: the registry has no such tenant.
     """
-    table = os.environ.get("CEDARFLEET_TENANTS_TABLE", _TENANTS_TABLE)
     try:
         found = client.query(
             TableName=table,
-            IndexName="by-tenant",
+            IndexName=naming.TENANTS_BY_TENANT_INDEX,
             KeyConditionExpression="tenant = :tenant",
             ExpressionAttributeValues={":tenant": {"S": tenant}},
         )["Items"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from infra.policies import fleet
+from infra.policies.bundle import Link
 from infra.policies.evaluator import BoundPolicies, Decision, Evaluator
 from infra.policies.judges import judges
 from infra.policies.update import Step, pieces, plan
@@ -39,24 +41,31 @@ class Difference:
 
     Attributes:
         flips: decisions that come out differently.
+        schema_changes: whether the schema is written first.
         steps: calls that the store will get, in order; a policy may change without any flip.
         asked: how many questions were put to both sets.
         whens: the circumstances that were asked about.
     """
 
     flips: tuple[Flip, ...]
+    schema_changes: bool
     steps: tuple[Step, ...]
     asked: int
     whens: tuple[str, ...]
 
+    def __bool__(self) -> bool:
+        return self.schema_changes or bool(self.steps)
+
     def table(self) -> str:
         """For people: the flips as a table, equal ones in one row, then the steps."""
-        if not self.steps:
+        if not self:
             return "The store holds what the files say."
         lines = [f"{len(self.flips)} of {self.asked} decisions flip"]
         if self.flips:
             lines += ["", *_aligned([_HEAD, *self._rows()])]
-        lines += ["", "Steps, in this order:", *(f"  {step}" for step in self.steps)]
+        lines += ["", "Steps, in this order:"]
+        lines += ["  put schema"] * self.schema_changes
+        lines += [f"  {step}" for step in self.steps]
         return "\n".join(lines)
 
     def _rows(self) -> list[tuple[str, ...]]:
@@ -77,23 +86,43 @@ def difference(
         pool_id: the tenant's user pool, to which both sets are bound.
         now: the day to ask about, with a time zone.
     """
+    schema_changes = json.loads(deployed.schema_json) != json.loads(files.schema_json)
+    deployed = replace(deployed, schema_json=files.schema_json)  # the schema is the first thing that an update writes
+    steps = plan(pieces(deployed), pieces(files))
     asked = judges(deployed, files, tenant=tenant, pool_id=pool_id, now=now)
-    before = Evaluator(deployed, tenant=tenant, pool_id=pool_id)
-    after = Evaluator(files, tenant=tenant, pool_id=pool_id)
+    before, after, changing = (
+        Evaluator(policies, tenant=tenant, pool_id=pool_id) for policies in (deployed, files, _changing(steps, files))
+    )
     flips: list[Flip] = []
     count = 0
     for (who, principal), (name, target) in itertools.product(asked.who.items(), asked.targets.items()):
         questions = list(_questions(principal, asked.when, name, target))
         count += len(questions)
-        wordings = [question for _, _, question in questions]
-        answers = zip(questions, before.decide_all(wordings), after.decide_all(wordings), strict=True)
-        flips += [
-            Flip(who=who, when=when, action=action, target=name, before=old, after=new)
-            for (when, action, _), old, new in answers
-            if old.allowed is not new.allowed
-        ]
-    steps = plan(pieces(deployed), pieces(files))
-    return Difference(flips=tuple(flips), steps=steps, asked=count, whens=tuple(asked.when))
+        # where no policy that comes or goes matches, nothing can flip: most questions are settled by these few policies
+        matched = changing.decide_all([question for _, _, question in questions])
+        open_ones = [asked for asked, by in zip(questions, matched, strict=True) if by.policies or by.errors]
+        for when, action, question in open_ones:
+            old, new = before.decide(question), after.decide(question)
+            if old.allowed is not new.allowed:
+                flips.append(Flip(who=who, when=when, action=action, target=name, before=old, after=new))
+    return Difference(
+        flips=tuple(flips), schema_changes=schema_changes, steps=steps, asked=count, whens=tuple(asked.when)
+    )
+
+
+def _changing(steps: Sequence[Step], files: BoundPolicies) -> BoundPolicies:
+    """Only the policies that come or go, named by their steps."""
+    links = [(str(step), step.piece) for step in steps if step.piece.principal is not None]
+    return BoundPolicies(
+        schema_json=files.schema_json,
+        static={str(step): step.piece.statement for step in steps if step.piece.principal is None},
+        templates={name: piece.statement for name, piece in links},
+        links=tuple(
+            Link(id=name, template=name, principal=piece.principal, resource=piece.resource)
+            for name, piece in links
+            if piece.principal is not None and piece.resource is not None
+        ),
+    )
 
 
 def nothing(files: BoundPolicies) -> BoundPolicies:

@@ -57,7 +57,7 @@ def load(root: Path, tenant: TenantPolicies) -> PolicyBundle:
     for statement in templates:
         problems += [*rules.template(statement), *rules.bindable(statement), *statement.validate(schema)]
     for statement in own:
-        problems += rules.of_a_tenant(statement)
+        problems += rules.of_a_tenant(statement, tenant.groups)
     if not static:
         problems.append(Problem(file=str(root / "static"), line=0, words="no policy: the base forbids must be there"))
     stamped, links = _grants(tenant, {statement.id: statement for statement in templates}, problems)

@@ -71,11 +71,18 @@ def bindable(statement: Statement) -> Iterator[Problem]:
             yield statement.problem(words, mentions=name)
 
 
-def of_a_tenant(statement: Statement) -> Iterator[Problem]:
-    """A tenant's permit says who or what: the base forbids stay, but nothing should be open to everybody by accident.
+def of_a_tenant(statement: Statement, groups: frozenset[str] | None) -> Iterator[Problem]:
+    """A tenant's policy names only groups that the tenant has, and a permit says who or what.
 
+    The base forbids stay whatever a tenant writes, but nothing should be open to everybody by accident.
     ``principal is Fleet::User`` is no constraint, since there is no other type of principal.
     """
+    for kind, name in statement.entities():
+        if kind == GROUP and groups is not None and name not in groups:
+            literal = f'{GROUP}::"{name}"'
+            # fail closed: a forbid for a group that nobody is in forbids nothing
+            words = f"`{literal}` is no group of this tenant; it has {', '.join(sorted(groups))}"
+            yield statement.problem(words, mentions=literal)
     if statement.effect == "permit" and _is_open(statement.est["principal"]) and _is_open(statement.est["action"]):
         yield statement.problem(
             "a permit must constrain principal or action: this one is open to everybody for everything"

@@ -18,7 +18,7 @@ from infra.policies import fleet, load
 from infra.policies.evaluator import bound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from types_boto3_verifiedpermissions import VerifiedPermissionsClient
 
@@ -47,6 +47,12 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     log = tmp_path_factory.mktemp("endpoint") / "log"
     with Child(name="verified permissions", command=command, environment=KEY, log_file=log) as child:
         yield child.await_event("verified_permissions.listening", seconds=20)["url"]
+
+
+@pytest.fixture(scope="session")
+def environment(endpoint: str) -> dict[str, str]:
+    """What a child process needs to reach the endpoint."""
+    return {**KEY, "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": REGION}
 
 
 @pytest.fixture(scope="session")
@@ -115,9 +121,15 @@ class LiveStore:
 
 
 @pytest.fixture
-def live_store(client: VerifiedPermissionsClient, policies: BoundPolicies) -> LiveStore:
+def store_of(client: VerifiedPermissionsClient) -> Callable[[str], LiveStore]:
+    """Makes an empty store with the given schema."""
+    return lambda schema_json: LiveStore.made(client, schema_json)
+
+
+@pytest.fixture
+def live_store(store_of: Callable[[str], LiveStore], policies: BoundPolicies) -> LiveStore:
     """An empty store with the project's schema."""
-    return LiveStore.made(client, policies.schema_json)
+    return store_of(policies.schema_json)
 
 
 @pytest.fixture(scope="session")

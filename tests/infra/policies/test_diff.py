@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -88,6 +89,15 @@ def test_reworded_policy_is_a_step_without_a_flip(policies: BoundPolicies):
     assert found.flips == ()
     assert found.table().startswith("0 of ")
     assert [str(step) for step in found.steps] == ["create permit operators-view", "delete permit operators-view"]
+
+
+def test_changed_schema_is_the_first_step(policies: BoundPolicies):
+    """A schema that differs is said first; one that is only written otherwise is the same."""
+    schema = json.loads(policies.schema_json)
+    assert not between(replace(policies, schema_json=json.dumps(schema, indent=2)), policies)
+    del schema["Fleet"]["actions"]["StopDevice"]
+    found = between(replace(policies, schema_json=json.dumps(schema)), policies)
+    assert found.table().endswith("Steps, in this order:\n  put schema")
 
 
 def test_store_is_read_back_as_it_was_stamped(

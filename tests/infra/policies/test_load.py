@@ -155,6 +155,20 @@ def test_bad_grant_is_refused(project: Path, bad: Grant, words: str):
     assert words in problem
 
 
+def test_own_policy_names_only_groups_of_the_tenant(project: Path):
+    """A slip in a group's name is an error: a forbid for nobody would forbid nothing."""
+    folder = project / "tenants" / "acme" / "policies"
+    own = '// Why.\n@id("mine")\nforbid (principal in Fleet::Group::"operatosr", action, resource);\n'
+    (folder / "mine.cedar").write_text(own, encoding="utf-8")
+    groups = frozenset({"operators", "quality-inspectors"})
+    with pytest.raises(PolicyError) as refused:
+        load(project / "policies", TenantPolicies(tenant="acme", folder=folder, groups=groups))
+    assert str(refused.value) == (
+        "tenants/acme/policies/mine.cedar:3: "
+        '`Fleet::Group::"operatosr"` is no group of this tenant; it has operators, quality-inspectors'
+    )
+
+
 def test_template_quota_is_checked(project: Path):
     """One template for each end: the 41st is refused with what to do."""
     grants = tuple(

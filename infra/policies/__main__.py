@@ -1,0 +1,129 @@
+"""The door to the policies: ``python -m infra.policies check | format | matrix [--write] | diff <tenant>``.
+
+Exit code 0: in order; 1: something is wrong, or ``diff --exit-code`` found a difference; each problem is one line
+``file:line: words``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import boto3
+
+from infra import naming
+from infra.config import ConfigError
+from infra.policies import deployed, fleet, formatting, matrix
+from infra.policies.bundle import PolicyError
+from infra.policies.cases import Judge
+from infra.policies.deployed import NotDeployedError, Store
+from infra.policies.diff import difference
+from infra.policies.evaluator import bound
+from infra.policies.load import load
+from infra.policies.tenants import of_tenant, tenants
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+TABLE: Final = "CEDARFLEET_TENANTS_TABLE"  # the service's setting of the same name
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+
+def main(arguments: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
+    """Run one command; ``root`` is the project's folder."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command == "diff" and bool(options.store) is not bool(options.pool):
+        parser.error("--store and --pool go together: the groups in the store are named after the pool")
+    try:
+        match options.command:
+            case "check":
+                return _report(_problems(root))
+            case "format":
+                for path, text in formatting.unformatted(root):
+                    path.write_text(text, encoding="utf-8")
+                    _say(f"formatted {path.relative_to(root).as_posix()}")
+            case "matrix":
+                return _matrix(root, write=options.write)
+            case _:
+                store = Store(policy_store_id=options.store, pool_id=options.pool) if options.store else None
+                return _diff(root, options.tenant, store, exit_code=options.exit_code)
+    except (PolicyError, ConfigError, NotDeployedError) as error:
+        return _report(str(error).splitlines())
+    return 0
+
+
+def _problems(root: Path) -> Iterator[str]:
+    base = True
+    try:
+        load(root / "policies", fleet.REFERENCE)
+    except PolicyError as error:
+        base = False
+        yield str(error)
+    if base:  # with a broken base each tenant and each case would say the same again
+        for tenant in tenants(root):
+            try:
+                load(root / "policies", of_tenant(root, tenant))
+            except (PolicyError, ConfigError) as error:
+                yield str(error)
+        try:
+            yield from map(str, Judge(root / "policies").problems())
+        except PolicyError as error:
+            yield str(error)
+        if (root / "policies" / matrix.FILE).read_text(encoding="utf-8") != matrix.render(root / "policies"):
+            yield f"policies/{matrix.FILE}: is not what the policies say; `python -m infra.policies matrix --write`"
+    yield from map(str, formatting.problems(root))
+
+
+def _matrix(root: Path, *, write: bool) -> int:
+    text = matrix.render(root / "policies")
+    if write:
+        (root / "policies" / matrix.FILE).write_text(text, encoding="utf-8")
+    else:
+        _say(text)
+    return 0
+
+
+def _diff(root: Path, tenant: str, store: Store | None, *, exit_code: bool) -> int:
+    wanted = load(root / "policies", of_tenant(root, tenant))
+    aws = boto3.Session(region_name=os.environ.get("AWS_REGION"))
+    store = store or deployed.find(aws.client("dynamodb"), tenant, table=os.environ.get(TABLE, naming.TENANTS_TABLE))
+    held = deployed.read(aws.client("verifiedpermissions"), store.policy_store_id)
+    files = bound(wanted, tenant=tenant, pool_id=store.pool_id)
+    found = difference(held, files, tenant=tenant, pool_id=store.pool_id, now=datetime.now(UTC))
+    _say(found.table())
+    return int(exit_code and bool(found))
+
+
+def _report(problems: Iterator[str] | Sequence[str]) -> int:
+    found = dict.fromkeys(line for problem in problems for line in problem.splitlines())  # a tenant's cases repeat
+    for line in found:
+        sys.stderr.write(f"{line}\n")
+    return int(bool(found))
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m infra.policies", description="The policies of the tenants.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("check", help="validate policies, tenants and cases, and compare form and matrix")
+    commands.add_parser("format", help="rewrite policy files to the house form")
+    table = commands.add_parser("matrix", help="who may do what, as a table")
+    table.add_argument("--write", action="store_true", help="rewrite policies/matrix.md")
+    diff = commands.add_parser("diff", help="which decisions flip between what is deployed and the files")
+    diff.add_argument("tenant", help="tenant id; AWS or the embedded cloud as AWS_ENDPOINT_URL says")
+    diff.add_argument("--store", help="policy store id, if not from the tenant registry; needs --pool")
+    diff.add_argument("--pool", help="user pool id, if not from the tenant registry")
+    diff.add_argument("--exit-code", action="store_true", help="exit with 1 if there is a difference")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

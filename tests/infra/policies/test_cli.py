@@ -1,0 +1,159 @@
+"""``python -m infra.policies``: check, format, matrix and diff, as people and ``make check`` run them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.policies import deployed, load
+from infra.policies.__main__ import main
+from infra.policies.evaluator import bound
+from infra.policies.tenants import of_tenant, tenants
+from infra.policies.update import pieces, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from types_boto3_verifiedpermissions import VerifiedPermissionsClient
+
+    from infra.local.cloud import EmbeddedCloud
+    from tests.infra.policies.conftest import LiveStore
+
+PROJECT = Path(__file__).parents[3]
+POOL = "eu-central-1_livepool"
+
+
+def run(*arguments: str, root: Path) -> int:
+    """The command's exit code."""
+    return main(arguments, root=root)
+
+
+def test_project_is_in_order(capsys: pytest.CaptureFixture[str]):
+    """What is committed passes its own check."""
+    assert run("check", root=PROJECT) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("tenant", tenants(PROJECT))
+def test_every_tenant_can_be_stamped(tenant: str):
+    """Each stack file's policies and grants load, and the base forbids are among them."""
+    loaded = load(PROJECT / "policies", of_tenant(PROJECT, tenant))
+    assert {"tenant-guard", "operators-view-only"} <= {policy.id for policy in loaded.forbids}
+    assert len(loaded.static) > len(list((PROJECT / "policies" / "static").iterdir()))
+
+
+def test_check_names_a_broken_tenant(project: Path, capsys: pytest.CaptureFixture[str]):
+    """A tenant's policy that does not parse, and a grant that does not fit, are named with the file."""
+    (project / "tenants" / "acme" / "policies" / "mine.cedar").write_text("permit (")
+    stack = project / "tenants" / "Pulumi.globex.yaml"
+    stack.write_text(stack.read_text().replace("template: firmware-for-zone", "template: break-glass"))
+    assert run("check", root=project) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "tenants/acme/policies/mine.cedar:1: unexpected end of input",
+        "tenant globex, grant firmware-ward-5: template `break-glass` ends: say `until`, e.g. 2026-12-24T18:00:00Z",
+    ]
+
+
+def test_check_compares_cases_matrix_and_form(project: Path, capsys: pytest.CaptureFixture[str]):
+    """A policy that decides otherwise fails its cases and the matrix, and another form is said."""
+    policy = project / "policies" / "static" / "operators-view.cedar"
+    policy.write_text(policy.read_text().replace('in Fleet::Action::"View"', '==  Fleet::Action::"ViewDevice"'))
+    assert run("check", root=project) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "policies/cases/ALLOW/operator-lists-devices.json: expected `yes: operators-view`, decided `no`",
+        "policies/matrix.md: is not what the policies say; `python -m infra.policies matrix --write`",
+        "policies/static/operators-view.cedar: is not in the house form; `python -m infra.policies format` rewrites it",
+    ]
+    assert run("format", root=project) == 0
+    assert run("matrix", "--write", root=project) == 0
+    assert capsys.readouterr().out == "formatted policies/static/operators-view.cedar\n"
+    assert run("check", root=project) == 1
+    assert capsys.readouterr().err.splitlines() == lines[:1]
+
+
+def test_broken_base_is_said_once(project: Path, capsys: pytest.CaptureFixture[str]):
+    """A base policy that does not parse is not repeated for each tenant and case."""
+    (project / "policies" / "static" / "operators-view.cedar").write_text("permit (")
+    assert run("check", root=project) == 1
+    assert capsys.readouterr().err.splitlines() == ["policies/static/operators-view.cedar:1: unexpected end of input"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "is no case: JSONDecodeError"),
+        ('{"why": ""}', "missing or unknown member: about, action, expected, target, who"),
+        (None, "expects the other decision than its folder ALLOW"),
+    ],
+)
+def test_malformed_case_is_refused(project: Path, capsys: pytest.CaptureFixture[str], text: str | None, words: str):
+    """A case that says nothing is an error, not a case that passes."""
+    denied = (project / "policies" / "cases" / "DENY" / "nobody-views.json").read_text()
+    (project / "policies" / "cases" / "ALLOW" / "a.json").write_text(text or denied)
+    assert run("check", root=project) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("policies/cases/ALLOW/a.json: ")
+    assert words in line
+
+
+def test_unknown_tenant_is_refused(project: Path, capsys: pytest.CaptureFixture[str]):
+    """The message names the file that is missing, and the tenants that there are."""
+    assert run("diff", "initech", root=project) == 1
+    assert capsys.readouterr().err == "tenants/Pulumi.initech.yaml: no such file; there are: acme, globex\n"
+    with pytest.raises(SystemExit):
+        run("diff", "acme", "--store", "x", root=project)
+    assert "--store and --pool go together" in capsys.readouterr().err
+
+
+def test_diff_of_a_deployed_tenant(
+    environment: dict[str, str], client: VerifiedPermissionsClient, store_of: Callable[[str], LiveStore]
+):
+    """As a command against a store: no difference after stamping, then a policy that was deleted by hand."""
+    wanted = bound(load(PROJECT / "policies", of_tenant(PROJECT, "globex")), tenant="globex", pool_id=POOL)
+    store = store_of(wanted.schema_json)
+    for step in plan([], pieces(wanted)):
+        store.take(step)
+    command = [sys.executable, "-m", "infra.policies", "diff", "globex", "--store", store.id, "--pool", POOL]
+    command.append("--exit-code")
+    environment = {**os.environ, **environment}
+    same = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert (same.returncode, same.stdout, same.stderr) == (0, "The store holds what the files say.\n", "")
+    for content, policy_id in store.policies.items():
+        if '@id("infusion-firmware-by-managers")' in content[0]:
+            client.delete_policy(policyStoreId=store.id, policyId=policy_id)
+    changed = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert (changed.returncode, changed.stderr) == (1, "")
+    assert "create forbid infusion-firmware-by-managers" in changed.stdout
+
+
+def test_store_is_found_in_the_registry(embedded_cloud: EmbeddedCloud):
+    """The tenant's row says which store and which pool."""
+    dynamodb = embedded_cloud.client("dynamodb")
+    dynamodb.create_table(
+        TableName="policies-test-tenants",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in ("issuer", "tenant")],
+        KeySchema=[{"AttributeName": "issuer", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by-tenant",
+                "KeySchema": [{"AttributeName": "tenant", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+    issuer = f"https://cognito-idp.eu-central-1.amazonaws.com/{POOL}"
+    row = {"issuer": {"S": issuer}, "tenant": {"S": "acme"}, "policy_store_id": {"S": "PS1"}}
+    dynamodb.put_item(TableName="policies-test-tenants", Item=row)
+    found = deployed.find(dynamodb, "acme", table="policies-test-tenants")
+    assert (found.policy_store_id, found.pool_id) == ("PS1", POOL)
+    with pytest.raises(deployed.NotDeployedError, match="table `policies-test-tenants` has no tenant `initech`"):
+        deployed.find(dynamodb, "initech", table="policies-test-tenants")
+    with pytest.raises(deployed.NotDeployedError, match="no table `elsewhere`"):
+        deployed.find(dynamodb, "acme", table="elsewhere")
