@@ -1,0 +1,159 @@
+"""Fixtures for stamping: a cloud in a process of its own, and a project of which each test may have its own files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import boto3
+import pytest
+import yaml
+from botocore.config import Config
+from botocore.credentials import ContainerProvider, CredentialResolver
+from botocore.session import Session
+from botocore.utils import ContainerMetadataFetcher
+
+from infra.local.engine import Engine
+from infra.local.handlers import HANDLERS, INVOKES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from infra.local.engine import Result
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class ProcessCloud:
+    """The cloud as the engine wants it, served by another process."""
+
+    region: str
+    account_id: str
+    endpoint_url: str
+    environment: dict[str, str]
+    mqtt_port: int
+    ca: str
+    process: subprocess.Popen[str] = field(repr=False)
+    clients: dict[str, Any] = field(default_factory=dict[str, Any])
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def client(self, service: str, /) -> Any:  # noqa: ANN401 - boto3
+        """A client as root."""
+        with self.lock:
+            if service not in self.clients:
+                self.clients[service] = self._make(
+                    boto3.Session(
+                        aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
+                        aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
+                        region_name=self.region,
+                    ),
+                    service,
+                )
+            return self.clients[service]
+
+    def client_of(self, role_arn: str, service: str, *, assuming: str | None = None) -> Any:  # noqa: ANN401 - boto3
+        """A client with the credentials that an ECS task of `role_arn` has, or of a role that it assumes."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(role_arn + "\n")
+        self.process.stdin.flush()
+        environment = json.loads(self.process.stdout.readline())
+        task = Session()
+        fetcher = cast("Any", ContainerMetadataFetcher())  # its stub names the wrong fetcher
+        provider = ContainerProvider(environ=environment, fetcher=fetcher)
+        task.register_component("credential_provider", CredentialResolver([provider]))
+        session = boto3.Session(botocore_session=task, region_name=self.region)
+        if assuming is not None:
+            sts = self._make(session, "sts")
+            keys = sts.assume_role(RoleArn=assuming, RoleSessionName="test")["Credentials"]
+            session = boto3.Session(
+                aws_access_key_id=keys["AccessKeyId"],
+                aws_secret_access_key=keys["SecretAccessKey"],
+                aws_session_token=keys["SessionToken"],
+                region_name=self.region,
+            )
+        return self._make(session, service)
+
+    def _make(self, session: boto3.Session, service: str) -> Any:  # noqa: ANN401 - boto3
+        style = Config(s3={"addressing_style": "path"}, max_pool_connections=20)
+        return session.client(service, endpoint_url=self.endpoint_url, config=style)  # pyright: ignore[reportCallIssue, reportArgumentType] - any service
+
+
+@dataclass
+class Project:
+    """A copy of the project's stack files, stamped from on one cloud."""
+
+    root: Path
+    cloud: ProcessCloud
+
+    @property
+    def engine(self) -> Engine:
+        """An engine that has read the files as they are now."""
+        return Engine(self.root, self.root / "state", self.cloud, HANDLERS, INVOKES)
+
+    def up(self, stack: str) -> Result:
+        """Stamp a stack."""
+        return self.engine.up(stack)
+
+    def change(self, stack: str, /, **values: object) -> None:
+        """Set keys of a stack's `cedarfleet:tenant` or `cedarfleet:platform`."""
+        path = self.root / "tenants" / f"Pulumi.{stack}.yaml"
+        document = yaml.safe_load(path.read_text())
+        kind = "platform" if stack == "platform" else "tenant"
+        document["config"][f"cedarfleet:{kind}"] |= values
+        path.write_text(yaml.safe_dump(document))
+
+
+def copy_project(folder: Path) -> Path:
+    """The program and the policies by link, the stack files and tenants' policies as copies."""
+    for name in ("infra", "policies"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
+    for path in (ROOT / "tenants").rglob("*"):
+        copy = folder / path.relative_to(ROOT)
+        if path.is_file():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_text(path.read_text())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stacks_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCloud]:
+    """A cloud in a process of its own."""
+    folder = tmp_path_factory.mktemp("stacks-cloud")
+    script = Path(__file__).parent / "cloud_process.py"
+    with (
+        (folder / "cloud.log").open("w") as log,
+        subprocess.Popen(
+            [sys.executable, str(script), str(folder / "state")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        ready = process.stdout.readline()
+        assert ready, (folder / "cloud.log").read_text()
+        cloud = ProcessCloud(**json.loads(ready), process=process)
+        try:
+            yield cloud
+        finally:
+            for client in cloud.clients.values():
+                client.close()
+            process.communicate(timeout=30)  # closes its standard input, which ends it
+
+
+@pytest.fixture(scope="session")
+def project(stacks_cloud: ProcessCloud, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project's own stack files, with the platform, acme and globex stamped from them."""
+    made = Project(copy_project(tmp_path_factory.mktemp("project")), stacks_cloud)
+    for stack in ("platform", "acme", "globex"):
+        made.up(stack)
+    return made

@@ -1,0 +1,95 @@
+"""The IoT policies of devices and claims: within AWS's quota, and in the words of the wire."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from cedarfleet_device import wire
+
+from infra import naming
+from infra.tenant import provisioning
+from infra.tenant.device_policy import MAX_CHARACTERS, claim_policy, device_policy
+
+ARNS = naming.Arns(region="eu-central-1", account_id="123456789012")
+LONGEST = naming.Arns(region="ap-southeast-1", account_id="123456789012")
+ME = "acme--press-07"
+FOREIGN = "acme2--press-07"
+
+
+def allows(document: str, action: str, resource: str) -> bool:
+    """Whether a policy whose variable is `ME` has an Allow for it; conditions are not looked at."""
+    for statement in json.loads(document.replace("${iot:Connection.Thing.ThingName}", ME))["Statement"]:
+        actions, resources = statement["Action"], statement["Resource"]
+        for pattern in [resources] if isinstance(resources, str) else resources:
+            matches = re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), ARNS.iot(resource))
+            if matches and action in ([actions] if isinstance(actions, str) else actions):
+                return True
+    return False
+
+
+@pytest.mark.parametrize("policy", [device_policy, claim_policy])
+def test_a_policy_fits_into_awss_quota(policy: object) -> None:
+    """Also for the longest tenant id and region name."""
+    assert callable(policy)
+    document = str(policy(tenant="t" * 32, arns=LONGEST))
+
+    assert " " not in document
+    assert len(document) < MAX_CHARACTERS
+
+
+def test_a_device_speaks_exactly_the_topics_of_the_wire() -> None:
+    """It hears its own commands and reports their states; it can neither command itself nor reach another device."""
+    policy = device_policy(tenant="acme", arns=ARNS)
+    command, status = wire.command_topic(ME, "c1"), wire.status_topic(ME, "c1")
+
+    assert allows(policy, "iot:Connect", f"client/{ME}")
+    assert allows(policy, "iot:Subscribe", f"topicfilter/{wire.command_filter(ME)}")
+    assert allows(policy, "iot:Receive", f"topic/{command}")
+    assert allows(policy, "iot:Publish", f"topic/{status}")
+    assert allows(policy, "iot:Publish", f"topic/$aws/things/{ME}/jobs/start-next")
+
+    assert not allows(policy, "iot:Publish", f"topic/{command}")
+    assert not allows(policy, "iot:Subscribe", f"topicfilter/{wire.command_filter('+')}")
+    assert not allows(policy, "iot:Subscribe", "topicfilter/#")
+    assert not allows(policy, "iot:Publish", f"topic/{wire.status_topic(FOREIGN, 'c1')}")
+    assert not allows(policy, "iot:Publish", f"topic/$aws/things/{FOREIGN}/jobs/start-next")
+    assert not allows(policy, "iot:Publish", "topic/$aws/rules/cedarfleet_command_status")
+
+
+def test_only_an_attached_thing_of_the_tenant_connects() -> None:
+    """The condition carries what the resource cannot: certificate on the thing, and the thing is the tenant's."""
+    connect = json.loads(device_policy(tenant="acme", arns=ARNS))["Statement"][0]
+
+    assert connect["Action"] == "iot:Connect"
+    assert connect["Condition"] == {
+        "Bool": {"iot:Connection.Thing.IsAttached": "true"},
+        "StringLike": {"iot:Connection.Thing.ThingName": "acme--*"},
+    }
+
+
+def test_a_claim_can_provision_by_its_tenants_template_and_nothing_else() -> None:
+    """No other template, no device topic, and no client id that a device could have."""
+    policy = claim_policy(tenant="acme", arns=ARNS)
+
+    assert allows(policy, "iot:Publish", "topic/$aws/provisioning-templates/acme-devices/provision/json")
+    assert allows(policy, "iot:Connect", "client/claim:acme:line-1")
+    assert not allows(policy, "iot:Publish", "topic/$aws/provisioning-templates/globex-devices/provision/json")
+    assert not allows(policy, "iot:Publish", f"topic/{wire.status_topic(ME, 'c1')}")
+    assert not allows(policy, "iot:Connect", f"client/{ME}")
+
+
+def test_the_template_lets_the_device_choose_nothing_but_its_name() -> None:
+    """Prefix, group, type and policy are literals of the tenant; an existing thing is not taken over."""
+    body = json.loads(provisioning.template_body(tenant="acme", thing_type="cedarfleet-device"))
+
+    assert set(body["Parameters"]) == {"DeviceName", "AWS::IoT::Certificate::Id"}
+    thing = body["Resources"]["thing"]
+    assert thing["Properties"] == {
+        "ThingName": {"Fn::Join": ["", ["acme--", {"Ref": "DeviceName"}]]},
+        "ThingTypeName": "cedarfleet-device",
+        "ThingGroups": ["acme"],
+    }
+    assert set(thing["OverrideSettings"].values()) == {"FAIL"}
+    assert body["Resources"]["policy"]["Properties"] == {"PolicyName": "acme-device"}

@@ -1,0 +1,151 @@
+"""Stack files: what is wrong with one is said with file and key."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.config import ConfigError, TenantConfig
+from infra.platform.config import PlatformConfig
+
+ROOT = Path(__file__).parents[2]
+
+
+def read_file(stack: str) -> dict[str, Any]:
+    """What the committed file of a stack holds under its one key."""
+    kind = "platform" if stack == "platform" else "tenant"
+    return yaml.safe_load((ROOT / "tenants" / f"Pulumi.{stack}.yaml").read_text())["config"][f"cedarfleet:{kind}"]
+
+
+def changed(data: dict[str, Any], path: str, value: object) -> dict[str, Any]:
+    """A copy with one value set, at a path such as `sign_in.mfa` or `grants.0.until`."""
+    copy: Any = deepcopy(data)
+    place: Any = copy
+    *way, last = path.split(".")
+    for step in way:
+        place = place[int(step)] if step.isdigit() else place[step]
+    place[last] = value
+    return copy
+
+
+def tenant(data: object, name: str = "acme") -> TenantConfig:
+    """Read as a tenant's file."""
+    return TenantConfig.read(f"tenants/Pulumi.{name}.yaml", data, tenant=name, root=ROOT)
+
+
+def test_the_two_tenants_are_different() -> None:
+    """Acme and globex differ in everything that a file can say."""
+    acme, globex = tenant(read_file("acme")), tenant(read_file("globex"), "globex")
+
+    for field in ("display_name", "regions", "groups", "lines", "commands", "grants", "policies", "artifact_days"):
+        assert getattr(acme, field) != getattr(globex, field), field
+    assert acme.sign_in != globex.sign_in
+    assert acme.protect
+    assert globex.protect
+
+
+def test_no_call_beside_the_page_signs_people_in_unless_the_file_asks() -> None:
+    """The committed tenants allow the hosted page only."""
+    for name in ("acme", "globex"):
+        assert tenant(read_file(name), name).sign_in.flows == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("grups", {}, ".grups: unknown key; known are"),
+        ("sign_in.mfa_mode", "on", ".sign_in.mfa_mode: unknown key; known are"),
+        ("display_name", 7, ".display_name: must be a text, is `7`"),
+        ("regions", [], ".regions: must not be empty"),
+        ("regions", ["eu central"], ".regions[0]: must be letters, digits"),
+        ("regions", ["eu-central", "eu-central"], ".regions[1]: `eu-central` stands twice"),
+        ("groups", ["managers"], ".groups: must be a mapping"),
+        ("groups", {"Managers": "x"}, ".groups.Managers: must be lower-case words"),
+        ("lines", {"line--press": "x"}, ".lines.line--press: must be lower-case words"),
+        ("commands", {"Reboot": "OperateDevice"}, ".commands.Reboot: must map a command to a Cedar action"),
+        ("commands", {"reboot": "operate device"}, ".commands.reboot: must map a command to a Cedar action"),
+        ("sign_in.mfa", "sms", ".sign_in.mfa: must be one of off, optional, on, is `sms`"),
+        ("sign_in.flows", ["magic"], ".sign_in.flows[0]: must be one of srp, password, admin-password"),
+        ("sign_in.callback_urls", ["http://evil.example/"], ".sign_in.callback_urls[0]: must be https"),
+        ("sign_in.callback_urls", ["http://localhost.evil.example/"], ".sign_in.callback_urls[0]: must be https"),
+        ("sign_in.domain_prefix", "-acme", ".sign_in.domain_prefix: must be a-z"),
+        ("sign_in.token_minutes", 1, ".sign_in.token_minutes: must be a whole number from 5 to 1440, is `1`"),
+        ("sign_in.token_minutes", True, ".sign_in.token_minutes: must be a whole number"),
+        ("grants.0.until", "tomorrow", ".grants[0].until: must be a moment such as"),
+        ("grants.0.until", "2026-12-31T18:00:00", ".grants[0].until: must carry its offset"),
+        ("grants.0.principal", "managers", ".grants[0].principal: `managers` is no entity"),
+        ("grants.0.principal", 'Fleet::Group::"strangers"', ".grants[0].principal: `Fleet::Group"),
+        ("grants.0.resource", 'Fleet::DeviceGroup::"line-9"', ".grants[0].resource: `Fleet::DeviceGroup"),
+        ("policies", "acme/nothing", ".policies: no such folder: tenants/acme/nothing"),
+        ("policies", "../policies", ".policies: must lie inside tenants/"),
+        ("artifact_days", 0, ".artifact_days: must be a whole number from 1 to 3650, is `0`"),
+        ("protect", "no", ".protect: must be true or false, is `'no'`"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_file_and_key(path: str, value: object, words: str) -> None:
+    """The message starts with the file, goes on with the key, and says what would be right."""
+    with pytest.raises(ConfigError) as refusal:
+        tenant(changed(read_file("acme"), path, value))
+
+    assert str(refusal.value).startswith("tenants/Pulumi.acme.yaml: cedarfleet:tenant" + words)
+
+
+@pytest.mark.parametrize("key", ["display_name", "regions", "groups", "lines", "commands", "sign_in"])
+def test_a_missing_key_is_refused_with_file_and_key(key: str) -> None:
+    """What must be there is named."""
+    data = read_file("acme")
+    del data[key]
+    with pytest.raises(ConfigError, match=rf"tenants/Pulumi\.acme\.yaml: cedarfleet:tenant\.{key}: missing"):
+        tenant(data)
+
+
+@pytest.mark.parametrize("name", ["Acme", "a", "acme--dev", "-acme", "acme_1", "x" * 33, "platform"])
+def test_a_stack_that_is_no_tenant_id_is_refused(name: str) -> None:
+    """A tenant id that could not be read back from a thing's name, or is the platform's, never becomes a tenant."""
+    with pytest.raises(ConfigError, match="is no tenant id"):
+        tenant(read_file("acme"), name)
+
+
+@pytest.mark.parametrize("data", [None, [], "x", {1: 2}])
+def test_a_file_that_is_no_mapping_is_refused(data: object) -> None:
+    """Nothing but a mapping with text keys is a stack's configuration."""
+    with pytest.raises(ConfigError, match=r"tenants/Pulumi\.acme\.yaml: cedarfleet:tenant: must be a mapping"):
+        tenant(data)
+
+
+def test_a_grant_keeps_its_end() -> None:
+    """An end with an offset is the same moment in UTC."""
+    grants = tenant(changed(read_file("acme"), "grants.0.until", "2026-12-31T18:00:00+01:00")).grants
+
+    assert grants[0].until == datetime(2026, 12, 31, 17, 0, tzinfo=UTC)
+
+
+def test_yaml_words_that_read_as_truth_values_are_understood() -> None:
+    """A bare `on` is a truth value to YAML and a word to us."""
+    assert tenant(changed(read_file("acme"), "sign_in.mfa", True)).sign_in.mfa == "on"
+    assert tenant(changed(read_file("acme"), "sign_in.mfa", False)).sign_in.mfa == "off"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("domain_name", "API.example", ".domain_name: must be a host name"),
+        ("hosted_zone_id", "", ".hosted_zone_id: must be a text"),
+        ("cidr", "10.0.0.0/24", ".cidr: must be a /16"),
+        ("cidr", "10.0.0.1/16", ".cidr: must be an IPv4 network"),
+        ("availability_zones", ["eu-central-1a"], ".availability_zones: must name two zones, names 1"),
+        ("tasks_max", 1, ".tasks_max: must be at least tasks_min (2), is 1"),
+        ("tasks", 3, ".tasks: unknown key"),
+    ],
+)
+def test_a_wrong_value_of_the_platform_is_refused_with_file_and_key(path: str, value: object, words: str) -> None:
+    """The platform's file is read as strictly."""
+    with pytest.raises(ConfigError) as refusal:
+        PlatformConfig.read("tenants/Pulumi.platform.yaml", changed(read_file("platform"), path, value))
+
+    assert str(refusal.value).startswith("tenants/Pulumi.platform.yaml: cedarfleet:platform" + words)

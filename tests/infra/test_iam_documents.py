@@ -1,0 +1,137 @@
+"""Every IAM document of the program, linted: no wildcard action, resources scoped, no tenant reaches another."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from infra import naming
+from infra.platform import access as platform_access
+from infra.platform import status_rule
+from infra.tenant import access, artifacts, provisioning
+
+ACCOUNT = "123456789012"
+ARNS = naming.Arns(region="eu-central-1", account_id=ACCOUNT)
+TABLE = ARNS.table("cedarfleet-commands")
+
+PERMISSIONS: dict[str, dict[str, Any]] = {
+    "service": platform_access.service_permissions(account_id=ACCOUNT, tenants_arn=ARNS.table("cedarfleet-tenants")),
+    "execution": platform_access.execution_permissions(
+        repository_arn=f"arn:aws:ecr:eu-central-1:{ACCOUNT}:repository/cedarfleet-service",
+        log_group_arn=f"arn:aws:logs:eu-central-1:{ACCOUNT}:log-group:/cedarfleet/service",
+    ),
+    "status rule": status_rule.permissions(commands_arn=TABLE, errors_arn=f"arn:aws:sqs:eu-central-1:{ACCOUNT}:errors"),
+    "tenant": access.permissions(
+        tenant="acme",
+        arns=ARNS,
+        store_id="ps1",
+        bucket="acme-artifacts-1",
+        commands_table="cedarfleet-commands",
+        audit_table="cedarfleet-audit",
+    ),
+    "presign": artifacts.presign_permissions(bucket="acme-artifacts-1"),
+    "provisioning": provisioning.permissions(tenant="acme", thing_type="cedarfleet-device", arns=ARNS),
+}
+TRUSTS: dict[str, dict[str, Any]] = {
+    "service": platform_access.task_trust(account_id=ACCOUNT),
+    "status rule": status_rule.trust(account_id=ACCOUNT),
+    "tenant": access.trust(service_role_arn=ARNS.role("/", "cedarfleet-service")),
+    "presign": artifacts.presign_trust(account_id=ACCOUNT),
+    "provisioning": provisioning.trust(account_id=ACCOUNT),
+}
+WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken", "iot:RegisterThing"}  # AWS knows no resource for these
+
+
+def listed(value: str | list[str]) -> list[str]:
+    """IAM allows one where it allows many."""
+    return [value] if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("name", PERMISSIONS)
+def test_every_statement_names_its_actions(name: str) -> None:
+    """Allow only, each action spelled out."""
+    for statement in PERMISSIONS[name]["Statement"]:
+        assert statement["Effect"] == "Allow"
+        assert statement["Sid"].isalnum()
+        for action in listed(statement["Action"]):
+            assert re.fullmatch(r"[a-z0-9-]+:[A-Z][A-Za-z]+", action), action
+
+
+@pytest.mark.parametrize("name", PERMISSIONS)
+def test_every_statement_names_its_resources(name: str) -> None:
+    """`*` stands only where AWS knows no resource, and an ARN is this account's."""
+    for statement in PERMISSIONS[name]["Statement"]:
+        for resource in listed(statement["Resource"]):
+            if resource == "*":
+                assert set(listed(statement["Action"])) <= WITHOUT_RESOURCE
+            elif not resource.startswith("arn:aws:s3:::"):
+                assert ACCOUNT in resource
+                assert "*" not in resource.split(ACCOUNT)[0]
+
+
+@pytest.mark.parametrize("name", ["tenant", "presign", "provisioning"])
+def test_every_resource_of_a_tenant_names_the_tenant(name: str) -> None:
+    """What is shared is an exception with a reason: the index (query), the tables (leading key), type, certificates."""
+    shared = {
+        ARNS.iot("index/AWS_Things"),
+        ARNS.iot("thingtype/cedarfleet-device"),
+        ARNS.iot("cert/*"),
+        ARNS.policy_store("ps1"),
+    }
+    for statement in PERMISSIONS[name]["Statement"]:
+        for resource in listed(statement["Resource"]):
+            if resource in shared or resource == "*":
+                continue
+            if ":table/" in resource:
+                assert statement["Condition"] == {
+                    "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["acme--*"]},
+                    "Null": {"dynamodb:LeadingKeys": "false"},  # without it an absent key would pass: fail closed
+                }
+                continue
+            last = re.split(r"[:/]", resource, maxsplit=5)[-1]
+            assert re.search(r"(^|/|-)acme(--\*|-|$)", last), resource
+            assert not re.search(r"acme\*", resource), "a prefix without its separator reaches tenant `acme2` too"
+
+
+@pytest.mark.parametrize("name", TRUSTS)
+def test_every_role_is_assumed_by_one_principal(name: str) -> None:
+    """One service under the account's own hand, or one role; never everybody."""
+    (statement,) = TRUSTS[name]["Statement"]
+    assert statement["Action"] == "sts:AssumeRole"
+    ((kind, principal),) = statement["Principal"].items()
+    if kind == "Service":
+        assert principal in ("iot.amazonaws.com", "ecs-tasks.amazonaws.com")
+        assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+    else:
+        assert principal == f"arn:aws:iam::{ACCOUNT}:role/cedarfleet-service"
+
+
+def test_the_service_can_assume_tenant_roles_only() -> None:
+    """The path admits the tenants' roles and none of the others that the program makes."""
+    resource = next(s["Resource"] for s in PERMISSIONS["service"]["Statement"] if s["Sid"] == "BecomeOneTenant")
+    admitted = re.compile(re.escape(resource).replace(r"\*", ".*"))
+
+    assert admitted.fullmatch(ARNS.role(naming.TENANT_ROLE_PATH, naming.tenant_role("acme")))
+    for other in (
+        ARNS.role(naming.PRESIGN_ROLE_PATH, naming.presign_role("acme")),
+        ARNS.role("/", naming.provisioning_role("acme")),
+        ARNS.role("/", "cedarfleet-status-rule"),
+        ARNS.role("/", "cedarfleet-execution"),
+    ):
+        assert admitted.fullmatch(other) is None
+
+
+def test_the_tenants_policy_fits_into_a_role() -> None:
+    """An inline policy holds 10,240 characters, whitespace not counted, also for the longest names."""
+    document = access.permissions(
+        tenant="t" * 32,
+        arns=naming.Arns(region="ap-southeast-1", account_id=ACCOUNT),
+        store_id="p" * 22,
+        bucket="b" * 63,
+        commands_table="cedarfleet-commands",
+        audit_table="cedarfleet-audit",
+    )
+    assert len(re.sub(r"\s", "", json.dumps(document))) < 10_240

@@ -1,0 +1,146 @@
+"""What the stamped roles and IoT policies allow: the service becomes one tenant at a time, and a tenant is alone."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.infra.conftest import Project
+
+OWN, FOREIGN = "acme--press-07", "globex--pump-03"
+
+
+@pytest.fixture(scope="module")
+def session(project: Project) -> Callable[[str], Any]:
+    """Clients of acme's session, as the service gets it: task role first, tenant role from there."""
+    service_role = project.engine.outputs("platform").outputs["service_role_arn"]
+    role = project.engine.outputs("acme").outputs["role_arn"]
+    root = project.cloud.client("iot")
+    for thing in (OWN, FOREIGN):
+        root.create_thing(thingName=thing)
+    return lambda service: project.cloud.client_of(service_role, service, assuming=role)
+
+
+def refused(call: Callable[..., Any], **arguments: object) -> bool:
+    """Whether the call is refused for want of a permission, and for nothing else."""
+    try:
+        call(**arguments)
+    except ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        code = error.response.get("Error", {}).get("Code")
+        if status != 403 and code not in ("AccessDeniedException", "AccessDenied"):
+            raise
+        return True
+    return False
+
+
+def test_the_service_itself_reads_the_registry_and_touches_nothing(project: Project) -> None:
+    """The task role gets a registry row; it writes none, and devices, files and commands are closed to it."""
+    made = project.engine.outputs("acme").outputs
+    role = project.engine.outputs("platform").outputs["service_role_arn"]
+    client = {name: project.cloud.client_of(role, name) for name in ("dynamodb", "iot", "s3", "iot-data", "sts")}
+    key = {"issuer": {"S": made["issuer"]}}
+    assert client["dynamodb"].get_item(TableName="cedarfleet-tenants", Key=key)["Item"]
+    assert refused(client["dynamodb"].put_item, TableName="cedarfleet-tenants", Item=key)
+    assert refused(
+        client["dynamodb"].get_item, TableName="cedarfleet-commands", Key={"thing": {"S": OWN}, "sk": {"S": "x"}}
+    )
+    assert refused(client["iot"].list_things)
+    assert refused(client["s3"].list_objects_v2, Bucket=made["bucket"])
+    assert refused(client["iot-data"].publish, topic=f"fleet/{OWN}/commands/x", payload=b"{}")
+    for other in (made["presign_role_arn"], role.replace("cedarfleet-service", "cedarfleet-status-rule")):
+        assert refused(client["sts"].assume_role, RoleArn=other, RoleSessionName="test")
+
+
+def test_nobody_but_the_service_becomes_a_tenant(project: Project) -> None:
+    """A role of the account that may assume everything is refused by the tenant role's trust."""
+    iam, made = project.cloud.client("iam"), project.engine.outputs("acme").outputs
+    trust = project.cloud.client("iam").get_role(RoleName="cedarfleet-service")["Role"]["AssumeRolePolicyDocument"]
+    other = iam.create_role(RoleName="outsider", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    allow = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    iam.put_role_policy(RoleName="outsider", PolicyName="all", PolicyDocument=document)
+    sts = project.cloud.client_of(other, "sts")
+    assert refused(sts.assume_role, RoleArn=made["role_arn"], RoleSessionName="test")
+
+
+def test_a_tenants_session_reaches_its_own_things_only(session: Callable[[str], Any]) -> None:
+    """Publish, describe, groups and jobs end at the tenant's prefix, a job with one foreign target included."""
+    iot, data = session("iot"), session("iot-data")
+    own_arn = iot.describe_thing(thingName=OWN)["thingArn"]
+    foreign_arn = own_arn.replace(OWN, FOREIGN)
+    data.publish(topic=f"fleet/{OWN}/commands/x", qos=1, payload=b"{}")
+    iot.create_job(jobId="acme--1", targets=[own_arn], document="{}")
+    iot.describe_job(jobId="acme--1")
+    iot.list_things_in_thing_group(thingGroupName="acme")
+
+    assert refused(data.publish, topic=f"fleet/{FOREIGN}/commands/x", qos=1, payload=b"{}")
+    assert refused(data.publish, topic=f"$aws/things/{OWN}/shadow/update", qos=1, payload=b"{}")
+    assert refused(iot.describe_thing, thingName=FOREIGN)
+    assert refused(iot.update_thing, thingName=FOREIGN, attributePayload={"attributes": {"a": "b"}})
+    assert refused(iot.list_things_in_thing_group, thingGroupName="globex")
+    assert refused(iot.create_job, jobId="acme--2", targets=[own_arn, foreign_arn], document="{}")
+    assert refused(iot.create_job, jobId="globex--2", targets=[own_arn], document="{}")
+    assert refused(iot.list_things)
+
+
+def test_a_tenants_session_passes_its_own_presign_role_only(project: Project, session: Callable[[str], Any]) -> None:
+    """A job cannot be given another tenant's role to sign its downloads with."""
+    iot = session("iot")
+    target = [iot.describe_thing(thingName=OWN)["thingArn"]]
+    roles = {name: project.engine.outputs(name).outputs["presign_role_arn"] for name in ("acme", "globex")}
+    signing = {"expiresInSec": 60}
+    iot.create_job(
+        jobId="acme--3", targets=target, document="{}", presignedUrlConfig=signing | {"roleArn": roles["acme"]}
+    )
+    assert refused(
+        iot.create_job,
+        jobId="acme--4",
+        targets=target,
+        document="{}",
+        presignedUrlConfig=signing | {"roleArn": roles["globex"]},
+    )
+
+
+def test_a_tenants_session_reads_and_writes_its_own_rows_only(session: Callable[[str], Any]) -> None:
+    """The leading key decides in both shared tables, in transactions too; scans and the registry are closed."""
+    table = session("dynamodb")
+    for name, key in (("cedarfleet-commands", "thing"), ("cedarfleet-audit", "partition")):
+        table.put_item(TableName=name, Item={key: {"S": OWN}, "sk": {"S": "x"}})
+        table.get_item(TableName=name, Key={key: {"S": OWN}, "sk": {"S": "x"}})
+        assert refused(table.put_item, TableName=name, Item={key: {"S": FOREIGN}, "sk": {"S": "x"}})
+        assert refused(table.get_item, TableName=name, Key={key: {"S": FOREIGN}, "sk": {"S": "x"}})
+        assert refused(table.scan, TableName=name)
+    puts = [
+        {"Put": {"TableName": "cedarfleet-commands", "Item": {"thing": {"S": thing}, "sk": {"S": "t"}}}}
+        for thing in (OWN, FOREIGN)
+    ]
+    table.transact_write_items(TransactItems=puts[:1])
+    assert refused(table.transact_write_items, TransactItems=puts)
+    assert refused(table.get_item, TableName="cedarfleet-tenants", Key={"issuer": {"S": "x"}})
+
+
+def test_a_tenants_session_reaches_its_own_bucket_and_store_only(
+    project: Project, session: Callable[[str], Any]
+) -> None:
+    """Files and decisions end at the tenant, and policies cannot be written from the service."""
+    s3, policies = session("s3"), session("verifiedpermissions")
+    made = {name: project.engine.outputs(name).outputs for name in ("acme", "globex")}
+    s3.list_objects_v2(Bucket=made["acme"]["bucket"])
+    assert refused(s3.list_objects_v2, Bucket=made["globex"]["bucket"])
+    assert refused(s3.put_object, Bucket=made["acme"]["bucket"], Key="x", Body=b"")
+    question = {
+        "identityToken": "a.b.c",
+        "action": {"actionType": "Fleet::Action", "actionId": "ListDevices"},
+        "resource": {"entityType": "Fleet::Tenant", "entityId": "acme"},
+    }
+    with pytest.raises(ClientError, match="ValidationException"):  # allowed to ask; the token is none
+        policies.is_authorized_with_token(policyStoreId=made["acme"]["policy_store_id"], **question)
+    assert refused(policies.is_authorized_with_token, policyStoreId=made["globex"]["policy_store_id"], **question)
+    assert refused(policies.list_policies, policyStoreId=made["acme"]["policy_store_id"])

@@ -1,0 +1,187 @@
+"""The program as a whole: the platform and its tenants, stamped by the engine on the embedded cloud."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from infra.local.engine import Op, ProgramError, ProtectedError
+
+if TYPE_CHECKING:
+    from tests.infra.conftest import Project
+
+STACKS = ("platform", "acme", "globex")
+RECORDED_SERVICES = {"aws:lb", "aws:acm", "aws:route53", "aws:ecs", "aws:appautoscaling"}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_stamping_again_changes_nothing(project: Project, stack: str) -> None:
+    """A second `up` of the same files has no change, and the cloud agrees with the state."""
+    again = project.up(stack)
+
+    assert [change for change in again.changes if change.op is not Op.READ] == []
+    assert again.same > 50
+    assert [str(change) for change in project.engine.refresh(stack).changes if change.op is not Op.READ] == []
+
+
+def test_only_what_the_embedded_cloud_lacks_is_recorded(project: Project) -> None:
+    """The result names what was only written down: the road to the service on AWS, and nothing of a tenant."""
+    platform = project.engine.outputs("platform")
+
+    services = {urn.split("::")[2].split("$")[-1].rpartition("/")[0] for urn in platform.recorded}
+    assert services <= RECORDED_SERVICES
+    assert "aws:lb" in services
+    assert project.engine.outputs("acme").recorded == ()
+    assert any("only recorded" in line for line in platform.lines())
+
+
+def test_the_registry_row_leads_to_everything_of_the_tenant(project: Project) -> None:
+    """From a token's issuer alone the row tells store, clients, role, group, bucket and commands of that tenant."""
+    outputs = {tenant: project.engine.outputs(tenant).outputs for tenant in ("acme", "globex")}
+    table = project.cloud.client("dynamodb")
+    for tenant, made in outputs.items():
+        row = table.get_item(TableName="cedarfleet-tenants", Key={"issuer": {"S": made["issuer"]}})["Item"]
+        assert row["tenant"] == {"S": tenant}
+        assert row["status"] == {"S": "ACTIVE"}
+        assert row["client_ids"] == {"SS": [made["client_id"]]}
+        assert row["policy_store_id"] == {"S": made["policy_store_id"]}
+        assert row["role_arn"] == {"S": made["role_arn"]}
+        assert row["bucket"] == {"S": made["bucket"]}
+        assert row["jwks_uri"] == {"S": made["issuer"] + "/.well-known/jwks.json"}
+    acme = table.get_item(TableName="cedarfleet-tenants", Key={"issuer": {"S": outputs["acme"]["issuer"]}})["Item"]
+    assert acme["commands"]["M"]["reboot"] == {"S": "OperateDevice"}
+    names = {id_["S"] for id_ in acme["policy_names"]["M"].values()}
+    assert {"operators-view-only", "managers-everything", "technicians-line-press"} <= names
+    assert outputs["acme"]["policy_store_id"] != outputs["globex"]["policy_store_id"]
+
+
+def test_the_policy_names_of_the_row_are_those_of_the_store(project: Project) -> None:
+    """Every policy in the tenant's store has its name in the row, so each refusal can name what decided it."""
+    made = project.engine.outputs("acme").outputs
+    client = project.cloud.client("verifiedpermissions")
+    pages = client.get_paginator("list_policies").paginate(policyStoreId=made["policy_store_id"])
+    in_store = {policy["policyId"] for page in pages for policy in page["policies"]}
+
+    assert in_store == set(made["policy_names"])
+    assert client.get_policy_store(policyStoreId=made["policy_store_id"])["validationSettings"] == {"mode": "STRICT"}
+
+
+def test_a_tenant_is_a_file(project: Project) -> None:
+    """A third tenant, made of nothing but a stack file, is stamped, changed, and destroyed without a trace."""
+    document = yaml.safe_load((project.root / "tenants" / "Pulumi.acme.yaml").read_text())
+    tenant = document["config"]["cedarfleet:tenant"]
+    del tenant["policies"]
+    tenant |= {"display_name": "Initech", "protect": False}
+    tenant["sign_in"]["domain_prefix"] = "cedarfleet-initech"
+    (project.root / "tenants" / "Pulumi.initech.yaml").write_text(yaml.safe_dump(document))
+
+    made = project.up("initech").outputs
+    iot, s3 = project.cloud.client("iot"), project.cloud.client("s3")
+    assert iot.describe_thing_group(thingGroupName="initech--line-press")["thingGroupMetadata"]["parentGroupName"] == (
+        "initech"
+    )
+    s3.put_object(Bucket=made["bucket"], Key="a", Body=b"1")
+    s3.put_object(Bucket=made["bucket"], Key="a", Body=b"2")
+
+    project.change(
+        "initech",
+        commands={"reboot": "StopDevice"},
+        lines={"line-press": "Presses", "line-new": "New"},
+        grants=tenant["grants"][:1],
+    )
+    changed = {(change.op, change.urn.rpartition("::")[2]) for change in project.up("initech").changes}
+    assert changed - {(Op.READ, "platform")} == {
+        (Op.CREATE, "fleet-line-new"),
+        (Op.UPDATE, "fleet-line-press"),
+        (Op.DELETE, "fleet-line-pump"),
+        (Op.DELETE, "fleet-zone-hall-1"),
+        (Op.DELETE, "policies-firmware-hall-1"),
+        (Op.DELETE, "policies-template-firmware-for-zone"),
+        (Op.UPDATE, "registry-row"),
+    }
+
+    project.engine.destroy("initech")
+    row = project.cloud.client("dynamodb").get_item(
+        TableName="cedarfleet-tenants", Key={"issuer": {"S": made["issuer"]}}
+    )
+    assert "Item" not in row
+    assert made["bucket"] not in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
+    assert _named(project, "initech") == []
+
+
+def _named(project: Project, tenant: str) -> list[str]:
+    iot, iam = project.cloud.client("iot"), project.cloud.client("iam")
+    names = [group["groupName"] for group in iot.list_thing_groups()["thingGroups"]]
+    names += [policy["policyName"] for policy in iot.list_policies()["policies"]]
+    names += [template["templateName"] for template in iot.list_provisioning_templates()["templates"]]
+    names += [role["RoleName"] for role in iam.list_roles()["Roles"]]
+    pools = project.cloud.client("cognito-idp").list_user_pools(MaxResults=50)["UserPools"]
+    return [name for name in (*names, *(pool["Name"] for pool in pools)) if tenant in name]
+
+
+def test_what_holds_data_refuses_to_be_destroyed(project: Project) -> None:
+    """Neither the platform nor a tenant can be destroyed while its file says `protect`, and nothing is deleted."""
+    for stack in STACKS:
+        with pytest.raises(ProtectedError):
+            project.engine.destroy(stack)
+    assert project.cloud.client("dynamodb").describe_table(TableName="cedarfleet-commands")
+
+
+def test_a_bad_policy_stops_the_stamping_before_anything_is_made(project: Project) -> None:
+    """A tenant's policy that does not validate is named with file and line, and the cloud stays as it was."""
+    folder = project.root / "tenants" / "wonka" / "policies"
+    folder.mkdir(parents=True)
+    (folder / "broken.cedar").write_text('// why\n@id("broken")\npermit (principal, action, resource) when {\n')
+    document = yaml.safe_load((project.root / "tenants" / "Pulumi.globex.yaml").read_text())
+    document["config"]["cedarfleet:tenant"]["policies"] = "wonka/policies"
+    (project.root / "tenants" / "Pulumi.wonka.yaml").write_text(yaml.safe_dump(document))
+
+    with pytest.raises(ProgramError, match=r"tenants/wonka/policies/broken\.cedar:\d+"):
+        project.up("wonka")
+    assert _named(project, "wonka") == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("grups", {}, r"tenants/Pulumi\.umbrella\.yaml: cedarfleet:tenant\.grups: unknown key"),
+        ("commands", {"reboot": "Destroy"}, r"Pulumi\.umbrella\.yaml: cedarfleet:tenant\.commands\.reboot: the schema"),
+        ("policies", "umbrella/policies", r"cedarfleet:tenant\.policies: no such folder: tenants/umbrella/policies"),
+    ],
+)
+def test_a_bad_file_stops_the_stamping_before_anything_is_made(
+    project: Project, key: str, value: object, words: str
+) -> None:
+    """An error in a stack file names file and key, and the cloud stays as it was."""
+    document = yaml.safe_load((project.root / "tenants" / "Pulumi.globex.yaml").read_text())
+    document["config"]["cedarfleet:tenant"][key] = value
+    (project.root / "tenants" / "Pulumi.umbrella.yaml").write_text(yaml.safe_dump(document))
+
+    with pytest.raises(ProgramError, match=words):
+        project.up("umbrella")
+    assert _named(project, "umbrella") == []
+
+
+def test_a_tenant_in_another_region_than_the_platform_is_refused(project: Project) -> None:
+    """The tenant's stack fails, and says both regions, before it makes a resource."""
+    document = yaml.safe_load((project.root / "tenants" / "Pulumi.globex.yaml").read_text())
+    document["config"]["aws:region"] = "us-east-1"
+    (project.root / "tenants" / "Pulumi.hooli.yaml").write_text(yaml.safe_dump(document))
+
+    with pytest.raises(Exception, match="must be the platform's region `eu-central-1`, is `us-east-1`"):
+        project.up("hooli")
+    assert _named(project, "hooli") == []
+
+
+def test_no_private_key_and_no_secret_is_in_the_state(project: Project) -> None:
+    """Claims and device keys are made outside the program, so the state of a tenant holds none."""
+    states = list((project.root / "state" / "stacks").rglob("*.json"))
+    assert len(states) >= len(STACKS)
+    for path in states:
+        text = path.read_text()
+        assert "PRIVATE KEY" not in text
+        for resource in json.loads(text)["deployment"]["resources"]:
+            assert "clientSecret" not in resource.get("outputs", {})
