@@ -24,41 +24,41 @@ def persistent_session_loses_nothing(emulator: Emulator) -> None:
     """
     iot = emulator.module(_IOT)
 
-    def deliver_correction(original: Any) -> Any:
-        async def deliver(session: Any, topic: str, payload: bytes, qos: int) -> None:
-            persistent = qos > 0 and session._persist_session
-            if persistent and session._cleaned_up:
-                return  # it goes to the queue, below
-            if persistent and (reached := _reached.get(None)) is not None:
-                reached.add(_key(session))
-            try:
-                await original(session, topic, payload, qos)
-            except Exception:
-                if not persistent:
-                    raise
-                # The line broke: the message is in flight by now, and the session keeps what is in flight.
-
-        return deliver
-
     def publish_correction(original: Any) -> Any:
         async def publish(account: str, region: str, topic: str, payload: bytes, *rest: Any, **options: Any) -> None:
-            qos = options.get("qos", rest[0] if rest else 0)
-            properties = options.get("properties", b"")
             token = _reached.set(set())
             try:
                 await original(account, region, topic, payload, *rest, **options)
                 reached = _reached.get()
             finally:
                 _reached.reset(token)
-            if qos:
+            if qos := options.get("qos", rest[0] if rest else 0):
+                message = (topic, payload, qos, options.get("properties", b""))
                 for key, stored in list(iot._persistent_sessions.items()):
                     if key[:2] == (account, region) and key not in reached and _wants(iot, key, stored, topic):
-                        await _hand_over(iot, key, stored, (topic, payload, qos, properties))
+                        await _hand_over(iot, key, stored, message)
 
         return publish
 
-    emulator.replace(_IOT, "_WSSession.deliver_to_client", deliver_correction)
+    emulator.replace(_IOT, "_WSSession.deliver_to_client", _deliver_correction)
     emulator.replace(_IOT, "broker_publish", publish_correction)
+
+
+def _deliver_correction(original: Any) -> Any:
+    async def deliver(session: Any, topic: str, payload: bytes, qos: int) -> None:
+        persistent = qos > 0 and session._persist_session
+        if persistent and session._cleaned_up:
+            return  # publish hands it over
+        if persistent and (reached := _reached.get(None)) is not None:
+            reached.add(_key(session))
+        try:
+            await original(session, topic, payload, qos)
+        except Exception:
+            if not persistent:
+                raise
+            # The line broke: the message is in flight by now, and the session keeps what is in flight.
+
+    return deliver
 
 
 def _wants(iot: Any, key: Any, stored: Any, topic: str) -> bool:
