@@ -194,7 +194,8 @@ def _value(value: Any, hint: Any, key: str, folder: Path) -> Any:  # noqa: ANN40
         return value
     plain = next((kind for kind in _WORDS if hint in (kind, kind | None)), str)
     expected = str if plain is Path else plain
-    if type(value) is not expected and not (expected is float and type(value) is int):
+    given: type = type(value)  # not isinstance: TOML's true is no number
+    if given is not expected and not (expected is float and given is int):
         raise ConfigError(f"`{key}` is `{value}`, it must be {_WORDS[plain]}")
     if plain is Path:
         return folder / Path(value).expanduser()

@@ -1,0 +1,121 @@
+"""Files that arrive as IoT Jobs, with the embedded cloud's broker, Jobs and S3."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cedarfleet_device.wire import DownloadDocument
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.device_sdk.field import Tenant
+
+BUCKET = "acme-artifacts"
+
+
+class Desk:
+    """Who hands out files: bucket, presign role and jobs."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        cloud = tenant.cloud
+        self._iot, self._s3 = cloud.client("iot"), cloud.client("s3")
+        self._arn = f"arn:aws:iot:{cloud.region}:{cloud.account_id}:thing/"
+        self._s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": cloud.region})
+        iam = cloud.client("iam")
+        trust = {"Effect": "Allow", "Principal": {"Service": "iot.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        self._role = iam.create_role(RoleName="acme-presign-test", AssumeRolePolicyDocument=_policy(trust))["Role"][
+            "Arn"
+        ]
+        read = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
+        iam.put_role_policy(RoleName="acme-presign-test", PolicyName="read", PolicyDocument=_policy(read))
+        self._region = cloud.region
+
+    def hand_out(self, thing: str, name: str, content: bytes, *, sha256: str | None = None) -> str:
+        """Upload a file and make the job that delivers it; the job id."""
+        etag = self._s3.put_object(Bucket=BUCKET, Key=name, Body=content)["ETag"]
+        document = DownloadDocument(
+            name=name,
+            size=len(content),
+            sha256=sha256 or hashlib.sha256(content).hexdigest(),
+            etag=etag,
+            url=f"${{aws:iot:s3-presigned-url:https://s3.{self._region}.amazonaws.com/{BUCKET}/{name}}}",
+        ).encode()
+        return self.order(thing, document)
+
+    def order(self, thing: str, document: str) -> str:
+        """Make a job with any document."""
+        job_id = f"acme--{secrets.token_hex(8)}"
+        presign = {"roleArn": self._role, "expiresInSec": 60}
+        self._iot.create_job(jobId=job_id, targets=[self._arn + thing], document=document, presignedUrlConfig=presign)
+        return job_id
+
+    def outcome(self, thing: str, job_id: str, *, seconds: float = 30) -> tuple[str, dict[str, str]]:
+        """Status and details once the device has ended the job."""
+        deadline = time.monotonic() + seconds
+        while True:
+            execution = self._iot.describe_job_execution(jobId=job_id, thingName=thing)["execution"]
+            if execution["status"] not in ("QUEUED", "IN_PROGRESS"):
+                return execution["status"], execution["statusDetails"]["detailsMap"]
+            assert time.monotonic() < deadline, execution
+            time.sleep(0.05)
+
+
+def _policy(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@pytest.fixture(scope="module")
+def desk(tenant: Tenant) -> Desk:
+    """The desk of the tenant."""
+    return Desk(tenant)
+
+
+def test_files_arrive_and_bad_orders_end_with_their_reason(tenant: Tenant, desk: Desk, tmp_path: Path):
+    """A file ordered while the device was off arrives byte for byte; a wrong digest or document ends its job."""
+    device = tenant.device(tmp_path)
+    content = secrets.token_bytes(3_000_000)
+    good = desk.hand_out(device.thing, "recipes/steel.bin", content)
+    tampered = desk.hand_out(device.thing, "recipes/brass.bin", b"other", sha256="0" * 64)
+    foreign = desk.order(device.thing, json.dumps({"kind": "download", "wire": 2}))
+
+    with device.run() as agent:
+        outcomes = [desk.outcome(device.thing, job_id) for job_id in (good, tampered, foreign)]
+        assert agent.stop() == 0
+
+    assert outcomes[0] == (
+        "SUCCEEDED",
+        {"sha256": hashlib.sha256(content).hexdigest(), "size": "3000000", "bytes_fetched": "3000000"},
+    )
+    assert [path.read_bytes() for path in tmp_path.glob("downloads/**/*.bin")] == [content]
+    assert outcomes[1][0] == "FAILED"
+    assert outcomes[2] == ("REJECTED", {"reason": "wire version `2` is not 1"})
+    log = (tmp_path / "device.log").read_text()
+    assert "X-Amz-Signature" not in log
+
+
+def test_a_job_ordered_while_the_device_is_on_is_taken_at_once(tenant: Tenant, desk: Desk, tmp_path: Path):
+    """The announcement of a job starts it without waiting for the next look."""
+    device = tenant.device(tmp_path)
+    with device.run() as agent:
+        agent.await_event("mqtt.subscribed", seconds=30)
+        job_id = desk.hand_out(device.thing, "small.txt", b"hello")
+        assert desk.outcome(device.thing, job_id)[0] == "SUCCEEDED"
+
+
+def test_a_cancelled_job_is_left_and_the_next_one_taken(tenant: Tenant, desk: Desk, tmp_path: Path):
+    """A job that is cancelled while the device is at it does not hold up the one behind it."""
+    device = tenant.device(tmp_path, settings={"downloads.bytes_per_second": 200_000})
+    first = desk.hand_out(device.thing, "slow.bin", secrets.token_bytes(2_000_000))
+    second = desk.hand_out(device.thing, "next.txt", b"next")
+    with device.run() as agent:
+        agent.await_event("job.started", seconds=30)
+        tenant.cloud.client("iot").cancel_job(jobId=first, force=True)
+        assert desk.outcome(device.thing, second)[0] == "SUCCEEDED"
+        agent.await_event("job.ended", seconds=30, where=lambda logged: logged["job_id"] == second)
+    assert not list(tmp_path.glob("downloads/**/slow.bin"))
