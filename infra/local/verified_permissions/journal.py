@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _HEADER: Final = b"verified-permissions-journal 1\n"
 _DIGEST_LENGTH: Final = 64
-_REWRITE_AFTER: Final = 2000  # transactions; a tenant's stamping writes about 50
+_REWRITE_AFTER: Final = 500  # transactions; a tenant's stamping writes about 50
 
 
 class JournalError(Exception):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 Record = dict[str, dict[str, Any]]  # attribute name -> declared type
 
@@ -12,6 +12,22 @@ class SchemaShapes:
 
     def __init__(self, schema: dict[str, Any]) -> None:
         self._schema = schema
+
+    def expanded_size(self) -> int:
+        """How many types there are once every reference to a common type is written out.
+
+        Raises:
+            RecursionError: common types refer to each other hundreds deep.
+        """
+        total, known = 0, dict[tuple[str, str], int]()
+        for namespace, content in self._schema.items():
+            for entity in content.get("entityTypes", {}).values():
+                total += self._size(entity.get("shape"), namespace, known) + self._size(
+                    entity.get("tags"), namespace, known
+                )
+            for action in content.get("actions", {}).values():
+                total += self._size((action.get("appliesTo") or {}).get("context"), namespace, known)
+        return total
 
     def entity_attributes(self, entity_type: str) -> Record | None:
         """The declared attributes of ``Namespace::Type``; None when the schema does not declare the type."""
@@ -35,6 +51,23 @@ class SchemaShapes:
     def resolve(self, declared: dict[str, Any], near: str) -> dict[str, Any]:
         """A declared type with references to common types followed; ``near`` is a name of the same namespace."""
         return self._resolve(declared, _split(near)[0])
+
+    def _size(self, declared: object, namespace: str, known: dict[tuple[str, str], int]) -> int:
+        if not isinstance(declared, dict):
+            return 0
+        members = cast("dict[str, Any]", declared)
+        inner: list[Any] = [members.get("element")]
+        if isinstance(attributes := members.get("attributes"), dict):
+            inner.extend(cast("dict[str, Any]", attributes).values())
+        size = 1 + sum(self._size(item, namespace, known) for item in inner)
+        name = members.get("name") if members.get("type") == "EntityOrCommon" else members.get("type")
+        if isinstance(name, str) and (found := self._common(name, namespace)) is not None:
+            key = (found[1], name.rpartition("::")[2])
+            if key not in known:
+                known[key] = 0  # a cycle, which Cedar refuses
+                known[key] = self._size(found[0], found[1], known)
+            size += known[key]
+        return size
 
     def _record(self, declared: dict[str, Any], namespace: str) -> Record:
         resolved = self._resolve(declared, namespace)

@@ -10,6 +10,7 @@ import cedarpy
 
 from .errors import Field, InvalidInputError, NotFoundError, QuotaExceededError
 from .records import StoredSchema
+from .schema_shapes import SchemaShapes
 
 if TYPE_CHECKING:
     from .call import Call
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 MAX_SCHEMA_BYTES: Final = 100_000
 MAX_NAMESPACES: Final = 100
 MAX_NAMESPACE_BYTES: Final = 100
+MAX_EXPANDED_TYPES: Final = 100_000
 
 _RESERVED: Final = frozenset({"aws", "amazon", "cedar"})
 _POSITION: Final = re.compile(r" at line \d+ column \d+$")
@@ -29,6 +31,7 @@ def put_schema(call: Call) -> dict[str, Any]:
     if len(text.encode()) > MAX_SCHEMA_BYTES:
         raise QuotaExceededError(f"Schema size limit of {MAX_SCHEMA_BYTES} bytes exceeded.", resource_type="SCHEMA")
     namespaces = _namespaces(text)
+    _check_expansion(text)
     try:
         cedarpy.Schema.from_json_str(text)
     except ValueError as error:
@@ -86,6 +89,16 @@ def _namespaces(text: str) -> list[str]:
         if name.partition("::")[0].lower() in _RESERVED:
             raise _refused(f"The namespace `{name}` is reserved.")
     return namespaces
+
+
+def _check_expansion(text: str) -> None:
+    """Common types that each use another one twice double at every step; Cedar would fill the memory with them."""
+    try:
+        size = SchemaShapes(json.loads(text)).expanded_size()
+    except (AttributeError, TypeError):
+        return  # not of a schema's form: Cedar says how
+    if size > MAX_EXPANDED_TYPES:
+        raise _refused(f"The types of the schema, written out, are more than {MAX_EXPANDED_TYPES}.")
 
 
 class _MemberNameError(ValueError):

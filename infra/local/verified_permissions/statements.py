@@ -68,7 +68,11 @@ def parse(text: str) -> Statement:
     templates = found.templates()
     if len(found) + len(templates) != 1:
         raise StatementError(f"expected exactly one policy, got {len(found) + len(templates)}")
-    head: dict[str, Any] = json.loads(cedarpy.policies_to_json_str(text[head_start:head_end] + ";"))
+    try:
+        head: dict[str, Any] = json.loads(cedarpy.policies_to_json_str(text[head_start:head_end] + ";"))
+    except ValueError as error:
+        # Only a comment between `@` and an annotation named `permit` misleads the scan.
+        raise StatementError("the scope of the policy cannot be found") from error
     (scope,) = (head["templates"] or head["staticPolicies"]).values()
     return Statement(
         text=text,

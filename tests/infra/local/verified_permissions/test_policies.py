@@ -73,6 +73,23 @@ def test_a_bad_schema_is_refused_with_the_words_of_the_service(
     assert refused(client.get_schema, policyStoreId=empty_store)["resourceType"] == "SCHEMA"
 
 
+def test_a_schema_that_explodes_is_refused(client: VerifiedPermissionsClient, empty_store: str):
+    """Thirty common types that each hold the next one twice are a billion types; refused before Cedar expands them."""
+    doubling: Json = {
+        f"T{n}": {"type": "Record", "attributes": {side: {"type": f"T{n + 1}"} for side in "lr"}} for n in range(30)
+    }
+    shape = {"type": "Record", "attributes": {"a": {"type": "T0"}}}
+    schema: Json = {
+        "N": {
+            "commonTypes": doubling | {"T30": {"type": "String"}},
+            "entityTypes": {"U": {"shape": shape}},
+            "actions": {},
+        }
+    }
+    response = refused(client.put_schema, policyStoreId=empty_store, definition={"cedarJson": json.dumps(schema)})
+    assert "written out" in fields(response)[0][1]
+
+
 def test_a_schema_comes_back_verbatim(client: VerifiedPermissionsClient, empty_store: str):
     """The text, with its spaces, and the namespaces in their order."""
     text = '{ "Z": {"entityTypes": {}, "actions": {}},  "A": {"entityTypes": {}, "actions": {}} }'
@@ -106,7 +123,7 @@ def test_an_empty_schema_is_a_schema(client: VerifiedPermissionsClient, empty_st
         ),
     ],
 )
-def test_a_static_policy_is_one_statement_without_slots_in_any_mode(
+def test_a_static_policy_is_one_statement_without_slots_in_any_mode(  # noqa: PLR0917 - pytest passes by name
     client: VerifiedPermissionsClient, store: str, open_store: str, mode: str, statement: str, words: str
 ):
     """The parser's refusals do not depend on validation; deep nesting is refused before it reaches the parser."""

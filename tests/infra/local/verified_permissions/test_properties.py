@@ -153,7 +153,7 @@ def askers() -> dict[str, Any]:
     st.sampled_from(["deny", "skip"]),
     st.booleans(),
 )
-def test_a_decision_is_cedars_own(
+def test_a_decision_is_cedars_own(  # noqa: PLR0917 - pytest passes by name
     ask: type[Ask],
     askers: dict[str, Any],
     statements: list[str],
@@ -205,7 +205,7 @@ def test_a_decision_is_cedars_own(
 
 @RECENT
 @given(UIDS, UIDS, UIDS, UIDS, st.sampled_from(["==", "in"]), st.sampled_from(["==", "in", "is N::U in"]), CONDITIONS)
-def test_a_link_is_what_cedar_links(
+def test_a_link_is_what_cedar_links(  # noqa: PLR0917 - pytest passes by name
     ask: type[Ask],
     askers: dict[str, Any],
     principal: tuple[str, str],

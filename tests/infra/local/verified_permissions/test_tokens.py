@@ -224,7 +224,7 @@ def test_a_token_is_needed_and_a_source_to_vouch_for_it(
     ],
 )
 @pytest.mark.parametrize("form", ["entityList", "cedarJson"])
-def test_nobody_is_made_a_manager_by_the_request(
+def test_nobody_is_made_a_manager_by_the_request(  # noqa: PLR0917 - pytest passes by name
     client: VerifiedPermissionsClient, endpoint: Endpoint, trusting_store: str, entity: str, words: str, form: str
 ):
     """Principals, groups and actions beside a token are refused in both forms of entities."""
