@@ -1,0 +1,258 @@
+"""Decisions of the Verified Permissions endpoint: in process beside bare cedarpy, and through boto3 over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import cedarpy
+
+from infra.local.verified_permissions import Caller, VerifiedPermissions
+from infra.local.verified_permissions.shapes import check_input
+from tests.benchmarks.rows import Row, compare, interleaved
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+SIZES = (10, 100, 1000)
+DECISIONS = 300  # in process, for one figure
+CALLS = 200  # through boto3, for one figure
+MAX_RATIO = 3.0
+MAX_CALL_RATIO = 2.0
+MAX_P99_MS = 50.0
+
+CALLER = Caller(account_id="123456789012", region="eu-central-1")
+SCHEMA = json.dumps(
+    {
+        "Plant": {
+            "entityTypes": {
+                "Group": {},
+                "User": {
+                    "memberOfTypes": ["Group"],
+                    "shape": {"type": "Record", "attributes": {"region": {"type": "String"}}},
+                },
+                "Line": {},
+                "Device": {
+                    "memberOfTypes": ["Line"],
+                    "shape": {
+                        "type": "Record",
+                        "attributes": {"region": {"type": "String"}, "criticality": {"type": "String"}},
+                    },
+                },
+            },
+            "actions": {
+                "operate": {},
+                "reboot": {
+                    "memberOf": [{"id": "operate"}],
+                    "appliesTo": {
+                        "principalTypes": ["User"],
+                        "resourceTypes": ["Device"],
+                        "context": {"type": "Record", "attributes": {"mfa": {"type": "Boolean"}}},
+                    },
+                },
+            },
+        }
+    }
+)
+DECIDING = (
+    'permit(principal in Plant::Group::"operators", action in Plant::Action::"operate", resource is Plant::Device) '
+    "when { principal.region == resource.region && context.mfa };"
+)
+# A request as the API takes it, and the same by hand for Cedar.
+REQUEST: dict[str, Any] = {
+    "principal": {"entityType": "Plant::User", "entityId": "olga"},
+    "action": {"actionType": "Plant::Action", "actionId": "reboot"},
+    "resource": {"entityType": "Plant::Device", "entityId": "press-07"},
+    "context": {"contextMap": {"mfa": {"boolean": True}}},
+    "entities": {
+        "entityList": [
+            {
+                "identifier": {"entityType": "Plant::User", "entityId": "olga"},
+                "attributes": {"region": {"string": "eu"}},
+                "parents": [{"entityType": "Plant::Group", "entityId": "operators"}],
+            },
+            {
+                "identifier": {"entityType": "Plant::Device", "entityId": "press-07"},
+                "attributes": {"region": {"string": "eu"}, "criticality": {"string": "low"}},
+                "parents": [{"entityType": "Plant::Line", "entityId": "line-1"}],
+            },
+        ]
+    },
+}
+BY_HAND: dict[str, Any] = {
+    "principal": {"type": "Plant::User", "id": "olga"},
+    "action": {"type": "Plant::Action", "id": "reboot"},
+    "resource": {"type": "Plant::Device", "id": "press-07"},
+    "context": {"mfa": True},
+}
+ENTITIES_BY_HAND: list[dict[str, Any]] = [
+    {
+        "uid": {"type": "Plant::User", "id": "olga"},
+        "attrs": {"region": "eu"},
+        "parents": [{"type": "Plant::Group", "id": "operators"}],
+    },
+    {
+        "uid": {"type": "Plant::Device", "id": "press-07"},
+        "attrs": {"region": "eu", "criticality": "low"},
+        "parents": [{"type": "Plant::Line", "id": "line-1"}],
+    },
+]
+
+
+def policies(count: int) -> list[str]:
+    """``count`` policies of three kinds, one third without a principal or resource in the scope; the last one decides."""
+    kinds = (
+        'permit(principal in Plant::Group::"group-{0}", action, resource in Plant::Line::"line-{0}x") '
+        'when {{ resource.criticality != "high" }};',
+        'permit(principal == Plant::User::"user-{0}", action, resource == Plant::Device::"device-{0}");',
+        'forbid(principal, action == Plant::Action::"reboot", resource) '
+        'when {{ resource.region == "region-{0}" && !context.mfa }};',
+    )
+    return [kinds[number % 3].format(number) for number in range(count - 1)] + [DECIDING]
+
+
+def rows(rounds: int) -> Iterator[Row]:
+    """Overhead in process and latency through boto3, for 10, 100 and 1000 policies."""
+    for count in SIZES:
+        yield _in_process(count, rounds)
+    with _process() as client:
+        for count in SIZES:
+            yield from _through_boto3(client, count, rounds)
+
+
+def _in_process(count: int, rounds: int) -> Row:
+    app = VerifiedPermissions(
+        state_dir=None, authenticate=lambda *_: CALLER, signing_keys={}.__getitem__, account_id=CALLER.account_id
+    )
+    store = _filled(lambda operation, **request: app.perform(operation, request, CALLER), count)
+    body = json.dumps({"policyStoreId": store, **REQUEST}).encode()
+    policy_set = cedarpy.PolicySet.from_str("\n".join(policies(count)))
+    schema = cedarpy.Schema.from_json_str(SCHEMA)
+    entities = json.dumps(ENTITIES_BY_HAND)
+
+    def ours() -> bool:
+        request = json.loads(body)
+        check_input("IsAuthorized", request)
+        return app.perform("IsAuthorized", request, CALLER)["decision"] == "ALLOW"
+
+    def bare() -> bool:
+        # Action groups need the schema's actions among the entities, so the entities are read with the schema.
+        return cedarpy.is_authorized(
+            BY_HAND, policy_set, cedarpy.Entities.from_json_str(entities, schema), schema
+        ).allowed
+
+    series = interleaved(rounds, _microseconds(ours), _microseconds(bare))
+    return compare(
+        name=f"decision in process, {count} policies",
+        ours=series[0],
+        reference=series[1],
+        unit="us",
+        at_most=MAX_RATIO,
+        note="request JSON to answer, beside cedarpy with parsed policies and schema, entities read for each request",
+    )
+
+
+def _through_boto3(client: Any, count: int, rounds: int) -> Iterator[Row]:  # noqa: ANN401 - a boto3 client
+    store = _filled(lambda operation, **request: getattr(client, _METHODS[operation])(**request), count)
+    latencies: list[float] = []
+
+    def decide() -> float:
+        taken = _latencies(lambda: client.is_authorized(policyStoreId=store, **REQUEST)["decision"] == "ALLOW")
+        latencies.extend(taken)
+        return median(taken)
+
+    def fetch() -> float:
+        return median(_latencies(lambda: client.get_policy_store(policyStoreId=store)["policyStoreId"] == store))
+
+    series = interleaved(rounds, decide, fetch)
+    yield compare(
+        name=f"IsAuthorized through boto3, {count} policies, p50",
+        ours=series[0],
+        reference=series[1],
+        unit="ms",
+        at_most=MAX_CALL_RATIO,
+        note="beside GetPolicyStore on the same connection: what signing and HTTP cost anyway",
+    )
+    latencies.sort()
+    p99 = latencies[int(len(latencies) * 0.99)]
+    yield Row(
+        name=f"IsAuthorized through boto3, {count} policies, p99",
+        ours=p99,
+        unit="ms",
+        target=f"<= {MAX_P99_MS:g} ms",
+        met=p99 <= MAX_P99_MS,
+        rounds=rounds,
+        note=f"of {len(latencies)} calls",
+    )
+
+
+_METHODS = {
+    "CreatePolicyStore": "create_policy_store",
+    "PutSchema": "put_schema",
+    "CreatePolicy": "create_policy",
+}
+
+
+def _filled(call: Callable[..., dict[str, Any]], count: int) -> str:
+    """A new STRICT store with the schema and ``count`` policies; its id."""
+    store: str = call("CreatePolicyStore", validationSettings={"mode": "STRICT"})["policyStoreId"]
+    call("PutSchema", policyStoreId=store, definition={"cedarJson": SCHEMA})
+    for statement in policies(count):
+        call("CreatePolicy", policyStoreId=store, definition={"static": {"statement": statement}})
+    return store
+
+
+def _microseconds(decide: Callable[[], bool]) -> Callable[[], float]:
+    """Measures the mean of a few hundred decisions; each must be an ALLOW."""
+
+    def measured() -> float:
+        assert decide()  # also warms up
+        started = time.perf_counter()
+        allowed = sum(decide() for _ in range(DECISIONS))
+        taken = time.perf_counter() - started
+        assert allowed == DECISIONS
+        return taken / DECISIONS * 1e6
+
+    return measured
+
+
+def _latencies(call: Callable[[], bool]) -> list[float]:
+    """Milliseconds of each of a few hundred calls, which must all be right."""
+    taken: list[float] = []
+    for _ in range(CALLS):
+        started = time.perf_counter()
+        right = call()
+        taken.append((time.perf_counter() - started) * 1e3)
+        assert right
+    return taken
+
+
+@contextmanager
+def _process() -> Generator[Any]:
+    """A client of the endpoint in a process of its own."""
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("AWS_")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "infra.local.verified_permissions"], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        started = json.loads(process.stdout.readline())
+        client: Any = boto3.client(
+            "verifiedpermissions",
+            endpoint_url=started["url"],
+            region_name=CALLER.region,
+            aws_access_key_id=started["access_key_id"],
+            aws_secret_access_key=started["secret_access_key"],
+        )
+        yield client
+        client.close()
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
