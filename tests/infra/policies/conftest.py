@@ -33,7 +33,7 @@ KEY = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLEEXAMPLE00", "AWS_SECRET_ACCESS_KEY": uui
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def files(tmp_path: Path) -> Path:
     """A copy of ``policies`` and ``tenants`` that a test may change."""
     for folder in ("policies", "tenants"):
         shutil.copytree(PROJECT / folder, tmp_path / folder)

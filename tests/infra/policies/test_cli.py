@@ -47,40 +47,40 @@ def test_every_tenant_can_be_stamped(tenant: str):
     assert len(loaded.static) > len(list((PROJECT / "policies" / "static").iterdir()))
 
 
-def test_check_names_a_broken_tenant(project: Path, capsys: pytest.CaptureFixture[str]):
+def test_check_names_a_broken_tenant(files: Path, capsys: pytest.CaptureFixture[str]):
     """A tenant's policy that does not parse, and a grant that does not fit, are named with the file."""
-    (project / "tenants" / "acme" / "policies" / "mine.cedar").write_text("permit (")
-    stack = project / "tenants" / "Pulumi.globex.yaml"
+    (files / "tenants" / "acme" / "policies" / "mine.cedar").write_text("permit (")
+    stack = files / "tenants" / "Pulumi.globex.yaml"
     stack.write_text(stack.read_text().replace("template: firmware-for-zone", "template: break-glass"))
-    assert run("check", root=project) == 1
+    assert run("check", root=files) == 1
     assert capsys.readouterr().err.splitlines() == [
         "tenants/acme/policies/mine.cedar:1: unexpected end of input",
         "tenant globex, grant firmware-ward-5: template `break-glass` ends: say `until`, e.g. 2026-12-24T18:00:00Z",
     ]
 
 
-def test_check_compares_cases_matrix_and_form(project: Path, capsys: pytest.CaptureFixture[str]):
+def test_check_compares_cases_matrix_and_form(files: Path, capsys: pytest.CaptureFixture[str]):
     """A policy that decides otherwise fails its cases and the matrix, and another form is said."""
-    policy = project / "policies" / "static" / "operators-view.cedar"
+    policy = files / "policies" / "static" / "operators-view.cedar"
     policy.write_text(policy.read_text().replace('in Fleet::Action::"View"', '==  Fleet::Action::"ViewDevice"'))
-    assert run("check", root=project) == 1
+    assert run("check", root=files) == 1
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
         "policies/cases/ALLOW/operator-lists-devices.json: expected `yes: operators-view`, decided `no`",
         "policies/matrix.md: is not what the policies say; `python -m infra.policies matrix --write`",
         "policies/static/operators-view.cedar: is not in the house form; `python -m infra.policies format` rewrites it",
     ]
-    assert run("format", root=project) == 0
-    assert run("matrix", "--write", root=project) == 0
+    assert run("format", root=files) == 0
+    assert run("matrix", "--write", root=files) == 0
     assert capsys.readouterr().out == "formatted policies/static/operators-view.cedar\n"
-    assert run("check", root=project) == 1
+    assert run("check", root=files) == 1
     assert capsys.readouterr().err.splitlines() == lines[:1]
 
 
-def test_broken_base_is_said_once(project: Path, capsys: pytest.CaptureFixture[str]):
+def test_broken_base_is_said_once(files: Path, capsys: pytest.CaptureFixture[str]):
     """A base policy that does not parse is not repeated for each tenant and case."""
-    (project / "policies" / "static" / "operators-view.cedar").write_text("permit (")
-    assert run("check", root=project) == 1
+    (files / "policies" / "static" / "operators-view.cedar").write_text("permit (")
+    assert run("check", root=files) == 1
     assert capsys.readouterr().err.splitlines() == ["policies/static/operators-view.cedar:1: unexpected end of input"]
 
 
@@ -92,22 +92,22 @@ def test_broken_base_is_said_once(project: Path, capsys: pytest.CaptureFixture[s
         (None, "expects the other decision than its folder ALLOW"),
     ],
 )
-def test_malformed_case_is_refused(project: Path, capsys: pytest.CaptureFixture[str], text: str | None, words: str):
+def test_malformed_case_is_refused(files: Path, capsys: pytest.CaptureFixture[str], text: str | None, words: str):
     """A case that says nothing is an error, not a case that passes."""
-    denied = (project / "policies" / "cases" / "DENY" / "nobody-views.json").read_text()
-    (project / "policies" / "cases" / "ALLOW" / "a.json").write_text(text or denied)
-    assert run("check", root=project) == 1
+    denied = (files / "policies" / "cases" / "DENY" / "nobody-views.json").read_text()
+    (files / "policies" / "cases" / "ALLOW" / "a.json").write_text(text or denied)
+    assert run("check", root=files) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("policies/cases/ALLOW/a.json: ")
     assert words in line
 
 
-def test_unknown_tenant_is_refused(project: Path, capsys: pytest.CaptureFixture[str]):
+def test_unknown_tenant_is_refused(files: Path, capsys: pytest.CaptureFixture[str]):
     """The message names the file that is missing, and the tenants that there are."""
-    assert run("diff", "initech", root=project) == 1
+    assert run("diff", "initech", root=files) == 1
     assert capsys.readouterr().err == "tenants/Pulumi.initech.yaml: no such file; there are: acme, globex\n"
     with pytest.raises(SystemExit):
-        run("diff", "acme", "--store", "x", root=project)
+        run("diff", "acme", "--store", "x", root=files)
     assert "--store and --pool go together" in capsys.readouterr().err
 
 

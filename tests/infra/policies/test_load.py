@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 SOON = datetime(2026, 12, 1, tzinfo=UTC)
 
 
-def refusal(project: Path, *, own: str = "", name: str = "mine", grants: tuple[Grant, ...] = ()) -> list[str]:
+def refusal(files: Path, *, own: str = "", name: str = "mine", grants: tuple[Grant, ...] = ()) -> list[str]:
     """What ``load`` says of the project with one more policy of the tenant."""
-    folder = project / "tenants" / "acme" / "policies"
+    folder = files / "tenants" / "acme" / "policies"
     if own:
         (folder / f"{name}.cedar").write_text(own, encoding="utf-8")
     with pytest.raises(PolicyError) as refused:
-        load(project / "policies", TenantPolicies(tenant="acme", folder=folder, grants=grants))
+        load(files / "policies", TenantPolicies(tenant="acme", folder=folder, grants=grants))
     return [str(problem) for problem in refused.value.problems]
 
 
@@ -37,9 +37,9 @@ def grant(**changes: object) -> Grant:
     return Grant(**{**good, **changes})  # pyright: ignore[reportArgumentType]
 
 
-def test_forbids_come_first_and_templates_only_if_linked(project: Path):
+def test_forbids_come_first_and_templates_only_if_linked(files: Path):
     """The bundle is in the order in which it is to be created, and holds each template once for each end."""
-    bundle = load(project / "policies", fleet.REFERENCE)
+    bundle = load(files / "policies", fleet.REFERENCE)
     effects = [policy.effect for policy in bundle.static]
     assert effects == sorted(effects)
     assert bundle.static == (*bundle.forbids, *bundle.permits)
@@ -97,33 +97,33 @@ NO_ACTION = "unable to find an applicable action given the policy scope constrai
         ),
     ],
 )
-def test_bad_policy_is_refused_with_file_line_and_words(project: Path, statement: str, expected: list[str]):
+def test_bad_policy_is_refused_with_file_line_and_words(files: Path, statement: str, expected: list[str]):
     """Each mistake names the file, the line and what is wrong, in the validator's words where it is Cedar's."""
-    found = refusal(project, own=f'// Why.\n@id("mine")\n{statement}\n')
+    found = refusal(files, own=f'// Why.\n@id("mine")\n{statement}\n')
     assert found == [f"tenants/acme/policies/mine.cedar:{problem}" for problem in expected]
 
 
-def test_file_without_name_reason_or_with_two_statements_is_refused(project: Path):
+def test_file_without_name_reason_or_with_two_statements_is_refused(files: Path):
     """The house rules: ``@id`` is the file's name, the first line says why, one statement a file."""
-    assert refusal(project, own='@id("other")\npermit (principal in Fleet::Group::"x", action, resource);\n') == [
+    assert refusal(files, own='@id("other")\npermit (principal in Fleet::Group::"x", action, resource);\n') == [
         'tenants/acme/policies/mine.cedar:1: `@id("mine")` expected, the file\'s name; found `other`',
         "tenants/acme/policies/mine.cedar:1: the first line must be a comment that says why the policy is there",
     ]
     for own, count in (("// Nothing.\n", 0), ("permit (principal, action, resource);\n" * 2, 2)):
-        assert refusal(project, own=own) == [f"tenants/acme/policies/mine.cedar: one statement a file, found {count}"]
+        assert refusal(files, own=own) == [f"tenants/acme/policies/mine.cedar: one statement a file, found {count}"]
 
 
-def test_oversized_policy_is_refused(project: Path):
+def test_oversized_policy_is_refused(files: Path):
     """A policy that would exceed the quota once bound is refused before anything is stamped."""
     padding = "// padding\n" * 1000
     own = f'// Why.\n{padding}@id("mine")\nforbid (principal in Fleet::Group::"x", action, resource);\n'
-    assert refusal(project, own=own) == ["tenants/acme/policies/mine.cedar: 11135 bytes once bound; at most 10000"]
+    assert refusal(files, own=own) == ["tenants/acme/policies/mine.cedar: 11135 bytes once bound; at most 10000"]
 
 
-def test_tenant_may_not_reuse_an_id(project: Path):
+def test_tenant_may_not_reuse_an_id(files: Path):
     """A tenant's policy named like a base policy, or a grant like either, is refused: it would hide the other."""
     own = '// Why.\n@id("tenant-guard")\nforbid (principal in Fleet::Group::"x", action, resource);\n'
-    found = refusal(project, own=own, name="tenant-guard", grants=(grant(id="managers-everything"), grant(), grant()))
+    found = refusal(files, own=own, name="tenant-guard", grants=(grant(id="managers-everything"), grant(), grant()))
     taken = "the id `{0}` is taken by policies/static/{0}.cedar".format
     assert found == [
         f"tenants/acme/policies/tenant-guard.cedar:2: {taken('tenant-guard')}",
@@ -148,58 +148,58 @@ def test_tenant_may_not_reuse_an_id(project: Path):
         ),
     ],
 )
-def test_bad_grant_is_refused(project: Path, bad: Grant, words: str):
+def test_bad_grant_is_refused(files: Path, bad: Grant, words: str):
     """Each mistake in a grant names the tenant, the grant and what would be right."""
-    (problem,) = refusal(project, grants=(bad,))
+    (problem,) = refusal(files, grants=(bad,))
     assert problem.startswith("tenant acme, grant g: ")
     assert words in problem
 
 
-def test_own_policy_names_only_groups_of_the_tenant(project: Path):
+def test_own_policy_names_only_groups_of_the_tenant(files: Path):
     """A slip in a group's name is an error: a forbid for nobody would forbid nothing."""
-    folder = project / "tenants" / "acme" / "policies"
+    folder = files / "tenants" / "acme" / "policies"
     own = '// Why.\n@id("mine")\nforbid (principal in Fleet::Group::"operatosr", action, resource);\n'
     (folder / "mine.cedar").write_text(own, encoding="utf-8")
     groups = frozenset({"operators", "quality-inspectors"})
     with pytest.raises(PolicyError) as refused:
-        load(project / "policies", TenantPolicies(tenant="acme", folder=folder, groups=groups))
+        load(files / "policies", TenantPolicies(tenant="acme", folder=folder, groups=groups))
     assert str(refused.value) == (
         "tenants/acme/policies/mine.cedar:3: "
         '`Fleet::Group::"operatosr"` is no group of this tenant; it has operators, quality-inspectors'
     )
 
 
-def test_template_quota_is_checked(project: Path):
+def test_template_quota_is_checked(files: Path):
     """One template for each end: the 41st is refused with what to do."""
     grants = tuple(
         grant(id=f"g{n}", template="break-glass", until=SOON + timedelta(hours=n)) for n in range(MAX_TEMPLATES + 1)
     )
-    (problem,) = refusal(project, grants=grants)
+    (problem,) = refusal(files, grants=grants)
     assert problem.startswith(
         "tenant acme, grants: 41 templates, one for each template and end; a policy store holds 40"
     )
-    assert load(project / "policies", TenantPolicies(tenant="acme", grants=grants[1:])).links[0].id == "g1"
+    assert load(files / "policies", TenantPolicies(tenant="acme", grants=grants[1:])).links[0].id == "g1"
 
 
-def test_template_must_be_a_permit_with_both_slots(project: Path):
+def test_template_must_be_a_permit_with_both_slots(files: Path):
     """A template that the store would refuse, or a forbid that only some have, is refused."""
-    (project / "policies" / "templates" / "odd.cedar").write_text(
+    (files / "policies" / "templates" / "odd.cedar").write_text(
         '// Why.\n@id("odd")\nforbid (principal == ?principal, action, resource);\n', encoding="utf-8"
     )
     odd = "policies/templates/odd.cedar:3: a template must"
-    assert refusal(project) == [
+    assert refusal(files) == [
         f"{odd} be a permit: forbids hold for everybody, from the first moment",
         f"{odd} bind `?resource` in its scope",
     ]
 
 
-def test_everything_wrong_is_said_at_once(project: Path):
+def test_everything_wrong_is_said_at_once(files: Path):
     """Problems of several files come in one error, so that one round of corrections is enough."""
-    static = project / "policies" / "static"
+    static = files / "policies" / "static"
     (static / "tenant-guard.cedar.off").write_text("switched off?", encoding="utf-8")
     (static / "bytes.cedar").write_bytes(b"\xff\xfe")
-    (project / "policies" / "templates" / "break-glass.cedar").write_text("permit", encoding="utf-8")
-    found = refusal(project, own="permit (", grants=(grant(template="nope"),))
+    (files / "policies" / "templates" / "break-glass.cedar").write_text("permit", encoding="utf-8")
+    found = refusal(files, own="permit (", grants=(grant(template="nope"),))
     assert [problem.partition(": ")[0] for problem in found] == [
         "policies/static/bytes.cedar",
         "policies/static/tenant-guard.cedar.off",
@@ -209,14 +209,14 @@ def test_everything_wrong_is_said_at_once(project: Path):
     ]
 
 
-def test_missing_folder_and_schema_are_refused(project: Path):
+def test_missing_folder_and_schema_are_refused(files: Path):
     """A folder that is not there is an error, never an empty set of policies."""
     with pytest.raises(PolicyError, match="no such folder"):
-        load(project / "policies", TenantPolicies(tenant="acme", folder=project / "nowhere"))
-    schema = project / "policies" / "schema.cedarschema"
+        load(files / "policies", TenantPolicies(tenant="acme", folder=files / "nowhere"))
+    schema = files / "policies" / "schema.cedarschema"
     schema.write_text("namespace Fleet { entity }", encoding="utf-8")
     with pytest.raises(PolicyError, match=r"policies/schema.cedarschema: .*error parsing schema: unexpected token `}`"):
-        load(project / "policies", fleet.REFERENCE)
+        load(files / "policies", fleet.REFERENCE)
     schema.unlink()
     with pytest.raises(PolicyError, match=r"schema\.cedarschema: no such file"):
-        load(project / "policies", fleet.REFERENCE)
+        load(files / "policies", fleet.REFERENCE)
