@@ -10,6 +10,7 @@ import json
 import os
 import random
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from service.adapters.memory.authorizer import CedarAuthorizer
 from service.adapters.memory.pool import MemoryUserPool
 from service.adapters.memory.world import MemoryWorld
 from service.api.app import create_app
+from service.domain.tenants import TenantStatus
 from service.errors import CallerError, TenantSuspendedError, UnauthenticatedError
 from service.operations import Operations
 from service.operations.authenticate import Authenticate
@@ -306,8 +308,7 @@ def test_what_was_verified_ends_in_time(world: MemoryWorld, acme: MemoryUserPool
     moment[0] = datetime.fromtimestamp(now.timestamp() + 61, UTC)
     assert refusal() is UnauthenticatedError
     moment[0] = now
-    suspended = type(acme.tenant)(**{**vars(acme.tenant), "status": "SUSPENDED"})
-    world.registry.rows[acme.tenant.issuer] = suspended
+    world.registry.rows[acme.tenant.issuer] = replace(acme.tenant, status=TenantStatus.SUSPENDED)
     assert refusal() is TenantSuspendedError
     world.registry.rows.clear()
     assert refusal() is UnauthenticatedError

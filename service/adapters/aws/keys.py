@@ -96,8 +96,8 @@ class JwksKeys:
         connection = kind(parts.hostname, parts.port, timeout=self._timeout_seconds)
         try:
             connection.request("GET", parts.path, headers={"Accept": "application/json"})
-            answer = connection.getresponse()
-            body = answer.read(_MAX_BYTES + 1)
+            with connection.getresponse() as answer:
+                body = answer.read(_MAX_BYTES + 1)
         except http.client.HTTPException as error:
             raise OSError(type(error).__name__) from error
         finally:

@@ -72,7 +72,7 @@ def tenant_of(item: Mapping[str, Any], *, region: str) -> Tenant:
             thing_group=row["thing_group"],
             bucket=row["bucket"],
             presign_role_arn=row["presign_role_arn"],
-            commands={name: Permission(action) for name, action in row["commands"].items()},
+            commands=_commands(row["commands"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigurationError(
@@ -93,6 +93,13 @@ def tenant_of(item: Mapping[str, Any], *, region: str) -> Tenant:
         if not holds:  # fail closed: better no service for the tenant than service with another's resources
             raise ConfigurationError(f"registry row of `{tenant.id}`: `{member}` is not of its form")
     return tenant
+
+
+def _commands(column: Mapping[str, str]) -> dict[str, Permission]:
+    try:
+        return {name: Permission(action) for name, action in column.items()}
+    except ValueError as error:
+        raise ValueError(f"`commands`: {error}") from error
 
 
 def _is_role(arn: str, account_id: str) -> bool:

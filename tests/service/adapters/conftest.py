@@ -37,7 +37,13 @@ class Plant:
         return self.tokens[tenant, group]
 
     def call(
-        self, method: str, path: str, *, tenant: str = "acme", group: str = "managers", **request: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        tenant: str = "acme",
+        group: str = "managers",
+        **request: Any,  # noqa: ANN401 - passed on
     ) -> httpx.Response:
         """One request."""
         headers = {"Authorization": f"Bearer {self.token(tenant, group)}", **request.pop("headers", {})}

@@ -1,0 +1,75 @@
+"""Blocking calls beside the event loop: bounded in number and time, with errors in our words."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from service.adapters.aws.calls import AwsCalls
+from service.errors import CedarfleetError, UnavailableError, UpstreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def calls() -> Iterator[AwsCalls]:
+    """One thread, and room for one that waits."""
+    made = AwsCalls(threads=1, max_waiting=1, deadline_seconds=0.2)
+    yield made
+    made.close()
+
+
+def refused(code: str, status: int) -> ClientError:
+    """An error as botocore raises it."""
+    answer = {"Error": {"Code": code, "Message": "secret words"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, "Operation")  # pyright: ignore[reportArgumentType] - the members that matter
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (refused("ThrottlingException", 400), UnavailableError),
+        (refused("SomethingNew", 503), UnavailableError),
+        (refused("AccessDeniedException", 403), UpstreamError),
+        (refused("ValidationException", 400), UpstreamError),
+        (EndpointConnectionError(endpoint_url="http://x"), UnavailableError),
+        (ConnectionResetError(), UnavailableError),
+    ],
+)
+def test_errors_of_aws_become_ours(calls: AwsCalls, error: Exception, kind: type[CedarfleetError]) -> None:
+    """What may pass is `unavailable`, what will not is `upstream`; AWS's own words stay in the log."""
+
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(CedarfleetError) as caught:
+        asyncio.run(calls.run("the part", fail))
+    assert type(caught.value) is kind
+    assert "secret" not in str(caught.value)
+
+
+def test_too_many_and_too_slow_calls_are_refused(calls: AwsCalls) -> None:
+    """One runs, one waits, the third is refused at once; both others end at the deadline; then there is room again."""
+    release = threading.Event()
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        slow = [asyncio.ensure_future(calls.run("slow", release.wait, 10)) for _ in range(2)]
+        await asyncio.sleep(0)
+        before = loop.time()
+        with pytest.raises(UnavailableError):
+            await calls.run("third", lambda: 1)
+        assert loop.time() - before < 0.1
+        answers = await asyncio.gather(*slow, return_exceptions=True)
+        assert {type(answer) for answer in answers} == {UnavailableError}
+        release.set()
+        while calls._open:  # noqa: ASYNC110 - the threads end by themselves, and tell nobody
+            await asyncio.sleep(0)
+        assert await calls.run("again", lambda: 1) == 1
+
+    asyncio.run(story())

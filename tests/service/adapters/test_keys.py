@@ -1,0 +1,151 @@
+"""Signing keys from a real HTTP server: fetched beside the event loop, once for many, and not at an attacker's pace."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
+
+from service.adapters.aws.calls import AwsCalls
+from service.adapters.aws.keys import JwksKeys, read_key_set
+from service.adapters.memory.pool import MemoryUserPool
+from service.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass
+class JwksServer:
+    """What the server answers, and what it was asked."""
+
+    url_template: str = ""
+    status: int = 200
+    body: bytes = b""
+    asked: list[str] = field(default_factory=list[str])
+
+
+@pytest.fixture
+def server() -> Iterator[JwksServer]:
+    """A JWKS address on loopback."""
+    state = JwksServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            state.asked.append(self.path)
+            self.send_response(state.status)
+            if state.status == 302:
+                self.send_header("Location", state.url_template.format(pool="elsewhere"))
+            self.send_header("Content-Length", str(len(state.body)))
+            self.end_headers()
+            self.wfile.write(state.body)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 - the base class's signature
+            """Keep quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        state.url_template = f"http://127.0.0.1:{http.server_address[1]}/{{pool}}/.well-known/jwks.json"
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield state
+        http.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def calls() -> Iterator[AwsCalls]:
+    """The pool that fetches run on."""
+    made = AwsCalls(threads=4, max_waiting=100, deadline_seconds=5)
+    yield made
+    made.close()
+
+
+def jwk(pool: MemoryUserPool, **changes: object) -> dict[str, Any]:
+    """The pool's public key as Cognito publishes it."""
+    public = json.loads(RSAAlgorithm.to_jwk(pool.key.public_key()))
+    return {
+        "kty": "RSA",
+        "n": public["n"],
+        "e": public["e"],
+        "kid": pool.key_id,
+        "use": "sig",
+        "alg": "RS256",
+    } | changes
+
+
+def test_a_pool_is_asked_once_for_many_and_again_only_after_a_while(server: JwksServer, calls: AwsCalls) -> None:
+    """50 callers make one fetch; made-up key ids make at most one more per interval; then a new key is found."""
+    pool = MemoryUserPool("acme")
+    server.body = json.dumps({"keys": [jwk(pool)]}).encode()
+    clock = [0.0]
+    keys = JwksKeys(
+        calls=calls,
+        url_template=server.url_template,
+        seconds=3600,
+        again_seconds=30,
+        timeout_seconds=2,
+        clock=lambda: clock[0],
+    )
+
+    async def story() -> None:
+        found = await asyncio.gather(*(keys.find(pool.tenant, pool.key_id) for _ in range(50)))
+        assert all(key is not None for key in found)
+        assert server.asked == [f"/{pool.tenant.pool_id}/.well-known/jwks.json"]
+        for number in range(20):
+            assert await keys.find(pool.tenant, f"made-up-{number}") is None
+        assert len(server.asked) == 1
+        server.body = json.dumps({"keys": [jwk(pool, kid="rotated")]}).encode()
+        clock[0] = 31
+        assert await keys.find(pool.tenant, "rotated") is not None
+        assert await keys.find(pool.tenant, pool.key_id) is None  # a removed key proves nothing
+        assert len(server.asked) == 2
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(500, b""), (404, b"{}"), (302, b""), (200, b"<html>"), (200, b"[]"), (200, b'{"keys": 1}'), (200, b" " * 70_000)],
+)
+def test_an_address_that_gives_no_key_set_proves_nothing(
+    server: JwksServer, calls: AwsCalls, status: int, body: bytes
+) -> None:
+    """Errors, redirects, other documents and floods are an outage of ours, never an accepted token."""
+    server.status, server.body = status, body
+    pool = MemoryUserPool("acme")
+    keys = JwksKeys(calls=calls, url_template=server.url_template, seconds=3600, again_seconds=30, timeout_seconds=2)
+
+    async def story() -> None:
+        for _ in range(3):
+            with pytest.raises(UnavailableError):
+                await keys.find(pool.tenant, pool.key_id)
+
+    asyncio.run(story())
+    assert len(server.asked) == 1
+
+
+def test_only_proper_public_keys_are_read() -> None:
+    """Other types, uses and algorithms, private keys, short keys and keys without an id are left out."""
+    pool = MemoryUserPool("acme")
+    short = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - what must be refused
+    weak = json.loads(RSAAlgorithm.to_jwk(short.public_key()))
+    entries: list[Any] = [
+        jwk(pool),
+        jwk(pool, kid="enc", use="enc"),
+        jwk(pool, kid="ps", alg="PS256"),
+        jwk(pool, kid="ec", kty="EC"),
+        jwk(pool, kid="private", d="AQAB"),
+        jwk(pool, kid=7),
+        jwk(pool, kid="broken", n="!"),
+        weak | {"kid": "weak"},
+        "text",
+        None,
+    ]
+    assert set(read_key_set(json.dumps({"keys": entries}).encode())) == {pool.key_id}

@@ -1,0 +1,135 @@
+"""What must hold for every route, found by walking the application."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from litestar import Router, get
+from litestar.di import NamedDependency, Provide
+from litestar.params import SkipValidation  # noqa: TC002 - Litestar reads it at run time
+from litestar.testing import TestClient
+
+from service.api import problems
+from service.api.access import Needs, SignedIn, guard, needs, provide_access
+from service.api.app import create_app
+from service.api.requests import decided_middleware
+from service.domain.permissions import Permission
+from service.errors import CedarfleetError
+from service.operations import Operations
+from service.operations.access import Access  # noqa: TC001 - as above
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from litestar import Litestar
+
+    from tests.service.conftest import House
+
+NOTHING = "/v1/openapi/{path:str}"  # Litestar's own answer to what is not there
+PUBLIC = {"/health/live": 200, "/health/ready": 200, "/v1/openapi": 200, "/v1/openapi/openapi.json": 200, NOTHING: 404}
+
+
+def handlers(app: Litestar) -> Iterator[tuple[str, str, Any]]:
+    """Path, method and handler of every route, without Litestar's own OPTIONS and HEAD."""
+    for route in app.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            for method in sorted(handler.http_methods - {"OPTIONS", "HEAD"}):
+                yield route.path, method, handler
+
+
+def test_every_route_states_its_action_or_is_public(house: House) -> None:
+    """No route of ours is without a statement; the public ones are known by name."""
+    walked = 0
+    for path, method, handler in handlers(house.app):
+        walked += 1
+        stated = handler.opt.get("access")
+        if path.rstrip("/") in PUBLIC:
+            assert not isinstance(stated, Needs | SignedIn), (method, path)
+        else:
+            assert isinstance(stated, Needs | SignedIn), (method, path)
+            assert path.startswith("/v1/")
+    assert walked >= 12
+
+
+def test_every_action_is_asked_by_some_route(house: House) -> None:
+    """A permission that no route asks for would be a promise that nothing keeps."""
+    stated = [handler.opt.get("access") for _, _, handler in handlers(house.app)]
+    asked = {action for access in stated if isinstance(access, Needs) for action in access.actions}
+    assert asked == set(Permission)
+
+
+def test_every_route_but_the_public_ones_wants_a_token(house: House) -> None:
+    """Without a token each answers 401, whatever the path and body."""
+    for path, method, _ in handlers(house.app):
+        answer = house.client.request(method, re.sub(r"\{[^}]+\}", "press-01", path))
+        assert answer.status_code == PUBLIC.get(path.rstrip("/"), 401), (method, path)
+
+
+def test_permissions_are_the_schemas_actions() -> None:
+    """The enum equals the leaf actions of the Cedar schema; groups of actions are not asked for."""
+    schema = (Path(__file__).parents[3] / "policies" / "schema.cedarschema").read_text(encoding="utf-8")
+    text = re.sub(r"//[^\n]*", "", schema)
+    declared = re.findall(r"\baction\s+([^;]+?)\s+(?:in\s+\[[^\]]*\]\s+)?appliesTo", text)
+    leaves = {name.strip() for names in declared for name in names.split(",")}
+    assert leaves == {str(permission) for permission in Permission}
+
+
+def test_every_error_of_ours_has_its_line_in_the_table() -> None:
+    """Each concrete error maps to a status; only the operator's own faults are 500."""
+
+    def leaves(kind: type[CedarfleetError]) -> Iterator[type[CedarfleetError]]:
+        children = kind.__subclasses__()
+        if not children:
+            yield kind
+        for child in children:
+            yield from leaves(child)
+
+    unmapped = {kind.__name__ for kind in leaves(CedarfleetError) if kind not in problems.STATUS}
+    assert unmapped == {"ConfigurationError"}
+
+
+def test_a_route_that_forgets_to_ask_answers_nothing(house: House) -> None:
+    """A handler that returns data without a decision, or asks for an action that it does not state, is 500."""
+
+    @get("/forgets", opt=needs(Permission.VIEW_DEVICE))
+    async def forgets() -> dict[str, str]:
+        return {"secret": "data"}
+
+    @get("/lies", opt=needs(Permission.VIEW_DEVICE))
+    async def lies(access: NamedDependency[SkipValidation[Access]]) -> dict[str, str]:
+        await access.require(Permission.LIST_DEVICES, house.world.fleet.devices["acme--press-01"].entities())
+        return {"secret": "data"}
+
+    @get("/silent")
+    async def silent() -> dict[str, str]:
+        return {"secret": "data"}
+
+    operations = Operations(
+        house.world.ports(), token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=10
+    )
+    app = create_app(operations, body_max_bytes=4096)
+    app.register(
+        Router(
+            path="/extra",
+            route_handlers=[forgets, lies, silent],
+            guards=[guard],
+            middleware=[decided_middleware],
+            dependencies={"access": Provide(provide_access)},
+        )
+    )
+    headers = {"Authorization": f"Bearer {house.acme.id_token('boss', ['managers'])}"}
+    with TestClient(app, raise_server_exceptions=False) as client:
+        for path in ("/extra/forgets", "/extra/lies", "/extra/silent"):
+            answer = client.get(path, headers=headers)
+            assert answer.status_code == 500, path
+            assert "secret" not in answer.text
+
+
+def test_the_description_names_every_route_and_the_bearer_scheme(house: House) -> None:
+    """OpenAPI is served without a token, and lists each path of version 1."""
+    document = house.client.get("/v1/openapi").json()
+    paths = {path for path, _, _ in handlers(house.app) if path.startswith("/v1/") and "openapi" not in path}
+    assert {re.sub(r":str", "", path) for path in paths} == set(document["paths"])
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"

@@ -1,0 +1,122 @@
+"""The service as a process: settings, start, logs and an orderly end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from service.errors import ConfigurationError
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+START = [sys.executable, "-m", "service"]
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """This environment without anything of AWS or ours, and with a cloud that nobody serves."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(("AWS_", "CEDARFLEET_"))}
+    nowhere = {
+        "AWS_REGION": "eu-central-1",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+        "AWS_ACCESS_KEY_ID": "nobody",
+        "AWS_SECRET_ACCESS_KEY": "nothing",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "CEDARFLEET_AWS_MAX_ATTEMPTS": "1",
+    }
+    return kept | nowhere | changes
+
+
+@pytest.fixture
+def process() -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A running service and its address."""
+    with subprocess.Popen(START, env=environment(), stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdout is not None
+        first = json.loads(started.stdout.readline())
+        assert first["event"] == "service.listening"
+        try:
+            yield started, first["url"]
+        finally:
+            started.kill()
+
+
+def test_it_listens_answers_and_ends_in_order(process: tuple[subprocess.Popen[str], str]) -> None:
+    """Alive at once; not ready while the registry does not answer; SIGTERM ends it with code 0 and a last word."""
+    started, url = process
+    assert httpx.get(f"{url}/health/live", trust_env=False).status_code == 200
+    ready = httpx.get(f"{url}/health/ready", trust_env=False, timeout=30)
+    assert ready.status_code == 503
+    assert ready.json()["type"] == "urn:cedarfleet:problem:unavailable"
+    started.send_signal(signal.SIGTERM)
+    output, _ = started.communicate(timeout=30)
+    assert started.returncode == 0
+    events = [json.loads(line) for line in output.splitlines()]
+    assert events[-1]["event"] == "service.stopped"
+    assert {"aws.no_answer", "request.done"} <= {event["event"] for event in events}
+
+
+def test_an_open_request_is_answered_before_the_end(process: tuple[subprocess.Popen[str], str]) -> None:
+    """SIGTERM in the middle of a request: its answer still comes."""
+    started, url = process
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        request = "POST /health/live HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n"
+        connection.sendall(request.encode())  # the body is missing: the request stays open
+        with httpx.Client(base_url=url, trust_env=False) as other:
+            other.get("/health/live")
+        started.send_signal(signal.SIGTERM)
+        connection.sendall(b"{}")
+        assert connection.recv(64).startswith(b"HTTP/1.1 405")
+    assert started.wait(30) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"AWS_REGION": ""}, "AWS_REGION is not set"),
+        ({"CEDARFLEET_PROT": "8000"}, "unknown setting CEDARFLEET_PROT"),
+        ({"CEDARFLEET_PORT": "http"}, "CEDARFLEET_PORT must be a number, not `http`"),
+        ({"CEDARFLEET_PORT": "70000"}, "CEDARFLEET_PORT must be 0 to 65535"),
+        ({"CEDARFLEET_TOKEN_CACHE_SECONDS": "nan"}, "CEDARFLEET_TOKEN_CACHE_SECONDS must be a number of at least 0"),
+        ({"CEDARFLEET_URL_TTL_SECONDS": "59"}, "CEDARFLEET_URL_TTL_SECONDS must be 60 to 3600"),
+        ({"CEDARFLEET_JWKS_URL_TEMPLATE": "http://x"}, "must contain `{pool}`"),
+    ],
+)
+def test_wrong_settings_are_told_by_name(changes: dict[str, str], words: str) -> None:
+    """The variable, what is wrong and what would be right."""
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.read({"AWS_REGION": "eu-central-1"} | changes)
+    assert words in str(caught.value)
+
+
+def test_a_start_that_cannot_be_says_why_and_ends_with_2() -> None:
+    """A wrong setting and a taken port: one JSON line with the reason, no traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for changes, event in (
+            ({"CEDARFLEET_PORT": "x"}, "service.misconfigured"),
+            ({"CEDARFLEET_PORT": port}, "service.cannot_listen"),
+        ):
+            ended = subprocess.run(
+                START, env=environment(**changes), capture_output=True, text=True, timeout=60, check=False
+            )
+            assert ended.returncode == 2
+            [line] = ended.stdout.splitlines()
+            assert json.loads(line)["event"] == event
+            assert ended.stderr == ""
+
+
+def test_settings_state_every_default() -> None:
+    """With the region alone the settings stand, and an empty variable counts as unset."""
+    settings = Settings.read({"AWS_REGION": "eu-north-1", "CEDARFLEET_PORT": "", "HOME": "/", "TIME": str(time.time())})
+    assert (settings.region, settings.port, settings.tenants_table) == ("eu-north-1", 0, "cedarfleet-tenants")
