@@ -15,7 +15,9 @@ def template_body(*, tenant: str, thing_type: str) -> str:
     """The fleet provisioning template.
 
     The device names itself by the one parameter `DeviceName`; the tenant's prefix, type, group and policy are literals.
-    A thing that exists already is refused (`FAIL`): a claim cannot take over a device that is in service.
+    A claim cannot take over a device that is in service: `FAIL` refuses a thing that exists with *other* values, and
+    the attribute `claimed_by`, the id of the new certificate, is always another value. A device that is set up anew
+    is deleted by an administrator first.
     """
     thing: dict[str, Any] = {
         "Type": "AWS::IoT::Thing",
@@ -24,6 +26,7 @@ def template_body(*, tenant: str, thing_type: str) -> str:
             "ThingName": {"Fn::Join": ["", [naming.thing_prefix(tenant), {"Ref": "DeviceName"}]]},
             "ThingTypeName": thing_type,
             "ThingGroups": [naming.thing_group(tenant)],
+            "AttributePayload": {"claimed_by": {"Ref": "AWS::IoT::Certificate::Id"}},
         },
     }
     certificate = {

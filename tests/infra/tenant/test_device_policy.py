@@ -81,7 +81,7 @@ def test_a_claim_can_provision_by_its_tenants_template_and_nothing_else() -> Non
 
 
 def test_the_template_lets_the_device_choose_nothing_but_its_name() -> None:
-    """Prefix, group, type and policy are literals of the tenant; an existing thing is not taken over."""
+    """Prefix, group, type and policy are literals of the tenant."""
     body = json.loads(provisioning.template_body(tenant="acme", thing_type="cedarfleet-device"))
 
     assert set(body["Parameters"]) == {"DeviceName", "AWS::IoT::Certificate::Id"}
@@ -90,6 +90,7 @@ def test_the_template_lets_the_device_choose_nothing_but_its_name() -> None:
         "ThingName": {"Fn::Join": ["", ["acme--", {"Ref": "DeviceName"}]]},
         "ThingTypeName": "cedarfleet-device",
         "ThingGroups": ["acme"],
+        "AttributePayload": {"claimed_by": {"Ref": "AWS::IoT::Certificate::Id"}},
     }
     assert set(thing["OverrideSettings"].values()) == {"FAIL"}
     assert body["Resources"]["policy"]["Properties"] == {"PolicyName": "acme-device"}

@@ -1,0 +1,207 @@
+"""A device on the stamped resources: from claim to certificate, and from a status message to a row."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from awscrt import mqtt5
+from awsiot import mqtt5_client_builder
+from botocore.exceptions import ClientError
+from cedarfleet_device import wire
+from cedarfleet_device.config import DeviceConfig
+from cedarfleet_device.errors import CloudError, ConfigError
+from cedarfleet_device.provisioning import provision
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.infra.conftest import Project
+
+DEVICE = "press-41"
+COMMAND = "01JD0000000000000000000000"
+OTHER_COMMAND = "01JD0000000000000000000001"
+SECONDS = 20
+
+
+def onboard(project: Project, folder: Path, *, tenant: str, device: str, template: str) -> DeviceConfig:
+    """Exchange a fresh claim of a template for an identity, as an installer does."""
+    folder.mkdir()
+    config = folder / "device.toml"
+    config.write_text(
+        f"""
+        thing = "{wire.thing_name(tenant, device)}"
+        endpoint = "localhost"
+        port = {project.cloud.mqtt_port}
+        ca_file = "{project.cloud.ca}"
+        certificate_file = "device.pem"
+        key_file = "device.key"
+        state_dir = "state"
+        download_dir = "downloads"
+        [provisioning]
+        template = "{template}"
+        device = "{device}"
+        """
+    )
+    claim = project.cloud.client("iot").create_provisioning_claim(templateName=template)
+    (folder / "claim.pem").write_text(claim["certificatePem"])
+    (folder / "claim.key").write_text(claim["keyPair"]["PrivateKey"])
+    (folder / "claim.key").chmod(0o600)
+    loaded = DeviceConfig.load(config)
+    provision(loaded, claim_certificate=folder / "claim.pem", claim_key=folder / "claim.key")
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def onboarded(project: Project, tmp_path_factory: pytest.TempPathFactory) -> DeviceConfig:
+    """A device of acme with an identity of its own."""
+    folder = tmp_path_factory.mktemp("device") / "own"
+    return onboard(project, folder, tenant="acme", device=DEVICE, template="acme-devices")
+
+
+@pytest.fixture
+def client(onboarded: DeviceConfig) -> Iterator[mqtt5.Client]:
+    """That device's MQTT connection."""
+    connected: Future[None] = Future()
+    stopped: Future[None] = Future()
+
+    def failed(data: mqtt5.LifecycleConnectFailureData) -> None:
+        if not connected.done():
+            connected.set_exception(data.exception)
+
+    made = mqtt5_client_builder.mtls_from_path(
+        endpoint=onboarded.endpoint,
+        port=onboarded.port,
+        cert_filepath=str(onboarded.certificate_file),
+        pri_key_filepath=str(onboarded.key_file),
+        ca_filepath=str(onboarded.ca_file),
+        client_id=onboarded.thing,
+        on_lifecycle_connection_success=lambda _: connected.set_result(None),
+        on_lifecycle_connection_failure=failed,
+        on_lifecycle_stopped=lambda _: stopped.set_result(None),
+    )
+    made.start()
+    connected.result(SECONDS)
+    yield made
+    made.stop()
+    stopped.result(SECONDS)
+
+
+def publish(client: mqtt5.Client, topic: str, payload: bytes) -> mqtt5.PubackReasonCode:
+    """Publish with QoS 1 and return the broker's verdict."""
+    packet = mqtt5.PublishPacket(topic=topic, payload=payload, qos=mqtt5.QoS.AT_LEAST_ONCE)
+    return client.publish(packet).result(SECONDS).puback.reason_code
+
+
+def states(project: Project, thing: str, command: str) -> list[dict[str, Any]]:
+    """What the rule has written for a command, in order."""
+    answer = project.cloud.client("dynamodb").query(
+        TableName="cedarfleet-commands",
+        KeyConditionExpression="thing = :t AND begins_with(sk, :c)",
+        ExpressionAttributeValues={":t": {"S": thing}, ":c": {"S": f"{command}#status#"}},
+        ConsistentRead=True,
+    )
+    return answer["Items"]
+
+
+def test_a_claim_becomes_a_thing_of_the_tenant(project: Project, onboarded: DeviceConfig) -> None:
+    """The thing has the tenant's prefix, type, root group and the one policy."""
+    iot = project.cloud.client("iot")
+    thing = iot.describe_thing(thingName=f"acme--{DEVICE}")
+    groups = iot.list_thing_groups_for_thing(thingName=thing["thingName"])["thingGroups"]
+    (certificate,) = iot.list_thing_principals(thingName=thing["thingName"])["principals"]
+
+    assert onboarded.thing == thing["thingName"]
+    assert thing["thingTypeName"] == "cedarfleet-device"
+    assert [group["groupName"] for group in groups] == ["acme"]
+    assert [policy["policyName"] for policy in iot.list_attached_policies(target=certificate)["policies"]] == [
+        "acme-device"
+    ]
+
+
+def test_a_claim_cannot_take_over_a_device_in_service(
+    project: Project, onboarded: DeviceConfig, tmp_path: Path
+) -> None:
+    """Asking for the name of a device that exists is refused, and its certificate stays the only one."""
+    with pytest.raises(CloudError, match="RegisterThing"):
+        onboard(project, tmp_path / "thief", tenant="acme", device=DEVICE, template="acme-devices")
+
+    principals = project.cloud.client("iot").list_thing_principals(thingName=onboarded.thing)["principals"]
+    assert len(principals) == 1
+
+
+def test_a_claim_makes_no_device_of_another_tenant(project: Project, tmp_path: Path) -> None:
+    """Whatever name is asked for, the template writes its own tenant in front of it."""
+    with pytest.raises(ConfigError, match="the template made `globex--press-42`"):
+        onboard(project, tmp_path / "thief", tenant="acme", device="press-42", template="globex-devices")
+
+    with pytest.raises(ClientError, match="ResourceNotFound"):
+        project.cloud.client("iot").describe_thing(thingName="acme--press-42")
+
+
+def test_a_reported_state_becomes_a_row_beside_the_command(project: Project, client: mqtt5.Client) -> None:
+    """The rule writes what the wire says, under the thing of the topic; the same sequence overwrites."""
+    thing = f"acme--{DEVICE}"
+    for sequence, state in ((1, wire.CommandState.RECEIVED), (2, wire.CommandState.INTERRUPTED), (2, "interrupted")):
+        message = wire.StatusMessage(
+            sequence=sequence, state=wire.CommandState(state), detail={"why": "power"}, at=1_700_000_000_000
+        )
+        assert publish(client, wire.status_topic(thing, COMMAND), message.encode()) == mqtt5.PubackReasonCode.SUCCESS
+
+    rows = asyncio.run(_until(lambda: states(project, thing, COMMAND), 2))
+    assert [row["sk"]["S"] for row in rows] == [f"{COMMAND}#status#0001", f"{COMMAND}#status#0002"]
+    assert rows[1]["state"] == {"S": "interrupted"}
+    assert rows[1]["device_time"] == {"N": "1700000000000"}
+    assert rows[1]["command_id"] == {"S": COMMAND}
+    assert set(rows[1]) == {
+        "thing", "sk", "command_id", "sequence", "state", "detail", "device_time", "received_at",
+    }  # fmt: skip
+
+
+async def _until(look: Callable[[], list[dict[str, Any]]], count: int) -> list[dict[str, Any]]:
+    deadline = time.monotonic() + SECONDS
+    while len(rows := await asyncio.to_thread(look)) < count:
+        assert time.monotonic() < deadline, rows
+        await asyncio.sleep(0.05)  # DynamoDB has no call that waits for an item
+    return rows
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"wire":1,"sequence":"record","state":"failed","detail":{},"at":1}',
+        b'{"wire":1,"sequence":3,"state":"failed","detail":{},"at":1}',
+        b'{"wire":1,"sequence":"0003","state":"won","detail":{},"at":1}',
+        b'{"wire":1,"sequence":"0003","state":"failed","thing":"globex--pump-03","sk":"x"',
+        b"\xff\xfe",
+    ],
+)
+def test_what_is_no_status_writes_nothing(project: Project, client: mqtt5.Client, payload: bytes) -> None:
+    """Neither the service's own record nor another row can be written by a device, and nothing is retried."""
+    thing = f"acme--{DEVICE}"
+    topic = wire.status_topic(thing, OTHER_COMMAND)
+    publish(client, topic, payload)
+    # A good message behind it: messages of one connection are taken in order, so once it is a row the bad one is done.
+    publish(client, topic, wire.StatusMessage(sequence=9, state=wire.CommandState.RUNNING, at=1).encode())
+
+    rows = asyncio.run(_until(lambda: states(project, thing, OTHER_COMMAND), 1))
+    assert [row["sk"]["S"] for row in rows] == [f"{OTHER_COMMAND}#status#0009"]
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        wire.status_topic("globex--pump-03", COMMAND),
+        wire.status_topic("acme--press-07", COMMAND),
+        wire.command_topic(f"acme--{DEVICE}", COMMAND),
+        "$aws/things/acme--press-07/jobs/start-next",
+        "$aws/rules/cedarfleet_command_status",
+    ],
+)
+def test_a_device_speaks_for_nobody_else(client: mqtt5.Client, topic: str) -> None:
+    """Status, command and job topics of others are refused by the stamped policy."""
+    assert publish(client, topic, b"{}") == mqtt5.PubackReasonCode.NOT_AUTHORIZED
