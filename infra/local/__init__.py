@@ -1,0 +1,1 @@
+"""What runs on a laptop: the embedded cloud, the engine for it, the demo."""

@@ -7,17 +7,19 @@ import os
 import queue
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
     from types import TracebackType
 
-_LINES_KEPT = 200
+_LINES_KEPT: Final = 200
+_LEASH: Final = Path(__file__).with_name("leash.py")
 
 
 class ChildError(Exception):
@@ -26,6 +28,8 @@ class ChildError(Exception):
 
 class Child:
     """One child process whose standard output is a stream of JSON log lines, also written to ``log_file``.
+
+    It is on a leash (`leash.py`), so that it ends with this process however that ends.
 
     Use it as a context manager: leaving it sends SIGTERM to this process and, if it does not end in time, SIGKILL.
     """
@@ -37,7 +41,7 @@ class Child:
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
         log_file.parent.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(  # noqa: S603 - our own commands, no shell
-            command,
+            [sys.executable, "-I", str(_LEASH), str(os.getpid()), *command],
             env=inherited() | dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -29,6 +29,7 @@ CORRECTIONS: Final[tuple[Callable[[Emulator], None], ...]] = (
     sessions.persistent_session_loses_nothing,
     provisioning.certificate_from_csr_over_mqtt,
     authorization.leading_keys_are_known,
+    authorization.loopback_counts_as_tls,
     authorization.job_targets_are_authorized,
     authorization.search_names_its_index,
     authorization.job_list_is_filtered_and_paged,

@@ -38,6 +38,18 @@ def leading_keys_are_known(emulator: Emulator) -> None:
     emulator.replace(_ACTIONS, "dynamodb_service_context", correction)
 
 
+def loopback_counts_as_tls(emulator: Emulator) -> None:
+    """A bucket that refuses what comes without TLS would refuse everybody here, where only loopback is listened on."""
+
+    def correction(original: Any) -> Any:
+        def resolve(key: str, context: Any) -> Any:
+            return "true" if key.lower() == "aws:securetransport" else original(key, context)
+
+        return resolve
+
+    emulator.replace("core.iam_evaluator", "_resolve_condition_key", correction)
+
+
 def _leading_keys(tables: Any, request: dict[str, Any]) -> Iterator[str]:
     """Every partition key value that a request names; nothing for requests that name none (Scan, PartiQL)."""
     attribute = _hash_key(tables, request.get("TableName"), request.get("IndexName"))

@@ -1,0 +1,97 @@
+"""`make up` keeps what it made, also when it is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def running(state_dir: Path) -> Generator[tuple[subprocess.Popen[str], list[str]]]:
+    """`make up` on this state, from the moment when it has printed its last line."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "infra.local", "--state-dir", str(state_dir)],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    lines: list[str] = []
+    try:
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("API: "):
+                break
+        assert lines[-1].startswith("API: "), "".join(lines)
+        yield process, lines
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def listed(state_dir: Path, tenant: str) -> list[dict[str, Any]]:
+    """The tenant's devices as its manager sees them."""
+    people = json.loads((state_dir / "people.json").read_text())
+    answer = httpx.get(
+        f"{people['api']}/v1/devices",
+        headers={"Authorization": f"Bearer {people[tenant]['managers']['token']}"},
+        timeout=20,
+        trust_env=False,
+    )
+    assert answer.status_code == 200, answer.text
+    devices: list[dict[str, Any]] = answer.json()["devices"]
+    return devices
+
+
+def test_a_killed_cloud_finds_everything_again(tmp_path: Path) -> None:
+    """After kill -9 nothing is made anew: stacks, people, devices and files are there; Ctrl-C then ends all of it."""
+    with running(tmp_path) as (process, _):
+        before = {tenant: [each["id"] for each in listed(tmp_path, tenant)] for tenant in ("acme", "globex")}
+        certificate = (tmp_path / "devices/acme/press-07/device.pem").read_bytes()
+        process.send_signal(signal.SIGKILL)
+    with running(tmp_path) as (process, lines):
+        for stack in ("platform", "acme", "globex"):
+            assert any(line.startswith(f"{stack}: 0 changes") for line in lines), "".join(lines)
+        assert {tenant: [each["id"] for each in listed(tmp_path, tenant)] for tenant in before} == before
+        assert (tmp_path / "devices/acme/press-07/device.pem").read_bytes() == certificate
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, rest
+        assert rest.strip() == "stopping"
+
+
+def test_what_is_kept_is_private(tmp_path: Path) -> None:
+    """The state directory and every file with a secret belong to this user alone."""
+    state_dir = tmp_path / "state"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "infra.local", "--state-dir", str(state_dir), "--cloud-only"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        assert "embedded cloud listens" in process.stdout.readline()
+        assert state_dir.stat().st_mode & 0o777 == 0o700
+        assert (state_dir / "cloud.json").stat().st_mode & 0o777 == 0o600
+        os.kill(process.pid, signal.SIGINT)
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.communicate()
