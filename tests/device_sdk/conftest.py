@@ -1,17 +1,27 @@
-"""Fixtures of the device's tests: a tenant in the embedded cloud and one who sees every state."""
+"""Fixtures of the device's tests: the two brokers, and who sees every state on them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.device_sdk.field import Observer, Tenant
+from tests.device_sdk.mosquitto import PROGRAM, Mosquitto
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from infra.local.cloud import EmbeddedCloud
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plant:
+    """A broker with devices, and an observer on it."""
+
+    broker: Tenant | Mosquitto
+    observer: Observer
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +36,23 @@ def observer(tenant: Tenant) -> Iterator[Observer]:
     host, port = tenant.cloud.mqtt_host, tenant.cloud.mqtt_port
     with Observer(host=host, port=port, tls=tenant.omniscient()) as watching:
         yield watching
+
+
+@pytest.fixture
+def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    """A broker of the test's own, which it may kill."""
+    if PROGRAM is None:
+        pytest.skip("install mosquitto (Debian package of that name) to test against a second broker")
+    with Mosquitto(tmp_path_factory.mktemp("mosquitto")) as broker:
+        yield broker
+
+
+@pytest.fixture(params=["embedded cloud", "mosquitto"])
+def plant(request: pytest.FixtureRequest) -> Iterator[Plant]:
+    """Either broker."""
+    if request.param == "embedded cloud":
+        yield Plant(broker=request.getfixturevalue("tenant"), observer=request.getfixturevalue("observer"))
+        return
+    broker: Mosquitto = request.getfixturevalue("mosquitto")
+    with Observer(host=broker.host, port=broker.port, tls=broker.tls("observer")) as watching:
+        yield Plant(broker=broker, observer=watching)

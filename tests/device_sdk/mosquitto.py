@@ -1,0 +1,143 @@
+"""Debian's mosquitto with mutual TLS: a second broker, so that nothing leans on the first one's ways."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from awscrt import mqtt5
+from cedarfleet_device import wire
+from cedarfleet_device.mqtt import tls_context
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.device_sdk.field import TENANT, Device, Observer, write_config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from awscrt import io
+    from cedarfleet_device.wire import CommandMessage
+
+PROGRAM = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin")
+_PEM = serialization.Encoding.PEM
+
+
+class Authority:
+    """A throw-away certificate authority."""
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
+        constraints = x509.BasicConstraints(ca=True, path_length=None)
+        builder = _builder(name, name, self._key).add_extension(constraints, critical=True)
+        self._certificate = builder.sign(self._key, hashes.SHA256())
+        self.pem = self._certificate.public_bytes(_PEM)
+
+    def issue(self, common_name: str, *, days: int = 1) -> tuple[bytes, bytes]:
+        """Certificate and key as PEM; valid on ``localhost``."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+        hosts = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+        builder = _builder(subject, self._certificate.subject, key, days=days).add_extension(hosts, critical=False)
+        certificate = builder.sign(self._key, hashes.SHA256()).public_bytes(_PEM)
+        form, plain = serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+        return certificate, key.private_bytes(_PEM, form, plain)
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, *, days: int = 1
+) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
+    until = now + timedelta(days=days)
+    return builder.serial_number(secrets.randbits(64)).not_valid_before(now - timedelta(days=9)).not_valid_after(until)
+
+
+class Mosquitto:
+    """One broker process on a free loopback port; ``restart`` keeps the port."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.host = "localhost"
+        self.authority = Authority()
+        self.ca_file = folder / "ca.pem"
+        self.ca_file.write_bytes(self.authority.pem)
+        certificate, key = self.authority.issue("localhost")
+        (folder / "server.crt").write_bytes(certificate)
+        (folder / "server.key").write_bytes(key)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = int(free.getsockname()[1])
+        self._process: subprocess.Popen[bytes] | None = None
+        self._service: Observer | None = None
+
+    def start(self) -> None:
+        """Run the broker; returns when it listens."""
+        file = self.folder / "mosquitto.conf"
+        file.write_text(
+            f"listener {self.port} 127.0.0.1\ncafile {self.ca_file}\ncertfile {self.folder}/server.crt\n"
+            f"keyfile {self.folder}/server.key\nrequire_certificate true\nuser root\nlog_type error\n"
+            "allow_anonymous true\nmax_queued_messages 20000\nmax_inflight_messages 100\n"
+        )
+        self._process = subprocess.Popen([str(PROGRAM), "-c", str(file)])
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            else:
+                return
+
+    def kill(self) -> None:
+        """kill -9; what it held is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def device(self, folder: Path, *, settings: Mapping[str, Any] | None = None) -> Device:
+        """A device with a certificate of the broker's authority."""
+        thing = wire.thing_name(TENANT, f"press-{secrets.token_hex(4)}")
+        folder.mkdir(parents=True, exist_ok=True)
+        certificate, key = self.authority.issue(thing)
+        (folder / "device.crt").write_bytes(certificate)
+        (folder / "device.key").write_bytes(key)
+        (folder / "device.key").chmod(0o600)
+        fields = {"thing": thing, "endpoint": self.host, "port": self.port, "ca_file": str(self.ca_file), "jobs": False}
+        return Device(thing=thing, folder=folder, config_file=write_config(folder, {**fields, **(settings or {})}))
+
+    def tls(self, name: str) -> io.ClientTlsContext:
+        """A client's TLS."""
+        return tls_context(*self.authority.issue(name), self.authority.pem)
+
+    def send(self, message: CommandMessage) -> str:
+        """Publish a command; the command id."""
+        if self._service is None:
+            self._service = Observer(host=self.host, port=self.port, tls=self.tls("service"))
+            self._service.__enter__()
+        packet = mqtt5.PublishPacket(
+            topic=wire.command_topic(message.thing, message.command_id),
+            payload=message.encode(),
+            qos=mqtt5.QoS.AT_LEAST_ONCE,
+        )
+        self._service.client.publish(packet).result(20)
+        return message.command_id
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._service is not None:
+            self._service.__exit__()
+        self.kill()

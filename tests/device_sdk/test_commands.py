@@ -1,0 +1,136 @@
+"""Commands on both brokers: once each, in order, and nothing that is not meant for the device."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from awscrt import mqtt5
+from cedarfleet_device import wire
+from cedarfleet_device.wire import CommandState
+
+from tests.device_sdk.field import new_command, states
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.device_sdk.conftest import Plant
+    from tests.device_sdk.field import Device, Observer
+
+COUNT = """
+    agent.ran = 0
+
+    @agent.command("count")
+    def count(command):
+        agent.ran += 1
+        return {"ran": agent.ran}
+
+    @agent.command("hold")
+    def hold(command):
+        time.sleep(60)
+"""
+ALL = [CommandState.RECEIVED, CommandState.RUNNING, CommandState.SUCCEEDED]
+
+
+def publish(observer: Observer, topic: str, payload: bytes) -> None:
+    """Publish anything, as one who may."""
+    packet = mqtt5.PublishPacket(topic=topic, payload=payload, qos=mqtt5.QoS.AT_LEAST_ONCE)
+    observer.client.publish(packet).result(20)
+
+
+def test_each_command_runs_once_whatever_arrives_twice_or_late(plant: Plant, tmp_path: Path):
+    """Copies of a command, also after later ones, change nothing; commands run in the order in which they first came."""
+    device = plant.broker.device(tmp_path)
+    messages = [new_command(device.thing, "count") for _ in range(20)]
+    with device.run(COUNT) as agent:
+        agent.await_event("mqtt.subscribed", seconds=30)
+        for index, message in enumerate(messages):
+            for each in (message, messages[index // 2], message):
+                plant.broker.send(each)
+        ended = plant.observer.await_all([each.command_id for each in messages])
+        last = plant.broker.send(new_command(device.thing, "count"))
+        assert plant.observer.final(last).detail == {"ran": 21}
+        assert agent.stop() == 0
+    for number, message in enumerate(messages, 1):
+        assert states(ended[message.command_id]) == ALL
+        assert ended[message.command_id][-1].detail == {"ran": number}
+
+
+def test_commands_for_a_device_that_is_off_wait_for_it(plant: Plant, tmp_path: Path):
+    """What was sent while the device was off runs when it is back, in order; what expired meanwhile is EXPIRED."""
+    device = plant.broker.device(tmp_path)
+    with device.run(COUNT) as agent:
+        agent.await_event("mqtt.subscribed", seconds=30)
+        held = plant.broker.send(new_command(device.thing, "hold"))
+        agent.await_event("command.received", seconds=30)
+        plant.observer.until(lambda: len(plant.observer.statuses.get(held, ())) == 2, what=lambda: "it runs")
+        os.kill(agent.pid, signal.SIGKILL)
+    late = plant.broker.send(new_command(device.thing, "count", seconds=0.2))
+    ids = [plant.broker.send(new_command(device.thing, "count")) for _ in range(5)]
+    with device.run(COUNT) as agent:
+        ended = plant.observer.await_all([held, late, *ids])
+    assert ended[held][-1].state is CommandState.INTERRUPTED
+    assert states(ended[late]) == [CommandState.RECEIVED, CommandState.EXPIRED]
+    assert [ended[each][-1].detail for each in ids] == [{"ran": number} for number in range(1, 6)]
+
+
+def bad_messages(device: Device) -> list[tuple[str, bytes, str]]:
+    """Command id, payload and a word of the reason."""
+
+    def make(why: str, **changes: Any) -> tuple[str, bytes, str]:
+        message = new_command(device.thing, "count")
+        data: dict[str, Any] = {"wire": 1, **dataclasses.asdict(message), **changes}
+        return message.command_id, json.dumps(data).encode(), why
+
+    return [
+        make("wire version", wire=2),
+        make("another thing", thing="acme--press-08"),
+        make("not the one of the topic", command_id="0" * 26),
+        make("no handler", name="unheard-of"),
+        make("`expires_at` is before", expires_at=0, issued_at=1),
+        make("missing or unknown", extra=1),
+        (new_command(device.thing, "count").command_id, b"\xff\x00 no json", "not JSON"),
+        (new_command(device.thing, "count").command_id, b"[" * 50_000, "not JSON"),
+    ]
+
+
+def test_what_is_not_meant_for_the_device_is_rejected_with_a_reason(plant: Plant, tmp_path: Path):
+    """Wrong version, thing, id, name, times, form: each ends REJECTED with its reason, and the agent goes on."""
+    device = plant.broker.device(tmp_path)
+    bad = bad_messages(device)
+    with device.run(COUNT) as agent:
+        agent.await_event("mqtt.subscribed", seconds=30)
+        publish(plant.observer, wire.command_topic(device.thing, "no-ulid"), b"{}")
+        for command_id, payload, _ in bad:
+            publish(plant.observer, wire.command_topic(device.thing, command_id), payload)
+        good = plant.broker.send(new_command(device.thing, "count"))
+        ended = plant.observer.await_all([good, *(each[0] for each in bad)])
+        assert agent.stop() == 0
+    for command_id, _, word in bad:
+        assert states(ended[command_id]) == [CommandState.REJECTED]
+        assert word in ended[command_id][0].detail["reason"]
+    assert ended[good][-1].detail == {"ran": 1}
+    assert "no-ulid" not in plant.observer.statuses
+
+
+@pytest.mark.parametrize("farewell", ["offline", "lost"])
+def test_presence_says_how_the_agent_left(plant: Plant, tmp_path: Path, farewell: str):
+    """An agent that stops says ``offline``; for one that is killed the broker says ``lost``."""
+    device = plant.broker.device(tmp_path)
+    topic = wire.presence_topic(device.thing)
+
+    def said(word: str) -> bool:
+        return (topic, wire.presence_message(word)) in plant.observer.other
+
+    with device.run() as agent:
+        plant.observer.until(lambda: said("online"), what=lambda: "online")
+        if farewell == "lost":
+            os.kill(agent.pid, signal.SIGKILL)
+        else:
+            assert agent.stop() == 0
+        plant.observer.until(lambda: said(farewell), what=lambda: farewell)
+    assert said("offline") == (farewell == "offline")
