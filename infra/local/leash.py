@@ -1,8 +1,8 @@
 """Become another program that does not outlive the one that started it: `leash.py PARENT_PID PROGRAM [ARGUMENT ...]`.
 
 After a `kill -9` of `make up` its devices and its service would go on alone and keep their files locked. Linux sends
-SIGKILL when the parent is gone, which both are made to survive (prctl(2), PR_SET_PDEATHSIG; it survives execve). Other systems have
-no such thing: there the program just starts.
+SIGKILL when the parent is gone (prctl(2), PR_SET_PDEATHSIG; it survives execve), which both are made to survive. Other
+systems have no such thing: there the program just starts.
 """
 
 from __future__ import annotations
