@@ -8,7 +8,6 @@ import socket
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from awscrt import mqtt5
@@ -23,6 +22,7 @@ from tests.device_sdk.field import TENANT, Device, Observer, write_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from awscrt import io
     from cedarfleet_device.wire import CommandMessage
@@ -100,7 +100,7 @@ class Mosquitto:
                 return
 
     def kill(self) -> None:
-        """kill -9; what it held is gone."""
+        """As by ``kill -9``: what it held is gone."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

@@ -43,7 +43,7 @@ def publish(observer: Observer, topic: str, payload: bytes) -> None:
 
 
 def test_each_command_runs_once_whatever_arrives_twice_or_late(plant: Plant, tmp_path: Path):
-    """Copies of a command, also after later ones, change nothing; commands run in the order in which they first came."""
+    """Copies of a command, also after later ones, change nothing; commands run in the order of their first arrival."""
     device = plant.broker.device(tmp_path)
     messages = [new_command(device.thing, "count") for _ in range(20)]
     with device.run(COUNT) as agent:
@@ -81,7 +81,7 @@ def test_commands_for_a_device_that_is_off_wait_for_it(plant: Plant, tmp_path: P
 def bad_messages(device: Device) -> list[tuple[str, bytes, str]]:
     """Command id, payload and a word of the reason."""
 
-    def make(why: str, **changes: Any) -> tuple[str, bytes, str]:
+    def make(why: str, **changes: object) -> tuple[str, bytes, str]:
         message = new_command(device.thing, "count")
         data: dict[str, Any] = {"wire": 1, **dataclasses.asdict(message), **changes}
         return message.command_id, json.dumps(data).encode(), why

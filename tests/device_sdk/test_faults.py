@@ -1,4 +1,4 @@
-"""What the field does to an agent: brokers that die, links that go deaf, clocks that are wrong, handlers that misbehave."""
+"""What the field does to an agent: brokers that die, links that go deaf, wrong clocks, wild handlers."""
 
 from __future__ import annotations
 
