@@ -79,7 +79,7 @@ class CommandStatus:
         state: a ``wire.CommandState`` or a ``RecordState``.
         reported_by: ``device`` or ``service``: who knows it.
         detail: result, progress or reason.
-        is_final: whether no other state can follow.
+        is_final: whether no other state is expected.
     """
 
     state: str

@@ -82,9 +82,9 @@ class Commands:
         purpose = Purpose(command=request.name, emergency_reason=request.emergency_reason)
         await access.require(action, device.entities(), purpose)
         stored = await self.records.create(tenant, record, self._replay_key(access, request))
-        if stored.state is RecordState.CREATED and self._now_ms() < stored.expires_at:
-            return await self._publish(access, stored)
-        return stored
+        if stored.state is RecordState.PUBLISHED or self._now_ms() >= stored.expires_at:
+            return stored
+        return await self._publish(access, stored)
 
     async def read(self, access: Access, command_id: str) -> CommandView:
         """Where a command stands.
@@ -137,7 +137,7 @@ class Commands:
             await self.records.settle(tenant, failed)
             raise CommandNotPublishedError(record.command_id) from error
         log.info("command.published", thing=record.thing, command_id=record.command_id, name=record.name)
-        published = replace(record, state=RecordState.PUBLISHED)
+        published = replace(record, state=RecordState.PUBLISHED, failure=None)
         try:
             await self.records.settle(tenant, published)
         except UpstreamError:

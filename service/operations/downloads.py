@@ -103,7 +103,7 @@ class Downloads:
             raise NotFoundError("artifact", request.artifact)
         record = self._record(access, request, artifact)
         stored = await self.records.create(tenant, record, self._replay_key(access, request))
-        return await self._start(tenant, stored) if stored.state is RecordState.CREATED else stored
+        return stored if stored.state is RecordState.PUBLISHED else await self._start(tenant, stored)
 
     async def read(self, access: Access, download_id: str, *, limit: int, cursor: str | None) -> DownloadView:
         """How far a download came, one page of devices at a time.
@@ -181,7 +181,7 @@ class Downloads:
             )
             raise DownloadNotStartedError(record.download_id) from error
         log.info("download.started", job_id=record.job_id, target=record.target, artifact=record.artifact)
-        started = replace(record, state=RecordState.PUBLISHED)
+        started = replace(record, state=RecordState.PUBLISHED, failure=None)
         try:
             await self.records.settle(tenant, started)
         except UpstreamError:

@@ -32,6 +32,9 @@ _RETRYABLE: Final = frozenset(
         "ThrottledException",
         "ThrottlingException",
         "TooManyRequestsException",
+        "TransactionCanceledException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
     }
 )
 _SERVER_FAULT: Final = 500

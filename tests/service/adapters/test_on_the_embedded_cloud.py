@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import httpx
+
     from tests.service.adapters.conftest import Plant
 
 COMMANDS = "/v1/devices/press-01/commands"
@@ -95,9 +98,24 @@ def test_one_key_makes_one_command(plant: Plant) -> None:
     assert plant.call("POST", COMMANDS, json={"name": "stop"}, headers=headers).status_code == 422
 
 
+def test_one_key_makes_one_command_also_at_once(plant: Plant) -> None:
+    """Eight requests at the same time under one key: each is answered with the one command, or told to try again."""
+    token = {"Authorization": f"Bearer {plant.token('acme', 'managers')}", "Idempotency-Key": "adapter-2"}
+
+    def send(_: int) -> httpx.Response:
+        return plant.http.post(COMMANDS, headers=token, json={"name": "reboot"})
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(send, range(8)))
+    assert {answer.status_code for answer in answers} <= {202, 503}
+    made = {answer.json()["id"] for answer in (*answers, send(8)) if answer.status_code == 202}
+    assert len(made) == 1
+
+
 def test_a_denial_names_the_policy_and_is_audited(plant: Plant) -> None:
     """The policy store's own ids are answered as the names of our files; the trail holds the denial."""
-    answer = plant.call("POST", COMMANDS, group="operators", json={"name": "reboot"})
+    forged = {"X-Forwarded-For": "203.0.113.9"}
+    answer = plant.call("POST", COMMANDS, group="operators", json={"name": "reboot"}, headers=forged)
     assert answer.status_code == 403
     assert answer.json()["policies"] == ["operators-view-only"]
     pages = (
@@ -108,6 +126,7 @@ def test_a_denial_names_the_policy_and_is_audited(plant: Plant) -> None:
     trail = [item for page in pages for item in page["Items"]]
     [denial] = [item for item in trail if item["request_id"]["S"] == answer.json()["request_id"]]
     assert denial["partition"]["S"].startswith("acme--audit#")
+    assert denial["source_ip"]["S"] == "127.0.0.1", "a caller cannot write its own address"
     assert (denial["decision"]["S"], denial["policies"]["L"]) == ("DENY", [{"S": "operators-view-only"}])
 
 

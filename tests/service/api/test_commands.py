@@ -10,6 +10,7 @@ import pytest
 from cedarfleet_device.wire import CommandMessage, CommandState
 
 from service.domain.commands import ReportedState
+from service.domain.tenants import TenantStatus
 
 if TYPE_CHECKING:
     from tests.service.conftest import House
@@ -150,6 +151,28 @@ def test_a_repeated_request_with_one_key_is_done_once(house: House) -> None:
     other = house.call("POST", URL, as_="process-engineers", json={"name": "set-parameters"}, headers=headers)
     assert other.status_code == 202
     assert other.json()["id"] != first.json()["id"]
+
+
+def test_repeating_a_failed_request_with_its_key_heals_it(house: House) -> None:
+    """After 502 the same key sends the same command, not a second one."""
+    headers = {"Idempotency-Key": "order-4713"}
+    house.world.channel.available = False
+    failed = house.call("POST", URL, json={"name": "reboot"}, headers=headers)
+    assert failed.status_code == 502
+    house.world.channel.available = True
+    healed = house.call("POST", URL, json={"name": "reboot"}, headers=headers)
+    assert (healed.status_code, healed.json()["id"]) == (202, failed.json()["command"])
+    seen = house.call("GET", healed.json()["url"]).json()
+    assert (seen["state"], seen["detail"]) == ("published", {})
+
+
+def test_a_suspended_tenant_does_nothing(house: House) -> None:
+    """403 with its own type, for reading and acting alike."""
+    house.world.registry.rows[house.acme.tenant.issuer] = replace(house.acme.tenant, status=TenantStatus.SUSPENDED)
+    for answer in (house.call("GET", "/v1/me"), house.call("POST", URL, json={"name": "reboot"})):
+        assert answer.status_code == 403
+        assert answer.json()["type"] == "urn:cedarfleet:problem:tenant-suspended"
+    assert house.world.channel.published == []
 
 
 def test_a_key_does_not_outlive_the_permission(house: House) -> None:

@@ -1,0 +1,134 @@
+"""What policies see of a device, and how both engines spell it."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+import cedarpy
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.adapters.aws.authorizer import attribute_value, batches
+from service.adapters.memory.authorizer import cedar_value
+from service.domain.decisions import Allowed, Denied, EntityId, Question, Refusal, decision_of
+from service.domain.devices import Device, DeviceGroup, group_id_of
+from service.domain.permissions import Permission
+
+if TYPE_CHECKING:
+    from service.domain.decisions import Value
+
+values = st.one_of(
+    st.booleans(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - hypothesis wants naive bounds
+    st.timedeltas(timedelta(days=-30), timedelta(days=30)),
+    st.ip_addresses(),
+)
+
+
+def test_a_device_stands_in_its_groups_and_its_tenant() -> None:
+    """Groups as parents, `all` above each device, the tenant above `all`; times as durations."""
+    device = Device(
+        tenant="acme",
+        id="press-07",
+        groups=("line-press",),
+        attributes={"utc_offset": "-05:30", "window": "22:00-04:00", "security_patch": "2026-10-01", "unknown": "x"},
+    )
+    found = {entity.uid: entity for entity in device.entities()}
+    press = found[EntityId("Fleet::Device", "press-07")]
+    assert press.attributes == {
+        "tenant": EntityId("Fleet::Tenant", "acme"),
+        "utc_offset": timedelta(hours=-5, minutes=-30),
+        "window_start": timedelta(hours=22),
+        "window_end": timedelta(hours=4),
+        "security_patch": datetime(2026, 10, 1, tzinfo=UTC),
+    }
+    everything = EntityId("Fleet::DeviceGroup", "all")
+    line = EntityId("Fleet::DeviceGroup", "line-press")
+    assert press.parents == (everything, line)
+    assert found[line].parents == (everything,)
+    assert found[everything].parents == (EntityId("Fleet::Tenant", "acme"),)
+
+
+@pytest.mark.parametrize(
+    ("thing_group", "expected"),
+    [
+        ("acme", "all"),
+        ("acme--line-press", "line-press"),
+        ("globex--line-press", None),
+        ("globex", None),
+        ("acme--all", None),
+        ("acme--", None),
+        ("acme-x", None),
+    ],
+)
+def test_only_the_tenants_own_groups_count(thing_group: str, expected: str | None) -> None:
+    """A group of another tenant, or one that pretends to be the root, is no group of the tenant."""
+    assert group_id_of("acme", thing_group) == expected
+    if expected is not None:
+        assert DeviceGroup(tenant="acme", id=expected).thing_group == thing_group
+
+
+@given(values)
+def test_both_engines_get_the_same_value(value: Value) -> None:
+    """What Verified Permissions is sent is of its model, and says the same as the Cedar JSON of the twin."""
+    sent = attribute_value(value)
+    [(member, content)] = sent.items()
+    patterns = {
+        "datetime": r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d{3})?(Z|[+-]\d{4}))?",
+        "duration": r"-?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?",
+        "ipaddr": r"[0-9a-fA-F\.:\/]*",
+    }
+    twin = cedar_value(value)
+    if member in patterns:
+        assert re.fullmatch(patterns[member], content)
+        assert twin["__extn"]["arg"] == content
+        function = {"ipaddr": "ip"}.get(member, member)
+        equal = f'permit(principal, action, resource) when {{ context.v == {function}("{content}") }};'
+        request = {"principal": 'A::"a"', "action": 'Action::"a"', "resource": 'A::"a"', "context": {"v": twin}}
+        assert cedarpy.is_authorized(request, equal, []).decision is cedarpy.Decision.Allow
+    else:
+        assert twin == content
+
+
+def test_batches_stay_within_the_quotas() -> None:
+    """At most 30 questions and 100 entities in one call, all in order."""
+    questions = [
+        Question(
+            action=Permission.UPDATE_FIRMWARE,
+            resource=EntityId("Fleet::Device", f"d{number}"),
+            entities=Device(
+                tenant="acme", id=f"d{number}", groups=tuple(f"g{number}-{group}" for group in range(number % 9))
+            ).entities(),
+            context={"now": datetime.now(UTC)},
+        )
+        for number in range(100)
+    ]
+    cut = list(batches(questions))
+    assert [question for batch in cut for question in batch] == questions
+    for batch in cut:
+        assert len(batch) <= 30
+        assert len({entity.uid for question in batch for entity in question.entities}) <= 100
+    assert list(batches([])) == []
+
+
+def test_an_allow_with_errors_is_a_denial() -> None:
+    """An error may hide a forbid, so it denies; a denial keeps its policies."""
+    assert decision_of(allowed=True, policies=("p",), errors=0) == Allowed(policies=("p",))
+    assert decision_of(allowed=True, policies=("p",), errors=1) == Denied(reason=Refusal.EVALUATION_FAILED)
+    assert decision_of(allowed=False, policies=(), errors=1) == Denied(reason=Refusal.EVALUATION_FAILED)
+    assert decision_of(allowed=False, policies=("f",), errors=1) == Denied(reason=Refusal.FORBIDDEN, policies=("f",))
+    assert decision_of(allowed=False, policies=(), errors=0) == Denied(reason=Refusal.NOT_PERMITTED)
+
+
+def test_addresses_of_both_families_are_spelt_for_the_policies() -> None:
+    """IPv4 and IPv6 in the service's context."""
+    assert attribute_value(ip_address("10.0.0.1")) == {"ipaddr": "10.0.0.1"}
+    assert json.loads(json.dumps(cedar_value(ip_address("2001:db8::1")))) == {
+        "__extn": {"fn": "ip", "arg": "2001:db8::1"}
+    }
