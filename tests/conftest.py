@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.local.cloud import EmbeddedCloud
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from infra.local.cloud import EmbeddedCloud
 
 
 @pytest.fixture(scope="session")
 def embedded_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedCloud]:
     """A running cloud on free ports, shared by all tests of this process: name things so that tests do not meet."""
+    from infra.local.cloud import EmbeddedCloud  # noqa: PLC0415 - half a second that only its users should pay
+
     with EmbeddedCloud(tmp_path_factory.mktemp("cloud")) as cloud:
         yield cloud

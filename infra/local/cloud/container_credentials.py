@@ -98,20 +98,17 @@ def _trusts_tasks(document: Any, account_id: str) -> bool:
     """
     own_account = {"StringEquals": {"aws:SourceAccount": account_id}}
     statements = json.loads(document).get("Statement", []) if isinstance(document, str) else []
+    allowed = False
     for statement in [statements] if isinstance(statements, dict) else statements:
         principal = statement.get("Principal")
         services = principal.get("Service", []) if isinstance(principal, dict) else []
         actions = statement.get("Action", [])
         names_tasks = _TASKS in ([services] if isinstance(services, str) else services)
         assumes = "sts:AssumeRole" in ([actions] if isinstance(actions, str) else actions)
-        if (
-            statement.get("Effect") == "Allow"
-            and names_tasks
-            and assumes
-            and statement.get("Condition") in (None, own_account)
-        ):
-            return True
-    return False  # fail closed
+        if statement.get("Effect") != "Allow":
+            return False  # fail closed: a Deny of any form is taken to mean ECS tasks
+        allowed = allowed or (names_tasks and assumes and statement.get("Condition") in (None, own_account))
+    return allowed
 
 
 def _equal(given: str, expected: str) -> bool:

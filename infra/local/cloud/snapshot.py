@@ -30,6 +30,7 @@ _FILE: Final = "snapshot.json"
 _FORMAT: Final = 1
 _QUIET_SECONDS: Final = 0.25  # how long after a change the file is written: changes in between are written with it
 _BUSY_SHARE: Final = 10  # and at least this many times as long as the last writing took
+_PING: Final = b"\xc0\0"  # PINGREQ
 _READS: Final = ("Get", "List", "Describe", "BatchGet", "Query", "Scan", "IsAuthorized", "BatchIsAuthorized", "Search")
 
 _log = logging.getLogger(__name__)
@@ -65,7 +66,8 @@ class Snapshots:
                 try:
                     return await original(session, data, limit)
                 finally:
-                    self._changed.set()
+                    if data != _PING:
+                        self._changed.set()
 
             return feed
 
@@ -111,6 +113,8 @@ class Snapshots:
             except OSError as error:
                 _log.warning("the state of the embedded cloud could not be written: %s; trying again", error)
                 self._changed.set()
+            except Exception:  # noqa: BLE001 - said aloud; a writer that ended would lose everything in silence
+                _log.exception("the state of the embedded cloud could not be written; the next change tries again")
 
 
 def compose(body: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import socket
 import uuid
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+
+from infra.local.cloud.front_door import SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -174,6 +177,17 @@ def test_unknown_service_is_refused_with_a_list(embedded_cloud: EmbeddedCloud) -
     with pytest.raises(ClientError, match="`xray` is not part of the embedded cloud, which has: acm, cognito-idp"):
         tracing.get_sampling_rules()
     tracing.close()
+
+
+def test_no_served_service_loads_every_model(embedded_cloud: EmbeddedCloud, http: httpx.Client) -> None:
+    """Each service that the door lets in is one that the emulator knows: guessing would cost seconds and 366 MB."""
+    environment = embedded_cloud.environment()
+    credentials = Credentials(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"])
+    for service in SERVICES:
+        request = AWSRequest(method="GET", url=f"{embedded_cloud.endpoint_url}/x?Action=Nothing")
+        SigV4QueryAuth(credentials, service, embedded_cloud.region).add_auth(request)
+        http.get(str(request.url))
+    assert importlib.import_module("ministack.core.router")._KNOWN_AWS_SERVICE_NAMES is None
 
 
 @dataclass(frozen=True, kw_only=True)

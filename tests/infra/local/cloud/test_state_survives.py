@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 import time
 import urllib.request
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from awsiot import mqtt5_client_builder
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
@@ -38,7 +41,13 @@ def _make(cloud: Any) -> dict[str, Any]:  # noqa: ANN401 - Keeper
     people.admin_set_user_password(UserPoolId=made["pool"], **USER, Permanent=True)
     iot = cloud.client("iot")
     iot.create_thing(thingName="acme--press-07")
-    made["certificate"] = iot.create_keys_and_certificate(setAsActive=True)["certificateId"]
+    made["certificate"] = iot.create_keys_and_certificate(setAsActive=True)
+    may = {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [may]})
+    iot.create_policy(policyName="all", policyDocument=document)
+    iot.attach_policy(policyName="all", target=made["certificate"]["certificateArn"])
+    iot.attach_thing_principal(thingName="acme--press-07", principal=made["certificate"]["certificateArn"])
+    made["ca"] = cloud.ready["ca"]
     cloud.client("s3").create_bucket(
         Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
     )
@@ -66,13 +75,35 @@ def _check(cloud: Any, made: dict[str, Any]) -> None:  # noqa: ANN401
     assert _signing_keys(cloud, made) == made["keys"]
     iot = cloud.client("iot")
     assert iot.describe_thing(thingName="acme--press-07")["thingName"] == "acme--press-07"
-    certificate = iot.describe_certificate(certificateId=made["certificate"])["certificateDescription"]
-    assert certificate["status"] == "ACTIVE"
+    assert _connects(cloud, made)
     body = cloud.client("s3").get_object(Bucket="artifacts", Key="recipes/steel.json")["Body"]
     assert body.read() == b"x" * 100_000
     body.close()
     store = cloud.client("verifiedpermissions").get_policy_store(policyStoreId=made["store"])
     assert store["policyStoreId"] == made["store"]
+
+
+def _connects(cloud: Any, made: dict[str, Any]) -> bool:  # noqa: ANN401
+    """Whether the device of the earlier run is admitted, and itself trusts the broker."""
+    connected: Future[bool] = Future()
+    client = mqtt5_client_builder.mtls_from_bytes(
+        endpoint="localhost",
+        port=cloud.ready["mqtt_port"],
+        cert_bytes=made["certificate"]["certificatePem"].encode(),
+        pri_key_bytes=made["certificate"]["keyPair"]["PrivateKey"].encode(),
+        ca_bytes=made["ca"].encode(),
+        client_id="acme--press-07",
+        on_lifecycle_connection_success=lambda _: connected.set_result(True),
+        on_lifecycle_connection_failure=lambda failure: connected.set_exception(failure.exception),
+        on_lifecycle_stopped=lambda _: stopped.set(),
+    )
+    stopped = threading.Event()
+    client.start()
+    try:
+        return connected.result(10)
+    finally:
+        client.stop()
+        assert stopped.wait(10)
 
 
 def test_kill_loses_at_most_the_last_second(

@@ -55,6 +55,23 @@ def leading_keys_are_known(rig: Rig) -> bool:
     )
 
 
+def loopback_counts_as_tls(rig: Rig) -> bool:
+    """The bucket policy that AWS advises, no request without TLS, shuts a session out of its own bucket."""
+    root = rig.cloud.client("s3")
+    root.create_bucket(Bucket="tls-only", CreateBucketConfiguration={"LocationConstraint": rig.cloud.region})
+    root.put_object(Bucket="tls-only", Key="file", Body=b"content")
+    statement = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": "arn:aws:s3:::tls-only/*",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    root.put_bucket_policy(Bucket="tls-only", Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    session = rig.session_client("s3", allow("s3:GetObject", "arn:aws:s3:::tls-only/*"))
+    return not _allowed(lambda: session.get_object(Bucket="tls-only", Key="file"))
+
+
 def job_targets_are_authorized(rig: Rig) -> bool:
     """A session creates a job of its own for another tenant's thing, or with a role that it may not pass."""
     iot = rig.cloud.client("iot")
@@ -79,7 +96,8 @@ def job_targets_are_authorized(rig: Rig) -> bool:
 
 def search_names_its_index(rig: Rig) -> bool:
     """A session with a grant on the index is refused."""
-    rig.cloud.client("iot").update_indexing_configuration(thingIndexingConfiguration={"thingIndexingMode": "REGISTRY"})
+    indexed = {"thingIndexingMode": "REGISTRY", "thingConnectivityIndexingMode": "STATUS"}
+    rig.cloud.client("iot").update_indexing_configuration(thingIndexingConfiguration=indexed)
     session = rig.session_client("iot", allow("iot:SearchIndex", f"{rig.arn}:index/AWS_Things"))
     return not _allowed(lambda: session.search_index(queryString="thingName:acme--*"))
 

@@ -48,12 +48,12 @@ class RawDevice:
     def __exit__(self, *_: object) -> None:
         self._socket.close()
 
-    def connect(self, client_id: str, *, keep_alive: int = 60) -> int:
-        """The return code of CONNACK: 0 = accepted."""
-        flags = 2  # clean session
-        name = client_id.encode()
+    def connect(self, client_id: str, *, keep_alive: int = 60, will_topic: str = "") -> int:
+        """The return code of CONNACK: 0 = accepted. The will, if any, is ``gone`` at QoS 1."""
+        flags = 2 | (0b1100 if will_topic else 0)  # clean session; will at QoS 1
         head = b"\0\4MQTT\4" + bytes([flags]) + struct.pack("!H", keep_alive)
-        self._send(0x10, head + struct.pack("!H", len(name)) + name)
+        texts = (client_id, will_topic, "gone") if will_topic else (client_id,)
+        self._send(0x10, head + b"".join(struct.pack("!H", len(text)) + text.encode() for text in texts))
         return self.read(seconds=10).body[1]
 
     def subscribe(self, topic_filter: str, *, identifier: int = 1) -> int:
