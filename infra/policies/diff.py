@@ -77,7 +77,7 @@ class Difference:
 def difference(
     deployed: BoundPolicies, files: BoundPolicies, *, tenant: str, pool_id: str, now: datetime
 ) -> Difference:
-    """Puts the same questions to both sets.
+    """Puts the same questions to both sets, unless they are the same.
 
     Args:
         deployed: what the store holds (``deployed.read``).
@@ -89,6 +89,8 @@ def difference(
     schema_changes = json.loads(deployed.schema_json) != json.loads(files.schema_json)
     deployed = replace(deployed, schema_json=files.schema_json)  # the schema is the first thing that an update writes
     steps = plan(pieces(deployed), pieces(files))
+    if not steps:
+        return Difference(flips=(), schema_changes=schema_changes, steps=(), asked=0, whens=())
     asked = judges(deployed, files, tenant=tenant, pool_id=pool_id, now=now)
     before, after, changing = (
         Evaluator(policies, tenant=tenant, pool_id=pool_id) for policies in (deployed, files, _changing(steps, files))
