@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import socket
 import sys
 from pathlib import Path
@@ -64,7 +65,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m infra.local.verified_permissions", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="port of 127.0.0.1; 0 takes a free one (default)")
     parser.add_argument("--state-dir", type=Path, help="folder to keep the state in; without it nothing is kept")
-    parser.add_argument("--account", default="123456789012", help="account id of the policy stores")
+    parser.add_argument("--account", type=_account, default="123456789012", help="account id of the policy stores")
     parser.add_argument(
         "--jwks",
         action="append",
@@ -75,6 +76,12 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--forbid-errors", choices=["deny", "skip"], default="deny", help="see README.md")
     parser.add_argument("--request-validation", choices=["store", "lenient"], default="store", help="see README.md")
     return parser.parse_args(arguments)
+
+
+def _account(text: str) -> str:
+    if re.fullmatch(r"[0-9]{12}", text) is None:
+        raise argparse.ArgumentTypeError(f"`{text}` is no account id: 12 digits")
+    return text
 
 
 def _access_key(account: str) -> AccessKey | None:

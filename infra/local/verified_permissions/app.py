@@ -105,7 +105,8 @@ class VerifiedPermissions:
 
     def answer(self, headers: Mapping[str, str], body: bytes | None) -> tuple[int, dict[str, Any]]:
         """Status and JSON document for one request; ``body`` is None when it was larger than allowed."""
-        operation = headers.get("x-amz-target", "").removeprefix(_TARGET)
+        target = headers.get("x-amz-target", "")
+        operation = target.removeprefix(_TARGET) if target.startswith(_TARGET) else ""
         try:
             return 200, self._answered(headers, body, operation)
         except AccessDenied as error:
@@ -123,7 +124,7 @@ class VerifiedPermissions:
 
     def _answered(self, headers: Mapping[str, str], body: bytes | None, operation: str) -> dict[str, Any]:
         if operation not in OPERATIONS:
-            raise UnknownOperationError(f"Unknown operation `{operation[:100]}`.")
+            raise UnknownOperationError(f"Unknown operation; the target must be {_TARGET}<operation>.")
         if body is None:
             raise InvalidInputError(Field("/", f"The request is larger than {MAX_BODY_BYTES} bytes."))
         request = _parsed(body)

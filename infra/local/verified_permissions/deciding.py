@@ -10,7 +10,7 @@ import cedarpy
 
 from .cedar_values import Uid, ancestors, parents_by_entity
 from .errors import Field, InvalidInputError
-from .policy_sets import CompiledStore, RequestRejectedError, Verdict
+from .policy_sets import CompiledStore, RequestRejectedError, Slice, Verdict
 from .tokens import KeyRing
 
 if TYPE_CHECKING:
@@ -28,13 +28,15 @@ class World:
     """The entities of one request, parsed by Cedar once for all its decisions.
 
     Attributes:
-        schema: with which the entities were read, and decisions are to be validated.
+        schema: with which the entities were read, and requests are to be.
+        strict: whether a request that does not fit the schema is refused; otherwise it is decided without the schema.
         reach: each entity with everything that it is in.
     """
 
     compiled: CompiledStore
     entities: cedarpy.Entities
     schema: cedarpy.Schema | None
+    strict: bool
     reach: dict[Uid, set[Uid]]
 
 
@@ -88,7 +90,7 @@ class Decider:
                 if last:
                     raise InvalidInputError(Field("/entities", _entities_refused(text, schema))) from error
             else:
-                return World(compiled=compiled, entities=parsed, schema=schema, reach=reach)
+                return World(compiled=compiled, entities=parsed, schema=schema, strict=strict, reach=reach)
         raise AssertionError
 
     def decide(self, world: World, request: dict[str, Any], path: str = "") -> dict[str, Any]:
@@ -103,7 +105,7 @@ class Decider:
         )
         part = world.compiled.slice(principal, resource)
         try:
-            verdict = world.compiled.decide(request, part, world.entities, world.schema)
+            verdict = _verdict(world, request, part)
         except RequestRejectedError as error:
             raise InvalidInputError(Field(path or "/", f"{error}")) from error
         return self._answer(world.compiled, verdict)
@@ -120,6 +122,16 @@ class Decider:
             "determiningPolicies": [{"policyId": policy_id} for policy_id in determining],
             "errors": [{"errorDescription": text} for text in verdict.errors],
         }
+
+
+def _verdict(world: World, request: dict[str, Any], part: Slice) -> Verdict:
+    if world.strict or world.schema is None:
+        return world.compiled.decide(request, part, world.entities, world.schema)
+    try:
+        # The schema also says how plain JSON in the context is to be read, so it is tried first.
+        return world.compiled.decide(request, part, world.entities, world.schema)
+    except RequestRejectedError:
+        return world.compiled.decide(request, part, world.entities, None)
 
 
 def _entities_refused(text: str, schema: cedarpy.Schema | None) -> str:

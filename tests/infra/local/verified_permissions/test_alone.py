@@ -52,6 +52,7 @@ def test_half_an_access_key_and_a_bad_issuer_are_refused():
     """Neither is guessed at."""
     assert "or neither" in complaint(AWS_ACCESS_KEY_ID="AKIA", AWS_SECRET_ACCESS_KEY="")
     assert "ISSUER=FILE-OR-URL" in complaint("--jwks", "nonsense")
+    assert "12 digits" in complaint("--account", "1234")
 
 
 def test_it_prints_a_key_that_works_and_takes_tokens_of_the_named_issuer(pool: Issuer, tmp_path: Path):

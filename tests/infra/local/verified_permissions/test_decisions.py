@@ -130,6 +130,9 @@ def test_a_strict_store_refuses_requests_that_do_not_fit_its_schema(
             asked("UpdatePolicyStore", policyStoreId=lax, validationSettings={"mode": "STRICT"})
         answer = asked("IsAuthorized", policyStoreId=lax, **ASK, entities=entities, context=context)
         assert answer["determiningPolicies"] == [{"policyId": made[0]}]
+        fitting: Any = {"entityList": [{"identifier": ALICE}]}
+        answer = asked("IsAuthorized", policyStoreId=lax, **ASK, entities=fitting, context=context)
+        assert answer["decision"] == "DENY"  # and not refused: only the context is undeclared
 
 
 def test_action_groups_come_from_the_schema_and_from_nowhere_else(client: VerifiedPermissionsClient, store: str):

@@ -203,6 +203,48 @@ def test_a_decision_is_cedars_own(  # noqa: PLR0917 - pytest passes by name
         assert determining == {named[reason] for reason in by_hand.diagnostics.reasons}
 
 
+@settings(RECENT, max_examples=12)
+@given(
+    st.lists(STATEMENTS, min_size=20, max_size=60),
+    st.lists(st.tuples(worlds(), UIDS, UIDS), min_size=10, max_size=20),
+)
+def test_many_requests_to_one_store_are_each_decided_by_all_its_policies(
+    ask: type[Ask],
+    askers: dict[str, Any],
+    statements: list[str],
+    requests: list[tuple[tuple[list[Any], list[Any]], tuple[str, str], tuple[str, str]]],
+):
+    """Leaving out policies whose scope cannot match, and keeping such slices, never changes an answer."""
+    asked: Ask = askers.setdefault("skip", None) or ask(forbid_errors="skip")
+    askers["skip"] = asked
+    store, ids = asked.store(*statements)
+    action = {"type": "N::Action", "id": "do"}
+    for (typed, plain), principal, resource in requests:
+        answer = asked(
+            "IsAuthorized",
+            policyStoreId=store,
+            principal={"entityType": principal[0], "entityId": principal[1]},
+            action={"actionType": "N::Action", "actionId": "do"},
+            resource={"entityType": resource[0], "entityId": resource[1]},
+            entities={"entityList": typed},
+        )
+        by_hand = cedarpy.is_authorized(
+            {
+                "principal": {"type": principal[0], "id": principal[1]},
+                "action": action,
+                "resource": {"type": resource[0], "id": resource[1]},
+                "context": {},
+            },
+            "\n".join(statements),
+            plain,
+        )
+        assert answer["decision"] == ("ALLOW" if by_hand.allowed else "DENY")
+        determining = {item["policyId"] for item in answer["determiningPolicies"]}
+        assert determining == {ids[int(reason.removeprefix("policy"))] for reason in by_hand.diagnostics.reasons}
+        assert len(answer["errors"]) == len(by_hand.diagnostics.errors)
+    asked("DeletePolicyStore", policyStoreId=store)
+
+
 @RECENT
 @given(UIDS, UIDS, UIDS, UIDS, st.sampled_from(["==", "in"]), st.sampled_from(["==", "in", "is N::U in"]), CONDITIONS)
 def test_a_link_is_what_cedar_links(  # noqa: PLR0917 - pytest passes by name
