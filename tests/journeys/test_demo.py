@@ -26,6 +26,6 @@ def test_the_demo_tells_the_whole_story_and_ends_by_itself() -> None:
         "received > running > succeeded",
         "acme's token at globex's policy store: refused",
         "403, decided by `firmware-in-maintenance-window`",
-        "All 18 steps happened",
+        "All 19 steps happened",
     ):
         assert told in done.stdout

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from infra.local.landscape import CAST, PLATFORM, Landscape, random_file
+from infra.local import break_glass
+from infra.local.landscape import CAST, PLATFORM, ROOT, Landscape, random_file
 from infra.local.scenario.tenant_app import TenantApp
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Story:
         self.tenants_are_apart()
         self.window_decides()
         self.emergency_decides()
+        self.break_glass_ends()
 
     def stamp(self) -> None:
         """`pulumi up` for the platform and for each tenant, by the in-process engine."""
@@ -222,6 +224,31 @@ class Story:
                 refused.status_code in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND),
                 "declared, device of low criticality: 403",
             )
+
+    def break_glass_ends(self) -> None:
+        """Somebody gets a device for a while; when the time is over, it is over."""
+        with self.report.step("a break-glass grant ends by itself") as step:
+            outputs, device = self.landscape.stacks["acme"], self.devices["acme"].device
+            cloud, responder = self.landscape.cloud, self.apps["acme", "emergency-responders"]
+            path = f"/v1/devices/{device}"
+            before = responder.get(path).status_code
+            step.check(before == HTTPStatus.FORBIDDEN, "a responder looks at a device of low criticality: 403")
+            until = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=4)
+            break_glass.lend(
+                cloud.client("verifiedpermissions"),
+                ROOT / "policies",
+                store_id=outputs["policy_store_id"],
+                tenant="acme",
+                pool_id=outputs["user_pool_id"],
+                person=self._ok(responder.get("/v1/me"))["principal"].split("|")[1],
+                device=device,
+                until=until,
+            )
+            lent = responder.get(path).status_code
+            step.check(lent == HTTPStatus.OK, f"lent until {until:%H:%M:%S} UTC: {lent}")
+            over = responder.refused(path)
+            late = (over - until).total_seconds()
+            step.check(over >= until, f"403 again {late:.2f} s after the end, not before")
 
     def _decide(self, store: str, token: str) -> str:
         """Ask globex's policy store directly whether this token's person may list globex's devices."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -61,6 +62,20 @@ class TenantApp:
             if time.monotonic() > deadline:
                 raise StepError(f"GET {path} did not come to its end in {seconds:g} s, last: {answer.text[:500]}")
             time.sleep(_PAUSE_SECONDS)
+
+    def refused(self, path: str, *, seconds: float = 30.0) -> datetime:
+        """Read ``path`` until it is refused, and return when the refusal had come.
+
+        Raises:
+            StepError: it was never refused.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            answer = self.get(path)
+            if answer.status_code == HTTPStatus.FORBIDDEN:
+                return datetime.now(UTC)
+            time.sleep(_PAUSE_SECONDS)
+        raise StepError(f"GET {path} was not refused within {seconds:g} s")
 
     def close(self) -> None:
         """Close the connections."""
