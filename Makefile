@@ -13,8 +13,8 @@ help: ## say what each target does
 $(SYNCED): requirements.lock pyproject.toml device_sdk/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Cedarfleet needs Python 3.11 or later; set PYTHON=")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet "$$(grep -oE '^uv==[0-9.]+' requirements.lock)"
-	@VIRTUAL_ENV=.venv $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements.lock)"
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip sync --quiet --system-certs --require-hashes requirements.lock
 	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e . -e device_sdk
 	@touch $@
 
@@ -42,7 +42,7 @@ format: $(SYNCED) ## rewrite to the house format
 	@$(BIN)/ruff check --fix .
 
 lock: $(SYNCED) ## resolve again and rewrite requirements.lock (docs/adr: why not uv.lock)
-	@$(BIN)/uv lock --quiet
+	@$(BIN)/uv lock --quiet --system-certs
 	@$(BIN)/uv export --quiet --frozen --all-groups --no-emit-workspace --no-header --format requirements-txt -o requirements.lock
 
 clean: ## remove what make made here
