@@ -66,6 +66,7 @@ def aws_ports(settings: Settings, calls: AwsCalls) -> Ports:
             seconds=settings.tenant_cache_seconds,
             unknown_seconds=settings.unknown_tenant_cache_seconds,
             max_entries=settings.tenant_cache_entries,
+            max_strangers=max(1, settings.aws_threads // 4),
         ),
         keys=JwksKeys(
             calls=calls,

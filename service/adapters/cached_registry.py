@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from service.bounded_cache import BoundedCache
+from service.errors import UnavailableError
 
 if TYPE_CHECKING:
     from service.domain.tenants import Tenant
     from service.ports import TenantRegistry
+
+_MET_SECONDS: Final = 24 * 3600
 
 
 class CachedTenantRegistry:
@@ -23,14 +26,20 @@ class CachedTenantRegistry:
         unknown_seconds: how long it is remembered that an issuer is unknown; kept apart, so that a flood of made-up
             issuers cannot push real tenants out.
         max_entries: of each kind.
+        max_strangers: look-ups at once for issuers that were never found; further ones are refused, so that made-up
+            issuers cannot keep real tenants from being read again.
     """
 
-    def __init__(self, origin: TenantRegistry, *, seconds: float, unknown_seconds: float, max_entries: int) -> None:
+    def __init__(
+        self, origin: TenantRegistry, *, seconds: float, unknown_seconds: float, max_entries: int, max_strangers: int
+    ) -> None:
         self._origin = origin
         self._seconds = seconds
         self._unknown_seconds = unknown_seconds
         self._known: BoundedCache[str, Tenant] = BoundedCache(max_entries=max_entries)
         self._unknown: BoundedCache[str, bool] = BoundedCache(max_entries=max_entries)
+        self._met: BoundedCache[str, bool] = BoundedCache(max_entries=max_entries)
+        self._max_strangers = max_strangers
         self._asking: dict[str, asyncio.Task[Tenant | None]] = {}
 
     async def find(self, issuer: str) -> Tenant | None:
@@ -41,6 +50,8 @@ class CachedTenantRegistry:
             return None
         task = self._asking.get(issuer)
         if task is None:
+            if not self._met.get(issuer) and len(self._asking) >= self._max_strangers:
+                raise UnavailableError("the tenant registry")
             task = asyncio.ensure_future(self._ask(issuer))
             self._asking[issuer] = task
             task.add_done_callback(lambda _: self._asking.pop(issuer, None))
@@ -56,4 +67,5 @@ class CachedTenantRegistry:
             self._unknown.put(issuer, True, seconds=self._unknown_seconds)
         else:
             self._known.put(issuer, tenant, seconds=self._seconds)
+            self._met.put(issuer, True, seconds=_MET_SECONDS)
         return tenant

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _REGISTRY: Final = "the device registry"
 _INDEX: Final = "the fleet index"
+_PAGES: Final = {"PageSize": 250}  # the most that IoT Core gives at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,7 @@ class IotFleet:
         """From the registry: the fleet index may lag behind, and a decision must not."""
         pages = self.sessions.tenant(tenant, "iot").get_paginator("list_things_in_thing_group")
         found: list[str] = []
-        for page in pages.paginate(thingGroupName=group.thing_group, recursive=True):
+        for page in pages.paginate(thingGroupName=group.thing_group, recursive=True, PaginationConfig=_PAGES):
             for thing in page["things"]:
                 owner, device_id = wire.split_thing_name(thing)
                 if owner != tenant.id:  # fail closed: never decide on, or deliver to, another tenant's device

@@ -27,6 +27,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _KEYS: Final = "the user pool's signing keys"
 _MAX_BYTES: Final = 64 * 1024
 _MIN_RSA_BITS: Final = 2048
+_AFTER_FAILURE_SECONDS: Final = 2.0  # a short outage of the address must not become a long one of ours
 
 
 @dataclass
@@ -77,8 +78,9 @@ class JwksKeys:
         async with pool.lock:  # single flight: whoever waited finds the keys
             now = self._clock()
             if now >= pool.ask_again_at:
-                pool.ask_again_at = now + self._again_seconds
+                pool.ask_again_at = now + min(self._again_seconds, _AFTER_FAILURE_SECONDS)
                 pool.keys = await self._calls.run(_KEYS, self._fetch, self._url(tenant))
+                pool.ask_again_at = now + self._again_seconds
                 pool.fresh_until = self._clock() + self._seconds
             elif now >= pool.fresh_until:  # the last fetch failed a moment ago: nothing can be proved now
                 raise UnavailableError(_KEYS)

@@ -8,9 +8,9 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import httpx
+import httpx
 
+if TYPE_CHECKING:
     from tests.service.adapters.conftest import Plant
 
 COMMANDS = "/v1/devices/press-01/commands"
@@ -184,6 +184,26 @@ def test_a_digest_can_be_s3s_own(plant: Plant) -> None:
     assert made.status_code == 202, made.text
     assert plant.call("GET", made.headers["Location"]).json()["sha256"] == hashlib.sha256(b"abc").hexdigest()
     assert plant.call("POST", "/v1/downloads", json={"device": "press-02", "artifact": "bare.bin"}).status_code == 409
+
+
+def test_a_mixed_up_registry_row_opens_nothing(plant: Plant) -> None:
+    """If acme's row led to globex's store, role and bucket, that store would refuse acme's token: nobody gets in."""
+    dynamodb, table = plant.landscape.cloud.client("dynamodb"), plant.landscape.stacks["platform"]["tenants_table"]
+    rows = {row["tenant"]["S"]: row for row in dynamodb.scan(TableName=table)["Items"]}
+    mixed = {name: rows["globex"][name] for name in ("policy_store_id", "role_arn", "bucket", "presign_role_arn")}
+    dynamodb.put_item(TableName=table, Item=rows["acme"] | mixed)
+    fresh, url = plant.landscape.start_service()  # a process that has not read the right row
+    headers = {"Authorization": f"Bearer {plant.token('acme', 'managers')}"}
+    try:
+        with httpx.Client(base_url=url, timeout=30, trust_env=False, headers=headers) as http:
+            assert http.get("/v1/me").json()["tenant"] == "acme"
+            for path in ("/v1/devices", "/v1/devices/press-01", "/v1/devices/pump-01"):
+                assert http.get(path).status_code == 502, path
+            body = {"group": "all", "artifact": "recipes/steel.json"}
+            assert http.post("/v1/downloads", json=body).status_code == 502
+    finally:
+        dynamodb.put_item(TableName=table, Item=rows["acme"])
+        fresh.stop()
 
 
 def test_nothing_secret_is_logged(plant: Plant) -> None:
