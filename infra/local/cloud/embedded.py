@@ -105,7 +105,7 @@ class EmbeddedCloud:
             gateway_port=port,
             mqtt_listener=mqtt,
             s3_directory=directory.private_directory("s3"),
-            scratch_directory=directory.private_directory("scratch"),
+            keys_directory=directory.private_directory("pool-keys"),
         )
         corrections.apply(loaded, without=self._without - {FRONT_DOOR})
         stack.enter_context(logged_to(directory.path / "emulator.log"))

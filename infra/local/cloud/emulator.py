@@ -63,7 +63,7 @@ def load(
     gateway_port: int,
     mqtt_listener: socket.socket,
     s3_directory: Path,
-    scratch_directory: Path,
+    keys_directory: Path,
 ) -> Emulator:
     """Import the emulator with these settings.
 
@@ -85,7 +85,7 @@ def load(
         "MINISTACK_ACCOUNT_ID": account_id,
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(s3_directory),
-        "STATE_DIR": str(scratch_directory),
+        "STATE_DIR": str(keys_directory),
         "SFTP_ENABLED": "0",
         "DOCKER_HOST": "unix:///nonexistent.sock",  # never talk to the Docker of this machine
         "LOG_LEVEL": "WARNING",

@@ -1,8 +1,8 @@
 """The folder that keeps a cloud between runs: one owner at a time, readable by its user only.
 
 Holds ``lock``, ``root-keys.json``, ``ports.json``, ``snapshot.json`` (see ``snapshot``), ``broker-ca.pem``, ``s3/``
-(objects, written by the emulator at once) and ``verified-permissions/``. The snapshot contains passwords and private
-keys in the clear.
+(objects, written by the emulator at once), ``pool-keys/`` (with which Cognito signs), ``verified-permissions/`` and
+``emulator.log``. The snapshot contains passwords and private keys in the clear.
 """
 
 from __future__ import annotations
