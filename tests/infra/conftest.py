@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -22,7 +23,7 @@ from infra.local.engine import Engine
 from infra.local.handlers import HANDLERS, INVOKES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from infra.local.engine import Result
 
@@ -123,10 +124,9 @@ def copy_project(folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def stacks_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCloud]:
-    """A cloud in a process of its own."""
-    folder = tmp_path_factory.mktemp("stacks-cloud")
+@contextmanager
+def running_cloud(folder: Path) -> Generator[ProcessCloud]:
+    """A cloud in a process of its own, with its state in a folder."""
     script = Path(__file__).parent / "cloud_process.py"
     with (
         (folder / "cloud.log").open("w") as log,
@@ -151,9 +151,21 @@ def stacks_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessCl
 
 
 @pytest.fixture(scope="session")
-def project(stacks_cloud: ProcessCloud, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The project's own stack files, with the platform, acme and globex stamped from them."""
-    made = Project(copy_project(tmp_path_factory.mktemp("project")), stacks_cloud)
-    for stack in ("platform", "acme", "globex"):
-        made.up(stack)
-    return made
+    with running_cloud(tmp_path_factory.mktemp("stacks-cloud")) as cloud:
+        made = Project(copy_project(tmp_path_factory.mktemp("project")), cloud)
+        for stack in ("platform", "acme", "globex"):
+            made.up(stack)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """The platform and acme on a cloud of their own, unprotected, so that they can be broken and destroyed."""
+    with running_cloud(tmp_path_factory.mktemp("scratch-cloud")) as cloud:
+        made = Project(copy_project(tmp_path_factory.mktemp("scratch")), cloud)
+        for stack in ("platform", "acme"):
+            made.change(stack, protect=False)
+            made.up(stack)
+        yield made

@@ -66,7 +66,8 @@ class Table(Handler):
         )
         self._set(cloud, inputs, old)
         client = cloud.client("dynamodb")
-        client.tag_resource(ResourceArn=old["arn"], Tags=pairs(inputs))
+        if tags := pairs(inputs):
+            client.tag_resource(ResourceArn=old["arn"], Tags=tags)
         if gone := changed(old, inputs):
             client.untag_resource(ResourceArn=old["arn"], TagKeys=gone)
         return {**inputs, "arn": old["arn"]}

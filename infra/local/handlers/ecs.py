@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
 from infra.local.handlers.absence import absent_is_fine, unless_absent
-from infra.local.handlers.tags import pairs
+from infra.local.handlers.tags import pairs, retag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +51,7 @@ class Repository(Handler):
         client.put_image_scanning_configuration(
             repositoryName=id, imageScanningConfiguration={"scanOnPush": _scans(inputs)}
         )
-        client.tag_resource(resourceArn=old["arn"], tags=pairs(inputs))
+        retag(client, old["arn"], old, inputs)
         return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
@@ -112,7 +112,7 @@ class Cluster(Handler):
         """UpdateCluster and the tags."""
         client = cloud.client("ecs")
         client.update_cluster(cluster=id, settings=inputs.get("settings", []))
-        client.tag_resource(resourceArn=id, tags=pairs(inputs, "key", "value"))
+        retag(client, id, old, inputs, "key", "value")
         return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
@@ -165,7 +165,7 @@ class TaskDefinition(Handler):
     def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
         """Only tags change in place."""
         del id
-        cloud.client("ecs").tag_resource(resourceArn=old["arn"], tags=pairs(inputs, "key", "value"))
+        retag(cloud.client("ecs"), old["arn"], old, inputs, "key", "value")
         return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:

@@ -45,7 +45,8 @@ class Role(Handler):
             MaxSessionDuration=inputs.get("maxSessionDuration", 3600),
         )
         client.update_assume_role_policy(RoleName=id, PolicyDocument=inputs["assumeRolePolicy"])
-        client.tag_role(RoleName=id, Tags=pairs(inputs))
+        if tags := pairs(inputs):
+            client.tag_role(RoleName=id, Tags=tags)
         if gone := changed(old, inputs):
             client.untag_role(RoleName=id, TagKeys=gone)
         return {**old, **inputs}

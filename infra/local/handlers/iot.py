@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from infra.local.engine.handler import Handler, Made
 from infra.local.handlers.absence import absent_is_fine, unless_absent
 from infra.local.handlers.iam import same_json
-from infra.local.handlers.tags import pairs
+from infra.local.handlers.tags import pairs, retag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,7 @@ class ThingType(Handler):
     def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
         """Only tags can change in place."""
         del id
-        cloud.client("iot").tag_resource(resourceArn=old["arn"], tags=pairs(inputs))
+        retag(cloud.client("iot"), old["arn"], old, inputs)
         return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
@@ -78,7 +78,7 @@ class ThingGroup(Handler):
         """UpdateThingGroup and the tags."""
         client = cloud.client("iot")
         client.update_thing_group(thingGroupName=id, thingGroupProperties=_group(inputs))
-        client.tag_resource(resourceArn=old["arn"], tags=pairs(inputs))
+        retag(client, old["arn"], old, inputs)
         return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
@@ -126,7 +126,7 @@ class Policy(Handler):
             ]
         else:
             version = old["defaultVersionId"]
-        client.tag_resource(resourceArn=old["arn"], tags=pairs(inputs))
+        retag(client, old["arn"], old, inputs)
         return {**old, **inputs, "defaultVersionId": version}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from infra.local.engine.handler import Handler, Made
 from infra.local.handlers.absence import absent_is_fine, unless_absent
 from infra.local.handlers.iam import same_json
-from infra.local.handlers.tags import pairs
+from infra.local.handlers.tags import pairs, retag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +60,7 @@ class ProvisioningTemplate(Handler):
             enabled=inputs.get("enabled", False),
             provisioningRoleArn=inputs["provisioningRoleArn"],
         )
-        client.tag_resource(resourceArn=old["arn"], tags=pairs(inputs))
+        retag(client, old["arn"], old, inputs)
         return outputs
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:

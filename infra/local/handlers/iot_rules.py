@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
-from infra.local.handlers.absence import absent_is_fine, is_absent
-from infra.local.handlers.tags import plain
+from infra.local.handlers.absence import is_absent
+from infra.local.handlers.tags import retag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,15 +33,13 @@ class TopicRule(Handler):
         payload = _payload(inputs)
         cloud.client("iot").create_topic_rule(ruleName=inputs["name"], topicRulePayload=payload)
         arn = f"arn:aws:iot:{cloud.region}:{cloud.account_id}:rule/{inputs['name']}"
-        if tags := plain(inputs):
-            cloud.client("iot").tag_resource(
-                resourceArn=arn, tags=[{"Key": key, "Value": value} for key, value in sorted(tags.items())]
-            )
+        retag(cloud.client("iot"), arn, {}, inputs)
         return Made(inputs["name"], {**inputs, "arn": arn})
 
     def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
         """ReplaceTopicRule: no message is missed in between."""
         cloud.client("iot").replace_topic_rule(ruleName=id, topicRulePayload=_payload(inputs))
+        retag(cloud.client("iot"), old["arn"], old, inputs)
         return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
@@ -55,9 +53,8 @@ class TopicRule(Handler):
         return {**outputs, "name": id, "sql": rule["sql"], "enabled": not rule.get("ruleDisabled", False)}
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
-        """DeleteTopicRule."""
-        del outputs
-        with absent_is_fine():
+        """DeleteTopicRule; for a rule that is gone AWS says only that it is denied."""
+        if self.read(cloud, id, outputs) is not None:
             cloud.client("iot").delete_topic_rule(ruleName=id)
 
 

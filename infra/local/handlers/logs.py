@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
 from infra.local.handlers.absence import absent_is_fine
-from infra.local.handlers.tags import plain
+from infra.local.handlers.tags import changed, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,8 +32,12 @@ class LogGroup(Handler):
 
     def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
         """PutRetentionPolicy and the tags."""
+        del id
         self._retain(cloud, inputs)
-        cloud.client("logs").tag_log_group(logGroupName=id, tags=plain(inputs))
+        if tags := plain(inputs):
+            cloud.client("logs").tag_resource(resourceArn=old["arn"], tags=tags)
+        if gone := changed(old, inputs):
+            cloud.client("logs").untag_resource(resourceArn=old["arn"], tagKeys=gone)
         return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:

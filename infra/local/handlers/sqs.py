@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
 from infra.local.handlers.absence import absent_is_fine, unless_absent
-from infra.local.handlers.tags import plain
+from infra.local.handlers.tags import changed, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,10 @@ class Queue(Handler):
         """SetQueueAttributes."""
         client = cloud.client("sqs")
         client.set_queue_attributes(QueueUrl=id, Attributes=_attributes(inputs))
-        client.tag_queue(QueueUrl=id, Tags=plain(inputs))
+        if tags := plain(inputs):
+            client.tag_queue(QueueUrl=id, Tags=tags)
+        if gone := changed(old, inputs):
+            client.untag_queue(QueueUrl=id, TagKeys=gone)
         return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:

@@ -18,3 +18,18 @@ def plain(inputs: dict[str, Any]) -> dict[str, str]:
 def changed(old: dict[str, Any], inputs: dict[str, Any]) -> list[str]:
     """Names of tags that are no longer there."""
     return sorted(set(old.get("tags", {})) - set(inputs.get("tags", {})))
+
+
+def retag(  # noqa: PLR0917 - client and ARN, then what `pairs` takes
+    client: Any,  # noqa: ANN401 - boto3
+    arn: str,
+    old: dict[str, Any],
+    inputs: dict[str, Any],
+    key: str = "Key",
+    value: str = "Value",
+) -> None:
+    """Set the tags of a resource and remove those that are no longer there; the calls of IoT, ECR and ECS are alike."""
+    if wanted := pairs(inputs, key, value):
+        client.tag_resource(resourceArn=arn, tags=wanted)
+    if gone := changed(old, inputs):
+        client.untag_resource(resourceArn=arn, tagKeys=gone)

@@ -32,7 +32,8 @@ class PolicyStore(Handler):
         """UpdatePolicyStore and the tags."""
         client = cloud.client(_SERVICE)
         client.update_policy_store(policyStoreId=id, **_store(inputs))
-        client.tag_resource(resourceArn=old["arn"], tags=plain(inputs))
+        if tags := plain(inputs):
+            client.tag_resource(resourceArn=old["arn"], tags=tags)
         if gone := changed(old, inputs):
             client.untag_resource(resourceArn=old["arn"], tagKeys=gone)
         return {**old, **inputs}

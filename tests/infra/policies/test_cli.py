@@ -111,6 +111,16 @@ def test_unknown_tenant_is_refused(files: Path, capsys: pytest.CaptureFixture[st
     assert "--store and --pool go together" in capsys.readouterr().err
 
 
+def test_refusing_cloud_is_said(environment: dict[str, str]):
+    """A store that cannot be asked is one line, not a traceback."""
+    command = [sys.executable, "-m", "infra.policies", "diff", "globex", "--store", "PS1", "--pool", POOL]
+    wrong_key = {**os.environ, **environment, "AWS_SECRET_ACCESS_KEY": "wrong"}
+    refused = subprocess.run(command, env=wrong_key, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("cannot read what is deployed: ")
+    assert len(refused.stderr.splitlines()) == 1
+
+
 def test_diff_of_a_deployed_tenant(
     environment: dict[str, str], client: VerifiedPermissionsClient, store_of: Callable[[str], LiveStore]
 ):

@@ -120,6 +120,20 @@ def test_oversized_policy_is_refused(files: Path):
     assert refusal(files, own=own) == ["tenants/acme/policies/mine.cedar: 11135 bytes once bound; at most 10000"]
 
 
+def test_policies_without_resource_share_a_quota(files: Path):
+    """Thirty large policies that name no resource are refused together; a name that is no id is refused too."""
+    folder = files / "tenants" / "acme" / "policies"
+    padding = "// padding\n" * 800
+    for number in range(30):
+        text = f'// Why.\n{padding}@id("p{number}")\nforbid (principal in Fleet::Group::"x", action, resource);\n'
+        (folder / f"p{number}.cedar").write_text(text)
+    own = '// Why.\n@id("Mine_2")\nforbid (principal in Fleet::Group::"x", action, resource is Fleet::Device);\n'
+    name, together = refusal(files, own=own, name="Mine_2")
+    assert name.startswith("tenants/acme/policies/Mine_2.cedar: `Mine_2`: a name is a-z, 0-9 and single inner `-`")
+    assert together.startswith("policies: ")
+    assert together.endswith("bytes together; at most 200000")
+
+
 def test_tenant_may_not_reuse_an_id(files: Path):
     """A tenant's policy named like a base policy, or a grant like either, is refused: it would hide the other."""
     own = '// Why.\n@id("tenant-guard")\nforbid (principal in Fleet::Group::"x", action, resource);\n'
@@ -135,6 +149,7 @@ def test_tenant_may_not_reuse_an_id(files: Path):
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
+        (grant(id="Not An Id"), "`Not An Id`: an id is a-z, 0-9 and single inner `-`, at most 64"),
         (grant(template="nope"), "no template `nope`; there are: break-glass, certified-for-line, "),
         (grant(principal="technicians"), "`technicians` is no entity: write it as in a policy file"),
         (grant(principal='Fleet::Device::"d"'), "it must be one of Fleet::Group, Fleet::User"),
@@ -151,7 +166,7 @@ def test_tenant_may_not_reuse_an_id(files: Path):
 def test_bad_grant_is_refused(files: Path, bad: Grant, words: str):
     """Each mistake in a grant names the tenant, the grant and what would be right."""
     (problem,) = refusal(files, grants=(bad,))
-    assert problem.startswith("tenant acme, grant g: ")
+    assert problem.startswith(f"tenant acme, grant {bad.id}: ")
     assert words in problem
 
 

@@ -59,6 +59,8 @@ class BoxHandler(Handler):
         file = cloud.folder / f"{inputs['name']}.json"
         with file.open("x") as stream:  # two of one name cannot stand side by side
             json.dump({key: str(value) if key == "content" else value for key, value in inputs.items()}, stream)
+        if (cloud.folder / "slow").exists():
+            print(".", end="", flush=True)  # a fault test counts what is made and not yet recorded
         if (cloud.folder / "wait").exists():  # a fault test ends the process at this point
             with (cloud.folder / "wait").open() as pipe:
                 pipe.read()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -92,11 +93,12 @@ _CHILD = textwrap.dedent("""
     from pathlib import Path
     from infra.local.engine import Engine
     from tests.infra.local.engine.folder_cloud import HANDLERS, INVOKES, FolderCloud
-    from tests.infra.local.engine.test_faults import chain
+    from tests.infra.local.engine import test_faults
 
     root = Path(sys.argv[1])
+    program = getattr(test_faults, sys.argv[2] if len(sys.argv) > 2 else "chain")
     print("starting", flush=True)
-    Engine(root, root / "state", FolderCloud(root / "boxes"), HANDLERS, INVOKES, program=chain).up("dev")
+    Engine(root, root / "state", FolderCloud(root / "boxes"), HANDLERS, INVOKES, program=program).up("dev")
 """)
 
 
@@ -130,6 +132,57 @@ def test_a_create_that_kill_9_cut_short_is_reported_and_its_box_adopted(workshop
     assert workshop(chain).up("dev").warnings == ()
 
 
+def many() -> None:
+    """Eighty boxes with drawn names."""
+    for number in range(80):
+        Box(f"box-{number}", size=number)
+
+
+def test_kills_at_random_moments_lose_and_double_nothing(workshop: Workshop) -> None:
+    """After each of four kills the next run goes on: in the end each box exists once, and none beside them."""
+    seed = random.randrange(1 << 32)  # noqa: S311 - moments of a test
+    print(f"seed {seed}")
+    moments = random.Random(seed)  # noqa: S311 - moments of a test
+    (workshop.root / "boxes" / "slow").touch()
+    for _ in range(4):
+        child = subprocess.Popen(
+            [sys.executable, "-c", _CHILD, str(workshop.root), "many"], stdout=subprocess.PIPE, text=True
+        )
+        assert child.stdout is not None
+        child.stdout.readline()
+        child.stdout.read(moments.randint(1, 8))  # so many boxes are made, not all of them recorded
+        _kill(child)
+    (workshop.root / "boxes" / "slow").unlink()
+    assert 0 < len(workshop.cloud.boxes()) < 80
+    result = workshop(many).up("dev")
+    assert any("adopted" in warning for warning in result.warnings)
+    assert sorted(name.rpartition("-")[0] for name in workshop.cloud.boxes()) == sorted(
+        f"box-{number}" for number in range(80)
+    )
+    assert workshop(many).up("dev").changes == ()
+
+
+def test_ctrl_c_lets_steps_under_way_end(workshop: Workshop) -> None:
+    """An interrupted run begins no other step, records the one that was under way, and can be gone on with."""
+    pipe = workshop.root / "boxes" / "wait"
+    os.mkfifo(pipe)
+    child = subprocess.Popen(
+        [sys.executable, "-c", _CHILD, str(workshop.root)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with pipe.open("w"):
+        pipe.unlink()
+        child.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(timeout=0.5)  # the step is still under way
+    _, words = child.communicate()
+    assert "KeyboardInterrupt" in words
+    assert list(workshop.cloud.boxes()) == ["first"]
+    workshop.cloud.calls()
+    result = workshop(chain).up("dev")
+    assert result.warnings == ()
+    assert workshop.cloud.calls() == ["create second", "create third"]
+
+
 def test_a_running_deployment_keeps_others_out(workshop: Workshop) -> None:
     """A second run of the stack is refused and names the process; another stack is free; its death frees the lock."""
     child = _stopped_in_a_create(workshop.root)
@@ -143,11 +196,16 @@ def test_a_running_deployment_keeps_others_out(workshop: Workshop) -> None:
 
 
 def test_a_torn_journal_line_is_what_was_being_written(workshop: Workshop) -> None:
-    """Whole lines of a journal count, its torn end does not."""
+    """Whole lines of a journal count, its torn end does not; a journal of an older file does not count at all."""
     workshop(chain).up("dev")
     file = workshop.root / "state" / "stacks" / "store" / "dev.json"
-    last = json.loads(file.read_text())["deployment"]["resources"][-1]["urn"]
-    file.with_suffix(".journal").write_text(json.dumps({"drop": last}) + "\n" + '{"drop": "urn:pul')
+    deployment = json.loads(file.read_text())["deployment"]
+    last = deployment["resources"][-1]["urn"]
+    drop = json.dumps({"drop": last})
+    file.with_suffix(".journal").write_text(f'{{"extends": "2026-01-01T00:00:00+00:00"}}\n{drop}\n')
+    assert workshop(chain).preview("dev").changes == ()
+    extends = json.dumps({"extends": deployment["manifest"]["time"]})
+    file.with_suffix(".journal").write_text(f'{extends}\n{drop}\n{{"drop": "urn:pul')
     workshop.cloud.calls()
     (workshop.root / "boxes" / "third.json").unlink()
     assert [change.urn for change in workshop(chain).up("dev").changes] == [last]

@@ -1,0 +1,133 @@
+"""The handlers on the embedded cloud: complete, drift seen and mended, everything gone after a destroy."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from infra.local.engine import Op
+from infra.local.handlers import HANDLERS
+
+if TYPE_CHECKING:
+    from tests.infra.conftest import Project
+
+# Deleting these is leaving them: the index is the account's, and a schema leaves with its store.
+STAY = {"aws:iot/indexingConfiguration:IndexingConfiguration"}
+
+
+def resources(project: Project, stack: str) -> list[dict[str, Any]]:
+    """What the state holds of a stack, without stacks, components, providers and references."""
+    path = project.root / "state" / "stacks" / "cedarfleet" / f"{stack}.json"
+    state = json.loads(path.read_text())["deployment"]["resources"]
+    return [one for one in state if one["type"].startswith("aws:")]
+
+
+def by_name(project: Project, stack: str, name: str) -> dict[str, Any]:
+    """The one resource of that logical name and any type."""
+    (found,) = [one for one in resources(project, stack) if one["urn"].endswith(f"::{name}")]
+    return found
+
+
+def touched(project: Project, action: str, stack: str) -> set[tuple[str, str]]:
+    """Operations and logical names of what a run changed."""
+    changes = getattr(project.engine, action)(stack).changes
+    return {(change.op.value, change.urn.rpartition("::")[2]) for change in changes if change.op is not Op.READ}
+
+
+def test_there_is_a_handler_for_each_type_of_the_program_and_for_nothing_else(scratch: Project) -> None:
+    """A handler that no resource uses would be untested code."""
+    used = {one["type"] for stack in ("platform", "acme") for one in resources(scratch, stack)}
+
+    assert used == set(HANDLERS)
+
+
+def test_what_vanished_is_seen_and_made_again(scratch: Project) -> None:
+    """After somebody deletes by hand, refresh drops it from the state and `up` restores it."""
+    iot, s3 = scratch.cloud.client("iot"), scratch.cloud.client("s3")
+    policies = scratch.cloud.client("verifiedpermissions")
+    bucket = by_name(scratch, "acme", "artifacts-bucket")["id"]
+    forbid, _, store = by_name(scratch, "acme", "policies-operators-view-only")["id"].partition(",")
+    iot.delete_thing_group(thingGroupName="acme--line-pump")
+    s3.delete_bucket_policy(Bucket=bucket)
+    policies.delete_policy(policyStoreId=store, policyId=forbid)
+
+    names = {"fleet-line-pump", "artifacts-tls", "policies-operators-view-only"}
+    assert touched(scratch, "refresh", "acme") == {("delete", name) for name in names}
+    assert {("create", name) for name in names} <= touched(scratch, "up", "acme")
+    assert "TlsOnly" in s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    assert touched(scratch, "up", "acme") == set()
+
+
+def test_what_was_changed_is_seen_and_set_back(scratch: Project) -> None:
+    """A policy widened by hand shows in a refresh, and the next `up` writes what the program says."""
+    iam, iot = scratch.cloud.client("iam"), scratch.cloud.client("iot")
+    said = iam.get_role_policy(RoleName="cedarfleet-acme", PolicyName="one-tenant")["PolicyDocument"]
+    open_to_all = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
+    iam.put_role_policy(RoleName="cedarfleet-acme", PolicyName="one-tenant", PolicyDocument=json.dumps(open_to_all))
+    device = iot.get_policy(policyName="acme-device")["policyDocument"]
+    iot.create_policy_version(policyName="acme-device", policyDocument=json.dumps(open_to_all), setAsDefault=True)
+
+    assert {name for _, name in touched(scratch, "refresh", "acme")} == {"access-role", "fleet-device"}
+    assert {("update", "access-role"), ("update", "fleet-device")} <= touched(scratch, "up", "acme")
+    assert iam.get_role_policy(RoleName="cedarfleet-acme", PolicyName="one-tenant")["PolicyDocument"] == said
+    assert iot.get_policy(policyName="acme-device")["policyDocument"] == device
+
+
+def test_a_policy_of_the_broker_can_change_more_often_than_it_has_versions(scratch: Project) -> None:
+    """AWS keeps five versions; the oldest makes room."""
+    handler, iot = HANDLERS["aws:iot/policy:Policy"], scratch.cloud.client("iot")
+    statement = {"Effect": "Deny", "Action": "iot:Connect", "Resource": "*"}
+    inputs: dict[str, Any] = {"name": "versions", "policy": json.dumps({"Version": "2012-10-17", "Statement": []})}
+    made = handler.create(scratch.cloud, inputs)
+    outputs = made.outputs
+    for number in range(7):
+        document = {"Version": "2012-10-17", "Statement": [statement] * (number + 1)}
+        outputs = handler.update(scratch.cloud, made.id, outputs, inputs | {"policy": json.dumps(document)})
+
+    assert outputs["defaultVersionId"] == "8"
+    assert len(json.loads(iot.get_policy(policyName="versions")["policyDocument"])["Statement"]) == 7
+    handler.delete(scratch.cloud, made.id, outputs)
+    assert handler.read(scratch.cloud, made.id, outputs) is None
+
+
+def test_an_update_of_every_type_keeps_what_it_is(scratch: Project) -> None:
+    """Each handler takes an update in place of its own inputs, with one tag more and one less where there are tags."""
+    for stack in ("platform", "acme"):
+        for one in resources(scratch, stack):
+            handler, inputs, old = HANDLERS[one["type"]], dict(one["inputs"]), dict(one["outputs"])
+            if handler.taggable:
+                inputs["tags"] = inputs.get("tags", {}) | {"reviewed": "yes"}
+            new = handler.update(scratch.cloud, one["id"], old, inputs)
+            assert new.get("arn") == old.get("arn"), one["urn"]
+            back = handler.update(scratch.cloud, one["id"], new, dict(one["inputs"]))
+            seen = handler.read(scratch.cloud, one["id"], back)
+            assert seen is not None, one["urn"]
+    for stack in ("platform", "acme"):
+        assert touched(scratch, "refresh", stack) <= {("update", "fleet-device"), ("update", "fleet-claim")}
+
+
+def test_every_made_resource_is_found_by_what_it_was_made_of(scratch: Project) -> None:
+    """After a crash the engine asks by the inputs alone; where a handler answers, it answers the right id."""
+    asked = 0
+    for stack in ("platform", "acme"):
+        for one in resources(scratch, stack):
+            found = HANDLERS[one["type"]].find(scratch.cloud, one["inputs"])
+            assert found in (None, one["id"]), one["urn"]
+            asked += found is not None
+    assert asked >= 10
+
+
+def test_after_a_destroy_nothing_is_left(scratch: Project) -> None:
+    """Every handler's delete removes what it made, its read knows it, and deleting again is no error."""
+    left: list[str] = []
+    for stack in ("acme", "platform"):
+        known = resources(scratch, stack)
+        scratch.engine.destroy(stack)
+        for one in known:
+            handler = HANDLERS[one["type"]]
+            if handler.recorded or one["type"] in STAY:
+                continue
+            if handler.read(scratch.cloud, one["id"], one["outputs"]) is not None:
+                left.append(one["urn"])
+            handler.delete(scratch.cloud, one["id"], one["outputs"])
+    assert left == []
