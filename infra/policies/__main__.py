@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import naming
 from infra.config import ConfigError
@@ -21,8 +22,6 @@ from infra.policies import deployed, fleet, formatting, matrix
 from infra.policies.bundle import PolicyError
 from infra.policies.cases import Judge
 from infra.policies.deployed import NotDeployedError, Store
-from infra.policies.diff import difference
-from infra.policies.evaluator import bound
 from infra.policies.load import load
 from infra.policies.tenants import of_tenant, tenants
 
@@ -53,7 +52,9 @@ def main(arguments: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
                 store = Store(policy_store_id=options.store, pool_id=options.pool) if options.store else None
                 return _diff(root, options.tenant, store, exit_code=options.exit_code)
     except (PolicyError, ConfigError, NotDeployedError) as error:
-        return _report(str(error).splitlines())
+        return _report([str(error)])
+    except (BotoCoreError, ClientError) as error:  # no credentials, no network, not allowed
+        return _report([f"cannot read what is deployed: {error}"])
     return 0
 
 
@@ -92,9 +93,8 @@ def _diff(root: Path, tenant: str, store: Store | None, *, exit_code: bool) -> i
     wanted = load(root / "policies", of_tenant(root, tenant))
     aws = boto3.Session(region_name=os.environ.get("AWS_REGION"))
     store = store or deployed.find(aws.client("dynamodb"), tenant, table=os.environ.get(TABLE, naming.TENANTS_TABLE))
-    held = deployed.read(aws.client("verifiedpermissions"), store.policy_store_id)
-    files = bound(wanted, tenant=tenant, pool_id=store.pool_id)
-    found = difference(held, files, tenant=tenant, pool_id=store.pool_id, now=datetime.now(UTC))
+    client = aws.client("verifiedpermissions")
+    found = deployed.difference_of(client, store, wanted, tenant=tenant, now=datetime.now(UTC))
     _say(found.table())
     return int(exit_code and bool(found))
 

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra import naming
 from infra.policies.bundle import Entity, Link
-from infra.policies.evaluator import BoundPolicies, statement_est
+from infra.policies.diff import Difference, difference
+from infra.policies.evaluator import BoundPolicies, bound, statement_est
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_verifiedpermissions import VerifiedPermissionsClient
+
+    from infra.policies.bundle import PolicyBundle
 
 _BATCH: Final = 100  # BatchGetPolicy takes so many
 _PAGE: Final = 50  # ListPolicies gives so many
@@ -76,10 +80,26 @@ def read(client: VerifiedPermissionsClient, policy_store_id: str) -> BoundPolici
     for policy_id, definition in details:
         if "static" in definition:
             statement = definition["static"]["statement"]
-            static[_name(statement, policy_id, static)] = statement
+            try:
+                static[_name(statement, policy_id, static)] = statement
+            except ValueError as error:  # written by hand in a newer Cedar; fail closed: no diff without it
+                raise NotDeployedError(f"policy `{policy_id}` of store `{policy_store_id}`: {error}") from error
         else:
             links.append(_link(policy_id, definition["templateLinked"]))
     return BoundPolicies(schema_json=schema_json, static=static, templates=templates, links=tuple(links))
+
+
+def difference_of(
+    client: VerifiedPermissionsClient, store: Store, bundle: PolicyBundle, *, tenant: str, now: datetime
+) -> Difference:
+    """What stamping ``bundle`` would change in the tenant's store: for a preview.
+
+    Raises:
+        NotDeployedError: the store cannot be read.
+    """
+    held = read(client, store.policy_store_id)
+    files = bound(bundle, tenant=tenant, pool_id=store.pool_id)
+    return difference(held, files, tenant=tenant, pool_id=store.pool_id, now=now)
 
 
 def _policy_ids(client: VerifiedPermissionsClient, policy_store_id: str) -> Iterator[str]:

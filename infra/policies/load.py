@@ -62,6 +62,7 @@ def load(root: Path, tenant: TenantPolicies) -> PolicyBundle:
         problems.append(Problem(file=str(root / "static"), line=0, words="no policy: the base forbids must be there"))
     stamped, links = _grants(tenant, {statement.id: statement for statement in templates}, problems)
     problems += _id_problems([*static, *templates, *own], tenant)
+    problems += rules.all_together([*static, *own])
     if len(stamped) > rules.MAX_TEMPLATES:
         problems.append(_too_many_templates(tenant, len(stamped)))
     if problems:
@@ -103,6 +104,10 @@ def _grants(
     links: list[Link] = []
     for grant in tenant.grants:
         where = f"tenant {tenant.tenant}, grant {grant.id}"
+        if rules.ID.fullmatch(grant.id) is None:
+            words = f"`{grant.id}`: an id is a-z, 0-9 and single inner `-`, at most 64"
+            problems.append(Problem(file=where, line=0, words=words))
+            continue
         template = templates.get(grant.template)
         if template is None:
             known = ", ".join(sorted(templates)) or "none"

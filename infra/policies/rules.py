@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.policies.binding import GROUP, TENANT, THIS_TENANT, USER, bind
@@ -9,10 +10,12 @@ from infra.policies.bundle import Problem
 from infra.policies.statement import Statement, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 MAX_STATEMENT_BYTES: Final = 10_000  # quota of Verified Permissions: size of a policy
+MAX_UNSPECIFIC_BYTES: Final = 200_000  # quota of Verified Permissions: all policies that name no resource, together
 MAX_TEMPLATES: Final = 40  # quota of Verified Permissions: templates in a policy store
+ID: Final = re.compile(r"(?=.{1,64}$)[a-z][a-z0-9]*(?:-[a-z0-9]+)*")  # in decisions, audit and resource names
 _LONGEST_POOL_ID: Final = "x" * 55  # docs: Cognito UserPoolIdType
 _LONGEST_TENANT: Final = "t" * 32
 
@@ -21,6 +24,10 @@ def named_and_explained(statement: Statement, stem: str) -> Iterator[Problem]:
     """``@id`` is the file's name and the first line says why the policy is there."""
     if statement.id != stem:
         yield statement.problem(f'`@id("{stem}")` expected, the file\'s name; found `{statement.id}`', mentions="@id(")
+    if ID.fullmatch(stem) is None:
+        yield Problem(
+            file=statement.file, line=0, words=f"`{stem}`: a name is a-z, 0-9 and single inner `-`, at most 64"
+        )
     if not statement.why:
         yield Problem(
             file=statement.file, line=1, words="the first line must be a comment that says why the policy is there"
@@ -69,6 +76,18 @@ def bindable(statement: Statement) -> Iterator[Problem]:
             # fail closed: a group that stays unbound would match nobody, in a forbid too
             words = f'`{kind}` `{name}` cannot be bound: write it plainly, as in {kind}::"name"'
             yield statement.problem(words, mentions=name)
+
+
+def all_together(statements: Iterable[Statement]) -> Iterator[Problem]:
+    """The policies that name no resource fit into their common quota."""
+    sizes = [
+        len(bind(statement.text, tenant=_LONGEST_TENANT, pool_id=_LONGEST_POOL_ID).encode())
+        for statement in statements
+        if _is_open(statement.est["resource"])
+    ]
+    if sum(sizes) > MAX_UNSPECIFIC_BYTES:
+        words = f"{len(sizes)} policies name no resource, {sum(sizes)} bytes together; at most {MAX_UNSPECIFIC_BYTES}"
+        yield Problem(file="policies", line=0, words=words)
 
 
 def of_a_tenant(statement: Statement, groups: frozenset[str] | None) -> Iterator[Problem]:
