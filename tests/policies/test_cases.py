@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from infra.policies import fleet
+from infra.policies import fleet, load
 from infra.policies.cases import Case, Judge, read
+from infra.policies.evaluator import Evaluator, bound
 
 POLICIES = Path(__file__).parents[2] / "policies"
 CASES = list(read(POLICIES))
 JUDGE = Judge(POLICIES)
+BASE = bound(load(POLICIES, fleet.REFERENCE), tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.file.removeprefix("policies/cases/") for case in CASES])
@@ -26,6 +29,15 @@ def test_every_policy_decides_a_case():
     files = {path.stem for path in (*POLICIES.glob("static/*.cedar"), *POLICIES.glob("../tenants/*/policies/*.cedar"))}
     grants = {grant.id for grant in fleet.GRANTS} - {"lee-until-november"}  # it has ended
     assert sorted((files | grants) - named) == []
+
+
+@pytest.mark.parametrize("policy", sorted(BASE.static))
+def test_no_policy_is_superfluous(policy: str):
+    """Without the policy some case comes out the other way: a denial allowed, or a permission denied."""
+    static = {name: statement for name, statement in BASE.static.items() if name != policy}
+    without = Evaluator(replace(BASE, static=static), tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID)
+    decided = [case for case in CASES if policy in case.expected.policies and not case.tenant_policies]
+    assert any(without.decide(case.question).allowed is not case.expected.allowed for case in decided)
 
 
 def test_there_are_enough_cases_of_both_kinds():
