@@ -10,8 +10,9 @@ from service.adapters.aws.audit import DynamoAuditLog
 from service.adapters.aws.authorizer import VerifiedPermissionsAuthorizer
 from service.adapters.aws.calls import AwsCalls
 from service.adapters.aws.commands import DynamoCommandRecords, IotCommandChannel
-from service.adapters.aws.downloads import DynamoDownloadRecords, IotDownloadJobs
+from service.adapters.aws.downloads import DynamoDownloadRecords
 from service.adapters.aws.fleet import IotFleet
+from service.adapters.aws.jobs import IotDownloadJobs
 from service.adapters.aws.keys import JwksKeys
 from service.adapters.aws.registry import DynamoTenantRegistry
 from service.adapters.aws.sessions import AwsSessions

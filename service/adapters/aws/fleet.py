@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -50,7 +51,20 @@ class IotFleet:
 
     async def device(self, tenant: Tenant, device_id: str) -> Device | None:
         """See ``ports.Fleet``."""
-        return await self.calls.run(_REGISTRY, self._device, tenant, device_id)
+        thing = wire.thing_name(tenant.id, device_id)
+        described, groups = await asyncio.gather(
+            self.calls.run(_REGISTRY, self._describe, tenant, thing),
+            self.calls.run(_REGISTRY, self._groups_of, tenant, thing),
+        )
+        if described is None or groups is None:
+            return None
+        return Device(
+            tenant=tenant.id,
+            id=device_id,
+            groups=_groups(tenant, groups),
+            attributes=_attributes(described.get("attributes", {})),
+            version=described["version"],
+        )
 
     async def group(self, tenant: Tenant, group_id: str) -> DeviceGroup | None:
         """See ``ports.Fleet``."""
@@ -74,7 +88,7 @@ class IotFleet:
         found: list[str] = []
         for page in pages.paginate(thingGroupName=group.thing_group, recursive=True, PaginationConfig=_PAGES):
             for thing in page["things"]:
-                owner, device_id = wire.split_thing_name(thing)
+                owner, _, device_id = thing.partition("--")
                 if owner != tenant.id:  # fail closed: never decide on, or deliver to, another tenant's device
                     raise ConflictError(f"group `{group.id}` holds a thing that is not the tenant's")
                 found.append(device_id)
@@ -99,25 +113,20 @@ class IotFleet:
             devices=tuple(device for device in found if device), cursor=seal(scope, answer.get("nextToken"))
         )
 
-    def _device(self, tenant: Tenant, device_id: str) -> Device | None:
+    def _describe(self, tenant: Tenant, thing: str) -> dict[str, Any] | None:
         client = self.sessions.tenant(tenant, "iot")
-        thing = wire.thing_name(tenant.id, device_id)
-        groups: list[str] = []
         try:
-            description = client.describe_thing(thingName=thing)
-            for page in client.get_paginator("list_thing_groups_for_thing").paginate(thingName=thing):
-                groups += [group["groupName"] for group in page["thingGroups"]]
-        except ClientError as error:
-            if error_code(error) == "ResourceNotFoundException":
-                return None
-            raise
-        return Device(
-            tenant=tenant.id,
-            id=device_id,
-            groups=_groups(tenant, groups),
-            attributes=_attributes(description.get("attributes", {})),
-            version=description["version"],
-        )
+            return client.describe_thing(thingName=thing)
+        except client.exceptions.ResourceNotFoundException:
+            return None
+
+    def _groups_of(self, tenant: Tenant, thing: str) -> list[str] | None:
+        client = self.sessions.tenant(tenant, "iot")
+        try:
+            pages = client.get_paginator("list_thing_groups_for_thing").paginate(thingName=thing)
+            return [group["groupName"] for page in pages for group in page["thingGroups"]]
+        except client.exceptions.ResourceNotFoundException:
+            return None
 
     def _group(self, tenant: Tenant, group_id: str) -> DeviceGroup | None:
         group = DeviceGroup(tenant=tenant.id, id=group_id)

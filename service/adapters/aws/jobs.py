@@ -1,0 +1,170 @@
+"""Delivery of files as AWS IoT Jobs: one job per download, for one thing or a thing group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+from cedarfleet_device import wire
+
+from service.adapters.aws.calls import error_code
+from service.adapters.aws.cursors import seal, unseal
+from service.domain.devices import DeviceGroup
+from service.domain.downloads import Delivery, DeliveryState, DownloadProgress, TargetKind, whole_state
+from service.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from service.adapters.aws.calls import AwsCalls
+    from service.adapters.aws.sessions import AwsSessions
+    from service.domain.downloads import DownloadRecord
+    from service.domain.tenants import Tenant
+
+_JOBS: Final = "the jobs service"
+_FAILED: Final = frozenset({DeliveryState.FAILED, DeliveryState.REJECTED, DeliveryState.TIMED_OUT})
+_COUNTERS: Final = {
+    "numberOfQueuedThings": DeliveryState.QUEUED,
+    "numberOfInProgressThings": DeliveryState.IN_PROGRESS,
+    "numberOfSucceededThings": DeliveryState.SUCCEEDED,
+    "numberOfFailedThings": DeliveryState.FAILED,
+    "numberOfRejectedThings": DeliveryState.REJECTED,
+    "numberOfTimedOutThings": DeliveryState.TIMED_OUT,
+    "numberOfRemovedThings": DeliveryState.REMOVED,
+    "numberOfCanceledThings": DeliveryState.CANCELED,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class IotDownloadJobs:
+    """Answers ``ports.DownloadJobs`` with AWS IoT Jobs.
+
+    Attributes:
+        url_ttl_seconds: life of each presigned URL, 60 to 3,600; a device asks the job again for a fresh one.
+        device_timeout_minutes: from a device's start to its end, else it is timed out.
+        devices_per_minute: a group's rollout speed.
+    """
+
+    calls: AwsCalls
+    sessions: AwsSessions
+    url_ttl_seconds: int
+    device_timeout_minutes: int
+    devices_per_minute: int
+
+    async def start(self, tenant: Tenant, record: DownloadRecord) -> None:
+        """See ``ports.DownloadJobs``."""
+        await self.calls.run(_JOBS, self._start, tenant, record)
+
+    async def progress(
+        self, tenant: Tenant, record: DownloadRecord, *, limit: int, cursor: str | None
+    ) -> DownloadProgress | None:
+        """See ``ports.DownloadJobs``."""
+        return await self.calls.run(_JOBS, self._progress, tenant, record, limit, cursor)
+
+    def _start(self, tenant: Tenant, record: DownloadRecord) -> None:
+        address = f"https://s3.{tenant.region}.amazonaws.com/{tenant.bucket}/{record.artifact}"
+        document = wire.DownloadDocument(
+            name=record.artifact,
+            size=record.size,
+            sha256=record.sha256,
+            etag=record.etag,
+            url=f"${{aws:iot:s3-presigned-url:{address}}}",
+        )
+        try:
+            self.sessions.tenant(tenant, "iot").create_job(
+                jobId=record.job_id,
+                targets=[_target_arn(tenant, record)],
+                document=document.encode(),
+                presignedUrlConfig={"roleArn": tenant.presign_role_arn, "expiresInSec": self.url_ttl_seconds},
+                targetSelection="SNAPSHOT",
+                timeoutConfig={"inProgressTimeoutInMinutes": self.device_timeout_minutes},
+                jobExecutionsRolloutConfig={"maximumPerMinute": self.devices_per_minute},
+                abortConfig={"criteriaList": [_ABORT]},
+            )
+        except ClientError as error:
+            if error_code(error) != "ResourceAlreadyExistsException":  # ours, from an attempt that was not confirmed
+                raise
+
+    def _progress(
+        self, tenant: Tenant, record: DownloadRecord, limit: int, cursor: str | None
+    ) -> DownloadProgress | None:
+        client = self.sessions.tenant(tenant, "iot")
+        scope = f"download:{record.job_id}"
+        token = unseal(scope, cursor)
+        try:
+            job = client.describe_job(jobId=record.job_id)["job"]
+            page = client.list_job_executions_for_job(
+                jobId=record.job_id, maxResults=limit, **({"nextToken": token} if token else {})
+            )
+        except ClientError as error:
+            if error_code(error) == "ResourceNotFoundException":
+                return None
+            if token and error_code(error) == "InvalidRequestException":
+                raise InvalidRequestError("cursor", "must be the `cursor` of an earlier page") from error
+            raise
+        details = job.get("jobProcessDetails", {})
+        counts = {state: details[name] for name, state in _COUNTERS.items() if details.get(name)}
+        return DownloadProgress(
+            state=whole_state(job["status"], counts),
+            counts=counts,
+            deliveries=tuple(
+                delivery
+                for summary in page["executionSummaries"]
+                if (delivery := self._delivery(client, tenant, record, summary)) is not None
+            ),
+            cursor=seal(scope, page.get("nextToken")),
+        )
+
+    def _delivery(
+        self,
+        client: Any,  # noqa: ANN401 - boto3 makes its clients at run time
+        tenant: Tenant,
+        record: DownloadRecord,
+        summary: Mapping[str, Any],
+    ) -> Delivery | None:
+        thing = summary["thingArn"].rpartition("/")[2]
+        execution = summary["jobExecutionSummary"]
+        try:
+            owner, device = wire.split_thing_name(thing)
+            state = DeliveryState(execution["status"].lower())
+        except ValueError:
+            return None
+        if owner != tenant.id:  # fail closed: never show another tenant's device
+            return None
+        detail: Mapping[str, str] = {}
+        if state in _FAILED or record.target_kind is TargetKind.DEVICE:
+            told = client.describe_job_execution(jobId=record.job_id, thingName=thing)["execution"]
+            detail = told.get("statusDetails", {}).get("detailsMap", {})
+        return Delivery(
+            device=device,
+            state=state,
+            detail=detail,
+            queued_at=_milliseconds(execution.get("queuedAt")),
+            started_at=_milliseconds(execution.get("startedAt")),
+            updated_at=_milliseconds(execution.get("lastUpdatedAt")),
+            attempt=execution.get("executionNumber", 1),
+        )
+
+
+# Half of at least ten devices failed: stop the rollout before it reaches the rest.
+_ABORT: Final = {
+    "failureType": "FAILED",
+    "action": "CANCEL",
+    "thresholdPercentage": 50.0,
+    "minNumberOfExecutedThings": 10,
+}
+
+
+def _target_arn(tenant: Tenant, record: DownloadRecord) -> str:
+    """The job's target, built from the verified tenant alone: IAM is the second wall, not the first."""
+    if record.target_kind is TargetKind.DEVICE:
+        resource = f"thing/{wire.thing_name(tenant.id, record.target)}"
+    else:
+        resource = f"thinggroup/{DeviceGroup(tenant=tenant.id, id=record.target).thing_group}"
+    return f"arn:aws:iot:{tenant.region}:{tenant.account_id}:{resource}"
+
+
+def _milliseconds(instant: datetime | None) -> int | None:
+    return None if instant is None else int(instant.timestamp() * 1000)

@@ -1,0 +1,47 @@
+"""Two tenants and the real verification of tokens, over twins of registry and key set."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from service.adapters.memory.authorizer import CedarAuthorizer
+from service.adapters.memory.pool import MemoryUserPool
+from service.adapters.memory.world import MemoryWorld
+from service.operations.authenticate import Authenticate
+
+
+@pytest.fixture(scope="session")
+def acme() -> MemoryUserPool:
+    """The attacked tenant's pool."""
+    return MemoryUserPool("acme")
+
+
+@pytest.fixture(scope="session")
+def globex() -> MemoryUserPool:
+    """Another tenant, in which the attacker may have an account."""
+    return MemoryUserPool("globex")
+
+
+@pytest.fixture
+def world(acme: MemoryUserPool, globex: MemoryUserPool) -> MemoryWorld:
+    """Both tenants; no policy is ever asked."""
+    made = MemoryWorld(authorizer=CedarAuthorizer(Path(__file__).parents[2] / "policies"))
+    acme.join(made)
+    globex.join(made)
+    return made
+
+
+@pytest.fixture
+def authenticate(world: MemoryWorld) -> Authenticate:
+    """The real verification over twins of registry and key set."""
+    return Authenticate(
+        registry=world.registry,
+        keys=world.keys,
+        clock=lambda: datetime.now(UTC),
+        token_max_bytes=16_384,
+        cache_seconds=300,
+        cache_entries=1_000,
+    )
