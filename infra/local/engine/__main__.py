@@ -42,6 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
                 "outputs": engine.outputs,
             }
             result = verbs[given.verb](given.stack)
+    except KeyboardInterrupt:
+        print(f"{given.verb} {given.stack}: interrupted; run `up` to go on", file=sys.stderr)  # noqa: T201
+        return 130
     except EngineError as error:
         if isinstance(error, DeploymentFailedError):
             print(*error.result.lines(), sep="\n")  # noqa: T201 - a command line speaks on stdout

@@ -144,7 +144,7 @@ class Monitor:
 
     def RegisterResourceOutputs(self, request: pb.RegisterResourceOutputsRequest) -> empty_pb2.Empty:  # noqa: N802 - the protocol's name
         """Take the outputs of a component or of the stack; a stack that failed keeps those it had."""
-        if not self._run.failures:
+        if not self._run.is_ending:
             known = self._state.snapshot.done[request.urn]
             self._state.amend(replace(known, outputs=from_struct(request.outputs)))
         return empty_pb2.Empty()

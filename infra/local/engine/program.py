@@ -72,9 +72,11 @@ def execute(program: Program, monitor: object, run: Run, surroundings: Surroundi
     """Run the program to its end, in a thread of its own, so that a caller's event loop is not disturbed.
 
     Raises:
+        KeyboardInterrupt: The operator interrupted; steps that were under way have ended.
         Exception: Whatever the program, the SDK or the monitor raised.
     """
     raised: list[BaseException] = []
+    ended = threading.Event()  # in Python 3.11 an interrupted join() takes the thread for ended
 
     def body() -> None:
         try:
@@ -82,10 +84,17 @@ def execute(program: Program, monitor: object, run: Run, surroundings: Surroundi
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
             _let_go(error)
             raised.append(error)
+        finally:
+            ended.set()
 
     thread = threading.Thread(target=body, name=f"pulumi-{surroundings.stack}")
     thread.start()
-    thread.join()
+    try:
+        ended.wait()
+    except KeyboardInterrupt:
+        run.stop()
+        ended.wait()  # steps that are under way end and are recorded
+        raise
     if raised:
         raise raised[0]
 

@@ -20,6 +20,7 @@ def refresh(state: StackState, cloud: Cloud, run: Run) -> None:
 
     An input that drifted is taken over too, so that the next ``up`` sees that it differs from the program.
     """
+    gone: set[str] = set()
     for resource in state.snapshot.resources():
         handler = run.handler(resource.type, resource.urn) if resource.is_managed and not resource.delete else None
         if handler is None:
@@ -31,6 +32,7 @@ def refresh(state: StackState, cloud: Cloud, run: Run) -> None:
             run.fail(resource.urn, "reading", error)
             continue
         if found is None:
+            gone.add(resource.urn)
             state.drop(resource.key)
             run.note(Op.DELETE, resource.urn, resource.type)
             continue
@@ -38,8 +40,21 @@ def refresh(state: StackState, cloud: Cloud, run: Run) -> None:
         if drifted:
             state.amend(_taken_over(resource, found, drifted))
         run.note(Op.UPDATE if drifted else Op.SAME, resource.urn, resource.type, drifted)
+    for resource in state.snapshot.resources():
+        if gone.intersection(resource.dependencies):
+            state.amend(_without(resource, gone))
     for urn in list(state.snapshot.pending):
         state.abandon(urn)
+
+
+def _without(resource: Resource, gone: set[str]) -> Resource:
+    """Pulumi refuses a state in which a resource depends on one that is not there."""
+    properties = {key: [urn for urn in urns if urn not in gone] for key, urns in resource.property_dependencies.items()}
+    return replace(
+        resource,
+        dependencies=[urn for urn in resource.dependencies if urn not in gone],
+        property_dependencies=properties,
+    )
 
 
 def _taken_over(resource: Resource, found: dict[str, Any], drifted: list[str]) -> Resource:

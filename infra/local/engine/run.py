@@ -33,12 +33,22 @@ class Run:
         self._same = 0
         self._warnings: list[str] = []
         self._failures: list[Failure] = []
+        self._stopped = False
         self._mutex = threading.Lock()
 
     @property
     def failures(self) -> tuple[Failure, ...]:
-        """Steps that failed so far; once there is one, no other step begins."""
+        """Steps that failed so far."""
         return tuple(self._failures)
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether a step failed or the operator interrupted: no other step begins."""
+        return self._stopped or bool(self._failures)
+
+    def stop(self) -> None:
+        """Begin no other step."""
+        self._stopped = True
 
     def handler(self, kind: str, urn: str) -> Handler | None:
         """Look up the handler of a type; a type without one is remembered as missing."""

@@ -2,8 +2,9 @@
 
 A run appends one line per change, so that a deployment of n resources writes O(n) bytes, and folds the journal into the
 file when it ends. A process that dies leaves the journal; the next run reads file and journal. A torn last line is what
-was being written at that moment: it is ignored. Lines reach the kernel at once, so they survive the death of the
-process; the file itself is synced to disk.
+was being written at that moment: it is ignored. The first line says which file the journal extends: after a death
+between folding and removing it, it extends no longer what is there, and is ignored as a whole. Lines reach the kernel
+at once, so they survive the death of the process; the file itself is synced to disk.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class StackState:
         self._keyring = Keyring(folder)
         self._crypter: Crypter | None = None
         self._mutex = threading.Lock()
+        self._generation = ""
         self.exists = self._file.exists() or self._journal_file.exists()
         self.snapshot = self._load()
 
@@ -74,6 +76,8 @@ class StackState:
             self.snapshot = self._load()
             self._write_file()
             with self._journal_file.open("w") as journal:
+                journal.write(json.dumps({"extends": self._generation}) + "\n")
+                journal.flush()
                 self._journal = journal
                 try:
                     yield
@@ -130,8 +134,10 @@ class StackState:
             snapshot = self._read_file()
         if self._journal_file.exists():
             *lines, _torn = self._journal_file.read_text().split("\n")
-            for line in lines:
-                self._replay(snapshot, json.loads(line))
+            entries = [json.loads(line) for line in lines]
+            if entries and entries[0] == {"extends": self._generation}:
+                for entry in entries[1:]:
+                    self._replay(snapshot, entry)
         return Snapshot(snapshot.resources(), list(snapshot.pending.values()))
 
     def _read_file(self) -> Snapshot:
@@ -140,6 +146,7 @@ class StackState:
             if document["version"] != _FORMAT:
                 raise StateError(f"{self._file} is a deployment of version {document['version']}, not {_FORMAT}")
             deployment = document["deployment"]
+            self._generation = deployment["manifest"]["time"]
             salt = deployment["secrets_providers"]["state"]["salt"]
             self._crypter = self._keyring.crypter(salt)
             resources = [self._open(item) for item in deployment.get("resources", [])]
@@ -150,9 +157,10 @@ class StackState:
 
     def _write_file(self) -> None:
         release = f"v{version('pulumi')}"
+        self._generation = datetime.now(UTC).isoformat()
         deployment: dict[str, Any] = {
             "manifest": {
-                "time": datetime.now(UTC).isoformat(),
+                "time": self._generation,
                 "magic": hashlib.sha256(release.encode()).hexdigest(),  # Pulumi checks it against the version
                 "version": release,
             },

@@ -204,8 +204,8 @@ class Steps:
         self._state.drop(resource.key)
 
     def _attempt(self, operation: str, resource: Resource, call: Callable[[], _T]) -> _T:
-        if self._run.failures:
-            raise StepFailedError(f"{resource.urn}: not begun, because another step failed")
+        if self._run.is_ending:
+            raise StepFailedError(f"{resource.urn}: not begun, because the run is ending")
         self._state.begin(operation, resource)
         try:
             return call()

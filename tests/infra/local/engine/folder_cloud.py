@@ -57,8 +57,10 @@ class BoxHandler(Handler):
         if (cloud.folder / f"refuse-{inputs['name']}").exists():
             raise PermissionError(f"not allowed to make {inputs['name']}")
         file = cloud.folder / f"{inputs['name']}.json"
-        with file.open("x") as stream:  # two of one name cannot stand side by side
-            json.dump({key: str(value) if key == "content" else value for key, value in inputs.items()}, stream)
+        draft = file.with_suffix(".draft")
+        draft.write_text(json.dumps({key: str(value) if key == "content" else value for key, value in inputs.items()}))
+        file.hardlink_to(draft)  # at once, and two of one name cannot stand side by side
+        draft.unlink()
         if (cloud.folder / "slow").exists():
             print(".", end="", flush=True)  # a fault test counts what is made and not yet recorded
         if (cloud.folder / "wait").exists():  # a fault test ends the process at this point
