@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import signal
 import threading
@@ -10,19 +9,18 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from cedarfleet_device import wire
 from cedarfleet_device.clock import Clock
 from cedarfleet_device.commands import Function, Handler, Handlers
 from cedarfleet_device.credentials import load_credentials
 from cedarfleet_device.downloads import Downloader
 from cedarfleet_device.errors import ConfigError, DeviceError
-from cedarfleet_device.health import Metrics, reported, shadow_topic
+from cedarfleet_device.health import Metrics, reported
 from cedarfleet_device.inbox import Inbox
-from cedarfleet_device.jobs import JobListener
+from cedarfleet_device.link import Link
 from cedarfleet_device.log import event
-from cedarfleet_device.mqtt import Connection, tls_context
-from cedarfleet_device.outbox import Publisher
+from cedarfleet_device.mqtt import tls_context
 from cedarfleet_device.reception import Reception
+from cedarfleet_device.rotation import Rotation
 from cedarfleet_device.state import StateFolder, write_status
 from cedarfleet_device.store import Store, StoreError
 from cedarfleet_device.systemd import notify, watchdog_seconds
@@ -30,7 +28,6 @@ from cedarfleet_device.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
     from pathlib import Path
 
     from awscrt import io
@@ -77,8 +74,6 @@ class Agent:
         self._closed = False
         self._stop = threading.Event()
         self._beat = threading.Event()  # something to tell: do not wait for the next round
-        self._connection_since: str | None = None
-        self._problem: str | None = "not connected yet"
         self.metrics: Final = Metrics()
         self._clock = Clock()
         self._handlers = Handlers()
@@ -104,18 +99,22 @@ class Agent:
             inbox=self._inbox,
             metrics=self.metrics,
             arrived=self._worker.wake,
-            rejoin=lambda seconds: self._connection.rejoin(after_seconds=seconds),
+            rejoin=self._rejoin,
         )
-        self._connection = Connection(
-            config, tls=context, message=reception.message, connected=self._connected, disconnected=self._disconnected
-        )
-        self._publisher = Publisher(
+        self._link = Link(
+            config,
             inbox=self._inbox,
-            thing=config.thing,
-            publish=self._connection.publish,
-            online=lambda: self._connection.online,
+            fetcher=Downloader(
+                folder=config.download_dir, state_dir=config.state_dir, limits=config.downloads, on_verified=install
+            ),
+            clock=self._clock,
+            metrics=self.metrics,
+            message=reception.message,
+            changed=self._beat.set,
+            tls=context,
         )
-        self._jobs = self._listener(install) if config.jobs else None
+        self._rotation = Rotation(config, self._link, proof_seconds=config.connection.certificate_proof_seconds)
+        self._rotation.register(self._handlers)
 
     def command(
         self, name: str, *, idempotent: bool = False, time_limit_seconds: float | None = None
@@ -148,10 +147,8 @@ class Agent:
         repeated, interrupted = self._inbox.recover(again=self._may_repeat)
         event("agent.started", thing=self._config.thing, repeated=repeated, interrupted=interrupted)
         self._worker.start()
-        self._publisher.start()
-        self._connection.start()
-        if self._jobs is not None:
-            self._jobs.start()
+        self._link.open()
+        self._rotation.settle()
         self._pulse = threading.Thread(target=self._tell, name="cedarfleet-health", daemon=True)
         self._pulse.start()
 
@@ -180,11 +177,8 @@ class Agent:
         self.stop()
         if self._begun:
             notify("STOPPING=1")
-            if self._jobs is not None:
-                self._jobs.stop()
             self._worker.stop(grace_seconds=grace_seconds)
-            self._publisher.stop()
-            self._connection.stop(farewell=self._presence("offline"))
+            self._link.close()
             self._pulse.join(5)
             self._write_status("stopped")
         self._store.close()
@@ -197,50 +191,15 @@ class Agent:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _listener(self, install: Callable[[Path], None] | None) -> JobListener:
-        downloader = Downloader(
-            folder=self._config.download_dir,
-            state_dir=self._config.state_dir,
-            limits=self._config.downloads,
-            on_verified=install,
-        )
-        return JobListener(
-            client=self._connection.client,
-            thing=self._config.thing,
-            fetcher=downloader,
-            clock=self._clock,
-            ended=lambda status: self.metrics.count_in("jobs", status),
-        )
+    def _rejoin(self, after_seconds: float) -> None:
+        self._link.rejoin(after_seconds)
 
     def _outbox_changed(self) -> None:
-        self._publisher.wake()
+        self._link.wake()
 
     def _may_repeat(self, name: str) -> bool:
         handler = self._handlers.get(name)
         return handler is not None and handler.idempotent
-
-    def _presence(self, state: str) -> tuple[str, bytes]:
-        return wire.presence_topic(self._config.thing), wire.presence_message(state)
-
-    def _connected(self, session_present: bool) -> None:
-        self.metrics.count("connects")
-        self._problem = None
-        self._connection_since = _now()
-        event("mqtt.connected", session_present=session_present)
-        self._connection.publish(*self._presence("online"))
-        self._publisher.wake()
-        if self._jobs is not None:
-            self._jobs.look()
-        self._beat.set()
-
-    def _disconnected(self, reason: str) -> None:
-        self.metrics.count("disconnects")
-        self._problem = reason
-        self._connection_since = None
-        if self._closed:
-            return
-        event("mqtt.disconnected", level=logging.WARNING, reason=reason)
-        self._beat.set()
 
     def _tell(self) -> None:
         """Health, status file, watchdog and forgetting, each at its time."""
@@ -253,9 +212,9 @@ class Agent:
             self._beat.clear()
             now = time.monotonic()
             try:
-                if self._connection.online and (changed or now >= next_report):
+                if self._link.online and (changed or now >= next_report):
                     next_report = now + self._config.report_seconds
-                    self._report()
+                    self._link.report(reported(self._config, started=self._started, skew_ms=self._clock.skew_ms))
                 if self._clock.told and now >= next_forget:  # with a wrong clock the wrong ones would be forgotten
                     next_forget = now + _FORGET_EVERY_SECONDS
                     self._inbox.forget(expired_before=self._clock() - self._config.commands.keep_days * _DAY_MS)
@@ -265,19 +224,14 @@ class Agent:
                 continue  # no word to the watchdog: a store that fails for long is cured by nothing but a restart
             notify("WATCHDOG=1")
 
-    def _report(self) -> Future[None]:
-        state = reported(self._config, started=self._started, skew_ms=self._clock.skew_ms)
-        content = json.dumps({"state": {"reported": state}}).encode()
-        return self._connection.publish(shadow_topic(self._config.thing), content)
-
     def _write_status(self, state: str) -> None:
         counts = self._inbox.counts()
         status: dict[str, Any] = {
             "state": state,
             "thing": self._config.thing,
-            "at": _now(),
-            "connected_since": self._connection_since,
-            "problem": self._problem,
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "connected_since": self._link.since,
+            "problem": self._link.problem,
             "clock_skew_seconds": round(self._clock.skew_ms / 1000),
             "waiting": counts.waiting,
             "running": counts.running,
@@ -288,7 +242,3 @@ class Agent:
             write_status(self._state.folder, status)
         except OSError as error:
             event("status.unwritten", level=logging.WARNING, error=error)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -35,6 +35,7 @@ class ConnectionConfig:
         session_expiry_seconds: how long the broker keeps commands for an absent device (AWS IoT: 1 h by default).
         reconnect_min_seconds: first pause before connecting again; doubled with jitter after each failure.
         reconnect_max_seconds: longest pause.
+        certificate_proof_seconds: how long the broker has to accept a renewed certificate before the former is used.
         limit_rate: keep to AWS IoT Core's 100 publishes and 512 KB a second for one connection.
     """
 
@@ -43,6 +44,7 @@ class ConnectionConfig:
     session_expiry_seconds: int = _between(60, 604_800, 3600)
     reconnect_min_seconds: float = _between(0.05, 60, 1.0)
     reconnect_max_seconds: float = _between(0.05, 3600, 120.0)
+    certificate_proof_seconds: float = _between(1, 3600, 60.0)
     limit_rate: bool = True
 
 

@@ -58,9 +58,9 @@ def replace_credentials(certificate_file: Path, key_file: Path, *, certificate: 
     try:
         for file, content in ((key_file, key), (certificate_file, certificate)):
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write_private(_beside(file, ".next"), content)
+            write_private(_beside(file, ".next"), content)
             if file.exists():
-                _write_private(_beside(file, ".previous"), file.read_bytes())
+                write_private(_beside(file, ".previous"), file.read_bytes())
         finish_replacing(certificate_file, key_file)
     except OSError as error:
         raise ConfigError(f"`{error.filename}` cannot be written: {error.strerror}") from error
@@ -79,7 +79,24 @@ def finish_replacing(certificate_file: Path, key_file: Path) -> None:
     _sync_folder(certificate_file.parent)
 
 
-def _write_private(file: Path, content: bytes) -> None:
+def restore_credentials(certificate_file: Path, key_file: Path) -> None:
+    """Put the former pair back, in the same safe steps.
+
+    Raises:
+        ConfigError: there is none, or a file cannot be written.
+    """
+    try:
+        certificate, key = (
+            _beside(certificate_file, ".previous").read_bytes(),
+            _beside(key_file, ".previous").read_bytes(),
+        )
+    except OSError as error:
+        raise ConfigError(f"`{error.filename}` cannot be read: {error.strerror}") from error
+    replace_credentials(certificate_file, key_file, certificate=certificate, key=key)
+
+
+def write_private(file: Path, content: bytes) -> None:
+    """Write a file of mode 0600 whole or not at all, and durably."""
     fresh = _beside(file, ".new")
     fresh.unlink(missing_ok=True)
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as writer:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_held_here: set[Path] = set()  # the kernel's record locks do not hold a process against itself
+
+
 class StateFolder:
     """Makes the folder (mode 0700) and holds its lock until closed.
 
@@ -29,6 +32,9 @@ class StateFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._name = folder.absolute()
+        if self._name in _held_here:
+            raise StateInUseError(f"`state_dir` `{folder}` is in use by process {os.getpid()}: one identity runs once")
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -42,6 +48,7 @@ class StateFolder:
             raise StateInUseError(
                 f"`state_dir` `{folder}` is in use by process {holder}: one identity runs once"
             ) from error
+        _held_here.add(self._name)
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, str(os.getpid()).encode(), 0)
 
@@ -55,6 +62,7 @@ class StateFolder:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+            _held_here.discard(self._name)
 
     def __enter__(self) -> Self:
         return self

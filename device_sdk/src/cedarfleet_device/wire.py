@@ -293,7 +293,7 @@ class DownloadDocument:
         return cls(**data)
 
 
-def _dump(data: dict[str, Any]) -> bytes:
+def _dump(data: object) -> bytes:
     return json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
@@ -307,8 +307,10 @@ def _decode(payload: bytes, keys: frozenset[str]) -> dict[str, Any]:
     _require(len(payload) <= MAX_MESSAGE_BYTES, "message", f"at most {MAX_MESSAGE_BYTES} bytes")
     try:
         document = json.loads(payload, object_pairs_hook=_unique, parse_constant=_no_constant)
+        encodable = _dump(document)  # refuses what JSON cannot say again: 1e999, a lone surrogate
     except (ValueError, RecursionError) as error:
         raise WireError(f"message is not JSON: {str(error)[:200]}") from error
+    _require(len(encodable) <= MAX_MESSAGE_BYTES, "message", f"at most {MAX_MESSAGE_BYTES} bytes")
     return _checked(document, keys)
 
 

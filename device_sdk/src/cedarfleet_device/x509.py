@@ -1,4 +1,4 @@
-"""The little of X.509 that a device needs: its own key, a request for a certificate, a certificate's last day.
+"""The little of X.509 that a device needs: its key, a request for a certificate, a certificate's key and last day.
 
 The runtime that does our TLS also makes elliptic-curve keys and signatures; what is left is DER (ITU-T X.690), PKCS #10
 (RFC 2986) and the validity of RFC 5280. The tests hold it against OpenSSL and the ``cryptography`` package.
@@ -7,7 +7,6 @@ The runtime that does our TLS also makes elliptic-curve keys and signatures; wha
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from datetime import UTC, datetime
 from typing import Final
@@ -20,6 +19,7 @@ _UTC_TIME: Final = 0x17
 _COMMON_NAME: Final = bytes.fromhex("550403")  # 2.5.4.3
 _ECDSA_SHA256: Final = bytes.fromhex("2a8648ce3d040302")  # 1.2.840.10045.4.3.2
 _LONG: Final = 0x80
+_VALIDITY, _PUBLIC_KEY = 3, 5  # places among the fields of a certificate
 
 
 def new_key() -> EC:
@@ -51,14 +51,30 @@ def valid_until(certificate: bytes) -> datetime:
         ValueError: no certificate.
     """
     try:
-        body = certificate.split(b"-----BEGIN CERTIFICATE-----", 1)[1].split(b"-----END CERTIFICATE-----", 1)[0]
-        fields = _children(_children(_children(base64.b64decode(body))[0][1])[0][1])
-        fields = fields[1:] if fields[0][0] == _ATTRIBUTES else fields  # the version is optional
-        kind, text = _children(fields[3][1])[1]  # serial, algorithm, issuer, validity: its second time
-    except (IndexError, binascii.Error) as error:
+        kind, text = _children(_fields(certificate)[_VALIDITY][1])[1]
+        years = "%y" if kind == _UTC_TIME else "%Y"
+        return datetime.strptime(text.decode("ascii"), f"{years}%m%d%H%M%SZ").replace(tzinfo=UTC)
+    except (IndexError, ValueError) as error:
         raise ValueError("no X.509 certificate in PEM") from error
-    years = "%y" if kind == _UTC_TIME else "%Y"
-    return datetime.strptime(text.decode("ascii"), f"{years}%m%d%H%M%SZ").replace(tzinfo=UTC)
+
+
+def public_key(certificate: bytes) -> bytes:
+    """The public key of the (first) certificate of a PEM text, as DER of SubjectPublicKeyInfo.
+
+    Raises:
+        ValueError: no certificate.
+    """
+    try:
+        return _der(*_fields(certificate)[_PUBLIC_KEY])
+    except (IndexError, ValueError) as error:
+        raise ValueError("no X.509 certificate in PEM") from error
+
+
+def _fields(certificate: bytes) -> list[tuple[int, bytes]]:
+    """Serial, algorithm, issuer, validity, subject, public key and so on (RFC 5280, section 4.1)."""
+    body = certificate.split(b"-----BEGIN CERTIFICATE-----", 1)[1].split(b"-----END CERTIFICATE-----", 1)[0]
+    fields = _children(_children(_children(base64.b64decode(body))[0][1])[0][1])
+    return fields[1:] if fields[0][0] == _ATTRIBUTES else fields  # the version is optional
 
 
 def _der(tag: int, content: bytes) -> bytes:

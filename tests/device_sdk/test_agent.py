@@ -1,0 +1,125 @@
+"""The agent as a maker's program holds it, and its word to systemd."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cedarfleet_device
+import pytest
+from cedarfleet_device import Agent, Command, ConfigError, DeviceConfig, Result
+from cedarfleet_device.clock import Clock
+from cedarfleet_device.errors import StateInUseError
+from cedarfleet_device.state import StateFolder, in_use
+from cedarfleet_device.wire import CommandState
+
+from infra.local.processes import Child
+from tests.device_sdk.field import new_command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.device_sdk.field import Observer, Tenant
+
+
+def test_a_program_with_a_loop_of_its_own_holds_an_agent(tenant: Tenant, observer: Observer, tmp_path: Path):
+    """``start`` returns; handlers run; what is to happen afterwards happens once SUCCEEDED has reached the cloud."""
+    device = tenant.device(tmp_path)
+    seen: list[list[CommandState]] = []
+    happened = threading.Event()
+    with Agent(DeviceConfig.load(device.config_file)) as agent:
+
+        @agent.command("reboot")
+        def reboot(command: Command) -> Result:
+            def afterwards() -> None:
+                seen.append([each.state for each in observer.statuses[command.command_id]])
+                happened.set()
+
+            return Result(detail={"id": command.command_id}, afterwards=afterwards)
+
+        agent.start()
+        with pytest.raises(ConfigError, match="must be registered before"):
+            agent.command("late")
+        message = new_command(device.thing, "reboot")
+        observer.until(lambda: any(device.thing in topic for topic, _ in observer.other), what=lambda: "presence")
+        tenant.send(message)
+        assert observer.final(message.command_id).detail == {"id": message.command_id}
+        assert happened.wait(20)
+        assert agent.metrics.snapshot()["ended"] == {"succeeded": 1}
+    assert CommandState.SUCCEEDED in seen[0]
+    assert not in_use(tmp_path / "state")
+
+
+def test_one_state_folder_serves_one_agent(tmp_path: Path):
+    """A second agent in the same process is refused as one in another is, and looking does not release the lock."""
+    with StateFolder(tmp_path / "state"):
+        assert in_use(tmp_path / "state")
+        with pytest.raises(StateInUseError, match=f"in use by process {os.getpid()}"):
+            StateFolder(tmp_path / "state")
+    assert not in_use(tmp_path / "state")
+    StateFolder(tmp_path / "state").close()
+
+
+def test_handlers_are_checked_when_they_are_registered(tenant: Tenant, tmp_path: Path):
+    """A name that is none, or that has a handler, is refused at once."""
+    with Agent(DeviceConfig.load(tenant.device(tmp_path).config_file)) as agent:
+        agent.command("reboot")(lambda _: None)
+        for name in ("reboot", "Reboot", "", "install-certificate"):
+            with pytest.raises(ConfigError):
+                agent.command(name)(lambda _: None)
+
+
+def test_systemd_hears_that_the_agent_is_ready_alive_and_stopping(tenant: Tenant, tmp_path: Path):
+    """READY, WATCHDOG at half of the limit or sooner, and STOPPING arrive on systemd's socket."""
+    device = tenant.device(tmp_path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        listening.settimeout(30)
+        environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000000"}
+        child = Child(name="agent", command=device.arguments("run"), environment=environment, log_file=tmp_path / "log")
+        with child:
+            heard = [listening.recv(100) for _ in range(4)]
+            assert child.stop() == 0
+            while heard[-1] != b"STOPPING=1":
+                heard.append(listening.recv(100))
+    assert heard[0] == b"READY=1"
+    assert heard.count(b"WATCHDOG=1") >= 3
+
+
+@pytest.mark.parametrize(("device", "cloud"), [(1000.0, 1000.0), (1000.0, 1004.0), (1000.0, 90_000.0), (90_000.0, 1.0)])
+def test_the_clock_follows_the_cloud_where_they_differ(device: float, cloud: float):
+    """Beyond a tolerance of five seconds the cloud's time counts; before it has told, the device's does."""
+    clock = Clock(lambda: device)
+    assert not clock.told
+    assert clock() == device * 1000
+    clock.tell(round(cloud * 1000))
+    assert clock.wait_told(0)
+    assert abs(clock() - cloud * 1000) <= 5000
+    assert clock.skew_ms in (0, (device - cloud) * 1000)
+
+
+def test_the_readme_example_is_a_program(tenant: Tenant, tmp_path: Path):
+    """The program that the README shows runs as it stands."""
+    readme = Path(cedarfleet_device.__file__).parents[2] / "README.md"
+    (program,) = re.findall(r"```python\n(.*?)```", readme.read_text(), re.DOTALL)
+    device = tenant.device(tmp_path)
+    with Child(
+        name="readme",
+        command=[device.arguments("run")[0], "-c", f"import os; os.chdir({str(tmp_path)!r})\n{program}"],
+        environment={},
+        log_file=tmp_path / "log",
+    ):
+        shadow: Callable[..., object] = tenant.cloud.client("iot-data").get_thing_shadow
+        deadline = threading.Event()
+        for _ in range(200):
+            try:
+                assert shadow(thingName=device.thing)
+            except tenant.cloud.client("iot-data").exceptions.ResourceNotFoundException:
+                deadline.wait(0.1)
+            else:
+                return
+    raise AssertionError("the program never reported")

@@ -1,0 +1,57 @@
+"""The wheel, installed alone in an empty environment."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cedarfleet_device
+import pytest
+
+DISTRIBUTION = Path(cedarfleet_device.__file__).parents[2]
+UV = Path(sys.executable).with_name("uv")
+
+
+def run(*arguments: str | Path, cwd: Path) -> str:
+    """Run a program that must succeed; its output."""
+    done = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, timeout=240, check=False, cwd=cwd)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with the wheel and what it asks for, and nothing else; its ``python``."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = "import os, sys, hatchling.build as b; os.chdir(sys.argv[1]); b.build_wheel(sys.argv[2])"
+    run(sys.executable, "-c", build, DISTRIBUTION, folder, cwd=folder)
+    (wheel,) = folder.glob("cedarfleet_device-*.whl")
+    run(UV, "venv", "--quiet", "--python", sys.executable, folder / "env", cwd=folder)
+    python = folder / "env" / "bin" / "python"
+    run(UV, "pip", "install", "--quiet", "--python", python, wheel, cwd=folder)
+    return python
+
+
+def test_it_brings_nothing_of_the_cloud_side(environment: Path):
+    """Only the runtime of AWS IoT comes along: no boto3, no Pulumi, no Litestar."""
+    listed = run(UV, "pip", "list", "--python", environment, "--format", "freeze", cwd=environment.parent)
+    assert {line.split("==", 1)[0] for line in listed.split()} == {"awscrt", "awsiotsdk", "cedarfleet-device"}
+
+
+def test_it_runs_and_is_small(environment: Path):
+    """The program answers, the types are there, and beyond ``awsiotsdk`` it takes less than 25 MB."""
+    program = environment.with_name("cedarfleet-device")
+    assert "provision" in run(program, "--help", cwd=environment.parent)
+    where = run(
+        environment,
+        "-c",
+        "import cedarfleet_device, os; print(os.path.dirname(cedarfleet_device.__file__))",
+        cwd=environment.parent,
+    )
+    folder = Path(where.strip())
+    assert (folder / "py.typed").is_file()
+    assert (folder / "device.example.toml").is_file()
+    size = sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
+    print(f"{size / 1e6:.1f} MB")
+    assert size < 25_000_000

@@ -1,0 +1,156 @@
+"""Inbox and outbox on disk."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+from cedarfleet_device.errors import ConfigError
+from cedarfleet_device.inbox import Ending, Inbox
+from cedarfleet_device.store import Store, StoreError
+from cedarfleet_device.wire import CommandMessage, CommandState
+
+from tests.device_sdk.field import new_command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NOW = 1_000_000
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An open store."""
+    opened = Store(tmp_path / "agent.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def inbox(store: Store) -> Inbox:
+    """An inbox at a fixed time."""
+    return Inbox(store, clock=lambda: NOW, changed=lambda: None)
+
+
+def run(_: CommandMessage) -> Ending | None:
+    """Run every command."""
+    return None
+
+
+def reported(inbox: Inbox) -> list[tuple[str, str, str]]:
+    """Command id, sequence and state of what waits for the cloud."""
+    waiting = inbox.outgoing(after=0, limit=1000)
+    data = [(each.command_id, json.loads(each.message)) for each in waiting]
+    return [(command_id, each["sequence"], each["state"]) for command_id, each in data]
+
+
+def test_a_command_goes_through_its_phases_once(inbox: Inbox):
+    """Each step happens once, is numbered, and cannot be repeated or come late."""
+    message = new_command("acme--a", "x")
+    assert inbox.receive(message).result() is True
+    assert inbox.receive(message).result() is False
+    taken = inbox.take(run)
+    assert taken is not None
+    assert taken.message == message
+    assert inbox.take(run) is None
+    assert inbox.progress(message.command_id, {"step": 1}).result() is True
+    assert inbox.finish(message.command_id, CommandState.SUCCEEDED, {}) is True
+    assert inbox.finish(message.command_id, CommandState.FAILED, {}) is False
+    assert inbox.progress(message.command_id, {"step": 2}).result() is False
+    assert inbox.receive(message).result() is False
+    key = message.command_id
+    assert reported(inbox) == [
+        (key, "0001", "received"),
+        (key, "0002", "running"),
+        (key, "0003", "running"),
+        (key, "0004", "succeeded"),
+    ]
+    inbox.sent([each.position for each in inbox.outgoing(after=0, limit=3)]).result()
+    assert not inbox.reported(key)
+    inbox.sent([each.position for each in inbox.outgoing(after=0, limit=3)]).result()
+    assert inbox.reported(key)
+
+
+def test_what_ran_when_the_power_went_is_interrupted_or_repeated(tmp_path: Path):
+    """A new process finds a running command and ends it INTERRUPTED, or lets an idempotent one wait again."""
+    first = Store(tmp_path / "agent.db")
+    inbox = Inbox(first, clock=lambda: NOW, changed=lambda: None)
+    once, again = new_command("acme--a", "once"), new_command("acme--a", "again")
+    for message in (once, again):
+        inbox.receive(message).result()
+        inbox.take(run)
+    first.close()
+    second = Store(tmp_path / "agent.db")
+    inbox = Inbox(second, clock=lambda: NOW, changed=lambda: None)
+    assert inbox.recover(again=lambda name: name == "again") == (1, 1)
+    assert (once.command_id, "0003", "interrupted") in reported(inbox)
+    taken = inbox.take(run)
+    assert taken is not None
+    assert taken.message == again
+    second.close()
+
+
+def test_a_forgotten_command_cannot_come_back(inbox: Inbox):
+    """After forgetting, a replay of so old a command ends EXPIRED without a run; unreported ones are not forgotten."""
+    message = new_command("acme--a", "x")
+    inbox.receive(message).result()
+    inbox.take(run)
+    inbox.finish(message.command_id, CommandState.SUCCEEDED, {})
+    assert inbox.forget(expired_before=message.expires_at + 1) == 0
+    inbox.sent([each.position for each in inbox.outgoing(after=0, limit=10)]).result()
+    assert inbox.forget(expired_before=message.expires_at + 1) == 1
+    assert inbox.receive(message).result() is True
+    assert inbox.take(run) is None
+    assert reported(inbox) == [(message.command_id, "0001", "expired")]
+
+
+def test_a_full_disk_loses_nothing_that_was_promised(store: Store, inbox: Inbox):
+    """When a commit fails, its caller is told, nothing of it is kept, and the store goes on once there is room."""
+    kept = new_command("acme--a", "x")
+    inbox.receive(kept).result()
+    pages: int = store.do(lambda database: database.execute("PRAGMA page_count").fetchone()[0])
+    store.do(lambda database: database.execute(f"PRAGMA max_page_count = {pages}").fetchone())
+    refused = new_command("acme--a", "x", arguments={"much": "x" * 100_000})
+    with pytest.raises(StoreError, match="full"):
+        inbox.receive(refused).result()
+    assert inbox.counts().waiting == 1
+    store.do(lambda database: database.execute("PRAGMA max_page_count = 1000000").fetchone())
+    assert inbox.receive(refused).result() is True
+    assert inbox.counts().waiting == 2
+
+
+def test_one_failing_change_does_not_spoil_its_neighbours(store: Store):
+    """Changes that share a commit stand and fall alone."""
+
+    def fail(database: sqlite3.Connection) -> None:
+        database.execute("INSERT INTO notes VALUES ('bad', 'bad')")
+        raise LookupError("mine")
+
+    futures = [store.submit(fail) for _ in range(50)]
+    store.note("good", "kept")
+    for future in futures:
+        with pytest.raises(LookupError, match="mine"):
+            future.result()
+    assert store.note("good") == "kept"
+    assert store.note("bad") is None
+
+
+def test_a_damaged_or_later_file_is_refused(tmp_path: Path):
+    """Without its memory the device might do a thing twice, so it does not start on a file that it cannot read."""
+    (tmp_path / "torn.db").write_bytes(b"SQLite format 3\0" + bytes(4000))
+    with pytest.raises(ConfigError, match="is damaged"):
+        Store(tmp_path / "torn.db")
+    database = sqlite3.connect(tmp_path / "later.db")
+    database.execute("PRAGMA user_version = 7")
+    database.close()
+    with pytest.raises(ConfigError, match="has format 7"):
+        Store(tmp_path / "later.db")
+
+
+def test_the_file_is_private(store: Store, tmp_path: Path):
+    """Nobody else reads what was commanded."""
+    assert store.note("x", "y") == "y"
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
