@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from infra.local.cloud.emulator import Emulator
 
 _COGNITO: Final = "services.cognito"
+_CREATING: Final = ("SignUp", "AdminCreateUser")
+_VERIFIED: Final = frozenset({"email_verified", "phone_number_verified"})
+_STANDARD: Final = _VERIFIED | frozenset(
+    {"sub", "name", "family_name", "given_name", "middle_name", "nickname", "preferred_username", "profile", "picture"}
+    | {"website", "email", "gender", "birthdate", "zoneinfo", "locale", "phone_number", "address", "updated_at"}
+)
 _FIXED_CODES: Final = frozenset({"123456", "654321"})
 _CHALLENGE_SECONDS: Final = 180.0  # AWS: AuthSessionValidity of an app client, default 3 minutes
 _SESSION_CHALLENGES: Final = frozenset({"NEW_PASSWORD_REQUIRED", "SOFTWARE_TOKEN_MFA", "SMS_MFA", "MFA_SETUP"})
@@ -43,7 +49,7 @@ def codes_are_random(emulator: Emulator) -> None:
 
 
 def attribute_rules_hold(emulator: Emulator) -> None:
-    """Undeclared, immutable and not writable attributes are written: a user could move to another tenant."""
+    """Undeclared, immutable and not writable attributes are written, ``sub`` too: a user could become any other."""
     cognito = emulator.module(_COGNITO)
 
     def correction(original: Any) -> Any:
@@ -73,17 +79,22 @@ def _attribute_error(cognito: Any, action: str, data: dict[str, Any]) -> Any:
     declared = {entry["Name"]: entry for entry in (pool or {}).get("SchemaAttributes", ())}
     for attribute in data.get("UserAttributes") or ():
         name = attribute["Name"]
-        schema = declared.get(name) or declared.get(name.removeprefix("custom:"))
-        if name.startswith("custom:") and schema is None:
-            words = f"Attributes did not conform to the schema: Type for attribute {{{name}}} could not be determined"
-            return cognito.error_response_json("InvalidParameterException", words, 400)
-        creating = action in ("SignUp", "AdminCreateUser")
-        if name.startswith("custom:") and not creating and (schema or {}).get("Mutable") is False:
-            words = f"user.{name}: Attribute cannot be updated."
-            return cognito.error_response_json("InvalidParameterException", words, 400)
-        if client.get("WriteAttributes") and name not in client["WriteAttributes"]:
-            words = "A client attempted to write unauthorized attribute"
-            return cognito.error_response_json("NotAuthorizedException", words, 400)
+        schema = declared.get(name) or declared.get(name.removeprefix("custom:")) or {}
+        if refusal := _refusal(name, schema, action, client.get("WriteAttributes")):
+            return cognito.error_response_json(*refusal, 400)
+    return None
+
+
+def _refusal(name: str, schema: dict[str, Any], action: str, writable: list[str] | None) -> tuple[str, str] | None:
+    """Why this attribute may not be written by this operation: error code and words as AWS has them, or None."""
+    if name not in _STANDARD and not (name.startswith("custom:") and schema):
+        words = f"Attributes did not conform to the schema: Type for attribute {{{name}}} could not be determined"
+        return "InvalidParameterException", words
+    if name == "sub" or (action not in _CREATING and name.startswith("custom:") and schema.get("Mutable") is False):
+        return "InvalidParameterException", f"user.{name}: Attribute cannot be updated."
+    by_person = not action.startswith("Admin")
+    if by_person and (name in _VERIFIED or (writable and name not in writable)):
+        return "NotAuthorizedException", "A client attempted to write unauthorized attribute"
     return None
 
 

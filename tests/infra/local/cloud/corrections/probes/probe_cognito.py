@@ -52,7 +52,7 @@ def pool(rig: Rig, *, temporary: bool = False) -> Pool:
         UserPoolId=pool_id,
         ClientName="app",
         ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"],
-        WriteAttributes=["email", "custom:tenant", "custom:line", "custom:undeclared"],
+        WriteAttributes=["email", "custom:tenant", "custom:line", "custom:undeclared", "sub", "identities"],
     )["UserPoolClient"]["ClientId"]
     username = f"user-{uuid.uuid4().hex[:8]}"
     attributes = [{"Name": "email", "Value": "a@example.com"}, {"Name": "custom:tenant", "Value": "acme"}]
@@ -79,7 +79,7 @@ def codes_are_random(rig: Rig) -> bool:
 
 
 def attribute_rules_hold(rig: Rig) -> bool:
-    """A user moves himself to another tenant, or writes what his app may not or what was never declared."""
+    """A user moves to another tenant, becomes another user, or writes what his app may not or nobody declared."""
     people = pool(rig)
     token = people.sign_in(PASSWORD)["AuthenticationResult"]["AccessToken"]
 
@@ -88,7 +88,8 @@ def attribute_rules_hold(rig: Rig) -> bool:
         return _accepted(lambda: people.anyone.update_user_attributes(AccessToken=token, UserAttributes=attributes))
 
     assert write("custom:line")
-    return any([write("custom:tenant"), write("custom:locked"), write("custom:undeclared")])
+    forbidden = ("custom:tenant", "custom:locked", "custom:undeclared", "email_verified", "identities", "sub")
+    return any(write(name) for name in forbidden)
 
 
 def sign_up_can_be_closed(rig: Rig) -> bool:
