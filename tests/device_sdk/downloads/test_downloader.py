@@ -7,6 +7,7 @@ import random
 import ssl
 import subprocess
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -311,3 +312,37 @@ def test_https_is_verified_against_the_given_authority(device: Device, certifica
         assert server.requests == []
         server.faults.append(truncated)
         assert device.fetch(server, ca_file=certificate).path.read_bytes() == server.content
+
+
+@pytest.mark.parametrize("etag", ['"a\r\nHost: evil"', "unquoted", '"a', '"é"'])
+def test_an_etag_that_is_none_is_refused_before_any_request(device: Device, server: ObjectServer, etag: str):
+    """What goes into a header is checked first: no line of a request comes from outside."""
+    with pytest.raises(DownloadRefusedError, match="ETag") as caught:
+        device.downloader().fetch(replace(server.document(), etag=etag), refresh_url=lambda: server.url)
+    assert "\n" not in str(caught.value)
+    assert server.requests == []
+
+
+def test_an_unknown_etag_is_learnt_and_then_pinned(device: Device, server: ObjectServer):
+    """Without an announced ETag the first answer's is used for every further range."""
+    server.faults.append(truncated)
+    delivered = device.downloader().fetch(replace(server.document(), etag=""), refresh_url=lambda: server.url)
+    assert delivered.path.read_bytes() == server.content
+    assert [request.if_match for request in server.requests] == [None, server.etag]
+
+
+def test_a_server_that_closes_after_each_answer_costs_no_extra_request(device: Device, server: ObjectServer):
+    """``Connection: close`` is respected, over one connection and over several."""
+
+    def close_politely(exchange: Exchange) -> None:
+        exchange.good_head(Connection="close")
+        exchange.send(exchange.body)
+
+    server.put(random.Random(9).randbytes(9 * 1024 * 1024))  # noqa: S311 - content, not a secret
+    server.faults.extend([close_politely] * 9)
+    assert device.fetch(server).path.read_bytes() == server.content
+    assert len(server.requests) == 1
+    (device.folder / "firmware/image.bin").unlink()
+    device.fetch(server, parallel_from_seconds=0.0, parallel_from_bytes=1024)
+    assert device.visible_files() == {"firmware/image.bin": server.content}
+    assert sum(end - start for start, end in (request.span for request in server.requests)) == 2 * len(server.content)

@@ -13,19 +13,19 @@ import socket
 import time
 from http import HTTPStatus
 from http.client import HTTPException, parse_headers
+from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device.downloads.answers import Answer, TryAgainError
 
 if TYPE_CHECKING:
     import ssl
-    from io import BufferedReader
 
     from cedarfleet_device.downloads.address import Address
     from cedarfleet_device.downloads.ranges import ByteRange
 
-_STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] (\d{3})(?: [^\r\n]*)?\r?\n")
-_MAX_LINE: Final = 8 * 1024
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] (\d{3})(?: [^\r\n]*)?")
+_MAX_HEAD_BYTES: Final = 16 * 1024
 _MAX_INTERIM_ANSWERS: Final = 8
 _EXCERPT_BYTES: Final = 2 * 1024
 
@@ -55,7 +55,7 @@ class Connection:
         """Seconds that the TCP handshake took (name resolution included)."""
         self._socket.settimeout(read_seconds)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._reader: BufferedReader | None = None
+        self._pending = bytearray()  # received behind a header, not yet read
         self._left = 0
 
     def secure(self) -> None:
@@ -74,7 +74,6 @@ class Connection:
         except (OSError, ValueError) as error:
             where = f"{self._address.host}:{self._address.port}"
             raise TryAgainError(f"no TLS connection to {where}: {_words(error)}") from error
-        self._reader = self._socket.makefile("rb")
 
     def ask(self, target: str, span: ByteRange, *, etag: str | None) -> Answer:
         """Ask for ``span``; afterwards ``read_into`` gives the body when the status is 200 or 206.
@@ -88,14 +87,13 @@ class Connection:
             f"GET {target} HTTP/1.1\r\nHost: {self._address.host_header}\r\nRange: {span.header}\r\n{condition}"
             "Accept-Encoding: identity\r\nUser-Agent: cedarfleet-device\r\n\r\n"
         )
-        reader = self._open_reader()
         try:
             self._socket.sendall(request.encode("ascii"))
-            answer = _read_answer(reader)
+            answer = self._read_answer()
             if answer.status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
                 self._left = answer.length or 0
                 return answer
-            return Answer(status=answer.status, headers=answer.headers, excerpt=_read_excerpt(reader, answer))
+            return Answer(status=answer.status, headers=answer.headers, excerpt=self._read_excerpt(answer))
         except (OSError, HTTPException, ValueError) as error:
             raise TryAgainError(f"no answer: {_words(error)}") from error
 
@@ -107,8 +105,9 @@ class Connection:
         """
         if self._left == 0:
             return 0
+        room = buffer[: self._left]
         try:
-            count = self._open_reader().readinto1(buffer[: self._left])
+            count = self._socket.recv_into(room) if not self._pending else self._take_pending(room)
         except (OSError, ValueError) as error:
             raise TryAgainError(f"connection lost: {_words(error)}") from error
         if count == 0:
@@ -124,42 +123,50 @@ class Connection:
 
     def close(self) -> None:
         """Release the socket; to be called by the thread that reads."""
-        if self._reader is not None:
-            with contextlib.suppress(OSError):
-                self._reader.close()
         with contextlib.suppress(OSError):
             self._socket.close()
 
-    def _open_reader(self) -> BufferedReader:
-        if self._reader is None:
-            raise ValueError("`secure` comes before the first request")
-        return self._reader
+    def _take_pending(self, room: memoryview) -> int:
+        count = min(len(room), len(self._pending))
+        room[:count] = self._pending[:count]
+        del self._pending[:count]
+        return count
 
+    def _read_answer(self) -> Answer:
+        """Status line and header of the next answer that is not interim."""
+        for _ in range(_MAX_INTERIM_ANSWERS):
+            status_line, _, header = self._read_head().partition(b"\r\n")
+            match = _STATUS_LINE.fullmatch(status_line)
+            if match is None:
+                raise TryAgainError("the answer is not HTTP/1.1")
+            fields: dict[str, str] = {}
+            for name, value in parse_headers(BytesIO(header)).items():
+                key = name.lower()
+                fields[key] = f"{fields[key]}, {value}" if key in fields else value
+            status = int(match[1])
+            if status >= HTTPStatus.OK:
+                return Answer(status=status, headers=fields)
+        raise TryAgainError("the server sent only interim answers")
 
-def _read_answer(reader: BufferedReader) -> Answer:
-    """Status line and header of the next answer that is not interim."""
-    for _ in range(_MAX_INTERIM_ANSWERS):
-        line = reader.readline(_MAX_LINE)
-        match = _STATUS_LINE.fullmatch(line)
-        if match is None:
-            raise TryAgainError("the server closed the connection" if line == b"" else "the answer is not HTTP/1.1")
-        fields: dict[str, str] = {}
-        for name, value in parse_headers(reader).items():
-            key = name.lower()
-            fields[key] = f"{fields[key]}, {value}" if key in fields else value
-        status = int(match[1])
-        if status >= HTTPStatus.OK:
-            return Answer(status=status, headers=fields)
-    raise TryAgainError("the server sent only interim answers")
+    def _read_head(self) -> bytes:
+        while (end := self._pending.find(b"\r\n\r\n")) < 0:
+            if len(self._pending) > _MAX_HEAD_BYTES:
+                raise TryAgainError("the answer's header is too long, or the answer is not HTTP/1.1")
+            chunk = self._socket.recv(_MAX_HEAD_BYTES)
+            if chunk == b"":
+                raise TryAgainError("the server closed the connection")
+            self._pending += chunk
+        head = bytes(self._pending[: end + 4])
+        del self._pending[: end + 4]
+        return head
 
-
-def _read_excerpt(reader: BufferedReader, answer: Answer) -> bytes:
-    """The beginning of a refusal's body; the connection is not used afterwards."""
-    wanted = _EXCERPT_BYTES if answer.length is None else min(_EXCERPT_BYTES, answer.length)
-    try:
-        return reader.read(wanted)
-    except OSError:
-        return b""  # the status alone decides then
+    def _read_excerpt(self, answer: Answer) -> bytes:
+        """The beginning of a refusal's body; the connection is not used afterwards."""
+        wanted = _EXCERPT_BYTES if answer.length is None else min(_EXCERPT_BYTES, answer.length)
+        with contextlib.suppress(OSError):  # the status alone decides then
+            while len(self._pending) < wanted and (chunk := self._socket.recv(wanted)):
+                self._pending += chunk
+        return bytes(self._pending[:wanted])
 
 
 def _words(error: Exception) -> str:

@@ -51,6 +51,7 @@ class Crew:
             etag=sink.entry.etag,
             work=SimpleQueue(),
             events=SimpleQueue(),
+            write=sink.write,
         )
         self._receivers: list[Receiver] = []
         self._running = 0

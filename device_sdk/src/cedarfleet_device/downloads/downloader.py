@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import ssl
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device.downloads.delivery import Callbacks, Delivery
 from cedarfleet_device.downloads.errors import DownloadFailedError, DownloadRefusedError, Reason
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
     from cedarfleet_device.downloads.limits import DownloadLimits
     from cedarfleet_device.wire import DownloadDocument
+
+
+_ETAG: Final = re.compile(r'(?:(?:W/)?"[\x21\x23-\x7e]{0,200}")?')  # RFC 9110, 8.8.3; empty: not announced
 
 
 def never() -> bool:
@@ -109,6 +113,10 @@ class Downloader:
             raise DownloadRefusedError(
                 Reason.TOO_LARGE,
                 f"`{document.name}` has {document.size} bytes, this device takes at most {self._limits.max_bytes}",
+            )
+        if _ETAG.fullmatch(document.etag) is None:  # it becomes part of a request's header
+            raise DownloadRefusedError(
+                Reason.URL, f"the ETag of `{document.name[:80]!a}` is malformed; S3's has quotes"
             )
         with Place(self._folder, document.name) as place, self._alone(place):
             delivery = Delivery(

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device.downloads.answers import TryAgainError, judge
 from cedarfleet_device.downloads.connection import Connection
+from cedarfleet_device.downloads.ranges import checkpoint_step
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
     from cedarfleet_device.downloads.address import Address
     from cedarfleet_device.downloads.limits import DownloadLimits
     from cedarfleet_device.downloads.pacing import Pulse, TokenBucket
     from cedarfleet_device.downloads.ranges import ByteRange
 
-BUFFER_BYTES: Final = 256 * 1024
-_BUFFERS: Final = 4  # one is filled while others wait for the disk
+BUFFER_BYTES: Final = 1024 * 1024
+_BUFFERS: Final = 3  # one is filled while others wait to be hashed
 _HAND_ON_SECONDS: Final = 0.5  # a slow link's buffer is handed on before it is full
 
 
@@ -40,7 +42,7 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """``data`` belongs at ``offset``; ``Receiver.give_back(buffer)`` once it is used."""
+    """``data`` was written at ``offset``; ``Receiver.give_back(buffer)`` once it is used."""
 
     receiver: Receiver
     offset: int
@@ -65,6 +67,8 @@ class Errand:
     Attributes:
         work: ranges to fetch; None means that no more will come.
         events: what happens goes here, in order.
+        write: puts bytes at their offset of the temporary file; called by the receivers, since the bytes are still in
+            the cache of the core that received them.
     """
 
     address: Address
@@ -75,6 +79,7 @@ class Errand:
     etag: str | None
     work: SimpleQueue[ByteRange | None]
     events: SimpleQueue[Event]
+    write: Callable[[int, memoryview], None]
 
 
 class Receiver:
@@ -85,11 +90,14 @@ class Receiver:
         self._errand = errand
         self.pulse = pulse
         self._free: SimpleQueue[memoryview | None] = SimpleQueue()
+        # What is being filled is lost by a kill, so that it must not be more than a checkpoint's step.
+        self._piece = min(BUFFER_BYTES, checkpoint_step(errand.size, errand.limits))
         for _ in range(_BUFFERS):
-            self._free.put(memoryview(bytearray(BUFFER_BYTES)))
+            self._free.put(memoryview(bytearray(self._piece)))
         self._stop = threading.Event()
         self._why: str | None = None
         self._connection: Connection | None = None
+        self._has_connected = threading.Event()
         self._thread = threading.Thread(target=self._run, name="cedarfleet-download", daemon=True)
 
     def start(self) -> None:
@@ -109,8 +117,11 @@ class Receiver:
             connection.cut()
 
     def join(self, seconds: float) -> None:
-        """Wait for the thread; one that still resolves a name or connects is left to end by itself."""
-        self._thread.join(seconds)
+        """Wait for the stopped thread: once it is connected until it ends, so that nobody writes afterwards.
+
+        One that still resolves a name or connects is left behind after ``seconds``; it writes nothing any more.
+        """
+        self._thread.join(None if self._has_connected.is_set() else seconds)
 
     def _run(self) -> None:
         error: Exception | None = None
@@ -125,7 +136,7 @@ class Receiver:
             self._errand.events.put(Ended(error))
 
     def _next_range(self) -> ByteRange | None:
-        if self._connection is None:
+        if not self._has_connected.is_set():
             self._connect()
         self.pulse.excused = True
         span = self._errand.work.get()
@@ -140,9 +151,11 @@ class Receiver:
             connect_seconds=limits.connect_seconds,
             read_seconds=limits.stall_seconds,
         )
-        self._errand.events.put(Connected(self._connection.round_trip))
         if self._stop.is_set():  # `stop` may have looked before the connection was there
             raise TryAgainError("stopped")
+        if not self._has_connected.is_set():
+            self._has_connected.set()
+            self._errand.events.put(Connected(self._connection.round_trip))
         self._connection.secure()
         return self._connection
 
@@ -165,19 +178,24 @@ class Receiver:
 
     def _fill(self, connection: Connection, buffer: memoryview, offset: int, end: int) -> int:
         """Receive into ``buffer`` and hand it on, also when the connection breaks meanwhile; the bytes received."""
-        room = min(len(buffer), end - offset)
-        largest = self._errand.bucket.largest_read or room
+        room = min(self._piece, end - offset)
+        bucket, pulse, read = self._errand.bucket, self.pulse, connection.read_into
+        largest = bucket.largest_read or room
         filled = 0
         due = time.monotonic() + _HAND_ON_SECONDS
         try:
             while filled < room and (filled == 0 or time.monotonic() < due):
-                count = connection.read_into(buffer[filled : min(room, filled + largest)])
-                self.pulse.received += count
+                count = read(buffer[filled : min(room, filled + largest)])
                 filled += count
-                if (pause := self._errand.bucket.take(count)) > 0:
-                    self.pulse.excused = True
+                pulse.received += count
+                if (pause := bucket.take(count)) > 0:
+                    pulse.excused = True
                     self._stop.wait(pause)
-                    self.pulse.excused = False
+                    pulse.excused = False
         finally:
-            self._errand.events.put(Received(self, offset, buffer[:filled], buffer))
+            data = buffer[:filled]
+            pulse.excused = True
+            self._errand.write(offset, data)
+            pulse.excused = False
+            self._errand.events.put(Received(self, offset, data, buffer))
         return filled

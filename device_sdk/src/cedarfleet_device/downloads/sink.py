@@ -33,7 +33,7 @@ def disk_trouble(what: str) -> Generator[None]:
 
 
 class Sink:
-    """The temporary file of one download with its hash and its journal; used by one thread.
+    """The temporary file of one download with its hash and its journal; used by one thread, save ``write``.
 
     Attributes:
         entry: what the journal says, as of the last checkpoint.
@@ -102,17 +102,24 @@ class Sink:
         if self.entry.etag is None:
             self.entry = replace(self.entry, etag=etag)
 
+    def write(self, offset: int, data: memoryview) -> None:
+        """Put ``data`` into the temporary file; the one method that any thread may call, until ``close``.
+
+        Raises:
+            DownloadRefusedError: ``Reason.DISK``.
+        """
+        with disk_trouble("write the temporary file"):
+            while data:
+                written = os.pwrite(self._handle, data, offset)
+                data, offset = data[written:], offset + written
+
     def accept(self, offset: int, data: memoryview) -> None:
-        """Write ``data`` at ``offset``; saves a checkpoint when one is due.
+        """Account for ``data``, which was written at ``offset``; saves a checkpoint when one is due.
 
         Raises:
             DownloadRefusedError: ``Reason.DISK``, also when somebody else took of the file system's reserve.
         """
-        with disk_trouble("write the temporary file"):
-            rest, at = data, offset
-            while rest:
-                written = os.pwrite(self._handle, rest, at)
-                rest, at = rest[written:], at + written
+        at = offset + len(data)
         if offset == self._hashed:
             self._hash.update(data)
             self._hashed = at
