@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.policies import deployed, fleet
+from infra.policies import TenantPolicies, deployed, fleet, load
 from infra.policies.binding import bind
 from infra.policies.deployed import NotDeployedError
 from infra.policies.diff import Difference, difference, nothing
+from infra.policies.evaluator import bound
 from infra.policies.update import pieces, plan
 
 if TYPE_CHECKING:
@@ -21,7 +23,16 @@ if TYPE_CHECKING:
     from infra.policies.evaluator import BoundPolicies
     from tests.infra.policies.conftest import LiveStore
 
+POLICIES = Path(__file__).parents[3] / "policies"
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def policies() -> BoundPolicies:
+    """The base policies with one grant: fewer people to ask about."""
+    grants = tuple(grant for grant in fleet.GRANTS if grant.id == "kim-until-december")
+    loaded = load(POLICIES, TenantPolicies(tenant=fleet.TENANT_ID, grants=grants))
+    return bound(loaded, tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID)
 
 
 def between(old: BoundPolicies, new: BoundPolicies) -> Difference:
@@ -104,7 +115,7 @@ def test_changed_schema_is_the_first_step(policies: BoundPolicies):
 def test_store_is_read_back_as_it_was_stamped(
     client: VerifiedPermissionsClient, live_store: LiveStore, policies: BoundPolicies
 ):
-    """What stands in the store, page by page, links and templates included, decides as the files do."""
+    """What stands in the store, links and templates included, is what the files say."""
     for step in plan(pieces(nothing(policies)), pieces(policies)):
         live_store.take(step)
     held = deployed.read(client, live_store.id)
@@ -118,6 +129,17 @@ def test_store_is_read_back_as_it_was_stamped(
     found = between(deployed.read(client, live_store.id), policies)
     assert {flip.action for flip in found.flips} == {"StopDevice"}
     assert [step.verb for step in found.steps] == ["delete"]
+
+
+def test_large_store_is_read_whole(client: VerifiedPermissionsClient, live_store: LiveStore, policies: BoundPolicies):
+    """More policies than one page of the list holds are all read, and two of one name stay two."""
+    statement = policies.static["operators-view"]
+    for number in range(55):
+        text = f"// {number}\n{statement}"
+        client.create_policy(policyStoreId=live_store.id, definition={"static": {"statement": text}})
+    held = deployed.read(client, live_store.id)
+    assert {text.partition("\n")[0] for text in held.static.values()} == {f"// {number}" for number in range(55)}
+    assert "operators-view" in held.static
 
 
 def test_missing_store_is_said(client: VerifiedPermissionsClient):
