@@ -9,8 +9,10 @@ import pytest
 import yaml
 
 from infra.local.engine import Op, ProgramError, ProtectedError
+from tests.infra.conftest import ROOT
 
 if TYPE_CHECKING:
+    from infra.local.engine import Result
     from tests.infra.conftest import Project
 
 STACKS = ("platform", "acme", "globex")
@@ -78,7 +80,9 @@ def test_a_tenant_is_a_file(project: Project) -> None:
     tenant["sign_in"]["domain_prefix"] = "cedarfleet-initech"
     (project.root / "tenants" / "Pulumi.initech.yaml").write_text(yaml.safe_dump(document))
 
-    made = project.up("initech").outputs
+    result = project.up("initech")
+    made = result.outputs
+    _check_order(result)
     iot, s3 = project.cloud.client("iot"), project.cloud.client("s3")
     assert iot.describe_thing_group(thingGroupName="initech--line-press")["thingGroupMetadata"]["parentGroupName"] == (
         "initech"
@@ -110,6 +114,22 @@ def test_a_tenant_is_a_file(project: Project) -> None:
     assert "Item" not in row
     assert made["bucket"] not in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
     assert _named(project, "initech") == []
+
+
+def _check_order(stamped: Result) -> None:
+    """Forbids stand before any permit or link, and no token is accepted before all of them do."""
+    effects = {path.stem: "forbid (" in path.read_text() for path in (ROOT / "policies" / "static").iterdir()}
+    made = [change.urn.split("::")[2:] for change in stamped.changes]
+    policies = [name.removeprefix("policies-") for kind, name in made if kind.endswith("/policy:Policy")]
+    policies = [name for name in policies if not name.startswith("fleet-")]
+    forbids = [effects.get(name, False) for name in policies]
+    assert any(forbids)
+    assert forbids == sorted(forbids, reverse=True), policies
+    kinds = [kind.rpartition("/")[2] for kind, _ in made]
+    assert kinds.index("identitySource:IdentitySource") > max(
+        index for index, (kind, name) in enumerate(made) if kind.endswith("verifiedpermissions/policy:Policy") and name
+    )
+    assert made[-1][1] == "registry-row"
 
 
 def _named(project: Project, tenant: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from infra.local.handlers import (
     account,
     cognito,
+    cognito_clients,
     dynamodb,
     ec2,
     ecs,
@@ -19,11 +20,13 @@ from infra.local.handlers import (
     iot_rules,
     logs,
     recorded,
+    routes,
     s3,
     s3_settings,
     security_groups,
     sqs,
     verified_permissions,
+    verified_permissions_policies,
 )
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ __all__ = ["HANDLERS", "INVOKES"]
 
 HANDLERS: Mapping[str, Handler] = {
     **cognito.HANDLERS,
+    **cognito_clients.HANDLERS,
     **dynamodb.HANDLERS,
     **ec2.HANDLERS,
     **ecs.HANDLERS,
@@ -44,10 +48,12 @@ HANDLERS: Mapping[str, Handler] = {
     **iot_rules.HANDLERS,
     **logs.HANDLERS,
     **recorded.HANDLERS,
+    **routes.HANDLERS,
     **s3.HANDLERS,
     **s3_settings.HANDLERS,
     **security_groups.HANDLERS,
     **sqs.HANDLERS,
     **verified_permissions.HANDLERS,
+    **verified_permissions_policies.HANDLERS,
 }
 INVOKES: Mapping[str, Invoke] = account.INVOKES

@@ -1,4 +1,4 @@
-"""Verified Permissions: stores, schemas, policies, templates, identity sources."""
+"""Verified Permissions: stores, schemas, identity sources."""
 
 # ruff: noqa: A002 - `id` is Pulumi's word, and the engine's
 
@@ -85,93 +85,6 @@ class Schema(Handler):
         """A schema cannot be deleted, only emptied; it leaves with its store."""
 
 
-class Policy(Handler):
-    """`aws.verifiedpermissions.Policy`, static or template-linked.
-
-    A changed definition is a new policy beside the old one, which leaves afterwards: UpdatePolicy may change neither
-    effect nor scope, and with a replacement there is no moment without the policy.
-    """
-
-    replace_on = frozenset({"policyStoreId", "definition"})
-
-    def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
-        """CreatePolicy."""
-        made = cloud.client(_SERVICE).create_policy(
-            policyStoreId=inputs["policyStoreId"], definition=_definition(inputs["definition"])
-        )
-        return Made(
-            f"{made['policyId']},{inputs['policyStoreId']}",
-            {**inputs, "policyId": made["policyId"], "createdDate": made["createdDate"].isoformat()},
-        )
-
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
-        """Nothing of a policy is changed in place."""
-        del cloud, id
-        return {**old, **inputs}
-
-    def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
-        """GetPolicy; a statement that somebody else has changed shows."""
-        policy_id, _, store_id = id.partition(",")
-        now = unless_absent(cloud.client(_SERVICE).get_policy, policyStoreId=store_id, policyId=policy_id)
-        if now is None:
-            return None
-        static = outputs.get("definition", {}).get("static")
-        if static and now["definition"]["static"]["statement"] != static["statement"]:
-            return {**outputs, "definition": {"static": {**static, **now["definition"]["static"]}}}
-        return outputs
-
-    def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
-        """DeletePolicy."""
-        del outputs
-        policy_id, _, store_id = id.partition(",")
-        with absent_is_fine():
-            cloud.client(_SERVICE).delete_policy(policyStoreId=store_id, policyId=policy_id)
-
-
-class PolicyTemplate(Handler):
-    """`aws.verifiedpermissions.PolicyTemplate`; replaced like a policy, and its links after it."""
-
-    replace_on = frozenset({"policyStoreId", "statement"})
-
-    def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
-        """CreatePolicyTemplate."""
-        made = cloud.client(_SERVICE).create_policy_template(
-            policyStoreId=inputs["policyStoreId"],
-            statement=inputs["statement"],
-            description=inputs.get("description", ""),
-        )
-        return Made(
-            f"{inputs['policyStoreId']}:{made['policyTemplateId']}",
-            {**inputs, "policyTemplateId": made["policyTemplateId"]},
-        )
-
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
-        """UpdatePolicyTemplate for its description."""
-        store_id, _, template_id = id.partition(":")
-        cloud.client(_SERVICE).update_policy_template(
-            policyStoreId=store_id,
-            policyTemplateId=template_id,
-            statement=inputs["statement"],
-            description=inputs.get("description", ""),
-        )
-        return {**old, **inputs}
-
-    def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
-        """GetPolicyTemplate; a statement that somebody else has changed shows."""
-        store_id, _, template_id = id.partition(":")
-        now = unless_absent(
-            cloud.client(_SERVICE).get_policy_template, policyStoreId=store_id, policyTemplateId=template_id
-        )
-        return None if now is None else {**outputs, "statement": now["statement"]}
-
-    def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
-        """DeletePolicyTemplate."""
-        del outputs
-        store_id, _, template_id = id.partition(":")
-        with absent_is_fine():
-            cloud.client(_SERVICE).delete_policy_template(policyStoreId=store_id, policyTemplateId=template_id)
-
-
 class IdentitySource(Handler):
     """`aws.verifiedpermissions.IdentitySource` of the Cognito kind. A store has at most one."""
 
@@ -239,15 +152,6 @@ def _store(inputs: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _definition(definition: dict[str, Any]) -> dict[str, Any]:
-    if static := definition.get("static"):
-        return {"static": {"statement": static["statement"], "description": static.get("description", "")}}
-    linked = definition["templateLinked"]
-    return {
-        "templateLinked": {key: linked[key] for key in ("policyTemplateId", "principal", "resource") if key in linked}
-    }
-
-
 def _pool(inputs: dict[str, Any]) -> dict[str, Any]:
     pool = inputs["configuration"]["cognitoUserPoolConfiguration"]
     return {
@@ -260,7 +164,5 @@ def _pool(inputs: dict[str, Any]) -> dict[str, Any]:
 HANDLERS: Final[Mapping[str, Handler]] = {
     "aws:verifiedpermissions/policyStore:PolicyStore": PolicyStore(),
     "aws:verifiedpermissions/schema:Schema": Schema(),
-    "aws:verifiedpermissions/policy:Policy": Policy(),
-    "aws:verifiedpermissions/policyTemplate:PolicyTemplate": PolicyTemplate(),
     "aws:verifiedpermissions/identitySource:IdentitySource": IdentitySource(),
 }

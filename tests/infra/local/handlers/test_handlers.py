@@ -90,6 +90,25 @@ def test_a_policy_of_the_broker_can_change_more_often_than_it_has_versions(scrat
     assert handler.read(scratch.cloud, made.id, outputs) is None
 
 
+def test_a_group_keeps_its_members_when_its_description_changes(scratch: Project) -> None:
+    """The embedded Cognito cannot update a group, so it is made again, and nobody loses a right by it."""
+    cognito, pool = scratch.cloud.client("cognito-idp"), by_name(scratch, "acme", "identity-pool")["id"]
+    group = by_name(scratch, "acme", "identity-managers")
+    cognito.admin_create_user(
+        UserPoolId=pool, Username="m@acme.example", TemporaryPassword="Initial-Word-1", MessageAction="SUPPRESS"
+    )
+    cognito.admin_add_user_to_group(UserPoolId=pool, Username="m@acme.example", GroupName="managers")
+
+    inputs = group["inputs"] | {"description": "Runs the plant"}
+    HANDLERS[group["type"]].update(scratch.cloud, group["id"], group["outputs"], inputs)
+    try:
+        members = cognito.list_users_in_group(UserPoolId=pool, GroupName="managers")["Users"]
+        described = cognito.get_group(UserPoolId=pool, GroupName="managers")["Group"]["Description"]
+        assert (len(members), described) == (1, "Runs the plant")
+    finally:
+        HANDLERS[group["type"]].update(scratch.cloud, group["id"], group["outputs"], dict(group["inputs"]))
+
+
 def test_an_update_of_every_type_keeps_what_it_is(scratch: Project) -> None:
     """Each handler takes an update in place of its own inputs, with one tag more and one less where there are tags."""
     for stack in ("platform", "acme"):
