@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +63,8 @@ class BoxHandler(Handler):
         file.hardlink_to(draft)  # at once, and two of one name cannot stand side by side
         draft.unlink()
         if (cloud.folder / "slow").exists():
-            print(".", end="", flush=True)  # a fault test counts what is made and not yet recorded
+            print(".", end="", flush=True)  # a fault test counts what is made,
+            os.read(0, 1)  # and says when it may be recorded
         if (cloud.folder / "wait").exists():  # a fault test ends the process at this point
             with (cloud.folder / "wait").open() as pipe:
                 pipe.read()

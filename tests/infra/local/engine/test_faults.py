@@ -133,8 +133,8 @@ def test_a_create_that_kill_9_cut_short_is_reported_and_its_box_adopted(workshop
 
 
 def many() -> None:
-    """Eighty boxes with drawn names."""
-    for number in range(80):
+    """A hundred boxes with drawn names."""
+    for number in range(100):
         Box(f"box-{number}", size=number)
 
 
@@ -145,19 +145,23 @@ def test_kills_at_random_moments_lose_and_double_nothing(workshop: Workshop) -> 
     moments = random.Random(seed)  # noqa: S311 - moments of a test
     (workshop.root / "boxes" / "slow").touch()
     for _ in range(4):
-        child = subprocess.Popen(
-            [sys.executable, "-c", _CHILD, str(workshop.root), "many"], stdout=subprocess.PIPE, text=True
-        )
+        command = [sys.executable, "-c", _CHILD, str(workshop.root), "many"]
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert child.stdin is not None
         assert child.stdout is not None
         child.stdout.readline()
-        child.stdout.read(moments.randint(1, 8))  # so many boxes are made, not all of them recorded
-        _kill(child)
+        recorded = moments.randint(1, 4)
+        child.stdin.write("." * recorded)
+        child.stdin.flush()
+        child.stdout.read(recorded + 1)  # so many boxes are made: at least one of them is not recorded
+        child.kill()
+        child.communicate()
     (workshop.root / "boxes" / "slow").unlink()
-    assert 0 < len(workshop.cloud.boxes()) < 80
+    assert 8 <= len(workshop.cloud.boxes()) < 100
     result = workshop(many).up("dev")
     assert any("adopted" in warning for warning in result.warnings)
     assert sorted(name.rpartition("-")[0] for name in workshop.cloud.boxes()) == sorted(
-        f"box-{number}" for number in range(80)
+        f"box-{number}" for number in range(100)
     )
     assert workshop(many).up("dev").changes == ()
 
