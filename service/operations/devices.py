@@ -9,7 +9,7 @@ from cedarfleet_device import wire
 
 from service.domain.devices import check_attributes, tenant_entity
 from service.domain.permissions import Permission
-from service.errors import NotFoundError
+from service.errors import InvalidRequestError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,11 +54,13 @@ class Devices:
         """Set attributes that policies decide by; ``None`` removes one.
 
         Raises:
-            InvalidRequestError: an attribute is not of its form.
+            InvalidRequestError: no attribute is given, or one is not of its form.
             NotFoundError: the tenant has no such device.
             PermissionDeniedError: not allowed.
             ConflictError: someone else changed the device meanwhile.
         """
+        if not changes:
+            raise InvalidRequestError("body", "give at least one attribute to set")
         check_attributes(changes)
         tenant = access.principal.tenant
         device = await find_device(self.fleet, tenant, device_id)

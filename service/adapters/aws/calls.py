@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
@@ -54,6 +55,7 @@ class AwsCalls:
         self._limit = threads + max_waiting
         self._deadline_seconds = deadline_seconds
         self._open = 0
+        self._lock = threading.Lock()
 
     async def run(self, what: str, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """The answer of ``call``; ``what`` names the part in errors and log.
@@ -62,14 +64,15 @@ class AwsCalls:
             UnavailableError: no answer in time, throttled, a fault of AWS, or too many calls waiting.
             UpstreamError: AWS refused the call.
         """
-        if self._open >= self._limit:  # fail closed: shed load instead of queueing without end
-            log.warning("aws.overloaded", what=what, open=self._open)
-            raise UnavailableError(what)
-        self._open += 1
-        future = asyncio.get_running_loop().run_in_executor(self._pool, partial(call, *args, **kwargs))
-        future.add_done_callback(self._closed)
+        with self._lock:
+            if self._open >= self._limit:  # fail closed: shed load instead of queueing without end
+                log.warning("aws.overloaded", what=what, open=self._open)
+                raise UnavailableError(what)
+            self._open += 1
+        future = self._pool.submit(partial(call, *args, **kwargs))
+        future.add_done_callback(self._closed)  # of the thread's own future: after a deadline the thread may still run
         try:
-            return await asyncio.wait_for(future, self._deadline_seconds)
+            return await asyncio.wait_for(asyncio.wrap_future(future), self._deadline_seconds)
         except ClientError as error:
             raise _translated(what, error) from error
         except TimeoutError as error:
@@ -83,10 +86,9 @@ class AwsCalls:
         """Accept no more calls; those that run end by their own timeouts."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _closed(self, future: asyncio.Future[Any]) -> None:
-        self._open -= 1
-        if not future.cancelled():
-            future.exception()  # after a deadline nobody waits for it: mark it as seen
+    def _closed(self, _: Future[Any]) -> None:
+        with self._lock:
+            self._open -= 1
 
 
 def error_code(error: ClientError) -> str:

@@ -54,7 +54,7 @@ def test_errors_of_aws_become_ours(calls: AwsCalls, error: Exception, kind: type
 
 
 def test_too_many_and_too_slow_calls_are_refused(calls: AwsCalls) -> None:
-    """One runs, one waits, the third is refused at once; both others end at the deadline; then there is room again."""
+    """One runs, one waits, the third is refused at once; both end at the deadline; a busy thread still counts."""
     release = threading.Event()
 
     async def story() -> None:
@@ -67,6 +67,7 @@ def test_too_many_and_too_slow_calls_are_refused(calls: AwsCalls) -> None:
         assert loop.time() - before < 0.1
         answers = await asyncio.gather(*slow, return_exceptions=True)
         assert {type(answer) for answer in answers} == {UnavailableError}
+        assert calls._open == 1
         release.set()
         while calls._open:  # noqa: ASYNC110 - the threads end by themselves, and tell nobody
             await asyncio.sleep(0)

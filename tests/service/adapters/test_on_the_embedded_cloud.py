@@ -6,14 +6,38 @@ import base64
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from infra.local.landscape import GROUPS
+
 if TYPE_CHECKING:
-    from tests.service.adapters.conftest import Plant
+    from tests.service.adapters.conftest import Plant, Twin
 
 COMMANDS = "/v1/devices/press-01/commands"
+FIRE = {"reason": "fire in the ward"}
+REQUESTS: list[tuple[str, str, dict[str, Any] | None]] = [
+    ("GET", "/v1/devices", None),
+    ("GET", "/v1/devices/pump-01", None),
+    ("PATCH", "/v1/devices/pump-01", {"criticality": "high"}),
+    *(
+        ("POST", "/v1/devices/pump-01/commands", {"name": name} | ({"emergency": FIRE} if emergency else {}))
+        for name in ("pause-infusion", "self-test")
+        for emergency in (False, True)
+    ),
+    *(
+        ("POST", "/v1/downloads", target | {"artifact": artifact})
+        for target in ({"device": "pump-01"}, {"group": "all"})
+        for artifact in ("recipes/dose.json", "firmware/pump.bin")
+    ),
+]
+
+
+def verdict(answer: httpx.Response) -> tuple[int, str | None, list[str] | None]:
+    """What the policies made of a request."""
+    document = answer.json()
+    return answer.status_code, document.get("reason"), document.get("policies")
 
 
 def test_the_service_is_ready(plant: Plant) -> None:
@@ -184,6 +208,18 @@ def test_a_digest_can_be_s3s_own(plant: Plant) -> None:
     assert made.status_code == 202, made.text
     assert plant.call("GET", made.headers["Location"]).json()["sha256"] == hashlib.sha256(b"abc").hexdigest()
     assert plant.call("POST", "/v1/downloads", json={"device": "press-02", "artifact": "bare.bin"}).status_code == 409
+
+
+def test_the_twin_decides_as_the_policy_store_does(plant: Plant, twin: Twin) -> None:
+    """Each persona of globex with each kind of request: same status, same reason, same policies by name."""
+    different: list[object] = []
+    for group in GROUPS:
+        for method, path, body in REQUESTS:
+            real = verdict(plant.call(method, path, tenant="globex", group=group, json=body))
+            ours = verdict(twin.call(method, path, group=group, json=body))
+            if real != ours:
+                different.append((group, method, path, body, real, ours))
+    assert different == []
 
 
 def test_a_mixed_up_registry_row_opens_nothing(plant: Plant) -> None:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from litestar.testing import TestClient
+
+from service.adapters.memory.fleet import MemoryFleet
+from service.api.app import create_app
+from service.operations import Operations
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from service.domain.devices import Device
+    from service.domain.tenants import Tenant
     from tests.service.conftest import House
 
 
@@ -88,7 +99,29 @@ def test_attributes_are_checked_before_anything_is_asked(house: House) -> None:
         answer = house.call("PATCH", "/v1/devices/press-01", json={name: value})
         assert answer.status_code == 400, name
         assert answer.json()["errors"][0]["field"].endswith(name)
+    assert house.call("PATCH", "/v1/devices/press-01", json={}).status_code == 400
     assert house.world.fleet.devices["acme--press-01"].version == 1
+
+
+def test_a_change_in_between_is_told(house: House) -> None:
+    """A device that somebody else changed after it was decided on is not overwritten: 409."""
+    fleet = house.world.fleet
+
+    class Meddled(MemoryFleet):
+        async def set_attributes(self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]) -> None:
+            stored = self.devices[device.thing]
+            self.devices[device.thing] = replace(stored, version=stored.version + 1)
+            await super().set_attributes(tenant, device, changes)
+
+    house.world.fleet = Meddled(devices=fleet.devices, groups=fleet.groups)
+    operations = Operations(
+        house.world.ports(), token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=10
+    )
+    with TestClient(create_app(operations, body_max_bytes=4096)) as client:
+        headers = {"Authorization": f"Bearer {house.acme.id_token('boss', ['managers'])}"}
+        answer = client.patch("/v1/devices/press-01", json={"criticality": "low"}, headers=headers)
+    assert answer.status_code == 409
+    assert fleet.devices["acme--press-01"].attributes["criticality"] == "high"
 
 
 def test_an_operator_changes_no_attribute(house: House) -> None:
