@@ -11,6 +11,7 @@ from infra.platform.api import Api, ApiArgs
 from infra.platform.balancer import Balancer, BalancerArgs
 from infra.platform.fleet import Fleet, FleetArgs
 from infra.platform.network import Network, NetworkArgs
+from infra.platform.observability import Observability, ObservabilityArgs
 from infra.platform.tables import Tables, TablesArgs
 from infra.provider import stack_provider, through
 
@@ -60,6 +61,11 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
         ),
         through(provider),
     )
+    alarms = Observability(
+        "alarms",
+        ObservabilityArgs(balancer=balancer, status_errors_queue=fleet.errors.name),
+        through(provider),
+    )
 
     pulumi.export("region", region)
     pulumi.export("account_id", account_id)
@@ -72,3 +78,4 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
     pulumi.export("service_url", balancer.url)
     pulumi.export("image_repository", api.repository_url)
     pulumi.export("log_group", api.log_group)
+    pulumi.export("alarms_topic_arn", alarms.topic_arn)

@@ -29,6 +29,31 @@ def test_stamping_again_changes_nothing(project: Project, stack: str) -> None:
     assert [str(change) for change in project.engine.refresh(stack).changes if change.op is not Op.READ] == []
 
 
+def test_no_logical_name_carries_a_tenant(project: Project) -> None:
+    """The two tenants' resources have the same names where they have the same purpose, so a stack can be compared."""
+    for tenant in ("acme", "globex"):
+        state = json.loads((project.root / "state" / "stacks" / "cedarfleet" / f"{tenant}.json").read_text())
+        names = [one["urn"].split("::")[-1] for one in state["deployment"]["resources"]]
+        assert [name for name in names if tenant in name and not name.startswith("cedarfleet-")] == []
+
+
+def test_everything_that_can_be_tagged_says_whose_it_is(project: Project) -> None:
+    """Tenant, stack and the program stand on buckets, roles and thing groups alike."""
+    made = project.engine.outputs("acme").outputs
+    iot, iam = project.cloud.client("iot"), project.cloud.client("iam")
+    group = iot.describe_thing_group(thingGroupName="acme--line-press")["thingGroupArn"]
+    for tags in (
+        project.cloud.client("s3").get_bucket_tagging(Bucket=made["bucket"])["TagSet"],
+        iam.list_role_tags(RoleName="cedarfleet-acme")["Tags"],
+        iot.list_tags_for_resource(resourceArn=group)["tags"],
+    ):
+        assert {tag["Key"]: tag["Value"] for tag in tags} == {
+            "tenant": "acme",
+            "stack": "cedarfleet/acme",
+            "managed-by": "pulumi",
+        }
+
+
 def test_only_what_the_embedded_cloud_lacks_is_recorded(project: Project) -> None:
     """The result names what was only written down: the road to the service on AWS, and nothing of a tenant."""
     platform = project.engine.outputs("platform")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from infra.local.handlers import (
     account,
+    alarms,
     cognito,
     cognito_clients,
     dynamodb,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["HANDLERS", "INVOKES"]
 
 HANDLERS: Mapping[str, Handler] = {
+    **alarms.HANDLERS,
     **cognito.HANDLERS,
     **cognito_clients.HANDLERS,
     **dynamodb.HANDLERS,
