@@ -229,7 +229,10 @@ def test_links_follow_their_template_and_go_with_it(client: VerifiedPermissionsC
     response = refused(client.update_policy, policyStoreId=store, policyId=link["policyId"], definition=static(PERMIT))
     assert fields(response)[0][1] == "A template-linked policy cannot be updated."
     client.delete_policy_template(policyStoreId=store, policyTemplateId=template)
-    refused(client.get_policy, policyStoreId=store, policyId=link["policyId"])
+    missing = refused(client.get_policy, policyStoreId=store, policyId=link["policyId"])
+    assert missing["resourceType"] == "POLICY"
+    assert client.list_policies(policyStoreId=store)["policies"] == []
+    assert decided() == ("DENY", [])
     gone = refused(client.delete_policy_template, policyStoreId=store, policyTemplateId=template)
     assert gone["resourceType"] == "POLICY_TEMPLATE"
 

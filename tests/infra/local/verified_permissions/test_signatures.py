@@ -140,9 +140,11 @@ def test_the_authenticator_is_asked_for_the_store_behind_every_name():
     ask = ask_at(gate)
     mine, theirs = (ask("CreatePolicyStore", validationSettings={"mode": "OFF"}) for _ in range(2))
     ask("CreatePolicyStoreAlias", aliasName="policy-store-alias/theirs", policyStoreId=theirs["policyStoreId"])
+    ask("CreatePolicyStoreAlias", aliasName="policy-store-alias/mine", policyStoreId=mine["policyStoreId"])
     gate.allowed = (mine["arn"],)
     own, other = {"policyStoreId": mine["policyStoreId"]}, {"policyStoreId": theirs["policyStoreId"]}
     assert "policyStoreId" in ask("GetPolicyStore", **own)
+    assert "policyStoreId" in ask("GetPolicyStore", policyStoreId="policy-store-alias/mine")
     for operation, request in (
         ("GetPolicyStore", other),
         ("GetPolicyStore", {"policyStoreId": "policy-store-alias/theirs"}),

@@ -247,6 +247,11 @@ def test_claims_cannot_speak_cedar(client: VerifiedPermissionsClient, endpoint: 
     token = endpoint.pool.identity_token(**{"a": reference, "__entity": reference, "custom:__entity": "x"})
     answer = client.is_authorized_with_token(policyStoreId=open_store, identityToken=token, action=VIEW, resource=HAT)
     assert (answer["decision"], answer["errors"]) == ("DENY", [])
+    statement = 'permit(principal, action, resource) when { context.token == Shop::User::"root" };'
+    client.create_policy(policyStoreId=open_store, definition={"static": {"statement": statement}})
+    token = endpoint.pool.access_token(**reference)
+    answer = client.is_authorized_with_token(policyStoreId=open_store, accessToken=token, action=VIEW, resource=HAT)
+    assert (answer["decision"], answer["errors"]) == ("DENY", [])
 
 
 def cognito(**changes: Json) -> Json:
