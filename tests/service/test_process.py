@@ -120,3 +120,17 @@ def test_settings_state_every_default() -> None:
     """With the region alone the settings stand, and an empty variable counts as unset."""
     settings = Settings.read({"AWS_REGION": "eu-north-1", "CEDARFLEET_PORT": "", "HOME": "/", "TIME": str(time.time())})
     assert (settings.region, settings.port, settings.tenants_table) == ("eu-north-1", 0, "cedarfleet-tenants")
+
+
+def test_the_process_needs_no_local_cloud_and_no_pulumi() -> None:
+    """What the image leaves out is not imported: neither the embedded cloud, nor Pulumi, nor the twins' Cedar engine."""
+    program = "import service.__main__, sys; print(*{name.split('.')[0] for name in sys.modules})"
+    seen = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout.split()
+    assert "litestar" in seen
+    assert not {"infra", "pulumi", "ministack", "cedarpy", "httpx", "pytest"} & set(seen)
