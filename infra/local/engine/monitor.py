@@ -127,7 +127,10 @@ class Monitor:
         if not request.custom or request.type.startswith("pulumi:"):
             return self._keep(resource, old)
         handler = self._run.handler(request.type, urn)
-        if handler is None:  # named together at the end of the preview that precedes every deployment
+        if handler is None:
+            if not self._run.preview:  # the program asks for it only now that it knows the outputs of others
+                raise ProgramError(f"no handler in infra/local/handlers for {request.type} (of {urn})")  # fail closed
+            # All that are missing are named together at the end of the preview.
             return pb.RegisterResourceResponse(urn=urn, object=to_struct(wire))
         reference = self._providers.reference(request.provider, request.type, request.version, urn)
         wanted = Wanted(

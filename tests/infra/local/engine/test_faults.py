@@ -81,6 +81,14 @@ def test_a_type_without_handler_is_refused_before_anything_is_made(workshop: Wor
     assert workshop.cloud.boxes() == {}
 
 
+def test_a_type_that_only_the_real_run_asks_for_is_refused_there(workshop: Workshop) -> None:
+    """A resource declared inside an apply is not seen by the preview; without handler it ends the run, made or not."""
+    program = lambda: Box("box", name="box").arn.apply(lambda arn: Box("crate", kind="Crate", of=arn).arn)  # noqa: E731
+    with pytest.raises(ProgramError, match="no handler in infra/local/handlers for box:index:Crate"):
+        workshop(program).up("dev")
+    assert list(workshop.cloud.boxes()) == ["box"]
+
+
 def test_one_urn_belongs_to_one_resource(workshop: Workshop) -> None:
     """Two resources of one type and name are refused before anything is made."""
     with pytest.raises(ProgramError, match=r"Duplicate resource URN .*::box"):

