@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import httpx
@@ -118,12 +117,12 @@ def test_a_start_that_cannot_be_says_why_and_ends_with_2() -> None:
 
 def test_settings_state_every_default() -> None:
     """With the region alone the settings stand, and an empty variable counts as unset."""
-    settings = Settings.read({"AWS_REGION": "eu-north-1", "CEDARFLEET_PORT": "", "HOME": "/", "TIME": str(time.time())})
+    settings = Settings.read({"AWS_REGION": "eu-north-1", "CEDARFLEET_PORT": "", "HOME": "/"})
     assert (settings.region, settings.port, settings.tenants_table) == ("eu-north-1", 0, "cedarfleet-tenants")
 
 
 def test_the_process_needs_no_local_cloud_and_no_pulumi() -> None:
-    """What the image leaves out is not imported: neither the embedded cloud, nor Pulumi, nor the twins' Cedar engine."""
+    """What the image leaves out is not imported: no embedded cloud, no Pulumi, no Cedar engine of the twins."""
     program = "import service.__main__, sys; print(*{name.split('.')[0] for name in sys.modules})"
     seen = subprocess.run(
         [sys.executable, "-c", program],
