@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -18,6 +19,7 @@ HOW_TO_GET = "needs nginx: apt-get install nginx-light"
 
 _CONFIGURATION = """
 daemon off;
+{user}
 worker_processes 2;
 error_log {home}/error.log crit;
 pid {home}/nginx.pid;
@@ -73,7 +75,13 @@ class Nginx:
         _make_certificate(self.home)
         configuration = self.home / "nginx.conf"
         configuration.write_text(
-            _CONFIGURATION.format(home=self.home, root=self.root, http_port=self.http_port, tls_port=self.tls_port)
+            _CONFIGURATION.format(
+                home=self.home,
+                root=self.root,
+                http_port=self.http_port,
+                tls_port=self.tls_port,
+                user="user root;" if os.geteuid() == 0 else "",  # else its workers may not read our private folder
+            )
         )
         self._process = subprocess.Popen(
             [program, "-c", str(configuration), "-p", str(self.home), "-e", str(self.home / "error.log")],

@@ -29,6 +29,8 @@ class Request:
     token: str
     span: tuple[int, int]
     if_match: str | None
+    is_ranged: bool = True
+    is_head: bool = False
 
 
 class Exchange:
@@ -86,7 +88,7 @@ Fault = "Callable[[Exchange], None]"
 def serve(exchange: Exchange) -> None:
     """The right answer, as S3 gives it."""
     server, request = exchange.server, exchange.request
-    if request.token != server.token:
+    if request.token != server.token and server.checks_token:
         excerpt = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
         exchange.head(403, Content_Length=len(excerpt))
         exchange.raw(excerpt)
@@ -94,9 +96,19 @@ def serve(exchange: Exchange) -> None:
         exchange.head(412, Content_Length=0)
     elif request.span[1] > len(server.content):
         exchange.head(416, Content_Length=0)
-    else:
+    elif request.is_ranged and not request.is_head:
         exchange.good_head()
         exchange.send(exchange.body)
+    else:
+        exchange.head(
+            200,
+            Content_Length=len(server.content),
+            ETag=server.etag,
+            Accept_Ranges="bytes",
+            Last_Modified="Sun, 22 Nov 2026 00:00:00 GMT",
+        )
+        if not request.is_head:
+            exchange.send(exchange.body)
 
 
 @dataclass
@@ -106,7 +118,7 @@ class ObjectServer:
     Attributes:
         content: its bytes.
         etag: its ETag; ``put`` changes both.
-        token: what a URL must carry to be good.
+        token: what a URL must carry to be good; ``checks_token`` False lets every URL pass.
         faults: answers the next requests, one each; ``serve`` answers the others.
         bytes_per_second: pace of all bodies together; None: none.
         sent: body bytes given to sockets.
@@ -116,6 +128,7 @@ class ObjectServer:
     content: bytes
     etag: str = ""
     token: str = "1"
+    checks_token: bool = True
     tls: ssl.SSLContext | None = None
     bytes_per_second: int | None = None
     faults: deque[Callable[[Exchange], None]] = field(default_factory=deque)
@@ -224,10 +237,17 @@ class _Handler(StreamRequestHandler):
         line = self.rfile.readline()
         if not line:
             return None
-        target = line.split()[1].decode()
+        method, target = line.decode().split()[:2]
         headers: dict[str, str] = {}
         while (field_line := self.rfile.readline().strip()) != b"":
             key, _, value = field_line.decode().partition(":")
             headers[key.lower()] = value.strip()
-        first, _, last = headers["range"].removeprefix("bytes=").partition("-")
-        return Request(target.partition("token=")[2], (int(first), int(last) + 1), headers.get("if-match"))
+        size = len(cast("_Listener", self.server).owner.content)
+        first, _, last = headers.get("range", "bytes=0-").removeprefix("bytes=").partition("-")
+        return Request(
+            token=target.partition("token=")[2],
+            span=(int(first), int(last) + 1 if last else size),
+            if_match=headers.get("if-match"),
+            is_ranged="range" in headers,
+            is_head=method == "HEAD",
+        )

@@ -94,7 +94,7 @@ def connections_for(left: int, round_trip: float, limits: DownloadLimits) -> int
 
 def segment_size(left: int, connections: int) -> int:
     """Bytes of one request: all for one connection; else small enough that the hash, which goes in order, keeps up."""
-    return max(1, left) if connections == 1 else min(64 * _MIB, max(4 * _MIB, left // (connections * 4)))
+    return max(1, left) if connections == 1 else min(64 * _MIB, max(4 * _MIB, left // (connections * 2)))
 
 
 def checkpoint_step(size: int, limits: DownloadLimits) -> int:

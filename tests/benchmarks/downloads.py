@@ -1,0 +1,168 @@
+"""Downloads: speed beside boto3, aria2 and the machine's limit, and memory."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from functools import partial
+from statistics import median
+from typing import TYPE_CHECKING
+
+from tests.benchmarks import nginx
+from tests.benchmarks.download_subject import Subject, empty, in_memory, measure
+from tests.benchmarks.rows import Missing, Row, compare, interleaved
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MIB = 1024 * 1024
+LARGE = int(os.environ.get("CEDARFLEET_BENCH_DOWNLOAD_MIB", "1024"))
+SMALL = 16
+FAR = 256
+ROUND_TRIP_SECONDS = 0.02
+WINDOW_BYTES = MIB
+ARIA2 = "needs aria2: apt-get install aria2"
+
+
+def rows(rounds: int) -> Iterator[Row | Missing]:
+    """Every row about downloads."""
+    with in_memory() as home:
+        if nginx.find() is None:
+            yield Missing(name="download speed, memory, long path", why=nginx.HOW_TO_GET)
+            return
+        (home / "root/bucket").mkdir(parents=True)
+        with nginx.Nginx(root=home / "root", home=home / "nginx") as server:
+            digests = {size: _make_file(home / f"root/bucket/{size}", size) for size in {SMALL, FAR, LARGE}}
+            subject = partial(_subject, server, digests)
+            yield _far_row(home, server, subject(FAR, tls=False), rounds)
+            for tls in (False, True):
+                yield from _speed_rows(home, subject(LARGE, tls=tls), rounds, "TLS" if tls else "HTTP")
+            yield _memory_row(home, subject(SMALL, tls=True), subject(LARGE, tls=True), rounds)
+
+
+def _speed_rows(home: Path, subject: Subject, rounds: int, over: str) -> Iterator[Row]:
+    """Ours beside boto3 and beside the limit, in the same rounds."""
+    used: dict[str, list[float]] = {"ours": [], "limit": [], "boto3": []}
+
+    def speed(client: str) -> float:
+        result = measure(client, subject, home)
+        used[client].append(result["cpu"])
+        return subject.size / MIB / result["seconds"]
+
+    ours, limit, boto3 = interleaved(rounds, *(partial(speed, client) for client in used))
+    for name, reference, target in (("boto3 download_file", boto3, 1.8), ("limit: recv + SHA-256", limit, 0.85)):
+        other = used["boto3" if reference is boto3 else "limit"]
+        cpu = median(theirs / mine for mine, theirs in zip(used["ours"], other, strict=True))
+        yield compare(
+            name=f"download {subject.size // MIB} MiB, verified, {over} / {name}",
+            ours=ours,
+            reference=reference,
+            unit="MiB/s",
+            at_least=target,
+            note=f"by CPU time {cpu:.2f}x; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores",
+        )
+
+
+def _memory_row(home: Path, small: Subject, large: Subject, rounds: int) -> Row:
+    """Peak RSS must not depend on the size."""
+    peaks = interleaved(rounds, *(partial(_peak_megabytes, subject, home) for subject in (large, small)))
+    growth = max(large_peak - small_peak for large_peak, small_peak in zip(*peaks, strict=True))
+    return Row(
+        name=f"peak RSS at {large.size // MIB} MiB over that at {small.size // MIB} MiB",
+        ours=growth,
+        unit="MB",
+        target="<= 10 MB",
+        met=growth <= 10,
+        rounds=rounds,
+        note=f"worst round; peak {max(peaks[0]):.0f} MB in all, interpreter included",
+    )
+
+
+def _far_row(home: Path, server: nginx.Nginx, subject: Subject, rounds: int) -> Row | Missing:
+    """A long path: 20 ms there and back, 1 MiB under way at most in each of four connections."""
+    name = f"download {FAR} MiB over 20 ms with 4 connections / aria2 -x4"
+    aria2 = shutil.which("aria2c")
+    if aria2 is None:
+        return Missing(name=name, why=ARIA2)
+    command = [
+        *(sys.executable, "-m", "tests.benchmarks.delaying_proxy"),
+        *(str(server.http_port), str(ROUND_TRIP_SECONDS), str(WINDOW_BYTES)),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as proxy:
+        try:
+            port = int(proxy.stdout.readline()) if proxy.stdout is not None else 0
+            far = replace(subject, url=subject.url.replace(f":{server.http_port}/", f":{port}/"))
+
+            def measure_aria2() -> float:
+                with empty(home) as folder:
+                    started = time.monotonic()
+                    subprocess.run(
+                        [
+                            aria2,
+                            "-q",
+                            "-x4",
+                            "-s4",
+                            "-k1M",
+                            "--file-allocation=none",
+                            "-d",
+                            folder,
+                            "-o",
+                            "file",
+                            far.url,
+                        ],
+                        check=True,
+                    )
+                    return far.size / MIB / (time.monotonic() - started)
+
+            ours, theirs = interleaved(
+                rounds, lambda: far.size / MIB / measure("ours", far, home, "--far")["seconds"], measure_aria2
+            )
+        finally:
+            proxy.kill()
+    return compare(
+        name=name,
+        ours=ours,
+        reference=theirs,
+        unit="MiB/s",
+        at_least=1.0,
+        note="ours verifies SHA-256, aria2 nothing; own delaying proxy, window 1 MiB a connection",
+    )
+
+
+def _peak_megabytes(subject: Subject, home: Path) -> float:
+    return measure("ours", subject, home)["peak_rss"] / 1e6
+
+
+def _make_file(path: Path, mebibytes: int) -> str:
+    """Write a file of incompressible bytes; its SHA-256."""
+    digest = hashlib.sha256()
+    block = os.urandom(MIB)
+    with path.open("wb") as file:
+        for number in range(mebibytes):
+            turned = block[number % MIB :] + block[: number % MIB]
+            file.write(turned)
+            digest.update(turned)
+    return digest.hexdigest()
+
+
+def _subject(server: nginx.Nginx, digests: dict[int, str], mebibytes: int, *, tls: bool) -> Subject:
+    """The served file of ``mebibytes``."""
+    path = f"/bucket/{mebibytes}"
+    connection = http.client.HTTPConnection("localhost", server.http_port)
+    connection.request("HEAD", path)
+    etag = connection.getresponse().getheader("ETag") or ""
+    connection.close()
+    return Subject(
+        url=server.origin(tls=tls) + path,
+        size=mebibytes * MIB,
+        sha256=digests[mebibytes],
+        etag=etag,
+        ca_file=server.ca_file if tls else None,
+    )
