@@ -1,8 +1,9 @@
 """Drives the real `pulumi` CLI in a process of its own: `cli_driver.py FOLDER STEPS`, both engines' programs inside.
 
-STEPS is JSON: a list of `[verb, program, arguments]`, or of `["refuse", name]` and `["allow", name]` for the cloud. The
-answer is one JSON line on stdout: for each verb its operations by URN, its outputs, which are secret, and any error.
-The Automation API leaves event loops and sockets open after a failure; they end with this process.
+STEPS is JSON: a list of `[verb, program, arguments]`, of `["refuse", name]` and `["allow", name]` for the cloud, or of
+`["import", folder]`, the state folder of the in-process engine, whose stack `dev` the CLI then takes over. The answer
+is one JSON line on stdout: for each verb its operations by URN, its outputs, which are secret, and any error. The
+Automation API leaves event loops and sockets open after a failure; they end with this process.
 """
 
 from __future__ import annotations
@@ -62,13 +63,13 @@ def options(folder: Path) -> automation.LocalWorkspaceOptions:
     call = f'PYTHONPATH="{_ROOT}" exec "{sys.executable}" "{script}" "{folder / "boxes"}"'
     plugin.write_text(f'#!/bin/sh\n{call} "$@"\n')
     plugin.chmod(0o700)
-    for name in ("state", "work"):
+    for name in ("backend", "work"):
         (folder / name).mkdir()
     return automation.LocalWorkspaceOptions(
         work_dir=str(folder / "work"),
         pulumi_home=str(folder / "home"),
         env_vars={
-            "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
+            "PULUMI_BACKEND_URL": f"file://{folder / 'backend'}",
             "PULUMI_CONFIG_PASSPHRASE": "for this test only",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
@@ -102,6 +103,15 @@ def run(stack: automation.Stack, verb: str) -> dict[str, Any]:
     }
 
 
+def take_over(state: Path, opts: automation.LocalWorkspaceOptions) -> None:
+    """Import the engine's state, as `pulumi stack import` does, under the engine's own passphrase."""
+    passphrase = json.loads((state / "passphrase.json").read_text())["passphrase"]
+    opts.env_vars = {**(opts.env_vars or {}), "PULUMI_CONFIG_PASSPHRASE": passphrase}
+    document = json.loads((state / "stacks" / "store" / "dev.json").read_text())
+    stack = automation.create_or_select_stack(stack_name="dev", project_name="store", program=nothing, opts=opts)
+    stack.import_stack(automation.Deployment(**document))
+
+
 def main() -> None:
     """Take the steps in turn."""
     folder = Path(sys.argv[1])
@@ -113,6 +123,8 @@ def main() -> None:
             marker.touch()
         elif verb == "allow":
             marker.unlink()
+        elif verb == "import":
+            take_over(Path(name), opts)
         else:
             program = PROGRAMS[name]
             stack = automation.create_or_select_stack(

@@ -34,7 +34,7 @@ pytestmark = [
 
 def by_cli(folder: Path, steps: list[list[Any]]) -> list[dict[str, Any]]:
     """Take the steps with the real CLI; its cloud is `folder/boxes`."""
-    (folder / "boxes").mkdir(parents=True)
+    (folder / "boxes").mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[4])}
     driver = Path(__file__).with_name("cli_driver.py")
     done = subprocess.run(
@@ -78,6 +78,17 @@ def test_both_engines_take_the_same_steps_to_the_same_end(workshop: Workshop, tm
             assert ours.outputs == theirs["outputs"], step
             assert sorted(ours.secret_outputs) == theirs["secret"], step
     assert FolderCloud(tmp_path / "cli" / "boxes").boxes() == workshop.cloud.boxes() == {}
+
+
+def test_the_cli_takes_over_a_stack_of_the_engine(workshop: Workshop) -> None:
+    """The engine's state is imported, its secrets open, a preview finds nothing to do, and the CLI destroys it all."""
+    ours = by_engine(workshop, ["up", "shelf", "oak", 1])
+    steps = [["import", str(workshop.root / "state")], ["preview", "shelf", "oak", 1], ["destroy", "nothing"]]
+    preview, destroy = by_cli(workshop.root, steps)
+    assert (preview["operations"], preview["error"]) == ({}, "")
+    assert (preview["outputs"], preview["secret"]) == (ours.outputs, sorted(ours.secret_outputs))
+    assert destroy["error"] == ""
+    assert workshop.cloud.boxes() == {}
 
 
 def test_both_engines_resume_after_a_failure(workshop: Workshop, tmp_path: Path) -> None:
