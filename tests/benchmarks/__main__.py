@@ -28,7 +28,7 @@ def benchmarks() -> dict[str, Callable[[int], Iterator[Row | Missing]]]:
     """Every benchmark by name."""
     found: dict[str, Callable[[int], Iterator[Row | Missing]]] = {}
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        if not module.name.startswith("_"):
+        if not module.name.startswith(("_", "test_")):
             rows = getattr(importlib.import_module(f"tests.benchmarks.{module.name}"), "rows", None)
             if callable(rows):
                 found[module.name] = cast("Callable[[int], Iterator[Row | Missing]]", rows)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
+from tests.device_sdk.downloads.self_signed import make_certificate
+
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
@@ -72,7 +74,7 @@ class Nginx:
             raise FileNotFoundError(HOW_TO_GET)
         self.http_port, self.tls_port = _free_port(), _free_port()
         self.home.mkdir(parents=True, exist_ok=True)
-        _make_certificate(self.home)
+        make_certificate(self.home)
         configuration = self.home / "nginx.conf"
         configuration.write_text(
             _CONFIGURATION.format(
@@ -110,21 +112,6 @@ class Nginx:
     def origin(self, *, tls: bool) -> str:
         """Scheme, host and port."""
         return f"https://localhost:{self.tls_port}" if tls else f"http://localhost:{self.http_port}"
-
-
-def _make_certificate(home: Path) -> None:
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        raise FileNotFoundError("needs openssl: apt-get install openssl")
-    subprocess.run(
-        [
-            *(openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"),
-            *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
-            *("-keyout", str(home / "key.pem"), "-out", str(home / "certificate.pem")),
-        ],
-        check=True,
-        capture_output=True,
-    )
 
 
 def _free_port() -> int:

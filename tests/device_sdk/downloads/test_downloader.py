@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import ssl
-import subprocess
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from cedarfleet_device.downloads import DownloadCancelledError, DownloadFailedEr
 from cedarfleet_device.wire import DownloadDocument
 
 from tests.device_sdk.downloads.object_server import Exchange, ObjectServer, serve
+from tests.device_sdk.downloads.self_signed import make_certificate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -273,39 +273,11 @@ def test_far_servers_are_asked_over_several_connections(device: Device, server: 
     assert delivered.bytes_fetched == len(server.content)
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate of localhost and its key, in one PEM file."""
-    folder = tmp_path_factory.mktemp("tls")
-    both = folder / "both.pem"
-    subprocess.run(
-        [
-            *(
-                "openssl",
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-                "-nodes",
-                "-days",
-                "2",
-            ),
-            *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
-            *("-keyout", str(both), "-out", str(folder / "certificate.pem")),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    both.write_bytes(both.read_bytes() + (folder / "certificate.pem").read_bytes())
-    return both
-
-
-def test_https_is_verified_against_the_given_authority(device: Device, certificate: Path):
+def test_https_is_verified_against_the_given_authority(device: Device, tmp_path: Path):
     """With its CA the file arrives over TLS; without, nothing is asked and the budget ends the tries."""
+    certificate, key = make_certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    context.load_cert_chain(certificate, key)
     with ObjectServer(os.urandom(700_000), tls=context) as server:
         with pytest.raises(DownloadFailedError, match="CERTIFICATE_VERIFY_FAILED"):
             device.fetch(server, attempts=2)
