@@ -6,11 +6,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError
+
+from tests.infra.local.verified_permissions.refusals import refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from types_boto3_verifiedpermissions.client import VerifiedPermissionsClient
 
     from .conftest import Ask, Endpoint
@@ -18,13 +17,6 @@ if TYPE_CHECKING:
 Json = Any  # what travels, before anybody has looked at it
 
 STRICT: Any = {"mode": "STRICT"}
-
-
-def refused(call: Callable[..., object], **request: Json) -> Json:
-    """The response of the error that the call must raise."""
-    with pytest.raises(ClientError) as raised:
-        call(**request)
-    return raised.value.response
 
 
 def test_a_store_is_as_it_was_made(client: VerifiedPermissionsClient):
