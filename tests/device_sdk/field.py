@@ -89,6 +89,7 @@ class Observer:
                     client_id=f"observer-{secrets.token_hex(4)}", session_expiry_interval_sec=3600
                 ),
                 session_behavior=mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS,
+                extended_validation_and_flow_control_options=mqtt5.ExtendedValidationAndFlowControlOptions.NONE,
                 min_reconnect_delay_ms=100,
                 max_reconnect_delay_ms=500,
                 on_publish_callback_fn=self._on_publish,

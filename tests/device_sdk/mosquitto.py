@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 from tests.device_sdk.field import TENANT, Device, Observer, write_config
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from awscrt import io
@@ -86,7 +86,7 @@ class Mosquitto:
         file.write_text(
             f"listener {self.port} 127.0.0.1\ncafile {self.ca_file}\ncertfile {self.folder}/server.crt\n"
             f"keyfile {self.folder}/server.key\nrequire_certificate true\nuser root\nlog_type error\n"
-            "allow_anonymous true\nmax_queued_messages 20000\nmax_inflight_messages 100\n"
+            "allow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 20000\nmax_inflight_messages 100\n"
         )
         self._process = subprocess.Popen([str(PROGRAM), "-c", str(file)])
         deadline = time.monotonic() + 20
@@ -122,16 +122,24 @@ class Mosquitto:
 
     def send(self, message: CommandMessage) -> str:
         """Publish a command; the command id."""
+        return self.send_all([message])[0]
+
+    def send_all(self, messages: Sequence[CommandMessage]) -> list[str]:
+        """Publish commands without waiting between them; returns when the broker has all."""
         if self._service is None:
             self._service = Observer(host=self.host, port=self.port, tls=self.tls("service"))
             self._service.__enter__()
-        packet = mqtt5.PublishPacket(
-            topic=wire.command_topic(message.thing, message.command_id),
-            payload=message.encode(),
-            qos=mqtt5.QoS.AT_LEAST_ONCE,
-        )
-        self._service.client.publish(packet).result(20)
-        return message.command_id
+        packets = [
+            mqtt5.PublishPacket(
+                topic=wire.command_topic(message.thing, message.command_id),
+                payload=message.encode(),
+                qos=mqtt5.QoS.AT_LEAST_ONCE,
+            )
+            for message in messages
+        ]
+        for sent in [self._service.client.publish(packet) for packet in packets]:
+            sent.result(60)
+        return [message.command_id for message in messages]
 
     def __enter__(self) -> Self:
         self.start()

@@ -116,6 +116,11 @@ class Agent:
         self._rotation = Rotation(config, self._link, proof_seconds=config.connection.certificate_proof_seconds)
         self._rotation.register(self._handlers)
 
+    @property
+    def online(self) -> bool:
+        """Whether the broker has accepted the device and the line is not known to be broken."""
+        return self._link.online
+
     def command(
         self, name: str, *, idempotent: bool = False, time_limit_seconds: float | None = None
     ) -> Callable[[Function], Function]:

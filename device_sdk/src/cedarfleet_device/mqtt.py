@@ -166,7 +166,7 @@ class Connection:
             min_reconnect_delay_ms=round(connection.reconnect_min_seconds * 1000),
             max_reconnect_delay_ms=round(connection.reconnect_max_seconds * 1000),
             ping_timeout_ms=round(connection.ping_timeout_seconds * 1000),
-            connack_timeout_ms=20_000,
+            connack_timeout_ms=10_000,
             on_publish_callback_fn=self._on_publish,
             on_lifecycle_event_stopped_fn=self._on_stopped,
             on_lifecycle_event_connection_success_fn=self._on_connected,

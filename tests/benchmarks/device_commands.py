@@ -1,0 +1,243 @@
+"""Speed of the device's agent over mosquitto with mutual TLS: round trip, backlog, many agents, dead links."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from awscrt import mqtt5
+from awsiot import mqtt5_client_builder
+from cedarfleet_device import wire
+from cedarfleet_device.agent import Agent
+from cedarfleet_device.config import DeviceConfig
+from cedarfleet_device.mqtt import tls_context
+
+from tests.benchmarks.rows import Missing, Row, compare, interleaved
+from tests.device_sdk.cuttable import CuttableLine
+from tests.device_sdk.field import Device, Observer, new_command, write_config
+from tests.device_sdk.mosquitto import PROGRAM, Mosquitto
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TRIPS = 100
+BACKLOG = 10_000
+SMALL_BACKLOG = 1_000
+AGENTS = 200
+ECHO = "\n    agent.command('echo')(lambda command: command.arguments)\n"
+BARE = """
+import sys, threading
+from awscrt import io, mqtt5
+from cedarfleet_device.mqtt import tls_context
+from cedarfleet_device.wire import CommandState, StatusMessage, command_filter
+from pathlib import Path
+thing, port, folder, ca = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
+def echo(data):
+    status = StatusMessage(sequence=1, state=CommandState.SUCCEEDED, detail={}, at=0).encode()
+    topic = data.publish_packet.topic + "/status"
+    client.publish(mqtt5.PublishPacket(topic=topic, payload=status, qos=mqtt5.QoS.AT_LEAST_ONCE))
+def connected(_):
+    wanted = mqtt5.Subscription(topic_filter=command_filter(thing), qos=mqtt5.QoS.AT_LEAST_ONCE)
+    done = client.subscribe(mqtt5.SubscribePacket(subscriptions=[wanted]))
+    done.add_done_callback(lambda _: print("subscribed", flush=True))
+tls = tls_context((folder / "device.crt").read_bytes(), (folder / "device.key").read_bytes(), ca.read_bytes())
+client = mqtt5.Client(mqtt5.ClientOptions(host_name="localhost", port=port, tls_ctx=tls,
+    connect_options=mqtt5.ConnectPacket(client_id=thing),
+    extended_validation_and_flow_control_options=mqtt5.ExtendedValidationAndFlowControlOptions.NONE,
+    on_publish_callback_fn=echo, on_lifecycle_event_connection_success_fn=connected))
+client.start()
+threading.Event().wait()
+"""
+
+
+def rows(rounds: int) -> Iterator[Row | Missing]:
+    """Every figure of the agent but downloads."""
+    if PROGRAM is None:
+        yield Missing(name="device commands", why="apt-get install mosquitto")
+        return
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        broker = stack.enter_context(Mosquitto(folder))
+        tls = broker.tls("observer")
+        observer = stack.enter_context(Observer(host=broker.host, port=broker.port, tls=tls))
+        yield _round_trip(rounds, broker, observer, folder)
+        yield _backlog(broker, observer, folder)
+        yield _many(rounds, broker, folder)
+        yield _dead_link(broker, folder)
+
+
+def _round_trip(rounds: int, broker: Mosquitto, observer: Observer, folder: Path) -> Row:
+    """Publish to final state, one at a time; the bare client answers with one status and keeps nothing."""
+    ours, bare = broker.device(folder / "ours"), broker.device(folder / "bare")
+    arguments = [bare.thing, str(broker.port), str(bare.folder), str(broker.ca_file)]
+    process = subprocess.Popen([sys.executable, "-c", BARE, *arguments], stdout=subprocess.PIPE, text=True)
+    try:
+        with ours.run(ECHO) as agent:
+            agent.await_event("mqtt.subscribed", seconds=30)
+            if process.stdout is None or process.stdout.readline() != "subscribed\n":
+                raise RuntimeError("the bare client did not subscribe")
+            series = interleaved(
+                rounds, lambda: _trip(broker, observer, ours.thing), lambda: _trip(broker, observer, bare.thing)
+            )
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+    note = "reference: bare awscrt client that echoes; neither is rate limited; ours syncs to disk before each step"
+    return compare(
+        name="command round trip p50", ours=series[0], reference=series[1], unit="ms", at_most=1.5, note=note
+    )
+
+
+def _trip(broker: Mosquitto, observer: Observer, thing: str) -> float:
+    taken: list[float] = []
+    for _ in range(TRIPS):
+        message = new_command(thing, "echo")
+        began = time.perf_counter()
+        broker.send(message)
+        observer.final(message.command_id)
+        taken.append((time.perf_counter() - began) * 1000)
+    return median(taken)
+
+
+def _backlog(broker: Mosquitto, observer: Observer, folder: Path) -> Row:
+    """Peak memory of an agent that finds a backlog at the broker, beside that with a tenth of it."""
+    peaks: list[float] = []
+    seconds = 0.0
+    for count in (SMALL_BACKLOG, BACKLOG):
+        device = broker.device(folder / f"backlog-{count}")
+        with device.run(ECHO) as agent:
+            agent.await_event("mqtt.subscribed", seconds=30)
+        ids = broker.send_all([new_command(device.thing, "echo", seconds=3600) for _ in range(count)])
+        began = time.monotonic()
+        with device.run(ECHO) as agent:
+            observer.await_all(ids, seconds=600)
+            seconds = time.monotonic() - began
+            peaks.append(_peak_megabytes(agent.pid))
+        for command_id in ids:
+            del observer.statuses[command_id]
+    growth = peaks[1] - peaks[0]
+    return Row(
+        name=f"memory for {BACKLOG} queued commands beyond that for {SMALL_BACKLOG}",
+        ours=growth,
+        unit="MB",
+        target="<= 10 MB",
+        met=growth <= 10,
+        rounds=1,
+        note=f"peak RSS {peaks[0]:.0f} and {peaks[1]:.0f} MB; drained at {BACKLOG / seconds:.0f} commands/s",
+    )
+
+
+def _peak_megabytes(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError("this kernel does not tell a process's peak memory")
+
+
+def _many(rounds: int, broker: Mosquitto, folder: Path) -> Row:
+    """Until all are connected: agents that share one TLS context, beside clients that each load their files."""
+    base = broker.device(folder / "many")
+    certificate, key = base.folder / "device.crt", base.folder / "device.key"
+    fields = {"endpoint": broker.host, "port": broker.port, "ca_file": str(broker.ca_file), "jobs": False}
+    configs: list[DeviceConfig] = []
+    for number in range(AGENTS):
+        own = folder / "many" / str(number)
+        own.mkdir()
+        thing = wire.thing_name("acme", f"many-{number}")
+        configs.append(DeviceConfig.load(write_config(own, {"thing": thing, **fields})))
+
+    series = interleaved(
+        rounds,
+        lambda: _shared_context(broker, configs, certificate, key),
+        lambda: _each_its_own(broker, certificate, key),
+    )
+    note = "whole agents, each with its store and threads; reference: mtls_from_path for each client"
+    speedups = ([1 / each for each in series[0]], [1 / each for each in series[1]])
+    return compare(
+        name=f"{AGENTS} agents in one process, connects all",
+        ours=speedups[0],
+        reference=speedups[1],
+        unit="1/s",
+        at_least=4,
+        note=note,
+    )
+
+
+def _shared_context(broker: Mosquitto, configs: list[DeviceConfig], certificate: Path, key: Path) -> float:
+    agents: list[Agent] = []
+    began = time.perf_counter()
+    context = tls_context(certificate.read_bytes(), key.read_bytes(), broker.ca_file.read_bytes())
+    try:
+        for config in configs:
+            agents.append(Agent(config, tls=context))
+            agents[-1].start()
+        while not all(agent.online for agent in agents):
+            time.sleep(0.002)
+        return time.perf_counter() - began
+    finally:
+        threads = [threading.Thread(target=agent.close) for agent in agents]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+def _each_its_own(broker: Mosquitto, certificate: Path, key: Path) -> float:
+    connected, stopped = threading.Semaphore(0), threading.Semaphore(0)
+    began = time.perf_counter()
+    clients = [
+        mqtt5_client_builder.mtls_from_path(
+            endpoint=broker.host,
+            port=broker.port,
+            cert_filepath=str(certificate),
+            pri_key_filepath=str(key),
+            ca_filepath=str(broker.ca_file),
+            client_id=f"each-{number}",
+            on_lifecycle_connection_success=lambda _: connected.release(),
+            on_lifecycle_stopped=lambda _: stopped.release(),
+        )
+        for number in range(AGENTS)
+    ]
+    for client in clients:
+        client.start()
+    for _ in clients:
+        connected.acquire()
+    seconds = time.perf_counter() - began
+    for client in clients:
+        client.stop(mqtt5.DisconnectPacket())
+    for _ in clients:
+        stopped.acquire()
+    return seconds
+
+
+def _dead_link(broker: Mosquitto, folder: Path) -> Row:
+    """A link that goes deaf, with the default keep-alive and ping timeout."""
+    with CuttableLine(broker.port) as line:
+        device: Device = broker.device(folder / "deaf", settings={"port": line.port})
+        with device.run(ECHO) as agent:
+            agent.await_event("mqtt.subscribed", seconds=30)
+            line.deaf = True
+            began = time.monotonic()
+            agent.await_event("mqtt.disconnected", seconds=120)
+            seconds = time.monotonic() - began
+            os.kill(agent.pid, 9)
+    limit = 30 * 1.5 + 5
+    return Row(
+        name="half-open connection noticed",
+        ours=seconds,
+        unit="s",
+        target=f"<= {limit:g} s",
+        met=seconds <= limit,
+        rounds=1,
+        note="defaults: keep-alive 30 s, ping timeout 5 s",
+    )
