@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SYNCED := .venv/.synced
+DEBIAN := mosquitto nginx-light aria2 curl wget openssl
 
-.PHONY: demo up test check bench lock format clean
+.PHONY: demo up test check bench lock format clean packages
 .DEFAULT_GOAL := help
 
 help: ## say what each target does
@@ -33,6 +34,9 @@ check: $(SYNCED) ## format, lint, types, imports, Cedar
 	@$(BIN)/lint-imports
 	@$(BIN)/basedpyright
 	@$(BIN)/python -m infra.policies check
+
+packages: ## Debian only, as root: what the broker test and the benchmarks compare with
+	@apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN)
 
 bench: $(SYNCED) ## measure speed: ratios, medians
 	@$(BIN)/python -m tests.benchmarks
