@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _LEXEME: Final = re.compile(r'//[^\n]*|"(?:[^"\\\n]|\\.)*"|::|==|!=|<=|>=|&&|\|\||[?@]?\w+|[^\s\w]')
 _QUOTED: Final = re.compile(r"`([^`]+)`")
 _FOR_POLICY: Final = re.compile(r"for policy `policy\d+`, ")
+_MAX_NESTING: Final = 100  # brackets in brackets: at about 1000 Cedar's parser overflows the process's stack
 _TOO_EARLY: Final = "unexpected end of input"
 _ANY_TIME: Final = 'datetime("2000-01-01T00:00:00Z")'
 
@@ -96,6 +97,8 @@ class Statement:
 
 def parse(file: str, text: str) -> Statement | Problem:
     """The one statement of a file, or what is wrong with it."""
+    if (line := _too_deep(text)) is not None:
+        return Problem(file=file, line=line, words=f"brackets are nested more than {_MAX_NESTING} deep")
     try:
         document = json.loads(policies_to_json_str(text))
     except ValueError as error:
@@ -106,6 +109,16 @@ def parse(file: str, text: str) -> Statement | Problem:
         return Problem(file=file, line=0, words=f"one statement a file, found {found}")
     est = next(iter({**static, **templates}.values()))
     return Statement(file=file, text=text, est=est, is_template=bool(templates))
+
+
+def _too_deep(text: str) -> int | None:
+    """The line at which brackets are nested too deeply to be given to the parser, if there is one."""
+    depth = 0
+    for match in _LEXEME.finditer(text):
+        depth += (match[0] in "([{") - (match[0] in ")]}")
+        if depth > _MAX_NESTING:
+            return text.count("\n", 0, match.start()) + 1
+    return None
 
 
 def _syntax_error_line(text: str) -> int:

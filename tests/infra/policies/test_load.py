@@ -120,6 +120,13 @@ def test_oversized_policy_is_refused(files: Path):
     assert refusal(files, own=own) == ["tenants/acme/policies/mine.cedar: 11135 bytes once bound; at most 10000"]
 
 
+def test_deep_nesting_is_refused_before_the_parser_sees_it(files: Path):
+    """A file that would overflow Cedar's parser, and with it end the whole process, is named like any other mistake."""
+    text = '// why\n@id("mine")\npermit (principal in Fleet::Group::"managers", action, resource)\nwhen { '
+    found = refusal(files, own=text + "(" * 5000 + "true" + ")" * 5000 + " };\n")
+    assert found == ["tenants/acme/policies/mine.cedar:4: brackets are nested more than 100 deep"]
+
+
 def test_policies_without_resource_share_a_quota(files: Path):
     """Thirty large policies that name no resource are refused together; a name that is no id is refused too."""
     folder = files / "tenants" / "acme" / "policies"
