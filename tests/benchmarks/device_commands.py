@@ -18,7 +18,7 @@ from awsiot import mqtt5_client_builder
 from cedarfleet_device import wire
 from cedarfleet_device.agent import Agent
 from cedarfleet_device.config import DeviceConfig
-from cedarfleet_device.mqtt import tls_context
+from cedarfleet_device.mqtt import Connection, tls_context
 
 from tests.benchmarks.rows import Missing, Row, compare, interleaved
 from tests.device_sdk.cuttable import CuttableLine
@@ -26,17 +26,18 @@ from tests.device_sdk.field import Device, Observer, new_command, write_config
 from tests.device_sdk.mosquitto import PROGRAM, Mosquitto
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 TRIPS = 100
 BACKLOG = 10_000
 SMALL_BACKLOG = 1_000
 AGENTS = 200
+_WAVE = 100
 ECHO = "\n    agent.command('echo')(lambda command: command.arguments)\n"
 BARE = """
 import sys, threading
 from awscrt import io, mqtt5
-from cedarfleet_device.mqtt import tls_context
+from cedarfleet_device.mqtt import Connection, tls_context
 from cedarfleet_device.wire import CommandState, StatusMessage, command_filter
 from pathlib import Path
 thing, port, folder, ca = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
@@ -70,7 +71,7 @@ def rows(rounds: int) -> Iterator[Row | Missing]:
         observer = stack.enter_context(Observer(host=broker.host, port=broker.port, tls=tls))
         yield _round_trip(rounds, broker, observer, folder)
         yield _backlog(broker, observer, folder)
-        yield _many(rounds, broker, folder)
+        yield from _many(rounds, broker, folder)
         yield _dead_link(broker, folder)
 
 
@@ -144,8 +145,8 @@ def _peak_megabytes(pid: int) -> float:
     raise RuntimeError("this kernel does not tell a process's peak memory")
 
 
-def _many(rounds: int, broker: Mosquitto, folder: Path) -> Row:
-    """Until all are connected: agents that share one TLS context, beside clients that each load their files."""
+def _many(rounds: int, broker: Mosquitto, folder: Path) -> Iterator[Row]:
+    """Until all are connected: with one TLS context for all, beside clients that each load their files."""
     base = broker.device(folder / "many")
     certificate, key = base.folder / "device.crt", base.folder / "device.key"
     fields = {"endpoint": broker.host, "port": broker.port, "ca_file": str(broker.ca_file), "jobs": False}
@@ -159,21 +160,60 @@ def _many(rounds: int, broker: Mosquitto, folder: Path) -> Row:
     series = interleaved(
         rounds,
         lambda: _shared_context(broker, configs, certificate, key),
+        lambda: _whole_agents(broker, configs, certificate, key),
         lambda: _each_its_own(broker, certificate, key),
     )
-    note = "whole agents, each with its store and threads; reference: mtls_from_path for each client"
-    speedups = ([1 / each for each in series[0]], [1 / each for each in series[1]])
-    return compare(
-        name=f"{AGENTS} agents in one process, connects all",
-        ours=speedups[0],
-        reference=speedups[1],
+    shared, whole, each = [[1 / seconds for seconds in one] for one in series]
+    reference = "reference: mtls_from_path for each client; contexts included"
+    yield compare(
+        name=f"{AGENTS} connections of one process, one TLS context",
+        ours=shared,
+        reference=each,
         unit="1/s",
         at_least=4,
-        note=note,
+        note=reference,
+    )
+    note = f"with opening {AGENTS} synced stores and starting their threads; {reference}"
+    yield compare(
+        name=f"{AGENTS} whole agents of one process", ours=whole, reference=each, unit="1/s", at_least=1, note=note
     )
 
 
 def _shared_context(broker: Mosquitto, configs: list[DeviceConfig], certificate: Path, key: Path) -> float:
+    connected = threading.Semaphore(0)
+    began = time.perf_counter()
+    context = tls_context(certificate.read_bytes(), key.read_bytes(), broker.ca_file.read_bytes())
+    connections = [
+        Connection(
+            config,
+            tls=context,
+            message=lambda _topic, _payload, acknowledge: acknowledge(),
+            connected=lambda _present: connected.release(),
+            disconnected=lambda _reason: None,
+        )
+        for config in configs
+    ]
+    _start_in_waves(connections, connected)
+    seconds = time.perf_counter() - began
+    threads = [threading.Thread(target=connection.stop) for connection in connections]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return seconds
+
+
+def _start_in_waves(clients: Sequence[Connection | mqtt5.Client], connected: threading.Semaphore) -> None:
+    """Fewer at once than the broker's listen backlog of 100: a dropped SYN would cost a second and hide the rest."""
+    for first in range(0, len(clients), _WAVE):
+        wave = clients[first : first + _WAVE]
+        for client in wave:
+            client.start()
+        for _ in wave:
+            connected.acquire()
+
+
+def _whole_agents(broker: Mosquitto, configs: list[DeviceConfig], certificate: Path, key: Path) -> float:
     agents: list[Agent] = []
     began = time.perf_counter()
     context = tls_context(certificate.read_bytes(), key.read_bytes(), broker.ca_file.read_bytes())
@@ -208,10 +248,7 @@ def _each_its_own(broker: Mosquitto, certificate: Path, key: Path) -> float:
         )
         for number in range(AGENTS)
     ]
-    for client in clients:
-        client.start()
-    for _ in clients:
-        connected.acquire()
+    _start_in_waves(clients, connected)
     seconds = time.perf_counter() - began
     for client in clients:
         client.stop(mqtt5.DisconnectPacket())

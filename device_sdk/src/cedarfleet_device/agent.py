@@ -104,9 +104,7 @@ class Agent:
         self._link = Link(
             config,
             inbox=self._inbox,
-            fetcher=Downloader(
-                folder=config.download_dir, state_dir=config.state_dir, limits=config.downloads, on_verified=install
-            ),
+            fetcher=self._downloader(install) if config.jobs else None,
             clock=self._clock,
             metrics=self.metrics,
             message=reception.message,
@@ -201,6 +199,14 @@ class Agent:
 
     def _outbox_changed(self) -> None:
         self._link.wake()
+
+    def _downloader(self, install: Callable[[Path], None] | None) -> Downloader:
+        return Downloader(
+            folder=self._config.download_dir,
+            state_dir=self._config.state_dir,
+            limits=self._config.downloads,
+            on_verified=install,
+        )
 
     def _may_repeat(self, name: str) -> bool:
         handler = self._handlers.get(name)

@@ -35,7 +35,7 @@ class Link:
     Args:
         config: the device.
         inbox: holds the outbox.
-        fetcher: brings the files of jobs.
+        fetcher: brings the files of jobs; None: there are no jobs.
         clock: learns the cloud's time.
         metrics: counts connections and jobs.
         message: gets each command, see ``Connection``.
@@ -48,7 +48,7 @@ class Link:
         config: DeviceConfig,
         *,
         inbox: Inbox,
-        fetcher: Fetcher,
+        fetcher: Fetcher | None,
         clock: Clock,
         metrics: Metrics,
         message: Callable[[str, bytes, Callable[[], None]], None],
@@ -92,7 +92,7 @@ class Link:
             publish=connection.publish,
             online=lambda: connection.online,
         )
-        if self._config.jobs:
+        if self._fetcher is not None:
             self._jobs = JobListener(
                 client=connection.client,
                 thing=self._config.thing,
