@@ -93,7 +93,10 @@ def _round_trip(rounds: int, broker: Mosquitto, observer: Observer, folder: Path
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
-    note = "reference: bare awscrt client that echoes; neither is rate limited; ours syncs to disk before each step"
+    note = (
+        "reference: bare awscrt client that echoes, held back by Nagle's algorithm, which ours turns off;"
+        " neither is rate limited; ours syncs to disk before each step"
+    )
     return compare(
         name="command round trip p50", ours=series[0], reference=series[1], unit="ms", at_most=1.5, note=note
     )

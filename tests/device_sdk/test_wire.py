@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cedarfleet_device import wire
 from cedarfleet_device.wire import CommandMessage, CommandState, DownloadDocument, StatusMessage, WireError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -78,6 +78,7 @@ def test_a_status_survives_the_wire(status: StatusMessage):
     assert len(json.loads(status.encode())["sequence"]) == 4
 
 
+@settings(max_examples=400)
 @given(st.binary(max_size=200) | st.builds(lambda value: json.dumps(value).encode(), objects | values))
 def test_no_bytes_make_the_decoder_do_anything_but_refuse(payload: bytes):
     """Any bytes are decoded or refused with a ``WireError``, never another exception."""
@@ -86,6 +87,7 @@ def test_no_bytes_make_the_decoder_do_anything_but_refuse(payload: bytes):
             decode(payload)
 
 
+@settings(max_examples=400, deadline=None)
 @given(messages, st.data())
 def test_a_mutated_command_is_refused_or_still_a_command(message: CommandMessage, data: st.DataObject):
     """Flipping, cutting and inserting bytes, or changing a member, never gets past the decoder malformed."""

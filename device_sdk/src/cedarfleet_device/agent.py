@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import queue
 import signal
 import threading
 import time
@@ -73,6 +74,7 @@ class Agent:
         self._begun = False
         self._closed = False
         self._stop = threading.Event()
+        self._asked_to_stop: queue.SimpleQueue[None] = queue.SimpleQueue()  # its `put` may interrupt its `get`
         self._beat = threading.Event()  # something to tell: do not wait for the next round
         self.metrics: Final = Metrics()
         self._clock = Clock()
@@ -143,7 +145,7 @@ class Agent:
         return register
 
     def start(self) -> None:
-        """Begin, and return: for programs that have a loop of their own and call ``stop`` or leave the context."""
+        """Begin, and return: for programs that have a loop of their own; leaving the context ends the agent."""
         if self._begun:
             raise ConfigError("the agent has begun already")
         self._begun = True
@@ -161,12 +163,11 @@ class Agent:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: self.stop())
         self.start()
-        self._stop.wait()
+        self._asked_to_stop.get()
 
     def stop(self) -> None:
         """Ask ``run`` to return; from any thread and from a signal handler."""
-        self._stop.set()
-        self._beat.set()
+        self._asked_to_stop.put(None)
 
     def close(self, *, grace_seconds: float = 10.0) -> None:
         """End; again is harmless.
@@ -177,7 +178,8 @@ class Agent:
         if self._closed:
             return
         self._closed = True
-        self.stop()
+        self._stop.set()
+        self._beat.set()
         if self._begun:
             notify("STOPPING=1")
             self._worker.stop(grace_seconds=grace_seconds)

@@ -18,6 +18,7 @@ from awscrt import io, mqtt5
 from cedarfleet_device import wire
 from cedarfleet_device.errors import CloudError, ConfigError
 from cedarfleet_device.log import event
+from cedarfleet_device.nodelay import send_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +70,7 @@ class Connection:
         disconnected: Callable[[str], None],
     ) -> None:
         self._thing = config.thing
+        self._port = config.port
         self._message = message
         self._connected = connected
         self._disconnected = disconnected
@@ -195,6 +197,7 @@ class Connection:
     def _on_connected(self, data: mqtt5.LifecycleConnectSuccessData) -> None:
         present = bool(data.connack_packet.session_present)
         self._online.set()
+        send_at_once(self._port)
         if not present or not self._subscribed:
             self._subscribe()
         self._connected(present)
@@ -245,8 +248,10 @@ class Connection:
             if not self._wanted:
                 return
         self._stopped.wait(30)
-        self._stopped.clear()
-        self.client.start()
+        with self._lock:  # `stop` may have come meanwhile
+            if self._wanted:
+                self._stopped.clear()
+                self.client.start()
 
 
 def _socket_options() -> io.SocketOptions:

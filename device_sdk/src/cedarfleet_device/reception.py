@@ -69,7 +69,7 @@ class Reception:
         error = done.exception()
         if error is not None:  # fail closed: an unstored command is not acknowledged
             self._metrics.count("store_failures")
-            event("store.failed", level=logging.ERROR, error=error)
+            event("store.failed", level=logging.ERROR, error=error)  # a full disk, until there is room again
             self._rejoin(_SEND_AGAIN_SECONDS)
             return
         acknowledge()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import queue
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from cedarfleet_device import wire
 from cedarfleet_device.commands import Command, Handler, Handlers, Result
@@ -26,6 +28,7 @@ _PROGRESS_EVERY_SECONDS: Final = 1.0
 _AFTERWARDS_WITHIN_SECONDS: Final = 30.0
 _RETRY_STORE_SECONDS: Final = 1.0
 _CLOCK_WITHIN_SECONDS: Final = 10.0
+_Outcome: TypeAlias = tuple[CommandState, dict[str, Any], Result | None]
 
 
 class Worker:
@@ -89,6 +92,7 @@ class Worker:
 
     def _loop(self) -> None:
         self._meet_the_clock()
+        lane = _Lane()
         while not self._stopping.is_set():
             seen = self._signals
             try:
@@ -103,7 +107,8 @@ class Worker:
                 self._finished(taken.ending.state)
                 event("command.ended", command_id=taken.message.command_id, state=taken.ending.state.value)
             else:
-                self._run(taken.message)
+                lane = self._run(taken.message, lane)
+        lane.end()
 
     def _await_signal(self, seen: int) -> None:
         with self._wake:
@@ -129,31 +134,29 @@ class Worker:
             )
         return None
 
-    def _run(self, message: CommandMessage) -> None:
+    def _run(self, message: CommandMessage, lane: _Lane) -> _Lane:
+        """Run one command; the lane for the next one, a new one if this one's is stuck."""
         handler = self._handlers.get(message.name)
         if handler is None:  # _decide has refused it
             raise AssertionError(message.name)
         command = self._command(message)
-        outcome: list[tuple[CommandState, dict[str, Any], Result | None]] = []
-        thread = threading.Thread(
-            target=lambda: outcome.append(_call(handler, command)), name=f"cedarfleet-{message.name}", daemon=True
-        )
         self._running[message.command_id] = command
         began = time.monotonic()
-        thread.start()
-        thread.join(handler.time_limit_seconds)
+        outcome = lane.call(lambda: _call(handler, command), handler.time_limit_seconds)
         del self._running[message.command_id]
-        if not outcome:
+        if outcome is None:
             command.stopped.set()
-            self._stuck[message.name] = thread
+            self._stuck[message.name] = lane.thread
+            lane = _Lane()
             reason = f"the handler did not end within its limit of {handler.time_limit_seconds:g} s"
-            outcome.append((CommandState.FAILED, {"reason": reason}, None))
-        state, detail, result = outcome[0]
+            outcome = CommandState.FAILED, {"reason": reason}, None
+        state, detail, result = outcome
         self._finish(message.command_id, state, detail)
         taken_ms = round((time.monotonic() - began) * 1000)
         event("command.ended", command_id=message.command_id, name=message.name, state=state.value, ms=taken_ms)
         if result is not None and result.afterwards is not None:
             self._afterwards(message.command_id, result.afterwards)
+        return lane
 
     def _finish(self, command_id: str, state: CommandState, detail: dict[str, Any]) -> None:
         while True:  # the disk may be full for a while: the outcome must not be lost as long as we live
@@ -195,7 +198,34 @@ class Worker:
         )
 
 
-def _call(handler: Handler, command: Command) -> tuple[CommandState, dict[str, Any], Result | None]:
+class _Lane:
+    """A thread that runs one handler after the other, so that a thousand commands do not cost a thousand threads."""
+
+    def __init__(self) -> None:
+        self._work: queue.SimpleQueue[tuple[Callable[[], _Outcome], Future[_Outcome]] | None] = queue.SimpleQueue()
+        self.thread = threading.Thread(target=self._loop, name="cedarfleet-handler", daemon=True)
+        self.thread.start()
+
+    def call(self, function: Callable[[], _Outcome], seconds: float) -> _Outcome | None:
+        """What ``function`` gives; None: it did not in time, and the lane ends when it does."""
+        answer: Future[_Outcome] = Future()
+        self._work.put((function, answer))
+        try:
+            return answer.result(seconds)
+        except TimeoutError:
+            self.end()
+            return None
+
+    def end(self) -> None:
+        """Take no more."""
+        self._work.put(None)
+
+    def _loop(self) -> None:
+        while (work := self._work.get()) is not None:
+            work[1].set_result(work[0]())
+
+
+def _call(handler: Handler, command: Command) -> _Outcome:
     process = os.getpid()
     try:
         given = handler.function(command)
