@@ -30,7 +30,9 @@ class PolicyStore(pulumi.ComponentResource):
     """Policy store (STRICT), schema, policies, templates, links, identity source.
 
     A permit waits for every forbid: at no moment of a first stamping or of an update can something be allowed that a
-    forbid of the same files denies. The identity source comes last, so no token is accepted before the policies stand.
+    forbid of the same files denies. A changed policy or template is always a new one beside the old one, which leaves
+    last: the provider would change a `when` in place, and so loosen a forbid before a permit has narrowed (see
+    `infra.policies.update`). The identity source comes last, so no token is accepted before the policies stand.
     """
 
     store_id: pulumi.Output[str]
@@ -80,10 +82,10 @@ class PolicyStore(pulumi.ComponentResource):
 
     def _static(self, policy: StaticPolicy, after: list[pulumi.Resource]) -> aws.verifiedpermissions.Policy:
         return aws.verifiedpermissions.Policy(
-            f"{self._name}-{policy.id}",
+            f"{self._name}-policy-{policy.id}",
             policy_store_id=self.store_id,
             definition={"static": {"statement": self._bound(policy.statement), "description": policy.why[:150]}},
-            opts=self._after(after),
+            opts=self._anew("definition", after),
         )
 
     def _template(self, template: Template, after: list[pulumi.Resource]) -> aws.verifiedpermissions.PolicyTemplate:
@@ -92,12 +94,12 @@ class PolicyStore(pulumi.ComponentResource):
             policy_store_id=self.store_id,
             statement=self._bound(template.statement),
             description=template.why[:150],
-            opts=self._after(after),
+            opts=self._anew("statement", after),
         )
 
     def _link(self, link: Link, template: aws.verifiedpermissions.PolicyTemplate) -> aws.verifiedpermissions.Policy:
         return aws.verifiedpermissions.Policy(
-            f"{self._name}-{link.id}",
+            f"{self._name}-link-{link.id}",
             policy_store_id=self.store_id,
             definition={
                 "template_linked": {
@@ -109,7 +111,7 @@ class PolicyStore(pulumi.ComponentResource):
                     "resource": {"entity_type": link.resource.type, "entity_id": self._entity_id(link.resource)},
                 }
             },
-            opts=self._child,
+            opts=self._anew("definition", []),
         )
 
     def _bound(self, statement: str) -> pulumi.Output[str]:
@@ -120,6 +122,10 @@ class PolicyStore(pulumi.ComponentResource):
 
     def _after(self, resources: list[pulumi.Resource]) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=resources))
+
+    def _anew(self, changed: str, after: list[pulumi.Resource]) -> pulumi.ResourceOptions:
+        """Created after `after`; when the input `changed` changes, created anew before the old one is deleted."""
+        return pulumi.ResourceOptions.merge(self._after(after), pulumi.ResourceOptions(replace_on_changes=[changed]))
 
 
 def _named(made: pulumi.Output[str], ours: str) -> pulumi.Output[tuple[str, str]]:

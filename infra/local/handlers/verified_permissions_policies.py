@@ -21,11 +21,10 @@ _SERVICE: Final = "verifiedpermissions"
 class Policy(Handler):
     """`aws.verifiedpermissions.Policy`, static or template-linked.
 
-    A changed definition is a new policy beside the old one, which leaves afterwards: UpdatePolicy may change neither
-    effect nor scope, and with a replacement there is no moment without the policy.
+    As the real provider does, it changes a static statement in place unless the program says `replace_on_changes`.
     """
 
-    replace_on = frozenset({"policyStoreId", "definition"})
+    replace_on = frozenset({"policyStoreId"})
 
     def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
         """CreatePolicy."""
@@ -38,8 +37,18 @@ class Policy(Handler):
         )
 
     def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
-        """Nothing of a policy is changed in place."""
-        del cloud, id
+        """UpdatePolicy, which refuses another effect, principal or resource.
+
+        Raises:
+            ValueError: a link is to change, which only a replacement can do.
+        """
+        policy_id, _, store_id = id.partition(",")
+        if "static" in inputs["definition"]:
+            cloud.client(_SERVICE).update_policy(
+                policyStoreId=store_id, policyId=policy_id, definition=_definition(inputs["definition"])
+            )
+        elif _definition(inputs["definition"]) != _definition(old["definition"]):
+            raise ValueError(f"link {policy_id} cannot be changed in place")
         return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
@@ -62,9 +71,9 @@ class Policy(Handler):
 
 
 class PolicyTemplate(Handler):
-    """`aws.verifiedpermissions.PolicyTemplate`; replaced like a policy, and its links after it."""
+    """`aws.verifiedpermissions.PolicyTemplate`, changed in place like a policy, and its links with it."""
 
-    replace_on = frozenset({"policyStoreId", "statement"})
+    replace_on = frozenset({"policyStoreId"})
 
     def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
         """CreatePolicyTemplate."""
@@ -79,7 +88,7 @@ class PolicyTemplate(Handler):
         )
 
     def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
-        """UpdatePolicyTemplate for its description."""
+        """UpdatePolicyTemplate."""
         store_id, _, template_id = id.partition(":")
         cloud.client(_SERVICE).update_policy_template(
             policyStoreId=store_id,

@@ -81,7 +81,7 @@ def test_stamping_changes_policies_without_a_gap(project: Project) -> None:
     assert wrong == []
     assert rounds[0] > 2
     names = [(change.op, change.urn.rpartition("::")[2]) for change in changes]
-    assert any(op is Op.DELETE and name == "policies-no-stops" for op, name in names), names
+    assert any(op is Op.DELETE and name == "policies-policy-no-stops" for op, name in names), names
     assert [allows(client, made["policy_store_id"], q, pool_id) for q in questions] == [
         new.decide(q).allowed for q in questions
     ]

@@ -46,12 +46,12 @@ def test_what_vanished_is_seen_and_made_again(scratch: Project) -> None:
     iot, s3 = scratch.cloud.client("iot"), scratch.cloud.client("s3")
     policies = scratch.cloud.client("verifiedpermissions")
     bucket = by_name(scratch, "acme", "artifacts-bucket")["id"]
-    forbid, _, store = by_name(scratch, "acme", "policies-operators-view-only")["id"].partition(",")
+    forbid, _, store = by_name(scratch, "acme", "policies-policy-operators-view-only")["id"].partition(",")
     iot.delete_thing_group(thingGroupName="acme--line-pump")
     s3.delete_bucket_policy(Bucket=bucket)
     policies.delete_policy(policyStoreId=store, policyId=forbid)
 
-    names = {"fleet-line-pump", "artifacts-tls", "policies-operators-view-only"}
+    names = {"fleet-line-pump", "artifacts-tls", "policies-policy-operators-view-only"}
     assert touched(scratch, "refresh", "acme") == {("delete", name) for name in names}
     assert {("create", name) for name in names} <= touched(scratch, "up", "acme")
     assert "TlsOnly" in s3.get_bucket_policy(Bucket=bucket)["Policy"]
