@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pulumi
 
 from infra.config import ConfigError
-from infra.policies import TenantPolicies, load
+from infra.policies import load
+from infra.policies.tenants import from_config
 from infra.provider import stack_provider, through
 from infra.tenant.access import Access, AccessArgs
 from infra.tenant.artifacts import Artifacts, ArtifactsArgs
@@ -32,7 +33,7 @@ def stamp_tenant(config: TenantConfig, *, region: str, root: Path) -> None:
         PolicyError: a policy is wrong; nothing has been made.
         ConfigError: a command maps to an action that the schema does not have; nothing has been made.
     """
-    bundle = load(root / "policies", TenantPolicies(tenant=config.tenant, folder=config.policies, grants=config.grants))
+    bundle = load(root / "policies", from_config(config))
     _check_commands(config, bundle)
     platform = read_platform(region=region)
     provider = stack_provider(region=platform.region, tenant=config.tenant)

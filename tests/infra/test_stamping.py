@@ -128,7 +128,7 @@ def test_a_tenant_is_a_file(project: Project) -> None:
         (Op.UPDATE, "fleet-line-press"),
         (Op.DELETE, "fleet-line-pump"),
         (Op.DELETE, "fleet-zone-hall-1"),
-        (Op.DELETE, "policies-firmware-hall-1"),
+        (Op.DELETE, "policies-link-firmware-hall-1"),
         (Op.DELETE, "policies-template-firmware-for-zone"),
         (Op.UPDATE, "registry-row"),
         *((Op.UPDATE, name) for name in ("identity-pool", "policies-store", "artifacts-bucket")),
@@ -147,9 +147,8 @@ def _check_order(stamped: Result) -> None:
     """Forbids stand before any permit or link, and no token is accepted before all of them do."""
     effects = {path.stem: "forbid (" in path.read_text() for path in (ROOT / "policies" / "static").iterdir()}
     made = [change.urn.split("::")[2:] for change in stamped.changes]
-    policies = [name.removeprefix("policies-") for kind, name in made if kind.endswith("/policy:Policy")]
-    policies = [name for name in policies if not name.startswith("fleet-")]
-    forbids = [effects.get(name, False) for name in policies]
+    policies = [name for kind, name in made if kind.endswith("verifiedpermissions/policy:Policy")]
+    forbids = [effects.get(name.removeprefix("policies-policy-"), False) for name in policies]
     assert any(forbids)
     assert forbids == sorted(forbids, reverse=True), policies
     kinds = [kind.rpartition("/")[2] for kind, _ in made]
@@ -197,6 +196,11 @@ def test_a_bad_policy_stops_the_stamping_before_anything_is_made(project: Projec
         ("grups", {}, r"tenants/Pulumi\.umbrella\.yaml: cedarfleet:tenant\.grups: unknown key"),
         ("commands", {"reboot": "Destroy"}, r"Pulumi\.umbrella\.yaml: cedarfleet:tenant\.commands\.reboot: the schema"),
         ("policies", "umbrella/policies", r"cedarfleet:tenant\.policies: no such folder: tenants/umbrella/policies"),
+        (
+            "groups",
+            {"managers": "x", "operators": "x", "it-staff": "x"},
+            r"globex/policies/\S+\.cedar:\d+: .*regional-operators.* is no group of this tenant",
+        ),
     ],
 )
 def test_a_bad_file_stops_the_stamping_before_anything_is_made(
