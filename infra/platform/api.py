@@ -97,6 +97,7 @@ class Api(pulumi.ComponentResource):
                 tenants=args.tables.tenants.name,
                 commands=args.tables.commands.name,
                 audit=args.tables.audit.name,
+                trusted_proxies=",".join(args.network.public_cidrs),
             ).apply(lambda known: json.dumps([_container(args.region, known)])),
             opts=self._child,
         )
@@ -211,6 +212,8 @@ def _container(region: str, known: dict[str, Any]) -> dict[str, Any]:
         "CEDARFLEET_TENANTS_TABLE": known["tenants"],
         "CEDARFLEET_COMMANDS_TABLE": known["commands"],
         "CEDARFLEET_AUDIT_TABLE": known["audit"],
+        # The load balancer's subnets: what it says of the caller's address is believed, and what nobody else says.
+        "CEDARFLEET_TRUSTED_PROXIES": known["trusted_proxies"],
         "AWS_REGION": region,
     }
     return {

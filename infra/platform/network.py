@@ -30,6 +30,7 @@ class Network(pulumi.ComponentResource):
     """
 
     vpc_id: pulumi.Output[str]
+    public_cidrs: list[str]
     public_subnet_ids: list[pulumi.Output[str]]
     private_subnet_ids: list[pulumi.Output[str]]
     balancer_security_group_id: pulumi.Output[str]
@@ -63,10 +64,11 @@ class Network(pulumi.ComponentResource):
             opts=self._child,
         )
         blocks = list(IPv4Network(args.cidr).subnets(new_prefix=20))
+        self.public_cidrs = [str(block) for block in blocks[: len(args.availability_zones)]]
         self.public_subnet_ids, self.private_subnet_ids = [], []
         private_tables: list[pulumi.Output[str]] = []
         for index, zone in enumerate(args.availability_zones):
-            front = self._subnet(f"public-{index}", str(blocks[index]), zone, public)
+            front = self._subnet(f"public-{index}", self.public_cidrs[index], zone, public)
             private = self._route_table(f"private-{index}")
             back = self._subnet(f"private-{index}", str(blocks[8 + index]), zone, private)
             self._add_way_out(index, front, private)

@@ -1,0 +1,52 @@
+"""The container of the service on AWS, read as the service itself reads it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from tests.infra.conftest import Project
+
+
+@pytest.fixture(scope="module")
+def settings(project: Project) -> Settings:
+    """The settings that the stamped task definition gives to the service."""
+    path = project.root / "state" / "stacks" / "cedarfleet" / "platform.json"
+    resources: list[dict[str, Any]] = json.loads(path.read_text())["deployment"]["resources"]
+    (task,) = [one for one in resources if one["type"] == "aws:ecs/taskDefinition:TaskDefinition"]
+    (container,) = json.loads(task["inputs"]["containerDefinitions"])
+    return Settings.read({one["name"]: one["value"] for one in container["environment"]})
+
+
+def client_seen(trusted: str, *, peer: str, forwarded: str) -> str:
+    """The caller's address that the service sees, behind the same middleware as in its process."""
+    seen: list[str] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+        seen.append(scope["client"][0])
+
+    scope: Any = {"type": "http", "client": (peer, 1), "headers": [(b"x-forwarded-for", forwarded.encode())]}
+    nothing: Any = None
+    asyncio.run(ProxyHeadersMiddleware(application, trusted_hosts=trusted)(scope, nothing, nothing))
+    return seen[0]
+
+
+def test_the_service_is_told_the_names_of_the_tables(settings: Settings) -> None:
+    """The service accepts every variable of the container, and finds the platform's tables and port."""
+    assert (settings.tenants_table, settings.commands_table) == ("cedarfleet-tenants", "cedarfleet-commands")
+    assert (settings.audit_table, settings.port, settings.region) == ("cedarfleet-audit", 8000, "eu-central-1")
+
+
+def test_the_load_balancer_alone_says_who_calls(settings: Settings) -> None:
+    """Policies and audit get the caller's address from the load balancer; neither caller nor a task can forge it."""
+    trusted = settings.trusted_proxies
+    assert client_seen(trusted, peer="10.20.0.7", forwarded="203.0.113.9") == "203.0.113.9"
+    assert client_seen(trusted, peer="10.20.16.7", forwarded="198.51.100.1, 203.0.113.9") == "203.0.113.9"
+    assert client_seen(trusted, peer="10.20.128.7", forwarded="203.0.113.9") == "10.20.128.7"
