@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cedarfleet_device.downloads import DownloadFailedError, DownloadRefusedError, Reason
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tests.device_sdk.downloads.conftest import Device
 from tests.device_sdk.downloads.object_server import Exchange, ObjectServer, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tests.device_sdk.downloads.conftest import Device
 
 
 def hang(exchange: Exchange) -> None:
@@ -253,3 +254,28 @@ def test_a_server_that_is_away_is_a_failure_with_the_address(device: Device, ser
     with pytest.raises(DownloadFailedError, match=r"cannot connect to localhost:\d+") as caught:
         device.downloader(attempts=2).fetch(document, refresh_url=lambda: "")
     assert "token" not in str(caught.value)
+
+
+PIECES = [
+    b"HTTP/1.1 206 Words\r\n", b"HTTP/1.1 200 \r\n", b"HTTP/1.0 206\r\n", b"HTTP/1.1 100 Continue\r\n\r\n",
+    b"Content-Length: 10\r\n", b"Content-Length: 9\r\n", b"Content-Length: +10\r\n", b"\r\n", b"\n",
+    b"Content-Range: bytes 0-9/10\r\n",
+    b"Content-Range: bytes 1-9/10\r\n", b'ETag: "x"\r\n', b"Transfer-Encoding: chunked\r\n", b": \r\n", b" folded\r\n",
+    b"\0", b"0123456789", b"\xff\xfe", b"Content-Encoding: gzip\r\n", b"Connection: close\r\n",
+]  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(answer=st.one_of(st.binary(max_size=200), st.lists(st.sampled_from(PIECES), max_size=9).map(b"".join)))
+def test_no_answer_makes_a_file_of_other_bytes(tmp_path_factory: pytest.TempPathFactory, answer: bytes):
+    """Whatever bytes a server sends, the download ends with one of its errors or with the announced file."""
+    home = tmp_path_factory.mktemp("fuzz")
+    device = Device(folder=home / "files", state_dir=home / "state")
+    with ObjectServer(b"9876543210") as server:
+        server.faults.append(lambda exchange: exchange.raw(answer))
+        try:
+            device.fetch(server, attempts=1)
+        except (DownloadFailedError, DownloadRefusedError):
+            assert device.visible_files() == {}
+        else:
+            assert device.visible_files() == {"firmware/image.bin": b"9876543210"}

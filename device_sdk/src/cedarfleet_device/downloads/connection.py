@@ -103,11 +103,12 @@ class Connection:
         Raises:
             TryAgainError: connection lost before the announced length.
         """
-        if self._left == 0:
-            return 0
-        room = buffer[: self._left]
+        if len(buffer) > self._left:
+            buffer = buffer[: self._left]
+        if self._pending or self._left == 0:
+            return self._take_pending(buffer)
         try:
-            count = self._socket.recv_into(room) if not self._pending else self._take_pending(room)
+            count = self._socket.recv_into(buffer)
         except (OSError, ValueError) as error:
             raise TryAgainError(f"connection lost: {_words(error)}") from error
         if count == 0:
@@ -130,6 +131,7 @@ class Connection:
         count = min(len(room), len(self._pending))
         room[:count] = self._pending[:count]
         del self._pending[:count]
+        self._left -= count
         return count
 
     def _read_answer(self) -> Answer:
