@@ -19,6 +19,7 @@ _ISOLATED: Final = {
     "config_file": (None, None, os.devnull, None),
     "credentials_file": (None, None, os.devnull, None),
 }
+_CONNECTIONS: Final = 16  # kept open per client: as many steps as the engine has under way at once
 _NO_MACHINE_CONFIGURATION: Final = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -48,7 +49,9 @@ class RootClients:
                     service,  # pyright: ignore[reportCallIssue, reportArgumentType] - known at run time
                     endpoint_url=self._endpoint_url,
                     config=Config(
-                        signature_version="s3v4" if service == "s3" else None, s3={"addressing_style": "path"}
+                        signature_version="s3v4" if service == "s3" else None,
+                        s3={"addressing_style": "path"},
+                        max_pool_connections=_CONNECTIONS,
                     ),
                 )
             return self._clients[service]

@@ -57,7 +57,7 @@ class Handler(Protocol):
         delete_before_replace: Whether two of it cannot stand side by side. Not needed for a fixed name in
             ``autoname``'s input: the engine sees that one itself.
         unstable: Outputs that an update may change; a preview of an update shows them as unknown.
-        recorded: Whether ``create`` only records the resource because the embedded cloud has no such service.
+        recorded: Whether ``create`` only records the resource: nothing stands behind it in this cloud.
     """
 
     replace_on: frozenset[str] = frozenset()

@@ -31,7 +31,7 @@ class Change:
 
     Attributes:
         keys: Inputs that differ; of a replacement, those that force it come first; of a refresh, the outputs.
-        recorded: The embedded cloud has no such service: the engine only wrote it down.
+        recorded: Nothing stands behind it in this cloud: the engine only wrote it down.
     """
 
     op: Op
@@ -81,6 +81,6 @@ class Result:
         words = [f"{number} {op}" for op, number in counts.items()] + [f"{self.same} unchanged"]
         yield f"{'would be: ' if self.preview else ''}{', '.join(words)}"
         if self.recorded:
-            yield f"{len(self.recorded)} resources are only recorded: the embedded cloud has no such service"
+            yield f"{len(self.recorded)} resources are only recorded: nothing stands behind them here"
         for name, value in sorted(self.outputs.items()):
             yield f"  {name}: {'[secret]' if name in self.secret_outputs else value}"

@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import boto3
@@ -17,6 +17,8 @@ from infra.local.engine.errors import EngineError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_CONNECTIONS: Final = 16  # kept open per client: as many steps as the engine has under way at once
 
 
 class CloudNotRunningError(EngineError):
@@ -62,7 +64,11 @@ class RunningCloud:
         """Return the client of a service."""
         with self._mutex:  # making clients is not thread-safe, using them is
             if service not in self._clients:
-                config = Config(signature_version="s3v4" if service == "s3" else None, s3={"addressing_style": "path"})
+                config = Config(
+                    signature_version="s3v4" if service == "s3" else None,
+                    s3={"addressing_style": "path"},
+                    max_pool_connections=_CONNECTIONS,
+                )
                 self._clients[service] = self._session.client(
                     service,  # pyright: ignore[reportCallIssue, reportArgumentType] - known at run time
                     endpoint_url=self.endpoint_url,
