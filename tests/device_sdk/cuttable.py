@@ -9,7 +9,10 @@ from typing import Self
 
 
 class CuttableLine:
-    """Forward a loopback port to ``port``; ``deaf`` drops what comes back, ``mute`` what goes out."""
+    """Forward a loopback port to ``port``; ``deaf`` drops what comes back, ``mute`` what goes out.
+
+    ``refuse`` closes new connections at once.
+    """
 
     def __init__(self, port: int) -> None:
         self._target = port
@@ -20,6 +23,7 @@ class CuttableLine:
         self.port = 0
         self.deaf = False
         self.mute = False
+        self.refuse = False
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -42,6 +46,9 @@ class CuttableLine:
         server.close()
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.refuse:
+            writer.close()
+            return
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
         ways = (
             self._pump(reader, far_writer, out=True),

@@ -259,4 +259,4 @@ class JobListener:
 
 def _milliseconds(timestamp: Any) -> int:  # noqa: ANN401 - awsiot gives a datetime or a number, by operation
     seconds = timestamp.timestamp() if hasattr(timestamp, "timestamp") else float(timestamp)
-    return round(seconds * 1000)
+    return round(seconds * 1000) + 500  # whole seconds, cut off: on average half a second ago
