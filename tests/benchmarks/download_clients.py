@@ -58,7 +58,7 @@ def boto3(options: argparse.Namespace) -> Callable[[], str]:
 
 
 def limit(options: argparse.Namespace) -> Callable[[], str]:
-    """``http.client`` into one buffer plus SHA-256 of the same bytes; nothing is written."""
+    """``http.client`` into one buffer plus SHA-256 of the same bytes; ``limit-written`` writes them to a file too."""
     parts = urlsplit(options.url)
     host, port = parts.hostname or "", parts.port
 
@@ -72,8 +72,11 @@ def limit(options: argparse.Namespace) -> Callable[[], str]:
         response = connection.getresponse()
         buffer = memoryview(bytearray(256 * 1024))
         digest = hashlib.sha256()
-        while count := response.readinto(buffer):
-            digest.update(buffer[:count])
+        with (options.folder / "file").open("wb", buffering=0) as file:
+            while count := response.readinto(buffer):
+                digest.update(buffer[:count])
+                if options.client == "limit-written":
+                    file.write(buffer[:count])
         connection.close()
         return digest.hexdigest()
 
@@ -83,7 +86,7 @@ def limit(options: argparse.Namespace) -> Callable[[], str]:
 def main() -> None:
     """Run one client."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("client", choices=["ours", "boto3", "limit"])
+    parser.add_argument("client", choices=["ours", "boto3", "limit", "limit-written"])
     parser.add_argument("--url", required=True)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--size", type=int, required=True)
@@ -92,7 +95,7 @@ def main() -> None:
     parser.add_argument("--ca-file", type=Path)
     parser.add_argument("--far", action="store_true", help="use all connections however short the TCP handshake took")
     options = parser.parse_args()
-    download = {"ours": ours, "boto3": boto3, "limit": limit}[options.client](options)
+    download = {"ours": ours, "boto3": boto3, "limit": limit, "limit-written": limit}[options.client](options)
     started, used = time.monotonic(), time.process_time()
     digest = download()
     seconds, cpu = time.monotonic() - started, time.process_time() - used
