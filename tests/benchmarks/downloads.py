@@ -49,15 +49,17 @@ def rows(rounds: int) -> Iterator[Row | Missing]:
 
 def _speed_rows(home: Path, subject: Subject, rounds: int, over: str) -> Iterator[Row]:
     """Ours beside boto3 and beside the limit, in the same rounds."""
-    clients = ("ours", "boto3", "limit", "limit-written")
-    used = {str(client): list[float]() for client in clients}
+    clients: tuple[str, ...] = ("ours", "boto3", "limit", "limit-written")
+    used = {client: list[float]() for client in clients}
 
     def speed(client: str) -> float:
         result = measure(client, subject, home)
         used[client].append(result["cpu"])
         return subject.size / MIB / result["seconds"]
 
-    speeds = dict(zip(clients, interleaved(rounds, *(partial(speed, client) for client in clients)), strict=True))
+    speeds: dict[str, list[float]] = dict(
+        zip(clients, interleaved(rounds, *(partial(speed, client) for client in clients)), strict=True)
+    )
     for client, words, target in (
         ("boto3", "boto3 download_file, unverified", 1.8),
         ("limit", "limit: recv + SHA-256", 0.85),
