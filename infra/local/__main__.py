@@ -21,7 +21,7 @@ from infra.local.cloud import CloudError, EmbeddedCloud
 from infra.local.engine import EngineError
 from infra.local.landscape import CAST, PLATFORM, Landscape, random_file
 from infra.local.processes import ChildError
-from infra.local.scenario.story import FIRMWARE, MIB, RECIPE, RECIPE_BYTES
+from infra.local.scenario.stage import FIRMWARE, MIB, RECIPE, RECIPE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

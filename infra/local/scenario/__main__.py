@@ -12,7 +12,8 @@ from pathlib import Path
 from infra.local.cloud import EmbeddedCloud
 from infra.local.landscape import Landscape
 from infra.local.scenario.report import Report, StepError
-from infra.local.scenario.story import Story
+from infra.local.scenario.stage import Stage
+from infra.local.scenario.story import ACTS
 
 
 def main() -> int:
@@ -25,12 +26,14 @@ def main() -> int:
             with report.step("start the embedded cloud") as step:
                 cloud = everything.enter_context(EmbeddedCloud(state_dir / "cloud"))
                 step.check(cloud.endpoint_url, f"{cloud.endpoint_url}, on loopback only; no production cloud")
-            story = Story(
+            stage = Stage(
                 landscape=Landscape(cloud=cloud, state_dir=state_dir),
                 report=report,
                 processes=everything.enter_context(ExitStack()),
             )
-            story.tell()
+            stage.set_up()
+            for act in ACTS:
+                act(stage)
         except KeyboardInterrupt:
             report.console.print("stopped")
             return 130

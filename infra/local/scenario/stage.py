@@ -1,0 +1,134 @@
+"""The stage of the demo: what its steps hand to each other, and the steps that set it up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from infra.local.landscape import CAST, PLATFORM, Landscape, random_file
+from infra.local.scenario.report import StepError
+from infra.local.scenario.tenant_app import TenantApp
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    import httpx
+
+    from infra.local.devices import Device
+    from infra.local.landscape import Artifact
+    from infra.local.people import Person
+    from infra.local.processes import Child
+    from infra.local.scenario.report import Report
+
+MIB: Final = 1024 * 1024
+RECIPE: Final = "recipes/steel-240.bin"
+RECIPE_BYTES: Final = 24 * MIB
+FIRMWARE: Final = "firmware/press-2.1.0.bin"
+TENANTS: Final = tuple(CAST)
+PRIVATE: Final = 0o600
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """What the steps hand to each other.
+
+    Attributes:
+        landscape: the embedded cloud with what is stamped on it.
+        report: where each step is told.
+        processes: ends every process when it is left.
+        url: of the API.
+        people: tenant -> group -> person.
+        apps: (tenant, group) -> the API as that person sees it.
+        tokens: (tenant, group) -> ID token.
+        recipes: tenant -> the file that is to reach the device.
+        devices: tenant -> device.
+        children: tenant -> the device's process.
+    """
+
+    landscape: Landscape
+    report: Report
+    processes: ExitStack
+    url: str = ""
+    people: dict[str, dict[str, Person]] = field(default_factory=dict[str, "dict[str, Person]"])
+    apps: dict[tuple[str, str], TenantApp] = field(default_factory=dict[tuple[str, str], TenantApp])
+    tokens: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
+    recipes: dict[str, Artifact] = field(default_factory=dict[str, "Artifact"])
+    devices: dict[str, Device] = field(default_factory=dict[str, "Device"])
+    children: dict[str, Child] = field(default_factory=dict[str, "Child"])
+
+    def set_up(self) -> None:
+        """Everything that must stand before the first act."""
+        self.stamp()
+        self.prepare()
+        self.start_devices()
+        self.start_service()
+        self.sign_in()
+
+    def stamp(self) -> None:
+        """`pulumi up` for the platform and for each tenant, by the in-process engine."""
+        for stack in (PLATFORM, *TENANTS):
+            with self.report.step(f"stamp {stack}") as step:
+                result = self.landscape.stamp(stack)
+                made = len(result.changes)
+                step.check(made, f"{made} resources made from tenants/Pulumi.{stack}.yaml")
+                if result.recorded:
+                    kinds = sorted({urn.split("::")[2].split("$")[-1].split(":")[-1] for urn in result.recorded})
+                    step.checks.append(f"only recorded, not made here: {', '.join(kinds)}")
+        with self.report.step("stamp acme again") as step:
+            again = self.landscape.stamp("acme")
+            step.check(not again.changes, f"nothing changes: {again.same} resources stay as they are")
+
+    def prepare(self) -> None:
+        """People in the pools, files in the buckets."""
+        with self.report.step("add people and files") as step:
+            for tenant in TENANTS:
+                self.people[tenant] = self.landscape.add_people(tenant)
+                self.recipes[tenant] = self.landscape.upload(tenant, RECIPE, random_file(RECIPE_BYTES))
+                self.landscape.upload(tenant, FIRMWARE, random_file(MIB))
+                groups = ", ".join(self.people[tenant])
+                step.check(self.recipes[tenant].size == RECIPE_BYTES, f"{tenant}: {groups}; {RECIPE} of 24 MiB")
+
+    def start_devices(self) -> None:
+        """Each device makes its key, trades a five-minute claim for a certificate, and runs as its own process."""
+        for tenant in TENANTS:
+            with self.report.step(f"provision and start {tenant}'s device") as step:
+                device = self.devices[tenant] = self.landscape.install_device(tenant)
+                mode = (device.folder / "device.key").stat().st_mode & 0o777
+                step.check(mode == PRIVATE, f"{device.thing}: own key, mode 0600; the claim is gone")
+                child = self.landscape.start_device(device)
+                self.processes.enter_context(child)
+                self.children[tenant] = child
+                step.check(child.pid, f"process {child.pid} connected with its certificate (MQTT 5, mutual TLS)")
+
+    def start_service(self) -> None:
+        """The service as its own process, with sessions of its task role."""
+        with self.report.step("start the service") as step:
+            child, self.url = self.landscape.start_service()
+            self.processes.enter_context(child)
+            with TenantApp(self.url) as nobody:
+                step.check(nobody.get("/health/ready").status_code == HTTPStatus.OK, f"process {child.pid} is ready")
+                unsigned = nobody.get("/v1/devices").status_code
+                step.check(unsigned == HTTPStatus.UNAUTHORIZED, "without a token: 401")
+
+    def sign_in(self) -> None:
+        """Everybody signs in on their tenant's page, with code and PKCE."""
+        with self.report.step("sign in") as step:
+            for tenant in TENANTS:
+                for group, person in self.people[tenant].items():
+                    token = self.tokens[tenant, group] = self.landscape.sign_in(tenant, person)
+                    self.apps[tenant, group] = self.processes.enter_context(TenantApp(self.url, token))
+                    me = ok(self.apps[tenant, group].get("/v1/me"))
+                    step.check(me["tenant"] == tenant and me["groups"] == [group], f"{person.email}: {tenant}, {group}")
+
+
+def ok(answer: httpx.Response) -> dict[str, Any]:
+    """The document of an answer that must be 200.
+
+    Raises:
+        StepError: it is another.
+    """
+    if answer.status_code != HTTPStatus.OK:
+        raise StepError(f"{answer.request.method} {answer.url.path}: {answer.status_code} {answer.text[:500]}")
+    document: dict[str, Any] = answer.json()
+    return document
