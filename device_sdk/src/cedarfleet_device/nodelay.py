@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-_MOST_DESCRIPTORS: Final = 128  # beyond it this process simulates many devices, and looking would cost too much
+_MOST_DESCRIPTORS: Final = 64  # beyond it this process simulates many devices, and looking would cost too much
 
 
 def send_at_once(port: int) -> int:
