@@ -28,7 +28,7 @@ def main() -> None:
         raise ConfigError(f"{file}: cedarfleet:{kind}: missing")
 
     if kind == "platform":
-        stamp_platform(PlatformConfig.read(file, asked_for), region=region)
+        stamp_platform(PlatformConfig.read(file, asked_for, region=region), region=region)
     else:
         stamp_tenant(TenantConfig.read(file, asked_for, tenant=stack, root=root), region=region, root=root)
 

@@ -28,7 +28,7 @@ class ApiArgs:
     Attributes:
         region: AWS region.
         account_id: twelve digits.
-        image_tag: which image of the repository runs.
+        image_tag: which image of the repository runs; none before the first is pushed, and then no task runs.
         network: subnets and security group of the tasks.
         balancer: what sends them requests.
         tables: whose names the service is told, and whose registry it may read.
@@ -40,7 +40,7 @@ class ApiArgs:
 
     region: str
     account_id: pulumi.Input[str]
-    image_tag: str
+    image_tag: str | None
     network: Network
     balancer: Balancer
     tables: Tables
@@ -65,7 +65,7 @@ class Api(pulumi.ComponentResource):
         log = aws.cloudwatch.LogGroup(
             f"{name}-log", name="/cedarfleet/service", retention_in_days=args.log_days, opts=self._child
         )
-        task_role = self._role(
+        task_role, task_grant = self._role(
             "service",
             naming.SERVICE_ROLE,
             args,
@@ -73,7 +73,7 @@ class Api(pulumi.ComponentResource):
                 lambda known: access.service_permissions(account_id=known[0], tenants_arn=known[1])
             ),
         )
-        execution_role = self._role(
+        execution_role, execution_grant = self._role(
             "execution",
             "cedarfleet-execution",
             args,
@@ -81,8 +81,20 @@ class Api(pulumi.ComponentResource):
                 lambda known: access.execution_permissions(repository_arn=known[0], log_group_arn=known[1])
             ),
         )
-        task = aws.ecs.TaskDefinition(
-            f"{name}-task",
+        self.role_arn = task_role.arn
+        self.repository_url = repository.repository_url
+        self.log_group = log.name
+        if args.image_tag is not None:
+            image = pulumi.Output.concat(repository.repository_url, ":", args.image_tag)
+            task = self._task(args, image, execution_role=execution_role, task_role=task_role)
+            self._run(args, task, after=[task_grant, execution_grant])
+        self.register_outputs({"role_arn": self.role_arn, "repository_url": self.repository_url})
+
+    def _task(
+        self, args: ApiArgs, image: pulumi.Output[str], *, execution_role: aws.iam.Role, task_role: aws.iam.Role
+    ) -> aws.ecs.TaskDefinition:
+        return aws.ecs.TaskDefinition(
+            f"{self._name}-task",
             family="cedarfleet-service",
             requires_compatibilities=["FARGATE"],
             network_mode="awsvpc",
@@ -92,8 +104,8 @@ class Api(pulumi.ComponentResource):
             execution_role_arn=execution_role.arn,
             task_role_arn=task_role.arn,
             container_definitions=pulumi.Output.all(
-                image=pulumi.Output.concat(repository.repository_url, ":", args.image_tag),
-                log_group=log.name,
+                image=image,
+                log_group=self.log_group,
                 tenants=args.tables.tenants.name,
                 commands=args.tables.commands.name,
                 audit=args.tables.audit.name,
@@ -101,11 +113,6 @@ class Api(pulumi.ComponentResource):
             ).apply(lambda known: json.dumps([_container(args.region, known)])),
             opts=self._child,
         )
-        self._run(args, task)
-        self.role_arn = task_role.arn
-        self.repository_url = repository.repository_url
-        self.log_group = log.name
-        self.register_outputs({"role_arn": self.role_arn, "repository_url": self.repository_url})
 
     def _repository(self, args: ApiArgs) -> aws.ecr.Repository:
         repository = aws.ecr.Repository(
@@ -129,21 +136,21 @@ class Api(pulumi.ComponentResource):
 
     def _role(
         self, label: str, role_name: str, args: ApiArgs, permissions: pulumi.Output[dict[str, Any]]
-    ) -> aws.iam.Role:
+    ) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
         trust = pulumi.Output.from_input(args.account_id).apply(
             lambda account: json.dumps(access.task_trust(account_id=account))
         )
         role = aws.iam.Role(f"{self._name}-{label}", name=role_name, assume_role_policy=trust, opts=self._child)
-        aws.iam.RolePolicy(
+        grant = aws.iam.RolePolicy(
             f"{self._name}-{label}",
             name=label,
             role=role.name,
             policy=permissions.apply(json.dumps),
             opts=self._child,
         )
-        return role
+        return role, grant
 
-    def _run(self, args: ApiArgs, task: aws.ecs.TaskDefinition) -> None:
+    def _run(self, args: ApiArgs, task: aws.ecs.TaskDefinition, *, after: list[aws.iam.RolePolicy]) -> None:
         cluster = aws.ecs.Cluster(
             f"{self._name}-cluster",
             name="cedarfleet",
@@ -173,10 +180,14 @@ class Api(pulumi.ComponentResource):
                     "container_port": SERVICE_PORT,
                 }
             ],
-            # Autoscaling owns the count from then on. A target group takes tasks only once a listener forwards to it.
+            # Autoscaling owns the count from then on. A target group takes tasks only once a listener forwards to it,
+            # and a task that comes before its way to AWS or its rights would fail, and the first deployment with it.
             opts=pulumi.ResourceOptions.merge(
                 self._child,
-                pulumi.ResourceOptions(ignore_changes=["desiredCount"], depends_on=[args.balancer.https_listener]),
+                pulumi.ResourceOptions(
+                    ignore_changes=["desiredCount"],
+                    depends_on=[args.balancer.https_listener, *args.network.ways_out, *after],
+                ),
             ),
         )
         target = aws.appautoscaling.Target(

@@ -46,7 +46,7 @@ class Balancer(pulumi.ComponentResource):
             drop_invalid_header_fields=True,
             enable_deletion_protection=args.protect,
             idle_timeout=60,
-            opts=self._child,
+            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[args.network.way_in])),
         )
         targets = aws.lb.TargetGroup(
             f"{name}-targets",
@@ -56,7 +56,8 @@ class Balancer(pulumi.ComponentResource):
             protocol="HTTP",
             target_type="ip",
             deregistration_delay=30,
-            health_check={"path": "/health/ready", "interval": 15, "healthy_threshold": 2, "matcher": "200"},
+            # Live, not ready: a failing DynamoDB would make every task unready, and ECS would replace them all for it.
+            health_check={"path": "/health/live", "interval": 15, "healthy_threshold": 2, "matcher": "200"},
             opts=self._child,
         )
         self.https_listener = aws.lb.Listener(

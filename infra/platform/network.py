@@ -27,6 +27,10 @@ class Network(pulumi.ComponentResource):
 
     Tasks leave through one NAT gateway in each zone, since the IoT control plane has no VPC endpoint; S3 and DynamoDB
     traffic takes free gateway endpoints instead. Only the load balancer reaches the tasks.
+
+    Attributes:
+        way_in: after it a load balancer can stand in the public subnets; AWS refuses one without a gateway.
+        ways_out: after them a task in the private subnets reaches AWS, and so its image.
     """
 
     vpc_id: pulumi.Output[str]
@@ -35,6 +39,8 @@ class Network(pulumi.ComponentResource):
     private_subnet_ids: list[pulumi.Output[str]]
     balancer_security_group_id: pulumi.Output[str]
     service_security_group_id: pulumi.Output[str]
+    way_in: pulumi.Resource
+    ways_out: list[pulumi.Resource]
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("cedarfleet:platform:Network", name, None, opts)
@@ -56,7 +62,7 @@ class Network(pulumi.ComponentResource):
     def _add_subnets(self, args: NetworkArgs) -> None:
         gateway = aws.ec2.InternetGateway(f"{self._name}-gateway", vpc_id=self.vpc_id, opts=self._child)
         public = self._route_table("public")
-        aws.ec2.Route(
+        self.way_in = aws.ec2.Route(
             f"{self._name}-public-out",
             route_table_id=public.id,
             destination_cidr_block="0.0.0.0/0",
@@ -65,13 +71,13 @@ class Network(pulumi.ComponentResource):
         )
         blocks = list(IPv4Network(args.cidr).subnets(new_prefix=20))
         self.public_cidrs = [str(block) for block in blocks[: len(args.availability_zones)]]
-        self.public_subnet_ids, self.private_subnet_ids = [], []
+        self.public_subnet_ids, self.private_subnet_ids, self.ways_out = [], [], []
         private_tables: list[pulumi.Output[str]] = []
         for index, zone in enumerate(args.availability_zones):
             front = self._subnet(f"public-{index}", self.public_cidrs[index], zone, public)
             private = self._route_table(f"private-{index}")
             back = self._subnet(f"private-{index}", str(blocks[8 + index]), zone, private)
-            self._add_way_out(index, front, private)
+            self.ways_out.append(self._way_out(index, front, private))
             self.public_subnet_ids.append(front.id)
             self.private_subnet_ids.append(back.id)
             private_tables.append(private.id)
@@ -85,12 +91,13 @@ class Network(pulumi.ComponentResource):
                 opts=self._child,
             )
 
-    def _add_way_out(self, index: int, front: aws.ec2.Subnet, private: aws.ec2.RouteTable) -> None:
-        address = aws.ec2.Eip(f"{self._name}-nat-{index}", domain="vpc", opts=self._child)
-        nat = aws.ec2.NatGateway(
-            f"{self._name}-nat-{index}", allocation_id=address.id, subnet_id=front.id, opts=self._child
-        )
-        aws.ec2.Route(
+    def _way_out(self, index: int, front: aws.ec2.Subnet, private: aws.ec2.RouteTable) -> aws.ec2.Route:
+        # A public address and a NAT gateway need the attached internet gateway, which none of their inputs names
+        # (source: registry documentation of both).
+        after = pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[self.way_in]))
+        address = aws.ec2.Eip(f"{self._name}-nat-{index}", domain="vpc", opts=after)
+        nat = aws.ec2.NatGateway(f"{self._name}-nat-{index}", allocation_id=address.id, subnet_id=front.id, opts=after)
+        return aws.ec2.Route(
             f"{self._name}-private-{index}-out",
             route_table_id=private.id,
             destination_cidr_block="0.0.0.0/0",
@@ -120,7 +127,7 @@ class Network(pulumi.ComponentResource):
 
     def _add_security_groups(self) -> None:
         balancer = self._security_group("balancer", "the load balancer: HTTPS from anywhere, HTTP to be redirected")
-        service = self._security_group("service", "the service's tasks: reached by the load balancer only")
+        service = self._security_group("service", "the tasks of the service: reached by the load balancer only")
         self.balancer_security_group_id, self.service_security_group_id = balancer.id, service.id
         for port in (_HTTP, _HTTPS):
             aws.vpc.SecurityGroupIngressRule(

@@ -49,7 +49,7 @@ class Observability(pulumi.ComponentResource):
         )
         self._alarm(
             "service-unhealthy",
-            "a task of the service does not become ready",
+            "a task of the service does not answer",
             metric=("AWS/ApplicationELB", "UnHealthyHostCount", "Maximum"),
             dimensions=balancer | {"TargetGroup": args.balancer.target_arn_suffix},
             more_than=0,
