@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from infra.local.cloud.corrections import authorization, broker, cognito, credentials, provisioning, sessions
+from infra.local.cloud.corrections import (
+    authorization,
+    broker,
+    cognito,
+    credentials,
+    provisioning,
+    registry,
+    rules,
+    sessions,
+)
 from infra.local.cloud.errors import CloudError
 
 if TYPE_CHECKING:
@@ -28,6 +37,10 @@ CORRECTIONS: Final[tuple[Callable[[Emulator], None], ...]] = (
     broker.retransmits_every_second,
     sessions.persistent_session_loses_nothing,
     provisioning.certificate_from_csr_over_mqtt,
+    provisioning.claim_is_no_device,
+    registry.attributes_are_of_their_form,
+    rules.length_is_known,
+    rules.floor_is_known,
     authorization.leading_keys_are_known,
     authorization.loopback_counts_as_tls,
     authorization.job_targets_are_authorized,

@@ -58,6 +58,24 @@ def certificate_from_csr_over_mqtt(emulator: Emulator) -> None:
     emulator.replace(_IOT, "_fleet_provisioning_reply", reply)
 
 
+def claim_is_no_device(emulator: Emulator) -> None:
+    """A claim may connect by the name of a device and so throw it off; now client ids of our things' form are refused.
+
+    AWS does not say which client ids the claims of CreateProvisioningClaim may use.
+    """
+
+    def correction(original: Any) -> Any:
+        def policy(template_name: str) -> str:
+            document = json.loads(original(template_name))
+            deny = {"Effect": "Deny", "Action": "iot:Connect", "Resource": "arn:aws:iot:*:*:client/*--*"}
+            document["Statement"].append(deny)
+            return json.dumps(document)
+
+        return policy
+
+    emulator.replace(_IOT, "_provisioning_claim_policy", correction)
+
+
 def _sign(iot: Any, request: str) -> str:
     certificate, key = iot._ensure_ca()
     signed: str = iot.sign_certificate_request(certificate, key, request)

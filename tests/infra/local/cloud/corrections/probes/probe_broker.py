@@ -91,19 +91,7 @@ def retransmits_every_second(rig: Rig) -> bool:
 
 def certificate_from_csr_over_mqtt(rig: Rig) -> bool:
     """A claim's request for a certificate of the device's own key is not answered."""
-    iot, iam = rig.cloud.client("iot"), rig.cloud.client("iam")
-    trust = {"Effect": "Allow", "Principal": {"Service": "iot.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    role = iam.create_role(RoleName="provisioning", AssumeRolePolicyDocument=document)["Role"]["Arn"]
-    properties = {"CertificateId": {"Ref": "AWS::IoT::Certificate::Id"}, "Status": "Active"}
-    body = json.dumps(
-        {
-            "Parameters": {"AWS::IoT::Certificate::Id": {"Type": "String"}},
-            "Resources": {"certificate": {"Type": "AWS::IoT::Certificate", "Properties": properties}},
-        }
-    )
-    iot.create_provisioning_template(templateName="csr", templateBody=body, enabled=True, provisioningRoleArn=role)
-    claim = iot.create_provisioning_claim(templateName="csr")
+    claim = rig.claim("csr")
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "device")])
     request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())

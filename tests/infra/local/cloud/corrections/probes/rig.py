@@ -60,6 +60,24 @@ class Rig:
         assert device.connect(identity.thing, keep_alive=keep_alive, will_topic=will_topic) == 0
         return device
 
+    def claim(self, template: str) -> dict[str, Any]:
+        """A claim of a new provisioning template, as CreateProvisioningClaim answers it."""
+        iot, iam = self.cloud.client("iot"), self.cloud.client("iam")
+        trust = {"Effect": "Allow", "Principal": {"Service": "iot.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        name = f"provisioning-{template}"
+        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_document(trust))["Role"]["Arn"]
+        properties = {"CertificateId": {"Ref": "AWS::IoT::Certificate::Id"}, "Status": "Active"}
+        body = json.dumps(
+            {
+                "Parameters": {"AWS::IoT::Certificate::Id": {"Type": "String"}},
+                "Resources": {"certificate": {"Type": "AWS::IoT::Certificate", "Properties": properties}},
+            }
+        )
+        iot.create_provisioning_template(
+            templateName=template, templateBody=body, enabled=True, provisioningRoleArn=role
+        )
+        return iot.create_provisioning_claim(templateName=template)
+
     def session_client(self, service: str, *statements: dict[str, Any]) -> Any:  # noqa: ANN401 - boto3
         """A client whose session may do what ``statements`` say."""
         iam, name = self.cloud.client("iam"), f"role-{uuid.uuid4().hex[:8]}"

@@ -20,12 +20,13 @@ import probe_authorization
 import probe_broker
 import probe_cognito
 import probe_credentials
+import probe_iot
 import probe_sessions
 from rig import Rig
 
 from infra.local.cloud import EmbeddedCloud
 
-_MODULES = (probe_authorization, probe_broker, probe_cognito, probe_credentials, probe_sessions)
+_MODULES = (probe_authorization, probe_broker, probe_cognito, probe_credentials, probe_iot, probe_sessions)
 _LOOPBACK = "listens_on_loopback"
 
 
@@ -37,7 +38,7 @@ def main() -> None:
         return
     with EmbeddedCloud(directory, without=left_out) as cloud:
         rig = Rig(cloud)
-        for service in ("iot", "iot-data", "iam", "sts", "dynamodb", "cognito-idp", "s3"):
+        for service in ("iot", "iot-data", "iam", "sts", "dynamodb", "cognito-idp", "s3", "sqs"):
             cloud.client(service)
         with ThreadPoolExecutor() as pool:
             probes = {name: pool.submit(_probe, rig, name) for name in probed}

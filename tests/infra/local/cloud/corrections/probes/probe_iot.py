@@ -1,0 +1,97 @@
+"""Each function is named after a correction and tells whether its hole is open."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+from raw_mqtt import RawDevice
+
+if TYPE_CHECKING:
+    from rig import Rig
+
+
+def attributes_are_of_their_form(rig: Rig) -> bool:
+    """A thing is made, or changed, with an attribute that AWS refuses."""
+    iot = rig.cloud.client("iot")
+    iot.create_thing(thingName="acme--formed", attributePayload={"attributes": {"utc_offset": "02:00"}})
+    bad = {"attributes": {"utc_offset": "+02:00"}, "merge": True}
+    refused = 0
+    for attempt in (
+        lambda: iot.update_thing(thingName="acme--formed", attributePayload=bad),
+        lambda: iot.create_thing(thingName="acme--unformed", attributePayload={"attributes": bad["attributes"]}),
+    ):
+        try:
+            attempt()
+        except ClientError as error:
+            assert "InvalidRequestException" in str(error)  # noqa: PT017 - not a test
+            refused += 1
+    return refused < 2
+
+
+def claim_is_no_device(rig: Rig) -> bool:
+    """A claim connects under a device's name, and the device is thrown off."""
+    claim = rig.claim("claims")
+
+    def accepted(client_id: str) -> bool:
+        with RawDevice(
+            port=rig.cloud.mqtt_port,
+            ca_file=rig.cloud.ca_file,
+            certificate=claim["certificatePem"],
+            key=claim["keyPair"]["PrivateKey"],
+        ) as device:
+            try:
+                return device.connect(client_id) == 0
+            except ConnectionError:
+                return False
+
+    assert accepted("claim:acme:0001")
+    device = rig.device()
+    with rig.connect(device) as connected:
+        taken = accepted(device.thing)
+        assert taken == connected.is_closed_within(1)
+    return taken
+
+
+def length_is_known(rig: Rig) -> bool:
+    """A rule that bounds a text by its length stores nothing."""
+    found = _fired(rig, "bounded", "SELECT length(text) AS length FROM 'bounded/in' WHERE length(text) <= 3")
+    assert found in ([], [{"length": 3}]), found
+    return not found
+
+
+def floor_is_known(rig: Rig) -> bool:
+    """A rule cannot make a whole number."""
+    [found] = _fired(rig, "rounded", "SELECT floor(number / 1000) + 5 AS seconds, text FROM 'rounded/in'")[-1:]
+    assert found.get("seconds") in (None, 7), found
+    return "seconds" not in found
+
+
+def _fired(rig: Rig, name: str, sql: str) -> list[dict[str, Any]]:
+    """What a rule with this SQL sends on for a text that is too long, one that is not, and a fence."""
+    sqs, iam, iot = (rig.cloud.client(service) for service in ("sqs", "iam", "iot"))
+    queue = sqs.create_queue(QueueName=name)["QueueUrl"]
+    trust = {"Effect": "Allow", "Principal": {"Service": "iot.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = iam.create_role(RoleName=f"rule-{name}", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    send = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}
+    allowed = json.dumps({"Version": "2012-10-17", "Statement": [send]})
+    iam.put_role_policy(RoleName=f"rule-{name}", PolicyName="send", PolicyDocument=allowed)
+    action = {"sqs": {"roleArn": role, "queueUrl": queue, "useBase64": False}}
+    rules = {name: sql, f"{name}_fence": f"SELECT 'fence' AS fence FROM '{name}/fence'"}  # noqa: S608 - the SQL of a rule
+    for rule, text in rules.items():
+        payload = {"sql": text, "awsIotSqlVersion": "2016-03-23", "actions": [action]}
+        iot.create_topic_rule(ruleName=rule, topicRulePayload=payload)
+    data = rig.cloud.client("iot-data")
+    for topic, text in (("in", "four"), ("in", "abc"), ("fence", "")):
+        message = json.dumps({"text": text, "number": 2999.5}).encode()
+        data.publish(topic=f"{name}/{topic}", qos=1, payload=message)
+    found: list[dict[str, Any]] = []
+    for _ in range(20):
+        for message in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1).get("Messages", []):
+            found.append(json.loads(message["Body"]))
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        if {"fence": "fence"} in found:
+            return [one for one in found if one != {"fence": "fence"}]
+    raise AssertionError("the fence did not come")
