@@ -71,6 +71,7 @@ class TenantConfig:
         grants: links of policy templates.
         policies: folder of the tenant's own policies, if any.
         artifact_days: how long replaced versions of an artifact are kept.
+        suspended: whether the service turns the tenant's people and machines away.
         protect: whether what holds data refuses to be deleted.
     """
 
@@ -84,6 +85,7 @@ class TenantConfig:
     grants: tuple[Grant, ...]
     policies: Path | None
     artifact_days: int
+    suspended: bool
     protect: bool
 
     @classmethod
@@ -120,6 +122,7 @@ class TenantConfig:
             grants=_grants(section),
             policies=_folder(section, "policies", root / "tenants"),
             artifact_days=section.number("artifact_days", 90, least=1, most=3650),
+            suspended=section.truth("suspended", default=False),
             protect=section.truth("protect", default=True),
         )
         section.finish()

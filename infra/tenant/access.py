@@ -75,13 +75,20 @@ def permissions(
     `iot:SearchIndex` is the one action that AWS cannot confine to a tenant: its resource is the account's index, so
     the service's query must name the tenant's root group. CreateJob lists job *and* targets as resources, so a job
     with a foreign target is refused. The shared tables are confined by the leading key, and by `Null` since a
-    `ForAllValues` condition holds when the key is absent (fail closed): no Scan, no PartiQL.
+    `ForAllValues` condition holds when the key is absent (fail closed): no Scan, no PartiQL. The audit trail can be
+    added to and not read; that a row is not written over is the service's condition, since IAM knows none for it.
     """
     prefix = naming.thing_prefix(tenant)
     things, jobs = arns.iot(f"thing/{prefix}*"), arns.iot(f"job/{prefix}*")
     groups = [arns.iot(f"thinggroup/{tenant}"), arns.iot(f"thinggroup/{prefix}*")]
     presign = arns.role(naming.PRESIGN_ROLE_PATH, naming.presign_role(tenant))
     files = arns.bucket(bucket)
+    own_rows = {
+        "Condition": {
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{prefix}*"]},
+            "Null": {"dynamodb:LeadingKeys": "false"},
+        }
+    }
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -97,21 +104,18 @@ def permissions(
             _allow("Jobs", ["iot:CreateJob"], [jobs, things, *groups]),
             _allow("JobsMade", ["iot:DescribeJob", "iot:ListJobExecutionsForJob"], jobs),
             _allow("JobsOnDevices", ["iot:DescribeJobExecution"], [jobs, things]),
-            _allow("SignDownloads", ["iam:PassRole"], presign),
+            _allow("SignDownloads", ["iam:PassRole"], presign)
+            | {"Condition": {"StringEquals": {"iam:PassedToService": "iot.amazonaws.com"}}},
             # Without the right to list, S3 answers 403 for a file that does not exist, instead of 404.
             _allow("ListFiles", ["s3:ListBucket"], files),
             _allow("Files", ["s3:GetObject"], f"{files}/*"),
             _allow(
-                "OwnRows",
+                "OwnCommands",
                 ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"],
-                [arns.table(commands_table), arns.table(audit_table)],
+                arns.table(commands_table),
             )
-            | {
-                "Condition": {
-                    "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{prefix}*"]},
-                    "Null": {"dynamodb:LeadingKeys": "false"},
-                }
-            },
+            | own_rows,
+            _allow("OwnAudit", ["dynamodb:PutItem"], arns.table(audit_table)) | own_rows,
         ],
     }
 

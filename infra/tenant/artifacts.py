@@ -17,7 +17,7 @@ class ArtifactsArgs:
     """The tenant, how long replaced versions stay, and whether the files refuse deletion."""
 
     tenant: str
-    account_id: pulumi.Output[str]
+    arns: pulumi.Output[naming.Arns]
     artifact_days: int
     protect: bool
 
@@ -44,7 +44,7 @@ class Artifacts(pulumi.ComponentResource):
             name=naming.presign_role(args.tenant),
             path=naming.PRESIGN_ROLE_PATH,
             description=f"IoT Jobs signs downloads of {args.tenant}",
-            assume_role_policy=args.account_id.apply(lambda account: json.dumps(presign_trust(account_id=account))),
+            assume_role_policy=args.arns.apply(lambda arns: json.dumps(presign_trust(tenant=args.tenant, arns=arns))),
             opts=self._child,
         )
         aws.iam.RolePolicy(
@@ -119,8 +119,11 @@ def tls_only(*, bucket: str) -> dict[str, Any]:
     }
 
 
-def presign_trust(*, account_id: str) -> dict[str, Any]:
-    """IoT Core of this account may assume the role."""
+def presign_trust(*, tenant: str, arns: naming.Arns) -> dict[str, Any]:
+    """IoT Core may assume the role, for jobs of this tenant only.
+
+    Source: AWS IoT Core developer guide, presigned URLs of jobs.
+    """
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -128,7 +131,10 @@ def presign_trust(*, account_id: str) -> dict[str, Any]:
                 "Effect": "Allow",
                 "Principal": {"Service": "iot.amazonaws.com"},
                 "Action": "sts:AssumeRole",
-                "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
+                "Condition": {
+                    "StringEquals": {"aws:SourceAccount": arns.account_id},
+                    "ArnLike": {"aws:SourceArn": arns.iot(f"job/{naming.thing_prefix(tenant)}*")},
+                },
             }
         ],
     }

@@ -70,7 +70,9 @@ class Fleet(pulumi.ComponentResource):
             f"{name}-provisioning",
             name=naming.provisioning_role(args.tenant),
             description=f"IoT Core makes things of {args.tenant}",
-            assume_role_policy=args.arns.apply(lambda arns: json.dumps(provisioning.trust(account_id=arns.account_id))),
+            assume_role_policy=args.arns.apply(
+                lambda arns: json.dumps(provisioning.trust(tenant=args.tenant, arns=arns))
+            ),
             opts=self._child,
         )
         grant = aws.iam.RolePolicy(

@@ -18,6 +18,10 @@ def template_body(*, tenant: str, thing_type: str) -> str:
     A claim cannot take over a device that is in service: `FAIL` refuses a thing that exists with *other* values, and
     the attribute `claimed_by`, the id of the new certificate, is always another value. A device that is set up anew
     is deleted by an administrator first.
+
+    Not checked here: that `DeviceName` is a device id of ours. A template cannot bound a parameter; only a
+    pre-provisioning hook could, and a Lambda in the way of every onboarding costs more than it saves. A thing such as
+    `acme--a:b` stays inside its tenant (prefix, group and policy are literals), and the service takes it for no device.
     """
     thing: dict[str, Any] = {
         "Type": "AWS::IoT::Thing",
@@ -42,8 +46,12 @@ def template_body(*, tenant: str, thing_type: str) -> str:
     )
 
 
-def trust(*, account_id: str) -> dict[str, Any]:
-    """IoT Core of this account may assume the role."""
+def trust(*, tenant: str, arns: Arns) -> dict[str, Any]:
+    """IoT Core may assume the role, for this tenant's template only.
+
+    Source: AWS IoT Core developer guide, cross-service confused deputy prevention.
+    """
+    template = arns.iot(f"provisioningtemplate/{naming.provisioning_template(tenant)}")
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -51,7 +59,10 @@ def trust(*, account_id: str) -> dict[str, Any]:
                 "Effect": "Allow",
                 "Principal": {"Service": "iot.amazonaws.com"},
                 "Action": "sts:AssumeRole",
-                "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
+                "Condition": {
+                    "StringEquals": {"aws:SourceAccount": arns.account_id},
+                    "ArnEquals": {"aws:SourceArn": template},
+                },
             }
         ],
     }
@@ -60,7 +71,8 @@ def trust(*, account_id: str) -> dict[str, Any]:
 def permissions(*, tenant: str, thing_type: str, arns: Arns) -> dict[str, Any]:
     """What provisioning needs, on this tenant's things, groups and policy only.
 
-    AWS's managed policy for it (AWSIoTThingsRegistration) has the same actions on `*`.
+    AWS's managed policy for it (AWSIoTThingsRegistration) allows these and more on `*`: billing groups, replacing the
+    groups or attributes of things, detaching, and making policies, none of which the template asks for.
     """
     return {
         "Version": "2012-10-17",
@@ -70,7 +82,6 @@ def permissions(*, tenant: str, thing_type: str, arns: Arns) -> dict[str, Any]:
                 "Effect": "Allow",
                 "Action": [
                     "iot:AddThingToThingGroup",
-                    "iot:AttachThingPrincipal",
                     "iot:CreateThing",
                     "iot:DescribeThing",
                     "iot:DescribeThingGroup",
@@ -93,8 +104,9 @@ def permissions(*, tenant: str, thing_type: str, arns: Arns) -> dict[str, Any]:
             {
                 "Sid": "Register",
                 "Effect": "Allow",
-                "Action": "iot:RegisterThing",
-                "Resource": "*",  # the action knows no resource (source: AWS IoT service authorization page)
+                # Neither knows a resource (source: AWS IoT service authorization page): an ARN would match no call.
+                "Action": ["iot:AttachThingPrincipal", "iot:RegisterThing"],
+                "Resource": "*",
             },
         ],
     }

@@ -9,16 +9,15 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-_ACTIVE = "ACTIVE"
-
 
 @dataclass(frozen=True, kw_only=True)
 class RegistryRowArgs:
-    """The table and every column of the row; the names are the columns'."""
+    """The table and every column of the row; the names are the columns', and `suspended` decides `status`."""
 
     tenants_table: pulumi.Output[str]
     tenant: str
     display_name: str
+    suspended: bool
     issuer: pulumi.Output[str]
     region: pulumi.Output[str]
     account_id: pulumi.Output[str]
@@ -39,7 +38,8 @@ class RegistryRow(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: RegistryRowArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("cedarfleet:tenant:RegistryRow", name, None, opts)
-        columns = {key: value for key, value in vars(args).items() if key != "tenants_table"}
+        columns = {key: value for key, value in vars(args).items() if key not in ("tenants_table", "suspended")}
+        columns["status"] = "SUSPENDED" if args.suspended else "ACTIVE"
         aws.dynamodb.TableItem(
             f"{name}-row",
             table_name=args.tenants_table,
@@ -52,7 +52,7 @@ class RegistryRow(pulumi.ComponentResource):
 
 def registry_item(columns: dict[str, Any]) -> str:
     """The row in DynamoDB's JSON: texts as S, `client_ids` as SS, the two maps as M of S."""
-    item: dict[str, Any] = {"status": {"S": _ACTIVE}}
+    item: dict[str, Any] = {}
     for column, value in columns.items():
         if isinstance(value, str):
             item[column] = {"S": value}

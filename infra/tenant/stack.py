@@ -76,7 +76,7 @@ def stamp_tenant(config: TenantConfig, *, region: str, root: Path) -> None:
         "artifacts",
         ArtifactsArgs(
             tenant=config.tenant,
-            account_id=platform.account_id,
+            arns=platform.arns,
             artifact_days=config.artifact_days,
             protect=config.protect,
         ),
@@ -101,6 +101,7 @@ def stamp_tenant(config: TenantConfig, *, region: str, root: Path) -> None:
             tenants_table=platform.tenants_table,
             tenant=config.tenant,
             display_name=config.display_name,
+            suspended=config.suspended,
             issuer=identity.issuer,
             region=platform.region,
             account_id=platform.account_id,

@@ -39,10 +39,11 @@ TRUSTS: dict[str, dict[str, Any]] = {
     "service": platform_access.task_trust(account_id=ACCOUNT),
     "status rule": status_rule.trust(account_id=ACCOUNT),
     "tenant": access.trust(service_role_arn=ARNS.role("/", "cedarfleet-service")),
-    "presign": artifacts.presign_trust(account_id=ACCOUNT),
-    "provisioning": provisioning.trust(account_id=ACCOUNT),
+    "presign": artifacts.presign_trust(tenant="acme", arns=ARNS),
+    "provisioning": provisioning.trust(tenant="acme", arns=ARNS),
 }
-WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken", "iot:RegisterThing"}  # AWS knows no resource for these
+# AWS knows no resource for these (source: service authorization reference): `*`, and nothing else, grants them.
+WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken", "iot:AttachThingPrincipal", "iot:RegisterThing"}
 
 
 def listed(value: str | list[str]) -> list[str]:
@@ -62,8 +63,10 @@ def test_every_statement_names_its_actions(name: str) -> None:
 
 @pytest.mark.parametrize("name", PERMISSIONS)
 def test_every_statement_names_its_resources(name: str) -> None:
-    """`*` stands only where AWS knows no resource, and an ARN is this account's."""
+    """`*` stands only where AWS knows no resource, there nothing else does, and an ARN is this account's."""
     for statement in PERMISSIONS[name]["Statement"]:
+        if WITHOUT_RESOURCE & set(listed(statement["Action"])):
+            assert statement["Resource"] == "*"
         for resource in listed(statement["Resource"]):
             if resource == "*":
                 assert set(listed(statement["Action"])) <= WITHOUT_RESOURCE
@@ -96,6 +99,13 @@ def test_every_resource_of_a_tenant_names_the_tenant(name: str) -> None:
             assert not re.search(r"acme\*", resource), "a prefix without its separator reaches tenant `acme2` too"
 
 
+# What the roles of a tenant are assumed for; the platform's serve every tenant.
+SOURCES: dict[str, dict[str, Any]] = {
+    "presign": {"ArnLike": {"aws:SourceArn": ARNS.iot("job/acme--*")}},
+    "provisioning": {"ArnEquals": {"aws:SourceArn": ARNS.iot("provisioningtemplate/acme-devices")}},
+}
+
+
 @pytest.mark.parametrize("name", TRUSTS)
 def test_every_role_is_assumed_by_one_principal(name: str) -> None:
     """One service under the account's own hand, or one role; never everybody."""
@@ -104,9 +114,17 @@ def test_every_role_is_assumed_by_one_principal(name: str) -> None:
     ((kind, principal),) = statement["Principal"].items()
     if kind == "Service":
         assert principal in ("iot.amazonaws.com", "ecs-tasks.amazonaws.com")
-        assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+        assert {"StringEquals": {"aws:SourceAccount": ACCOUNT}} | SOURCES.get(name, {}) == statement["Condition"]
     else:
         assert principal == f"arn:aws:iam::{ACCOUNT}:role/cedarfleet-service"
+
+
+def test_the_presign_role_is_passed_to_iot_only() -> None:
+    """The service hands the role to IoT Jobs, and to nothing else that could run with it."""
+    passes = [s for s in PERMISSIONS["tenant"]["Statement"] if "iam:PassRole" in listed(s["Action"])]
+    assert [(s["Action"], s["Condition"]) for s in passes] == [
+        (["iam:PassRole"], {"StringEquals": {"iam:PassedToService": "iot.amazonaws.com"}})
+    ]
 
 
 def test_the_service_can_assume_tenant_roles_only() -> None:

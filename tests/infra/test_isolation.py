@@ -111,9 +111,9 @@ def test_a_tenants_session_passes_its_own_presign_role_only(project: Project, se
 def test_a_tenants_session_reads_and_writes_its_own_rows_only(session: Callable[[str], Any]) -> None:
     """The leading key decides in both shared tables, in transactions too; scans and the registry are closed."""
     table = session("dynamodb")
+    table.put_item(TableName="cedarfleet-commands", Item={"thing": {"S": OWN}, "sk": {"S": "x"}})
+    table.get_item(TableName="cedarfleet-commands", Key={"thing": {"S": OWN}, "sk": {"S": "x"}})
     for name, key in (("cedarfleet-commands", "thing"), ("cedarfleet-audit", "partition")):
-        table.put_item(TableName=name, Item={key: {"S": OWN}, "sk": {"S": "x"}})
-        table.get_item(TableName=name, Key={key: {"S": OWN}, "sk": {"S": "x"}})
         assert refused(table.put_item, TableName=name, Item={key: {"S": FOREIGN}, "sk": {"S": "x"}})
         assert refused(table.get_item, TableName=name, Key={key: {"S": FOREIGN}, "sk": {"S": "x"}})
         assert refused(table.scan, TableName=name)
@@ -124,6 +124,21 @@ def test_a_tenants_session_reads_and_writes_its_own_rows_only(session: Callable[
     table.transact_write_items(TransactItems=puts[:1])
     assert refused(table.transact_write_items, TransactItems=puts)
     assert refused(table.get_item, TableName="cedarfleet-tenants", Key={"issuer": {"S": "x"}})
+
+
+def test_a_tenants_session_adds_to_its_audit_trail_and_no_more(session: Callable[[str], Any]) -> None:
+    """What was done can be written down, and neither read, changed nor deleted by the session that did it."""
+    table = session("dynamodb")
+    key = {"partition": {"S": "acme--audit#2026-11-22"}, "sk": {"S": "01JD0000000000000000000000"}}
+    table.put_item(TableName="cedarfleet-audit", Item=key, ConditionExpression="attribute_not_exists(sk)")
+
+    assert refused(table.get_item, TableName="cedarfleet-audit", Key=key)
+    assert refused(table.delete_item, TableName="cedarfleet-audit", Key=key)
+    change = {"UpdateExpression": "SET outcome = :o", "ExpressionAttributeValues": {":o": {"S": "denied"}}}
+    assert refused(table.update_item, TableName="cedarfleet-audit", Key=key, **change)
+    condition = {"KeyConditionExpression": "#p = :p", "ExpressionAttributeNames": {"#p": "partition"}}
+    values = {":p": key["partition"]}
+    assert refused(table.query, TableName="cedarfleet-audit", **condition, ExpressionAttributeValues=values)
 
 
 def test_a_tenants_session_reaches_its_own_bucket_and_store_only(

@@ -105,8 +105,13 @@ def job_targets_are_authorized(emulator: Emulator) -> None:
             checks = [("iot:CreateJob", target) for target in payload.get("targets") or ()]
             if role := (payload.get("presignedUrlConfig") or {}).get("roleArn"):
                 checks.append(("iam:PassRole", role))
+            passed = {"iam:PassedToService": "iot.amazonaws.com"}
             for action, resource in checks:
-                if key and (denied := evaluator.enforce(key, action, "iot", iot.get_region(), resource_arn=resource)):
+                if key and (
+                    denied := evaluator.enforce(
+                        key, action, "iot", iot.get_region(), resource_arn=resource, service_context=passed
+                    )
+                ):
                     caller = getattr(denied, "principal_arn", "the caller")
                     words = f"User: {caller} is not authorized to perform: {action} on resource: {resource}"
                     return iot.error_response_json("AccessDeniedException", words, 403)

@@ -1,0 +1,47 @@
+"""The role that provisions a tenant's devices, beside AWS's own policy for the purpose."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from infra import naming
+from infra.tenant import provisioning
+
+if TYPE_CHECKING:
+    from tests.infra.conftest import Project
+
+MANAGED = "arn:aws:iam::aws:policy/service-role/AWSIoTThingsRegistration"
+# The managed policy has these too; the template asks for none of them.
+NOT_PROVISIONED = {
+    "iot:AddThingToBillingGroup",
+    "iot:AttachPrincipalPolicy",
+    "iot:CreateCertificateFromCsr",
+    "iot:CreatePolicy",
+    "iot:DescribeBillingGroup",
+    "iot:DetachPolicy",
+    "iot:DetachThingPrincipal",
+    "iot:ListAttachedPolicies",
+    "iot:ListPolicyPrincipals",
+    "iot:ListPrincipalPolicies",
+    "iot:ListPrincipalThings",
+    "iot:ListTargetsForPolicy",
+    "iot:RegisterCertificate",
+    "iot:RemoveThingFromBillingGroup",
+    "iot:RemoveThingFromThingGroup",
+    "iot:UpdateThing",
+    "iot:UpdateThingGroupsForThing",
+}
+
+
+def test_provisioning_has_what_awss_own_policy_has_or_leaves_it_out_for_a_reason(project: Project) -> None:
+    """Each action of the managed policy is granted or listed above, and nothing is granted beside it."""
+    iam = project.cloud.client("iam")
+    version = iam.get_policy(PolicyArn=MANAGED)["Policy"]["DefaultVersionId"]
+    document = iam.get_policy_version(PolicyArn=MANAGED, VersionId=version)["PolicyVersion"]["Document"]
+    managed = {action for statement in document["Statement"] for action in statement["Action"]}
+    arns = naming.Arns(region="eu-central-1", account_id="123456789012")
+    ours = provisioning.permissions(tenant="acme", thing_type="cedarfleet-device", arns=arns)
+    granted = {action for statement in ours["Statement"] for action in statement["Action"]}
+
+    assert granted.isdisjoint(NOT_PROVISIONED)
+    assert granted | NOT_PROVISIONED == managed

@@ -1,0 +1,38 @@
+"""The tenant's row of the registry: what its file says of the tenant's standing is what the service reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from infra.local.engine import Op
+
+if TYPE_CHECKING:
+    from tests.infra.conftest import Project
+
+
+def status(project: Project) -> Any:  # noqa: ANN401 - DynamoDB's JSON
+    """The status column of globex's row as it stands."""
+    issuer = project.engine.outputs("globex").outputs["issuer"]
+    table = project.cloud.client("dynamodb")
+    return table.get_item(TableName="cedarfleet-tenants", Key={"issuer": {"S": issuer}})["Item"]["status"]
+
+
+def changes(project: Project) -> list[tuple[Op, str]]:
+    """What stamping globex changes."""
+    made = project.up("globex").changes
+    return [(change.op, change.urn.rpartition("::")[2]) for change in made if change.op is not Op.READ]
+
+
+def test_a_suspended_tenant_stays_suspended(project: Project) -> None:
+    """Suspending changes the row alone; stamping again does not bring the tenant back, only its file does."""
+    assert status(project) == {"S": "ACTIVE"}
+    try:
+        project.change("globex", suspended=True)
+        assert changes(project) == [(Op.UPDATE, "registry-row")]
+        assert status(project) == {"S": "SUSPENDED"}
+        assert changes(project) == []
+        assert status(project) == {"S": "SUSPENDED"}
+    finally:
+        project.change("globex", suspended=False)
+        project.up("globex")
+    assert status(project) == {"S": "ACTIVE"}
