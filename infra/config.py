@@ -26,6 +26,11 @@ _ACTION: Final = re.compile(r"[A-Z][A-Za-z]{1,63}")
 _DOMAIN_PREFIX: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 DEVICE_GROUP: Final = "Fleet::DeviceGroup"
 ALL_DEVICES: Final = "all"  # the device group that every device of a tenant is in
+SCOPES: Final = {  # what a machine may be allowed; policies/static/machines-*.cedar say `fleet/<scope>`
+    "view": "See devices, commands and downloads",
+    "operate": "Run, stop and set devices",
+    "update": "Bring files to devices, and firmware in their maintenance window",
+}
 _FLOWS: Final = {
     "srp": "ALLOW_USER_SRP_AUTH",
     "password": "ALLOW_USER_PASSWORD_AUTH",
@@ -68,6 +73,7 @@ class TenantConfig:
         lines: device group -> what it is.
         commands: command name -> Cedar action that sending it needs.
         sign_in: how people sign in.
+        machines: program of the tenant that calls the API by itself -> its scopes, keys of `SCOPES`.
         grants: links of policy templates.
         policies: folder of the tenant's own policies, if any.
         artifact_days: how long replaced versions of an artifact are kept.
@@ -82,6 +88,7 @@ class TenantConfig:
     lines: dict[str, str]
     commands: dict[str, str]
     sign_in: SignIn
+    machines: dict[str, tuple[str, ...]]
     grants: tuple[Grant, ...]
     policies: Path | None
     artifact_days: int
@@ -119,6 +126,7 @@ class TenantConfig:
             lines=section.named("lines", _LINE),
             commands=commands,
             sign_in=_sign_in(section.section("sign_in")),
+            machines=_machines(section.section("machines", {})),
             grants=_grants(section),
             policies=_folder(section, "policies", root / "tenants"),
             artifact_days=section.number("artifact_days", 90, least=1, most=3650),
@@ -145,6 +153,17 @@ def _sign_in(section: Section) -> SignIn:
     )
     section.finish()
     return sign_in
+
+
+def _machines(section: Section) -> dict[str, tuple[str, ...]]:
+    machines: dict[str, tuple[str, ...]] = {}
+    for name in section.names():
+        if _GROUP.fullmatch(name) is None:
+            raise section.error(name, "must be lower-case words joined by single `-`")
+        machines[name] = section.texts(name)
+        if not machines[name] or not set(machines[name]) <= SCOPES.keys():
+            raise section.error(name, f"must list at least one of {', '.join(SCOPES)}, is `{list(machines[name])}`")
+    return machines
 
 
 def _grants(section: Section) -> tuple[Grant, ...]:

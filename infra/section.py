@@ -135,9 +135,9 @@ class Section:
         """The keys as the file has them."""
         return tuple(self._data)
 
-    def section(self, key: str) -> Section:
+    def section(self, key: str, default: dict[str, object] | None = None) -> Section:
         """A mapping of its own; the caller reads and finishes it."""
-        return Section(f"{self._where}.{key}", self._value(key, _MISSING))
+        return Section(f"{self._where}.{key}", self._value(key, _MISSING if default is None else default))
 
     def sections(self, key: str) -> tuple[Section, ...]:
         """A list of mappings, none where the key is absent."""

@@ -15,6 +15,7 @@ from infra.tenant.access import Access, AccessArgs
 from infra.tenant.artifacts import Artifacts, ArtifactsArgs
 from infra.tenant.fleet import Fleet, FleetArgs
 from infra.tenant.identity import Identity, IdentityArgs
+from infra.tenant.machines import Machines, MachinesArgs
 from infra.tenant.platform_reference import read_platform
 from infra.tenant.policy_store import PolicyStore, PolicyStoreArgs
 from infra.tenant.registry import RegistryRow, RegistryRowArgs
@@ -49,6 +50,12 @@ def stamp_tenant(config: TenantConfig, *, region: str, root: Path) -> None:
         ),
         through(provider),
     )
+    machines = Machines(
+        "machines",
+        MachinesArgs(pool_id=identity.pool_id, machines=config.machines, token_minutes=config.sign_in.token_minutes),
+        through(provider),
+    )
+    client_ids = [identity.client_id, *machines.client_ids.values()]
     policies = PolicyStore(
         "policies",
         PolicyStoreArgs(
@@ -56,7 +63,7 @@ def stamp_tenant(config: TenantConfig, *, region: str, root: Path) -> None:
             bundle=bundle,
             pool_id=identity.pool_id,
             pool_arn=identity.pool_arn,
-            client_ids=[identity.client_id],
+            client_ids=client_ids,
             protect=config.protect,
         ),
         through(provider),
@@ -107,7 +114,7 @@ def stamp_tenant(config: TenantConfig, *, region: str, root: Path) -> None:
             account_id=platform.account_id,
             jwks_uri=identity.jwks_uri,
             sign_in_url=identity.sign_in_url,
-            client_ids=[identity.client_id],
+            client_ids=client_ids,
             policy_store_id=policies.store_id,
             policy_names=policies.policy_names,
             role_arn=access.role_arn,
@@ -117,7 +124,8 @@ def stamp_tenant(config: TenantConfig, *, region: str, root: Path) -> None:
             commands=config.commands,
         ),
         pulumi.ResourceOptions.merge(
-            through(provider), pulumi.ResourceOptions(depends_on=[identity, policies, fleet, artifacts, access])
+            through(provider),
+            pulumi.ResourceOptions(depends_on=[identity, machines, policies, fleet, artifacts, access]),
         ),
     )
 
@@ -125,6 +133,8 @@ def stamp_tenant(config: TenantConfig, *, region: str, root: Path) -> None:
     pulumi.export("issuer", identity.issuer)
     pulumi.export("user_pool_id", identity.pool_id)
     pulumi.export("client_id", identity.client_id)
+    pulumi.export("machine_clients", machines.client_ids)
+    pulumi.export("machine_secrets", machines.secrets)
     pulumi.export("sign_in_url", identity.sign_in_url)
     pulumi.export("policy_store_id", policies.store_id)
     pulumi.export("policy_names", policies.policy_names)

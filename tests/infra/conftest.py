@@ -58,13 +58,17 @@ class ProcessCloud:
                 )
             return self.clients[service]
 
-    def client_of(self, role_arn: str, service: str, *, assuming: str | None = None) -> Any:  # noqa: ANN401 - boto3
-        """A client with the credentials that an ECS task of `role_arn` has, or of a role that it assumes."""
+    def environment_of(self, role_arn: str) -> dict[str, str]:
+        """What an ECS task of `role_arn` finds in its environment."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(role_arn + "\n")
         self.process.stdin.flush()
-        environment = json.loads(self.process.stdout.readline())
+        return json.loads(self.process.stdout.readline())
+
+    def client_of(self, role_arn: str, service: str, *, assuming: str | None = None) -> Any:  # noqa: ANN401 - boto3
+        """A client with the credentials that an ECS task of `role_arn` has, or of a role that it assumes."""
+        environment = self.environment_of(role_arn)
         task = Session()
         fetcher = cast("Any", ContainerMetadataFetcher())  # its stub names the wrong fetcher
         provider = ContainerProvider(environ=environment, fetcher=fetcher)

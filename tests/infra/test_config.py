@@ -76,6 +76,11 @@ def test_no_call_beside_the_page_signs_people_in_unless_the_file_asks() -> None:
         ("sign_in.domain_prefix", "-acme", ".sign_in.domain_prefix: must be a-z"),
         ("sign_in.token_minutes", 1, ".sign_in.token_minutes: must be a whole number from 5 to 1440, is `1`"),
         ("sign_in.token_minutes", True, ".sign_in.token_minutes: must be a whole number"),
+        ("machines.MES", ["view"], ".machines.MES: must be lower-case words"),
+        ("machines.mes", [], ".machines.mes: must list at least one of view, operate, update, is `[]`"),
+        ("machines.mes", ["view", "admin"], ".machines.mes: must list at least one of view, operate, update"),
+        ("machines.mes", ["view", "view"], ".machines.mes[1]: `view` stands twice"),
+        ("machines", ["mes"], ".machines: must be a mapping"),
         ("grants.0.until", "tomorrow", ".grants[0].until: must be a moment such as"),
         ("grants.0.until", "2026-12-31T18:00:00", ".grants[0].until: must carry its offset"),
         ("grants.0.principal", "managers", ".grants[0].principal: `managers` is no entity"),
@@ -146,6 +151,8 @@ def test_yaml_words_that_read_as_truth_values_are_understood() -> None:
 def test_a_wrong_value_of_the_platform_is_refused_with_file_and_key(path: str, value: object, words: str) -> None:
     """The platform's file is read as strictly."""
     with pytest.raises(ConfigError) as refusal:
-        PlatformConfig.read("tenants/Pulumi.platform.yaml", changed(read_file("platform"), path, value))
+        PlatformConfig.read(
+            "tenants/Pulumi.platform.yaml", changed(read_file("platform"), path, value), region="eu-central-1"
+        )
 
     assert str(refusal.value).startswith("tenants/Pulumi.platform.yaml: cedarfleet:platform" + words)

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from infra.local.engine import Op, ProgramError, ProtectedError
+from infra.local.engine.values import SIGNATURE
 from tests.infra.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def test_the_registry_row_leads_to_everything_of_the_tenant(project: Project) ->
         row = table.get_item(TableName="cedarfleet-tenants", Key={"issuer": {"S": made["issuer"]}})["Item"]
         assert row["tenant"] == {"S": tenant}
         assert row["status"] == {"S": "ACTIVE"}
-        assert row["client_ids"] == {"SS": [made["client_id"]]}
+        assert row["client_ids"] == {"SS": sorted([made["client_id"], *made["machine_clients"].values()])}
         assert row["policy_store_id"] == {"S": made["policy_store_id"]}
         assert row["role_arn"] == {"S": made["role_arn"]}
         assert row["bucket"] == {"S": made["bucket"]}
@@ -229,11 +230,20 @@ def test_a_tenant_in_another_region_than_the_platform_is_refused(project: Projec
 
 
 def test_no_private_key_and_no_secret_is_in_the_state(project: Project) -> None:
-    """Claims and device keys are made outside the program, so the state of a tenant holds none."""
-    states = list((project.root / "state" / "stacks").rglob("*.json"))
-    assert len(states) >= len(STACKS)
-    for path in states:
+    """A machine's secret is ciphertext in the state and in no registry row; keys of devices are not there at all."""
+    made = project.engine.outputs("acme")
+    (secret,) = made.outputs["machine_secrets"].values()
+    assert "machine_secrets" in made.secret_outputs
+    assert not any(secret in line for line in made.lines())
+    rows = project.cloud.client("dynamodb").scan(TableName="cedarfleet-tenants")["Items"]
+    assert secret not in json.dumps(rows, default=sorted)
+    files = [path for path in (project.root / "state").rglob("*") if path.is_file()]
+    assert len(files) >= len(STACKS)
+    for path in files:
         text = path.read_text()
         assert "PRIVATE KEY" not in text
-        for resource in json.loads(text)["deployment"]["resources"]:
-            assert "clientSecret" not in resource.get("outputs", {})
+        assert secret not in text, path
+    acme = json.loads((project.root / "state" / "stacks" / "cedarfleet" / "acme.json").read_text())
+    resources = acme["deployment"]["resources"]
+    held = [one["outputs"]["clientSecret"] for one in resources if "clientSecret" in one.get("outputs", {})]
+    assert [set(one) - {"ciphertext"} for one in held] == [{SIGNATURE}]

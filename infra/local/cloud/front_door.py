@@ -29,10 +29,12 @@ SERVICES: Final = frozenset(
     | {"iot-jobs-data", "iotdata", "iotdevicegateway", "kms", "lambda", "logs", "monitoring", "s3", "secretsmanager"}
     | {"sns", "sqs", "ssm", "sts", "tagging", "verifiedpermissions"}
 )
+_TOKEN_PATH: Final = "/oauth2/token"  # noqa: S105 - a path
 OPEN_PATHS: Final = frozenset(
-    {"/_ministack/ready", "/_ministack/iot/ca.pem", "/oauth2/authorize", "/oauth2/token", "/oauth2/userInfo"}
+    {"/_ministack/ready", "/_ministack/iot/ca.pem", "/oauth2/authorize", _TOKEN_PATH, "/oauth2/userInfo"}
     | {"/login", "/logout"}
 )
+_OWN_HOSTS: Final = ("127.0.0.1", "localhost")
 _WELL_KNOWN = re.compile(r"/[a-z0-9-]+_[A-Za-z0-9]+/\.well-known/(jwks\.json|openid-configuration)")
 _COGNITO_TARGET = "AWSCognitoIdentityProviderService."
 _ONCE = (b"authorization", b"x-amz-target", b"host", b"x-amz-security-token", b"x-amz-date")
@@ -86,6 +88,8 @@ class FrontDoor:
             return 400, "UnknownService", words
         if scope["type"] == "http" and not header_values(headers, b"authorization") and self._is_open(scope):
             return None
+        if _is_machine(scope):
+            return None
         return 403, "MissingAuthenticationToken", "the embedded cloud serves requests with one AWS Signature Version 4"
 
     def _is_open(self, scope: Scope) -> bool:
@@ -95,6 +99,23 @@ class FrontDoor:
             name = target[0].removeprefix(_COGNITO_TARGET)
             return path == "/" and name != target[0] and name in self._unsigned_cognito
         return path in OPEN_PATHS or _WELL_KNOWN.fullmatch(path) is not None
+
+
+def _is_machine(scope: Scope) -> bool:
+    """Whether an app client names itself to the token endpoint by HTTP Basic, as RFC 6749 section 2.3.1 has it.
+
+    The emulator takes this header too for the account's root, so nothing else of the request may lead it elsewhere.
+    """
+    headers = scope["headers"]
+    hosts = header_values(headers, b"host")
+    return (
+        (scope["type"], scope.get("method"), scope["path"]) == ("http", "POST", _TOKEN_PATH)
+        and not scope.get("query_string")
+        and not header_values(headers, b"x-amz-target")
+        and len(hosts) == 1
+        and hosts[0].rpartition(":")[0] in _OWN_HOSTS
+        and header_values(headers, b"authorization")[0].startswith("Basic ")
+    )
 
 
 def _with_page_headers(send: Send) -> Send:

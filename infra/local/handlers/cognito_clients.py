@@ -1,4 +1,4 @@
-"""Cognito: app clients and the domains of sign-in pages."""
+"""Cognito: app clients, the scopes they may ask for, and the domains of sign-in pages."""
 
 # ruff: noqa: A002 - `id` is Pulumi's word, and the engine's
 
@@ -56,20 +56,64 @@ class UserPoolClient(Handler):
         return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
-        """DescribeUserPoolClient; flows, addresses and writable attributes show when somebody changed them."""
+        """DescribeUserPoolClient; flows, addresses, scopes and writable attributes show when somebody changed them."""
         answer = unless_absent(
             cloud.client("cognito-idp").describe_user_pool_client, UserPoolId=outputs["userPoolId"], ClientId=id
         )
         if answer is None:
             return None
         now = answer["UserPoolClient"]
-        watched = ("explicitAuthFlows", "callbackUrls", "logoutUrls", "writeAttributes")
+        watched = ("explicitAuthFlows", "callbackUrls", "logoutUrls", "writeAttributes", "allowedOauthScopes")
         return {**outputs, **{key: _same_order(outputs.get(key), now.get(_CLIENT[key], [])) for key in watched}}
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeleteUserPoolClient."""
         with absent_is_fine():
             cloud.client("cognito-idp").delete_user_pool_client(UserPoolId=outputs["userPoolId"], ClientId=id)
+
+
+class ResourceServer(Handler):
+    """`aws.cognito.ResourceServer`: the scopes of one API."""
+
+    replace_on = frozenset({"identifier", "userPoolId"})
+    autoname = "name"
+
+    def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
+        """CreateResourceServer."""
+        cloud.client("cognito-idp").create_resource_server(**_scopes(inputs))
+        return Made(f"{inputs['userPoolId']}|{inputs['identifier']}", self._outputs(inputs))
+
+    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+        """UpdateResourceServer."""
+        del id, old
+        cloud.client("cognito-idp").update_resource_server(**_scopes(inputs))
+        return self._outputs(inputs)
+
+    def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
+        """DescribeResourceServer; scopes that somebody else has changed show."""
+        pool_id, _, identifier = id.partition("|")
+        answer = unless_absent(
+            cloud.client("cognito-idp").describe_resource_server, UserPoolId=pool_id, Identifier=identifier
+        )
+        if answer is None:
+            return None
+        scopes = [
+            {"scopeName": scope["ScopeName"], "scopeDescription": scope["ScopeDescription"]}
+            for scope in answer["ResourceServer"].get("Scopes", [])
+        ]
+        return self._outputs({**outputs, "userPoolId": pool_id, "identifier": identifier, "scopes": scopes})
+
+    def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
+        """DeleteResourceServer."""
+        del outputs
+        pool_id, _, identifier = id.partition("|")
+        with absent_is_fine():
+            cloud.client("cognito-idp").delete_resource_server(UserPoolId=pool_id, Identifier=identifier)
+
+    @staticmethod
+    def _outputs(properties: dict[str, Any]) -> dict[str, Any]:
+        scopes = [f"{properties['identifier']}/{scope['scopeName']}" for scope in properties.get("scopes", [])]
+        return {**properties, "scopeIdentifiers": scopes}
 
 
 class UserPoolDomain(Handler):
@@ -109,12 +153,25 @@ def _client(inputs: dict[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-def _same_order(known: list[str] | None, now: list[str]) -> list[str]:
-    """The service does not keep the order of these sets."""
-    return known if known is not None and sorted(known) == sorted(now) else now
+def _same_order(known: list[str] | None, now: list[str]) -> list[str] | None:
+    """The service does not keep the order of these sets, and an empty one is one that was left out."""
+    return known if sorted(known or []) == sorted(now) else now
+
+
+def _scopes(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "UserPoolId": inputs["userPoolId"],
+        "Identifier": inputs["identifier"],
+        "Name": inputs["name"],
+        "Scopes": [
+            {"ScopeName": scope["scopeName"], "ScopeDescription": scope["scopeDescription"]}
+            for scope in inputs.get("scopes", [])
+        ],
+    }
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {
+    "aws:cognito/resourceServer:ResourceServer": ResourceServer(),
     "aws:cognito/userPoolClient:UserPoolClient": UserPoolClient(),
     "aws:cognito/userPoolDomain:UserPoolDomain": UserPoolDomain(),
 }

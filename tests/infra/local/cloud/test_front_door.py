@@ -155,6 +155,31 @@ def test_open_path_does_not_lead_to_a_service(path: str, http: httpx.Client) -> 
     assert http.post(path, headers=TABLES | {"Authorization": "Bearer x"}, content=b"{}").status_code == 403
 
 
+def test_a_machine_names_itself_to_the_token_endpoint(http: httpx.Client) -> None:
+    """HTTP Basic leads to the token endpoint, which says itself that it does not know the client."""
+    answer = http.post("/oauth2/token", data={"grant_type": "client_credentials"}, auth=("nobody", "secret"))
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "invalid_client"
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/oauth2/userInfo", {}),
+        ("/oauth2/token/", {}),
+        ("/oauth2/token?Action=GetCallerIdentity&Version=2011-06-15", {}),
+        ("/oauth2/token", {"X-Amz-Target": "DynamoDB_20120810.ListTables"}),
+        ("/oauth2/token", {"Host": "iam.amazonaws.com"}),
+        ("/oauth2/token", {"Host": "artifacts.s3.localhost:1"}),
+        ("/oauth2/token", {"Authorization": "Bearer eDp4"}),
+        ("/", {}),
+    ],
+)
+def test_basic_authorization_leads_nowhere_else(path: str, headers: dict[str, str], http: httpx.Client) -> None:
+    """The emulator would take the header for the account's root, so no target, host or query may come along."""
+    assert http.post(path, headers={"Authorization": "Basic eDp4"} | headers, content=b"{}").status_code == 403
+
+
 @pytest.mark.parametrize("operation", ["ListUserPools", "AdminCreateUser", "AdminSetUserPassword", "DescribeUserPool"])
 def test_administration_of_users_needs_a_signature(operation: str, http: httpx.Client) -> None:
     """Only the operations of Cognito that AWS serves unsigned are open."""

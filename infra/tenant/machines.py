@@ -1,0 +1,73 @@
+"""The tenant's programs that call the API by themselves: an app client and a secret each, and what they may ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.config import SCOPES
+
+_IDENTIFIER = "fleet"  # the policies say `fleet/view` and so on
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachinesArgs:
+    """The pool, each machine with its scopes, and how long an access token lives."""
+
+    pool_id: pulumi.Output[str]
+    machines: dict[str, tuple[str, ...]]
+    token_minutes: int
+
+
+class Machines(pulumi.ComponentResource):
+    """Resource server with the scopes, and an app client (client credentials only) for each machine.
+
+    The secrets are secret outputs: ciphertext in the state, and in no other resource.
+    """
+
+    client_ids: dict[str, pulumi.Output[str]]
+    secrets: pulumi.Output[dict[str, str]]
+
+    def __init__(self, name: str, args: MachinesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("cedarfleet:tenant:Machines", name, None, opts)
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._name = name
+        clients: dict[str, aws.cognito.UserPoolClient] = {}
+        if args.machines:
+            server = aws.cognito.ResourceServer(
+                f"{name}-scopes",
+                identifier=_IDENTIFIER,
+                name=_IDENTIFIER,
+                user_pool_id=args.pool_id,
+                scopes=[{"scope_name": scope, "scope_description": text} for scope, text in SCOPES.items()],
+                opts=self._child,
+            )
+            clients = {one: self._client(one, scopes, server, args) for one, scopes in args.machines.items()}
+        self.client_ids = {one: client.id for one, client in clients.items()}
+        secrets = pulumi.Output.all(**{one: client.client_secret for one, client in clients.items()})
+        self.secrets = pulumi.Output.secret(secrets.apply(dict))  # `all` of nothing is a list
+        self.register_outputs({"client_ids": self.client_ids})
+
+    def _client(
+        self, machine: str, scopes: tuple[str, ...], server: aws.cognito.ResourceServer, args: MachinesArgs
+    ) -> aws.cognito.UserPoolClient:
+        return aws.cognito.UserPoolClient(
+            f"{self._name}-client-{machine}",
+            name=machine,
+            user_pool_id=args.pool_id,
+            generate_secret=True,
+            allowed_oauth_flows_user_pool_client=True,
+            allowed_oauth_flows=["client_credentials"],
+            allowed_oauth_scopes=[pulumi.Output.concat(server.identifier, "/", scope) for scope in scopes],
+            # Left out, it would be Cognito's default, by which people sign in.
+            explicit_auth_flows=["ALLOW_REFRESH_TOKEN_AUTH"],
+            prevent_user_existence_errors="ENABLED",
+            enable_token_revocation=True,
+            id_token_validity=args.token_minutes,
+            access_token_validity=args.token_minutes,
+            refresh_token_validity=60,  # Cognito's least; the grant gives no such token
+            token_validity_units={"id_token": "minutes", "access_token": "minutes", "refresh_token": "minutes"},
+            opts=self._child,
+        )
