@@ -43,7 +43,7 @@ class Fleet(pulumi.ComponentResource):
         aws.iot.IndexingConfiguration(
             f"{name}-index",
             thing_indexing_configuration={
-                "thing_indexing_mode": "REGISTRY_AND_SHADOW",
+                "thing_indexing_mode": "REGISTRY",
                 "thing_connectivity_indexing_mode": "STATUS",
             },
             thing_group_indexing_configuration={"thing_group_indexing_mode": "ON"},

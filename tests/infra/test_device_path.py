@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,8 @@ from cedarfleet_device.config import DeviceConfig
 from cedarfleet_device.errors import CloudError, ConfigError
 from cedarfleet_device.provisioning import provision
 
+from infra.platform import status_rule
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 DEVICE = "press-41"
 COMMAND = "01JD0000000000000000000000"
 OTHER_COMMAND = "01JD0000000000000000000001"
+LARGE_COMMAND = "01JD0000000000000000000002"
 SECONDS = 20
 
 
@@ -123,6 +128,12 @@ def test_a_claim_becomes_a_thing_of_the_tenant(project: Project, onboarded: Devi
     ]
 
 
+def test_the_index_holds_what_is_asked_of_it(project: Project) -> None:
+    """Registry and connectivity; no shadow, which a device writes itself and the service never reads."""
+    indexed = project.cloud.client("iot").get_indexing_configuration()["thingIndexingConfiguration"]
+    assert (indexed["thingIndexingMode"], indexed["thingConnectivityIndexingMode"]) == ("REGISTRY", "STATUS")
+
+
 def test_a_claim_cannot_take_over_a_device_in_service(
     project: Project, onboarded: DeviceConfig, tmp_path: Path
 ) -> None:
@@ -158,8 +169,19 @@ def test_a_reported_state_becomes_a_row_beside_the_command(project: Project, cli
     assert rows[1]["device_time"] == {"N": "1700000000000"}
     assert rows[1]["command_id"] == {"S": COMMAND}
     assert set(rows[1]) == {
-        "thing", "sk", "command_id", "sequence", "state", "detail", "device_time", "received_at",
+        "thing", "sk", "command_id", "sequence", "state", "detail", "device_time", "received_at", "ttl",
     }  # fmt: skip
+    assert int(rows[1]["ttl"]["N"]) == int(rows[1]["received_at"]["N"]) // 1000 + status_rule.KEEP_SECONDS
+
+
+def test_the_largest_detail_of_the_wire_is_kept(project: Project, client: mqtt5.Client) -> None:
+    """The rule's bound is wide enough for any text that the wire allows, however it is written."""
+    thing, message = f"acme--{DEVICE}", "é" * ((wire.MAX_DETAIL_BYTES - len('{"why":""}')) // 2)
+    status = wire.StatusMessage(sequence=1, state=wire.CommandState.FAILED, detail={"why": message}, at=1)
+    assert publish(client, wire.status_topic(thing, LARGE_COMMAND), status.encode()) == mqtt5.PubackReasonCode.SUCCESS
+
+    (row,) = asyncio.run(_until(lambda: states(project, thing, LARGE_COMMAND), 1))
+    assert json.loads(base64.b64decode(row["detail"]["S"])) == {"why": message}
 
 
 async def _until(look: Callable[[], list[dict[str, Any]]], count: int) -> list[dict[str, Any]]:
@@ -177,8 +199,12 @@ async def _until(look: Callable[[], list[dict[str, Any]]], count: int) -> list[d
         b'{"wire":1,"sequence":3,"state":"failed","detail":{},"at":1}',
         b'{"wire":1,"sequence":"0003","state":"won","detail":{},"at":1}',
         b'{"wire":1,"sequence":"0003","state":"failed","thing":"globex--pump-03","sk":"x"',
+        b'{"wire":1,"sequence":"0003","state":"failed","detail":"' + b"x" * 100_000 + b'","at":1}',
+        b'{"wire":1,"sequence":"0003","state":"failed","detail":{},"at":"' + b"x" * 100_000 + b'"}',
+        b'{"wire":1,"sequence":"0003","state":"failed","detail":{},"at":' + b"1" * 4_000 + b"}",
         b"\xff\xfe",
     ],
+    ids=["sequence", "number", "state", "torn", "detail", "time", "digits", "bytes"],
 )
 def test_what_is_no_status_writes_nothing(project: Project, client: mqtt5.Client, payload: bytes) -> None:
     """Neither the service's own record nor another row can be written by a device, and nothing is retried."""
