@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 
 __all__ = ["ConfigError", "SignIn", "TenantConfig"]
 
-_LINE: Final = re.compile(r"[a-z](?:-?[a-z0-9]){0,47}")  # a Cedar device group; a thing group is `<tenant>--<line>`
-_GROUP: Final = re.compile(r"[a-z](?:-?[a-z0-9]){0,63}")  # a Cognito group
+_WORDS: Final = r"[a-z](?:-?[a-z0-9])*"
+_LINE_CHARACTERS: Final = 64  # a Cedar device group; the thing group is `<tenant>--<line>`, at most 128 on AWS
+_GROUP_CHARACTERS: Final = 128  # a Cognito group
+_LINE: Final = re.compile(rf"(?=.{{1,{_LINE_CHARACTERS}}}$){_WORDS}")
+_GROUP: Final = re.compile(rf"(?=.{{1,{_GROUP_CHARACTERS}}}$){_WORDS}")
+_DESCRIPTION: Final = re.compile(r"[ -~]{1,2028}")  # AWS IoT Core: description of a thing group
 _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _ACTION: Final = re.compile(r"[A-Z][A-Za-z]{1,63}")
-_DOMAIN_PREFIX: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+# Source: Cognito developer guide, "Configuring a user pool domain": the prefix may hold none of the three words.
+_DOMAIN_PREFIX: Final = re.compile(r"(?!.*(?:aws|amazon|cognito))[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 DEVICE_GROUP: Final = "Fleet::DeviceGroup"
 ALL_DEVICES: Final = "all"  # the device group that every device of a tenant is in
 SCOPES: Final = {  # what a machine may be allowed; policies/static/machines-*.cedar say `fleet/<scope>`
@@ -108,10 +113,15 @@ class TenantConfig:
         Raises:
             ConfigError: file, key and what would be right.
         """
-        if not wire.is_tenant_id(tenant) or tenant == naming.PLATFORM_STACK:
+        if not wire.is_tenant_id(tenant) or len(tenant) > naming.TENANT_CHARACTERS:
             raise ConfigError(
-                f"{file}: `{tenant}` is no tenant id: 2 to 32 characters of a-z, 0-9 and single inner `-`, "
-                f"and not `{naming.PLATFORM_STACK}`"
+                f"{file}: `{tenant}` is no tenant id: 2 to {naming.TENANT_CHARACTERS} characters of a-z, 0-9 and "
+                "single inner `-`"
+            )
+        if naming.is_reserved(tenant):
+            raise ConfigError(
+                f"{file}: `{tenant}` is reserved: names of its resources would be those of the platform or of another "
+                "tenant; take another tenant id"
             )
         section = Section(f"{file}: cedarfleet:tenant", data)
         commands = section.table("commands")
@@ -122,8 +132,8 @@ class TenantConfig:
             tenant=tenant,
             display_name=section.text("display_name"),
             regions=section.all_matching("regions", _WORD, "letters, digits, `_`, `.` and `-`"),
-            groups=section.named("groups", _GROUP),
-            lines=section.named("lines", _LINE),
+            groups=_names(section, "groups", _GROUP, _GROUP_CHARACTERS),
+            lines=_lines(section),
             commands=commands,
             sign_in=_sign_in(section.section("sign_in")),
             machines=_machines(section.section("machines", {})),
@@ -137,13 +147,34 @@ class TenantConfig:
         return config
 
 
+def _names(section: Section, key: str, form: re.Pattern[str], most: int) -> dict[str, str]:
+    for name in section.table(key):
+        if len(name) > most:
+            raise section.error(f"{key}.{name}", f"must have at most {most} characters, has {len(name)}")
+    return section.named(key, form)
+
+
+def _lines(section: Section) -> dict[str, str]:
+    lines = _names(section, "lines", _LINE, _LINE_CHARACTERS)
+    if ALL_DEVICES in lines:
+        raise section.error(f"lines.{ALL_DEVICES}", "every device is in this group already: name the line otherwise")
+    for line, description in lines.items():
+        if _DESCRIPTION.fullmatch(description) is None:
+            raise section.error(f"lines.{line}", "must be 1 to 2028 characters of printable ASCII (AWS IoT)")
+    return lines
+
+
 def _sign_in(section: Section) -> SignIn:
     flows = section.texts("flows", ())
     for index, flow in enumerate(flows):
         if flow not in _FLOWS:
             raise section.error(f"flows[{index}]", f"must be one of {', '.join(_FLOWS)}, is `{flow}`")
     sign_in = SignIn(
-        domain_prefix=section.matching("domain_prefix", _DOMAIN_PREFIX, "a-z, 0-9 and inner `-`"),
+        domain_prefix=section.matching(
+            "domain_prefix",
+            _DOMAIN_PREFIX,
+            "a-z, 0-9 and inner `-`, at most 63 characters, without `aws`, `amazon` and `cognito`",
+        ),
         callback_urls=section.urls("callback_urls"),
         logout_urls=section.urls("logout_urls"),
         mfa=section.choice("mfa", ("off", "optional", "on"), "optional"),

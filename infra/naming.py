@@ -16,10 +16,28 @@ TENANTS_BY_TENANT_INDEX: Final = "by-tenant"
 STATUS_RULE: Final = "cedarfleet_command_status"  # a rule name allows no `-`
 THING_TYPE: Final = "cedarfleet-device"
 SERVICE_ROLE: Final = "cedarfleet-service"
+EXECUTION_ROLE: Final = "cedarfleet-execution"
+STATUS_ROLE: Final = "cedarfleet-status-rule"
+
+# What AWS leaves of its longest names: 36 of a provisioning template (`<tenant>-devices`), 37 of a bucket's prefix
+# (`<tenant>-artifacts-`). The wire allows 32.
+TENANT_CHARACTERS: Final = 26
 
 # The service may assume what lies in the first path and nothing else; what IoT may be handed lies in the second.
 TENANT_ROLE_PATH: Final = "/cedarfleet/tenants/"
 PRESIGN_ROLE_PATH: Final = "/cedarfleet/presign/"
+_PRESIGN: Final = "-presign"
+_PROVISIONING: Final = "-provisioning"
+_ROLE_SUFFIXES: Final = (_PRESIGN, _PROVISIONING)
+
+
+def is_reserved(tenant: str) -> bool:
+    """Whether a tenant of this id would take a name that is the platform's, or could be another tenant's.
+
+    Role names are one space in an account, whatever their paths are.
+    """
+    platforms = {SERVICE_ROLE, EXECUTION_ROLE, STATUS_ROLE}
+    return tenant == PLATFORM_STACK or tenant_role(tenant) in platforms or tenant.endswith(_ROLE_SUFFIXES)
 
 
 def thing_group(tenant: str, line: str | None = None) -> str:
@@ -49,7 +67,7 @@ def provisioning_template(tenant: str) -> str:
 
 def provisioning_role(tenant: str) -> str:
     """The role with which IoT Core provisions the tenant's devices."""
-    return f"cedarfleet-{tenant}-provisioning"
+    return f"cedarfleet-{tenant}{_PROVISIONING}"
 
 
 def tenant_role(tenant: str) -> str:
@@ -59,7 +77,7 @@ def tenant_role(tenant: str) -> str:
 
 def presign_role(tenant: str) -> str:
     """The role with which IoT Jobs signs download URLs."""
-    return f"cedarfleet-{tenant}-presign"
+    return f"cedarfleet-{tenant}{_PRESIGN}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -75,7 +75,7 @@ class Api(pulumi.ComponentResource):
         )
         execution_role, execution_grant = self._role(
             "execution",
-            "cedarfleet-execution",
+            naming.EXECUTION_ROLE,
             args,
             pulumi.Output.all(repository.arn, log.arn).apply(
                 lambda known: access.execution_permissions(repository_arn=known[0], log_group_arn=known[1])
