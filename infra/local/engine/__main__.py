@@ -1,4 +1,7 @@
-"""``python -m infra.local.engine up -s acme``: the Pulumi program against the embedded cloud that ``make up`` runs."""
+"""``python -m infra.local.engine up -s acme``: the Pulumi program against the embedded cloud that ``make up`` runs.
+
+A preview of a tenant that is deployed ends with the decisions that would flip, as ``python -m infra.policies diff``.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,22 @@ import argparse
 import os
 import sys
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local.engine.engine import Engine
-from infra.local.engine.errors import DeploymentFailedError, EngineError
+from infra.local.engine.errors import DeploymentFailedError, EngineError, StateError
 from infra.local.engine.running_cloud import RunningCloud
 from infra.local.handlers import HANDLERS, INVOKES
+from infra.policies import load
+from infra.policies.deployed import NotDeployedError, Store, difference_of
+from infra.policies.tenants import of_tenant, tenants
+
+if TYPE_CHECKING:
+    from infra.local.engine.handler import Cloud
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,6 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
                 "outputs": engine.outputs,
             }
             result = verbs[given.verb](given.stack)
+            decisions = _decisions(engine, cloud, given.stack) if result.preview else ""
     except KeyboardInterrupt:
         print(f"{given.verb} {given.stack}: interrupted; run `up` to go on", file=sys.stderr)  # noqa: T201
         return 130
@@ -50,8 +64,34 @@ def main(arguments: list[str] | None = None) -> int:
             print(*error.result.lines(), sep="\n")  # noqa: T201 - a command line speaks on stdout
         print(f"{given.verb} {given.stack}: {error}", file=sys.stderr)  # noqa: T201
         return 1
+    except (NotDeployedError, BotoCoreError, ClientError) as error:  # fail closed: no preview without its decisions
+        print(f"{given.verb} {given.stack}: cannot read what is deployed: {error}", file=sys.stderr)  # noqa: T201
+        return 1
     print(*result.lines(), sep="\n")  # noqa: T201
+    if decisions:
+        print("", decisions, sep="\n")  # noqa: T201
     return 0
+
+
+def _decisions(engine: Engine, cloud: Cloud, stack: str) -> str:
+    """Who could do what else after an `up`; empty if the stack is no tenant's or was never deployed."""
+    root = engine.project.root
+    if stack not in tenants(root):
+        return ""
+    try:
+        held = engine.outputs(stack).outputs
+    except StateError:
+        return ""
+    if not {"policy_store_id", "user_pool_id"} <= held.keys():  # its first `up` did not come to the end
+        return ""
+    difference = difference_of(
+        cloud.client("verifiedpermissions"),
+        Store(policy_store_id=held["policy_store_id"], pool_id=held["user_pool_id"]),
+        load(root / "policies", of_tenant(root, stack)),
+        tenant=stack,
+        now=datetime.now(UTC),
+    )
+    return difference.table()
 
 
 if __name__ == "__main__":
