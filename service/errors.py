@@ -8,6 +8,7 @@
     │   ├── TenantSuspendedError       the tenant's contract rests
     │   ├── PermissionDeniedError      the tenant's policies say no
     │   ├── NotFoundError              no such thing in this tenant
+    │   ├── WrongMediaTypeError        the body is not declared as JSON
     │   ├── InvalidRequestError        a member is not of its form
     │   ├── ConflictError              the request is fine, the state of the thing is not
     │   └── ReplayMismatchError        an idempotency key was used for another request
@@ -78,6 +79,13 @@ class NotFoundError(CallerError):
         super().__init__(f"there is no {kind} `{name}`")
         self.kind = kind
         self.name = name
+
+
+class WrongMediaTypeError(CallerError):
+    """The body is declared as something else than JSON, or as nothing."""
+
+    def __init__(self) -> None:
+        super().__init__("send the body with `Content-Type: application/json`")
 
 
 class InvalidRequestError(CallerError):

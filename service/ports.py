@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from service.domain.commands import CommandRecord, ReportedState
+    from service.domain.commands import CommandRecord, RecordedCommand
     from service.domain.decisions import Decision, Question
     from service.domain.devices import Device, DeviceGroup, DevicePage
     from service.domain.downloads import Artifact, DownloadProgress, DownloadRecord
@@ -82,7 +82,10 @@ class FleetDetails(Protocol):
     """What is looked up or changed of a device or group that was found."""
 
     async def members(self, tenant: Tenant, group: DeviceGroup, *, limit: int) -> tuple[str, ...]:
-        """Ids of the devices of a group and of its groups; at most ``limit`` + 1, so that too many can be told."""
+        """Ids of the devices of a group and of its groups; at most ``limit`` + 1, so that too many can be told.
+
+        A thing of the tenant whose name is no device's is left out: whoever acts on the members acts on these alone.
+        """
         ...
 
     async def connectivity(self, tenant: Tenant, device: Device) -> Device:
@@ -113,8 +116,8 @@ class CommandRecords(Protocol):
         """Store the record's state and failure."""
         ...
 
-    async def read(self, tenant: Tenant, command_id: str) -> tuple[CommandRecord, tuple[ReportedState, ...]] | None:
-        """A record and its states, or ``None``."""
+    async def read(self, tenant: Tenant, command_id: str) -> RecordedCommand | None:
+        """A record and its last states, or ``None``."""
         ...
 
 

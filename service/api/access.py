@@ -4,13 +4,14 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Any
 
+import litestar.routes.http
 import structlog
 from litestar.connection import ASGIConnection, Request
 from litestar.datastructures import State
 from litestar.handlers.base import BaseRouteHandler
 
 from service.domain.permissions import Permission
-from service.errors import ConfigurationError
+from service.errors import ConfigurationError, UnauthenticatedError
 from service.operations import Operations
 from service.operations.access import Access, RequestFacts
 
@@ -41,14 +42,19 @@ async def guard(connection: ASGIConnection[Any, Any, Any, State], handler: BaseR
     """Let through only verified callers, and keep what they may ask for in the request's state.
 
     Raises:
-        UnauthenticatedError: no valid token.
+        UnauthenticatedError: no valid token, or more than one `Authorization` header.
         ConfigurationError: the route states nothing.
     """
+    if _is_litestars_own(handler):
+        return
     stated = handler.opt.get("access")
     if not isinstance(stated, Needs | SignedIn):  # fail closed: a route that says nothing is not served
         raise ConfigurationError(f"route {handler} states no access")
     operations: Operations = connection.app.state.operations
-    principal = await operations.authenticate(connection.headers.get("authorization"))
+    given = connection.headers.getall("authorization", [])
+    if len(given) > 1:  # fail closed: a proxy in front may have checked the other one
+        raise UnauthenticatedError("more than one authorization header")
+    principal = await operations.authenticate(given[0] if given else None)
     structlog.contextvars.bind_contextvars(tenant=principal.tenant.id, principal=principal.entity_id)
     connection.scope["state"]["access"] = operations.access(
         principal,
@@ -58,6 +64,11 @@ async def guard(connection: ASGIConnection[Any, Any, Any, State], handler: BaseR
         ),
         declared=stated.actions if isinstance(stated, Needs) else frozenset(),
     )
+
+
+def _is_litestars_own(handler: BaseRouteHandler) -> bool:
+    """Whether Litestar made the handler itself: OPTIONS, which names a path's methods and nothing else."""
+    return getattr(handler.fn, "__module__", None) == litestar.routes.http.__name__
 
 
 def _address(text: str) -> str | None:

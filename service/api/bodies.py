@@ -127,7 +127,11 @@ class ReportedOut(Struct, frozen=True):
 
 
 class CommandOut(Struct, frozen=True):
-    """Where a command stands; ``reported_by`` says who knows it."""
+    """Where a command stands; ``reported_by`` says who knows it.
+
+    ``history`` is what the device reported, the last 200 states; ``history_truncated``: it reported more, or a detail
+    that is too large or cannot be said in JSON.
+    """
 
     id: str
     device: str
@@ -140,11 +144,12 @@ class CommandOut(Struct, frozen=True):
     created_at: datetime | None
     expires_at: datetime | None
     history: list[ReportedOut]
+    history_truncated: bool
 
     @classmethod
     def of(cls, view: CommandView) -> "CommandOut":
         """A command for the answer."""
-        record, status = view.record, view.status
+        record, status = view.recorded.record, view.status
         return cls(
             id=record.command_id,
             device=record.device,
@@ -160,8 +165,9 @@ class CommandOut(Struct, frozen=True):
                 ReportedOut(
                     told.sequence, told.state, dict(told.detail), _time(told.device_time), _time(told.received_at)
                 )
-                for told in sorted(view.states, key=lambda told: told.sequence)
+                for told in sorted(view.recorded.states, key=lambda told: told.sequence)
             ],
+            history_truncated=view.recorded.truncated,
         )
 
 

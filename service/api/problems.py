@@ -20,6 +20,7 @@ from service.errors import (
     UnauthenticatedError,
     UnavailableError,
     UpstreamError,
+    WrongMediaTypeError,
 )
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -31,6 +32,7 @@ STATUS: Final[dict[type[Exception], tuple[HTTPStatus, str]]] = {
     TenantSuspendedError: (HTTPStatus.FORBIDDEN, "tenant-suspended"),
     PermissionDeniedError: (HTTPStatus.FORBIDDEN, "permission-denied"),
     NotFoundError: (HTTPStatus.NOT_FOUND, "not-found"),
+    WrongMediaTypeError: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type"),
     InvalidRequestError: (HTTPStatus.BAD_REQUEST, "invalid-request"),
     ConflictError: (HTTPStatus.CONFLICT, "conflict"),
     ReplayMismatchError: (HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused"),

@@ -12,9 +12,10 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.access import Needs
 from service.domain.ulids import new_ulid
-from service.errors import ConfigurationError, InvalidRequestError
+from service.errors import ConfigurationError, InvalidRequestError, WrongMediaTypeError
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+_JSON: Final = re.compile(r"application/json *(; *charset=\"?utf-8\"? *)?", re.IGNORECASE)
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9-]{8,64}")
 _HEADERS: Final = (
     (b"cache-control", b"no-store"),
@@ -78,11 +79,15 @@ async def check_body(request: Request[Any, Any, Any]) -> None:
     """Read a JSON body by its type, to the letter: Litestar itself would take ``"60"`` for 60 and ``"null"`` for null.
 
     Raises:
+        WrongMediaTypeError: not declared as JSON.
         InvalidRequestError: not JSON, or not of the form; names the member.
     """
     body = request.route_handler.parsed_data_field
     if body is None:
         return
+    declared = request.headers.getall("content-type", [])
+    if len(declared) != 1 or _JSON.fullmatch(declared[0]) is None:  # fail closed: a form of a foreign page is no JSON
+        raise WrongMediaTypeError
     try:
         msgspec.json.decode(await request.body(), type=body.annotation)
     except msgspec.ValidationError as error:

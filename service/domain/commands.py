@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cedarfleet_device import wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+MAX_STATES: Final = 200
+"""States of one command that are read: a device reports a handful, a broken one as many as the sequence allows."""
 
 
 class RecordState(StrEnum):
@@ -62,13 +66,38 @@ class CommandRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportedState:
-    """One state that the device reported; times are milliseconds since the epoch, ``device_time`` by its own clock."""
+    """One state that the device reported; times are milliseconds since the epoch.
+
+    Attributes:
+        device_time: by the device's own clock.
+        detail_left_out: the device said more, but not within the wire's bounds.
+    """
 
     sequence: int
     state: wire.CommandState
     detail: Mapping[str, Any] = field(default_factory=dict[str, Any])
     device_time: int | None = None
     received_at: int | None = None
+    detail_left_out: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedCommand:
+    """A command's record beside what its device reported.
+
+    Attributes:
+        states: the last ones, at most ``MAX_STATES``, in any order.
+        earlier_left_out: the device reported more.
+    """
+
+    record: CommandRecord
+    states: tuple[ReportedState, ...] = ()
+    earlier_left_out: bool = False
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the states are not all that the device said."""
+        return self.earlier_left_out or any(state.detail_left_out for state in self.states)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +120,9 @@ class CommandStatus:
 def honest_status(record: CommandRecord, states: Sequence[ReportedState], *, now_ms: int) -> CommandStatus:
     """The one state that is true as far as anyone knows.
 
-    What the device reported always wins, since it alone knows; its first final state stands. Without a word of the
-    device, a command past its expiry is expired: no device starts it any more.
+    What the device reported always wins, since it alone knows; its first final state stands. The device is the
+    authority of its own states: if it reports a sequence again, the rule keeps what it said last, and nobody here can
+    tell. Without a word of the device, a command past its expiry is expired: no device starts it any more.
 
     Args:
         record: the service's record.
@@ -108,7 +138,11 @@ def honest_status(record: CommandRecord, states: Sequence[ReportedState], *, now
             state=RecordState.FAILED, reported_by="service", detail={"reason": record.failure}, is_final=True
         )
     if now_ms > record.expires_at:
-        reason = "the device did not answer in time"
+        reason = (
+            "it was not confirmed that the command left for the device, and the device did not answer in time"
+            if record.state is RecordState.CREATED
+            else "the device did not answer in time"
+        )
         return CommandStatus(
             state=wire.CommandState.EXPIRED, reported_by="service", detail={"reason": reason}, is_final=True
         )

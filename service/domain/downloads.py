@@ -70,7 +70,12 @@ class TargetKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadRecord:
-    """What the service wrote down before it created the job; ``created_at`` is milliseconds since the epoch."""
+    """What the service wrote down before it created the job; ``created_at`` is milliseconds since the epoch.
+
+    Attributes:
+        members: the devices of a group that were decided on one by one; the job is for these alone. Empty: for the
+            group as it is when the job starts.
+    """
 
     download_id: str
     tenant: str
@@ -85,6 +90,7 @@ class DownloadRecord:
     state: RecordState = RecordState.CREATED
     failure: str | None = None
     emergency_reason: str | None = None
+    members: tuple[str, ...] = ()
 
     @property
     def job_id(self) -> str:

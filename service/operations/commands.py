@@ -10,6 +10,7 @@ import structlog
 from cedarfleet_device import wire
 
 from service.domain.commands import CommandRecord, RecordState, honest_status
+from service.domain.documents import problem_of
 from service.domain.permissions import Permission
 from service.domain.records import ReplayKey
 from service.domain.ulids import new_ulid
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from service.domain.commands import CommandStatus, ReportedState
+    from service.domain.commands import CommandStatus, RecordedCommand
+    from service.domain.tenants import Tenant
     from service.operations.access import Access
     from service.ports import CommandChannel, CommandRecords, Fleet
 
@@ -42,11 +44,10 @@ class CommandRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class CommandView:
-    """A command, its one honest status, and all that the device reported."""
+    """A command as recorded, and its one honest status."""
 
-    record: CommandRecord
+    recorded: RecordedCommand
     status: CommandStatus
-    states: tuple[ReportedState, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,16 +64,19 @@ class Commands:
 
         Raises:
             NotFoundError: the tenant has no such device.
-            InvalidRequestError: the tenant has no such command, or its arguments are too large.
+            InvalidRequestError: the tenant has no such command, or its arguments are too large, too deep or no JSON.
             PermissionDeniedError: not allowed.
             ReplayMismatchError: the idempotency key stands for another request.
-            CommandNotPublishedError: recorded as failed.
+            CommandNotPublishedError: recorded as failed; if even that could not be stored, the record stays
+                ``created``, and past its expiry says that nothing was confirmed.
         """
         tenant = access.principal.tenant
         action = tenant.commands.get(request.name)
         if action is None:
             names = ", ".join(sorted(tenant.commands)) or "none"
             raise InvalidRequestError("name", f"the tenant has no command `{request.name}`; it has: {names}")
+        if problem := problem_of(request.arguments):
+            raise InvalidRequestError("arguments", problem)
         device = await find_device(self.fleet, tenant, request.device)
         record = self._record(access, request)
         try:
@@ -97,10 +101,10 @@ class Commands:
         found = await self.records.read(tenant, command_id) if wire.is_command_id(command_id) else None
         if found is None:
             raise NotFoundError("command", command_id)
-        record, states = found
-        device = await find_device(self.fleet, tenant, record.device)
+        device = await find_device(self.fleet, tenant, found.record.device)
         await access.require(Permission.VIEW_COMMAND, device.entities())
-        return CommandView(record=record, status=honest_status(record, states, now_ms=self._now_ms()), states=states)
+        status = honest_status(found.record, found.states, now_ms=self._now_ms())
+        return CommandView(recorded=found, status=status)
 
     def _record(self, access: Access, request: CommandRequest) -> CommandRecord:
         now = self._now_ms()
@@ -134,16 +138,19 @@ class Commands:
             await self.channel.publish(tenant, record, now_ms=self._now_ms())
         except UpstreamError as error:
             failed = replace(record, state=RecordState.FAILED, failure="handing it to the device's broker failed")
-            await self.records.settle(tenant, failed)
+            await self._settle(tenant, failed)
             raise CommandNotPublishedError(record.command_id) from error
         log.info("command.published", thing=record.thing, command_id=record.command_id, name=record.name)
         published = replace(record, state=RecordState.PUBLISHED, failure=None)
-        try:
-            await self.records.settle(tenant, published)
-        except UpstreamError:
-            # The command is on its way: the device's states tell the truth, whatever our own record still says.
-            log.warning("command.settle_failed", command_id=record.command_id)
+        await self._settle(tenant, published)
         return published
+
+    async def _settle(self, tenant: Tenant, record: CommandRecord) -> None:
+        """Store how far we came, if that can be: the caller's answer and the device's states are true without it."""
+        try:
+            await self.records.settle(tenant, record)
+        except UpstreamError:
+            log.warning("command.settle_failed", command_id=record.command_id, state=record.state)
 
     def _now_ms(self) -> int:
         return int(self.clock().timestamp() * 1000)

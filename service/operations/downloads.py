@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from service.operations.access import Access
     from service.ports import Artifacts, DownloadJobs, DownloadRecords, Fleet, FleetDetails
 
-_MAX_MEMBERS: Final = 100  # each is looked up and decided on before the answer
+_MAX_MEMBERS: Final = 100  # each is looked up and decided on before the answer; a job has at most as many targets
 _WITHOUT_JOB: Final = {
     RecordState.CREATED: DeliveryState.CREATED,
     RecordState.PUBLISHED: DeliveryState.UNKNOWN,  # AWS forgets a job two years after its end
@@ -85,7 +85,7 @@ class Downloads:
             PermissionDeniedError: not allowed; said before whether the file exists.
             ConflictError: nobody vouches for the file's SHA-256, so no device could verify it.
             ReplayMismatchError: the idempotency key stands for another request.
-            DownloadNotStartedError: recorded as failed.
+            DownloadNotStartedError: recorded as failed; if even that could not be stored, the record stays ``created``.
         """
         if not is_artifact_name(request.artifact):
             raise InvalidRequestError(
@@ -96,12 +96,14 @@ class Downloads:
         artifact = await self.artifacts.find(tenant, request.artifact)
         action = permission_for(request.artifact)
         purpose = Purpose(artifact=artifact, emergency_reason=request.emergency_reason)
+        members: tuple[str, ...] = ()
         if isinstance(target, DeviceGroup) and action is Permission.UPDATE_FIRMWARE:
-            purpose = replace(purpose, members_allowed=await self._members_allowed(access, target, action, purpose))
+            members = await self._members_allowed(access, target, action, purpose)
+            purpose = replace(purpose, members_allowed=bool(members))
         await access.require(action, target.entities(), purpose)
         if artifact is None:
             raise NotFoundError("artifact", request.artifact)
-        record = self._record(access, request, artifact)
+        record = self._record(access, request, artifact, members)
         stored = await self.records.create(tenant, record, self._replay_key(access, request))
         return stored if stored.state is RecordState.PUBLISHED else await self._start(tenant, stored)
 
@@ -129,17 +131,22 @@ class Downloads:
             raise NotFoundError("group", target)
         return group
 
-    async def _members_allowed(self, access: Access, group: DeviceGroup, action: Permission, purpose: Purpose) -> bool:
-        """Whether each member may get the firmware by itself: a group has no window and no patch date of its own."""
+    async def _members_allowed(
+        self, access: Access, group: DeviceGroup, action: Permission, purpose: Purpose
+    ) -> tuple[str, ...]:
+        """The members, if each may get the firmware by itself: a group has no window and no patch date of its own."""
         members = await self.details.members(access.principal.tenant, group, limit=_MAX_MEMBERS)
         if len(members) > _MAX_MEMBERS:
             log.warning("download.group_too_large", group=group.id, limit=_MAX_MEMBERS)
-            return False  # fail closed: the policies then decide as if a member had been refused
+            return ()  # fail closed: the policies then decide as if a member had been refused
         tenant = access.principal.tenant
         devices = await asyncio.gather(*(find_device(self.fleet, tenant, member) for member in members))
-        return await access.allows_each(action, [device.entities() for device in devices], purpose)
+        allowed = await access.allows_each(action, [device.entities() for device in devices], purpose)
+        return members if allowed else ()
 
-    def _record(self, access: Access, request: DownloadRequest, artifact: Artifact) -> DownloadRecord:
+    def _record(
+        self, access: Access, request: DownloadRequest, artifact: Artifact, members: tuple[str, ...]
+    ) -> DownloadRecord:
         if artifact.sha256 is None:  # fail closed: a file that nobody can verify is not delivered
             raise ConflictError(
                 f"artifact `{artifact.name}` has no SHA-256 of the whole file: upload it with a full-object SHA-256"
@@ -158,6 +165,7 @@ class Downloads:
             created_by=access.principal.entity_id,
             created_at=now,
             emergency_reason=request.emergency_reason,
+            members=members,
         )
 
     def _replay_key(self, access: Access, request: DownloadRequest) -> ReplayKey | None:
@@ -176,18 +184,21 @@ class Downloads:
         try:
             await self.jobs.start(tenant, record)
         except UpstreamError as error:
-            await self.records.settle(
+            await self._settle(
                 tenant, replace(record, state=RecordState.FAILED, failure="its job could not be created")
             )
             raise DownloadNotStartedError(record.download_id) from error
         log.info("download.started", job_id=record.job_id, target=record.target, artifact=record.artifact)
         started = replace(record, state=RecordState.PUBLISHED, failure=None)
-        try:
-            await self.records.settle(tenant, started)
-        except UpstreamError:
-            # The job exists and speaks for itself; a record left at `created` is read through the job all the same.
-            log.warning("download.settle_failed", job_id=record.job_id)
+        await self._settle(tenant, started)
         return started
+
+    async def _settle(self, tenant: Tenant, record: DownloadRecord) -> None:
+        """Store how far we came, if that can be: the job speaks for itself, and without one nothing was delivered."""
+        try:
+            await self.records.settle(tenant, record)
+        except UpstreamError:
+            log.warning("download.settle_failed", job_id=record.job_id, state=record.state)
 
     def _now_ms(self) -> int:
         return int(self.clock().timestamp() * 1000)

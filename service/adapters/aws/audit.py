@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
+from service.adapters.aws.calls import error_code
 from service.domain.decisions import Denied
 
 if TYPE_CHECKING:
@@ -48,4 +51,14 @@ class DynamoAuditLog:
         item["policies"] = {"L": [{"S": name} for name in record.decision.policies]}
         item["at"] = {"N": str(record.at)}
         item["ttl"] = {"N": str(record.at // 1000 + self.keep_seconds)}
-        self.sessions.tenant(tenant, "dynamodb").put_item(TableName=self.table, Item=item)
+        try:
+            self.sessions.tenant(tenant, "dynamodb").put_item(
+                TableName=self.table,
+                Item=item,
+                ConditionExpression="attribute_not_exists(sk)",  # a trail is added to, never written over
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            # boto3 repeats a put whose answer was lost: then the row that stands in the way is this very one.
+            if error_code(error) != "ConditionalCheckFailedException" or error.response.get("Item") != item:
+                raise

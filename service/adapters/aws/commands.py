@@ -11,7 +11,6 @@ Rows of the commands table::
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import math
 from dataclasses import dataclass
@@ -21,7 +20,8 @@ import structlog
 from cedarfleet_device import wire
 
 from service.adapters.aws.replays import create_once
-from service.domain.commands import CommandRecord, RecordState, ReportedState
+from service.domain.commands import MAX_STATES, CommandRecord, RecordedCommand, RecordState, ReportedState
+from service.domain.documents import problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _TABLE: Final = "the commands table"
+_MAX_ENCODED: Final = 4 * wire.MAX_DETAIL_BYTES  # characters: in base64, where IoT Core has escaped every character
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,7 @@ class DynamoCommandRecords:
         """See ``ports.CommandRecords``."""
         await self.calls.run(_TABLE, self._settle, tenant, record)
 
-    async def read(self, tenant: Tenant, command_id: str) -> tuple[CommandRecord, tuple[ReportedState, ...]] | None:
+    async def read(self, tenant: Tenant, command_id: str) -> RecordedCommand | None:
         """See ``ports.CommandRecords``."""
         return await self.calls.run(_TABLE, self._read, tenant, command_id)
 
@@ -68,7 +69,7 @@ class DynamoCommandRecords:
             replay=replay,
         )
         earlier = self._read(tenant, made) if made != record.command_id else None
-        return earlier[0] if earlier else record
+        return earlier.record if earlier else record
 
     def _settle(self, tenant: Tenant, record: CommandRecord) -> None:
         values = {":state": {"S": str(record.state)}, ":failure": {"S": record.failure or ""}}
@@ -81,26 +82,38 @@ class DynamoCommandRecords:
             ExpressionAttributeValues=values,
         )
 
-    def _read(self, tenant: Tenant, command_id: str) -> tuple[CommandRecord, tuple[ReportedState, ...]] | None:
+    def _read(self, tenant: Tenant, command_id: str) -> RecordedCommand | None:
         client = self.sessions.tenant(tenant, "dynamodb")
         found = client.get_item(TableName=self.table, Key=_pointer(tenant, command_id), ConsistentRead=True)
         if "Item" not in found:
             return None
+        thing, record = found["Item"]["target"], f"{command_id}#record"
+        rows = self._last_rows(client, thing, command_id)
+        item = next((row for row in rows if row["sk"]["S"] == record), None)
+        if item is None:  # behind more states than are read
+            key = {"thing": thing, "sk": {"S": record}}
+            item = client.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item")
+        if item is None or (made := _record(item)).tenant != tenant.id:
+            return None
+        told = [row for row in rows if row["sk"]["S"].startswith(f"{command_id}#status#")]
+        states = (reported_state(row) for row in told[:MAX_STATES])
+        return RecordedCommand(
+            record=made,
+            states=tuple(state for state in states if state),
+            earlier_left_out=len(told) > MAX_STATES,
+        )
+
+    def _last_rows(self, client: Any, thing: Mapping[str, Any], command_id: str) -> list[dict[str, Any]]:  # noqa: ANN401 - boto3 makes its clients at run time
+        """The last states and, if they are not more than ``MAX_STATES``, the record, which stands before them."""
         pages = client.get_paginator("query").paginate(
             TableName=self.table,
             KeyConditionExpression="thing = :thing AND begins_with(sk, :prefix)",
-            ExpressionAttributeValues={":thing": found["Item"]["target"], ":prefix": {"S": f"{command_id}#"}},
+            ExpressionAttributeValues={":thing": thing, ":prefix": {"S": f"{command_id}#"}},
             ConsistentRead=True,
+            ScanIndexForward=False,
+            PaginationConfig={"MaxItems": MAX_STATES + 1, "PageSize": MAX_STATES + 1},
         )
-        record: CommandRecord | None = None
-        states: list[ReportedState] = []
-        for item in (item for page in pages for item in page["Items"]):
-            kind = item["sk"]["S"].partition("#")[2]
-            if kind == "record":
-                record = _record(item)
-            elif kind.startswith("status#") and (state := reported_state(item)):
-                states.append(state)
-        return None if record is None or record.tenant != tenant.id else (record, tuple(states))
+        return [row for page in pages for row in page["Items"]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,19 +142,38 @@ class IotCommandChannel:
 
 
 def reported_state(item: Mapping[str, Any]) -> ReportedState | None:
-    """A state of its row, or ``None`` for a row that no rule of ours would write."""
+    """A state of its row, or ``None`` for a row that no rule of ours would write.
+
+    The state stands also where its detail breaks the wire's bounds or cannot be said again: then it says that the
+    detail was left out.
+    """
     try:
-        detail: object = json.loads(base64.b64decode(item["detail"]["S"])) if "detail" in item else {}
+        detail = _detail(item["detail"]["S"]) if "detail" in item else {}
         return ReportedState(
             sequence=int(item["sequence"]["S"]),
             state=wire.CommandState(item["state"]["S"]),
-            detail=cast("dict[str, Any]", detail) if isinstance(detail, dict) else {},
+            detail=detail or {},
             device_time=_whole(item.get("device_time")),
             received_at=_whole(item.get("received_at")),
+            detail_left_out=detail is None,
         )
-    except (KeyError, TypeError, ValueError, binascii.Error, RecursionError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         log.warning("command.unreadable_state", sk=str(item.get("sk"))[:80])
         return None
+
+
+def _detail(encoded: str) -> dict[str, Any] | None:
+    """A status's detail, or ``None`` if it is no object of the wire."""
+    if len(encoded) > _MAX_ENCODED:
+        return None
+    try:
+        document: object = json.loads(base64.b64decode(encoded))
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict) or problem_of(cast("object", document)):
+        return None
+    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)  # as the wire measures it
+    return cast("dict[str, Any]", document) if len(text.encode()) <= wire.MAX_DETAIL_BYTES else None
 
 
 def _whole(attribute: Mapping[str, str] | None) -> int | None:

@@ -89,7 +89,8 @@ def _columns(record: DownloadRecord) -> dict[str, Any]:
         "emergency_reason": record.emergency_reason or "",
     }
     numbers = {name: {"N": str(getattr(record, name))} for name in _NUMBERS}
-    return {**{name: {"S": text} for name, text in texts.items()}, **numbers}
+    members = {"L": [{"S": member} for member in record.members]}
+    return {**{name: {"S": text} for name, text in texts.items()}, **numbers, "members": members}
 
 
 def _record(tenant: Tenant, item: Mapping[str, Any]) -> DownloadRecord:
@@ -108,4 +109,5 @@ def _record(tenant: Tenant, item: Mapping[str, Any]) -> DownloadRecord:
         state=RecordState(text["state"]),
         failure=text["failure"] or None,
         emergency_reason=text["emergency_reason"] or None,
+        members=tuple(member["S"] for member in item["members"]["L"]),
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
 from botocore.exceptions import ClientError
 from cedarfleet_device import wire
 
@@ -29,8 +31,14 @@ if TYPE_CHECKING:
     from service.adapters.aws.sessions import AwsSessions
     from service.domain.tenants import Tenant
 
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _REGISTRY: Final = "the device registry"
+_OFFSET: Final = "utc_offset"
 _INDEX: Final = "the fleet index"
+_STORABLE: Final = re.compile(r"[a-zA-Z0-9_.,@/:#=\[\]-]{1,800}")  # AWS IoT API: AttributeValue
+_SAME_NAMES: Final = (
+    100  # the index compares names without case: as many that differ in nothing else are looked through
+)
 _PAGES: Final = {"PageSize": 250}  # the most that IoT Core gives at once
 
 
@@ -91,7 +99,10 @@ class IotFleet:
                 owner, _, device_id = thing.partition("--")
                 if owner != tenant.id:  # fail closed: never decide on, or deliver to, another tenant's device
                     raise ConflictError(f"group `{group.id}` holds a thing that is not the tenant's")
-                found.append(device_id)
+                if wire.is_device_id(device_id):
+                    found.append(device_id)
+                else:  # a claim may make such a thing; it must not keep the devices from what is theirs
+                    log.warning("fleet.no_device", thing=thing, group=group.id)
             if len(found) > limit:
                 break
         return tuple(found[: limit + 1])
@@ -139,7 +150,9 @@ class IotFleet:
         return group
 
     def _connectivity(self, tenant: Tenant, device: Device) -> Device:
-        answer = self.sessions.tenant(tenant, "iot").search_index(queryString=f"thingName:{device.thing}", maxResults=1)
+        answer = self.sessions.tenant(tenant, "iot").search_index(
+            queryString=f"thingName:{device.thing}", maxResults=_SAME_NAMES
+        )
         for document in answer.get("things", []):
             if document["thingName"] == device.thing:
                 return replace(device, connectivity=_seen(document))
@@ -147,7 +160,8 @@ class IotFleet:
 
     def _set_attributes(self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]) -> None:
         # An empty text removes an attribute when merging (docs: IoT API AttributePayload).
-        payload = {"attributes": {name: text or "" for name, text in changes.items()}, "merge": True}
+        stored = {name: "" if text is None else _stored(name, text) for name, text in changes.items()}
+        payload = {"attributes": stored, "merge": True}
         try:
             self.sessions.tenant(tenant, "iot").update_thing(
                 thingName=device.thing, attributePayload=payload, expectedVersion=device.version
@@ -180,7 +194,20 @@ def _groups(tenant: Tenant, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _attributes(stored: Mapping[str, str]) -> dict[str, str]:
-    return {name: text for name, text in sorted(stored.items()) if name in ATTRIBUTES}
+    return {name: _read(name, text) for name, text in sorted(stored.items()) if name in ATTRIBUTES}
+
+
+def _stored(name: str, text: str) -> str:
+    """The text of an attribute as IoT Core can store it: `+02:00` without its `+`, which AWS refuses."""
+    written = text.removeprefix("+") if name == _OFFSET else text
+    if _STORABLE.fullmatch(written) is None:
+        raise InvalidRequestError(name, "cannot be stored: use A-Z, a-z, 0-9 and `_.,@/:#=[]-`")
+    return written
+
+
+def _read(name: str, stored: str) -> str:
+    """The other way round."""
+    return f"+{stored}" if name == _OFFSET and stored[:1].isdigit() else stored
 
 
 def _seen(document: Mapping[str, Any]) -> Connectivity | None:

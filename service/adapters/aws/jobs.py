@@ -75,7 +75,7 @@ class IotDownloadJobs:
         try:
             self.sessions.tenant(tenant, "iot").create_job(
                 jobId=record.job_id,
-                targets=[_target_arn(tenant, record)],
+                targets=_target_arns(tenant, record),
                 document=document.encode(),
                 presignedUrlConfig={"roleArn": tenant.presign_role_arn, "expiresInSec": self.url_ttl_seconds},
                 targetSelection="SNAPSHOT",
@@ -157,13 +157,14 @@ _ABORT: Final = {
 }
 
 
-def _target_arn(tenant: Tenant, record: DownloadRecord) -> str:
-    """The job's target, built from the verified tenant alone: IAM is the second wall, not the first."""
-    if record.target_kind is TargetKind.DEVICE:
-        resource = f"thing/{wire.thing_name(tenant.id, record.target)}"
+def _target_arns(tenant: Tenant, record: DownloadRecord) -> list[str]:
+    """The job's targets, at most 100, built from the verified tenant alone: IAM is the second wall, not the first."""
+    if record.target_kind is TargetKind.GROUP and not record.members:
+        resources = [f"thinggroup/{DeviceGroup(tenant=tenant.id, id=record.target).thing_group}"]
     else:
-        resource = f"thinggroup/{DeviceGroup(tenant=tenant.id, id=record.target).thing_group}"
-    return f"arn:aws:iot:{tenant.region}:{tenant.account_id}:{resource}"
+        devices = record.members or (record.target,)
+        resources = [f"thing/{wire.thing_name(tenant.id, device)}" for device in devices]
+    return [f"arn:aws:iot:{tenant.region}:{tenant.account_id}:{resource}" for resource in resources]
 
 
 def _milliseconds(instant: datetime | None) -> int | None:

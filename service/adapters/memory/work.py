@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from service.domain.commands import CommandRecord, ReportedState
+from service.domain.commands import MAX_STATES, CommandRecord, RecordedCommand, ReportedState
 from service.domain.downloads import Artifact, DeliveryState, DownloadProgress, DownloadRecord
 from service.errors import ReplayMismatchError, UnavailableError
 
@@ -36,10 +36,14 @@ class _Once(Generic[R]):
 
 @dataclass(kw_only=True)
 class MemoryCommandRecords:
-    """Commands; ``states`` is what the IoT rule would have written, by command id."""
+    """Commands; ``states`` is what the IoT rule would have written, by command id.
+
+    ``can_settle = False`` makes storing a record's state fail.
+    """
 
     once: _Once[CommandRecord] = field(default_factory=_Once[CommandRecord])
     states: dict[str, list[ReportedState]] = field(default_factory=dict[str, list[ReportedState]])
+    can_settle: bool = True
 
     async def create(self, tenant: Tenant, record: CommandRecord, replay: ReplayKey | None) -> CommandRecord:  # noqa: ARG002 - the port's signature
         """See ``ports.CommandRecords``."""
@@ -47,12 +51,19 @@ class MemoryCommandRecords:
 
     async def settle(self, tenant: Tenant, record: CommandRecord) -> None:
         """See ``ports.CommandRecords``."""
+        if not self.can_settle:
+            raise UnavailableError("the commands table")
         self.once.records[tenant.id, record.command_id] = record
 
-    async def read(self, tenant: Tenant, command_id: str) -> tuple[CommandRecord, tuple[ReportedState, ...]] | None:
+    async def read(self, tenant: Tenant, command_id: str) -> RecordedCommand | None:
         """See ``ports.CommandRecords``."""
         record = self.once.records.get((tenant.id, command_id))
-        return None if record is None else (record, tuple(self.states.get(command_id, ())))
+        if record is None:
+            return None
+        states = sorted(self.states.get(command_id, ()), key=lambda state: state.sequence)
+        return RecordedCommand(
+            record=record, states=tuple(states[-MAX_STATES:]), earlier_left_out=len(states) > MAX_STATES
+        )
 
 
 @dataclass(kw_only=True)
@@ -86,9 +97,10 @@ class MemoryArtifacts:
 
 @dataclass(kw_only=True)
 class MemoryDownloadRecords:
-    """Downloads."""
+    """Downloads; ``can_settle = False`` makes storing a record's state fail."""
 
     once: _Once[DownloadRecord] = field(default_factory=_Once[DownloadRecord])
+    can_settle: bool = True
 
     async def create(self, tenant: Tenant, record: DownloadRecord, replay: ReplayKey | None) -> DownloadRecord:  # noqa: ARG002 - the port's signature
         """See ``ports.DownloadRecords``."""
@@ -96,6 +108,8 @@ class MemoryDownloadRecords:
 
     async def settle(self, tenant: Tenant, record: DownloadRecord) -> None:
         """See ``ports.DownloadRecords``."""
+        if not self.can_settle:
+            raise UnavailableError("the commands table")
         self.once.records[tenant.id, record.download_id] = record
 
     async def read(self, tenant: Tenant, download_id: str) -> DownloadRecord | None:

@@ -1,0 +1,46 @@
+"""JSON from outside, bounded to what every later part can say again: our answers, DynamoDB and a device's parser."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final, cast
+
+MAX_DEPTH: Final = 32
+"""Objects and arrays inside each other."""
+
+MAX_INTEGER: Final = 2**63 - 1
+
+
+def problem_of(document: object) -> str | None:
+    """What keeps ``document``, parsed JSON, from being said again; ``None`` if nothing does."""
+    level: list[object] = [document]
+    for _ in range(MAX_DEPTH + 1):
+        if not level:
+            return None
+        inner: list[object] = []
+        for value in level:
+            if problem := _problem(value):
+                return problem
+            inner.extend(_inside(value))
+        level = inner
+    return f"is nested more than {MAX_DEPTH} levels deep" if level else None
+
+
+def _inside(value: object) -> list[object]:
+    if isinstance(value, dict):
+        members = cast("dict[Any, object]", value)
+        return [*members.keys(), *members.values()]
+    return cast("list[object]", value) if isinstance(value, list) else []
+
+
+def _problem(value: object) -> str | None:
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return "holds half a character (a lone surrogate)"
+    elif isinstance(value, float) and not math.isfinite(value):
+        return "holds a number that JSON cannot say"
+    elif isinstance(value, int) and abs(value) > MAX_INTEGER:
+        return "holds an integer of more than 64 bits"
+    return None
