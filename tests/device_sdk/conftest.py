@@ -26,7 +26,7 @@ class Plant:
 
 @pytest.fixture(scope="session")
 def tenant(embedded_cloud: EmbeddedCloud) -> Tenant:
-    """The tenant ``acme``, stamped by hand."""
+    """A tenant, stamped by hand."""
     return Tenant(embedded_cloud)
 
 

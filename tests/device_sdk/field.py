@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from infra.local.cloud import EmbeddedCloud
 
-TENANT = "acme"
+TENANT = "workshop"  # no tenant of tenants/: other tests stamp those into the same cloud
 _ULID = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _SECONDS = 30.0
 
@@ -167,7 +167,7 @@ class Tenant:
         self._iot.create_policy(policyName=naming.claim_policy(name), policyDocument=claim)
         role = iam.create_role(
             RoleName=naming.provisioning_role(name),
-            AssumeRolePolicyDocument=json.dumps(provisioning.trust(account_id=cloud.account_id)),
+            AssumeRolePolicyDocument=json.dumps(provisioning.trust(tenant=name, arns=arns)),
         )["Role"]["Arn"]
         permissions = provisioning.permissions(tenant=name, thing_type=naming.THING_TYPE, arns=arns)
         iam.put_role_policy(

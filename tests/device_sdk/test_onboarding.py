@@ -58,8 +58,8 @@ def test_a_claim_becomes_a_device_that_runs_a_command(tenant: Tenant, observer: 
 
 
 def test_a_claim_is_no_use_for_another_tenant(tenant: Tenant, embedded_cloud: EmbeddedCloud, tmp_path: Path):
-    """With acme's claim nobody becomes a device of globex, by globex's template or by its name."""
-    other = Tenant(embedded_cloud, "globex")
+    """With one claim nobody becomes a device of another tenant, by its template or by its name."""
+    other = Tenant(embedded_cloud, "sawmill")
     claim = tenant.claim(tmp_path)
 
     by_template = provision(other.device(tmp_path / "a", registered=False), claim)
@@ -67,7 +67,7 @@ def test_a_claim_is_no_use_for_another_tenant(tenant: Tenant, embedded_cloud: Em
     by_name = provision(other.device(tmp_path / "b", registered=False, settings=settings), claim)
 
     assert by_template.returncode == by_name.returncode == 1
-    assert "did not accept the connection" in by_template.stderr  # acme's claim may not use globex's client ids
+    assert "did not accept the connection" in by_template.stderr  # the claim may not use another tenant's client ids
     assert not list(tmp_path.glob("*/device.key"))
     things = embedded_cloud.client("iot").list_things()["things"]
-    assert not [each for each in things if each["thingName"].startswith("globex--")]
+    assert not [each for each in things if each["thingName"].startswith("sawmill--")]
