@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SYNCED := .venv/.synced
+NOT_SERVED := pulumi pulumi-aws cedarpy awsiotsdk   # what the service's image does without
 DEBIAN := mosquitto nginx-light aria2 curl wget openssl
 
 .PHONY: demo up test check bench lock format clean packages
@@ -45,9 +46,10 @@ format: $(SYNCED) ## rewrite to the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-lock: $(SYNCED) ## resolve again and rewrite requirements.lock (docs/adr: why not uv.lock)
+lock: $(SYNCED) ## resolve again and rewrite both requirements.lock (docs/adr: why not uv.lock)
 	@$(BIN)/uv lock --quiet --system-certs
 	@$(BIN)/uv export --quiet --frozen --all-groups --no-emit-workspace --no-header --format requirements-txt -o requirements.lock
+	@$(BIN)/uv export --quiet --frozen --no-default-groups --no-emit-workspace --no-header $(addprefix --prune ,$(NOT_SERVED)) --format requirements-txt -o service/requirements.lock
 
 clean: ## remove what make made here
 	@rm -rf .venv .cedarfleet .pytest_cache .ruff_cache .hypothesis dist build
