@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.device_sdk.field import Tenant
 
-BUCKET = "acme-artifacts"
+BUCKET = "workshop-artifacts"
 
 
 class Desk:
@@ -29,11 +29,11 @@ class Desk:
         self._s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": cloud.region})
         iam = cloud.client("iam")
         trust = {"Effect": "Allow", "Principal": {"Service": "iot.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        self._role = iam.create_role(RoleName="acme-presign-test", AssumeRolePolicyDocument=_policy(trust))["Role"][
+        self._role = iam.create_role(RoleName="workshop-presign-test", AssumeRolePolicyDocument=_policy(trust))["Role"][
             "Arn"
         ]
         read = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
-        iam.put_role_policy(RoleName="acme-presign-test", PolicyName="read", PolicyDocument=_policy(read))
+        iam.put_role_policy(RoleName="workshop-presign-test", PolicyName="read", PolicyDocument=_policy(read))
         self._region = cloud.region
 
     def hand_out(self, thing: str, name: str, content: bytes, *, sha256: str | None = None) -> str:
@@ -50,7 +50,7 @@ class Desk:
 
     def order(self, thing: str, document: str) -> str:
         """Make a job with any document."""
-        job_id = f"acme--{secrets.token_hex(8)}"
+        job_id = f"workshop--{secrets.token_hex(8)}"
         presign = {"roleArn": self._role, "expiresInSec": 60}
         self._iot.create_job(jobId=job_id, targets=[self._arn + thing], document=document, presignedUrlConfig=presign)
         return job_id
@@ -111,7 +111,7 @@ def test_a_job_ordered_while_the_device_is_on_is_taken_at_once(tenant: Tenant, d
 def test_a_cancelled_job_is_left_and_the_next_one_taken(tenant: Tenant, desk: Desk, tmp_path: Path):
     """A job that is cancelled while the device is at it does not hold up the one behind it."""
     device = tenant.device(tmp_path, settings={"downloads.bytes_per_second": 200_000})
-    first = desk.hand_out(device.thing, "slow.bin", secrets.token_bytes(2_000_000))
+    first = desk.hand_out(device.thing, "slow.bin", secrets.token_bytes(20_000_000))
     second = desk.hand_out(device.thing, "next.txt", b"next")
     with device.run() as agent:
         agent.await_event("job.started", seconds=30)

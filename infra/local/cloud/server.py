@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
+import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 20.0
+_GRACE_SECONDS: Final = 1  # for answers that are under way when the cloud stops
 _WORKERS: Final = 64  # as the emulator's own start: re-entrant calls must not wait for each other
 
 
@@ -67,7 +69,7 @@ class Server:
 
     def _run(self) -> None:
         try:
-            with asyncio.Runner() as runner:
+            with asyncio.Runner(loop_factory=_Loop) as runner:
                 runner.run(self._main())
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
             (self._ended if self._started.done() else self._started).set_exception(error)
@@ -87,24 +89,63 @@ class Server:
         )  # makes the CA and the broker's certificate, which else the first device would wait for
         app._iot_mtls_state = "listening"
         saver = asyncio.create_task(self._snapshots.keep_saving())
+        ender = asyncio.create_task(self._end_connections())
         loop.call_soon(self._started.set_result, loop)
         try:
             application = _no_lifespan(self._application)
             await serve(application, self._configuration(), shutdown_trigger=self._stop.wait)
         finally:
-            saver.cancel()
-            with suppress(asyncio.CancelledError):
-                await saver
+            for task in (saver, ender):
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
             await iot.mtls_stop()
             self._snapshots.save()
+
+    async def _end_connections(self) -> None:
+        """After the grace, cut what is open: a client that stopped reading in the middle would hold up the end."""
+        loop = asyncio.get_running_loop()
+        if not isinstance(loop, _Loop) or self._stop is None:
+            raise TypeError(type(loop))
+        await self._stop.wait()
+        await asyncio.sleep(_GRACE_SECONDS)
+        while True:  # also what comes in meanwhile
+            for transport in list(loop.connections):
+                transport.abort()
+            await asyncio.sleep(_GRACE_SECONDS)
 
     def _configuration(self) -> Config:
         configuration = Config()
         configuration.bind = [f"fd://{self._gateway.detach()}"]
         configuration.keep_alive_timeout = 75
-        configuration.graceful_timeout = 1
+        configuration.graceful_timeout = 2 * _GRACE_SECONDS
         configuration.accesslog = configuration.errorlog = None
         return configuration
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """Knows the connections that its servers took, which neither asyncio's servers (before 3.13) nor hypercorn tell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.connections: weakref.WeakSet[asyncio.WriteTransport] = weakref.WeakSet()
+
+    async def create_server(self, protocol_factory: Any, *rest: Any, **options: Any) -> Any:
+        """As asyncio's, but every transport is noted in ``connections``."""
+
+        def noted() -> asyncio.BaseProtocol:
+            protocol: asyncio.BaseProtocol = protocol_factory()
+            made = protocol.connection_made
+
+            def connection_made(transport: asyncio.BaseTransport) -> None:
+                if isinstance(transport, asyncio.WriteTransport):
+                    self.connections.add(transport)
+                made(transport)
+
+            protocol.connection_made = connection_made
+            return protocol
+
+        return await super().create_server(noted, *rest, **options)
 
 
 def _no_lifespan(application: Application) -> Any:
