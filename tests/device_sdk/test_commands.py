@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from awscrt import mqtt5
-from cedarfleet_device import wire
+from cedarfleet_device import Agent, DeviceConfig, wire
 from cedarfleet_device.wire import CommandState
 
 from tests.device_sdk.field import new_command, states
@@ -88,7 +88,7 @@ def bad_messages(device: Device) -> list[tuple[str, bytes, str]]:
 
     return [
         make("wire version", wire=2),
-        make("another thing", thing="acme--press-08"),
+        make("another thing", thing="workshop--press-08"),
         make("not the one of the topic", command_id="0" * 26),
         make("no handler", name="unheard-of"),
         make("`expires_at` is before", expires_at=0, issued_at=1),
@@ -134,3 +134,21 @@ def test_presence_says_how_the_agent_left(plant: Plant, tmp_path: Path, farewell
             assert agent.stop() == 0
         plant.observer.until(lambda: said(farewell), what=lambda: farewell)
     assert said("offline") == (farewell == "offline")
+
+
+def test_no_goodbye_brings_the_last_will(plant: Plant, tmp_path: Path):
+    """However soon an agent stops, with whatever is under way, the broker does not say ``lost`` after ``offline``."""
+    config = DeviceConfig.load(plant.broker.device(tmp_path).config_file)
+    topic = wire.presence_topic(config.thing)
+
+    def said(word: str) -> int:
+        return plant.observer.other.count((topic, wire.presence_message(word)))
+
+    for number in range(1, 21):
+        with Agent(config) as agent:
+            agent.start()
+            plant.observer.until(lambda number=number: said("online") == number, what=lambda: "online")
+    with Agent(config) as agent:  # what the broker had to say of the last goodbye stands before this connection
+        agent.start()
+        plant.observer.until(lambda: said("online") == 21, what=lambda: "online")
+        assert (said("offline"), said("lost")) == (20, 0)

@@ -113,6 +113,13 @@ class JobListener:
         self._look.set()
         if self._thread.ident is not None:
             self._thread.join(_ANSWER_SECONDS + 5)
+
+    def close(self) -> None:
+        """Release the client of Jobs, once the connection has ended.
+
+        While it stands, releasing would unsubscribe, and the answers would cross the goodbye: a socket that is closed
+        with answers unread resets the connection, and the broker may lose the goodbye and send the last will.
+        """
         self._stream = None
         self._jobs = None
 

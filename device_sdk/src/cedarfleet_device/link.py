@@ -116,6 +116,8 @@ class Link:
         if self._publisher is not None:
             self._publisher.stop()
         connection.stop(farewell=self._presence("offline"))
+        if self._jobs is not None:
+            self._jobs.close()
 
     def reopen(self, *, seconds: float) -> bool:
         """Close and open with the certificate that the files hold now; whether the broker accepted it in time."""

@@ -89,6 +89,18 @@ def retransmits_every_second(rig: Rig) -> bool:
             return True
 
 
+def goodbye_is_heard(rig: Rig) -> bool:
+    """A device says goodbye, with answers still under way to it, and its will is sent all the same."""
+    with rig.connect(rig.device()) as other:
+        other.subscribe("goodbye/will")
+        with rig.connect(rig.device(), will_topic="goodbye/will") as device:
+            device.leave_unheard(questions=500)
+        try:
+            return other.read(seconds=5).payload == b"gone"
+        except TimeoutError:
+            return False
+
+
 def certificate_from_csr_over_mqtt(rig: Rig) -> bool:
     """A claim's request for a certificate of the device's own key is not answered."""
     claim = rig.claim("csr")
