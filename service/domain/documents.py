@@ -6,7 +6,7 @@ import math
 from typing import Any, Final, cast
 
 MAX_DEPTH: Final = 32
-"""Objects and arrays inside each other."""
+"""Objects and arrays inside each other, the outermost counted."""
 
 MAX_INTEGER: Final = 2**63 - 1
 
@@ -14,16 +14,14 @@ MAX_INTEGER: Final = 2**63 - 1
 def problem_of(document: object) -> str | None:
     """What keeps ``document``, parsed JSON, from being said again; ``None`` if nothing does."""
     level: list[object] = [document]
-    for _ in range(MAX_DEPTH + 1):
-        if not level:
-            return None
-        inner: list[object] = []
-        for value in level:
-            if problem := _problem(value):
-                return problem
-            inner.extend(_inside(value))
-        level = inner
-    return f"is nested more than {MAX_DEPTH} levels deep" if level else None
+    for depth in range(MAX_DEPTH + 1):
+        problem = next(filter(None, map(_problem, level)), None)
+        if problem is None and depth == MAX_DEPTH and any(isinstance(value, dict | list) for value in level):
+            problem = f"is nested more than {MAX_DEPTH} levels deep"
+        if problem:
+            return problem
+        level = [inner for value in level for inner in _inside(value)]
+    return None
 
 
 def _inside(value: object) -> list[object]:

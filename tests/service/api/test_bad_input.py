@@ -34,6 +34,11 @@ DEEP = '{"name": "reboot", "arguments": ' + '{"a":' * 30_000 + "1" + "}" * 30_00
         '{"name": "reboot", "timeout_seconds": 86401}',
         '{"name": "reboot", "timeout_seconds": 1.5}',
         '{"name": "reboot", "timeout_seconds": true}',
+        pytest.param('{"name": "reboot", "timeout_seconds": ' + "9" * 4_000 + "}", id="a timeout of 4,000 digits"),
+        pytest.param('{"name": "reboot", "arguments": {"a": ' + "9" * 4_000 + "}}", id="4,000 digits"),
+        '{"name": "reboot", "arguments": {"a": [9223372036854775808]}}',
+        '{"name": "reboot", "arguments": {"a": 1e999}}',
+        '{"name": "reboot", "arguments": {"a": ' + "[" * 32 + "]" * 32 + "}}",
         '{"name": "reboot", "emergency": true}',
         '{"name": "reboot", "emergency": {}}',
         '{"name": "reboot", "emergency": {"reason": ""}}',
@@ -54,6 +59,40 @@ def test_a_body_that_is_not_of_the_form_is_refused(house: House, body: str) -> N
     assert answer.json()["status"] == answer.status_code
     assert house.world.commands.once.records == {}
     assert house.world.audit.trail == []
+
+
+def test_arguments_within_the_bounds_are_taken(house: House) -> None:
+    """The largest integer and the deepest nesting that are promised."""
+    arguments: dict[str, Any] = {"a": 2**63 - 1, "b": json.loads("[" * 31 + "]" * 31)}
+    assert house.call("POST", URL, json={"name": "reboot", "arguments": arguments}).status_code == 202
+    assert house.world.channel.published[0].arguments == arguments
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        None,
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/jsonp",
+        "application/json; charset=latin-1",
+        "text/plain, application/json",
+    ],
+)
+def test_a_body_that_is_not_declared_as_json_is_refused(house: House, declared: str | None) -> None:
+    """415: a page of a stranger can send a form or plain text, but no JSON; and nothing is guessed."""
+    headers = {} if declared is None else {"Content-Type": declared}
+    answer = house.call("POST", URL, content=b'{"name": "reboot"}', headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (415, "urn:cedarfleet:problem:unsupported-media-type")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert house.world.commands.once.records == {}
+
+
+def test_json_may_be_declared_with_its_character_set(house: House) -> None:
+    """The one parameter that says what is true anyway."""
+    for declared in ("application/json;charset=UTF-8", 'Application/JSON; charset="utf-8"'):
+        answer = house.call("POST", URL, content=b'{"name": "reboot"}', headers={"Content-Type": declared})
+        assert answer.status_code == 202, answer.text
 
 
 def test_nesting_within_the_limit_of_size_is_refused(house: House) -> None:

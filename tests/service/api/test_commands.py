@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cedarfleet_device.wire import CommandMessage, CommandState
 
-from service.domain.commands import ReportedState
+from service.domain.commands import MAX_STATES, ReportedState
 from service.domain.tenants import TenantStatus
 
 if TYPE_CHECKING:
@@ -69,6 +69,32 @@ def test_a_command_that_does_not_leave_is_visibly_failed(house: House) -> None:
     seen = house.call("GET", answer.headers["Location"]).json()
     assert (seen["state"], seen["is_final"]) == ("failed", True)
     assert seen["id"] == answer.json()["command"]
+
+
+def test_a_failure_that_cannot_be_recorded_is_told_all_the_same(house: House) -> None:
+    """Broker and table both away: still 502 with the command's place, and the record never claims that it left."""
+    house.world.channel.available = False
+    house.world.commands.can_settle = False
+    answer = house.call("POST", URL, json={"name": "reboot", "timeout_seconds": 5})
+    assert answer.status_code == 502
+    assert answer.json()["type"] == "urn:cedarfleet:problem:command-not-published"
+    assert house.call("GET", answer.headers["Location"]).json()["state"] == "created"
+    house.world.now = datetime.now(UTC) + timedelta(seconds=6)
+    seen = house.call("GET", answer.headers["Location"]).json()
+    assert (seen["state"], seen["is_final"]) == ("expired", True)
+    assert "not confirmed" in seen["detail"]["reason"]
+
+
+def test_more_states_than_anyone_reads_are_cut(house: House) -> None:
+    """The last states are shown, and that there were more; a usual history is whole."""
+    command = house.call("POST", URL, json={"name": "reboot"}).json()
+    told = [ReportedState(sequence=number, state=CommandState.RUNNING) for number in range(1, MAX_STATES + 2)]
+    for states, truncated in ((told[:-1], False), (told, True)):
+        house.world.commands.states[command["id"]] = states
+        seen = house.call("GET", command["url"]).json()
+        assert len(seen["history"]) == MAX_STATES
+        assert seen["history"][-1]["sequence"] == states[-1].sequence
+        assert seen["history_truncated"] is truncated
 
 
 def test_nothing_happens_without_an_audit_trail(house: House) -> None:

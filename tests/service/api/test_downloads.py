@@ -97,6 +97,15 @@ def test_a_job_that_is_not_made_is_visibly_failed(house: House) -> None:
     assert (seen["state"], seen["failure"]) == ("failed", "its job could not be created")
 
 
+def test_a_failure_that_cannot_be_recorded_is_told_all_the_same(house: House) -> None:
+    """Jobs and table both away: still 502 with the download's place, where nothing claims that it started."""
+    house.world.jobs.available = False
+    house.world.downloads.can_settle = False
+    answer = house.call("POST", URL, json={"device": "press-01", "artifact": FILE})
+    assert answer.json()["type"] == "urn:cedarfleet:problem:download-not-started"
+    assert house.call("GET", answer.headers["Location"]).json()["state"] == "created"
+
+
 def test_a_job_that_was_made_after_all_tells_the_truth(house: House) -> None:
     """If the answer was lost but the job exists, what the job says is shown, not our own `failed`."""
     house.world.jobs.available = False
@@ -127,6 +136,8 @@ def test_firmware_reaches_a_group_only_if_each_member_may_have_it(house: House) 
     headers = {"Authorization": f"Bearer {house.acme.access_token('rollout', 'fleet/update', exp=4_000_000_000)}"}
     body = {"group": "line-press", "artifact": FIRMWARE}
     assert house.client.post(URL, headers=headers, json=body).status_code == 202
+    [job] = house.world.jobs.started.values()
+    assert job.members == ("press-01", "press-02", "press-03"), "whoever joins later was not decided on"
     device = house.world.fleet.devices["acme--press-03"]
     day_shift = replace(device, attributes={**device.attributes, "window": "09:00-10:00"})
     house.world.fleet.devices["acme--press-03"] = day_shift

@@ -67,6 +67,29 @@ def test_every_route_but_the_public_ones_wants_a_token(house: House) -> None:
         assert answer.status_code == PUBLIC.get(path.rstrip("/"), 401), (method, path)
 
 
+def test_options_and_head_say_nothing_and_break_nothing(house: House) -> None:
+    """OPTIONS names a path's methods, with a token and without; HEAD is answered as any method that a path lacks."""
+    for path in {path for path, _, _ in handlers(house.app)} - {NOTHING}:
+        url = re.sub(r"\{[^}]+\}", "press-01", path)
+        methods = {method for other, method, _ in handlers(house.app) if other == path}
+        for headers in ({}, {"Authorization": f"Bearer {house.acme.id_token('boss', ['managers'])}"}):
+            options = house.client.request("OPTIONS", url, headers=headers)
+            assert (options.status_code, options.content) == (204, b""), path
+            # Litestar names the methods of the handler that came first on the path.
+            assert {"OPTIONS"} < set(options.headers["Allow"].split(", ")) <= methods | {"OPTIONS"}, path
+            head = house.client.request("HEAD", url, headers=headers)
+            assert head.status_code == 405, path
+
+
+def test_two_tokens_are_none(house: House) -> None:
+    """A proxy in front might check the one, and we the other: 401, whichever comes first."""
+    token = f"Bearer {house.acme.id_token('boss', ['managers'])}"
+    for pair in ((token, "Bearer x"), ("Bearer x", token), (token, token)):
+        answer = house.client.get("/v1/me", headers=[("Authorization", text) for text in pair])
+        assert answer.status_code == 401
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
 def test_permissions_are_the_schemas_actions() -> None:
     """The enum equals the leaf actions of the Cedar schema; groups of actions are not asked for."""
     schema = (Path(__file__).parents[3] / "policies" / "schema.cedarschema").read_text(encoding="utf-8")

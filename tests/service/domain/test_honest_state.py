@@ -72,6 +72,16 @@ def test_without_a_word_of_the_device_the_record_and_the_clock_speak(
     assert status.is_final == (expected in ("expired", "failed"))
 
 
+def test_an_expired_command_says_whether_it_is_known_to_have_left() -> None:
+    """A record that stayed `created` promises no publish; only a published one lays the silence on the device."""
+    reasons = {
+        state: honest_status(record(state), (), now_ms=EXPIRY + 1).detail["reason"]
+        for state in (RecordState.CREATED, RecordState.PUBLISHED)
+    }
+    assert reasons[RecordState.PUBLISHED] == "the device did not answer in time"
+    assert reasons[RecordState.CREATED].startswith("it was not confirmed that the command left for the device")
+
+
 @pytest.mark.parametrize(
     ("job", "counts", "expected"),
     [
