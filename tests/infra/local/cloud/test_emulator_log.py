@@ -53,12 +53,15 @@ def _connect_and_die(context: ssl.SSLContext, port: int) -> None:
 
 
 def test_all_else_that_asyncio_says_is_heard(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Only that one message is kept from the terminal, and only while a cloud runs."""
+    """Only that one message is kept from the terminal, and only until the cloud ends."""
     asyncio_logger = logging.getLogger("asyncio")
+    filters = list(asyncio_logger.filters)  # another cloud of this process has its own
     with logged_to(tmp_path / "emulator.log"):
-        asyncio_logger.warning(GONE)
         asyncio_logger.warning("socket.send() raised exception.")
-    asyncio_logger.warning(GONE)
+        assert not all(one(_record(GONE)) for one in asyncio_logger.filters if callable(one))
+    assert asyncio_logger.filters == filters
+    assert caplog.messages == ["socket.send() raised exception."]
 
-    assert caplog.messages == ["socket.send() raised exception.", GONE]
-    assert (tmp_path / "emulator.log").read_text().count("\n") == 1
+
+def _record(message: str) -> logging.LogRecord:
+    return logging.LogRecord("asyncio", logging.WARNING, __file__, 1, message, None, None)
