@@ -7,8 +7,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from infra.local.engine import Op
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,3 +52,24 @@ def test_the_load_balancer_alone_says_who_calls(settings: Settings) -> None:
     assert client_seen(trusted, peer="10.20.0.7", forwarded="203.0.113.9") == "203.0.113.9"
     assert client_seen(trusted, peer="10.20.16.7", forwarded="198.51.100.1, 203.0.113.9") == "203.0.113.9"
     assert client_seen(trusted, peer="10.20.128.7", forwarded="203.0.113.9") == "10.20.128.7"
+
+
+def test_before_the_first_image_the_repository_stands_and_no_task_runs(project: Project) -> None:
+    """Without `image_tag` the stack asks for the repository and all around it, and for nothing that would pull."""
+    path = project.root / "tenants" / "Pulumi.platform.yaml"
+    text = path.read_text()
+    document = yaml.safe_load(text)
+    del document["config"]["cedarfleet:platform"]["image_tag"]
+    try:
+        path.write_text(yaml.safe_dump(document))
+        changes = [change for change in project.engine.preview("platform").changes if change.op is not Op.READ]
+    finally:
+        path.write_text(text)
+
+    assert {(change.op, change.urn.split("::")[2].rpartition("$")[2]) for change in changes} == {
+        (Op.DELETE, "aws:appautoscaling/policy:Policy"),
+        (Op.DELETE, "aws:appautoscaling/target:Target"),
+        (Op.DELETE, "aws:ecs/cluster:Cluster"),
+        (Op.DELETE, "aws:ecs/service:Service"),
+        (Op.DELETE, "aws:ecs/taskDefinition:TaskDefinition"),
+    }
