@@ -70,8 +70,9 @@ def plant(embedded_cloud: EmbeddedCloud, tmp_path_factory: pytest.TempPathFactor
     people = {tenant: landscape.add_people(tenant) for tenant in ("acme", "globex")}
     iot = embedded_cloud.client("iot")
     things = {"acme--press-01": "acme--line-press", "acme--press-02": "acme--line-press", "globex--pump-01": None}
+    stored = ATTRIBUTES | {"utc_offset": "01:00"}  # AWS stores no `+`
     for thing, line in things.items():
-        iot.create_thing(thingName=thing, attributePayload={"attributes": ATTRIBUTES})
+        iot.create_thing(thingName=thing, attributePayload={"attributes": stored})
         for group in filter(None, (thing.partition("--")[0], line)):
             iot.add_thing_to_thing_group(thingGroupName=group, thingName=thing)
     landscape.upload("acme", "recipes/steel.json", b'{"temperature": 900}')

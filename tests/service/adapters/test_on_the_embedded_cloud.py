@@ -34,6 +34,20 @@ REQUESTS: list[tuple[str, str, dict[str, Any] | None]] = [
 ]
 
 
+def status_row(command_id: str, number: int, detail: bytes, *, state: str = "running") -> dict[str, Any]:
+    """A row as the IoT rule writes it."""
+    return {
+        "thing": {"S": "acme--press-01"},
+        "sk": {"S": f"{command_id}#status#{number:04}"},
+        "command_id": {"S": command_id},
+        "sequence": {"S": f"{number:04}"},
+        "state": {"S": state},
+        "detail": {"S": base64.b64encode(detail).decode()},
+        "device_time": {"N": "1790000000000"},
+        "received_at": {"N": "1790000000001"},
+    }
+
+
 def verdict(answer: httpx.Response) -> tuple[int, str | None, list[str] | None]:
     """What the policies made of a request."""
     document = answer.json()
@@ -85,6 +99,19 @@ def test_attributes_are_set_in_the_registry(plant: Plant) -> None:
     assert "kind" not in stored
 
 
+def test_an_offset_east_and_west_is_stored_and_read_back(plant: Plant) -> None:
+    """AWS refuses a `+` in an attribute: callers and policies see one all the same."""
+    iot = plant.landscape.cloud.client("iot")
+    listed = plant.call("GET", "/v1/devices").json()["devices"]
+    assert listed[0]["attributes"]["utc_offset"] == "+01:00"
+    for offset, stored in (("-05:30", "-05:30"), ("+02:00", "02:00")):
+        answer = plant.call("PATCH", "/v1/devices/press-02", json={"utc_offset": offset})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["attributes"]["utc_offset"] == offset
+        assert plant.call("GET", "/v1/devices/press-02").json()["attributes"]["utc_offset"] == offset
+        assert iot.describe_thing(thingName="acme--press-02")["attributes"]["utc_offset"] == stored
+
+
 def test_a_command_is_recorded_published_and_read_with_the_devices_states(plant: Plant) -> None:
     """202; the record stands beside the states that the IoT rule writes; the device's last word is the answer."""
     answer = plant.call("POST", COMMANDS, json={"name": "reboot", "arguments": {"n": 1}, "timeout_seconds": 120})
@@ -92,24 +119,47 @@ def test_a_command_is_recorded_published_and_read_with_the_devices_states(plant:
     command = answer.json()
     assert plant.call("GET", command["url"]).json()["state"] == "published"
     table = plant.landscape.stacks["platform"]["commands_table"]
-    for sequence, state, detail in (("0001", "received", {}), ("0002", "failed", {"reason": "no power"})):
-        plant.landscape.cloud.client("dynamodb").put_item(
-            TableName=table,
-            Item={
-                "thing": {"S": "acme--press-01"},
-                "sk": {"S": f"{command['id']}#status#{sequence}"},
-                "command_id": {"S": command["id"]},
-                "sequence": {"S": sequence},
-                "state": {"S": state},
-                "detail": {"S": base64.b64encode(json.dumps(detail).encode()).decode()},
-                "device_time": {"N": "1790000000000"},
-                "received_at": {"N": "1790000000001"},
-            },
-        )
+    for sequence, state, detail in ((1, "received", {}), (2, "failed", {"reason": "no power"})):
+        row = status_row(command["id"], sequence, json.dumps(detail).encode(), state=state)
+        plant.landscape.cloud.client("dynamodb").put_item(TableName=table, Item=row)
     seen = plant.call("GET", command["url"]).json()
     assert (seen["state"], seen["is_final"], seen["detail"]) == ("failed", True, {"reason": "no power"})
     assert [told["state"] for told in seen["history"]] == ["received", "failed"]
     assert plant.call("GET", command["url"], tenant="globex").status_code == 404
+
+
+def test_what_a_broken_device_reports_is_read_within_bounds(plant: Plant) -> None:
+    """Thousands of large states, or a detail that no encoder can say, cost one bounded answer and never an error."""
+    command = plant.call("POST", COMMANDS, json={"name": "reboot"}).json()
+    dynamodb, table = plant.landscape.cloud.client("dynamodb"), plant.landscape.stacks["platform"]["commands_table"]
+    details = [b'{"x":"\\ud800"}', b'{"x":NaN}', b'{"x":1e999}', b"[" * 5_000, b'{"x":"' + b"y" * 9_000 + b'"}']
+    for start in range(1, 401, 25):
+        rows = [status_row(command["id"], number, details[number % 5]) for number in range(start, start + 25)]
+        dynamodb.batch_write_item(RequestItems={table: [{"PutRequest": {"Item": row}} for row in rows]})
+    dynamodb.put_item(TableName=table, Item=status_row(command["id"], 401, b'{"ok":true}', state="succeeded"))
+    answer = plant.call("GET", command["url"])
+    assert answer.status_code == 200, answer.text
+    seen = answer.json()
+    assert (seen["state"], seen["detail"], seen["history_truncated"]) == ("succeeded", {"ok": True}, True)
+    assert [told["sequence"] for told in seen["history"]] == list(range(202, 402))
+    assert all(told["detail"] == {} for told in seen["history"][:-1])
+    assert len(answer.content) < 64 * 1024
+
+
+def test_a_refused_publish_is_visibly_failed(plant: Plant) -> None:
+    """If the broker refuses the tenant's role, the answer is 502 with the command's place, where it is `failed`."""
+    iam, role = plant.landscape.cloud.client("iam"), plant.landscape.stacks["globex"]["role_arn"].rpartition("/")[2]
+    deny = {"Effect": "Deny", "Action": "iot:Publish", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    iam.put_role_policy(RoleName=role, PolicyName="no-publish", PolicyDocument=document)
+    try:
+        body = {"name": "pause-infusion"}
+        answer = plant.call("POST", "/v1/devices/pump-01/commands", tenant="globex", json=body)
+    finally:
+        iam.delete_role_policy(RoleName=role, PolicyName="no-publish")
+    assert (answer.status_code, answer.json()["type"]) == (502, "urn:cedarfleet:problem:command-not-published")
+    seen = plant.call("GET", answer.headers["Location"], tenant="globex").json()
+    assert (seen["state"], seen["is_final"], seen["reported_by"]) == ("failed", True, "service")
 
 
 def test_one_key_makes_one_command(plant: Plant) -> None:
@@ -186,6 +236,29 @@ def test_a_group_gets_a_file(plant: Plant) -> None:
     assert again.json()["id"] == answer.json()["id"]
 
 
+def test_a_thing_that_is_no_device_keeps_firmware_from_nobody(plant: Plant) -> None:
+    """A claim may make `acme--a:b`, which joins the root group: the devices get theirs, and it gets nothing."""
+    iot = plant.landscape.cloud.client("iot")
+    plant.landscape.upload("acme", "firmware/press.bin", b"2")
+    odd = ("acme--a:b", "acme---bad", "acme--")
+    for thing in odd:
+        iot.create_thing(thingName=thing)
+        iot.add_thing_to_thing_group(thingGroupName="acme", thingName=thing)
+    try:
+        answer = plant.call("POST", "/v1/downloads", json={"group": "all", "artifact": "firmware/press.bin"})
+        assert answer.status_code == 202, answer.text
+        seen = plant.call("GET", answer.headers["Location"]).json()
+        assert {delivery["device"] for delivery in seen["deliveries"]} == {"press-01", "press-02"}
+        assert seen["counts"] == {"queued": 2}
+        assert [device["id"] for device in plant.call("GET", "/v1/devices").json()["devices"]] == [
+            "press-01",
+            "press-02",
+        ]
+    finally:
+        for thing in odd:
+            iot.delete_thing(thingName=thing)
+
+
 def test_what_is_not_there_is_told(plant: Plant) -> None:
     """Unknown file, group and download are 404; an operator is refused before the file is looked for."""
     for body in (
@@ -240,6 +313,21 @@ def test_a_mixed_up_registry_row_opens_nothing(plant: Plant) -> None:
     finally:
         dynamodb.put_item(TableName=table, Item=rows["acme"])
         fresh.stop()
+
+
+def test_the_log_names_request_tenant_and_principal(plant: Plant) -> None:
+    """Each event of a request carries its id, the verified tenant and the principal, by these names."""
+    answer = plant.call("GET", "/v1/devices", headers={"X-Request-Id": "fields-12345678"})
+    principal = plant.call("GET", "/v1/me").json()["principal"]
+    mine = {"request_id": "fields-12345678"}
+    plant.service.await_event("request.done", seconds=20, where=lambda line: line.items() >= mine.items())
+    log = (plant.landscape.state_dir / "service.log").read_text().splitlines()
+    lines = [json.loads(line) for line in log if "fields-12345678" in line]
+    assert answer.headers["X-Request-Id"] == "fields-12345678"
+    assert {line["event"] for line in lines} >= {"access.decided", "request.done"}
+    for line in lines:
+        named = {name: line[name] for name in ("request_id", "tenant", "principal")}
+        assert named == {"request_id": "fields-12345678", "tenant": "acme", "principal": principal}
 
 
 def test_nothing_secret_is_logged(plant: Plant) -> None:

@@ -14,6 +14,7 @@ from service.adapters.cached_registry import CachedTenantRegistry
 from service.adapters.memory.pool import MemoryUserPool
 from service.adapters.memory.tenants import MemoryTenantRegistry
 from service.domain.permissions import Permission
+from service.domain.tenants import TenantStatus
 from service.errors import ConfigurationError, UnavailableError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def row(**changes: object) -> dict[str, Any]:
     columns: dict[str, Any] = {
         "tenant": "acme",
         "display_name": "Acme",
+        "status": "ACTIVE",
         "issuer": ISSUER,
         "region": "eu-central-1",
         "account_id": "123456789012",
@@ -52,6 +54,14 @@ def test_what_the_tenants_stack_writes_the_service_reads() -> None:
     assert (tenant.id, tenant.pool_id) == ("acme", "eu-central-1_AbCd12345")
     assert tenant.client_ids == {"client1", "client2"}
     assert tenant.commands == {"reboot": Permission.OPERATE_DEVICE}
+
+
+def test_a_suspended_row_is_a_suspended_tenant() -> None:
+    """What the tenant's file says reaches the service, and no other word does."""
+    assert tenant_of(row(status="SUSPENDED"), region="eu-central-1").status is TenantStatus.SUSPENDED
+    for wrong in ("suspended", "RESTING", None):
+        with pytest.raises(ConfigurationError, match="(?i)status"):
+            tenant_of(row(status=wrong), region="eu-central-1")
 
 
 @pytest.mark.parametrize(
