@@ -60,7 +60,7 @@ def test_a_suspended_row_is_a_suspended_tenant() -> None:
     """What the tenant's file says reaches the service, and no other word does."""
     assert tenant_of(row(status="SUSPENDED"), region="eu-central-1").status is TenantStatus.SUSPENDED
     for wrong in ("suspended", "RESTING", None):
-        with pytest.raises(ConfigurationError, match="(?i)status"):
+        with pytest.raises(ConfigurationError, match=r"(?i)status"):
             tenant_of(row(status=wrong), region="eu-central-1")
 
 
