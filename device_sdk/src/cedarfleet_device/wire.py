@@ -22,7 +22,7 @@ from typing import Any, Final, Self
 
 WIRE_VERSION: Final = 1
 MAX_MESSAGE_BYTES: Final = 128 * 1024  # AWS IoT Core quota: MQTT payload
-MAX_DETAIL_BYTES: Final = 8 * 1024  # bounds what one status may write into the commands table (DynamoDB item: 400 KiB)
+MAX_DETAIL_BYTES: Final = 8 * 1024  # as the device writes it; the status rule drops what is far larger
 MAX_SEQUENCE: Final = 9999
 MAX_THING_NAME: Final = 128  # AWS IoT Core quota: characters
 MAX_ARTIFACT_NAME: Final = 1024  # Amazon S3 quota: characters of a key
