@@ -62,5 +62,10 @@ PERSONAS: Final = (
     _machine("Machine with scope fleet/view", "fleet/view"),
     _machine("Machine with scopes fleet/view and fleet/operate", "fleet/view", "fleet/operate"),
     _machine("Machine with scope fleet/update, in the window", "fleet/update"),
+    Persona(
+        title="Person whose access token got the scopes of a machine",
+        who=Who(user="kim", client="app", scopes=("fleet/view", "fleet/operate", "fleet/update")),
+        about=AT_NIGHT,
+    ),
     _person("Signed in, but in no group"),
 )

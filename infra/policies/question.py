@@ -22,12 +22,23 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Who:
-    """A person with the groups and the region of an ID token, or a machine with the scopes of an access token."""
+    """A person with the claims of an ID token, or who comes with the scopes of an access token.
+
+    Attributes:
+        user: the token's subject.
+        groups: Cognito groups.
+        region: the claim `custom:region`.
+        email: the claim `email`.
+        scopes: of an access token; ``None`` for an ID token.
+        client: the app client that the access token is for; ``None`` for a machine, which is its own subject.
+    """
 
     user: str = "someone"
     groups: tuple[str, ...] = ()
     region: str | None = None
+    email: str | None = None
     scopes: tuple[str, ...] | None = None
+    client: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +85,8 @@ class Circumstances:
     reason: str | None = None
     artifact: Artifact | None = None
     members_allowed: bool | None = None
+    command: str | None = None
+    source_ip: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +118,11 @@ class Question:
         entities = [
             {
                 "uid": principal,
-                "attrs": {"custom:region": self.who.region} if self.who.region else {},
+                "attrs": {
+                    name: claim
+                    for name, claim in (("email", self.who.email), ("custom:region", self.who.region))
+                    if claim is not None
+                },
                 "parents": [{"type": GROUP, "id": f"{pool_id}|{group}"} for group in self.who.groups],
             },
             {"uid": {"type": TENANT, "id": owner}, "attrs": {}, "parents": []},
@@ -139,8 +156,13 @@ class Question:
             context["reason"] = about.reason
         if about.members_allowed is not None:
             context["members_allowed"] = about.members_allowed
+        if about.command is not None:
+            context["command"] = about.command
+        if about.source_ip is not None:
+            context["source_ip"] = _extension("ip", about.source_ip)
         if self.who.scopes is not None:
-            context["token"] = {"client_id": self.who.user, "scope": list(self.who.scopes)}
+            client = self.who.client or self.who.user
+            context["token"] = {"sub": self.who.user, "client_id": client, "scope": list(self.who.scopes)}
         if about.artifact is None:
             return context, []
         file = {"type": "Fleet::Artifact", "id": about.artifact.kind}

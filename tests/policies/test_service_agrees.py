@@ -87,7 +87,7 @@ def principal(case: Case) -> Principal:
         token_use=TokenUse.ACCESS if machine else TokenUse.ID,
         groups=who.groups,
         email=None,
-        client_id=who.user if machine else "client",
+        client_id=(who.client or who.user) if machine else "client",
         expires_at=0,
         claims=VerifiedClaims(claims),
         token="",

@@ -59,7 +59,7 @@ class CedarAuthorizer:
         context = {name: cedar_value(value) for name, value in question.context.items()}
         if principal.token_use is TokenUse.ACCESS:
             scope = str(principal.claims.get("scope", "")).split()
-            context["token"] = {"scope": scope, "client_id": principal.client_id}
+            context["token"] = {"scope": scope, "client_id": principal.client_id, "sub": principal.subject}
         request = {
             "principal": {"type": "Fleet::User", "id": principal.entity_id},
             "action": {"type": "Fleet::Action", "id": str(question.action)},
