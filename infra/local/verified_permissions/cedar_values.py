@@ -140,23 +140,22 @@ def required_uid(reference: object) -> Uid:
     raise InvalidInputError(Field("/entities", 'An entity is named by {"type", "id"}, both strings.'))
 
 
-def ancestors(own: Uid, graph: dict[Uid, tuple[Uid, ...]]) -> set[Uid]:
-    """``own`` and everything that it is in.
+def check_ancestors(graph: dict[Uid, tuple[Uid, ...]]) -> None:
+    """Refuse deep ancestries: beyond thousands Cedar would overflow the process's stack.
 
     Raises:
-        InvalidInputError: more than 99 others; beyond thousands Cedar would overflow the process's stack.
+        InvalidInputError: an entity is in more than 99 others.
     """
-    reached, waiting = {own}, [own]
-    while waiting:
-        for parent in graph.get(waiting.pop(), ()):
-            if parent not in reached:
-                reached.add(parent)
-                waiting.append(parent)
-        if len(reached) > MAX_TRANSITIVE_PARENTS + 1:
-            raise InvalidInputError(
-                Field("/entities", f"An entity has more than {MAX_TRANSITIVE_PARENTS} transitive parents.")
-            )
-    return reached
+    for own in graph:
+        reached, waiting = {own}, [own]
+        while waiting:
+            fresh = set(graph.get(waiting.pop(), ())) - reached
+            reached |= fresh
+            waiting.extend(fresh)
+            if len(reached) > MAX_TRANSITIVE_PARENTS + 1:
+                raise InvalidInputError(
+                    Field("/entities", f"An entity has more than {MAX_TRANSITIVE_PARENTS} transitive parents.")
+                )
 
 
 def _entity(item: dict[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import cedarpy
 
-from .cedar_values import Uid, ancestors, parents_by_entity
+from .cedar_values import check_ancestors, parents_by_entity
 from .errors import Field, InvalidInputError
-from .policy_sets import CompiledStore, RequestRejectedError, Slice, Verdict
+from .policy_sets import CompiledStore, RequestRejectedError, Verdict
 from .tokens import KeyRing
 
 if TYPE_CHECKING:
@@ -30,14 +30,12 @@ class World:
     Attributes:
         schema: with which the entities were read, and requests are to be.
         strict: whether a request that does not fit the schema is refused; otherwise it is decided without the schema.
-        reach: each entity with everything that it is in.
     """
 
     compiled: CompiledStore
     entities: cedarpy.Entities
     schema: cedarpy.Schema | None
     strict: bool
-    reach: dict[Uid, set[Uid]]
 
 
 class Decider:
@@ -78,8 +76,7 @@ class Decider:
             InvalidInputError: Cedar's words, when they are malformed or do not fit the schema; or one has too many
                 ancestors.
         """
-        graph = parents_by_entity(entities)
-        reach = {uid: ancestors(uid, graph) for uid in graph}
+        check_ancestors(parents_by_entity(entities))
         text = json.dumps(entities)
         strict = store.mode == "STRICT" and self._request_validation == "store"
         attempts = [compiled.schema] if strict or compiled.schema is None else [compiled.schema, None]
@@ -90,7 +87,7 @@ class Decider:
                 if last:
                     raise InvalidInputError(Field("/entities", _entities_refused(text, schema))) from error
             else:
-                return World(compiled=compiled, entities=parsed, schema=schema, strict=strict, reach=reach)
+                return World(compiled=compiled, entities=parsed, schema=schema, strict=strict)
         raise AssertionError
 
     def decide(self, world: World, request: dict[str, Any], path: str = "") -> dict[str, Any]:
@@ -99,13 +96,8 @@ class Decider:
         Raises:
             InvalidInputError: the request does not fit the schema.
         """
-        principal, resource = (
-            world.reach.get(uid, {uid})
-            for uid in ((request[part]["type"], request[part]["id"]) for part in ("principal", "resource"))
-        )
-        part = world.compiled.slice(principal, resource)
         try:
-            verdict = _verdict(world, request, part)
+            verdict = _verdict(world, request)
         except RequestRejectedError as error:
             raise InvalidInputError(Field(path or "/", f"{error}")) from error
         return self._answer(world.compiled, verdict)
@@ -124,14 +116,14 @@ class Decider:
         }
 
 
-def _verdict(world: World, request: dict[str, Any], part: Slice) -> Verdict:
+def _verdict(world: World, request: dict[str, Any]) -> Verdict:
     if world.strict or world.schema is None:
-        return world.compiled.decide(request, part, world.entities, world.schema)
+        return world.compiled.decide(request, world.entities, world.schema)
     try:
         # The schema also says how plain JSON in the context is to be read, so it is tried first.
-        return world.compiled.decide(request, part, world.entities, world.schema)
+        return world.compiled.decide(request, world.entities, world.schema)
     except RequestRejectedError:
-        return world.compiled.decide(request, part, world.entities, None)
+        return world.compiled.decide(request, world.entities, None)
 
 
 def _entities_refused(text: str, schema: cedarpy.Schema | None) -> str:

@@ -48,6 +48,7 @@ class Journal:
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self._transactions = 0
         self._length = 0
+        self._folder_synced = False  # until then a power cut may bring back what had this name before
 
     def load(self) -> Iterator[tuple[str, Record]]:
         """Every change ever kept, oldest first: ``("put" | "delete", record)``.
@@ -55,7 +56,8 @@ class Journal:
         Must be exhausted before the first ``append``. A torn tail is cut off here.
 
         Raises:
-            JournalError: the file is no journal, or a line before the last one is damaged.
+            JournalError: the file is no journal, a line before the last one is damaged, or a whole line says what
+                this version does not know.
         """
         content = self.path.read_bytes()
         if not content.startswith(_HEADER):
@@ -72,8 +74,7 @@ class Journal:
                 if 0 <= newline < len(content) - 1:
                     raise JournalError(f"`{self.path}` is damaged at byte {end}; restore it or move it away")
                 break
-            for action, kind, data in json.loads(line[_DIGEST_LENGTH + 1 :]):
-                yield action, KINDS[kind].from_json(data)
+            yield from self._changes(line, end)
             self._transactions += 1
             end = newline + 1
         self._truncate(end)
@@ -99,25 +100,45 @@ class Journal:
         return self._transactions >= _REWRITE_AFTER
 
     def rewrite(self, records: Iterable[Record]) -> None:
-        """Replace the history by the living records, atomically."""
-        lines = [_line([("put", record)]) for record in records]
+        """Replace the history by the living records, atomically.
+
+        Raises:
+            OSError: the disk refused; the journal goes on as it was.
+        """
+        # What is still alive must not count as history, and a full disk must not be tried at every change.
+        self._transactions = 0
+        content = _HEADER + b"".join(_line([("put", record)]) for record in records)
         fresh = self.path.with_suffix(".journal.new")
         descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
-        content = _HEADER + b"".join(lines)
-        _write_all(descriptor, content)
-        os.fsync(descriptor)
-        fresh.replace(self.path)
-        _sync_folder(self.path.parent)
+        try:
+            _write_all(descriptor, content)
+            os.fsync(descriptor)
+            fresh.replace(self.path)
+        except OSError:
+            os.close(descriptor)
+            fresh.unlink(missing_ok=True)
+            raise
         os.close(self._file)
-        # History that is still alive must not count as history, or every write would rewrite.
-        self._file, self._length, self._transactions = descriptor, len(content), 0
+        self._file, self._length, self._folder_synced = descriptor, len(content), False
 
     def close(self) -> None:
         """Let the file and the folder go."""
         os.close(self._file)
         os.close(self._lock)
 
+    def _changes(self, line: bytes, start: int) -> list[tuple[str, Record]]:
+        try:
+            return [_change(*change) for change in json.loads(line[_DIGEST_LENGTH + 1 :])]
+        except (KeyError, TypeError, ValueError) as error:
+            raise JournalError(
+                f"`{self.path}` holds at byte {start} a change that this version does not know ({error!r}); "
+                "run the version that wrote it, or move the file away"
+            ) from error
+
     def _write(self, content: bytes) -> None:
+        if not self._folder_synced:
+            _sync_folder(self.path.parent)
+            self._folder_synced = True
         _write_all(self._file, content)
         os.fsync(self._file)
         self._length += len(content)
@@ -131,6 +152,12 @@ class Journal:
 def _line(changes: Iterable[tuple[str, Record]]) -> bytes:
     text = json.dumps([(action, type(record).__name__, record.to_json()) for action, record in changes]).encode()
     return _digest(text) + b" " + text + b"\n"
+
+
+def _change(action: str, kind: str, data: dict[str, Any]) -> tuple[str, Record]:
+    if action not in ("put", "delete"):  # fail closed: what is no put is not therefore a delete
+        raise ValueError(action)
+    return action, KINDS[kind].from_json(data)
 
 
 def _is_whole(line: bytes) -> bool:

@@ -116,8 +116,9 @@ def update_policy(call: Call) -> dict[str, Any]:
         check_room(call, store, new=new, instead_of=policy.id)
         statement = new
         updated = replace(updated, statement=static["statement"], description=static.get("description"))
-    if "name" in call.request and call.request["name"] != policy.name:
-        updated = replace(updated, name=_free_name(call, store, call.request["name"]))
+    name = call.request.get("name")
+    if name is not None and name != policy.name:  # JSON null is the member left out
+        updated = replace(updated, name=_free_name(call, store, name))
     call.state.commit(put=[updated])
     return _summary(updated, statement)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
 import secrets
@@ -56,6 +57,10 @@ class AccessKey:
             raise AccessDenied("SignatureDoesNotMatch", "The request is signed for another service.", 403)
         if abs(self.clock() - _seconds(date)) > _SKEW_SECONDS:
             raise AccessDenied("SignatureDoesNotMatch", "The signature is expired or not yet current.", 403)
+        # The signer takes the body's hash from this header when it is there: UNSIGNED-PAYLOAD and false hashes too.
+        stated = headers.get("x-amz-content-sha256")
+        if stated is not None and stated != hashlib.sha256(body).hexdigest():  # fail closed
+            raise AccessDenied("SignatureDoesNotMatch", "x-amz-content-sha256 is not the SHA-256 of the body.", 403)
         expected = self._signature(headers, body, signed, date, match["region"])
         if not hmac.compare_digest(expected, match["signature"]):
             raise AccessDenied("SignatureDoesNotMatch", "The signature does not match the request.", 403)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from .records import Alias, ClientToken, IdentitySource, Policy, PolicyStore, Re
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+_log = logging.getLogger(__name__)
 
 
 class State:
@@ -54,7 +57,10 @@ class State:
         for record in delete:
             self._apply("delete", record)
         if self._journal is not None and self._journal.wants_rewrite:
-            self._journal.rewrite(self._records())
+            try:
+                self._journal.rewrite(self._records())
+            except OSError:  # the change is durable all the same; the journal keeps growing until a rewrite succeeds
+                _log.exception("verified_permissions.rewrite_failed", extra={"journal": str(self._journal.path)})
 
     def revision(self, store_id: str) -> int:
         """Counts up with every change that may alter a decision of the store."""

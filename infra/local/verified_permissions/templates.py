@@ -62,8 +62,9 @@ def update_policy_template(call: Call) -> dict[str, Any]:
         description=call.request.get("description"),
         updated=call.now,
     )
-    if "name" in call.request and call.request["name"] != template.name:
-        updated = replace(updated, name=_free_name(call, store, call.request["name"]))
+    name = call.request.get("name")
+    if name is not None and name != template.name:  # JSON null is the member left out
+        updated = replace(updated, name=_free_name(call, store, name))
     call.state.commit(put=[updated])
     return _summary(updated)
 
