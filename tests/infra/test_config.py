@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,15 @@ from infra.platform.config import PlatformConfig
 ROOT = Path(__file__).parents[2]
 
 
+@cache
+def _document(stack: str) -> Any:  # noqa: ANN401 - YAML
+    return yaml.safe_load((ROOT / "tenants" / f"Pulumi.{stack}.yaml").read_text())
+
+
 def read_file(stack: str) -> dict[str, Any]:
-    """What the committed file of a stack holds under its one key."""
+    """A copy of what the committed file of a stack holds under its one key."""
     kind = "platform" if stack == "platform" else "tenant"
-    return yaml.safe_load((ROOT / "tenants" / f"Pulumi.{stack}.yaml").read_text())["config"][f"cedarfleet:{kind}"]
+    return deepcopy(_document(stack)["config"][f"cedarfleet:{kind}"])
 
 
 def changed(data: dict[str, Any], path: str, value: object) -> dict[str, Any]:
