@@ -16,6 +16,8 @@ from infra.policies.bundle import Entity
 USER: Final = "Fleet::User"
 GROUP: Final = "Fleet::Group"
 TENANT: Final = "Fleet::Tenant"
+DEVICE: Final = "Fleet::Device"
+DEVICE_GROUP: Final = "Fleet::DeviceGroup"
 THIS_TENANT: Final = "this"
 UNTIL: Final = 'datetime("until")'
 

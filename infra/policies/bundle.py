@@ -45,12 +45,14 @@ class TenantPolicies:
         grants: its template links.
         groups: the groups of its user pool; its own policies may name no other, since one with a slip in a name would
             match nobody. ``None`` if they are not known.
+        lines: its device groups, without ``all``; its own policies and grants may name no other. ``None`` as above.
     """
 
     tenant: str
     folder: Path | None = None
     grants: tuple[Grant, ...] = ()
     groups: frozenset[str] | None = None
+    lines: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

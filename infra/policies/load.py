@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from cedarpy import Schema
 
 from infra.policies import rules
-from infra.policies.binding import GROUP, USER, bind_until, until_text
-from infra.policies.bundle import (
-    Entity,
-    Grant,
-    Link,
-    PolicyBundle,
-    PolicyError,
-    Problem,
-    StaticPolicy,
-    Template,
-    TenantPolicies,
-)
+from infra.policies.actions import Actions
+from infra.policies.bundle import PolicyBundle, PolicyError, Problem, StaticPolicy, TenantPolicies
+from infra.policies.grants import stamp
 from infra.policies.schema import SchemaError, schema_json
 from infra.policies.statement import Statement, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
-
-_RESOURCE_TYPES: Final = ("Fleet::Device", "Fleet::DeviceGroup")
 
 
 def load(root: Path, tenant: TenantPolicies) -> PolicyBundle:
@@ -47,7 +36,7 @@ def load(root: Path, tenant: TenantPolicies) -> PolicyBundle:
         raise PolicyError((Problem(file="policies/schema.cedarschema", line=0, words=str(error)),)) from error
     except OSError as error:
         raise PolicyError((Problem(file=str(root / "schema.cedarschema"), line=0, words="no such file"),)) from error
-    schema = Schema.from_json_str(schema_text)
+    schema, actions = Schema.from_json_str(schema_text), Actions(schema_text)
     problems: list[Problem] = []
     static = list(_read(root / "static", base, problems))
     templates = list(_read(root / "templates", base, problems))
@@ -57,14 +46,13 @@ def load(root: Path, tenant: TenantPolicies) -> PolicyBundle:
     for statement in templates:
         problems += [*rules.template(statement), *rules.bindable(statement), *statement.validate(schema)]
     for statement in own:
-        problems += rules.of_a_tenant(statement, tenant.groups)
+        problems += rules.of_a_tenant(statement, tenant, actions)
     if not static:
         problems.append(Problem(file=str(root / "static"), line=0, words="no policy: the base forbids must be there"))
-    stamped, links = _grants(tenant, {statement.id: statement for statement in templates}, problems)
+    valid = {statement.id: statement for statement in templates}
+    stamped, links = stamp(tenant, valid, schema, problems)
     problems += _id_problems([*static, *templates, *own], tenant)
     problems += rules.all_together([*static, *own])
-    if len(stamped) > rules.MAX_TEMPLATES:
-        problems.append(_too_many_templates(tenant, len(stamped)))
     if problems:
         raise PolicyError(tuple(problems))
     policies = [
@@ -97,57 +85,6 @@ def _read(folder: Path, base: Path, problems: list[Problem]) -> Iterator[Stateme
         yield statement
 
 
-def _grants(
-    tenant: TenantPolicies, templates: dict[str, Statement], problems: list[Problem]
-) -> tuple[list[Template], list[Link]]:
-    stamped: dict[str, Template] = {}
-    links: list[Link] = []
-    for grant in tenant.grants:
-        where = f"tenant {tenant.tenant}, grant {grant.id}"
-        if rules.ID.fullmatch(grant.id) is None:
-            words = f"`{grant.id}`: an id is a-z, 0-9 and single inner `-`, at most 64"
-            problems.append(Problem(file=where, line=0, words=words))
-            continue
-        template = templates.get(grant.template)
-        if template is None:
-            known = ", ".join(sorted(templates)) or "none"
-            problems.append(Problem(file=where, line=0, words=f"no template `{grant.template}`; there are: {known}"))
-            continue
-        try:
-            principal = _entity(grant.principal, (GROUP, USER))
-            resource = _entity(grant.resource, _RESOURCE_TYPES)
-            made = _stamped(template, grant)
-        except ValueError as error:
-            problems.append(Problem(file=where, line=0, words=str(error)))
-            continue
-        stamped[made.id] = made
-        links.append(Link(id=grant.id, template=made.id, principal=principal, resource=resource))
-    return list(stamped.values()), links
-
-
-def _stamped(template: Statement, grant: Grant) -> Template:
-    """The template of a grant: one for each end, since a link can fill in two entities but no time."""
-    if not template.needs_until:
-        if grant.until is not None:
-            raise ValueError(f"template `{template.id}` has no end; leave out `until`, or use another template")
-        return Template(id=template.id, why=template.why, statement=template.text)
-    if grant.until is None:
-        raise ValueError(f"template `{template.id}` ends: say `until`, e.g. 2026-12-24T18:00:00Z")
-    if grant.until.tzinfo is None:
-        raise ValueError(f"`until` {grant.until.isoformat()} has no time zone, e.g. 2026-12-24T18:00:00Z")
-    end = until_text(grant.until).replace("-", "").replace(":", "")
-    return Template(id=f"{template.id}-until-{end}", why=template.why, statement=bind_until(template.text, grant.until))
-
-
-def _entity(text: str, types: tuple[str, ...]) -> Entity:
-    entity = Entity.parse(text)
-    if entity.type not in types:
-        raise ValueError(f"`{text}` is of type `{entity.type}`; it must be one of {', '.join(types)}")
-    if "|" in entity.id:
-        raise ValueError(f"`{text}`: write the bare name, the pool is added at stamping")
-    return entity
-
-
 def _id_problems(statements: Iterable[Statement], tenant: TenantPolicies) -> Iterator[Problem]:
     first: dict[str, str] = {}
     for statement in statements:
@@ -161,15 +98,6 @@ def _id_problems(statements: Iterable[Statement], tenant: TenantPolicies) -> Ite
             yield Problem(file=where, line=0, words=f"stands {count} times; each grant needs an id of its own")
         if name in first:
             yield Problem(file=where, line=0, words=f"the id `{name}` is taken by {first[name]}")
-
-
-def _too_many_templates(tenant: TenantPolicies, count: int) -> Problem:
-    return Problem(
-        file=f"tenant {tenant.tenant}, grants",
-        line=0,
-        words=f"{count} templates, one for each template and end; a policy store holds {rules.MAX_TEMPLATES}: "
-        "remove grants that have ended, or let several end at the same time",
-    )
 
 
 def _shown(path: Path, base: Path) -> str:

@@ -5,17 +5,23 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from infra.policies.binding import GROUP, TENANT, THIS_TENANT, USER, bind
+from infra.policies.binding import DEVICE_GROUP, GROUP, TENANT, THIS_TENANT, USER, bind
 from infra.policies.bundle import Problem
+from infra.policies.question import ALL_DEVICES
 from infra.policies.statement import Statement, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from infra.policies.actions import Actions
+    from infra.policies.bundle import TenantPolicies
+
 MAX_STATEMENT_BYTES: Final = 10_000  # quota of Verified Permissions: size of a policy
-MAX_UNSPECIFIC_BYTES: Final = 200_000  # quota of Verified Permissions: all policies that name no resource, together
-MAX_TEMPLATES: Final = 40  # quota of Verified Permissions: templates in a policy store
+# Half of what a store may hold: while an update runs, each new policy stands beside the old one (see `update`).
+MAX_UNSPECIFIC_BYTES: Final = 100_000  # quota of Verified Permissions: 200,000 for all policies that name no resource
+MAX_TEMPLATES: Final = 20  # quota of Verified Permissions: 40 templates in a policy store
 ID: Final = re.compile(r"(?=.{1,64}$)[a-z][a-z0-9]*(?:-[a-z0-9]+)*")  # in decisions, audit and resource names
+VIEW: Final = "View"  # the action group that changes nothing
 _LONGEST_POOL_ID: Final = "x" * 55  # docs: Cognito UserPoolIdType
 _LONGEST_TENANT: Final = "t" * 32
 
@@ -86,25 +92,48 @@ def all_together(statements: Iterable[Statement]) -> Iterator[Problem]:
         if _is_open(statement.est["resource"])
     ]
     if sum(sizes) > MAX_UNSPECIFIC_BYTES:
-        words = f"{len(sizes)} policies name no resource, {sum(sizes)} bytes together; at most {MAX_UNSPECIFIC_BYTES}"
+        words = (
+            f"{len(sizes)} policies name no resource, {sum(sizes)} bytes together; at most {MAX_UNSPECIFIC_BYTES}, "
+            "half of what a policy store may hold: an update that changes them needs old and new together"
+        )
         yield Problem(file="policies", line=0, words=words)
 
 
-def of_a_tenant(statement: Statement, groups: frozenset[str] | None) -> Iterator[Problem]:
-    """A tenant's policy names only groups that the tenant has, and a permit says who or what.
+def too_many_templates(count: int) -> str:
+    """Why so many templates cannot be stamped, empty if they can."""
+    if count <= MAX_TEMPLATES:
+        return ""
+    return (
+        f"{count} templates, one for each template and end; at most {MAX_TEMPLATES}, half of what a policy store may "
+        "hold: an update that changes them needs old and new together. Remove grants that have ended, or let several "
+        "end at the same time"
+    )
+
+
+def of_a_tenant(statement: Statement, tenant: TenantPolicies, actions: Actions) -> Iterator[Problem]:
+    """A tenant's policy names only groups and lines that the tenant has, and a permit to change something says who.
 
     The base forbids stay whatever a tenant writes, but nothing should be open to everybody by accident.
     ``principal is Fleet::User`` is no constraint, since there is no other type of principal.
     """
-    for kind, name in statement.entities():
-        if kind == GROUP and groups is not None and name not in groups:
-            literal = f'{GROUP}::"{name}"'
-            # fail closed: a forbid for a group that nobody is in forbids nothing
-            words = f"`{literal}` is no group of this tenant; it has {', '.join(sorted(groups))}"
-            yield statement.problem(words, mentions=literal)
-    if statement.effect == "permit" and _is_open(statement.est["principal"]) and _is_open(statement.est["action"]):
+    lines = None if tenant.lines is None else tenant.lines | {ALL_DEVICES}
+    for kind, known, words in ((GROUP, tenant.groups, "group"), (DEVICE_GROUP, lines, "device group")):
+        for name in sorted({name for found, name in statement.entities() if found == kind}):
+            if known is not None and name not in known:
+                literal = f'{kind}::"{name}"'
+                # fail closed: a forbid for a group that nobody, or nothing, is in forbids nothing
+                told = f"`{literal}` is no {words} of this tenant; it has {', '.join(sorted(known))}"
+                yield statement.problem(told, mentions=literal)
+    if statement.effect != "permit" or not _is_open(statement.est["principal"]):
+        return
+    if _is_open(statement.est["action"]):
         yield statement.problem(
             "a permit must constrain principal or action: this one is open to everybody for everything"
+        )
+    elif beyond := sorted(actions.of(statement.est["action"]) - actions.of_group(VIEW)):
+        yield statement.problem(
+            f"a permit that is open to everybody may give no more than {VIEW}; this one gives {', '.join(beyond)}: "
+            'say who, as in `principal in Fleet::Group::"..."`'
         )
 
 

@@ -45,5 +45,9 @@ def of_tenant(root: Path, tenant: str) -> TenantPolicies:
 def from_config(config: TenantConfig) -> TenantPolicies:
     """A tenant's policies and grants, out of its whole configuration."""
     return TenantPolicies(
-        tenant=config.tenant, folder=config.policies, grants=config.grants, groups=frozenset(config.groups)
+        tenant=config.tenant,
+        folder=config.policies,
+        grants=config.grants,
+        groups=frozenset(config.groups),
+        lines=frozenset(config.lines),
     )

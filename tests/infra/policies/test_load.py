@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,19 @@ if TYPE_CHECKING:
 SOON = datetime(2026, 12, 1, tzinfo=UTC)
 
 
-def refusal(files: Path, *, own: str = "", name: str = "mine", grants: tuple[Grant, ...] = ()) -> list[str]:
-    """What ``load`` says of the project with one more policy of the tenant."""
+def refusal(
+    files: Path, *, own: str = "", name: str = "mine", grants: tuple[Grant, ...] = (), known: bool = False
+) -> list[str]:
+    """What ``load`` says of the project with one more policy of the tenant, whose groups and lines may be known."""
     folder = files / "tenants" / "acme" / "policies"
     if own:
         (folder / f"{name}.cedar").write_text(own, encoding="utf-8")
+    tenant = TenantPolicies(tenant="acme", folder=folder, grants=grants)
+    if known:
+        groups = frozenset({"certified-line-press", "quality-inspectors"})
+        tenant = replace(tenant, groups=groups, lines=frozenset({"line-press"}))
     with pytest.raises(PolicyError) as refused:
-        load(files / "policies", TenantPolicies(tenant="acme", folder=folder, grants=grants))
+        load(files / "policies", tenant)
     return [str(problem) for problem in refused.value.problems]
 
 
@@ -56,6 +63,10 @@ def test_forbids_come_first_and_templates_only_if_linked(files: Path):
 
 
 OPEN = "a permit must constrain principal or action: this one is open to everybody for everything"
+GROUPS = ", ".join(f'Fleet::Action::"{group}"' for group in ("View", "Operate", "Maintain", "Update", "Administer"))
+BEYOND = "a permit that is open to everybody may give no more than View; this one gives "
+EVERYTHING = "ConfigureDevice, DownloadFile, MaintainDevice, OperateDevice, SetParameters, StopDevice, UpdateFirmware"
+SAY_WHO = 'say who, as in `principal in Fleet::Group::"..."`'
 NO_ACTION = "unable to find an applicable action given the policy scope constraints"
 
 
@@ -74,6 +85,19 @@ NO_ACTION = "unable to find an applicable action given the policy scope constrai
             ['5: unrecognized action `Fleet::Action::"Explode"`', f"3: {NO_ACTION}"],
         ),
         ("permit (principal, action, resource);", [f"3: {OPEN}"]),
+        (f"permit (principal, action in [{GROUPS}], resource);", [f"3: {BEYOND}{EVERYTHING}: {SAY_WHO}"]),
+        (
+            f"permit (principal is Fleet::User, action in [{GROUPS}], resource);",
+            [f"3: {BEYOND}{EVERYTHING}: {SAY_WHO}"],
+        ),
+        (
+            'permit (principal, action in [Fleet::Action::"View", Fleet::Action::"StopDevice"], resource);',
+            [f"3: {BEYOND}StopDevice: {SAY_WHO}"],
+        ),
+        (
+            'permit (principal, action == Fleet::Action::"DownloadFile", resource)\nwhen { context has token };',
+            [f"3: {BEYOND}DownloadFile: {SAY_WHO}"],
+        ),
         ("permit (principal is Fleet::User, action, resource)\nwhen { true };", [f"3: {OPEN}"]),
         (
             "permit (principal == ?principal, action, resource);",
@@ -103,6 +127,21 @@ def test_bad_policy_is_refused_with_file_line_and_words(files: Path, statement: 
     assert found == [f"tenants/acme/policies/mine.cedar:{problem}" for problem in expected]
 
 
+def test_open_permit_may_give_a_view(files: Path):
+    """What everybody may see is a tenant's to say; a permit that names a group may give more."""
+    folder = files / "tenants" / "acme" / "policies"
+    (folder / "mine.cedar").write_text(
+        '// Why.\n@id("mine")\npermit (principal is Fleet::User, action in [Fleet::Action::"View", '
+        'Fleet::Action::"ListDevices"], resource);\n'
+    )
+    (folder / "ours.cedar").write_text(
+        '// Why.\n@id("ours")\npermit (principal is Fleet::User in Fleet::Group::"x", '
+        'action in [Fleet::Action::"Operate"], resource);\n'
+    )
+    bundle = load(files / "policies", TenantPolicies(tenant="acme", folder=folder))
+    assert {"mine", "ours"} <= {policy.id for policy in bundle.permits}
+
+
 def test_file_without_name_reason_or_with_two_statements_is_refused(files: Path):
     """The house rules: ``@id`` is the file's name, the first line says why, one statement a file."""
     assert refusal(files, own='@id("other")\npermit (principal in Fleet::Group::"x", action, resource);\n') == [
@@ -128,17 +167,17 @@ def test_deep_nesting_is_refused_before_the_parser_sees_it(files: Path):
 
 
 def test_policies_without_resource_share_a_quota(files: Path):
-    """Thirty large policies that name no resource are refused together; a name that is no id is refused too."""
+    """Twelve large policies that name no resource are refused together; a name that is no id is refused too."""
     folder = files / "tenants" / "acme" / "policies"
     padding = "// padding\n" * 800
-    for number in range(30):
+    for number in range(12):
         text = f'// Why.\n{padding}@id("p{number}")\nforbid (principal in Fleet::Group::"x", action, resource);\n'
         (folder / f"p{number}.cedar").write_text(text)
     own = '// Why.\n@id("Mine_2")\nforbid (principal in Fleet::Group::"x", action, resource is Fleet::Device);\n'
     name, together = refusal(files, own=own, name="Mine_2")
     assert name.startswith("tenants/acme/policies/Mine_2.cedar: `Mine_2`: a name is a-z, 0-9 and single inner `-`")
     assert together.startswith("policies: ")
-    assert together.endswith("bytes together; at most 200000")
+    assert "bytes together; at most 100000, half of what a policy store may hold" in together
 
 
 def test_tenant_may_not_reuse_an_id(files: Path):
@@ -159,8 +198,8 @@ def test_tenant_may_not_reuse_an_id(files: Path):
         (grant(id="Not An Id"), "`Not An Id`: an id is a-z, 0-9 and single inner `-`, at most 64"),
         (grant(template="nope"), "no template `nope`; there are: break-glass, certified-for-line, "),
         (grant(principal="technicians"), "`technicians` is no entity: write it as in a policy file"),
-        (grant(principal='Fleet::Device::"d"'), "it must be one of Fleet::Group, Fleet::User"),
-        (grant(resource='Fleet::Tenant::"this"'), "it must be one of Fleet::Device, Fleet::DeviceGroup"),
+        (grant(principal='Fleet::Device::"d"'), "it must be Fleet::Group or Fleet::User"),
+        (grant(resource='Fleet::Tenant::"this"'), "it must be Fleet::Device or Fleet::DeviceGroup"),
         (grant(principal='Fleet::User::"pool|x"'), "write the bare name, the pool is added at stamping"),
         (grant(until=SOON), "template `certified-for-line` has no end; leave out `until`"),
         (grant(template="break-glass"), "template `break-glass` ends: say `until`, e.g. 2026-12-24T18:00:00Z"),
@@ -168,37 +207,65 @@ def test_tenant_may_not_reuse_an_id(files: Path):
             grant(template="break-glass", until=SOON.replace(tzinfo=None)),
             "`until` 2026-12-01T00:00:00 has no time zone",
         ),
+        (grant(template="break-glass", until=SOON), "is of type `Fleet::Group`; it must be Fleet::User"),
+        (grant(template="technician-for-line", until=SOON), "is of type `Fleet::Group`; it must be Fleet::User"),
+        (
+            grant(principal='Fleet::Group::"certified-line-presss"'),
+            "this tenant has none of that name, but certified-line-press, quality-inspectors",
+        ),
+        (
+            grant(resource='Fleet::DeviceGroup::"line-perss"'),
+            "this tenant has none of that name, but all, line-press",
+        ),
     ],
 )
 def test_bad_grant_is_refused(files: Path, bad: Grant, words: str):
     """Each mistake in a grant names the tenant, the grant and what would be right."""
-    (problem,) = refusal(files, grants=(bad,))
+    (problem,) = refusal(files, grants=(bad,), known=True)
     assert problem.startswith(f"tenant acme, grant {bad.id}: ")
     assert words in problem
 
 
-def test_own_policy_names_only_groups_of_the_tenant(files: Path):
-    """A slip in a group's name is an error: a forbid for nobody would forbid nothing."""
-    folder = files / "tenants" / "acme" / "policies"
-    own = '// Why.\n@id("mine")\nforbid (principal in Fleet::Group::"operatosr", action, resource);\n'
-    (folder / "mine.cedar").write_text(own, encoding="utf-8")
-    groups = frozenset({"operators", "quality-inspectors"})
-    with pytest.raises(PolicyError) as refused:
-        load(files / "policies", TenantPolicies(tenant="acme", folder=folder, groups=groups))
-    assert str(refused.value) == (
-        "tenants/acme/policies/mine.cedar:3: "
-        '`Fleet::Group::"operatosr"` is no group of this tenant; it has operators, quality-inspectors'
+def test_own_policy_names_only_groups_and_lines_of_the_tenant(files: Path):
+    """A slip in a name is an error: a forbid for nobody, or for no device, would forbid nothing."""
+    own = (
+        '// Why.\n@id("mine")\nforbid (principal in Fleet::Group::"operatosr", action, '
+        'resource in Fleet::DeviceGroup::"line-perss");\n'
     )
+    where, groups = "tenants/acme/policies/mine.cedar:3: ", "certified-line-press, quality-inspectors"
+    assert refusal(files, own=own, known=True) == [
+        f'{where}`Fleet::Group::"operatosr"` is no group of this tenant; it has {groups}',
+        f'{where}`Fleet::DeviceGroup::"line-perss"` is no device group of this tenant; it has all, line-press',
+    ]
+    right = own.replace("operatosr", "quality-inspectors")
+    (files / "tenants" / "acme" / "policies" / "mine.cedar").write_text(right.replace("line-perss", "all"))
+    folder, lines = files / "tenants" / "acme" / "policies", frozenset({"line-press"})
+    tenant = TenantPolicies(tenant="acme", folder=folder, groups=frozenset({"quality-inspectors"}), lines=lines)
+    assert "mine" in {policy.id for policy in load(files / "policies", tenant).forbids}
+
+
+def test_grant_that_the_store_would_refuse_is_refused_before(files: Path):
+    """A link is written out and validated: one that fits no request would stop a stamping half way."""
+    template = files / "policies" / "templates" / "certified-for-line.cedar"
+    template.write_text(template.read_text().replace('[Fleet::Action::"View", ', '[Fleet::Action::"ListDevices", '))
+    text = template.read_text().replace(', Fleet::Action::"Maintain"]', "]")
+    template.write_text(text)
+    (problem,) = refusal(files, grants=(grant(),))
+    assert problem.startswith('tenant acme, grant g: `Fleet::Group::"certified-line-press"` on ')
+    assert problem.endswith("unable to find an applicable action given the policy scope constraints")
 
 
 def test_template_quota_is_checked(files: Path):
-    """One template for each end: the 41st is refused with what to do."""
+    """One template for each end: the 21st is refused, with the reason and what to do."""
+    kim = 'Fleet::User::"kim"'
     grants = tuple(
-        grant(id=f"g{n}", template="break-glass", until=SOON + timedelta(hours=n)) for n in range(MAX_TEMPLATES + 1)
+        grant(id=f"g{n}", template="break-glass", principal=kim, until=SOON + timedelta(hours=n))
+        for n in range(MAX_TEMPLATES + 1)
     )
     (problem,) = refusal(files, grants=grants)
     assert problem.startswith(
-        "tenant acme, grants: 41 templates, one for each template and end; a policy store holds 40"
+        "tenant acme, grants: 21 templates, one for each template and end; at most 20, half of what a policy store may "
+        "hold: an update that changes them needs old and new together."
     )
     assert load(files / "policies", TenantPolicies(tenant="acme", grants=grants[1:])).links[0].id == "g1"
 

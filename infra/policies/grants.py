@@ -1,0 +1,99 @@
+"""Turns a tenant's grants into templates and links that its policy store will take."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from cedarpy import validate_policies
+
+from infra.policies import rules
+from infra.policies.binding import DEVICE, DEVICE_GROUP, GROUP, USER, bind_until, until_text
+from infra.policies.bundle import Entity, Grant, Link, Problem, Template, TenantPolicies
+from infra.policies.question import ALL_DEVICES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cedarpy import Schema
+
+    from infra.policies.statement import Statement
+
+# A comment and a string stand first, so that what looks like a slot inside them is left alone.
+_SLOT: Final = re.compile(r'//[^\n]*|"(?:[^"\\]|\\.)*"|\?(?P<slot>principal|resource)\b')
+
+
+def stamp(
+    tenant: TenantPolicies, templates: dict[str, Statement], schema: Schema, problems: list[Problem]
+) -> tuple[list[Template], list[Link]]:
+    """The templates that the grants need, each once for each end, and the links; adds what is wrong to ``problems``.
+
+    Each link is written out and validated, as the store does when it is made: by then half of a stamping is done.
+    """
+    stamped: dict[str, Template] = {}
+    links: list[Link] = []
+    for grant in tenant.grants:
+        try:
+            template, link = _one(tenant, templates, schema, grant)
+        except ValueError as error:
+            problems.append(Problem(file=f"tenant {tenant.tenant}, grant {grant.id}", line=0, words=str(error)))
+            continue
+        stamped[template.id] = template
+        links.append(link)
+    if words := rules.too_many_templates(len(stamped)):
+        problems.append(Problem(file=f"tenant {tenant.tenant}, grants", line=0, words=words))
+    return list(stamped.values()), links
+
+
+def _one(
+    tenant: TenantPolicies, templates: dict[str, Statement], schema: Schema, grant: Grant
+) -> tuple[Template, Link]:
+    if rules.ID.fullmatch(grant.id) is None:
+        raise ValueError(f"`{grant.id}`: an id is a-z, 0-9 and single inner `-`, at most 64")
+    template = templates.get(grant.template)
+    if template is None:
+        raise ValueError(f"no template `{grant.template}`; there are: {', '.join(sorted(templates)) or 'none'}")
+    made = _stamped(template, grant)
+    # `principal == ?principal`: a group never asks anything itself, so such a link would never speak
+    single = template.est["principal"]["op"] == "=="
+    principal = _entity(grant.principal, [USER] if single else [GROUP, USER])
+    resource = _entity(grant.resource, [DEVICE, DEVICE_GROUP])
+    for entity, kind, known in (
+        (principal, GROUP, tenant.groups),
+        (resource, DEVICE_GROUP, None if tenant.lines is None else tenant.lines | {ALL_DEVICES}),
+    ):
+        if entity.type == kind and known is not None and entity.id not in known:
+            raise ValueError(f"`{entity}`: this tenant has none of that name, but {', '.join(sorted(known))}")
+    _validate(made, principal, resource, schema)
+    return made, Link(id=grant.id, template=made.id, principal=principal, resource=resource)
+
+
+def _stamped(template: Statement, grant: Grant) -> Template:
+    """The template of a grant: one for each end, since a link can fill in two entities but no time."""
+    if not template.needs_until:
+        if grant.until is not None:
+            raise ValueError(f"template `{template.id}` has no end; leave out `until`, or use another template")
+        return Template(id=template.id, why=template.why, statement=template.text)
+    if grant.until is None:
+        raise ValueError(f"template `{template.id}` ends: say `until`, e.g. 2026-12-24T18:00:00Z")
+    if grant.until.tzinfo is None:
+        raise ValueError(f"`until` {grant.until.isoformat()} has no time zone, e.g. 2026-12-24T18:00:00Z")
+    end = until_text(grant.until).replace("-", "").replace(":", "")
+    return Template(id=f"{template.id}-until-{end}", why=template.why, statement=bind_until(template.text, grant.until))
+
+
+def _validate(template: Template, principal: Entity, resource: Entity, schema: Schema) -> None:
+    filled = {"principal": str(principal), "resource": str(resource)}
+    written_out = _SLOT.sub(lambda match: filled[match["slot"]] if match["slot"] else match[0], template.statement)
+    if errors := validate_policies(written_out, schema).errors:
+        words = "; ".join(error.error for error in errors)
+        raise ValueError(f"`{principal}` on `{resource}` does not fit template `{template.id}`: {words}")
+
+
+def _entity(text: str, types: Sequence[str]) -> Entity:
+    entity = Entity.parse(text)
+    if entity.type not in types:
+        raise ValueError(f"`{text}` is of type `{entity.type}`; it must be {' or '.join(types)}")
+    if "|" in entity.id:
+        raise ValueError(f"`{text}`: write the bare name, the pool is added at stamping")
+    return entity
