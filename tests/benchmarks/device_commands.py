@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ from tests.device_sdk.field import Device, Observer, new_command, write_config
 from tests.device_sdk.mosquitto import PROGRAM, Mosquitto
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
 TRIPS = 100
 BACKLOG = 10_000
@@ -35,17 +35,24 @@ AGENTS = 200
 _WAVE = 100
 ECHO = "\n    agent.command('echo')(lambda command: command.arguments)\n"
 BARE = """
-import sys, threading
-from awscrt import io, mqtt5
-from cedarfleet_device.mqtt import Connection, tls_context
+import sqlite3, sys, threading
+from awscrt import mqtt5
+from cedarfleet_device.mqtt import tls_context
+from cedarfleet_device.nodelay import send_at_once
 from cedarfleet_device.wire import CommandState, StatusMessage, command_filter
 from pathlib import Path
 thing, port, folder, ca = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
+syncs = int(sys.argv[5])
+database = sqlite3.connect(folder / "bare.db", isolation_level=None, check_same_thread=False)
+database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE inbox (message BLOB);")
 def echo(data):
+    for _ in range(syncs):
+        database.execute("INSERT INTO inbox VALUES (?)", (data.publish_packet.payload,))
     status = StatusMessage(sequence=1, state=CommandState.SUCCEEDED, detail={}, at=0).encode()
     topic = data.publish_packet.topic + "/status"
     client.publish(mqtt5.PublishPacket(topic=topic, payload=status, qos=mqtt5.QoS.AT_LEAST_ONCE))
 def connected(_):
+    send_at_once(port)
     wanted = mqtt5.Subscription(topic_filter=command_filter(thing), qos=mqtt5.QoS.AT_LEAST_ONCE)
     done = client.subscribe(mqtt5.SubscribePacket(subscriptions=[wanted]))
     done.add_done_callback(lambda _: print("subscribed", flush=True))
@@ -69,37 +76,52 @@ def rows(rounds: int) -> Iterator[Row | Missing]:
         broker = stack.enter_context(Mosquitto(folder))
         tls = broker.tls("observer")
         observer = stack.enter_context(Observer(host=broker.host, port=broker.port, tls=tls))
-        yield _round_trip(rounds, broker, observer, folder)
+        yield from _round_trip(rounds, broker, observer, folder)
         yield _backlog(broker, observer, folder)
         yield from _many(rounds, broker, folder)
         yield _dead_link(broker, folder)
 
 
-def _round_trip(rounds: int, broker: Mosquitto, observer: Observer, folder: Path) -> Row:
-    """Publish to final state, one at a time; the bare client answers with one status and keeps nothing."""
-    ours, bare = broker.device(folder / "ours"), broker.device(folder / "bare")
-    arguments = [bare.thing, str(broker.port), str(bare.folder), str(broker.ca_file)]
-    process = subprocess.Popen([sys.executable, "-c", BARE, *arguments], stdout=subprocess.PIPE, text=True)
-    try:
-        with ours.run(ECHO) as agent:
-            agent.await_event("mqtt.subscribed", seconds=30)
+def _round_trip(rounds: int, broker: Mosquitto, observer: Observer, folder: Path) -> Iterator[Row]:
+    """Publish to final state, one at a time, beside clients that answer with one status.
+
+    The first keeps nothing; the second syncs each command to disk once before it answers, which is the least that can
+    be done for a command not to be lost, and the third twice: the command, and how it ended.
+    """
+    ours = broker.device(folder / "ours")
+    with ExitStack() as stack:
+        agent = stack.enter_context(ours.run(ECHO))
+        agent.await_event("mqtt.subscribed", seconds=30)
+        bare = [stack.enter_context(_bare(broker, folder / f"bare-{syncs}", syncs)) for syncs in (0, 1, 2)]
+        series = interleaved(
+            rounds, *(lambda thing=thing: _trip(broker, observer, thing) for thing in (ours.thing, *bare))
+        )
+    same = "TCP_NODELAY and no rate limit on either side"
+    for reference, what in zip(
+        series[1:], ("keeps nothing", "syncs each command once", "syncs each command and its end"), strict=True
+    ):
+        yield compare(
+            name=f"command round trip p50, reference {what}",
+            ours=series[0],
+            reference=reference,
+            unit="ms",
+            at_most=1.5,
+            note=f"reference: bare awscrt client that echoes and {what}; {same}",
+        )
+
+
+@contextmanager
+def _bare(broker: Mosquitto, folder: Path, syncs: int) -> Generator[str]:
+    """A bare client in a process of its own; its thing."""
+    device = broker.device(folder)
+    arguments = [device.thing, str(broker.port), str(device.folder), str(broker.ca_file), str(syncs)]
+    with subprocess.Popen([sys.executable, "-c", BARE, *arguments], stdout=subprocess.PIPE, text=True) as process:
+        try:
             if process.stdout is None or process.stdout.readline() != "subscribed\n":
                 raise RuntimeError("the bare client did not subscribe")
-            series = interleaved(
-                rounds, lambda: _trip(broker, observer, ours.thing), lambda: _trip(broker, observer, bare.thing)
-            )
-    finally:
-        process.kill()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
-    note = (
-        "reference: bare awscrt client that echoes, held back by Nagle's algorithm, which ours turns off;"
-        " neither is rate limited; ours syncs to disk before each step"
-    )
-    return compare(
-        name="command round trip p50", ours=series[0], reference=series[1], unit="ms", at_most=1.5, note=note
-    )
+            yield device.thing
+        finally:
+            process.kill()
 
 
 def _trip(broker: Mosquitto, observer: Observer, thing: str) -> float:

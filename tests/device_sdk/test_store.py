@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 from cedarfleet_device.errors import ConfigError
-from cedarfleet_device.inbox import Ending, Inbox
+from cedarfleet_device.inbox import Inbox
 from cedarfleet_device.store import Store, StoreError
 from cedarfleet_device.wire import CommandMessage, CommandState
 
@@ -17,6 +18,8 @@ from tests.device_sdk.field import new_command
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from cedarfleet_device.running import Ending, Taken
 
 NOW = 1_000_000
 
@@ -32,7 +35,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def inbox(store: Store) -> Inbox:
     """An inbox at a fixed time."""
-    return Inbox(store, clock=lambda: NOW, changed=lambda: None)
+    return Inbox(store, clock=lambda: NOW, changed=lambda _: None)
 
 
 def run(_: CommandMessage) -> Ending | None:
@@ -74,17 +77,56 @@ def test_a_command_goes_through_its_phases_once(inbox: Inbox):
     assert inbox.reported(key)
 
 
+@dataclass(kw_only=True)
+class Free:
+    """A runner that is always free."""
+
+    given: list[Taken | None] = field(default_factory=list["Taken | None"])
+
+    def claim(self) -> bool:
+        """Always."""
+        return True
+
+    def decide(self, message: CommandMessage) -> Ending | None:
+        """Run every command."""
+        return run(message)
+
+    def give(self, taken: Taken | None) -> None:
+        """Keep it."""
+        self.given.append(taken)
+
+    def wake(self) -> None:
+        """Nobody sleeps."""
+        raise AssertionError("it was free")
+
+
+def test_a_command_that_meets_a_free_runner_is_begun_in_the_commit_that_stores_it(store: Store, inbox: Inbox):
+    """One commit stores, begins and reports it; where that commit fails, the runner is free again with nothing."""
+    inbox.runner = free = Free()
+    message = new_command("acme--a", "x")
+    inbox.receive(message).result()
+    assert [each.message for each in free.given if each] == [message]
+    assert inbox.counts().running == 1
+    assert [state for _, _, state in reported(inbox)] == ["received", "running"]
+    pages: int = store.do(lambda database: database.execute("PRAGMA page_count").fetchone()[0])
+    store.do(lambda database: database.execute(f"PRAGMA max_page_count = {pages}").fetchone())
+    with pytest.raises(StoreError, match="full"):
+        inbox.receive(new_command("acme--a", "x", arguments={"much": "x" * 100_000})).result()
+    assert inbox.counts().running == 1
+    assert free.given[1:] in ([], [None])  # not claimed at all, or for nothing
+
+
 def test_what_ran_when_the_power_went_is_interrupted_or_repeated(tmp_path: Path):
     """A new process finds a running command and ends it INTERRUPTED, or lets an idempotent one wait again."""
     first = Store(tmp_path / "agent.db")
-    inbox = Inbox(first, clock=lambda: NOW, changed=lambda: None)
+    inbox = Inbox(first, clock=lambda: NOW, changed=lambda _: None)
     once, again = new_command("acme--a", "once"), new_command("acme--a", "again")
     for message in (once, again):
         inbox.receive(message).result()
         inbox.take(run)
     first.close()
     second = Store(tmp_path / "agent.db")
-    inbox = Inbox(second, clock=lambda: NOW, changed=lambda: None)
+    inbox = Inbox(second, clock=lambda: NOW, changed=lambda _: None)
     assert inbox.recover(again=lambda name: name == "again") == (1, 1)
     assert (once.command_id, "0003", "interrupted") in reported(inbox)
     taken = inbox.take(run)

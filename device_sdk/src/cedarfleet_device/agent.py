@@ -28,12 +28,13 @@ from cedarfleet_device.systemd import notify, watchdog_seconds
 from cedarfleet_device.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from awscrt import io
 
     from cedarfleet_device.config import DeviceConfig
+    from cedarfleet_device.store import Outgoing
 
 _DAY_MS: Final = 86_400_000
 _FORGET_EVERY_SECONDS: Final = 3600.0
@@ -95,12 +96,12 @@ class Agent:
             await_clock=config.jobs,
             finished=lambda state: self.metrics.count_in("ended", state.value),
         )
+        self._inbox.runner = self._worker
         reception = Reception(
             thing=config.thing,
             handlers=self._handlers,
             inbox=self._inbox,
             metrics=self.metrics,
-            arrived=self._worker.wake,
             rejoin=self._rejoin,
         )
         self._link = Link(
@@ -199,8 +200,8 @@ class Agent:
     def _rejoin(self, after_seconds: float) -> None:
         self._link.rejoin(after_seconds)
 
-    def _outbox_changed(self) -> None:
-        self._link.wake()
+    def _outbox_changed(self, fresh: Sequence[Outgoing]) -> None:
+        self._link.offer(fresh)
 
     def _downloader(self, install: Callable[[Path], None] | None) -> Downloader:
         return Downloader(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from cedarfleet_device import wire
+from cedarfleet_device.running import Taken
 from cedarfleet_device.store import Outgoing
 from cedarfleet_device.wire import CommandMessage, CommandState, StatusMessage
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
+    from cedarfleet_device.running import Ending, Runner
     from cedarfleet_device.store import Store
 
 _T = TypeVar("_T")
@@ -33,65 +35,70 @@ class Counts:
     unreported: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ending:
-    """How a command ends without being run."""
-
-    state: CommandState
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Taken:
-    """A command that left the queue: to be run now, unless it has an ending."""
-
-    message: CommandMessage
-    ending: Ending | None
-
-
 class Inbox:
     """The commands of one device.
 
     Args:
         store: where they are kept.
         clock: milliseconds since the epoch.
-        changed: called after new states stand in the outbox; from any thread, must be short.
+        changed: gets states that have come to stand in the outbox, in order; on the writing thread, must be short.
+        runner: told what has arrived; None: it waits until ``take``.
     """
 
-    def __init__(self, store: Store, *, clock: Callable[[], int], changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Callable[[], int],
+        changed: Callable[[Sequence[Outgoing]], None],
+        runner: Runner | None = None,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._changed = changed
+        self.runner = runner
 
     def receive(self, message: CommandMessage) -> Future[bool]:
         """Take a command once; the result is False when it is known already.
 
         A command that may have been forgotten (``forget``) is known to be expired and ends so, without a run.
         """
+        runner = self.runner
+        claimed = False
+        begun: Taken | None = None
 
-        def change(database: sqlite3.Connection) -> bool:
+        def change(database: sqlite3.Connection, told: list[Outgoing]) -> bool:
+            nonlocal claimed, begun
             forgotten = _note(database, _FORGOTTEN)
             late = message.expires_at <= forgotten
             if not _insert(database, message.command_id, message.encode(), message.expires_at, done=late):
                 return False
             if late:  # fail closed: it may have run before it was forgotten
-                self._report(database, message.command_id, CommandState.EXPIRED, {"reason": "long expired"})
-            else:
-                self._report(database, message.command_id, CommandState.RECEIVED, {})
+                self._report(database, told, message.command_id, CommandState.EXPIRED, {"reason": "long expired"})
+                return True
+            self._report(database, told, message.command_id, CommandState.RECEIVED, {})
+            if runner is not None and (claimed := runner.claim()):
+                begun = self._begin(database, told, runner.decide)
             return True
 
-        return self._then_tell(self._store.submit(change))
+        def arrived(stored: bool) -> None:
+            if runner is not None and claimed:
+                runner.give(begun if stored else None)
+            elif runner is not None and stored:
+                runner.wake()
+
+        return self._change(change, then=arrived)
 
     def reject(self, command_id: str, payload: bytes, reason: str) -> Future[bool]:
         """Record and report a message that is not to be run; the result is False when its id is known already."""
 
-        def change(database: sqlite3.Connection) -> bool:
+        def change(database: sqlite3.Connection, told: list[Outgoing]) -> bool:
             if not _insert(database, command_id, payload[:1024], self._clock(), done=True):
                 return False
-            self._report(database, command_id, CommandState.REJECTED, {"reason": reason})
+            self._report(database, told, command_id, CommandState.REJECTED, {"reason": reason})
             return True
 
-        return self._then_tell(self._store.submit(change))
+        return self._change(change)
 
     def take(self, decide: Callable[[CommandMessage], Ending | None]) -> Taken | None:
         """The oldest waiting command, begun durably, or ended at once where ``decide`` says how; None: none waits.
@@ -99,48 +106,32 @@ class Inbox:
         Args:
             decide: runs on the writing thread; None means that the command is to run.
         """
-
-        def change(database: sqlite3.Connection) -> Taken | None:
-            row = database.execute(
-                "SELECT message FROM inbox WHERE phase = 'waiting' ORDER BY position LIMIT 1"
-            ).fetchone()
-            if row is None:
-                return None
-            message = CommandMessage.decode(row[0])
-            ending = decide(message)
-            _move(database, message.command_id, "waiting", "running" if ending is None else "done")
-            if ending is None:
-                self._report(database, message.command_id, CommandState.RUNNING, {})
-            else:
-                self._report(database, message.command_id, ending.state, {"reason": ending.reason})
-            return Taken(message=message, ending=ending)
-
-        return self._then_tell(self._store.submit(change)).result()
+        return self._change(lambda database, told: self._begin(database, told, decide)).result()
 
     def progress(self, command_id: str, detail: dict[str, Any]) -> Future[bool]:
         """Report how far a running command is; False when it no longer runs."""
 
-        def change(database: sqlite3.Connection) -> bool:
+        def change(database: sqlite3.Connection, told: list[Outgoing]) -> bool:
             row = database.execute(
                 "SELECT sequence FROM inbox WHERE command_id = ? AND phase = 'running'", (command_id,)
             ).fetchone()
             if row is None or row[0] >= wire.MAX_SEQUENCE - 1:  # the last number is the final state's
                 return False
-            self._report(database, command_id, CommandState.RUNNING, detail)
+            self._report(database, told, command_id, CommandState.RUNNING, detail)
             return True
 
-        return self._then_tell(self._store.submit(change))
+        return self._change(change)
 
     def finish(self, command_id: str, state: CommandState, detail: dict[str, Any]) -> bool:
         """End a running command; False when it has ended already."""
 
-        def change(database: sqlite3.Connection) -> bool:
+        def change(database: sqlite3.Connection, told: list[Outgoing]) -> bool:
             if not _move(database, command_id, "running", "done"):
                 return False
-            self._report(database, command_id, state, detail)
+            self._report(database, told, command_id, state, detail)
             return True
 
-        return self._then_tell(self._store.submit(change)).result()
+        return self._change(change).result()
 
     def recover(self, *, again: Callable[[str], bool]) -> tuple[int, int]:
         """After a restart: what was running waits again if ``again(command name)``, else it ends INTERRUPTED.
@@ -149,7 +140,7 @@ class Inbox:
             How many wait again, and how many were interrupted.
         """
 
-        def change(database: sqlite3.Connection) -> tuple[int, int]:
+        def change(database: sqlite3.Connection, told: list[Outgoing]) -> tuple[int, int]:
             repeated = interrupted = 0
             rows = database.execute("SELECT command_id, message FROM inbox WHERE phase = 'running'").fetchall()
             for command_id, message in rows:
@@ -159,13 +150,11 @@ class Inbox:
                 else:
                     _move(database, command_id, "running", "done")
                     detail = {"reason": "the device stopped while the command was running; it was not run again"}
-                    self._report(database, command_id, CommandState.INTERRUPTED, detail)
+                    self._report(database, told, command_id, CommandState.INTERRUPTED, detail)
                     interrupted += 1
             return repeated, interrupted
 
-        result = self._store.do(change)
-        self._changed()
-        return result
+        return self._change(change).result()
 
     def outgoing(self, *, after: int, limit: int) -> list[Outgoing]:
         """States that wait for the cloud, oldest first, beyond position ``after``."""
@@ -225,17 +214,51 @@ class Inbox:
 
         return self._store.do(change)
 
+    def _begin(
+        self, database: sqlite3.Connection, told: list[Outgoing], decide: Callable[[CommandMessage], Ending | None]
+    ) -> Taken | None:
+        row = database.execute("SELECT message FROM inbox WHERE phase = 'waiting' ORDER BY position LIMIT 1").fetchone()
+        if row is None:
+            return None
+        message = CommandMessage.decode(row[0])
+        ending = decide(message)
+        _move(database, message.command_id, "waiting", "running" if ending is None else "done")
+        if ending is None:
+            self._report(database, told, message.command_id, CommandState.RUNNING, {})
+        else:
+            self._report(database, told, message.command_id, ending.state, {"reason": ending.reason})
+        return Taken(message=message, ending=ending)
+
     def _report(
-        self, database: sqlite3.Connection, command_id: str, state: CommandState, detail: dict[str, Any]
+        self,
+        database: sqlite3.Connection,
+        told: list[Outgoing],
+        command_id: str,
+        state: CommandState,
+        detail: dict[str, Any],
     ) -> None:
         database.execute("UPDATE inbox SET sequence = sequence + 1 WHERE command_id = ?", (command_id,))
         row = database.execute("SELECT sequence FROM inbox WHERE command_id = ?", (command_id,)).fetchone()
         message = StatusMessage(sequence=row[0], state=state, detail=detail, at=self._clock()).encode()
-        database.execute("INSERT INTO outbox (command_id, message) VALUES (?, ?)", (command_id, message))
+        added = database.execute("INSERT INTO outbox (command_id, message) VALUES (?, ?)", (command_id, message))
+        told.append(Outgoing(position=added.lastrowid or 0, command_id=command_id, message=message))
 
-    def _then_tell(self, future: Future[_T]) -> Future[_T]:
-        future.add_done_callback(lambda done: self._changed() if done.exception() is None and done.result() else None)
-        return future
+    def _change(
+        self,
+        change: Callable[[sqlite3.Connection, list[Outgoing]], _T],
+        *,
+        then: Callable[[bool], None] = lambda _: None,
+    ) -> Future[_T]:
+        """Submit ``change``; then tell whether it stored anything new, and hand over the states that it made."""
+        told: list[Outgoing] = []
+
+        def committed(done: Future[_T]) -> None:
+            stored = done.exception() is None and bool(done.result())
+            then(stored)
+            if stored and told:
+                self._changed(told)
+
+        return self._store.submit(lambda database: change(database, told), then=committed)
 
 
 def _insert(database: sqlite3.Connection, command_id: str, message: bytes, expires_at: int, *, done: bool) -> bool:

@@ -17,7 +17,7 @@ from cedarfleet_device.mqtt import Connection, tls_context
 from cedarfleet_device.outbox import Publisher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from awscrt import io
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cedarfleet_device.health import Metrics
     from cedarfleet_device.inbox import Inbox
     from cedarfleet_device.jobs import Fetcher
+    from cedarfleet_device.store import Outgoing
 
 
 class Link:
@@ -129,10 +130,10 @@ class Link:
         """Whether the line, as it is opened now, stands or comes to stand in time."""
         return self._came.wait(seconds)
 
-    def wake(self) -> None:
-        """New states stand in the outbox; from any thread."""
+    def offer(self, fresh: Sequence[Outgoing]) -> None:
+        """These states have come to stand in the outbox."""
         if self._publisher is not None:
-            self._publisher.wake()
+            self._publisher.offer(fresh)
 
     def rejoin(self, after_seconds: float) -> None:
         """Have the broker send again what was not acknowledged."""
@@ -156,7 +157,8 @@ class Link:
         self._came.set()
         if self._connection is not None:
             self._connection.publish(*self._presence("online"))
-        self.wake()
+        if self._publisher is not None:
+            self._publisher.wake()
         if self._jobs is not None:
             self._jobs.look()
         self._changed()

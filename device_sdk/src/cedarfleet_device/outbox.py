@@ -3,6 +3,8 @@
 One connection delivers QoS 1 publishes in the order in which they were handed over, so up to 32 are under way at once.
 When the broker refuses one, sending stops until the others are settled and begins again with the oldest that is left;
 a state that arrives twice is the same state, since its sequence number is part of it.
+
+A state that comes to stand in the outbox when nothing older waits is sent at once; else it is read back in its turn.
 """
 
 from __future__ import annotations
@@ -17,13 +19,14 @@ from cedarfleet_device.log import event
 from cedarfleet_device.store import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
     from cedarfleet_device.inbox import Inbox
     from cedarfleet_device.store import Outgoing
 
 _WINDOW: Final = 32
+_FORGET_AFTER_SECONDS: Final = 0.2  # what was acknowledged meanwhile is forgotten in one commit
 _PAUSE_MIN_SECONDS: Final = 1.0
 _PAUSE_MAX_SECONDS: Final = 60.0
 
@@ -52,6 +55,8 @@ class Publisher:
         self._online = online
         self._changed = threading.Condition()
         self._fresh = True  # the outbox may hold more than was handed over
+        self._level = False  # it does not: what comes next may be sent at once
+        self._after = 0  # position of the last that was handed over
         self._stopping = False
         self._under_way: set[int] = set()
         self._acknowledged: list[int] = []
@@ -64,10 +69,22 @@ class Publisher:
         self._thread.start()
 
     def wake(self) -> None:
-        """New states stand in the outbox, or the connection stands again; from any thread."""
+        """Look into the outbox: the connection stands again; from any thread."""
         with self._changed:
-            self._fresh = True
+            self._fresh, self._level = True, False
             self._changed.notify_all()
+
+    def offer(self, fresh: Sequence[Outgoing]) -> None:
+        """These have come to stand in the outbox; from any thread."""
+        with self._changed:
+            wanted = range(self._after + 1, self._after + 1 + len(fresh))
+            room = _WINDOW - len(self._under_way)
+            in_turn = self._level and len(fresh) <= room and [each.position for each in fresh] == list(wanted)
+            if not in_turn or self._refused or self._stopping or not self._online():
+                self.wake()
+                return
+            for each in fresh:
+                self._send(each)
 
     def stop(self) -> None:
         """Stop sending; what was not acknowledged stays in the outbox."""
@@ -78,41 +95,42 @@ class Publisher:
             self._thread.join(10)
 
     def _loop(self) -> None:
-        after = 0
         pause = _PAUSE_MIN_SECONDS
         while True:
             with self._changed:
-                self._changed.wait_for(self._something_to_do)
+                self._changed.wait_for(lambda: self._something_to_do() or self._acknowledged)
+                self._changed.wait_for(self._something_to_do, _FORGET_AFTER_SECONDS)
                 if self._stopping:
                     self._forget(self._taken())
                     return
                 done = self._taken()
                 settled = self._refused and not self._under_way
-                room = 0 if self._refused else _WINDOW - len(self._under_way)
+                room = 0 if self._refused or not self._fresh else _WINDOW - len(self._under_way)
                 self._fresh = self._fresh and not room
             self._forget(done)
+            if done and not settled:
+                pause = _PAUSE_MIN_SECONDS
             try:
                 if settled:
                     self._sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter
                     pause = min(2 * pause, _PAUSE_MAX_SECONDS)
-                    self._refused, after = False, 0
-                    self.wake()
-                elif room and self._online():
-                    batch = self._inbox.outgoing(after=after, limit=room)
-                    for each in batch:
-                        after = each.position
-                        self._send(each)
-                    if len(batch) == room:
+                    with self._changed:
+                        self._refused, self._after = False, 0
                         self.wake()
-                    if done:
-                        pause = _PAUSE_MIN_SECONDS
+                elif room and self._online():
+                    batch = self._inbox.outgoing(after=self._after, limit=room)
+                    for each in batch:
+                        self._send(each)
+                    with self._changed:
+                        self._fresh = self._fresh or len(batch) == room
+                        self._level = not self._fresh
             except StoreError as error:
                 event("store.failed", level=logging.ERROR, error=error)
                 self._sleep(_PAUSE_MIN_SECONDS)
                 self.wake()
 
     def _something_to_do(self) -> bool:
-        if self._stopping or self._acknowledged:
+        if self._stopping:
             return True
         if self._refused:
             return not self._under_way
@@ -129,6 +147,7 @@ class Publisher:
 
     def _send(self, outgoing: Outgoing) -> None:
         with self._changed:
+            self._after = outgoing.position
             self._under_way.add(outgoing.position)
         topic = wire.status_topic(self._thing, outgoing.command_id)
         self._publish(topic, outgoing.message).add_done_callback(lambda done: self._settle(outgoing, done))

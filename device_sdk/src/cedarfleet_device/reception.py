@@ -26,7 +26,6 @@ class Reception:
         handlers: decide which commands it knows.
         inbox: where they are kept.
         metrics: counts them.
-        arrived: called when a new command waits.
         rejoin: asks the broker to send again what was not acknowledged, after so many seconds.
     """
 
@@ -37,14 +36,12 @@ class Reception:
         handlers: Handlers,
         inbox: Inbox,
         metrics: Metrics,
-        arrived: Callable[[], None],
         rejoin: Callable[[float], None],
     ) -> None:
         self._thing = thing
         self._handlers = handlers
         self._inbox = inbox
         self._metrics = metrics
-        self._arrived = arrived
         self._rejoin = rejoin
 
     def message(self, topic: str, payload: bytes, acknowledge: Callable[[], None]) -> None:
@@ -74,5 +71,3 @@ class Reception:
             return
         acknowledge()
         self._metrics.count(counter if done.result() else "duplicates")
-        if done.result():
-            self._arrived()

@@ -75,13 +75,18 @@ class Store:
         self._thread.start()
         opened.result()
 
-    def submit(self, change: Callable[[sqlite3.Connection], _T]) -> Future[_T]:
+    def submit(
+        self, change: Callable[[sqlite3.Connection], _T], *, then: Callable[[Future[_T]], None] | None = None
+    ) -> Future[_T]:
         """Queue ``change``; the future is done after the commit that made it durable.
 
-        The change runs on the writing thread and must only use the connection that it is given. Callbacks of the
-        future run there too, and must be short.
+        The change runs on the writing thread and must only use the connection that it is given. ``then`` and other
+        callbacks of the future run there too, those of different changes in the order of the changes for ``then``,
+        and must be short.
         """
         future: Future[_T] = Future()
+        if then is not None:
+            future.add_done_callback(then)
         if self._closed:
             future.set_exception(StoreError("the store is closed"))
         else:

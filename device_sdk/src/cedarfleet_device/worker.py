@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import queue
 import threading
 import time
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
 
-from cedarfleet_device import wire
-from cedarfleet_device.commands import Command, Handler, Handlers, Result
-from cedarfleet_device.errors import CommandFailedError
-from cedarfleet_device.inbox import Ending, Inbox
+from cedarfleet_device.commands import Command, Handlers
+from cedarfleet_device.lane import Lane, call_handler, fits
 from cedarfleet_device.log import event
+from cedarfleet_device.running import Ending
 from cedarfleet_device.store import StoreError
 from cedarfleet_device.wire import CommandMessage, CommandState
 
@@ -23,12 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cedarfleet_device.clock import Clock
+    from cedarfleet_device.inbox import Inbox
+    from cedarfleet_device.running import Taken
 
 _PROGRESS_EVERY_SECONDS: Final = 1.0
 _AFTERWARDS_WITHIN_SECONDS: Final = 30.0
 _RETRY_STORE_SECONDS: Final = 1.0
 _CLOCK_WITHIN_SECONDS: Final = 10.0
-_Outcome: TypeAlias = tuple[CommandState, dict[str, Any], Result | None]
 
 
 class Worker:
@@ -60,6 +57,8 @@ class Worker:
         self._finished = finished
         self._wake = threading.Condition()
         self._signals = 0
+        self._free = 0  # threads that wait and are not claimed
+        self._given: deque[Taken | None] = deque()  # one for each that is claimed
         self._stopping = threading.Event()
         self._running: dict[str, Command] = {}
         self._stuck: dict[str, threading.Thread] = {}
@@ -79,6 +78,20 @@ class Worker:
             self._signals += 1
             self._wake.notify_all()
 
+    def claim(self) -> bool:
+        """Whether a thread is free; it then waits for ``give``."""
+        with self._wake:
+            if not self._free or self._stopping.is_set():
+                return False
+            self._free -= 1
+            return True
+
+    def give(self, taken: Taken | None) -> None:
+        """What a claim was for; None: nothing came of it."""
+        with self._wake:
+            self._given.append(taken)
+            self._wake.notify_all()
+
     def stop(self, *, grace_seconds: float) -> None:
         """Take no more commands, tell running handlers, wait for them; what goes on is found at the next start."""
         self._stopping.set()
@@ -92,27 +105,35 @@ class Worker:
 
     def _loop(self) -> None:
         self._meet_the_clock()
-        lane = _Lane()
+        lane = Lane()
         while not self._stopping.is_set():
             seen = self._signals
             try:
-                taken = self._inbox.take(self._decide)
+                taken = self._inbox.take(self.decide) or self._await(seen)
             except StoreError as error:
                 event("store.failed", level=logging.ERROR, error=error)
                 self._stopping.wait(_RETRY_STORE_SECONDS)
                 continue
             if taken is None:
-                self._await_signal(seen)
-            elif taken.ending is not None:
+                continue
+            if taken.ending is not None:
                 self._finished(taken.ending.state)
                 event("command.ended", command_id=taken.message.command_id, state=taken.ending.state.value)
             else:
                 lane = self._run(taken.message, lane)
         lane.end()
 
-    def _await_signal(self, seen: int) -> None:
+    def _await(self, seen: int) -> Taken | None:
+        """What is given, or None on a signal; a thread that is claimed waits for what it is claimed for."""
         with self._wake:
-            self._wake.wait_for(lambda: self._signals != seen or self._stopping.is_set())
+            self._free += 1
+            self._wake.wait_for(
+                lambda: self._given or (self._free and (self._signals != seen or self._stopping.is_set()))
+            )
+            if self._given:
+                return self._given.popleft()
+            self._free -= 1
+            return None
 
     def _meet_the_clock(self) -> None:
         """A command that waited while the device was off must meet the right time."""
@@ -122,7 +143,8 @@ class Worker:
                 event("clock.untold", level=logging.WARNING if self._await_clock else logging.DEBUG)
                 return
 
-    def _decide(self, message: CommandMessage) -> Ending | None:
+    def decide(self, message: CommandMessage) -> Ending | None:
+        """Whether the command is to run now (None), or how it ends."""
         if message.expires_at <= self._clock():  # fail closed: at the very instant it counts as expired
             return Ending(state=CommandState.EXPIRED, reason="its time had passed before the device could start it")
         if self._handlers.get(message.name) is None:
@@ -134,20 +156,22 @@ class Worker:
             )
         return None
 
-    def _run(self, message: CommandMessage, lane: _Lane) -> _Lane:
+    def _run(self, message: CommandMessage, lane: Lane) -> Lane:
         """Run one command; the lane for the next one, a new one if this one's is stuck."""
         handler = self._handlers.get(message.name)
-        if handler is None:  # _decide has refused it
+        if handler is None:  # `decide` has refused it
             raise AssertionError(message.name)
         command = self._command(message)
         self._running[message.command_id] = command
+        if self._stopping.is_set():  # it was begun as the agent began to stop
+            command.stopped.set()
         began = time.monotonic()
-        outcome = lane.call(lambda: _call(handler, command), handler.time_limit_seconds)
+        outcome = lane.call(lambda: call_handler(handler, command), handler.time_limit_seconds)
         del self._running[message.command_id]
         if outcome is None:
             command.stopped.set()
             self._stuck[message.name] = lane.thread
-            lane = _Lane()
+            lane = Lane()
             reason = f"the handler did not end within its limit of {handler.time_limit_seconds:g} s"
             outcome = CommandState.FAILED, {"reason": reason}, None
         state, detail, result = outcome
@@ -184,7 +208,7 @@ class Worker:
 
         def report(detail: dict[str, Any]) -> None:
             nonlocal last
-            if time.monotonic() - last >= _PROGRESS_EVERY_SECONDS and _fits(detail):
+            if time.monotonic() - last >= _PROGRESS_EVERY_SECONDS and fits(detail):
                 last = time.monotonic()
                 self._inbox.progress(message.command_id, detail)
 
@@ -196,59 +220,3 @@ class Worker:
             expires_at=message.expires_at,
             report=report,
         )
-
-
-class _Lane:
-    """A thread that runs one handler after the other, so that a thousand commands do not cost a thousand threads."""
-
-    def __init__(self) -> None:
-        self._work: queue.SimpleQueue[tuple[Callable[[], _Outcome], Future[_Outcome]] | None] = queue.SimpleQueue()
-        self.thread = threading.Thread(target=self._loop, name="cedarfleet-handler", daemon=True)
-        self.thread.start()
-
-    def call(self, function: Callable[[], _Outcome], seconds: float) -> _Outcome | None:
-        """What ``function`` gives; None: it did not in time, and the lane ends when it does."""
-        answer: Future[_Outcome] = Future()
-        self._work.put((function, answer))
-        try:
-            return answer.result(seconds)
-        except TimeoutError:
-            self.end()
-            return None
-
-    def end(self) -> None:
-        """Take no more."""
-        self._work.put(None)
-
-    def _loop(self) -> None:
-        while (work := self._work.get()) is not None:
-            work[1].set_result(work[0]())
-
-
-def _call(handler: Handler, command: Command) -> _Outcome:
-    process = os.getpid()
-    try:
-        given = handler.function(command)
-    except CommandFailedError as error:
-        outcome = CommandState.FAILED, {"reason": error.reason, **error.detail}, None
-    except BaseException as error:  # noqa: BLE001 - also SystemExit: a handler never ends the agent
-        event("command.handler_raised", level=logging.WARNING, error=error, command_id=command.command_id)
-        outcome = CommandState.FAILED, {"reason": f"{type(error).__name__}: {str(error)[:1000]}"}, None
-    else:
-        result = given if isinstance(given, Result) else Result(detail=given or {})
-        outcome = CommandState.SUCCEEDED, result.detail, result
-    finally:
-        if os.getpid() != process:  # the handler forked and the child came back: it must not go on as an agent
-            os._exit(0)
-    state, detail, result = outcome
-    if not _fits(detail):
-        detail = {"truncated": f"the handler's detail is no JSON object of at most {wire.MAX_DETAIL_BYTES} bytes"}
-    return state, detail, result
-
-
-def _fits(detail: dict[str, Any]) -> bool:
-    try:
-        encoded = json.dumps(detail, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError, RecursionError):
-        return False
-    return isinstance(detail, dict) and len(encoded) <= wire.MAX_DETAIL_BYTES  # pyright: ignore[reportUnnecessaryIsInstance]

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from cedarfleet_device.downloads.pacing import Pulse, TokenBucket
     from cedarfleet_device.downloads.ranges import ByteRange
 
-BUFFER_BYTES: Final = 1024 * 1024
-_BUFFERS: Final = 3  # one is filled while others wait to be hashed
+BUFFER_BYTES: Final = 256 * 1024  # stays in a core's cache from the socket to the file
+_RING_BYTES: Final = (
+    3 * 1024 * 1024
+)  # many small buffers: neither the receiver nor the hash waits for the other each time
 _HAND_ON_SECONDS: Final = 0.5  # a slow link's buffer is handed on before it is full
 
 
@@ -90,9 +92,10 @@ class Receiver:
         self._errand = errand
         self.pulse = pulse
         self._free: SimpleQueue[memoryview | None] = SimpleQueue()
-        # What is being filled is lost by a kill, so that it must not be more than a checkpoint's step.
-        self._piece = min(BUFFER_BYTES, checkpoint_step(errand.size, errand.limits))
-        for _ in range(_BUFFERS):
+        # What waits to be hashed is lost by a kill, so that it must not be more than some checkpoints' steps.
+        step = checkpoint_step(errand.size, errand.limits)
+        self._piece = min(BUFFER_BYTES, step)
+        for _ in range(min(_RING_BYTES, 3 * step) // self._piece):
             self._free.put(memoryview(bytearray(self._piece)))
         self._stop = threading.Event()
         self._why: str | None = None

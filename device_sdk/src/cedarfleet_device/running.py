@@ -1,0 +1,45 @@
+"""What passes between the inbox and who runs its commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from cedarfleet_device.wire import CommandMessage, CommandState
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a command ends without being run."""
+
+    state: CommandState
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """A command that left the queue: to be run now, unless it has an ending."""
+
+    message: CommandMessage
+    ending: Ending | None
+
+
+class Runner(Protocol):
+    """Who runs commands, so that one which arrives while he is free is begun in the commit that stores it."""
+
+    def claim(self) -> bool:
+        """Whether one is free; he then waits for ``give``."""
+        ...
+
+    def decide(self, message: CommandMessage) -> Ending | None:
+        """Whether the command is to run (None) or how it ends; on the writing thread."""
+        ...
+
+    def give(self, taken: Taken | None) -> None:
+        """What the claim was for; None: nothing came of it."""
+        ...
+
+    def wake(self) -> None:
+        """A command waits."""
+        ...
