@@ -11,6 +11,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from infra.local.cloud.signatures import claimed_signature, covers_body
 from infra.local.verified_permissions import AccessDenied, Caller
 
 if TYPE_CHECKING:
@@ -39,6 +40,14 @@ class Authentication:
             dict(headers),
             [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
         )
+        signature = claimed_signature(raw, b"")
+        if signature is None:  # fail closed: also a signature in the query, which no client of this API makes
+            raise AccessDenied("MissingAuthenticationTokenException", "The Authorization header is missing.", 403)
+        if signature.service != _SERVICE:
+            words = f"Credential should be scoped to correct service: '{_SERVICE}'."
+            raise AccessDenied("SignatureDoesNotMatch", words, 403)
+        if not covers_body(headers, body, service=_SERVICE):
+            raise AccessDenied("SignatureDoesNotMatch", "x-amz-content-sha256 is not the SHA-256 of the body.", 403)
         key, region = app.extract_access_key_id(known, {}), app.extract_region(known)
         try:
             app.set_request_account_id(app._request_account_scope(key))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _SCOPE = r"(?P<key>A[A-Z0-9]{15,127})/\d{8}/(?P<region>[a-z0-9-]+)/(?P<service>[a-z0-9-]+)/aws4_request"
 _HEADER = re.compile(rf"AWS4-HMAC-SHA256 Credential={_SCOPE},\s*SignedHeaders=[^,\s]+,\s*Signature=[0-9a-f]{{64}}")
@@ -42,6 +43,26 @@ def claimed_signature(headers: Iterable[tuple[bytes, bytes]], query: bytes) -> C
     if match is None:
         return None
     return ClaimedSignature(access_key_id=match["key"], region=match["region"], service=match["service"])
+
+
+def covers_body(headers: Mapping[str, str], body: bytes, *, service: str) -> bool:
+    """Whether the body's hash under a signature is that of this body.
+
+    Signers and verifiers take it from ``x-amz-content-sha256`` where that header stands, signed or not, so a false one
+    leaves the body open to change. ``UNSIGNED-PAYLOAD`` and ``STREAMING-...`` are for S3 alone (Amazon S3 API
+    reference, "Authenticating Requests: Using the Authorization Header").
+
+    Args:
+        headers: lower-case names.
+        body: as it arrived.
+        service: of the credential scope.
+    """
+    stated = headers.get("x-amz-content-sha256")
+    if stated is None:
+        return True  # the verifier hashes the body itself
+    if service == "s3" and "x-amz-target" not in headers and stated.startswith(("UNSIGNED-PAYLOAD", "STREAMING-")):
+        return True
+    return stated == hashlib.sha256(body).hexdigest()  # fail closed
 
 
 def _query_scope(query: bytes) -> re.Match[str] | None:

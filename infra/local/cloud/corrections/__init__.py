@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 CORRECTIONS: Final[tuple[Callable[[Emulator], None], ...]] = (
     credentials.root_key_is_one_and_verified,
     credentials.only_signature_version_4_counts,
+    credentials.signature_covers_the_body,
     broker.listens_on_loopback,
     broker.client_certificate_is_required,
     broker.keep_alive_is_enforced,

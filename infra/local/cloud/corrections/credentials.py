@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from infra.local.cloud.signatures import claimed_signature
+from infra.local.cloud.signatures import claimed_signature, covers_body
 
 if TYPE_CHECKING:
     from infra.local.cloud.emulator import Emulator
@@ -74,3 +74,30 @@ def only_signature_version_4_counts(emulator: Emulator) -> None:
         return pin
 
     emulator.replace("app", "pin_signed_request", correction)
+
+
+def signature_covers_the_body(emulator: Emulator) -> None:
+    """The hash in ``x-amz-content-sha256`` is believed, so a signed request takes any body; now the body must have it.
+
+    On S3 ``UNSIGNED-PAYLOAD`` and chunked bodies stay what they are on AWS.
+    """
+    sigv4 = emulator.module("core.sigv4")
+
+    def correction(original: Any) -> Any:
+        def failure(  # noqa: PLR0917 - as it is called
+            signature: Any,
+            secret: str,
+            method: str,
+            raw_path: str,
+            query: dict[str, Any],
+            headers: dict[str, str],
+            body: bytes,
+            **options: bool,
+        ) -> tuple[str, str] | None:
+            if not covers_body(headers, body, service=signature.service):
+                return "SignatureDoesNotMatch", sigv4.SIGNATURE_MISMATCH  # fail closed
+            return original(signature, secret, method, raw_path, query, headers, body, **options)
+
+        return failure
+
+    emulator.replace("core.sigv4", "header_signature_failure", correction)

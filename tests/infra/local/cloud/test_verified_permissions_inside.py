@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import urllib.request
 import uuid
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
 
 import boto3
 import pytest
 from botocore import UNSIGNED
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
@@ -63,6 +69,38 @@ def test_signature_is_verified(embedded_cloud: EmbeddedCloud) -> None:
         with pytest.raises(ClientError, match=code):
             client.list_policy_stores()
         client.close()
+
+
+def _posted(cloud: EmbeddedCloud, *, service: str, stated: str, signed: bytes, sent: bytes) -> str:
+    """Sign one body as the account's root and send another: the error's code, empty when it was served."""
+    environment = cloud.environment()
+    credentials = Credentials(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"])
+    headers = {"X-Amz-Target": "VerifiedPermissions.ListPolicyStores", "X-Amz-Content-SHA256": stated}
+    request = AWSRequest("POST", f"{cloud.endpoint_url}/", data=signed, headers=headers)
+    SigV4Auth(credentials, service, cloud.region).add_auth(request)
+    gateway = urllib.request.Request(cloud.endpoint_url, sent, dict(request.headers))  # noqa: S310 - http to ourselves
+    try:
+        with urllib.request.urlopen(gateway, timeout=10):  # noqa: S310 - as above
+            return ""
+    except HTTPError as error:
+        with error:
+            return json.loads(error.read())["__type"].rpartition("#")[2]
+
+
+def test_signature_covers_the_body_and_the_service(embedded_cloud: EmbeddedCloud) -> None:
+    """A signed hash that is not the body's is refused, no hash at all too, and a signature for S3."""
+    signed, sent = b'{"maxResults": 1}', b'{"maxResults": 2}'
+    digest, service = hashlib.sha256(signed).hexdigest(), "verifiedpermissions"
+    assert not _posted(embedded_cloud, service=service, stated=digest, signed=signed, sent=signed)
+    for of, stated, body in (
+        (service, digest, sent),
+        (service, "UNSIGNED-PAYLOAD", signed),
+        (service, "STREAMING-UNSIGNED-PAYLOAD-TRAILER", signed),
+        ("s3", "UNSIGNED-PAYLOAD", signed),
+        ("s3", digest, signed),
+    ):
+        code = _posted(embedded_cloud, service=of, stated=stated, signed=signed, sent=body)
+        assert code == "SignatureDoesNotMatch", (of, stated)
 
 
 def test_session_reaches_only_its_store(embedded_cloud: EmbeddedCloud) -> None:

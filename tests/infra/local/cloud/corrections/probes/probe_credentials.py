@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
 
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
@@ -37,6 +41,25 @@ def _lists_tables(rig: Rig, key: str) -> bool:
 def only_signature_version_4_counts(rig: Rig) -> bool:
     """An Authorization header of another kind is root."""
     return any(_answers(rig, {"Authorization": value}) for value in ("Bearer x", "Basic eDp4", "anything"))
+
+
+def signature_covers_the_body(rig: Rig) -> bool:
+    """A signed request passes with another body than the one that was signed."""
+    environment = rig.cloud.environment()
+    credentials = Credentials(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"])
+    signed, sent = b'{"Limit": 1}', b'{"Limit": 2}'
+    passed: list[bool] = []
+    for stated, body in (
+        (hashlib.sha256(signed).hexdigest(), sent),
+        ("UNSIGNED-PAYLOAD", sent),
+        (hashlib.sha256(signed).hexdigest(), signed),
+    ):
+        headers = {**LIST_TABLES, "X-Amz-Content-SHA256": stated}
+        request = AWSRequest("POST", f"{rig.cloud.endpoint_url}/", data=signed, headers=headers)
+        SigV4Auth(credentials, "dynamodb", rig.cloud.region).add_auth(request)
+        passed.append(_served(urllib.request.Request(request.url or "", data=body, headers=dict(request.headers))))
+    assert passed[-1], "the request as it was signed must pass"
+    return any(passed[:-1])
 
 
 def front_door(rig: Rig) -> bool:
