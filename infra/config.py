@@ -13,6 +13,7 @@ from infra import naming
 from infra.policies.binding import GROUP
 from infra.policies.bundle import Entity, Grant
 from infra.section import ConfigError, Section
+from infra.sign_in import SignIn, read_sign_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,11 +25,10 @@ _LINE_CHARACTERS: Final = 64  # a Cedar device group; the thing group is `<tenan
 _GROUP_CHARACTERS: Final = 128  # a Cognito group
 _LINE: Final = re.compile(rf"(?=.{{1,{_LINE_CHARACTERS}}}$){_WORDS}")
 _GROUP: Final = re.compile(rf"(?=.{{1,{_GROUP_CHARACTERS}}}$){_WORDS}")
+_ATTRIBUTE_CHARACTERS: Final = 800  # AWS IoT Core: value of an attribute; the root group lists the regions in one
 _DESCRIPTION: Final = re.compile(r"[ -~]{1,2028}")  # AWS IoT Core: description of a thing group
 _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _ACTION: Final = re.compile(r"[A-Z][A-Za-z]{1,63}")
-# Source: Cognito developer guide, "Configuring a user pool domain": the prefix may hold none of the three words.
-_DOMAIN_PREFIX: Final = re.compile(r"(?!.*(?:aws|amazon|cognito))[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 DEVICE_GROUP: Final = "Fleet::DeviceGroup"
 ALL_DEVICES: Final = "all"  # the device group that every device of a tenant is in
 SCOPES: Final = {  # what a machine may be allowed; policies/static/machines-*.cedar say `fleet/<scope>`
@@ -36,34 +36,6 @@ SCOPES: Final = {  # what a machine may be allowed; policies/static/machines-*.c
     "operate": "Run, stop and set devices",
     "update": "Bring files to devices, and firmware in their maintenance window",
 }
-_FLOWS: Final = {
-    "srp": "ALLOW_USER_SRP_AUTH",
-    "password": "ALLOW_USER_PASSWORD_AUTH",
-    "admin-password": "ALLOW_ADMIN_USER_PASSWORD_AUTH",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class SignIn:
-    """How a tenant's people sign in.
-
-    Attributes:
-        domain_prefix: host of the sign-in page before `.auth.<region>.amazoncognito.com`; one in the world.
-        callback_urls: where the page may send a person back to; https, or http on localhost.
-        logout_urls: the same after signing out.
-        mfa: `off`, `optional` or `on` (authenticator app).
-        flows: Cognito's names of the sign-in calls allowed beside the page; none unless the file asks.
-        token_minutes: life of ID and access tokens.
-        refresh_days: life of a refresh token.
-    """
-
-    domain_prefix: str
-    callback_urls: tuple[str, ...]
-    logout_urls: tuple[str, ...]
-    mfa: str
-    flows: tuple[str, ...]
-    token_minutes: int
-    refresh_days: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,11 +103,11 @@ class TenantConfig:
         config = cls(
             tenant=tenant,
             display_name=section.text("display_name"),
-            regions=section.all_matching("regions", _WORD, "letters, digits, `_`, `.` and `-`"),
+            regions=_regions(section),
             groups=_names(section, "groups", _GROUP, _GROUP_CHARACTERS),
             lines=_lines(section),
             commands=commands,
-            sign_in=_sign_in(section.section("sign_in")),
+            sign_in=read_sign_in(section.section("sign_in")),
             machines=_machines(section.section("machines", {})),
             grants=_grants(section),
             policies=_folder(section, "policies", root / "tenants"),
@@ -145,6 +117,13 @@ class TenantConfig:
         )
         section.finish()
         return config
+
+
+def _regions(section: Section) -> tuple[str, ...]:
+    regions = section.all_matching("regions", _WORD, "letters, digits, `_`, `.` and `-`")
+    if len(",".join(regions)) > _ATTRIBUTE_CHARACTERS:
+        raise section.error("regions", f"must have at most {_ATTRIBUTE_CHARACTERS} characters together (AWS IoT)")
+    return regions
 
 
 def _names(section: Section, key: str, form: re.Pattern[str], most: int) -> dict[str, str]:
@@ -162,28 +141,6 @@ def _lines(section: Section) -> dict[str, str]:
         if _DESCRIPTION.fullmatch(description) is None:
             raise section.error(f"lines.{line}", "must be 1 to 2028 characters of printable ASCII (AWS IoT)")
     return lines
-
-
-def _sign_in(section: Section) -> SignIn:
-    flows = section.texts("flows", ())
-    for index, flow in enumerate(flows):
-        if flow not in _FLOWS:
-            raise section.error(f"flows[{index}]", f"must be one of {', '.join(_FLOWS)}, is `{flow}`")
-    sign_in = SignIn(
-        domain_prefix=section.matching(
-            "domain_prefix",
-            _DOMAIN_PREFIX,
-            "a-z, 0-9 and inner `-`, at most 63 characters, without `aws`, `amazon` and `cognito`",
-        ),
-        callback_urls=section.urls("callback_urls"),
-        logout_urls=section.urls("logout_urls"),
-        mfa=section.choice("mfa", ("off", "optional", "on"), "optional"),
-        flows=tuple(_FLOWS[flow] for flow in flows),
-        token_minutes=section.number("token_minutes", 60, least=5, most=1440),
-        refresh_days=section.number("refresh_days", 30, least=1, most=3650),
-    )
-    section.finish()
-    return sign_in
 
 
 def _machines(section: Section) -> dict[str, tuple[str, ...]]:

@@ -69,6 +69,7 @@ def test_no_call_beside_the_page_signs_people_in_unless_the_file_asks() -> None:
         ("display_name", 7, ".display_name: must be a text, is `7`"),
         ("regions", [], ".regions: must not be empty"),
         ("regions", ["eu central"], ".regions[0]: must be letters, digits"),
+        ("regions", [f"{n:0>63}" for n in range(13)], ".regions: must have at most 800 characters together"),
         ("regions", ["eu-central", "eu-central"], ".regions[1]: `eu-central` stands twice"),
         ("groups", ["managers"], ".groups: must be a mapping"),
         ("groups", {"Managers": "x"}, ".groups.Managers: must be lower-case words"),
