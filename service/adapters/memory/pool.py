@@ -88,7 +88,8 @@ class MemoryUserPool:
         return self.sign(self.claims(name, groups, **changes))
 
     def access_token(self, name: str, scope: str, **changes: object) -> str:
-        """A machine's token, as the client credentials grant issues it."""
-        changes = {"aud": None, "email": None, "token_use": "access", "client_id": self.client_id, **changes}
+        """A machine's token, as the client credentials grant issues it: its subject is the app client."""
+        own = {"sub": self.client_id, "client_id": self.client_id, "token_use": "access"}
+        changes = {"aud": None, "email": None, **own, **changes}
         claims = self.claims(name, (), scope=scope, **changes)
         return self.sign({claim: value for claim, value in claims.items() if not claim.startswith("cognito:")})

@@ -159,9 +159,10 @@ def test_the_name_decides_the_action(house: House) -> None:
 
 
 def test_a_machine_acts_by_its_scope(house: House) -> None:
-    """An access token with the scope to operate may; one without may not."""
-    for scope, status in (("fleet/operate", 202), ("fleet/view", 403)):
-        headers = {"Authorization": f"Bearer {house.acme.access_token('plc', scope)}"}
+    """An access token with the scope to operate may; one without may not, nor a person's with the same scope."""
+    person = {"sub": "05c18d91-6267-5000-8000-000000000000"}
+    for scope, changes, status in (("fleet/operate", {}, 202), ("fleet/view", {}, 403), ("fleet/operate", person, 403)):
+        headers = {"Authorization": f"Bearer {house.acme.access_token('plc', scope, **changes)}"}
         assert house.client.post(URL, headers=headers, json={"name": "reboot"}).status_code == status
 
 
