@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from infra.local.verified_permissions.state import State
 
     from .conftest import Ask
+
+Json = Any  # what travels, before anybody has looked at it
 
 KILLS = int(os.environ.get("CEDARFLEET_JOURNAL_KILLS", "5"))
 STATEMENT = 'permit(principal == Shop::User::"{}", action, resource);'
@@ -225,3 +228,52 @@ def test_a_full_disk_changes_nothing(tmp_path: Path, ask: type[Ask]):
     assert len(asked("ListPolicies", policyStoreId=store)["policies"]) == 1
     assert (tmp_path / "verified-permissions.journal").read_bytes() == before
     asked.app.close()
+
+
+def test_a_rewrite_that_the_disk_refuses_does_not_undo_the_change(
+    tmp_path: Path, ask: type[Ask], caplog: pytest.LogCaptureFixture
+):
+    """Every change is answered and kept, the failure is logged once in hundreds, and a later rewrite succeeds."""
+    asked = ask(tmp_path)
+    store, _ = asked.store(STATEMENT.format("a"))
+    in_the_way = tmp_path / "verified-permissions.journal.new"
+    in_the_way.mkdir()  # stands for a disk without room for a second file
+    for number in range(600):
+        asked("UpdatePolicyStore", policyStoreId=store, validationSettings={"mode": "OFF"}, description=str(number))
+    assert [record.message for record in caplog.records] == ["verified_permissions.rewrite_failed"]
+    asked.app.close()
+    again = ask(tmp_path)
+    assert again("GetPolicyStore", policyStoreId=store)["description"] == "599"
+    in_the_way.rmdir()
+    before = (tmp_path / "verified-permissions.journal").stat().st_size
+    again("UpdatePolicyStore", policyStoreId=store, validationSettings={"mode": "OFF"}, description="last")
+    assert (tmp_path / "verified-permissions.journal").stat().st_size < before / 10
+    again.app.close()
+    last = ask(tmp_path)
+    assert last("GetPolicyStore", policyStoreId=store)["description"] == "last"
+    last.app.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ["put", "Mystery", {}],
+        ["forget", "PolicyStore", {"id": "x"}],
+        ["put", "Policy", {"id": "x", "colour": "red"}],
+        ["put", "Policy"],
+        7,
+    ],
+)
+def test_a_whole_line_of_another_version_is_refused(tmp_path: Path, ask: type[Ask], change: Json):
+    """What is not known is never skipped nor taken for a deletion; the message says where it stands."""
+    asked = ask(tmp_path)
+    asked.store(STATEMENT.format("a"))
+    asked.app.close()
+    journal = tmp_path / "verified-permissions.journal"
+    text = json.dumps([change]).encode()
+    content = journal.read_bytes() + hashlib.sha256(text).hexdigest().encode() + b" " + text + b"\n"
+    start = journal.stat().st_size
+    journal.write_bytes(content)
+    with pytest.raises(JournalError, match=rf"verified-permissions\.journal` holds at byte {start} a change"):
+        ask(tmp_path)
+    assert journal.read_bytes() == content

@@ -12,6 +12,8 @@ from tests.infra.local.verified_permissions.refusals import fields, refused
 if TYPE_CHECKING:
     from types_boto3_verifiedpermissions.client import VerifiedPermissionsClient
 
+    from .conftest import Ask
+
 
 Json = Any  # what travels, before anybody has looked at it
 PERMIT = 'permit(principal == Shop::User::"alice", action == Shop::Action::"view", resource in Shop::Shelf::"top");'
@@ -117,6 +119,17 @@ def test_names_are_unique_and_stand_for_ids(client: VerifiedPermissionsClient, s
     assert "name" not in client.get_policy(policyStoreId=store, policyId=made)
     response = refused(client.create_policy, policyStoreId=store, definition=static(PERMIT), name="one")
     assert fields(response)[0][0] == "/name"
+
+
+def test_a_null_name_is_an_omitted_one(ask: type[Ask]):
+    """Clients that write null for what they leave out do not remove a name by it."""
+    asked = ask()
+    store, _ = asked.store()
+    made = asked("CreatePolicy", policyStoreId=store, definition=static(PERMIT), name="name/one")["policyId"]
+    asked("UpdatePolicy", policyStoreId=store, policyId=made, definition=static(PERMIT), name=None)
+    assert asked("GetPolicy", policyStoreId=store, policyId=made)["name"] == "name/one"
+    asked("UpdatePolicy", policyStoreId=store, policyId=made, name="")
+    assert "name" not in asked("GetPolicy", policyStoreId=store, policyId=made)
 
 
 def test_policies_are_listed_by_filter_without_their_text(client: VerifiedPermissionsClient, store: str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 import urllib.request
@@ -39,15 +40,21 @@ def test_another_secret_or_key_is_refused(endpoint: Endpoint):
 
 
 def signed(
-    endpoint: Endpoint, body: bytes, at: float | None = None, service: str = "verifiedpermissions"
+    endpoint: Endpoint,
+    body: bytes,
+    at: float | None = None,
+    service: str = "verifiedpermissions",
+    stated: str | None = None,
 ) -> dict[str, str]:
-    """Headers of a signed ListPolicyStores, made with botocore's signer at some time."""
+    """Headers of a signed ListPolicyStores, made with botocore's signer at some time; ``stated`` is the body's hash."""
     from botocore.auth import SigV4Auth  # noqa: PLC0415 - only these tests sign by hand
     from botocore.awsrequest import AWSRequest  # noqa: PLC0415
     from botocore.credentials import Credentials  # noqa: PLC0415
 
     host = endpoint.url.removeprefix("http://")
     headers = {"host": host, "x-amz-target": "VerifiedPermissions.ListPolicyStores"}
+    if stated is not None:
+        headers["x-amz-content-sha256"] = stated
     request = AWSRequest("POST", f"{endpoint.url}/", data=body, headers=headers)
     signer = SigV4Auth(Credentials(endpoint.key.access_key_id, endpoint.key.secret_access_key), service, "eu-central-1")
     request.context["timestamp"] = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
@@ -85,6 +92,24 @@ def test_a_signature_covers_body_time_service_and_target(endpoint: Endpoint):
     assert answer(endpoint, good | {"x-amz-security-token": "x"}, body) == (403, "UnrecognizedClientException")
     partly = good["authorization"].replace("host;x-amz-date;x-amz-target", "host;x-amz-date")
     assert answer(endpoint, good | {"authorization": partly}, body) == (403, "IncompleteSignatureException")
+
+
+def test_a_stated_hash_does_not_stand_for_the_body(endpoint: Endpoint):
+    """`x-amz-content-sha256` must be the body's own hash, whether it is signed or only sent along."""
+    body, other = b'{"maxResults": 1}', b'{"maxResults": 2}'
+    digest = hashlib.sha256(body).hexdigest()
+    good = signed(endpoint, body, stated=digest)
+    assert "x-amz-content-sha256" in good["authorization"]
+    assert answer(endpoint, good, body) == (200, "")
+    for headers, content in (
+        (good, other),
+        (signed(endpoint, body, stated="UNSIGNED-PAYLOAD"), body),
+        (signed(endpoint, body, stated="UNSIGNED-PAYLOAD"), other),
+        (signed(endpoint, body, stated="STREAMING-UNSIGNED-PAYLOAD-TRAILER"), body),
+        (signed(endpoint, body, stated=""), body),
+        (signed(endpoint, body) | {"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}, body),
+    ):
+        assert answer(endpoint, headers, content) == (403, "SignatureDoesNotMatch"), headers
 
 
 def test_an_unsigned_request_is_refused_over_http(endpoint: Endpoint):

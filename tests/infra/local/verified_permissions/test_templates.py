@@ -11,6 +11,8 @@ from tests.infra.local.verified_permissions.refusals import fields, refused
 if TYPE_CHECKING:
     from types_boto3_verifiedpermissions.client import VerifiedPermissionsClient
 
+    from .conftest import Ask
+
 
 Json = Any  # what travels, before anybody has looked at it
 PERMIT = 'permit(principal == Shop::User::"alice", action == Shop::Action::"view", resource in Shop::Shelf::"top");'
@@ -110,3 +112,15 @@ def test_a_link_to_an_entity_of_any_name_means_that_entity(
     for asking, decision in ((who, "ALLOW"), (ALICE, "DENY")):
         answer = client.is_authorized(policyStoreId=open_store, principal=asking, action=VIEW, resource=HAT)
         assert answer["decision"] == decision
+
+
+def test_a_null_name_is_an_omitted_one(ask: type[Ask]):
+    """Clients that write null for what they leave out do not remove a template's name by it."""
+    asked = ask()
+    store, _ = asked.store()
+    template = {"policyStoreId": store, "statement": TEMPLATE}
+    made = asked("CreatePolicyTemplate", **template, name="name/one")["policyTemplateId"]
+    asked("UpdatePolicyTemplate", **template, policyTemplateId=made, name=None)
+    assert asked("GetPolicyTemplate", policyStoreId=store, policyTemplateId=made)["name"] == "name/one"
+    asked("UpdatePolicyTemplate", **template, policyTemplateId=made, name="")
+    assert "name" not in asked("GetPolicyTemplate", policyStoreId=store, policyTemplateId=made)
