@@ -143,7 +143,14 @@ class Publisher:
     def _forget(self, done: list[int]) -> None:
         if done:
             self.published += len(done)
-            self._inbox.sent(done)  # if this is not written, the states are sent once more: the same states
+            self._inbox.sent(done).add_done_callback(lambda written: self._forgotten(done, written))
+
+    def _forgotten(self, done: list[int], written: Future[None]) -> None:
+        if written.exception() is not None:  # tried again; after a restart they are sent once more, the same states
+            with self._changed:
+                self.published -= len(done)
+                self._acknowledged += done
+                self._changed.notify_all()
 
     def _send(self, outgoing: Outgoing) -> None:
         with self._changed:
