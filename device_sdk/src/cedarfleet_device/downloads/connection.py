@@ -17,6 +17,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device.downloads.answers import Answer, TryAgainError
+from cedarfleet_device.downloads.tls import TlsStream
 
 if TYPE_CHECKING:
     import ssl
@@ -55,6 +56,7 @@ class Connection:
         """Seconds that the TCP handshake took (name resolution included)."""
         self._socket.settimeout(read_seconds)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._stream: socket.socket | TlsStream = self._socket
         self._pending = bytearray()  # received behind a header, not yet read
         self._left = 0
 
@@ -66,11 +68,8 @@ class Connection:
         """
         try:
             if self._address.is_tls:
-                tls_socket = self._tls.wrap_socket(
-                    self._socket, server_hostname=self._address.host, do_handshake_on_connect=False
-                )
-                self._socket = tls_socket
-                tls_socket.do_handshake()
+                self._stream = stream = TlsStream(self._socket, self._tls, self._address.host)
+                stream.do_handshake()
         except (OSError, ValueError) as error:
             where = f"{self._address.host}:{self._address.port}"
             raise TryAgainError(f"no TLS connection to {where}: {_words(error)}") from error
@@ -88,7 +87,7 @@ class Connection:
             "Accept-Encoding: identity\r\nUser-Agent: cedarfleet-device\r\n\r\n"
         )
         try:
-            self._socket.sendall(request.encode("ascii"))
+            self._stream.sendall(request.encode("ascii"))
             answer = self._read_answer()
             if answer.status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
                 self._left = answer.length or 0
@@ -108,7 +107,7 @@ class Connection:
         if self._pending or self._left == 0:
             return self._take_pending(buffer)
         try:
-            count = self._socket.recv_into(buffer)
+            count = self._stream.recv_into(buffer)
         except (OSError, ValueError) as error:
             raise TryAgainError(f"connection lost: {_words(error)}") from error
         if count == 0:
@@ -119,8 +118,7 @@ class Connection:
     def cut(self) -> None:
         """Wake a thread that waits in ``ask`` or ``read_into``; it gets ``TryAgainError``. Safe from another thread."""
         with contextlib.suppress(OSError):
-            # Not SSLSocket.shutdown: it drops the TLS state first, and the reader would take ciphertext for data.
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Release the socket; to be called by the thread that reads."""
@@ -154,7 +152,7 @@ class Connection:
         while (end := self._pending.find(b"\r\n\r\n")) < 0:
             if len(self._pending) > _MAX_HEAD_BYTES:
                 raise TryAgainError("the answer's header is too long, or the answer is not HTTP/1.1")
-            chunk = self._socket.recv(_MAX_HEAD_BYTES)
+            chunk = self._stream.recv(_MAX_HEAD_BYTES)
             if chunk == b"":
                 raise TryAgainError("the server closed the connection")
             self._pending += chunk
@@ -166,7 +164,7 @@ class Connection:
         """The beginning of a refusal's body; the connection is not used afterwards."""
         wanted = _EXCERPT_BYTES if answer.length is None else min(_EXCERPT_BYTES, answer.length)
         with contextlib.suppress(OSError):  # the status alone decides then
-            while len(self._pending) < wanted and (chunk := self._socket.recv(wanted)):
+            while len(self._pending) < wanted and (chunk := self._stream.recv(wanted)):
                 self._pending += chunk
         return bytes(self._pending[:wanted])
 

@@ -129,7 +129,7 @@ class Crew:
 
     def _add_receiver(self) -> None:
         pulse = Pulse(window_seconds=self._limits.stall_seconds, smallest=self._limits.stall_bytes)
-        receiver = Receiver(self._errand, pulse)
+        receiver = Receiver(self._errand, pulse, is_first=not self._receivers)
         self._receivers.append(receiver)
         self._running += 1
         receiver.start()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -41,7 +39,6 @@ _log = logging.getLogger("cedarfleet_device.downloads")
 _MOST_CHANGES: Final = 2  # the object may change once while it is fetched; more is a fault of the sender
 _MOST_FRESH_URLS: Final = 3  # in a row, none of which was accepted
 _PROGRESS_SECONDS: Final = 0.25
-_READ_BYTES: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +85,9 @@ class Delivery:
         if entry is None or not entry.is_of(self._document):
             entry = Entry.fresh(self._document)
             self._place.drop_part()
-        if not self._place.has_part() and self._is_at_target():
+        with disk_trouble("read the target"):
+            is_there = not self._place.has_part() and self._place.holds(self._document.size, self._document.sha256)
+        if is_there:
             self._install(can_roll_back=entry.stage is Stage.PLACING)
             return 0
         try:
@@ -110,7 +109,7 @@ class Delivery:
     def _fetch(self, sink: Sink) -> None:
         """Until the temporary file holds the announced bytes."""
         sink.recover(self._callbacks.cancelled)
-        self._check_disk(sink)
+        sink.check_room()
         while True:
             self._tell(sink, final=False)
             if not sink.missing and self._is_right(sink):
@@ -214,33 +213,6 @@ class Delivery:
             if self._callbacks.cancelled():
                 raise DownloadCancelledError("cancelled")
             waiting.wait(min(left, 0.2))
-
-    def _check_disk(self, sink: Sink) -> None:
-        needed = sum(len(gap) for gap in sink.missing)
-        with disk_trouble("ask for the free space"):
-            free = self._place.free_bytes()
-        if needed and free - needed < self._limits.disk_reserve_bytes:
-            raise DownloadRefusedError(
-                Reason.DISK,
-                f"`{self._document.name}` needs {needed} bytes and {self._limits.disk_reserve_bytes} in reserve,"
-                f" {free} are free",
-            )
-
-    def _is_at_target(self) -> bool:
-        """Whether the announced bytes stand at the target already."""
-        with disk_trouble("read the target"):
-            handle = self._place.open_target()
-            if handle is None:
-                return False
-            try:
-                if os.fstat(handle).st_size != self._document.size:
-                    return False
-                digest = hashlib.sha256()
-                while chunk := os.read(handle, _READ_BYTES):
-                    digest.update(chunk)
-            finally:
-                os.close(handle)
-        return digest.hexdigest() == self._document.sha256
 
     def _install(self, *, can_roll_back: bool) -> None:
         """Run the hook; a file whose hook fails gives way to the one before."""

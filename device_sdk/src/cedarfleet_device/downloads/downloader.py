@@ -8,6 +8,7 @@ import re
 import ssl
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device.downloads.delivery import Callbacks, Delivery
@@ -82,8 +83,8 @@ class Downloader:
         self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._limits = limits
         self._on_verified = on_verified
-        self._tls = ssl.create_default_context(cafile=limits.ca_file)
-        self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
+        if limits.ca_file is not None:
+            _ = self._tls  # a wrong file is noticed now; the system's many authorities are read when first needed
 
     def fetch(
         self,
@@ -131,6 +132,13 @@ class Downloader:
             )
             fetched = delivery.run()
             return Delivered(path=place.path, sha256=document.sha256, size=document.size, bytes_fetched=fetched)
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """The authorities that a server's certificate is judged by."""
+        context = ssl.create_default_context(cafile=self._limits.ca_file)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return context
 
     def discard(self, name: str) -> None:
         """Drop what was fetched of a file that is no longer wanted; the target stays as it is.

@@ -79,14 +79,26 @@ class Place:
             raise DownloadRefusedError(Reason.DISK, f"`{self._part}` beside the target is no file of ours")
         return handle
 
-    def open_target(self) -> int | None:
-        """A handle to read what stands at the target now; None when nothing does."""
+    def holds(self, size: int, digest: str) -> bool:
+        """Whether a file of ``size`` bytes with this SHA-256 stands at the target.
+
+        Raises:
+            OSError: it cannot be read.
+        """
         try:
-            return os.open(
-                self._name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self._directory
-            )
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+            handle = os.open(self._name, flags, dir_fd=self._directory)
         except FileNotFoundError:
-            return None
+            return False
+        try:
+            if os.fstat(handle).st_size != size:
+                return False
+            found = sha256()
+            while chunk := os.read(handle, _COPY_BYTES):
+                found.update(chunk)
+        finally:
+            os.close(handle)
+        return found.hexdigest() == digest
 
     def has_part(self) -> bool:
         """Whether the temporary file exists."""

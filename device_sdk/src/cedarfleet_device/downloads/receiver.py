@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from cedarfleet_device.downloads.pacing import Pulse, TokenBucket
     from cedarfleet_device.downloads.ranges import ByteRange
 
-BUFFER_BYTES: Final = 256 * 1024  # stays in a core's cache from the socket to the file
-_RING_BYTES: Final = (
-    3 * 1024 * 1024
-)  # many small buffers: neither the receiver nor the hash waits for the other each time
+BUFFER_BYTES: Final = 1024 * 1024
+_LEAST_BUFFERS: Final = 3  # one is filled while others wait to be hashed
+_MOST_BUFFERS: Final = 6  # for a fast connection: neither it nor the hash waits for the other each time
 _HAND_ON_SECONDS: Final = 0.5  # a slow link's buffer is handed on before it is full
 
 
@@ -87,15 +86,14 @@ class Errand:
 class Receiver:
     """Connects, takes ranges from the errand's work and puts what comes into its events, until told to stop."""
 
-    def __init__(self, errand: Errand, pulse: Pulse) -> None:
-        """Prepare; ``start`` begins."""
+    def __init__(self, errand: Errand, pulse: Pulse, *, is_first: bool) -> None:
+        """Prepare; ``start`` begins. Only the first of a round, perhaps the only one, gets many buffers."""
         self._errand = errand
         self.pulse = pulse
         self._free: SimpleQueue[memoryview | None] = SimpleQueue()
-        # What waits to be hashed is lost by a kill, so that it must not be more than some checkpoints' steps.
-        step = checkpoint_step(errand.size, errand.limits)
-        self._piece = min(BUFFER_BYTES, step)
-        for _ in range(min(_RING_BYTES, 3 * step) // self._piece):
+        # What is being filled is lost by a kill, so that it must not be more than a checkpoint's step.
+        self._piece = min(BUFFER_BYTES, checkpoint_step(errand.size, errand.limits))
+        for _ in range(_MOST_BUFFERS if is_first and self._piece == BUFFER_BYTES else _LEAST_BUFFERS):
             self._free.put(memoryview(bytearray(self._piece)))
         self._stop = threading.Event()
         self._why: str | None = None

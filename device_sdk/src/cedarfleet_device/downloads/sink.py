@@ -89,6 +89,22 @@ class Sink:
                 return
         self.start_over(self.entry.etag)
 
+    def check_room(self) -> None:
+        """Refuse what would not fit beside the file system's reserve.
+
+        Raises:
+            DownloadRefusedError: ``Reason.DISK``.
+        """
+        needed = sum(len(gap) for gap in self.missing)
+        with disk_trouble("ask for the free space"):
+            free = self._place.free_bytes()
+        if needed and free - needed < self._limits.disk_reserve_bytes:
+            raise DownloadRefusedError(
+                Reason.DISK,
+                f"`{self.entry.name}` needs {needed} bytes and {self._limits.disk_reserve_bytes} in reserve,"
+                f" {free} are free",
+            )
+
     def start_over(self, etag: str | None) -> None:
         """Forget every byte; what comes now belongs to the object of ``etag`` (None: the next answer says which)."""
         self._hash, self._hashed, self._ranges = hashlib.sha256(), 0, ()
