@@ -95,9 +95,15 @@ class Mosquitto:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
             except OSError:
                 assert time.monotonic() < deadline
-                time.sleep(0.02)
+                time.sleep(0.02)  # it tells nobody when it listens
             else:
                 return
+
+    @property
+    def pid(self) -> int:
+        """Of the running broker."""
+        assert self._process is not None
+        return self._process.pid
 
     def kill(self) -> None:
         """As by ``kill -9``: what it held is gone."""

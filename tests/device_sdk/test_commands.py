@@ -31,7 +31,7 @@ COUNT = """
 
     @agent.command("hold")
     def hold(command):
-        time.sleep(60)
+        time.sleep(60)  # a handler that holds on
 """
 ALL = [CommandState.RECEIVED, CommandState.RUNNING, CommandState.SUCCEEDED]
 

@@ -25,6 +25,12 @@ ECHO = """
     def echo(command):
         return command.arguments
 """
+SLOW = """
+    @agent.command("slow")
+    def slow(command):
+        time.sleep(1)  # outlasts the broker
+        return {"done": True}
+"""
 CLOCK = """
     agent._clock._device = lambda: time.time() + {seconds}
 """
@@ -41,7 +47,7 @@ WILD = """
 
     @agent.command("dawdle", time_limit_seconds=0.3)
     def dawdle(command):
-        time.sleep(30)
+        time.sleep(30)  # the fault that is tested
 
     @agent.command("explode")
     def explode(command):
@@ -55,12 +61,9 @@ WILD = """
 
 def test_states_survive_a_broker_that_is_killed(mosquitto: Mosquitto, tmp_path: Path):
     """What ended while no broker was there is reported to the next one, and the agent subscribes again by itself."""
-    slow = (
-        "\n    @agent.command('slow')\n    def slow(command):\n        time.sleep(1)\n        return {'done': True}\n"
-    )
     with CuttableLine(mosquitto.port) as line:
         device = mosquitto.device(tmp_path, settings={"port": line.port})
-        with device.run(ECHO + slow) as agent:
+        with device.run(ECHO + SLOW) as agent:
             agent.await_event("mqtt.subscribed", seconds=30)
             command_id = mosquitto.send(new_command(device.thing, "slow"))
             agent.await_event("command.received", seconds=30)

@@ -63,7 +63,7 @@ class Desk:
             if execution["status"] not in ("QUEUED", "IN_PROGRESS"):
                 return execution["status"], execution["statusDetails"]["detailsMap"]
             assert time.monotonic() < deadline, execution
-            time.sleep(0.05)
+            time.sleep(0.05)  # who orders is told nothing, he asks
 
 
 def _policy(statement: dict[str, Any]) -> str:

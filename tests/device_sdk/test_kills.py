@@ -26,7 +26,7 @@ HANDLERS = """
 
     def work(command):
         os.write(journal, f"begin {{command.command_id}}\\n".encode())
-        time.sleep(command.arguments["seconds"])
+        time.sleep(command.arguments["seconds"])  # work, for a kill to hit
         os.write(journal, f"end {{command.command_id}}\\n".encode())
 
     agent.command("once")(work)
@@ -57,7 +57,7 @@ def test_no_command_is_lost_or_run_twice_over_kills(tenant: Tenant, observer: Ob
     def send() -> None:
         for message in messages:
             tenant.send(message)
-            time.sleep(chance.expovariate(1 / pause))
+            time.sleep(chance.expovariate(1 / pause))  # random moments are what is tested
         all_sent.set()
 
     with device.run(handlers, name="first") as agent:  # nobody keeps commands for a device that never subscribed
@@ -68,7 +68,7 @@ def test_no_command_is_lost_or_run_twice_over_kills(tenant: Tenant, observer: Ob
     while kills < ROUNDS or not all_sent.is_set():
         agent = device.run(handlers, name=f"run-{kills}")
         agent.await_event("mqtt.connected", seconds=60)
-        time.sleep(chance.uniform(0, 0.4))
+        time.sleep(chance.uniform(0, 0.4))  # a random moment
         os.kill(agent.pid, signal.SIGKILL)
         assert agent.stop() == -signal.SIGKILL
         kills += 1
