@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import secrets
+import signal
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cedarfleet_device import Agent, DeviceConfig
 from cedarfleet_device.wire import DownloadDocument
 
 if TYPE_CHECKING:
@@ -119,3 +122,40 @@ def test_a_cancelled_job_is_left_and_the_next_one_taken(tenant: Tenant, desk: De
         assert desk.outcome(device.thing, second)[0] == "SUCCEEDED"
         agent.await_event("job.ended", seconds=30, where=lambda logged: logged["job_id"] == second)
     assert not list(tmp_path.glob("downloads/**/slow.bin"))
+
+
+def test_the_outcome_of_the_install_hook_is_the_jobs(tenant: Tenant, desk: Desk, tmp_path: Path):
+    """Where the hook raises, the job is FAILED with its words, and the file of before stands again."""
+    device = tenant.device(tmp_path)
+
+    def install(path: Path) -> None:
+        if path.read_bytes() == b"bad":
+            raise RuntimeError("does not boot")
+
+    with Agent(DeviceConfig.load(device.config_file), install=install) as agent:
+        agent.start()
+        outcomes = [
+            desk.outcome(device.thing, desk.hand_out(device.thing, "firmware.bin", content))
+            for content in (b"good", b"bad")
+        ]
+    assert [status for status, _ in outcomes] == ["SUCCEEDED", "FAILED"]
+    assert "does not boot" in outcomes[1][1]["reason"]
+    assert [path.read_bytes() for path in (tmp_path / "downloads").glob("**/firmware.bin")] == [b"good"]
+
+
+def test_a_job_goes_on_after_a_power_cut_where_it_was(tenant: Tenant, desk: Desk, tmp_path: Path):
+    """An agent that is killed half way ends the same job at its next start, without fetching again what it had."""
+    device = tenant.device(tmp_path, settings={"downloads.bytes_per_second": 2_000_000})
+    content = secrets.token_bytes(6_000_000)
+    with device.run(name="first") as agent:
+        agent.await_event("mqtt.subscribed", seconds=30)
+        job_id = desk.hand_out(device.thing, "half.bin", content)
+        agent.await_event("job.started", seconds=30)
+        time.sleep(1.5)  # half way; nothing tells of a download's middle
+        os.kill(agent.pid, signal.SIGKILL)
+    assert not list((tmp_path / "downloads").glob("**/half.bin"))
+    with device.run(name="second"):
+        status, detail = desk.outcome(device.thing, job_id)
+    assert status == "SUCCEEDED"
+    assert int(detail["bytes_fetched"]) < len(content) - 1_000_000
+    assert [path.read_bytes() for path in (tmp_path / "downloads").glob("**/half.bin")] == [content]
