@@ -249,12 +249,14 @@ class Ask:
 
     caller = Caller(account_id=ACCOUNT, region=REGION)
 
-    def __init__(self, state_dir: Path | None = None, **options: Json) -> None:
+    def __init__(
+        self, state_dir: Path | None = None, *, keys: dict[str, dict[str, Any]] | None = None, **options: Json
+    ) -> None:
         self.app = VerifiedPermissions(
             state_dir=state_dir,
             authenticate=lambda *_: self.caller,
-            signing_keys={}.__getitem__,
             account_id=ACCOUNT,
+            signing_keys=(keys or {}).__getitem__,
             **options,
         )
 
@@ -280,7 +282,7 @@ class Ask:
         return store_id, made
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ask() -> type[Ask]:
     """The class, so that a test chooses the options."""
     return Ask

@@ -1,0 +1,42 @@
+"""Compares an answer of the endpoint with what cedarpy says of the same request written by hand."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import cedarpy
+
+
+def assert_same(
+    answer: dict[str, Any],
+    by_hand: cedarpy.AuthzResult,
+    statements: Sequence[str],
+    ids: Sequence[str],
+    *,
+    forbid_errors: str,
+) -> None:
+    """Decision, deciding policies and errors are Cedar's; with ``deny`` an ALLOW where a forbid failed is a DENY.
+
+    Args:
+        answer: of the endpoint.
+        by_hand: Cedar calls the n-th of ``statements`` ``policy<n>``.
+        statements: each starts with its effect.
+        ids: what the endpoint calls them.
+        forbid_errors: the endpoint's option.
+    """
+    named = {f"policy{place}": policy_id for place, policy_id in enumerate(ids)}
+    failing = [re.search(r"`policy(\d+)`", text) for text in by_hand.diagnostics.errors]
+    failed = {int(match[1]) for match in failing if match}
+    errors = sorted(re.sub(r"`(policy\d+)`", lambda m: f"`{named[m[1]]}`", text) for text in by_hand.diagnostics.errors)
+    assert sorted(item["errorDescription"] for item in answer["errors"]) == errors
+    broken = {ids[place] for place in failed if statements[place].startswith("forbid")}
+    determining = {item["policyId"] for item in answer["determiningPolicies"]}
+    if by_hand.allowed and broken and forbid_errors == "deny":
+        assert (answer["decision"], determining) == ("DENY", broken)
+    else:
+        assert answer["decision"] == ("ALLOW" if by_hand.allowed else "DENY")
+        assert determining == {named[reason] for reason in by_hand.diagnostics.reasons}

@@ -1,0 +1,295 @@
+"""What must hold in a STRICT store: groups of actions, declared types and tokens decide as Cedar does by hand.
+
+By hand means without schema and endpoint: the actions' own hierarchy is written among the entities, and a token is the
+principal, the groups and the context that the user guide says it becomes.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import cedarpy
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.infra.local.verified_permissions.by_hand import assert_same
+from tests.infra.local.verified_permissions.drawings import RECENT, Pair
+
+if TYPE_CHECKING:
+    from .conftest import Ask, Issuer
+
+POOL = "eu-central-1_AbCdEfGhI"
+# Each group of actions is in the next; `view` reaches `all` only through `read`.
+ACTIONS = {"view": ["read"], "edit": ["write", "all"], "read": ["all"], "write": [], "all": []}
+PEOPLE = st.sampled_from(["alice", "bob", 'q"uote'])
+GROUPS = st.sampled_from(["managers", "operators", "night shift"])
+ITEMS = st.sampled_from(["hat", "scarf"])
+SHELVES = st.sampled_from(["top", "middle", "shop"])
+ASKED = st.sampled_from(["view", "edit"])
+NUMBERS = st.sampled_from([0, 4, 2**62, -(2**63), 2**63 - 1])
+
+
+def _literal(kind: str, name: str) -> str:
+    return f"Shop::{kind}::{json.dumps(name, ensure_ascii=False)}"
+
+
+def _scope(part: str, kind: str, own: st.SearchStrategy[str], container: str, holders: st.SearchStrategy[str]) -> Any:  # noqa: ANN401 - strategies of text
+    return st.one_of(
+        st.just(part),
+        own.map(lambda name: f"{part} == {_literal(kind, name)}"),
+        holders.map(lambda name: f"{part} in {_literal(container, name)}"),
+        st.just(f"{part} is Shop::{kind}"),
+        holders.map(lambda name: f"{part} is Shop::{kind} in {_literal(container, name)}"),
+    )
+
+
+ACTION_SCOPES = st.one_of(
+    st.just("action"),
+    ASKED.map(lambda name: f"action == {_literal('Action', name)}"),
+    st.sampled_from(list(ACTIONS)).map(lambda name: f"action in {_literal('Action', name)}"),
+    st.lists(st.sampled_from(list(ACTIONS)), min_size=1, max_size=3, unique=True).map(
+        lambda names: f"action in [{', '.join(_literal('Action', name) for name in names)}]"
+    ),
+)
+# All validate; some fail when a number is too large.
+CONDITIONS = st.sampled_from(
+    [
+        "",
+        'when { principal has email && principal.email like "a*" }',
+        "when { principal has level && principal.level * 2 > 3 }",
+        "unless { context has mfa && context.mfa }",
+        "when { resource has owner && resource.owner == principal }",
+        "when { resource has price && principal has level && resource.price - 1 <= principal.level }",
+        'when { context has now && context.now < datetime("2026-06-01") }',
+        'when { context has token && context.token has scope && context.token.scope.contains("shop/write") }',
+        'unless { context has token && context.token has client_id && context.token.client_id == "web" }',
+        'when { principal has custom && principal.custom has dept && principal.custom.dept == "hats" }',
+        f"unless {{ principal in {_literal('Group', POOL + '|managers')} }}",
+        f"when {{ action in {_literal('Action', 'all')} }}",
+    ]
+)
+STATEMENTS = st.builds(
+    "{}({}, {}, {}) {};".format,
+    st.sampled_from(["permit", "permit", "forbid"]),
+    _scope("principal", "User", PEOPLE.map(f"{POOL}|{{}}".format), "Group", GROUPS.map(f"{POOL}|{{}}".format)),
+    ACTION_SCOPES,
+    _scope("resource", "Item", ITEMS, "Shelf", SHELVES),
+    CONDITIONS,
+)
+CONTEXTS: st.SearchStrategy[Pair] = st.fixed_dictionaries(
+    {},
+    optional={
+        "mfa": st.booleans().map(lambda flag: ({"boolean": flag}, flag)),
+        "now": st.dates().map(
+            lambda day: ({"datetime": f"{day}"}, {"__extn": {"fn": "datetime", "arg": f"{day}"}}),
+        ),
+    },
+).map(lambda drawn: ({key: pair[0] for key, pair in drawn.items()}, {key: pair[1] for key, pair in drawn.items()}))
+
+
+@st.composite
+def shelved(draw: st.DrawFn, item: str) -> tuple[list[Any], list[Any]]:
+    """The item on a shelf on a shelf, in both forms."""
+    attributes: Any = draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "price": NUMBERS.map(lambda number: ({"long": number}, number)),
+                "owner": PEOPLE.map(
+                    lambda name: (
+                        {"entityIdentifier": {"entityType": "Shop::User", "entityId": f"{POOL}|{name}"}},
+                        {"__entity": {"type": "Shop::User", "id": f"{POOL}|{name}"}},
+                    )
+                ),
+            },
+        )
+    )
+    chain = [("Shop::Item", item), *(("Shop::Shelf", name) for name in draw(st.lists(SHELVES, unique=True)))]
+    typed: list[Any] = []
+    plain: list[Any] = []
+    for place, (kind, name) in enumerate(chain):
+        members, above = (attributes if place == 0 else {}), chain[place + 1 : place + 2]
+        typed.append(
+            {
+                "identifier": {"entityType": kind, "entityId": name},
+                "attributes": {key: pair[0] for key, pair in members.items()},
+                "parents": [{"entityType": t, "entityId": i} for t, i in above],
+            }
+        )
+        plain.append(
+            {
+                "uid": {"type": kind, "id": name},
+                "attrs": {key: pair[1] for key, pair in members.items()},
+                "parents": [{"type": t, "id": i} for t, i in above],
+            }
+        )
+    return typed, plain
+
+
+ITEMS_SHELVED = ITEMS.flatmap(lambda item: st.tuples(st.just(item), shelved(item)))
+CLAIMS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {},
+    optional={
+        "email": st.sampled_from(["a@example.com", "b@example.com", ""]),
+        "level": NUMBERS,
+        "custom:dept": st.sampled_from(["hats", "scarves"]),
+        "cognito:groups": st.lists(GROUPS, unique=True),
+        "scope": st.sampled_from(["shop/write", "shop/read shop/write", "openid", ""]),
+        "undeclared": st.sampled_from([1, "text", ["a"], {"deep": None}]),
+    },
+)
+
+
+def _hierarchy() -> list[Any]:
+    """The schema's actions as entities written by hand."""
+    return [
+        {
+            "uid": {"type": "Shop::Action", "id": name},
+            "attrs": {},
+            "parents": [{"type": "Shop::Action", "id": parent} for parent in parents],
+        }
+        for name, parents in ACTIONS.items()
+    ]
+
+
+def _user(name: str, claims: dict[str, Any], groups: set[str]) -> dict[str, Any]:
+    attributes = {claim: claims[claim] for claim in ("email", "level", "custom:dept") if claim in claims}
+    if "custom:dept" in claims:
+        attributes["custom"] = {"dept": claims["custom:dept"]}
+    return {
+        "uid": {"type": "Shop::User", "id": f"{POOL}|{name}"},
+        "attrs": attributes,
+        "parents": [{"type": "Shop::Group", "id": f"{POOL}|{group}"} for group in groups],
+    }
+
+
+def _by_hand(
+    statements: list[str], *, name: str, action: str, item: str, context: dict[str, Any], entities: list[Any]
+) -> cedarpy.AuthzResult:
+    request = {
+        "principal": {"type": "Shop::User", "id": f"{POOL}|{name}"},
+        "action": {"type": "Shop::Action", "id": action},
+        "resource": {"type": "Shop::Item", "id": item},
+        "context": context,
+    }
+    return cedarpy.is_authorized(request, "\n".join(statements), [*entities, *_hierarchy()])
+
+
+@pytest.fixture(scope="module")
+def asked(ask: type[Ask], pool: Issuer) -> Ask:
+    """One endpoint that knows the pool's keys."""
+    return ask(keys={pool.url: pool.jwks()})
+
+
+@pytest.fixture
+def grouped(schema: dict[str, Any]) -> dict[str, Any]:
+    """The shop's schema with the groups of ``ACTIONS``."""
+    actions = schema["Shop"]["actions"]
+    for name, parents in ACTIONS.items():
+        actions.setdefault(name, {})["memberOf"] = [{"id": parent} for parent in parents]
+    return schema
+
+
+@RECENT
+@given(st.lists(STATEMENTS, min_size=1, max_size=6), PEOPLE, CLAIMS, ASKED, ITEMS_SHELVED, CONTEXTS)
+def test_a_strict_store_decides_as_cedar_does_with_the_actions_written_by_hand(  # noqa: PLR0917 - pytest passes by name
+    asked: Ask,
+    grouped: dict[str, Any],
+    statements: list[str],
+    name: str,
+    claims: dict[str, Any],
+    action: str,
+    about: tuple[str, tuple[list[Any], list[Any]]],
+    context: Pair,
+):
+    """`action in <group>` holds through groups of groups; declared attributes and context mean what they say."""
+    (item, (typed, plain)), user = about, _user(name, claims, set(claims.get("cognito:groups", [])))
+    attributes: dict[str, Any] = {
+        claim: {"long" if claim == "level" else "string": text}
+        for claim, text in user["attrs"].items()
+        if claim != "custom"
+    }
+    if "custom" in user["attrs"]:
+        attributes["custom"] = {"record": {"dept": {"string": user["attrs"]["custom"]["dept"]}}}
+    identifier = {"entityType": "Shop::User", "entityId": user["uid"]["id"]}
+    parents = [{"entityType": parent["type"], "entityId": parent["id"]} for parent in user["parents"]]
+    store, ids = asked.store(*statements, mode="STRICT", schema=grouped)
+    answer = asked(
+        "IsAuthorized",
+        policyStoreId=store,
+        principal=identifier,
+        action={"actionType": "Shop::Action", "actionId": action},
+        resource={"entityType": "Shop::Item", "entityId": item},
+        entities={"entityList": [*typed, {"identifier": identifier, "attributes": attributes, "parents": parents}]},
+        context={"contextMap": context[0]},
+    )
+    asked("DeletePolicyStore", policyStoreId=store)
+    by_hand = _by_hand(statements, name=name, action=action, item=item, context=context[1], entities=[*plain, user])
+    assert_same(answer, by_hand, statements, ids, forbid_errors="deny")
+
+
+@RECENT
+@given(
+    st.lists(STATEMENTS, min_size=1, max_size=6),
+    PEOPLE,
+    st.tuples(st.none() | CLAIMS, st.none() | CLAIMS).filter(lambda pair: pair != (None, None)),
+    st.lists(st.tuples(ASKED, ITEMS_SHELVED, CONTEXTS), min_size=1, max_size=3),
+)
+def test_tokens_decide_as_the_principal_that_they_become(  # noqa: PLR0917 - pytest passes by name
+    asked: Ask,
+    pool: Issuer,
+    grouped: dict[str, Any],
+    statements: list[str],
+    name: str,
+    tokens: tuple[dict[str, Any] | None, dict[str, Any] | None],
+    requests: list[tuple[str, tuple[str, tuple[list[Any], list[Any]]], Pair]],
+):
+    """Identity claims are attributes, access claims `context.token`, groups of both parents; other claims nothing."""
+    identity, access = tokens
+    store, ids = asked.store(*statements, mode="STRICT", schema=grouped)
+    asked(
+        "CreateIdentitySource",
+        policyStoreId=store,
+        principalEntityType="Shop::User",
+        configuration={
+            "cognitoUserPoolConfiguration": {
+                "userPoolArn": f"arn:aws:cognito-idp:eu-central-1:123456789012:userpool/{POOL}",
+                "clientIds": ["web"],
+                "groupConfiguration": {"groupEntityType": "Shop::Group"},
+            }
+        },
+    )
+    given_tokens: dict[str, str] = {}
+    if identity is not None:
+        given_tokens["identityToken"] = pool.identity_token(sub=name, **identity)
+    if access is not None:
+        given_tokens["accessToken"] = pool.access_token(sub=name, **access)
+    groups = {group for claims in tokens if claims for group in claims.get("cognito:groups", [])}
+    user = _user(name, identity or {}, groups)
+    for action, (item, (typed, plain)), (context, context_by_hand) in requests:
+        answer = asked(
+            "IsAuthorizedWithToken",
+            policyStoreId=store,
+            action={"actionType": "Shop::Action", "actionId": action},
+            resource={"entityType": "Shop::Item", "entityId": item},
+            entities={"entityList": typed},
+            context={"contextMap": context},
+            **given_tokens,
+        )
+        carried: dict[str, Any] = {}
+        if access is not None:
+            scopes = {"scope": access["scope"].split()} if "scope" in access else {}
+            carried["token"] = {"client_id": "web", **scopes}
+        by_hand = _by_hand(
+            statements,
+            name=name,
+            action=action,
+            item=item,
+            context={**context_by_hand, **carried},
+            entities=[*plain, user],
+        )
+        assert answer["principal"] == {"entityType": "Shop::User", "entityId": f"{POOL}|{name}"}
+        assert_same(answer, by_hand, statements, ids, forbid_errors="deny")
+    asked("DeletePolicyStore", policyStoreId=store)
