@@ -59,6 +59,14 @@ def test_the_service_is_ready(plant: Plant) -> None:
     assert plant.http.get("/health/ready").json() == {"status": "ready"}
 
 
+def test_two_tokens_are_none(plant: Plant) -> None:
+    """A proxy in front might check the one, and we the other: 401, whichever comes first; one alone is fine."""
+    token = f"Bearer {plant.token('acme', 'managers')}"
+    for given in ((token, "Bearer x"), ("Bearer x", token), (token, token), (token,)):
+        answer = plant.http.get("/v1/me", headers=[("Authorization", text) for text in given])
+        assert answer.status_code == (200 if len(given) == 1 else 401), given[0][:8]
+
+
 def test_people_see_their_own_tenant(plant: Plant) -> None:
     """The token's issuer decides the tenant; each sees its own devices with groups and attributes."""
     assert plant.call("GET", "/v1/me").json()["tenant"] == "acme"
