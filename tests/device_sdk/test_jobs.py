@@ -11,7 +11,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cedarfleet_device import Agent, DeviceConfig
 from cedarfleet_device.wire import DownloadDocument
 
 if TYPE_CHECKING:
@@ -20,6 +19,11 @@ if TYPE_CHECKING:
     from tests.device_sdk.field import Tenant
 
 BUCKET = "workshop-artifacts"
+INSTALL = """
+def install(path):
+    if path.read_bytes() == b"bad":
+        raise RuntimeError("does not boot")
+"""
 
 
 class Desk:
@@ -127,13 +131,7 @@ def test_a_cancelled_job_is_left_and_the_next_one_taken(tenant: Tenant, desk: De
 def test_the_outcome_of_the_install_hook_is_the_jobs(tenant: Tenant, desk: Desk, tmp_path: Path):
     """Where the hook raises, the job is FAILED with its words, and the file of before stands again."""
     device = tenant.device(tmp_path)
-
-    def install(path: Path) -> None:
-        if path.read_bytes() == b"bad":
-            raise RuntimeError("does not boot")
-
-    with Agent(DeviceConfig.load(device.config_file), install=install) as agent:
-        agent.start()
+    with device.run("    pass\n" + INSTALL):
         outcomes = [
             desk.outcome(device.thing, desk.hand_out(device.thing, "firmware.bin", content))
             for content in (b"good", b"bad")

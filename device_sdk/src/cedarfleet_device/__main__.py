@@ -7,7 +7,7 @@ import json
 import runpy
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cedarfleet_device.agent import Agent
 from cedarfleet_device.config import DeviceConfig
@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         return each
 
     run = action("run", _run, "receive commands and files until stopped")
-    run.add_argument("--handlers", type=Path, metavar="FILE", help="Python file with a function register(agent)")
+    run.add_argument("--handlers", type=Path, metavar="FILE", help="Python file with register(agent) or install(path)")
     claim = action("provision", _provision, "get the device's certificate with a claim")
     claim.add_argument("--claim-certificate", type=Path, required=True, metavar="FILE")
     claim.add_argument("--claim-key", type=Path, required=True, metavar="FILE")
@@ -58,21 +58,23 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(config: DeviceConfig, given: argparse.Namespace) -> int:
-    register = _register(given.handlers) if given.handlers else None
-    with Agent(config) as agent:
-        if register is not None:
+    functions = _functions(given.handlers) if given.handlers else {}
+    with Agent(config, install=functions.get("install")) as agent:
+        if register := functions.get("register"):
             register(agent)
         agent.run()
     return 0
 
 
-def _register(file: Path) -> Callable[[Agent], object]:
+def _functions(file: Path) -> dict[str, Callable[..., Any]]:
+    """``register`` and ``install``, as far as a maker's file defines them."""
     if not file.is_file():
         raise ConfigError(f"`--handlers` `{file}` is no file")
-    register = runpy.run_path(str(file)).get("register")
-    if not callable(register):
-        raise ConfigError(f"`{file}` defines no function `register(agent)`")
-    return register
+    defined = runpy.run_path(str(file))
+    found = {name: defined[name] for name in ("register", "install") if callable(defined.get(name))}
+    if not found:
+        raise ConfigError(f"`{file}` defines neither `register(agent)` nor `install(path)`")
+    return found
 
 
 def _provision(config: DeviceConfig, given: argparse.Namespace) -> int:
