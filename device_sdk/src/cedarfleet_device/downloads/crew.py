@@ -120,6 +120,8 @@ class Crew:
         left = sum(len(gap) for gap in self._sink.missing)
         # Before the object is pinned, two connections could bring halves of two objects.
         count = min(self._most, connections_for(left, round_trip, self._limits)) if self._errand.etag else 1
+        if count == 1:
+            self._receivers[0].widen()
         for span in segments(self._sink.missing, segment_size(left, count)):
             self._errand.work.put(span)
         for _ in range(count):
@@ -129,7 +131,7 @@ class Crew:
 
     def _add_receiver(self) -> None:
         pulse = Pulse(window_seconds=self._limits.stall_seconds, smallest=self._limits.stall_bytes)
-        receiver = Receiver(self._errand, pulse, is_first=not self._receivers)
+        receiver = Receiver(self._errand, pulse)
         self._receivers.append(receiver)
         self._running += 1
         receiver.start()

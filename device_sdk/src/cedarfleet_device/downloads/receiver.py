@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from cedarfleet_device.downloads.pacing import Pulse, TokenBucket
     from cedarfleet_device.downloads.ranges import ByteRange
 
-BUFFER_BYTES: Final = 1024 * 1024
-_LEAST_BUFFERS: Final = 3  # one is filled while others wait to be hashed
-_MOST_BUFFERS: Final = 6  # for a fast connection: neither it nor the hash waits for the other each time
+BUFFER_BYTES: Final = 512 * 1024
+_BUFFERS: Final = 3  # one is filled while others wait to be hashed
+_MORE_BUFFERS: Final = 9  # for a connection that is alone
 _HAND_ON_SECONDS: Final = 0.5  # a slow link's buffer is handed on before it is full
 
 
@@ -86,14 +86,14 @@ class Errand:
 class Receiver:
     """Connects, takes ranges from the errand's work and puts what comes into its events, until told to stop."""
 
-    def __init__(self, errand: Errand, pulse: Pulse, *, is_first: bool) -> None:
-        """Prepare; ``start`` begins. Only the first of a round, perhaps the only one, gets many buffers."""
+    def __init__(self, errand: Errand, pulse: Pulse) -> None:
+        """Prepare; ``start`` begins."""
         self._errand = errand
         self.pulse = pulse
         self._free: SimpleQueue[memoryview | None] = SimpleQueue()
         # What is being filled is lost by a kill, so that it must not be more than a checkpoint's step.
         self._piece = min(BUFFER_BYTES, checkpoint_step(errand.size, errand.limits))
-        for _ in range(_MOST_BUFFERS if is_first and self._piece == BUFFER_BYTES else _LEAST_BUFFERS):
+        for _ in range(_BUFFERS):
             self._free.put(memoryview(bytearray(self._piece)))
         self._stop = threading.Event()
         self._why: str | None = None
@@ -104,6 +104,11 @@ class Receiver:
     def start(self) -> None:
         """Begin to connect."""
         self._thread.start()
+
+    def widen(self) -> None:
+        """Give a connection that is alone more buffers: neither it nor the hash waits for the other each time."""
+        for _ in range(_MORE_BUFFERS if self._piece == BUFFER_BYTES else 0):
+            self._free.put(memoryview(bytearray(self._piece)))
 
     def give_back(self, buffer: memoryview) -> None:
         """Let the receiver fill ``buffer`` again."""
