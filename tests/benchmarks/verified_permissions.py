@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from itertools import cycle
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
 SIZES = (10, 100, 1000)
-DECISIONS = 300  # in process, for one figure
+DECISIONS = 300  # in process, for one figure; at least one for each principal
+MANY = 1000  # principals in turn: a day of a fleet's people and machines
 CALLS = 200  # through boto3, for one figure
 MAX_RATIO = 3.0
 MAX_CALL_RATIO = 3.0
@@ -65,45 +67,48 @@ DECIDING = (
     'permit(principal in Plant::Group::"operators", action in Plant::Action::"operate", resource is Plant::Device) '
     "when { principal.region == resource.region && context.mfa };"
 )
-# A request as the API takes it, and the same by hand for Cedar.
-REQUEST: dict[str, Any] = {
-    "principal": {"entityType": "Plant::User", "entityId": "olga"},
-    "action": {"actionType": "Plant::Action", "actionId": "reboot"},
-    "resource": {"entityType": "Plant::Device", "entityId": "press-07"},
-    "context": {"contextMap": {"mfa": {"boolean": True}}},
-    "entities": {
-        "entityList": [
-            {
-                "identifier": {"entityType": "Plant::User", "entityId": "olga"},
-                "attributes": {"region": {"string": "eu"}},
-                "parents": [{"entityType": "Plant::Group", "entityId": "operators"}],
-            },
-            {
-                "identifier": {"entityType": "Plant::Device", "entityId": "press-07"},
-                "attributes": {"region": {"string": "eu"}, "criticality": {"string": "low"}},
-                "parents": [{"entityType": "Plant::Line", "entityId": "line-1"}],
-            },
-        ]
-    },
-}
-BY_HAND: dict[str, Any] = {
-    "principal": {"type": "Plant::User", "id": "olga"},
-    "action": {"type": "Plant::Action", "id": "reboot"},
-    "resource": {"type": "Plant::Device", "id": "press-07"},
-    "context": {"mfa": True},
-}
-ENTITIES_BY_HAND: list[dict[str, Any]] = [
-    {
-        "uid": {"type": "Plant::User", "id": "olga"},
-        "attrs": {"region": "eu"},
-        "parents": [{"type": "Plant::Group", "id": "operators"}],
-    },
-    {
-        "uid": {"type": "Plant::Device", "id": "press-07"},
-        "attrs": {"region": "eu", "criticality": "low"},
-        "parents": [{"type": "Plant::Line", "id": "line-1"}],
-    },
-]
+
+
+def asking(name: str) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
+    """A request of this user as the API takes it; the same by hand for Cedar; and its entities by hand."""
+    user = {"entityType": "Plant::User", "entityId": name}
+    device = {"entityType": "Plant::Device", "entityId": "press-07"}
+    by_api: dict[str, Any] = {
+        "principal": user,
+        "action": {"actionType": "Plant::Action", "actionId": "reboot"},
+        "resource": device,
+        "context": {"contextMap": {"mfa": {"boolean": True}}},
+        "entities": {
+            "entityList": [
+                {
+                    "identifier": user,
+                    "attributes": {"region": {"string": "eu"}},
+                    "parents": [{"entityType": "Plant::Group", "entityId": "operators"}],
+                },
+                {
+                    "identifier": device,
+                    "attributes": {"region": {"string": "eu"}, "criticality": {"string": "low"}},
+                    "parents": [{"entityType": "Plant::Line", "entityId": "line-1"}],
+                },
+            ]
+        },
+    }
+    principal, resource = {"type": "Plant::User", "id": name}, {"type": "Plant::Device", "id": "press-07"}
+    by_hand: dict[str, Any] = {
+        "principal": principal,
+        "action": {"type": "Plant::Action", "id": "reboot"},
+        "resource": resource,
+        "context": {"mfa": True},
+    }
+    entities: list[dict[str, Any]] = [
+        {"uid": principal, "attrs": {"region": "eu"}, "parents": [{"type": "Plant::Group", "id": "operators"}]},
+        {
+            "uid": resource,
+            "attrs": {"region": "eu", "criticality": "low"},
+            "parents": [{"type": "Plant::Line", "id": "line-1"}],
+        },
+    ]
+    return by_api, by_hand, entities
 
 
 def policies(count: int) -> list[str]:
@@ -125,36 +130,40 @@ def policies(count: int) -> list[str]:
 def rows(rounds: int) -> Iterator[Row]:
     """Overhead in process and latency through boto3, for 10, 100 and 1000 policies."""
     for count in SIZES:
-        yield _in_process(count, rounds)
+        for people in (1, MANY):
+            yield _in_process(count, people, rounds)
     with _process() as client:
         for count in SIZES:
             yield from _through_boto3(client, count, rounds)
 
 
-def _in_process(count: int, rounds: int) -> Row:
+def _in_process(count: int, people: int, rounds: int) -> Row:
     app = VerifiedPermissions(
         state_dir=None, authenticate=lambda *_: CALLER, signing_keys={}.__getitem__, account_id=CALLER.account_id
     )
     store = _filled(lambda operation, **request: app.perform(operation, request, CALLER), count)
-    body = json.dumps({"policyStoreId": store, **REQUEST}).encode()
     policy_set = cedarpy.PolicySet.from_str("\n".join(policies(count)))
     schema = cedarpy.Schema.from_json_str(SCHEMA)
-    entities = json.dumps(ENTITIES_BY_HAND)
+    asked = [asking(f"user-{number}") for number in range(people)]  # a third of the policies name such a user
+    bodies = cycle([json.dumps({"policyStoreId": store, **by_api}).encode() for by_api, _, _ in asked])
+    requests = cycle([(by_hand, json.dumps(entities)) for _, by_hand, entities in asked])
 
     def ours() -> bool:
-        request = json.loads(body)
+        request = json.loads(next(bodies))
         check_input("IsAuthorized", request)
         return app.perform("IsAuthorized", request, CALLER)["decision"] == "ALLOW"
 
     def bare() -> bool:
         # Action groups need the schema's actions among the entities, so the entities are read with the schema.
+        request, entities = next(requests)
         return cedarpy.is_authorized(
-            BY_HAND, policy_set, cedarpy.Entities.from_json_str(entities, schema), schema
+            request, policy_set, cedarpy.Entities.from_json_str(entities, schema), schema
         ).allowed
 
-    series = interleaved(rounds, _microseconds(ours), _microseconds(bare))
+    decisions = max(DECISIONS, people)
+    series = interleaved(rounds, _microseconds(ours, decisions), _microseconds(bare, decisions))
     return compare(
-        name=f"decision in process, {count} policies",
+        name=f"decision in process, {count} policies, {people} principal{'s in turn' if people > 1 else ''}",
         ours=series[0],
         reference=series[1],
         unit="us CPU",
@@ -165,10 +174,11 @@ def _in_process(count: int, rounds: int) -> Row:
 
 def _through_boto3(client: Any, count: int, rounds: int) -> Iterator[Row]:  # noqa: ANN401 - a boto3 client
     store = _filled(lambda operation, **request: getattr(client, _METHODS[operation])(**request), count)
+    question, _, _ = asking("olga")
     latencies: list[float] = []
 
     def decide() -> float:
-        taken = _latencies(lambda: client.is_authorized(policyStoreId=store, **REQUEST)["decision"] == "ALLOW")
+        taken = _latencies(lambda: client.is_authorized(policyStoreId=store, **question)["decision"] == "ALLOW")
         latencies.extend(taken)
         return median(taken)
 
@@ -213,16 +223,16 @@ def _filled(call: Callable[..., dict[str, Any]], count: int) -> str:
     return store
 
 
-def _microseconds(decide: Callable[[], bool]) -> Callable[[], float]:
-    """The mean of a few hundred decisions, in CPU time (others use this machine); each must be an ALLOW."""
+def _microseconds(decide: Callable[[], bool], decisions: int) -> Callable[[], float]:
+    """The mean of some decisions, in CPU time (others use this machine); each must be an ALLOW."""
 
     def measured() -> float:
         assert decide()  # also warms up
         started = time.process_time()
-        allowed = sum(decide() for _ in range(DECISIONS))
+        allowed = sum(decide() for _ in range(decisions))
         taken = time.process_time() - started
-        assert allowed == DECISIONS
-        return taken / DECISIONS * 1e6
+        assert allowed == decisions
+        return taken / decisions * 1e6
 
     return measured
 
