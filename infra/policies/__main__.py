@@ -1,7 +1,7 @@
 """The door to the policies: ``python -m infra.policies check | format | matrix [--write] | diff <tenant>``.
 
-Exit code 0: in order; 1: something is wrong, or ``diff --exit-code`` found a difference; each problem is one line
-``file:line: words``.
+Exit code 0: in order; 1: something is wrong, or ``diff --exit-code`` found a difference; 3: ``diff --exit-code`` found
+one of which its questions do not reach all. Each problem is one line ``file:line: words``.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 TABLE: Final = "CEDARFLEET_TENANTS_TABLE"  # the service's setting of the same name
+UNREACHED: Final = 3  # argparse's own is 2
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 
@@ -96,7 +97,7 @@ def _diff(root: Path, tenant: str, store: Store | None, *, exit_code: bool) -> i
     client = aws.client("verifiedpermissions")
     found = deployed.difference_of(client, store, wanted, tenant=tenant, now=datetime.now(UTC))
     _say(found.table())
-    return int(exit_code and bool(found))
+    return (UNREACHED if found.unreached else int(bool(found))) if exit_code else 0
 
 
 def _report(problems: Iterator[str] | Sequence[str]) -> int:
@@ -121,7 +122,9 @@ def _parser() -> argparse.ArgumentParser:
     diff.add_argument("tenant", help="tenant id; AWS or the embedded cloud as AWS_ENDPOINT_URL says")
     diff.add_argument("--store", help="policy store id, if not from the tenant registry; needs --pool")
     diff.add_argument("--pool", help="user pool id, if not from the tenant registry")
-    diff.add_argument("--exit-code", action="store_true", help="exit with 1 if there is a difference")
+    diff.add_argument(
+        "--exit-code", action="store_true", help="exit with 1 if there is a difference, 3 if not all of it is told"
+    )
     return parser
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from infra import naming
+from infra.policies.binding import GROUP, USER
 from infra.policies.bundle import Entity, Link
 from infra.policies.diff import Difference, difference
 from infra.policies.evaluator import BoundPolicies, bound, statement_est
@@ -95,11 +96,22 @@ def difference_of(
     """What stamping ``bundle`` would change in the tenant's store: for a preview.
 
     Raises:
-        NotDeployedError: the store cannot be read.
+        NotDeployedError: the store cannot be read, is bound to another pool, or cannot be compared with the files.
     """
     held = read(client, store.policy_store_id)
+    people = {entity.id for entity in held.entities() if entity.type in (GROUP, USER)}
+    if people and not any(name.startswith(f"{store.pool_id}|") for name in people):
+        raise NotDeployedError(
+            f"policy store `{store.policy_store_id}` names nobody of user pool `{store.pool_id}`, but "
+            f"`{min(people)}`: is it the tenant's pool?"
+        )
     files = bound(bundle, tenant=tenant, pool_id=store.pool_id)
-    return difference(held, files, tenant=tenant, pool_id=store.pool_id, now=now)
+    try:
+        return difference(held, files, tenant=tenant, pool_id=store.pool_id, now=now)
+    except ValueError as error:  # such as a policy made by hand that the files' schema does not know
+        raise NotDeployedError(
+            f"policy store `{store.policy_store_id}` cannot be compared with the files: {error}"
+        ) from error
 
 
 def _policy_ids(client: VerifiedPermissionsClient, policy_store_id: str) -> Iterator[str]:

@@ -9,16 +9,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from infra.policies import fleet
+from infra.policies.actions import Actions
 from infra.policies.bundle import Link
-from infra.policies.evaluator import BoundPolicies, Decision, Evaluator
+from infra.policies.evaluator import BoundPolicies, Decision, Evaluator, statement_est
 from infra.policies.judges import judges
+from infra.policies.question import Who
+from infra.policies.reach import Reached, as_permit
 from infra.policies.update import Step, pieces, plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from infra.policies.question import Circumstances, Question, Target, Who
+    from infra.policies.question import Circumstances, Question, Target
 
 _HEAD: Final = ("who", "when", "action", "on", "deployed", "files")
 
@@ -40,11 +43,13 @@ class Difference:
     """Everything that the new set changes.
 
     Attributes:
-        flips: decisions that come out differently.
+        flips: decisions that come out differently; of somebody in two groups only if neither group alone says it.
         schema_changes: whether the schema is written first.
         steps: calls that the store will get, in order; a policy may change without any flip.
-        asked: how many questions were put to both sets.
+        asked: how many questions were put to both sets, of actions that a policy which comes or goes speaks of.
         whens: the circumstances that were asked about.
+        unreached: policies that come, go or change and that no question matched, or of which none told the old form
+            from the new: of these the flips say nothing.
     """
 
     flips: tuple[Flip, ...]
@@ -52,6 +57,7 @@ class Difference:
     steps: tuple[Step, ...]
     asked: int
     whens: tuple[str, ...]
+    unreached: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return self.schema_changes or bool(self.steps)
@@ -63,6 +69,9 @@ class Difference:
         lines = [f"{len(self.flips)} of {self.asked} decisions flip"]
         if self.flips:
             lines += ["", *_aligned([_HEAD, *self._rows()])]
+        if self.unreached:
+            lines += ["", f"{len(self.unreached)} policies were reached by no question: {', '.join(self.unreached)}"]
+            lines += ["Of these the count of flips says nothing; read them."]
         lines += ["", "Steps, in this order:"]
         lines += ["  put schema"] * self.schema_changes
         lines += [f"  {step}" for step in self.steps]
@@ -91,34 +100,57 @@ def difference(
     steps = plan(pieces(deployed), pieces(files))
     if not steps:
         return Difference(flips=(), schema_changes=schema_changes, steps=(), asked=0, whens=())
-    asked = judges(deployed, files, tenant=tenant, pool_id=pool_id, now=now)
-    before, after, changing = (
-        Evaluator(policies, tenant=tenant, pool_id=pool_id) for policies in (deployed, files, _changing(steps, files))
+    changing = _changing(steps, files)
+    asked = judges(deployed, files, changing=changing, tenant=tenant, pool_id=pool_id, now=now)
+    before, after, reaching = (
+        Evaluator(policies, tenant=tenant, pool_id=pool_id) for policies in (deployed, files, changing)
     )
+    reached = Reached(steps)
+    reach = Actions(files.schema_json)
+    actions = frozenset[str]().union(*(reach.of(statement_est(text)["action"]) for text in changing.statements()))
     flips: list[Flip] = []
+    told: dict[tuple[str, str, str, bool], list[Who]] = defaultdict(list)  # whom each flip has been told of
     count = 0
     for (who, principal), (name, target) in itertools.product(asked.who.items(), asked.targets.items()):
-        questions = list(_questions(principal, asked.when, name, target))
+        questions = [one for one in _questions(principal, asked.when, name, target) if one[1] in actions]
         count += len(questions)
         # where no policy that comes or goes matches, nothing can flip: most questions are settled by these few policies
-        matched = changing.decide_all([question for _, _, question in questions])
+        matched = reaching.decide_all([question for _, _, question in questions])
+        reached.note(by.policies for by in matched)
         open_ones = [asked for asked, by in zip(questions, matched, strict=True) if by.policies or by.errors]
         for when, action, question in open_ones:
             old, new = before.decide(question), after.decide(question)
-            if old.allowed is not new.allowed:
+            if old.allowed is not new.allowed and not _implied(principal, told[when, action, name, new.allowed]):
+                told[when, action, name, new.allowed].append(principal)
                 flips.append(Flip(who=who, when=when, action=action, target=name, before=old, after=new))
     return Difference(
-        flips=tuple(flips), schema_changes=schema_changes, steps=steps, asked=count, whens=tuple(asked.when)
+        flips=tuple(flips),
+        schema_changes=schema_changes,
+        steps=steps,
+        asked=count,
+        whens=tuple(asked.when),
+        unreached=reached.missing(),
+    )
+
+
+def _implied(who: Who, told: Sequence[Who]) -> bool:
+    """Whether the flip is told of somebody who has a part of the groups, or is the same user with fewer."""
+    return any(
+        set(part.groups) <= set(who.groups)
+        and (part.groups or part.user == who.user != Who().user)
+        and part.user in (who.user, Who().user)
+        and (part.region, part.email, part.scopes) == (who.region, who.email, who.scopes)
+        for part in told
     )
 
 
 def _changing(steps: Sequence[Step], files: BoundPolicies) -> BoundPolicies:
-    """Only the policies that come or go, named by their steps."""
+    """Only the policies that come or go, named by their steps; as permits, since beside a forbid no permit is told."""
     links = [(str(step), step.piece) for step in steps if step.piece.principal is not None]
     return BoundPolicies(
         schema_json=files.schema_json,
-        static={str(step): step.piece.statement for step in steps if step.piece.principal is None},
-        templates={name: piece.statement for name, piece in links},
+        static={str(step): as_permit(step.piece.statement) for step in steps if step.piece.principal is None},
+        templates={name: as_permit(piece.statement) for name, piece in links},
         links=tuple(
             Link(id=name, template=name, principal=piece.principal, resource=piece.resource)
             for name, piece in links

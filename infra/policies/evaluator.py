@@ -10,12 +10,13 @@ from cedarpy import AuthzResult, Entities, PolicySet, Schema, is_authorized_batc
 from cedarpy import Decision as CedarDecision
 
 from infra.policies.binding import bind, bind_entity
-from infra.policies.bundle import Link, PolicyBundle
+from infra.policies.bundle import Entity, Link, PolicyBundle
+from infra.policies.statement import named_entities
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from infra.policies.bundle import Effect, Entity
+    from infra.policies.bundle import Effect
     from infra.policies.question import Question
 
 
@@ -39,6 +40,17 @@ class BoundPolicies:
     def effects(self) -> dict[str, Effect]:
         """Id of each static policy -> its effect."""
         return {name: statement_est(text)["effect"] for name, text in self.static.items()}
+
+    def statements(self) -> tuple[str, ...]:
+        """Policies and templates."""
+        return (*self.static.values(), *self.templates.values())
+
+    def entities(self) -> Iterator[Entity]:
+        """Everything that the policies and links name."""
+        for text in self.statements():
+            yield from (Entity(type=kind, id=name) for kind, name in named_entities(statement_est(text)))
+        for link in self.links:
+            yield from (link.principal, link.resource)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -109,9 +109,13 @@ REFERENCE: Final = TenantPolicies(tenant=TENANT_ID, grants=GRANTS)
 
 
 def ask(who: Who, about: Circumstances, targets: Mapping[str, Target]) -> Iterator[tuple[str, str, Question]]:
-    """Action, name of the target and question for everything that can be asked of the targets, with the artifact."""
+    """Action, name of the target and question for everything that can be asked of the targets.
+
+    An action that delivers something comes with the artifact of ``about``, or else with one that befits it.
+    """
+    usual = {"DownloadFile": Artifact(kind="file"), "UpdateFirmware": Artifact(kind="firmware")}
     for action in ACTIONS:
-        artifact = {"DownloadFile": Artifact(kind="file"), "UpdateFirmware": Artifact(kind="firmware")}.get(action)
+        artifact = (about.artifact or usual[action]) if action in usual else None
         for name, target in targets.items():
             if applies(action, target):
                 circumstances = replace(about, artifact=artifact)

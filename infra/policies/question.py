@@ -142,7 +142,7 @@ class Question:
             if self.target.id != ALL_DEVICES:
                 entities.append({"uid": resource, "attrs": belongs, "parents": [whole]})
             return entities
-        lines = [{"type": "Fleet::DeviceGroup", "id": group} for group in self.target.groups]
+        lines = [{"type": "Fleet::DeviceGroup", "id": group} for group in self.target.groups if group != ALL_DEVICES]
         entities += [{"uid": line, "attrs": belongs, "parents": [whole]} for line in lines]
         attributes = {**belongs, **device_attributes(self.target.attributes)}
         entities.append({"uid": resource, "attrs": attributes, "parents": [*lines, whole]})
@@ -165,8 +165,8 @@ class Question:
             context["token"] = {"sub": self.who.user, "client_id": client, "scope": list(self.who.scopes)}
         if about.artifact is None:
             return context, []
-        file = {"type": "Fleet::Artifact", "id": about.artifact.kind}
         owner = {"type": TENANT, "id": about.artifact.tenant or tenant}
+        file = {"type": "Fleet::Artifact", "id": f"{owner['id']}/{about.artifact.kind}-{about.artifact.size}"}
         context["artifact"] = {"__entity": file}
         attributes = {"kind": about.artifact.kind, "size": about.artifact.size, "tenant": {"__entity": owner}}
         return context, [{"uid": file, "attrs": attributes, "parents": [owner]}]

@@ -21,8 +21,11 @@ permit and link ``depends_on`` all forbids, and everything ``depends_on`` the sc
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from infra.policies.evaluator import statement_est
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,7 +40,7 @@ class Piece:
 
     Attributes:
         name: our id, for people.
-        effect: links are permits.
+        effect: of a link that of its template.
         statement: the policy, or the template of a link.
         principal: of a link.
         resource: of a link.
@@ -67,11 +70,13 @@ class Step:
 
 
 def plan(old: Iterable[Piece], new: Iterable[Piece]) -> tuple[Step, ...]:
-    """The steps from ``old`` to ``new``; what stands in both is left alone."""
-    before = {piece.content: piece for piece in old}
-    after = {piece.content: piece for piece in new}
-    created = [piece for content, piece in after.items() if content not in before]
-    deleted = [piece for content, piece in before.items() if content not in after]
+    """The steps from ``old`` to ``new``; what stands in both, as often, is left alone.
+
+    A policy that an interrupted update left twice in ``old`` goes once.
+    """
+    before, after = _by_content(old), _by_content(new)
+    created = _surplus(after, before)
+    deleted = _surplus(before, after)
     return tuple(
         itertools.chain(
             _steps("create", "forbid", created),
@@ -90,11 +95,22 @@ def pieces(policies: BoundPolicies) -> Iterator[Piece]:
     for link in policies.links:
         yield Piece(
             name=link.id,
-            effect="permit",
+            effect=statement_est(policies.templates[link.template])["effect"],
             statement=policies.templates[link.template],
             principal=link.principal,
             resource=link.resource,
         )
+
+
+def _by_content(found: Iterable[Piece]) -> dict[object, list[Piece]]:
+    pieces_of: dict[object, list[Piece]] = defaultdict(list)
+    for piece in found:
+        pieces_of[piece.content].append(piece)
+    return pieces_of
+
+
+def _surplus(these: dict[object, list[Piece]], those: dict[object, list[Piece]]) -> list[Piece]:
+    return [piece for content, found in these.items() for piece in found[len(those.get(content, ())) :]]
 
 
 def _steps(verb: Literal["create", "delete"], effect: Effect, found: list[Piece]) -> Iterator[Step]:

@@ -77,7 +77,12 @@ def test_narrower_end_of_a_grant_flips_around_that_moment(policies: BoundPolicie
     link = next(link for link in policies.links if link.id == "kim-until-december")
     earlier = policies.templates[link.template].replace("2026-12-01T00:00:00Z", "2026-11-25T00:00:00Z")
     found = between(policies, replace(policies, templates={**policies.templates, link.template: earlier}))
-    assert {flip.when for flip in found.flips} == {"emergency before 2026-12-01T00:00:00Z"}
+    assert {flip.when for flip in found.flips} == {
+        "emergency before 2026-12-01T00:00:00Z",
+        "emergency at 2026-11-25T00:00:00Z",
+        "emergency at 2026-11-25T00:00:01Z",
+        "emergency at 2026-11-30T23:59:59Z",
+    }
     assert {flip.who for flip in found.flips} == {"user kim + technicians"}
     assert [str(step) for step in found.steps] == [
         "create permit kim-until-december",
