@@ -140,6 +140,17 @@ def test_diff_of_a_deployed_tenant(
     changed = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert (changed.returncode, changed.stderr) == (1, "")
     assert "create forbid infusion-firmware-by-managers" in changed.stdout
+    odd = (
+        '@id("odd") permit (principal, action, resource) when { context has source_ip && context.source_ip.isIpv6() };'
+    )
+    client.create_policy(policyStoreId=store.id, definition={"static": {"statement": odd}})
+    unreached = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert (unreached.returncode, unreached.stderr) == (3, "")
+    assert "1 policies were reached by no question: delete permit odd\n" in unreached.stdout
+    command[command.index(POOL)] = "eu-central-1_other"
+    other = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert (other.returncode, other.stdout) == (1, "")
+    assert "is it the tenant's pool?" in other.stderr
 
 
 def test_store_is_found_in_the_registry(embedded_cloud: EmbeddedCloud):
