@@ -1,0 +1,29 @@
+"""What policies look at is read out of their conditions, whatever operator compares it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from infra.policies.literals import literals
+
+STATEMENT = """permit (principal, action, resource)
+when {
+  context.token.scope.contains("fleet/view") && principal["custom:region"] != "eu" && context has command &&
+  context.source_ip.isInRange(ip("10.0.0.0/8")) && !(resource.kind like "press*\\*") && resource.size <= 7 &&
+  context.now < datetime("2026-12-01").offset(duration("-1d2h3m4s5ms"))
+};"""
+
+
+def test_everything_that_is_compared_is_read():
+    """Texts, patterns, numbers, moments, durations and addresses, by the attributes that the statement reads."""
+    found = literals([STATEMENT])
+    assert {"context.token.scope", "principal.custom:region", "context.command", "resource.kind"} <= set(found.texts)
+    assert found.texts["resource.kind"] == {"fleet/view", "eu", "pressx*"}
+    assert found.numbers["resource.size"] == {7}
+    assert found.addresses == {"10.0.0.0"}
+    (moment,), (duration,) = found.moments, found.durations
+    assert moment == datetime(2026, 12, 1, tzinfo=UTC)
+    assert duration == -timedelta(days=1, hours=2, minutes=3, seconds=4, milliseconds=5)
+    assert found.edges() == {moment, moment + duration}
+    assert found.reads("context.command")
+    assert not found.reads("resource.region")
