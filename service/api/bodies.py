@@ -10,7 +10,7 @@ from service.domain.downloads import Delivery
 from service.operations.commands import CommandView
 from service.operations.downloads import DownloadView
 
-Reason = Annotated[str, Meta(min_length=1, max_length=500, description="why this is an emergency; audited")]
+Reason = Annotated[str, Meta(pattern=r"\S", max_length=500, description="why this is an emergency; audited")]
 Label = Annotated[str, Meta(min_length=1, max_length=64)]
 
 

@@ -93,7 +93,7 @@ async def send_command(
         name=data.name,
         arguments=data.arguments,
         timeout_seconds=data.timeout_seconds,
-        emergency_reason=data.emergency.reason if data.emergency else None,
+        emergency_reason=data.emergency.reason.strip() if data.emergency else None,
         idempotency_key=idempotency_key,
     )
     record = await operations.commands.send(access, request)
@@ -117,7 +117,7 @@ async def start_download(
         target_kind=TargetKind.GROUP if data.device is None else TargetKind.DEVICE,
         target=data.device or data.group or "",
         artifact=data.artifact,
-        emergency_reason=data.emergency.reason if data.emergency else None,
+        emergency_reason=data.emergency.reason.strip() if data.emergency else None,
         idempotency_key=idempotency_key,
     )
     record = await operations.downloads.start(access, request)

@@ -42,6 +42,7 @@ DEEP = '{"name": "reboot", "arguments": ' + '{"a":' * 30_000 + "1" + "}" * 30_00
         '{"name": "reboot", "emergency": true}',
         '{"name": "reboot", "emergency": {}}',
         '{"name": "reboot", "emergency": {"reason": ""}}',
+        '{"name": "reboot", "emergency": {"reason": " \\t\\u00a0"}}',
         '{"name": "reboot", "emergency": {"reason": "x", "extra": 1}}',
         '{"name": "reboot", "arguments": {"a": "\\ud800"}}',
         '{"name": "reboot"} trailing',
