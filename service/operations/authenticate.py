@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _CLOCK_SKEW_SECONDS: Final = 5  # for `iat` and `nbf` only; `exp` is exact
 _REQUIRED: Final = ["exp", "iat", "iss", "sub", "token_use"]
+_OF_A_PERSON: Final = frozenset({"username", "cognito:groups"})
+"""Claims of a person's access token; that of a client credentials grant has neither, and its subject is its client."""
 
 
 class Authenticate:
@@ -116,6 +118,8 @@ def _principal(text: str, claims: VerifiedClaims, tenant: Tenant) -> Principal:
     subject, expires_at, groups, email = (claims.get(name) for name in ("sub", "exp", "cognito:groups", "email"))
     if not isinstance(subject, str) or not subject or type(expires_at) is not int:
         raise UnauthenticatedError("token without subject or integer expiry")
+    if use is TokenUse.ACCESS and (subject != client_id or _OF_A_PERSON & claims.keys()):
+        raise UnauthenticatedError("access token of a person")  # fail closed: people send ID tokens
     return Principal(
         tenant=tenant,
         subject=subject,

@@ -214,6 +214,27 @@ def test_no_wrong_claim_is_accepted(authenticate: Authenticate, acme: MemoryUser
         assert accepted(authenticate, [token]) == (1, []), change
 
 
+def test_no_access_token_of_a_person_is_accepted(authenticate: Authenticate, acme: MemoryUserPool) -> None:
+    """A machine's access token is taken; with any one mark of a person in it, even an empty one, it is refused."""
+    machine = acme.access_token("plc", "fleet/view")
+    assert accepted(authenticate, [machine]) == (1, [machine])
+    claims = acme.claims("plc", aud=None, email=None, token_use="access", scope="fleet/view")
+    claims |= {"sub": acme.client_id, "client_id": acme.client_id}
+    marks: list[dict[str, Any]] = [
+        {"username": "alice"},
+        {"username": ""},
+        {"username": None},
+        {"cognito:groups": ["managers"]},
+        {"cognito:groups": []},
+        {"cognito:groups": None},
+        {"sub": "4f1c7d2a-0000-4000-8000-000000000001"},
+    ]
+    for mark in marks:
+        bare = {name: value for name, value in claims.items() if not name.startswith("cognito:")}
+        token = acme.sign(bare | mark)
+        assert accepted(authenticate, [token]) == (1, []), mark
+
+
 def test_a_double_member_is_refused(authenticate: Authenticate, acme: MemoryUserPool) -> None:
     """Two readers of one token must not see two different ones."""
     claims = json.dumps(acme.claims("alice", ["managers"]))

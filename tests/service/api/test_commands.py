@@ -159,11 +159,21 @@ def test_the_name_decides_the_action(house: House) -> None:
 
 
 def test_a_machine_acts_by_its_scope(house: House) -> None:
-    """An access token with the scope to operate may; one without may not, nor a person's with the same scope."""
-    person = {"sub": "05c18d91-6267-5000-8000-000000000000"}
-    for scope, changes, status in (("fleet/operate", {}, 202), ("fleet/view", {}, 403), ("fleet/operate", person, 403)):
-        headers = {"Authorization": f"Bearer {house.acme.access_token('plc', scope, **changes)}"}
+    """An access token with the scope to operate may; one without may not."""
+    for scope, status in (("fleet/operate", 202), ("fleet/view", 403)):
+        headers = {"Authorization": f"Bearer {house.acme.access_token('plc', scope)}"}
         assert house.client.post(URL, headers=headers, json={"name": "reboot"}).status_code == status
+
+
+def test_a_person_sends_no_access_token(house: House) -> None:
+    """With the mark of a person it is refused like any token that proves nothing, in the same words."""
+    unproven = house.client.post(URL, headers={"Authorization": "Bearer x.y.z"}, json={"name": "reboot"})
+    for mark in ({"username": "kim"}, {"sub": "05c18d91-6267-5000-8000-000000000000"}):
+        headers = {"Authorization": f"Bearer {house.acme.access_token('kim', 'fleet/operate', **mark)}"}
+        answer = house.client.post(URL, headers=headers, json={"name": "reboot"})
+        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert {**answer.json(), "request_id": ""} == {**unproven.json(), "request_id": ""}
+    assert house.world.channel.published == []
 
 
 def test_a_repeated_request_with_one_key_is_done_once(house: House) -> None:
