@@ -45,6 +45,7 @@ class DevicePatch(Struct, forbid_unknown_fields=True, frozen=True):
     region: Label | UnsetType | None = UNSET
     criticality: Label | UnsetType | None = UNSET
     utc_offset: Label | UnsetType | None = UNSET
+    time_zone: Label | UnsetType | None = UNSET
     window: Label | UnsetType | None = UNSET
     security_patch: Label | UnsetType | None = UNSET
 

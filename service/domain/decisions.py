@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Union
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from zoneinfo import ZoneInfo
 
     from service.domain.permissions import Permission
 
@@ -32,11 +33,21 @@ Value = Union[str, bool, int, datetime, timedelta, IPv4Address, IPv6Address, Ent
 
 @dataclass(frozen=True, kw_only=True)
 class Entity:
-    """An entity with its attributes and direct parents."""
+    """An entity with its attributes and direct parents.
+
+    Attributes:
+        time_zone: where the entity stands, if its ``utc_offset`` depends on the moment of the decision.
+    """
 
     uid: EntityId
     attributes: Mapping[str, Value]
     parents: tuple[EntityId, ...] = ()
+    time_zone: ZoneInfo | None = None
+
+    def at(self, now: datetime) -> Entity:
+        """The entity as policies see it at ``now``: in a time zone, with the ``utc_offset`` of that moment."""
+        offset = now.astimezone(self.time_zone).utcoffset() if self.time_zone else None
+        return self if offset is None else replace(self, attributes={**self.attributes, "utc_offset": offset})
 
 
 @dataclass(frozen=True, kw_only=True)

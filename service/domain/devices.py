@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo, available_timezones
 
 from cedarfleet_device import wire
 
@@ -22,6 +24,8 @@ _LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _OFFSET: Final = re.compile(r"(?P<sign>[+-])(?P<hours>0[0-9]|1[0-4]):(?P<minutes>[0-5][0-9])")
 _CLOCK: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 _WINDOW: Final = re.compile(rf"(?P<start>{_CLOCK})-(?P<end>{_CLOCK})")
+_ZONE: Final = re.compile(r"[A-Za-z]+(?:/[A-Za-z0-9_-]+){1,2}")  # no `+`, which IoT Core does not store
+_ONE_OFFSET: Final = "a device has a `time_zone` or a fixed `utc_offset`, not both"
 _LEVELS: Final = ("low", "medium", "high")
 
 
@@ -65,8 +69,11 @@ class Device:
         """The device, its groups and the tenant.
 
         Raises:
-            ConflictError: a stored attribute is not of its form; a policy must not decide without it.
+            ConflictError: a stored attribute is not of its form, or contradicts another; a policy must not decide
+                without it.
         """
+        if _has_two_offsets(self.attributes):  # fail closed: nobody knows which of the two holds
+            raise ConflictError(f"device `{self.id}` has contradicting attributes: {_ONE_OFFSET}")
         attributes: dict[str, Value] = {"tenant": tenant_uid(self.tenant)}
         for name, text in self.attributes.items():
             try:
@@ -77,8 +84,9 @@ class Device:
                 raise ConflictError(f"device `{self.id}` has an unreadable attribute `{name}`: {error}") from error
         parents = (group_uid(ROOT_GROUP), *(group_uid(group) for group in self.groups))
         groups = tuple(DeviceGroup(tenant=self.tenant, id=group).entity() for group in self.groups)
+        zone = ZoneInfo(self.attributes["time_zone"]) if "time_zone" in self.attributes else None
         return (
-            Entity(uid=self.uid, attributes=attributes, parents=parents),
+            Entity(uid=self.uid, attributes=attributes, parents=parents, time_zone=zone),
             *groups,
             DeviceGroup(tenant=self.tenant, id=ROOT_GROUP).entity(),
             tenant_entity(self.tenant),
@@ -159,6 +167,22 @@ def check_attributes(changes: Mapping[str, str | None]) -> None:
             raise InvalidRequestError(name, str(error)) from error
 
 
+def check_one_offset(stored: Mapping[str, str], changes: Mapping[str, str | None]) -> None:
+    """Refuse changes that would leave a device with a time zone beside a fixed offset.
+
+    Raises:
+        InvalidRequestError: names the attribute that was given, and how to change over.
+    """
+    if not _has_two_offsets({**stored, **changes}):
+        return
+    given, other = ("time_zone", "utc_offset") if changes.get("time_zone") else ("utc_offset", "time_zone")
+    raise InvalidRequestError(given, f"{_ONE_OFFSET}: to change over, set `{other}` to null in the same request")
+
+
+def _has_two_offsets(attributes: Mapping[str, str | None]) -> bool:
+    return all(attributes.get(name) is not None for name in ("time_zone", "utc_offset"))
+
+
 def _label(name: str) -> Callable[[str], dict[str, Value]]:
     def parse(text: str) -> dict[str, Value]:
         if _LABEL.fullmatch(text) is None:
@@ -180,6 +204,17 @@ def _utc_offset(text: str) -> dict[str, Value]:
         raise ValueError("must be like `+02:00`, at most 14 hours")
     offset = timedelta(hours=int(match["hours"]), minutes=int(match["minutes"]))
     return {"utc_offset": -offset if match["sign"] == "-" else offset}
+
+
+def _time_zone(text: str) -> dict[str, Value]:
+    if _ZONE.fullmatch(text) is None or text not in _zones():
+        raise ValueError("must be an IANA time zone like `Europe/Berlin`, written exactly so")
+    return {}  # policies see the `utc_offset` of the moment: `Entity.at`
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
 
 
 def _window(text: str) -> dict[str, Value]:
@@ -209,6 +244,7 @@ ATTRIBUTES: Final[Mapping[str, Callable[[str], dict[str, Value]]]] = {
     "region": _label("region"),
     "criticality": _criticality,
     "utc_offset": _utc_offset,
+    "time_zone": _time_zone,
     "window": _window,
     "security_patch": _security_patch,
 }

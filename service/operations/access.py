@@ -113,7 +113,8 @@ class Access:
             raise ConfigurationError(f"the route asks for `{action}`, but states {sorted(self.declared)}")
 
     def _question(self, action: Permission, entities: tuple[Entity, ...], purpose: Purpose) -> Question:
-        context: dict[str, Value] = {"now": self.clock(), "emergency": purpose.emergency_reason is not None}
+        now = self.clock()
+        context: dict[str, Value] = {"now": now, "emergency": purpose.emergency_reason is not None}
         if self.facts.source_ip is not None:
             context["source_ip"] = ipaddress.ip_address(self.facts.source_ip)
         if purpose.emergency_reason is not None:
@@ -125,7 +126,8 @@ class Access:
         if purpose.artifact is not None:
             context["artifact"] = purpose.artifact.uid
             entities = (*entities, purpose.artifact.entity())
-        return Question(action=action, resource=entities[0].uid, entities=entities, context=context)
+        seen = tuple(entity.at(now) for entity in entities)
+        return Question(action=action, resource=seen[0].uid, entities=seen, context=context)
 
     async def _write(self, question: Question, decision: Decision, purpose: Purpose) -> None:
         at = int(self.clock().timestamp() * 1000)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cedarfleet_device import wire
 
-from service.domain.devices import check_attributes, tenant_entity
+from service.domain.devices import check_attributes, check_one_offset, tenant_entity
 from service.domain.permissions import Permission
 from service.errors import InvalidRequestError, NotFoundError
 
@@ -54,7 +54,8 @@ class Devices:
         """Set attributes that policies decide by; ``None`` removes one.
 
         Raises:
-            InvalidRequestError: no attribute is given, or one is not of its form.
+            InvalidRequestError: no attribute is given, one is not of its form, or a time zone would stand beside an
+                offset.
             NotFoundError: the tenant has no such device.
             PermissionDeniedError: not allowed.
             ConflictError: someone else changed the device meanwhile.
@@ -65,6 +66,7 @@ class Devices:
         tenant = access.principal.tenant
         device = await find_device(self.fleet, tenant, device_id)
         await access.require(Permission.CONFIGURE_DEVICE, device.entities())
+        check_one_offset(device.attributes, changes)
         await self.details.set_attributes(tenant, device, changes)
         return await self.details.connectivity(tenant, await find_device(self.fleet, tenant, device_id))
 

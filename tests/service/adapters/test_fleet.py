@@ -6,6 +6,7 @@ import asyncio
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
+from zoneinfo import available_timezones
 
 import botocore.session
 import pytest
@@ -66,10 +67,10 @@ def test_connectivity_is_the_devices_own_among_names_of_another_case(calls: AwsC
 
 
 @given(
-    st.sampled_from(["kind", "region", "criticality", "utc_offset", "window", "security_patch"]),
+    st.sampled_from(["kind", "region", "criticality", "utc_offset", "time_zone", "window", "security_patch"]),
     st.from_regex(r"[+-](0[0-9]|1[0-4]):[0-5][0-9]", fullmatch=True)
     | st.from_regex(r"[01][0-9]:[0-5][0-9]-2[0-3]:[0-5][0-9]", fullmatch=True)
-    | st.sampled_from(["low", "2026-10-01"])
+    | st.sampled_from(["low", "2026-10-01", *sorted(available_timezones())])
     | st.text(max_size=70),
 )
 def test_whatever_is_accepted_is_of_awss_own_pattern(calls: AwsCalls, name: str, text: str) -> None:

@@ -120,6 +120,18 @@ def test_an_offset_east_and_west_is_stored_and_read_back(plant: Plant) -> None:
         assert iot.describe_thing(thingName="acme--press-02")["attributes"]["utc_offset"] == stored
 
 
+def test_a_time_zone_takes_the_place_of_an_offset_in_one_request(plant: Plant) -> None:
+    """Stored under its own name, slash and all, and decided with: the store takes the computed offset."""
+    zone = {"time_zone": "America/Port-au-Prince", "utc_offset": None}
+    assert plant.call("PATCH", "/v1/devices/press-02", json=zone).status_code == 200
+    read = plant.call("GET", "/v1/devices/press-02")
+    assert read.status_code == 200, read.text
+    assert read.json()["attributes"]["time_zone"] == "America/Port-au-Prince"
+    assert "utc_offset" not in read.json()["attributes"]
+    back = {"time_zone": None, "utc_offset": "+02:00"}
+    assert plant.call("PATCH", "/v1/devices/press-02", json=back).status_code == 200
+
+
 def test_a_command_is_recorded_published_and_read_with_the_devices_states(plant: Plant) -> None:
     """202; the record stands beside the states that the IoT rule writes; the device's last word is the answer."""
     answer = plant.call("POST", COMMANDS, json={"name": "reboot", "arguments": {"n": 1}, "timeout_seconds": 120})

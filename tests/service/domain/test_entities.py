@@ -55,6 +55,21 @@ def test_a_device_stands_in_its_groups_and_its_tenant() -> None:
     assert found[everything].parents == (EntityId("Fleet::Tenant", "acme"),)
 
 
+@given(st.datetimes(datetime(2020, 1, 1), datetime(2036, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - hypothesis wants naive bounds
+def test_a_time_zone_gives_the_offset_of_the_moment(now: datetime) -> None:
+    """Berlin's summer time is from 01:00 UTC of March's last Sunday to October's; without a zone nothing changes."""
+
+    def changeover(month: int) -> datetime:
+        last = datetime(now.year, month, 31, 1, tzinfo=UTC)
+        return last - timedelta(days=last.isoweekday() % 7)
+
+    summer = changeover(3) <= now < changeover(10)
+    press = Device(tenant="acme", id="press-07", attributes={"time_zone": "Europe/Berlin"}).entities()[0]
+    assert press.at(now).attributes == {**press.attributes, "utc_offset": timedelta(hours=2 if summer else 1)}
+    fixed = Device(tenant="acme", id="press-07", attributes={"utc_offset": "+05:00"}).entities()[0]
+    assert fixed.at(now) == fixed
+
+
 @pytest.mark.parametrize(
     ("thing_group", "expected"),
     [
