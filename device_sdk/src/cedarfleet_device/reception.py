@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device.commands import Handlers, RefusedError, read_message
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from cedarfleet_device.inbox import Inbox
 
 _SEND_AGAIN_SECONDS: Final = 5.0
+_MOST_UNSTORED: Final = 256  # messages in memory; mosquitto 2.0.11 sends a whole backlog past our receive maximum
+_ROOM_SECONDS: Final = 5.0
 
 
 class Reception:
@@ -43,9 +46,14 @@ class Reception:
         self._inbox = inbox
         self._metrics = metrics
         self._rejoin = rejoin
+        self._room = threading.Semaphore(_MOST_UNSTORED)
 
     def message(self, topic: str, payload: bytes, acknowledge: Callable[[], None]) -> None:
-        """Store a command, or its refusal; ``acknowledge`` is called after the commit, and not at all without one."""
+        """Store a command, or its refusal; ``acknowledge`` is called after the commit, and not at all without one.
+
+        Waits while too many are being stored: that holds up the connection, and so the broker, instead of memory. Not
+        for ever, since the connection must live while a disk hangs.
+        """
         try:
             message = read_message(topic, payload, thing=self._thing, handlers=self._handlers)
         except RefusedError as error:
@@ -55,14 +63,18 @@ class Reception:
                 acknowledge()
                 return
             event("command.rejected", level=logging.WARNING, error=error, command_id=error.command_id)
+            roomy = self._room.acquire(timeout=_ROOM_SECONDS)
             stored = self._inbox.reject(error.command_id, payload, str(error))
-            stored.add_done_callback(lambda done: self._stored(done, "rejected", acknowledge))
+            stored.add_done_callback(lambda done: self._stored(done, "rejected", acknowledge, roomy=roomy))
         else:
             event("command.received", command_id=message.command_id, name=message.name)
+            roomy = self._room.acquire(timeout=_ROOM_SECONDS)
             stored = self._inbox.receive(message)
-            stored.add_done_callback(lambda done: self._stored(done, "received", acknowledge))
+            stored.add_done_callback(lambda done: self._stored(done, "received", acknowledge, roomy=roomy))
 
-    def _stored(self, done: Future[bool], counter: str, acknowledge: Callable[[], None]) -> None:
+    def _stored(self, done: Future[bool], counter: str, acknowledge: Callable[[], None], *, roomy: bool) -> None:
+        if roomy:
+            self._room.release()
         error = done.exception()
         if error is not None:  # fail closed: an unstored command is not acknowledged
             self._metrics.count("store_failures")

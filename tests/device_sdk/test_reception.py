@@ -1,0 +1,64 @@
+"""What arrives faster than it can be stored holds up the connection, not the memory."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, cast
+
+from cedarfleet_device import reception, wire
+from cedarfleet_device.commands import Handler, Handlers
+from cedarfleet_device.health import Metrics
+from cedarfleet_device.reception import Reception
+
+from tests.device_sdk.field import new_command
+
+if TYPE_CHECKING:
+    from cedarfleet_device.inbox import Inbox
+
+THING = "workshop--press-07"
+
+
+class SlowInbox:
+    """An inbox whose disk answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.storing: list[Future[bool]] = []
+
+    def receive(self, _: wire.CommandMessage) -> Future[bool]:
+        """Begin to store."""
+        self.storing.append(Future())
+        return self.storing[-1]
+
+
+def test_a_flood_waits_for_the_disk() -> None:
+    """The message beyond the bound is taken when one before it is stored; every one is acknowledged in the end."""
+    handlers, inbox, acknowledged = Handlers(), SlowInbox(), threading.Semaphore(0)
+    handlers.add("echo", Handler(function=lambda _: None, idempotent=True, time_limit_seconds=1))
+    receiver = Reception(
+        thing=THING,
+        handlers=handlers,
+        inbox=cast("Inbox", inbox),
+        metrics=Metrics(),
+        rejoin=lambda _: None,
+    )
+    bound = reception._MOST_UNSTORED
+
+    def send() -> None:
+        message = new_command(THING, "echo")
+        topic = wire.command_topic(THING, message.command_id)
+        receiver.message(topic, message.encode(), acknowledged.release)
+
+    for _ in range(bound):
+        send()
+    beyond = threading.Thread(target=send)
+    beyond.start()
+    beyond.join(0.2)  # long enough for a message to be taken, far shorter than the longest wait
+    assert beyond.is_alive()
+    assert len(inbox.storing) == bound
+    inbox.storing[0].set_result(True)
+    beyond.join(10)
+    assert len(inbox.storing) == bound + 1
+    for stored in inbox.storing[1:]:
+        stored.set_result(True)
+    assert all(acknowledged.acquire(timeout=10) for _ in range(bound + 1))
