@@ -29,7 +29,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (wheel,) = folder.glob("cedarfleet_device-*.whl")
     run(UV, "venv", "--quiet", "--python", sys.executable, folder / "env", cwd=folder)
     python = folder / "env" / "bin" / "python"
-    run(UV, "pip", "install", "--quiet", "--python", python, wheel, cwd=folder)
+    run(UV, "pip", "install", "--quiet", "--system-certs", "--python", python, wheel, cwd=folder)
     return python
 
 
