@@ -35,7 +35,7 @@ def persistent_session_loses_nothing(emulator: Emulator) -> None:
             if qos := options.get("qos", rest[0] if rest else 0):
                 message = (topic, payload, qos, options.get("properties", b""))
                 for key, stored in list(iot._persistent_sessions.items()):
-                    if key[:2] == (account, region) and key not in reached and _wants(iot, key, stored, topic):
+                    if key[:2] == (account, region) and key not in reached and _misses(iot, stored, message):
                         await _hand_over(iot, key, stored, message)
 
         return publish
@@ -57,22 +57,29 @@ def _deliver_correction(original: Any) -> Any:
             if not persistent:
                 raise
             # The line broke: the message is in flight by now, and the session keeps what is in flight.
+        if persistent and session._cleaned_up and (reached := _reached.get(None)) is not None:
+            reached.discard(_key(session))  # ... unless it was put away meanwhile: then publish hands it over
 
     return deliver
 
 
-def _wants(iot: Any, key: Any, stored: Any, topic: str) -> bool:
-    """Whether the session subscribes to the topic and its connection comes or goes: else the emulator has queued."""
-    return key in iot._connected_clients and any(
-        iot._subscription_matches(wanted, topic) for wanted in stored.subscriptions
-    )
+def _misses(iot: Any, stored: Any, message: tuple[str, bytes, int, bytes]) -> bool:
+    """Whether the session wants the message and the emulator, seeing it come or go, has not queued it."""
+    topic, payload, _, _ = message
+    if iot._is_session_expired(stored):
+        return False
+    if any(queued[0] == topic and queued[1] == payload for queued in reversed(stored.queued_messages)):
+        return False
+    return any(iot._subscription_matches(wanted, topic) for wanted in stored.subscriptions)
 
 
 async def _hand_over(iot: Any, key: Any, stored: Any, message: tuple[str, bytes, int, bytes]) -> None:
     topic, payload, qos, properties = message
-    session = iot._connected_clients[key]
-    subscribed = any(iot._subscription_matches(held, topic) for held in session._sub_filters.values())
-    if session._cleaned_up or not subscribed:
+    session = iot._connected_clients.get(key)
+    subscribed = session is not None and any(
+        iot._subscription_matches(held, topic) for held in session._sub_filters.values()
+    )
+    if session is None or session._cleaned_up or not subscribed:
         stored.queued_messages.append((topic, payload, qos, properties, time.time()))
         return
     token = iot._delivery_properties.set(properties)
