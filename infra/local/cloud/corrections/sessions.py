@@ -48,6 +48,8 @@ def _deliver_correction(original: Any) -> Any:
     async def deliver(session: Any, topic: str, payload: bytes, qos: int) -> None:
         persistent = qos > 0 and session._persist_session
         if persistent and session._cleaned_up:
+            if session._sub_filters:  # its first connection ends: nothing is stored under its key until it has said so
+                session._preserve_session()
             return  # publish hands it over
         if persistent and (reached := _reached.get(None)) is not None:
             reached.add(_key(session))
