@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     from infra.local.cloud.emulator import Emulator
@@ -21,6 +22,9 @@ def persistent_session_loses_nothing(emulator: Emulator) -> None:
     The emulator counts a device as connected before it has subscribed it again, and until after it has unsubscribed
     it; a message in between finds neither a subscription nor a queue. Now whatever reached no connection of a
     persistent session that wants it is queued, or handed to the connection that stands by then.
+
+    It also stores an ending session only when its will is out; a device that is back by then is told that its session
+    stands, and subscribed to nothing. Now the session is stored before its will is published, and only then.
     """
     iot = emulator.module(_IOT)
 
@@ -41,6 +45,8 @@ def persistent_session_loses_nothing(emulator: Emulator) -> None:
         return publish
 
     emulator.replace(_IOT, "_WSSession.deliver_to_client", _deliver_correction)
+    emulator.replace(_IOT, "_WSSession.cleanup", _cleanup_correction)
+    emulator.replace(_IOT, "_WSSession._preserve_session", _preserve_correction)
     emulator.replace(_IOT, "broker_publish", publish_correction)
 
 
@@ -48,8 +54,6 @@ def _deliver_correction(original: Any) -> Any:
     async def deliver(session: Any, topic: str, payload: bytes, qos: int) -> None:
         persistent = qos > 0 and session._persist_session
         if persistent and session._cleaned_up:
-            if session._sub_filters:  # its first connection ends: nothing is stored under its key until it has said so
-                session._preserve_session()
             return  # publish hands it over
         if persistent and (reached := _reached.get(None)) is not None:
             reached.add(_key(session))
@@ -63,6 +67,26 @@ def _deliver_correction(original: Any) -> Any:
             reached.discard(_key(session))  # ... unless it was put away meanwhile: then publish hands it over
 
     return deliver
+
+
+def _cleanup_correction(original: Any) -> Any:
+    async def cleanup(session: Any) -> None:
+        if session._client_id and session._persist_session and not session._cleaned_up:
+            session._preserve_session()
+        await original(session)
+
+    return cleanup
+
+
+def _preserve_correction(original: Any) -> Any:
+    preserved: WeakSet[Any] = WeakSet()
+
+    def preserve(session: Any) -> None:
+        if session not in preserved:  # again, after its will, it would undo what a connection since then has stored
+            preserved.add(session)
+            original(session)
+
+    return preserve
 
 
 def _misses(iot: Any, stored: Any, message: tuple[str, bytes, int, bytes]) -> bool:

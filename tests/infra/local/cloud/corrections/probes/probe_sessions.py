@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import socket
-import struct
-import time
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self
 
 from raw_mqtt import PUBLISH, RawDevice
 
@@ -13,23 +11,24 @@ if TYPE_CHECKING:
     from rig import Identity, Rig
 
 QUEUED = 60
-_LINE_BREAKS = struct.pack("ii", 1, 0)  # SO_LINGER: closing resets the connection
+_FLOOD = bytes(100_000)
+_MOST_FLOODS = 200  # 20 MB: more than the kernel's buffers of a connection hold
 
 
 def persistent_session_loses_nothing(rig: Rig) -> bool:
     """A device comes back and breaks off while its queue is replayed; the next time most of the queue is gone."""
     identity = rig.device()
     topic = f"t/{identity.thing}"
-    with _resume(rig, identity) as device:
+    with rig.connect(identity, clean=False) as device:
         device.subscribe(topic)
     for number in range(QUEUED):
         payload = f"{number:04}".encode() + bytes(100_000)
         rig.cloud.client("iot-data").publish(topic=topic, qos=1, payload=payload)
-    with _resume(rig, identity) as device:
-        device._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINE_BREAKS)
-    time.sleep(1)  # nothing tells when the broker has noticed
+    with _Watcher(rig, _gone(identity)) as watcher:
+        rig.connect(identity, clean=False).reset()
+        watcher.read()
     arrived: set[bytes] = set()
-    with _resume(rig, identity) as device:
+    with rig.connect(identity, clean=False) as device:
         try:
             while len(arrived) < QUEUED:
                 packet = device.read(seconds=4)
@@ -40,11 +39,83 @@ def persistent_session_loses_nothing(rig: Rig) -> bool:
     return False
 
 
-def _resume(rig: Rig, identity: Identity) -> RawDevice:
-    device = RawDevice(
-        port=rig.cloud.mqtt_port, ca_file=rig.cloud.ca_file, certificate=identity.certificate, key=identity.key
-    )
-    name = identity.thing.encode()
-    device._send(0x10, b"\0\4MQTT\4\0" + struct.pack("!HH", 60, len(name)) + name)  # clean session 0
-    device.read(seconds=10)
-    return device
+def ending_session_is_kept(rig: Rig) -> bool:
+    """A message is lost that comes while the will of a device's first session is published."""
+    return _loses_during_will(rig, resumes_first=False)
+
+
+def ending_session_is_resumed(rig: Rig) -> bool:
+    """A device that comes back while its will is published is told that its session stands, and hears nothing."""
+    return _loses_during_will(rig, resumes_first=True)
+
+
+def _loses_during_will(rig: Rig, *, resumes_first: bool) -> bool:
+    """Whether a message is lost that is published while the will of the device is, which a slow subscriber holds up.
+
+    Args:
+        rig: the cloud.
+        resumes_first: the device comes back before the message is published, else after all is over.
+    """
+    identity = rig.device()
+    topic, will, flood = f"t/{identity.thing}", f"will/{identity.thing}/last", f"flood/{identity.thing}"
+    with ExitStack() as stack:
+        watcher = stack.enter_context(_Watcher(rig, f"will/{identity.thing}/+", topic, _gone(identity)))
+        slow = stack.enter_context(rig.connect(rig.device()))
+        for wanted in (flood, will):  # the will reaches the watcher first, whose filter is older
+            slow.subscribe(wanted, qos=0)
+        rig.connect(identity).close()  # clean: no session of before
+        assert b"disconnected" in watcher.read()
+        device = rig.connect(identity, clean=False, will_topic=will)
+        device.subscribe(topic)
+        _stall(stack.enter_context(rig.connect(rig.device())), flood)
+        device.reset()
+        assert watcher.read() == b"gone"
+        if resumes_first:
+            device = stack.enter_context(rig.connect(identity, clean=False))
+        rig.cloud.client("iot-data").publish(topic=topic, qos=1, payload=b"meanwhile")
+        assert watcher.read() == b"meanwhile"
+        slow.reset()
+        if not resumes_first:
+            assert b"disconnected" in watcher.read(), "the will was out before the message came: nothing is proved"
+            device = stack.enter_context(rig.connect(identity, clean=False))
+        try:
+            while (packet := device.read(seconds=4)).kind != PUBLISH:
+                pass
+        except TimeoutError:
+            return True
+        return packet.payload != b"meanwhile"
+
+
+def _stall(publisher: RawDevice, topic: str) -> None:
+    """Publish until the broker waits for the subscriber of ``topic``, who does not read."""
+    for _ in range(_MOST_FLOODS):
+        publisher.publish(topic, _FLOOD)
+        try:
+            publisher.ping(seconds=0.5)
+        except TimeoutError:
+            return
+    raise AssertionError("the broker waits for nobody")
+
+
+def _gone(identity: Identity) -> str:
+    """The topic that tells when the broker has put the device's connection away."""
+    return f"$aws/events/presence/disconnected/{identity.thing}"
+
+
+class _Watcher:
+    """Hears the topics, in the order of publication."""
+
+    def __init__(self, rig: Rig, *topics: str) -> None:
+        self._device = rig.connect(rig.device())
+        for topic in topics:
+            self._device.subscribe(topic, qos=0)
+
+    def read(self) -> bytes:
+        """The next message."""
+        return self._device.read(seconds=10).payload
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._device.close()

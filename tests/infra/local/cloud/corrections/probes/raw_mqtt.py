@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONNACK, PUBLISH, SUBACK = 2, 3, 9
+_LINE_BREAKS = struct.pack("ii", 1, 0)  # SO_LINGER: closing resets the connection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,13 +21,14 @@ class Packet:
     """One MQTT control packet."""
 
     kind: int
+    flags: int
     body: bytes
 
     @property
     def payload(self) -> bytes:
-        """The payload of a QoS 1 PUBLISH."""
+        """The payload of a PUBLISH."""
         (length,) = struct.unpack_from("!H", self.body)
-        return self.body[2 + length + 2 :]
+        return self.body[2 + length + (2 if self.flags & 0b0110 else 0) :]  # a packet identifier at QoS 1
 
 
 class RawDevice:
@@ -46,26 +48,44 @@ class RawDevice:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection without DISCONNECT."""
         self._socket.close()
 
-    def connect(self, client_id: str, *, keep_alive: int = 60, will_topic: str = "") -> int:
+    def connect(self, client_id: str, *, keep_alive: int = 60, will_topic: str = "", clean: bool = True) -> int:
         """The return code of CONNACK: 0 = accepted. The will, if any, is ``gone`` at QoS 1."""
-        flags = 2 | (0b1100 if will_topic else 0)  # clean session; will at QoS 1
+        flags = (2 if clean else 0) | (0b1100 if will_topic else 0)  # clean session; will at QoS 1
         head = b"\0\4MQTT\4" + bytes([flags]) + struct.pack("!H", keep_alive)
         texts = (client_id, will_topic, "gone") if will_topic else (client_id,)
         self._send(0x10, head + b"".join(struct.pack("!H", len(text)) + text.encode() for text in texts))
         return self.read(seconds=10).body[1]
 
-    def subscribe(self, topic_filter: str, *, identifier: int = 1) -> int:
+    def subscribe(self, topic_filter: str, *, identifier: int = 1, qos: int = 1) -> int:
         """The return code of SUBACK: 0 or 1 = granted, 128 = refused."""
         name = topic_filter.encode()
-        self._send(0x82, struct.pack("!HH", identifier, len(name)) + name + b"\1")
+        self._send(0x82, struct.pack("!HH", identifier, len(name)) + name + bytes([qos]))
         return self.read(seconds=10).body[2]
 
     def publish(self, topic: str, payload: bytes) -> None:
         """QoS 0."""
         name = topic.encode()
         self._send(0x30, struct.pack("!H", len(name)) + name + payload)
+
+    def ping(self, *, seconds: float) -> None:
+        """PINGREQ and its answer, which comes when what was sent before has been dealt with.
+
+        Raises:
+            TimeoutError: no answer came.
+        """
+        self._send(0xC0, b"")
+        self.read(seconds=seconds)
+
+    def reset(self) -> None:
+        """Break the line: RST, and no DISCONNECT."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINE_BREAKS)
+        self._socket.close()
 
     def read(self, *, seconds: float) -> Packet:
         """The next packet.
@@ -81,7 +101,7 @@ class RawDevice:
             length |= (digit & 127) << shift
             shift += 7
             if digit < 128:
-                return Packet(kind=first >> 4, body=self._take(length))
+                return Packet(kind=first >> 4, flags=first & 15, body=self._take(length))
 
     def is_closed_within(self, seconds: float) -> bool:
         """Whether the broker closes the connection in time."""

@@ -49,7 +49,9 @@ class Rig:
             key=made["keyPair"]["PrivateKey"],
         )
 
-    def connect(self, identity: Identity, *, keep_alive: int = 60, will_topic: str = "") -> RawDevice:
+    def connect(
+        self, identity: Identity, *, keep_alive: int = 60, will_topic: str = "", clean: bool = True
+    ) -> RawDevice:
         """A connection of this device, accepted by the broker."""
         device = RawDevice(
             port=self.cloud.mqtt_port,
@@ -57,7 +59,7 @@ class Rig:
             certificate=identity.certificate,
             key=identity.key,
         )
-        assert device.connect(identity.thing, keep_alive=keep_alive, will_topic=will_topic) == 0
+        assert device.connect(identity.thing, keep_alive=keep_alive, will_topic=will_topic, clean=clean) == 0
         return device
 
     def claim(self, template: str) -> dict[str, Any]:
