@@ -6,14 +6,15 @@ from itertools import pairwise
 
 from cedarfleet_device.downloads.limits import DownloadLimits
 from cedarfleet_device.downloads.ranges import (
+    LARGEST_REQUEST,
     ByteRange,
     checkpoint_step,
     connections_for,
     merged,
     missing,
     parse_content_range,
-    segment_size,
-    segments,
+    request_sizes,
+    requests,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,14 +47,48 @@ def test_missing_ranges_are_the_complement(spans: list[ByteRange]):
     assert sum(len(gap) for gap in gaps) == len(positions(gaps))
 
 
-@given(SPANS, st.integers(1, 20))
-def test_segments_cover_the_gaps_in_order(spans: list[ByteRange], largest: int):
-    """Requests are bounded, ordered, and ask for every missing byte once."""
+@given(SPANS, st.integers(1, 8))
+def test_requests_cover_the_gaps_in_order(spans: list[ByteRange], count: int):
+    """Every missing byte is asked for once, in the file's order, and no request reaches over a gap's end."""
     gaps = missing(spans, SIZE)
-    parts = segments(gaps, largest)
+    parts = requests(gaps, count)
     assert positions(parts) == positions(gaps)
-    assert all(0 < len(part) <= largest for part in parts)
+    assert sum(len(part) for part in parts) == len(positions(gaps))
     assert list(parts) == sorted(parts)
+    assert all(any(gap.start <= part.start < part.end <= gap.end for gap in gaps) for part in parts)
+    assert len(parts) <= len(gaps) + len(request_sizes(len(positions(gaps)), count))
+
+
+@given(st.integers(0, 2**38), st.integers(2, 16))
+def test_requests_are_few_and_bounded(left: int, count: int):
+    """The sizes sum up to what is left, none is larger than allowed, and each connection asks rarely."""
+    sizes = request_sizes(left, count)
+    assert sum(sizes) == left
+    assert all(0 < size <= LARGEST_REQUEST for size in sizes)
+    rounds = -(-left // (count * LARGEST_REQUEST))
+    assert len(sizes) <= count * (rounds + 1)
+
+
+@given(st.integers(0, 2**38), st.integers(2, 16))
+def test_the_last_requests_are_a_small_part(left: int, count: int):
+    """What arrives last, side by side, is at most a quarter of a share each and falls in size; none is tiny."""
+    sizes = request_sizes(left, count)
+    rounds = max(1, -(-left // (count * LARGEST_REQUEST)))
+    second = sizes[count * rounds :]
+    assert all(4 * MIB <= size <= LARGEST_REQUEST // 4 for size in second)
+    assert all(larger >= smaller for larger, smaller in pairwise(second))
+    first = sizes[count * (rounds - 1) : count * rounds]
+    assert not second or all(smaller <= larger + 1 for smaller, larger in pairwise(first))
+
+
+def test_sizes_of_requests_by_example():
+    """One connection asks once; several in rounds, their last share cut in two where that is worth a round trip."""
+    assert request_sizes(2**40, 1) == (2**40,)
+    assert request_sizes(0, 1) == request_sizes(0, 4) == ()
+    assert request_sizes(256 * MIB, 4) == tuple(size * MIB for size in (48, 52, 56, 60, 16, 12, 8, 4))
+    assert request_sizes(512 * MIB, 4) == tuple(size * MIB for size in (64, 64, 64, 64, 48, 52, 56, 60, 16, 12, 8, 4))
+    assert request_sizes(16 * MIB, 4) == (4 * MIB,) * 4
+    assert request_sizes(3, 4) == (1, 1, 1)
 
 
 @given(st.integers(0, 2**62), st.integers(1, 2**40))
@@ -86,12 +121,6 @@ def test_connections_grow_with_distance_and_size_only():
     assert connections_for(8 * MIB, 0.2, limits) == 1
     assert connections_for(1024 * MIB, 0.02, limits) == 6
     assert connections_for(1024 * MIB, 0.02, DownloadLimits(connections=1)) == 1
-
-
-@given(st.integers(1, 2**40), st.integers(2, 16))
-def test_segments_of_several_connections_are_bounded(left: int, count: int):
-    """One request is neither tiny nor so large that the hash falls far behind."""
-    assert 4 * MIB <= segment_size(left, count) <= 64 * MIB
 
 
 def test_a_checkpoint_is_a_small_part_of_the_file():

@@ -161,3 +161,14 @@ def test_a_handshake_that_stalls_is_ended_by_a_cut_from_another_thread(wires: Wi
             with pytest.raises(TryAgainError, match="no TLS connection"):
                 waiting.result(timeout=5)
             connection.close()
+
+
+def test_https_without_authorities_is_refused_before_it_connects():
+    """Nobody can forget them and get a connection that trusts everyone."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        address = Address.parse(f"https://127.0.0.1:{listener.getsockname()[1]}/file", allow_http=False)
+        with pytest.raises(ValueError, match="authorities"):
+            Connection(address, None, connect_seconds=5, read_seconds=5)
+        with pytest.raises(BlockingIOError):
+            listener.accept()

@@ -34,18 +34,23 @@ _EXCERPT_BYTES: Final = 2 * 1024
 class Connection:
     """A connected socket to the server of ``address``; not safe for several threads, save ``cut``."""
 
-    def __init__(self, address: Address, tls: ssl.SSLContext, *, connect_seconds: float, read_seconds: float) -> None:
+    def __init__(
+        self, address: Address, tls: ssl.SSLContext | None, *, connect_seconds: float, read_seconds: float
+    ) -> None:
         """Connect to the port; ``secure`` comes next.
 
         Args:
             address: where to.
-            tls: context for ``https``.
+            tls: context for ``https``; not needed for ``http``.
             connect_seconds: for the TCP handshake, each address of the host.
             read_seconds: longest wait of one read.
 
         Raises:
             TryAgainError: the host cannot be reached.
+            ValueError: ``https`` without ``tls``.
         """
+        if address.is_tls and tls is None:
+            raise ValueError("https needs the authorities that the server is judged by")  # fail closed
         self._address, self._tls = address, tls
         started = time.monotonic()
         try:
@@ -67,7 +72,7 @@ class Connection:
             TryAgainError: no TLS, or the server's certificate does not hold (the device's clock may still be wrong).
         """
         try:
-            if self._address.is_tls:
+            if self._tls is not None and self._address.is_tls:
                 self._stream = stream = TlsStream(self._socket, self._tls, self._address.host)
                 stream.do_handshake()
         except (OSError, ValueError) as error:

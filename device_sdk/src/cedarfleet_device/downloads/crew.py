@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from cedarfleet_device.downloads.answers import TryAgainError
 from cedarfleet_device.downloads.errors import DownloadCancelledError
 from cedarfleet_device.downloads.pacing import Pulse
-from cedarfleet_device.downloads.ranges import connections_for, segment_size, segments
+from cedarfleet_device.downloads.ranges import connections_for, requests
 from cedarfleet_device.downloads.receiver import Began, Connected, Ended, Errand, Event, Received, Receiver
 
 if TYPE_CHECKING:
@@ -33,12 +33,15 @@ class Crew:
         sink: Sink,
         *,
         address: Address,
-        tls: ssl.SSLContext,
+        tls: ssl.SSLContext | None,
         limits: DownloadLimits,
         bucket: TokenBucket,
         most: int,
     ) -> None:
-        """Prepare to fetch what ``sink`` misses from ``address`` over at most ``most`` connections."""
+        """Prepare to fetch what ``sink`` misses from ``address`` over at most ``most`` connections.
+
+        ``tls`` is for https.
+        """
         self._sink = sink
         self._limits = limits
         self._most = most
@@ -122,7 +125,7 @@ class Crew:
         count = min(self._most, connections_for(left, round_trip, self._limits)) if self._errand.etag else 1
         if count == 1:
             self._receivers[0].widen()
-        for span in segments(self._sink.missing, segment_size(left, count)):
+        for span in requests(self._sink.missing, count):
             self._errand.work.put(span)
         for _ in range(count):
             self._errand.work.put(None)

@@ -61,10 +61,10 @@ class Delivery:
         place: Place,
         journal: Journal,
         limits: DownloadLimits,
-        tls: ssl.SSLContext,
+        tls: Callable[[], ssl.SSLContext],
         callbacks: Callbacks,
     ) -> None:
-        """Prepare; ``run`` does everything."""
+        """Prepare; ``run`` does everything. ``tls`` is called when the URL is https."""
         self._document, self._place, self._journal = document, place, journal
         self._limits, self._tls, self._callbacks = limits, tls, callbacks
         self._bucket = TokenBucket(limits.bytes_per_second)
@@ -135,10 +135,11 @@ class Delivery:
             raise DownloadCancelledError("cancelled")
         if not sink.missing:
             return  # an empty file, or one that only waits for its digest
+        address = Address.parse(self._url, allow_http=self._limits.allow_http)
         Crew(
             sink,
-            address=Address.parse(self._url, allow_http=self._limits.allow_http),
-            tls=self._tls,
+            address=address,
+            tls=self._tls() if address.is_tls else None,
             limits=self._limits,
             bucket=self._bucket,
             most=self._connections,

@@ -125,7 +125,7 @@ class Downloader:
                 place=place,
                 journal=Journal(self._state, place.key),
                 limits=self._limits,
-                tls=self._tls,
+                tls=lambda: self._tls,
                 callbacks=Callbacks(
                     refresh_url=refresh_url, progress=progress, cancelled=cancelled, on_verified=self._on_verified
                 ),

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from cedarfleet_device.downloads.limits import DownloadLimits
 
 _KIB: Final = 1024
 _MIB: Final = 1024 * _KIB
 SMALLEST_STEP: Final = 256 * _KIB
+LARGEST_REQUEST: Final = 64 * _MIB
+_SMALLEST_SECOND: Final = 4 * _MIB
 
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
 
@@ -72,11 +74,47 @@ def missing(done: Iterable[ByteRange], size: int) -> tuple[ByteRange, ...]:
     return tuple(gaps)
 
 
-def segments(gaps: Iterable[ByteRange], largest: int) -> tuple[ByteRange, ...]:
-    """``gaps`` cut into requests of at most ``largest`` bytes, in the file's order, so that the hash can follow."""
-    return tuple(
-        ByteRange(start, min(start + largest, gap.end)) for gap in gaps for start in range(gap.start, gap.end, largest)
-    )
+def requests(gaps: Sequence[ByteRange], connections: int) -> tuple[ByteRange, ...]:
+    """``gaps`` cut into requests in the file's order, of the sizes that ``request_sizes`` gives."""
+    sizes = iter(request_sizes(sum(len(gap) for gap in gaps), connections))
+    result: list[ByteRange] = []
+    room = 0
+    for gap in gaps:
+        at = gap.start
+        while at < gap.end:
+            room = room or next(sizes)
+            taken = min(room, gap.end - at)
+            result.append(ByteRange(at, at + taken))
+            at, room = at + taken, room - taken
+    return tuple(result)
+
+
+def request_sizes(left: int, connections: int) -> tuple[int, ...]:
+    """Bytes of each request for ``left`` bytes, to be handed out in this order to whichever connection is free.
+
+    A request costs a connection one idle round trip, so there are few. The hash goes in the file's order, so whatever
+    arrives at the same time as bytes before it is hashed later: were the last requests large and of one size, most of
+    them would still have to be hashed when the last byte is there. Therefore: rounds of equal requests, and each
+    connection's last share is cut in two, the first parts growing from connection to connection (each ends a little
+    later than the one before it in the file, and the hash is through with that by then), the second parts, a quarter
+    of the share and falling, ending all at once. For 256 MiB over 4 connections: 48, 52, 56, 60, 16, 12, 8, 4 MiB.
+
+    Args:
+        left: bytes still missing.
+        connections: how many share the work; one asks for everything at once.
+
+    Returns:
+        Sizes above 0 whose sum is ``left``, each at most ``LARGEST_REQUEST`` when there are several connections.
+    """
+    if connections == 1:
+        return (left,) if left else ()
+    count = connections * max(1, -(-left // (connections * LARGEST_REQUEST)))
+    shares = [left * (number + 1) // count - left * number // count for number in range(count)]
+    rounds, last = shares[:-connections], shares[-connections:]
+    second = [share * (connections - index) // (4 * connections) for index, share in enumerate(last)]
+    second = [size if size >= _SMALLEST_SECOND else 0 for size in second]  # less is not worth a round trip
+    first = [share - size for share, size in zip(last, second, strict=True)]
+    return tuple(size for size in (*rounds, *first, *second) if size)
 
 
 def connections_for(left: int, round_trip: float, limits: DownloadLimits) -> int:
@@ -90,11 +128,6 @@ def connections_for(left: int, round_trip: float, limits: DownloadLimits) -> int
     if left < limits.parallel_from_bytes or round_trip < limits.parallel_from_seconds:
         return 1
     return min(limits.connections, max(1, left * 4 // limits.parallel_from_bytes))
-
-
-def segment_size(left: int, connections: int) -> int:
-    """Bytes of one request: all for one connection; else small enough that the hash, which goes in order, keeps up."""
-    return max(1, left) if connections == 1 else min(64 * _MIB, max(4 * _MIB, left // (connections * 2)))
 
 
 def checkpoint_step(size: int, limits: DownloadLimits) -> int:

@@ -66,6 +66,7 @@ class Errand:
     """What every receiver of one round shares.
 
     Attributes:
+        tls: for https.
         work: ranges to fetch; None means that no more will come.
         events: what happens goes here, in order.
         write: puts bytes at their offset of the temporary file; called by the receivers, since the bytes are still in
@@ -73,7 +74,7 @@ class Errand:
     """
 
     address: Address
-    tls: ssl.SSLContext
+    tls: ssl.SSLContext | None
     limits: DownloadLimits
     bucket: TokenBucket
     size: int
