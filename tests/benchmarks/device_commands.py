@@ -34,6 +34,7 @@ SMALL_BACKLOG = 1_000
 AGENTS = 200
 _WAVE = 100
 ECHO = "\n    agent.command('echo')(lambda command: command.arguments)\n"
+ECHO_AGAIN = "\n    agent.command('echo', idempotent=True)(lambda command: command.arguments)\n"
 BARE = """
 import sqlite3, sys, threading
 from awscrt import mqtt5
@@ -85,24 +86,32 @@ def rows(rounds: int) -> Iterator[Row | Missing]:
 def _round_trip(rounds: int, broker: Mosquitto, observer: Observer, folder: Path) -> Iterator[Row]:
     """Publish to final state, one at a time, beside clients that answer with one status.
 
-    The first keeps nothing; the second syncs each command to disk once before it answers, which is the least that can
-    be done for a command not to be lost, and the third twice: the command, and how it ended.
+    Ours twice: with a handler that is idempotent, as an echo is, and with one that must not run twice and so waits for
+    the disk before and after. Of the references, the first keeps nothing; the second syncs each command to disk once
+    before it answers, which is the least that can be done for a command not to be lost, and the third twice: the
+    command, and how it ended.
     """
-    ours = broker.device(folder / "ours")
     with ExitStack() as stack:
-        agent = stack.enter_context(ours.run(ECHO))
-        agent.await_event("mqtt.subscribed", seconds=30)
-        bare = [stack.enter_context(_bare(broker, folder / f"bare-{syncs}", syncs)) for syncs in (0, 1, 2)]
-        series = interleaved(
-            rounds, *(lambda thing=thing: _trip(broker, observer, thing) for thing in (ours.thing, *bare))
+        things: list[str] = []
+        for name, handlers in (("again", ECHO_AGAIN), ("once", ECHO)):
+            device = broker.device(folder / name)
+            agent = stack.enter_context(device.run(handlers))
+            agent.await_event("mqtt.subscribed", seconds=30)
+            things.append(device.thing)
+        things += [stack.enter_context(_bare(broker, folder / f"bare-{syncs}", syncs)) for syncs in (0, 1, 2)]
+        again, once, *bare = interleaved(
+            rounds, *(lambda thing=thing: _trip(broker, observer, thing) for thing in things)
         )
     same = "TCP_NODELAY and no rate limit on either side"
-    for reference, what in zip(
-        series[1:], ("keeps nothing", "syncs each command once", "syncs each command and its end"), strict=True
+    for ours, reference, handler, what in (
+        (again, bare[0], "idempotent handler", "keeps nothing"),
+        (once, bare[0], "handler that runs at most once", "keeps nothing"),
+        (once, bare[1], "handler that runs at most once", "syncs each command once"),
+        (once, bare[2], "handler that runs at most once", "syncs each command and its end"),
     ):
         yield compare(
-            name=f"command round trip p50, reference {what}",
-            ours=series[0],
+            name=f"command round trip p50, {handler} / reference that {what}",
+            ours=ours,
             reference=reference,
             unit="ms",
             at_most=1.5,

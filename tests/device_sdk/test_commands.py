@@ -33,7 +33,8 @@ COUNT = """
     def hold(command):
         time.sleep(60)  # a handler that holds on
 """
-ALL = [CommandState.RECEIVED, CommandState.RUNNING, CommandState.SUCCEEDED]
+AT_ONCE = [CommandState.RUNNING, CommandState.SUCCEEDED]
+AFTER_OTHERS = [CommandState.RECEIVED, *AT_ONCE]
 
 
 def publish(observer: Observer, topic: str, payload: bytes) -> None:
@@ -56,7 +57,7 @@ def test_each_command_runs_once_whatever_arrives_twice_or_late(plant: Plant, tmp
         assert plant.observer.final(last).detail == {"ran": 21}
         assert agent.stop() == 0
     for number, message in enumerate(messages, 1):
-        assert states(ended[message.command_id]) == ALL
+        assert states(ended[message.command_id]) in (AT_ONCE, AFTER_OTHERS)
         assert ended[message.command_id][-1].detail == {"ran": number}
 
 
@@ -66,15 +67,17 @@ def test_commands_for_a_device_that_is_off_wait_for_it(plant: Plant, tmp_path: P
     with device.run(COUNT) as agent:
         agent.await_event("mqtt.subscribed", seconds=30)
         held = plant.broker.send(new_command(device.thing, "hold"))
-        agent.await_event("command.received", seconds=30)
-        plant.observer.until(lambda: len(plant.observer.statuses.get(held, ())) == 2, what=lambda: "it runs")
+        agent.await_event("command.acknowledged", seconds=30)
+        plant.observer.until(
+            lambda: CommandState.RUNNING in states(plant.observer.statuses.get(held, [])), what=lambda: "it runs"
+        )
         os.kill(agent.pid, signal.SIGKILL)
     late = plant.broker.send(new_command(device.thing, "count", seconds=0.2))
     ids = [plant.broker.send(new_command(device.thing, "count")) for _ in range(5)]
     with device.run(COUNT) as agent:
         ended = plant.observer.await_all([held, late, *ids])
     assert ended[held][-1].state is CommandState.INTERRUPTED
-    assert states(ended[late]) == [CommandState.RECEIVED, CommandState.EXPIRED]
+    assert ended[late][-1].state is CommandState.EXPIRED
     assert [ended[each][-1].detail for each in ids] == [{"ran": number} for number in range(1, 6)]
 
 

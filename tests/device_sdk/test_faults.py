@@ -66,7 +66,7 @@ def test_states_survive_a_broker_that_is_killed(mosquitto: Mosquitto, tmp_path: 
         with device.run(ECHO + SLOW) as agent:
             agent.await_event("mqtt.subscribed", seconds=30)
             command_id = mosquitto.send(new_command(device.thing, "slow"))
-            agent.await_event("command.received", seconds=30)
+            agent.await_event("command.acknowledged", seconds=30)
             line.refuse = True  # until the observer is there, or it would miss what comes first
             mosquitto.kill()
             agent.await_event("command.ended", seconds=30)

@@ -44,12 +44,9 @@ def test_a_claim_becomes_a_device_that_runs_a_command(tenant: Tenant, observer: 
         command_id = tenant.send(new_command(device.thing, "reboot", arguments={"why": "update"}))
         final = observer.final(command_id)
         assert final.detail == {"heard": {"why": "update"}}
-        assert states(observer.statuses[command_id]) == [
-            CommandState.RECEIVED,
-            CommandState.RUNNING,
-            CommandState.SUCCEEDED,
-        ]
-        assert [each.sequence for each in observer.statuses[command_id]] == [1, 2, 3]
+        assert states(observer.statuses[command_id])[-2:] == [CommandState.RUNNING, CommandState.SUCCEEDED]
+        numbers = [each.sequence for each in observer.statuses[command_id]]
+        assert numbers == list(range(1, len(numbers) + 1))
         shadow = tenant.cloud.client("iot-data").get_thing_shadow(thingName=device.thing)["payload"].read()
         assert json.loads(shadow)["state"]["reported"]["agent"]["sdk_version"] == "0.1.0"
         status = subprocess.run(device.arguments("status"), capture_output=True, text=True, timeout=60, check=True)

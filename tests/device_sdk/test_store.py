@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import queue
+import shutil
 import sqlite3
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,16 +14,17 @@ from typing import TYPE_CHECKING
 import pytest
 from cedarfleet_device.errors import ConfigError
 from cedarfleet_device.inbox import Inbox
-from cedarfleet_device.store import Store, StoreError
+from cedarfleet_device.store import Step, Store, StoreError
 from cedarfleet_device.wire import CommandMessage, CommandState
 
 from tests.device_sdk.field import new_command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from cedarfleet_device.running import Ending, Taken
+    from cedarfleet_device.store import Outgoing
 
 NOW = 1_000_000
 
@@ -38,9 +43,26 @@ def inbox(store: Store) -> Inbox:
     return Inbox(store, clock=lambda: NOW, changed=lambda _: None)
 
 
-def run(_: CommandMessage) -> Ending | None:
-    """Run every command."""
-    return None
+@dataclass(frozen=True, kw_only=True)
+class Decider:
+    """Runs every command.
+
+    Attributes:
+        repeats: the names of commands that may run twice.
+    """
+
+    repeats: frozenset[str] = frozenset()
+
+    def decide(self, _: CommandMessage) -> Ending | None:
+        """Run it."""
+        return None
+
+    def may_repeat(self, name: str) -> bool:
+        """Whether it is one of those."""
+        return name in self.repeats
+
+
+RUN = Decider()
 
 
 def reported(inbox: Inbox) -> list[tuple[str, str, str]]:
@@ -55,10 +77,10 @@ def test_a_command_goes_through_its_phases_once(inbox: Inbox):
     message = new_command("acme--a", "x")
     assert inbox.receive(message).result() is True
     assert inbox.receive(message).result() is False
-    taken = inbox.take(run)
+    taken = inbox.take(RUN)
     assert taken is not None
     assert taken.message == message
-    assert inbox.take(run) is None
+    assert inbox.take(RUN) is None
     assert inbox.progress(message.command_id, {"step": 1}).result() is True
     assert inbox.finish(message.command_id, CommandState.SUCCEEDED, {}) is True
     assert inbox.finish(message.command_id, CommandState.FAILED, {}) is False
@@ -77,8 +99,8 @@ def test_a_command_goes_through_its_phases_once(inbox: Inbox):
     assert inbox.reported(key)
 
 
-@dataclass(kw_only=True)
-class Free:
+@dataclass(frozen=True, kw_only=True)
+class Free(Decider):
     """A runner that is always free."""
 
     given: list[Taken | None] = field(default_factory=list["Taken | None"])
@@ -86,10 +108,6 @@ class Free:
     def claim(self) -> bool:
         """Always."""
         return True
-
-    def decide(self, message: CommandMessage) -> Ending | None:
-        """Run every command."""
-        return run(message)
 
     def give(self, taken: Taken | None) -> None:
         """Keep it."""
@@ -107,9 +125,9 @@ def test_a_command_that_meets_a_free_runner_is_begun_in_the_commit_that_stores_i
     inbox.receive(message).result()
     assert [each.message for each in free.given if each] == [message]
     assert inbox.counts().running == 1
-    assert [state for _, _, state in reported(inbox)] == ["received", "running"]
-    pages: int = store.do(lambda database: database.execute("PRAGMA page_count").fetchone()[0])
-    store.do(lambda database: database.execute(f"PRAGMA max_page_count = {pages}").fetchone())
+    assert reported(inbox) == [(message.command_id, "0001", "running")]  # it never waited
+    pages: int = store.do(lambda step: step.database.execute("PRAGMA page_count").fetchone()[0])
+    store.do(lambda step: step.database.execute(f"PRAGMA max_page_count = {pages}").fetchone())
     with pytest.raises(StoreError, match="full"):
         inbox.receive(new_command("acme--a", "x", arguments={"much": "x" * 100_000})).result()
     assert inbox.counts().running == 1
@@ -123,13 +141,13 @@ def test_what_ran_when_the_power_went_is_interrupted_or_repeated(tmp_path: Path)
     once, again = new_command("acme--a", "once"), new_command("acme--a", "again")
     for message in (once, again):
         inbox.receive(message).result()
-        inbox.take(run)
+        inbox.take(RUN)
     first.close()
     second = Store(tmp_path / "agent.db")
     inbox = Inbox(second, clock=lambda: NOW, changed=lambda _: None)
     assert inbox.recover(again=lambda name: name == "again") == (1, 1)
     assert (once.command_id, "0003", "interrupted") in reported(inbox)
-    taken = inbox.take(run)
+    taken = inbox.take(RUN)
     assert taken is not None
     assert taken.message == again
     second.close()
@@ -139,13 +157,13 @@ def test_a_forgotten_command_cannot_come_back(inbox: Inbox):
     """After forgetting, a replay of so old a command ends EXPIRED without a run; unreported ones are not forgotten."""
     message = new_command("acme--a", "x")
     inbox.receive(message).result()
-    inbox.take(run)
+    inbox.take(RUN)
     inbox.finish(message.command_id, CommandState.SUCCEEDED, {})
     assert inbox.forget(expired_before=message.expires_at + 1) == 0
     inbox.sent([each.position for each in inbox.outgoing(after=0, limit=10)]).result()
     assert inbox.forget(expired_before=message.expires_at + 1) == 1
     assert inbox.receive(message).result() is True
-    assert inbox.take(run) is None
+    assert inbox.take(RUN) is None
     assert reported(inbox) == [(message.command_id, "0001", "expired")]
 
 
@@ -153,22 +171,106 @@ def test_a_full_disk_loses_nothing_that_was_promised(store: Store, inbox: Inbox)
     """When a commit fails, its caller is told, nothing of it is kept, and the store goes on once there is room."""
     kept = new_command("acme--a", "x")
     inbox.receive(kept).result()
-    pages: int = store.do(lambda database: database.execute("PRAGMA page_count").fetchone()[0])
-    store.do(lambda database: database.execute(f"PRAGMA max_page_count = {pages}").fetchone())
+    pages: int = store.do(lambda step: step.database.execute("PRAGMA page_count").fetchone()[0])
+    store.do(lambda step: step.database.execute(f"PRAGMA max_page_count = {pages}").fetchone())
     refused = new_command("acme--a", "x", arguments={"much": "x" * 100_000})
     with pytest.raises(StoreError, match="full"):
         inbox.receive(refused).result()
     assert inbox.counts().waiting == 1
-    store.do(lambda database: database.execute("PRAGMA max_page_count = 1000000").fetchone())
+    store.do(lambda step: step.database.execute("PRAGMA max_page_count = 1000000").fetchone())
     assert inbox.receive(refused).result() is True
     assert inbox.counts().waiting == 2
+
+
+class Disk:
+    """Syncs for a store, unless the test says that the disk fails; keeps what a loss of power would leave.
+
+    A store syncs on its writing thread, so that nothing is written while the copy is made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.fails = False
+        self.attempts = queue.SimpleQueue[bool]()
+        self._folder = folder
+        self.kept = folder / "kept"
+        self._copy()
+
+    def sync(self, descriptor: int) -> None:
+        """As ``os.fdatasync``.
+
+        Raises:
+            OSError: the disk fails.
+        """
+        self.attempts.put(not self.fails)
+        if self.fails:
+            raise OSError(errno.EIO, "the disk does not answer")
+        os.fdatasync(descriptor)
+        self._copy()
+
+    def _copy(self) -> None:
+        shutil.rmtree(self.kept, ignore_errors=True)
+        self.kept.mkdir()
+        for file in self._folder.glob("agent.db*"):
+            if not file.name.endswith("-shm"):  # made anew at the next start
+                shutil.copy(file, self.kept)
+
+
+def test_what_is_durable_outlives_the_power_and_what_may_not_wait_is_never_told_before(tmp_path: Path):
+    """At each promise (PUBACK, begin and state of what must not be repeated) the disk holds what it rests on."""
+    disk = Disk(tmp_path)
+    store = Store(tmp_path / "agent.db", sync=disk.sync)
+    promises: list[tuple[str, str]] = []
+
+    def after_power_loss() -> dict[str, str]:
+        database = sqlite3.connect(disk.kept / "agent.db")
+        found = dict(database.execute("SELECT command_id, phase FROM inbox"))
+        database.close()
+        return found
+
+    def told(states: Sequence[Outgoing]) -> None:
+        kept = after_power_loss()
+        promises.extend((each.command_id, kept.get(each.command_id, "unknown")) for each in states)
+
+    inbox = Inbox(store, clock=lambda: NOW, changed=told)
+    once, again = new_command("acme--a", "once"), new_command("acme--a", "again")
+    for message, name in ((once, "once"), (again, "again")):
+        assert inbox.receive(message).result() is True
+        assert after_power_loss()[message.command_id] == "waiting"  # it may be acknowledged
+        inbox.take(Decider(repeats=frozenset({"again"})))
+        if name == "once":
+            assert after_power_loss()[message.command_id] == "running"  # it may begin
+        inbox.finish(message.command_id, CommandState.SUCCEEDED, {}, may_repeat=name == "again")
+    assert [phase for command_id, phase in promises if command_id == once.command_id] == ["waiting", "running", "done"]
+    store.close()
+
+
+def test_a_disk_that_fails_to_sync_holds_back_promises_until_it_has_everything(tmp_path: Path):
+    """Nobody is told of durability after a failed sync until all of it was written anew; written changes stay known."""
+    disk = Disk(tmp_path)
+    store = Store(tmp_path / "agent.db", sync=disk.sync)
+    inbox = Inbox(store, clock=lambda: NOW, changed=lambda _: None)
+    while not disk.attempts.empty():
+        disk.attempts.get()
+    disk.fails = True
+    message = new_command("acme--a", "x")
+    stored = inbox.receive(message)
+    assert disk.attempts.get(timeout=30) is False
+    again = inbox.receive(message)
+    assert not stored.done()
+    assert again.result(timeout=30) is False  # known, and durable by then: the checkpoint wrote it to the main file
+    assert stored.result(timeout=30) is True
+    store.close()
+    (tmp_path / "agent.db-wal").unlink(missing_ok=True)
+    database = sqlite3.connect(tmp_path / "agent.db")
+    assert database.execute("SELECT command_id FROM inbox").fetchall() == [(message.command_id,)]
+    database.close()
 
 
 def test_one_failing_change_does_not_spoil_its_neighbours(store: Store):
     """Changes that share a commit stand and fall alone."""
 
-    def fail(database: sqlite3.Connection) -> None:
-        database.execute("INSERT INTO notes VALUES ('bad', 'bad')")
+    def fail(step: Step) -> None:
+        step.database.execute("INSERT INTO notes VALUES ('bad', 'bad')")
         raise LookupError("mine")
 
     futures = [store.submit(fail) for _ in range(50)]

@@ -150,7 +150,7 @@ class Agent:
         if self._begun:
             raise ConfigError("the agent has begun already")
         self._begun = True
-        repeated, interrupted = self._inbox.recover(again=self._may_repeat)
+        repeated, interrupted = self._inbox.recover(again=self._worker.may_repeat)
         event("agent.started", thing=self._config.thing, repeated=repeated, interrupted=interrupted)
         self._worker.start()
         self._link.open()
@@ -210,10 +210,6 @@ class Agent:
             limits=self._config.downloads,
             on_verified=install,
         )
-
-    def _may_repeat(self, name: str) -> bool:
-        handler = self._handlers.get(name)
-        return handler is not None and handler.idempotent
 
     def _tell(self) -> None:
         """Health, status file, watchdog and forgetting, each at its time."""

@@ -15,7 +15,7 @@ LOGGER: Final = logging.getLogger("cedarfleet_device")
 
 
 def event(name: str, /, *, level: int = logging.INFO, error: BaseException | None = None, **fields: Any) -> None:  # noqa: ANN401 - JSON
-    """Log one event, e.g. ``event("command.received", command_id=...)``.
+    """Log one event, e.g. ``event("command.acknowledged", command_id=...)``.
 
     Args:
         name: static dotted name.

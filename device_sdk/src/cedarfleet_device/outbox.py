@@ -169,7 +169,8 @@ class Publisher:
                 self._acknowledged.append(outgoing.position)
             else:
                 self._refused = True
-            self._changed.notify_all()
+            if len(self._acknowledged) == 1 or self._something_to_do():  # else the thread knows, or need not
+                self._changed.notify_all()
 
     def _sleep(self, seconds: float) -> None:
         with self._changed:

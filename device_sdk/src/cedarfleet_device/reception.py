@@ -49,7 +49,7 @@ class Reception:
         self._room = threading.Semaphore(_MOST_UNSTORED)
 
     def message(self, topic: str, payload: bytes, acknowledge: Callable[[], None]) -> None:
-        """Store a command, or its refusal; ``acknowledge`` is called after the commit, and not at all without one.
+        """Store a command, or its refusal; ``acknowledge`` is called once it is durable, and not at all before.
 
         Waits while too many are being stored: that holds up the connection, and so the broker, instead of memory. Not
         for ever, since the connection must live while a disk hangs.
@@ -63,16 +63,18 @@ class Reception:
                 acknowledge()
                 return
             event("command.rejected", level=logging.WARNING, error=error, command_id=error.command_id)
+            key, counter = error.command_id, "rejected"
             roomy = self._room.acquire(timeout=_ROOM_SECONDS)
-            stored = self._inbox.reject(error.command_id, payload, str(error))
-            stored.add_done_callback(lambda done: self._stored(done, "rejected", acknowledge, roomy=roomy))
+            stored = self._inbox.reject(key, payload, str(error))
         else:
-            event("command.received", command_id=message.command_id, name=message.name)
+            key, counter = message.command_id, "received"
             roomy = self._room.acquire(timeout=_ROOM_SECONDS)
             stored = self._inbox.receive(message)
-            stored.add_done_callback(lambda done: self._stored(done, "received", acknowledge, roomy=roomy))
+        stored.add_done_callback(lambda done: self._stored(done, key, counter, acknowledge, roomy=roomy))
 
-    def _stored(self, done: Future[bool], counter: str, acknowledge: Callable[[], None], *, roomy: bool) -> None:
+    def _stored(
+        self, done: Future[bool], command_id: str, counter: str, acknowledge: Callable[[], None], *, roomy: bool
+    ) -> None:
         if roomy:
             self._room.release()
         error = done.exception()
@@ -82,4 +84,6 @@ class Reception:
             self._rejoin(_SEND_AGAIN_SECONDS)
             return
         acknowledge()
-        self._metrics.count(counter if done.result() else "duplicates")
+        outcome = counter if done.result() else "duplicates"
+        self._metrics.count(outcome)
+        event("command.acknowledged", command_id=command_id, outcome=outcome)

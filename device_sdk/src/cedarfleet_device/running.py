@@ -25,15 +25,23 @@ class Taken:
     ending: Ending | None
 
 
-class Runner(Protocol):
-    """Who runs commands, so that one which arrives while he is free is begun in the commit that stores it."""
+class Decider(Protocol):
+    """Who knows what is to become of a command; asked on the writing thread."""
+
+    def decide(self, message: CommandMessage, /) -> Ending | None:
+        """Whether the command is to run (None) or how it ends."""
+        ...
+
+    def may_repeat(self, name: str, /) -> bool:
+        """Whether a command of this name may run twice."""
+        ...
+
+
+class Runner(Decider, Protocol):
+    """Who runs commands, so that one which arrives while he is free is begun by the change that stores it."""
 
     def claim(self) -> bool:
         """Whether one is free; he then waits for ``give``."""
-        ...
-
-    def decide(self, message: CommandMessage) -> Ending | None:
-        """Whether the command is to run (None) or how it ends; on the writing thread."""
         ...
 
     def give(self, taken: Taken | None) -> None:

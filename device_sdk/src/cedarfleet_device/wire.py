@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Self
 
@@ -176,7 +176,7 @@ class CommandMessage:
         Raises:
             WireError: larger than ``MAX_MESSAGE_BYTES``.
         """
-        return _encode(asdict(self))
+        return _encode(vars(self))
 
     @classmethod
     def decode(cls, payload: bytes) -> Self:
@@ -221,7 +221,7 @@ class StatusMessage:
         """
         _require(1 <= self.sequence <= MAX_SEQUENCE, "sequence", f"1 to {MAX_SEQUENCE}")
         _require(len(_dump(self.detail)) <= MAX_DETAIL_BYTES, "detail", f"at most {MAX_DETAIL_BYTES} bytes")
-        return _encode(asdict(self) | {"sequence": f"{self.sequence:04}"})
+        return _encode({**vars(self), "sequence": f"{self.sequence:04}"})
 
     @classmethod
     def decode(cls, payload: bytes) -> Self:
@@ -267,7 +267,7 @@ class DownloadDocument:
 
     def encode(self) -> str:
         """The JSON text for ``CreateJob``."""
-        return _encode({"kind": "download", **asdict(self)}).decode()
+        return _encode({"kind": "download", **vars(self)}).decode()
 
     @classmethod
     def decode(cls, document: dict[str, Any]) -> Self:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import queue
 import threading
 import time
-from collections import deque
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from cedarfleet_device.calling import call_handler, fits
 from cedarfleet_device.commands import Command, Handlers
-from cedarfleet_device.lane import Lane, call_handler, fits
 from cedarfleet_device.log import event
 from cedarfleet_device.running import Ending
 from cedarfleet_device.store import StoreError
@@ -18,7 +20,9 @@ from cedarfleet_device.wire import CommandMessage, CommandState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cedarfleet_device.calling import Outcome
     from cedarfleet_device.clock import Clock
+    from cedarfleet_device.commands import Handler
     from cedarfleet_device.inbox import Inbox
     from cedarfleet_device.running import Taken
 
@@ -26,6 +30,30 @@ _PROGRESS_EVERY_SECONDS: Final = 1.0
 _AFTERWARDS_WITHIN_SECONDS: Final = 30.0
 _RETRY_STORE_SECONDS: Final = 1.0
 _CLOCK_WITHIN_SECONDS: Final = 10.0
+
+
+@dataclass(kw_only=True, eq=False)
+class _Run:
+    """A handler that is being run.
+
+    Attributes:
+        command: what it was given.
+        handler: with its time limit.
+        thread: where it runs.
+        began: ``time.monotonic()``.
+        over: it ended, or its limit passed: whichever came first.
+    """
+
+    command: Command
+    handler: Handler
+    thread: threading.Thread = field(default_factory=threading.current_thread)
+    began: float = field(default_factory=time.monotonic)
+    over: bool = False
+
+    @property
+    def until(self) -> float:
+        """When its limit passes."""
+        return self.began + self.handler.time_limit_seconds
 
 
 class Worker:
@@ -55,32 +83,37 @@ class Worker:
         self._clock = clock
         self._await_clock = await_clock
         self._finished = finished
-        self._wake = threading.Condition()
-        self._signals = 0
-        self._free = 0  # threads that wait and are not claimed
-        self._given: deque[Taken | None] = deque()  # one for each that is claimed
+        self._lock = threading.Lock()
+        self._given: queue.SimpleQueue[Taken | None] = queue.SimpleQueue()
+        self._free = 0  # threads that wait for what is given and are not claimed
+        self._signals = 0  # times that a command came to wait
+        self._looked = -1  # of which so many were made before the inbox was found empty
         self._stopping = threading.Event()
-        self._running: dict[str, Command] = {}
+        self._running: set[_Run] = set()
+        self._limit_passes = threading.Condition(self._lock)
+        self._looks_at_limits = float("inf")
         self._stuck: dict[str, threading.Thread] = {}
-        self._threads = [
-            threading.Thread(target=self._loop, name=f"cedarfleet-worker-{number}", daemon=True)
-            for number in range(parallel)
-        ]
+        self._names = (f"cedarfleet-worker-{number}" for number in itertools.count())
+        self._threads = [self._new_thread() for _ in range(parallel)]
+        self._limits = threading.Thread(target=self._watch_limits, name="cedarfleet-limits", daemon=True)
 
     def start(self) -> None:
         """Begin with what waits in the inbox."""
+        self._limits.start()
         for thread in self._threads:
             thread.start()
 
     def wake(self) -> None:
-        """Look into the inbox again; from any thread."""
-        with self._wake:
+        """A command waits; from any thread."""
+        with self._lock:
             self._signals += 1
-            self._wake.notify_all()
+            if self._free:
+                self._free -= 1
+                self._given.put(None)
 
     def claim(self) -> bool:
         """Whether a thread is free; it then waits for ``give``."""
-        with self._wake:
+        with self._lock:
             if not self._free or self._stopping.is_set():
                 return False
             self._free -= 1
@@ -88,60 +121,7 @@ class Worker:
 
     def give(self, taken: Taken | None) -> None:
         """What a claim was for; None: nothing came of it."""
-        with self._wake:
-            self._given.append(taken)
-            self._wake.notify_all()
-
-    def stop(self, *, grace_seconds: float) -> None:
-        """Take no more commands, tell running handlers, wait for them; what goes on is found at the next start."""
-        self._stopping.set()
-        for command in list(self._running.values()):
-            command.stopped.set()
-        self.wake()
-        deadline = time.monotonic() + grace_seconds
-        for thread in self._threads:
-            if thread.ident is not None:
-                thread.join(max(0.0, deadline - time.monotonic()))
-
-    def _loop(self) -> None:
-        self._meet_the_clock()
-        lane = Lane()
-        while not self._stopping.is_set():
-            seen = self._signals
-            try:
-                taken = self._inbox.take(self.decide) or self._await(seen)
-            except StoreError as error:
-                event("store.failed", level=logging.ERROR, error=error)
-                self._stopping.wait(_RETRY_STORE_SECONDS)
-                continue
-            if taken is None:
-                continue
-            if taken.ending is not None:
-                self._finished(taken.ending.state)
-                event("command.ended", command_id=taken.message.command_id, state=taken.ending.state.value)
-            else:
-                lane = self._run(taken.message, lane)
-        lane.end()
-
-    def _await(self, seen: int) -> Taken | None:
-        """What is given, or None on a signal; a thread that is claimed waits for what it is claimed for."""
-        with self._wake:
-            self._free += 1
-            self._wake.wait_for(
-                lambda: self._given or (self._free and (self._signals != seen or self._stopping.is_set()))
-            )
-            if self._given:
-                return self._given.popleft()
-            self._free -= 1
-            return None
-
-    def _meet_the_clock(self) -> None:
-        """A command that waited while the device was off must meet the right time."""
-        deadline = time.monotonic() + (_CLOCK_WITHIN_SECONDS if self._await_clock else 0)
-        while not self._stopping.is_set() and not self._clock.wait_told(0.1 if self._await_clock else 0):
-            if time.monotonic() >= deadline:
-                event("clock.untold", level=logging.WARNING if self._await_clock else logging.DEBUG)
-                return
+        self._given.put(taken)
 
     def decide(self, message: CommandMessage) -> Ending | None:
         """Whether the command is to run now (None), or how it ends."""
@@ -156,43 +136,139 @@ class Worker:
             )
         return None
 
-    def _run(self, message: CommandMessage, lane: Lane) -> Lane:
-        """Run one command; the lane for the next one, a new one if this one's is stuck."""
+    def may_repeat(self, name: str) -> bool:
+        """Whether the command's handler is idempotent."""
+        handler = self._handlers.get(name)
+        return handler is not None and handler.idempotent
+
+    def stop(self, *, grace_seconds: float) -> None:
+        """Take no more commands, tell running handlers, wait for them; what goes on is found at the next start."""
+        with self._lock:
+            self._stopping.set()
+            for _ in range(self._free):
+                self._given.put(None)
+            self._free = 0
+            for run in self._running:
+                run.command.stopped.set()
+            threads = list(self._threads)
+        deadline = time.monotonic() + grace_seconds
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join(max(0.0, deadline - time.monotonic()))
+        with self._lock:
+            self._limit_passes.notify()
+
+    def _loop(self) -> None:
+        self._meet_the_clock()
+        while not self._stopping.is_set():
+            try:
+                taken = self._next()
+            except StoreError as error:
+                event("store.failed", level=logging.ERROR, error=error)
+                self._stopping.wait(_RETRY_STORE_SECONDS)
+                continue
+            if taken is None:
+                continue
+            if taken.ending is not None:
+                self._finished(taken.ending.state)
+                event("command.ended", command_id=taken.message.command_id, state=taken.ending.state.value)
+            elif not self._run(taken.message):
+                return
+
+    def _next(self) -> Taken | None:
+        """What waits in the inbox, or what is given; None: look again.
+
+        Raises:
+            StoreError: the store was not written.
+        """
+        with self._lock:
+            seen = self._signals
+            empty = self._looked == seen
+            if empty:
+                if self._stopping.is_set():
+                    return None
+                self._free += 1
+        if empty:
+            return self._given.get()
+        taken = self._inbox.take(self)
+        if taken is None:
+            with self._lock:
+                self._looked = max(self._looked, seen)
+        return taken
+
+    def _meet_the_clock(self) -> None:
+        """A command that waited while the device was off must meet the right time."""
+        deadline = time.monotonic() + (_CLOCK_WITHIN_SECONDS if self._await_clock else 0)
+        while not self._stopping.is_set() and not self._clock.wait_told(0.1 if self._await_clock else 0):
+            if time.monotonic() >= deadline:
+                event("clock.untold", level=logging.WARNING if self._await_clock else logging.DEBUG)
+                return
+
+    def _run(self, message: CommandMessage) -> bool:
+        """Run one command; False when its limit passed, and another thread has taken this one's place."""
         handler = self._handlers.get(message.name)
         if handler is None:  # `decide` has refused it
             raise AssertionError(message.name)
-        command = self._command(message)
-        self._running[message.command_id] = command
-        if self._stopping.is_set():  # it was begun as the agent began to stop
-            command.stopped.set()
-        began = time.monotonic()
-        outcome = lane.call(lambda: call_handler(handler, command), handler.time_limit_seconds)
-        del self._running[message.command_id]
-        if outcome is None:
-            command.stopped.set()
-            self._stuck[message.name] = lane.thread
-            lane = Lane()
-            reason = f"the handler did not end within its limit of {handler.time_limit_seconds:g} s"
-            outcome = CommandState.FAILED, {"reason": reason}, None
-        state, detail, result = outcome
-        self._finish(message.command_id, state, detail)
-        taken_ms = round((time.monotonic() - began) * 1000)
-        event("command.ended", command_id=message.command_id, name=message.name, state=state.value, ms=taken_ms)
-        if result is not None and result.afterwards is not None:
-            self._afterwards(message.command_id, result.afterwards)
-        return lane
+        run = _Run(command=self._command(message), handler=handler)
+        with self._lock:
+            self._running.add(run)
+            if self._stopping.is_set():  # it was begun as the agent began to stop
+                run.command.stopped.set()
+            if run.until < self._looks_at_limits:
+                self._limit_passes.notify()
+        outcome = call_handler(handler, run.command)
+        with self._lock:
+            if run.over:
+                return False
+            run.over = True
+            self._running.discard(run)
+        self._end(run, outcome)
+        return True
 
-    def _finish(self, command_id: str, state: CommandState, detail: dict[str, Any]) -> None:
+    def _watch_limits(self) -> None:
+        """Puts a new thread in the place of one whose handler went past its limit."""
+        while True:
+            with self._lock:
+                now = time.monotonic()
+                late = [run for run in self._running if run.until <= now]
+                for run in late:
+                    run.over = True
+                    self._running.discard(run)
+                    self._stuck[run.command.name] = run.thread
+                    fresh = self._new_thread(run)
+                    self._threads[self._threads.index(run.thread)] = fresh
+                    fresh.start()
+                if not self._running and self._stopping.is_set():
+                    return
+                self._looks_at_limits = min((run.until for run in self._running), default=float("inf"))
+                pause = self._looks_at_limits - now
+                self._limit_passes.wait(None if pause == float("inf") else pause)
+
+    def _new_thread(self, late: _Run | None = None) -> threading.Thread:
+        def work() -> None:
+            if late is not None:
+                late.command.stopped.set()
+                reason = f"the handler did not end within its limit of {late.handler.time_limit_seconds:g} s"
+                self._end(late, (CommandState.FAILED, {"reason": reason}, None))
+            self._loop()
+
+        return threading.Thread(target=work, name=next(self._names), daemon=True)
+
+    def _end(self, run: _Run, outcome: Outcome) -> None:
+        command, (state, detail, result) = run.command, outcome
         while True:  # the disk may be full for a while: the outcome must not be lost as long as we live
             try:
-                if self._inbox.finish(command_id, state, detail):
+                if self._inbox.finish(command.command_id, state, detail, may_repeat=run.handler.idempotent):
                     self._finished(state)
+                break
             except StoreError as error:
-                event("store.failed", level=logging.ERROR, error=error, command_id=command_id)
+                event("store.failed", level=logging.ERROR, error=error, command_id=command.command_id)
                 if self._stopping.wait(_RETRY_STORE_SECONDS):
-                    return
-            else:
-                return
+                    break
+        taken_ms = round((time.monotonic() - run.began) * 1000)
+        event("command.ended", command_id=command.command_id, name=command.name, state=state.value, ms=taken_ms)
+        if result is not None and result.afterwards is not None:
+            self._afterwards(command.command_id, result.afterwards)
 
     def _afterwards(self, command_id: str, function: Callable[[], object]) -> None:
         deadline = time.monotonic() + _AFTERWARDS_WITHIN_SECONDS

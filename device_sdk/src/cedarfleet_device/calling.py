@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-import queue
-import threading
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from cedarfleet_device import wire
 from cedarfleet_device.commands import Command, Handler, Result
@@ -16,37 +13,7 @@ from cedarfleet_device.errors import CommandFailedError
 from cedarfleet_device.log import event
 from cedarfleet_device.wire import CommandState
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 Outcome: TypeAlias = tuple[CommandState, dict[str, Any], Result | None]
-
-
-class Lane:
-    """A thread that runs one handler after the other, so that a thousand commands do not cost a thousand threads."""
-
-    def __init__(self) -> None:
-        self._work: queue.SimpleQueue[tuple[Callable[[], Outcome], Future[Outcome]] | None] = queue.SimpleQueue()
-        self.thread = threading.Thread(target=self._loop, name="cedarfleet-handler", daemon=True)
-        self.thread.start()
-
-    def call(self, function: Callable[[], Outcome], seconds: float) -> Outcome | None:
-        """What ``function`` gives; None: it did not in time, and the lane ends when it does."""
-        answer: Future[Outcome] = Future()
-        self._work.put((function, answer))
-        try:
-            return answer.result(seconds)
-        except TimeoutError:
-            self.end()
-            return None
-
-    def end(self) -> None:
-        """Take no more."""
-        self._work.put(None)
-
-    def _loop(self) -> None:
-        while (work := self._work.get()) is not None:
-            work[1].set_result(work[0]())
 
 
 def call_handler(handler: Handler, command: Command) -> Outcome:
