@@ -5,12 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import secrets
 import signal
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+import boto3
+import httpx
 import pytest
+from botocore.config import Config
 from cedarfleet_device.wire import DownloadDocument
 
 if TYPE_CHECKING:
@@ -42,25 +47,63 @@ class Desk:
         read = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
         iam.put_role_policy(RoleName="workshop-presign-test", PolicyName="read", PolicyDocument=_policy(read))
         self._region = cloud.region
+        keys = cloud.environment()
+        self._hasty_iot: Any = boto3.client(  # does not check what it sends
+            "iot",
+            endpoint_url=cloud.endpoint_url,
+            region_name=cloud.region,
+            aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+            config=Config(parameter_validation=False),
+        )
 
-    def hand_out(self, thing: str, name: str, content: bytes, *, sha256: str | None = None) -> str:
-        """Upload a file and make the job that delivers it; the job id."""
+    def hand_out(
+        self,
+        thing: str,
+        name: str,
+        content: bytes,
+        *,
+        sha256: str | None = None,
+        url: str | None = None,
+        url_seconds: int = 60,
+    ) -> str:
+        """Upload a file and make the job that delivers it; the job id.
+
+        Args:
+            thing: to which.
+            name: of the file.
+            content: its bytes.
+            sha256: announced instead of the right one.
+            url: in the document as it is; None: one that is presigned whenever the device asks for the document.
+            url_seconds: life of that one; AWS takes 60 or more, boto3 knows it, the emulator takes less.
+        """
         etag = self._s3.put_object(Bucket=BUCKET, Key=name, Body=content)["ETag"]
         document = DownloadDocument(
             name=name,
             size=len(content),
             sha256=sha256 or hashlib.sha256(content).hexdigest(),
             etag=etag,
-            url=f"${{aws:iot:s3-presigned-url:https://s3.{self._region}.amazonaws.com/{BUCKET}/{name}}}",
+            url=url or f"${{aws:iot:s3-presigned-url:https://s3.{self._region}.amazonaws.com/{BUCKET}/{name}}}",
         ).encode()
-        return self.order(thing, document)
+        return self.order(thing, document, url_seconds=url_seconds)
 
-    def order(self, thing: str, document: str) -> str:
+    def order(self, thing: str, document: str, *, url_seconds: int = 60) -> str:
         """Make a job with any document."""
         job_id = f"workshop--{secrets.token_hex(8)}"
-        presign = {"roleArn": self._role, "expiresInSec": 60}
-        self._iot.create_job(jobId=job_id, targets=[self._arn + thing], document=document, presignedUrlConfig=presign)
+        presign = {"roleArn": self._role, "expiresInSec": url_seconds}
+        client = self._iot if url_seconds >= 60 else self._hasty_iot
+        client.create_job(jobId=job_id, targets=[self._arn + thing], document=document, presignedUrlConfig=presign)
         return job_id
+
+    def expired_url(self, name: str) -> str:
+        """A URL that S3 gave a second of life and now refuses."""
+        url = self._s3.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": name}, ExpiresIn=1)
+        deadline = time.monotonic() + 10
+        while (answer := httpx.get(url)).status_code != HTTPStatus.FORBIDDEN:
+            assert time.monotonic() < deadline, answer.status_code
+            time.sleep(0.1)  # S3 tells nobody
+        assert "Request has expired" in answer.text
+        return url
 
     def outcome(self, thing: str, job_id: str, *, seconds: float = 30) -> tuple[str, dict[str, str]]:
         """Status and details once the device has ended the job."""
@@ -157,3 +200,36 @@ def test_a_job_goes_on_after_a_power_cut_where_it_was(tenant: Tenant, desk: Desk
     assert status == "SUCCEEDED"
     assert int(detail["bytes_fetched"]) < len(content)
     assert [path.read_bytes() for path in (tmp_path / "downloads").glob("**/half.bin")] == [content]
+
+
+def test_a_url_that_expires_half_way_is_exchanged_for_a_fresh_one(tenant: Tenant, desk: Desk, tmp_path: Path):
+    """S3 refuses the third request, 3 s after the URL of 2 s was signed: the agent asks the job again and goes on.
+
+    Of two connections each has a request at once; the third follows when the shorter one is through. Every byte is
+    received once.
+    """
+    pace = {"downloads.connections": 2, "downloads.parallel_from_seconds": 0, "downloads.bytes_per_second": 7_000_000}
+    device = tenant.device(tmp_path, settings=pace)
+    content = random.Random(3).randbytes(34 * 1024 * 1024)  # noqa: S311 - content, not a secret
+    job_id = desk.hand_out(device.thing, "large.bin", content, url_seconds=2)
+    with device.run() as agent:
+        expired = agent.await_event("download.url_expired", seconds=30)
+        status, detail = desk.outcome(device.thing, job_id)
+    assert expired["why"] == "the server answered 403 AccessDenied"
+    assert len(content) / 2 < expired["received"] < len(content)
+    assert (status, detail["bytes_fetched"]) == ("SUCCEEDED", str(len(content)))
+    assert [path.read_bytes() for path in (tmp_path / "downloads").glob("**/large.bin")] == [content]
+    assert "X-Amz-Signature" not in (tmp_path / "device.log").read_text()
+
+
+def test_a_url_that_stays_expired_ends_the_job_with_the_reason(tenant: Tenant, desk: Desk, tmp_path: Path):
+    """Where asking again brings the same expired URL, the job is FAILED after some asking: no loop, and no URL told."""
+    device = tenant.device(tmp_path)
+    job_id = desk.hand_out(device.thing, "stale.bin", b"stale", url=desk.expired_url("stale.bin"))
+    with device.run():
+        outcome = desk.outcome(device.thing, job_id)
+    assert outcome == ("FAILED", {"reason": "the server answered 403 AccessDenied, also to 3 fresh URLs"})
+    log = (tmp_path / "device.log").read_text()
+    assert log.count("download.url_expired") == 3
+    assert "X-Amz-Signature" not in log
+    assert not list((tmp_path / "downloads").glob("**/stale.bin"))

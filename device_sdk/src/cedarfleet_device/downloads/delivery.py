@@ -23,6 +23,7 @@ from cedarfleet_device.downloads.pacing import TokenBucket
 from cedarfleet_device.downloads.ranges import checkpoint_step
 from cedarfleet_device.downloads.retry import RetryBudget
 from cedarfleet_device.downloads.sink import Sink, disk_trouble
+from cedarfleet_device.log import event
 
 if TYPE_CHECKING:
     import ssl
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from cedarfleet_device.downloads.journal import Journal
     from cedarfleet_device.downloads.limits import DownloadLimits
     from cedarfleet_device.wire import DownloadDocument
-
-_log = logging.getLogger("cedarfleet_device.downloads")
 
 _MOST_CHANGES: Final = 2  # the object may change once while it is fetched; more is a fault of the sender
 _MOST_FRESH_URLS: Final = 3  # in a row, none of which was accepted
@@ -156,7 +155,7 @@ class Delivery:
             raise DownloadRefusedError(
                 Reason.DIGEST, f"the SHA-256 of `{self._document.name}` is not the announced one ({why})"
             )
-        _log.warning("download.wrong_digest", extra={"artifact": self._document.name})
+        event("download.wrong_digest", level=logging.WARNING, artifact=self._document.name)
         sink.start_over(sink.entry.etag)
         self._budget.start_over()
         return False
@@ -168,6 +167,7 @@ class Delivery:
         if self._stale_urls > _MOST_FRESH_URLS:
             raise DownloadRefusedError(Reason.SERVER, f"{error}, also to {_MOST_FRESH_URLS} fresh URLs") from error
         sink.checkpoint()
+        event("download.url_expired", artifact=self._document.name, received=sink.done, why=str(error))
         self._refresh(sink)
 
     def _refresh(self, sink: Sink) -> None:
@@ -186,7 +186,7 @@ class Delivery:
         self._changes += 1
         if self._changes > _MOST_CHANGES:
             raise DownloadRefusedError(Reason.CHANGED, f"`{self._document.name}` keeps changing: {error}") from error
-        _log.warning("download.object_changed", extra={"artifact": self._document.name})
+        event("download.object_changed", level=logging.WARNING, artifact=self._document.name)
         sink.start_over(None)
         self._budget.start_over()
         self._refresh(sink)
@@ -205,9 +205,7 @@ class Delivery:
                 f"gave up on `{self._document.name}` after {self._limits.attempts} tries without progress,"
                 f" {sink.done} of {self._document.size} bytes are kept; last: {error}"
             ) from error
-        _log.info(
-            "download.retry", extra={"artifact": self._document.name, "seconds": round(pause, 2), "why": str(error)}
-        )
+        event("download.retry", artifact=self._document.name, seconds=round(pause, 2), why=str(error))
         until = time.monotonic() + pause
         waiting = threading.Event()
         while (left := until - time.monotonic()) > 0:
