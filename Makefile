@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SYNCED := .venv/.synced
 NOT_SERVED := pulumi pulumi-aws cedarpy awsiotsdk   # what the service's image does without
-DEBIAN := mosquitto nginx-light aria2 curl wget openssl
+DEBIAN := mosquitto nginx-light aria2 curl wget openssl systemd python3
 
 .PHONY: demo up test check bench lock format clean packages
 .DEFAULT_GOAL := help
@@ -36,7 +36,7 @@ check: $(SYNCED) ## format, lint, types, imports, Cedar
 	@$(BIN)/basedpyright
 	@$(BIN)/python -m infra.policies check
 
-packages: ## Debian only, as root: what the broker test and the benchmarks compare with
+packages: ## Debian only, as root: what the broker and systemd tests need and the benchmarks compare with
 	@apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN)
 
 bench: $(SYNCED) ## measure speed: ratios, medians
