@@ -82,9 +82,6 @@ class Exchange:
         self.server.closing.wait(seconds)
 
 
-Fault = "Callable[[Exchange], None]"
-
-
 def serve(exchange: Exchange) -> None:
     """The right answer, as S3 gives it."""
     server, request = exchange.server, exchange.request

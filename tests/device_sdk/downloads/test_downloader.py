@@ -1,4 +1,4 @@
-"""Downloads that go well, resume, follow fresh URLs, keep their limits and run the hook."""
+"""Downloads that go well, in one piece or several, and keep their limits."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from cedarfleet_device.downloads import DownloadCancelledError, DownloadFailedError, DownloadRefusedError, Reason
+from cedarfleet_device.downloads import DownloadFailedError, DownloadRefusedError, Reason
 from cedarfleet_device.wire import DownloadDocument
 
+from tests.device_sdk.downloads.bad_answers import truncated
 from tests.device_sdk.downloads.object_server import Exchange, ObjectServer, serve
 from tests.device_sdk.downloads.self_signed import make_certificate
 
@@ -20,12 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.device_sdk.downloads.conftest import Device
-
-
-def truncated(exchange: Exchange) -> None:
-    """Two thirds of the body, then the end of the connection."""
-    exchange.good_head()
-    exchange.send(exchange.body[: len(exchange.body) * 2 // 3])
 
 
 def test_a_file_arrives_whole_and_nothing_else_stays(device: Device, server: ObjectServer):
@@ -62,134 +57,6 @@ def test_an_empty_file_is_delivered_without_a_request(device: Device, server: Ob
     with pytest.raises(DownloadRefusedError) as caught:
         device.downloader().fetch(wrong, refresh_url=lambda: server.url)
     assert caught.value.reason is Reason.DIGEST
-
-
-def test_a_broken_connection_goes_on_where_it_was(device: Device, server: ObjectServer):
-    """After a cut, only the missing bytes are asked for, of the same object."""
-    server.faults.append(truncated)
-    assert device.fetch(server).bytes_fetched == len(server.content)
-    first, second = server.requests
-    assert second.span == (len(server.content) * 2 // 3, first.span[1])
-    assert second.if_match == server.etag
-    assert device.visible_files() == {"firmware/image.bin": server.content}
-
-
-def test_an_expired_url_is_refreshed_and_the_download_goes_on(device: Device, server: ObjectServer):
-    """A 403 half way asks for a fresh URL once, and no byte is fetched twice."""
-    asked: list[str] = []
-
-    def refresh() -> str:
-        asked.append(server.url)
-        return server.url
-
-    def cut_and_expire(exchange: Exchange) -> None:
-        truncated(exchange)
-        server.expire()
-
-    server.faults.append(cut_and_expire)
-    delivered = device.downloader().fetch(server.document(), refresh_url=refresh)
-    assert len(asked) == 1
-    assert server.sent == delivered.bytes_fetched == len(server.content)
-    assert device.visible_files() == {"firmware/image.bin": server.content}
-
-
-def test_a_refresh_that_fails_is_tried_again(device: Device, server: ObjectServer):
-    """An agent that is offline for a moment does not lose the download."""
-    answers = iter([ConnectionError("offline"), TimeoutError(), None])
-
-    def refresh() -> str:
-        error = next(answers)
-        if error is not None:
-            raise error
-        return server.url
-
-    document = server.document()
-    server.expire()
-    assert device.downloader().fetch(document, refresh_url=refresh).path.read_bytes() == server.content
-
-
-def test_urls_that_are_never_good_end_in_a_refusal(device: Device, server: ObjectServer):
-    """Four 403 in a row, three of them to fresh URLs, are not a matter of time."""
-    document = server.document()
-    server.expire()
-    with pytest.raises(DownloadRefusedError, match="403 AccessDenied, also to 3 fresh URLs") as caught:
-        device.downloader().fetch(document, refresh_url=lambda: document.url)
-    assert caught.value.reason is Reason.SERVER
-    assert len(server.requests) == 4
-    assert "token" not in str(caught.value)
-
-
-def test_a_used_up_budget_keeps_the_bytes_for_the_next_time(device: Device, server: ObjectServer):
-    """The failure says how far it got; the next fetch of the document asks for the rest only."""
-    server.faults.append(truncated)
-    server.faults.extend([lambda exchange: exchange.reset()] * 4)
-    with pytest.raises(DownloadFailedError, match=f"1000000 of {len(server.content)} bytes are kept"):
-        device.fetch(server)
-    assert device.visible_files() == {}
-    assert device.fetch(server).bytes_fetched == len(server.content) - 1_000_000
-    assert device.visible_files() == {"firmware/image.bin": server.content}
-
-
-def test_a_spoiled_temporary_file_is_noticed_before_anything_is_fetched(device: Device, server: ObjectServer):
-    """Bytes on the disk that are not those of the journal are fetched again, not built upon."""
-    server.faults.append(truncated)
-    with pytest.raises(DownloadFailedError):
-        device.fetch(server, attempts=1)
-    (part,) = device.folder.rglob("*.part")
-    with part.open("r+b") as spoiled:
-        spoiled.seek(5000)
-        spoiled.write(b"spoiled")
-    assert device.fetch(server).bytes_fetched == len(server.content)
-    assert device.visible_files() == {"firmware/image.bin": server.content}
-
-
-@pytest.mark.parametrize(
-    "garbage", [b"", b"{", b"[]", b'{"version": 9}', b'{"version": 1, "prefix": -1}', b"\xff" * 99]
-)
-def test_a_journal_that_cannot_be_read_means_to_start_over(device: Device, server: ObjectServer, garbage: bytes):
-    """Nothing fetched is trusted without its entry."""
-    server.faults.append(truncated)
-    with pytest.raises(DownloadFailedError):
-        device.fetch(server, attempts=1)
-    (journal,) = (device.state_dir / "downloads").glob("*.json")
-    journal.write_bytes(garbage)
-    assert device.fetch(server).bytes_fetched == len(server.content)
-    assert device.visible_files() == {"firmware/image.bin": server.content}
-
-
-def test_a_newer_version_does_not_build_on_the_older_ones_bytes(device: Device, server: ObjectServer):
-    """A document of the same name but other bytes starts from zero and replaces the file."""
-    server.faults.append(truncated)
-    with pytest.raises(DownloadFailedError):
-        device.fetch(server, attempts=1)
-    server.put(server.content[::-1])
-    assert device.fetch(server).bytes_fetched == len(server.content)
-    assert device.visible_files() == {"firmware/image.bin": server.content}
-
-
-def test_cancelling_stops_soon_and_keeps_the_bytes(device: Device, server: ObjectServer):
-    """``cancelled`` ends a running transfer within a second; the next fetch resumes."""
-    server.bytes_per_second = 1_000_000
-    started = time.monotonic()
-    with pytest.raises(DownloadCancelledError):
-        device.downloader(stall_seconds=30).fetch(
-            server.document(), refresh_url=lambda: server.url, cancelled=lambda: server.sent > 600_000
-        )
-    assert time.monotonic() - started < 3
-    server.bytes_per_second = None
-    fetched = device.fetch(server).bytes_fetched
-    assert 0 < fetched < len(server.content) - 400_000
-    assert device.visible_files() == {"firmware/image.bin": server.content}
-
-
-def test_a_discarded_download_leaves_nothing(device: Device, server: ObjectServer):
-    """``discard`` frees what a cancelled job had fetched."""
-    server.faults.append(truncated)
-    with pytest.raises(DownloadFailedError):
-        device.fetch(server, attempts=1)
-    assert device.leftovers() != []
-    device.downloader().discard("firmware/image.bin")
-    assert device.leftovers() == []
 
 
 def test_two_fetches_of_one_file_do_not_meet(device: Device, server: ObjectServer):
@@ -232,37 +99,6 @@ def test_the_disk_reserve_is_kept(device: Device, server: ObjectServer):
     assert device.leftovers() == []
 
 
-def test_the_hook_sees_the_file_and_its_failure_brings_the_old_one_back(device: Device, server: ObjectServer):
-    """When the hook raises, the previous file stands at the target again, and the error carries the hook's words."""
-    device.fetch(server)
-    old = server.content
-    server.put(old[::-1])
-    seen: list[bytes] = []
-
-    def hook(path: Path) -> None:
-        seen.append(path.read_bytes())
-        raise RuntimeError("flash failed")
-
-    with pytest.raises(DownloadRefusedError, match="RuntimeError: flash failed") as caught:
-        device.installer(hook).fetch(server.document(), refresh_url=lambda: server.url)
-    assert caught.value.reason is Reason.INSTALL
-    assert seen == [server.content]
-    assert device.visible_files() == {"firmware/image.bin": old}
-    assert device.leftovers() == []
-
-
-def test_a_first_file_whose_hook_fails_disappears(device: Device, server: ObjectServer):
-    """Without a previous file the target is empty again, also when the hook tried to exit the process."""
-
-    def hook(_path: Path) -> None:
-        raise SystemExit(3)
-
-    with pytest.raises(DownloadRefusedError, match="SystemExit"):
-        device.installer(hook).fetch(server.document(), refresh_url=lambda: server.url)
-    assert device.visible_files() == {}
-    assert device.leftovers() == []
-
-
 def test_far_servers_are_asked_over_several_connections(device: Device, server: ObjectServer):
     """With several segments the file is whole and every byte was fetched once, also across a cut."""
     server.put(random.Random(8).randbytes(20 * 1024 * 1024))  # noqa: S311 - content, not a secret
@@ -271,6 +107,23 @@ def test_far_servers_are_asked_over_several_connections(device: Device, server: 
     assert len({request.span for request in server.requests}) > 4
     assert delivered.path.read_bytes() == server.content
     assert delivered.bytes_fetched == len(server.content)
+
+
+def test_a_server_that_closes_after_each_answer_costs_no_extra_request(device: Device, server: ObjectServer):
+    """``Connection: close`` is respected, over one connection and over several."""
+
+    def close_politely(exchange: Exchange) -> None:
+        exchange.good_head(Connection="close")
+        exchange.send(exchange.body)
+
+    server.put(random.Random(9).randbytes(9 * 1024 * 1024))  # noqa: S311 - content, not a secret
+    server.faults.extend([close_politely] * 9)
+    assert device.fetch(server).path.read_bytes() == server.content
+    assert len(server.requests) == 1
+    (device.folder / "firmware/image.bin").unlink()
+    device.fetch(server, parallel_from_seconds=0.0, parallel_from_bytes=1024)
+    assert device.visible_files() == {"firmware/image.bin": server.content}
+    assert sum(end - start for start, end in (request.span for request in server.requests)) == 2 * len(server.content)
 
 
 def test_https_is_verified_against_the_given_authority(device: Device, tmp_path: Path):
@@ -301,20 +154,3 @@ def test_an_unknown_etag_is_learnt_and_then_pinned(device: Device, server: Objec
     delivered = device.downloader().fetch(replace(server.document(), etag=""), refresh_url=lambda: server.url)
     assert delivered.path.read_bytes() == server.content
     assert [request.if_match for request in server.requests] == [None, server.etag]
-
-
-def test_a_server_that_closes_after_each_answer_costs_no_extra_request(device: Device, server: ObjectServer):
-    """``Connection: close`` is respected, over one connection and over several."""
-
-    def close_politely(exchange: Exchange) -> None:
-        exchange.good_head(Connection="close")
-        exchange.send(exchange.body)
-
-    server.put(random.Random(9).randbytes(9 * 1024 * 1024))  # noqa: S311 - content, not a secret
-    server.faults.extend([close_politely] * 9)
-    assert device.fetch(server).path.read_bytes() == server.content
-    assert len(server.requests) == 1
-    (device.folder / "firmware/image.bin").unlink()
-    device.fetch(server, parallel_from_seconds=0.0, parallel_from_bytes=1024)
-    assert device.visible_files() == {"firmware/image.bin": server.content}
-    assert sum(end - start for start, end in (request.span for request in server.requests)) == 2 * len(server.content)

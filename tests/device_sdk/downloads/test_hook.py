@@ -1,0 +1,45 @@
+"""The hook that runs once a file is verified and in place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from cedarfleet_device.downloads import DownloadRefusedError, Reason
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.device_sdk.downloads.conftest import Device
+    from tests.device_sdk.downloads.object_server import ObjectServer
+
+
+def test_the_hook_sees_the_file_and_its_failure_brings_the_old_one_back(device: Device, server: ObjectServer):
+    """When the hook raises, the previous file stands at the target again, and the error carries the hook's words."""
+    device.fetch(server)
+    old = server.content
+    server.put(old[::-1])
+    seen: list[bytes] = []
+
+    def hook(path: Path) -> None:
+        seen.append(path.read_bytes())
+        raise RuntimeError("flash failed")
+
+    with pytest.raises(DownloadRefusedError, match="RuntimeError: flash failed") as caught:
+        device.installer(hook).fetch(server.document(), refresh_url=lambda: server.url)
+    assert caught.value.reason is Reason.INSTALL
+    assert seen == [server.content]
+    assert device.visible_files() == {"firmware/image.bin": old}
+    assert device.leftovers() == []
+
+
+def test_a_first_file_whose_hook_fails_disappears(device: Device, server: ObjectServer):
+    """Without a previous file the target is empty again, also when the hook tried to exit the process."""
+
+    def hook(_path: Path) -> None:
+        raise SystemExit(3)
+
+    with pytest.raises(DownloadRefusedError, match="SystemExit"):
+        device.installer(hook).fetch(server.document(), refresh_url=lambda: server.url)
+    assert device.visible_files() == {}
+    assert device.leftovers() == []
