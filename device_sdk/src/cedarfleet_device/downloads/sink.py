@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cedarfleet_device.downloads.journal import Entry, Journal
     from cedarfleet_device.downloads.limits import DownloadLimits
 
-_READ_BYTES: Final = 1024 * 1024
+_READ_BYTES: Final = 256 * 1024  # still in the core's cache when it is hashed
 _CHECKPOINT_SECONDS: Final = 5.0  # on a slow link a step takes minutes
 
 
