@@ -85,7 +85,7 @@ def _true_end(command: CommandMessage, statuses: list[StatusMessage], journal: C
     if final is CommandState.SUCCEEDED:
         assert ended == 1, "said to have succeeded, but did not"
         return "succeeded"
-    # That it runs is on record before its first line and after its last: a cut in between cannot be told from one within.
+    # It is on record as running from before its first line to after its last: the disk cannot tell cuts there apart.
     if not begun:
         return "interrupted before the handler's first line"
     return "interrupted after the handler's last line" if ended else "interrupted"
