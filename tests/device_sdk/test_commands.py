@@ -33,8 +33,8 @@ COUNT = """
     def hold(command):
         time.sleep(60)  # a handler that holds on
 """
-AT_ONCE = [CommandState.RUNNING, CommandState.SUCCEEDED]
-AFTER_OTHERS = [CommandState.RECEIVED, *AT_ONCE]
+AT_ONCE = [CommandState.SUCCEEDED]
+AFTER_OTHERS = [CommandState.RECEIVED, CommandState.SUCCEEDED]
 
 
 def publish(observer: Observer, topic: str, payload: bytes) -> None:

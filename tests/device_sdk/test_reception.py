@@ -14,13 +14,13 @@ from cedarfleet_device.reception import Reception
 from tests.device_sdk.field import new_command
 
 if TYPE_CHECKING:
-    from cedarfleet_device.inbox import Inbox
+    from cedarfleet_device.arrivals import Arrivals
 
 THING = "workshop--press-07"
 
 
-class SlowInbox:
-    """An inbox whose disk answers when the test says so."""
+class SlowArrivals:
+    """Arrivals whose disk answers when the test says so."""
 
     def __init__(self) -> None:
         self.storing: list[Future[bool]] = []
@@ -33,12 +33,12 @@ class SlowInbox:
 
 def test_a_flood_waits_for_the_disk() -> None:
     """The message beyond the bound is taken when one before it is stored; every one is acknowledged in the end."""
-    handlers, inbox, acknowledged = Handlers(), SlowInbox(), threading.Semaphore(0)
+    handlers, arrivals, acknowledged = Handlers(), SlowArrivals(), threading.Semaphore(0)
     handlers.add("echo", Handler(function=lambda _: None, idempotent=True, time_limit_seconds=1))
     receiver = Reception(
         thing=THING,
         handlers=handlers,
-        inbox=cast("Inbox", inbox),
+        arrivals=cast("Arrivals", arrivals),
         metrics=Metrics(),
         rejoin=lambda _: None,
     )
@@ -55,10 +55,10 @@ def test_a_flood_waits_for_the_disk() -> None:
     beyond.start()
     beyond.join(0.2)  # long enough for a message to be taken, far shorter than the longest wait
     assert beyond.is_alive()
-    assert len(inbox.storing) == bound
-    inbox.storing[0].set_result(True)
+    assert len(arrivals.storing) == bound
+    arrivals.storing[0].set_result(True)
     beyond.join(10)
-    assert len(inbox.storing) == bound + 1
-    for stored in inbox.storing[1:]:
+    assert len(arrivals.storing) == bound + 1
+    for stored in arrivals.storing[1:]:
         stored.set_result(True)
     assert all(acknowledged.acquire(timeout=10) for _ in range(bound + 1))

@@ -23,7 +23,8 @@ from cedarfleet_device.mqtt import tls_context
 from cedarfleet_device.reception import Reception
 from cedarfleet_device.rotation import Rotation
 from cedarfleet_device.state import StateFolder, write_status
-from cedarfleet_device.store import Store, StoreError
+from cedarfleet_device.step import StoreError
+from cedarfleet_device.store import Store
 from cedarfleet_device.systemd import notify, watchdog_seconds
 from cedarfleet_device.worker import Worker
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from awscrt import io
 
     from cedarfleet_device.config import DeviceConfig
-    from cedarfleet_device.store import Outgoing
+    from cedarfleet_device.records import Outgoing
 
 _DAY_MS: Final = 86_400_000
 _FORGET_EVERY_SECONDS: Final = 3600.0
@@ -96,11 +97,11 @@ class Agent:
             await_clock=config.jobs,
             finished=lambda state: self.metrics.count_in("ended", state.value),
         )
-        self._inbox.runner = self._worker
+        self._inbox.arrivals.runner = self._worker
         reception = Reception(
             thing=config.thing,
             handlers=self._handlers,
-            inbox=self._inbox,
+            arrivals=self._inbox.arrivals,
             metrics=self.metrics,
             rejoin=self._rejoin,
         )

@@ -1,35 +1,35 @@
 """What happens to a command in the store: each step is one change of inbox and outbox together.
 
 Phases: ``waiting`` -> ``running`` -> ``done``. A step that does not fit the phase changes nothing, so a step may be
-repeated, and a late one does no harm. RECEIVED is reported of a command that has to wait; one that begins as it arrives
-is RUNNING from the first.
+repeated, and a late one does no harm. RECEIVED is reported of a command that has to wait; RUNNING when ``progress`` is
+called, which is not for a command that is over in no time: its only state is the final one.
 
 A command begins, and its states are published, once that is durable: what ran is known after the power was lost, too.
-For a command that *may be repeated* (its handler is idempotent) both happen once it is written: when the power goes
-before the disk has it, the broker, which got no PUBACK, sends it again, and it runs again.
+A command that *may be repeated* (its handler is idempotent) need not wait: it begins as it arrives, where nothing else
+does, and its states are published once they are written. Whatever ends the process before it is durable, the broker,
+which got no PUBACK, sends it again, and it runs again.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from cedarfleet_device import wire
-from cedarfleet_device.running import Taken
-from cedarfleet_device.store import Outgoing
-from cedarfleet_device.wire import CommandMessage, CommandState, StatusMessage
+from cedarfleet_device import records, wire
+from cedarfleet_device.arrivals import Arrivals
+from cedarfleet_device.records import Outgoing, Records
+from cedarfleet_device.running import begin
+from cedarfleet_device.wire import CommandMessage, CommandState
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Sequence
 
-    from cedarfleet_device.running import Decider, Runner
-    from cedarfleet_device.store import Step, Store
+    from cedarfleet_device.running import Decider, Taken
+    from cedarfleet_device.step import Step
+    from cedarfleet_device.store import Store
 
 _T = TypeVar("_T")
-_State: TypeAlias = tuple[CommandState, dict[str, Any]]
-_FORGOTTEN: Final = "forgotten until"  # note: every command that expired until then may have been forgotten
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,73 +48,14 @@ class Inbox:
         store: where they are kept.
         clock: milliseconds since the epoch.
         changed: gets states that have come to stand in the outbox, in order; on the writing thread, must be short.
-        runner: told what has arrived; None: it waits until ``take``.
     """
 
     def __init__(
-        self,
-        store: Store,
-        *,
-        clock: Callable[[], int],
-        changed: Callable[[Sequence[Outgoing]], None],
-        runner: Runner | None = None,
+        self, store: Store, *, clock: Callable[[], int], changed: Callable[[Sequence[Outgoing]], None]
     ) -> None:
         self._store = store
-        self._clock = clock
-        self._changed = changed
-        self.runner = runner
-        # Counted up here, since SQLite would begin again from one when the outbox was empty, and the publisher not.
-        self._arrivals, self._states = store.do(_last_positions)
-
-    def receive(self, message: CommandMessage) -> Future[bool]:
-        """Take a command once; the result, when that is durable, is False when it was known already.
-
-        A command that may have been forgotten (``forget``) is known to be expired and ends so, without a run.
-        """
-        claimed: list[Runner] = []
-
-        def change(step: Step) -> bool:
-            key, content = message.command_id, message.encode()
-            if _knows(step.database, key):
-                return False
-            if message.expires_at <= _note(step.database, _FORGOTTEN):  # fail closed: it may have run before
-                self._insert(step, key, content, message.expires_at, phase="done")
-                self._report(step, key, 1, (CommandState.EXPIRED, {"reason": "long expired"}))
-                return True
-            runner = self.runner
-            if runner is None or _one_waits(step.database) or not runner.claim():
-                self._insert(step, key, content, message.expires_at, phase="waiting")
-                self._report(step, key, 1, (CommandState.RECEIVED, {}))
-                if runner is not None:
-                    step.written.append(runner.wake)
-                return True
-            claimed.append(runner)
-            taken, phase, state = _begin(message, runner)
-            early = phase == "running" and runner.may_repeat(message.name)
-            self._insert(step, key, content, message.expires_at, phase=phase)
-            (step.written if early else step.durable).append(lambda: runner.give(taken))
-            self._report(step, key, 1, state, early=early)
-            return True
-
-        def settled(done: Future[bool]) -> None:
-            if claimed and done.exception() is not None:
-                claimed[0].give(None)
-
-        stored = self._store.submit(change)
-        stored.add_done_callback(settled)
-        return stored
-
-    def reject(self, command_id: str, payload: bytes, reason: str) -> Future[bool]:
-        """Record and report a message that is not to be run; the result is False when its id is known already."""
-
-        def change(step: Step) -> bool:
-            if _knows(step.database, command_id):
-                return False
-            self._insert(step, command_id, payload[:1024], self._clock(), phase="done")
-            self._report(step, command_id, 1, (CommandState.REJECTED, {"reason": reason}))
-            return True
-
-        return self._store.submit(change)
+        self._records = Records(store.do(records.last_positions), clock=clock, changed=changed)
+        self.arrivals: Final = Arrivals(store, self._records, clock=clock)
 
     def take(self, decider: Decider) -> Taken | None:
         """The oldest waiting command, begun, or ended at once where ``decider`` says how; None: none waits.
@@ -131,12 +72,9 @@ class Inbox:
             if row is None:
                 return None, True
             message = CommandMessage.decode(row[1])
-            taken, phase, state = _begin(message, decider)
-            early = phase == "running" and decider.may_repeat(message.name)
-            step.database.execute(
-                "UPDATE inbox SET phase = ?, sequence = ? WHERE command_id = ?", (phase, row[2] + 1, row[0])
-            )
-            self._report(step, row[0], row[2] + 1, state, early=early)
+            taken, phase, state = begin(message, decider)
+            early = taken.ending is None and decider.may_repeat(message.name)
+            self._records.move(step, row[0], phase, row[2], state)
             return taken, early
 
         return self._ask(change)
@@ -145,10 +83,10 @@ class Inbox:
         """Report how far a running command is; False when it no longer runs."""
 
         def change(step: Step) -> bool:
-            sequence = _sequence_of_running(step.database, command_id)
+            sequence = records.sequence_of_running(step, command_id)
             if sequence is None or sequence >= wire.MAX_SEQUENCE - 1:  # the last number is the final state's
                 return False
-            self._move(step, command_id, "running", sequence + 1, (CommandState.RUNNING, detail))
+            self._records.move(step, command_id, "running", sequence, (CommandState.RUNNING, detail))
             return True
 
         return self._store.submit(change)
@@ -161,10 +99,10 @@ class Inbox:
         """
 
         def change(step: Step) -> tuple[bool, bool]:
-            sequence = _sequence_of_running(step.database, command_id)
+            sequence = records.sequence_of_running(step, command_id)
             if sequence is None:
                 return False, may_repeat
-            self._move(step, command_id, "done", sequence + 1, (state, detail), early=may_repeat)
+            self._records.move(step, command_id, "done", sequence, (state, detail), early=may_repeat)
             return True, may_repeat
 
         return self._ask(change)
@@ -183,11 +121,11 @@ class Inbox:
             ).fetchall()
             for command_id, message, sequence in rows:
                 if again(CommandMessage.decode(message).name):
-                    self._move(step, command_id, "waiting", sequence)
+                    self._records.move(step, command_id, "waiting", sequence)
                     repeated += 1
                 else:
                     detail = {"reason": "the device stopped while the command was running; it was not run again"}
-                    self._move(step, command_id, "done", sequence + 1, (CommandState.INTERRUPTED, detail))
+                    self._records.move(step, command_id, "done", sequence, (CommandState.INTERRUPTED, detail))
                     interrupted += 1
             return repeated, interrupted
 
@@ -231,8 +169,7 @@ class Inbox:
                 (expired_before,),
             ).fetchone()
             if row[0]:
-                until = max(row[1], _note(step.database, _FORGOTTEN))
-                step.database.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (_FORGOTTEN, str(until)))
+                self.arrivals.forget_until(step, row[1])
                 step.database.execute(f"DELETE FROM inbox WHERE {old}", (expired_before,))  # noqa: S608 - a constant
             return row[0]
 
@@ -250,30 +187,6 @@ class Inbox:
 
         return self._store.do(change)
 
-    def _insert(self, step: Step, key: str, message: bytes, expires_at: int, *, phase: str) -> None:
-        """Put a command into the inbox, with one state so far."""
-        self._arrivals += 1
-        step.database.execute(
-            "INSERT INTO inbox (command_id, position, message, phase, sequence, expires_at) VALUES (?, ?, ?, ?, 1, ?)",
-            (key, self._arrivals, message, phase, expires_at),
-        )
-
-    def _move(
-        self, step: Step, key: str, phase: str, sequence: int, state: _State | None = None, *, early: bool = False
-    ) -> None:
-        """Put the command into ``phase`` with ``sequence`` states so far, the last of them ``state``."""
-        step.database.execute("UPDATE inbox SET phase = ?, sequence = ? WHERE command_id = ?", (phase, sequence, key))
-        if state is not None:
-            self._report(step, key, sequence, state, early=early)
-
-    def _report(self, step: Step, key: str, sequence: int, state: _State, *, early: bool = False) -> None:
-        """Put the state with this number into the outbox."""
-        self._states += 1
-        message = StatusMessage(sequence=sequence, state=state[0], detail=state[1], at=self._clock()).encode()
-        step.database.execute("INSERT INTO outbox VALUES (?, ?, ?)", (self._states, key, message))
-        told = [Outgoing(position=self._states, command_id=key, message=message)]
-        (step.written if early else step.durable).append(lambda: self._changed(told))
-
     def _ask(self, change: Callable[[Step], tuple[_T, bool]]) -> _T:
         """Make ``change`` and wait: until it is durable, or only until it is written, where it says so."""
         answer: Future[_T] = Future()
@@ -288,40 +201,3 @@ class Inbox:
 
         self._store.submit(asked).add_done_callback(settled)
         return answer.result()
-
-
-def _begin(message: CommandMessage, decider: Decider) -> tuple[Taken, str, _State]:
-    """The command as it leaves the queue, its phase and its state from now on."""
-    ending = decider.decide(message)
-    taken = Taken(message=message, ending=ending)
-    if ending is None:
-        return taken, "running", (CommandState.RUNNING, {})
-    return taken, "done", (ending.state, {"reason": ending.reason})
-
-
-def _last_positions(step: Step) -> tuple[int, int]:
-    row = step.database.execute(
-        "SELECT (SELECT ifnull(max(position), 0) FROM inbox), (SELECT ifnull(max(position), 0) FROM outbox)"
-    ).fetchone()
-    return row[0], row[1]
-
-
-def _knows(database: sqlite3.Connection, command_id: str) -> bool:
-    return database.execute("SELECT 1 FROM inbox WHERE command_id = ?", (command_id,)).fetchone() is not None
-
-
-def _one_waits(database: sqlite3.Connection) -> bool:
-    query = "SELECT 1 FROM inbox WHERE phase = 'waiting' AND phase != 'done' LIMIT 1"
-    return database.execute(query).fetchone() is not None
-
-
-def _sequence_of_running(database: sqlite3.Connection, command_id: str) -> int | None:
-    row = database.execute(
-        "SELECT sequence FROM inbox WHERE command_id = ? AND phase = 'running'", (command_id,)
-    ).fetchone()
-    return None if row is None else row[0]
-
-
-def _note(database: sqlite3.Connection, name: str) -> int:
-    row = database.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
-    return 0 if row is None else int(row[0])

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cedarfleet_device.health import Metrics
     from cedarfleet_device.inbox import Inbox
     from cedarfleet_device.jobs import Fetcher
-    from cedarfleet_device.store import Outgoing
+    from cedarfleet_device.records import Outgoing
 
 
 class Link:

@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device import wire
 from cedarfleet_device.log import event
-from cedarfleet_device.store import StoreError
+from cedarfleet_device.step import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
     from cedarfleet_device.inbox import Inbox
-    from cedarfleet_device.store import Outgoing
+    from cedarfleet_device.records import Outgoing
 
 _WINDOW: Final = 32
 _FORGET_AFTER_SECONDS: Final = 0.2  # what was acknowledged meanwhile is forgotten in one commit
+_LAST_PUBACK_SECONDS: Final = 1.0
 _PAUSE_MIN_SECONDS: Final = 1.0
 _PAUSE_MAX_SECONDS: Final = 60.0
 
@@ -57,7 +58,7 @@ class Publisher:
         self._fresh = True  # the outbox may hold more than was handed over
         self._level = False  # it does not: what comes next may be sent at once
         self._after = 0  # position of the last that was handed over
-        self._stopping = False
+        self._ending = self._stopping = False
         self._under_way: set[int] = set()
         self._acknowledged: list[int] = []
         self._refused = False
@@ -87,8 +88,11 @@ class Publisher:
                 self._send(each)
 
     def stop(self) -> None:
-        """Stop sending; what was not acknowledged stays in the outbox."""
+        """Stop sending, after a moment for what is under way; what is not acknowledged then stays in the outbox."""
         with self._changed:
+            self._ending = True
+            if self._online():
+                self._changed.wait_for(lambda: not self._under_way, _LAST_PUBACK_SECONDS)
             self._stopping = True
             self._changed.notify_all()
         if self._thread.ident is not None:
@@ -169,7 +173,7 @@ class Publisher:
                 self._acknowledged.append(outgoing.position)
             else:
                 self._refused = True
-            if len(self._acknowledged) == 1 or self._something_to_do():  # else the thread knows, or need not
+            if len(self._acknowledged) == 1 or self._ending or self._something_to_do():  # else nobody need know
                 self._changed.notify_all()
 
     def _sleep(self, seconds: float) -> None:

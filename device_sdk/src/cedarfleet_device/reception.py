@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
+    from cedarfleet_device.arrivals import Arrivals
     from cedarfleet_device.health import Metrics
-    from cedarfleet_device.inbox import Inbox
 
 _SEND_AGAIN_SECONDS: Final = 5.0
 _MOST_UNSTORED: Final = 256  # messages in memory; mosquitto 2.0.11 sends a whole backlog past our receive maximum
@@ -27,7 +27,7 @@ class Reception:
     Args:
         thing: this device.
         handlers: decide which commands it knows.
-        inbox: where they are kept.
+        arrivals: where they are kept.
         metrics: counts them.
         rejoin: asks the broker to send again what was not acknowledged, after so many seconds.
     """
@@ -37,13 +37,13 @@ class Reception:
         *,
         thing: str,
         handlers: Handlers,
-        inbox: Inbox,
+        arrivals: Arrivals,
         metrics: Metrics,
         rejoin: Callable[[float], None],
     ) -> None:
         self._thing = thing
         self._handlers = handlers
-        self._inbox = inbox
+        self._arrivals = arrivals
         self._metrics = metrics
         self._rejoin = rejoin
         self._room = threading.Semaphore(_MOST_UNSTORED)
@@ -65,11 +65,11 @@ class Reception:
             event("command.rejected", level=logging.WARNING, error=error, command_id=error.command_id)
             key, counter = error.command_id, "rejected"
             roomy = self._room.acquire(timeout=_ROOM_SECONDS)
-            stored = self._inbox.reject(key, payload, str(error))
+            stored = self._arrivals.reject(key, payload, str(error))
         else:
             key, counter = message.command_id, "received"
             roomy = self._room.acquire(timeout=_ROOM_SECONDS)
-            stored = self._inbox.receive(message)
+            stored = self._arrivals.receive(message)
         stored.add_done_callback(lambda done: self._stored(done, key, counter, acknowledge, roomy=roomy))
 
     def _stored(

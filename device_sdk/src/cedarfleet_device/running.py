@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from cedarfleet_device.records import State
     from cedarfleet_device.wire import CommandMessage, CommandState
 
 
@@ -51,3 +52,12 @@ class Runner(Decider, Protocol):
     def wake(self) -> None:
         """A command waits."""
         ...
+
+
+def begin(message: CommandMessage, decider: Decider) -> tuple[Taken, str, State | None]:
+    """The command as it leaves the queue, its phase from now on, and the state to report, if any."""
+    ending = decider.decide(message)
+    taken = Taken(message=message, ending=ending)
+    if ending is None:
+        return taken, "running", None
+    return taken, "done", (ending.state, {"reason": ending.reason})

@@ -45,7 +45,7 @@ class WrongVersionError(WireError):
 
 
 class CommandState(StrEnum):
-    """What a device reports of a command, in the order in which it may happen."""
+    """What a device reports of a command, in the order in which it may happen; only a final state always does."""
 
     RECEIVED = "received"
     RUNNING = "running"

@@ -7,14 +7,14 @@ import logging
 import queue
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from cedarfleet_device.calling import call_handler, fits
 from cedarfleet_device.commands import Command, Handlers
 from cedarfleet_device.log import event
 from cedarfleet_device.running import Ending
-from cedarfleet_device.store import StoreError
+from cedarfleet_device.step import StoreError
+from cedarfleet_device.watch import Run, Watch
 from cedarfleet_device.wire import CommandMessage, CommandState
 
 if TYPE_CHECKING:
@@ -30,30 +30,6 @@ _PROGRESS_EVERY_SECONDS: Final = 1.0
 _AFTERWARDS_WITHIN_SECONDS: Final = 30.0
 _RETRY_STORE_SECONDS: Final = 1.0
 _CLOCK_WITHIN_SECONDS: Final = 10.0
-
-
-@dataclass(kw_only=True, eq=False)
-class _Run:
-    """A handler that is being run.
-
-    Attributes:
-        command: what it was given.
-        handler: with its time limit.
-        thread: where it runs.
-        began: ``time.monotonic()``.
-        over: it ended, or its limit passed: whichever came first.
-    """
-
-    command: Command
-    handler: Handler
-    thread: threading.Thread = field(default_factory=threading.current_thread)
-    began: float = field(default_factory=time.monotonic)
-    over: bool = False
-
-    @property
-    def until(self) -> float:
-        """When its limit passes."""
-        return self.began + self.handler.time_limit_seconds
 
 
 class Worker:
@@ -89,17 +65,14 @@ class Worker:
         self._signals = 0  # times that a command came to wait
         self._looked = -1  # of which so many were made before the inbox was found empty
         self._stopping = threading.Event()
-        self._running: set[_Run] = set()
-        self._limit_passes = threading.Condition(self._lock)
-        self._looks_at_limits = float("inf")
         self._stuck: dict[str, threading.Thread] = {}
         self._names = (f"cedarfleet-worker-{number}" for number in itertools.count())
         self._threads = [self._new_thread() for _ in range(parallel)]
-        self._limits = threading.Thread(target=self._watch_limits, name="cedarfleet-limits", daemon=True)
+        self._watch = Watch(lasts=lambda run: inbox.progress(run.command.command_id, {}), late=self._replace)
 
     def start(self) -> None:
         """Begin with what waits in the inbox."""
-        self._limits.start()
+        self._watch.start()
         for thread in self._threads:
             thread.start()
 
@@ -148,15 +121,12 @@ class Worker:
             for _ in range(self._free):
                 self._given.put(None)
             self._free = 0
-            for run in self._running:
-                run.command.stopped.set()
             threads = list(self._threads)
+        self._watch.stop()
         deadline = time.monotonic() + grace_seconds
         for thread in threads:
             if thread.ident is not None:
                 thread.join(max(0.0, deadline - time.monotonic()))
-        with self._lock:
-            self._limit_passes.notify()
 
     def _loop(self) -> None:
         self._meet_the_clock()
@@ -209,52 +179,33 @@ class Worker:
         handler = self._handlers.get(message.name)
         if handler is None:  # `decide` has refused it
             raise AssertionError(message.name)
-        run = _Run(command=self._command(message), handler=handler)
-        with self._lock:
-            self._running.add(run)
-            if self._stopping.is_set():  # it was begun as the agent began to stop
-                run.command.stopped.set()
-            if run.until < self._looks_at_limits:
-                self._limit_passes.notify()
+        run = self._new_run(message, handler)
+        self._watch.begin(run)
         outcome = call_handler(handler, run.command)
-        with self._lock:
-            if run.over:
-                return False
-            run.over = True
-            self._running.discard(run)
+        if not self._watch.end(run):
+            return False
         self._end(run, outcome)
         return True
 
-    def _watch_limits(self) -> None:
-        """Puts a new thread in the place of one whose handler went past its limit."""
-        while True:
-            with self._lock:
-                now = time.monotonic()
-                late = [run for run in self._running if run.until <= now]
-                for run in late:
-                    run.over = True
-                    self._running.discard(run)
-                    self._stuck[run.command.name] = run.thread
-                    fresh = self._new_thread(run)
-                    self._threads[self._threads.index(run.thread)] = fresh
-                    fresh.start()
-                if not self._running and self._stopping.is_set():
-                    return
-                self._looks_at_limits = min((run.until for run in self._running), default=float("inf"))
-                pause = self._looks_at_limits - now
-                self._limit_passes.wait(None if pause == float("inf") else pause)
+    def _replace(self, run: Run) -> None:
+        """Put a new thread, which reports it, in the place of one whose handler went past its limit."""
+        run.command.stopped.set()
+        with self._lock:
+            self._stuck[run.command.name] = run.thread
+            fresh = self._new_thread(run)
+            self._threads[self._threads.index(run.thread)] = fresh
+            fresh.start()
 
-    def _new_thread(self, late: _Run | None = None) -> threading.Thread:
+    def _new_thread(self, late: Run | None = None) -> threading.Thread:
         def work() -> None:
             if late is not None:
-                late.command.stopped.set()
                 reason = f"the handler did not end within its limit of {late.handler.time_limit_seconds:g} s"
                 self._end(late, (CommandState.FAILED, {"reason": reason}, None))
             self._loop()
 
         return threading.Thread(target=work, name=next(self._names), daemon=True)
 
-    def _end(self, run: _Run, outcome: Outcome) -> None:
+    def _end(self, run: Run, outcome: Outcome) -> None:
         command, (state, detail, result) = run.command, outcome
         while True:  # the disk may be full for a while: the outcome must not be lost as long as we live
             try:
@@ -279,16 +230,17 @@ class Worker:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a maker's code must not end the agent
             event("command.afterwards_failed", level=logging.ERROR, error=error, command_id=command_id)
 
-    def _command(self, message: CommandMessage) -> Command:
+    def _new_run(self, message: CommandMessage, handler: Handler) -> Run:
         last = -_PROGRESS_EVERY_SECONDS
 
         def report(detail: dict[str, Any]) -> None:
             nonlocal last
             if time.monotonic() - last >= _PROGRESS_EVERY_SECONDS and fits(detail):
                 last = time.monotonic()
+                run.told = True
                 self._inbox.progress(message.command_id, detail)
 
-        return Command(
+        command = Command(
             command_id=message.command_id,
             name=message.name,
             arguments=message.arguments,
@@ -296,3 +248,5 @@ class Worker:
             expires_at=message.expires_at,
             report=report,
         )
+        run = Run(command=command, handler=handler)
+        return run

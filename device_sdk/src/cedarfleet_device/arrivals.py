@@ -1,0 +1,139 @@
+"""Commands as they arrive: each is stored once, and begun at once where somebody is free to run it.
+
+A command begins, and its states are published, once that is durable: what ran is known after the power was lost, too.
+A command that *may be repeated* (its handler is idempotent) need not wait: it begins as it arrives, where nothing else
+does, and its states are published once they are written. Whatever ends the process before it is durable, the broker,
+which got no PUBACK, sends it again, and it runs again.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+from cedarfleet_device import records
+from cedarfleet_device.running import Taken, begin
+from cedarfleet_device.wire import CommandMessage, CommandState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    from cedarfleet_device.records import Records
+    from cedarfleet_device.running import Runner
+    from cedarfleet_device.step import Step
+    from cedarfleet_device.store import Store
+
+_RECENT: Final = 1024  # known without a look into the store; a broker sends fewer without PUBACK (AWS IoT Core: 100)
+_FORGOTTEN: Final = "forgotten until"  # note: every command that expired until then may have been forgotten
+
+
+class Arrivals:
+    """Takes in what the broker sends.
+
+    Args:
+        store: where it is kept.
+        records_: how.
+        clock: milliseconds since the epoch.
+
+    Attributes:
+        runner: told what has arrived; None: it waits until it is taken.
+    """
+
+    def __init__(self, store: Store, records_: Records, *, clock: Callable[[], int]) -> None:
+        self._store = store
+        self._records = records_
+        self._clock = clock
+        self.runner: Runner | None = None
+        self._recent = dict.fromkeys(store.do(lambda step: records.last_commands(step, _RECENT)))
+        self._forgotten = int(store.note(_FORGOTTEN) or 0)
+        self._coming = 0  # commands that are being stored and may have to begin before any that comes now
+        self._lock = threading.Lock()
+
+    def receive(self, message: CommandMessage) -> Future[bool]:
+        """Take a command once; the result, when that is durable, is False when it was known already.
+
+        A command that may have been forgotten (``forget``) is known to be expired and ends so, without a run.
+        """
+        ahead = self._claim_ahead(message)
+        claimed: list[Runner] = []
+
+        def settled(done: Future[bool]) -> None:
+            failed = done.exception() is not None
+            with self._lock:
+                self._coming -= 0 if ahead is not None else 1
+                if failed:
+                    self._recent.pop(message.command_id, None)
+            if claimed and failed:
+                claimed[0].give(None)
+
+        stored = self._store.submit(
+            lambda step: self._store_first(step, message, claimed, begun=ahead is not None), lazy=ahead is not None
+        )
+        stored.add_done_callback(settled)
+        if ahead is not None:  # after the change is queued: the command's end must come after it
+            ahead.give(Taken(message=message, ending=None))
+        return stored
+
+    def _claim_ahead(self, message: CommandMessage) -> Runner | None:
+        """A runner for a command that may begin before it is stored: it may be repeated, and nothing comes before."""
+        runner = self.runner
+        with self._lock:
+            known = message.command_id in self._recent
+            self._recent[message.command_id] = None
+            if len(self._recent) > _RECENT:
+                del self._recent[next(iter(self._recent))]
+            if (
+                runner is not None
+                and not known
+                and not self._coming
+                and message.expires_at > self._forgotten
+                and runner.may_repeat(message.name)
+                and runner.decide(message) is None
+                and runner.claim()
+            ):
+                return runner
+            self._coming += 1
+            return None
+
+    def _store_first(self, step: Step, message: CommandMessage, claimed: list[Runner], *, begun: bool) -> bool:
+        """Store a command that has arrived, and begin it, where a runner is free; he is put into ``claimed``."""
+        key, content, until = message.command_id, message.encode(), message.expires_at
+        if records.knows(step, key):
+            return False
+        if until <= self._forgotten:  # fail closed: it may have run before
+            state = CommandState.EXPIRED, {"reason": "long expired"}
+            self._records.insert(step, key, content, until, phase="done", state=state)
+            return True
+        if begun:
+            self._records.insert(step, key, content, until, phase="running", state=None)
+            return True
+        runner = self.runner
+        if runner is None or records.one_waits(step) or not runner.claim():
+            self._records.insert(step, key, content, until, phase="waiting", state=(CommandState.RECEIVED, {}))
+            if runner is not None:
+                step.written.append(runner.wake)
+            return True
+        claimed.append(runner)
+        taken, phase, state = begin(message, runner)
+        early = taken.ending is None and runner.may_repeat(message.name)
+        self._records.insert(step, key, content, until, phase=phase, state=state)
+        (step.written if early else step.durable).append(lambda: runner.give(taken))
+        return True
+
+    def reject(self, command_id: str, payload: bytes, reason: str) -> Future[bool]:
+        """Record and report a message that is not to be run; the result is False when its id is known already."""
+
+        def change(step: Step) -> bool:
+            if records.knows(step, command_id):
+                return False
+            state = CommandState.REJECTED, {"reason": reason}
+            self._records.insert(step, command_id, payload[:1024], self._clock(), phase="done", state=state)
+            return True
+
+        return self._store.submit(change)
+
+    def forget_until(self, step: Step, expired_until: int) -> None:
+        """From now on whatever expired until this instant (ms) is refused, since it may have been forgotten."""
+        self._forgotten = max(expired_until, self._forgotten)
+        step.database.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (_FORGOTTEN, str(self._forgotten)))

@@ -1,0 +1,64 @@
+"""The SQLite file of the device's memory: its tables, and whether it can be trusted."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from typing import TYPE_CHECKING, Final
+
+from cedarfleet_device.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_FORMAT: Final = 2  # of the tables below; kept in PRAGMA user_version
+_TABLES: Final = """
+CREATE TABLE inbox (
+    command_id TEXT PRIMARY KEY,
+    position INTEGER NOT NULL,
+    message BLOB NOT NULL,
+    phase TEXT NOT NULL CHECK (phase IN ('waiting', 'running', 'done')),
+    sequence INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX inbox_open ON inbox (phase, position) WHERE phase != 'done';
+CREATE TABLE outbox (position INTEGER PRIMARY KEY, command_id TEXT NOT NULL, message BLOB NOT NULL);
+CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+def open_database(file: Path) -> sqlite3.Connection:
+    """Open ``file`` for one thread, and make it first where it is missing, mode 0600.
+
+    Raises:
+        ConfigError: it is damaged, or of another version of the SDK.
+    """
+    os.close(os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    database = sqlite3.connect(file, isolation_level=None, cached_statements=64)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        found = database.execute("PRAGMA user_version").fetchone()[0]
+        if found == 0:
+            database.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {_FORMAT}; COMMIT;")
+            database.execute("PRAGMA wal_checkpoint(FULL)")  # with file, log and their names on the disk
+            _sync_folder(file.parent)
+            found = _FORMAT
+        state = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:  # fail closed: without its memory the device might do a thing twice
+        database.close()
+        raise ConfigError(f"`{file}` is damaged ({error}): move it away to start without memory of commands") from error
+    if found == _FORMAT and state == "ok":
+        return database
+    database.close()
+    if found != _FORMAT:
+        raise ConfigError(f"`{file}` has format {found}, this SDK reads {_FORMAT}: install the SDK that wrote it")
+    raise ConfigError(f"`{file}` is damaged ({state}): move it away to start without memory of commands")
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
