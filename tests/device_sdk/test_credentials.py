@@ -57,6 +57,30 @@ def test_what_is_no_certificate_is_refused(text: bytes):
         public_key(text)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes files for another user")
+def test_what_root_writes_belongs_to_the_owner_of_the_folder(tmp_path: Path):
+    """A device provisioned by root can be run by the user whose folder it is; a stranger is told what to do."""
+    nobody = 65534
+    tmp_path.chmod(0o755)
+    folder = tmp_path / "device"
+    folder.mkdir(mode=0o700)
+    os.chown(folder, nobody, nobody)
+    certificate, key = folder / "device.crt", folder / "device.key"
+    for content in (b"one", b"two"):
+        replace_credentials(certificate, key, certificate=content, key=content)
+    assert {(each.stat().st_uid, each.stat().st_mode & 0o777) for each in folder.iterdir()} == {(nobody, 0o600)}
+    os.chown(key, 0, 0)
+    read = "import sys, os; from pathlib import Path; from cedarfleet_device import credentials; os.setuid(65534);"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{read} credentials.read_pem(Path(sys.argv[1]), 'key_file')", key],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+    )
+    assert "cannot be read by this process's user, uid 65534: give it to that user (chown)" in done.stderr
+
+
 def test_a_pair_is_replaced_together_whenever_the_power_goes(tmp_path: Path):
     """A process that dies before any one of its file operations leaves a matching pair behind: the old or the new."""
     program = """

@@ -41,6 +41,10 @@ def read_pem(file: Path, name: str) -> bytes:
     """
     try:
         content = file.read_bytes()
+    except PermissionError as error:
+        raise ConfigError(
+            f"`{name}` `{file}` cannot be read by this process's user, uid {os.geteuid()}: give it to that user (chown)"
+        ) from error
     except OSError as error:
         hint = "; run `cedarfleet-device provision` first" if name.endswith(("certificate_file", "key_file")) else ""
         raise ConfigError(f"`{name}` `{file}` cannot be read: {error.strerror}{hint}") from error
@@ -96,10 +100,16 @@ def restore_credentials(certificate_file: Path, key_file: Path) -> None:
 
 
 def write_private(file: Path, content: bytes) -> None:
-    """Write a file of mode 0600 whole or not at all, and durably."""
+    """Write a file of mode 0600 whole or not at all, and durably.
+
+    Root writes it for the owner of the folder: a device is provisioned by root, and its agent runs as another user.
+    """
     fresh = _beside(file, ".new")
     fresh.unlink(missing_ok=True)
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as writer:
+        if os.geteuid() == 0:
+            folder = file.parent.stat()
+            os.fchown(writer.fileno(), folder.st_uid, folder.st_gid)
         writer.write(content)
         writer.flush()
         os.fsync(writer.fileno())
