@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 HIT = 510  # commands that are each under way when the power goes
 PARALLEL = (1, 2, 8)  # how many handlers each device runs at once
-LEAST_IN_A_PHASE = 5
 
 
 @pytest.mark.timeout(200)
@@ -61,7 +60,7 @@ def test_no_command_is_lost_or_run_twice_over_kills(plant: Plant, tmp_path: Path
     )
     assert under_way >= 500
     for phase in set(Phase) - {Phase.REPORTED}:
-        assert phases[phase] >= LEAST_IN_A_PHASE, f"kills hardly ever hit a command {phase}: the test proves too little"
+        assert phases[phase], f"no kill hit a command {phase}: the test proves too little"
 
 
 def _true_end(command: CommandMessage, statuses: list[StatusMessage], journal: Counter[str], hits: list[Phase]) -> str:

@@ -24,7 +24,8 @@ def persistent_session_loses_nothing(emulator: Emulator) -> None:
     persistent session that wants it is queued, or handed to the connection that stands by then.
 
     It also stores an ending session only when its will is out; a device that is back by then is told that its session
-    stands, and subscribed to nothing. Now the session is stored before its will is published, and only then.
+    stands, and subscribed to nothing. Now the session is stored before its will is published, and only then. What is
+    still replayed to a connection that a new one has taken over goes to the new one.
     """
     iot = emulator.module(_IOT)
 
@@ -44,29 +45,35 @@ def persistent_session_loses_nothing(emulator: Emulator) -> None:
 
         return publish
 
-    emulator.replace(_IOT, "_WSSession.deliver_to_client", _deliver_correction)
+    emulator.replace(_IOT, "_WSSession.deliver_to_client", _deliver_correction(iot))
     emulator.replace(_IOT, "_WSSession.cleanup", _cleanup_correction)
     emulator.replace(_IOT, "_WSSession._preserve_session", _preserve_correction)
     emulator.replace(_IOT, "broker_publish", publish_correction)
 
 
-def _deliver_correction(original: Any) -> Any:
-    async def deliver(session: Any, topic: str, payload: bytes, qos: int) -> None:
-        persistent = qos > 0 and session._persist_session
-        if persistent and session._cleaned_up:
-            return  # publish hands it over
-        if persistent and (reached := _reached.get(None)) is not None:
-            reached.add(_key(session))
-        try:
-            await original(session, topic, payload, qos)
-        except Exception:
-            if not persistent:
-                raise
-            # The line broke: the message is in flight by now, and the session keeps what is in flight.
-        if persistent and session._cleaned_up and (reached := _reached.get(None)) is not None:
-            reached.discard(_key(session))  # ... unless it was put away meanwhile: then publish hands it over
+def _deliver_correction(iot: Any) -> Any:
+    def correction(original: Any) -> Any:
+        async def deliver(session: Any, topic: str, payload: bytes, qos: int) -> None:
+            persistent = qos > 0 and session._persist_session
+            reached = _reached.get(None)  # None: not published now, but replayed from the queue
+            if persistent and session._cleaned_up:
+                if reached is None and (stored := iot._persistent_sessions.get(_key(session))):
+                    await _hand_over(iot, _key(session), stored, (topic, payload, qos, iot._delivery_properties.get()))
+                return  # publish hands over what it publishes
+            if persistent and reached is not None:
+                reached.add(_key(session))
+            try:
+                await original(session, topic, payload, qos)
+            except Exception:
+                if not persistent:
+                    raise
+                # The line broke: the message is in flight by now, and the session keeps what is in flight.
+            if persistent and session._cleaned_up and reached is not None:
+                reached.discard(_key(session))  # ... unless it was put away meanwhile: then publish hands it over
 
-    return deliver
+        return deliver
+
+    return correction
 
 
 def _cleanup_correction(original: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
@@ -11,32 +12,25 @@ if TYPE_CHECKING:
     from rig import Identity, Rig
 
 QUEUED = 60
+_SILENT_SECONDS = 6.0  # more than the 5 s that the broker gives a line to take a message
 _FLOOD = bytes(100_000)
 _MOST_FLOODS = 200  # 20 MB: more than the kernel's buffers of a connection hold
 
 
 def persistent_session_loses_nothing(rig: Rig) -> bool:
     """A device comes back and breaks off while its queue is replayed; the next time most of the queue is gone."""
-    identity = rig.device()
-    topic = f"t/{identity.thing}"
-    with rig.connect(identity, clean=False) as device:
-        device.subscribe(topic)
-    for number in range(QUEUED):
-        payload = f"{number:04}".encode() + bytes(100_000)
-        rig.cloud.client("iot-data").publish(topic=topic, qos=1, payload=payload)
+    identity = _queue(rig)
     with _Watcher(rig, _gone(identity)) as watcher:
         rig.connect(identity, clean=False).reset()
         watcher.read()
-    arrived: set[bytes] = set()
-    with rig.connect(identity, clean=False) as device:
-        try:
-            while len(arrived) < QUEUED:
-                packet = device.read(seconds=4)
-                if packet.kind == PUBLISH:
-                    arrived.add(packet.payload[:4])
-        except (TimeoutError, ConnectionResetError):
-            return True
-    return False
+    return _misses_some(rig, identity)
+
+
+def session_is_taken_over(rig: Rig) -> bool:
+    """A device comes back over a new line while its queue is replayed to a dead one; the rest of the queue is gone."""
+    identity = _queue(rig)
+    with rig.connect(identity, clean=False):
+        return _misses_some(rig, identity)
 
 
 def ending_session_is_kept(rig: Rig) -> bool:
@@ -47,6 +41,35 @@ def ending_session_is_kept(rig: Rig) -> bool:
 def ending_session_is_resumed(rig: Rig) -> bool:
     """A device that comes back while its will is published is told that its session stands, and hears nothing."""
     return _loses_during_will(rig, resumes_first=True)
+
+
+def _queue(rig: Rig) -> Identity:
+    """A device for which ``QUEUED`` messages wait."""
+    identity = rig.device()
+    topic = f"t/{identity.thing}"
+    with rig.connect(identity, clean=False) as device:
+        device.subscribe(topic)
+    for number in range(QUEUED):
+        rig.cloud.client("iot-data").publish(topic=topic, qos=1, payload=f"{number:04}".encode() + _FLOOD)
+    return identity
+
+
+def _misses_some(rig: Rig, identity: Identity) -> bool:
+    """Whether the device, back again, receives less than was queued."""
+    arrived: set[bytes] = set()
+    with rig.connect(identity, clean=False) as device:
+        news = time.monotonic()
+        try:
+            while (
+                len(arrived) < QUEUED and time.monotonic() - news < _SILENT_SECONDS
+            ):  # what came is sent again for ever
+                packet = device.read(seconds=_SILENT_SECONDS)
+                if packet.kind == PUBLISH and packet.payload[:4] not in arrived:
+                    arrived.add(packet.payload[:4])
+                    news = time.monotonic()
+        except (TimeoutError, ConnectionResetError):
+            pass
+    return len(arrived) < QUEUED
 
 
 def _loses_during_will(rig: Rig, *, resumes_first: bool) -> bool:
@@ -79,7 +102,7 @@ def _loses_during_will(rig: Rig, *, resumes_first: bool) -> bool:
             assert b"disconnected" in watcher.read(), "the will was out before the message came: nothing is proved"
             device = stack.enter_context(rig.connect(identity, clean=False))
         try:
-            while (packet := device.read(seconds=4)).kind != PUBLISH:
+            while (packet := device.read(seconds=_SILENT_SECONDS)).kind != PUBLISH:
                 pass
         except TimeoutError:
             return True

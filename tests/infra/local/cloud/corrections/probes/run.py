@@ -40,7 +40,7 @@ def main() -> None:
         rig = Rig(cloud)
         for service in ("iot", "iot-data", "iam", "sts", "dynamodb", "cognito-idp", "s3", "sqs"):
             cloud.client(service)
-        with ThreadPoolExecutor() as pool:
+        with ThreadPoolExecutor(len(probed)) as pool:  # most of them wait most of the time
             probes = {name: pool.submit(_probe, rig, name) for name in probed}
             print(json.dumps({name: probe.result() for name, probe in probes.items()}))
 
