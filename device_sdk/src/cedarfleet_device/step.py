@@ -46,7 +46,6 @@ class Queued:
     change: Callable[[Step], Any]
     future: Future[Any]
     urgent: bool
-    lazy: bool
     step: Step | None = None
     result: Any = None
     error: BaseException | None = None

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _MOST_IN_ONE_COMMIT: Final = 256
 _SHARE_SECONDS: Final = 0.01  # changes that nobody waits for share a sync for so long
-_LAZY_SECONDS: Final = 0.005  # a lazy change waits so long for company in its transaction
 _SYNC_AGAIN_SECONDS: Final = 1.0
 
 
@@ -49,6 +48,8 @@ class Store:
         self._file = file
         self._sync = sync
         self._changes: queue.SimpleQueue[Queued | None] = queue.SimpleQueue()
+        self._held: list[Queued] = []  # lazy changes, which go with the next one
+        self._order = threading.Lock()
         self._closed = False
         self._unsynced: list[Queued] = []
         self._doubtful = False  # a sync failed: the kernel may have dropped what it could not write
@@ -63,16 +64,22 @@ class Store:
         Args:
             change: runs on the writing thread and must only use the connection that it is given.
             urgent: whether somebody waits for the future.
-            lazy: whether it is of no use before the next change, which should then share its transaction.
+            lazy: it waits for the next change, to share its transaction; whoever asks for this sees to it that one
+                comes.
 
         Raises (the future):
             StoreError: not kept; or written, and the store was closed while the disk would not take it.
         """
         future: Future[_T] = Future()
-        if self._closed:
+        queued = Queued(change=change, future=future, urgent=urgent)
+        with self._order:
+            closed = self._closed
+            if not closed:
+                self._held.append(queued)
+            if not closed and not lazy:
+                self._queue_held()
+        if closed:
             future.set_exception(StoreError("the store is closed"))
-        else:
-            self._changes.put(Queued(change=change, future=future, urgent=urgent, lazy=lazy))
         return future
 
     def do(self, change: Callable[[Step], _T]) -> _T:
@@ -96,10 +103,18 @@ class Store:
 
     def close(self) -> None:
         """Write what is queued and close the file; again is harmless."""
-        if not self._closed:
+        with self._order:
+            if self._closed:
+                return
             self._closed = True
+            self._queue_held()
             self._changes.put(None)
-            self._thread.join()
+        self._thread.join()
+
+    def _queue_held(self) -> None:
+        for each in self._held:
+            self._changes.put(each)
+        self._held.clear()
 
     def _run(self, opened: Future[None]) -> None:
         try:
@@ -152,23 +167,17 @@ class Store:
     def _next_batch(self, due: float) -> tuple[list[Queued], bool]:
         """What is queued, waiting for it, but not beyond ``due`` while a sync is owed; and whether it is the last."""
         batch: list[Queued] = []
-        until = due if self._unsynced else None
         try:
-            while len(batch) < _MOST_IN_ONE_COMMIT:
-                if (each := self._next(until)) is None:
-                    return batch, True
-                if not each.lazy:
-                    until = 0.0  # only what is there already
-                elif not batch:
-                    until = time.monotonic() + _LAZY_SECONDS
+            pause = max(0.0, due - time.monotonic()) if self._unsynced else None
+            each = self._changes.get(timeout=pause) if pause != 0 else self._changes.get_nowait()
+            while each is not None:
                 batch.append(each)
+                if len(batch) == _MOST_IN_ONE_COMMIT:
+                    return batch, False
+                each = self._changes.get_nowait()
         except queue.Empty:
-            pass
-        return batch, False
-
-    def _next(self, until: float | None) -> Queued | None:
-        pause = None if until is None else until - time.monotonic()
-        return self._changes.get(timeout=pause) if pause is None or pause > 0 else self._changes.get_nowait()
+            return batch, False
+        return batch, True
 
     def _make_durable(self, database: sqlite3.Connection, log: int) -> bool:
         """Sync the log. After a failure only a checkpoint counts, which writes everything anew to the main file.
