@@ -1,0 +1,64 @@
+"""What travels between service and device: names, topics and messages, with the standard library only.
+
+The service, the device agent and the builder of the tenant's IoT policy import this package and nothing else of
+each other.
+
+Topics (one level each, so that an IoT policy can name them with ``${iot:Connection.Thing.ThingName}``)::
+
+    fleet/<thing>/commands/<command id>            service -> device   CommandMessage
+    fleet/<thing>/commands/<command id>/status     device -> cloud     StatusMessage
+    fleet/<thing>/commands/presence/status         device -> cloud     the agent's word of its connection (last will)
+
+A file travels as an AWS IoT Job whose document is a ``DownloadDocument``.
+
+``names`` says what tenants, devices and commands may be called, ``topics`` where a message goes, ``commands``,
+``presence`` and ``downloads`` what it says, ``form`` what all of them are: versioned JSON that is read strictly.
+"""
+
+from cedarfleet_device.wire.commands import (
+    MAX_DETAIL_BYTES,
+    MAX_SEQUENCE,
+    CommandMessage,
+    CommandState,
+    StatusMessage,
+)
+from cedarfleet_device.wire.downloads import MAX_ARTIFACT_NAME, DownloadDocument
+from cedarfleet_device.wire.form import MAX_MESSAGE_BYTES, WIRE_VERSION, WireError, WrongVersionError
+from cedarfleet_device.wire.names import (
+    MAX_THING_NAME,
+    is_command_id,
+    is_command_name,
+    is_device_id,
+    is_tenant_id,
+    split_thing_name,
+    thing_name,
+)
+from cedarfleet_device.wire.presence import presence_message, presence_topic
+from cedarfleet_device.wire.topics import command_filter, command_topic, parse_command_topic, status_topic
+
+__all__ = [
+    "MAX_ARTIFACT_NAME",
+    "MAX_DETAIL_BYTES",
+    "MAX_MESSAGE_BYTES",
+    "MAX_SEQUENCE",
+    "MAX_THING_NAME",
+    "WIRE_VERSION",
+    "CommandMessage",
+    "CommandState",
+    "DownloadDocument",
+    "StatusMessage",
+    "WireError",
+    "WrongVersionError",
+    "command_filter",
+    "command_topic",
+    "is_command_id",
+    "is_command_name",
+    "is_device_id",
+    "is_tenant_id",
+    "parse_command_topic",
+    "presence_message",
+    "presence_topic",
+    "split_thing_name",
+    "status_topic",
+    "thing_name",
+]

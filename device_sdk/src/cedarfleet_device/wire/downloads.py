@@ -1,0 +1,61 @@
+"""A file on its way to a device: the document of the IoT Job that delivers it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+from cedarfleet_device.wire import form
+
+MAX_ARTIFACT_NAME: Final = 1024  # Amazon S3 quota: characters of a key
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadDocument:
+    """The document of the IoT Job that delivers one file.
+
+    Attributes:
+        name: the artifact's name in the tenant, e.g. ``recipes/steel.json``; the device maps it into its download
+            folder.
+        size: bytes.
+        sha256: 64 lower-case hex digits of the whole file.
+        etag: S3 ETag, with its quotes, for ``If-Match`` on every range.
+        url: presigned URL; in the created job the placeholder ``${aws:iot:s3-presigned-url:...}``, which IoT Jobs fills
+            in each time the device asks for the document (docs: AWS IoT "Presigned URLs").
+    """
+
+    name: str
+    size: int
+    sha256: str
+    etag: str
+    url: str = field(repr=False)
+
+    def encode(self) -> str:
+        """The JSON text for ``CreateJob``."""
+        return form.encode({"kind": "download", **vars(self)}).decode()
+
+    @classmethod
+    def decode(cls, document: dict[str, Any]) -> Self:
+        """Read and check a job document that IoT Jobs has already parsed.
+
+        Raises:
+            WrongVersionError: another wire version.
+            WireError: anything else that is not of the form.
+        """
+        data = form.checked(document, frozenset(cls.__dataclass_fields__) | {"kind"})
+        form.require(data.pop("kind") == "download", "kind", "`download`")
+        form.require(
+            isinstance(data["name"], str) and 0 < len(data["name"]) <= MAX_ARTIFACT_NAME,
+            "name",
+            f"1 to {MAX_ARTIFACT_NAME} characters",
+        )
+        form.require(type(data["size"]) is int and data["size"] >= 0, "size", "bytes")
+        form.require(
+            isinstance(data["sha256"], str) and _SHA256.fullmatch(data["sha256"]) is not None, "sha256", "64 hex digits"
+        )
+        form.require(isinstance(data["etag"], str), "etag", "a string")
+        form.require(isinstance(data["url"], str), "url", "a string")
+        return cls(**data)
