@@ -1,4 +1,4 @@
-"""Clouds in processes of their own, so that they can be killed, and several can run."""
+"""A client at the gateway, and clouds in processes of their own, so that they can be killed, and several can run."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import httpx
 import pytest
 from botocore.config import Config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from infra.local.cloud import EmbeddedCloud
 
 _SESSION = boto3.Session()  # one, since it keeps the parsed models of services
 _KEEPER = Path(__file__).parent / "keeper.py"
@@ -62,6 +65,13 @@ class Keeper:
 def _start(directory: Path, gateway_port: int = 0, mqtt_port: int = 0) -> subprocess.Popen[str]:
     command = [sys.executable, "-W", "error", str(_KEEPER), str(directory), str(gateway_port), str(mqtt_port)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def http(embedded_cloud: EmbeddedCloud) -> Iterator[httpx.Client]:
+    """A plain client at the gateway."""
+    with httpx.Client(base_url=embedded_cloud.endpoint_url, timeout=10, trust_env=False) as client:
+        yield client
 
 
 @pytest.fixture
