@@ -1,0 +1,160 @@
+"""A bad policy or template is refused with its file, its line and what is wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.policies import TenantPolicies, load
+from tests.infra.policies.refusal import refusal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OPEN = "a permit must constrain principal or action: this one is open to everybody for everything"
+GROUPS = ", ".join(f'Fleet::Action::"{group}"' for group in ("View", "Operate", "Maintain", "Update", "Administer"))
+BEYOND = "a permit that is open to everybody may give no more than View; this one gives "
+EVERYTHING = "ConfigureDevice, DownloadFile, MaintainDevice, OperateDevice, SetParameters, StopDevice, UpdateFirmware"
+SAY_WHO = 'say who, as in `principal in Fleet::Group::"..."`'
+NO_ACTION = "unable to find an applicable action given the policy scope constraints"
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ('permit (\n  principal in Fleet::Group::"x",\n  action resource\n);', ["5: unexpected token `resource`"]),
+        ("permit (principal, action, resource)\nwhen {\n  resource.kind ==\n};", ["6: unexpected token `}`"]),
+        ("permit (principal, action, resource)\nwhen {\n  true && \n", ["5: unexpected end of input"]),
+        (
+            'forbid (principal, action, resource is Fleet::Device)\nwhen { resource.colour == "red" };',
+            ["4: attribute `colour` on entity type `Fleet::Device` not found"],
+        ),
+        (
+            'permit (\n  principal,\n  action == Fleet::Action::"Explode",\n  resource\n);',
+            ['5: unrecognized action `Fleet::Action::"Explode"`', f"3: {NO_ACTION}"],
+        ),
+        ("permit (principal, action, resource);", [f"3: {OPEN}"]),
+        (f"permit (principal, action in [{GROUPS}], resource);", [f"3: {BEYOND}{EVERYTHING}: {SAY_WHO}"]),
+        (
+            f"permit (principal is Fleet::User, action in [{GROUPS}], resource);",
+            [f"3: {BEYOND}{EVERYTHING}: {SAY_WHO}"],
+        ),
+        (
+            'permit (principal, action in [Fleet::Action::"View", Fleet::Action::"StopDevice"], resource);',
+            [f"3: {BEYOND}StopDevice: {SAY_WHO}"],
+        ),
+        (
+            'permit (principal, action == Fleet::Action::"DownloadFile", resource)\nwhen { context has token };',
+            [f"3: {BEYOND}DownloadFile: {SAY_WHO}"],
+        ),
+        ("permit (principal is Fleet::User, action, resource)\nwhen { true };", [f"3: {OPEN}"]),
+        (
+            "permit (principal == ?principal, action, resource);",
+            ["3: a policy has no slot; a template stands in policies/templates"],
+        ),
+        (
+            'forbid (principal, action, resource)\nwhen { context has now && context.now < datetime("until") };',
+            ['4: only a template ends: `datetime("until")` is written by a grant'],
+        ),
+        (
+            'forbid (principal, action, resource in Fleet::Tenant::"globex");',
+            ['3: `Fleet::Tenant::"globex"`: a policy knows only `Fleet::Tenant::"this"`'],
+        ),
+        (
+            'forbid (principal in Fleet::Group::"pool|x", action, resource);',
+            ['3: `Fleet::Group::"pool|x"`: write the bare name, the pool is added at stamping'],
+        ),
+        (
+            'forbid (principal in Fleet::Group:: "x", action, resource);',
+            ['3: `Fleet::Group` `x` cannot be bound: write it plainly, as in Fleet::Group::"name"'],
+        ),
+    ],
+)
+def test_bad_policy_is_refused_with_file_line_and_words(files: Path, statement: str, expected: list[str]):
+    """Each mistake names the file, the line and what is wrong, in the validator's words where it is Cedar's."""
+    found = refusal(files, own=f'// Why.\n@id("mine")\n{statement}\n')
+    assert found == [f"tenants/acme/policies/mine.cedar:{problem}" for problem in expected]
+
+
+def test_open_permit_may_give_a_view(files: Path):
+    """What everybody may see is a tenant's to say; a permit that names a group may give more."""
+    folder = files / "tenants" / "acme" / "policies"
+    (folder / "mine.cedar").write_text(
+        '// Why.\n@id("mine")\npermit (principal is Fleet::User, action in [Fleet::Action::"View", '
+        'Fleet::Action::"ListDevices"], resource);\n'
+    )
+    (folder / "ours.cedar").write_text(
+        '// Why.\n@id("ours")\npermit (principal is Fleet::User in Fleet::Group::"x", '
+        'action in [Fleet::Action::"Operate"], resource);\n'
+    )
+    bundle = load(files / "policies", TenantPolicies(tenant="acme", folder=folder))
+    assert {"mine", "ours"} <= {policy.id for policy in bundle.permits}
+
+
+def test_file_without_name_reason_or_with_two_statements_is_refused(files: Path):
+    """The house rules: ``@id`` is the file's name, the first line says why, one statement a file."""
+    assert refusal(files, own='@id("other")\npermit (principal in Fleet::Group::"x", action, resource);\n') == [
+        'tenants/acme/policies/mine.cedar:1: `@id("mine")` expected, the file\'s name; found `other`',
+        "tenants/acme/policies/mine.cedar:1: the first line must be a comment that says why the policy is there",
+    ]
+    for own, count in (("// Nothing.\n", 0), ("permit (principal, action, resource);\n" * 2, 2)):
+        assert refusal(files, own=own) == [f"tenants/acme/policies/mine.cedar: one statement a file, found {count}"]
+
+
+def test_oversized_policy_is_refused(files: Path):
+    """A policy that would exceed the quota once bound is refused before anything is stamped."""
+    padding = "// padding\n" * 1000
+    own = f'// Why.\n{padding}@id("mine")\nforbid (principal in Fleet::Group::"x", action, resource);\n'
+    assert refusal(files, own=own) == ["tenants/acme/policies/mine.cedar: 11135 bytes once bound; at most 10000"]
+
+
+def test_deep_nesting_is_refused_before_the_parser_sees_it(files: Path):
+    """A file that would overflow Cedar's parser, and with it end the whole process, is named like any other mistake."""
+    text = '// why\n@id("mine")\npermit (principal in Fleet::Group::"managers", action, resource)\nwhen { '
+    found = refusal(files, own=text + "(" * 5000 + "true" + ")" * 5000 + " };\n")
+    assert found == ["tenants/acme/policies/mine.cedar:4: brackets are nested more than 100 deep"]
+
+
+def test_policies_without_resource_share_a_quota(files: Path):
+    """Twelve large policies that name no resource are refused together; a name that is no id is refused too."""
+    folder = files / "tenants" / "acme" / "policies"
+    padding = "// padding\n" * 800
+    for number in range(12):
+        text = f'// Why.\n{padding}@id("p{number}")\nforbid (principal in Fleet::Group::"x", action, resource);\n'
+        (folder / f"p{number}.cedar").write_text(text)
+    own = '// Why.\n@id("Mine_2")\nforbid (principal in Fleet::Group::"x", action, resource is Fleet::Device);\n'
+    name, together = refusal(files, own=own, name="Mine_2")
+    assert name.startswith("tenants/acme/policies/Mine_2.cedar: `Mine_2`: a name is a-z, 0-9 and single inner `-`")
+    assert together.startswith("policies: ")
+    assert "bytes together; at most 100000, half of what a policy store may hold" in together
+
+
+def test_own_policy_names_only_groups_and_lines_of_the_tenant(files: Path):
+    """A slip in a name is an error: a forbid for nobody, or for no device, would forbid nothing."""
+    own = (
+        '// Why.\n@id("mine")\nforbid (principal in Fleet::Group::"operatosr", action, '
+        'resource in Fleet::DeviceGroup::"line-perss");\n'
+    )
+    where, groups = "tenants/acme/policies/mine.cedar:3: ", "certified-line-press, quality-inspectors"
+    assert refusal(files, own=own, known=True) == [
+        f'{where}`Fleet::Group::"operatosr"` is no group of this tenant; it has {groups}',
+        f'{where}`Fleet::DeviceGroup::"line-perss"` is no device group of this tenant; it has all, line-press',
+    ]
+    right = own.replace("operatosr", "quality-inspectors")
+    (files / "tenants" / "acme" / "policies" / "mine.cedar").write_text(right.replace("line-perss", "all"))
+    folder, lines = files / "tenants" / "acme" / "policies", frozenset({"line-press"})
+    tenant = TenantPolicies(tenant="acme", folder=folder, groups=frozenset({"quality-inspectors"}), lines=lines)
+    assert "mine" in {policy.id for policy in load(files / "policies", tenant).forbids}
+
+
+def test_template_must_be_a_permit_with_both_slots(files: Path):
+    """A template that the store would refuse, or a forbid that only some have, is refused."""
+    (files / "policies" / "templates" / "odd.cedar").write_text(
+        '// Why.\n@id("odd")\nforbid (principal == ?principal, action, resource);\n', encoding="utf-8"
+    )
+    odd = "policies/templates/odd.cedar:3: a template must"
+    assert refusal(files) == [
+        f"{odd} be a permit: forbids hold for everybody, from the first moment",
+        f"{odd} bind `?resource` in its scope",
+    ]
