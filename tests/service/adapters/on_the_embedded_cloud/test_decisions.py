@@ -1,0 +1,112 @@
+"""The tenant's policy store decides, names its reasons by our files, and decides as the shipped twin does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from litestar.testing import TestClient
+
+from infra.local.landscape import GROUPS, ROOT
+from service.adapters.memory.authorizer import CedarAuthorizer
+from service.adapters.memory.pool import MemoryUserPool
+from service.adapters.memory.world import MemoryWorld
+from service.api.app import create_app
+from service.domain.devices import Device
+from service.domain.downloads import Artifact
+from service.domain.permissions import Permission
+from service.operations import Operations
+from tests.service.adapters.on_the_embedded_cloud.conftest import ATTRIBUTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+    from litestar import Litestar
+
+    from tests.service.adapters.on_the_embedded_cloud.conftest import Plant
+
+FIRE = {"reason": "fire in the ward"}
+REQUESTS: list[tuple[str, str, dict[str, Any] | None]] = [
+    ("GET", "/v1/devices", None),
+    ("GET", "/v1/devices/pump-01", None),
+    ("PATCH", "/v1/devices/pump-01", {"criticality": "high"}),
+    *(
+        ("POST", "/v1/devices/pump-01/commands", {"name": name} | ({"emergency": FIRE} if emergency else {}))
+        for name in ("pause-infusion", "self-test")
+        for emergency in (False, True)
+    ),
+    *(
+        ("POST", "/v1/downloads", target | {"artifact": artifact})
+        for target in ({"device": "pump-01"}, {"group": "all"})
+        for artifact in ("recipes/dose.json", "firmware/pump.bin")
+    ),
+]
+
+
+@dataclass
+class Twin:
+    """Globex in memory, with the device and files that it has on the cloud."""
+
+    http: TestClient[Litestar]
+    pool: MemoryUserPool
+
+    def call(self, method: str, path: str, *, group: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - passed on
+        """One request."""
+        headers = {"Authorization": f"Bearer {self.pool.id_token(group, [group])}"}
+        return self.http.request(method, path, headers=headers, **request)
+
+
+@pytest.fixture
+def twin(plant: Plant) -> Iterator[Twin]:
+    """The same service over the shipped twins and the policy files; globex has the same on the cloud."""
+    commands = {"pause-infusion": Permission.STOP_DEVICE, "self-test": Permission.MAINTAIN_DEVICE}
+    pool = MemoryUserPool("globex", commands=commands)
+    world = MemoryWorld(authorizer=CedarAuthorizer(ROOT / "policies"))
+    pool.join(world)
+    world.fleet.add(Device(tenant="globex", id="pump-01", attributes=ATTRIBUTES))
+    for name in ("recipes/dose.json", "firmware/pump.bin"):
+        plant.landscape.upload("globex", name, b"1")
+        world.artifacts.add(Artifact(tenant="globex", name=name, size=1, sha256="0" * 64, etag='"e"'))
+    operations = Operations(world.ports(), token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=10)
+    with TestClient(create_app(operations, body_max_bytes=4096)) as http:
+        yield Twin(http=http, pool=pool)
+
+
+def verdict(answer: httpx.Response) -> tuple[int, str | None, list[str] | None]:
+    """What the policies made of a request."""
+    document = answer.json()
+    return answer.status_code, document.get("reason"), document.get("policies")
+
+
+def test_a_denial_names_the_policy_and_is_audited(plant: Plant) -> None:
+    """The policy store's own ids are answered as the names of our files; the trail holds the denial."""
+    forged = {"X-Forwarded-For": "203.0.113.9"}
+    answer = plant.call(
+        "POST", "/v1/devices/press-01/commands", group="operators", json={"name": "reboot"}, headers=forged
+    )
+    assert answer.status_code == 403
+    assert answer.json()["policies"] == ["operators-view-only"]
+    pages = (
+        plant.landscape.cloud.client("dynamodb")
+        .get_paginator("scan")
+        .paginate(TableName=plant.landscape.stacks["platform"]["audit_table"])
+    )
+    trail = [item for page in pages for item in page["Items"]]
+    [denial] = [item for item in trail if item["request_id"]["S"] == answer.json()["request_id"]]
+    assert denial["partition"]["S"].startswith("acme--audit#")
+    assert denial["source_ip"]["S"] == "127.0.0.1", "a caller cannot write its own address"
+    assert (denial["decision"]["S"], denial["policies"]["L"]) == ("DENY", [{"S": "operators-view-only"}])
+
+
+def test_the_twin_decides_as_the_policy_store_does(plant: Plant, twin: Twin) -> None:
+    """Each persona of globex with each kind of request: same status, same reason, same policies by name."""
+    different: list[object] = []
+    for group in GROUPS:
+        for method, path, body in REQUESTS:
+            real = verdict(plant.call(method, path, tenant="globex", group=group, json=body))
+            ours = verdict(twin.call(method, path, group=group, json=body))
+            if real != ours:
+                different.append((group, method, path, body, real, ours))
+    assert different == []
