@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 STATE_DIR: Final = Path(".cedarfleet")
 DESCRIPTION: Final = "cloud.json"
+COMPLETE: Final = "set-up-complete"
 
 
 def main() -> int:
@@ -71,8 +72,11 @@ def _arguments() -> argparse.Namespace:
 
 def _set_up(cloud: EmbeddedCloud, given: argparse.Namespace, console: Console, running: ExitStack) -> None:
     landscape = Landscape(cloud=cloud, state_dir=given.state_dir)
+    complete = given.state_dir / COMPLETE
+    interrupted = not complete.exists()  # killed while it was set up, the cloud may lack what the stacks' state holds
+    complete.unlink(missing_ok=True)
     for stack in (PLATFORM, *CAST):
-        result = landscape.stamp(stack)
+        result = landscape.stamp(stack, refresh=interrupted)
         console.print(f"{stack}: {len(result.changes)} changes, {result.same} resources as they were", end="")
         console.print(f", {len(result.recorded)} only recorded" if result.recorded else "")
     people: dict[str, dict[str, Person]] = {}
@@ -97,6 +101,8 @@ def _set_up(cloud: EmbeddedCloud, given: argparse.Namespace, console: Console, r
     )
     for line in _sign_in_lines(landscape, people):
         console.print(line, markup=False)
+    cloud.save()  # what the next lines announce outlives kill -9
+    complete.touch()
     console.print(f"API: {url}   its documentation: {url}/v1/openapi   Ctrl-C ends.")
 
 

@@ -79,12 +79,13 @@ def install(cloud: EmbeddedCloud, device: Device, *, template: str) -> None:
 def provision(iot: Any, device: Device, *, template: str) -> None:  # noqa: ANN401 - a boto3 client
     """Make a claim that lives five minutes, and let the device exchange it for a certificate of its own.
 
-    Does nothing for a device that has its certificate. The claim's key lies in two files of mode 0600 meanwhile.
+    Does nothing for a device that has its certificate, unless the cloud has forgotten the device: killed, it may lose
+    what it did last. The claim's key lies in two files of mode 0600 meanwhile.
 
     Raises:
         ChildError: the device's program refused.
     """
-    if (device.folder / "device.pem").exists():
+    if (device.folder / "device.pem").exists() and _knows(iot, device):
         return
     claim = iot.create_provisioning_claim(templateName=template)
     certificate, key = device.folder / "claim.pem", device.folder / "claim.key"
@@ -110,6 +111,14 @@ def provision(iot: Any, device: Device, *, template: str) -> None:  # noqa: ANN4
         key.unlink(missing_ok=True)
     if done.returncode != 0:
         raise ChildError(f"provisioning {device.thing} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+def _knows(iot: Any, device: Device) -> bool:  # noqa: ANN401 - a boto3 client
+    try:
+        iot.describe_thing(thingName=device.thing)
+    except iot.exceptions.ResourceNotFoundException:
+        return False
+    return True
 
 
 def start(device: Device) -> Child:

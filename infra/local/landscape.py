@@ -66,10 +66,10 @@ class Landscape:
     state_dir: Path
     stacks: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, "Mapping[str, Any]"])
 
-    def stamp(self, stack: str) -> Result:
-        """Run the Pulumi program for one stack, as `pulumi up -s STACK` would."""
+    def stamp(self, stack: str, *, refresh: bool = False) -> Result:
+        """Run the Pulumi program for one stack, as `pulumi up -s STACK` would, or with `--refresh`."""
         engine = Engine(ROOT, self.state_dir / "stacks", self.cloud, HANDLERS, INVOKES)
-        result = engine.up(stack)
+        result = engine.up(stack, refresh=refresh)
         self.stacks[stack] = result.outputs
         return result
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,11 +11,12 @@ import yaml
 
 from infra.local.engine import Op, ProgramError, ProtectedError
 from infra.local.engine.values import SIGNATURE
-from tests.infra.conftest import ROOT
+from tests.infra.conftest import ROOT, Project, running_cloud
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from infra.local.engine import Result
-    from tests.infra.conftest import Project
 
 STACKS = ("platform", "acme", "globex")
 RECORDED_SERVICES = {"aws:lb", "aws:acm", "aws:route53", "aws:ecs", "aws:appautoscaling"}
@@ -28,6 +30,22 @@ def test_stamping_again_changes_nothing(project: Project, stack: str) -> None:
     assert [change for change in again.changes if change.op is not Op.READ] == []
     assert again.same > 50
     assert [str(change) for change in project.engine.refresh(stack).changes if change.op is not Op.READ] == []
+
+
+def test_a_cloud_that_lost_everything_is_filled_again(project: Project, tmp_path: Path) -> None:
+    """On an empty cloud a refresh finds every resource gone, none unreadable, and `up --refresh` makes them again."""
+    shutil.copytree(project.root, tmp_path / "project", symlinks=True)
+    (tmp_path / "cloud").mkdir()
+    with running_cloud(tmp_path / "cloud") as empty:
+        emptied = Project(tmp_path / "project", empty)
+        changes = [each for each in emptied.engine.refresh("platform").changes if each.op is not Op.READ]
+        assert len(changes) > 50
+        left = {each.urn.split("::")[-1] for each in changes if each.op is not Op.DELETE}
+        assert left == {"fleet-index"}, "a setting of the account, which is always there"
+        emptied.up("platform")
+        emptied.engine.up("acme", refresh=True)
+        for stack in ("platform", "acme"):
+            assert [each for each in emptied.engine.up(stack, refresh=True).changes if each.op is not Op.READ] == []
 
 
 def test_no_logical_name_carries_a_tenant(project: Project) -> None:

@@ -23,7 +23,7 @@ def test_the_demo_tells_the_whole_story_and_ends_by_itself() -> None:
         "only recorded, not made here",
         "identical (SHA-256)",
         "403, decided by `operators-view-only`",
-        "received > running > succeeded",
+        "acme: succeeded",
         "acme's token at globex's policy store: refused",
         "403, decided by `firmware-in-maintenance-window`",
         "All 19 steps happened",

@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def running(state_dir: Path) -> Generator[tuple[subprocess.Popen[str], list[str]]]:
-    """`make up` on this state, from the moment when it has printed its last line."""
+def running(state_dir: Path, *, until: str = "API: ") -> Generator[tuple[subprocess.Popen[str], list[str]]]:
+    """`make up` on this state, from the moment when it has printed its last line, or the first that begins so."""
     process = subprocess.Popen(
         [sys.executable, "-m", "infra.local", "--state-dir", str(state_dir)],
         cwd=ROOT,
@@ -35,9 +35,9 @@ def running(state_dir: Path) -> Generator[tuple[subprocess.Popen[str], list[str]
     try:
         for line in process.stdout:
             lines.append(line)
-            if line.startswith("API: "):
+            if line.startswith(until):
                 break
-        assert lines[-1].startswith("API: "), "".join(lines)
+        assert lines[-1].startswith(until), "".join(lines)
         yield process, lines
     finally:
         process.kill()
@@ -73,6 +73,15 @@ def test_a_killed_cloud_finds_everything_again(tmp_path: Path) -> None:
         rest, _ = process.communicate(timeout=60)
         assert process.returncode == 0, rest
         assert rest.strip() == "stopping"
+
+
+def test_a_cloud_that_is_killed_while_it_is_set_up_can_be_set_up_again(tmp_path: Path) -> None:
+    """Whatever the last moments before kill -9 had not brought to the disk is made again."""
+    with running(tmp_path, until="acme--press-07 is connected") as (process, _):
+        process.send_signal(signal.SIGKILL)
+    with running(tmp_path):
+        assert [each["id"] for each in listed(tmp_path, "acme")] == ["press-07"]
+        assert [each["id"] for each in listed(tmp_path, "globex")] == ["pump-03"]
 
 
 def test_what_is_kept_is_private(tmp_path: Path) -> None:

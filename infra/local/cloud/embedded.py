@@ -113,7 +113,9 @@ class EmbeddedCloud:
         stack.callback(policies.close)
         snapshots = Snapshots(emulator=loaded, directory=directory, inner=_by_target(loaded.app.app, policies))
         self._credentials = ContainerCredentials(emulator=loaded, inner=self._behind_front_door(loaded, snapshots))
-        server = Server(emulator=loaded, application=self._credentials, snapshots=snapshots, gateway=gateway)
+        self._server = server = Server(
+            emulator=loaded, application=self._credentials, snapshots=snapshots, gateway=gateway
+        )
         stack.callback(server.stop)
         server.start()
         self.ca_file = directory.write("broker-ca.pem", loaded.module("services.iot").get_ca_cert_pem().encode())
@@ -144,6 +146,14 @@ class EmbeddedCloud:
     ) -> None:
         """Stop; the state is written and both ports are closed when this returns."""
         self._stack.close()
+
+    def save(self) -> None:
+        """Write the state now: what was done before the call is found again, also after ``kill -9``.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        self._server.save()
 
     def client(self, service: str) -> Any:
         """The boto3 client of a service, as the account's root; one per service, closed with the cloud."""

@@ -56,6 +56,14 @@ class Server:
         except TimeoutError as error:
             raise CloudError(f"the embedded cloud was not ready after {_START_SECONDS:.0f} s") from error
 
+    def save(self) -> None:
+        """Write the state now, from another thread.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        asyncio.run_coroutine_threadsafe(self._snapshots.save_now(), self._started.result()).result(_STOP_SECONDS)
+
     def stop(self) -> None:
         """Close every connection, write the state a last time, end the thread."""
         if self._started.done() and self._started.exception() is None and self._stop is not None:

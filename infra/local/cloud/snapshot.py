@@ -105,6 +105,18 @@ class Snapshots:
         self._directory.write(_FILE, compose(body))
         self._took = time.monotonic() - started
 
+    async def save_now(self) -> None:
+        """Write the file; what was changed before the call is in it when this returns.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        while True:
+            try:
+                return self.save()
+            except RuntimeError:  # a Cognito thread changed a dictionary meanwhile
+                await asyncio.sleep(_QUIET_SECONDS / 10)
+
     @contextmanager
     def _uncopied(self, name: str) -> Generator[None]:
         """Let a service hand out its state without a deep copy, which takes five times as long as the encoding.

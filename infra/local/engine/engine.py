@@ -73,8 +73,12 @@ class Engine:
         """
         return self._deploy(stack, self._state(stack), preview=True)
 
-    def up(self, stack: str) -> Result:
+    def up(self, stack: str, *, refresh: bool = False) -> Result:
         """Bring the stack to what the program says. Previews first: what that refuses changes nothing.
+
+        Args:
+            stack: its name.
+            refresh: first bring its state to what is in the cloud, as ``pulumi up --refresh`` does.
 
         Raises:
             ProjectError: The stack's configuration cannot be used.
@@ -86,6 +90,8 @@ class Engine:
         """
         state = self._state(stack)
         with state.lock():
+            if refresh:
+                self._refresh(state)
             self._deploy(stack, self._state(stack), preview=True)
             return self._deploy(stack, state, preview=False)
 
@@ -119,12 +125,7 @@ class Engine:
         """
         state = self._deployed(stack)
         with state.lock():
-            run = Run(self._handlers, preview=False)
-            _tell_interrupted(state, run)
-            refreshing.refresh(state, self._cloud, run)
-            if run.failures:
-                raise DeploymentFailedError(run.failures, run.result(state.snapshot))
-            return run.result(state.snapshot)
+            return self._refresh(state)
 
     def outputs(self, stack: str) -> Result:
         """Return the stack's outputs without running anything.
@@ -133,6 +134,14 @@ class Engine:
             StateError: The stack was never deployed.
         """
         return Run(self._handlers, preview=False).result(self._deployed(stack).snapshot)
+
+    def _refresh(self, state: StackState) -> Result:
+        run = Run(self._handlers, preview=False)
+        _tell_interrupted(state, run)
+        refreshing.refresh(state, self._cloud, run)
+        if run.failures:
+            raise DeploymentFailedError(run.failures, run.result(state.snapshot))
+        return run.result(state.snapshot)
 
     def _deploy(self, stack: str, state: StackState, *, preview: bool) -> Result:
         config = self.project.stack_config(stack, self._passphrase)

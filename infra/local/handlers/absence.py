@@ -30,7 +30,10 @@ _SUFFIXES: Final = (".NotFound", "NotFound", ".Malformed")
 
 def is_absent(error: ClientError) -> bool:
     """Whether the service refused because the thing does not exist."""
-    code = str(error.response.get("Error", {}).get("Code", ""))
+    told = error.response.get("Error", {})
+    code = str(told.get("Code", ""))
+    if code == "ClientException":  # ECS has no code of its own for a task definition that it does not know
+        return "Unable to describe task definition" in str(told.get("Message", ""))
     return code in _EXACT or code.endswith(_SUFFIXES) or code.startswith("NoSuch")
 
 
