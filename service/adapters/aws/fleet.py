@@ -13,8 +13,8 @@ from cedarfleet_device import wire
 
 from service.adapters.aws.calls import error_code
 from service.adapters.aws.cursors import seal, unseal
+from service.domain.attributes import ATTRIBUTES
 from service.domain.devices import (
-    ATTRIBUTES,
     ROOT_GROUP,
     Connectivity,
     Device,

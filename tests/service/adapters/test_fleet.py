@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from service.adapters.aws.calls import AwsCalls
 from service.adapters.aws.fleet import IotFleet
-from service.domain.devices import Device, check_attributes
+from service.domain.attributes import check_attributes
+from service.domain.devices import Device
 from service.errors import InvalidRequestError
 
 if TYPE_CHECKING:
