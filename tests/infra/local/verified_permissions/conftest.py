@@ -1,25 +1,23 @@
-"""The endpoint behind a real socket, a boto3 client that signs, and an issuer whose tokens it accepts."""
+"""The endpoint behind a real socket with a boto3 client that signs, or asked in process; stores to fill."""
 
 from __future__ import annotations
 
 import json
 import socket
 import threading
-import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
-import jwt
 import pytest
 import uvicorn
 from botocore.config import Config
-from cryptography.hazmat.primitives.asymmetric import rsa
-from jwt.algorithms import RSAAlgorithm
 
 from infra.local.verified_permissions import Caller, VerifiedPermissions
 from infra.local.verified_permissions.sigv4 import AccessKey
+from tests.infra.local.verified_permissions.issuer import Issuer
+from tests.infra.local.verified_permissions.shop import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -32,99 +30,6 @@ Json = Any  # what travels, before anybody has looked at it
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 POOL = f"{REGION}_AbCdEfGhI"
-
-SCHEMA: dict[str, Any] = {
-    "Shop": {
-        "commonTypes": {
-            "Context": {
-                "type": "Record",
-                "attributes": {
-                    "mfa": {"type": "Boolean", "required": False},
-                    "now": {"type": "Extension", "name": "datetime", "required": False},
-                    "token": {
-                        "type": "Record",
-                        "required": False,
-                        "attributes": {
-                            "scope": {"type": "Set", "required": False, "element": {"type": "String"}},
-                            "client_id": {"type": "String", "required": False},
-                        },
-                    },
-                },
-            }
-        },
-        "entityTypes": {
-            "Group": {},
-            "User": {
-                "memberOfTypes": ["Group"],
-                "shape": {
-                    "type": "Record",
-                    "attributes": {
-                        "email": {"type": "String", "required": False},
-                        "custom:dept": {"type": "String", "required": False},
-                        "custom": {
-                            "type": "Record",
-                            "required": False,
-                            "attributes": {"dept": {"type": "String", "required": False}},
-                        },
-                        "email_verified": {"type": "Boolean", "required": False},
-                        "level": {"type": "Long", "required": False},
-                    },
-                },
-            },
-            "Shelf": {"memberOfTypes": ["Shelf"]},
-            "Item": {
-                "memberOfTypes": ["Shelf"],
-                "shape": {
-                    "type": "Record",
-                    "attributes": {
-                        "owner": {"type": "Entity", "name": "User", "required": False},
-                        "price": {"type": "Long", "required": False},
-                    },
-                },
-            },
-        },
-        "actions": {
-            "read": {},
-            "view": {
-                "memberOf": [{"id": "read"}],
-                "appliesTo": {"principalTypes": ["User"], "resourceTypes": ["Item"], "context": {"type": "Context"}},
-            },
-            "edit": {
-                "appliesTo": {"principalTypes": ["User"], "resourceTypes": ["Item"], "context": {"type": "Context"}},
-            },
-        },
-    }
-}
-VIEW = {"actionType": "Shop::Action", "actionId": "view"}
-EDIT = {"actionType": "Shop::Action", "actionId": "edit"}
-
-
-@dataclass
-class Issuer:
-    """Signs tokens as a user pool does."""
-
-    url: str
-    key_id: str = "key-1"
-    key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
-
-    def jwks(self) -> dict[str, Any]:
-        """The public half, as the issuer publishes it."""
-        public: dict[str, Any] = json.loads(RSAAlgorithm.to_jwk(self.key.public_key()))
-        return {"keys": [public | {"kid": self.key_id, "use": "sig", "alg": "RS256"}]}
-
-    def sign(self, **claims: Json) -> str:
-        """A token with exactly these claims beside issuer and a minute to live, unless they are given."""
-        return jwt.encode(
-            {"iss": self.url, "exp": int(time.time()) + 60, **claims}, self.key, "RS256", {"kid": self.key_id}
-        )
-
-    def identity_token(self, **claims: Json) -> str:
-        """An ID token of alice."""
-        return self.sign(**{"sub": "alice", "aud": "web", "token_use": "id", **claims})
-
-    def access_token(self, **claims: Json) -> str:
-        """An access token of alice."""
-        return self.sign(**{"sub": "alice", "client_id": "web", "token_use": "access", **claims})
 
 
 @dataclass

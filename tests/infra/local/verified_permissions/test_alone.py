@@ -20,7 +20,7 @@ from infra.local import verified_permissions
 from infra.local.verified_permissions.issuers import Issuers, IssuersError
 
 if TYPE_CHECKING:
-    from .conftest import Issuer
+    from .issuer import Issuer
 
 PACKAGE = Path(verified_permissions.__file__).parent
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from types_boto3_verifiedpermissions.client import VerifiedPermissionsClient
 
-    from .conftest import Endpoint, Issuer
+    from .conftest import Endpoint
+    from .issuer import Issuer
 
 Json = Any  # what travels, before anybody has looked at it
 POOL = "eu-central-1_AbCdEfGhI"

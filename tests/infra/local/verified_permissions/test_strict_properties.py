@@ -27,7 +27,8 @@ from tests.infra.local.verified_permissions.shop_drawings import (
 )
 
 if TYPE_CHECKING:
-    from .conftest import Ask, Issuer
+    from .conftest import Ask
+    from .issuer import Issuer
 
 
 def _hierarchy() -> list[Any]:
