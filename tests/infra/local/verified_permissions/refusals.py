@@ -24,3 +24,8 @@ def fields(response: Json) -> list[tuple[str, str]]:
     """Path and message of every field at fault; the response must be a ValidationException."""
     assert response["Error"]["Code"] == "ValidationException", response
     return [(item["path"], item["message"]) for item in response["fieldList"]]
+
+
+def refusal(call: Callable[..., object], **request: Json) -> tuple[str, str]:
+    """Path and message of the first field of the ValidationException that the call must raise."""
+    return fields(refused(call, **request))[0]

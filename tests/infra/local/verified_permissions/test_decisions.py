@@ -1,4 +1,4 @@
-"""Decisions without tokens: typed values, entities, schemas, batches, slices, and errors in evaluation."""
+"""Decisions without tokens: typed values, entities, schemas, and how much may be asked at once."""
 
 from __future__ import annotations
 
@@ -7,30 +7,16 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from botocore.exceptions import ClientError
+
+from tests.infra.local.verified_permissions.refusals import refusal
+from tests.infra.local.verified_permissions.shop import ALICE, ASK, HAT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from types_boto3_verifiedpermissions.client import VerifiedPermissionsClient
 
     from .conftest import Ask
 
 Json = Any  # what travels, before anybody has looked at it
-
-ALICE: Any = {"entityType": "Shop::User", "entityId": "alice"}
-HAT: Any = {"entityType": "Shop::Item", "entityId": "hat"}
-VIEW: Any = {"actionType": "Shop::Action", "actionId": "view"}
-ASK: Any = {"principal": ALICE, "action": VIEW, "resource": HAT}
-
-
-def refusal(call: Callable[..., object], **request: Json) -> tuple[str, str]:
-    """Path and message of the first field of the ValidationException that the call must raise."""
-    with pytest.raises(ClientError) as raised:
-        call(**request)
-    response: Any = raised.value.response
-    assert response["Error"]["Code"] == "ValidationException", response
-    return response["fieldList"][0]["path"], response["fieldList"][0]["message"]
 
 
 def permit(client: VerifiedPermissionsClient, store: str, text: str) -> str:
@@ -212,73 +198,8 @@ def test_ancestry_is_bounded_before_cedar_follows_it(client: VerifiedPermissions
         assert "transitive parents" in words
 
 
-def test_a_batch_shares_a_principal_or_a_resource(client: VerifiedPermissionsClient, open_store: str):
-    """One principal or one resource for all; at most 30; results echo the requests in order."""
-    permit(client, open_store, 'permit(principal == Shop::User::"alice", action, resource);')
-    bob: Any = {"entityType": "Shop::User", "entityId": "bob"}
-    shoe: Any = {"entityType": "Shop::Item", "entityId": "shoe"}
-    for requests, decisions in (
-        ([ASK, {**ASK, "resource": shoe}], ["ALLOW", "ALLOW"]),
-        ([{**ASK, "principal": bob}, ASK], ["DENY", "ALLOW"]),
-    ):
-        answer = client.batch_is_authorized(policyStoreId=open_store, requests=cast("Json", requests))
-        assert [item["decision"] for item in answer["results"]] == decisions
-        assert [item["request"] for item in answer["results"]] == requests
-    mixed: Any = [ASK, {**ASK, "principal": bob, "resource": shoe}]
-    assert refusal(client.batch_is_authorized, policyStoreId=open_store, requests=mixed)[0] == "/requests"
-    assert refusal(client.batch_is_authorized, policyStoreId=open_store, requests=[ASK] * 31)[0] == "/requests"
-    assert len(client.batch_is_authorized(policyStoreId=open_store, requests=[ASK] * 30)["results"]) == 30
-    partial: Any = [ASK, {"principal": ALICE, "action": VIEW}]
-    assert refusal(client.batch_is_authorized, policyStoreId=open_store, requests=partial)[0] == "/requests/1/resource"
-
-
-def test_a_batch_has_at_most_a_hundred_entities_of_a_kind(client: VerifiedPermissionsClient, open_store: str):
-    """100 resources pass, 101 do not."""
-    for count in (100, 101):
-        entities: Any = {
-            "entityList": [{"identifier": {"entityType": "Shop::Item", "entityId": str(n)}} for n in range(count)]
-        }
-        request: Any = {"policyStoreId": open_store, "requests": [ASK], "entities": entities}
-        if count == 100:
-            client.batch_is_authorized(**request)
-        else:
-            assert "More than 100" in refusal(client.batch_is_authorized, **request)[1]
-
-
 def test_a_request_is_at_most_one_megabyte(client: VerifiedPermissionsClient, open_store: str):
     """A larger body is refused with words, on a connection that goes on."""
     context: Any = {"contextMap": {"x": {"string": "x" * 1_100_000}}}
     assert "larger than" in refusal(client.is_authorized, policyStoreId=open_store, **ASK, context=context)[1]
     assert client.is_authorized(policyStoreId=open_store, **ASK)["decision"] == "DENY"
-
-
-PERMIT = "permit(principal, action, resource);"
-BROKEN_FORBID = "forbid(principal, action, resource) unless { principal.tenant == resource.tenant };"
-BROKEN_PERMIT = "permit(principal, action, resource) when { principal.nothing };"
-
-
-def test_an_allow_beside_a_broken_forbid_is_a_deny(ask: type[Ask]):
-    """Cedar skips a forbid whose condition fails, which opens the door; here the door stays shut."""
-    asked = ask()
-    store, (_, forbid) = asked.store(PERMIT, BROKEN_FORBID)
-    answer = asked("IsAuthorized", policyStoreId=store, **ASK)
-    assert (answer["decision"], answer["determiningPolicies"]) == ("DENY", [{"policyId": forbid}])
-    assert answer["errors"][0]["errorDescription"].startswith(f"error while evaluating policy `{forbid}`: ")
-
-
-def test_an_allow_beside_a_broken_forbid_stays_when_aws_is_wanted(ask: type[Ask]):
-    """With `skip` the answer is Cedar's own: ALLOW, and the error beside it."""
-    asked = ask(forbid_errors="skip")
-    store, (permit_id, forbid) = asked.store(PERMIT, BROKEN_FORBID)
-    answer = asked("IsAuthorized", policyStoreId=store, **ASK)
-    assert (answer["decision"], answer["determiningPolicies"]) == ("ALLOW", [{"policyId": permit_id}])
-    assert f"`{forbid}`" in answer["errors"][0]["errorDescription"]
-
-
-def test_an_allow_beside_a_broken_permit_is_reported_as_cedar_does(ask: type[Ask]):
-    """A permit that fails grants nothing; the other permit still decides, and the error is listed."""
-    asked = ask()
-    store, (permit_id, broken) = asked.store(PERMIT, BROKEN_PERMIT)
-    answer = asked("IsAuthorized", policyStoreId=store, **ASK)
-    assert (answer["decision"], answer["determiningPolicies"]) == ("ALLOW", [{"policyId": permit_id}])
-    assert f"`{broken}`" in answer["errors"][0]["errorDescription"]
