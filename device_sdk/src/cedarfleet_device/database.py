@@ -11,6 +11,7 @@ from cedarfleet_device.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
+_DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _FORMAT: Final = 2  # of the tables below; kept in PRAGMA user_version
 _TABLES: Final = """
 CREATE TABLE inbox (
@@ -27,16 +28,30 @@ CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
 
-def open_database(file: Path) -> sqlite3.Connection:
-    """Open ``file`` for one thread, and make it first where it is missing, mode 0600.
+def open_database(file: Path) -> tuple[sqlite3.Connection, int]:
+    """Open ``file`` for one thread, and make it first where it is missing, mode 0600; and its log, to be synced.
+
+    SQLite's locks are on ``file`` and its index, so the log's descriptor may be closed without losing one.
 
     Raises:
-        ConfigError: it is damaged, or of another version of the SDK.
+        ConfigError: it is damaged, of another version of the SDK, or cannot be opened or written.
     """
-    os.close(os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    try:
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        database = _open(file)
+        try:
+            return database, os.open(f"{file}-wal", os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            database.close()
+            raise
+    except OSError as error:
+        raise ConfigError(f"`{file}` cannot be opened: {error.strerror}") from error
+
+
+def _open(file: Path) -> sqlite3.Connection:
     database = sqlite3.connect(file, isolation_level=None, cached_statements=64)
     try:
-        database.execute("PRAGMA journal_mode = WAL")
+        mode = database.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         database.execute("PRAGMA synchronous = NORMAL")
         found = database.execute("PRAGMA user_version").fetchone()[0]
         if found == 0:
@@ -47,10 +62,14 @@ def open_database(file: Path) -> sqlite3.Connection:
         state = database.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.DatabaseError as error:  # fail closed: without its memory the device might do a thing twice
         database.close()
+        if error.sqlite_errorcode & 0xFF not in _DAMAGED:
+            raise ConfigError(f"`{file}` cannot be opened ({error}): keep it, and see to disk and access") from error
         raise ConfigError(f"`{file}` is damaged ({error}): move it away to start without memory of commands") from error
-    if found == _FORMAT and state == "ok":
+    if mode == "wal" and found == _FORMAT and state == "ok":
         return database
     database.close()
+    if mode != "wal":  # fail closed: SQLite goes on in its old way, whose log is another file
+        raise ConfigError(f"`{file}` is on a file system without shared memory, which SQLite's WAL mode needs")
     if found != _FORMAT:
         raise ConfigError(f"`{file}` has format {found}, this SDK reads {_FORMAT}: install the SDK that wrote it")
     raise ConfigError(f"`{file}` is damaged ({state}): move it away to start without memory of commands")

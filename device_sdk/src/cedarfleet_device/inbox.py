@@ -152,7 +152,7 @@ class Inbox:
         return self._store.submit(change)
 
     def reported(self, command_id: str) -> bool:
-        """Whether the cloud has acknowledged every state of the command."""
+        """Whether the cloud has acknowledged every state of the command, all of which are durable by now."""
         query = "SELECT 1 FROM outbox WHERE command_id = ? LIMIT 1"
         return self._store.do(lambda step: step.database.execute(query, (command_id,)).fetchone() is None)
 
@@ -176,16 +176,17 @@ class Inbox:
         return self._store.do(change)
 
     def counts(self) -> Counts:
-        """How much waits, runs and is not yet reported."""
+        """How much waits, runs and is not yet reported; waits for no sync, so that it can be told of a failing disk."""
 
-        def change(step: Step) -> Counts:
+        def change(step: Step) -> tuple[Counts, bool]:
             phases = dict(
                 step.database.execute("SELECT phase, count(*) FROM inbox WHERE phase != 'done' GROUP BY phase")
             )
             unreported = step.database.execute("SELECT count(*) FROM outbox").fetchone()[0]
-            return Counts(waiting=phases.get("waiting", 0), running=phases.get("running", 0), unreported=unreported)
+            counts = Counts(waiting=phases.get("waiting", 0), running=phases.get("running", 0), unreported=unreported)
+            return counts, True
 
-        return self._store.do(change)
+        return self._ask(change)
 
     def _ask(self, change: Callable[[Step], tuple[_T, bool]]) -> _T:
         """Make ``change`` and wait: until it is durable, or only until it is written, where it says so."""

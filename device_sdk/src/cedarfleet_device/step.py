@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,8 @@ def commit(database: sqlite3.Connection, batch: list[Queued]) -> None:
         database.execute("COMMIT")
     except Exception as error:  # noqa: BLE001 - nothing of the batch is kept
         if database.in_transaction:
-            database.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # the next BEGIN says so, and this is tried again
+                database.execute("ROLLBACK")
         for each in batch:
             each.error = _worded(error)
 

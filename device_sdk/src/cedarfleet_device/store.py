@@ -52,7 +52,7 @@ class Store:
         self._order = threading.Lock()
         self._closed = False
         self._unsynced: list[Queued] = []
-        self._doubtful = False  # a sync failed: the kernel may have dropped what it could not write
+        self._doubtful = True  # a sync failed, maybe one of the process before: the kernel may have dropped something
         opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, args=(opened,), name="cedarfleet-store", daemon=True)
         self._thread.start()
@@ -118,8 +118,7 @@ class Store:
 
     def _run(self, opened: Future[None]) -> None:
         try:
-            database = open_database(self._file)
-            log = os.open(f"{self._file}-wal", os.O_RDWR | os.O_CLOEXEC)  # syncing needs no lock of SQLite's
+            database, log = open_database(self._file)
         except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
             opened.set_exception(error)
             return
@@ -182,14 +181,18 @@ class Store:
     def _make_durable(self, database: sqlite3.Connection, log: int) -> bool:
         """Sync the log. After a failure only a checkpoint counts, which writes everything anew to the main file.
 
-        A second sync could report success for pages that the first one dropped (Linux: fsync(2), EIO).
+        A second sync could report success for pages that the first one dropped (Linux: fsync(2), EIO). The log is
+        emptied by that, which is synced as well: what is left of it must not be found after a loss of power. The same
+        goes for a log that has been deleted: whoever opens and closes the file inside this process drops the locks that
+        keep others from tidying up (sqlite.org/howtocorrupt.html, 2.2).
         """
         try:
-            if not self._doubtful:
-                self._sync(log)
-                return True
-            busy = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            self._doubtful = bool(busy)
+            doubtful = self._doubtful or os.fstat(log).st_nlink == 0
+            if doubtful and database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                event("store.not_synced", level=logging.ERROR, reason="another process reads the file")
+                return False
+            self._sync(log)
+            self._doubtful = False
         except (OSError, sqlite3.Error) as error:  # fail closed: nobody is told that it is durable
             self._doubtful = True
             event("store.not_synced", level=logging.ERROR, error=error)
