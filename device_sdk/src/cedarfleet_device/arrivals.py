@@ -3,7 +3,8 @@
 A command begins, and its states are published, once that is durable: what ran is known after the power was lost, too.
 A command that *may be repeated* (its handler is idempotent) need not wait: it begins as it arrives, where nothing else
 does, and its states are published once they are written. Whatever ends the process before it is durable, the broker,
-which got no PUBACK, sends it again, and it runs again.
+which got no PUBACK, sends it again, and it runs again. So it does where the disk is full: but then only once the store
+has kept it.
 """
 
 from __future__ import annotations
@@ -45,9 +46,10 @@ class Arrivals:
         self._records = records_
         self._clock = clock
         self.runner: Runner | None = None
-        self._recent = dict.fromkeys(store.do(lambda step: records.last_commands(step, _RECENT)))
+        self._recent, self._unsure = store.do(lambda step: records.last_commands(step, _RECENT))  # see `_remember`
         self._forgotten = int(store.note(_FORGOTTEN) or 0)
         self._coming = 0  # commands that are being stored and may have to begin before any that comes now
+        self._keeps = True  # the store has kept what came last
         self._lock = threading.Lock()
 
     def receive(self, message: CommandMessage) -> Future[bool]:
@@ -62,8 +64,7 @@ class Arrivals:
             failed = done.exception() is not None
             with self._lock:
                 self._coming -= 0 if ahead is not None else 1
-                if failed:
-                    self._recent.pop(message.command_id, None)
+                self._keeps = not failed
             if claimed and failed:
                 claimed[0].give(None)
 
@@ -79,13 +80,11 @@ class Arrivals:
         """A runner for a command that may begin before it is stored: it may be repeated, and nothing comes before."""
         runner = self.runner
         with self._lock:
-            known = message.command_id in self._recent
-            self._recent[message.command_id] = None
-            if len(self._recent) > _RECENT:
-                del self._recent[next(iter(self._recent))]
+            new = self._remember(message.command_id, message.expires_at)
             if (
                 runner is not None
-                and not known
+                and new
+                and self._keeps
                 and not self._coming
                 and message.expires_at > self._forgotten
                 and runner.may_repeat(message.name)
@@ -96,17 +95,28 @@ class Arrivals:
             self._coming += 1
             return None
 
+    def _remember(self, command_id: str, expires_at: int) -> bool:
+        """Whether the command is certainly new; from now on it is not, whatever becomes of it.
+
+        Where one that may come again leaves the memory, whatever expires no later than it is not certainly new.
+        """
+        new = command_id not in self._recent and expires_at > self._unsure
+        self._recent.setdefault(command_id, expires_at)
+        if len(self._recent) > _RECENT:
+            self._unsure = max(self._unsure, self._recent.pop(next(iter(self._recent))))
+        return new
+
     def _store_first(self, step: Step, message: CommandMessage, claimed: list[Runner], *, begun: bool) -> bool:
         """Store a command that has arrived, and begin it, where a runner is free; he is put into ``claimed``."""
         key, content, until = message.command_id, message.encode(), message.expires_at
         if records.knows(step, key):
             return False
+        if begun:
+            self._records.insert(step, key, content, until, phase="running", state=None)
+            return True
         if until <= self._forgotten:  # fail closed: it may have run before
             state = CommandState.EXPIRED, {"reason": "long expired"}
             self._records.insert(step, key, content, until, phase="done", state=state)
-            return True
-        if begun:
-            self._records.insert(step, key, content, until, phase="running", state=None)
             return True
         runner = self.runner
         if runner is None or records.one_waits(step) or not runner.claim():
@@ -123,6 +133,8 @@ class Arrivals:
 
     def reject(self, command_id: str, payload: bytes, reason: str) -> Future[bool]:
         """Record and report a message that is not to be run; the result is False when its id is known already."""
+        with self._lock:
+            self._remember(command_id, self._clock())
 
         def change(step: Step) -> bool:
             if records.knows(step, command_id):

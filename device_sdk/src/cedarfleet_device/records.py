@@ -78,10 +78,12 @@ def last_positions(step: Step) -> tuple[int, int]:
     return row[0], row[1]
 
 
-def last_commands(step: Step, most: int) -> list[str]:
-    """The ids of the newest commands, the newest last."""
-    rows = step.database.execute("SELECT command_id FROM inbox ORDER BY position DESC LIMIT ?", (most,)).fetchall()
-    return [row[0] for row in reversed(rows)]
+def last_commands(step: Step, most: int) -> tuple[dict[str, int], int]:
+    """Of the newest commands, the newest last, when each expires; and the latest time that any older one expires."""
+    newest = "SELECT command_id, expires_at FROM inbox ORDER BY position DESC"
+    rows = step.database.execute(f"{newest} LIMIT ?", (most,)).fetchall()
+    older = step.database.execute(f"SELECT ifnull(max(expires_at), 0) FROM ({newest} LIMIT -1 OFFSET ?)", (most,))  # noqa: S608 - a constant
+    return dict(reversed(rows)), older.fetchone()[0]
 
 
 def knows(step: Step, command_id: str) -> bool:
