@@ -43,9 +43,7 @@ def _stopped_in_a_create(root: Path) -> subprocess.Popen[str]:
     with pipe.open("w"):  # opens when the handler opens its end: the box exists, the handler has not returned
         pipe.unlink()
         child.send_signal(signal.SIGSTOP)
-        os.waitid(
-            os.P_PID, child.pid, os.WSTOPPED
-        )  # until then its other threads run, and would go on at the pipe's end
+        os.waitid(os.P_PID, child.pid, os.WSTOPPED)  # before, other threads of it may run on when the pipe ends
     return child
 
 
