@@ -130,7 +130,9 @@ class Agent:
 
         Args:
             name: a-z, 0-9 and ``-``, e.g. ``reboot``.
-            idempotent: run it again when the device stopped while it ran; else such a command ends INTERRUPTED.
+            idempotent: run it again when the device stopped while it ran, or the disk did not take the command; else
+                such a command ends INTERRUPTED. Not for a handler that itself ends the device: see
+                ``Result.afterwards``.
             time_limit_seconds: default ``commands.time_limit_seconds`` of the configuration.
 
         Raises:
@@ -187,7 +189,10 @@ class Agent:
             self._worker.stop(grace_seconds=grace_seconds)
             self._link.close()
             self._pulse.join(5)
-            self._write_status("stopped")
+            try:
+                self._write_status("stopped")
+            except StoreError as error:
+                event("store.failed", level=logging.ERROR, error=error)
         self._store.close()
         self._state.close()
         event("agent.stopped", thing=self._config.thing)
@@ -230,6 +235,7 @@ class Agent:
                     next_forget = now + _FORGET_EVERY_SECONDS
                     self._inbox.forget(expired_before=self._clock() - self._config.commands.keep_days * _DAY_MS)
                 self._write_status("running")
+                self._store.do(lambda _: None)  # waits for the disk
             except StoreError as error:
                 event("store.failed", level=logging.ERROR, error=error)
                 continue  # no word to the watchdog: a store that fails for long is cured by nothing but a restart

@@ -20,28 +20,41 @@ def call_handler(handler: Handler, command: Command) -> Outcome:
     """Run the handler; what it raises, also ``SystemExit``, is FAILED, and a detail too big to send is replaced."""
     process = os.getpid()
     try:
-        given = handler.function(command)
+        try:
+            given = handler.function(command)
+        finally:
+            if os.getpid() != process:  # the handler forked and the child came back: it must not go on as an agent
+                os._exit(0)
     except CommandFailedError as error:
-        outcome = CommandState.FAILED, {"reason": error.reason, **error.detail}, None
+        state, detail, result = CommandState.FAILED, {"reason": error.reason, **error.detail}, None
     except BaseException as error:  # noqa: BLE001 - also SystemExit: a handler never ends the agent
-        event("command.handler_raised", level=logging.WARNING, error=error, command_id=command.command_id)
-        outcome = CommandState.FAILED, {"reason": f"{type(error).__name__}: {str(error)[:1000]}"}, None
+        raised = _worded(error)
+        event("command.handler_raised", level=logging.WARNING, error=raised, command_id=command.command_id)
+        state, detail, result = CommandState.FAILED, {"reason": f"{type(raised).__name__}: {str(raised)[:1000]}"}, None
     else:
-        result = given if isinstance(given, Result) else Result(detail=given or {})
-        outcome = CommandState.SUCCEEDED, result.detail, result
-    finally:
-        if os.getpid() != process:  # the handler forked and the child came back: it must not go on as an agent
-            os._exit(0)
-    state, detail, result = outcome
-    if not fits(detail):
-        detail = {"truncated": f"the handler's detail is no JSON object of at most {wire.MAX_DETAIL_BYTES} bytes"}
-    return state, detail, result
+        result = given if isinstance(given, Result) else Result(detail={} if given is None else given)
+        state, detail = CommandState.SUCCEEDED, result.detail
+    fitting = as_sent(detail)
+    if fitting is None:
+        fitting = {"truncated": f"the handler's detail is no JSON object of at most {wire.MAX_DETAIL_BYTES} bytes"}
+    return state, fitting, result
 
 
-def fits(detail: dict[str, Any]) -> bool:
-    """Whether the detail is a JSON object of at most ``wire.MAX_DETAIL_BYTES``."""
+def as_sent(detail: dict[str, Any]) -> dict[str, Any] | None:
+    """The detail as it would arrive; None where it is no JSON object of at most ``wire.MAX_DETAIL_BYTES``.
+
+    A copy, since a maker's threads may go on changing what he gave, and it is stored later.
+    """
     try:
         encoded = json.dumps(detail, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError, RecursionError):
-        return False
-    return isinstance(detail, dict) and len(encoded) <= wire.MAX_DETAIL_BYTES  # pyright: ignore[reportUnnecessaryIsInstance]
+    except Exception:  # noqa: BLE001 - a maker's objects raise what they like, e.g. RuntimeError: changed meanwhile
+        return None
+    return json.loads(encoded) if encoded.startswith(b"{") and len(encoded) <= wire.MAX_DETAIL_BYTES else None
+
+
+def _worded(error: BaseException) -> BaseException:
+    try:
+        str(error)
+    except Exception:  # noqa: BLE001 - a maker's class
+        return RuntimeError(f"a {type(error).__name__}, which fails to say what it is")
+    return error

@@ -18,8 +18,9 @@ class Result:
 
     Attributes:
         detail: JSON object that people will read beside SUCCEEDED; at most ``wire.MAX_DETAIL_BYTES`` encoded.
-        afterwards: called once SUCCEEDED has reached the cloud, or 30 s later where it cannot: the place for
-            a reboot, which would otherwise cut off its own success.
+        afterwards: called once SUCCEEDED has reached the cloud, or 30 s later where it cannot, or as the agent stops;
+            never before SUCCEEDED would survive the loss of power: the place for a reboot, which would otherwise cut
+            off its own success, or be repeated.
     """
 
     detail: dict[str, Any] = field(default_factory=dict[str, Any])

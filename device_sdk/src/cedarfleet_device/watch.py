@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+from cedarfleet_device.log import event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
     from cedarfleet_device.commands import Command, Handler
 
 _QUIET_SECONDS: Final = 0.1  # a handler that is over by then reports its end alone: one message, not two
+_AGAIN_SECONDS: Final = 1.0
 
 
 @dataclass(kw_only=True, eq=False)
@@ -24,6 +28,7 @@ class Run:
         handler: with its time limit.
         thread: where it runs.
         began: ``time.monotonic()``.
+        until: when its limit passes.
         over: it ended, or its limit passed: whichever came first.
         told: RUNNING was reported.
     """
@@ -32,13 +37,12 @@ class Run:
     handler: Handler
     thread: threading.Thread = field(default_factory=threading.current_thread)
     began: float = field(default_factory=time.monotonic)
+    until: float = field(init=False)
     over: bool = False
     told: bool = False
 
-    @property
-    def until(self) -> float:
-        """When its limit passes."""
-        return self.began + self.handler.time_limit_seconds
+    def __post_init__(self) -> None:
+        self.until = self.began + self.handler.time_limit_seconds
 
     @property
     def next_look(self) -> float:
@@ -51,7 +55,8 @@ class Watch:
 
     Args:
         lasts: told once of each run that is not over in no time, unless it has ``told`` already; must not wait.
-        late: told of each run whose limit has passed, which is over by that; must not wait.
+        late: told of each run whose limit has passed, which is over by that; must not wait. Where it raises, the run
+            goes on, for another second.
     """
 
     def __init__(self, *, lasts: Callable[[Run], object], late: Callable[[Run], None]) -> None:
@@ -105,10 +110,20 @@ class Watch:
                     run.told = True
                 self._runs.difference_update(run for run in due if run.over)
             for run in due:
-                (self._late if run.over else self._lasts)(run)
+                self._tell(run)
             with self._changed:
                 if self._stopping and not self._runs:
                     return
                 self._looks_at = min((run.next_look for run in self._runs), default=float("inf"))
                 pause = self._looks_at - time.monotonic()
-                self._changed.wait(None if pause == float("inf") else pause)
+                self._changed.wait(pause if pause < threading.TIMEOUT_MAX else None)
+
+    def _tell(self, run: Run) -> None:
+        try:
+            (self._late if run.over else self._lasts)(run)
+        except Exception as error:  # noqa: BLE001 - e.g. no thread could be started; others are still to be watched
+            event("watch.failed", level=logging.ERROR, error=error, command_id=run.command.command_id)
+            with self._changed:
+                if run.over:
+                    run.over, run.until = False, time.monotonic() + _AGAIN_SECONDS
+                    self._runs.add(run)

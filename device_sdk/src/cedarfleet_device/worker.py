@@ -9,7 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from cedarfleet_device.calling import call_handler, fits
+from cedarfleet_device.calling import as_sent, call_handler
 from cedarfleet_device.commands import Command, Handlers
 from cedarfleet_device.log import event
 from cedarfleet_device.running import Ending
@@ -180,6 +180,9 @@ class Worker:
         if handler is None:  # `decide` has refused it
             raise AssertionError(message.name)
         run = self._new_run(message, handler)
+        if (ending := self.decide(message)) is not None:  # what was decided when it left the queue waited for the disk
+            self._end(run, (ending.state, {"reason": ending.reason}, None))
+            return True
         self._watch.begin(run)
         outcome = call_handler(handler, run.command)
         if not self._watch.end(run):
@@ -191,10 +194,10 @@ class Worker:
         """Put a new thread, which reports it, in the place of one whose handler went past its limit."""
         run.command.stopped.set()
         with self._lock:
-            self._stuck[run.command.name] = run.thread
             fresh = self._new_thread(run)
-            self._threads[self._threads.index(run.thread)] = fresh
             fresh.start()
+            self._stuck[run.command.name] = run.thread
+            self._threads[self._threads.index(run.thread)] = fresh
 
     def _new_thread(self, late: Run | None = None) -> threading.Thread:
         def work() -> None:
@@ -209,22 +212,34 @@ class Worker:
         command, (state, detail, result) = run.command, outcome
         while True:  # the disk may be full for a while: the outcome must not be lost as long as we live
             try:
-                if self._inbox.finish(command.command_id, state, detail, may_repeat=run.handler.idempotent):
-                    self._finished(state)
+                kept = self._inbox.finish(command.command_id, state, detail, may_repeat=run.handler.idempotent)
                 break
             except StoreError as error:
                 event("store.failed", level=logging.ERROR, error=error, command_id=command.command_id)
                 if self._stopping.wait(_RETRY_STORE_SECONDS):
-                    break
+                    return
+        if not kept:  # it began as it arrived, and was not stored: it comes, and runs, again
+            event("command.not_kept", level=logging.WARNING, command_id=command.command_id, name=command.name)
+            return
+        self._finished(state)
         taken_ms = round((time.monotonic() - run.began) * 1000)
         event("command.ended", command_id=command.command_id, name=command.name, state=state.value, ms=taken_ms)
         if result is not None and result.afterwards is not None:
             self._afterwards(command.command_id, result.afterwards)
 
     def _afterwards(self, command_id: str, function: Callable[[], object]) -> None:
+        """Call what is to happen after the command's end: never before that is durable, or a reboot were repeated."""
         deadline = time.monotonic() + _AFTERWARDS_WITHIN_SECONDS
-        while time.monotonic() < deadline and not self._inbox.reported(command_id):
-            self._stopping.wait(0.05)
+        while True:
+            try:
+                told = self._inbox.reported(command_id)
+            except StoreError as error:
+                event("store.failed", level=logging.ERROR, error=error, command_id=command_id)
+                if self._stopping.wait(_RETRY_STORE_SECONDS):
+                    return
+                continue
+            if told or time.monotonic() >= deadline or self._stopping.wait(0.05):
+                break
         try:
             function()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a maker's code must not end the agent
@@ -235,10 +250,10 @@ class Worker:
 
         def report(detail: dict[str, Any]) -> None:
             nonlocal last
-            if time.monotonic() - last >= _PROGRESS_EVERY_SECONDS and fits(detail):
+            if time.monotonic() - last >= _PROGRESS_EVERY_SECONDS and (fitting := as_sent(detail)) is not None:
                 last = time.monotonic()
                 run.told = True
-                self._inbox.progress(message.command_id, detail)
+                self._inbox.progress(message.command_id, fitting)
 
         command = Command(
             command_id=message.command_id,

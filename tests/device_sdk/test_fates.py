@@ -1,0 +1,304 @@
+"""Every command's fate while disks fail and fill up, processes die, power goes, and messages come twice."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import shutil
+import sqlite3
+import threading
+import time
+from collections import Counter
+from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from cedarfleet_device.clock import Clock
+from cedarfleet_device.commands import Handler, Handlers
+from cedarfleet_device.inbox import Inbox
+from cedarfleet_device.outbox import Publisher
+from cedarfleet_device.store import Store
+from cedarfleet_device.wire import CommandState, StatusMessage
+from cedarfleet_device.worker import Worker
+
+from tests.device_sdk.field import new_command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from cedarfleet_device.commands import Command
+    from cedarfleet_device.records import Outgoing
+    from cedarfleet_device.step import Step
+    from cedarfleet_device.wire import CommandMessage
+
+_LIVES: Final = 8
+_COMMANDS: Final = 24  # new ones in each life
+_LIMITS: Final = {"once": 10.0, "again": 10.0, "once-brief": 0.02, "again-brief": 0.02}  # seconds
+_SECONDS: Final = 30.0
+
+
+@dataclass(kw_only=True)
+class World:
+    """What an onlooker knows of all lives of the device.
+
+    Attributes:
+        lock: held while anything becomes visible; a life that ended under it shows nothing more.
+        begun: command ids, once for each begin of a handler.
+        returned: ids whose handler came to its end.
+        told: of each id, sequence and state, in order.
+        acknowledged: ids that the broker will not send again.
+        kept_from: ids whose store failed.
+        broken: promises, in words.
+    """
+
+    lock: threading.Condition = field(default_factory=threading.Condition)
+    begun: Counter[str] = field(default_factory=Counter[str])
+    returned: set[str] = field(default_factory=set[str])
+    told: dict[str, list[tuple[int, CommandState]]] = field(default_factory=dict[str, list[tuple[int, CommandState]]])
+    acknowledged: set[str] = field(default_factory=set[str])
+    kept_from: set[str] = field(default_factory=set[str])
+    broken: list[str] = field(default_factory=list[str])
+
+
+class Life:
+    """One process of the device, from its start to its end, on the files in ``folder``."""
+
+    def __init__(self, world: World, folder: Path, *, parallel: int) -> None:
+        self.world = world
+        self.folder = folder
+        self.kept = folder.with_name(f"{folder.name}-kept")
+        self.over = False
+        self.failing = 0  # so many syncs from now on fail
+        self.arrived: dict[str, int] = {}  # in which order, of those that came here first
+        self.begun: list[str] = []
+        self._store = Store(folder / "agent.db", sync=self._sync)
+        self._inbox = Inbox(self._store, clock=Clock(), changed=self._changed)
+        self._publisher = Publisher(
+            inbox=self._inbox, thing="acme--a", publish=self._publish, online=lambda: not self.over
+        )
+        handlers = Handlers()
+        for name, limit in _LIMITS.items():
+            again = name.startswith("again")
+            handlers.add(name, Handler(function=self._work, idempotent=again, time_limit_seconds=limit))
+        self._worker = Worker(
+            inbox=self._inbox,
+            handlers=handlers,
+            clock=Clock(),
+            parallel=parallel,
+            await_clock=False,
+            finished=lambda _: None,
+        )
+        self._inbox.arrivals.runner = self._worker
+        self._inbox.recover(again=self._worker.may_repeat)
+        self._worker.start()
+        self._publisher.start()
+
+    def receive(self, message: CommandMessage, *, first: bool) -> None:
+        """A message of the broker."""
+        if first:
+            self.arrived[message.command_id] = len(self.arrived)
+
+        def settled(done: Future[bool]) -> None:
+            with self.world.lock:
+                if self.over:
+                    return
+                if done.exception() is not None:
+                    self.world.kept_from.add(message.command_id)
+                elif message.command_id not in self._phases():
+                    self.world.broken.append(f"{message.command_id} was acknowledged and is not on the disk")
+                else:
+                    self.world.acknowledged.add(message.command_id)
+                self.world.lock.notify_all()
+
+        self._inbox.arrivals.receive(message).add_done_callback(settled)
+
+    def limit_disk(self, *, full: bool) -> None:
+        """Leave no room, or plenty."""
+
+        def change(step: Step) -> None:
+            pages = step.database.execute("PRAGMA page_count").fetchone()[0] if full else 1_000_000
+            step.database.execute(f"PRAGMA max_page_count = {pages}").fetchone()
+
+        self._store.submit(change)
+
+    def stop(self) -> None:
+        """As a program that is told to end and has no time."""
+        self._worker.stop(grace_seconds=0.01)
+        self._publisher.stop()
+        self._store.close()
+        with self.world.lock:
+            self.over = True
+
+    def die(self, into: Path, *, power: bool) -> None:
+        """End in this instant; ``into`` gets what is then on the disk, of a process that died or after a power loss."""
+        done = threading.Event()
+
+        def instant(_: Step) -> None:  # on the writing thread: nobody writes while it is copied
+            with self.world.lock:
+                if not self.over:
+                    self.over = True
+                    _copy(self.kept if power else self.folder, into)
+                    done.set()
+
+        for _ in range(100):
+            self._store.submit(instant)
+            if done.wait(0.3):  # else it fell with its neighbours, before its turn, since the disk was full
+                break
+        assert done.is_set()
+        self.stop()
+
+    def _changed(self, fresh: Sequence[Outgoing]) -> None:
+        self._publisher.offer(fresh)
+
+    def _sync(self, descriptor: int) -> None:
+        if self.failing > 0:
+            self.failing -= 1
+            raise OSError(errno.EIO, "the disk does not answer")
+        os.fdatasync(descriptor)
+        with self.world.lock:  # nobody reads the former copy
+            shutil.rmtree(self.kept, ignore_errors=True)
+            _copy(self.folder, self.kept)
+
+    def _phases(self) -> dict[str, str]:
+        """By command id, of what would be found after a loss of power."""
+        with closing(sqlite3.connect(self.kept / "agent.db")) as database:
+            return dict(database.execute("SELECT command_id, phase FROM inbox"))
+
+    def _work(self, command: Command) -> None:
+        key = command.command_id
+        with self.world.lock:
+            if self.over:
+                return
+            self.world.begun[key] += 1
+            self.begun.append(key)
+            if command.name.startswith("once") and self._phases().get(key) != "running":
+                self.world.broken.append(f"{key} began and a loss of power would not leave it running")
+        time.sleep(command.arguments["seconds"])  # work
+        if command.arguments["raises"]:
+            raise RuntimeError("as it was told")
+        with self.world.lock:
+            if not self.over:
+                self.world.returned.add(key)
+
+    def _publish(self, topic: str, payload: bytes) -> Future[None]:
+        status = StatusMessage.decode(payload)
+        answer: Future[None] = Future()
+        with self.world.lock:
+            if not self.over:
+                states = self.world.told.setdefault(topic.split("/")[-2], [])
+                states.append((status.sequence, status.state))
+                self.world.lock.notify_all()
+                answer.set_result(None)
+        return answer
+
+
+def _copy(folder: Path, into: Path) -> None:
+    into.mkdir()
+    for file in folder.glob("agent.db*"):
+        if not file.name.endswith("-shm"):  # made anew at the next start
+            shutil.copy(file, into)
+
+
+def _some_command(chance: random.Random) -> CommandMessage:
+    name = chance.choice(list(_LIMITS))
+    longest = 2 * _LIMITS[name] if name.endswith("brief") else 0.15
+    return new_command(
+        "acme--a",
+        name,
+        seconds=chance.choice([0.01, 600, 600, 600, 600, 600]),
+        arguments={
+            "seconds": chance.choice([0, 0, chance.uniform(0, longest), _LIMITS[name] if longest < 0.1 else 0.005]),
+            "raises": chance.random() < 0.1,
+            "much": "x" * chance.choice([10, 10_000]),
+        },
+    )
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_every_command_meets_one_true_end(tmp_path: Path, parallel: int):
+    """Exactly one end each, nothing that must not be repeated twice, no promise that a power loss would break."""
+    seed = random.randrange(2**32)  # noqa: S311 - moments, not secrets
+    print(f"seed {seed}")
+    chance = random.Random(seed)  # noqa: S311 - moments, not secrets
+    world = World()
+    sent: dict[str, CommandMessage] = {}
+    cuts = 0
+    folder = tmp_path / "0"
+    folder.mkdir()
+    for number in range(1, _LIVES + 1):
+        life = Life(world, folder, parallel=parallel)
+        last = number == _LIVES
+        _live(life, sent, chance, calm=last)
+        if last:
+            _await(world, lambda: all(_end(world, each) for each in sent) and sent.keys() <= world.acknowledged, sent)
+        folder = tmp_path / str(number)
+        way = "stop" if last else chance.choice(["stop", "kill", "power"])
+        if way == "stop":
+            life.stop()
+            folder = life.folder
+        else:
+            life.die(folder, power=way == "power")
+            cuts += way == "power"
+        if parallel == 1:
+            places = [life.arrived[each] for each in life.begun if each in life.arrived.keys() - world.kept_from]
+            assert places == sorted(places)
+    assert world.broken == []
+    with closing(sqlite3.connect(folder / "agent.db")) as database:
+        assert dict(database.execute("SELECT phase, count(*) FROM inbox GROUP BY phase")) == {"done": len(sent)}
+        assert database.execute("SELECT count(*) FROM outbox").fetchone()[0] == 0
+    for key, message in sent.items():
+        _judge(world, key, once=message.name.startswith("once"), cuts=cuts)
+
+
+def _live(life: Life, sent: dict[str, CommandMessage], chance: random.Random, *, calm: bool) -> None:
+    """The broker sends what it has no PUBACK of, then new messages, some of them twice, and old ones."""
+    for key in sent.keys() - life.world.acknowledged:
+        life.receive(sent[key], first=False)
+    moments = Counter(chance.choices(range(_COMMANDS), k=0 if calm else 3))
+    full = chance.randrange(2 * _COMMANDS)
+    for index in range(_COMMANDS):
+        life.failing += moments[index]
+        if not calm and index in (full, full + 4):
+            life.limit_disk(full=index == full)
+        message = _some_command(chance)
+        sent[message.command_id] = message
+        life.receive(message, first=True)
+        while chance.random() < 0.2:
+            life.receive(chance.choice(list(sent.values())), first=False)
+        time.sleep(chance.choice([0, 0, 0.002, 0.02]))  # a random moment
+    life.limit_disk(full=False)
+    if calm:
+        life.failing = 0
+        for key in life.world.kept_from - life.world.acknowledged:
+            life.receive(sent[key], first=False)
+
+
+def _end(world: World, key: str) -> bool:
+    return any(state.is_final for _, state in world.told.get(key, ()))
+
+
+def _await(world: World, holds: Callable[[], bool], sent: dict[str, CommandMessage]) -> None:
+    with world.lock:
+        good = world.lock.wait_for(holds, _SECONDS)
+        missing = [(each.name, world.told.get(key), key in world.acknowledged) for key, each in sent.items()]
+        assert good, [each for each in missing if not each[2] or not each[1] or not each[1][-1][1].is_final]
+
+
+def _judge(world: World, key: str, *, once: bool, cuts: int) -> None:
+    told = world.told[key]
+    ends = {each for each in told if each[1].is_final}
+    if once:
+        assert world.begun[key] <= 1
+    if once or not cuts:  # else the same numbers may tell of another run
+        assert len(ends) == 1, told
+        firsts = list(dict.fromkeys(told))
+        assert [number for number, _ in firsts] == list(range(1, len(firsts) + 1)), told
+        assert firsts[-1] in ends, told
+    if not world.begun[key]:
+        assert {state for _, state in ends} <= {CommandState.EXPIRED, CommandState.REJECTED, CommandState.INTERRUPTED}
+    if any(state is CommandState.SUCCEEDED for _, state in ends):
+        assert key in world.returned

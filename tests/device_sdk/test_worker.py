@@ -1,0 +1,256 @@
+"""Runs of handlers beside a store that fails, closes or takes its time, and what happens after their ends."""
+
+from __future__ import annotations
+
+import errno
+import os
+import queue
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cedarfleet_device.calling import call_handler
+from cedarfleet_device.clock import Clock
+from cedarfleet_device.commands import Command, Handler, Handlers, Result
+from cedarfleet_device.inbox import Inbox
+from cedarfleet_device.store import Store
+from cedarfleet_device.watch import Run, Watch
+from cedarfleet_device.wire import CommandState, StatusMessage
+from cedarfleet_device.worker import Worker
+
+from tests.device_sdk.field import new_command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from cedarfleet_device.commands import Function
+    from cedarfleet_device.records import Outgoing
+    from cedarfleet_device.step import Step
+
+_SECONDS = 30
+
+
+@dataclass(kw_only=True)
+class Bench:
+    """A worker on a store, without a line to the cloud.
+
+    Attributes:
+        fails: the disk takes nothing.
+        now: seconds since the epoch.
+        told: states as they come to stand in the outbox.
+    """
+
+    folder: Path
+    fails: bool = False
+    now: float = 1e9
+    told: queue.SimpleQueue[StatusMessage] = field(default_factory=queue.SimpleQueue["StatusMessage"])
+    handlers: Handlers = field(default_factory=Handlers)
+
+    def __post_init__(self) -> None:
+        self.store = Store(self.folder / "agent.db", sync=self._sync)
+        self.inbox = Inbox(self.store, clock=lambda: 0, changed=self._changed)
+        self.worker = Worker(
+            inbox=self.inbox,
+            handlers=self.handlers,
+            clock=Clock(lambda: self.now),
+            parallel=1,
+            await_clock=False,
+            finished=lambda _: None,
+        )
+        self.inbox.arrivals.runner = self.worker
+
+    def start(self, function: Function, *, idempotent: bool = False) -> None:
+        """Begin, with a handler for ``x``."""
+        self.handlers.add("x", Handler(function=function, idempotent=idempotent, time_limit_seconds=60))
+        self.worker.start()
+
+    def _changed(self, fresh: Sequence[Outgoing]) -> None:
+        for each in fresh:
+            self.told.put(StatusMessage.decode(each.message))
+
+    def _sync(self, descriptor: int) -> None:
+        if self.fails:
+            raise OSError(errno.EIO, "the disk does not answer")
+        os.fdatasync(descriptor)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """A worker that is not started."""
+    made = Bench(folder=tmp_path)
+    yield made
+    made.worker.stop(grace_seconds=_SECONDS)
+    made.store.close()
+
+
+def test_what_expired_while_the_disk_did_not_answer_does_not_begin(bench: Bench):
+    """It left the queue in time, but could not begin before it was durable: it ends EXPIRED."""
+    begun: list[Command] = []
+    bench.start(begun.append)
+    message = new_command("acme--a", "x")
+    bench.now = message.issued_at / 1000
+    bench.fails = True
+    stored = bench.inbox.arrivals.receive(message)
+    counts = bench.inbox.counts()  # comes after it
+    assert counts.running + counts.waiting == 1
+    bench.now = message.expires_at / 1000
+    bench.fails = False
+    assert stored.result(_SECONDS)
+    ends = [bench.told.get(timeout=_SECONDS)]
+    while not ends[-1].state.is_final:
+        ends.append(bench.told.get(timeout=_SECONDS))
+    assert ends[-1].state is CommandState.EXPIRED
+    assert begun == []
+
+
+def test_what_is_to_happen_afterwards_waits_until_the_end_is_durable(bench: Bench):
+    """A reboot before that would be followed by the same command, and so by the next reboot."""
+    rebooted = threading.Event()
+    bench.start(lambda _: Result(afterwards=rebooted.set), idempotent=True)
+    bench.now = 0
+    bench.fails = True
+    bench.inbox.arrivals.receive(new_command("acme--a", "x"))
+    assert bench.told.get(timeout=_SECONDS).state is CommandState.SUCCEEDED
+    assert not rebooted.wait(0.2)  # proves an absence
+    bench.fails = False
+    bench.inbox.sent([each.position for each in bench.inbox.outgoing(after=0, limit=10)])
+    assert rebooted.wait(_SECONDS)
+
+
+def test_what_was_not_kept_has_no_afterwards(bench: Bench):
+    """A command that a full disk did not take comes again: it must not reboot the device each time."""
+    rebooted = threading.Event()
+    bench.start(lambda _: Result(afterwards=rebooted.set), idempotent=True)
+    bench.now = 0
+
+    def fill(step: Step) -> None:
+        pages = step.database.execute("PRAGMA page_count").fetchone()[0]
+        step.database.execute(f"PRAGMA max_page_count = {pages}").fetchone()
+
+    bench.store.do(fill)
+    pause = threading.Event()
+    while not bench.worker._free:  # it looks into the inbox first, and tells nobody when it has
+        pause.wait(0.001)
+    stored = bench.inbox.arrivals.receive(new_command("acme--a", "x", arguments={"much": "x" * 100_000}))
+    assert stored.exception(_SECONDS) is not None
+    bench.worker.stop(grace_seconds=_SECONDS)
+    assert not rebooted.is_set()
+
+
+def test_an_agent_that_stops_goes_on_to_what_is_to_happen_afterwards(bench: Bench):
+    """The end is durable and is told at the next start, so that nothing is gained by waiting on; the thread ends."""
+    rebooted = threading.Event()
+    bench.start(lambda _: Result(afterwards=rebooted.set))
+    bench.now = 0
+    bench.inbox.arrivals.receive(new_command("acme--a", "x"))
+    while not bench.told.get(timeout=_SECONDS).state.is_final:
+        pass
+    bench.worker.stop(grace_seconds=_SECONDS)
+    assert rebooted.is_set()
+
+
+def test_a_store_that_closes_ends_the_wait_for_afterwards(bench: Bench):
+    """Nobody knows then what is durable: the function is not called, and the thread ends without an error."""
+    rebooted = threading.Event()
+    bench.start(lambda _: Result(afterwards=rebooted.set), idempotent=True)
+    bench.now = 0
+    bench.fails = True
+    bench.inbox.arrivals.receive(new_command("acme--a", "x"))
+    while not bench.told.get(timeout=_SECONDS).state.is_final:
+        pass
+    bench.worker.stop(grace_seconds=0)
+    bench.store.close()
+    bench.worker.stop(grace_seconds=_SECONDS)
+    assert not rebooted.is_set()
+
+
+def test_a_limit_that_nobody_can_enforce_now_is_tried_again(tmp_path: Path):
+    """Where no thread can be started the run goes on, others stay watched, and a limit of any length is one."""
+    asked: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def late(run: Run) -> None:
+        asked.put(run.command.name)
+        if asked.qsize() == 1:
+            raise RuntimeError("can't start new thread")
+
+    watch = Watch(lasts=lambda _: None, late=late)
+    watch.start()
+    runs = [run_of(name, limit) for name, limit in (("first", 0.01), ("endless", 1e12))]
+    with ExitStack() as stack:
+        stack.callback(watch.stop)
+        for run in runs:
+            watch.begin(run)
+            stack.callback(watch.end, run)
+        assert [asked.get(timeout=_SECONDS)] == ["first"]
+        assert watch.end(runs[1])
+        second = run_of("second", 0.01)
+        watch.begin(second)
+        assert sorted(asked.get(timeout=_SECONDS) for _ in range(2)) == ["first", "second"]
+        assert not watch.end(runs[0])
+
+
+def run_of(name: str, limit: float) -> Run:
+    """A run of a handler with this limit, in seconds."""
+    command = Command(command_id="0" * 26, name=name, arguments={}, issued_at=0, expires_at=1, report=lambda _: None)
+    return Run(command=command, handler=Handler(function=lambda _: None, idempotent=False, time_limit_seconds=limit))
+
+
+class Mute(Exception):  # noqa: N818 - a maker's
+    """An error that fails to say what it is."""
+
+    def __str__(self) -> str:
+        """Fails.
+
+        Raises:
+            KeyError: always.
+        """
+        raise KeyError("text")
+
+
+class Undecided:
+    """What is neither true nor false, as an array of numbers is."""
+
+    def __bool__(self) -> bool:
+        """Fails.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError("ambiguous")
+
+
+def raising(_: Command) -> None:
+    """A handler that raises ``Mute``."""
+    raise Mute
+
+
+@pytest.mark.parametrize(
+    ("function", "state", "word"),
+    [
+        (raising, CommandState.FAILED, "Mute"),
+        (lambda _: Undecided(), CommandState.SUCCEEDED, "no JSON object"),
+        (lambda _: [1], CommandState.SUCCEEDED, "no JSON object"),
+        (lambda _: {"x": Undecided()}, CommandState.SUCCEEDED, "no JSON object"),
+        (lambda _: {"x": float("nan")}, CommandState.SUCCEEDED, "no JSON object"),
+    ],
+)
+def test_whatever_a_handler_gives_or_raises_is_an_outcome(
+    function: Callable[[Command], Any], state: CommandState, word: str
+):
+    """Nothing of it leaves the call, since it would end the thread that runs handlers."""
+    run = run_of("x", 1)
+    found, detail, _ = call_handler(Handler(function=function, idempotent=False, time_limit_seconds=1), run.command)
+    assert found is state
+    assert word in str(detail)
+
+
+def test_an_outcome_is_what_it_was_when_the_handler_returned():
+    """The maker's threads may go on changing what he gave, while it waits for the disk."""
+    shared: dict[str, Any] = {"inner": {"value": 1}}
+    run = run_of("x", 1)
+    _, detail, _ = call_handler(Handler(function=lambda _: shared, idempotent=False, time_limit_seconds=1), run.command)
+    shared["inner"]["value"] = object()
+    assert detail == {"inner": {"value": 1}}
