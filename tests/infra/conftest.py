@@ -114,6 +114,16 @@ class Project:
         document["config"][f"cedarfleet:{kind}"] |= values
         path.write_text(yaml.safe_dump(document))
 
+    def named(self, tenant: str) -> list[str]:
+        """What in the cloud bears a tenant's name: things' groups, policies and templates, roles, user pools."""
+        iot, iam = self.cloud.client("iot"), self.cloud.client("iam")
+        names = [group["groupName"] for group in iot.list_thing_groups()["thingGroups"]]
+        names += [policy["policyName"] for policy in iot.list_policies()["policies"]]
+        names += [template["templateName"] for template in iot.list_provisioning_templates()["templates"]]
+        names += [role["RoleName"] for role in iam.list_roles()["Roles"]]
+        pools = self.cloud.client("cognito-idp").list_user_pools(MaxResults=50)["UserPools"]
+        return [name for name in (*names, *(pool["Name"] for pool in pools)) if tenant in name]
+
 
 def copy_project(folder: Path) -> Path:
     """The program and the policies by link, the stack files and tenants' policies as copies."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from infra.local.engine import Op, ProgramError, ProtectedError
+from infra.local.engine import Op
 from infra.local.engine.values import SIGNATURE
 from tests.infra.conftest import ROOT, Project, running_cloud
 
@@ -160,7 +160,7 @@ def test_a_tenant_is_a_file(project: Project) -> None:
     )
     assert "Item" not in row
     assert made["bucket"] not in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
-    assert _named(project, "initech") == []
+    assert project.named("initech") == []
 
 
 def _check_order(stamped: Result) -> None:
@@ -176,75 +176,6 @@ def _check_order(stamped: Result) -> None:
         index for index, (kind, name) in enumerate(made) if kind.endswith("verifiedpermissions/policy:Policy") and name
     )
     assert made[-1][1] == "registry-row"
-
-
-def _named(project: Project, tenant: str) -> list[str]:
-    iot, iam = project.cloud.client("iot"), project.cloud.client("iam")
-    names = [group["groupName"] for group in iot.list_thing_groups()["thingGroups"]]
-    names += [policy["policyName"] for policy in iot.list_policies()["policies"]]
-    names += [template["templateName"] for template in iot.list_provisioning_templates()["templates"]]
-    names += [role["RoleName"] for role in iam.list_roles()["Roles"]]
-    pools = project.cloud.client("cognito-idp").list_user_pools(MaxResults=50)["UserPools"]
-    return [name for name in (*names, *(pool["Name"] for pool in pools)) if tenant in name]
-
-
-def test_what_holds_data_refuses_to_be_destroyed(project: Project) -> None:
-    """Neither the platform nor a tenant can be destroyed while its file says `protect`, and nothing is deleted."""
-    for stack in STACKS:
-        with pytest.raises(ProtectedError):
-            project.engine.destroy(stack)
-    assert project.cloud.client("dynamodb").describe_table(TableName="cedarfleet-commands")
-
-
-def test_a_bad_policy_stops_the_stamping_before_anything_is_made(project: Project) -> None:
-    """A tenant's policy that does not validate is named with file and line, and the cloud stays as it was."""
-    folder = project.root / "tenants" / "wonka" / "policies"
-    folder.mkdir(parents=True)
-    (folder / "broken.cedar").write_text('// why\n@id("broken")\npermit (principal, action, resource) when {\n')
-    document = yaml.safe_load((project.root / "tenants" / "Pulumi.globex.yaml").read_text())
-    document["config"]["cedarfleet:tenant"]["policies"] = "wonka/policies"
-    (project.root / "tenants" / "Pulumi.wonka.yaml").write_text(yaml.safe_dump(document))
-
-    with pytest.raises(ProgramError, match=r"tenants/wonka/policies/broken\.cedar:\d+"):
-        project.up("wonka")
-    assert _named(project, "wonka") == []
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "words"),
-    [
-        ("grups", {}, r"tenants/Pulumi\.umbrella\.yaml: cedarfleet:tenant\.grups: unknown key"),
-        ("commands", {"reboot": "Destroy"}, r"Pulumi\.umbrella\.yaml: cedarfleet:tenant\.commands\.reboot: the schema"),
-        ("policies", "umbrella/policies", r"cedarfleet:tenant\.policies: no such folder: tenants/umbrella/policies"),
-        (
-            "groups",
-            {"managers": "x", "operators": "x", "it-staff": "x"},
-            r"globex/policies/\S+\.cedar:\d+: .*regional-operators.* is no group of this tenant",
-        ),
-    ],
-)
-def test_a_bad_file_stops_the_stamping_before_anything_is_made(
-    project: Project, key: str, value: object, words: str
-) -> None:
-    """An error in a stack file names file and key, and the cloud stays as it was."""
-    document = yaml.safe_load((project.root / "tenants" / "Pulumi.globex.yaml").read_text())
-    document["config"]["cedarfleet:tenant"][key] = value
-    (project.root / "tenants" / "Pulumi.umbrella.yaml").write_text(yaml.safe_dump(document))
-
-    with pytest.raises(ProgramError, match=words):
-        project.up("umbrella")
-    assert _named(project, "umbrella") == []
-
-
-def test_a_tenant_in_another_region_than_the_platform_is_refused(project: Project) -> None:
-    """The tenant's stack fails, and says both regions, before it makes a resource."""
-    document = yaml.safe_load((project.root / "tenants" / "Pulumi.globex.yaml").read_text())
-    document["config"]["aws:region"] = "us-east-1"
-    (project.root / "tenants" / "Pulumi.hooli.yaml").write_text(yaml.safe_dump(document))
-
-    with pytest.raises(Exception, match="must be the platform's region `eu-central-1`, is `us-east-1`"):
-        project.up("hooli")
-    assert _named(project, "hooli") == []
 
 
 def test_no_private_key_and_no_secret_is_in_the_state(project: Project) -> None:
