@@ -150,3 +150,18 @@ def test_on_a_full_disk_a_command_begins_ahead_of_the_store_once(store: Store):
     last = new_command("acme--a", "x", seconds=90)
     run(inbox, last)
     assert eager.begun == [message, message, last]
+
+
+def test_a_handler_that_changes_its_arguments_changes_nothing_of_what_is_kept(store: Store):
+    """It may have them before the store has: what is run again after a restart is what was sent."""
+    inbox, eager = inbox_of(store)
+    message = new_command("acme--a", "x", arguments={"speed": 3})
+    stored = inbox.arrivals.receive(message)
+    eager.begun[0].arguments.pop("speed")
+    eager.begun[0].arguments["mine"] = object()
+    store.submit(lambda _: None)  # with it goes what waits for the command's end
+    assert stored.result(timeout=30) is True
+    assert inbox.recover(again=lambda _: True) == (1, 0)
+    taken = inbox.take(eager)
+    assert taken is not None
+    assert taken.message.arguments == {"speed": 3}

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from cedarfleet_device.step import Step
     from cedarfleet_device.wire import CommandMessage
 
-_LIVES: Final = 8
+_LIVES: Final = 6
 _COMMANDS: Final = 24  # new ones in each life
 _LIMITS: Final = {"once": 10.0, "again": 10.0, "once-brief": 0.02, "again-brief": 0.02}  # seconds
 _SECONDS: Final = 30.0

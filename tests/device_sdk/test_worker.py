@@ -38,12 +38,14 @@ class Bench:
     """A worker on a store, without a line to the cloud.
 
     Attributes:
+        parallel: how many handlers run at once.
         fails: the disk takes nothing.
         now: seconds since the epoch.
         told: states as they come to stand in the outbox.
     """
 
     folder: Path
+    parallel: int = 1
     fails: bool = False
     now: float = 1e9
     told: queue.SimpleQueue[StatusMessage] = field(default_factory=queue.SimpleQueue["StatusMessage"])
@@ -56,16 +58,22 @@ class Bench:
             inbox=self.inbox,
             handlers=self.handlers,
             clock=Clock(lambda: self.now),
-            parallel=1,
+            parallel=self.parallel,
             await_clock=False,
             finished=lambda _: None,
         )
         self.inbox.arrivals.runner = self.worker
 
-    def start(self, function: Function, *, idempotent: bool = False) -> None:
-        """Begin, with a handler for ``x``."""
-        self.handlers.add("x", Handler(function=function, idempotent=idempotent, time_limit_seconds=60))
+    def start(self, function: Function, *, idempotent: bool = False, limit: float = 60) -> None:
+        """Begin, with a handler for ``x`` and its limit in seconds."""
+        self.handlers.add("x", Handler(function=function, idempotent=idempotent, time_limit_seconds=limit))
         self.worker.start()
+
+    def final(self) -> StatusMessage:
+        """The next final state."""
+        while not (told := self.told.get(timeout=_SECONDS)).state.is_final:
+            pass
+        return told
 
     def _changed(self, fresh: Sequence[Outgoing]) -> None:
         for each in fresh:
@@ -78,9 +86,9 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    """A worker that is not started."""
-    made = Bench(folder=tmp_path)
+def bench(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """A worker that is not started; its parameter: how many handlers run at once."""
+    made = Bench(folder=tmp_path, parallel=getattr(request, "param", 1))
     yield made
     made.worker.stop(grace_seconds=_SECONDS)
     made.store.close()
@@ -99,10 +107,7 @@ def test_what_expired_while_the_disk_did_not_answer_does_not_begin(bench: Bench)
     bench.now = message.expires_at / 1000
     bench.fails = False
     assert stored.result(_SECONDS)
-    ends = [bench.told.get(timeout=_SECONDS)]
-    while not ends[-1].state.is_final:
-        ends.append(bench.told.get(timeout=_SECONDS))
-    assert ends[-1].state is CommandState.EXPIRED
+    assert bench.final().state is CommandState.EXPIRED
     assert begun == []
 
 
@@ -146,8 +151,7 @@ def test_an_agent_that_stops_goes_on_to_what_is_to_happen_afterwards(bench: Benc
     bench.start(lambda _: Result(afterwards=rebooted.set))
     bench.now = 0
     bench.inbox.arrivals.receive(new_command("acme--a", "x"))
-    while not bench.told.get(timeout=_SECONDS).state.is_final:
-        pass
+    bench.final()
     bench.worker.stop(grace_seconds=_SECONDS)
     assert rebooted.is_set()
 
@@ -159,8 +163,7 @@ def test_a_store_that_closes_ends_the_wait_for_afterwards(bench: Bench):
     bench.now = 0
     bench.fails = True
     bench.inbox.arrivals.receive(new_command("acme--a", "x"))
-    while not bench.told.get(timeout=_SECONDS).state.is_final:
-        pass
+    bench.final()
     bench.worker.stop(grace_seconds=0)
     bench.store.close()
     bench.worker.stop(grace_seconds=_SECONDS)
@@ -191,6 +194,34 @@ def test_a_limit_that_nobody_can_enforce_now_is_tried_again(tmp_path: Path):
         watch.begin(second)
         assert sorted(asked.get(timeout=_SECONDS) for _ in range(2)) == ["first", "second"]
         assert not watch.end(runs[0])
+
+
+@pytest.mark.parametrize("bench", [2], indirect=True)
+def test_a_name_is_refused_until_the_last_handler_past_its_limit_has_returned(bench: Bench):
+    """Two of them were running: that one has returned does not free the name."""
+    gates = queue.SimpleQueue[threading.Event]()
+
+    def dawdle(_: Command) -> None:
+        gate = threading.Event()
+        gates.put(gate)
+        gate.wait(_SECONDS)
+
+    bench.start(dawdle, limit=0.05)
+    bench.now = 0
+    for _ in range(2):
+        bench.inbox.arrivals.receive(new_command("acme--a", "x"))
+    first, second = gates.get(timeout=_SECONDS), gates.get(timeout=_SECONDS)
+    ends = [bench.final() for _ in range(2)]
+    assert [each.state for each in ends] == [CommandState.FAILED] * 2
+    threads = [thread for threads in bench.worker._stuck.values() for thread in threads]
+    for gate in (second, first):
+        bench.inbox.arrivals.receive(new_command("acme--a", "x"))
+        assert bench.final().state is CommandState.REJECTED
+        alive = sum(thread.is_alive() for thread in threads)
+        gate.set()
+        pause = threading.Event()
+        while sum(thread.is_alive() for thread in threads) == alive:
+            pause.wait(0.001)
 
 
 def run_of(name: str, limit: float) -> Run:

@@ -57,6 +57,7 @@ class Arrivals:
 
         A command that may have been forgotten (``forget``) is known to be expired and ends so, without a run.
         """
+        content = message.encode()  # before a handler has it, who may change its arguments
         ahead = self._claim_ahead(message)
         claimed: list[Runner] = []
 
@@ -69,7 +70,8 @@ class Arrivals:
                 claimed[0].give(None)
 
         stored = self._store.submit(
-            lambda step: self._store_first(step, message, claimed, begun=ahead is not None), lazy=ahead is not None
+            lambda step: self._store_first(step, message, content, claimed, begun=ahead is not None),
+            lazy=ahead is not None,
         )
         stored.add_done_callback(settled)
         if ahead is not None:  # after the change is queued: the command's end must come after it
@@ -106,9 +108,11 @@ class Arrivals:
             self._unsure = max(self._unsure, self._recent.pop(next(iter(self._recent))))
         return new
 
-    def _store_first(self, step: Step, message: CommandMessage, claimed: list[Runner], *, begun: bool) -> bool:
+    def _store_first(
+        self, step: Step, message: CommandMessage, content: bytes, claimed: list[Runner], *, begun: bool
+    ) -> bool:
         """Store a command that has arrived, and begin it, where a runner is free; he is put into ``claimed``."""
-        key, content, until = message.command_id, message.encode(), message.expires_at
+        key, until = message.command_id, message.expires_at
         if records.knows(step, key):
             return False
         if begun:

@@ -27,7 +27,7 @@ class Taken:
 
 
 class Decider(Protocol):
-    """Who knows what is to become of a command; asked on the writing thread."""
+    """Who knows what is to become of a command; asked from any thread, and must not wait."""
 
     def decide(self, message: CommandMessage, /) -> Ending | None:
         """Whether the command is to run (None) or how it ends."""

@@ -65,7 +65,7 @@ class Worker:
         self._signals = 0  # times that a command came to wait
         self._looked = -1  # of which so many were made before the inbox was found empty
         self._stopping = threading.Event()
-        self._stuck: dict[str, threading.Thread] = {}
+        self._stuck: dict[str, list[threading.Thread]] = {}  # by command name, past their limit
         self._names = (f"cedarfleet-worker-{number}" for number in itertools.count())
         self._threads = [self._new_thread() for _ in range(parallel)]
         self._watch = Watch(lasts=lambda run: inbox.progress(run.command.command_id, {}), late=self._replace)
@@ -102,8 +102,7 @@ class Worker:
             return Ending(state=CommandState.EXPIRED, reason="its time had passed before the device could start it")
         if self._handlers.get(message.name) is None:
             return Ending(state=CommandState.REJECTED, reason=f"this device has no handler for `{message.name}`")
-        stuck = self._stuck.get(message.name)
-        if stuck is not None and stuck.is_alive():
+        if any(thread.is_alive() for thread in self._stuck.get(message.name, ())):
             return Ending(
                 state=CommandState.REJECTED, reason=f"an earlier `{message.name}` has not ended since its limit"
             )
@@ -196,7 +195,8 @@ class Worker:
         with self._lock:
             fresh = self._new_thread(run)
             fresh.start()
-            self._stuck[run.command.name] = run.thread
+            others = [each for each in self._stuck.get(run.command.name, ()) if each.is_alive()]
+            self._stuck[run.command.name] = [*others, run.thread]
             self._threads[self._threads.index(run.thread)] = fresh
 
     def _new_thread(self, late: Run | None = None) -> threading.Thread:
