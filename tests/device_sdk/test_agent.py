@@ -54,6 +54,14 @@ def test_a_program_with_a_loop_of_its_own_holds_an_agent(tenant: Tenant, observe
     assert not in_use(tmp_path / "state")
 
 
+def test_an_agent_whose_store_fails_ends_all_the_same(tenant: Tenant, tmp_path: Path):
+    """Leaving the context releases the folder, whatever can no longer be counted or written."""
+    with Agent(DeviceConfig.load(tenant.device(tmp_path).config_file)) as agent:
+        agent.start()
+        agent._store.close()
+    assert not in_use(tmp_path / "state")
+
+
 def test_one_state_folder_serves_one_agent(tmp_path: Path):
     """A second agent in the same process is refused as one in another is, and looking does not release the lock."""
     with StateFolder(tmp_path / "state"):
