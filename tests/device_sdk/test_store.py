@@ -213,6 +213,24 @@ def test_what_ran_when_the_power_went_is_interrupted_or_repeated(tmp_path: Path)
     second.close()
 
 
+def test_what_another_version_stored_ends_and_holds_up_nothing(store: Store, inbox: Inbox):
+    """A command that cannot be read any more ends with the reason, and the next one is taken."""
+    running, waiting, good = (new_command("acme--a", "x") for _ in range(3))
+    inbox.arrivals.receive(running).result()
+    inbox.take(RUN)
+    for message in (waiting, good):
+        inbox.arrivals.receive(message).result()
+    spoil = "UPDATE inbox SET message = x'7b7d' WHERE command_id IN (?, ?)"
+    store.do(lambda step: step.database.execute(spoil, (running.command_id, waiting.command_id)) and None)
+    assert inbox.recover(again=lambda _: True) == (0, 1)
+    taken = inbox.take(RUN)
+    assert taken is not None
+    assert taken.message == good
+    states = reported(inbox)
+    assert (running.command_id, "0002", "interrupted") in states
+    assert (waiting.command_id, "0002", "rejected") in states
+
+
 def test_a_forgotten_command_cannot_come_back(inbox: Inbox):
     """After forgetting, a replay of so old a command ends EXPIRED without a run; unreported ones are not forgotten."""
     message = new_command("acme--a", "x")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import queue
+import signal
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -194,6 +195,33 @@ def test_a_limit_that_nobody_can_enforce_now_is_tried_again(tmp_path: Path):
         watch.begin(second)
         assert sorted(asked.get(timeout=_SECONDS) for _ in range(2)) == ["first", "second"]
         assert not watch.end(runs[0])
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # from Python 3.12 on: what is tested
+def test_a_child_that_a_handler_forks_hangs_on_no_lock_of_the_agent(bench: Bench):
+    """It may have been forked while another thread held one; its report goes nowhere, and it ends."""
+    held, ended = threading.Event(), queue.SimpleQueue[int]()
+
+    def fork(command: Command) -> None:
+        held.wait(_SECONDS)
+        child = os.fork()
+        if child == 0:
+            command.progress(step=1)
+            return
+        for _ in range(500):
+            if os.waitpid(child, os.WNOHANG) != (0, 0):
+                ended.put(child)
+                return
+            command.stopped.wait(0.01)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+    bench.start(fork)
+    bench.now = 0
+    bench.inbox.arrivals.receive(new_command("acme--a", "x")).result(_SECONDS)
+    with bench.store._order:
+        held.set()
+        assert ended.get(timeout=_SECONDS) > 0
 
 
 @pytest.mark.parametrize("bench", [2], indirect=True)

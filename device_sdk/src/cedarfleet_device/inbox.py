@@ -20,7 +20,7 @@ from cedarfleet_device import records, wire
 from cedarfleet_device.arrivals import Arrivals
 from cedarfleet_device.records import Outgoing, Records
 from cedarfleet_device.running import begin
-from cedarfleet_device.wire import CommandMessage, CommandState
+from cedarfleet_device.wire import CommandMessage, CommandState, WireError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,17 +65,22 @@ class Inbox:
         """
 
         def change(step: Step) -> tuple[Taken | None, bool]:
-            row = step.database.execute(
+            oldest = (
                 "SELECT command_id, message, sequence FROM inbox WHERE phase = 'waiting' AND phase != 'done'"
                 " ORDER BY position LIMIT 1"
-            ).fetchone()
-            if row is None:
-                return None, True
-            message = CommandMessage.decode(row[1])
-            taken, phase, state = begin(message, decider)
-            early = taken.ending is None and decider.may_repeat(message.name)
-            self._records.move(step, row[0], phase, row[2], state)
-            return taken, early
+            )
+            while (row := step.database.execute(oldest).fetchone()) is not None:
+                try:
+                    message = CommandMessage.decode(row[1])
+                except WireError as error:
+                    reason = f"another version of the SDK stored it: {error}"
+                    self._records.move(step, row[0], "done", row[2], (CommandState.REJECTED, {"reason": reason}))
+                    continue
+                taken, phase, state = begin(message, decider)
+                early = taken.ending is None and decider.may_repeat(message.name)
+                self._records.move(step, row[0], phase, row[2], state)
+                return taken, early
+            return None, True
 
         return self._ask(change)
 
@@ -120,7 +125,7 @@ class Inbox:
                 "SELECT command_id, message, sequence FROM inbox WHERE phase = 'running' AND phase != 'done'"
             ).fetchall()
             for command_id, message, sequence in rows:
-                if again(CommandMessage.decode(message).name):
+                if _may_run_again(message, again):
                     self._records.move(step, command_id, "waiting", sequence)
                     repeated += 1
                 else:
@@ -202,3 +207,10 @@ class Inbox:
 
         self._store.submit(asked).add_done_callback(settled)
         return answer.result()
+
+
+def _may_run_again(message: bytes, again: Callable[[str], bool]) -> bool:
+    try:
+        return again(CommandMessage.decode(message).name)
+    except WireError:  # fail closed: another version of the SDK stored it
+        return False

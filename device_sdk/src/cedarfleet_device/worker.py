@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import queue
 import threading
 import time
@@ -247,9 +248,12 @@ class Worker:
 
     def _new_run(self, message: CommandMessage, handler: Handler) -> Run:
         last = -_PROGRESS_EVERY_SECONDS
+        process = os.getpid()
 
         def report(detail: dict[str, Any]) -> None:
             nonlocal last
+            if os.getpid() != process:  # a forked child: a lock that was held then is held for ever there
+                return
             if time.monotonic() - last >= _PROGRESS_EVERY_SECONDS and (fitting := as_sent(detail)) is not None:
                 last = time.monotonic()
                 run.told = True
