@@ -15,6 +15,7 @@ from cedarfleet_device import Agent, Command, ConfigError, DeviceConfig, Result
 from cedarfleet_device.clock import Clock
 from cedarfleet_device.errors import StateInUseError
 from cedarfleet_device.state import StateFolder, in_use
+from cedarfleet_device.step import StoreError
 from cedarfleet_device.wire import CommandState
 
 from infra.local.processes import Child
@@ -54,11 +55,16 @@ def test_a_program_with_a_loop_of_its_own_holds_an_agent(tenant: Tenant, observe
     assert not in_use(tmp_path / "state")
 
 
-def test_an_agent_whose_store_fails_ends_all_the_same(tenant: Tenant, tmp_path: Path):
-    """Leaving the context releases the folder, whatever can no longer be counted or written."""
+@pytest.mark.parametrize("begun", [True, False])
+def test_an_agent_whose_store_fails_ends_all_the_same(tenant: Tenant, tmp_path: Path, begun: bool):
+    """Leaving the context releases the folder, whatever can no longer be counted, written or begun."""
     with Agent(DeviceConfig.load(tenant.device(tmp_path).config_file)) as agent:
-        agent.start()
+        if begun:
+            agent.start()
         agent._store.close()
+        if not begun:
+            with pytest.raises(StoreError):
+                agent.start()
     assert not in_use(tmp_path / "state")
 
 

@@ -79,6 +79,7 @@ class Agent:
         self._asked_to_stop: queue.SimpleQueue[None] = queue.SimpleQueue()  # its `put` may interrupt its `get`
         self._beat = threading.Event()  # something to tell: do not wait for the next round
         self.metrics: Final = Metrics()
+        self._pulse = threading.Thread(target=self._tell, name="cedarfleet-health", daemon=True)
         self._clock = Clock()
         self._handlers = Handlers()
         self._state = StateFolder(config.state_dir)
@@ -149,7 +150,11 @@ class Agent:
         return register
 
     def start(self) -> None:
-        """Begin, and return: for programs that have a loop of their own; leaving the context ends the agent."""
+        """Begin, and return: for programs that have a loop of their own; leaving the context ends the agent.
+
+        Raises:
+            DeviceError: it has begun already, or its store or certificate cannot be used.
+        """
         if self._begun:
             raise ConfigError("the agent has begun already")
         self._begun = True
@@ -158,7 +163,6 @@ class Agent:
         self._worker.start()
         self._link.open()
         self._rotation.settle()
-        self._pulse = threading.Thread(target=self._tell, name="cedarfleet-health", daemon=True)
         self._pulse.start()
 
     def run(self) -> None:
@@ -188,7 +192,8 @@ class Agent:
             notify("STOPPING=1")
             self._worker.stop(grace_seconds=grace_seconds)
             self._link.close()
-            self._pulse.join(5)
+            if self._pulse.ident is not None:  # else `start` has failed
+                self._pulse.join(5)
             try:
                 self._write_status("stopped")
             except StoreError as error:
