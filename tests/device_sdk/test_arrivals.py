@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -29,8 +31,10 @@ NOW = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Eager:
-    """A runner that is always free, and whose handlers are all idempotent."""
+    """A runner that is always free, and whose handlers are all idempotent, or none."""
 
+    repeats: bool = True
+    claims: list[str] = field(default_factory=list[str])
     given: list[Taken | None] = field(default_factory=list["Taken | None"])
 
     def decide(self, _: CommandMessage) -> Ending | None:
@@ -38,11 +42,12 @@ class Eager:
         return None
 
     def may_repeat(self, _: str) -> bool:
-        """Always."""
-        return True
+        """All or none."""
+        return self.repeats
 
     def claim(self) -> bool:
         """Always."""
+        self.claims.append("one")
         return True
 
     def give(self, taken: Taken | None) -> None:
@@ -150,6 +155,27 @@ def test_on_a_full_disk_a_command_begins_ahead_of_the_store_once(store: Store):
     last = new_command("acme--a", "x", seconds=90)
     run(inbox, last)
     assert eager.begun == [message, message, last]
+
+
+def test_a_claim_is_given_back_where_the_store_fails(store: Store):
+    """Whoever was claimed for a command that was not kept is free again, with nothing."""
+    inbox = Inbox(store, clock=lambda: NOW, changed=lambda _: None)
+    inbox.arrivals.runner = eager = Eager(repeats=False)
+
+    def full(step: Step) -> None:  # after what it shares a transaction with, of which nothing is then kept
+        step.database.execute("ROLLBACK")
+        raise sqlite3.OperationalError("database or disk is full")
+
+    entered, go_on = threading.Event(), threading.Event()
+    store.submit(lambda _: (entered.set(), go_on.wait(30)))
+    assert entered.wait(30)
+    stored = inbox.arrivals.receive(new_command("acme--a", "x"))
+    store.submit(full)
+    go_on.set()
+    with pytest.raises(StoreError, match="full"):
+        stored.result(timeout=30)
+    assert eager.claims == ["one"]
+    assert eager.given == [None]
 
 
 def test_a_handler_that_changes_its_arguments_changes_nothing_of_what_is_kept(store: Store):
