@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 TENANT = "workshop"  # no tenant of tenants/: other tests stamp those into the same cloud
 _ULID = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _SECONDS = 30.0
+_THING_TYPE = "device-of-the-field"  # nor their thing type, for the same reason
 
 
 def new_command(
@@ -162,8 +163,8 @@ class Tenant:
         iam = cloud.client("iam")
         arns = naming.Arns(account_id=cloud.account_id, region=cloud.region)
         self._iot.create_thing_group(thingGroupName=naming.thing_group(name))
-        if naming.THING_TYPE not in [each["thingTypeName"] for each in self._iot.list_thing_types()["thingTypes"]]:
-            self._iot.create_thing_type(thingTypeName=naming.THING_TYPE)
+        if _THING_TYPE not in [each["thingTypeName"] for each in self._iot.list_thing_types()["thingTypes"]]:
+            self._iot.create_thing_type(thingTypeName=_THING_TYPE)
         policy = device_policy.device_policy(tenant=name, arns=arns)
         self._iot.create_policy(policyName=naming.device_policy(name), policyDocument=policy)
         claim = device_policy.claim_policy(tenant=name, arns=arns)
@@ -172,13 +173,13 @@ class Tenant:
             RoleName=naming.provisioning_role(name),
             AssumeRolePolicyDocument=json.dumps(provisioning.trust(tenant=name, arns=arns)),
         )["Role"]["Arn"]
-        permissions = provisioning.permissions(tenant=name, thing_type=naming.THING_TYPE, arns=arns)
+        permissions = provisioning.permissions(tenant=name, thing_type=_THING_TYPE, arns=arns)
         iam.put_role_policy(
             RoleName=naming.provisioning_role(name), PolicyName="provision", PolicyDocument=json.dumps(permissions)
         )
         self._iot.create_provisioning_template(
             templateName=naming.provisioning_template(name),
-            templateBody=provisioning.template_body(tenant=name, thing_type=naming.THING_TYPE),
+            templateBody=provisioning.template_body(tenant=name, thing_type=_THING_TYPE),
             enabled=True,
             provisioningRoleArn=role,
         )
@@ -234,7 +235,7 @@ class Tenant:
         return tls_context(certificate, key, self.cloud.ca_file.read_bytes())
 
     def _register(self, thing: str, folder: Path) -> None:
-        self._iot.create_thing(thingName=thing, thingTypeName=naming.THING_TYPE)
+        self._iot.create_thing(thingName=thing, thingTypeName=_THING_TYPE)
         made = self._iot.create_keys_and_certificate(setAsActive=True)
         self._iot.attach_thing_principal(thingName=thing, principal=made["certificateArn"])
         self._iot.attach_policy(policyName=naming.device_policy(self.name), target=made["certificateArn"])
