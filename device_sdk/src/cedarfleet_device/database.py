@@ -56,7 +56,7 @@ def _open(file: Path) -> sqlite3.Connection:
         found = database.execute("PRAGMA user_version").fetchone()[0]
         if found == 0:
             database.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {_FORMAT}; COMMIT;")
-            database.execute("PRAGMA wal_checkpoint(FULL)")  # with file, log and their names on the disk
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # with file, log and their names on the disk
             _sync_folder(file.parent)
             found = _FORMAT
         state = database.execute("PRAGMA quick_check(1)").fetchone()[0]

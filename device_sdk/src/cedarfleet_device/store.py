@@ -52,7 +52,7 @@ class Store:
         self._order = threading.Lock()
         self._closed = False
         self._unsynced: list[Queued] = []
-        self._doubtful = True  # a sync failed, maybe one of the process before: the kernel may have dropped something
+        self._doubtful = False  # a sync failed, maybe one of the process before: the kernel may have dropped something
         opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, args=(opened,), name="cedarfleet-store", daemon=True)
         self._thread.start()
@@ -119,6 +119,7 @@ class Store:
     def _run(self, opened: Future[None]) -> None:
         try:
             database, log = open_database(self._file)
+            self._doubtful = os.fstat(log).st_size > 0  # left by a process that died, and maybe by a sync that failed
         except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
             opened.set_exception(error)
             return
