@@ -10,6 +10,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from cedarfleet_device.durable import sync_folder
 from cedarfleet_device.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -78,9 +79,9 @@ def finish_replacing(certificate_file: Path, key_file: Path) -> None:
         return
     with suppress(FileNotFoundError):  # it was moved before the power went
         next_key.replace(key_file)
-        _sync_folder(key_file.parent)
+        sync_folder(key_file.parent)
     next_certificate.replace(certificate_file)
-    _sync_folder(certificate_file.parent)
+    sync_folder(certificate_file.parent)
 
 
 def restore_credentials(certificate_file: Path, key_file: Path) -> None:
@@ -114,16 +115,8 @@ def write_private(file: Path, content: bytes) -> None:
         writer.flush()
         os.fsync(writer.fileno())
     fresh.replace(file)
-    _sync_folder(file.parent)
+    sync_folder(file.parent)
 
 
 def _beside(file: Path, ending: str) -> Path:
     return file.with_name(file.name + ending)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from typing import TYPE_CHECKING, Final
 
+from cedarfleet_device.durable import sync_folder
 from cedarfleet_device.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _open(file: Path) -> sqlite3.Connection:
         if found == 0:
             database.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {_FORMAT}; COMMIT;")
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # with file, log and their names on the disk
-            _sync_folder(file.parent)
+            sync_folder(file.parent)
             found = _FORMAT
         state = database.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.DatabaseError as error:  # fail closed: without its memory the device might do a thing twice
@@ -73,11 +74,3 @@ def _open(file: Path) -> sqlite3.Connection:
     if found != _FORMAT:
         raise ConfigError(f"`{file}` has format {found}, this SDK reads {_FORMAT}: install the SDK that wrote it")
     raise ConfigError(f"`{file}` is damaged ({state}): move it away to start without memory of commands")
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

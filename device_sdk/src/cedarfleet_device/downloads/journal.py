@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from cedarfleet_device.downloads.ranges import ByteRange
+from cedarfleet_device.durable import sync_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,13 +109,13 @@ class Journal:
         finally:
             os.close(draft)
         os.replace(self._draft, self._path)  # noqa: PTH105 - the call whose atomicity POSIX promises, by its name
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
 
     def clear(self) -> None:
         """Forget the download."""
         self._draft.unlink(missing_ok=True)
         self._path.unlink(missing_ok=True)
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
 
 
 def _decode(data: dict[str, Any]) -> Entry:
@@ -127,11 +128,3 @@ def _decode(data: dict[str, Any]) -> Entry:
     if not (0 <= entry.prefix <= entry.size and ordered):
         raise ValueError("ranges outside of the file")
     return entry
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
