@@ -93,6 +93,7 @@ def test_a_command_that_may_be_repeated_begins_as_it_arrives(tmp_path: Path):
     assert StatusMessage.decode(told.get(timeout=30).message).state is CommandState.SUCCEEDED
     assert not arrived.done()  # no PUBACK before the disk has it
     inbox.arrivals.receive(once)
+    assert inbox.counts().running == 1  # written by now, and the disk has not taken it
     assert free.given[1:] == []  # this one must not begin before it is durable
     disk.fails = False
     assert arrived.result(timeout=30) is True
