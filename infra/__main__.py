@@ -30,7 +30,9 @@ def main() -> None:
     if kind == "platform":
         stamp_platform(PlatformConfig.read(file, asked_for, region=region), region=region)
     else:
-        stamp_tenant(TenantConfig.read(file, asked_for, tenant=stack, root=root), region=region, root=root)
+        stamp_tenant(
+            TenantConfig.read(file, asked_for, tenant=stack, root=root), region=region, root=root
+        )
 
 
 main()

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["ConfigError", "SignIn", "TenantConfig"]
 
 _WORDS: Final = r"[a-z](?:-?[a-z0-9])*"
-_LINE_CHARACTERS: Final = 64  # a Cedar device group; the thing group is `<tenant>--<line>`, at most 128 on AWS
+_LINE_CHARACTERS: Final = (
+    64  # a Cedar device group; the thing group is `<tenant>--<line>`, at most 128 on AWS
+)
 _GROUP_CHARACTERS: Final = 128  # a Cognito group
 _LINE: Final = re.compile(rf"(?=.{{1,{_LINE_CHARACTERS}}}$){_WORDS}")
 _GROUP: Final = re.compile(rf"(?=.{{1,{_GROUP_CHARACTERS}}}$){_WORDS}")
-_ATTRIBUTE_CHARACTERS: Final = 800  # AWS IoT Core: value of an attribute; the root group lists the regions in one
+_ATTRIBUTE_CHARACTERS: Final = (
+    800  # AWS IoT Core: value of an attribute; the root group lists the regions in one
+)
 _DESCRIPTION: Final = re.compile(r"[ -~]{1,2028}")  # AWS IoT Core: description of a thing group
 _WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _ACTION: Final = re.compile(r"[A-Z][A-Za-z]{1,63}")
@@ -99,7 +103,9 @@ class TenantConfig:
         commands = section.table("commands")
         for name, action in commands.items():
             if not wire.is_command_name(name) or _ACTION.fullmatch(action) is None:
-                raise section.error(f"commands.{name}", f"must map a command to a Cedar action, is `{action}`")
+                raise section.error(
+                    f"commands.{name}", f"must map a command to a Cedar action, is `{action}`"
+                )
         config = cls(
             tenant=tenant,
             display_name=section.text("display_name"),
@@ -122,24 +128,32 @@ class TenantConfig:
 def _regions(section: Section) -> tuple[str, ...]:
     regions = section.all_matching("regions", _WORD, "letters, digits, `_`, `.` and `-`")
     if len(",".join(regions)) > _ATTRIBUTE_CHARACTERS:
-        raise section.error("regions", f"must have at most {_ATTRIBUTE_CHARACTERS} characters together (AWS IoT)")
+        raise section.error(
+            "regions", f"must have at most {_ATTRIBUTE_CHARACTERS} characters together (AWS IoT)"
+        )
     return regions
 
 
 def _names(section: Section, key: str, form: re.Pattern[str], most: int) -> dict[str, str]:
     for name in section.table(key):
         if len(name) > most:
-            raise section.error(f"{key}.{name}", f"must have at most {most} characters, has {len(name)}")
+            raise section.error(
+                f"{key}.{name}", f"must have at most {most} characters, has {len(name)}"
+            )
     return section.named(key, form)
 
 
 def _lines(section: Section) -> dict[str, str]:
     lines = _names(section, "lines", _LINE, _LINE_CHARACTERS)
     if ALL_DEVICES in lines:
-        raise section.error(f"lines.{ALL_DEVICES}", "every device is in this group already: name the line otherwise")
+        raise section.error(
+            f"lines.{ALL_DEVICES}", "every device is in this group already: name the line otherwise"
+        )
     for line, description in lines.items():
         if _DESCRIPTION.fullmatch(description) is None:
-            raise section.error(f"lines.{line}", "must be 1 to 2028 characters of printable ASCII (AWS IoT)")
+            raise section.error(
+                f"lines.{line}", "must be 1 to 2028 characters of printable ASCII (AWS IoT)"
+            )
     return lines
 
 
@@ -150,7 +164,9 @@ def _machines(section: Section) -> dict[str, tuple[str, ...]]:
             raise section.error(name, "must be lower-case words joined by single `-`")
         machines[name] = section.texts(name)
         if not machines[name] or not set(machines[name]) <= SCOPES.keys():
-            raise section.error(name, f"must list at least one of {', '.join(SCOPES)}, is `{list(machines[name])}`")
+            raise section.error(
+                name, f"must list at least one of {', '.join(SCOPES)}, is `{list(machines[name])}`"
+            )
     return machines
 
 
@@ -159,7 +175,10 @@ def _grants(section: Section) -> tuple[Grant, ...]:
 
     Whether the template exists and fits is the policy loader's to say.
     """
-    known = {GROUP: section.table("groups"), DEVICE_GROUP: section.table("lines") | {ALL_DEVICES: ""}}
+    known = {
+        GROUP: section.table("groups"),
+        DEVICE_GROUP: section.table("lines") | {ALL_DEVICES: ""},
+    }
     grants: list[Grant] = []
     for one in section.sections("grants"):
         grant = _grant(one)
@@ -179,9 +198,13 @@ def _grant(section: Section) -> Grant:
     try:
         moment = None if until is None else datetime.fromisoformat(until)
     except ValueError as error:
-        raise section.error("until", f"must be a moment such as 2026-12-31T18:00:00+01:00, is `{until}`") from error
+        raise section.error(
+            "until", f"must be a moment such as 2026-12-31T18:00:00+01:00, is `{until}`"
+        ) from error
     if moment is not None and moment.tzinfo is None:
-        raise section.error("until", f"must carry its offset, such as 2026-12-31T18:00:00+01:00, is `{until}`")
+        raise section.error(
+            "until", f"must carry its offset, such as 2026-12-31T18:00:00+01:00, is `{until}`"
+        )
     grant = Grant(
         id=section.matching("id", _WORD, "letters, digits, `_`, `.` and `-`"),
         template=section.text("template"),

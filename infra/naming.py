@@ -37,7 +37,11 @@ def is_reserved(tenant: str) -> bool:
     Role names are one space in an account, whatever their paths are.
     """
     platforms = {SERVICE_ROLE, EXECUTION_ROLE, STATUS_ROLE}
-    return tenant == PLATFORM_STACK or tenant_role(tenant) in platforms or tenant.endswith(_ROLE_SUFFIXES)
+    return (
+        tenant == PLATFORM_STACK
+        or tenant_role(tenant) in platforms
+        or tenant.endswith(_ROLE_SUFFIXES)
+    )
 
 
 def thing_group(tenant: str, line: str | None = None) -> str:

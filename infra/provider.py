@@ -12,7 +12,11 @@ def stack_provider(*, region: pulumi.Input[str], tenant: str) -> aws.Provider:
         "aws",
         region=region,
         default_tags={
-            "tags": {"tenant": tenant, "stack": f"cedarfleet/{pulumi.get_stack()}", "managed-by": "pulumi"},
+            "tags": {
+                "tenant": tenant,
+                "stack": f"cedarfleet/{pulumi.get_stack()}",
+                "managed-by": "pulumi",
+            },
         },
     )
 

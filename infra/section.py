@@ -27,7 +27,9 @@ class Section:
     """
 
     def __init__(self, where: str, data: object) -> None:
-        if not isinstance(data, dict) or not all(isinstance(key, str) for key in cast("dict[object, object]", data)):
+        if not isinstance(data, dict) or not all(
+            isinstance(key, str) for key in cast("dict[object, object]", data)
+        ):
             raise ConfigError(f"{where}: must be a mapping, is `{data!r}`")
         self._where = where
         self._data = cast("dict[str, object]", data)
@@ -68,7 +70,9 @@ class Section:
     def choice(self, key: str, choices: tuple[str, ...], default: str) -> str:
         """One of `choices`."""
         # YAML 1.1 reads a bare `on` or `off` as a truth value; both are words here.
-        value = {True: "on", False: "off"}.get(cast("Any", self._value(key, default)), self._value(key, default))
+        value = {True: "on", False: "off"}.get(
+            cast("Any", self._value(key, default)), self._value(key, default)
+        )
         if value not in choices:
             raise self.error(key, f"must be one of {', '.join(choices)}, is `{value}`")
         return cast("str", value)
@@ -115,7 +119,9 @@ class Section:
         urls = self.texts(key)
         for index, url in enumerate(urls):
             if not url.startswith(("https://", "http://localhost:", "http://localhost/")):
-                raise self.error(f"{key}[{index}]", f"must be https, or http on localhost, is `{url}`")
+                raise self.error(
+                    f"{key}[{index}]", f"must be https, or http on localhost, is `{url}`"
+                )
         return urls
 
     def named(self, key: str, form: re.Pattern[str]) -> dict[str, str]:
@@ -137,7 +143,9 @@ class Section:
 
     def section(self, key: str, default: dict[str, object] | None = None) -> Section:
         """A mapping of its own; the caller reads and finishes it."""
-        return Section(f"{self._where}.{key}", self._value(key, _MISSING if default is None else default))
+        return Section(
+            f"{self._where}.{key}", self._value(key, _MISSING if default is None else default)
+        )
 
     def sections(self, key: str) -> tuple[Section, ...]:
         """A list of mappings, none where the key is absent."""
@@ -145,7 +153,9 @@ class Section:
         if not isinstance(value, list):
             raise self.error(key, f"must be a list, is `{value!r}`")
         items = cast("list[object]", value)
-        return tuple(Section(f"{self._where}.{key}[{index}]", item) for index, item in enumerate(items))
+        return tuple(
+            Section(f"{self._where}.{key}[{index}]", item) for index, item in enumerate(items)
+        )
 
     def _value(self, key: str, default: object) -> object:
         self._read.add(key)

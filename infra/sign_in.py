@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from infra.section import Section
 
 # Source: Cognito developer guide, "Configuring a user pool domain": the prefix may hold none of the three words.
-_DOMAIN_PREFIX: Final = re.compile(r"(?!.*(?:aws|amazon|cognito))[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_DOMAIN_PREFIX: Final = re.compile(
+    r"(?!.*(?:aws|amazon|cognito))[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+)
 _FLOWS: Final = {
     "srp": "ALLOW_USER_SRP_AUTH",
     "password": "ALLOW_USER_PASSWORD_AUTH",
@@ -50,7 +52,9 @@ def read_sign_in(section: Section) -> SignIn:
     flows = section.texts("flows", ())
     for index, flow in enumerate(flows):
         if flow not in _FLOWS:
-            raise section.error(f"flows[{index}]", f"must be one of {', '.join(_FLOWS)}, is `{flow}`")
+            raise section.error(
+                f"flows[{index}]", f"must be one of {', '.join(_FLOWS)}, is `{flow}`"
+            )
     sign_in = SignIn(
         domain_prefix=section.matching(
             "domain_prefix",

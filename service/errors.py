@@ -133,7 +133,9 @@ class CommandNotPublishedError(UpstreamError):
     """The command is recorded as failed: it was not confirmed to have left for the device."""
 
     def __init__(self, command_id: str) -> None:
-        super().__init__(f"command `{command_id}` was recorded, but handing it to the device's broker failed")
+        super().__init__(
+            f"command `{command_id}` was recorded, but handing it to the device's broker failed"
+        )
         self.command_id = command_id
 
 

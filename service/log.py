@@ -45,8 +45,11 @@ def configure() -> None:
     root.setLevel(logging.WARNING)
 
 
-def _named(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:  # noqa: ANN401, ARG001 - structlog's processor signature
+def _named(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:  # noqa: ARG001 - structlog's processor signature
     """Give a library's free text a static event name."""
     record = event.get("_record")
-    event["text"], event["event"] = event["event"], f"library.{record.name if record else 'unknown'}"
+    event["text"], event["event"] = (
+        event["event"],
+        f"library.{record.name if record else 'unknown'}",
+    )
     return event

@@ -42,7 +42,9 @@ def build(settings: Settings) -> Litestar:
         token_cache_seconds=settings.token_cache_seconds,
         token_cache_entries=settings.token_cache_entries,
     )
-    return create_app(operations, body_max_bytes=settings.body_max_bytes, on_shutdown=(calls.close,))
+    return create_app(
+        operations, body_max_bytes=settings.body_max_bytes, on_shutdown=(calls.close,)
+    )
 
 
 def aws_ports(settings: Settings, calls: AwsCalls) -> Ports:

@@ -41,7 +41,7 @@ class TenantRegistry(Protocol):
 class SigningKeys(Protocol):
     """The public keys of a tenant's user pool."""
 
-    async def find(self, tenant: Tenant, key_id: str) -> Any | None:  # noqa: ANN401 - PyJWT takes any key object of `cryptography`
+    async def find(self, tenant: Tenant, key_id: str) -> Any | None:
         """The RSA public key, or ``None`` if the pool has no such key."""
         ...
 
@@ -53,7 +53,9 @@ class Authorizer(Protocol):
         """What the tenant's policies say."""
         ...
 
-    async def decide_all(self, principal: Principal, questions: Sequence[Question]) -> tuple[Decision, ...]:
+    async def decide_all(
+        self, principal: Principal, questions: Sequence[Question]
+    ) -> tuple[Decision, ...]:
         """What they say of each, in the same order."""
         ...
 
@@ -92,7 +94,9 @@ class FleetDetails(Protocol):
         """The device with its connectivity."""
         ...
 
-    async def set_attributes(self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]) -> None:
+    async def set_attributes(
+        self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]
+    ) -> None:
         """Set attributes, or remove those that are ``None``.
 
         Raises:
@@ -104,7 +108,9 @@ class FleetDetails(Protocol):
 class CommandRecords(Protocol):
     """Commands as recorded, beside what the devices reported."""
 
-    async def create(self, tenant: Tenant, record: CommandRecord, replay: ReplayKey | None) -> CommandRecord:
+    async def create(
+        self, tenant: Tenant, record: CommandRecord, replay: ReplayKey | None
+    ) -> CommandRecord:
         """Store a new record, durably; answer it, or the earlier one that was made with the same key.
 
         Raises:
@@ -144,7 +150,9 @@ class Artifacts(Protocol):
 class DownloadRecords(Protocol):
     """Downloads as recorded."""
 
-    async def create(self, tenant: Tenant, record: DownloadRecord, replay: ReplayKey | None) -> DownloadRecord:
+    async def create(
+        self, tenant: Tenant, record: DownloadRecord, replay: ReplayKey | None
+    ) -> DownloadRecord:
         """As ``CommandRecords.create``."""
         ...
 

@@ -96,7 +96,9 @@ class Settings:
             ("aws_max_attempts", 1, 10),
         ):
             if not least <= getattr(self, name) <= most:
-                raise ConfigurationError(f"{variable(name)} must be {least} to {most}, not {getattr(self, name)}")
+                raise ConfigurationError(
+                    f"{variable(name)} must be {least} to {most}, not {getattr(self, name)}"
+                )
         if self.jwks_url_template is not None and "{pool}" not in self.jwks_url_template:
             raise ConfigurationError(f"{variable('jwks_url_template')} must contain `{{pool}}`")
 
@@ -108,16 +110,22 @@ class Settings:
             ConfigurationError: a variable is missing, unknown, or not of its form.
         """
         known = {variable(member.name): member.name for member in fields(cls)}
-        unknown = sorted(name for name in environment if name.startswith("CEDARFLEET_") and name not in known)
+        unknown = sorted(
+            name for name in environment if name.startswith("CEDARFLEET_") and name not in known
+        )
         if unknown:
-            raise ConfigurationError(f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+            raise ConfigurationError(
+                f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+            )
         hints = get_type_hints(cls)
         values: dict[str, Any] = {}
         for name, member in known.items():
             if text := environment.get(name):
                 values[member] = _parsed(name, text, hints[member])
         if "region" not in values:
-            raise ConfigurationError("AWS_REGION is not set: give the region of the platform stack, e.g. eu-central-1")
+            raise ConfigurationError(
+                "AWS_REGION is not set: give the region of the platform stack, e.g. eu-central-1"
+            )
         return cls(**values)
 
 

@@ -44,12 +44,18 @@ def main() -> int:
     with ExitStack() as running:
         try:
             cloud = running.enter_context(
-                EmbeddedCloud(given.state_dir / "cloud", gateway_port=given.port, mqtt_port=given.mqtt_port)
+                EmbeddedCloud(
+                    given.state_dir / "cloud", gateway_port=given.port, mqtt_port=given.mqtt_port
+                )
             )
             _describe(cloud, given.state_dir)
-            console.print(f"The embedded cloud listens on {cloud.endpoint_url} (loopback only; no production cloud).")
+            console.print(
+                f"The embedded cloud listens on {cloud.endpoint_url} (loopback only; no production cloud)."
+            )
             if given.cloud_only:
-                console.print("Stacks: `python -m infra.local.engine up -s STACK` in another shell. Ctrl-C ends.")
+                console.print(
+                    "Stacks: `python -m infra.local.engine up -s STACK` in another shell. Ctrl-C ends."
+                )
             else:
                 _set_up(cloud, given, console, running)
         except (CloudError, EngineError, ChildError) as error:
@@ -63,21 +69,33 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m infra.local", description=__doc__)
     parser.add_argument("--state-dir", type=Path, default=STATE_DIR, help="default: .cedarfleet")
-    parser.add_argument("--port", type=int, default=0, help="of the AWS APIs; default: the last one, or a free one")
+    parser.add_argument(
+        "--port", type=int, default=0, help="of the AWS APIs; default: the last one, or a free one"
+    )
     parser.add_argument("--mqtt-port", type=int, default=0, help="of the MQTT broker; likewise")
-    parser.add_argument("--api-port", type=int, default=0, help="of the service; default: a free one")
-    parser.add_argument("--cloud-only", action="store_true", help="stamp nothing, start nothing but the cloud")
+    parser.add_argument(
+        "--api-port", type=int, default=0, help="of the service; default: a free one"
+    )
+    parser.add_argument(
+        "--cloud-only", action="store_true", help="stamp nothing, start nothing but the cloud"
+    )
     return parser.parse_args()
 
 
-def _set_up(cloud: EmbeddedCloud, given: argparse.Namespace, console: Console, running: ExitStack) -> None:
+def _set_up(
+    cloud: EmbeddedCloud, given: argparse.Namespace, console: Console, running: ExitStack
+) -> None:
     landscape = Landscape(cloud=cloud, state_dir=given.state_dir)
     complete = given.state_dir / COMPLETE
-    interrupted = not complete.exists()  # killed while it was set up, the cloud may lack what the stacks' state holds
+    interrupted = (
+        not complete.exists()
+    )  # killed while it was set up, the cloud may lack what the stacks' state holds
     complete.unlink(missing_ok=True)
     for stack in (PLATFORM, *CAST):
         result = landscape.stamp(stack, refresh=interrupted)
-        console.print(f"{stack}: {len(result.changes)} changes, {result.same} resources as they were", end="")
+        console.print(
+            f"{stack}: {len(result.changes)} changes, {result.same} resources as they were", end=""
+        )
         console.print(f", {len(result.recorded)} only recorded" if result.recorded else "")
     people: dict[str, dict[str, Person]] = {}
     for tenant in CAST:
@@ -92,7 +110,11 @@ def _set_up(cloud: EmbeddedCloud, given: argparse.Namespace, console: Console, r
         given.state_dir / "people.json",
         {
             tenant: {
-                group: {"email": person.email, "password": person.password, "token": landscape.sign_in(tenant, person)}
+                group: {
+                    "email": person.email,
+                    "password": person.password,
+                    "token": landscape.sign_in(tenant, person),
+                }
                 for group, person in members.items()
             }
             for tenant, members in people.items()
@@ -141,7 +163,9 @@ def _describe(cloud: EmbeddedCloud, state_dir: Path) -> None:
 
 
 def _write_private(file: Path, document: dict[str, Any]) -> None:
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
+    with os.fdopen(
+        os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+    ) as stream:
         json.dump(document, stream, indent=2)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def lend(
-    permissions: Any,  # noqa: ANN401 - a boto3 client
+    permissions: Any,
     root: Path,
     *,
     store_id: str,
@@ -64,5 +64,7 @@ def lend(
         "principal": bound(link.principal),
         "resource": bound(link.resource),
     }
-    policy = permissions.create_policy(policyStoreId=store_id, definition={"templateLinked": linked})
+    policy = permissions.create_policy(
+        policyStoreId=store_id, definition={"templateLinked": linked}
+    )
     return str(policy["policyId"])

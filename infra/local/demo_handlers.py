@@ -41,7 +41,10 @@ def register(agent: Agent) -> None:
     def reboot(command: Command) -> dict[str, Any]:
         """Stand in for a restart: this device has nothing to restart, and says so."""
         del command
-        return {"restarted": False, "note": "simulated: the demo's device is a process of this machine"}
+        return {
+            "restarted": False,
+            "note": "simulated: the demo's device is a process of this machine",
+        }
 
     @agent.command("stop")
     @agent.command("pause-infusion")

@@ -68,15 +68,21 @@ def install(cloud: EmbeddedCloud, device: Device, *, template: str) -> None:
     }
     sections = {
         "provisioning": {"template": template, "device": device.device},
-        "downloads": {"allow_http": True},  # the embedded cloud serves S3 over plain HTTP on loopback
+        "downloads": {
+            "allow_http": True
+        },  # the embedded cloud serves S3 over plain HTTP on loopback
     }
     lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
     for section, values in sections.items():
-        lines += ["", f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
+        lines += [
+            "",
+            f"[{section}]",
+            *(f"{key} = {json.dumps(value)}" for key, value in values.items()),
+        ]
     device.config_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def provision(iot: Any, device: Device, *, template: str) -> None:  # noqa: ANN401 - a boto3 client
+def provision(iot: Any, device: Device, *, template: str) -> None:
     """Make a claim that lives five minutes, and let the device exchange it for a certificate of its own.
 
     Does nothing for a device that has its certificate, unless the cloud has forgotten the device: killed, it may lose
@@ -90,8 +96,13 @@ def provision(iot: Any, device: Device, *, template: str) -> None:  # noqa: ANN4
     claim = iot.create_provisioning_claim(templateName=template)
     certificate, key = device.folder / "claim.pem", device.folder / "claim.key"
     try:
-        for file, text in ((certificate, claim["certificatePem"]), (key, claim["keyPair"]["PrivateKey"])):
-            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+        for file, text in (
+            (certificate, claim["certificatePem"]),
+            (key, claim["keyPair"]["PrivateKey"]),
+        ):
+            with os.fdopen(
+                os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w"
+            ) as stream:
                 stream.write(text)
         done = subprocess.run(  # noqa: S603 - our own program, no shell
             [
@@ -110,10 +121,12 @@ def provision(iot: Any, device: Device, *, template: str) -> None:  # noqa: ANN4
         certificate.unlink(missing_ok=True)
         key.unlink(missing_ok=True)
     if done.returncode != 0:
-        raise ChildError(f"provisioning {device.thing} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        raise ChildError(
+            f"provisioning {device.thing} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        )
 
 
-def _knows(iot: Any, device: Device) -> bool:  # noqa: ANN401 - a boto3 client
+def _knows(iot: Any, device: Device) -> bool:
     try:
         iot.describe_thing(thingName=device.thing)
     except iot.exceptions.ResourceNotFoundException:
@@ -133,4 +146,8 @@ def start(device: Device) -> Child:
 
 def program(action: str, device: Device) -> list[str]:
     """The installed program `cedarfleet-device` of this environment."""
-    return [str(Path(sys.executable).with_name("cedarfleet-device")), action, f"--config={device.config_file}"]
+    return [
+        str(Path(sys.executable).with_name("cedarfleet-device")),
+        action,
+        f"--config={device.config_file}",
+    ]

@@ -79,7 +79,11 @@ class Landscape:
         pool = self.stacks[tenant]["user_pool_id"]
         return {
             group: people.add_person(
-                cognito, pool, email=f"{group.removesuffix('s')}@{tenant}.example", groups=[group], region="eu-central"
+                cognito,
+                pool,
+                email=f"{group.removesuffix('s')}@{tenant}.example",
+                groups=[group],
+                region="eu-central",
             )
             for group in GROUPS
         }
@@ -99,22 +103,33 @@ class Landscape:
 
     def upload(self, tenant: str, name: str, content: bytes) -> Artifact:
         """Put a file into the tenant's bucket, with the digest that devices will check."""
-        artifact = Artifact(name=name, size=len(content), sha256=hashlib.sha256(content).hexdigest())
+        artifact = Artifact(
+            name=name, size=len(content), sha256=hashlib.sha256(content).hexdigest()
+        )
         self.cloud.client("s3").put_object(
-            Bucket=self.stacks[tenant]["bucket"], Key=name, Body=content, Metadata={"sha256": artifact.sha256}
+            Bucket=self.stacks[tenant]["bucket"],
+            Key=name,
+            Body=content,
+            Metadata={"sha256": artifact.sha256},
         )
         return artifact
 
     def install_device(self, tenant: str) -> Device:
         """Provision the tenant's device by claim and put it on its lines."""
         role = CAST[tenant]
-        device = Device(tenant=tenant, device=role.device, folder=self.state_dir / "devices" / tenant / role.device)
+        device = Device(
+            tenant=tenant,
+            device=role.device,
+            folder=self.state_dir / "devices" / tenant / role.device,
+        )
         template = self.stacks[tenant]["provisioning_template"]
         iot = self.cloud.client("iot")
         devices.install(self.cloud, device, template=template)
         devices.provision(iot, device, template=template)
         for line in role.lines:
-            iot.add_thing_to_thing_group(thingGroupName=naming.thing_group(tenant, line), thingName=device.thing)
+            iot.add_thing_to_thing_group(
+                thingGroupName=naming.thing_group(tenant, line), thingName=device.thing
+            )
         return device
 
     def start_device(self, device: Device) -> Child:

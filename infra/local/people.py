@@ -46,7 +46,7 @@ class Person:
 
 
 def add_person(
-    cognito: Any,  # noqa: ANN401 - a boto3 client
+    cognito: Any,
     pool_id: str,
     *,
     email: str,
@@ -75,8 +75,12 @@ def add_person(
             MessageAction="SUPPRESS",
         )
     except cognito.exceptions.UsernameExistsException:
-        cognito.admin_update_user_attributes(UserPoolId=pool_id, Username=email, UserAttributes=attributes)
-    cognito.admin_set_user_password(UserPoolId=pool_id, Username=email, Password=person.password, Permanent=True)
+        cognito.admin_update_user_attributes(
+            UserPoolId=pool_id, Username=email, UserAttributes=attributes
+        )
+    cognito.admin_set_user_password(
+        UserPoolId=pool_id, Username=email, Password=person.password, Permanent=True
+    )
     for group in groups:
         cognito.admin_add_user_to_group(UserPoolId=pool_id, Username=email, GroupName=group)
     return person
@@ -95,7 +99,9 @@ def sign_in(*, page_url: str, client_id: str, callback_url: str, person: Person)
         SignInError: the page refused, or answered with another `state` or `nonce`.
     """
     verifier, state, nonce = (secrets.token_urlsafe(48) for _ in range(3))
-    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+    challenge = (
+        base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+    )
     asked = {
         "response_type": "code",
         "client_id": client_id,
@@ -111,11 +117,19 @@ def sign_in(*, page_url: str, client_id: str, callback_url: str, person: Person)
         if page.status_code != HTTPStatus.OK:
             raise SignInError(f"the sign-in page answered {page.status_code}")
         answer = browser.post(
-            "/login", data=_hidden_fields(page.text) | {"username": person.email, "password": person.password}
+            "/login",
+            data=_hidden_fields(page.text)
+            | {"username": person.email, "password": person.password},
         )
         returned = parse_qs(urlsplit(answer.headers.get("location", "")).query)
-        if answer.status_code != HTTPStatus.FOUND or returned.get("state") != [state] or "code" not in returned:
-            raise SignInError(f"`{person.email}` was not let in: the page answered {answer.status_code}")
+        if (
+            answer.status_code != HTTPStatus.FOUND
+            or returned.get("state") != [state]
+            or "code" not in returned
+        ):
+            raise SignInError(
+                f"`{person.email}` was not let in: the page answered {answer.status_code}"
+            )
         tokens = browser.post(
             "/oauth2/token",
             data={
@@ -134,4 +148,8 @@ def sign_in(*, page_url: str, client_id: str, callback_url: str, person: Person)
 def _hidden_fields(page: str) -> dict[str, str]:
     """Names and values of the form's inputs that carry a value."""
     inputs = (dict(_ATTRIBUTE.findall(tag)) for tag in _INPUT.findall(page))
-    return {each["name"]: html.unescape(each["value"]) for each in inputs if "name" in each and "value" in each}
+    return {
+        each["name"]: html.unescape(each["value"])
+        for each in inputs
+        if "name" in each and "value" in each
+    }

@@ -34,7 +34,9 @@ class Child:
     Use it as a context manager: leaving it sends SIGTERM to this process and, if it does not end in time, SIGKILL.
     """
 
-    def __init__(self, *, name: str, command: Sequence[str], environment: Mapping[str, str], log_file: Path) -> None:
+    def __init__(
+        self, *, name: str, command: Sequence[str], environment: Mapping[str, str], log_file: Path
+    ) -> None:
         self.name = name
         self._log_file = log_file
         self._last: deque[str] = deque(maxlen=_LINES_KEPT)
@@ -71,10 +73,14 @@ class Child:
             try:
                 logged = self._events.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
-                raise ChildError(f"{self.name} did not log `{event}` within {seconds:g} s; {self._tail()}") from None
+                raise ChildError(
+                    f"{self.name} did not log `{event}` within {seconds:g} s; {self._tail()}"
+                ) from None
             if logged is None:
                 self._events.put(None)  # later callers learn of the end too
-                raise ChildError(f"{self.name} ended with code {self._process.wait()} before `{event}`; {self._tail()}")
+                raise ChildError(
+                    f"{self.name} ended with code {self._process.wait()} before `{event}`; {self._tail()}"
+                )
             if logged.get("event") == event and (where is None or where(logged)):
                 return logged
 
@@ -96,7 +102,10 @@ class Child:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.stop()
 
@@ -124,4 +133,8 @@ class Child:
 
 def inherited() -> dict[str, str]:
     """What a child may see of this environment: never the credentials of the person who runs the command."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CEDARFLEET_"))}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "CEDARFLEET_"))
+    }

@@ -61,7 +61,11 @@ def execution_permissions(*, repository_arn: str, log_group_arn: str) -> dict[st
             {
                 "Sid": "Pull",
                 "Effect": "Allow",
-                "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"],
+                "Action": [
+                    "ecr:BatchGetImage",
+                    "ecr:GetDownloadUrlForLayer",
+                    "ecr:BatchCheckLayerAvailability",
+                ],
                 "Resource": repository_arn,
             },
             {

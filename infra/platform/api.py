@@ -57,13 +57,18 @@ class Api(pulumi.ComponentResource):
     repository_url: pulumi.Output[str]
     log_group: pulumi.Output[str]
 
-    def __init__(self, name: str, args: ApiArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: ApiArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("cedarfleet:platform:Api", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         self._name = name
         repository = self._repository(args)
         log = aws.cloudwatch.LogGroup(
-            f"{name}-log", name="/cedarfleet/service", retention_in_days=args.log_days, opts=self._child
+            f"{name}-log",
+            name="/cedarfleet/service",
+            retention_in_days=args.log_days,
+            opts=self._child,
         )
         task_role, task_grant = self._role(
             "service",
@@ -78,7 +83,9 @@ class Api(pulumi.ComponentResource):
             naming.EXECUTION_ROLE,
             args,
             pulumi.Output.all(repository.arn, log.arn).apply(
-                lambda known: access.execution_permissions(repository_arn=known[0], log_group_arn=known[1])
+                lambda known: access.execution_permissions(
+                    repository_arn=known[0], log_group_arn=known[1]
+                )
             ),
         )
         self.role_arn = task_role.arn
@@ -91,7 +98,12 @@ class Api(pulumi.ComponentResource):
         self.register_outputs({"role_arn": self.role_arn, "repository_url": self.repository_url})
 
     def _task(
-        self, args: ApiArgs, image: pulumi.Output[str], *, execution_role: aws.iam.Role, task_role: aws.iam.Role
+        self,
+        args: ApiArgs,
+        image: pulumi.Output[str],
+        *,
+        execution_role: aws.iam.Role,
+        task_role: aws.iam.Role,
     ) -> aws.ecs.TaskDefinition:
         return aws.ecs.TaskDefinition(
             f"{self._name}-task",
@@ -130,7 +142,10 @@ class Api(pulumi.ComponentResource):
             "action": {"type": "expire"},
         }
         aws.ecr.LifecyclePolicy(
-            f"{self._name}-images", repository=repository.name, policy=json.dumps({"rules": [rule]}), opts=self._child
+            f"{self._name}-images",
+            repository=repository.name,
+            policy=json.dumps({"rules": [rule]}),
+            opts=self._child,
         )
         return repository
 
@@ -140,7 +155,9 @@ class Api(pulumi.ComponentResource):
         trust = pulumi.Output.from_input(args.account_id).apply(
             lambda account: json.dumps(access.task_trust(account_id=account))
         )
-        role = aws.iam.Role(f"{self._name}-{label}", name=role_name, assume_role_policy=trust, opts=self._child)
+        role = aws.iam.Role(
+            f"{self._name}-{label}", name=role_name, assume_role_policy=trust, opts=self._child
+        )
         grant = aws.iam.RolePolicy(
             f"{self._name}-{label}",
             name=label,
@@ -150,7 +167,9 @@ class Api(pulumi.ComponentResource):
         )
         return role, grant
 
-    def _run(self, args: ApiArgs, task: aws.ecs.TaskDefinition, *, after: list[aws.iam.RolePolicy]) -> None:
+    def _run(
+        self, args: ApiArgs, task: aws.ecs.TaskDefinition, *, after: list[aws.iam.RolePolicy]
+    ) -> None:
         cluster = aws.ecs.Cluster(
             f"{self._name}-cluster",
             name="cedarfleet",
@@ -208,7 +227,9 @@ class Api(pulumi.ComponentResource):
             resource_id=target.resource_id,
             target_tracking_scaling_policy_configuration={
                 "target_value": 60,
-                "predefined_metric_specification": {"predefined_metric_type": "ECSServiceAverageCPUUtilization"},
+                "predefined_metric_specification": {
+                    "predefined_metric_type": "ECSServiceAverageCPUUtilization"
+                },
                 "scale_in_cooldown": 300,
                 "scale_out_cooldown": 30,
             },

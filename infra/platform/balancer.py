@@ -32,7 +32,9 @@ class Balancer(pulumi.ComponentResource):
     target_arn_suffix: pulumi.Output[str]
     https_listener: aws.lb.Listener
 
-    def __init__(self, name: str, args: BalancerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: BalancerArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("cedarfleet:platform:Balancer", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         certificate_arn = self._certificate(name, args)
@@ -46,7 +48,9 @@ class Balancer(pulumi.ComponentResource):
             drop_invalid_header_fields=True,
             enable_deletion_protection=args.protect,
             idle_timeout=60,
-            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[args.network.way_in])),
+            opts=pulumi.ResourceOptions.merge(
+                self._child, pulumi.ResourceOptions(depends_on=[args.network.way_in])
+            ),
         )
         targets = aws.lb.TargetGroup(
             f"{name}-targets",
@@ -57,7 +61,12 @@ class Balancer(pulumi.ComponentResource):
             target_type="ip",
             deregistration_delay=30,
             # Live, not ready: a failing DynamoDB would make every task unready, and ECS would replace them all for it.
-            health_check={"path": "/health/live", "interval": 15, "healthy_threshold": 2, "matcher": "200"},
+            health_check={
+                "path": "/health/live",
+                "interval": 15,
+                "healthy_threshold": 2,
+                "matcher": "200",
+            },
             opts=self._child,
         )
         self.https_listener = aws.lb.Listener(
@@ -76,7 +85,10 @@ class Balancer(pulumi.ComponentResource):
             port=80,
             protocol="HTTP",
             default_actions=[
-                {"type": "redirect", "redirect": {"port": "443", "protocol": "HTTPS", "status_code": "HTTP_301"}}
+                {
+                    "type": "redirect",
+                    "redirect": {"port": "443", "protocol": "HTTPS", "status_code": "HTTP_301"},
+                }
             ],
             opts=self._child,
         )
@@ -85,7 +97,13 @@ class Balancer(pulumi.ComponentResource):
             zone_id=args.hosted_zone_id,
             name=args.domain_name,
             type="A",
-            aliases=[{"name": balancer.dns_name, "zone_id": balancer.zone_id, "evaluate_target_health": True}],
+            aliases=[
+                {
+                    "name": balancer.dns_name,
+                    "zone_id": balancer.zone_id,
+                    "evaluate_target_health": True,
+                }
+            ],
             opts=self._child,
         )
         self.url = pulumi.Output.from_input(f"https://{args.domain_name}")
@@ -96,7 +114,10 @@ class Balancer(pulumi.ComponentResource):
 
     def _certificate(self, name: str, args: BalancerArgs) -> pulumi.Output[str]:
         certificate = aws.acm.Certificate(
-            f"{name}-certificate", domain_name=args.domain_name, validation_method="DNS", opts=self._child
+            f"{name}-certificate",
+            domain_name=args.domain_name,
+            validation_method="DNS",
+            opts=self._child,
         )
         option = certificate.domain_validation_options[0]
         proof = aws.route53.Record(

@@ -17,7 +17,9 @@ _LOG_DAYS: Final = (
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192,
     2557, 2922, 3288, 3653,
 )  # fmt: skip
-_PRIVATE: Final = tuple(IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))  # RFC 1918
+_PRIVATE: Final = tuple(
+    IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+)  # RFC 1918
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +73,16 @@ class PlatformConfig:
             protect=section.truth("protect", default=True),
         )
         if config.tasks_max < config.tasks_min:
-            raise section.error("tasks_max", f"must be at least tasks_min ({config.tasks_min}), is {config.tasks_max}")
+            raise section.error(
+                "tasks_max",
+                f"must be at least tasks_min ({config.tasks_min}), is {config.tasks_max}",
+            )
         if config.log_days not in _LOG_DAYS:
             known = ", ".join(str(days) for days in _LOG_DAYS)
-            raise section.error("log_days", f"must be one of {known} (CloudWatch knows no other), is {config.log_days}")
+            raise section.error(
+                "log_days",
+                f"must be one of {known} (CloudWatch knows no other), is {config.log_days}",
+            )
         section.finish()
         return config
 
@@ -82,7 +90,9 @@ class PlatformConfig:
 def _image_tag(section: Section) -> str | None:
     if section.text("image_tag", None) is None:
         return None
-    return section.matching("image_tag", _IMAGE_TAG, "a tag of at most 128 letters, digits, `_`, `.` and `-`")
+    return section.matching(
+        "image_tag", _IMAGE_TAG, "a tag of at most 128 letters, digits, `_`, `.` and `-`"
+    )
 
 
 def _zones(section: Section, region: str) -> tuple[str, str]:
@@ -92,7 +102,8 @@ def _zones(section: Section, region: str) -> tuple[str, str]:
     for index, zone in enumerate(zones):
         if re.fullmatch(rf"{re.escape(region)}[a-z]", zone) is None:
             raise section.error(
-                f"availability_zones[{index}]", f"must be a zone of aws:region such as `{region}a`, is `{zone}`"
+                f"availability_zones[{index}]",
+                f"must be a zone of aws:region such as `{region}a`, is `{zone}`",
             )
     return zones[0], zones[1]
 
@@ -107,5 +118,7 @@ def _network(section: Section) -> str:
         raise section.error("cidr", f"must be a /16, is `{text}`")
     if not any(network.subnet_of(block) for block in _PRIVATE):
         # Hosts of the internet that have the addresses would be out of the service's reach.
-        raise section.error("cidr", f"must be private (in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16), is `{text}`")
+        raise section.error(
+            "cidr", f"must be private (in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16), is `{text}`"
+        )
     return text

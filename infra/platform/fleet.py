@@ -27,7 +27,9 @@ class Fleet(pulumi.ComponentResource):
     errors: aws.sqs.Queue
     thing_type: pulumi.Output[str]
 
-    def __init__(self, name: str, args: FleetArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: FleetArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("cedarfleet:platform:Fleet", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         thing_type = aws.iot.ThingType(
@@ -61,7 +63,9 @@ class Fleet(pulumi.ComponentResource):
             name="cedarfleet-status-rule",
             description="IoT rule that records command states",
             assume_role_policy=pulumi.Output.json_dumps(
-                pulumi.Output.from_input(args.account_id).apply(lambda account: status_rule.trust(account_id=account))
+                pulumi.Output.from_input(args.account_id).apply(
+                    lambda account: status_rule.trust(account_id=account)
+                )
             ),
             opts=child,
         )
@@ -84,8 +88,12 @@ class Fleet(pulumi.ComponentResource):
             sql=status_rule.STATUS_SQL,
             sql_version=status_rule.SQL_VERSION,
             dynamodbv2s=[{"role_arn": role.arn, "put_item": {"table_name": args.commands_table}}],
-            error_action={"sqs": {"role_arn": role.arn, "queue_url": self.errors.url, "use_base64": False}},
+            error_action={
+                "sqs": {"role_arn": role.arn, "queue_url": self.errors.url, "use_base64": False}
+            },
             opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[grant])),
         )
         self.thing_type = thing_type.name
-        self.register_outputs({"rule": self.rule.name, "errors": self.errors.url, "thing_type": self.thing_type})
+        self.register_outputs(
+            {"rule": self.rule.name, "errors": self.errors.url, "thing_type": self.thing_type}
+        )

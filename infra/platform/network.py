@@ -42,7 +42,9 @@ class Network(pulumi.ComponentResource):
     way_in: pulumi.Resource
     ways_out: list[pulumi.Resource]
 
-    def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("cedarfleet:platform:Network", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         self._name = name
@@ -60,7 +62,9 @@ class Network(pulumi.ComponentResource):
         self.register_outputs({"vpc_id": self.vpc_id})
 
     def _add_subnets(self, args: NetworkArgs) -> None:
-        gateway = aws.ec2.InternetGateway(f"{self._name}-gateway", vpc_id=self.vpc_id, opts=self._child)
+        gateway = aws.ec2.InternetGateway(
+            f"{self._name}-gateway", vpc_id=self.vpc_id, opts=self._child
+        )
         public = self._route_table("public")
         self.way_in = aws.ec2.Route(
             f"{self._name}-public-out",
@@ -91,12 +95,18 @@ class Network(pulumi.ComponentResource):
                 opts=self._child,
             )
 
-    def _way_out(self, index: int, front: aws.ec2.Subnet, private: aws.ec2.RouteTable) -> aws.ec2.Route:
+    def _way_out(
+        self, index: int, front: aws.ec2.Subnet, private: aws.ec2.RouteTable
+    ) -> aws.ec2.Route:
         # A public address and a NAT gateway need the attached internet gateway, which none of their inputs names
         # (source: registry documentation of both).
-        after = pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[self.way_in]))
+        after = pulumi.ResourceOptions.merge(
+            self._child, pulumi.ResourceOptions(depends_on=[self.way_in])
+        )
         address = aws.ec2.Eip(f"{self._name}-nat-{index}", domain="vpc", opts=after)
-        nat = aws.ec2.NatGateway(f"{self._name}-nat-{index}", allocation_id=address.id, subnet_id=front.id, opts=after)
+        nat = aws.ec2.NatGateway(
+            f"{self._name}-nat-{index}", allocation_id=address.id, subnet_id=front.id, opts=after
+        )
         return aws.ec2.Route(
             f"{self._name}-private-{index}-out",
             route_table_id=private.id,
@@ -105,7 +115,9 @@ class Network(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _subnet(self, label: str, cidr: str, zone: str, table: aws.ec2.RouteTable) -> aws.ec2.Subnet:
+    def _subnet(
+        self, label: str, cidr: str, zone: str, table: aws.ec2.RouteTable
+    ) -> aws.ec2.Subnet:
         subnet = aws.ec2.Subnet(
             f"{self._name}-{label}",
             vpc_id=self.vpc_id,
@@ -122,12 +134,19 @@ class Network(pulumi.ComponentResource):
 
     def _route_table(self, label: str) -> aws.ec2.RouteTable:
         return aws.ec2.RouteTable(
-            f"{self._name}-{label}", vpc_id=self.vpc_id, tags={"Name": f"cedarfleet-{label}"}, opts=self._child
+            f"{self._name}-{label}",
+            vpc_id=self.vpc_id,
+            tags={"Name": f"cedarfleet-{label}"},
+            opts=self._child,
         )
 
     def _add_security_groups(self) -> None:
-        balancer = self._security_group("balancer", "the load balancer: HTTPS from anywhere, HTTP to be redirected")
-        service = self._security_group("service", "the tasks of the service: reached by the load balancer only")
+        balancer = self._security_group(
+            "balancer", "the load balancer: HTTPS from anywhere, HTTP to be redirected"
+        )
+        service = self._security_group(
+            "service", "the tasks of the service: reached by the load balancer only"
+        )
         self.balancer_security_group_id, self.service_security_group_id = balancer.id, service.id
         for port in (_HTTP, _HTTPS):
             aws.vpc.SecurityGroupIngressRule(

@@ -27,7 +27,9 @@ class Observability(pulumi.ComponentResource):
 
     topic_arn: pulumi.Output[str]
 
-    def __init__(self, name: str, args: ObservabilityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: ObservabilityArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("cedarfleet:platform:Observability", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         self._name = name

@@ -22,12 +22,18 @@ if TYPE_CHECKING:
 def stamp_platform(config: PlatformConfig, *, region: str) -> None:
     """Make what all tenants share, and export what their stacks need to know of it."""
     provider = stack_provider(region=region, tenant="none")
-    account_id = aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(provider=provider)).account_id
+    account_id = aws.get_caller_identity_output(
+        opts=pulumi.InvokeOutputOptions(provider=provider)
+    ).account_id
 
     tables = Tables("tables", TablesArgs(protect=config.protect), through(provider))
     fleet = Fleet(
         "fleet",
-        FleetArgs(commands_table=tables.commands.name, commands_arn=tables.commands.arn, account_id=account_id),
+        FleetArgs(
+            commands_table=tables.commands.name,
+            commands_arn=tables.commands.arn,
+            account_id=account_id,
+        ),
         through(provider),
     )
     network = Network(

@@ -59,7 +59,17 @@ def permissions(*, commands_arn: str, errors_arn: str) -> dict[str, Any]:
     return {
         "Version": "2012-10-17",
         "Statement": [
-            {"Sid": "States", "Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": commands_arn},
-            {"Sid": "Errors", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": errors_arn},
+            {
+                "Sid": "States",
+                "Effect": "Allow",
+                "Action": "dynamodb:PutItem",
+                "Resource": commands_arn,
+            },
+            {
+                "Sid": "Errors",
+                "Effect": "Allow",
+                "Action": "sqs:SendMessage",
+                "Resource": errors_arn,
+            },
         ],
     }

@@ -29,7 +29,9 @@ class Tables(pulumi.ComponentResource):
     commands: aws.dynamodb.Table
     audit: aws.dynamodb.Table
 
-    def __init__(self, name: str, args: TablesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: TablesArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("cedarfleet:platform:Tables", name, None, opts)
         child = pulumi.ResourceOptions(parent=self, protect=args.protect)
         common: dict[str, Any] = {
@@ -73,4 +75,6 @@ class Tables(pulumi.ComponentResource):
             **common,
             opts=child,
         )
-        self.register_outputs({"tenants": self.tenants.name, "commands": self.commands.name, "audit": self.audit.name})
+        self.register_outputs(
+            {"tenants": self.tenants.name, "commands": self.commands.name, "audit": self.audit.name}
+        )

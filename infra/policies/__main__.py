@@ -38,7 +38,9 @@ def main(arguments: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.command == "diff" and bool(options.store) is not bool(options.pool):
-        parser.error("--store and --pool go together: the groups in the store are named after the pool")
+        parser.error(
+            "--store and --pool go together: the groups in the store are named after the pool"
+        )
     try:
         match options.command:
             case "check":
@@ -50,7 +52,11 @@ def main(arguments: Sequence[str] | None = None, *, root: Path = ROOT) -> int:
             case "matrix":
                 return _matrix(root, write=options.write)
             case _:
-                store = Store(policy_store_id=options.store, pool_id=options.pool) if options.store else None
+                store = (
+                    Store(policy_store_id=options.store, pool_id=options.pool)
+                    if options.store
+                    else None
+                )
                 return _diff(root, options.tenant, store, exit_code=options.exit_code)
     except (PolicyError, ConfigError, NotDeployedError) as error:
         return _report([str(error)])
@@ -76,7 +82,9 @@ def _problems(root: Path) -> Iterator[str]:
             yield from map(str, Judge(root / "policies").problems())
         except PolicyError as error:
             yield str(error)
-        if (root / "policies" / matrix.FILE).read_text(encoding="utf-8") != matrix.render(root / "policies"):
+        if (root / "policies" / matrix.FILE).read_text(encoding="utf-8") != matrix.render(
+            root / "policies"
+        ):
             yield f"policies/{matrix.FILE}: is not what the policies say; `python -m infra.policies matrix --write`"
     yield from map(str, formatting.problems(root))
 
@@ -93,7 +101,9 @@ def _matrix(root: Path, *, write: bool) -> int:
 def _diff(root: Path, tenant: str, store: Store | None, *, exit_code: bool) -> int:
     wanted = load(root / "policies", of_tenant(root, tenant))
     aws = boto3.Session(region_name=os.environ.get("AWS_REGION"))
-    store = store or deployed.find(aws.client("dynamodb"), tenant, table=os.environ.get(TABLE, naming.TENANTS_TABLE))
+    store = store or deployed.find(
+        aws.client("dynamodb"), tenant, table=os.environ.get(TABLE, naming.TENANTS_TABLE)
+    )
     client = aws.client("verifiedpermissions")
     found = deployed.difference_of(client, store, wanted, tenant=tenant, now=datetime.now(UTC))
     _say(found.table())
@@ -101,7 +111,9 @@ def _diff(root: Path, tenant: str, store: Store | None, *, exit_code: bool) -> i
 
 
 def _report(problems: Iterator[str] | Sequence[str]) -> int:
-    found = dict.fromkeys(line for problem in problems for line in problem.splitlines())  # a tenant's cases repeat
+    found = dict.fromkeys(
+        line for problem in problems for line in problem.splitlines()
+    )  # a tenant's cases repeat
     for line in found:
         sys.stderr.write(f"{line}\n")
     return int(bool(found))
@@ -112,18 +124,30 @@ def _say(text: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m infra.policies", description="The policies of the tenants.")
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.policies", description="The policies of the tenants."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("check", help="validate policies, tenants and cases, and compare form and matrix")
+    commands.add_parser(
+        "check", help="validate policies, tenants and cases, and compare form and matrix"
+    )
     commands.add_parser("format", help="rewrite policy files to the house form")
     table = commands.add_parser("matrix", help="who may do what, as a table")
     table.add_argument("--write", action="store_true", help="rewrite policies/matrix.md")
-    diff = commands.add_parser("diff", help="which decisions flip between what is deployed and the files")
-    diff.add_argument("tenant", help="tenant id; AWS or the embedded cloud as AWS_ENDPOINT_URL says")
-    diff.add_argument("--store", help="policy store id, if not from the tenant registry; needs --pool")
+    diff = commands.add_parser(
+        "diff", help="which decisions flip between what is deployed and the files"
+    )
+    diff.add_argument(
+        "tenant", help="tenant id; AWS or the embedded cloud as AWS_ENDPOINT_URL says"
+    )
+    diff.add_argument(
+        "--store", help="policy store id, if not from the tenant registry; needs --pool"
+    )
     diff.add_argument("--pool", help="user pool id, if not from the tenant registry")
     diff.add_argument(
-        "--exit-code", action="store_true", help="exit with 1 if there is a difference, 3 if not all of it is told"
+        "--exit-code",
+        action="store_true",
+        help="exit with 1 if there is a difference, 3 if not all of it is told",
     )
     return parser
 

@@ -12,7 +12,8 @@ class Actions:
     def __init__(self, schema_json: str) -> None:
         declared: dict[str, Any] = json.loads(schema_json)["Fleet"]["actions"]
         self._parents = {
-            name: {str(parent["id"]) for parent in action.get("memberOf", ())} for name, action in declared.items()
+            name: {str(parent["id"]) for parent in action.get("memberOf", ())}
+            for name, action in declared.items()
         }
         self._asked = frozenset(name for name, action in declared.items() if "appliesTo" in action)
 
@@ -24,7 +25,9 @@ class Actions:
         """The actions that the action scope of a policy in Cedar's JSON form reaches."""
         if scope["op"] == "All":
             return self._asked
-        named: list[dict[str, str]] = scope["entities"] if "entities" in scope else [scope["entity"]]
+        named: list[dict[str, str]] = (
+            scope["entities"] if "entities" in scope else [scope["entity"]]
+        )
         return frozenset[str]().union(*(self.of_group(entity["id"]) for entity in named))
 
     def _with_ancestors(self, name: str) -> set[str]:

@@ -22,7 +22,9 @@ THIS_TENANT: Final = "this"
 UNTIL: Final = 'datetime("until")'
 
 # A comment and a string stand first, so that what looks like an entity inside them is left alone.
-_TOKEN: Final = re.compile(r'//[^\n]*|(?P<type>Fleet::(?:Group|User|Tenant))::"(?P<id>[^"\\]*)"|"(?:[^"\\]|\\.)*"')
+_TOKEN: Final = re.compile(
+    r'//[^\n]*|(?P<type>Fleet::(?:Group|User|Tenant))::"(?P<id>[^"\\]*)"|"(?:[^"\\]|\\.)*"'
+)
 
 
 def bind(statement: str, *, tenant: str, pool_id: str) -> str:
@@ -34,7 +36,9 @@ def bind(statement: str, *, tenant: str, pool_id: str) -> str:
     def replace(match: re.Match[str]) -> str:
         if match["type"] is None:
             return match[0]
-        return str(bind_entity(Entity(type=match["type"], id=match["id"]), tenant=tenant, pool_id=pool_id))
+        return str(
+            bind_entity(Entity(type=match["type"], id=match["id"]), tenant=tenant, pool_id=pool_id)
+        )
 
     return _TOKEN.sub(replace, statement)
 

@@ -71,7 +71,9 @@ class Entity:
         """
         match = _ENTITY_LITERAL.fullmatch(text)
         if match is None:
-            raise ValueError(f'`{text}` is no entity: write it as in a policy file, e.g. Fleet::Group::"technicians"')
+            raise ValueError(
+                f'`{text}` is no entity: write it as in a policy file, e.g. Fleet::Group::"technicians"'
+            )
         return cls(type=match["type"], id=match["id"])
 
     def __str__(self) -> str:
@@ -143,7 +145,9 @@ class Problem:
     words: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.words}" if self.line else f"{self.file}: {self.words}"
+        return (
+            f"{self.file}:{self.line}: {self.words}" if self.line else f"{self.file}: {self.words}"
+        )
 
 
 class PolicyError(Exception):

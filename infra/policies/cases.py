@@ -53,7 +53,9 @@ def read(root: Path) -> Iterator[Case]:
             try:
                 case = _case(shown, json.loads(path.read_text(encoding="utf-8")))
             except (ValueError, KeyError, TypeError) as error:
-                raise PolicyError((Problem(file=shown, line=0, words=f"is no case: {error!r}"),)) from error
+                raise PolicyError(
+                    (Problem(file=shown, line=0, words=f"is no case: {error!r}"),)
+                ) from error
             if case.expected.allowed is not allowed:
                 words = f"expects the other decision than its folder {folder}"
                 raise PolicyError((Problem(file=shown, line=0, words=words),))
@@ -90,7 +92,9 @@ class Judge:
                 yield from error.problems
                 continue
             if found != case.expected:
-                words = f"expected `{case.expected}`, decided `{found}`" + "".join(f"; {e}" for e in found.errors)
+                words = f"expected `{case.expected}`, decided `{found}`" + "".join(
+                    f"; {e}" for e in found.errors
+                )
                 yield Problem(file=case.file, line=0, words=words)
 
     def _evaluator(self, tenant: str | None) -> Evaluator:
@@ -121,7 +125,9 @@ def _case(file: str, data: dict[str, Any]) -> Case:
                 **about,
             ),
         ),
-        expected=Decision(allowed=FOLDERS[expected["decision"]], policies=tuple(sorted(expected["policies"]))),
+        expected=Decision(
+            allowed=FOLDERS[expected["decision"]], policies=tuple(sorted(expected["policies"]))
+        ),
         tenant_policies=data.get("tenant_policies"),
     )
 

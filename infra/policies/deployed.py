@@ -57,7 +57,9 @@ def find(client: DynamoDBClient, tenant: str, *, table: str) -> Store:
     if not found:
         raise NotDeployedError(f"table `{table}` has no tenant `{tenant}`: it is not stamped yet")
     row: dict[str, Any] = dict(found[0])
-    return Store(policy_store_id=row["policy_store_id"]["S"], pool_id=row["issuer"]["S"].rsplit("/", 1)[1])
+    return Store(
+        policy_store_id=row["policy_store_id"]["S"], pool_id=row["issuer"]["S"].rsplit("/", 1)[1]
+    )
 
 
 def read(client: VerifiedPermissionsClient, policy_store_id: str) -> BoundPolicies:
@@ -71,8 +73,12 @@ def read(client: VerifiedPermissionsClient, policy_store_id: str) -> BoundPolici
         ids = list(_policy_ids(client, policy_store_id))
         details = list(_details(client, policy_store_id, ids))
         templates = {
-            found: client.get_policy_template(policyStoreId=policy_store_id, policyTemplateId=found)["statement"]
-            for found in {d["templateLinked"]["policyTemplateId"] for _, d in details if "templateLinked" in d}
+            found: client.get_policy_template(
+                policyStoreId=policy_store_id, policyTemplateId=found
+            )["statement"]
+            for found in {
+                d["templateLinked"]["policyTemplateId"] for _, d in details if "templateLinked" in d
+            }
         }
     except client.exceptions.ResourceNotFoundException as error:
         raise NotDeployedError(f"policy store `{policy_store_id}`: {error}") from error
@@ -83,15 +89,26 @@ def read(client: VerifiedPermissionsClient, policy_store_id: str) -> BoundPolici
             statement = definition["static"]["statement"]
             try:
                 static[_name(statement, policy_id, static)] = statement
-            except ValueError as error:  # written by hand in a newer Cedar; fail closed: no diff without it
-                raise NotDeployedError(f"policy `{policy_id}` of store `{policy_store_id}`: {error}") from error
+            except (
+                ValueError
+            ) as error:  # written by hand in a newer Cedar; fail closed: no diff without it
+                raise NotDeployedError(
+                    f"policy `{policy_id}` of store `{policy_store_id}`: {error}"
+                ) from error
         else:
             links.append(_link(policy_id, definition["templateLinked"]))
-    return BoundPolicies(schema_json=schema_json, static=static, templates=templates, links=tuple(links))
+    return BoundPolicies(
+        schema_json=schema_json, static=static, templates=templates, links=tuple(links)
+    )
 
 
 def difference_of(
-    client: VerifiedPermissionsClient, store: Store, bundle: PolicyBundle, *, tenant: str, now: datetime
+    client: VerifiedPermissionsClient,
+    store: Store,
+    bundle: PolicyBundle,
+    *,
+    tenant: str,
+    now: datetime,
 ) -> Difference:
     """What stamping ``bundle`` would change in the tenant's store: for a preview.
 
@@ -108,7 +125,9 @@ def difference_of(
     files = bound(bundle, tenant=tenant, pool_id=store.pool_id)
     try:
         return difference(held, files, tenant=tenant, pool_id=store.pool_id, now=now)
-    except ValueError as error:  # such as a policy made by hand that the files' schema does not know
+    except (
+        ValueError
+    ) as error:  # such as a policy made by hand that the files' schema does not know
         raise NotDeployedError(
             f"policy store `{store.policy_store_id}` cannot be compared with the files: {error}"
         ) from error
@@ -126,13 +145,17 @@ def _details(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     for start in range(0, len(ids), _BATCH):
         wanted = itertools.islice(ids, start, start + _BATCH)
-        answer = client.batch_get_policy(requests=[{"policyStoreId": policy_store_id, "policyId": i} for i in wanted])
+        answer = client.batch_get_policy(
+            requests=[{"policyStoreId": policy_store_id, "policyId": i} for i in wanted]
+        )
         if answer["errors"]:  # fail closed: half a policy set says nothing about decisions
             missing = ", ".join(error["policyId"] for error in answer["errors"])
             raise NotDeployedError(
                 f"policy store `{policy_store_id}` changed while it was read: {missing} cannot be read"
             )
-        yield from ((result["policyId"], dict(result["definition"])) for result in answer["results"])
+        yield from (
+            (result["policyId"], dict(result["definition"])) for result in answer["results"]
+        )
 
 
 def _name(statement: str, policy_id: str, taken: dict[str, str]) -> str:
@@ -145,4 +168,6 @@ def _link(policy_id: str, definition: dict[str, Any]) -> Link:
         return Entity(type=definition[member]["entityType"], id=definition[member]["entityId"])
 
     template = definition["policyTemplateId"]
-    return Link(id=policy_id, template=template, principal=entity("principal"), resource=entity("resource"))
+    return Link(
+        id=policy_id, template=template, principal=entity("principal"), resource=entity("resource")
+    )

@@ -70,7 +70,10 @@ class Difference:
         if self.flips:
             lines += ["", *_aligned([_HEAD, *self._rows()])]
         if self.unreached:
-            lines += ["", f"{len(self.unreached)} policies were reached by no question: {', '.join(self.unreached)}"]
+            lines += [
+                "",
+                f"{len(self.unreached)} policies were reached by no question: {', '.join(self.unreached)}",
+            ]
             lines += ["Of these the count of flips says nothing; read them."]
         lines += ["", "Steps, in this order:"]
         lines += ["  put schema"] * self.schema_changes
@@ -78,7 +81,9 @@ class Difference:
         return "\n".join(lines)
 
     def _rows(self) -> list[tuple[str, ...]]:
-        rows = [(f.who, f.when, f.action, f.target, str(f.before), str(f.after)) for f in self.flips]
+        rows = [
+            (f.who, f.when, f.action, f.target, str(f.before), str(f.after)) for f in self.flips
+        ]
         rows = [_always(row, self.whens) for row in _folded(rows, 1)]
         return _folded(_folded(rows, 3), 2)
 
@@ -96,33 +101,50 @@ def difference(
         now: the day to ask about, with a time zone.
     """
     schema_changes = json.loads(deployed.schema_json) != json.loads(files.schema_json)
-    deployed = replace(deployed, schema_json=files.schema_json)  # the schema is the first thing that an update writes
+    deployed = replace(
+        deployed, schema_json=files.schema_json
+    )  # the schema is the first thing that an update writes
     steps = plan(pieces(deployed), pieces(files))
     if not steps:
         return Difference(flips=(), schema_changes=schema_changes, steps=(), asked=0, whens=())
     changing = _changing(steps, files)
     asked = judges(deployed, files, changing=changing, tenant=tenant, pool_id=pool_id, now=now)
     before, after, reaching = (
-        Evaluator(policies, tenant=tenant, pool_id=pool_id) for policies in (deployed, files, changing)
+        Evaluator(policies, tenant=tenant, pool_id=pool_id)
+        for policies in (deployed, files, changing)
     )
     reached = Reached(steps)
     reach = Actions(files.schema_json)
-    actions = frozenset[str]().union(*(reach.of(statement_est(text)["action"]) for text in changing.statements()))
+    actions = frozenset[str]().union(
+        *(reach.of(statement_est(text)["action"]) for text in changing.statements())
+    )
     flips: list[Flip] = []
-    told: dict[tuple[str, str, str, bool], list[Who]] = defaultdict(list)  # whom each flip has been told of
+    told: dict[tuple[str, str, str, bool], list[Who]] = defaultdict(
+        list
+    )  # whom each flip has been told of
     count = 0
-    for (who, principal), (name, target) in itertools.product(asked.who.items(), asked.targets.items()):
-        questions = [one for one in _questions(principal, asked.when, name, target) if one[1] in actions]
+    for (who, principal), (name, target) in itertools.product(
+        asked.who.items(), asked.targets.items()
+    ):
+        questions = [
+            one for one in _questions(principal, asked.when, name, target) if one[1] in actions
+        ]
         count += len(questions)
         # where no policy that comes or goes matches, nothing can flip: most questions are settled by these few policies
         matched = reaching.decide_all([question for _, _, question in questions])
         reached.note(by.policies for by in matched)
-        open_ones = [asked for asked, by in zip(questions, matched, strict=True) if by.policies or by.errors]
+        open_ones = [
+            asked for asked, by in zip(questions, matched, strict=True) if by.policies or by.errors
+        ]
         for when, action, question in open_ones:
             old, new = before.decide(question), after.decide(question)
-            if old.allowed is not new.allowed and not _implied(principal, told[when, action, name, new.allowed]):
+            if old.allowed is not new.allowed and not _implied(
+                principal, told[when, action, name, new.allowed]
+            ):
                 told[when, action, name, new.allowed].append(principal)
-                flips.append(Flip(who=who, when=when, action=action, target=name, before=old, after=new))
+                flips.append(
+                    Flip(who=who, when=when, action=action, target=name, before=old, after=new)
+                )
     return Difference(
         flips=tuple(flips),
         schema_changes=schema_changes,
@@ -149,7 +171,11 @@ def _changing(steps: Sequence[Step], files: BoundPolicies) -> BoundPolicies:
     links = [(str(step), step.piece) for step in steps if step.piece.principal is not None]
     return BoundPolicies(
         schema_json=files.schema_json,
-        static={str(step): as_permit(step.piece.statement) for step in steps if step.piece.principal is None},
+        static={
+            str(step): as_permit(step.piece.statement)
+            for step in steps
+            if step.piece.principal is None
+        },
         templates={name: as_permit(piece.statement) for name, piece in links},
         links=tuple(
             Link(id=name, template=name, principal=piece.principal, resource=piece.resource)
@@ -190,4 +216,7 @@ def _always(row: tuple[str, ...], whens: Sequence[str]) -> tuple[str, ...]:
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

@@ -6,7 +6,14 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cedarpy import AuthzResult, Entities, PolicySet, Schema, is_authorized_batch, policies_to_json_str
+from cedarpy import (
+    AuthzResult,
+    Entities,
+    PolicySet,
+    Schema,
+    is_authorized_batch,
+    policies_to_json_str,
+)
 from cedarpy import Decision as CedarDecision
 
 from infra.policies.binding import bind, bind_entity
@@ -48,7 +55,9 @@ class BoundPolicies:
     def entities(self) -> Iterator[Entity]:
         """Everything that the policies and links name."""
         for text in self.statements():
-            yield from (Entity(type=kind, id=name) for kind, name in named_entities(statement_est(text)))
+            yield from (
+                Entity(type=kind, id=name) for kind, name in named_entities(statement_est(text))
+            )
         for link in self.links:
             yield from (link.principal, link.resource)
 
@@ -77,7 +86,9 @@ def bound(bundle: PolicyBundle, *, tenant: str, pool_id: str) -> BoundPolicies:
     return BoundPolicies(
         schema_json=bundle.schema_json,
         static={p.id: bind(p.statement, tenant=tenant, pool_id=pool_id) for p in bundle.static},
-        templates={t.id: bind(t.statement, tenant=tenant, pool_id=pool_id) for t in bundle.templates},
+        templates={
+            t.id: bind(t.statement, tenant=tenant, pool_id=pool_id) for t in bundle.templates
+        },
         links=tuple(
             Link(
                 id=link.id,
@@ -97,7 +108,9 @@ class Evaluator:
         self._tenant = tenant
         self._pool_id = pool_id
         self._schema = Schema.from_json_str(policies.schema_json)
-        self._actions = Entities.from_json_str("[]", self._schema)  # the action groups of the schema
+        self._actions = Entities.from_json_str(
+            "[]", self._schema
+        )  # the action groups of the schema
         self._policies = _policy_set(policies)
 
     def decide(self, question: Question) -> Decision:
@@ -132,7 +145,8 @@ def _decision(result: AuthzResult) -> Decision:
     if result.decision is CedarDecision.NoDecision:
         raise ValueError("; ".join(errors))
     return Decision(
-        allowed=result.allowed and not errors,  # fail closed: a policy that could not be evaluated may be a forbid
+        allowed=result.allowed
+        and not errors,  # fail closed: a policy that could not be evaluated may be a forbid
         policies=tuple(sorted(result.diagnostics.reasons)),
         errors=errors,
     )
@@ -152,7 +166,9 @@ def _policy_set(policies: BoundPolicies) -> PolicySet:
     ]
     document = {
         "staticPolicies": {name: statement_est(text) for name, text in policies.static.items()},
-        "templates": {f"template {name}": statement_est(text) for name, text in policies.templates.items()},
+        "templates": {
+            f"template {name}": statement_est(text) for name, text in policies.templates.items()
+        },
         "templateLinks": links,
     }
     return PolicySet.from_json_str(json.dumps(document))

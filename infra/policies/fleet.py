@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 TENANT_ID: Final = "acme"
 OTHER_TENANT: Final = "globex"
 POOL_ID: Final = "eu-central-1_reference"
-NIGHT: Final = datetime(2026, 11, 22, 23, 0, tzinfo=UTC)  # 00:00 at +01:00: inside a window of 22:00-04:00
+NIGHT: Final = datetime(
+    2026, 11, 22, 23, 0, tzinfo=UTC
+)  # 00:00 at +01:00: inside a window of 22:00-04:00
 NOON: Final = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)  # 12:00 at +01:00: outside
 
 _TENANT_ACTIONS: Final = ("ListDevices",)
@@ -57,7 +59,11 @@ THE_TENANT: Final = Target(kind="tenant")
 LINE: Final = Target(kind="group", id="line-press")
 ZONE: Final = Target(kind="group", id="zone-hall-1")
 FOREIGN: Final = Target(
-    kind="device", id=PRESS.id, groups=PRESS.groups, attributes=PRESS.attributes, tenant=OTHER_TENANT
+    kind="device",
+    id=PRESS.id,
+    groups=PRESS.groups,
+    attributes=PRESS.attributes,
+    tenant=OTHER_TENANT,
 )
 
 TARGETS: Final = {
@@ -108,7 +114,9 @@ GRANTS: Final = (
 REFERENCE: Final = TenantPolicies(tenant=TENANT_ID, grants=GRANTS)
 
 
-def ask(who: Who, about: Circumstances, targets: Mapping[str, Target]) -> Iterator[tuple[str, str, Question]]:
+def ask(
+    who: Who, about: Circumstances, targets: Mapping[str, Target]
+) -> Iterator[tuple[str, str, Question]]:
     """Action, name of the target and question for everything that can be asked of the targets.
 
     An action that delivers something comes with the artifact of ``about``, or else with one that befits it.
@@ -119,9 +127,18 @@ def ask(who: Who, about: Circumstances, targets: Mapping[str, Target]) -> Iterat
         for name, target in targets.items():
             if applies(action, target):
                 circumstances = replace(about, artifact=artifact)
-                yield action, name, Question(who=who, action=action, target=target, circumstances=circumstances)
+                yield (
+                    action,
+                    name,
+                    Question(who=who, action=action, target=target, circumstances=circumstances),
+                )
 
 
 def applies(action: str, target: Target) -> bool:
     """Whether the schema lets ``action`` be asked of ``target``."""
-    return action in {"tenant": _TENANT_ACTIONS, "group": _GROUP_ACTIONS, "device": _DEVICE_ACTIONS}[target.kind]
+    return (
+        action
+        in {"tenant": _TENANT_ACTIONS, "group": _GROUP_ACTIONS, "device": _DEVICE_ACTIONS}[
+            target.kind
+        ]
+    )

@@ -35,7 +35,9 @@ def problems(root: Path) -> Iterator[Problem]:
     for path, _ in unformatted(root):
         shown = path.relative_to(root).as_posix()
         yield Problem(
-            file=shown, line=0, words="is not in the house form; `python -m infra.policies format` rewrites it"
+            file=shown,
+            line=0,
+            words="is not in the house form; `python -m infra.policies format` rewrites it",
         )
 
 

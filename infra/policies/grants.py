@@ -36,7 +36,9 @@ def stamp(
         try:
             template, link = _one(tenant, templates, schema, grant)
         except ValueError as error:
-            problems.append(Problem(file=f"tenant {tenant.tenant}, grant {grant.id}", line=0, words=str(error)))
+            problems.append(
+                Problem(file=f"tenant {tenant.tenant}, grant {grant.id}", line=0, words=str(error))
+            )
             continue
         stamped[template.id] = template
         links.append(link)
@@ -52,7 +54,9 @@ def _one(
         raise ValueError(f"`{grant.id}`: an id is a-z, 0-9 and single inner `-`, at most 64")
     template = templates.get(grant.template)
     if template is None:
-        raise ValueError(f"no template `{grant.template}`; there are: {', '.join(sorted(templates)) or 'none'}")
+        raise ValueError(
+            f"no template `{grant.template}`; there are: {', '.join(sorted(templates)) or 'none'}"
+        )
     made = _stamped(template, grant)
     # `principal == ?principal`: a group never asks anything itself, so such a link would never speak
     single = template.est["principal"]["op"] == "=="
@@ -63,7 +67,9 @@ def _one(
         (resource, DEVICE_GROUP, None if tenant.lines is None else tenant.lines | {ALL_DEVICES}),
     ):
         if entity.type == kind and known is not None and entity.id not in known:
-            raise ValueError(f"`{entity}`: this tenant has none of that name, but {', '.join(sorted(known))}")
+            raise ValueError(
+                f"`{entity}`: this tenant has none of that name, but {', '.join(sorted(known))}"
+            )
     _validate(made, principal, resource, schema)
     return made, Link(id=grant.id, template=made.id, principal=principal, resource=resource)
 
@@ -72,22 +78,34 @@ def _stamped(template: Statement, grant: Grant) -> Template:
     """The template of a grant: one for each end, since a link can fill in two entities but no time."""
     if not template.needs_until:
         if grant.until is not None:
-            raise ValueError(f"template `{template.id}` has no end; leave out `until`, or use another template")
+            raise ValueError(
+                f"template `{template.id}` has no end; leave out `until`, or use another template"
+            )
         return Template(id=template.id, why=template.why, statement=template.text)
     if grant.until is None:
         raise ValueError(f"template `{template.id}` ends: say `until`, e.g. 2026-12-24T18:00:00Z")
     if grant.until.tzinfo is None:
-        raise ValueError(f"`until` {grant.until.isoformat()} has no time zone, e.g. 2026-12-24T18:00:00Z")
+        raise ValueError(
+            f"`until` {grant.until.isoformat()} has no time zone, e.g. 2026-12-24T18:00:00Z"
+        )
     end = until_text(grant.until).replace("-", "").replace(":", "")
-    return Template(id=f"{template.id}-until-{end}", why=template.why, statement=bind_until(template.text, grant.until))
+    return Template(
+        id=f"{template.id}-until-{end}",
+        why=template.why,
+        statement=bind_until(template.text, grant.until),
+    )
 
 
 def _validate(template: Template, principal: Entity, resource: Entity, schema: Schema) -> None:
     filled = {"principal": str(principal), "resource": str(resource)}
-    written_out = _SLOT.sub(lambda match: filled[match["slot"]] if match["slot"] else match[0], template.statement)
+    written_out = _SLOT.sub(
+        lambda match: filled[match["slot"]] if match["slot"] else match[0], template.statement
+    )
     if errors := validate_policies(written_out, schema).errors:
         words = "; ".join(error.error for error in errors)
-        raise ValueError(f"`{principal}` on `{resource}` does not fit template `{template.id}`: {words}")
+        raise ValueError(
+            f"`{principal}` on `{resource}` does not fit template `{template.id}`: {words}"
+        )
 
 
 def _entity(text: str, types: Sequence[str]) -> Entity:

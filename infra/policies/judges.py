@@ -38,7 +38,9 @@ class Judges:
     targets: dict[str, Target]
 
 
-def judges(*sets: BoundPolicies, changing: BoundPolicies, tenant: str, pool_id: str, now: datetime) -> Judges:
+def judges(
+    *sets: BoundPolicies, changing: BoundPolicies, tenant: str, pool_id: str, now: datetime
+) -> Judges:
     """Everything that the sets name, on the day of ``now`` (UTC) and around each moment that a policy names.
 
     Args:
@@ -59,7 +61,9 @@ def judges(*sets: BoundPolicies, changing: BoundPolicies, tenant: str, pool_id: 
         for people, resources in _named(policies):
             named |= unbound(resources)
             ours = unbound(people)
-            together = {frozenset({entity}) for entity in ours} | ({frozenset(ours)} if ours else set())
+            together = {frozenset({entity}) for entity in ours} | (
+                {frozenset(ours)} if ours else set()
+            )
             everybody |= together
             if policies is changing:
                 changed |= together
@@ -78,7 +82,11 @@ def _named(policies: BoundPolicies) -> Iterator[tuple[set[Entity], set[Entity]]]
         entities = _entities(text)
         yield {entity for entity in entities if entity.type in (GROUP, USER)}, entities
     for link in policies.links:
-        groups = {entity for entity in _entities(policies.templates[link.template]) if entity.type == GROUP}
+        groups = {
+            entity
+            for entity in _entities(policies.templates[link.template])
+            if entity.type == GROUP
+        }
         yield {link.principal, *groups}, {link.principal, link.resource}
 
 
@@ -86,7 +94,9 @@ def _entities(text: str) -> set[Entity]:
     return {Entity(type=kind, id=name) for kind, name in named_entities(statement_est(text))}
 
 
-def _who(everybody: set[People], changed: set[People], looked_at: Literals) -> Iterator[tuple[str, Who]]:
+def _who(
+    everybody: set[People], changed: set[People], looked_at: Literals
+) -> Iterator[tuple[str, Who]]:
     yield "no group", Who(region=_REGION)
     plain = {people for people in everybody if _one_person(people)}
     for people in sorted(plain, key=_sorted_words):
@@ -105,7 +115,10 @@ def _who(everybody: set[People], changed: set[People], looked_at: Literals) -> I
     scopes = sorted(looked_at.texts.get("context.token.scope", ()))
     for scope in scopes:
         yield f"machine with {scope}", Who(user="client", scopes=(scope,))
-        yield f"person's access token with {scope}", Who(user="someone", client="app", scopes=(scope,))
+        yield (
+            f"person's access token with {scope}",
+            Who(user="someone", client="app", scopes=(scope,)),
+        )
     for client in sorted(looked_at.texts.get("context.token.client_id", set()) - set(scopes)):
         yield f"machine {client} with every scope", Who(user=client, scopes=tuple(scopes))
 

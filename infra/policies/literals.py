@@ -41,7 +41,9 @@ class Literals:
 
     def edges(self) -> set[datetime]:
         """The moments at which an answer may change: those named, and those a named duration away from them."""
-        return self.moments | {moment + duration for moment in self.moments for duration in self.durations}
+        return self.moments | {
+            moment + duration for moment in self.moments for duration in self.durations
+        }
 
 
 def literals(statements: Iterable[str]) -> Literals:
@@ -66,7 +68,12 @@ class _Reader:
         self.attributes: set[str] = set()
         self.texts: set[str] = set()
         self.numbers: set[int] = set()
-        self.calls: dict[str, set[str]] = {"datetime": set(), "duration": set(), "ip": set(), "decimal": set()}
+        self.calls: dict[str, set[str]] = {
+            "datetime": set(),
+            "duration": set(),
+            "ip": set(),
+            "decimal": set(),
+        }
 
     def walk(self, node: object) -> None:
         if isinstance(node, list):
@@ -82,7 +89,12 @@ class _Reader:
             elif operator == "Value" and type(operand) is int:
                 self.numbers.add(operand)
             elif operator == "like":
-                self.texts.add("".join("x" if part == "Wildcard" else part["Literal"] for part in operand["pattern"]))
+                self.texts.add(
+                    "".join(
+                        "x" if part == "Wildcard" else part["Literal"]
+                        for part in operand["pattern"]
+                    )
+                )
                 self.walk(operand["left"])
             elif operator in self.calls:
                 self.calls[operator].update(argument["Value"] for argument in operand)
@@ -107,5 +119,7 @@ def _duration(text: str) -> timedelta:
     if match is None:
         raise ValueError(f"`{text}` is no duration")
     sign, *numbers = match.groups()
-    found = timedelta(**{unit: int(number or 0) for unit, number in zip(_UNITS, numbers, strict=True)})
+    found = timedelta(
+        **{unit: int(number or 0) for unit, number in zip(_UNITS, numbers, strict=True)}
+    )
     return -found if sign else found

@@ -33,22 +33,38 @@ def load(root: Path, tenant: TenantPolicies) -> PolicyBundle:
     try:
         schema_text = schema_json((root / "schema.cedarschema").read_text(encoding="utf-8"))
     except SchemaError as error:
-        raise PolicyError((Problem(file="policies/schema.cedarschema", line=0, words=str(error)),)) from error
+        raise PolicyError(
+            (Problem(file="policies/schema.cedarschema", line=0, words=str(error)),)
+        ) from error
     except OSError as error:
-        raise PolicyError((Problem(file=str(root / "schema.cedarschema"), line=0, words="no such file"),)) from error
+        raise PolicyError(
+            (Problem(file=str(root / "schema.cedarschema"), line=0, words="no such file"),)
+        ) from error
     schema, actions = Schema.from_json_str(schema_text), Actions(schema_text)
     problems: list[Problem] = []
     static = list(_read(root / "static", base, problems))
     templates = list(_read(root / "templates", base, problems))
     own = list(_read(tenant.folder, base, problems)) if tenant.folder is not None else []
     for statement in (*static, *own):
-        problems += [*rules.static(statement), *rules.bindable(statement), *statement.validate(schema)]
+        problems += [
+            *rules.static(statement),
+            *rules.bindable(statement),
+            *statement.validate(schema),
+        ]
     for statement in templates:
-        problems += [*rules.template(statement), *rules.bindable(statement), *statement.validate(schema)]
+        problems += [
+            *rules.template(statement),
+            *rules.bindable(statement),
+            *statement.validate(schema),
+        ]
     for statement in own:
         problems += rules.of_a_tenant(statement, tenant, actions)
     if not static:
-        problems.append(Problem(file=str(root / "static"), line=0, words="no policy: the base forbids must be there"))
+        problems.append(
+            Problem(
+                file=str(root / "static"), line=0, words="no policy: the base forbids must be there"
+            )
+        )
     valid = {statement.id: statement for statement in templates}
     stamped, links = stamp(tenant, valid, schema, problems)
     problems += _id_problems([*static, *templates, *own], tenant)
@@ -56,11 +72,18 @@ def load(root: Path, tenant: TenantPolicies) -> PolicyBundle:
     if problems:
         raise PolicyError(tuple(problems))
     policies = [
-        StaticPolicy(id=statement.id, effect=statement.effect, why=statement.why, statement=statement.text)
+        StaticPolicy(
+            id=statement.id, effect=statement.effect, why=statement.why, statement=statement.text
+        )
         for statement in (*static, *own)
     ]
     policies.sort(key=lambda policy: (policy.effect != "forbid", policy.id))
-    return PolicyBundle(schema_json=schema_text, static=tuple(policies), templates=tuple(stamped), links=tuple(links))
+    return PolicyBundle(
+        schema_json=schema_text,
+        static=tuple(policies),
+        templates=tuple(stamped),
+        links=tuple(links),
+    )
 
 
 def _read(folder: Path, base: Path, problems: list[Problem]) -> Iterator[Statement]:
@@ -95,7 +118,9 @@ def _id_problems(statements: Iterable[Statement], tenant: TenantPolicies) -> Ite
     for name, count in Counter(grant.id for grant in tenant.grants).items():
         where = f"tenant {tenant.tenant}, grant {name}"
         if count > 1:
-            yield Problem(file=where, line=0, words=f"stands {count} times; each grant needs an id of its own")
+            yield Problem(
+                file=where, line=0, words=f"stands {count} times; each grant needs an id of its own"
+            )
         if name in first:
             yield Problem(file=where, line=0, words=f"the id `{name}` is taken by {first[name]}")
 

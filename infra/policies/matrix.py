@@ -46,8 +46,16 @@ def render(root: Path) -> str:
 def _section(evaluator: Evaluator, persona: Persona) -> str:
     asked = fleet.ask(persona.who, persona.about, fleet.TARGETS)
     cells = {(action, name): str(evaluator.decide(question)) for action, name, question in asked}
-    rows = [(action, tuple(cells.get((action, name), "") for name in fleet.TARGETS)) for action in fleet.ACTIONS]
-    lines = [f"## {persona.title}", "", _row("", *fleet.TARGETS), _row(*("---" for _ in range(len(fleet.TARGETS) + 1)))]
+    rows = [
+        (action, tuple(cells.get((action, name), "") for name in fleet.TARGETS))
+        for action in fleet.ACTIONS
+    ]
+    lines = [
+        f"## {persona.title}",
+        "",
+        _row("", *fleet.TARGETS),
+        _row(*("---" for _ in range(len(fleet.TARGETS) + 1))),
+    ]
     for decisions, same in itertools.groupby(rows, key=lambda row: row[1]):
         lines.append(_row(", ".join(action for action, _ in same), *decisions))
     return "\n".join(lines)
@@ -57,10 +65,19 @@ def _device_row(name: str, target: Target) -> str:
     about = target.attributes
     patch = about.get("security_patch", "unknown" if target.kind == "device" else "")
     window = (
-        f"{about['window']} {about['utc_offset']}" if "window" in about else "none" if target.kind == "device" else ""
+        f"{about['window']} {about['utc_offset']}"
+        if "window" in about
+        else "none"
+        if target.kind == "device"
+        else ""
     )
     return _row(
-        name, about.get("kind", target.kind), ", ".join(target.groups), about.get("criticality", ""), window, patch
+        name,
+        about.get("kind", target.kind),
+        ", ".join(target.groups),
+        about.get("criticality", ""),
+        window,
+        patch,
     )
 
 

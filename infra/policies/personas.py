@@ -23,7 +23,9 @@ AT_NOON: Final = Circumstances(now=NOON)
 _EMERGENCY: Final = replace(AT_NIGHT, emergency=True, reason="alarm")
 
 
-def _person(title: str, *groups: str, user: str = "someone", about: Circumstances = AT_NIGHT) -> Persona:
+def _person(
+    title: str, *groups: str, user: str = "someone", about: Circumstances = AT_NIGHT
+) -> Persona:
     return Persona(title=title, who=Who(user=user, groups=groups), about=about)
 
 
@@ -35,7 +37,12 @@ PERSONAS: Final = (
     _person("Manager", "managers"),
     _person("Operator", "operators"),
     _person("Operator who is also a manager", "operators", "managers"),
-    _person("Operator who is also a certified technician", "operators", "technicians", "certified-line-press"),
+    _person(
+        "Operator who is also a certified technician",
+        "operators",
+        "technicians",
+        "certified-line-press",
+    ),
     _person("Technician certified for line-press", "technicians", "certified-line-press"),
     _person("Technician without a certificate", "technicians"),
     _person("Certified for line-press, but no longer a technician", "certified-line-press"),
@@ -51,14 +58,22 @@ PERSONAS: Final = (
     _person("IT staff of zone-hall-1, at noon", "it-staff", about=AT_NOON),
     _person("Operations manager", "operations-managers"),
     _person("Emergency responder, no emergency", "emergency-responders"),
-    _person("Emergency responder, emergency with a reason", "emergency-responders", about=_EMERGENCY),
+    _person(
+        "Emergency responder, emergency with a reason", "emergency-responders", about=_EMERGENCY
+    ),
     _person(
         "Emergency responder, emergency without a reason",
         "emergency-responders",
         about=replace(_EMERGENCY, reason=None),
     ),
-    _person("Sam, break-glass on ward-3 tonight, emergency with a reason", user="sam", about=_EMERGENCY),
-    _person("Sam, break-glass on ward-3 tonight, emergency at noon", user="sam", about=replace(_EMERGENCY, now=NOON)),
+    _person(
+        "Sam, break-glass on ward-3 tonight, emergency with a reason", user="sam", about=_EMERGENCY
+    ),
+    _person(
+        "Sam, break-glass on ward-3 tonight, emergency at noon",
+        user="sam",
+        about=replace(_EMERGENCY, now=NOON),
+    ),
     _machine("Machine with scope fleet/view", "fleet/view"),
     _machine("Machine with scopes fleet/view and fleet/operate", "fleet/view", "fleet/operate"),
     _machine("Machine with scope fleet/update, in the window", "fleet/update"),

@@ -17,15 +17,25 @@ if TYPE_CHECKING:
     from infra.policies.literals import Literals
 
 _ANOTHER: Final = "another-tenant"
-_PATCHED: Final = {fleet.PRESS.id: timedelta(days=90), fleet.PUMP.id: timedelta(days=10)}  # long ago, recently
+_PATCHED: Final = {
+    fleet.PRESS.id: timedelta(days=90),
+    fleet.PUMP.id: timedelta(days=10),
+}  # long ago, recently
 _AROUND: Final = (timedelta(seconds=-1), timedelta(), timedelta(seconds=1))
 _WINDOW: Final = ("resource.window_start", "resource.window_end")
 _BY_DAY: Final = "09:00-17:00"  # beside the press's own window, which passes midnight
 _NEVER: Final = "00:00-00:00"
-_EDGES: Final = (time(21), time(3), time(8), time(16))  # UTC, of the press's 22:00-04:00 and of _BY_DAY, at +01:00
+_EDGES: Final = (
+    time(21),
+    time(3),
+    time(8),
+    time(16),
+)  # UTC, of the press's 22:00-04:00 and of _BY_DAY, at +01:00
 
 
-def occasions(looked_at: Literals, changed: Literals, now: datetime) -> Iterator[tuple[str, Circumstances]]:
+def occasions(
+    looked_at: Literals, changed: Literals, now: datetime
+) -> Iterator[tuple[str, Circumstances]]:
     """When, why and with what is asked, with words for it; ``changed`` is what the changed policies look at."""
     at_night = Circumstances(now=_night(now))
     emergency = replace(at_night, emergency=True, reason="alarm")
@@ -39,7 +49,10 @@ def occasions(looked_at: Literals, changed: Literals, now: datetime) -> Iterator
     for address in sorted(looked_at.addresses):
         yield f"from {address}", replace(at_night, source_ip=address)
     for moment in sorted(looked_at.moments):
-        yield f"emergency before {until_text(moment)}", replace(emergency, now=moment - timedelta(minutes=30))
+        yield (
+            f"emergency before {until_text(moment)}",
+            replace(emergency, now=moment - timedelta(minutes=30)),
+        )
     for reason in sorted(changed.texts.get("context.reason", ())):
         yield f"emergency, reason {reason!r}", replace(emergency, reason=reason)
     for words, artifact in _artifacts(looked_at, changed):
@@ -47,7 +60,9 @@ def occasions(looked_at: Literals, changed: Literals, now: datetime) -> Iterator
     for edge in sorted({edge + step for edge in changed.edges() for step in _AROUND}):
         yield f"emergency at {until_text(edge)}", replace(emergency, now=edge)
     if any(map(changed.reads, _WINDOW)):
-        for edge in (datetime.combine(at_night.now, edge, UTC) + step for edge in _EDGES for step in _AROUND):
+        for edge in (
+            datetime.combine(at_night.now, edge, UTC) + step for edge in _EDGES for step in _AROUND
+        ):
             yield f"at {edge:%H:%M:%S}Z", replace(at_night, now=edge)
 
 
@@ -70,7 +85,9 @@ def specimens(
         yield f"a {device.attributes['kind']}", _patched(replace(device, groups=()), now)
     press = _patched(replace(fleet.PRESS, groups=()), now)
     for attribute in ("kind", "region", "criticality"):
-        for value in sorted(looked_at.texts.get(f"resource.{attribute}", set()) - {"", press.attributes[attribute]}):
+        for value in sorted(
+            looked_at.texts.get(f"resource.{attribute}", set()) - {"", press.attributes[attribute]}
+        ):
             yield f"a press of {attribute} {value}", _with(press, attribute, value)
     lines: list[str] = []
     for entity in sorted(named, key=str):
@@ -103,7 +120,10 @@ def _variants(press: Target, changed: Literals, now: datetime) -> Iterator[tuple
     if changed.reads("resource.security_patch"):
         dates = {_night(now) - duration for duration in changed.durations} | changed.moments
         for patched in sorted(date + step for date in dates for step in _AROUND):
-            yield f"patched {until_text(patched)}", _with(press, "security_patch", until_text(patched))
+            yield (
+                f"patched {until_text(patched)}",
+                _with(press, "security_patch", until_text(patched)),
+            )
     for attribute in ("kind", "region", "criticality", "utc_offset", "security_patch"):
         if changed.reads(f"resource.{attribute}"):
             yield f"without {attribute}", _with(press, attribute, None)

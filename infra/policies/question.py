@@ -120,29 +120,45 @@ class Question:
                 "uid": principal,
                 "attrs": {
                     name: claim
-                    for name, claim in (("email", self.who.email), ("custom:region", self.who.region))
+                    for name, claim in (
+                        ("email", self.who.email),
+                        ("custom:region", self.who.region),
+                    )
                     if claim is not None
                 },
-                "parents": [{"type": GROUP, "id": f"{pool_id}|{group}"} for group in self.who.groups],
+                "parents": [
+                    {"type": GROUP, "id": f"{pool_id}|{group}"} for group in self.who.groups
+                ],
             },
             {"uid": {"type": TENANT, "id": owner}, "attrs": {}, "parents": []},
             *(self._resource(resource, owner) if self.target.known else []),
             *artifacts,
         ]
         action = {"type": "Fleet::Action", "id": self.action}
-        return {"principal": principal, "action": action, "resource": resource, "context": context}, entities
+        return {
+            "principal": principal,
+            "action": action,
+            "resource": resource,
+            "context": context,
+        }, entities
 
     def _resource(self, resource: Json, owner: str) -> list[Json]:
         if self.target.kind == "tenant":
             return []
         belongs = {"tenant": {"__entity": {"type": TENANT, "id": owner}}}
         whole = {"type": "Fleet::DeviceGroup", "id": ALL_DEVICES}
-        entities: list[Json] = [{"uid": whole, "attrs": belongs, "parents": [{"type": TENANT, "id": owner}]}]
+        entities: list[Json] = [
+            {"uid": whole, "attrs": belongs, "parents": [{"type": TENANT, "id": owner}]}
+        ]
         if self.target.kind == "group":
             if self.target.id != ALL_DEVICES:
                 entities.append({"uid": resource, "attrs": belongs, "parents": [whole]})
             return entities
-        lines = [{"type": "Fleet::DeviceGroup", "id": group} for group in self.target.groups if group != ALL_DEVICES]
+        lines = [
+            {"type": "Fleet::DeviceGroup", "id": group}
+            for group in self.target.groups
+            if group != ALL_DEVICES
+        ]
         entities += [{"uid": line, "attrs": belongs, "parents": [whole]} for line in lines]
         attributes = {**belongs, **device_attributes(self.target.attributes)}
         entities.append({"uid": resource, "attrs": attributes, "parents": [*lines, whole]})
@@ -162,13 +178,24 @@ class Question:
             context["source_ip"] = _extension("ip", about.source_ip)
         if self.who.scopes is not None:
             client = self.who.client or self.who.user
-            context["token"] = {"sub": self.who.user, "client_id": client, "scope": list(self.who.scopes)}
+            context["token"] = {
+                "sub": self.who.user,
+                "client_id": client,
+                "scope": list(self.who.scopes),
+            }
         if about.artifact is None:
             return context, []
         owner = {"type": TENANT, "id": about.artifact.tenant or tenant}
-        file = {"type": "Fleet::Artifact", "id": f"{owner['id']}/{about.artifact.kind}-{about.artifact.size}"}
+        file = {
+            "type": "Fleet::Artifact",
+            "id": f"{owner['id']}/{about.artifact.kind}-{about.artifact.size}",
+        }
         context["artifact"] = {"__entity": file}
-        attributes = {"kind": about.artifact.kind, "size": about.artifact.size, "tenant": {"__entity": owner}}
+        attributes = {
+            "kind": about.artifact.kind,
+            "size": about.artifact.size,
+            "tenant": {"__entity": owner},
+        }
         return context, [{"uid": file, "attrs": attributes, "parents": [owner]}]
 
 
@@ -189,7 +216,9 @@ def device_attributes(attributes: Mapping[str, str]) -> Json:
             found[name] = _extension("datetime", value)
         elif name == "utc_offset" and (offset := _OFFSET.fullmatch(value)):
             sign = "-" if offset["sign"] == "-" else ""
-            found[name] = _extension("duration", f"{sign}{int(offset['hours'])}h{int(offset['minutes'])}m")
+            found[name] = _extension(
+                "duration", f"{sign}{int(offset['hours'])}h{int(offset['minutes'])}m"
+            )
         elif name == "window" and (window := _WINDOW.fullmatch(value)):
             for edge, (hours, minutes) in {
                 "window_start": window.group(1, 2),

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 # A comment, a string and an annotation stand first, so that the word inside them is left alone.
-_FORBID: Final = re.compile(r'//[^\n]*|"(?:[^"\\]|\\.)*"|@\s*\w+|[.:]\s*\w+|(?P<effect>\bforbid\b)(?=\s*\()')
+_FORBID: Final = re.compile(
+    r'//[^\n]*|"(?:[^"\\]|\\.)*"|@\s*\w+|[.:]\s*\w+|(?P<effect>\bforbid\b)(?=\s*\()'
+)
 
 
 class Reached:
@@ -38,7 +40,9 @@ class Reached:
         for names in set(matched):
             self._seen.update(names)
             self._seen.update(
-                words for words, (old, new) in self._changes.items() if (old in names) is not (new in names)
+                words
+                for words, (old, new) in self._changes.items()
+                if (old in names) is not (new in names)
             )
 
     def missing(self) -> tuple[str, ...]:
@@ -56,5 +60,9 @@ def as_permit(statement: str) -> str:
 
 
 def _says(step: Step) -> tuple[Any, ...]:
-    est = {key: value for key, value in statement_est(step.piece.statement).items() if key != "annotations"}
+    est = {
+        key: value
+        for key, value in statement_est(step.piece.statement).items()
+        if key != "annotations"
+    }
     return est, step.piece.principal, step.piece.resource

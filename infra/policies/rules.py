@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 
 MAX_STATEMENT_BYTES: Final = 10_000  # quota of Verified Permissions: size of a policy
 # Half of what a store may hold: while an update runs, each new policy stands beside the old one (see `update`).
-MAX_UNSPECIFIC_BYTES: Final = 100_000  # quota of Verified Permissions: 200,000 for all policies that name no resource
+MAX_UNSPECIFIC_BYTES: Final = (
+    100_000  # quota of Verified Permissions: 200,000 for all policies that name no resource
+)
 MAX_TEMPLATES: Final = 20  # quota of Verified Permissions: 40 templates in a policy store
-ID: Final = re.compile(r"(?=.{1,64}$)[a-z][a-z0-9]*(?:-[a-z0-9]+)*")  # in decisions, audit and resource names
+ID: Final = re.compile(
+    r"(?=.{1,64}$)[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
+)  # in decisions, audit and resource names
 VIEW: Final = "View"  # the action group that changes nothing
 _LONGEST_POOL_ID: Final = "x" * 55  # docs: Cognito UserPoolIdType
 _LONGEST_TENANT: Final = "t" * 32
@@ -29,32 +33,46 @@ _LONGEST_TENANT: Final = "t" * 32
 def named_and_explained(statement: Statement, stem: str) -> Iterator[Problem]:
     """``@id`` is the file's name and the first line says why the policy is there."""
     if statement.id != stem:
-        yield statement.problem(f'`@id("{stem}")` expected, the file\'s name; found `{statement.id}`', mentions="@id(")
+        yield statement.problem(
+            f'`@id("{stem}")` expected, the file\'s name; found `{statement.id}`', mentions="@id("
+        )
     if ID.fullmatch(stem) is None:
         yield Problem(
-            file=statement.file, line=0, words=f"`{stem}`: a name is a-z, 0-9 and single inner `-`, at most 64"
+            file=statement.file,
+            line=0,
+            words=f"`{stem}`: a name is a-z, 0-9 and single inner `-`, at most 64",
         )
     if not statement.why:
         yield Problem(
-            file=statement.file, line=1, words="the first line must be a comment that says why the policy is there"
+            file=statement.file,
+            line=1,
+            words="the first line must be a comment that says why the policy is there",
         )
 
 
 def static(statement: Statement) -> Iterator[Problem]:
     """A static policy has no slot and no end."""
     if statement.is_template:
-        yield statement.problem("a policy has no slot; a template stands in policies/templates", mentions="?")
+        yield statement.problem(
+            "a policy has no slot; a template stands in policies/templates", mentions="?"
+        )
     if statement.needs_until:
-        yield statement.problem('only a template ends: `datetime("until")` is written by a grant', mentions='"until"')
+        yield statement.problem(
+            'only a template ends: `datetime("until")` is written by a grant', mentions='"until"'
+        )
 
 
 def template(statement: Statement) -> Iterator[Problem]:
     """A template is a permit with both slots: Verified Permissions refuses an open principal or resource."""
     if statement.effect != "permit":
-        yield statement.problem("a template must be a permit: forbids hold for everybody, from the first moment")
+        yield statement.problem(
+            "a template must be a permit: forbids hold for everybody, from the first moment"
+        )
     for variable in ("principal", "resource"):
         if statement.est[variable].get("slot") != f"?{variable}":
-            yield statement.problem(f"a template must bind `?{variable}` in its scope", mentions=variable)
+            yield statement.problem(
+                f"a template must bind `?{variable}` in its scope", mentions=variable
+            )
 
 
 def bindable(statement: Statement) -> Iterator[Problem]:
@@ -62,7 +80,9 @@ def bindable(statement: Statement) -> Iterator[Problem]:
     for kind, name in statement.entities():
         if kind == TENANT and name != THIS_TENANT:
             literal = f'{TENANT}::"{name}"'
-            yield statement.problem(f'`{literal}`: a policy knows only `{TENANT}::"{THIS_TENANT}"`', mentions=literal)
+            yield statement.problem(
+                f'`{literal}`: a policy knows only `{TENANT}::"{THIS_TENANT}"`', mentions=literal
+            )
         if kind in (GROUP, USER) and "|" in name:
             literal = f'{kind}::"{name}"'
             yield statement.problem(
@@ -70,7 +90,11 @@ def bindable(statement: Statement) -> Iterator[Problem]:
             )
     bound_text = bind(statement.text, tenant=_LONGEST_TENANT, pool_id=_LONGEST_POOL_ID)
     if (size := len(bound_text.encode())) > MAX_STATEMENT_BYTES:
-        yield Problem(file=statement.file, line=0, words=f"{size} bytes once bound; at most {MAX_STATEMENT_BYTES}")
+        yield Problem(
+            file=statement.file,
+            line=0,
+            words=f"{size} bytes once bound; at most {MAX_STATEMENT_BYTES}",
+        )
     bound = parse(statement.file, bound_text)
     if isinstance(bound, Problem):
         yield bound
@@ -110,19 +134,26 @@ def too_many_templates(count: int) -> str:
     )
 
 
-def of_a_tenant(statement: Statement, tenant: TenantPolicies, actions: Actions) -> Iterator[Problem]:
+def of_a_tenant(
+    statement: Statement, tenant: TenantPolicies, actions: Actions
+) -> Iterator[Problem]:
     """A tenant's policy names only groups and lines that the tenant has, and a permit to change something says who.
 
     The base forbids stay whatever a tenant writes, but nothing should be open to everybody by accident.
     ``principal is Fleet::User`` is no constraint, since there is no other type of principal.
     """
     lines = None if tenant.lines is None else tenant.lines | {ALL_DEVICES}
-    for kind, known, words in ((GROUP, tenant.groups, "group"), (DEVICE_GROUP, lines, "device group")):
+    for kind, known, words in (
+        (GROUP, tenant.groups, "group"),
+        (DEVICE_GROUP, lines, "device group"),
+    ):
         for name in sorted({name for found, name in statement.entities() if found == kind}):
             if known is not None and name not in known:
                 literal = f'{kind}::"{name}"'
                 # fail closed: a forbid for a group that nobody, or nothing, is in forbids nothing
-                told = f"`{literal}` is no {words} of this tenant; it has {', '.join(sorted(known))}"
+                told = (
+                    f"`{literal}` is no {words} of this tenant; it has {', '.join(sorted(known))}"
+                )
                 yield statement.problem(told, mentions=literal)
     if statement.effect != "permit" or not _is_open(statement.est["principal"]):
         return

@@ -40,7 +40,9 @@ def schema_json(text: str) -> str:
     if (
         str(Schema.from_json_str(converted)).replace("__cedar::", "") != canonical
     ):  # fail closed: never stamp another schema
-        raise SchemaError("the JSON form says something else than the text: a part of the language is not converted")
+        raise SchemaError(
+            "the JSON form says something else than the text: a part of the language is not converted"
+        )
     return converted
 
 
@@ -89,7 +91,9 @@ class _Reader:
     def _action(self) -> dict[str, Any]:
         action: dict[str, Any] = {}
         if self._skip("in"):
-            action["memberOf"] = [{"id": json.loads(item.removeprefix("Action::"))} for item in self._list()]
+            action["memberOf"] = [
+                {"id": json.loads(item.removeprefix("Action::"))} for item in self._list()
+            ]
         if self._skip("appliesTo"):
             applies: dict[str, Any] = {}
             self._take("{")
@@ -154,7 +158,9 @@ class _Reader:
 
     def _take(self, token: str) -> None:
         if (found := self._next()) != token:
-            raise SchemaError(f"`{token}` expected, found `{found}`: a part of the language that is not converted")
+            raise SchemaError(
+                f"`{token}` expected, found `{found}`: a part of the language that is not converted"
+            )
 
 
 def _tokens(canonical: str) -> list[str]:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 _LEXEME: Final = re.compile(r'//[^\n]*|"(?:[^"\\\n]|\\.)*"|::|==|!=|<=|>=|&&|\|\||[?@]?\w+|[^\s\w]')
 _QUOTED: Final = re.compile(r"`([^`]+)`")
 _FOR_POLICY: Final = re.compile(r"for policy `policy\d+`, ")
-_MAX_NESTING: Final = 100  # brackets in brackets: at about 1000 Cedar's parser overflows the process's stack
+_MAX_NESTING: Final = (
+    100  # brackets in brackets: at about 1000 Cedar's parser overflows the process's stack
+)
 _TOO_EARLY: Final = "unexpected end of input"
 _ANY_TIME: Final = 'datetime("2000-01-01T00:00:00Z")'
 
@@ -65,7 +67,11 @@ class Statement:
     @property
     def first_line(self) -> int:
         """Where the statement begins, after comments and annotations."""
-        begins = (number for number, line in _code_lines(self.text) if line.lstrip().startswith(self.effect))
+        begins = (
+            number
+            for number, line in _code_lines(self.text)
+            if line.lstrip().startswith(self.effect)
+        )
         return next(begins, 1)
 
     def entities(self) -> Iterator[tuple[str, str]]:
@@ -98,7 +104,9 @@ class Statement:
 def parse(file: str, text: str) -> Statement | Problem:
     """The one statement of a file, or what is wrong with it."""
     if (line := _too_deep(text)) is not None:
-        return Problem(file=file, line=line, words=f"brackets are nested more than {_MAX_NESTING} deep")
+        return Problem(
+            file=file, line=line, words=f"brackets are nested more than {_MAX_NESTING} deep"
+        )
     try:
         document = json.loads(policies_to_json_str(text))
     except ValueError as error:

@@ -36,7 +36,9 @@ def of_tenant(root: Path, tenant: str) -> TenantPolicies:
         data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         config = data["config"][_KEY]
     except FileNotFoundError as error:
-        raise ConfigError(f"{shown}: no such file; there are: {', '.join(tenants(root)) or 'none'}") from error
+        raise ConfigError(
+            f"{shown}: no such file; there are: {', '.join(tenants(root)) or 'none'}"
+        ) from error
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise ConfigError(f"{shown}: `config` must hold `{_KEY}`: {error}") from error
     return from_config(TenantConfig.read(shown, config, tenant=tenant, root=root))

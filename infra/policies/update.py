@@ -110,7 +110,9 @@ def _by_content(found: Iterable[Piece]) -> dict[object, list[Piece]]:
 
 
 def _surplus(these: dict[object, list[Piece]], those: dict[object, list[Piece]]) -> list[Piece]:
-    return [piece for content, found in these.items() for piece in found[len(those.get(content, ())) :]]
+    return [
+        piece for content, found in these.items() for piece in found[len(those.get(content, ())) :]
+    ]
 
 
 def _steps(verb: Literal["create", "delete"], effect: Effect, found: list[Piece]) -> Iterator[Step]:

@@ -30,7 +30,9 @@ class Access(pulumi.ComponentResource):
 
     role_arn: pulumi.Output[str]
 
-    def __init__(self, name: str, args: AccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: AccessArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("cedarfleet:tenant:Access", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         role = aws.iam.Role(
@@ -39,7 +41,9 @@ class Access(pulumi.ComponentResource):
             path=naming.TENANT_ROLE_PATH,
             description=f"the service acting for {args.tenant}",
             max_session_duration=3600,
-            assume_role_policy=args.service_role_arn.apply(lambda arn: json.dumps(trust(service_role_arn=arn))),
+            assume_role_policy=args.service_role_arn.apply(
+                lambda arn: json.dumps(trust(service_role_arn=arn))
+            ),
             opts=child,
         )
         aws.iam.RolePolicy(
@@ -63,12 +67,20 @@ def trust(*, service_role_arn: str) -> dict[str, Any]:
     """The service's task role, and nobody else, may act for the tenant."""
     return {
         "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Principal": {"AWS": service_role_arn}, "Action": "sts:AssumeRole"}],
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"AWS": service_role_arn}, "Action": "sts:AssumeRole"}
+        ],
     }
 
 
 def permissions(
-    *, tenant: str, arns: naming.Arns, store_id: str, bucket: str, commands_table: str, audit_table: str
+    *,
+    tenant: str,
+    arns: naming.Arns,
+    store_id: str,
+    bucket: str,
+    commands_table: str,
+    audit_table: str,
 ) -> dict[str, Any]:
     """Exactly what the service does for a tenant.
 
@@ -94,11 +106,18 @@ def permissions(
         "Statement": [
             _allow(
                 "Decide",
-                ["verifiedpermissions:IsAuthorizedWithToken", "verifiedpermissions:BatchIsAuthorizedWithToken"],
+                [
+                    "verifiedpermissions:IsAuthorizedWithToken",
+                    "verifiedpermissions:BatchIsAuthorizedWithToken",
+                ],
                 arns.policy_store(store_id),
             ),
             _allow("SendCommands", ["iot:Publish"], arns.iot(f"topic/fleet/{prefix}*")),
-            _allow("Devices", ["iot:DescribeThing", "iot:UpdateThing", "iot:ListThingGroupsForThing"], things),
+            _allow(
+                "Devices",
+                ["iot:DescribeThing", "iot:UpdateThing", "iot:ListThingGroupsForThing"],
+                things,
+            ),
             _allow("Groups", ["iot:DescribeThingGroup", "iot:ListThingsInThingGroup"], groups),
             _allow("Find", ["iot:SearchIndex"], arns.iot("index/AWS_Things")),
             _allow("Jobs", ["iot:CreateJob"], [jobs, things, *groups]),

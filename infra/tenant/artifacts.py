@@ -28,14 +28,18 @@ class Artifacts(pulumi.ComponentResource):
     bucket: pulumi.Output[str]
     presign_role_arn: pulumi.Output[str]
 
-    def __init__(self, name: str, args: ArtifactsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: ArtifactsArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("cedarfleet:tenant:Artifacts", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         bucket = aws.s3.Bucket(
             f"{name}-bucket",
             bucket_prefix=f"{args.tenant}-artifacts-",
             force_destroy=not args.protect,
-            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(protect=args.protect)),
+            opts=pulumi.ResourceOptions.merge(
+                self._child, pulumi.ResourceOptions(protect=args.protect)
+            ),
         )
         self.bucket = bucket.bucket
         self._close(name, bucket, args)
@@ -44,7 +48,9 @@ class Artifacts(pulumi.ComponentResource):
             name=naming.presign_role(args.tenant),
             path=naming.PRESIGN_ROLE_PATH,
             description=f"IoT Jobs signs downloads of {args.tenant}",
-            assume_role_policy=args.arns.apply(lambda arns: json.dumps(presign_trust(tenant=args.tenant, arns=arns))),
+            assume_role_policy=args.arns.apply(
+                lambda arns: json.dumps(presign_trust(tenant=args.tenant, arns=arns))
+            ),
             opts=self._child,
         )
         aws.iam.RolePolicy(
@@ -68,10 +74,16 @@ class Artifacts(pulumi.ComponentResource):
             opts=self._child,
         )
         aws.s3.BucketOwnershipControls(
-            f"{name}-owner", bucket=bucket.id, rule={"object_ownership": "BucketOwnerEnforced"}, opts=self._child
+            f"{name}-owner",
+            bucket=bucket.id,
+            rule={"object_ownership": "BucketOwnerEnforced"},
+            opts=self._child,
         )
         aws.s3.BucketVersioning(
-            f"{name}-versions", bucket=bucket.id, versioning_configuration={"status": "Enabled"}, opts=self._child
+            f"{name}-versions",
+            bucket=bucket.id,
+            versioning_configuration={"status": "Enabled"},
+            opts=self._child,
         )
         aws.s3.BucketServerSideEncryptionConfiguration(
             f"{name}-encryption",
@@ -97,7 +109,9 @@ class Artifacts(pulumi.ComponentResource):
             f"{name}-tls",
             bucket=bucket.id,
             policy=self.bucket.apply(lambda name: json.dumps(tls_only(bucket=name))),
-            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[closed])),
+            opts=pulumi.ResourceOptions.merge(
+                self._child, pulumi.ResourceOptions(depends_on=[closed])
+            ),
         )
 
 

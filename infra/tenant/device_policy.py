@@ -41,17 +41,24 @@ def device_policy(*, tenant: str, arns: Arns) -> str:
         {
             "Effect": "Allow",
             "Action": "iot:Subscribe",
-            "Resource": [arns.iot(f"topicfilter/{topic}") for topic in (wire.command_filter(_ME), *aws_topics)],
+            "Resource": [
+                arns.iot(f"topicfilter/{topic}")
+                for topic in (wire.command_filter(_ME), *aws_topics)
+            ],
         },
         {
             "Effect": "Allow",
             "Action": "iot:Receive",
-            "Resource": [arns.iot(f"topic/{topic}") for topic in (wire.command_topic(_ME, "*"), *aws_topics)],
+            "Resource": [
+                arns.iot(f"topic/{topic}") for topic in (wire.command_topic(_ME, "*"), *aws_topics)
+            ],
         },
         {
             "Effect": "Allow",
             "Action": "iot:Publish",
-            "Resource": [arns.iot(f"topic/{topic}") for topic in (wire.status_topic(_ME, "*"), *aws_topics)],
+            "Resource": [
+                arns.iot(f"topic/{topic}") for topic in (wire.status_topic(_ME, "*"), *aws_topics)
+            ],
         },
     )
 
@@ -68,7 +75,11 @@ def claim_policy(*, tenant: str, arns: Arns) -> str:
         f"$aws/provisioning-templates/{naming.provisioning_template(tenant)}/provision/*",
     ]
     return _compact(
-        {"Effect": "Allow", "Action": "iot:Connect", "Resource": arns.iot(f"client/claim:{tenant}:*")},
+        {
+            "Effect": "Allow",
+            "Action": "iot:Connect",
+            "Resource": arns.iot(f"client/claim:{tenant}:*"),
+        },
         {
             "Effect": "Allow",
             "Action": ["iot:Publish", "iot:Receive"],

@@ -29,7 +29,9 @@ class Fleet(pulumi.ComponentResource):
     thing_group: pulumi.Output[str]
     template: pulumi.Output[str]
 
-    def __init__(self, name: str, args: FleetArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: FleetArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("cedarfleet:tenant:Fleet", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         root = aws.iot.ThingGroup(
@@ -37,7 +39,9 @@ class Fleet(pulumi.ComponentResource):
             name=naming.thing_group(args.tenant),
             properties={
                 "description": f"all devices of {args.tenant}",
-                "attribute_payload": {"attributes": {"tenant": args.tenant, "regions": ",".join(args.regions)}},
+                "attribute_payload": {
+                    "attributes": {"tenant": args.tenant, "regions": ",".join(args.regions)}
+                },
             },
             opts=self._child,
         )
@@ -46,26 +50,35 @@ class Fleet(pulumi.ComponentResource):
                 f"{name}-{line}",
                 name=naming.thing_group(args.tenant, line),
                 parent_group_name=root.name,
-                properties={"description": description, "attribute_payload": {"attributes": {"tenant": args.tenant}}},
+                properties={
+                    "description": description,
+                    "attribute_payload": {"attributes": {"tenant": args.tenant}},
+                },
                 opts=self._child,
             )
         devices = aws.iot.Policy(
             f"{name}-device",
             name=naming.device_policy(args.tenant),
-            policy=args.arns.apply(lambda arns: device_policy.device_policy(tenant=args.tenant, arns=arns)),
+            policy=args.arns.apply(
+                lambda arns: device_policy.device_policy(tenant=args.tenant, arns=arns)
+            ),
             opts=self._child,
         )
         aws.iot.Policy(
             f"{name}-claim",
             name=naming.claim_policy(args.tenant),
-            policy=args.arns.apply(lambda arns: device_policy.claim_policy(tenant=args.tenant, arns=arns)),
+            policy=args.arns.apply(
+                lambda arns: device_policy.claim_policy(tenant=args.tenant, arns=arns)
+            ),
             opts=self._child,
         )
         self.thing_group = root.name
         self.template = self._template(name, args, [root, devices])
         self.register_outputs({"thing_group": self.thing_group, "template": self.template})
 
-    def _template(self, name: str, args: FleetArgs, after: list[pulumi.Resource]) -> pulumi.Output[str]:
+    def _template(
+        self, name: str, args: FleetArgs, after: list[pulumi.Resource]
+    ) -> pulumi.Output[str]:
         role = aws.iam.Role(
             f"{name}-provisioning",
             name=naming.provisioning_role(args.tenant),
@@ -93,8 +106,12 @@ class Fleet(pulumi.ComponentResource):
             enabled=True,
             provisioning_role_arn=role.arn,
             template_body=args.thing_type.apply(
-                lambda thing_type: provisioning.template_body(tenant=args.tenant, thing_type=thing_type)
+                lambda thing_type: provisioning.template_body(
+                    tenant=args.tenant, thing_type=thing_type
+                )
             ),
-            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[*after, grant])),
+            opts=pulumi.ResourceOptions.merge(
+                self._child, pulumi.ResourceOptions(depends_on=[*after, grant])
+            ),
         )
         return template.name

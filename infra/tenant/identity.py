@@ -37,25 +37,40 @@ class Identity(pulumi.ComponentResource):
     jwks_uri: pulumi.Output[str]
     sign_in_url: pulumi.Output[str]
 
-    def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("cedarfleet:tenant:Identity", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         pool = self._pool(name, args)
         for group, description in args.groups.items():
             aws.cognito.UserGroup(
-                f"{name}-{group}", name=group, description=description, user_pool_id=pool.id, opts=self._child
+                f"{name}-{group}",
+                name=group,
+                description=description,
+                user_pool_id=pool.id,
+                opts=self._child,
             )
         client = self._client(name, args, pool)
         domain = aws.cognito.UserPoolDomain(
-            f"{name}-page", domain=args.sign_in.domain_prefix, user_pool_id=pool.id, opts=self._child
+            f"{name}-page",
+            domain=args.sign_in.domain_prefix,
+            user_pool_id=pool.id,
+            opts=self._child,
         )
         self.pool_id = pool.id
         self.pool_arn = pool.arn
         self.client_id = client.id
-        self.issuer = pulumi.Output.concat("https://cognito-idp.", args.region, ".amazonaws.com/", pool.id)
+        self.issuer = pulumi.Output.concat(
+            "https://cognito-idp.", args.region, ".amazonaws.com/", pool.id
+        )
         self.jwks_uri = pulumi.Output.concat(self.issuer, "/.well-known/jwks.json")
-        self.sign_in_url = pulumi.Output.concat("https://", domain.domain, ".auth.", args.region, ".amazoncognito.com")
-        self.register_outputs({"pool_id": self.pool_id, "client_id": self.client_id, "issuer": self.issuer})
+        self.sign_in_url = pulumi.Output.concat(
+            "https://", domain.domain, ".auth.", args.region, ".amazoncognito.com"
+        )
+        self.register_outputs(
+            {"pool_id": self.pool_id, "client_id": self.client_id, "issuer": self.issuer}
+        )
 
     def _pool(self, name: str, args: IdentityArgs) -> aws.cognito.UserPool:
         return aws.cognito.UserPool(
@@ -65,9 +80,13 @@ class Identity(pulumi.ComponentResource):
             auto_verified_attributes=["email"],
             username_configuration={"case_sensitive": False},
             admin_create_user_config={"allow_admin_create_user_only": True},
-            account_recovery_setting={"recovery_mechanisms": [{"name": "verified_email", "priority": 1}]},
+            account_recovery_setting={
+                "recovery_mechanisms": [{"name": "verified_email", "priority": 1}]
+            },
             mfa_configuration=args.sign_in.mfa.upper(),
-            software_token_mfa_configuration={"enabled": True} if args.sign_in.mfa != "off" else None,
+            software_token_mfa_configuration={"enabled": True}
+            if args.sign_in.mfa != "off"
+            else None,
             password_policy={
                 "minimum_length": 14,
                 "require_lowercase": True,
@@ -85,10 +104,14 @@ class Identity(pulumi.ComponentResource):
                 }
             ],
             deletion_protection="ACTIVE" if args.protect else "INACTIVE",
-            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(protect=args.protect)),
+            opts=pulumi.ResourceOptions.merge(
+                self._child, pulumi.ResourceOptions(protect=args.protect)
+            ),
         )
 
-    def _client(self, name: str, args: IdentityArgs, pool: aws.cognito.UserPool) -> aws.cognito.UserPoolClient:
+    def _client(
+        self, name: str, args: IdentityArgs, pool: aws.cognito.UserPool
+    ) -> aws.cognito.UserPoolClient:
         return aws.cognito.UserPoolClient(
             f"{name}-app",
             name="app",
@@ -106,7 +129,11 @@ class Identity(pulumi.ComponentResource):
             id_token_validity=args.sign_in.token_minutes,
             access_token_validity=args.sign_in.token_minutes,
             refresh_token_validity=args.sign_in.refresh_days,
-            token_validity_units={"id_token": "minutes", "access_token": "minutes", "refresh_token": "days"},
+            token_validity_units={
+                "id_token": "minutes",
+                "access_token": "minutes",
+                "refresh_token": "days",
+            },
             read_attributes=["email", "email_verified", "custom:region", *_OWN_ATTRIBUTES],
             write_attributes=_OWN_ATTRIBUTES,
             opts=self._child,

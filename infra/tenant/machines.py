@@ -30,7 +30,9 @@ class Machines(pulumi.ComponentResource):
     client_ids: dict[str, pulumi.Output[str]]
     secrets: pulumi.Output[dict[str, str]]
 
-    def __init__(self, name: str, args: MachinesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: MachinesArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("cedarfleet:tenant:Machines", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         self._name = name
@@ -41,17 +43,29 @@ class Machines(pulumi.ComponentResource):
                 identifier=_IDENTIFIER,
                 name=_IDENTIFIER,
                 user_pool_id=args.pool_id,
-                scopes=[{"scope_name": scope, "scope_description": text} for scope, text in SCOPES.items()],
+                scopes=[
+                    {"scope_name": scope, "scope_description": text}
+                    for scope, text in SCOPES.items()
+                ],
                 opts=self._child,
             )
-            clients = {one: self._client(one, scopes, server, args) for one, scopes in args.machines.items()}
+            clients = {
+                one: self._client(one, scopes, server, args)
+                for one, scopes in args.machines.items()
+            }
         self.client_ids = {one: client.id for one, client in clients.items()}
-        secrets = pulumi.Output.all(**{one: client.client_secret for one, client in clients.items()})
+        secrets = pulumi.Output.all(
+            **{one: client.client_secret for one, client in clients.items()}
+        )
         self.secrets = pulumi.Output.secret(secrets.apply(dict))  # `all` of nothing is a list
         self.register_outputs({"client_ids": self.client_ids})
 
     def _client(
-        self, machine: str, scopes: tuple[str, ...], server: aws.cognito.ResourceServer, args: MachinesArgs
+        self,
+        machine: str,
+        scopes: tuple[str, ...],
+        server: aws.cognito.ResourceServer,
+        args: MachinesArgs,
     ) -> aws.cognito.UserPoolClient:
         return aws.cognito.UserPoolClient(
             f"{self._name}-client-{machine}",
@@ -60,7 +74,9 @@ class Machines(pulumi.ComponentResource):
             generate_secret=True,
             allowed_oauth_flows_user_pool_client=True,
             allowed_oauth_flows=["client_credentials"],
-            allowed_oauth_scopes=[pulumi.Output.concat(server.identifier, "/", scope) for scope in scopes],
+            allowed_oauth_scopes=[
+                pulumi.Output.concat(server.identifier, "/", scope) for scope in scopes
+            ],
             # Left out, it would be Cognito's default, by which people sign in.
             explicit_auth_flows=["ALLOW_REFRESH_TOKEN_AUTH"],
             prevent_user_existence_errors="ENABLED",
@@ -68,6 +84,10 @@ class Machines(pulumi.ComponentResource):
             id_token_validity=args.token_minutes,
             access_token_validity=args.token_minutes,
             refresh_token_validity=60,  # Cognito's least; the grant gives no such token
-            token_validity_units={"id_token": "minutes", "access_token": "minutes", "refresh_token": "minutes"},
+            token_validity_units={
+                "id_token": "minutes",
+                "access_token": "minutes",
+                "refresh_token": "minutes",
+            },
             opts=self._child,
         )

@@ -38,7 +38,9 @@ class PolicyStore(pulumi.ComponentResource):
     store_id: pulumi.Output[str]
     policy_names: pulumi.Output[dict[str, str]]
 
-    def __init__(self, name: str, args: PolicyStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: PolicyStoreArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("cedarfleet:tenant:PolicyStore", name, None, opts)
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
@@ -47,7 +49,9 @@ class PolicyStore(pulumi.ComponentResource):
             description=f"cedarfleet {args.tenant}",
             validation_settings={"mode": "STRICT"},
             deletion_protection="ENABLED" if args.protect else "DISABLED",
-            opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(protect=args.protect)),
+            opts=pulumi.ResourceOptions.merge(
+                self._child, pulumi.ResourceOptions(protect=args.protect)
+            ),
         )
         self.store_id = store.id
         schema = aws.verifiedpermissions.Schema(
@@ -59,7 +63,10 @@ class PolicyStore(pulumi.ComponentResource):
         forbids = {policy.id: self._static(policy, [schema]) for policy in args.bundle.forbids}
         after_forbids: list[pulumi.Resource] = [schema, *forbids.values()]
         permits = {policy.id: self._static(policy, after_forbids) for policy in args.bundle.permits}
-        templates = {template.id: self._template(template, after_forbids) for template in args.bundle.templates}
+        templates = {
+            template.id: self._template(template, after_forbids)
+            for template in args.bundle.templates
+        }
         links = {link.id: self._link(link, templates[link.template]) for link in args.bundle.links}
         stamped = forbids | permits | links
         aws.verifiedpermissions.IdentitySource(
@@ -80,15 +87,24 @@ class PolicyStore(pulumi.ComponentResource):
         ).apply(lambda pairs: dict(sorted(pairs)))
         self.register_outputs({"store_id": self.store_id, "policy_names": self.policy_names})
 
-    def _static(self, policy: StaticPolicy, after: list[pulumi.Resource]) -> aws.verifiedpermissions.Policy:
+    def _static(
+        self, policy: StaticPolicy, after: list[pulumi.Resource]
+    ) -> aws.verifiedpermissions.Policy:
         return aws.verifiedpermissions.Policy(
             f"{self._name}-policy-{policy.id}",
             policy_store_id=self.store_id,
-            definition={"static": {"statement": self._bound(policy.statement), "description": policy.why[:150]}},
+            definition={
+                "static": {
+                    "statement": self._bound(policy.statement),
+                    "description": policy.why[:150],
+                }
+            },
             opts=self._anew("definition", after),
         )
 
-    def _template(self, template: Template, after: list[pulumi.Resource]) -> aws.verifiedpermissions.PolicyTemplate:
+    def _template(
+        self, template: Template, after: list[pulumi.Resource]
+    ) -> aws.verifiedpermissions.PolicyTemplate:
         return aws.verifiedpermissions.PolicyTemplate(
             f"{self._name}-template-{template.id}",
             policy_store_id=self.store_id,
@@ -97,7 +113,9 @@ class PolicyStore(pulumi.ComponentResource):
             opts=self._anew("statement", after),
         )
 
-    def _link(self, link: Link, template: aws.verifiedpermissions.PolicyTemplate) -> aws.verifiedpermissions.Policy:
+    def _link(
+        self, link: Link, template: aws.verifiedpermissions.PolicyTemplate
+    ) -> aws.verifiedpermissions.Policy:
         return aws.verifiedpermissions.Policy(
             f"{self._name}-link-{link.id}",
             policy_store_id=self.store_id,
@@ -108,24 +126,35 @@ class PolicyStore(pulumi.ComponentResource):
                         "entity_type": link.principal.type,
                         "entity_id": self._entity_id(link.principal),
                     },
-                    "resource": {"entity_type": link.resource.type, "entity_id": self._entity_id(link.resource)},
+                    "resource": {
+                        "entity_type": link.resource.type,
+                        "entity_id": self._entity_id(link.resource),
+                    },
                 }
             },
             opts=self._anew("definition", []),
         )
 
     def _bound(self, statement: str) -> pulumi.Output[str]:
-        return self._args.pool_id.apply(lambda pool: bind(statement, tenant=self._args.tenant, pool_id=pool))
+        return self._args.pool_id.apply(
+            lambda pool: bind(statement, tenant=self._args.tenant, pool_id=pool)
+        )
 
     def _entity_id(self, entity: Entity) -> pulumi.Output[str]:
-        return self._args.pool_id.apply(lambda pool: bind_entity(entity, tenant=self._args.tenant, pool_id=pool).id)
+        return self._args.pool_id.apply(
+            lambda pool: bind_entity(entity, tenant=self._args.tenant, pool_id=pool).id
+        )
 
     def _after(self, resources: list[pulumi.Resource]) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=resources))
+        return pulumi.ResourceOptions.merge(
+            self._child, pulumi.ResourceOptions(depends_on=resources)
+        )
 
     def _anew(self, changed: str, after: list[pulumi.Resource]) -> pulumi.ResourceOptions:
         """Created after `after`; when the input `changed` changes, created anew before the old one is deleted."""
-        return pulumi.ResourceOptions.merge(self._after(after), pulumi.ResourceOptions(replace_on_changes=[changed]))
+        return pulumi.ResourceOptions.merge(
+            self._after(after), pulumi.ResourceOptions(replace_on_changes=[changed])
+        )
 
 
 def _named(made: pulumi.Output[str], ours: str) -> pulumi.Output[tuple[str, str]]:

@@ -25,7 +25,11 @@ def template_body(*, tenant: str, thing_type: str) -> str:
     """
     thing: dict[str, Any] = {
         "Type": "AWS::IoT::Thing",
-        "OverrideSettings": {"AttributePayload": "FAIL", "ThingTypeName": "FAIL", "ThingGroups": "FAIL"},
+        "OverrideSettings": {
+            "AttributePayload": "FAIL",
+            "ThingTypeName": "FAIL",
+            "ThingGroups": "FAIL",
+        },
         "Properties": {
             "ThingName": {"Fn::Join": ["", [naming.thing_prefix(tenant), {"Ref": "DeviceName"}]]},
             "ThingTypeName": thing_type,
@@ -37,10 +41,16 @@ def template_body(*, tenant: str, thing_type: str) -> str:
         "Type": "AWS::IoT::Certificate",
         "Properties": {"CertificateId": {"Ref": "AWS::IoT::Certificate::Id"}, "Status": "Active"},
     }
-    policy = {"Type": "AWS::IoT::Policy", "Properties": {"PolicyName": naming.device_policy(tenant)}}
+    policy = {
+        "Type": "AWS::IoT::Policy",
+        "Properties": {"PolicyName": naming.device_policy(tenant)},
+    }
     return json.dumps(
         {
-            "Parameters": {"DeviceName": {"Type": "String"}, "AWS::IoT::Certificate::Id": {"Type": "String"}},
+            "Parameters": {
+                "DeviceName": {"Type": "String"},
+                "AWS::IoT::Certificate::Id": {"Type": "String"},
+            },
             "Resources": {"thing": thing, "certificate": certificate, "policy": policy},
         }
     )
@@ -98,8 +108,16 @@ def permissions(*, tenant: str, thing_type: str, arns: Arns) -> dict[str, Any]:
             {
                 "Sid": "Certificates",
                 "Effect": "Allow",
-                "Action": ["iot:AttachPolicy", "iot:DescribeCertificate", "iot:GetPolicy", "iot:UpdateCertificate"],
-                "Resource": [arns.iot("cert/*"), arns.iot(f"policy/{naming.device_policy(tenant)}")],
+                "Action": [
+                    "iot:AttachPolicy",
+                    "iot:DescribeCertificate",
+                    "iot:GetPolicy",
+                    "iot:UpdateCertificate",
+                ],
+                "Resource": [
+                    arns.iot("cert/*"),
+                    arns.iot(f"policy/{naming.device_policy(tenant)}"),
+                ],
             },
             {
                 "Sid": "Register",

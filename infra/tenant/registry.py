@@ -36,9 +36,15 @@ class RegistryRowArgs:
 class RegistryRow(pulumi.ComponentResource):
     """One item of the registry table, written last: the service knows a tenant only when all of it stands."""
 
-    def __init__(self, name: str, args: RegistryRowArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: RegistryRowArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("cedarfleet:tenant:RegistryRow", name, None, opts)
-        columns = {key: value for key, value in vars(args).items() if key not in ("tenants_table", "suspended")}
+        columns = {
+            key: value
+            for key, value in vars(args).items()
+            if key not in ("tenants_table", "suspended")
+        }
         columns["status"] = "SUSPENDED" if args.suspended else "ACTIVE"
         aws.dynamodb.TableItem(
             f"{name}-row",

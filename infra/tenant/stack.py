@@ -52,7 +52,11 @@ def stamp_tenant(config: TenantConfig, *, region: str, root: Path) -> None:
     )
     machines = Machines(
         "machines",
-        MachinesArgs(pool_id=identity.pool_id, machines=config.machines, token_minutes=config.sign_in.token_minutes),
+        MachinesArgs(
+            pool_id=identity.pool_id,
+            machines=config.machines,
+            token_minutes=config.sign_in.token_minutes,
+        ),
         through(provider),
     )
     client_ids = [identity.client_id, *machines.client_ids.values()]
@@ -125,7 +129,9 @@ def stamp_tenant(config: TenantConfig, *, region: str, root: Path) -> None:
         ),
         pulumi.ResourceOptions.merge(
             through(provider),
-            pulumi.ResourceOptions(depends_on=[identity, machines, policies, fleet, artifacts, access]),
+            pulumi.ResourceOptions(
+                depends_on=[identity, machines, policies, fleet, artifacts, access]
+            ),
         ),
     )
 

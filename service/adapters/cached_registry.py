@@ -31,7 +31,13 @@ class CachedTenantRegistry:
     """
 
     def __init__(
-        self, origin: TenantRegistry, *, seconds: float, unknown_seconds: float, max_entries: int, max_strangers: int
+        self,
+        origin: TenantRegistry,
+        *,
+        seconds: float,
+        unknown_seconds: float,
+        max_entries: int,
+        max_strangers: int,
     ) -> None:
         self._origin = origin
         self._seconds = seconds

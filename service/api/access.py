@@ -38,7 +38,9 @@ def signed_in() -> dict[str, Any]:
     return {"access": SignedIn()}
 
 
-async def guard(connection: ASGIConnection[Any, Any, Any, State], handler: BaseRouteHandler) -> None:
+async def guard(
+    connection: ASGIConnection[Any, Any, Any, State], handler: BaseRouteHandler
+) -> None:
     """Let through only verified callers, and keep what they may ask for in the request's state.
 
     Raises:
@@ -48,14 +50,18 @@ async def guard(connection: ASGIConnection[Any, Any, Any, State], handler: BaseR
     if _is_litestars_own(handler):
         return
     stated = handler.opt.get("access")
-    if not isinstance(stated, Needs | SignedIn):  # fail closed: a route that says nothing is not served
+    if not isinstance(
+        stated, Needs | SignedIn
+    ):  # fail closed: a route that says nothing is not served
         raise ConfigurationError(f"route {handler} states no access")
     operations: Operations = connection.app.state.operations
     given = connection.headers.getall("authorization", [])
     if len(given) > 1:  # fail closed: a proxy in front may have checked the other one
         raise UnauthenticatedError("more than one authorization header")
     principal = await operations.authenticate(given[0] if given else None)
-    structlog.contextvars.bind_contextvars(tenant=principal.tenant.id, principal=principal.entity_id)
+    structlog.contextvars.bind_contextvars(
+        tenant=principal.tenant.id, principal=principal.entity_id
+    )
     connection.scope["state"]["access"] = operations.access(
         principal,
         facts=RequestFacts(

@@ -50,7 +50,10 @@ def create_app(
         on_shutdown: called after the last request.
     """
     scheme = SecurityScheme(
-        type="http", scheme="bearer", bearer_format="JWT", description="a token of the tenant's pool"
+        type="http",
+        scheme="bearer",
+        bearer_format="JWT",
+        description="a token of the tenant's pool",
     )
     return _Application(
         route_handlers=[version_1(), live, ready],

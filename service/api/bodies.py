@@ -10,7 +10,9 @@ from service.domain.downloads import Delivery
 from service.operations.commands import CommandView
 from service.operations.downloads import DownloadView
 
-Reason = Annotated[str, Meta(pattern=r"\S", max_length=500, description="why this is an emergency; audited")]
+Reason = Annotated[
+    str, Meta(pattern=r"\S", max_length=500, description="why this is an emergency; audited")
+]
 Label = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
@@ -23,16 +25,25 @@ class Emergency(Struct, forbid_unknown_fields=True, frozen=True):
 class CommandBody(Struct, forbid_unknown_fields=True, frozen=True):
     """A command for one device."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=64, description="one of the tenant's commands, e.g. `reboot`")]
+    name: Annotated[
+        str,
+        Meta(
+            min_length=1, max_length=64, description="one of the tenant's commands, e.g. `reboot`"
+        ),
+    ]
     arguments: dict[str, Any] = {}
-    timeout_seconds: Annotated[int, Meta(ge=1, le=86_400, description="no start after this many seconds")] = 60
+    timeout_seconds: Annotated[
+        int, Meta(ge=1, le=86_400, description="no start after this many seconds")
+    ] = 60
     emergency: Emergency | None = None
 
 
 class DownloadBody(Struct, forbid_unknown_fields=True, frozen=True):
     """A file for one device or one group; exactly one of both."""
 
-    artifact: Annotated[str, Meta(min_length=1, max_length=512, description="a file of the tenant's bucket")]
+    artifact: Annotated[
+        str, Meta(min_length=1, max_length=512, description="a file of the tenant's bucket")
+    ]
     device: Label | None = None
     group: Label | None = None
     emergency: Emergency | None = None
@@ -91,7 +102,9 @@ class DeviceOut(Struct, frozen=True):
             id=device.id,
             groups=list(device.groups),
             attributes=dict(device.attributes),
-            connectivity=ConnectivityOut(seen.connected, _time(seen.since_ms), seen.disconnect_reason)
+            connectivity=ConnectivityOut(
+                seen.connected, _time(seen.since_ms), seen.disconnect_reason
+            )
             if seen
             else None,
         )
@@ -164,7 +177,11 @@ class CommandOut(Struct, frozen=True):
             expires_at=_time(record.expires_at),
             history=[
                 ReportedOut(
-                    told.sequence, told.state, dict(told.detail), _time(told.device_time), _time(told.received_at)
+                    told.sequence,
+                    told.state,
+                    dict(told.detail),
+                    _time(told.device_time),
+                    _time(told.received_at),
                 )
                 for told in sorted(view.recorded.states, key=lambda told: told.sequence)
             ],

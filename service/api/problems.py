@@ -90,8 +90,14 @@ def from_http(request: Request[Any, Any, Any], error: HTTPException) -> Response
         found = [_problem(entry) for entry in error.extra] if isinstance(error.extra, list) else []
         detail = None if found else error.detail
         members = {"errors": found} if found else {}
-    slug = "invalid-request" if status is HTTPStatus.BAD_REQUEST else status.phrase.lower().replace(" ", "-")
-    headers = {name: text for name, text in (error.headers or {}).items() if name.lower() == "allow"}
+    slug = (
+        "invalid-request"
+        if status is HTTPStatus.BAD_REQUEST
+        else status.phrase.lower().replace(" ", "-")
+    )
+    headers = {
+        name: text for name, text in (error.headers or {}).items() if name.lower() == "allow"
+    }
     return _answer(request, status, slug, detail=detail, members=members, headers=headers)
 
 
@@ -108,9 +114,12 @@ HANDLERS: Final[dict[int | type[Exception], Any]] = {
 }
 
 
-def _problem(entry: Any) -> dict[str, str]:  # noqa: ANN401 - Litestar's entries are untyped
+def _problem(entry: Any) -> dict[str, str]:
     fields = entry if isinstance(entry, dict) else {}
-    return {"field": str(fields.get("key", "body"))[:100], "problem": str(fields.get("message", "is not valid"))[:300]}
+    return {
+        "field": str(fields.get("key", "body"))[:100],
+        "problem": str(fields.get("message", "is not valid"))[:300],
+    }
 
 
 def _answer(
@@ -122,7 +131,11 @@ def _answer(
     members: dict[str, Any],
     headers: dict[str, str],
 ) -> Response[dict[str, Any]]:
-    document: dict[str, Any] = {"type": f"{_TYPE}{slug}", "title": status.phrase, "status": int(status)}
+    document: dict[str, Any] = {
+        "type": f"{_TYPE}{slug}",
+        "title": status.phrase,
+        "status": int(status),
+    }
     if detail:
         document["detail"] = detail
     document |= {"request_id": request.scope["state"].get("request_id"), **members}

@@ -34,7 +34,9 @@ def around_requests(app: ASGIApp) -> ASGIApp:
             return
         started = time.perf_counter()
         given = dict(scope["headers"]).get(b"x-request-id", b"")
-        request_id = given.decode() if _REQUEST_ID.fullmatch(given) else new_ulid(int(time.time() * 1000))
+        request_id = (
+            given.decode() if _REQUEST_ID.fullmatch(given) else new_ulid(int(time.time() * 1000))
+        )
         scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -44,7 +46,11 @@ def around_requests(app: ASGIApp) -> ASGIApp:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *_HEADERS, (b"x-request-id", request_id.encode())]
+                message["headers"] = [
+                    *message["headers"],
+                    *_HEADERS,
+                    (b"x-request-id", request_id.encode()),
+                ]
             await send(message)
 
         try:
@@ -86,7 +92,9 @@ async def check_body(request: Request[Any, Any, Any]) -> None:
     if body is None:
         return
     declared = request.headers.getall("content-type", [])
-    if len(declared) != 1 or _JSON.fullmatch(declared[0]) is None:  # fail closed: a form of a foreign page is no JSON
+    if (
+        len(declared) != 1 or _JSON.fullmatch(declared[0]) is None
+    ):  # fail closed: a form of a foreign page is no JSON
         raise WrongMediaTypeError
     try:
         msgspec.json.decode(await request.body(), type=body.annotation)
@@ -99,7 +107,9 @@ async def check_body(request: Request[Any, Any, Any]) -> None:
         raise InvalidRequestError("body", "is nested too deeply") from error
 
 
-def _check(scope: Any) -> None:  # noqa: ANN401 - Litestar's scope is a TypedDict union
+def _check(scope: Any) -> None:
     stated = scope["route_handler"].opt.get("access")
-    if isinstance(stated, Needs) and not scope["state"]["access"].granted:  # fail closed: no decision, no answer
+    if (
+        isinstance(stated, Needs) and not scope["state"]["access"].granted
+    ):  # fail closed: no decision, no answer
         raise ConfigurationError(f"a route of {sorted(stated.actions)} answered without a decision")

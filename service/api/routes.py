@@ -32,7 +32,9 @@ from service.operations.downloads import DownloadRequest
 Caller = NamedDependency[SkipValidation[Access]]
 Doing = NamedDependency[SkipValidation[Operations]]
 Limit = Annotated[int, QueryParameter(ge=1, le=100, description="at most this many on one page")]
-Cursor = Annotated[str | None, QueryParameter(max_length=4096, description="the `cursor` of the page before")]
+Cursor = Annotated[
+    str | None, QueryParameter(max_length=4096, description="the `cursor` of the page before")
+]
 IdempotencyKey = Annotated[
     str | None,
     HeaderParameter(
@@ -60,7 +62,9 @@ def read_me(access: Caller) -> Me:
 
 
 @get("/devices", opt=needs(Permission.LIST_DEVICES))
-async def list_devices(access: Caller, operations: Doing, limit: Limit = 50, cursor: Cursor = None) -> DevicePageOut:
+async def list_devices(
+    access: Caller, operations: Doing, limit: Limit = 50, cursor: Cursor = None
+) -> DevicePageOut:
     """The tenant's devices with their connectivity."""
     return DevicePageOut.of(await operations.devices.page(access, limit=limit, cursor=cursor))
 
@@ -108,7 +112,10 @@ async def read_command(access: Caller, operations: Doing, command_id: FromPath[s
 
 @post("/downloads", opt=needs(*DELIVERING), status_code=202)
 async def start_download(
-    access: Caller, operations: Doing, data: JSONBody[DownloadBody], idempotency_key: IdempotencyKey = None
+    access: Caller,
+    operations: Doing,
+    data: JSONBody[DownloadBody],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[Accepted]:
     """Deliver a file to a device or to each device of a group."""
     if (data.device is None) == (data.group is None):
@@ -126,14 +133,22 @@ async def start_download(
 
 @get("/downloads/{download_id:str}", opt=needs(Permission.VIEW_DOWNLOAD))
 async def read_download(
-    access: Caller, operations: Doing, download_id: FromPath[str], limit: Limit = 50, cursor: Cursor = None
+    access: Caller,
+    operations: Doing,
+    download_id: FromPath[str],
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> DownloadOut:
     """How far each device of a download came."""
-    return DownloadOut.of(await operations.downloads.read(access, download_id, limit=limit, cursor=cursor))
+    return DownloadOut.of(
+        await operations.downloads.read(access, download_id, limit=limit, cursor=cursor)
+    )
 
 
 def _accepted(made: str, url: str, state: str) -> Response[Accepted]:
-    return Response(Accepted(id=made, url=url, state=state), status_code=202, headers={"Location": url})
+    return Response(
+        Accepted(id=made, url=url, state=state), status_code=202, headers={"Location": url}
+    )
 
 
 ROUTES: Final[list[Any]] = [

@@ -21,7 +21,9 @@ _LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _OFFSET: Final = re.compile(r"(?P<sign>[+-])(?P<hours>0[0-9]|1[0-4]):(?P<minutes>[0-5][0-9])")
 _CLOCK: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 _WINDOW: Final = re.compile(rf"(?P<start>{_CLOCK})-(?P<end>{_CLOCK})")
-_ZONE: Final = re.compile(r"[A-Za-z]+(?:/[A-Za-z0-9_-]+){1,2}")  # no `+`, which IoT Core does not store
+_ZONE: Final = re.compile(
+    r"[A-Za-z]+(?:/[A-Za-z0-9_-]+){1,2}"
+)  # no `+`, which IoT Core does not store
 _LEVELS: Final = ("low", "medium", "high")
 
 
@@ -48,8 +50,12 @@ def check_one_offset(stored: Mapping[str, str], changes: Mapping[str, str | None
     """
     if not has_two_offsets({**stored, **changes}):
         return
-    given, other = ("time_zone", "utc_offset") if changes.get("time_zone") else ("utc_offset", "time_zone")
-    raise InvalidRequestError(given, f"{ONE_OFFSET}: to change over, set `{other}` to null in the same request")
+    given, other = (
+        ("time_zone", "utc_offset") if changes.get("time_zone") else ("utc_offset", "time_zone")
+    )
+    raise InvalidRequestError(
+        given, f"{ONE_OFFSET}: to change over, set `{other}` to null in the same request"
+    )
 
 
 def has_two_offsets(attributes: Mapping[str, str | None]) -> bool:

@@ -117,7 +117,9 @@ class CommandStatus:
     is_final: bool
 
 
-def honest_status(record: CommandRecord, states: Sequence[ReportedState], *, now_ms: int) -> CommandStatus:
+def honest_status(
+    record: CommandRecord, states: Sequence[ReportedState], *, now_ms: int
+) -> CommandStatus:
     """The one state that is true as far as anyone knows.
 
     What the device reported always wins, since it alone knows; its first final state stands. The device is the
@@ -132,10 +134,15 @@ def honest_status(record: CommandRecord, states: Sequence[ReportedState], *, now
     ordered = sorted(states, key=lambda reported: reported.sequence)
     if ordered:
         told = next((reported for reported in ordered if reported.state.is_final), ordered[-1])
-        return CommandStatus(state=told.state, reported_by="device", detail=told.detail, is_final=told.state.is_final)
+        return CommandStatus(
+            state=told.state, reported_by="device", detail=told.detail, is_final=told.state.is_final
+        )
     if record.state is RecordState.FAILED:
         return CommandStatus(
-            state=RecordState.FAILED, reported_by="service", detail={"reason": record.failure}, is_final=True
+            state=RecordState.FAILED,
+            reported_by="service",
+            detail={"reason": record.failure},
+            is_final=True,
         )
     if now_ms > record.expires_at:
         reason = (
@@ -144,6 +151,9 @@ def honest_status(record: CommandRecord, states: Sequence[ReportedState], *, now
             else "the device did not answer in time"
         )
         return CommandStatus(
-            state=wire.CommandState.EXPIRED, reported_by="service", detail={"reason": reason}, is_final=True
+            state=wire.CommandState.EXPIRED,
+            reported_by="service",
+            detail={"reason": reason},
+            is_final=True,
         )
     return CommandStatus(state=record.state, reported_by="service", detail={}, is_final=False)

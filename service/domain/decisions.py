@@ -47,7 +47,11 @@ class Entity:
     def at(self, now: datetime) -> Entity:
         """The entity as policies see it at ``now``: in a time zone, with the ``utc_offset`` of that moment."""
         offset = now.astimezone(self.time_zone).utcoffset() if self.time_zone else None
-        return self if offset is None else replace(self, attributes={**self.attributes, "utc_offset": offset})
+        return (
+            self
+            if offset is None
+            else replace(self, attributes={**self.attributes, "utc_offset": offset})
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,5 +117,9 @@ def decision_of(*, allowed: bool, policies: tuple[str, ...], errors: int) -> Dec
     if allowed and not errors:
         return Allowed(policies=policies)
     if allowed or (errors and not policies):
-        return Denied(reason=Refusal.EVALUATION_FAILED)  # fail closed: a forbid that errors is skipped by Cedar
-    return Denied(reason=Refusal.FORBIDDEN if policies else Refusal.NOT_PERMITTED, policies=policies)
+        return Denied(
+            reason=Refusal.EVALUATION_FAILED
+        )  # fail closed: a forbid that errors is skipped by Cedar
+    return Denied(
+        reason=Refusal.FORBIDDEN if policies else Refusal.NOT_PERMITTED, policies=policies
+    )

@@ -71,7 +71,9 @@ class Device:
             except KeyError:
                 continue
             except ValueError as error:  # fail closed: a policy that asks for the attribute must not find it missing
-                raise ConflictError(f"device `{self.id}` has an unreadable attribute `{name}`: {error}") from error
+                raise ConflictError(
+                    f"device `{self.id}` has an unreadable attribute `{name}`: {error}"
+                ) from error
         parents = (group_uid(ROOT_GROUP), *(group_uid(group) for group in self.groups))
         groups = tuple(DeviceGroup(tenant=self.tenant, id=group).entity() for group in self.groups)
         zone = ZoneInfo(self.attributes["time_zone"]) if "time_zone" in self.attributes else None
@@ -103,11 +105,17 @@ class DeviceGroup:
     def entity(self) -> Entity:
         """The group under its parent: the root group, whose parent is the tenant."""
         parent = tenant_uid(self.tenant) if self.id == ROOT_GROUP else group_uid(ROOT_GROUP)
-        return Entity(uid=self.uid, attributes={"tenant": tenant_uid(self.tenant)}, parents=(parent,))
+        return Entity(
+            uid=self.uid, attributes={"tenant": tenant_uid(self.tenant)}, parents=(parent,)
+        )
 
     def entities(self) -> tuple[Entity, ...]:
         """The group and its ancestors."""
-        root = () if self.id == ROOT_GROUP else (DeviceGroup(tenant=self.tenant, id=ROOT_GROUP).entity(),)
+        root = (
+            ()
+            if self.id == ROOT_GROUP
+            else (DeviceGroup(tenant=self.tenant, id=ROOT_GROUP).entity(),)
+        )
         return (self.entity(), *root, tenant_entity(self.tenant))
 
 
@@ -124,7 +132,11 @@ def group_id_of(tenant: str, thing_group: str) -> str | None:
     if thing_group == tenant:
         return ROOT_GROUP
     prefix, separator, group = thing_group.partition("--")
-    return group if separator and prefix == tenant and wire.is_device_id(group) and group != ROOT_GROUP else None
+    return (
+        group
+        if separator and prefix == tenant and wire.is_device_id(group) and group != ROOT_GROUP
+        else None
+    )
 
 
 def tenant_uid(tenant: str) -> EntityId:

@@ -16,7 +16,11 @@ def problem_of(document: object) -> str | None:
     level: list[object] = [document]
     for depth in range(MAX_DEPTH + 1):
         problem = next(filter(None, map(_problem, level)), None)
-        if problem is None and depth == MAX_DEPTH and any(isinstance(value, dict | list) for value in level):
+        if (
+            problem is None
+            and depth == MAX_DEPTH
+            and any(isinstance(value, dict | list) for value in level)
+        ):
             problem = f"is nested more than {MAX_DEPTH} levels deep"
         if problem:
             return problem

@@ -15,7 +15,9 @@ from service.domain.permissions import Permission
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ARTIFACT: Final = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[A-Za-z0-9_.][A-Za-z0-9_.=@+-]*(?:/[A-Za-z0-9_.=@+-]+)*")
+_ARTIFACT: Final = re.compile(
+    r"(?!.*(?:^|/)\.{1,2}(?:/|$))[A-Za-z0-9_.][A-Za-z0-9_.=@+-]*(?:/[A-Za-z0-9_.=@+-]+)*"
+)
 _MAX_ARTIFACT: Final = 512  # characters; S3 allows 1,024 bytes, a device's path less
 _FIRMWARE: Final = "firmware/"
 
@@ -27,7 +29,9 @@ def is_artifact_name(text: str) -> bool:
 
 def permission_for(artifact: str) -> Permission:
     """What delivering the file asks for: files under ``firmware/`` change what a device is."""
-    return Permission.UPDATE_FIRMWARE if artifact.startswith(_FIRMWARE) else Permission.DOWNLOAD_FILE
+    return (
+        Permission.UPDATE_FIRMWARE if artifact.startswith(_FIRMWARE) else Permission.DOWNLOAD_FILE
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

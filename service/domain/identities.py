@@ -51,7 +51,9 @@ class UnverifiedToken:
             raise UnauthenticatedError("token has not three segments")
         header, payload, _ = (_canonical(segment) for segment in segments)
         head, claims = _json_object(header), _json_object(payload)
-        if head.get("alg") != "RS256" or "crit" in head:  # fail closed: nothing but what Cognito signs with
+        if (
+            head.get("alg") != "RS256" or "crit" in head
+        ):  # fail closed: nothing but what Cognito signs with
             raise UnauthenticatedError("token algorithm is not RS256")
         key_id, issuer = head.get("kid"), claims.get("iss")
         if not isinstance(key_id, str) or not isinstance(issuer, str):
@@ -92,7 +94,9 @@ def _canonical(segment: str) -> bytes:
         data = base64.b64decode(segment + "=" * (-len(segment) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
         raise UnauthenticatedError("token segment is not base64url") from error
-    if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != segment:  # fail closed: one spelling only
+    if (
+        base64.urlsafe_b64encode(data).rstrip(b"=").decode() != segment
+    ):  # fail closed: one spelling only
         raise UnauthenticatedError("token segment is not canonical base64url")
     return data
 
@@ -109,6 +113,8 @@ def _json_object(data: bytes) -> dict[str, Any]:
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     data = dict(pairs)
-    if len(data) != len(pairs):  # fail closed: two readers of a double member may see two different tokens
+    if len(data) != len(
+        pairs
+    ):  # fail closed: two readers of a double member may see two different tokens
         raise ValueError("a member stands twice")
     return data

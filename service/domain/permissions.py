@@ -26,10 +26,20 @@ class Permission(StrEnum):
 
 
 READING: Final = frozenset(
-    {Permission.LIST_DEVICES, Permission.VIEW_DEVICE, Permission.VIEW_COMMAND, Permission.VIEW_DOWNLOAD}
+    {
+        Permission.LIST_DEVICES,
+        Permission.VIEW_DEVICE,
+        Permission.VIEW_COMMAND,
+        Permission.VIEW_DOWNLOAD,
+    }
 )
 COMMANDING: Final = frozenset(
-    {Permission.OPERATE_DEVICE, Permission.SET_PARAMETERS, Permission.STOP_DEVICE, Permission.MAINTAIN_DEVICE}
+    {
+        Permission.OPERATE_DEVICE,
+        Permission.SET_PARAMETERS,
+        Permission.STOP_DEVICE,
+        Permission.MAINTAIN_DEVICE,
+    }
 )
 """What a tenant may bind a command's name to."""
 DELIVERING: Final = frozenset({Permission.DOWNLOAD_FILE, Permission.UPDATE_FIRMWARE})

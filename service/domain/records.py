@@ -48,4 +48,6 @@ class ReplayKey:
     def of(cls, *, tenant: str, principal: str, key: str, request: str) -> ReplayKey:
         """Bind the caller's ``key`` to the caller and to the canonical text of the request."""
         bound = hashlib.sha256(f"{principal}\n{key}".encode()).hexdigest()
-        return cls(tenant=tenant, digest=bound, request_digest=hashlib.sha256(request.encode()).hexdigest())
+        return cls(
+            tenant=tenant, digest=bound, request_digest=hashlib.sha256(request.encode()).hexdigest()
+        )

@@ -28,7 +28,12 @@ class Operations:
     """
 
     def __init__(
-        self, ports: Ports, *, token_max_bytes: int, token_cache_seconds: float, token_cache_entries: int
+        self,
+        ports: Ports,
+        *,
+        token_max_bytes: int,
+        token_cache_seconds: float,
+        token_cache_entries: int,
     ) -> None:
         self._ports = ports
         self.authenticate = Authenticate(
@@ -41,7 +46,10 @@ class Operations:
         )
         self.devices = Devices(fleet=ports.fleet, details=ports.details)
         self.commands = Commands(
-            fleet=ports.fleet, records=ports.command_records, channel=ports.channel, clock=ports.clock
+            fleet=ports.fleet,
+            records=ports.command_records,
+            channel=ports.channel,
+            clock=ports.clock,
         )
         self.downloads = Downloads(
             fleet=ports.fleet,
@@ -52,7 +60,9 @@ class Operations:
             clock=ports.clock,
         )
 
-    def access(self, principal: Principal, *, facts: RequestFacts, declared: frozenset[Permission]) -> Access:
+    def access(
+        self, principal: Principal, *, facts: RequestFacts, declared: frozenset[Permission]
+    ) -> Access:
         """What one request may do."""
         return Access(
             principal=principal,

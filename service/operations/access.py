@@ -68,7 +68,9 @@ class Access:
     clock: Callable[[], datetime] = field(repr=False)
     granted: set[Permission] = field(default_factory=set["Permission"])
 
-    async def require(self, action: Permission, entities: tuple[Entity, ...], purpose: Purpose | None = None) -> None:
+    async def require(
+        self, action: Permission, entities: tuple[Entity, ...], purpose: Purpose | None = None
+    ) -> None:
         """Go on only if the policies allow ``action`` on the first of ``entities``.
 
         A change is audited before it is made, so that nothing changes without a trace.
@@ -96,7 +98,9 @@ class Access:
             await self._write(question, decision, purpose)
         self.granted.add(action)
 
-    async def allows_each(self, action: Permission, members: Sequence[tuple[Entity, ...]], purpose: Purpose) -> bool:
+    async def allows_each(
+        self, action: Permission, members: Sequence[tuple[Entity, ...]], purpose: Purpose
+    ) -> bool:
         """Whether the policies allow ``action`` on each of ``members``; grants and audits nothing by itself.
 
         Raises:
@@ -110,9 +114,13 @@ class Access:
 
     def _check_declared(self, action: Permission) -> None:
         if action not in self.declared:  # fail closed: a route does what it says, or nothing
-            raise ConfigurationError(f"the route asks for `{action}`, but states {sorted(self.declared)}")
+            raise ConfigurationError(
+                f"the route asks for `{action}`, but states {sorted(self.declared)}"
+            )
 
-    def _question(self, action: Permission, entities: tuple[Entity, ...], purpose: Purpose) -> Question:
+    def _question(
+        self, action: Permission, entities: tuple[Entity, ...], purpose: Purpose
+    ) -> Question:
         now = self.clock()
         context: dict[str, Value] = {"now": now, "emergency": purpose.emergency_reason is not None}
         if self.facts.source_ip is not None:

@@ -43,7 +43,9 @@ class Authenticate:
         self._clock = clock
         self._token_max_bytes = token_max_bytes
         self._cache_seconds = cache_seconds
-        self._verified: BoundedCache[bytes, tuple[str, VerifiedClaims]] = BoundedCache(max_entries=cache_entries)
+        self._verified: BoundedCache[bytes, tuple[str, VerifiedClaims]] = BoundedCache(
+            max_entries=cache_entries
+        )
 
     async def __call__(self, authorization: str | None) -> Principal:
         """Who calls.
@@ -115,7 +117,9 @@ def _principal(text: str, claims: VerifiedClaims, tenant: Tenant) -> Principal:
         not isinstance(client_id, str) or client_id not in tenant.client_ids
     ):  # fail closed: an audience list is no string
         raise UnauthenticatedError("token of another app client")
-    subject, expires_at, groups, email = (claims.get(name) for name in ("sub", "exp", "cognito:groups", "email"))
+    subject, expires_at, groups, email = (
+        claims.get(name) for name in ("sub", "exp", "cognito:groups", "email")
+    )
     if not isinstance(subject, str) or not subject or type(expires_at) is not int:
         raise UnauthenticatedError("token without subject or integer expiry")
     if use is TokenUse.ACCESS and (subject != client_id or _OF_A_PERSON & claims.keys()):
@@ -124,7 +128,9 @@ def _principal(text: str, claims: VerifiedClaims, tenant: Tenant) -> Principal:
         tenant=tenant,
         subject=subject,
         token_use=use,
-        groups=tuple(group for group in groups if isinstance(group, str)) if isinstance(groups, list) else (),
+        groups=tuple(group for group in groups if isinstance(group, str))
+        if isinstance(groups, list)
+        else (),
         email=email if isinstance(email, str) else None,
         client_id=client_id,
         expires_at=expires_at,

@@ -14,7 +14,12 @@ from service.domain.documents import problem_of
 from service.domain.permissions import Permission
 from service.domain.records import ReplayKey
 from service.domain.ulids import new_ulid
-from service.errors import CommandNotPublishedError, InvalidRequestError, NotFoundError, UpstreamError
+from service.errors import (
+    CommandNotPublishedError,
+    InvalidRequestError,
+    NotFoundError,
+    UpstreamError,
+)
 from service.operations.access import Purpose
 from service.operations.devices import find_device
 
@@ -74,7 +79,9 @@ class Commands:
         action = tenant.commands.get(request.name)
         if action is None:
             names = ", ".join(sorted(tenant.commands)) or "none"
-            raise InvalidRequestError("name", f"the tenant has no command `{request.name}`; it has: {names}")
+            raise InvalidRequestError(
+                "name", f"the tenant has no command `{request.name}`; it has: {names}"
+            )
         if problem := problem_of(request.arguments):
             raise InvalidRequestError("arguments", problem)
         device = await find_device(self.fleet, tenant, request.device)
@@ -98,7 +105,9 @@ class Commands:
             PermissionDeniedError: not allowed.
         """
         tenant = access.principal.tenant
-        found = await self.records.read(tenant, command_id) if wire.is_command_id(command_id) else None
+        found = (
+            await self.records.read(tenant, command_id) if wire.is_command_id(command_id) else None
+        )
         if found is None:
             raise NotFoundError("command", command_id)
         device = await find_device(self.fleet, tenant, found.record.device)
@@ -123,7 +132,13 @@ class Commands:
     def _replay_key(self, access: Access, request: CommandRequest) -> ReplayKey | None:
         if request.idempotency_key is None:
             return None
-        facts = [request.device, request.name, request.arguments, request.timeout_seconds, request.emergency_reason]
+        facts = [
+            request.device,
+            request.name,
+            request.arguments,
+            request.timeout_seconds,
+            request.emergency_reason,
+        ]
         return ReplayKey.of(
             tenant=access.principal.tenant.id,
             principal=access.principal.entity_id,
@@ -137,10 +152,14 @@ class Commands:
         try:
             await self.channel.publish(tenant, record, now_ms=self._now_ms())
         except UpstreamError as error:
-            failed = replace(record, state=RecordState.FAILED, failure="handing it to the device's broker failed")
+            failed = replace(
+                record, state=RecordState.FAILED, failure="handing it to the device's broker failed"
+            )
             await self._settle(tenant, failed)
             raise CommandNotPublishedError(record.command_id) from error
-        log.info("command.published", thing=record.thing, command_id=record.command_id, name=record.name)
+        log.info(
+            "command.published", thing=record.thing, command_id=record.command_id, name=record.name
+        )
         published = replace(record, state=RecordState.PUBLISHED, failure=None)
         await self._settle(tenant, published)
         return published

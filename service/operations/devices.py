@@ -51,7 +51,9 @@ class Devices:
         await access.require(Permission.VIEW_DEVICE, device.entities())
         return await self.details.connectivity(tenant, device)
 
-    async def configure(self, access: Access, device_id: str, changes: Mapping[str, str | None]) -> Device:
+    async def configure(
+        self, access: Access, device_id: str, changes: Mapping[str, str | None]
+    ) -> Device:
         """Set attributes that policies decide by; ``None`` removes one.
 
         Raises:
@@ -69,7 +71,9 @@ class Devices:
         await access.require(Permission.CONFIGURE_DEVICE, device.entities())
         check_one_offset(device.attributes, changes)
         await self.details.set_attributes(tenant, device, changes)
-        return await self.details.connectivity(tenant, await find_device(self.fleet, tenant, device_id))
+        return await self.details.connectivity(
+            tenant, await find_device(self.fleet, tenant, device_id)
+        )
 
 
 async def find_device(fleet: Fleet, tenant: Tenant, device_id: str) -> Device:

@@ -23,7 +23,13 @@ from service.domain.downloads import (
 from service.domain.permissions import Permission
 from service.domain.records import ReplayKey
 from service.domain.ulids import new_ulid
-from service.errors import ConflictError, DownloadNotStartedError, InvalidRequestError, NotFoundError, UpstreamError
+from service.errors import (
+    ConflictError,
+    DownloadNotStartedError,
+    InvalidRequestError,
+    NotFoundError,
+    UpstreamError,
+)
 from service.operations.access import Purpose
 from service.operations.devices import find_device
 
@@ -37,7 +43,9 @@ if TYPE_CHECKING:
     from service.operations.access import Access
     from service.ports import Artifacts, DownloadJobs, DownloadRecords, Fleet, FleetDetails
 
-_MAX_MEMBERS: Final = 100  # each is looked up and decided on before the answer; a job has at most as many targets
+_MAX_MEMBERS: Final = (
+    100  # each is looked up and decided on before the answer; a job has at most as many targets
+)
 _WITHOUT_JOB: Final = {
     RecordState.CREATED: DeliveryState.CREATED,
     RecordState.PUBLISHED: DeliveryState.UNKNOWN,  # AWS forgets a job two years after its end
@@ -89,7 +97,8 @@ class Downloads:
         """
         if not is_artifact_name(request.artifact):
             raise InvalidRequestError(
-                "artifact", "must be a relative name like `recipes/steel.json`, of A-Z, a-z, 0-9 and `_.=@+-/`"
+                "artifact",
+                "must be a relative name like `recipes/steel.json`, of A-Z, a-z, 0-9 and `_.=@+-/`",
             )
         tenant = access.principal.tenant
         target = await self._target(tenant, request.target_kind, request.target)
@@ -105,9 +114,13 @@ class Downloads:
             raise NotFoundError("artifact", request.artifact)
         record = self._record(access, request, artifact, members)
         stored = await self.records.create(tenant, record, self._replay_key(access, request))
-        return stored if stored.state is RecordState.PUBLISHED else await self._start(tenant, stored)
+        return (
+            stored if stored.state is RecordState.PUBLISHED else await self._start(tenant, stored)
+        )
 
-    async def read(self, access: Access, download_id: str, *, limit: int, cursor: str | None) -> DownloadView:
+    async def read(
+        self, access: Access, download_id: str, *, limit: int, cursor: str | None
+    ) -> DownloadView:
         """How far a download came, one page of devices at a time.
 
         Raises:
@@ -115,18 +128,26 @@ class Downloads:
             PermissionDeniedError: not allowed.
         """
         tenant = access.principal.tenant
-        record = await self.records.read(tenant, download_id) if wire.is_command_id(download_id) else None
+        record = (
+            await self.records.read(tenant, download_id)
+            if wire.is_command_id(download_id)
+            else None
+        )
         if record is None:
             raise NotFoundError("download", download_id)
         target = await self._target(tenant, record.target_kind, record.target)
         await access.require(Permission.VIEW_DOWNLOAD, target.entities())
         progress = await self.jobs.progress(tenant, record, limit=limit, cursor=cursor)
-        return DownloadView(record=record, progress=progress or DownloadProgress(state=_WITHOUT_JOB[record.state]))
+        return DownloadView(
+            record=record, progress=progress or DownloadProgress(state=_WITHOUT_JOB[record.state])
+        )
 
     async def _target(self, tenant: Tenant, kind: TargetKind, target: str) -> Device | DeviceGroup:
         if kind is TargetKind.DEVICE:
             return await find_device(self.fleet, tenant, target)
-        group: DeviceGroup | None = await self.fleet.group(tenant, target) if wire.is_device_id(target) else None
+        group: DeviceGroup | None = (
+            await self.fleet.group(tenant, target) if wire.is_device_id(target) else None
+        )
         if group is None:
             raise NotFoundError("group", target)
         return group
@@ -140,8 +161,12 @@ class Downloads:
             log.warning("download.group_too_large", group=group.id, limit=_MAX_MEMBERS)
             return ()  # fail closed: the policies then decide as if a member had been refused
         tenant = access.principal.tenant
-        devices = await asyncio.gather(*(find_device(self.fleet, tenant, member) for member in members))
-        allowed = await access.allows_each(action, [device.entities() for device in devices], purpose)
+        devices = await asyncio.gather(
+            *(find_device(self.fleet, tenant, member) for member in members)
+        )
+        allowed = await access.allows_each(
+            action, [device.entities() for device in devices], purpose
+        )
         return members if allowed else ()
 
     def _record(
@@ -185,10 +210,13 @@ class Downloads:
             await self.jobs.start(tenant, record)
         except UpstreamError as error:
             await self._settle(
-                tenant, replace(record, state=RecordState.FAILED, failure="its job could not be created")
+                tenant,
+                replace(record, state=RecordState.FAILED, failure="its job could not be created"),
             )
             raise DownloadNotStartedError(record.download_id) from error
-        log.info("download.started", job_id=record.job_id, target=record.target, artifact=record.artifact)
+        log.info(
+            "download.started", job_id=record.job_id, target=record.target, artifact=record.artifact
+        )
         started = replace(record, state=RecordState.PUBLISHED, failure=None)
         await self._settle(tenant, started)
         return started

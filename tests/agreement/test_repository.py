@@ -9,7 +9,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # Spelled in parts, so that this file does not hold what it looks for.
-REGISTRY_HOSTS = ["pypi" + ".org", "python" + "hosted.org", "registry.npm" + "js.org", "proxy.go" + "lang.org"]
+REGISTRY_HOSTS = [
+    "pypi" + ".org",
+    "python" + "hosted.org",
+    "registry.npm" + "js.org",
+    "proxy.go" + "lang.org",
+]
 MACHINE_PATHS = ["/wo" + "rk/", "/ro" + "ot/", "/ho" + "me/"]
 
 
@@ -36,7 +41,9 @@ def test_no_file_names_a_registry_host_or_a_path_of_the_machine() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("document", sorted(str(p.relative_to(ROOT)) for p in tracked_files() if p.suffix == ".md"))
+@pytest.mark.parametrize(
+    "document", sorted(str(p.relative_to(ROOT)) for p in tracked_files() if p.suffix == ".md")
+)
 def test_links_in_documents_lead_to_files(document: str) -> None:
     """A reader who follows a relative link of a document finds the file."""
     path = ROOT / document
@@ -48,7 +55,9 @@ def test_every_decision_stands_in_the_index() -> None:
     """docs/adr/README.md lists each decision once."""
     folder = ROOT / "docs/adr"
     decisions = {path.name for path in folder.glob("[0-9]*.md")}
-    assert decisions == set(re.findall(r"\]\(([0-9][^)]+)\)", (folder / "README.md").read_text(encoding="utf-8")))
+    assert decisions == set(
+        re.findall(r"\]\(([0-9][^)]+)\)", (folder / "README.md").read_text(encoding="utf-8"))
+    )
 
 
 def test_the_lock_pins_what_pyproject_pins() -> None:
@@ -56,7 +65,10 @@ def test_the_lock_pins_what_pyproject_pins() -> None:
     locked = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     versions = dict(re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)", locked, re.MULTILINE))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    wanted = [*project["project"]["dependencies"], *(r for g in project["dependency-groups"].values() for r in g)]
+    wanted = [
+        *project["project"]["dependencies"],
+        *(r for g in project["dependency-groups"].values() for r in g),
+    ]
     exact = {m[1]: m[2] for r in wanted if (m := re.fullmatch(r"([a-z0-9-]+)==([0-9.]+)", r))}
     assert exact
     assert {name: versions.get(name) for name in exact} == exact
@@ -69,9 +81,14 @@ def test_every_dependency_says_why_it_is_there() -> None:
         text = path.read_text(encoding="utf-8")
         project = tomllib.loads(text)
         groups = project.get("dependency-groups", {}).values()
-        requirements = [*project["project"]["dependencies"], *(each for group in groups for each in group)]
+        requirements = [
+            *project["project"]["dependencies"],
+            *(each for group in groups for each in group),
+        ]
         assert requirements
         unexplained = [
-            each for each in requirements if not re.search(rf'^\s*"{re.escape(each)}",\s+# \w+', text, re.MULTILINE)
+            each
+            for each in requirements
+            if not re.search(rf'^\s*"{re.escape(each)}",\s+# \w+', text, re.MULTILINE)
         ]
         assert unexplained == []

@@ -58,8 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmarks; 1 when a target was missed, 2 when nothing could be measured."""
     known = benchmarks()
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--only", action="append", choices=sorted(known), help="run this one (may be repeated)")
-    parser.add_argument("--rounds", type=int, default=DEFAULT_ROUNDS, help="interleaved rounds (default %(default)s)")
+    parser.add_argument(
+        "--only", action="append", choices=sorted(known), help="run this one (may be repeated)"
+    )
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=DEFAULT_ROUNDS,
+        help="interleaved rounds (default %(default)s)",
+    )
     options = parser.parse_args(arguments)
     if options.rounds < 1:
         parser.error("--rounds must be 1 or more")

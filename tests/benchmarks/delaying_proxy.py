@@ -40,7 +40,10 @@ def _pump(source: socket.socket, sink: socket.socket, delay: float, window: int)
 
 def _serve(client: socket.socket, target: tuple[str, int], delay: float, window: int) -> None:
     with client, socket.create_connection(target) as server:
-        for end in (client, server):  # a path holds nothing back: Nagle's algorithm would, by 40 ms at an answer's end
+        for end in (
+            client,
+            server,
+        ):  # a path holds nothing back: Nagle's algorithm would, by 40 ms at an answer's end
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         back = threading.Thread(target=_pump, args=(server, client, delay, window), daemon=True)
         back.start()
@@ -57,7 +60,9 @@ def main() -> None:
         client, _ = listener.accept()
         # The handshake with us takes no time: the first answer of a connection carries its round trip too.
         threading.Thread(
-            target=_serve, args=(client, ("127.0.0.1", target_port), round_trip / 2, window), daemon=True
+            target=_serve,
+            args=(client, ("127.0.0.1", target_port), round_trip / 2, window),
+            daemon=True,
         ).start()
 
 

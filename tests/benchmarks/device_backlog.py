@@ -41,7 +41,9 @@ def _backlog(broker: Mosquitto, observer: Observer, folder: Path) -> Row:
         device = broker.device(folder / f"backlog-{count}")
         with device.run(ECHO) as agent:
             agent.await_event("mqtt.subscribed", seconds=30)
-        ids = broker.send_all([new_command(device.thing, "echo", seconds=3600) for _ in range(count)])
+        ids = broker.send_all(
+            [new_command(device.thing, "echo", seconds=3600) for _ in range(count)]
+        )
         began = time.monotonic()
         with device.run(ECHO) as agent:
             observer.await_all(ids, seconds=600)

@@ -84,9 +84,17 @@ def _round_trip(rounds: int, broker: Mosquitto, observer: Observer, folder: Path
             return device.thing
 
         again, once = ours("again", ECHO_AGAIN), ours("once", ECHO)
-        limited = ours("again-limited", ECHO_AGAIN, limit_rate=True), ours("once-limited", ECHO, limit_rate=True)
-        bare = [stack.enter_context(_bare(broker, folder / f"bare-{syncs}", syncs)) for syncs in (0, 1, 2)]
-        bare_limited = stack.enter_context(_bare(broker, folder / "bare-limited", 0, flow="AWS_IOT_CORE_DEFAULTS"))
+        limited = (
+            ours("again-limited", ECHO_AGAIN, limit_rate=True),
+            ours("once-limited", ECHO, limit_rate=True),
+        )
+        bare = [
+            stack.enter_context(_bare(broker, folder / f"bare-{syncs}", syncs))
+            for syncs in (0, 1, 2)
+        ]
+        bare_limited = stack.enter_context(
+            _bare(broker, folder / "bare-limited", 0, flow="AWS_IOT_CORE_DEFAULTS")
+        )
         shipped = (*limited, bare_limited)
         things = [again, once, *bare, *shipped]
         taken = dict(
@@ -96,7 +104,10 @@ def _round_trip(rounds: int, broker: Mosquitto, observer: Observer, folder: Path
                     rounds,
                     *(
                         lambda thing=thing: _trip(
-                            broker, observer, thing, TRIPS if thing not in shipped else SUSTAINED_TRIPS
+                            broker,
+                            observer,
+                            thing,
+                            TRIPS if thing not in shipped else SUSTAINED_TRIPS,
                         )
                         for thing in things
                     ),
@@ -105,7 +116,9 @@ def _round_trip(rounds: int, broker: Mosquitto, observer: Observer, folder: Path
             )
         )
     free = "no rate limit on either side"
-    as_shipped = f"as shipped, with AWS IoT Core's rate limit on both sides, {SUSTAINED_TRIPS} in a row"
+    as_shipped = (
+        f"as shipped, with AWS IoT Core's rate limit on both sides, {SUSTAINED_TRIPS} in a row"
+    )
     for thing, reference, handler, what, limit in (
         (again, bare[0], "idempotent handler", "keeps nothing", free),
         (once, bare[0], "handler that runs at most once", "keeps nothing", free),
@@ -128,8 +141,17 @@ def _round_trip(rounds: int, broker: Mosquitto, observer: Observer, folder: Path
 def _bare(broker: Mosquitto, folder: Path, syncs: int, *, flow: str = "NONE") -> Generator[str]:
     """A bare client in a process of its own; its thing."""
     device = broker.device(folder)
-    arguments = [device.thing, str(broker.port), str(device.folder), str(broker.ca_file), str(syncs), flow]
-    with subprocess.Popen([sys.executable, "-c", BARE, *arguments], stdout=subprocess.PIPE, text=True) as process:
+    arguments = [
+        device.thing,
+        str(broker.port),
+        str(device.folder),
+        str(broker.ca_file),
+        str(syncs),
+        flow,
+    ]
+    with subprocess.Popen(
+        [sys.executable, "-c", BARE, *arguments], stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             if process.stdout is None or process.stdout.readline() != "subscribed\n":
                 raise RuntimeError("the bare client did not subscribe")

@@ -45,7 +45,12 @@ def _many(rounds: int, broker: Mosquitto, folder: Path) -> Iterator[Row]:
     """Until all are connected: with one TLS context for all, beside clients that each load their files."""
     base = broker.device(folder / "many")
     certificate, key = base.folder / "device.crt", base.folder / "device.key"
-    fields = {"endpoint": broker.host, "port": broker.port, "ca_file": str(broker.ca_file), "jobs": False}
+    fields = {
+        "endpoint": broker.host,
+        "port": broker.port,
+        "ca_file": str(broker.ca_file),
+        "jobs": False,
+    }
     configs: list[DeviceConfig] = []
     for number in range(AGENTS):
         own = folder / "many" / str(number)
@@ -61,7 +66,9 @@ def _many(rounds: int, broker: Mosquitto, folder: Path) -> Iterator[Row]:
             lambda: _each_its_own(broker, certificate, key),
         )
     shared, whole, each = [[1 / seconds for seconds in one] for one in series]
-    reference = "reference: mtls_from_path for each client; contexts included; broker on a core of its own"
+    reference = (
+        "reference: mtls_from_path for each client; contexts included; broker on a core of its own"
+    )
     yield compare(
         name=f"{AGENTS} connections of one process, one TLS context",
         ours=shared,
@@ -72,7 +79,12 @@ def _many(rounds: int, broker: Mosquitto, folder: Path) -> Iterator[Row]:
     )
     note = f"with opening {AGENTS} synced stores and starting their threads; {reference}"
     yield compare(
-        name=f"{AGENTS} whole agents of one process", ours=whole, reference=each, unit="1/s", at_least=1, note=note
+        name=f"{AGENTS} whole agents of one process",
+        ours=whole,
+        reference=each,
+        unit="1/s",
+        at_least=1,
+        note=note,
     )
 
 
@@ -96,7 +108,9 @@ def _pin(pid: int, cores: Sequence[int]) -> None:
             os.sched_setaffinity(int(thread.name), cores)
 
 
-def _shared_context(broker: Mosquitto, configs: list[DeviceConfig], certificate: Path, key: Path) -> float:
+def _shared_context(
+    broker: Mosquitto, configs: list[DeviceConfig], certificate: Path, key: Path
+) -> float:
     connected = threading.Semaphore(0)
     began = time.perf_counter()
     context = tls_context(certificate.read_bytes(), key.read_bytes(), broker.ca_file.read_bytes())
@@ -120,7 +134,9 @@ def _shared_context(broker: Mosquitto, configs: list[DeviceConfig], certificate:
     return seconds
 
 
-def _start_in_waves(clients: Sequence[Connection | mqtt5.Client], connected: threading.Semaphore) -> None:
+def _start_in_waves(
+    clients: Sequence[Connection | mqtt5.Client], connected: threading.Semaphore
+) -> None:
     """Fewer at once than the broker's listen backlog of 100: a dropped SYN would cost a second and hide the rest."""
     for first in range(0, len(clients), _WAVE):
         wave = clients[first : first + _WAVE]
@@ -130,7 +146,9 @@ def _start_in_waves(clients: Sequence[Connection | mqtt5.Client], connected: thr
             connected.acquire()
 
 
-def _whole_agents(broker: Mosquitto, configs: list[DeviceConfig], certificate: Path, key: Path) -> float:
+def _whole_agents(
+    broker: Mosquitto, configs: list[DeviceConfig], certificate: Path, key: Path
+) -> float:
     agents: list[Agent] = []
     began = time.perf_counter()
     context = tls_context(certificate.read_bytes(), key.read_bytes(), broker.ca_file.read_bytes())

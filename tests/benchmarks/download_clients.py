@@ -29,9 +29,15 @@ def ours(options: argparse.Namespace) -> Callable[[], str]:
     from cedarfleet_device.wire import DownloadDocument  # noqa: PLC0415 - as above
 
     nearest = 0.0 if options.far else DownloadLimits.parallel_from_seconds
-    limits = DownloadLimits(ca_file=options.ca_file, disk_reserve_bytes=0, parallel_from_seconds=nearest)
-    downloader = Downloader(folder=options.folder, state_dir=options.folder / "state", limits=limits)
-    job = DownloadDocument(name="file", size=options.size, sha256=options.sha256, etag=options.etag, url=options.url)
+    limits = DownloadLimits(
+        ca_file=options.ca_file, disk_reserve_bytes=0, parallel_from_seconds=nearest
+    )
+    downloader = Downloader(
+        folder=options.folder, state_dir=options.folder / "state", limits=limits
+    )
+    job = DownloadDocument(
+        name="file", size=options.size, sha256=options.sha256, etag=options.etag, url=options.url
+    )
     return lambda: downloader.fetch(job, refresh_url=lambda: options.url).sha256
 
 
@@ -72,7 +78,9 @@ def limit(options: argparse.Namespace) -> Callable[[], str]:
     def download() -> str:
         if parts.scheme == "https":
             context = ssl.create_default_context(cafile=options.ca_file)
-            connection: http.client.HTTPConnection = http.client.HTTPSConnection(host, port, context=context)
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                host, port, context=context
+            )
         else:
             connection = http.client.HTTPConnection(host, port)
         connection.request("GET", parts.path)
@@ -93,7 +101,13 @@ def limit(options: argparse.Namespace) -> Callable[[], str]:
 def main() -> None:
     """Run one client."""
     parser = argparse.ArgumentParser(description=__doc__)
-    clients = {"ours": ours, "boto3": boto3, "boto3-verified": boto3, "limit": limit, "limit-written": limit}
+    clients = {
+        "ours": ours,
+        "boto3": boto3,
+        "boto3-verified": boto3,
+        "limit": limit,
+        "limit-written": limit,
+    }
     parser.add_argument("client", choices=sorted(clients))
     parser.add_argument("--url", required=True)
     parser.add_argument("--folder", type=Path, required=True)
@@ -101,7 +115,11 @@ def main() -> None:
     parser.add_argument("--sha256", required=True)
     parser.add_argument("--etag", required=True)
     parser.add_argument("--ca-file", type=Path)
-    parser.add_argument("--far", action="store_true", help="use all connections however short the TCP handshake took")
+    parser.add_argument(
+        "--far",
+        action="store_true",
+        help="use all connections however short the TCP handshake took",
+    )
     options = parser.parse_args()
     download = clients[options.client](options)
     started, used = time.monotonic(), time.process_time()

@@ -37,14 +37,25 @@ def rows(rounds: int) -> Iterator[Row | Missing]:
             met=wrong == 0,
             rounds=SWAPS,
         )
-        tools = (("curl", "curl", _curl, 0.2), ("wget", "wget", _wget, 0.2), ("aria2c", "aria2", _aria2, 2.5))
+        tools = (
+            ("curl", "curl", _curl, 0.2),
+            ("wget", "wget", _wget, 0.2),
+            ("aria2c", "aria2", _aria2, 2.5),
+        )
         for program, package, tool, seconds in tools:
             name = f"the same with {program}: wrong files, exit 0"
             if shutil.which(program) is None:
                 yield Missing(name=name, why=f"needs {program}: apt-get install {package}")
                 continue
             wrong = sum(_swap(tool, home, seed, seconds=seconds) for seed in range(rounds))
-            yield Row(name=name, ours=float(wrong), unit=f"of {rounds}", target="to compare", met=True, rounds=rounds)
+            yield Row(
+                name=name,
+                ours=float(wrong),
+                unit=f"of {rounds}",
+                target="to compare",
+                met=True,
+                rounds=rounds,
+            )
         yield _bytes_after_kills(home, rounds)
 
 
@@ -72,7 +83,16 @@ def _wget(subject: Subject, folder: Path) -> list[str]:
 
 def _aria2(subject: Subject, folder: Path) -> list[str]:
     return [
-        *("aria2c", "-q", "-c", "-x4", "-s4", "-k1M", "--file-allocation=none", "--auto-save-interval=1"),
+        *(
+            "aria2c",
+            "-q",
+            "-c",
+            "-x4",
+            "-s4",
+            "-k1M",
+            "--file-allocation=none",
+            "--auto-save-interval=1",
+        ),
         *("-d", str(folder), "-o", "file", subject.url),
     ]
 
@@ -80,13 +100,17 @@ def _aria2(subject: Subject, folder: Path) -> list[str]:
 def _killed_at(arguments: list[str], server: ObjectServer, sent: float) -> None:
     """Run and kill once the server has sent so many bytes more."""
     limit = server.sent + sent
-    with subprocess.Popen(arguments, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        arguments, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    ) as process:
         while process.poll() is None and server.sent < limit:
             server.closing.wait(0.001)
         process.send_signal(signal.SIGKILL)
 
 
-def _swap(tool: Callable[[Subject, Path], list[str]], home: Path, seed: int, *, seconds: float) -> bool:
+def _swap(
+    tool: Callable[[Subject, Path], list[str]], home: Path, seed: int, *, seconds: float
+) -> bool:
     """Whether a killed and resumed tool says that all is well though the file is neither the old object nor the new."""
     rng = random.Random(seed)  # noqa: S311 - content and moments of a benchmark
     first, second = rng.randbytes(4 * MIB), rng.randbytes(4 * MIB)

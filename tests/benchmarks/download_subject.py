@@ -80,7 +80,10 @@ def measure(client: str, subject: Subject, home: Path, *more: str) -> dict[str, 
         touch_memory(folder, subject.size)
         # A session of its own: where the kernel groups tasks by session, more threads get no larger share of the cores.
         done = subprocess.run(
-            command(client, subject, folder, *more), check=True, stdout=subprocess.PIPE, start_new_session=True
+            command(client, subject, folder, *more),
+            check=True,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
         )
         shutil.rmtree(folder / "state", ignore_errors=True)
         return json.loads(done.stdout)

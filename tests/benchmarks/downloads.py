@@ -39,11 +39,15 @@ def rows(rounds: int) -> Iterator[Row | Missing]:
             return
         (home / "root/bucket").mkdir(parents=True)
         with nginx.Nginx(root=home / "root", home=home / "nginx") as server:
-            digests = {size: _make_file(home / f"root/bucket/{size}", size) for size in {SMALL, FAR, LARGE}}
+            digests = {
+                size: _make_file(home / f"root/bucket/{size}", size) for size in {SMALL, FAR, LARGE}
+            }
             subject = partial(_subject, server, digests)
             yield from _far_rows(home, server, subject(FAR, tls=False), rounds)
             for tls in (False, True):
-                yield from _speed_rows(home, subject(LARGE, tls=tls), rounds, "TLS" if tls else "HTTP")
+                yield from _speed_rows(
+                    home, subject(LARGE, tls=tls), rounds, "TLS" if tls else "HTTP"
+                )
             yield _memory_row(home, subject(SMALL, tls=True), subject(LARGE, tls=True), rounds)
 
 
@@ -61,7 +65,11 @@ def _speed_rows(home: Path, subject: Subject, rounds: int, over: str) -> Iterato
         return subject.size / MIB / result["seconds"]
 
     speeds: dict[str, list[float]] = dict(
-        zip(clients, interleaved(rounds, *(partial(speed, client) for client in clients)), strict=True)
+        zip(
+            clients,
+            interleaved(rounds, *(partial(speed, client) for client in clients)),
+            strict=True,
+        )
     )
     for client, words, work, target in (
         ("boto3-verified", "boto3 download_file, then SHA-256 of its file", "equal work", 1.8),
@@ -82,7 +90,9 @@ def _speed_rows(home: Path, subject: Subject, rounds: int, over: str) -> Iterato
 
 def _memory_row(home: Path, small: Subject, large: Subject, rounds: int) -> Row:
     """Peak RSS must not depend on the size."""
-    peaks = interleaved(rounds, *(partial(_peak_megabytes, subject, home) for subject in (large, small)))
+    peaks = interleaved(
+        rounds, *(partial(_peak_megabytes, subject, home) for subject in (large, small))
+    )
     growths = [large_peak - small_peak for large_peak, small_peak in zip(*peaks, strict=True)]
     growth = median(growths)
     return Row(
@@ -96,7 +106,9 @@ def _memory_row(home: Path, small: Subject, large: Subject, rounds: int) -> Row:
     )
 
 
-def _far_rows(home: Path, server: nginx.Nginx, subject: Subject, rounds: int) -> Iterator[Row | Missing]:
+def _far_rows(
+    home: Path, server: nginx.Nginx, subject: Subject, rounds: int
+) -> Iterator[Row | Missing]:
     """A long path: 20 ms there and back, 1 MiB under way at most in each of four connections.
 
     Beside aria2 that verifies the SHA-256 as we do, and beside aria2 that does less: it verifies nothing.

@@ -82,11 +82,21 @@ class Nginx:
                 root=self.root,
                 http_port=self.http_port,
                 tls_port=self.tls_port,
-                user="user root;" if os.geteuid() == 0 else "",  # else its workers may not read our private folder
+                user="user root;"
+                if os.geteuid() == 0
+                else "",  # else its workers may not read our private folder
             )
         )
         self._process = subprocess.Popen(
-            [program, "-c", str(configuration), "-p", str(self.home), "-e", str(self.home / "error.log")],
+            [
+                program,
+                "-c",
+                str(configuration),
+                "-p",
+                str(self.home),
+                "-e",
+                str(self.home / "error.log"),
+            ],
             stderr=subprocess.PIPE,
         )
         until = monotonic() + 10
@@ -98,7 +108,10 @@ class Nginx:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         """Stop."""
         self._process.terminate()

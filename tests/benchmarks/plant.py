@@ -19,7 +19,10 @@ SCHEMA = json.dumps(
                     "memberOfTypes": ["Line"],
                     "shape": {
                         "type": "Record",
-                        "attributes": {"region": {"type": "String"}, "criticality": {"type": "String"}},
+                        "attributes": {
+                            "region": {"type": "String"},
+                            "criticality": {"type": "String"},
+                        },
                     },
                 },
             },
@@ -67,7 +70,10 @@ def asking(name: str) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, An
             ]
         },
     }
-    principal, resource = {"type": "Plant::User", "id": name}, {"type": "Plant::Device", "id": "press-07"}
+    principal, resource = (
+        {"type": "Plant::User", "id": name},
+        {"type": "Plant::Device", "id": "press-07"},
+    )
     by_hand: dict[str, Any] = {
         "principal": principal,
         "action": {"type": "Plant::Action", "id": "reboot"},
@@ -75,7 +81,11 @@ def asking(name: str) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, An
         "context": {"mfa": True},
     }
     entities: list[dict[str, Any]] = [
-        {"uid": principal, "attrs": {"region": "eu"}, "parents": [{"type": "Plant::Group", "id": "operators"}]},
+        {
+            "uid": principal,
+            "attrs": {"region": "eu"},
+            "parents": [{"type": "Plant::Group", "id": "operators"}],
+        },
         {
             "uid": resource,
             "attrs": {"region": "eu", "criticality": "low"},

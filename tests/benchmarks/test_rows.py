@@ -9,11 +9,16 @@ from tests.benchmarks.rows import compare, interleaved
 
 def test_a_comparison_is_of_the_rounds_and_not_of_the_medians():
     """The ratio is the median of each round's own ratio, the worst round is in the note, and the target decides."""
-    row = compare(name="x", ours=[10, 30, 20], reference=[10, 10, 20], unit="MiB/s", at_least=1.5, note="here")
+    row = compare(
+        name="x", ours=[10, 30, 20], reference=[10, 10, 20], unit="MiB/s", at_least=1.5, note="here"
+    )
     assert (row.ours, row.reference, row.ratio, row.met, row.rounds) == (20, 10, 1, False, 3)
     assert row.note == "worst 1.00x; here"
     assert compare(name="x", ours=[2, 4], reference=[4, 4], unit="s", at_most=0.8).met
-    assert compare(name="x", ours=[2, 4], reference=[4, 4], unit="s", at_most=0.8).note == "worst 1.00x"
+    assert (
+        compare(name="x", ours=[2, 4], reference=[4, 4], unit="s", at_most=0.8).note
+        == "worst 1.00x"
+    )
 
 
 def test_a_comparison_needs_two_equal_series_and_one_target():

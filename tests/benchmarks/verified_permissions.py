@@ -46,13 +46,20 @@ def rows(rounds: int) -> Iterator[Row]:
 
 def _in_process(count: int, people: int, rounds: int) -> Row:
     app = VerifiedPermissions(
-        state_dir=None, authenticate=lambda *_: CALLER, signing_keys={}.__getitem__, account_id=CALLER.account_id
+        state_dir=None,
+        authenticate=lambda *_: CALLER,
+        signing_keys={}.__getitem__,
+        account_id=CALLER.account_id,
     )
     store = _filled(lambda operation, **request: app.perform(operation, request, CALLER), count)
     policy_set = cedarpy.PolicySet.from_str("\n".join(policies(count)))
     schema = cedarpy.Schema.from_json_str(SCHEMA)
-    asked = [asking(f"user-{number}") for number in range(people)]  # a third of the policies name such a user
-    bodies = cycle([json.dumps({"policyStoreId": store, **by_api}).encode() for by_api, _, _ in asked])
+    asked = [
+        asking(f"user-{number}") for number in range(people)
+    ]  # a third of the policies name such a user
+    bodies = cycle(
+        [json.dumps({"policyStoreId": store, **by_api}).encode() for by_api, _, _ in asked]
+    )
     requests = cycle([(by_hand, json.dumps(entities)) for _, by_hand, entities in asked])
 
     def ours() -> bool:
@@ -79,18 +86,26 @@ def _in_process(count: int, people: int, rounds: int) -> Row:
     )
 
 
-def _through_boto3(client: Any, count: int, rounds: int) -> Iterator[Row]:  # noqa: ANN401 - a boto3 client
-    store = _filled(lambda operation, **request: getattr(client, _METHODS[operation])(**request), count)
+def _through_boto3(client: Any, count: int, rounds: int) -> Iterator[Row]:
+    store = _filled(
+        lambda operation, **request: getattr(client, _METHODS[operation])(**request), count
+    )
     question, _, _ = asking("olga")
     latencies: list[float] = []
 
     def decide() -> float:
-        taken = _latencies(lambda: client.is_authorized(policyStoreId=store, **question)["decision"] == "ALLOW")
+        taken = _latencies(
+            lambda: client.is_authorized(policyStoreId=store, **question)["decision"] == "ALLOW"
+        )
         latencies.extend(taken)
         return median(taken)
 
     def fetch() -> float:
-        return median(_latencies(lambda: client.get_policy_store(policyStoreId=store)["policyStoreId"] == store))
+        return median(
+            _latencies(
+                lambda: client.get_policy_store(policyStoreId=store)["policyStoreId"] == store
+            )
+        )
 
     series = interleaved(rounds, decide, fetch)
     yield compare(
@@ -160,7 +175,10 @@ def _process() -> Generator[Any]:
     """A client of the endpoint in a process of its own."""
     environment = {name: text for name, text in os.environ.items() if not name.startswith("AWS_")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "infra.local.verified_permissions"], env=environment, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "infra.local.verified_permissions"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         assert process.stdout is not None

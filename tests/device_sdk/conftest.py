@@ -42,7 +42,9 @@ def observer(tenant: Tenant) -> Iterator[Observer]:
 def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
     """A broker of the test's own, which it may kill."""
     if PROGRAM is None:
-        pytest.skip("install mosquitto (Debian package of that name) to test against a second broker")
+        pytest.skip(
+            "install mosquitto (Debian package of that name) to test against a second broker"
+        )
     with Mosquitto(tmp_path_factory.mktemp("mosquitto")) as broker:
         yield broker
 
@@ -51,7 +53,9 @@ def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
 def plant(request: pytest.FixtureRequest) -> Iterator[Plant]:
     """Either broker."""
     if request.param == "embedded cloud":
-        yield Plant(broker=request.getfixturevalue("tenant"), observer=request.getfixturevalue("observer"))
+        yield Plant(
+            broker=request.getfixturevalue("tenant"), observer=request.getfixturevalue("observer")
+        )
         return
     broker: Mosquitto = request.getfixturevalue("mosquitto")
     with Observer(host=broker.host, port=broker.port, tls=broker.tls("observer")) as watching:

@@ -55,11 +55,15 @@ class CuttableLine:
             self._pump(far_reader, writer, out=False),
         )
         with suppress(OSError, asyncio.CancelledError):
-            await asyncio.wait([asyncio.ensure_future(way) for way in ways], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                [asyncio.ensure_future(way) for way in ways], return_when=asyncio.FIRST_COMPLETED
+            )
         writer.close()
         far_writer.close()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, out: bool) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, out: bool
+    ) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
                 if not (self.mute if out else self.deaf):

@@ -57,14 +57,25 @@ class Device:
 
     def arguments(self, action: str, *more: str) -> list[str]:
         """Command line of the installed program."""
-        return [sys.executable, "-m", "cedarfleet_device", action, "--config", str(self.config_file), *more]
+        return [
+            sys.executable,
+            "-m",
+            "cedarfleet_device",
+            action,
+            "--config",
+            str(self.config_file),
+            *more,
+        ]
 
     def run(self, handlers: str | None = None, *, name: str = "device") -> Child:
         """Start the agent as a process of its own; ``handlers`` is the body of ``register(agent)``."""
         more: list[str] = []
         if handlers is not None:
             file = self.folder / "handlers.py"
-            file.write_text("import os, sys, time\nfrom pathlib import Path\n\ndef register(agent):\n" + handlers)
+            file.write_text(
+                "import os, sys, time\nfrom pathlib import Path\n\ndef register(agent):\n"
+                + handlers
+            )
             more = ["--handlers", str(file)]
         return Child(
             name=name,
@@ -105,41 +116,59 @@ class Observer:
         """Wait for the command's final state."""
         return self.await_all([command_id], seconds=seconds)[command_id][-1]
 
-    def await_all(self, command_ids: list[str], *, seconds: float = _SECONDS) -> dict[str, list[StatusMessage]]:
+    def await_all(
+        self, command_ids: list[str], *, seconds: float = _SECONDS
+    ) -> dict[str, list[StatusMessage]]:
         """Wait for the final states of all these commands; the states of each, in order of arrival."""
 
         def ended() -> bool:
-            return all(any(s.state.is_final for s in self.statuses.get(each, ())) for each in command_ids)
+            return all(
+                any(s.state.is_final for s in self.statuses.get(each, ())) for each in command_ids
+            )
 
         self.until(
-            ended, seconds=seconds, what=lambda: f"{len(command_ids)} commands to end: {self._open(command_ids)}"
+            ended,
+            seconds=seconds,
+            what=lambda: f"{len(command_ids)} commands to end: {self._open(command_ids)}",
         )
         return {each: list(self.statuses[each]) for each in command_ids}
 
-    def until(self, holds: Callable[[], bool], *, seconds: float = _SECONDS, what: Callable[[], str]) -> None:
+    def until(
+        self, holds: Callable[[], bool], *, seconds: float = _SECONDS, what: Callable[[], str]
+    ) -> None:
         """Wait until ``holds`` after some message."""
         with self._news:
             assert self._news.wait_for(holds, seconds), f"waited {seconds} s for {what()}"
 
     def _open(self, command_ids: list[str]) -> str:
-        still = [each for each in command_ids if not any(s.state.is_final for s in self.statuses.get(each, ()))]
+        still = [
+            each
+            for each in command_ids
+            if not any(s.state.is_final for s in self.statuses.get(each, ()))
+        ]
         return f"{len(still)} left, e.g. {[(each, self.statuses.get(each)) for each in still[:3]]}"
 
     def _on_publish(self, data: mqtt5.PublishReceivedData) -> None:
         topic, payload = data.publish_packet.topic, bytes(data.publish_packet.payload or b"")  # pyright: ignore[reportArgumentType]
         with self._news:
             try:
-                self.statuses.setdefault(topic.split("/")[3], []).append(StatusMessage.decode(payload))
+                self.statuses.setdefault(topic.split("/")[3], []).append(
+                    StatusMessage.decode(payload)
+                )
             except wire.WireError:
                 self.other.append((topic, payload))
             self._news.notify_all()
 
     def _on_connected(self, data: mqtt5.LifecycleConnectSuccessData) -> None:
-        send_at_once(self._port)  # else what is measured is how long this client holds its commands back
+        send_at_once(
+            self._port
+        )  # else what is measured is how long this client holds its commands back
         if data.connack_packet.session_present:
             self._ready.set()
             return
-        subscription = mqtt5.Subscription(topic_filter="fleet/+/commands/+/status", qos=mqtt5.QoS.AT_LEAST_ONCE)
+        subscription = mqtt5.Subscription(
+            topic_filter="fleet/+/commands/+/status", qos=mqtt5.QoS.AT_LEAST_ONCE
+        )
         packet = mqtt5.SubscribePacket(subscriptions=[subscription])
         self.client.subscribe(packet).add_done_callback(lambda _: self._ready.set())
 
@@ -163,7 +192,9 @@ class Tenant:
         iam = cloud.client("iam")
         arns = naming.Arns(account_id=cloud.account_id, region=cloud.region)
         self._iot.create_thing_group(thingGroupName=naming.thing_group(name))
-        if _THING_TYPE not in [each["thingTypeName"] for each in self._iot.list_thing_types()["thingTypes"]]:
+        if _THING_TYPE not in [
+            each["thingTypeName"] for each in self._iot.list_thing_types()["thingTypes"]
+        ]:
             self._iot.create_thing_type(thingTypeName=_THING_TYPE)
         policy = device_policy.device_policy(tenant=name, arns=arns)
         self._iot.create_policy(policyName=naming.device_policy(name), policyDocument=policy)
@@ -175,7 +206,9 @@ class Tenant:
         )["Role"]["Arn"]
         permissions = provisioning.permissions(tenant=name, thing_type=_THING_TYPE, arns=arns)
         iam.put_role_policy(
-            RoleName=naming.provisioning_role(name), PolicyName="provision", PolicyDocument=json.dumps(permissions)
+            RoleName=naming.provisioning_role(name),
+            PolicyName="provision",
+            PolicyDocument=json.dumps(permissions),
         )
         self._iot.create_provisioning_template(
             templateName=naming.provisioning_template(name),
@@ -187,13 +220,17 @@ class Tenant:
     def claim(self, folder: Path) -> tuple[Path, Path]:
         """Certificate and key of a fresh claim."""
         made = self._iot.create_keys_and_certificate(setAsActive=True)
-        self._iot.attach_policy(policyName=naming.claim_policy(self.name), target=made["certificateArn"])
+        self._iot.attach_policy(
+            policyName=naming.claim_policy(self.name), target=made["certificateArn"]
+        )
         certificate, key = folder / "claim.crt", folder / "claim.key"
         certificate.write_text(made["certificatePem"])
         key.write_text(made["keyPair"]["PrivateKey"])
         return certificate, key
 
-    def device(self, folder: Path, *, registered: bool = True, settings: Mapping[str, Any] | None = None) -> Device:
+    def device(
+        self, folder: Path, *, registered: bool = True, settings: Mapping[str, Any] | None = None
+    ) -> Device:
         """A device's configuration; ``registered``: with thing and certificate, as after provisioning."""
         name = f"press-{secrets.token_hex(4)}"
         thing = wire.thing_name(self.name, name)
@@ -220,7 +257,9 @@ class Tenant:
     def send(self, message: CommandMessage) -> str:
         """Publish as the service does; the command id."""
         self.cloud.client("iot-data").publish(
-            topic=wire.command_topic(message.thing, message.command_id), qos=1, payload=message.encode()
+            topic=wire.command_topic(message.thing, message.command_id),
+            qos=1,
+            payload=message.encode(),
         )
         return message.command_id
 
@@ -228,7 +267,10 @@ class Tenant:
         """TLS with a certificate whose policy allows everything."""
         made = self._iot.create_keys_and_certificate(setAsActive=True)
         name = f"observer-{secrets.token_hex(4)}"
-        everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
+        everything = {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}],
+        }
         self._iot.create_policy(policyName=name, policyDocument=json.dumps(everything))
         self._iot.attach_policy(policyName=name, target=made["certificateArn"])
         certificate, key = made["certificatePem"].encode(), made["keyPair"]["PrivateKey"].encode()
@@ -238,7 +280,9 @@ class Tenant:
         self._iot.create_thing(thingName=thing, thingTypeName=_THING_TYPE)
         made = self._iot.create_keys_and_certificate(setAsActive=True)
         self._iot.attach_thing_principal(thingName=thing, principal=made["certificateArn"])
-        self._iot.attach_policy(policyName=naming.device_policy(self.name), target=made["certificateArn"])
+        self._iot.attach_policy(
+            policyName=naming.device_policy(self.name), target=made["certificateArn"]
+        )
         (folder / "device.crt").write_text(made["certificatePem"])
         (folder / "device.key").write_text(made["keyPair"]["PrivateKey"])
         (folder / "device.key").chmod(0o600)
@@ -256,7 +300,9 @@ def write_config(folder: Path, fields: Mapping[str, Any]) -> Path:
         "connection.limit_rate": False,
     }
     file = folder / "device.toml"
-    file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in {**usual, **fields}.items()))
+    file.write_text(
+        "".join(f"{key} = {json.dumps(value)}\n" for key, value in {**usual, **fields}.items())
+    )
     return file
 
 

@@ -47,7 +47,9 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
         hosts = x509.SubjectAlternativeName([x509.DNSName("localhost")])
-        builder = _builder(subject, self._certificate.subject, key, days=days).add_extension(hosts, critical=False)
+        builder = _builder(subject, self._certificate.subject, key, days=days).add_extension(
+            hosts, critical=False
+        )
         certificate = builder.sign(self._key, hashes.SHA256()).public_bytes(_PEM)
         form, plain = serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
         return certificate, key.private_bytes(_PEM, form, plain)
@@ -57,9 +59,18 @@ def _builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, *, days: int = 1
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
-    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+    )
     until = now + timedelta(days=days)
-    return builder.serial_number(secrets.randbits(64)).not_valid_before(now - timedelta(days=9)).not_valid_after(until)
+    return (
+        builder.serial_number(secrets.randbits(64))
+        .not_valid_before(now - timedelta(days=9))
+        .not_valid_after(until)
+    )
 
 
 class Mosquitto:
@@ -119,8 +130,18 @@ class Mosquitto:
         (folder / "device.crt").write_bytes(certificate)
         (folder / "device.key").write_bytes(key)
         (folder / "device.key").chmod(0o600)
-        fields = {"thing": thing, "endpoint": self.host, "port": self.port, "ca_file": str(self.ca_file), "jobs": False}
-        return Device(thing=thing, folder=folder, config_file=write_config(folder, {**fields, **(settings or {})}))
+        fields = {
+            "thing": thing,
+            "endpoint": self.host,
+            "port": self.port,
+            "ca_file": str(self.ca_file),
+            "jobs": False,
+        }
+        return Device(
+            thing=thing,
+            folder=folder,
+            config_file=write_config(folder, {**fields, **(settings or {})}),
+        )
 
     def tls(self, name: str) -> io.ClientTlsContext:
         """A client's TLS."""

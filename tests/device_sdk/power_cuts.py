@@ -62,7 +62,12 @@ class Victim:
     """
 
     def __init__(
-        self, device: Device, *, broker: Tenant | Mosquitto, observer: Observer, chance: random.Random
+        self,
+        device: Device,
+        *,
+        broker: Tenant | Mosquitto,
+        observer: Observer,
+        chance: random.Random,
     ) -> None:
         self.device = device
         self.commands: list[CommandMessage] = []
@@ -77,7 +82,10 @@ class Victim:
     @property
     def under_way(self) -> int:
         """How many commands were hit while they were under way: sent to a connected device, and not yet reported."""
-        return sum(not {Phase.UNCONNECTED, Phase.REPORTED}.issuperset(phases) for phases in self.hits.values())
+        return sum(
+            not {Phase.UNCONNECTED, Phase.REPORTED}.issuperset(phases)
+            for phases in self.hits.values()
+        )
 
     def introduce(self) -> None:
         """The first session, since nobody keeps commands for a device that never subscribed."""
@@ -110,10 +118,16 @@ class Victim:
                 if chance.random() < 0.7:
                     self._await_finals()  # of what the last cut left over
                 self._send(chance.randint(1, _BATCH))
-                time.sleep(10 ** chance.uniform(-3, -1))  # a random moment: from 1 ms on, since most steps are short
+                time.sleep(
+                    10 ** chance.uniform(-3, -1)
+                )  # a random moment: from 1 ms on, since most steps are short
             os.kill(agent.pid, signal.SIGKILL)
             assert agent.stop() == -signal.SIGKILL
-        still_open = [command.command_id for command in self.commands if not self._is_final(command.command_id)]
+        still_open = [
+            command.command_id
+            for command in self.commands
+            if not self._is_final(command.command_id)
+        ]
         found = self._examine(still_open, connected="mqtt.connected" in self._log_file.read_text())
         for command_id, phase in found.items():
             self.hits.setdefault(command_id, []).append(phase)
@@ -154,7 +168,9 @@ class Victim:
 
     def _run(self) -> Child:
         self._started = time.monotonic()
-        return self.device.run(_HANDLERS.format(journal=str(self._journal)), name=self._log_file.stem)
+        return self.device.run(
+            _HANDLERS.format(journal=str(self._journal)), name=self._log_file.stem
+        )
 
     @property
     def _log_file(self) -> Path:

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from tests.device_sdk.field import Observer, Tenant
 
 
-def test_a_program_with_a_loop_of_its_own_holds_an_agent(tenant: Tenant, observer: Observer, tmp_path: Path):
+def test_a_program_with_a_loop_of_its_own_holds_an_agent(
+    tenant: Tenant, observer: Observer, tmp_path: Path
+):
     """``start`` returns; handlers run; what is to happen afterwards happens once SUCCEEDED has reached the cloud."""
     device = tenant.device(tmp_path)
     seen: list[list[CommandState]] = []
@@ -46,7 +48,10 @@ def test_a_program_with_a_loop_of_its_own_holds_an_agent(tenant: Tenant, observe
         with pytest.raises(ConfigError, match="must be registered before"):
             agent.command("late")
         message = new_command(device.thing, "reboot")
-        observer.until(lambda: any(device.thing in topic for topic, _ in observer.other), what=lambda: "presence")
+        observer.until(
+            lambda: any(device.thing in topic for topic, _ in observer.other),
+            what=lambda: "presence",
+        )
         tenant.send(message)
         assert observer.final(message.command_id).detail == {"id": message.command_id}
         assert happened.wait(20)
@@ -94,7 +99,12 @@ def test_systemd_hears_that_the_agent_is_ready_alive_and_stopping(tenant: Tenant
         listening.bind(str(tmp_path / "notify"))
         listening.settimeout(30)
         environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000000"}
-        child = Child(name="agent", command=device.arguments("run"), environment=environment, log_file=tmp_path / "log")
+        child = Child(
+            name="agent",
+            command=device.arguments("run"),
+            environment=environment,
+            log_file=tmp_path / "log",
+        )
         with child:
             heard = [listening.recv(100) for _ in range(4)]
             assert child.stop() == 0
@@ -104,7 +114,9 @@ def test_systemd_hears_that_the_agent_is_ready_alive_and_stopping(tenant: Tenant
     assert heard.count(b"WATCHDOG=1") >= 3
 
 
-@pytest.mark.parametrize(("device", "cloud"), [(1000.0, 1000.0), (1000.0, 1004.0), (1000.0, 90_000.0), (90_000.0, 1.0)])
+@pytest.mark.parametrize(
+    ("device", "cloud"), [(1000.0, 1000.0), (1000.0, 1004.0), (1000.0, 90_000.0), (90_000.0, 1.0)]
+)
 def test_the_clock_follows_the_cloud_where_they_differ(device: float, cloud: float):
     """Beyond a tolerance of five seconds the cloud's time counts; before it has told, the device's does."""
     clock = Clock(lambda: device)
@@ -123,7 +135,11 @@ def test_the_readme_example_is_a_program(tenant: Tenant, tmp_path: Path):
     device = tenant.device(tmp_path)
     with Child(
         name="readme",
-        command=[device.arguments("run")[0], "-c", f"import os; os.chdir({str(tmp_path)!r})\n{program}"],
+        command=[
+            device.arguments("run")[0],
+            "-c",
+            f"import os; os.chdir({str(tmp_path)!r})\n{program}",
+        ],
         environment={},
         log_file=tmp_path / "log",
     ):

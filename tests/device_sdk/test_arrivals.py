@@ -162,7 +162,9 @@ def test_a_claim_is_given_back_where_the_store_fails(store: Store):
     inbox = Inbox(store, clock=lambda: NOW, changed=lambda _: None)
     inbox.arrivals.runner = eager = Eager(repeats=False)
 
-    def full(step: Step) -> None:  # after what it shares a transaction with, of which nothing is then kept
+    def full(
+        step: Step,
+    ) -> None:  # after what it shares a transaction with, of which nothing is then kept
         step.database.execute("ROLLBACK")
         raise sqlite3.OperationalError("database or disk is full")
 

@@ -69,7 +69,8 @@ def test_commands_for_a_device_that_is_off_wait_for_it(plant: Plant, tmp_path: P
         held = plant.broker.send(new_command(device.thing, "hold"))
         agent.await_event("command.acknowledged", seconds=30)
         plant.observer.until(
-            lambda: CommandState.RUNNING in states(plant.observer.statuses.get(held, [])), what=lambda: "it runs"
+            lambda: CommandState.RUNNING in states(plant.observer.statuses.get(held, [])),
+            what=lambda: "it runs",
         )
         os.kill(agent.pid, signal.SIGKILL)
     late = plant.broker.send(new_command(device.thing, "count", seconds=0.2))
@@ -150,8 +151,12 @@ def test_no_goodbye_brings_the_last_will(plant: Plant, tmp_path: Path):
     for number in range(1, 21):
         with Agent(config) as agent:
             agent.start()
-            plant.observer.until(lambda number=number: said("online") == number, what=lambda: "online")
-    with Agent(config) as agent:  # what the broker had to say of the last goodbye stands before this connection
+            plant.observer.until(
+                lambda number=number: said("online") == number, what=lambda: "online"
+            )
+    with Agent(
+        config
+    ) as agent:  # what the broker had to say of the last goodbye stands before this connection
         agent.start()
         plant.observer.until(lambda: said("online") == 21, what=lambda: "online")
         assert (said("offline"), said("lost")) == (20, 0)

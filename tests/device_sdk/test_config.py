@@ -30,13 +30,15 @@ def load(folder: Path, text: str) -> DeviceConfig:
     return DeviceConfig.load(folder / "device.toml")
 
 
-def keys(cls: Any, prefix: str = "") -> set[str]:  # noqa: ANN401 - any configuration class
+def keys(cls: Any, prefix: str = "") -> set[str]:
     """Every key of a configuration, dotted."""
     hints = get_type_hints(cls, localns={"Path": Path})
     found: set[str] = set()
     for each in fields(cls):
         found |= (
-            keys(hints[each.name], f"{prefix}{each.name}.") if is_dataclass(hints[each.name]) else {prefix + each.name}
+            keys(hints[each.name], f"{prefix}{each.name}.")
+            if is_dataclass(hints[each.name])
+            else {prefix + each.name}
         )
     return found
 
@@ -75,15 +77,24 @@ def test_paths_are_relative_to_the_file(tmp_path: Path):
     ("change", "words"),
     [
         ("keep_alive = 3", "unknown key `keep_alive`"),
-        ("[connection]\nkeepalive = 3", "unknown key `connection.keepalive`; known are keep_alive_seconds"),
+        (
+            "[connection]\nkeepalive = 3",
+            "unknown key `connection.keepalive`; known are keep_alive_seconds",
+        ),
         ("port = '8883'", "`port` is `8883`, it must be a whole number"),
         ("port = true", "`port` is `True`, it must be a whole number"),
         ("port = 70000", "`port` is 70000, it must be 1 to 65535"),
-        ("[connection]\nkeep_alive_seconds = 1", "`connection.keep_alive_seconds` is 1, it must be 5 to 1200"),
+        (
+            "[connection]\nkeep_alive_seconds = 1",
+            "`connection.keep_alive_seconds` is 1, it must be 5 to 1200",
+        ),
         ("[connection]\nreconnect_max_seconds = 0.1", "must not be below"),
         ("connection = 3", "`connection` must be a table"),
         ("[downloads]\nconnections = 0", "`downloads`: `connections` is 0"),
-        ("[provisioning.parameters]\nline = 3", "`provisioning.parameters` must be a table of strings"),
+        (
+            "[provisioning.parameters]\nline = 3",
+            "`provisioning.parameters` must be a table of strings",
+        ),
         ("log_level = 'LOUD'", "`log_level` is `LOUD`"),
         ("x =", "is not TOML"),
     ],
@@ -105,7 +116,8 @@ def test_a_missing_key_is_named(tmp_path: Path, key: str):
 
 
 @pytest.mark.parametrize(
-    "change", ["thing = 'press-07'", "endpoint = 'https://host'", "endpoint = 'host:8883'", "endpoint = ''"]
+    "change",
+    ["thing = 'press-07'", "endpoint = 'https://host'", "endpoint = 'host:8883'", "endpoint = ''"],
 )
 def test_names_are_checked(tmp_path: Path, change: str):
     """A thing name carries its tenant, and an endpoint is a host name."""

@@ -42,13 +42,19 @@ def test_a_certificate_says_when_it_ends_and_whose_key_it_holds(days: int):
     certificate, _ = Authority().issue("press-07", days=days)
     parsed = x509.load_pem_x509_certificate(certificate)
     assert valid_until(certificate) == parsed.not_valid_after_utc
-    assert abs(valid_until(certificate) - datetime.now(UTC) - timedelta(days=days)) < timedelta(minutes=5)
+    assert abs(valid_until(certificate) - datetime.now(UTC) - timedelta(days=days)) < timedelta(
+        minutes=5
+    )
     spki = serialization.PublicFormat.SubjectPublicKeyInfo
-    assert public_key(certificate) == parsed.public_key().public_bytes(serialization.Encoding.DER, spki)
+    assert public_key(certificate) == parsed.public_key().public_bytes(
+        serialization.Encoding.DER, spki
+    )
     assert public_key(certificate) != new_key().export_key(ECExportFormat.SPKI)
 
 
-@pytest.mark.parametrize("text", [b"", b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", b"\xff"])
+@pytest.mark.parametrize(
+    "text", [b"", b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", b"\xff"]
+)
 def test_what_is_no_certificate_is_refused(text: bytes):
     """Garbage is a ``ValueError``, no matter how it is broken."""
     with pytest.raises(ValueError, match=r"no X\.509 certificate"):
@@ -68,7 +74,9 @@ def test_what_root_writes_belongs_to_the_owner_of_the_folder(tmp_path: Path):
     certificate, key = folder / "device.crt", folder / "device.key"
     for content in (b"one", b"two"):
         replace_credentials(certificate, key, certificate=content, key=content)
-    assert {(each.stat().st_uid, each.stat().st_mode & 0o777) for each in folder.iterdir()} == {(nobody, 0o600)}
+    assert {(each.stat().st_uid, each.stat().st_mode & 0o777) for each in folder.iterdir()} == {
+        (nobody, 0o600)
+    }
     os.chown(key, 0, 0)
     read = "import sys, os; from pathlib import Path; from cedarfleet_device import credentials; os.setuid(65534);"
     done = subprocess.run(
@@ -78,7 +86,10 @@ def test_what_root_writes_belongs_to_the_owner_of_the_folder(tmp_path: Path):
         check=False,
         cwd="/",
     )
-    assert "cannot be read by this process's user, uid 65534: give it to that user (chown)" in done.stderr
+    assert (
+        "cannot be read by this process's user, uid 65534: give it to that user (chown)"
+        in done.stderr
+    )
 
 
 def test_a_pair_is_replaced_together_whenever_the_power_goes(tmp_path: Path):
@@ -107,7 +118,9 @@ credentials.replace_credentials(folder / "d.crt", folder / "d.key", certificate=
         folder.mkdir()
         (folder / "d.crt").write_bytes(b"old crt")
         (folder / "d.key").write_bytes(b"old key")
-        done = subprocess.run([sys.executable, "-c", program, str(folder), str(survive)], check=False, timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(folder), str(survive)], check=False, timeout=60
+        )
         finish_replacing(folder / "d.crt", folder / "d.key")
         outcomes.add(((folder / "d.crt").read_bytes(), (folder / "d.key").read_bytes()))
         if done.returncode == 0:
@@ -134,4 +147,6 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path):
     """Where the pair cannot be written, the error says which file."""
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="file"):
-        replace_credentials(tmp_path / "file" / "d.crt", tmp_path / "file" / "d.key", certificate=b"", key=b"")
+        replace_credentials(
+            tmp_path / "file" / "d.crt", tmp_path / "file" / "d.key", certificate=b"", key=b""
+        )

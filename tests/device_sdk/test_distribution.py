@@ -15,7 +15,9 @@ UV = Path(sys.executable).with_name("uv")
 
 def run(*arguments: str | Path, cwd: Path) -> str:
     """Run a program that must succeed; its output."""
-    done = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, timeout=240, check=False, cwd=cwd)
+    done = subprocess.run(
+        list(map(str, arguments)), capture_output=True, text=True, timeout=240, check=False, cwd=cwd
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -24,7 +26,9 @@ def run(*arguments: str | Path, cwd: Path) -> str:
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with the wheel and what it asks for, and nothing else; its ``python``."""
     folder = tmp_path_factory.mktemp("wheel")
-    build = "import os, sys, hatchling.build as b; os.chdir(sys.argv[1]); b.build_wheel(sys.argv[2])"
+    build = (
+        "import os, sys, hatchling.build as b; os.chdir(sys.argv[1]); b.build_wheel(sys.argv[2])"
+    )
     run(sys.executable, "-c", build, DISTRIBUTION, folder, cwd=folder)
     (wheel,) = folder.glob("cedarfleet_device-*.whl")
     run(UV, "venv", "--quiet", "--python", sys.executable, folder / "env", cwd=folder)
@@ -35,8 +39,14 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_brings_nothing_of_the_cloud_side(environment: Path):
     """Only the runtime of AWS IoT comes along: no boto3, no Pulumi, no Litestar."""
-    listed = run(UV, "pip", "list", "--python", environment, "--format", "freeze", cwd=environment.parent)
-    assert {line.split("==", 1)[0] for line in listed.split()} == {"awscrt", "awsiotsdk", "cedarfleet-device"}
+    listed = run(
+        UV, "pip", "list", "--python", environment, "--format", "freeze", cwd=environment.parent
+    )
+    assert {line.split("==", 1)[0] for line in listed.split()} == {
+        "awscrt",
+        "awsiotsdk",
+        "cedarfleet-device",
+    }
 
 
 def test_it_runs_and_is_small(environment: Path):

@@ -36,7 +36,9 @@ def test_a_healthy_device_has_nothing_wrong(tenant: Tenant, tmp_path: Path):
     """Every line is ok, and the program's exit code says so."""
     device = tenant.device(tmp_path)
     assert wrong(device) == []
-    done = subprocess.run(device.arguments("doctor"), capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        device.arguments("doctor"), capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0
     assert "the broker accepts this device" in done.stdout
 
@@ -44,7 +46,10 @@ def test_a_healthy_device_has_nothing_wrong(tenant: Tenant, tmp_path: Path):
 def test_each_ailment_is_named(tenant: Tenant, tmp_path: Path):
     """No certificate, open key, expired certificate, unknown host, closed port, wrong CA, refusing policy."""
     device = tenant.device(tmp_path)
-    certificate, key = (tmp_path / "device.crt").read_bytes(), (tmp_path / "device.key").read_bytes()
+    certificate, key = (
+        (tmp_path / "device.crt").read_bytes(),
+        (tmp_path / "device.key").read_bytes(),
+    )
     good = device.config_file.read_text()
 
     (tmp_path / "device.crt").unlink()
@@ -82,7 +87,9 @@ def test_each_ailment_is_named(tenant: Tenant, tmp_path: Path):
     assert "the IoT policy refuses this thing" in wrong(device)[0]
 
 
-def test_the_doctor_takes_no_command_from_the_agent(tenant: Tenant, observer: Observer, tmp_path: Path):
+def test_the_doctor_takes_no_command_from_the_agent(
+    tenant: Tenant, observer: Observer, tmp_path: Path
+):
     """Commands that wait at the broker while the doctor looks are still there for the agent."""
     device = tenant.device(tmp_path)
     echo = "\n    agent.command('echo')(lambda command: command.arguments)\n"

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from cedarfleet_device.records import Outgoing
 
 
-def test_what_is_durable_outlives_the_power_and_what_may_not_wait_is_never_told_before(tmp_path: Path):
+def test_what_is_durable_outlives_the_power_and_what_may_not_wait_is_never_told_before(
+    tmp_path: Path,
+):
     """At each promise (PUBACK, begin and state of what must not be repeated) the disk holds what it rests on."""
     disk = Disk(tmp_path)
     store = Store(tmp_path / "agent.db", sync=disk.sync)
@@ -52,7 +54,10 @@ def test_what_is_durable_outlives_the_power_and_what_may_not_wait_is_never_told_
         if name == "once":
             assert after_power_loss()[message.command_id] == "running"  # it may begin
         inbox.finish(message.command_id, CommandState.SUCCEEDED, {}, may_repeat=name == "again")
-    assert [phase for command_id, phase in promises if command_id == once.command_id] == ["waiting", "done"]
+    assert [phase for command_id, phase in promises if command_id == once.command_id] == [
+        "waiting",
+        "done",
+    ]
     store.close()
 
 
@@ -70,7 +75,9 @@ def test_a_disk_that_fails_to_sync_holds_back_promises_until_it_has_everything(t
     again = inbox.arrivals.receive(message)
     assert not stored.done()
     disk.fails = False
-    assert again.result(timeout=30) is False  # known, and durable by then: the checkpoint wrote it to the main file
+    assert (
+        again.result(timeout=30) is False
+    )  # known, and durable by then: the checkpoint wrote it to the main file
     assert stored.result(timeout=30) is True
     store.close()
     (tmp_path / "agent.db-wal").unlink(missing_ok=True)
@@ -151,7 +158,9 @@ def test_another_process_may_look_into_the_file_and_tidy_it(tmp_path: Path):
         assert store.note("guest") == number
     store.close()
     with closing(sqlite3.connect(tmp_path / "agent.db")) as database:
-        assert dict(database.execute("SELECT name, value FROM notes WHERE name IN ('host', 'guest')")) == {
+        assert dict(
+            database.execute("SELECT name, value FROM notes WHERE name IN ('host', 'guest')")
+        ) == {
             "host": "2",
             "guest": "2",
         }
@@ -166,7 +175,9 @@ def test_a_log_that_somebody_deleted_costs_speed_and_no_change(tmp_path: Path):
         store.note("after", number)
         shutil.copy(tmp_path / "agent.db", tmp_path / f"{number}.db")
         with closing(sqlite3.connect(tmp_path / f"{number}.db")) as database:
-            assert database.execute("SELECT value FROM notes WHERE name = 'after'").fetchall() == [(number,)]
+            assert database.execute("SELECT value FROM notes WHERE name = 'after'").fetchall() == [
+                (number,)
+            ]
     store.close()
 
 

@@ -59,7 +59,9 @@ class World:
     lock: threading.Condition = field(default_factory=threading.Condition)
     begun: Counter[str] = field(default_factory=Counter[str])
     returned: set[str] = field(default_factory=set[str])
-    told: dict[str, list[tuple[int, CommandState]]] = field(default_factory=dict[str, list[tuple[int, CommandState]]])
+    told: dict[str, list[tuple[int, CommandState]]] = field(
+        default_factory=dict[str, list[tuple[int, CommandState]]]
+    )
     acknowledged: set[str] = field(default_factory=set[str])
     kept_from: set[str] = field(default_factory=set[str])
     broken: list[str] = field(default_factory=list[str])
@@ -84,7 +86,9 @@ class Life:
         handlers = Handlers()
         for name, limit in _LIMITS.items():
             again = name.startswith("again")
-            handlers.add(name, Handler(function=self._work, idempotent=again, time_limit_seconds=limit))
+            handlers.add(
+                name, Handler(function=self._work, idempotent=again, time_limit_seconds=limit)
+            )
         self._worker = Worker(
             inbox=self._inbox,
             handlers=handlers,
@@ -110,7 +114,9 @@ class Life:
                 if done.exception() is not None:
                     self.world.kept_from.add(message.command_id)
                 elif message.command_id not in self._phases():
-                    self.world.broken.append(f"{message.command_id} was acknowledged and is not on the disk")
+                    self.world.broken.append(
+                        f"{message.command_id} was acknowledged and is not on the disk"
+                    )
                 else:
                     self.world.acknowledged.add(message.command_id)
                 self.world.lock.notify_all()
@@ -149,7 +155,9 @@ class Life:
 
         for _ in range(100):
             self._store.submit(instant)
-            if done.wait(0.3):  # else it fell with its neighbours, before its turn, since the disk was full
+            if done.wait(
+                0.3
+            ):  # else it fell with its neighbours, before its turn, since the disk was full
                 break
         assert done.is_set()
         self.stop()
@@ -179,7 +187,9 @@ class Life:
             self.world.begun[key] += 1
             self.begun.append(key)
             if command.name.startswith("once") and self._phases().get(key) != "running":
-                self.world.broken.append(f"{key} began and a loss of power would not leave it running")
+                self.world.broken.append(
+                    f"{key} began and a loss of power would not leave it running"
+                )
         time.sleep(command.arguments["seconds"])  # work
         if command.arguments["raises"]:
             raise RuntimeError("as it was told")
@@ -216,7 +226,9 @@ def _some_command(chance: random.Random, *, quick: bool) -> CommandMessage:
         arguments={
             "seconds": 0
             if quick
-            else chance.choice([0, 0, chance.uniform(0, longest), _LIMITS[name] if longest < 0.1 else 0.005]),
+            else chance.choice(
+                [0, 0, chance.uniform(0, longest), _LIMITS[name] if longest < 0.1 else 0.005]
+            ),
             "raises": chance.random() < 0.1,
             "much": "x" * chance.choice([10, 10_000]),
         },
@@ -238,9 +250,17 @@ def test_every_command_meets_one_true_end(tmp_path: Path, parallel: int):
         life = Life(world, folder, parallel=parallel)
         last = number == _LIVES
         _live(life, sent, chance, calm=False)
-        for _ in range(_CALM_ROUNDS if last else 0):  # nobody may sleep on now, nor begin out of turn
+        for _ in range(
+            _CALM_ROUNDS if last else 0
+        ):  # nobody may sleep on now, nor begin out of turn
             _live(life, sent, chance, calm=True)
-            _await(world, lambda: all(_end(world, each) for each in sent) and sent.keys() <= world.acknowledged, sent)
+            _await(
+                world,
+                lambda: (
+                    all(_end(world, each) for each in sent) and sent.keys() <= world.acknowledged
+                ),
+                sent,
+            )
         folder = tmp_path / str(number)
         way = "stop" if last else chance.choice(["stop", "kill", "power"])
         if way == "stop":
@@ -250,17 +270,25 @@ def test_every_command_meets_one_true_end(tmp_path: Path, parallel: int):
             life.die(folder, power=way == "power")
             cuts += way == "power"
         if parallel == 1:
-            places = [life.arrived[each] for each in life.begun if each in life.arrived.keys() - world.kept_from]
+            places = [
+                life.arrived[each]
+                for each in life.begun
+                if each in life.arrived.keys() - world.kept_from
+            ]
             assert places == sorted(places)
     assert world.broken == []
     with closing(sqlite3.connect(folder / "agent.db")) as database:
-        assert dict(database.execute("SELECT phase, count(*) FROM inbox GROUP BY phase")) == {"done": len(sent)}
+        assert dict(database.execute("SELECT phase, count(*) FROM inbox GROUP BY phase")) == {
+            "done": len(sent)
+        }
         assert database.execute("SELECT count(*) FROM outbox").fetchone()[0] == 0
     for key, message in sent.items():
         _judge(world, key, once=message.name.startswith("once"), cuts=cuts)
 
 
-def _live(life: Life, sent: dict[str, CommandMessage], chance: random.Random, *, calm: bool) -> None:
+def _live(
+    life: Life, sent: dict[str, CommandMessage], chance: random.Random, *, calm: bool
+) -> None:
     """The broker sends what it has no PUBACK of, then new messages, some of them twice, and old ones."""
     if calm:
         life.failing = 0
@@ -288,8 +316,13 @@ def _end(world: World, key: str) -> bool:
 def _await(world: World, holds: Callable[[], bool], sent: dict[str, CommandMessage]) -> None:
     with world.lock:
         good = world.lock.wait_for(holds, _SECONDS)
-        missing = [(each.name, world.told.get(key), key in world.acknowledged) for key, each in sent.items()]
-        assert good, [each for each in missing if not each[2] or not each[1] or not each[1][-1][1].is_final]
+        missing = [
+            (each.name, world.told.get(key), key in world.acknowledged)
+            for key, each in sent.items()
+        ]
+        assert good, [
+            each for each in missing if not each[2] or not each[1] or not each[1][-1][1].is_final
+        ]
 
 
 def _judge(world: World, key: str, *, once: bool, cuts: int) -> None:
@@ -303,6 +336,10 @@ def _judge(world: World, key: str, *, once: bool, cuts: int) -> None:
         assert [number for number, _ in firsts] == list(range(1, len(firsts) + 1)), told
         assert firsts[-1] in ends, told
     if not world.begun[key]:
-        assert {state for _, state in ends} <= {CommandState.EXPIRED, CommandState.REJECTED, CommandState.INTERRUPTED}
+        assert {state for _, state in ends} <= {
+            CommandState.EXPIRED,
+            CommandState.REJECTED,
+            CommandState.INTERRUPTED,
+        }
     if any(state is CommandState.SUCCEEDED for _, state in ends):
         assert key in world.returned

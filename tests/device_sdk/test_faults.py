@@ -71,20 +71,29 @@ def test_states_survive_a_broker_that_is_killed(mosquitto: Mosquitto, tmp_path: 
             mosquitto.kill()
             agent.await_event("command.ended", seconds=30)
             mosquitto.start()
-            with Observer(host=mosquitto.host, port=mosquitto.port, tls=mosquitto.tls("observer")) as observer:
+            with Observer(
+                host=mosquitto.host, port=mosquitto.port, tls=mosquitto.tls("observer")
+            ) as observer:
                 line.refuse = False
                 assert observer.final(command_id).detail == {"done": True}
                 agent.await_event("mqtt.subscribed", seconds=30)
-                assert observer.final(mosquitto.send(new_command(device.thing, "echo"))).state is CommandState.SUCCEEDED
+                assert (
+                    observer.final(mosquitto.send(new_command(device.thing, "echo"))).state
+                    is CommandState.SUCCEEDED
+                )
             assert agent.stop() == 0
 
 
 @pytest.mark.parametrize("way", ["deaf", "mute"])
-def test_a_link_cut_in_one_direction_is_noticed_and_healed(mosquitto: Mosquitto, tmp_path: Path, way: str):
+def test_a_link_cut_in_one_direction_is_noticed_and_healed(
+    mosquitto: Mosquitto, tmp_path: Path, way: str
+):
     """A half-open connection is given up within keep-alive x 1.5 + ping timeout, and nothing sent meanwhile is lost."""
     with (
         CuttableLine(mosquitto.port) as line,
-        Observer(host=mosquitto.host, port=mosquitto.port, tls=mosquitto.tls("observer")) as observer,
+        Observer(
+            host=mosquitto.host, port=mosquitto.port, tls=mosquitto.tls("observer")
+        ) as observer,
     ):
         times = {"connection.keep_alive_seconds": 5, "connection.ping_timeout_seconds": 1}
         device = mosquitto.device(tmp_path, settings={"port": line.port, **times})
@@ -96,7 +105,9 @@ def test_a_link_cut_in_one_direction_is_noticed_and_healed(mosquitto: Mosquitto,
             agent.await_event("mqtt.disconnected", seconds=30)
             noticed = time.monotonic() - began
             setattr(line, way, False)
-            assert states(observer.await_all([command_id])[command_id])[-1] is CommandState.SUCCEEDED
+            assert (
+                states(observer.await_all([command_id])[command_id])[-1] is CommandState.SUCCEEDED
+            )
             assert agent.stop() == 0
     print(f"{way}: noticed after {noticed:.1f} s")
     assert noticed <= 5 * 1.5 + 1 + 0.5  # and half a second for the log line to reach us
@@ -116,7 +127,9 @@ def test_a_wrong_clock_neither_refuses_nor_runs_what_it_should_not(
     valid = tenant.send(new_command(device.thing, "echo"))
     with device.run(ECHO + CLOCK.format(seconds=seconds)) as agent:
         ended = observer.await_all([expired, valid])
-        found = subprocess.run(device.arguments("doctor"), capture_output=True, text=True, timeout=60, check=False)
+        found = subprocess.run(
+            device.arguments("doctor"), capture_output=True, text=True, timeout=60, check=False
+        )
         assert "an agent is running" in found.stdout
         assert agent.stop() == 0
     assert states(ended[expired])[-1] is CommandState.EXPIRED
@@ -148,27 +161,39 @@ def test_no_handler_can_end_or_block_the_agent(tenant: Tenant, observer: Observe
     assert "an earlier `dawdle`" in reasons[3]
     assert reasons[4] == "RuntimeError: boom"
     assert list(ended[5].detail) == ["truncated"]
-    assert all(len(states(observer.statuses[each])) <= 3 for each in ids)  # the forked child reported nothing
+    assert all(
+        len(states(observer.statuses[each])) <= 3 for each in ids
+    )  # the forked child reported nothing
 
 
-def test_two_agents_with_one_identity_do_not_throw_each_other_out_in_a_loop(tenant: Tenant, tmp_path: Path):
+def test_two_agents_with_one_identity_do_not_throw_each_other_out_in_a_loop(
+    tenant: Tenant, tmp_path: Path
+):
     """The second one takes over; the first says so and waits instead of fighting; on one machine it does not start."""
     device = tenant.device(tmp_path)
-    fields = {"endpoint": tenant.cloud.mqtt_host, "port": tenant.cloud.mqtt_port, "ca_file": str(tenant.cloud.ca_file)}
+    fields = {
+        "endpoint": tenant.cloud.mqtt_host,
+        "port": tenant.cloud.mqtt_port,
+        "ca_file": str(tenant.cloud.ca_file),
+    }
     (tmp_path / "twin").mkdir()
     files = {"certificate_file": "../device.crt", "key_file": "../device.key"}
     config = write_config(tmp_path / "twin", {"thing": device.thing, **fields, **files})
     twin = Device(thing=device.thing, folder=tmp_path / "twin", config_file=config)
     with device.run(name="first") as first:
         first.await_event("mqtt.subscribed", seconds=30)
-        same = subprocess.run(device.arguments("run"), capture_output=True, text=True, timeout=60, check=False)
+        same = subprocess.run(
+            device.arguments("run"), capture_output=True, text=True, timeout=60, check=False
+        )
         assert same.returncode == 1
         assert "is in use by process" in same.stderr
         with twin.run(name="second") as second:
             second.await_event("mqtt.subscribed", seconds=30)
             waits = first.await_event("mqtt.identity_in_use_elsewhere", seconds=30)
             assert waits["again_in_seconds"] >= 30
-            with pytest.raises(ChildError, match="did not log"):  # it must stay away: this wait cannot be an event
+            with pytest.raises(
+                ChildError, match="did not log"
+            ):  # it must stay away: this wait cannot be an event
                 first.await_event("mqtt.connected", seconds=2)
             assert second.stop() == 0
         assert first.stop() == 0

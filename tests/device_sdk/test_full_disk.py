@@ -52,32 +52,44 @@ def test_a_full_disk_loses_no_command_and_no_state(plant: Plant, tmp_path: Path,
     """Full, the agent acknowledges nothing and keeps the outcome of what runs; with room, each ends once and truly."""
     journal, gate = tmp_path / "journal", tmp_path / "gate"
     os.mkfifo(gate)
-    device = plant.broker.device(tmp_path / "device", settings={"state_dir": str(tight_disk / "state")})
+    device = plant.broker.device(
+        tmp_path / "device", settings={"state_dir": str(tight_disk / "state")}
+    )
     with device.run(HANDLERS.format(journal=str(journal), gate=str(gate))) as agent:
         agent.await_event("mqtt.subscribed", seconds=30)
         running = plant.broker.send(new_command(device.thing, "wait"))
         plant.observer.until(
-            lambda: CommandState.RUNNING in states(plant.observer.statuses.get(running, [])), what=lambda: "running"
+            lambda: CommandState.RUNNING in states(plant.observer.statuses.get(running, [])),
+            what=lambda: "running",
         )
         ballast = tight_disk / "somebody's log"
         fill(ballast)
         gate.write_text("go on")  # ends while nothing can be stored
         messages = [
-            new_command(device.thing, "work", seconds=600, arguments={"much": "x" * 20_000}) for _ in range(COMMANDS)
+            new_command(device.thing, "work", seconds=600, arguments={"much": "x" * 20_000})
+            for _ in range(COMMANDS)
         ]
         ids = [plant.broker.send(message) for message in messages]
         failed = [agent.await_event("store.failed", seconds=30)["error"] for _ in range(3)]
         assert all("disk" in error for error in failed)
-        agent.await_event("mqtt.connected", seconds=30)  # it has the broker send again what it could not store
+        agent.await_event(
+            "mqtt.connected", seconds=30
+        )  # it has the broker send again what it could not store
         assert not any(
-            state.is_final for each in [running, *ids] for state in states(plant.observer.statuses.get(each, []))
+            state.is_final
+            for each in [running, *ids]
+            for state in states(plant.observer.statuses.get(each, []))
         )
         ballast.unlink()
         ended = plant.observer.await_all([running, *ids], seconds=60)
         assert agent.stop() == 0
     with closing(sqlite3.connect(tight_disk / "state" / "agent.db")) as database:
-        kept = database.execute("SELECT count(*) FROM outbox WHERE command_id = ?", (running,)).fetchone()[0]
-    assert kept == 0, "what the cloud acknowledged while the disk was full is forgotten all the same"
+        kept = database.execute(
+            "SELECT count(*) FROM outbox WHERE command_id = ?", (running,)
+        ).fetchone()[0]
+    assert kept == 0, (
+        "what the cloud acknowledged while the disk was full is forgotten all the same"
+    )
     assert ended[running][-1].detail == {"waited": True}
     assert {states(ended[each])[-1] for each in ids} == {CommandState.SUCCEEDED}
     assert Counter(journal.read_text().split()) == Counter(ids)

@@ -61,7 +61,9 @@ def test_a_command_goes_through_its_phases_once(inbox: Inbox):
     assert inbox.reported(key)
 
 
-def test_a_command_that_meets_a_free_runner_is_begun_in_the_commit_that_stores_it(store: Store, inbox: Inbox):
+def test_a_command_that_meets_a_free_runner_is_begun_in_the_commit_that_stores_it(
+    store: Store, inbox: Inbox
+):
     """One commit stores and begins it; where that commit fails, the runner is free again with nothing."""
     inbox.arrivals.runner = free = Free()
     message = new_command("acme--a", "x")
@@ -72,7 +74,9 @@ def test_a_command_that_meets_a_free_runner_is_begun_in_the_commit_that_stores_i
     pages: int = store.do(lambda step: step.database.execute("PRAGMA page_count").fetchone()[0])
     store.do(lambda step: step.database.execute(f"PRAGMA max_page_count = {pages}").fetchone())
     with pytest.raises(StoreError, match="full"):
-        inbox.arrivals.receive(new_command("acme--a", "x", arguments={"much": "x" * 100_000})).result()
+        inbox.arrivals.receive(
+            new_command("acme--a", "x", arguments={"much": "x" * 100_000})
+        ).result()
     assert inbox.counts().running == 1
     assert free.given[1:] in ([], [None])  # not claimed at all, or for nothing
 
@@ -129,7 +133,9 @@ def test_what_another_version_stored_ends_and_holds_up_nothing(store: Store, inb
     for message in (waiting, good):
         inbox.arrivals.receive(message).result()
     spoil = "UPDATE inbox SET message = x'7b7d' WHERE command_id IN (?, ?)"
-    store.do(lambda step: step.database.execute(spoil, (running.command_id, waiting.command_id)) and None)
+    store.do(
+        lambda step: step.database.execute(spoil, (running.command_id, waiting.command_id)) and None
+    )
     assert inbox.recover(again=lambda _: True) == (0, 1)
     taken = inbox.take(RUN)
     assert taken is not None

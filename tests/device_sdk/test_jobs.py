@@ -38,14 +38,22 @@ class Desk:
         cloud = tenant.cloud
         self._iot, self._s3 = cloud.client("iot"), cloud.client("s3")
         self._arn = f"arn:aws:iot:{cloud.region}:{cloud.account_id}:thing/"
-        self._s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": cloud.region})
+        self._s3.create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": cloud.region}
+        )
         iam = cloud.client("iam")
-        trust = {"Effect": "Allow", "Principal": {"Service": "iot.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        self._role = iam.create_role(RoleName="workshop-presign-test", AssumeRolePolicyDocument=_policy(trust))["Role"][
-            "Arn"
-        ]
+        trust = {
+            "Effect": "Allow",
+            "Principal": {"Service": "iot.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+        self._role = iam.create_role(
+            RoleName="workshop-presign-test", AssumeRolePolicyDocument=_policy(trust)
+        )["Role"]["Arn"]
         read = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
-        iam.put_role_policy(RoleName="workshop-presign-test", PolicyName="read", PolicyDocument=_policy(read))
+        iam.put_role_policy(
+            RoleName="workshop-presign-test", PolicyName="read", PolicyDocument=_policy(read)
+        )
         self._region = cloud.region
         keys = cloud.environment()
         self._hasty_iot: Any = boto3.client(  # does not check what it sends
@@ -83,7 +91,8 @@ class Desk:
             size=len(content),
             sha256=sha256 or hashlib.sha256(content).hexdigest(),
             etag=etag,
-            url=url or f"${{aws:iot:s3-presigned-url:https://s3.{self._region}.amazonaws.com/{BUCKET}/{name}}}",
+            url=url
+            or f"${{aws:iot:s3-presigned-url:https://s3.{self._region}.amazonaws.com/{BUCKET}/{name}}}",
         ).encode()
         return self.order(thing, document, url_seconds=url_seconds)
 
@@ -92,12 +101,16 @@ class Desk:
         job_id = f"workshop--{secrets.token_hex(8)}"
         presign = {"roleArn": self._role, "expiresInSec": url_seconds}
         client = self._iot if url_seconds >= 60 else self._hasty_iot
-        client.create_job(jobId=job_id, targets=[self._arn + thing], document=document, presignedUrlConfig=presign)
+        client.create_job(
+            jobId=job_id, targets=[self._arn + thing], document=document, presignedUrlConfig=presign
+        )
         return job_id
 
     def expired_url(self, name: str) -> str:
         """A URL that S3 gave a second of life and now refuses."""
-        url = self._s3.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": name}, ExpiresIn=1)
+        url = self._s3.generate_presigned_url(
+            "get_object", Params={"Bucket": BUCKET, "Key": name}, ExpiresIn=1
+        )
         deadline = time.monotonic() + 10
         while (answer := httpx.get(url)).status_code != HTTPStatus.FORBIDDEN:
             assert time.monotonic() < deadline, answer.status_code
@@ -105,7 +118,9 @@ class Desk:
         assert "Request has expired" in answer.text
         return url
 
-    def outcome(self, thing: str, job_id: str, *, seconds: float = 30) -> tuple[str, dict[str, str]]:
+    def outcome(
+        self, thing: str, job_id: str, *, seconds: float = 30
+    ) -> tuple[str, dict[str, str]]:
         """Status and details once the device has ended the job."""
         deadline = time.monotonic() + seconds
         while True:
@@ -126,7 +141,9 @@ def desk(tenant: Tenant) -> Desk:
     return Desk(tenant)
 
 
-def test_files_arrive_and_bad_orders_end_with_their_reason(tenant: Tenant, desk: Desk, tmp_path: Path):
+def test_files_arrive_and_bad_orders_end_with_their_reason(
+    tenant: Tenant, desk: Desk, tmp_path: Path
+):
     """A file ordered while the device was off arrives byte for byte; a wrong digest or document ends its job."""
     device = tenant.device(tmp_path)
     content = secrets.token_bytes(3_000_000)
@@ -140,7 +157,11 @@ def test_files_arrive_and_bad_orders_end_with_their_reason(tenant: Tenant, desk:
 
     assert outcomes[0] == (
         "SUCCEEDED",
-        {"sha256": hashlib.sha256(content).hexdigest(), "size": "3000000", "bytes_fetched": "3000000"},
+        {
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "size": "3000000",
+            "bytes_fetched": "3000000",
+        },
     )
     assert [path.read_bytes() for path in tmp_path.glob("downloads/**/*.bin")] == [content]
     assert outcomes[1][0] == "FAILED"
@@ -149,7 +170,9 @@ def test_files_arrive_and_bad_orders_end_with_their_reason(tenant: Tenant, desk:
     assert "X-Amz-Signature" not in log
 
 
-def test_a_job_ordered_while_the_device_is_on_is_taken_at_once(tenant: Tenant, desk: Desk, tmp_path: Path):
+def test_a_job_ordered_while_the_device_is_on_is_taken_at_once(
+    tenant: Tenant, desk: Desk, tmp_path: Path
+):
     """The announcement of a job starts it without waiting for the next look."""
     device = tenant.device(tmp_path)
     with device.run() as agent:
@@ -181,7 +204,9 @@ def test_the_outcome_of_the_install_hook_is_the_jobs(tenant: Tenant, desk: Desk,
         ]
     assert [status for status, _ in outcomes] == ["SUCCEEDED", "FAILED"]
     assert "does not boot" in outcomes[1][1]["reason"]
-    assert [path.read_bytes() for path in (tmp_path / "downloads").glob("**/firmware.bin")] == [b"good"]
+    assert [path.read_bytes() for path in (tmp_path / "downloads").glob("**/firmware.bin")] == [
+        b"good"
+    ]
 
 
 def test_a_job_goes_on_after_a_power_cut_where_it_was(tenant: Tenant, desk: Desk, tmp_path: Path):
@@ -202,13 +227,19 @@ def test_a_job_goes_on_after_a_power_cut_where_it_was(tenant: Tenant, desk: Desk
     assert [path.read_bytes() for path in (tmp_path / "downloads").glob("**/half.bin")] == [content]
 
 
-def test_a_url_that_expires_half_way_is_exchanged_for_a_fresh_one(tenant: Tenant, desk: Desk, tmp_path: Path):
+def test_a_url_that_expires_half_way_is_exchanged_for_a_fresh_one(
+    tenant: Tenant, desk: Desk, tmp_path: Path
+):
     """S3 refuses the third request, 3 s after the URL of 2 s was signed: the agent asks the job again and goes on.
 
     Of two connections each has a request at once; the third follows when the shorter one is through. Every byte is
     received once.
     """
-    pace = {"downloads.connections": 2, "downloads.parallel_from_seconds": 0, "downloads.bytes_per_second": 7_000_000}
+    pace = {
+        "downloads.connections": 2,
+        "downloads.parallel_from_seconds": 0,
+        "downloads.bytes_per_second": 7_000_000,
+    }
     device = tenant.device(tmp_path, settings=pace)
     content = random.Random(3).randbytes(34 * 1024 * 1024)  # noqa: S311 - content, not a secret
     job_id = desk.hand_out(device.thing, "large.bin", content, url_seconds=2)
@@ -218,17 +249,24 @@ def test_a_url_that_expires_half_way_is_exchanged_for_a_fresh_one(tenant: Tenant
     assert expired["why"] == "the server answered 403 AccessDenied"
     assert len(content) / 2 < expired["received"] < len(content)
     assert (status, detail["bytes_fetched"]) == ("SUCCEEDED", str(len(content)))
-    assert [path.read_bytes() for path in (tmp_path / "downloads").glob("**/large.bin")] == [content]
+    assert [path.read_bytes() for path in (tmp_path / "downloads").glob("**/large.bin")] == [
+        content
+    ]
     assert "X-Amz-Signature" not in (tmp_path / "device.log").read_text()
 
 
-def test_a_url_that_stays_expired_ends_the_job_with_the_reason(tenant: Tenant, desk: Desk, tmp_path: Path):
+def test_a_url_that_stays_expired_ends_the_job_with_the_reason(
+    tenant: Tenant, desk: Desk, tmp_path: Path
+):
     """Where asking again brings the same expired URL, the job is FAILED after some asking: no loop, and no URL told."""
     device = tenant.device(tmp_path)
     job_id = desk.hand_out(device.thing, "stale.bin", b"stale", url=desk.expired_url("stale.bin"))
     with device.run():
         outcome = desk.outcome(device.thing, job_id)
-    assert outcome == ("FAILED", {"reason": "the server answered 403 AccessDenied, also to 3 fresh URLs"})
+    assert outcome == (
+        "FAILED",
+        {"reason": "the server answered 403 AccessDenied, also to 3 fresh URLs"},
+    )
     log = (tmp_path / "device.log").read_text()
     assert log.count("download.url_expired") == 3
     assert "X-Amz-Signature" not in log

@@ -31,7 +31,9 @@ def test_no_command_is_lost_or_run_twice_over_kills(plant: Plant, tmp_path: Path
     print(f"seed {seed}")
     victims = [
         Victim(
-            plant.broker.device(tmp_path / f"device-{number}", settings={"commands.parallel": parallel}),
+            plant.broker.device(
+                tmp_path / f"device-{number}", settings={"commands.parallel": parallel}
+            ),
             broker=plant.broker,
             observer=plant.observer,
             chance=random.Random(f"{seed}-{number}"),  # noqa: S311 - moments, not secrets
@@ -51,8 +53,12 @@ def test_no_command_is_lost_or_run_twice_over_kills(plant: Plant, tmp_path: Path
         journal = victim.journal()
         for command in victim.commands:
             statuses = plant.observer.statuses[command.command_id]
-            ends[_true_end(command, statuses, journal, victim.hits.get(command.command_id, []))] += 1
-    phases = Counter[str](phase for victim in victims for hits in victim.hits.values() for phase in hits)
+            ends[
+                _true_end(command, statuses, journal, victim.hits.get(command.command_id, []))
+            ] += 1
+    phases = Counter[str](
+        phase for victim in victims for hits in victim.hits.values() for phase in hits
+    )
     under_way = sum(victim.under_way for victim in victims)
     print(
         f"{sum(victim.cuts for victim in victims)} kills in {time.monotonic() - began:.0f} s met {under_way} of"
@@ -63,7 +69,9 @@ def test_no_command_is_lost_or_run_twice_over_kills(plant: Plant, tmp_path: Path
         assert phases[phase], f"no kill hit a command {phase}: the test proves too little"
 
 
-def _true_end(command: CommandMessage, statuses: list[StatusMessage], journal: Counter[str], hits: list[Phase]) -> str:
+def _true_end(
+    command: CommandMessage, statuses: list[StatusMessage], journal: Counter[str], hits: list[Phase]
+) -> str:
     """How the command ended, in words; checks that this is true and was told in order."""
     key = command.command_id
     told: dict[int, StatusMessage] = {}  # by sequence, in order of first arrival
@@ -80,7 +88,9 @@ def _true_end(command: CommandMessage, statuses: list[StatusMessage], journal: C
         assert ended >= 1, "said to have succeeded, but did not"
         return "repeated" if begun > 1 else "succeeded"
     assert begun <= 1, "run twice"
-    assert final is (CommandState.INTERRUPTED if Phase.RUNNING in hits else CommandState.SUCCEEDED), hits
+    assert final is (
+        CommandState.INTERRUPTED if Phase.RUNNING in hits else CommandState.SUCCEEDED
+    ), hits
     if final is CommandState.SUCCEEDED:
         assert ended == 1, "said to have succeeded, but did not"
         return "succeeded"

@@ -49,7 +49,9 @@ class Broker:
         seed = random.randrange(2**32)  # noqa: S311 - moments, not secrets
         print(f"seed {seed}")
         self._chance = random.Random(seed)  # noqa: S311 - moments, not secrets
-        self._open: queue.SimpleQueue[tuple[tuple[str, int], Future[None]] | None] = queue.SimpleQueue()
+        self._open: queue.SimpleQueue[tuple[tuple[str, int], Future[None]] | None] = (
+            queue.SimpleQueue()
+        )
         self._news = threading.Condition()
         self._thread = threading.Thread(target=self._settle, daemon=True)
         self._thread.start()
@@ -92,7 +94,9 @@ def _run(folder: Path, broker: Broker) -> None:
         publishers[0].offer(fresh)
 
     inbox = Inbox(store, clock=lambda: 0, changed=changed)
-    publishers.append(Publisher(inbox=inbox, thing="acme--a", publish=broker.publish, online=lambda: True))
+    publishers.append(
+        Publisher(inbox=inbox, thing="acme--a", publish=broker.publish, online=lambda: True)
+    )
     publishers[0].start()
     messages = [new_command("acme--a", "x") for _ in range(COMMANDS)]
 

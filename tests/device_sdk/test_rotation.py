@@ -27,13 +27,21 @@ def test_a_new_certificate_counts_only_when_the_broker_accepts_it(
     with device.run() as agent:
         agent.await_event("mqtt.subscribed", seconds=30)
         renewed = observer.final(tenant.send(new_command(device.thing, "renew-key")))
-        made = iot.create_certificate_from_csr(certificateSigningRequest=renewed.detail["request"], setAsActive=True)
+        made = iot.create_certificate_from_csr(
+            certificateSigningRequest=renewed.detail["request"], setAsActive=True
+        )
         if attached:
-            iot.attach_policy(policyName=naming.device_policy(tenant.name), target=made["certificateArn"])
+            iot.attach_policy(
+                policyName=naming.device_policy(tenant.name), target=made["certificateArn"]
+            )
             iot.attach_thing_principal(thingName=device.thing, principal=made["certificateArn"])
         arguments = {"certificate": made["certificatePem"]}
-        final = observer.final(tenant.send(new_command(device.thing, "install-certificate", arguments=arguments)))
-        again = observer.final(tenant.send(new_command(device.thing, "install-certificate", arguments=arguments)))
+        final = observer.final(
+            tenant.send(new_command(device.thing, "install-certificate", arguments=arguments))
+        )
+        again = observer.final(
+            tenant.send(new_command(device.thing, "install-certificate", arguments=arguments))
+        )
         still = observer.final(tenant.send(new_command(device.thing, "renew-key")))
         assert agent.stop() == 0
     held = (tmp_path / "device.crt").read_bytes()
@@ -48,13 +56,17 @@ def test_a_new_certificate_counts_only_when_the_broker_accepts_it(
         assert held == before
 
 
-def test_a_certificate_for_another_key_is_refused(tenant: Tenant, observer: Observer, tmp_path: Path):
+def test_a_certificate_for_another_key_is_refused(
+    tenant: Tenant, observer: Observer, tmp_path: Path
+):
     """A certificate that is not for the device's own new key would lock it out: it is refused."""
     device = tenant.device(tmp_path)
     with device.run() as agent:
         agent.await_event("mqtt.subscribed", seconds=30)
         observer.final(tenant.send(new_command(device.thing, "renew-key")))
         foreign = {"certificate": (tmp_path / "device.crt").read_text()}
-        final = observer.final(tenant.send(new_command(device.thing, "install-certificate", arguments=foreign)))
+        final = observer.final(
+            tenant.send(new_command(device.thing, "install-certificate", arguments=foreign))
+        )
         assert agent.stop() == 0
     assert final.detail == {"reason": "`certificate` is not for the key that this device made last"}

@@ -59,7 +59,9 @@ def test_a_file_that_cannot_be_opened_is_not_called_damaged(tmp_path: Path):
         Store(tmp_path / "folder.db")
     Store(tmp_path / "agent.db").close()
     (tmp_path / "agent.db-wal").mkdir()
-    with pytest.raises(ConfigError, match=r"cannot be opened \(unable to open database file\): keep it"):
+    with pytest.raises(
+        ConfigError, match=r"cannot be opened \(unable to open database file\): keep it"
+    ):
         Store(tmp_path / "agent.db")
 
 

@@ -9,13 +9,23 @@ from typing import Any
 
 import pytest
 from cedarfleet_device import wire
-from cedarfleet_device.wire import CommandMessage, CommandState, DownloadDocument, StatusMessage, WireError
+from cedarfleet_device.wire import (
+    CommandMessage,
+    CommandState,
+    DownloadDocument,
+    StatusMessage,
+    WireError,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=8,
 )
@@ -34,7 +44,11 @@ messages = st.builds(
     expires_at=instants,
 )
 statuses = st.builds(
-    StatusMessage, sequence=st.integers(1, 9999), state=st.sampled_from(CommandState), detail=objects, at=instants
+    StatusMessage,
+    sequence=st.integers(1, 9999),
+    state=st.sampled_from(CommandState),
+    detail=objects,
+    at=instants,
 )
 
 
@@ -79,7 +93,9 @@ def test_a_status_survives_the_wire(status: StatusMessage):
 
 
 @settings(max_examples=400)
-@given(st.binary(max_size=200) | st.builds(lambda value: json.dumps(value).encode(), objects | values))
+@given(
+    st.binary(max_size=200) | st.builds(lambda value: json.dumps(value).encode(), objects | values)
+)
 def test_no_bytes_make_the_decoder_do_anything_but_refuse(payload: bytes):
     """Any bytes are decoded or refused with a ``WireError``, never another exception."""
     for decode in (CommandMessage.decode, StatusMessage.decode):
@@ -89,7 +105,9 @@ def test_no_bytes_make_the_decoder_do_anything_but_refuse(payload: bytes):
 
 @settings(max_examples=400, deadline=None)
 @given(messages, st.data())
-def test_a_mutated_command_is_refused_or_still_a_command(message: CommandMessage, data: st.DataObject):
+def test_a_mutated_command_is_refused_or_still_a_command(
+    message: CommandMessage, data: st.DataObject
+):
     """Flipping, cutting and inserting bytes, or changing a member, never gets past the decoder malformed."""
     payload = bytearray(message.encode())
     for _ in range(data.draw(st.integers(1, 4))):
@@ -145,7 +163,9 @@ def test_each_member_is_checked(changes: dict[str, Any]):
         CommandMessage.decode(json.dumps(GOOD | changes).encode())
     for key in changes.keys() & GOOD.keys():
         with pytest.raises(WireError):
-            CommandMessage.decode(json.dumps({each: GOOD[each] for each in GOOD if each != key}).encode())
+            CommandMessage.decode(
+                json.dumps({each: GOOD[each] for each in GOOD if each != key}).encode()
+            )
 
 
 @pytest.mark.parametrize(
@@ -160,9 +180,22 @@ def test_each_member_is_checked(changes: dict[str, Any]):
         b"null",
         json.dumps(GOOD | {"arguments": {"a": "\ud800"}}).encode(),
         json.dumps(GOOD).replace('"arguments": {}', '"arguments": {"a": 1e999}').encode(),
-        json.dumps(GOOD).replace('"arguments": {}', f'"arguments": {{"a": [{"1e15," * 20_000}0]}}').encode(),
+        json.dumps(GOOD)
+        .replace('"arguments": {}', f'"arguments": {{"a": [{"1e15," * 20_000}0]}}')
+        .encode(),
     ],
-    ids=["twice", "NaN", "deep", "long number", "BOM", "too large", "null", "surrogate", "infinite", "grows"],
+    ids=[
+        "twice",
+        "NaN",
+        "deep",
+        "long number",
+        "BOM",
+        "too large",
+        "null",
+        "surrogate",
+        "infinite",
+        "grows",
+    ],
 )
 def test_json_that_parsers_disagree_on_is_refused(payload: bytes):
     """Duplicate members, NaN, deep nesting and their like are refused, not interpreted."""
@@ -173,7 +206,9 @@ def test_json_that_parsers_disagree_on_is_refused(payload: bytes):
 def test_what_is_too_large_is_not_encoded():
     """A detail beyond its limit or a sequence beyond four digits is refused where it is made."""
     for status in (
-        StatusMessage(sequence=1, state=CommandState.FAILED, detail={"x": "y" * wire.MAX_DETAIL_BYTES}, at=1),
+        StatusMessage(
+            sequence=1, state=CommandState.FAILED, detail={"x": "y" * wire.MAX_DETAIL_BYTES}, at=1
+        ),
         StatusMessage(sequence=10_000, state=CommandState.FAILED, at=1),
         StatusMessage(sequence=0, state=CommandState.FAILED, at=1),
     ):
@@ -183,7 +218,9 @@ def test_what_is_too_large_is_not_encoded():
 
 def test_a_download_document_never_shows_its_url():
     """The signed URL is in the job, and in no representation that could be logged."""
-    document = DownloadDocument(name="a", size=1, sha256="0" * 64, etag='"e"', url="https://host/?X-Amz-Signature=s")
+    document = DownloadDocument(
+        name="a", size=1, sha256="0" * 64, etag='"e"', url="https://host/?X-Amz-Signature=s"
+    )
     assert DownloadDocument.decode(json.loads(document.encode())) == document
     assert "Signature" not in repr(document)
 

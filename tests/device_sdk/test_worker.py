@@ -49,7 +49,9 @@ class Bench:
     parallel: int = 1
     fails: bool = False
     now: float = 1e9
-    told: queue.SimpleQueue[StatusMessage] = field(default_factory=queue.SimpleQueue["StatusMessage"])
+    told: queue.SimpleQueue[StatusMessage] = field(
+        default_factory=queue.SimpleQueue["StatusMessage"]
+    )
     handlers: Handlers = field(default_factory=Handlers)
 
     def __post_init__(self) -> None:
@@ -67,7 +69,9 @@ class Bench:
 
     def start(self, function: Function, *, idempotent: bool = False, limit: float = 60) -> None:
         """Begin, with a handler for ``x`` and its limit in seconds."""
-        self.handlers.add("x", Handler(function=function, idempotent=idempotent, time_limit_seconds=limit))
+        self.handlers.add(
+            "x", Handler(function=function, idempotent=idempotent, time_limit_seconds=limit)
+        )
         self.worker.start()
 
     def final(self) -> StatusMessage:
@@ -140,7 +144,9 @@ def test_what_was_not_kept_has_no_afterwards(bench: Bench):
     pause = threading.Event()
     while not bench.worker._free:  # it looks into the inbox first, and tells nobody when it has
         pause.wait(0.001)
-    stored = bench.inbox.arrivals.receive(new_command("acme--a", "x", arguments={"much": "x" * 100_000}))
+    stored = bench.inbox.arrivals.receive(
+        new_command("acme--a", "x", arguments={"much": "x" * 100_000})
+    )
     assert stored.exception(_SECONDS) is not None
     bench.worker.stop(grace_seconds=_SECONDS)
     assert not rebooted.is_set()
@@ -197,7 +203,9 @@ def test_a_limit_that_nobody_can_enforce_now_is_tried_again(tmp_path: Path):
         assert not watch.end(runs[0])
 
 
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # from Python 3.12 on: what is tested
+@pytest.mark.filterwarnings(
+    "ignore:This process:DeprecationWarning"
+)  # from Python 3.12 on: what is tested
 def test_a_child_that_a_handler_forks_hangs_on_no_lock_of_the_agent(bench: Bench):
     """It may have been forked while another thread held one; its report goes nowhere, and it ends."""
     held, ended = threading.Event(), queue.SimpleQueue[int]()
@@ -254,8 +262,18 @@ def test_a_name_is_refused_until_the_last_handler_past_its_limit_has_returned(be
 
 def run_of(name: str, limit: float) -> Run:
     """A run of a handler with this limit, in seconds."""
-    command = Command(command_id="0" * 26, name=name, arguments={}, issued_at=0, expires_at=1, report=lambda _: None)
-    return Run(command=command, handler=Handler(function=lambda _: None, idempotent=False, time_limit_seconds=limit))
+    command = Command(
+        command_id="0" * 26,
+        name=name,
+        arguments={},
+        issued_at=0,
+        expires_at=1,
+        report=lambda _: None,
+    )
+    return Run(
+        command=command,
+        handler=Handler(function=lambda _: None, idempotent=False, time_limit_seconds=limit),
+    )
 
 
 class Mute(Exception):  # noqa: N818 - a maker's
@@ -302,7 +320,9 @@ def test_whatever_a_handler_gives_or_raises_is_an_outcome(
 ):
     """Nothing of it leaves the call, since it would end the thread that runs handlers."""
     run = run_of("x", 1)
-    found, detail, _ = call_handler(Handler(function=function, idempotent=False, time_limit_seconds=1), run.command)
+    found, detail, _ = call_handler(
+        Handler(function=function, idempotent=False, time_limit_seconds=1), run.command
+    )
     assert found is state
     assert word in str(detail)
 
@@ -311,6 +331,8 @@ def test_an_outcome_is_what_it_was_when_the_handler_returned():
     """The maker's threads may go on changing what he gave, while it waits for the disk."""
     shared: dict[str, Any] = {"inner": {"value": 1}}
     run = run_of("x", 1)
-    _, detail, _ = call_handler(Handler(function=lambda _: shared, idempotent=False, time_limit_seconds=1), run.command)
+    _, detail, _ = call_handler(
+        Handler(function=lambda _: shared, idempotent=False, time_limit_seconds=1), run.command
+    )
     shared["inner"]["value"] = object()
     assert detail == {"inner": {"value": 1}}

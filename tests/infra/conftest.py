@@ -44,7 +44,7 @@ class ProcessCloud:
     clients: dict[str, Any] = field(default_factory=dict[str, Any])
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def client(self, service: str, /) -> Any:  # noqa: ANN401 - boto3
+    def client(self, service: str, /) -> Any:
         """A client as root."""
         with self.lock:
             if service not in self.clients:
@@ -66,7 +66,7 @@ class ProcessCloud:
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
 
-    def client_of(self, role_arn: str, service: str, *, assuming: str | None = None) -> Any:  # noqa: ANN401 - boto3
+    def client_of(self, role_arn: str, service: str, *, assuming: str | None = None) -> Any:
         """A client with the credentials that an ECS task of `role_arn` has, or of a role that it assumes."""
         environment = self.environment_of(role_arn)
         task = Session()
@@ -85,7 +85,7 @@ class ProcessCloud:
             )
         return self._make(session, service)
 
-    def _make(self, session: boto3.Session, service: str) -> Any:  # noqa: ANN401 - boto3
+    def _make(self, session: boto3.Session, service: str) -> Any:
         style = Config(s3={"addressing_style": "path"}, max_pool_connections=20)
         return session.client(service, endpoint_url=self.endpoint_url, config=style)  # pyright: ignore[reportCallIssue, reportArgumentType] - any service
 
@@ -119,7 +119,9 @@ class Project:
         iot, iam = self.cloud.client("iot"), self.cloud.client("iam")
         names = [group["groupName"] for group in iot.list_thing_groups()["thingGroups"]]
         names += [policy["policyName"] for policy in iot.list_policies()["policies"]]
-        names += [template["templateName"] for template in iot.list_provisioning_templates()["templates"]]
+        names += [
+            template["templateName"] for template in iot.list_provisioning_templates()["templates"]
+        ]
         names += [role["RoleName"] for role in iam.list_roles()["Roles"]]
         pools = self.cloud.client("cognito-idp").list_user_pools(MaxResults=50)["UserPools"]
         return [name for name in (*names, *(pool["Name"] for pool in pools)) if tenant in name]

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @cache
-def _document(stack: str) -> Any:  # noqa: ANN401 - YAML
+def _document(stack: str) -> Any:
     return yaml.safe_load((ROOT / "tenants" / f"Pulumi.{stack}.yaml").read_text())
 
 
@@ -48,7 +48,16 @@ def test_the_two_tenants_are_different() -> None:
     """Acme and globex differ in everything that a file can say."""
     acme, globex = tenant(read_file("acme")), tenant(read_file("globex"), "globex")
 
-    for field in ("display_name", "regions", "groups", "lines", "commands", "grants", "policies", "artifact_days"):
+    for field in (
+        "display_name",
+        "regions",
+        "groups",
+        "lines",
+        "commands",
+        "grants",
+        "policies",
+        "artifact_days",
+    ):
         assert getattr(acme, field) != getattr(globex, field), field
     assert acme.sign_in != globex.sign_in
     assert acme.protect
@@ -69,38 +78,102 @@ def test_no_call_beside_the_page_signs_people_in_unless_the_file_asks() -> None:
         ("display_name", 7, ".display_name: must be a text, is `7`"),
         ("regions", [], ".regions: must not be empty"),
         ("regions", ["eu central"], ".regions[0]: must be letters, digits"),
-        ("regions", [f"{n:0>63}" for n in range(13)], ".regions: must have at most 800 characters together"),
+        (
+            "regions",
+            [f"{n:0>63}" for n in range(13)],
+            ".regions: must have at most 800 characters together",
+        ),
         ("regions", ["eu-central", "eu-central"], ".regions[1]: `eu-central` stands twice"),
         ("groups", ["managers"], ".groups: must be a mapping"),
         ("groups", {"Managers": "x"}, ".groups.Managers: must be lower-case words"),
         ("lines", {"line--press": "x"}, ".lines.line--press: must be lower-case words"),
-        ("groups", {"g" * 129: "x"}, f".groups.{'g' * 129}: must have at most 128 characters, has 129"),
+        (
+            "groups",
+            {"g" * 129: "x"},
+            f".groups.{'g' * 129}: must have at most 128 characters, has 129",
+        ),
         ("lines", {"l" * 65: "x"}, f".lines.{'l' * 65}: must have at most 64 characters, has 65"),
-        ("lines", {"-".join("l" * 33): "x"}, f".lines.{'-'.join('l' * 33)}: must have at most 64 characters, has 65"),
+        (
+            "lines",
+            {"-".join("l" * 33): "x"},
+            f".lines.{'-'.join('l' * 33)}: must have at most 64 characters, has 65",
+        ),
         ("lines", {"all": "x"}, ".lines.all: every device is in this group already"),
-        ("lines", {"hall-1": "Gerät"}, ".lines.hall-1: must be 1 to 2028 characters of printable ASCII"),
-        ("commands", {"Reboot": "OperateDevice"}, ".commands.Reboot: must map a command to a Cedar action"),
-        ("commands", {"reboot": "operate device"}, ".commands.reboot: must map a command to a Cedar action"),
+        (
+            "lines",
+            {"hall-1": "Gerät"},
+            ".lines.hall-1: must be 1 to 2028 characters of printable ASCII",
+        ),
+        (
+            "commands",
+            {"Reboot": "OperateDevice"},
+            ".commands.Reboot: must map a command to a Cedar action",
+        ),
+        (
+            "commands",
+            {"reboot": "operate device"},
+            ".commands.reboot: must map a command to a Cedar action",
+        ),
         ("sign_in.mfa", "sms", ".sign_in.mfa: must be one of off, optional, on, is `sms`"),
-        ("sign_in.flows", ["magic"], ".sign_in.flows[0]: must be one of srp, password, admin-password"),
-        ("sign_in.callback_urls", ["http://evil.example/"], ".sign_in.callback_urls[0]: must be https"),
-        ("sign_in.callback_urls", ["http://localhost.evil.example/"], ".sign_in.callback_urls[0]: must be https"),
+        (
+            "sign_in.flows",
+            ["magic"],
+            ".sign_in.flows[0]: must be one of srp, password, admin-password",
+        ),
+        (
+            "sign_in.callback_urls",
+            ["http://evil.example/"],
+            ".sign_in.callback_urls[0]: must be https",
+        ),
+        (
+            "sign_in.callback_urls",
+            ["http://localhost.evil.example/"],
+            ".sign_in.callback_urls[0]: must be https",
+        ),
         ("sign_in.domain_prefix", "-acme", ".sign_in.domain_prefix: must be a-z"),
-        ("sign_in.domain_prefix", "acme-on-aws", ".sign_in.domain_prefix: must be a-z, 0-9 and inner `-`, at most 63"),
-        ("sign_in.domain_prefix", "amazonia", ".sign_in.domain_prefix: must be a-z, 0-9 and inner `-`, at most 63"),
-        ("sign_in.domain_prefix", "my-cognito", ".sign_in.domain_prefix: must be a-z, 0-9 and inner `-`, at most 63"),
-        ("sign_in.token_minutes", 1, ".sign_in.token_minutes: must be a whole number from 5 to 1440, is `1`"),
+        (
+            "sign_in.domain_prefix",
+            "acme-on-aws",
+            ".sign_in.domain_prefix: must be a-z, 0-9 and inner `-`, at most 63",
+        ),
+        (
+            "sign_in.domain_prefix",
+            "amazonia",
+            ".sign_in.domain_prefix: must be a-z, 0-9 and inner `-`, at most 63",
+        ),
+        (
+            "sign_in.domain_prefix",
+            "my-cognito",
+            ".sign_in.domain_prefix: must be a-z, 0-9 and inner `-`, at most 63",
+        ),
+        (
+            "sign_in.token_minutes",
+            1,
+            ".sign_in.token_minutes: must be a whole number from 5 to 1440, is `1`",
+        ),
         ("sign_in.token_minutes", True, ".sign_in.token_minutes: must be a whole number"),
         ("machines.MES", ["view"], ".machines.MES: must be lower-case words"),
-        ("machines.mes", [], ".machines.mes: must list at least one of view, operate, update, is `[]`"),
-        ("machines.mes", ["view", "admin"], ".machines.mes: must list at least one of view, operate, update"),
+        (
+            "machines.mes",
+            [],
+            ".machines.mes: must list at least one of view, operate, update, is `[]`",
+        ),
+        (
+            "machines.mes",
+            ["view", "admin"],
+            ".machines.mes: must list at least one of view, operate, update",
+        ),
         ("machines.mes", ["view", "view"], ".machines.mes[1]: `view` stands twice"),
         ("machines", ["mes"], ".machines: must be a mapping"),
         ("grants.0.until", "tomorrow", ".grants[0].until: must be a moment such as"),
         ("grants.0.until", "2026-12-31T18:00:00", ".grants[0].until: must carry its offset"),
         ("grants.0.principal", "managers", ".grants[0].principal: `managers` is no entity"),
         ("grants.0.principal", 'Fleet::Group::"strangers"', ".grants[0].principal: `Fleet::Group"),
-        ("grants.0.resource", 'Fleet::DeviceGroup::"line-9"', ".grants[0].resource: `Fleet::DeviceGroup"),
+        (
+            "grants.0.resource",
+            'Fleet::DeviceGroup::"line-9"',
+            ".grants[0].resource: `Fleet::DeviceGroup",
+        ),
         ("policies", "acme/nothing", ".policies: no such folder: tenants/acme/nothing"),
         ("policies", "../policies", ".policies: must lie inside tenants/"),
         ("artifact_days", 0, ".artifact_days: must be a whole number from 1 to 3650, is `0`"),
@@ -116,12 +189,16 @@ def test_a_wrong_value_is_refused_with_file_and_key(path: str, value: object, wo
     assert str(refusal.value).startswith("tenants/Pulumi.acme.yaml: cedarfleet:tenant" + words)
 
 
-@pytest.mark.parametrize("key", ["display_name", "regions", "groups", "lines", "commands", "sign_in"])
+@pytest.mark.parametrize(
+    "key", ["display_name", "regions", "groups", "lines", "commands", "sign_in"]
+)
 def test_a_missing_key_is_refused_with_file_and_key(key: str) -> None:
     """What must be there is named."""
     data = read_file("acme")
     del data[key]
-    with pytest.raises(ConfigError, match=rf"tenants/Pulumi\.acme\.yaml: cedarfleet:tenant\.{key}: missing"):
+    with pytest.raises(
+        ConfigError, match=rf"tenants/Pulumi\.acme\.yaml: cedarfleet:tenant\.{key}: missing"
+    ):
         tenant(data)
 
 
@@ -135,13 +212,17 @@ def test_a_stack_that_is_no_tenant_id_is_refused(name: str) -> None:
 @pytest.mark.parametrize("data", [None, [], "x", {1: 2}])
 def test_a_file_that_is_no_mapping_is_refused(data: object) -> None:
     """Nothing but a mapping with text keys is a stack's configuration."""
-    with pytest.raises(ConfigError, match=r"tenants/Pulumi\.acme\.yaml: cedarfleet:tenant: must be a mapping"):
+    with pytest.raises(
+        ConfigError, match=r"tenants/Pulumi\.acme\.yaml: cedarfleet:tenant: must be a mapping"
+    ):
         tenant(data)
 
 
 def test_a_grant_keeps_its_end() -> None:
     """An end with an offset is the same moment in UTC."""
-    grants = tenant(changed(read_file("acme"), "grants.0.until", "2026-12-31T18:00:00+01:00")).grants
+    grants = tenant(
+        changed(read_file("acme"), "grants.0.until", "2026-12-31T18:00:00+01:00")
+    ).grants
 
     assert grants[0].until == datetime(2026, 12, 31, 17, 0, tzinfo=UTC)
 
@@ -159,16 +240,26 @@ def test_yaml_words_that_read_as_truth_values_are_understood() -> None:
         ("hosted_zone_id", "", ".hosted_zone_id: must be a text"),
         ("cidr", "10.0.0.0/24", ".cidr: must be a /16"),
         ("cidr", "10.0.0.1/16", ".cidr: must be an IPv4 network"),
-        ("availability_zones", ["eu-central-1a"], ".availability_zones: must name two zones, names 1"),
+        (
+            "availability_zones",
+            ["eu-central-1a"],
+            ".availability_zones: must name two zones, names 1",
+        ),
         ("tasks_max", 1, ".tasks_max: must be at least tasks_min (2), is 1"),
         ("tasks", 3, ".tasks: unknown key"),
     ],
 )
-def test_a_wrong_value_of_the_platform_is_refused_with_file_and_key(path: str, value: object, words: str) -> None:
+def test_a_wrong_value_of_the_platform_is_refused_with_file_and_key(
+    path: str, value: object, words: str
+) -> None:
     """The platform's file is read as strictly."""
     with pytest.raises(ConfigError) as refusal:
         PlatformConfig.read(
-            "tenants/Pulumi.platform.yaml", changed(read_file("platform"), path, value), region="eu-central-1"
+            "tenants/Pulumi.platform.yaml",
+            changed(read_file("platform"), path, value),
+            region="eu-central-1",
         )
 
-    assert str(refusal.value).startswith("tenants/Pulumi.platform.yaml: cedarfleet:platform" + words)
+    assert str(refusal.value).startswith(
+        "tenants/Pulumi.platform.yaml: cedarfleet:platform" + words
+    )

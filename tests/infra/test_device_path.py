@@ -33,7 +33,9 @@ LARGE_COMMAND = "01JD0000000000000000000002"
 SECONDS = 20
 
 
-def onboard(project: Project, folder: Path, *, tenant: str, device: str, template: str) -> DeviceConfig:
+def onboard(
+    project: Project, folder: Path, *, tenant: str, device: str, template: str
+) -> DeviceConfig:
     """Exchange a fresh claim of a template for an identity, as an installer does."""
     folder.mkdir()
     config = folder / "device.toml"
@@ -123,15 +125,19 @@ def test_a_claim_becomes_a_thing_of_the_tenant(project: Project, onboarded: Devi
     assert onboarded.thing == thing["thingName"]
     assert thing["thingTypeName"] == "cedarfleet-device"
     assert [group["groupName"] for group in groups] == ["acme"]
-    assert [policy["policyName"] for policy in iot.list_attached_policies(target=certificate)["policies"]] == [
-        "acme-device"
-    ]
+    assert [
+        policy["policyName"]
+        for policy in iot.list_attached_policies(target=certificate)["policies"]
+    ] == ["acme-device"]
 
 
 def test_the_index_holds_what_is_asked_of_it(project: Project) -> None:
     """Registry and connectivity; no shadow, which a device writes itself and the service never reads."""
     indexed = project.cloud.client("iot").get_indexing_configuration()["thingIndexingConfiguration"]
-    assert (indexed["thingIndexingMode"], indexed["thingConnectivityIndexingMode"]) == ("REGISTRY", "STATUS")
+    assert (indexed["thingIndexingMode"], indexed["thingConnectivityIndexingMode"]) == (
+        "REGISTRY",
+        "STATUS",
+    )
 
 
 def test_a_claim_cannot_take_over_a_device_in_service(
@@ -141,27 +147,43 @@ def test_a_claim_cannot_take_over_a_device_in_service(
     with pytest.raises(CloudError, match="RegisterThing"):
         onboard(project, tmp_path / "thief", tenant="acme", device=DEVICE, template="acme-devices")
 
-    principals = project.cloud.client("iot").list_thing_principals(thingName=onboarded.thing)["principals"]
+    principals = project.cloud.client("iot").list_thing_principals(thingName=onboarded.thing)[
+        "principals"
+    ]
     assert len(principals) == 1
 
 
 def test_a_claim_makes_no_device_of_another_tenant(project: Project, tmp_path: Path) -> None:
     """Whatever name is asked for, the template writes its own tenant in front of it."""
     with pytest.raises(ConfigError, match="the template made `globex--press-42`"):
-        onboard(project, tmp_path / "thief", tenant="acme", device="press-42", template="globex-devices")
+        onboard(
+            project, tmp_path / "thief", tenant="acme", device="press-42", template="globex-devices"
+        )
 
     with pytest.raises(ClientError, match="ResourceNotFound"):
         project.cloud.client("iot").describe_thing(thingName="acme--press-42")
 
 
-def test_a_reported_state_becomes_a_row_beside_the_command(project: Project, client: mqtt5.Client) -> None:
+def test_a_reported_state_becomes_a_row_beside_the_command(
+    project: Project, client: mqtt5.Client
+) -> None:
     """The rule writes what the wire says, under the thing of the topic; the same sequence overwrites."""
     thing = f"acme--{DEVICE}"
-    for sequence, state in ((1, wire.CommandState.RECEIVED), (2, wire.CommandState.INTERRUPTED), (2, "interrupted")):
+    for sequence, state in (
+        (1, wire.CommandState.RECEIVED),
+        (2, wire.CommandState.INTERRUPTED),
+        (2, "interrupted"),
+    ):
         message = wire.StatusMessage(
-            sequence=sequence, state=wire.CommandState(state), detail={"why": "power"}, at=1_700_000_000_000
+            sequence=sequence,
+            state=wire.CommandState(state),
+            detail={"why": "power"},
+            at=1_700_000_000_000,
         )
-        assert publish(client, wire.status_topic(thing, COMMAND), message.encode()) == mqtt5.PubackReasonCode.SUCCESS
+        assert (
+            publish(client, wire.status_topic(thing, COMMAND), message.encode())
+            == mqtt5.PubackReasonCode.SUCCESS
+        )
 
     rows = asyncio.run(_until(lambda: states(project, thing, COMMAND), 2))
     assert [row["sk"]["S"] for row in rows] == [f"{COMMAND}#status#0001", f"{COMMAND}#status#0002"]
@@ -171,14 +193,22 @@ def test_a_reported_state_becomes_a_row_beside_the_command(project: Project, cli
     assert set(rows[1]) == {
         "thing", "sk", "command_id", "sequence", "state", "detail", "device_time", "received_at", "ttl",
     }  # fmt: skip
-    assert int(rows[1]["ttl"]["N"]) == int(rows[1]["received_at"]["N"]) // 1000 + status_rule.KEEP_SECONDS
+    assert (
+        int(rows[1]["ttl"]["N"])
+        == int(rows[1]["received_at"]["N"]) // 1000 + status_rule.KEEP_SECONDS
+    )
 
 
 def test_the_largest_detail_of_the_wire_is_kept(project: Project, client: mqtt5.Client) -> None:
     """The rule's bound is wide enough for any text that the wire allows, however it is written."""
     thing, message = f"acme--{DEVICE}", "é" * ((wire.MAX_DETAIL_BYTES - len('{"why":""}')) // 2)
-    status = wire.StatusMessage(sequence=1, state=wire.CommandState.FAILED, detail={"why": message}, at=1)
-    assert publish(client, wire.status_topic(thing, LARGE_COMMAND), status.encode()) == mqtt5.PubackReasonCode.SUCCESS
+    status = wire.StatusMessage(
+        sequence=1, state=wire.CommandState.FAILED, detail={"why": message}, at=1
+    )
+    assert (
+        publish(client, wire.status_topic(thing, LARGE_COMMAND), status.encode())
+        == mqtt5.PubackReasonCode.SUCCESS
+    )
 
     (row,) = asyncio.run(_until(lambda: states(project, thing, LARGE_COMMAND), 1))
     assert json.loads(base64.b64decode(row["detail"]["S"])) == {"why": message}
@@ -206,13 +236,19 @@ async def _until(look: Callable[[], list[dict[str, Any]]], count: int) -> list[d
     ],
     ids=["sequence", "number", "state", "torn", "detail", "time", "digits", "bytes"],
 )
-def test_what_is_no_status_writes_nothing(project: Project, client: mqtt5.Client, payload: bytes) -> None:
+def test_what_is_no_status_writes_nothing(
+    project: Project, client: mqtt5.Client, payload: bytes
+) -> None:
     """Neither the service's own record nor another row can be written by a device, and nothing is retried."""
     thing = f"acme--{DEVICE}"
     topic = wire.status_topic(thing, OTHER_COMMAND)
     publish(client, topic, payload)
     # A good message behind it: messages of one connection are taken in order, so once it is a row the bad one is done.
-    publish(client, topic, wire.StatusMessage(sequence=9, state=wire.CommandState.RUNNING, at=1).encode())
+    publish(
+        client,
+        topic,
+        wire.StatusMessage(sequence=9, state=wire.CommandState.RUNNING, at=1).encode(),
+    )
 
     rows = asyncio.run(_until(lambda: states(project, thing, OTHER_COMMAND), 1))
     assert [row["sk"]["S"] for row in rows] == [f"{OTHER_COMMAND}#status#0009"]

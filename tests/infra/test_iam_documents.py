@@ -18,12 +18,16 @@ ARNS = naming.Arns(region="eu-central-1", account_id=ACCOUNT)
 TABLE = ARNS.table("cedarfleet-commands")
 
 PERMISSIONS: dict[str, dict[str, Any]] = {
-    "service": platform_access.service_permissions(account_id=ACCOUNT, tenants_arn=ARNS.table("cedarfleet-tenants")),
+    "service": platform_access.service_permissions(
+        account_id=ACCOUNT, tenants_arn=ARNS.table("cedarfleet-tenants")
+    ),
     "execution": platform_access.execution_permissions(
         repository_arn=f"arn:aws:ecr:eu-central-1:{ACCOUNT}:repository/cedarfleet-service",
         log_group_arn=f"arn:aws:logs:eu-central-1:{ACCOUNT}:log-group:/cedarfleet/service",
     ),
-    "status rule": status_rule.permissions(commands_arn=TABLE, errors_arn=f"arn:aws:sqs:eu-central-1:{ACCOUNT}:errors"),
+    "status rule": status_rule.permissions(
+        commands_arn=TABLE, errors_arn=f"arn:aws:sqs:eu-central-1:{ACCOUNT}:errors"
+    ),
     "tenant": access.permissions(
         tenant="acme",
         arns=ARNS,
@@ -33,7 +37,9 @@ PERMISSIONS: dict[str, dict[str, Any]] = {
         audit_table="cedarfleet-audit",
     ),
     "presign": artifacts.presign_permissions(bucket="acme-artifacts-1"),
-    "provisioning": provisioning.permissions(tenant="acme", thing_type="cedarfleet-device", arns=ARNS),
+    "provisioning": provisioning.permissions(
+        tenant="acme", thing_type="cedarfleet-device", arns=ARNS
+    ),
 }
 TRUSTS: dict[str, dict[str, Any]] = {
     "service": platform_access.task_trust(account_id=ACCOUNT),
@@ -91,12 +97,16 @@ def test_every_resource_of_a_tenant_names_the_tenant(name: str) -> None:
             if ":table/" in resource:
                 assert statement["Condition"] == {
                     "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["acme--*"]},
-                    "Null": {"dynamodb:LeadingKeys": "false"},  # without it an absent key would pass: fail closed
+                    "Null": {
+                        "dynamodb:LeadingKeys": "false"
+                    },  # without it an absent key would pass: fail closed
                 }
                 continue
             last = re.split(r"[:/]", resource, maxsplit=5)[-1]
             assert re.search(r"(^|/|-)acme(--\*|-|$)", last), resource
-            assert not re.search(r"acme\*", resource), "a prefix without its separator reaches tenant `acme2` too"
+            assert not re.search(r"acme\*", resource), (
+                "a prefix without its separator reaches tenant `acme2` too"
+            )
 
 
 # What the roles of a tenant are assumed for; the platform's serve every tenant.
@@ -114,14 +124,18 @@ def test_every_role_is_assumed_by_one_principal(name: str) -> None:
     ((kind, principal),) = statement["Principal"].items()
     if kind == "Service":
         assert principal in ("iot.amazonaws.com", "ecs-tasks.amazonaws.com")
-        assert {"StringEquals": {"aws:SourceAccount": ACCOUNT}} | SOURCES.get(name, {}) == statement["Condition"]
+        assert {"StringEquals": {"aws:SourceAccount": ACCOUNT}} | SOURCES.get(
+            name, {}
+        ) == statement["Condition"]
     else:
         assert principal == f"arn:aws:iam::{ACCOUNT}:role/cedarfleet-service"
 
 
 def test_the_presign_role_is_passed_to_iot_only() -> None:
     """The service hands the role to IoT Jobs, and to nothing else that could run with it."""
-    passes = [s for s in PERMISSIONS["tenant"]["Statement"] if "iam:PassRole" in listed(s["Action"])]
+    passes = [
+        s for s in PERMISSIONS["tenant"]["Statement"] if "iam:PassRole" in listed(s["Action"])
+    ]
     assert [(s["Action"], s["Condition"]) for s in passes] == [
         (["iam:PassRole"], {"StringEquals": {"iam:PassedToService": "iot.amazonaws.com"}})
     ]
@@ -129,7 +143,9 @@ def test_the_presign_role_is_passed_to_iot_only() -> None:
 
 def test_the_service_can_assume_tenant_roles_only() -> None:
     """The path admits the tenants' roles and none of the others that the program makes."""
-    resource = next(s["Resource"] for s in PERMISSIONS["service"]["Statement"] if s["Sid"] == "BecomeOneTenant")
+    resource = next(
+        s["Resource"] for s in PERMISSIONS["service"]["Statement"] if s["Sid"] == "BecomeOneTenant"
+    )
     admitted = re.compile(re.escape(resource).replace(r"\*", ".*"))
 
     assert admitted.fullmatch(ARNS.role(naming.TENANT_ROLE_PATH, naming.tenant_role("acme")))

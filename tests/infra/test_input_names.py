@@ -41,7 +41,9 @@ def shapes(annotation: object) -> Iterator[str]:
         yield from shapes(part)
 
 
-def wrong_names(value: object, annotation: object, module: ModuleType, where: str, seen: Counter[str]) -> Iterator[str]:
+def wrong_names(
+    value: object, annotation: object, module: ModuleType, where: str, seen: Counter[str]
+) -> Iterator[str]:
     """Every key inside a value that its shape does not have, and every required key that is missing."""
     if isinstance(value, list | tuple):
         for index, item in enumerate(value):
@@ -52,11 +54,18 @@ def wrong_names(value: object, annotation: object, module: ModuleType, where: st
     (name,) = names
     seen[name] += 1
     shape = getattr(module, name)
-    yield from (f"{where}: `{key}` is no key of {name}" for key in sorted(value.keys() - shape.__annotations__.keys()))
-    yield from (f"{where}: {name} needs `{key}`" for key in sorted(shape.__required_keys__ - value.keys()))
+    yield from (
+        f"{where}: `{key}` is no key of {name}"
+        for key in sorted(value.keys() - shape.__annotations__.keys())
+    )
+    yield from (
+        f"{where}: {name} needs `{key}`" for key in sorted(shape.__required_keys__ - value.keys())
+    )
     for key in value.keys() & shape.__annotations__.keys():
         inner = sys.modules[shape.__module__]
-        yield from wrong_names(value[key], shape.__annotations__[key], inner, f"{where}.{key}", seen)
+        yield from wrong_names(
+            value[key], shape.__annotations__[key], inner, f"{where}.{key}", seen
+        )
 
 
 def wrong_inputs(one: Registered, seen: Counter[str]) -> list[str]:
@@ -65,7 +74,9 @@ def wrong_inputs(one: Registered, seen: Counter[str]) -> list[str]:
     for name, parameter in inspect.signature(one.type._internal_init).parameters.items():  # pyright: ignore[reportAttributeAccessIssue] - of every generated class
         if one.inputs.get(name) is not None:
             module = sys.modules[one.type.__module__]
-            wrong += wrong_names(one.inputs[name], parameter.annotation, module, f"{one.name}.{name}", seen)
+            wrong += wrong_names(
+                one.inputs[name], parameter.annotation, module, f"{one.name}.{name}", seen
+            )
     return wrong
 
 
@@ -76,7 +87,9 @@ def registered(project: Project) -> list[Registered]:
 
     def take(args: pulumi.ResourceTransformationArgs) -> None:
         if args.type_.startswith("aws:"):
-            found.append(Registered(type=type(args.resource), name=args.name, inputs=dict(args.props)))
+            found.append(
+                Registered(type=type(args.resource), name=args.name, inputs=dict(args.props))
+            )
 
     program = from_file(project.engine.project.program)
 
@@ -85,7 +98,9 @@ def registered(project: Project) -> list[Registered]:
         program()
 
     for stack in ("platform", "acme"):
-        Engine(project.root, project.root / "state", project.cloud, HANDLERS, INVOKES, program=watched).preview(stack)
+        Engine(
+            project.root, project.root / "state", project.cloud, HANDLERS, INVOKES, program=watched
+        ).preview(stack)
     return found
 
 
@@ -102,10 +117,22 @@ def test_every_name_inside_an_input_is_one_of_the_provider(registered: list[Regi
 @pytest.mark.parametrize(
     ("inputs", "words"),
     [
-        ({"load_balancers": [{"container_name": "x", "container_prt": 1}]}, "`container_prt` is no key of ServiceLoad"),
-        ({"load_balancers": [{"container_name": "x"}]}, "ServiceLoadBalancerArgsDict needs `container_port`"),
-        ({"deployment_circuit_breaker": {"enable": True, "rollback": True, "x": 1}}, "circuit_breaker: `x` is no key"),
-        ({"network_configuration": {"subnets": [], "assignPublicIp": False}}, "`assignPublicIp` is no key of Service"),
+        (
+            {"load_balancers": [{"container_name": "x", "container_prt": 1}]},
+            "`container_prt` is no key of ServiceLoad",
+        ),
+        (
+            {"load_balancers": [{"container_name": "x"}]},
+            "ServiceLoadBalancerArgsDict needs `container_port`",
+        ),
+        (
+            {"deployment_circuit_breaker": {"enable": True, "rollback": True, "x": 1}},
+            "circuit_breaker: `x` is no key",
+        ),
+        (
+            {"network_configuration": {"subnets": [], "assignPublicIp": False}},
+            "`assignPublicIp` is no key of Service",
+        ),
     ],
 )
 def test_a_wrong_name_is_found(inputs: dict[str, Any], words: str) -> None:

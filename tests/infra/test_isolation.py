@@ -44,25 +44,37 @@ def test_the_service_itself_reads_the_registry_and_touches_nothing(project: Proj
     """The task role gets a registry row; it writes none, and devices, files and commands are closed to it."""
     made = project.engine.outputs("acme").outputs
     role = project.engine.outputs("platform").outputs["service_role_arn"]
-    client = {name: project.cloud.client_of(role, name) for name in ("dynamodb", "iot", "s3", "iot-data", "sts")}
+    client = {
+        name: project.cloud.client_of(role, name)
+        for name in ("dynamodb", "iot", "s3", "iot-data", "sts")
+    }
     key = {"issuer": {"S": made["issuer"]}}
     assert client["dynamodb"].get_item(TableName="cedarfleet-tenants", Key=key)["Item"]
     assert refused(client["dynamodb"].put_item, TableName="cedarfleet-tenants", Item=key)
     assert refused(
-        client["dynamodb"].get_item, TableName="cedarfleet-commands", Key={"thing": {"S": OWN}, "sk": {"S": "x"}}
+        client["dynamodb"].get_item,
+        TableName="cedarfleet-commands",
+        Key={"thing": {"S": OWN}, "sk": {"S": "x"}},
     )
     assert refused(client["iot"].list_things)
     assert refused(client["s3"].list_objects_v2, Bucket=made["bucket"])
     assert refused(client["iot-data"].publish, topic=f"fleet/{OWN}/commands/x", payload=b"{}")
-    for other in (made["presign_role_arn"], role.replace("cedarfleet-service", "cedarfleet-status-rule")):
+    for other in (
+        made["presign_role_arn"],
+        role.replace("cedarfleet-service", "cedarfleet-status-rule"),
+    ):
         assert refused(client["sts"].assume_role, RoleArn=other, RoleSessionName="test")
 
 
 def test_nobody_but_the_service_becomes_a_tenant(project: Project) -> None:
     """A role of the account that may assume everything is refused by the tenant role's trust."""
     iam, made = project.cloud.client("iam"), project.engine.outputs("acme").outputs
-    trust = project.cloud.client("iam").get_role(RoleName="cedarfleet-service")["Role"]["AssumeRolePolicyDocument"]
-    other = iam.create_role(RoleName="outsider", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    trust = project.cloud.client("iam").get_role(RoleName="cedarfleet-service")["Role"][
+        "AssumeRolePolicyDocument"
+    ]
+    other = iam.create_role(RoleName="outsider", AssumeRolePolicyDocument=json.dumps(trust))[
+        "Role"
+    ]["Arn"]
     allow = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
     iam.put_role_policy(RoleName="outsider", PolicyName="all", PolicyDocument=document)
@@ -90,14 +102,22 @@ def test_a_tenants_session_reaches_its_own_things_only(session: Callable[[str], 
     assert refused(iot.list_things)
 
 
-def test_a_tenants_session_passes_its_own_presign_role_only(project: Project, session: Callable[[str], Any]) -> None:
+def test_a_tenants_session_passes_its_own_presign_role_only(
+    project: Project, session: Callable[[str], Any]
+) -> None:
     """A job cannot be given another tenant's role to sign its downloads with."""
     iot = session("iot")
     target = [iot.describe_thing(thingName=OWN)["thingArn"]]
-    roles = {name: project.engine.outputs(name).outputs["presign_role_arn"] for name in ("acme", "globex")}
+    roles = {
+        name: project.engine.outputs(name).outputs["presign_role_arn"]
+        for name in ("acme", "globex")
+    }
     signing = {"expiresInSec": 60}
     iot.create_job(
-        jobId="acme--3", targets=target, document="{}", presignedUrlConfig=signing | {"roleArn": roles["acme"]}
+        jobId="acme--3",
+        targets=target,
+        document="{}",
+        presignedUrlConfig=signing | {"roleArn": roles["acme"]},
     )
     assert refused(
         iot.create_job,
@@ -108,7 +128,9 @@ def test_a_tenants_session_passes_its_own_presign_role_only(project: Project, se
     )
 
 
-def test_a_tenants_session_reads_and_writes_its_own_rows_only(session: Callable[[str], Any]) -> None:
+def test_a_tenants_session_reads_and_writes_its_own_rows_only(
+    session: Callable[[str], Any],
+) -> None:
     """The leading key decides in both shared tables, in transactions too; scans and the registry are closed."""
     table = session("dynamodb")
     table.put_item(TableName="cedarfleet-commands", Item={"thing": {"S": OWN}, "sk": {"S": "x"}})
@@ -118,7 +140,12 @@ def test_a_tenants_session_reads_and_writes_its_own_rows_only(session: Callable[
         assert refused(table.get_item, TableName=name, Key={key: {"S": FOREIGN}, "sk": {"S": "x"}})
         assert refused(table.scan, TableName=name)
     puts = [
-        {"Put": {"TableName": "cedarfleet-commands", "Item": {"thing": {"S": thing}, "sk": {"S": "t"}}}}
+        {
+            "Put": {
+                "TableName": "cedarfleet-commands",
+                "Item": {"thing": {"S": thing}, "sk": {"S": "t"}},
+            }
+        }
         for thing in (OWN, FOREIGN)
     ]
     table.transact_write_items(TransactItems=puts[:1])
@@ -126,19 +153,31 @@ def test_a_tenants_session_reads_and_writes_its_own_rows_only(session: Callable[
     assert refused(table.get_item, TableName="cedarfleet-tenants", Key={"issuer": {"S": "x"}})
 
 
-def test_a_tenants_session_adds_to_its_audit_trail_and_no_more(session: Callable[[str], Any]) -> None:
+def test_a_tenants_session_adds_to_its_audit_trail_and_no_more(
+    session: Callable[[str], Any],
+) -> None:
     """What was done can be written down, and neither read, changed nor deleted by the session that did it."""
     table = session("dynamodb")
     key = {"partition": {"S": "acme--audit#2026-11-22"}, "sk": {"S": "01JD0000000000000000000000"}}
-    table.put_item(TableName="cedarfleet-audit", Item=key, ConditionExpression="attribute_not_exists(sk)")
+    table.put_item(
+        TableName="cedarfleet-audit", Item=key, ConditionExpression="attribute_not_exists(sk)"
+    )
 
     assert refused(table.get_item, TableName="cedarfleet-audit", Key=key)
     assert refused(table.delete_item, TableName="cedarfleet-audit", Key=key)
-    change = {"UpdateExpression": "SET outcome = :o", "ExpressionAttributeValues": {":o": {"S": "denied"}}}
+    change = {
+        "UpdateExpression": "SET outcome = :o",
+        "ExpressionAttributeValues": {":o": {"S": "denied"}},
+    }
     assert refused(table.update_item, TableName="cedarfleet-audit", Key=key, **change)
-    condition = {"KeyConditionExpression": "#p = :p", "ExpressionAttributeNames": {"#p": "partition"}}
+    condition = {
+        "KeyConditionExpression": "#p = :p",
+        "ExpressionAttributeNames": {"#p": "partition"},
+    }
     values = {":p": key["partition"]}
-    assert refused(table.query, TableName="cedarfleet-audit", **condition, ExpressionAttributeValues=values)
+    assert refused(
+        table.query, TableName="cedarfleet-audit", **condition, ExpressionAttributeValues=values
+    )
 
 
 def test_a_tenants_session_reaches_its_own_bucket_and_store_only(
@@ -155,7 +194,13 @@ def test_a_tenants_session_reaches_its_own_bucket_and_store_only(
         "action": {"actionType": "Fleet::Action", "actionId": "ListDevices"},
         "resource": {"entityType": "Fleet::Tenant", "entityId": "acme"},
     }
-    with pytest.raises(ClientError, match="ValidationException"):  # allowed to ask; the token is none
+    with pytest.raises(
+        ClientError, match="ValidationException"
+    ):  # allowed to ask; the token is none
         policies.is_authorized_with_token(policyStoreId=made["acme"]["policy_store_id"], **question)
-    assert refused(policies.is_authorized_with_token, policyStoreId=made["globex"]["policy_store_id"], **question)
+    assert refused(
+        policies.is_authorized_with_token,
+        policyStoreId=made["globex"]["policy_store_id"],
+        **question,
+    )
     assert refused(policies.list_policies, policyStoreId=made["acme"]["policy_store_id"])

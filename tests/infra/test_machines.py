@@ -37,7 +37,9 @@ class Factory:
         """The client credentials grant of acme's manufacturing execution system."""
         basic = (self.outputs["machine_clients"]["mes"], secret)
         form = {"grant_type": "client_credentials", **form}
-        return httpx.post(f"{self.endpoint_url}/oauth2/token", data=form, auth=basic, timeout=30, trust_env=False)
+        return httpx.post(
+            f"{self.endpoint_url}/oauth2/token", data=form, auth=basic, timeout=30, trust_env=False
+        )
 
     def token(self, **form: str) -> str:
         """A token that was given."""
@@ -47,24 +49,33 @@ class Factory:
 
     def call(self, token: str, method: str, path: str, body: object = None) -> httpx.Response:
         """One request of the machine."""
-        return self.http.request(method, path, headers={"Authorization": f"Bearer {token}"}, json=body)
+        return self.http.request(
+            method, path, headers={"Authorization": f"Bearer {token}"}, json=body
+        )
 
 
 @pytest.fixture(scope="module")
 def factory(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Factory]:
     """Acme as stamped from its file, with one press and two files."""
-    platform, acme = project.engine.outputs("platform").outputs, project.engine.outputs("acme").outputs
+    platform, acme = (
+        project.engine.outputs("platform").outputs,
+        project.engine.outputs("acme").outputs,
+    )
     iot = project.cloud.client("iot")
     iot.create_thing(thingName=THING, attributePayload={"attributes": {"kind": "press"}})
     iot.add_thing_to_thing_group(thingGroupName="acme", thingName=THING)
     digest = {"sha256": hashlib.sha256(b"1").hexdigest()}
     for name in (RECIPE, FIRMWARE):
-        project.cloud.client("s3").put_object(Bucket=acme["bucket"], Key=name, Body=b"1", Metadata=digest)
+        project.cloud.client("s3").put_object(
+            Bucket=acme["bucket"], Key=name, Body=b"1", Metadata=digest
+        )
     child = Child(
         name="service",
         command=[sys.executable, "-m", "service"],
         environment=project.cloud.environment_of(platform["service_role_arn"])
-        | {"CEDARFLEET_JWKS_URL_TEMPLATE": f"{project.cloud.endpoint_url}/{{pool}}/.well-known/jwks.json"},
+        | {
+            "CEDARFLEET_JWKS_URL_TEMPLATE": f"{project.cloud.endpoint_url}/{{pool}}/.well-known/jwks.json"
+        },
         log_file=tmp_path_factory.mktemp("service") / "service.log",
     )
     with child:
@@ -83,7 +94,9 @@ def test_a_machine_does_what_its_scopes_say_and_no_more(factory: Factory) -> Non
     sent = factory.call(token, "POST", f"/v1/devices/{DEVICE}/commands", {"name": "reboot"})
     assert sent.status_code == 202, sent.text
     for artifact, deciding in ((RECIPE, []), (FIRMWARE, ["firmware-in-maintenance-window"])):
-        refused = factory.call(token, "POST", "/v1/downloads", {"device": DEVICE, "artifact": artifact})
+        refused = factory.call(
+            token, "POST", "/v1/downloads", {"device": DEVICE, "artifact": artifact}
+        )
         assert refused.status_code == 403, refused.text
         assert set(deciding) <= set(refused.json()["policies"]), refused.text
 
@@ -92,7 +105,12 @@ def test_a_token_of_fewer_scopes_does_less(factory: Factory) -> None:
     """A program that asks for `fleet/view` alone may look, and gets nothing else by what its client could have."""
     token = factory.token(scope="fleet/view")
     assert factory.call(token, "GET", "/v1/devices").status_code == 200
-    assert factory.call(token, "POST", f"/v1/devices/{DEVICE}/commands", {"name": "reboot"}).status_code == 403
+    assert (
+        factory.call(
+            token, "POST", f"/v1/devices/{DEVICE}/commands", {"name": "reboot"}
+        ).status_code
+        == 403
+    )
 
 
 def test_no_token_without_the_secret_or_for_another_scope(factory: Factory) -> None:
@@ -122,7 +140,8 @@ def test_a_machine_is_of_one_tenant(factory: Factory, project: Project) -> None:
 def test_nobody_signs_in_through_a_machines_client(factory: Factory, project: Project) -> None:
     """The client knows the one grant, and no flow by which a person could use it."""
     client = project.cloud.client("cognito-idp").describe_user_pool_client(
-        UserPoolId=factory.outputs["user_pool_id"], ClientId=factory.outputs["machine_clients"]["mes"]
+        UserPoolId=factory.outputs["user_pool_id"],
+        ClientId=factory.outputs["machine_clients"]["mes"],
     )["UserPoolClient"]
     assert client["AllowedOAuthFlows"] == ["client_credentials"]
     assert client["ExplicitAuthFlows"] == ["ALLOW_REFRESH_TOKEN_AUTH"]
@@ -132,4 +151,6 @@ def test_nobody_signs_in_through_a_machines_client(factory: Factory, project: Pr
 def test_each_scope_is_one_that_a_policy_asks_for(scope: str) -> None:
     """What a stack file can give is what the base policies know."""
     policies = (ROOT / "policies" / "static").glob("machines-*.cedar")
-    assert any(f'context.token.scope.contains("fleet/{scope}")' in path.read_text() for path in policies)
+    assert any(
+        f'context.token.scope.contains("fleet/{scope}")' in path.read_text() for path in policies
+    )

@@ -33,7 +33,10 @@ def read(tenant: str) -> TenantConfig:
     """Acme's committed file under another name."""
     document = yaml.safe_load((ROOT / "tenants" / "Pulumi.acme.yaml").read_text())
     return TenantConfig.read(
-        f"tenants/Pulumi.{tenant}.yaml", document["config"]["cedarfleet:tenant"], tenant=tenant, root=ROOT
+        f"tenants/Pulumi.{tenant}.yaml",
+        document["config"]["cedarfleet:tenant"],
+        tenant=tenant,
+        root=ROOT,
     )
 
 
@@ -46,7 +49,12 @@ def limit(service: str, operation: str, member: str) -> int:
 @pytest.mark.parametrize(
     ("name", "service", "operation", "member"),
     [
-        (naming.provisioning_template(LONGEST), "iot", "CreateProvisioningTemplate", "templateName"),
+        (
+            naming.provisioning_template(LONGEST),
+            "iot",
+            "CreateProvisioningTemplate",
+            "templateName",
+        ),
         (naming.thing_group(LONGEST, "l" * 64), "iot", "CreateThingGroup", "thingGroupName"),
         (naming.device_policy(LONGEST), "iot", "CreatePolicy", "policyName"),
         (naming.provisioning_role(LONGEST), "iam", "CreateRole", "RoleName"),
@@ -54,25 +62,36 @@ def limit(service: str, operation: str, member: str) -> int:
         (naming.thing_prefix(LONGEST) + "0" * 26, "iot", "CreateJob", "jobId"),
     ],
 )
-def test_the_longest_tenants_names_fit(name: str, service: str, operation: str, member: str) -> None:
+def test_the_longest_tenants_names_fit(
+    name: str, service: str, operation: str, member: str
+) -> None:
     """Each name that is built from a tenant id stays in the length of AWS's model."""
     try:
         most = limit(service, operation, member)
     except KeyError:
-        most = {"policyName": 128}[member]  # the model has a pattern only; source: AWS IoT Core quotas
+        most = {"policyName": 128}[
+            member
+        ]  # the model has a pattern only; source: AWS IoT Core quotas
     assert len(name) <= most
 
 
 def test_the_longest_tenants_bucket_has_room_for_its_random_end(project: Project) -> None:
     """The prefix that acme's bucket was asked for leaves AWS's provider its characters, for the longest id too."""
-    (bucket,) = [one for one in resources(project.root, "acme") if one.kind == "aws:s3/bucket:Bucket"]
-    assert len(bucket.inputs["bucketPrefix"]) - len("acme") + naming.TENANT_CHARACTERS <= BUCKET_PREFIX
+    (bucket,) = [
+        one for one in resources(project.root, "acme") if one.kind == "aws:s3/bucket:Bucket"
+    ]
+    assert (
+        len(bucket.inputs["bucketPrefix"]) - len("acme") + naming.TENANT_CHARACTERS <= BUCKET_PREFIX
+    )
 
 
 def test_a_longer_tenant_id_is_refused() -> None:
     """The message names the file and the length that would be right."""
     assert read(LONGEST).tenant == LONGEST
-    with pytest.raises(ConfigError, match=r"tenants/Pulumi\.t{27}\.yaml: `t{27}` is no tenant id: 2 to 26 characters"):
+    with pytest.raises(
+        ConfigError,
+        match=r"tenants/Pulumi\.t{27}\.yaml: `t{27}` is no tenant id: 2 to 26 characters",
+    ):
         read("t" * 27)
 
 
@@ -87,14 +106,28 @@ def test_a_tenant_id_whose_names_are_taken_is_refused(tenant: str) -> None:
 
 def test_every_role_of_the_platform_is_reserved(project: Project) -> None:
     """A role that is added to the platform must be reserved too, or a tenant of its name could not be stamped."""
-    roles = [one.inputs["name"] for one in resources(project.root, "platform") if one.kind == "aws:iam/role:Role"]
+    roles = [
+        one.inputs["name"]
+        for one in resources(project.root, "platform")
+        if one.kind == "aws:iam/role:Role"
+    ]
     assert len(roles) > 2
-    assert [role for role in roles if not naming.is_reserved(role.removeprefix("cedarfleet-"))] == []
+    assert [
+        role for role in roles if not naming.is_reserved(role.removeprefix("cedarfleet-"))
+    ] == []
 
 
 def test_no_role_of_one_tenant_is_anothers() -> None:
     """Over ids made to collide, those that are accepted have roles of their own."""
-    words = ("a1", "a1-presign", "a1-provisioning", "presign", "a1-role", "a1-presign-x", "presign-a1")
+    words = (
+        "a1",
+        "a1-presign",
+        "a1-provisioning",
+        "presign",
+        "a1-role",
+        "a1-presign-x",
+        "presign-a1",
+    )
     accepted = [word for word in words if not naming.is_reserved(word)]
     assert len(accepted) == len(words) - 2
     for one, other in combinations(accepted, 2):

@@ -26,7 +26,9 @@ def test_an_update_leaves_no_gap(project: Project) -> None:
     folder = project.root / "tenants" / "vandelay" / "policies"
     folder.mkdir(parents=True)
     file = folder / "presses-stand-still.cedar"
-    file.write_text(FORBID.format(why="The hall is being rebuilt.", condition='resource.kind == "press"'))
+    file.write_text(
+        FORBID.format(why="The hall is being rebuilt.", condition='resource.kind == "press"')
+    )
     document = yaml.safe_load((project.root / "tenants" / "Pulumi.globex.yaml").read_text())
     document["config"]["cedarfleet:tenant"] |= {"policies": "vandelay/policies", "protect": False}
     document["config"]["cedarfleet:tenant"]["sign_in"]["domain_prefix"] = "cedarfleet-vandelay"
@@ -36,7 +38,9 @@ def test_an_update_leaves_no_gap(project: Project) -> None:
     client = project.cloud.client("verifiedpermissions")
     first = client.is_authorized(**question)
     assert first["decision"] == "DENY"
-    assert [made["policy_names"][one["policyId"]] for one in first["determiningPolicies"]] == ["presses-stand-still"]
+    assert [made["policy_names"][one["policyId"]] for one in first["determiningPolicies"]] == [
+        "presses-stand-still"
+    ]
 
     decisions: list[str] = []
     done = threading.Event()
@@ -49,7 +53,9 @@ def test_an_update_leaves_no_gap(project: Project) -> None:
     asking.start()
     try:
         condition = '["press", "pump"].contains(resource.kind)'
-        file.write_text(FORBID.format(why="Hall and pump room are being rebuilt.", condition=condition))
+        file.write_text(
+            FORBID.format(why="Hall and pump room are being rebuilt.", condition=condition)
+        )
         after = project.up("vandelay").outputs
     finally:
         done.set()
@@ -73,7 +79,12 @@ def _question(store: str, pool: str) -> dict[str, Any]:
         "principal": user,
         "action": {"actionType": "Fleet::Action", "actionId": "OperateDevice"},
         "resource": device,
-        "context": {"contextMap": {"emergency": {"boolean": False}, "now": {"datetime": "2026-11-22T12:00:00Z"}}},
+        "context": {
+            "contextMap": {
+                "emergency": {"boolean": False},
+                "now": {"datetime": "2026-11-22T12:00:00Z"},
+            }
+        },
         "entities": {
             "entityList": [
                 {
@@ -82,7 +93,10 @@ def _question(store: str, pool: str) -> dict[str, Any]:
                 },
                 {
                     "identifier": device,
-                    "attributes": {"kind": {"string": "press"}, "tenant": {"entityIdentifier": tenant}},
+                    "attributes": {
+                        "kind": {"string": "press"},
+                        "tenant": {"entityIdentifier": tenant},
+                    },
                 },
             ]
         },

@@ -34,7 +34,9 @@ def places(project: Project, tmp_path_factory: pytest.TempPathFactory) -> list[s
     folder = tmp_path_factory.mktemp("cedarfleet")
     (folder / "stacks").symlink_to(project.root / "state")
     cloud = project.cloud
-    described = {key: getattr(cloud, key) for key in ("endpoint_url", "region", "account_id", "environment")}
+    described = {
+        key: getattr(cloud, key) for key in ("endpoint_url", "region", "account_id", "environment")
+    }
     (folder / "cloud.json").write_text(json.dumps(described))
     return ["--project", str(project.root), "--state", str(folder)]
 
@@ -54,7 +56,10 @@ def test_a_preview_says_which_decisions_flip(places: list[str], forbid: Path) ->
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     resources, _, decisions = done.stdout.partition("\n\n")
-    assert " + create  aws:verifiedpermissions/policy:Policy policies-policy-managers-stop-nothing" in resources
+    assert (
+        " + create  aws:verifiedpermissions/policy:Policy policies-policy-managers-stop-nothing"
+        in resources
+    )
     lines = decisions.splitlines()
     assert lines[0].endswith("decisions flip")
     assert lines[2].split() == ["who", "when", "action", "on", "deployed", "files"]
@@ -66,7 +71,9 @@ def test_a_preview_says_which_decisions_flip(places: list[str], forbid: Path) ->
     assert lines[-2:] == ["Steps, in this order:", "  create forbid managers-stop-nothing"]
 
 
-def test_a_preview_without_other_policies_says_so(places: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_preview_without_other_policies_says_so(
+    places: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     """What is deployed and the files agree."""
     assert main(["preview", "-s", "acme", *places]) == 0
     assert capsys.readouterr().out.endswith("\n\nThe store holds what the files say.\n")
@@ -89,7 +96,9 @@ def test_there_is_nothing_to_compare(
     assert "decisions flip" not in said
 
 
-def test_a_store_that_is_gone_is_said(places: list[str], project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_store_that_is_gone_is_said(
+    places: list[str], project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A preview that cannot tell the decisions fails and names the store, instead of leaving them out."""
     path = project.root / "state" / "stacks" / "cedarfleet" / "globex.json"
     before = path.read_text()
@@ -101,4 +110,6 @@ def test_a_store_that_is_gone_is_said(places: list[str], project: Project, capsy
         path.write_text(before)
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.startswith("preview globex: cannot read what is deployed: policy store `PSGONE`: ")
+    assert said.err.startswith(
+        "preview globex: cannot read what is deployed: policy store `PSGONE`: "
+    )

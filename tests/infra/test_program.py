@@ -17,10 +17,15 @@ def test_the_platform_package_hides_no_module_of_the_standard_library() -> None:
         "import sys, pulumi; sys.path.insert(0, 'infra'); import platform, infra.platform;"
         "print(platform.python_version(), infra.platform.__file__)"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [sys.version.split()[0], str(ROOT / "infra" / "platform" / "__init__.py")]
+    assert done.stdout.split() == [
+        sys.version.split()[0],
+        str(ROOT / "infra" / "platform" / "__init__.py"),
+    ]
 
 
 def test_the_project_file_asks_nothing_of_every_stack() -> None:

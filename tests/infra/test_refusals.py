@@ -25,7 +25,9 @@ def test_a_bad_policy_stops_the_stamping_before_anything_is_made(project: Projec
     """A tenant's policy that does not validate is named with file and line, and the cloud stays as it was."""
     folder = project.root / "tenants" / "wonka" / "policies"
     folder.mkdir(parents=True)
-    (folder / "broken.cedar").write_text('// why\n@id("broken")\npermit (principal, action, resource) when {\n')
+    (folder / "broken.cedar").write_text(
+        '// why\n@id("broken")\npermit (principal, action, resource) when {\n'
+    )
     document = yaml.safe_load((project.root / "tenants" / "Pulumi.globex.yaml").read_text())
     document["config"]["cedarfleet:tenant"]["policies"] = "wonka/policies"
     (project.root / "tenants" / "Pulumi.wonka.yaml").write_text(yaml.safe_dump(document))
@@ -39,8 +41,16 @@ def test_a_bad_policy_stops_the_stamping_before_anything_is_made(project: Projec
     ("key", "value", "words"),
     [
         ("grups", {}, r"tenants/Pulumi\.umbrella\.yaml: cedarfleet:tenant\.grups: unknown key"),
-        ("commands", {"reboot": "Destroy"}, r"Pulumi\.umbrella\.yaml: cedarfleet:tenant\.commands\.reboot: the schema"),
-        ("policies", "umbrella/policies", r"cedarfleet:tenant\.policies: no such folder: tenants/umbrella/policies"),
+        (
+            "commands",
+            {"reboot": "Destroy"},
+            r"Pulumi\.umbrella\.yaml: cedarfleet:tenant\.commands\.reboot: the schema",
+        ),
+        (
+            "policies",
+            "umbrella/policies",
+            r"cedarfleet:tenant\.policies: no such folder: tenants/umbrella/policies",
+        ),
         (
             "groups",
             {"managers": "x", "operators": "x", "it-staff": "x"},
@@ -67,6 +77,8 @@ def test_a_tenant_in_another_region_than_the_platform_is_refused(project: Projec
     document["config"]["aws:region"] = "us-east-1"
     (project.root / "tenants" / "Pulumi.hooli.yaml").write_text(yaml.safe_dump(document))
 
-    with pytest.raises(Exception, match="must be the platform's region `eu-central-1`, is `us-east-1`"):
+    with pytest.raises(
+        Exception, match="must be the platform's region `eu-central-1`, is `us-east-1`"
+    ):
         project.up("hooli")
     assert project.named("hooli") == []

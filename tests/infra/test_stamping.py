@@ -29,7 +29,9 @@ def test_stamping_again_changes_nothing(project: Project, stack: str) -> None:
 
     assert [change for change in again.changes if change.op is not Op.READ] == []
     assert again.same > 50
-    assert [str(change) for change in project.engine.refresh(stack).changes if change.op is not Op.READ] == []
+    assert [
+        str(change) for change in project.engine.refresh(stack).changes if change.op is not Op.READ
+    ] == []
 
 
 def test_a_cloud_that_lost_everything_is_filled_again(project: Project, tmp_path: Path) -> None:
@@ -38,22 +40,32 @@ def test_a_cloud_that_lost_everything_is_filled_again(project: Project, tmp_path
     (tmp_path / "cloud").mkdir()
     with running_cloud(tmp_path / "cloud") as empty:
         emptied = Project(tmp_path / "project", empty)
-        changes = [each for each in emptied.engine.refresh("platform").changes if each.op is not Op.READ]
+        changes = [
+            each for each in emptied.engine.refresh("platform").changes if each.op is not Op.READ
+        ]
         assert len(changes) > 50
         left = {each.urn.split("::")[-1] for each in changes if each.op is not Op.DELETE}
         assert left == {"fleet-index"}, "a setting of the account, which is always there"
         emptied.up("platform")
         emptied.engine.up("acme", refresh=True)
         for stack in ("platform", "acme"):
-            assert [each for each in emptied.engine.up(stack, refresh=True).changes if each.op is not Op.READ] == []
+            assert [
+                each
+                for each in emptied.engine.up(stack, refresh=True).changes
+                if each.op is not Op.READ
+            ] == []
 
 
 def test_no_logical_name_carries_a_tenant(project: Project) -> None:
     """The two tenants' resources have the same names where they have the same purpose, so a stack can be compared."""
     for tenant in ("acme", "globex"):
-        state = json.loads((project.root / "state" / "stacks" / "cedarfleet" / f"{tenant}.json").read_text())
+        state = json.loads(
+            (project.root / "state" / "stacks" / "cedarfleet" / f"{tenant}.json").read_text()
+        )
         names = [one["urn"].split("::")[-1] for one in state["deployment"]["resources"]]
-        assert [name for name in names if tenant in name and not name.startswith("cedarfleet-")] == []
+        assert [
+            name for name in names if tenant in name and not name.startswith("cedarfleet-")
+        ] == []
 
 
 def test_everything_that_can_be_tagged_says_whose_it_is(project: Project) -> None:
@@ -90,15 +102,21 @@ def test_the_registry_row_leads_to_everything_of_the_tenant(project: Project) ->
     outputs = {tenant: project.engine.outputs(tenant).outputs for tenant in ("acme", "globex")}
     table = project.cloud.client("dynamodb")
     for tenant, made in outputs.items():
-        row = table.get_item(TableName="cedarfleet-tenants", Key={"issuer": {"S": made["issuer"]}})["Item"]
+        row = table.get_item(TableName="cedarfleet-tenants", Key={"issuer": {"S": made["issuer"]}})[
+            "Item"
+        ]
         assert row["tenant"] == {"S": tenant}
         assert row["status"] == {"S": "ACTIVE"}
-        assert row["client_ids"] == {"SS": sorted([made["client_id"], *made["machine_clients"].values()])}
+        assert row["client_ids"] == {
+            "SS": sorted([made["client_id"], *made["machine_clients"].values()])
+        }
         assert row["policy_store_id"] == {"S": made["policy_store_id"]}
         assert row["role_arn"] == {"S": made["role_arn"]}
         assert row["bucket"] == {"S": made["bucket"]}
         assert row["jwks_uri"] == {"S": made["issuer"] + "/.well-known/jwks.json"}
-    acme = table.get_item(TableName="cedarfleet-tenants", Key={"issuer": {"S": outputs["acme"]["issuer"]}})["Item"]
+    acme = table.get_item(
+        TableName="cedarfleet-tenants", Key={"issuer": {"S": outputs["acme"]["issuer"]}}
+    )["Item"]
     assert acme["commands"]["M"]["reboot"] == {"S": "OperateDevice"}
     names = {id_["S"] for id_ in acme["policy_names"]["M"].values()}
     assert {"operators-view-only", "managers-everything", "technicians-line-press"} <= names
@@ -113,7 +131,9 @@ def test_the_policy_names_of_the_row_are_those_of_the_store(project: Project) ->
     in_store = {policy["policyId"] for page in pages for policy in page["policies"]}
 
     assert in_store == set(made["policy_names"])
-    assert client.get_policy_store(policyStoreId=made["policy_store_id"])["validationSettings"] == {"mode": "STRICT"}
+    assert client.get_policy_store(policyStoreId=made["policy_store_id"])["validationSettings"] == {
+        "mode": "STRICT"
+    }
 
 
 def test_a_tenant_is_a_file(project: Project) -> None:
@@ -129,9 +149,9 @@ def test_a_tenant_is_a_file(project: Project) -> None:
     made = result.outputs
     _check_order(result)
     iot, s3 = project.cloud.client("iot"), project.cloud.client("s3")
-    assert iot.describe_thing_group(thingGroupName="initech--line-press")["thingGroupMetadata"]["parentGroupName"] == (
-        "initech"
-    )
+    assert iot.describe_thing_group(thingGroupName="initech--line-press")["thingGroupMetadata"][
+        "parentGroupName"
+    ] == ("initech")
     s3.put_object(Bucket=made["bucket"], Key="a", Body=b"1")
     s3.put_object(Bucket=made["bucket"], Key="a", Body=b"2")
 
@@ -142,7 +162,9 @@ def test_a_tenant_is_a_file(project: Project) -> None:
         grants=tenant["grants"][:1],
         protect=False,
     )
-    changed = {(change.op, change.urn.rpartition("::")[2]) for change in project.up("initech").changes}
+    changed = {
+        (change.op, change.urn.rpartition("::")[2]) for change in project.up("initech").changes
+    }
     assert changed - {(Op.READ, "platform")} == {
         (Op.CREATE, "fleet-line-new"),
         (Op.UPDATE, "fleet-line-press"),
@@ -165,7 +187,10 @@ def test_a_tenant_is_a_file(project: Project) -> None:
 
 def _check_order(stamped: Result) -> None:
     """Forbids stand before any permit or link, and no token is accepted before all of them do."""
-    effects = {path.stem: "forbid (" in path.read_text() for path in (ROOT / "policies" / "static").iterdir()}
+    effects = {
+        path.stem: "forbid (" in path.read_text()
+        for path in (ROOT / "policies" / "static").iterdir()
+    }
     made = [change.urn.split("::")[2:] for change in stamped.changes]
     policies = [name for kind, name in made if kind.endswith("verifiedpermissions/policy:Policy")]
     forbids = [effects.get(name.removeprefix("policies-policy-"), False) for name in policies]
@@ -173,7 +198,9 @@ def _check_order(stamped: Result) -> None:
     assert forbids == sorted(forbids, reverse=True), policies
     kinds = [kind.rpartition("/")[2] for kind, _ in made]
     assert kinds.index("identitySource:IdentitySource") > max(
-        index for index, (kind, name) in enumerate(made) if kind.endswith("verifiedpermissions/policy:Policy") and name
+        index
+        for index, (kind, name) in enumerate(made)
+        if kind.endswith("verifiedpermissions/policy:Policy") and name
     )
     assert made[-1][1] == "registry-row"
 
@@ -194,5 +221,9 @@ def test_no_private_key_and_no_secret_is_in_the_state(project: Project) -> None:
         assert secret not in text, path
     acme = json.loads((project.root / "state" / "stacks" / "cedarfleet" / "acme.json").read_text())
     resources = acme["deployment"]["resources"]
-    held = [one["outputs"]["clientSecret"] for one in resources if "clientSecret" in one.get("outputs", {})]
+    held = [
+        one["outputs"]["clientSecret"]
+        for one in resources
+        if "clientSecret" in one.get("outputs", {})
+    ]
     assert [set(one) - {"ciphertext"} for one in held] == [{SIGNATURE}]

@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 # Verified Permissions, CreatePolicyStore and CreatePolicyTemplate.
 PRINTABLE = r"[ -~]"
 FORMS = {
-    ("aws:ec2/securityGroup:SecurityGroup", "name"): r"(?!sg-)[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}",
-    ("aws:ec2/securityGroup:SecurityGroup", "description"): r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}",
+    (
+        "aws:ec2/securityGroup:SecurityGroup",
+        "name",
+    ): r"(?!sg-)[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}",
+    (
+        "aws:ec2/securityGroup:SecurityGroup",
+        "description",
+    ): r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}",
     ("aws:iam/role:Role", "name"): r"[\w+=,.@-]{1,64}",
     ("aws:iam/role:Role", "description"): r"[\t\n\r -~¡-ÿ]{0,1000}",
     ("aws:iam/role:Role", "path"): r"/(?:[!-~]{1,510}/)?",
@@ -32,7 +38,10 @@ FORMS = {
     ("aws:iot/topicRule:TopicRule", "description"): PRINTABLE + r"{0,256}",
     ("aws:iot/provisioningTemplate:ProvisioningTemplate", "name"): r"[0-9A-Za-z_-]{1,36}",
     ("aws:iot/provisioningTemplate:ProvisioningTemplate", "description"): PRINTABLE + r"{0,500}",
-    ("aws:lb/loadBalancer:LoadBalancer", "name"): r"(?!internal-)[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,30}[a-zA-Z0-9])?",
+    (
+        "aws:lb/loadBalancer:LoadBalancer",
+        "name",
+    ): r"(?!internal-)[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,30}[a-zA-Z0-9])?",
     ("aws:lb/targetGroup:TargetGroup", "name"): r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,30}[a-zA-Z0-9])?",
     ("aws:cloudwatch/metricAlarm:MetricAlarm", "alarmDescription"): PRINTABLE + r"{0,1024}",
     ("aws:cloudwatch/logGroup:LogGroup", "name"): r"[.\-_/#A-Za-z0-9]{1,512}",
@@ -59,7 +68,9 @@ def texts(found: Stamped) -> list[tuple[str, str]]:
     }
     wanted = ("name", "description", "path", "alarmDescription", "bucketPrefix")
     return [
-        (key, value) for key, value in inputs.items() if key.rpartition(".")[2] in wanted and isinstance(value, str)
+        (key, value)
+        for key, value in inputs.items()
+        if key.rpartition(".")[2] in wanted and isinstance(value, str)
     ]
 
 
@@ -71,7 +82,8 @@ def test_every_text_is_one_that_aws_takes(project: Project, stack: str) -> None:
         f"{one.name}: {key}: `{value}`"
         for one in stamped
         for key, value in texts(one)
-        if (form := FORMS.get((one.kind, key))) is not None and re.fullmatch(form, value, re.ASCII) is None
+        if (form := FORMS.get((one.kind, key))) is not None
+        and re.fullmatch(form, value, re.ASCII) is None
     ]
     assert wrong == []
     assert len({(one.kind, key) for one in stamped for key, _ in texts(one)} & FORMS.keys()) > 8

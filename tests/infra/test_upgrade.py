@@ -14,14 +14,18 @@ from tests.infra.releases.record import RELEASES, STACKS
 if TYPE_CHECKING:
     from pathlib import Path
 
-RECORDED: Final = sorted(folder.name for folder in RELEASES.iterdir() if (folder / "platform.json").exists())
+RECORDED: Final = sorted(
+    folder.name for folder in RELEASES.iterdir() if (folder / "platform.json").exists()
+)
 
 # (release, stack, operation, logical name) -> why the program of today may do it to what the release stamped
 MEANT: Final[dict[tuple[str, str, str, str], str]] = {}
 
 
 @pytest.fixture(params=RECORDED)
-def upgraded(request: pytest.FixtureRequest, project: Project, tmp_path: Path) -> tuple[str, Project]:
+def upgraded(
+    request: pytest.FixtureRequest, project: Project, tmp_path: Path
+) -> tuple[str, Project]:
     """A release, and the program of today over the state that it left."""
     release: str = request.param
     made = Project(copy_project(tmp_path), project.cloud)

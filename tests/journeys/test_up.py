@@ -20,7 +20,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
-def running(state_dir: Path, *, until: str = "API: ") -> Generator[tuple[subprocess.Popen[str], list[str]]]:
+def running(
+    state_dir: Path, *, until: str = "API: "
+) -> Generator[tuple[subprocess.Popen[str], list[str]]]:
     """`make up` on this state, from the moment when it has printed its last line, or the first that begins so."""
     process = subprocess.Popen(
         [sys.executable, "-m", "infra.local", "--state-dir", str(state_dir)],
@@ -61,13 +63,18 @@ def listed(state_dir: Path, tenant: str) -> list[dict[str, Any]]:
 def test_a_killed_cloud_finds_everything_again(tmp_path: Path) -> None:
     """After kill -9 nothing is made anew: stacks, people, devices and files are there; Ctrl-C then ends all of it."""
     with running(tmp_path) as (process, _):
-        before = {tenant: [each["id"] for each in listed(tmp_path, tenant)] for tenant in ("acme", "globex")}
+        before = {
+            tenant: [each["id"] for each in listed(tmp_path, tenant)]
+            for tenant in ("acme", "globex")
+        }
         certificate = (tmp_path / "devices/acme/press-07/device.pem").read_bytes()
         process.send_signal(signal.SIGKILL)
     with running(tmp_path) as (process, lines):
         for stack in ("platform", "acme", "globex"):
             assert any(line.startswith(f"{stack}: 0 changes") for line in lines), "".join(lines)
-        assert {tenant: [each["id"] for each in listed(tmp_path, tenant)] for tenant in before} == before
+        assert {
+            tenant: [each["id"] for each in listed(tmp_path, tenant)] for tenant in before
+        } == before
         assert (tmp_path / "devices/acme/press-07/device.pem").read_bytes() == certificate
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=60)

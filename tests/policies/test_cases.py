@@ -17,7 +17,9 @@ JUDGE = Judge(POLICIES)
 BASE = bound(load(POLICIES, fleet.REFERENCE), tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID)
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.file.removeprefix("policies/cases/") for case in CASES])
+@pytest.mark.parametrize(
+    "case", CASES, ids=[case.file.removeprefix("policies/cases/") for case in CASES]
+)
 def test_case(case: Case):
     """The policies decide as the case says, by the policies that it names, and none fails to evaluate."""
     assert JUDGE.decide(case) == case.expected, case.why
@@ -26,7 +28,13 @@ def test_case(case: Case):
 def test_every_policy_decides_a_case():
     """No policy is there that no case sees decide; templates are seen through the reference fleet's grants."""
     named = {policy for case in CASES for policy in case.expected.policies}
-    files = {path.stem for path in (*POLICIES.glob("static/*.cedar"), *POLICIES.glob("../tenants/*/policies/*.cedar"))}
+    files = {
+        path.stem
+        for path in (
+            *POLICIES.glob("static/*.cedar"),
+            *POLICIES.glob("../tenants/*/policies/*.cedar"),
+        )
+    }
     grants = {grant.id for grant in fleet.GRANTS} - {"lee-until-november"}  # it has ended
     assert sorted((files | grants) - named) == []
 
@@ -36,8 +44,12 @@ def test_no_policy_is_superfluous(policy: str):
     """Without the policy some case comes out the other way: a denial allowed, or a permission denied."""
     static = {name: statement for name, statement in BASE.static.items() if name != policy}
     without = Evaluator(replace(BASE, static=static), tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID)
-    decided = [case for case in CASES if policy in case.expected.policies and not case.tenant_policies]
-    assert any(without.decide(case.question).allowed is not case.expected.allowed for case in decided)
+    decided = [
+        case for case in CASES if policy in case.expected.policies and not case.tenant_policies
+    ]
+    assert any(
+        without.decide(case.question).allowed is not case.expected.allowed for case in decided
+    )
 
 
 def test_there_are_enough_cases_of_both_kinds():

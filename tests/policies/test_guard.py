@@ -39,7 +39,10 @@ def test_naive_guard_fails_open():
     naive = Evaluator(
         BoundPolicies(
             schema_json=BOUND.schema_json,
-            static={"tenant-guard": NAIVE, "managers-everything": BOUND.static["managers-everything"]},
+            static={
+                "tenant-guard": NAIVE,
+                "managers-everything": BOUND.static["managers-everything"],
+            },
             templates={},
             links=(),
         ),
@@ -103,12 +106,14 @@ QUESTIONS = some.builds(
     Question,
     who=some.builds(
         Who,
-        groups=some.lists(some.sampled_from(["managers", "operators", "it-staff", "technicians"]), max_size=2).map(
-            tuple
-        ),
+        groups=some.lists(
+            some.sampled_from(["managers", "operators", "it-staff", "technicians"]), max_size=2
+        ).map(tuple),
         scopes=some.none() | some.just(("fleet/update",)),
     ),
-    action=some.sampled_from(["ViewDevice", "StopDevice", "MaintainDevice", "DownloadFile", "UpdateFirmware"]),
+    action=some.sampled_from(
+        ["ViewDevice", "StopDevice", "MaintainDevice", "DownloadFile", "UpdateFirmware"]
+    ),
     target=TARGETS,
     circumstances=CIRCUMSTANCES,
 )
@@ -143,7 +148,9 @@ def test_window_and_patch_date_agree_with_the_calendar(
     now: datetime, offset_minutes: int, start: int, end: int, patched_days_ago: int
 ):
     """IT staff get firmware through exactly when Python's own calendar says that window and patch date fit."""
-    patch = (now - timedelta(days=patched_days_ago)).replace(hour=0, minute=0, second=0, microsecond=0)
+    patch = (now - timedelta(days=patched_days_ago)).replace(
+        hour=0, minute=0, second=0, microsecond=0
+    )
     sign, minutes = "-" if offset_minutes < 0 else "+", abs(offset_minutes)
     device = Target(
         kind="device",
@@ -160,6 +167,11 @@ def test_window_and_patch_date_agree_with_the_calendar(
     at = local.hour * 60 + local.minute
     inside = start <= at < end if start <= end else at >= start or at < end
     question = Question(
-        who=Who(groups=("it-staff",)), action="UpdateFirmware", target=device, circumstances=Circumstances(now=now)
+        who=Who(groups=("it-staff",)),
+        action="UpdateFirmware",
+        target=device,
+        circumstances=Circumstances(now=now),
     )
-    assert EVALUATOR.decide(question).allowed is (inside and now - patch > timedelta(days=30)), f"seed {SEED}"
+    assert EVALUATOR.decide(question).allowed is (inside and now - patch > timedelta(days=30)), (
+        f"seed {SEED}"
+    )

@@ -16,9 +16,15 @@ def test_table_is_what_the_policies_decide():
 
 def test_nothing_of_another_tenant_is_ever_allowed():
     """In every row the last column, another tenant's device, refuses and names the guard."""
-    rows = [line for line in render(POLICIES).splitlines() if line.startswith("| ") and line.count("|") == 9]
+    rows = [
+        line
+        for line in render(POLICIES).splitlines()
+        if line.startswith("| ") and line.count("|") == 9
+    ]
     last = [
-        row.rstrip(" |").rpartition("|")[2].strip() for row in rows if "ListDevices" not in row and "---" not in row
+        row.rstrip(" |").rpartition("|")[2].strip()
+        for row in rows
+        if "ListDevices" not in row and "---" not in row
     ]
     decisions = [cell for cell in last if cell.startswith(("yes", "no"))]
     assert len(decisions) > 100

@@ -25,7 +25,9 @@ BEYOND_THE_CLOCK = "policies/cases/DENY/window-offset-absurd.json"  # the servic
 CASES = [
     case
     for case in read(POLICIES)
-    if not case.tenant_policies and not GRANTED & set(case.expected.policies) and case.file != BEYOND_THE_CLOCK
+    if not case.tenant_policies
+    and not GRANTED & set(case.expected.policies)
+    and case.file != BEYOND_THE_CLOCK
 ]
 TENANT = Tenant(
     id=fleet.TENANT_ID,
@@ -52,7 +54,9 @@ def authorizer() -> CedarAuthorizer:
     return CedarAuthorizer(POLICIES)
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.file.removeprefix("policies/cases/") for case in CASES])
+@pytest.mark.parametrize(
+    "case", CASES, ids=[case.file.removeprefix("policies/cases/") for case in CASES]
+)
 def test_service_decides_as_the_case_says(authorizer: CedarAuthorizer, case: Case):
     """The request, built from the service's own types, is decided alike, by the same policies."""
     decision = asyncio.run(authorizer.decide(principal(case), question(case)))
@@ -106,11 +110,20 @@ def question(case: Case) -> Question:
     if about.artifact is not None:
         name = "firmware/a.bin" if about.artifact.kind == "firmware" else "a.bin"
         file = Artifact(
-            tenant=about.artifact.tenant or TENANT.id, name=name, size=about.artifact.size, sha256=None, etag='""'
+            tenant=about.artifact.tenant or TENANT.id,
+            name=name,
+            size=about.artifact.size,
+            sha256=None,
+            etag='""',
         )
         context["artifact"] = file.uid
         entities = (*entities, file.entity())
-    return Question(action=Permission(case.question.action), resource=resource, entities=entities, context=context)
+    return Question(
+        action=Permission(case.question.action),
+        resource=resource,
+        entities=entities,
+        context=context,
+    )
 
 
 def target(case: Case) -> tuple[EntityId, tuple[Entity, ...]]:

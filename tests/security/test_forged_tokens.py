@@ -68,13 +68,18 @@ def test_no_other_algorithm_is_accepted(authenticate: Authenticate, acme: Memory
         for algorithm in algorithms
         for secret in (None, *secrets)
     ]
-    tokens += [_made({"kid": acme.key_id}, claims, None), _made({"alg": None, "kid": acme.key_id}, claims, None)]
+    tokens += [
+        _made({"kid": acme.key_id}, claims, None),
+        _made({"alg": None, "kid": acme.key_id}, claims, None),
+    ]
     count, through = accepted(authenticate, tokens)
     print(f"{count} tokens of other algorithms refused")
     assert through == []
 
 
-def test_no_foreign_key_is_accepted(authenticate: Authenticate, acme: MemoryUserPool, globex: MemoryUserPool) -> None:
+def test_no_foreign_key_is_accepted(
+    authenticate: Authenticate, acme: MemoryUserPool, globex: MemoryUserPool
+) -> None:
     """Not with the right key id, not with a key that the header brings along, not with the key of another pool."""
     thief = MemoryUserPool("acme")
     claims = acme.claims("alice", ["managers"])
@@ -91,13 +96,18 @@ def test_no_foreign_key_is_accepted(authenticate: Authenticate, acme: MemoryUser
         {"kid": ""},
     ]
     tokens = [thief.sign(claims, **header) for header in headers]
-    tokens += [globex.sign(claims), globex.sign(claims, kid=acme.key_id)]  # acme's issuer, globex's key
+    tokens += [
+        globex.sign(claims),
+        globex.sign(claims, kid=acme.key_id),
+    ]  # acme's issuer, globex's key
     tokens += [acme.sign(globex.claims("alice", ["managers"]))]  # globex's issuer, acme's key
     tokens += [acme.sign(claims, crit=["exp"]), acme.sign(claims, crit=["b64"], b64=False)]
     assert accepted(authenticate, tokens) == (len(tokens), [])
 
 
-def test_no_wrong_claim_is_accepted(authenticate: Authenticate, acme: MemoryUserPool, globex: MemoryUserPool) -> None:
+def test_no_wrong_claim_is_accepted(
+    authenticate: Authenticate, acme: MemoryUserPool, globex: MemoryUserPool
+) -> None:
     """Signed by the right pool, but expired, early, for another client, of another use, or without a claim."""
     now = int(time.time())
     elsewhere = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_nobody"
@@ -137,7 +147,9 @@ def test_no_wrong_claim_is_accepted(authenticate: Authenticate, acme: MemoryUser
         assert accepted(authenticate, [token]) == (1, []), change
 
 
-def test_no_access_token_of_a_person_is_accepted(authenticate: Authenticate, acme: MemoryUserPool) -> None:
+def test_no_access_token_of_a_person_is_accepted(
+    authenticate: Authenticate, acme: MemoryUserPool
+) -> None:
     """A machine's access token is taken; with any one mark of a person in it, even an empty one, it is refused."""
     machine = acme.access_token("plc", "fleet/view")
     assert accepted(authenticate, [machine]) == (1, [machine])
@@ -172,10 +184,21 @@ def test_a_double_member_is_refused(authenticate: Authenticate, acme: MemoryUser
     assert accepted(authenticate, [token]) == (1, [])
 
 
-def test_headers_that_are_no_bearer_token_are_refused(authenticate: Authenticate, acme: MemoryUserPool) -> None:
+def test_headers_that_are_no_bearer_token_are_refused(
+    authenticate: Authenticate, acme: MemoryUserPool
+) -> None:
     """Another scheme, no scheme, two tokens, a token that is too long."""
     token = acme.id_token("alice")
-    headers = [None, "", "Bearer", "Bearer ", token, f"Basic {token}", f"Bearer  {token}", f"Bearer {token} {token}"]
+    headers = [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        token,
+        f"Basic {token}",
+        f"Bearer  {token}",
+        f"Bearer {token} {token}",
+    ]
     headers.append(f"Bearer {acme.id_token('alice', filler='x' * 16_384)}")
     for header in headers:
         with pytest.raises(UnauthenticatedError):

@@ -40,10 +40,18 @@ def mutants(token: str) -> Iterator[str]:
         f"{header}.{payload}.",
         f"{header}..{signature}",
     )
-    yield from (f".{payload}.{signature}", f"{header}.{payload}.{signature}.{signature}", token + "." + token, "..", "")
+    yield from (
+        f".{payload}.{signature}",
+        f"{header}.{payload}.{signature}.{signature}",
+        token + "." + token,
+        "..",
+        "",
+    )
 
 
-def test_no_mutant_of_a_valid_token_is_accepted(authenticate: Authenticate, acme: MemoryUserPool) -> None:
+def test_no_mutant_of_a_valid_token_is_accepted(
+    authenticate: Authenticate, acme: MemoryUserPool
+) -> None:
     """Every one-step change of a valid ID token is refused, and so are random longer ones; the token itself passes."""
     seed = int(os.environ.get("CEDARFLEET_TEST_SEED") or time.time_ns() % 1_000_000)
     chance = random.Random(seed)  # noqa: S311 - a test's reproducible choice
@@ -63,7 +71,10 @@ def test_no_mutant_of_a_valid_token_is_accepted(authenticate: Authenticate, acme
                     characters.insert(position, chance.choice(_BASE64URL + ".=+/"))
                 case _:
                     other = chance.randrange(len(characters))
-                    characters[position], characters[other] = characters[other], characters[position]
+                    characters[position], characters[other] = (
+                        characters[other],
+                        characters[position],
+                    )
         return "".join(characters)
 
     tried = {*mutants(token), *(scrambled() for _ in range(_RANDOM_MUTANTS))} - {token}

@@ -56,13 +56,17 @@ def test_what_was_verified_ends_in_time(world: MemoryWorld, acme: MemoryUserPool
 
 def test_a_refusal_tells_an_attacker_nothing(world: MemoryWorld, acme: MemoryUserPool) -> None:
     """Over HTTP each refused token gets the same 401 document, but for the request id, and the same challenge."""
-    operations = Operations(world.ports(), token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=10)
+    operations = Operations(
+        world.ports(), token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=10
+    )
     thief = MemoryUserPool("acme")  # the same names, another key
     tokens = [
         "x",
         acme.id_token("alice", exp=1),
         acme.id_token("alice", aud="other"),
-        acme.id_token("alice", iss="https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_nobody"),
+        acme.id_token(
+            "alice", iss="https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_nobody"
+        ),
         thief.id_token("alice"),
         acme.sign(acme.claims("alice"), crit=["exp"]),
         acme.id_token("alice")[:-8] + "AAAAAAAA",

@@ -44,7 +44,9 @@ class House:
     client: TestClient[Litestar]
     tokens: dict[str, str] = field(default_factory=dict[str, str])
 
-    def call(self, method: str, path: str, *, as_: str = "managers", **request: Any) -> httpx.Response:  # noqa: ANN401 - passed on
+    def call(
+        self, method: str, path: str, *, as_: str = "managers", **request: Any
+    ) -> httpx.Response:
         """One request as a person of acme in the group ``as_``."""
         token = self.tokens.setdefault(as_, self.acme.id_token(as_, [as_]))
         headers = {"Authorization": f"Bearer {token}", **request.pop("headers", {})}
@@ -64,13 +66,20 @@ def pools() -> tuple[MemoryUserPool, MemoryUserPool]:
 
 
 @pytest.fixture
-def house(authorizer: CedarAuthorizer, pools: tuple[MemoryUserPool, MemoryUserPool]) -> Iterator[House]:
+def house(
+    authorizer: CedarAuthorizer, pools: tuple[MemoryUserPool, MemoryUserPool]
+) -> Iterator[House]:
     """A fresh world behind a fresh service."""
     world = MemoryWorld(authorizer=authorizer)
     acme, globex = pools
     for pool in pools:
         pool.join(world)
-    attributes = {"kind": "press", "region": "eu-central", "criticality": "high", "utc_offset": "+01:00"}
+    attributes = {
+        "kind": "press",
+        "region": "eu-central",
+        "criticality": "high",
+        "utc_offset": "+01:00",
+    }
     for number in range(1, 4):
         connected = Connectivity(connected=number == 1, since_ms=1_790_000_000_000)
         world.fleet.add(
@@ -82,11 +91,23 @@ def house(authorizer: CedarAuthorizer, pools: tuple[MemoryUserPool, MemoryUserPo
                 connectivity=connected,
             )
         )
-    world.fleet.add(Device(tenant="globex", id="pump-01", groups=("ward",), attributes={"kind": "pump"}))
-    for tenant, name in (("acme", "recipes/steel.json"), ("acme", "firmware/press-2.bin"), ("globex", "secret.bin")):
-        world.artifacts.add(Artifact(tenant=tenant, name=name, size=1024, sha256="ab" * 32, etag='"e1"'))
-    world.artifacts.add(Artifact(tenant="acme", name="no-digest.bin", size=1, sha256=None, etag='"e2"'))
-    operations = Operations(world.ports(), token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=100)
+    world.fleet.add(
+        Device(tenant="globex", id="pump-01", groups=("ward",), attributes={"kind": "pump"})
+    )
+    for tenant, name in (
+        ("acme", "recipes/steel.json"),
+        ("acme", "firmware/press-2.bin"),
+        ("globex", "secret.bin"),
+    ):
+        world.artifacts.add(
+            Artifact(tenant=tenant, name=name, size=1024, sha256="ab" * 32, etag='"e1"')
+        )
+    world.artifacts.add(
+        Artifact(tenant="acme", name="no-digest.bin", size=1, sha256=None, etag='"e2"')
+    )
+    operations = Operations(
+        world.ports(), token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=100
+    )
     app = create_app(operations, body_max_bytes=64 * 1024)
     with TestClient(app, raise_server_exceptions=False) as client:
         yield House(world=world, acme=acme, globex=globex, app=app, client=client)

@@ -24,7 +24,11 @@ START = [sys.executable, "-m", "service"]
 
 def environment(**changes: str) -> dict[str, str]:
     """This environment without anything of AWS or ours, and with a cloud that nobody serves."""
-    kept = {name: text for name, text in os.environ.items() if not name.startswith(("AWS_", "CEDARFLEET_"))}
+    kept = {
+        name: text
+        for name, text in os.environ.items()
+        if not name.startswith(("AWS_", "CEDARFLEET_"))
+    }
     nowhere = {
         "AWS_REGION": "eu-central-1",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
@@ -64,7 +68,9 @@ def test_it_listens_answers_and_ends_in_order(process: tuple[subprocess.Popen[st
     assert {"aws.no_answer", "request.done"} <= {event["event"] for event in events}
 
 
-def test_an_open_request_is_answered_before_the_end(process: tuple[subprocess.Popen[str], str]) -> None:
+def test_an_open_request_is_answered_before_the_end(
+    process: tuple[subprocess.Popen[str], str],
+) -> None:
     """SIGTERM in the middle of a request: its answer still comes."""
     started, url = process
     host, port = url.removeprefix("http://").split(":")
@@ -86,7 +92,10 @@ def test_an_open_request_is_answered_before_the_end(process: tuple[subprocess.Po
         ({"CEDARFLEET_PROT": "8000"}, "unknown setting CEDARFLEET_PROT"),
         ({"CEDARFLEET_PORT": "http"}, "CEDARFLEET_PORT must be a number, not `http`"),
         ({"CEDARFLEET_PORT": "70000"}, "CEDARFLEET_PORT must be 0 to 65535"),
-        ({"CEDARFLEET_TOKEN_CACHE_SECONDS": "nan"}, "CEDARFLEET_TOKEN_CACHE_SECONDS must be a number of at least 0"),
+        (
+            {"CEDARFLEET_TOKEN_CACHE_SECONDS": "nan"},
+            "CEDARFLEET_TOKEN_CACHE_SECONDS must be a number of at least 0",
+        ),
         ({"CEDARFLEET_URL_TTL_SECONDS": "59"}, "CEDARFLEET_URL_TTL_SECONDS must be 60 to 3600"),
         ({"CEDARFLEET_JWKS_URL_TEMPLATE": "http://x"}, "must contain `{pool}`"),
     ],
@@ -107,7 +116,12 @@ def test_a_start_that_cannot_be_says_why_and_ends_with_2() -> None:
             ({"CEDARFLEET_PORT": port}, "service.cannot_listen"),
         ):
             ended = subprocess.run(
-                START, env=environment(**changes), capture_output=True, text=True, timeout=60, check=False
+                START,
+                env=environment(**changes),
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
             )
             assert ended.returncode == 2
             [line] = ended.stdout.splitlines()
@@ -118,7 +132,11 @@ def test_a_start_that_cannot_be_says_why_and_ends_with_2() -> None:
 def test_settings_state_every_default() -> None:
     """With the region alone the settings stand, and an empty variable counts as unset."""
     settings = Settings.read({"AWS_REGION": "eu-north-1", "CEDARFLEET_PORT": "", "HOME": "/"})
-    assert (settings.region, settings.port, settings.tenants_table) == ("eu-north-1", 0, "cedarfleet-tenants")
+    assert (settings.region, settings.port, settings.tenants_table) == (
+        "eu-north-1",
+        0,
+        "cedarfleet-tenants",
+    )
 
 
 def test_the_process_needs_no_local_cloud_and_no_pulumi() -> None:

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from cedarfleet_device.config import DeviceConfig
     from cedarfleet_device.errors import CloudError, CommandFailedError, ConfigError
 
-__all__ = ["Agent", "CloudError", "Command", "CommandFailedError", "ConfigError", "DeviceConfig", "Result"]
+__all__ = [
+    "Agent",
+    "CloudError",
+    "Command",
+    "CommandFailedError",
+    "ConfigError",
+    "DeviceConfig",
+    "Result",
+]
 
 _HOME: Final = {
     "Agent": "agent",
@@ -27,7 +35,7 @@ _HOME: Final = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562
+def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module `{__name__}` has no attribute `{name}`")
     return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -36,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cedarfleet-device", description="Agent of a Cedarfleet device")
+    parser = argparse.ArgumentParser(
+        prog="cedarfleet-device", description="Agent of a Cedarfleet device"
+    )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
 
     def action(
@@ -48,7 +50,12 @@ def _parser() -> argparse.ArgumentParser:
         return each
 
     run = action("run", _run, "receive commands and files until stopped")
-    run.add_argument("--handlers", type=Path, metavar="FILE", help="Python file with register(agent) or install(path)")
+    run.add_argument(
+        "--handlers",
+        type=Path,
+        metavar="FILE",
+        help="Python file with register(agent) or install(path)",
+    )
     claim = action("provision", _provision, "get the device's certificate with a claim")
     claim.add_argument("--claim-certificate", type=Path, required=True, metavar="FILE")
     claim.add_argument("--claim-key", type=Path, required=True, metavar="FILE")

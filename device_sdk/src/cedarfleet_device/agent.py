@@ -76,7 +76,9 @@ class Agent:
         self._begun = False
         self._closed = False
         self._stop = threading.Event()
-        self._asked_to_stop: queue.SimpleQueue[None] = queue.SimpleQueue()  # its `put` may interrupt its `get`
+        self._asked_to_stop: queue.SimpleQueue[None] = (
+            queue.SimpleQueue()
+        )  # its `put` may interrupt its `get`
         self._beat = threading.Event()  # something to tell: do not wait for the next round
         self.metrics: Final = Metrics()
         self._pulse = threading.Thread(target=self._tell, name="cedarfleet-health", daemon=True)
@@ -116,7 +118,9 @@ class Agent:
             changed=self._beat.set,
             tls=context,
         )
-        self._rotation = Rotation(config, self._link, proof_seconds=config.connection.certificate_proof_seconds)
+        self._rotation = Rotation(
+            config, self._link, proof_seconds=config.connection.certificate_proof_seconds
+        )
         self._rotation.register(self._handlers)
 
     @property
@@ -144,7 +148,9 @@ class Agent:
         limit = time_limit_seconds or self._config.commands.time_limit_seconds
 
         def register(function: Function) -> Function:
-            self._handlers.add(name, Handler(function=function, idempotent=idempotent, time_limit_seconds=limit))
+            self._handlers.add(
+                name, Handler(function=function, idempotent=idempotent, time_limit_seconds=limit)
+            )
             return function
 
         return register
@@ -228,17 +234,29 @@ class Agent:
         watchdog = watchdog_seconds()
         notify("READY=1")
         while not self._stop.is_set():
-            self._beat.wait(min(_STATUS_EVERY_SECONDS, self._config.report_seconds, watchdog or _STATUS_EVERY_SECONDS))
+            self._beat.wait(
+                min(
+                    _STATUS_EVERY_SECONDS,
+                    self._config.report_seconds,
+                    watchdog or _STATUS_EVERY_SECONDS,
+                )
+            )
             changed = self._beat.is_set()
             self._beat.clear()
             now = time.monotonic()
             try:
                 if self._link.online and (changed or now >= next_report):
                     next_report = now + self._config.report_seconds
-                    self._link.report(reported(self._config, started=self._started, skew_ms=self._clock.skew_ms))
-                if self._clock.told and now >= next_forget:  # with a wrong clock the wrong ones would be forgotten
+                    self._link.report(
+                        reported(self._config, started=self._started, skew_ms=self._clock.skew_ms)
+                    )
+                if (
+                    self._clock.told and now >= next_forget
+                ):  # with a wrong clock the wrong ones would be forgotten
                     next_forget = now + _FORGET_EVERY_SECONDS
-                    self._inbox.forget(expired_before=self._clock() - self._config.commands.keep_days * _DAY_MS)
+                    self._inbox.forget(
+                        expired_before=self._clock() - self._config.commands.keep_days * _DAY_MS
+                    )
                 self._write_status("running")
                 self._store.do(lambda _: None)  # waits for the disk
             except StoreError as error:

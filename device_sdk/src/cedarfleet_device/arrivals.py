@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from cedarfleet_device.store import Store
 
 _RECENT: Final = 1024  # known without a look into the store; a broker sends fewer without PUBACK (AWS IoT Core: 100)
-_FORGOTTEN: Final = "forgotten until"  # note: every command that expired until then may have been forgotten
+_FORGOTTEN: Final = (
+    "forgotten until"  # note: every command that expired until then may have been forgotten
+)
 
 
 class Arrivals:
@@ -46,9 +48,13 @@ class Arrivals:
         self._records = records_
         self._clock = clock
         self.runner: Runner | None = None
-        self._recent, self._unsure = store.do(lambda step: records.last_commands(step, _RECENT))  # see `_remember`
+        self._recent, self._unsure = store.do(
+            lambda step: records.last_commands(step, _RECENT)
+        )  # see `_remember`
         self._forgotten = int(store.note(_FORGOTTEN) or 0)
-        self._coming = 0  # commands that are being stored and may have to begin before any that comes now
+        self._coming = (
+            0  # commands that are being stored and may have to begin before any that comes now
+        )
         self._keeps = True  # the store has kept what came last
         self._lock = threading.Lock()
 
@@ -70,7 +76,9 @@ class Arrivals:
                 claimed[0].give(None)
 
         stored = self._store.submit(
-            lambda step: self._store_first(step, message, content, claimed, begun=ahead is not None),
+            lambda step: self._store_first(
+                step, message, content, claimed, begun=ahead is not None
+            ),
             lazy=ahead is not None,
         )
         stored.add_done_callback(settled)
@@ -109,7 +117,13 @@ class Arrivals:
         return new
 
     def _store_first(
-        self, step: Step, message: CommandMessage, content: bytes, claimed: list[Runner], *, begun: bool
+        self,
+        step: Step,
+        message: CommandMessage,
+        content: bytes,
+        claimed: list[Runner],
+        *,
+        begun: bool,
     ) -> bool:
         """Store a command that has arrived, and begin it, where a runner is free; he is put into ``claimed``."""
         key, until = message.command_id, message.expires_at
@@ -124,7 +138,9 @@ class Arrivals:
             return True
         runner = self.runner
         if runner is None or records.one_waits(step) or not runner.claim():
-            self._records.insert(step, key, content, until, phase="waiting", state=(CommandState.RECEIVED, {}))
+            self._records.insert(
+                step, key, content, until, phase="waiting", state=(CommandState.RECEIVED, {})
+            )
             if runner is not None:
                 step.written.append(runner.wake)
             return True
@@ -144,7 +160,9 @@ class Arrivals:
             if records.knows(step, command_id):
                 return False
             state = CommandState.REJECTED, {"reason": reason}
-            self._records.insert(step, command_id, payload[:1024], self._clock(), phase="done", state=state)
+            self._records.insert(
+                step, command_id, payload[:1024], self._clock(), phase="done", state=state
+            )
             return True
 
         return self._store.submit(change)
@@ -152,4 +170,6 @@ class Arrivals:
     def forget_until(self, step: Step, expired_until: int) -> None:
         """From now on whatever expired until this instant (ms) is refused, since it may have been forgotten."""
         self._forgotten = max(expired_until, self._forgotten)
-        step.database.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (_FORGOTTEN, str(self._forgotten)))
+        step.database.execute(
+            "INSERT OR REPLACE INTO notes VALUES (?, ?)", (_FORGOTTEN, str(self._forgotten))
+        )

@@ -48,7 +48,7 @@ class Command:
     stopped: threading.Event = field(default_factory=threading.Event, repr=False)
     report: Callable[[dict[str, Any]], None] = field(repr=False)
 
-    def progress(self, **detail: Any) -> None:  # noqa: ANN401 - JSON
+    def progress(self, **detail: Any) -> None:
         """Report how far the handler is; at most one report a second is sent, others are dropped."""
         self.report(detail)
 
@@ -84,7 +84,9 @@ class Handlers:
             ConfigError: no command name, or one that has a handler.
         """
         if not wire.is_command_name(name):
-            raise ConfigError(f"`{name}` is no command name: a-z, 0-9 and `-`, first a letter, at most 64 characters")
+            raise ConfigError(
+                f"`{name}` is no command name: a-z, 0-9 and `-`, first a letter, at most 64 characters"
+            )
         if name in self._handlers:
             raise ConfigError(f"the command `{name}` has a handler already")
         self._handlers[name] = handler

@@ -18,10 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _T = TypeVar("_T")
-_WORDS = {str: "a string", int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
+_WORDS = {
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    Path: "a path",
+}
 
 
-def _between(least: float, most: float, default: float) -> Any:  # noqa: ANN401 - as dataclasses.field
+def _between(least: float, most: float, default: float) -> Any:
     return field(default=default, metadata={"least": least, "most": most})
 
 
@@ -135,11 +141,17 @@ class DeviceConfig:
         except wire.WireError as error:
             raise ConfigError(f"`thing`: {error}") from error
         if not self.endpoint or any(character in self.endpoint for character in "/: \t\n"):
-            raise ConfigError(f"`endpoint` is `{self.endpoint}`, it must be a host name without scheme and port")
+            raise ConfigError(
+                f"`endpoint` is `{self.endpoint}`, it must be a host name without scheme and port"
+            )
         if self.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-            raise ConfigError(f"`log_level` is `{self.log_level}`, it must be DEBUG, INFO, WARNING or ERROR")
+            raise ConfigError(
+                f"`log_level` is `{self.log_level}`, it must be DEBUG, INFO, WARNING or ERROR"
+            )
         if self.connection.reconnect_max_seconds < self.connection.reconnect_min_seconds:
-            raise ConfigError("`connection.reconnect_max_seconds` must not be below `reconnect_min_seconds`")
+            raise ConfigError(
+                "`connection.reconnect_max_seconds` must not be below `reconnect_min_seconds`"
+            )
 
     @property
     def tenant(self) -> str:
@@ -171,7 +183,9 @@ def _read(cls: type[_T], table: Mapping[str, Any], prefix: str, folder: Path) ->
     known = {each.name: each for each in fields(cls)}  # pyright: ignore[reportArgumentType]
     if unknown := sorted(set(table) - set(known)):
         raise ConfigError(f"unknown key `{prefix}{unknown[0]}`; known are {', '.join(known)}")
-    hints = get_type_hints(cls, localns={"Path": Path})  # DownloadLimits imports Path for the type checker only
+    hints = get_type_hints(
+        cls, localns={"Path": Path}
+    )  # DownloadLimits imports Path for the type checker only
     values: dict[str, Any] = {}
     for name, each in known.items():
         if name in table:
@@ -185,7 +199,7 @@ def _read(cls: type[_T], table: Mapping[str, Any], prefix: str, folder: Path) ->
         raise ConfigError(f"`{prefix.rstrip('.')}`: {error}") from error
 
 
-def _value(value: Any, hint: Any, key: str, folder: Path) -> Any:  # noqa: ANN401 - TOML
+def _value(value: Any, hint: Any, key: str, folder: Path) -> Any:
     if hasattr(hint, "__dataclass_fields__"):
         if not isinstance(value, dict):
             raise ConfigError(f"`{key}` must be a table, `[{key}]`")
@@ -204,6 +218,6 @@ def _value(value: Any, hint: Any, key: str, folder: Path) -> Any:  # noqa: ANN40
     return float(value) if plain is float else value
 
 
-def _check_bounds(value: Any, key: str, bounds: Mapping[str, float]) -> None:  # noqa: ANN401 - TOML
+def _check_bounds(value: Any, key: str, bounds: Mapping[str, float]) -> None:
     if bounds and not bounds["least"] <= value <= bounds["most"]:
         raise ConfigError(f"`{key}` is {value}, it must be {bounds['least']} to {bounds['most']}")

@@ -30,7 +30,9 @@ def load_credentials(config: DeviceConfig) -> tuple[bytes, bytes, bytes]:
     key = read_pem(config.key_file, "key_file")
     mode = config.key_file.stat().st_mode & 0o777
     if mode & 0o077:  # fail closed: a key that others can read is no key of this device
-        raise ConfigError(f"`key_file` `{config.key_file}` has mode {mode:04o}, it must be 0600: chmod 600 it")
+        raise ConfigError(
+            f"`key_file` `{config.key_file}` has mode {mode:04o}, it must be 0600: chmod 600 it"
+        )
     return certificate, key, read_pem(config.ca_file, "ca_file")
 
 
@@ -47,14 +49,20 @@ def read_pem(file: Path, name: str) -> bytes:
             f"`{name}` `{file}` cannot be read by this process's user, uid {os.geteuid()}: give it to that user (chown)"
         ) from error
     except OSError as error:
-        hint = "; run `cedarfleet-device provision` first" if name.endswith(("certificate_file", "key_file")) else ""
+        hint = (
+            "; run `cedarfleet-device provision` first"
+            if name.endswith(("certificate_file", "key_file"))
+            else ""
+        )
         raise ConfigError(f"`{name}` `{file}` cannot be read: {error.strerror}{hint}") from error
     if b"-----BEGIN " not in content:
         raise ConfigError(f"`{name}` `{file}` is not PEM: no line `-----BEGIN ...`")
     return content
 
 
-def replace_credentials(certificate_file: Path, key_file: Path, *, certificate: bytes, key: bytes) -> None:
+def replace_credentials(
+    certificate_file: Path, key_file: Path, *, certificate: bytes, key: bytes
+) -> None:
     """Make ``certificate`` and ``key`` the device's pair; the former pair is kept as ``<file>.previous``.
 
     Raises:
@@ -107,7 +115,9 @@ def write_private(file: Path, content: bytes) -> None:
     """
     fresh = _beside(file, ".new")
     fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as writer:
+    with os.fdopen(
+        os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
+    ) as writer:
         if os.geteuid() == 0:
             folder = file.parent.stat()
             os.fchown(writer.fileno(), folder.st_uid, folder.st_gid)

@@ -56,21 +56,37 @@ def _open(file: Path) -> sqlite3.Connection:
         database.execute("PRAGMA synchronous = NORMAL")
         found = database.execute("PRAGMA user_version").fetchone()[0]
         if found == 0:
-            database.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {_FORMAT}; COMMIT;")
-            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # with file, log and their names on the disk
+            database.executescript(
+                f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {_FORMAT}; COMMIT;"
+            )
+            database.execute(
+                "PRAGMA wal_checkpoint(TRUNCATE)"
+            )  # with file, log and their names on the disk
             sync_folder(file.parent)
             found = _FORMAT
         state = database.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.DatabaseError as error:  # fail closed: without its memory the device might do a thing twice
+    except (
+        sqlite3.DatabaseError
+    ) as error:  # fail closed: without its memory the device might do a thing twice
         database.close()
         if error.sqlite_errorcode & 0xFF not in _DAMAGED:
-            raise ConfigError(f"`{file}` cannot be opened ({error}): keep it, and see to disk and access") from error
-        raise ConfigError(f"`{file}` is damaged ({error}): move it away to start without memory of commands") from error
+            raise ConfigError(
+                f"`{file}` cannot be opened ({error}): keep it, and see to disk and access"
+            ) from error
+        raise ConfigError(
+            f"`{file}` is damaged ({error}): move it away to start without memory of commands"
+        ) from error
     if mode == "wal" and found == _FORMAT and state == "ok":
         return database
     database.close()
     if mode != "wal":  # fail closed: SQLite goes on in its old way, whose log is another file
-        raise ConfigError(f"`{file}` is on a file system without shared memory, which SQLite's WAL mode needs")
+        raise ConfigError(
+            f"`{file}` is on a file system without shared memory, which SQLite's WAL mode needs"
+        )
     if found != _FORMAT:
-        raise ConfigError(f"`{file}` has format {found}, this SDK reads {_FORMAT}: install the SDK that wrote it")
-    raise ConfigError(f"`{file}` is damaged ({state}): move it away to start without memory of commands")
+        raise ConfigError(
+            f"`{file}` has format {found}, this SDK reads {_FORMAT}: install the SDK that wrote it"
+        )
+    raise ConfigError(
+        f"`{file}` is damaged ({state}): move it away to start without memory of commands"
+    )

@@ -33,9 +33,13 @@ if TYPE_CHECKING:
 _SECONDS: Final = 10
 _SOON: Final = timedelta(days=30)
 _REFUSED: Final = {
-    int(mqtt5.ConnectReasonCode.NOT_AUTHORIZED): "the IoT policy refuses this thing, or the certificate is not attached"
+    int(
+        mqtt5.ConnectReasonCode.NOT_AUTHORIZED
+    ): "the IoT policy refuses this thing, or the certificate is not attached"
     " to the thing or not active",
-    int(mqtt5.ConnectReasonCode.CLIENT_IDENTIFIER_NOT_VALID): "the thing name is not accepted as client id",
+    int(
+        mqtt5.ConnectReasonCode.CLIENT_IDENTIFIER_NOT_VALID
+    ): "the thing name is not accepted as client id",
     int(mqtt5.ConnectReasonCode.SERVER_BUSY): "the broker is busy; it heals by itself",
 }
 
@@ -72,7 +76,10 @@ def examine(config: DeviceConfig) -> list[Finding]:
     if not all(each.good for each in (expiry, *reached)):
         return findings
     if in_use(config.state_dir):  # connecting as well would throw the running agent out
-        return [*findings, _good("an agent is running; see `cedarfleet-device status` for its connection")]
+        return [
+            *findings,
+            _good("an agent is running; see `cedarfleet-device status` for its connection"),
+        ]
     return [*findings, *_speak(config, context)]
 
 
@@ -94,7 +101,9 @@ def _folders(config: DeviceConfig) -> list[Finding]:
             findings.append(_wrong(f"`{name}` `{folder}` cannot be written by this user"))
             continue
         free = shutil.disk_usage(nearest).free
-        findings.append(_good(f"`{name}` `{folder}` can be written, {free // 1_000_000} MB are free"))
+        findings.append(
+            _good(f"`{name}` `{folder}` can be written, {free // 1_000_000} MB are free")
+        )
     return findings
 
 
@@ -121,16 +130,26 @@ def _reach(config: DeviceConfig) -> list[Finding]:
         with socket.create_connection((config.endpoint, config.port), timeout=_SECONDS) as plain:
             reached = _good(f"{address} is reached")
             with context.wrap_socket(plain, server_hostname=config.endpoint):
-                return [reached, _good("the server's certificate is signed by `ca_file` and names the endpoint")]
+                return [
+                    reached,
+                    _good("the server's certificate is signed by `ca_file` and names the endpoint"),
+                ]
     except ssl.SSLCertVerificationError as error:
         words = f"the server's certificate is refused: {error.verify_message}; is `ca_file` the right authority?"
         return [_good(f"{address} is reached"), _wrong(words)]
     except socket.gaierror as error:
-        return [_wrong(f"the name `{config.endpoint}` is not resolved ({error.strerror}): check `endpoint` and DNS")]
+        return [
+            _wrong(
+                f"the name `{config.endpoint}` is not resolved ({error.strerror}): check `endpoint` and DNS"
+            )
+        ]
     except TimeoutError:
         return [_wrong(f"{address} does not answer within {_SECONDS} s: a firewall, or no network")]
     except ssl.SSLError as error:
-        return [_good(f"{address} is reached"), _wrong(f"TLS fails: {error.reason}; is it an MQTT endpoint with TLS?")]
+        return [
+            _good(f"{address} is reached"),
+            _wrong(f"TLS fails: {error.reason}; is it an MQTT endpoint with TLS?"),
+        ]
     except OSError as error:
         return [_wrong(f"{address} cannot be reached: {error.strerror}")]
 
@@ -149,7 +168,8 @@ def _speak(config: DeviceConfig, tls: object) -> list[Finding]:
             port=config.port,
             tls_ctx=tls,  # pyright: ignore[reportArgumentType]
             connect_options=mqtt5.ConnectPacket(
-                client_id=config.thing, session_expiry_interval_sec=config.connection.session_expiry_seconds
+                client_id=config.thing,
+                session_expiry_interval_sec=config.connection.session_expiry_seconds,
             ),
             # The commands that the broker holds belong to the agent: keep the session, acknowledge nothing.
             session_behavior=mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS,
@@ -165,14 +185,21 @@ def _speak(config: DeviceConfig, tls: object) -> list[Finding]:
             return [_wrong("the broker does not answer the MQTT CONNECT")]
         if outcome:
             return [_wrong(_refusal(outcome[0]))]
-        return [_good("the broker accepts this device"), *([_time(client, config.thing)] if config.jobs else [])]
+        return [
+            _good("the broker accepts this device"),
+            *([_time(client, config.thing)] if config.jobs else []),
+        ]
     finally:
-        client.stop(mqtt5.DisconnectPacket(reason_code=mqtt5.DisconnectReasonCode.NORMAL_DISCONNECTION))
+        client.stop(
+            mqtt5.DisconnectPacket(reason_code=mqtt5.DisconnectReasonCode.NORMAL_DISCONNECTION)
+        )
         stopped.wait(5)
 
 
 def _leave_unacknowledged(data: mqtt5.PublishReceivedData) -> None:
-    acquire: Callable[[], object] | None = data.acquire_publish_acknowledgement_control  # None for QoS 0
+    acquire: Callable[[], object] | None = (
+        data.acquire_publish_acknowledgement_control
+    )  # None for QoS 0
     if acquire is not None and data.publish_packet.topic.startswith("fleet/"):
         acquire()
 
@@ -188,7 +215,9 @@ def _refusal(data: mqtt5.LifecycleConnectFailureData) -> str:
 
 def _time(client: mqtt5.Client, thing: str) -> Finding:
     options = mqtt_request_response.ClientOptions(
-        max_request_response_subscriptions=2, max_streaming_subscriptions=1, operation_timeout_in_seconds=_SECONDS
+        max_request_response_subscriptions=2,
+        max_streaming_subscriptions=1,
+        operation_timeout_in_seconds=_SECONDS,
     )
     jobs = iotjobs.IotJobsClientV2(client, options)
     request = iotjobs.GetPendingJobExecutionsRequest(thing_name=thing)
@@ -196,10 +225,14 @@ def _time(client: mqtt5.Client, thing: str) -> Finding:
         answer = jobs.get_pending_job_executions(request).result(_SECONDS + 5)
     except (V2ServiceException, TimeoutError) as error:
         reason = getattr(error, "inner_error", None) or error
-        return _wrong(f"IoT Jobs does not answer ({reason}): does the IoT policy allow the topics of `{thing}`?")
+        return _wrong(
+            f"IoT Jobs does not answer ({reason}): does the IoT policy allow the topics of `{thing}`?"
+        )
     if answer.timestamp is None:
         return _good("IoT Jobs answers")
     skew = datetime.now().timestamp() - answer.timestamp.timestamp()  # noqa: DTZ005 - awsiot gives local times
     if abs(skew) * 1000 > TOLERANCE_MS:
-        return _wrong(f"this device's clock is {skew:+.0f} s off the cloud's: set it (NTP); commands use the cloud's")
+        return _wrong(
+            f"this device's clock is {skew:+.0f} s off the cloud's: set it (NTP); commands use the cloud's"
+        )
     return _good("IoT Jobs answers and the clock is right")

@@ -41,7 +41,7 @@ class CommandFailedError(DeviceError):
         detail: JSON members that are reported beside ``reason``.
     """
 
-    def __init__(self, reason: str, **detail: Any) -> None:  # noqa: ANN401 - JSON
+    def __init__(self, reason: str, **detail: Any) -> None:
         super().__init__(reason)
         self.reason = reason
         self.detail: dict[str, Any] = detail

@@ -51,7 +51,11 @@ class Inbox:
     """
 
     def __init__(
-        self, store: Store, *, clock: Callable[[], int], changed: Callable[[Sequence[Outgoing]], None]
+        self,
+        store: Store,
+        *,
+        clock: Callable[[], int],
+        changed: Callable[[Sequence[Outgoing]], None],
     ) -> None:
         self._store = store
         self._records = Records(store.do(records.last_positions), clock=clock, changed=changed)
@@ -74,7 +78,9 @@ class Inbox:
                     message = CommandMessage.decode(row[1])
                 except WireError as error:
                     reason = f"another version of the SDK stored it: {error}"
-                    self._records.move(step, row[0], "done", row[2], (CommandState.REJECTED, {"reason": reason}))
+                    self._records.move(
+                        step, row[0], "done", row[2], (CommandState.REJECTED, {"reason": reason})
+                    )
                     continue
                 taken, phase, state = begin(message, decider)
                 early = taken.ending is None and decider.may_repeat(message.name)
@@ -89,14 +95,25 @@ class Inbox:
 
         def change(step: Step) -> bool:
             sequence = records.sequence_of_running(step, command_id)
-            if sequence is None or sequence >= wire.MAX_SEQUENCE - 1:  # the last number is the final state's
+            if (
+                sequence is None or sequence >= wire.MAX_SEQUENCE - 1
+            ):  # the last number is the final state's
                 return False
-            self._records.move(step, command_id, "running", sequence, (CommandState.RUNNING, detail))
+            self._records.move(
+                step, command_id, "running", sequence, (CommandState.RUNNING, detail)
+            )
             return True
 
         return self._store.submit(change)
 
-    def finish(self, command_id: str, state: CommandState, detail: dict[str, Any], *, may_repeat: bool = False) -> bool:
+    def finish(
+        self,
+        command_id: str,
+        state: CommandState,
+        detail: dict[str, Any],
+        *,
+        may_repeat: bool = False,
+    ) -> bool:
         """End a running command; False when it has ended already.
 
         Raises:
@@ -107,7 +124,9 @@ class Inbox:
             sequence = records.sequence_of_running(step, command_id)
             if sequence is None:
                 return False, may_repeat
-            self._records.move(step, command_id, "done", sequence, (state, detail), early=may_repeat)
+            self._records.move(
+                step, command_id, "done", sequence, (state, detail), early=may_repeat
+            )
             return True, may_repeat
 
         return self._ask(change)
@@ -129,8 +148,12 @@ class Inbox:
                     self._records.move(step, command_id, "waiting", sequence)
                     repeated += 1
                 else:
-                    detail = {"reason": "the device stopped while the command was running; it was not run again"}
-                    self._records.move(step, command_id, "done", sequence, (CommandState.INTERRUPTED, detail))
+                    detail = {
+                        "reason": "the device stopped while the command was running; it was not run again"
+                    }
+                    self._records.move(
+                        step, command_id, "done", sequence, (CommandState.INTERRUPTED, detail)
+                    )
                     interrupted += 1
             return repeated, interrupted
 
@@ -152,14 +175,18 @@ class Inbox:
         """Forget states that the cloud has acknowledged."""
 
         def change(step: Step) -> None:
-            step.database.executemany("DELETE FROM outbox WHERE position = ?", [(each,) for each in positions])
+            step.database.executemany(
+                "DELETE FROM outbox WHERE position = ?", [(each,) for each in positions]
+            )
 
         return self._store.submit(change)
 
     def reported(self, command_id: str) -> bool:
         """Whether the cloud has acknowledged every state of the command, all of which are durable by now."""
         query = "SELECT 1 FROM outbox WHERE command_id = ? LIMIT 1"
-        return self._store.do(lambda step: step.database.execute(query, (command_id,)).fetchone() is None)
+        return self._store.do(
+            lambda step: step.database.execute(query, (command_id,)).fetchone() is None
+        )
 
     def forget(self, *, expired_before: int) -> int:
         """Delete finished and reported commands that expired before this instant (ms); how many.
@@ -185,10 +212,16 @@ class Inbox:
 
         def change(step: Step) -> tuple[Counts, bool]:
             phases = dict(
-                step.database.execute("SELECT phase, count(*) FROM inbox WHERE phase != 'done' GROUP BY phase")
+                step.database.execute(
+                    "SELECT phase, count(*) FROM inbox WHERE phase != 'done' GROUP BY phase"
+                )
             )
             unreported = step.database.execute("SELECT count(*) FROM outbox").fetchone()[0]
-            counts = Counts(waiting=phases.get("waiting", 0), running=phases.get("running", 0), unreported=unreported)
+            counts = Counts(
+                waiting=phases.get("waiting", 0),
+                running=phases.get("running", 0),
+                unreported=unreported,
+            )
             return counts, True
 
         return self._ask(change)

@@ -39,7 +39,9 @@ _PAUSE_MAX_SECONDS: Final = 60.0
 _LOOK_AGAIN_SECONDS: Final = 600.0  # a lost announcement costs at most this
 _PROGRESS_SECONDS: Final = 5.0  # each report counts against AWS IoT Core's 100 publishes a second
 _ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED"})
-_NO_DETAIL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # Jobs refuses control characters in a detail's value
+_NO_DETAIL: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f]"
+)  # Jobs refuses control characters in a detail's value
 
 
 class Fetcher(Protocol):
@@ -73,7 +75,13 @@ class JobListener:
     """
 
     def __init__(
-        self, *, client: mqtt5.Client, thing: str, fetcher: Fetcher, clock: Clock, ended: Callable[[str], None]
+        self,
+        *,
+        client: mqtt5.Client,
+        thing: str,
+        fetcher: Fetcher,
+        clock: Clock,
+        ended: Callable[[str], None],
     ) -> None:
         self._client = client
         self._thing = thing
@@ -158,7 +166,9 @@ class JobListener:
         self._end(execution.job_id, status, detail)
         return True
 
-    def _deliver(self, job_id: str, content: Mapping[str, Any]) -> tuple[str | None, dict[str, str]]:
+    def _deliver(
+        self, job_id: str, content: Mapping[str, Any]
+    ) -> tuple[str | None, dict[str, str]]:
         try:
             document = DownloadDocument.decode(dict(content))
         except wire.WireError as error:
@@ -214,7 +224,9 @@ class JobListener:
 
     def _describe(self, job_id: str) -> DownloadDocument:
         """Ask for the job again: its document comes with a fresh URL."""
-        request = iotjobs.DescribeJobExecutionRequest(thing_name=self._thing, job_id=job_id, include_job_document=True)
+        request = iotjobs.DescribeJobExecutionRequest(
+            thing_name=self._thing, job_id=job_id, include_job_document=True
+        )
         execution = self._ask(lambda jobs: jobs.describe_job_execution(request)).execution
         if execution is None or execution.status in _ENDED:
             raise JobGoneError(f"job `{job_id}` has ended in the cloud")
@@ -264,6 +276,6 @@ class JobListener:
             raise CloudError(f"IoT Jobs did not answer: {error}") from error
 
 
-def _milliseconds(timestamp: Any) -> int:  # noqa: ANN401 - awsiot gives a datetime or a number, by operation
+def _milliseconds(timestamp: Any) -> int:
     seconds = timestamp.timestamp() if hasattr(timestamp, "timestamp") else float(timestamp)
     return round(seconds * 1000) + 500  # whole seconds, cut off: on average half a second ago

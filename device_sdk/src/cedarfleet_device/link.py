@@ -85,7 +85,11 @@ class Link:
         tls, self._tls = self._tls or tls_context(*load_credentials(self._config)), None
         self._came.clear()
         connection = Connection(
-            self._config, tls=tls, message=self._message, connected=self._connected, disconnected=self._disconnected
+            self._config,
+            tls=tls,
+            message=self._message,
+            connected=self._connected,
+            disconnected=self._disconnected,
         )
         self._publisher = Publisher(
             inbox=self._inbox,

@@ -14,7 +14,9 @@ from typing import Any, Final
 LOGGER: Final = logging.getLogger("cedarfleet_device")
 
 
-def event(name: str, /, *, level: int = logging.INFO, error: BaseException | None = None, **fields: Any) -> None:  # noqa: ANN401 - JSON
+def event(
+    name: str, /, *, level: int = logging.INFO, error: BaseException | None = None, **fields: Any
+) -> None:
     """Log one event, e.g. ``event("command.acknowledged", command_id=...)``.
 
     Args:

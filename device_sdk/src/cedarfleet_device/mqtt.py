@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
     from cedarfleet_device.config import DeviceConfig
 
-_UNACKNOWLEDGED: Final = 100  # AWS IoT Core quota: messages in flight to one client; bounds our memory too
+_UNACKNOWLEDGED: Final = (
+    100  # AWS IoT Core quota: messages in flight to one client; bounds our memory too
+)
 _SUBSCRIBE_AGAIN_SECONDS: Final = 10.0
 _TAKEN_OVER_MIN_SECONDS: Final = 30.0
 _TAKEN_OVER_MAX_SECONDS: Final = 900.0
@@ -43,7 +45,9 @@ def tls_context(certificate: bytes, key: bytes, authority: bytes) -> io.ClientTl
         options.override_default_trust_store(authority)
         return io.ClientTlsContext(options)
     except awscrt.exceptions.AwsCrtError as error:
-        raise ConfigError(f"certificate, key or authority cannot be used for TLS: {error.name}") from error
+        raise ConfigError(
+            f"certificate, key or authority cannot be used for TLS: {error.name}"
+        ) from error
 
 
 class Connection:
@@ -95,7 +99,9 @@ class Connection:
         self._stopped.clear()
         self.client.start()
 
-    def stop(self, *, farewell: tuple[str, bytes] | None = None, timeout_seconds: float = 5.0) -> None:
+    def stop(
+        self, *, farewell: tuple[str, bytes] | None = None, timeout_seconds: float = 5.0
+    ) -> None:
         """Publish ``farewell`` (topic and payload), say goodbye, so that the last will is not sent, and end."""
         with self._lock:
             self._wanted = False
@@ -103,7 +109,9 @@ class Connection:
                 self._timer.cancel()
         if farewell is not None and self.online:
             wait([self.publish(*farewell)], timeout_seconds)
-        self.client.stop(mqtt5.DisconnectPacket(reason_code=mqtt5.DisconnectReasonCode.NORMAL_DISCONNECTION))
+        self.client.stop(
+            mqtt5.DisconnectPacket(reason_code=mqtt5.DisconnectReasonCode.NORMAL_DISCONNECTION)
+        )
         self._stopped.wait(timeout_seconds)
 
     def rejoin(self, *, after_seconds: float) -> None:
@@ -131,7 +139,9 @@ class Connection:
             puback = future.result().puback
             code = int(puback.reason_code) if puback else 0
             if code >= _FIRST_FAILURE:
-                outcome.set_exception(CloudError(f"the broker refused a publish to `{topic}`: reason code {code}"))
+                outcome.set_exception(
+                    CloudError(f"the broker refused a publish to `{topic}`: reason code {code}")
+                )
             else:
                 outcome.set_result(None)
 
@@ -158,7 +168,9 @@ class Connection:
                 receive_maximum=_UNACKNOWLEDGED,
                 maximum_packet_size=2 * wire.MAX_MESSAGE_BYTES,
                 will=mqtt5.PublishPacket(
-                    topic=wire.presence_topic(config.thing), payload=lost, qos=mqtt5.QoS.AT_LEAST_ONCE
+                    topic=wire.presence_topic(config.thing),
+                    payload=lost,
+                    qos=mqtt5.QoS.AT_LEAST_ONCE,
                 ),
             ),
             session_behavior=mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS,
@@ -179,7 +191,9 @@ class Connection:
     def _on_publish(self, data: mqtt5.PublishReceivedData) -> None:
         packet = data.publish_packet
         topic = packet.topic
-        if not topic.startswith("fleet/"):  # an answer of Jobs, which has its own listener: nothing of ours to keep
+        if not topic.startswith(
+            "fleet/"
+        ):  # an answer of Jobs, which has its own listener: nothing of ours to keep
             return
         # First of all: were anything to fail before this, awscrt would acknowledge for us and the command be lost.
         acquire: Callable[[], mqtt5.PublishAcknowledgementControlHandle] | None
@@ -204,7 +218,9 @@ class Connection:
 
     def _subscribe(self) -> None:
         self._subscribed = False
-        subscription = mqtt5.Subscription(topic_filter=wire.command_filter(self._thing), qos=mqtt5.QoS.AT_LEAST_ONCE)
+        subscription = mqtt5.Subscription(
+            topic_filter=wire.command_filter(self._thing), qos=mqtt5.QoS.AT_LEAST_ONCE
+        )
 
         def settled(future: Future[mqtt5.SubackPacket]) -> None:
             error = future.exception()
@@ -216,21 +232,33 @@ class Connection:
             event("mqtt.subscribe_refused", level=logging.ERROR, error=error, codes=codes)
             self.rejoin(after_seconds=_SUBSCRIBE_AGAIN_SECONDS)
 
-        self.client.subscribe(mqtt5.SubscribePacket(subscriptions=[subscription])).add_done_callback(settled)
+        self.client.subscribe(
+            mqtt5.SubscribePacket(subscriptions=[subscription])
+        ).add_done_callback(settled)
 
     def _on_failure(self, data: mqtt5.LifecycleConnectFailureData) -> None:
-        code = f", reason code {int(data.connack_packet.reason_code)}" if data.connack_packet else ""
+        code = (
+            f", reason code {int(data.connack_packet.reason_code)}" if data.connack_packet else ""
+        )
         self._disconnected(f"{getattr(data.exception, 'name', data.exception)}{code}")
 
     def _on_disconnected(self, data: mqtt5.LifecycleDisconnectData) -> None:
         self._online.clear()
-        packet = cast("mqtt5.DisconnectPacket | None", data.disconnect_packet)  # None: the line broke
-        if packet is not None and packet.reason_code == mqtt5.DisconnectReasonCode.SESSION_TAKEN_OVER:
+        packet = cast(
+            "mqtt5.DisconnectPacket | None", data.disconnect_packet
+        )  # None: the line broke
+        if (
+            packet is not None
+            and packet.reason_code == mqtt5.DisconnectReasonCode.SESSION_TAKEN_OVER
+        ):
             # Two agents with one identity would otherwise throw each other out as fast as they can connect.
             pause = self._taken_over_seconds * random.uniform(1.0, 1.5)  # noqa: S311 - jitter
             self._taken_over_seconds = min(2 * self._taken_over_seconds, _TAKEN_OVER_MAX_SECONDS)
             event(
-                "mqtt.identity_in_use_elsewhere", level=logging.ERROR, thing=self._thing, again_in_seconds=round(pause)
+                "mqtt.identity_in_use_elsewhere",
+                level=logging.ERROR,
+                thing=self._thing,
+                again_in_seconds=round(pause),
             )
             self._disconnected("another client connected with this device's identity")
             self.rejoin(after_seconds=pause)

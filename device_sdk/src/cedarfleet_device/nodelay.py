@@ -11,7 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-_MOST_DESCRIPTORS: Final = 64  # beyond it this process simulates many devices, and looking would cost too much
+_MOST_DESCRIPTORS: Final = (
+    64  # beyond it this process simulates many devices, and looking would cost too much
+)
 
 
 def send_at_once(port: int) -> int:
@@ -31,7 +33,11 @@ def send_at_once(port: int) -> int:
                 fileno=os.dup(int(descriptor.name))
             ) as connection:  # a copy: closing it leaves the runtime's open
                 peer = connection.getpeername()
-                if connection.type == socket.SOCK_STREAM and isinstance(peer, tuple) and peer[1] == port:
+                if (
+                    connection.type == socket.SOCK_STREAM
+                    and isinstance(peer, tuple)
+                    and peer[1] == port
+                ):
                     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     found += 1
     return found

@@ -80,7 +80,11 @@ class Publisher:
         with self._changed:
             wanted = range(self._after + 1, self._after + 1 + len(fresh))
             room = _WINDOW - len(self._under_way)
-            in_turn = self._level and len(fresh) <= room and [each.position for each in fresh] == list(wanted)
+            in_turn = (
+                self._level
+                and len(fresh) <= room
+                and [each.position for each in fresh] == list(wanted)
+            )
             if not in_turn or self._refused or self._stopping or not self._online():
                 self.wake()
                 return
@@ -150,7 +154,9 @@ class Publisher:
             self._inbox.sent(done).add_done_callback(lambda written: self._forgotten(done, written))
 
     def _forgotten(self, done: list[int], written: Future[None]) -> None:
-        if written.exception() is not None:  # tried again; after a restart they are sent once more, the same states
+        if (
+            written.exception() is not None
+        ):  # tried again; after a restart they are sent once more, the same states
             with self._changed:
                 self.published -= len(done)
                 self._acknowledged += done
@@ -161,19 +167,25 @@ class Publisher:
             self._after = outgoing.position
             self._under_way.add(outgoing.position)
         topic = wire.status_topic(self._thing, outgoing.command_id)
-        self._publish(topic, outgoing.message).add_done_callback(lambda done: self._settle(outgoing, done))
+        self._publish(topic, outgoing.message).add_done_callback(
+            lambda done: self._settle(outgoing, done)
+        )
 
     def _settle(self, outgoing: Outgoing, done: Future[None]) -> None:
         error = done.exception()
         if error is not None:
-            event("status.refused", level=logging.WARNING, error=error, command_id=outgoing.command_id)
+            event(
+                "status.refused", level=logging.WARNING, error=error, command_id=outgoing.command_id
+            )
         with self._changed:
             self._under_way.discard(outgoing.position)
             if error is None:
                 self._acknowledged.append(outgoing.position)
             else:
                 self._refused = True
-            if len(self._acknowledged) == 1 or self._ending or self._something_to_do():  # else nobody need know
+            if (
+                len(self._acknowledged) == 1 or self._ending or self._something_to_do()
+            ):  # else nobody need know
                 self._changed.notify_all()
 
     def _sleep(self, seconds: float) -> None:

@@ -56,9 +56,13 @@ def provision(config: DeviceConfig, *, claim_certificate: Path, claim_key: Path)
     """
     wanted = config.provisioning
     if not wanted.template or not wanted.device:
-        raise ConfigError("`provisioning.template` and `provisioning.device` must say what to ask for")
+        raise ConfigError(
+            "`provisioning.template` and `provisioning.device` must say what to ask for"
+        )
     if wire.thing_name(config.tenant, wanted.device) != config.thing:
-        raise ConfigError(f"`provisioning.device` `{wanted.device}` is not the device of `thing` `{config.thing}`")
+        raise ConfigError(
+            f"`provisioning.device` `{wanted.device}` is not the device of `thing` `{config.thing}`"
+        )
     tls = tls_context(
         read_pem(claim_certificate, "claim certificate"),
         read_pem(claim_key, "claim key"),
@@ -73,9 +77,13 @@ def provision(config: DeviceConfig, *, claim_certificate: Path, claim_key: Path)
             parameters={"DeviceName": wanted.device, **wanted.parameters},
         )
         answer = session.ask("RegisterThing", lambda identity: identity.register_thing(request))
-    if answer.thing_name != config.thing:  # fail closed: this identity is not the one that was asked for
+    if (
+        answer.thing_name != config.thing
+    ):  # fail closed: this identity is not the one that was asked for
         raise ConfigError(f"the template made `{answer.thing_name}`, `thing` is `{config.thing}`")
-    replace_credentials(config.certificate_file, config.key_file, certificate=issued.certificate, key=issued.key)
+    replace_credentials(
+        config.certificate_file, config.key_file, certificate=issued.certificate, key=issued.key
+    )
     event("provisioning.done", thing=config.thing, certificate_file=str(config.certificate_file))
 
 
@@ -85,14 +93,20 @@ def _issue(session: _Session, config: DeviceConfig) -> _Issued:
         certificate_signing_request=request_pem(key, config.provisioning.device)
     )
     try:
-        signed = session.ask("CreateCertificateFromCsr", lambda each: each.create_certificate_from_csr(request))
+        signed = session.ask(
+            "CreateCertificateFromCsr", lambda each: each.create_certificate_from_csr(request)
+        )
     except CloudError as error:
         if not config.provisioning.accept_cloud_made_key:
-            raise CloudError(f"{error}; `provisioning.accept_cloud_made_key` allows a key made by the cloud") from error
+            raise CloudError(
+                f"{error}; `provisioning.accept_cloud_made_key` allows a key made by the cloud"
+            ) from error
         event("provisioning.key_made_by_cloud")
         made = session.ask(
             "CreateKeysAndCertificate",
-            lambda each: each.create_keys_and_certificate(iotidentity.CreateKeysAndCertificateRequest()),
+            lambda each: each.create_keys_and_certificate(
+                iotidentity.CreateKeysAndCertificateRequest()
+            ),
         )
         return _Issued(
             certificate=(made.certificate_pem or "").encode(),
@@ -119,7 +133,9 @@ class _Session:
                 host_name=config.endpoint,
                 port=config.port,
                 tls_ctx=tls,  # pyright: ignore[reportArgumentType]
-                connect_options=mqtt5.ConnectPacket(client_id=client_id, keep_alive_interval_sec=30),
+                connect_options=mqtt5.ConnectPacket(
+                    client_id=client_id, keep_alive_interval_sec=30
+                ),
                 session_behavior=mqtt5.ClientSessionBehaviorType.CLEAN,
                 on_lifecycle_event_connection_success_fn=lambda _: self._settled.set(),
                 on_lifecycle_event_connection_failure_fn=self._refused,
@@ -128,7 +144,9 @@ class _Session:
         )
         self._identity: iotidentity.IotIdentityClientV2 | None = None
 
-    def ask(self, name: str, question: Callable[[iotidentity.IotIdentityClientV2], Future[_T]]) -> _T:
+    def ask(
+        self, name: str, question: Callable[[iotidentity.IotIdentityClientV2], Future[_T]]
+    ) -> _T:
         """One answer.
 
         Raises:
@@ -140,7 +158,11 @@ class _Session:
             return question(self._identity).result(_ANSWER_SECONDS + 5)
         except V2ServiceException as error:
             modeled = error.modeled_error
-            words = f"{modeled.error_code}: {modeled.error_message}" if modeled else str(error.inner_error)
+            words = (
+                f"{modeled.error_code}: {modeled.error_message}"
+                if modeled
+                else str(error.inner_error)
+            )
             raise CloudError(f"{name} was refused: {words}") from error
         except (TimeoutError, awscrt.exceptions.AwsCrtError) as error:
             raise CloudError(f"{name} was not answered: {error}") from error
@@ -150,7 +172,9 @@ class _Session:
         self._settled.wait(_CONNECT_SECONDS)
         if self._refusal is not None or not self._settled.is_set():
             self._close()
-            raise CloudError(f"`{self._address}` did not accept the connection: {self._refusal or 'no answer'}")
+            raise CloudError(
+                f"`{self._address}` did not accept the connection: {self._refusal or 'no answer'}"
+            )
         options = mqtt_request_response.ClientOptions(
             max_request_response_subscriptions=6,
             max_streaming_subscriptions=1,
@@ -164,10 +188,14 @@ class _Session:
 
     def _close(self) -> None:
         self._identity = None
-        self._client.stop(mqtt5.DisconnectPacket(reason_code=mqtt5.DisconnectReasonCode.NORMAL_DISCONNECTION))
+        self._client.stop(
+            mqtt5.DisconnectPacket(reason_code=mqtt5.DisconnectReasonCode.NORMAL_DISCONNECTION)
+        )
         self._stopped.wait(5)
 
     def _refused(self, data: mqtt5.LifecycleConnectFailureData) -> None:
-        code = f", reason code {int(data.connack_packet.reason_code)}" if data.connack_packet else ""
+        code = (
+            f", reason code {int(data.connack_packet.reason_code)}" if data.connack_packet else ""
+        )
         self._refusal = f"{getattr(data.exception, 'name', data.exception)}{code}"
         self._settled.set()

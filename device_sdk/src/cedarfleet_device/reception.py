@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from cedarfleet_device.health import Metrics
 
 _SEND_AGAIN_SECONDS: Final = 5.0
-_MOST_UNSTORED: Final = 256  # messages in memory; mosquitto 2.0.11 sends a whole backlog past our receive maximum
+_MOST_UNSTORED: Final = (
+    256  # messages in memory; mosquitto 2.0.11 sends a whole backlog past our receive maximum
+)
 _ROOM_SECONDS: Final = 5.0
 
 
@@ -57,12 +59,16 @@ class Reception:
         try:
             message = read_message(topic, payload, thing=self._thing, handlers=self._handlers)
         except RefusedError as error:
-            if error.command_id is None:  # nothing to report under; kept unacknowledged it would come for ever
+            if (
+                error.command_id is None
+            ):  # nothing to report under; kept unacknowledged it would come for ever
                 self._metrics.count("unreportable")
                 event("command.unreportable", level=logging.WARNING, error=error)
                 acknowledge()
                 return
-            event("command.rejected", level=logging.WARNING, error=error, command_id=error.command_id)
+            event(
+                "command.rejected", level=logging.WARNING, error=error, command_id=error.command_id
+            )
             key, counter = error.command_id, "rejected"
             roomy = self._room.acquire(timeout=_ROOM_SECONDS)
             stored = self._arrivals.reject(key, payload, str(error))
@@ -70,17 +76,27 @@ class Reception:
             key, counter = message.command_id, "received"
             roomy = self._room.acquire(timeout=_ROOM_SECONDS)
             stored = self._arrivals.receive(message)
-        stored.add_done_callback(lambda done: self._stored(done, key, counter, acknowledge, roomy=roomy))
+        stored.add_done_callback(
+            lambda done: self._stored(done, key, counter, acknowledge, roomy=roomy)
+        )
 
     def _stored(
-        self, done: Future[bool], command_id: str, counter: str, acknowledge: Callable[[], None], *, roomy: bool
+        self,
+        done: Future[bool],
+        command_id: str,
+        counter: str,
+        acknowledge: Callable[[], None],
+        *,
+        roomy: bool,
     ) -> None:
         if roomy:
             self._room.release()
         error = done.exception()
         if error is not None:  # fail closed: an unstored command is not acknowledged
             self._metrics.count("store_failures")
-            event("store.failed", level=logging.ERROR, error=error)  # a full disk, until there is room again
+            event(
+                "store.failed", level=logging.ERROR, error=error
+            )  # a full disk, until there is room again
             self._rejoin(_SEND_AGAIN_SECONDS)
             return
         acknowledge()

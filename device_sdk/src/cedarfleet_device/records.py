@@ -36,13 +36,26 @@ class Records:
     """
 
     def __init__(
-        self, last: tuple[int, int], *, clock: Callable[[], int], changed: Callable[[Sequence[Outgoing]], None]
+        self,
+        last: tuple[int, int],
+        *,
+        clock: Callable[[], int],
+        changed: Callable[[Sequence[Outgoing]], None],
     ) -> None:
         self._arrivals, self._states = last
         self._clock = clock
         self._changed = changed
 
-    def insert(self, step: Step, key: str, message: bytes, expires_at: int, *, phase: str, state: State | None) -> None:
+    def insert(
+        self,
+        step: Step,
+        key: str,
+        message: bytes,
+        expires_at: int,
+        *,
+        phase: str,
+        state: State | None,
+    ) -> None:
         """Put a command into the inbox, with its first state, if there is one to report."""
         self._arrivals += 1
         step.database.execute(
@@ -53,18 +66,31 @@ class Records:
             self._report(step, key, 1, state)
 
     def move(
-        self, step: Step, key: str, phase: str, sequence: int, state: State | None = None, *, early: bool = False
+        self,
+        step: Step,
+        key: str,
+        phase: str,
+        sequence: int,
+        state: State | None = None,
+        *,
+        early: bool = False,
     ) -> None:
         """Put a command that has reported ``sequence`` states into ``phase``, with one more to report, if any."""
         sequence += 0 if state is None else 1
-        step.database.execute("UPDATE inbox SET phase = ?, sequence = ? WHERE command_id = ?", (phase, sequence, key))
+        step.database.execute(
+            "UPDATE inbox SET phase = ?, sequence = ? WHERE command_id = ?", (phase, sequence, key)
+        )
         if state is not None:
             self._report(step, key, sequence, state, early=early)
 
-    def _report(self, step: Step, key: str, sequence: int, state: State, *, early: bool = False) -> None:
+    def _report(
+        self, step: Step, key: str, sequence: int, state: State, *, early: bool = False
+    ) -> None:
         """Put the state with this number into the outbox."""
         self._states += 1
-        message = StatusMessage(sequence=sequence, state=state[0], detail=state[1], at=self._clock()).encode()
+        message = StatusMessage(
+            sequence=sequence, state=state[0], detail=state[1], at=self._clock()
+        ).encode()
         step.database.execute("INSERT INTO outbox VALUES (?, ?, ?)", (self._states, key, message))
         told = [Outgoing(position=self._states, command_id=key, message=message)]
         (step.written if early else step.durable).append(lambda: self._changed(told))
@@ -82,13 +108,17 @@ def last_commands(step: Step, most: int) -> tuple[dict[str, int], int]:
     """Of the newest commands, the newest last, when each expires; and the latest time that any older one expires."""
     newest = "SELECT command_id, expires_at FROM inbox ORDER BY position DESC"
     rows = step.database.execute(f"{newest} LIMIT ?", (most,)).fetchall()
-    older = step.database.execute(f"SELECT ifnull(max(expires_at), 0) FROM ({newest} LIMIT -1 OFFSET ?)", (most,))  # noqa: S608 - a constant
+    rest = f"SELECT ifnull(max(expires_at), 0) FROM ({newest} LIMIT -1 OFFSET ?)"  # noqa: S608 - a constant
+    older = step.database.execute(rest, (most,))
     return dict(reversed(rows)), older.fetchone()[0]
 
 
 def knows(step: Step, command_id: str) -> bool:
     """Whether the command has been stored."""
-    return step.database.execute("SELECT 1 FROM inbox WHERE command_id = ?", (command_id,)).fetchone() is not None
+    return (
+        step.database.execute("SELECT 1 FROM inbox WHERE command_id = ?", (command_id,)).fetchone()
+        is not None
+    )
 
 
 def one_waits(step: Step) -> bool:

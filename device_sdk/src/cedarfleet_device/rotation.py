@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 from awscrt.crypto import EC, ECExportFormat
 
 from cedarfleet_device.commands import Command, Handler, Handlers, Result
-from cedarfleet_device.credentials import finish_replacing, replace_credentials, restore_credentials, write_private
+from cedarfleet_device.credentials import (
+    finish_replacing,
+    replace_credentials,
+    restore_credentials,
+    write_private,
+)
 from cedarfleet_device.errors import CommandFailedError
 from cedarfleet_device.log import event
 from cedarfleet_device.wire import split_thing_name
@@ -54,7 +59,10 @@ class Rotation:
             (RENEW_KEY, self._renew_key, True),
             (INSTALL_CERTIFICATE, self._install, False),
         ):
-            handlers.add(name, Handler(function=function, idempotent=again, time_limit_seconds=_LIMIT_SECONDS))
+            handlers.add(
+                name,
+                Handler(function=function, idempotent=again, time_limit_seconds=_LIMIT_SECONDS),
+            )
 
     def settle(self) -> None:
         """At the start: a pair that the power cut left unproven is proven now, or put back; returns at once."""
@@ -77,20 +85,28 @@ class Rotation:
         except ValueError as error:
             raise CommandFailedError(f"`certificate`: {error}") from error
         key = EC.new_key_from_der_data(base64.b64decode(b"".join(pem.splitlines()[1:-1])))
-        if key.export_key(ECExportFormat.SPKI) != certified:  # fail closed: it would lock the device out
+        if (
+            key.export_key(ECExportFormat.SPKI) != certified
+        ):  # fail closed: it would lock the device out
             raise CommandFailedError("`certificate` is not for the key that this device made last")
         write_private(self._unproven, _digest(certificate))
-        replace_credentials(self._config.certificate_file, self._config.key_file, certificate=certificate, key=pem)
+        replace_credentials(
+            self._config.certificate_file, self._config.key_file, certificate=certificate, key=pem
+        )
         self._link.close()
         self._link.open()
         if not self._prove():
-            raise CommandFailedError("the broker did not accept the new certificate; the former one is in use again")
+            raise CommandFailedError(
+                "the broker did not accept the new certificate; the former one is in use again"
+            )
         self._renewed.unlink(missing_ok=True)
         return Result(detail={"valid_until": until.isoformat()})
 
     def _prove(self) -> bool:
         accepted = self._link.wait_online(self._proof_seconds)
-        if not accepted and self._unproven.read_bytes() == _digest(self._config.certificate_file.read_bytes()):
+        if not accepted and self._unproven.read_bytes() == _digest(
+            self._config.certificate_file.read_bytes()
+        ):
             event("rotation.put_back", level=logging.ERROR)
             restore_credentials(self._config.certificate_file, self._config.key_file)
             finish_replacing(self._config.certificate_file, self._config.key_file)

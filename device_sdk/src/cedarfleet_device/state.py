@@ -34,7 +34,9 @@ class StateFolder:
         self.folder = folder
         self._name = folder.absolute()
         if self._name in _held_here:
-            raise StateInUseError(f"`state_dir` `{folder}` is in use by process {os.getpid()}: one identity runs once")
+            raise StateInUseError(
+                f"`state_dir` `{folder}` is in use by process {os.getpid()}: one identity runs once"
+            )
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -74,7 +76,9 @@ class StateFolder:
 def write_status(folder: Path, status: dict[str, Any]) -> None:
     """Replace ``status.json``, for ``cedarfleet-device status``; not synced, since it tells of now."""
     fresh = folder / "status.json.new"
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
+    with os.fdopen(
+        os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w"
+    ) as file:
         json.dump(status, file)
     fresh.replace(folder / "status.json")
 

@@ -65,7 +65,9 @@ def commit(database: sqlite3.Connection, batch: list[Queued]) -> None:
             try:
                 each.result = each.change(each.step)
             except Exception as error:
-                if len(batch) == 1 or not database.in_transaction:  # or SQLite has rolled back, e.g. on a full disk
+                if (
+                    len(batch) == 1 or not database.in_transaction
+                ):  # or SQLite has rolled back, e.g. on a full disk
                     raise
                 database.execute("ROLLBACK TO one")
                 each.error = _worded(error)

@@ -54,11 +54,15 @@ class Store:
         self._unsynced: list[Queued] = []
         self._doubtful = False  # a sync failed, maybe one of the process before: the kernel may have dropped something
         opened: Future[None] = Future()
-        self._thread = threading.Thread(target=self._run, args=(opened,), name="cedarfleet-store", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(opened,), name="cedarfleet-store", daemon=True
+        )
         self._thread.start()
         opened.result()
 
-    def submit(self, change: Callable[[Step], _T], *, urgent: bool = False, lazy: bool = False) -> Future[_T]:
+    def submit(
+        self, change: Callable[[Step], _T], *, urgent: bool = False, lazy: bool = False
+    ) -> Future[_T]:
         """Queue ``change``; the future is done when it is durable.
 
         Args:
@@ -96,7 +100,9 @@ class Store:
         def change(step: Step) -> str | None:
             if value is not None:
                 step.database.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
-            row = step.database.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
+            row = step.database.execute(
+                "SELECT value FROM notes WHERE name = ?", (name,)
+            ).fetchone()
             return None if row is None else row[0]
 
         return self.do(change)
@@ -119,7 +125,9 @@ class Store:
     def _run(self, opened: Future[None]) -> None:
         try:
             database, log = open_database(self._file)
-            self._doubtful = os.fstat(log).st_size > 0  # left by a process that died, and maybe by a sync that failed
+            self._doubtful = (
+                os.fstat(log).st_size > 0
+            )  # left by a process that died, and maybe by a sync that failed
         except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
             opened.set_exception(error)
             return
@@ -190,7 +198,9 @@ class Store:
         try:
             doubtful = self._doubtful or os.fstat(log).st_nlink == 0
             if doubtful and database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-                event("store.not_synced", level=logging.ERROR, reason="another process reads the file")
+                event(
+                    "store.not_synced", level=logging.ERROR, reason="another process reads the file"
+                )
                 return False
             self._sync(log)
             self._doubtful = False
@@ -208,4 +218,6 @@ class Store:
     def _give_up(self) -> None:
         abandoned, self._unsynced = self._unsynced, []
         for each in abandoned:
-            each.future.set_exception(StoreError("the store was closed before the disk had taken the change"))
+            each.future.set_exception(
+                StoreError("the store was closed before the disk had taken the change")
+            )

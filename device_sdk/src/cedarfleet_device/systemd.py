@@ -27,6 +27,8 @@ def notify(state: str) -> bool:
 def watchdog_seconds() -> float | None:
     """How often systemd must hear ``WATCHDOG=1``: half of its limit; None: it does not watch us."""
     microseconds = os.environ.get("WATCHDOG_USEC", "")
-    if not microseconds.isdigit() or os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+    if not microseconds.isdigit() or os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(
+        os.getpid()
+    ):
         return None
     return int(microseconds) / 2_000_000

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from cedarfleet_device.commands import Command, Handler
 
-_QUIET_SECONDS: Final = 0.1  # a handler that is over by then reports its end alone: one message, not two
+_QUIET_SECONDS: Final = (
+    0.1  # a handler that is over by then reports its end alone: one message, not two
+)
 _AGAIN_SECONDS: Final = 1.0
 
 
@@ -122,7 +124,9 @@ class Watch:
         try:
             (self._late if run.over else self._lasts)(run)
         except Exception as error:  # noqa: BLE001 - e.g. no thread could be started; others are still to be watched
-            event("watch.failed", level=logging.ERROR, error=error, command_id=run.command.command_id)
+            event(
+                "watch.failed", level=logging.ERROR, error=error, command_id=run.command.command_id
+            )
             with self._changed:
                 if run.over:
                     run.over, run.until = False, time.monotonic() + _AGAIN_SECONDS

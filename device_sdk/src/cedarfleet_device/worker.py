@@ -69,7 +69,9 @@ class Worker:
         self._stuck: dict[str, list[threading.Thread]] = {}  # by command name, past their limit
         self._names = (f"cedarfleet-worker-{number}" for number in itertools.count())
         self._threads = [self._new_thread() for _ in range(parallel)]
-        self._watch = Watch(lasts=lambda run: inbox.progress(run.command.command_id, {}), late=self._replace)
+        self._watch = Watch(
+            lasts=lambda run: inbox.progress(run.command.command_id, {}), late=self._replace
+        )
 
     def start(self) -> None:
         """Begin with what waits in the inbox."""
@@ -99,13 +101,22 @@ class Worker:
 
     def decide(self, message: CommandMessage) -> Ending | None:
         """Whether the command is to run now (None), or how it ends."""
-        if message.expires_at <= self._clock():  # fail closed: at the very instant it counts as expired
-            return Ending(state=CommandState.EXPIRED, reason="its time had passed before the device could start it")
+        if (
+            message.expires_at <= self._clock()
+        ):  # fail closed: at the very instant it counts as expired
+            return Ending(
+                state=CommandState.EXPIRED,
+                reason="its time had passed before the device could start it",
+            )
         if self._handlers.get(message.name) is None:
-            return Ending(state=CommandState.REJECTED, reason=f"this device has no handler for `{message.name}`")
+            return Ending(
+                state=CommandState.REJECTED,
+                reason=f"this device has no handler for `{message.name}`",
+            )
         if any(thread.is_alive() for thread in self._stuck.get(message.name, ())):
             return Ending(
-                state=CommandState.REJECTED, reason=f"an earlier `{message.name}` has not ended since its limit"
+                state=CommandState.REJECTED,
+                reason=f"an earlier `{message.name}` has not ended since its limit",
             )
         return None
 
@@ -141,7 +152,11 @@ class Worker:
                 continue
             if taken.ending is not None:
                 self._finished(taken.ending.state)
-                event("command.ended", command_id=taken.message.command_id, state=taken.ending.state.value)
+                event(
+                    "command.ended",
+                    command_id=taken.message.command_id,
+                    state=taken.ending.state.value,
+                )
             elif not self._run(taken.message):
                 return
 
@@ -169,7 +184,9 @@ class Worker:
     def _meet_the_clock(self) -> None:
         """A command that waited while the device was off must meet the right time."""
         deadline = time.monotonic() + (_CLOCK_WITHIN_SECONDS if self._await_clock else 0)
-        while not self._stopping.is_set() and not self._clock.wait_told(0.1 if self._await_clock else 0):
+        while not self._stopping.is_set() and not self._clock.wait_told(
+            0.1 if self._await_clock else 0
+        ):
             if time.monotonic() >= deadline:
                 event("clock.untold", level=logging.WARNING if self._await_clock else logging.DEBUG)
                 return
@@ -180,7 +197,9 @@ class Worker:
         if handler is None:  # `decide` has refused it
             raise AssertionError(message.name)
         run = self._new_run(message, handler)
-        if (ending := self.decide(message)) is not None:  # what was decided when it left the queue waited for the disk
+        if (
+            ending := self.decide(message)
+        ) is not None:  # what was decided when it left the queue waited for the disk
             self._end(run, (ending.state, {"reason": ending.reason}, None))
             return True
         self._watch.begin(run)
@@ -211,20 +230,37 @@ class Worker:
 
     def _end(self, run: Run, outcome: Outcome) -> None:
         command, (state, detail, result) = run.command, outcome
-        while True:  # the disk may be full for a while: the outcome must not be lost as long as we live
+        while (
+            True
+        ):  # the disk may be full for a while: the outcome must not be lost as long as we live
             try:
-                kept = self._inbox.finish(command.command_id, state, detail, may_repeat=run.handler.idempotent)
+                kept = self._inbox.finish(
+                    command.command_id, state, detail, may_repeat=run.handler.idempotent
+                )
                 break
             except StoreError as error:
-                event("store.failed", level=logging.ERROR, error=error, command_id=command.command_id)
+                event(
+                    "store.failed", level=logging.ERROR, error=error, command_id=command.command_id
+                )
                 if self._stopping.wait(_RETRY_STORE_SECONDS):
                     return
         if not kept:  # it began as it arrived, and was not stored: it comes, and runs, again
-            event("command.not_kept", level=logging.WARNING, command_id=command.command_id, name=command.name)
+            event(
+                "command.not_kept",
+                level=logging.WARNING,
+                command_id=command.command_id,
+                name=command.name,
+            )
             return
         self._finished(state)
         taken_ms = round((time.monotonic() - run.began) * 1000)
-        event("command.ended", command_id=command.command_id, name=command.name, state=state.value, ms=taken_ms)
+        event(
+            "command.ended",
+            command_id=command.command_id,
+            name=command.name,
+            state=state.value,
+            ms=taken_ms,
+        )
         if result is not None and result.afterwards is not None:
             self._afterwards(command.command_id, result.afterwards)
 
@@ -244,7 +280,9 @@ class Worker:
         try:
             function()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a maker's code must not end the agent
-            event("command.afterwards_failed", level=logging.ERROR, error=error, command_id=command_id)
+            event(
+                "command.afterwards_failed", level=logging.ERROR, error=error, command_id=command_id
+            )
 
     def _new_run(self, message: CommandMessage, handler: Handler) -> Run:
         last = -_PROGRESS_EVERY_SECONDS
@@ -252,9 +290,14 @@ class Worker:
 
         def report(detail: dict[str, Any]) -> None:
             nonlocal last
-            if os.getpid() != process:  # a forked child: a lock that was held then is held for ever there
+            if (
+                os.getpid() != process
+            ):  # a forked child: a lock that was held then is held for ever there
                 return
-            if time.monotonic() - last >= _PROGRESS_EVERY_SECONDS and (fitting := as_sent(detail)) is not None:
+            if (
+                time.monotonic() - last >= _PROGRESS_EVERY_SECONDS
+                and (fitting := as_sent(detail)) is not None
+            ):
                 last = time.monotonic()
                 run.told = True
                 self._inbox.progress(message.command_id, fitting)

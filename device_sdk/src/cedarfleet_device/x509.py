@@ -72,7 +72,9 @@ def public_key(certificate: bytes) -> bytes:
 
 def _fields(certificate: bytes) -> list[tuple[int, bytes]]:
     """Serial, algorithm, issuer, validity, subject, public key and so on (RFC 5280, section 4.1)."""
-    body = certificate.split(b"-----BEGIN CERTIFICATE-----", 1)[1].split(b"-----END CERTIFICATE-----", 1)[0]
+    body = certificate.split(b"-----BEGIN CERTIFICATE-----", 1)[1].split(
+        b"-----END CERTIFICATE-----", 1
+    )[0]
     fields = _children(_children(_children(base64.b64decode(body))[0][1])[0][1])
     return fields[1:] if fields[0][0] == _ATTRIBUTES else fields  # the version is optional
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from infra.local.cloud.emulator import Emulator
 
-_ISSUER = re.compile(r"https://cognito-idp\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<pool>(?P=region)_[A-Za-z0-9]+)")
+_ISSUER = re.compile(
+    r"https://cognito-idp\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<pool>(?P=region)_[A-Za-z0-9]+)"
+)
 _SERVICE = "verifiedpermissions"
 
 
@@ -29,7 +31,9 @@ class Authentication:
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
 
-    def authenticate(self, headers: Mapping[str, str], body: bytes, operation: str, resource_arn: str | None) -> Caller:
+    def authenticate(
+        self, headers: Mapping[str, str], body: bytes, operation: str, resource_arn: str | None
+    ) -> Caller:
         """The caller of a signed ``POST /``, if IAM allows the operation on the resource.
 
         Raises:
@@ -41,19 +45,27 @@ class Authentication:
             [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
         )
         signature = claimed_signature(raw, b"")
-        if signature is None:  # fail closed: also a signature in the query, which no client of this API makes
-            raise AccessDenied("MissingAuthenticationTokenException", "The Authorization header is missing.", 403)
+        if (
+            signature is None
+        ):  # fail closed: also a signature in the query, which no client of this API makes
+            raise AccessDenied(
+                "MissingAuthenticationTokenException", "The Authorization header is missing.", 403
+            )
         if signature.service != _SERVICE:
             words = f"Credential should be scoped to correct service: '{_SERVICE}'."
             raise AccessDenied("SignatureDoesNotMatch", words, 403)
         if not covers_body(headers, body, service=_SERVICE):
-            raise AccessDenied("SignatureDoesNotMatch", "x-amz-content-sha256 is not the SHA-256 of the body.", 403)
+            raise AccessDenied(
+                "SignatureDoesNotMatch", "x-amz-content-sha256 is not the SHA-256 of the body.", 403
+            )
         key, region = app.extract_access_key_id(known, {}), app.extract_region(known)
         try:
             app.set_request_account_id(app._request_account_scope(key))
         except evaluator.AmbiguousAccessKeyError as error:
             raise AccessDenied(
-                "InvalidClientTokenId", "The security token included in the request is invalid.", 403
+                "InvalidClientTokenId",
+                "The security token included in the request is invalid.",
+                403,
             ) from error
         app.set_request_region(region)
         app.set_request_client_ip("127.0.0.1")

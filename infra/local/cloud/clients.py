@@ -41,7 +41,7 @@ class RootClients:
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()  # making clients is not thread-safe, using them is
 
-    def get(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes the class at run time
+    def get(self, service: str) -> Any:
         """The client of a service."""
         with self._lock:
             if service not in self._clients:

@@ -5,7 +5,7 @@ and expects ``AccessKeyId``, ``SecretAccessKey``, ``Token`` and ``Expiration`` (
 credential provider"). Tokens are random, per role, and kept in memory only.
 """
 
-# ruff: noqa: ANN401, SLF001 - the emulator is untyped, and private names are all that it has
+# ruff: noqa: SLF001 - the emulator is untyped, and private names are all that it has
 
 from __future__ import annotations
 
@@ -51,12 +51,23 @@ class ContainerCredentials:
             return
         role, expected = self._tokens.get(scope["path"].removeprefix(PATH), ("", ""))
         given = header_values(scope["headers"], b"authorization")
-        if scope["method"] != "GET" or not expected or len(given) != 1 or not _equal(given[0], expected):
-            status, document = 403, {"code": "AccessDenied", "message": "no such role, or not its token"}  # fail closed
+        if (
+            scope["method"] != "GET"
+            or not expected
+            or len(given) != 1
+            or not _equal(given[0], expected)
+        ):
+            status, document = (
+                403,
+                {"code": "AccessDenied", "message": "no such role, or not its token"},
+            )  # fail closed
         else:
             status, document = self._session(role)
         body = json.dumps(document).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+        ]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
@@ -66,10 +77,17 @@ class ContainerCredentials:
         name = role_arn.rsplit("/", 1)[-1]
         role = iam._roles.get_scoped(self._emulator.account_id, None, name)
         if role is None:
-            return 404, {"code": "NoSuchRole", "message": f"there is no role `{role_arn}`: stamp it first"}
+            return 404, {
+                "code": "NoSuchRole",
+                "message": f"there is no role `{role_arn}`: stamp it first",
+            }
         if not _trusts_tasks(role.get("AssumeRolePolicyDocument"), self._emulator.account_id):
             return 403, {"code": "AccessDenied", "message": f"`{role_arn}` does not trust {_TASKS}"}
-        key, secret, token = iam._gen_session_access_key(), iam._gen_secret(), iam._gen_session_token()
+        key, secret, token = (
+            iam._gen_session_access_key(),
+            iam._gen_secret(),
+            iam._gen_session_token(),
+        )
         session_name, expiration = secrets.token_hex(16), time.time() + _SESSION_SECONDS
         session = {
             "Arn": f"arn:aws:sts::{self._emulator.account_id}:assumed-role/{name}/{session_name}",
@@ -107,7 +125,9 @@ def _trusts_tasks(document: Any, account_id: str) -> bool:
         assumes = "sts:AssumeRole" in ([actions] if isinstance(actions, str) else actions)
         if statement.get("Effect") != "Allow":
             return False  # fail closed: a Deny of any form is taken to mean ECS tasks
-        allowed = allowed or (names_tasks and assumes and statement.get("Condition") in (None, own_account))
+        allowed = allowed or (
+            names_tasks and assumes and statement.get("Condition") in (None, own_account)
+        )
     return allowed
 
 

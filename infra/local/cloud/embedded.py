@@ -1,6 +1,6 @@
 """``EmbeddedCloud``: start AWS on loopback in this process, use it, stop it; its state stays in a directory."""
 
-# ruff: noqa: ANN401, SLF001 - the emulator is untyped, and private names are all that it has
+# ruff: noqa: SLF001 - the emulator is untyped, and private names are all that it has
 
 from __future__ import annotations
 
@@ -90,7 +90,9 @@ class EmbeddedCloud:
         directory = StateDirectory(self._state_dir)
         stack.callback(directory.close)
         last = directory.ports()
-        gateway = listen(purpose="the gateway", wanted=self._wanted.gateway, remembered=last.gateway)
+        gateway = listen(
+            purpose="the gateway", wanted=self._wanted.gateway, remembered=last.gateway
+        )
         stack.callback(gateway.close)
         mqtt = listen(purpose="MQTT", wanted=self._wanted.mqtt, remembered=last.mqtt)
         stack.callback(mqtt.close)
@@ -111,19 +113,29 @@ class EmbeddedCloud:
         stack.enter_context(logged_to(directory.path / "emulator.log"))
         policies = self._verified_permissions(loaded, directory)
         stack.callback(policies.close)
-        snapshots = Snapshots(emulator=loaded, directory=directory, inner=_by_target(loaded.app.app, policies))
-        self._credentials = ContainerCredentials(emulator=loaded, inner=self._behind_front_door(loaded, snapshots))
+        snapshots = Snapshots(
+            emulator=loaded, directory=directory, inner=_by_target(loaded.app.app, policies)
+        )
+        self._credentials = ContainerCredentials(
+            emulator=loaded, inner=self._behind_front_door(loaded, snapshots)
+        )
         self._server = server = Server(
             emulator=loaded, application=self._credentials, snapshots=snapshots, gateway=gateway
         )
         stack.callback(server.stop)
         server.start()
-        self.ca_file = directory.write("broker-ca.pem", loaded.module("services.iot").get_ca_cert_pem().encode())
+        self.ca_file = directory.write(
+            "broker-ca.pem", loaded.module("services.iot").get_ca_cert_pem().encode()
+        )
         directory.remember(Ports(gateway=port, mqtt=self.mqtt_port))
-        self._clients = clients.RootClients(endpoint_url=self.endpoint_url, region=self.region, root=self._root)
+        self._clients = clients.RootClients(
+            endpoint_url=self.endpoint_url, region=self.region, root=self._root
+        )
         stack.callback(self._clients.close)
 
-    def _verified_permissions(self, loaded: emulator.Emulator, directory: StateDirectory) -> VerifiedPermissions:
+    def _verified_permissions(
+        self, loaded: emulator.Emulator, directory: StateDirectory
+    ) -> VerifiedPermissions:
         authentication = Authentication(loaded)
         try:
             return VerifiedPermissions(
@@ -142,7 +154,10 @@ class EmbeddedCloud:
         return FrontDoor(inner=snapshots, unsigned_cognito=unsigned)
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         """Stop; the state is written and both ports are closed when this returns."""
         self._stack.close()
@@ -183,7 +198,9 @@ def _by_target(emulator_app: Application, policies: Application) -> Application:
 
     async def route(scope: Any, receive: Any, send: Any) -> None:
         names = [value for key, value in scope["headers"] if key.lower() == b"x-amz-target"]
-        to_policies = scope["type"] == "http" and bool(names) and names[0].startswith(b"VerifiedPermissions.")
+        to_policies = (
+            scope["type"] == "http" and bool(names) and names[0].startswith(b"VerifiedPermissions.")
+        )
         await (policies if to_policies else emulator_app)(scope, receive, send)
 
     return route

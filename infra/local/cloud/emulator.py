@@ -36,7 +36,7 @@ class Emulator:
     mqtt_listener: socket.socket
     mqtt_port: int
 
-    def module(self, name: str) -> Any:  # noqa: ANN401 - the emulator is untyped
+    def module(self, name: str) -> Any:
         """A module of the emulator, e.g. ``services.iot``."""
         return importlib.import_module(f"ministack.{name}")
 
@@ -51,7 +51,9 @@ class Emulator:
         for part in path:
             owner = getattr(owner, part)
         if not hasattr(owner, last):
-            raise EmulatorChangedError(f"ministack has no `{module}.{name}`: install ministack=={PINNED_VERSION}")
+            raise EmulatorChangedError(
+                f"ministack has no `{module}.{name}`: install ministack=={PINNED_VERSION}"
+            )
         setattr(owner, last, correction(getattr(owner, last)))
 
 
@@ -73,7 +75,9 @@ def load(
     """
     installed = importlib.metadata.version("ministack")
     if installed != PINNED_VERSION:
-        raise EmulatorChangedError(f"ministack {installed} is installed, the corrections are for {PINNED_VERSION}")
+        raise EmulatorChangedError(
+            f"ministack {installed} is installed, the corrections are for {PINNED_VERSION}"
+        )
     mqtt_port = int(mqtt_listener.getsockname()[1])
     settings = {
         "AUTH": "true",
@@ -110,7 +114,9 @@ _loaded = False
 def _claim_process() -> None:
     global _loaded  # noqa: PLW0603 - the emulator's own state is global to the process
     if _loaded:
-        raise CloudError("this process has already run an embedded cloud: start another process for a second one")
+        raise CloudError(
+            "this process has already run an embedded cloud: start another process for a second one"
+        )
     _loaded = True
 
 

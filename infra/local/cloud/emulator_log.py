@@ -25,8 +25,17 @@ def logged_to(file: Path) -> Generator[None]:
     """
     handler = logging.FileHandler(file, mode="w", encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == "ministack"]
-    loggers = {value for module in modules for value in vars(module).values() if isinstance(value, logging.Logger)}
+    modules = [
+        module
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] == "ministack"
+    ]
+    loggers = {
+        value
+        for module in modules
+        for value in vars(module).values()
+        if isinstance(value, logging.Logger)
+    }
     for logger in loggers:
         logger.propagate = False
         logger.addHandler(handler)

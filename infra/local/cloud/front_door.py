@@ -25,13 +25,40 @@ if TYPE_CHECKING:
 
 # By signing name. A name outside makes the emulator load every model of botocore: 4 s and 366 MB.
 SERVICES: Final = frozenset(
-    {"acm", "cognito-idp", "dynamodb", "ec2", "ecr", "ecs", "elasticloadbalancing", "events", "iam", "iot"}
-    | {"iot-jobs-data", "iotdata", "iotdevicegateway", "kms", "lambda", "logs", "monitoring", "s3", "secretsmanager"}
+    {
+        "acm",
+        "cognito-idp",
+        "dynamodb",
+        "ec2",
+        "ecr",
+        "ecs",
+        "elasticloadbalancing",
+        "events",
+        "iam",
+        "iot",
+    }
+    | {
+        "iot-jobs-data",
+        "iotdata",
+        "iotdevicegateway",
+        "kms",
+        "lambda",
+        "logs",
+        "monitoring",
+        "s3",
+        "secretsmanager",
+    }
     | {"sns", "sqs", "ssm", "sts", "tagging", "verifiedpermissions"}
 )
 _TOKEN_PATH: Final = "/oauth2/token"  # noqa: S105 - a path
 OPEN_PATHS: Final = frozenset(
-    {"/_ministack/ready", "/_ministack/iot/ca.pem", "/oauth2/authorize", _TOKEN_PATH, "/oauth2/userInfo"}
+    {
+        "/_ministack/ready",
+        "/_ministack/iot/ca.pem",
+        "/oauth2/authorize",
+        _TOKEN_PATH,
+        "/oauth2/userInfo",
+    }
     | {"/login", "/logout"}
 )
 _OWN_HOSTS: Final = ("127.0.0.1", "localhost")
@@ -68,14 +95,18 @@ class FrontDoor:
         signature = claimed_signature(scope["headers"], scope.get("query_string", b""))
         refusal = self._refusal(scope, signature)
         if refusal is None:
-            await self._inner(scope, receive, _with_page_headers(send) if signature is None else send)
+            await self._inner(
+                scope, receive, _with_page_headers(send) if signature is None else send
+            )
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008})
         else:
             await _refuse(send, scope, *refusal)
 
-    def _refusal(self, scope: Scope, signature: ClaimedSignature | None) -> tuple[int, str, str] | None:
+    def _refusal(
+        self, scope: Scope, signature: ClaimedSignature | None
+    ) -> tuple[int, str, str] | None:
         """Why the request is refused (status, code, words), or None."""
         headers, path = scope["headers"], scope["path"]
         for name in _ONCE:
@@ -86,11 +117,19 @@ class FrontDoor:
                 return None
             words = f"`{signature.service}` is not part of the embedded cloud, which has: {', '.join(sorted(SERVICES))}"
             return 400, "UnknownService", words
-        if scope["type"] == "http" and not header_values(headers, b"authorization") and self._is_open(scope):
+        if (
+            scope["type"] == "http"
+            and not header_values(headers, b"authorization")
+            and self._is_open(scope)
+        ):
             return None
         if _is_machine(scope):
             return None
-        return 403, "MissingAuthenticationToken", "the embedded cloud serves requests with one AWS Signature Version 4"
+        return (
+            403,
+            "MissingAuthenticationToken",
+            "the embedded cloud serves requests with one AWS Signature Version 4",
+        )
 
     def _is_open(self, scope: Scope) -> bool:
         """Whether AWS serves this request unsigned too."""
@@ -138,7 +177,10 @@ async def _refuse(send: Send, scope: Scope, status: int, code: str, words: str) 
     """Answer in the caller's protocol, so that boto3 shows the code and the words."""
     kinds = header_values(scope["headers"], b"content-type")
     if header_values(scope["headers"], b"x-amz-target") or (kinds and "json" in kinds[0]):
-        kind, body = b"application/x-amz-json-1.0", json.dumps({"__type": code, "message": words}).encode()
+        kind, body = (
+            b"application/x-amz-json-1.0",
+            json.dumps({"__type": code, "message": words}).encode(),
+        )
     else:
         kind = b"text/xml"
         error = f"<Error><Code>{code}</Code><Message>{escape(words)}</Message></Error>"

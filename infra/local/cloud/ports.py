@@ -24,7 +24,9 @@ def listen(*, purpose: str, wanted: int, remembered: int = 0) -> socket.socket:
         CloudError: ``wanted`` is no port, or may not be bound by this user.
     """
     if not 0 <= wanted <= _HIGHEST_PORT:
-        raise CloudError(f"`{wanted}` is no port for {purpose}: 1 to {_HIGHEST_PORT}, or 0 to have one chosen")
+        raise CloudError(
+            f"`{wanted}` is no port for {purpose}: 1 to {_HIGHEST_PORT}, or 0 to have one chosen"
+        )
     if wanted == 0 and remembered:
         try:
             return _bind(remembered)
@@ -35,7 +37,9 @@ def listen(*, purpose: str, wanted: int, remembered: int = 0) -> socket.socket:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise PortTakenError(purpose=purpose, port=wanted) from error
-        raise CloudError(f"port {wanted} for {purpose} cannot be used: {error.strerror}; name another") from error
+        raise CloudError(
+            f"port {wanted} for {purpose} cannot be used: {error.strerror}; name another"
+        ) from error
 
 
 def _bind(port: int) -> socket.socket:

@@ -1,6 +1,6 @@
 """The cloud's event loop in a thread of its own: gateway over HTTP, MQTT broker, and the writer of snapshots."""
 
-# ruff: noqa: ANN401, SLF001 - the emulator is untyped, and private names are all that it has
+# ruff: noqa: SLF001 - the emulator is untyped, and private names are all that it has
 
 from __future__ import annotations
 
@@ -37,13 +37,20 @@ class Server:
     """
 
     def __init__(
-        self, *, emulator: Emulator, application: Application, snapshots: Snapshots, gateway: socket.socket
+        self,
+        *,
+        emulator: Emulator,
+        application: Application,
+        snapshots: Snapshots,
+        gateway: socket.socket,
     ) -> None:
         self._emulator = emulator
         self._application = application
         self._snapshots = snapshots
         self._gateway = gateway
-        self._started: concurrent.futures.Future[asyncio.AbstractEventLoop] = concurrent.futures.Future()
+        self._started: concurrent.futures.Future[asyncio.AbstractEventLoop] = (
+            concurrent.futures.Future()
+        )
         self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._stop: asyncio.Event | None = None
         self._thread = threading.Thread(target=self._run, name="embedded-cloud", daemon=True)
@@ -54,7 +61,9 @@ class Server:
         try:
             self._started.result(_START_SECONDS)
         except TimeoutError as error:
-            raise CloudError(f"the embedded cloud was not ready after {_START_SECONDS:.0f} s") from error
+            raise CloudError(
+                f"the embedded cloud was not ready after {_START_SECONDS:.0f} s"
+            ) from error
 
     def save(self) -> None:
         """Write the state now, from another thread.
@@ -62,7 +71,9 @@ class Server:
         Raises:
             OSError: it cannot be written.
         """
-        asyncio.run_coroutine_threadsafe(self._snapshots.save_now(), self._started.result()).result(_STOP_SECONDS)
+        asyncio.run_coroutine_threadsafe(self._snapshots.save_now(), self._started.result()).result(
+            _STOP_SECONDS
+        )
 
     def stop(self) -> None:
         """Close every connection, write the state a last time, end the thread."""
@@ -86,7 +97,9 @@ class Server:
 
     async def _main(self) -> None:
         loop, app = asyncio.get_running_loop(), self._emulator.app
-        loop.set_default_executor(concurrent.futures.ThreadPoolExecutor(_WORKERS, thread_name_prefix="embedded-cloud"))
+        loop.set_default_executor(
+            concurrent.futures.ThreadPoolExecutor(_WORKERS, thread_name_prefix="embedded-cloud")
+        )
         app._MAIN_LOOP = loop  # for the emulator's worker threads
         self._stop = asyncio.Event()
         iot = self._emulator.module("services.iot")

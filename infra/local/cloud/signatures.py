@@ -11,8 +11,12 @@ from urllib.parse import parse_qs
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_SCOPE = r"(?P<key>A[A-Z0-9]{15,127})/\d{8}/(?P<region>[a-z0-9-]+)/(?P<service>[a-z0-9-]+)/aws4_request"
-_HEADER = re.compile(rf"AWS4-HMAC-SHA256 Credential={_SCOPE},\s*SignedHeaders=[^,\s]+,\s*Signature=[0-9a-f]{{64}}")
+_SCOPE = (
+    r"(?P<key>A[A-Z0-9]{15,127})/\d{8}/(?P<region>[a-z0-9-]+)/(?P<service>[a-z0-9-]+)/aws4_request"
+)
+_HEADER = re.compile(
+    rf"AWS4-HMAC-SHA256 Credential={_SCOPE},\s*SignedHeaders=[^,\s]+,\s*Signature=[0-9a-f]{{64}}"
+)
 _CREDENTIAL = re.compile(_SCOPE)
 
 
@@ -30,7 +34,9 @@ def header_values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[s
     return [value.decode("latin-1") for key, value in headers if key.lower() == name]
 
 
-def claimed_signature(headers: Iterable[tuple[bytes, bytes]], query: bytes) -> ClaimedSignature | None:
+def claimed_signature(
+    headers: Iterable[tuple[bytes, bytes]], query: bytes
+) -> ClaimedSignature | None:
     """The one well-formed SigV4 signature of a request: one Authorization header, else one complete query.
 
     A key that is no ``A...`` of at least 16 characters is refused: the emulator takes blank and numeric keys for root.
@@ -42,7 +48,9 @@ def claimed_signature(headers: Iterable[tuple[bytes, bytes]], query: bytes) -> C
         match = _query_scope(query)
     if match is None:
         return None
-    return ClaimedSignature(access_key_id=match["key"], region=match["region"], service=match["service"])
+    return ClaimedSignature(
+        access_key_id=match["key"], region=match["region"], service=match["service"]
+    )
 
 
 def covers_body(headers: Mapping[str, str], body: bytes, *, service: str) -> bool:
@@ -60,14 +68,21 @@ def covers_body(headers: Mapping[str, str], body: bytes, *, service: str) -> boo
     stated = headers.get("x-amz-content-sha256")
     if stated is None:
         return True  # the verifier hashes the body itself
-    if service == "s3" and "x-amz-target" not in headers and stated.startswith(("UNSIGNED-PAYLOAD", "STREAMING-")):
+    if (
+        service == "s3"
+        and "x-amz-target" not in headers
+        and stated.startswith(("UNSIGNED-PAYLOAD", "STREAMING-"))
+    ):
         return True
     return stated == hashlib.sha256(body).hexdigest()  # fail closed
 
 
 def _query_scope(query: bytes) -> re.Match[str] | None:
     members = parse_qs(query.decode("latin-1"), keep_blank_values=True)
-    if members.get("X-Amz-Algorithm") != ["AWS4-HMAC-SHA256"] or len(members.get("X-Amz-Signature", ())) != 1:
+    if (
+        members.get("X-Amz-Algorithm") != ["AWS4-HMAC-SHA256"]
+        or len(members.get("X-Amz-Signature", ())) != 1
+    ):
         return None
     credential = members.get("X-Amz-Credential", [])
     return _CREDENTIAL.fullmatch(credential[0]) if len(credential) == 1 else None

@@ -5,7 +5,7 @@ the emulator's own encoder writes them. It is replaced as a whole; a file whose 
 of S3 objects are not in it: the emulator writes those to disk itself before it answers. MQTT sessions do not survive.
 """
 
-# ruff: noqa: ANN401, SLF001 - the emulator is untyped, and private names are all that it has
+# ruff: noqa: SLF001 - the emulator is untyped, and private names are all that it has
 
 from __future__ import annotations
 
@@ -32,10 +32,22 @@ if TYPE_CHECKING:
 
 _FILE: Final = "snapshot.json"
 _FORMAT: Final = 1
-_QUIET_SECONDS: Final = 0.25  # how long after a change the file is written: changes in between are written with it
+_QUIET_SECONDS: Final = (
+    0.25  # how long after a change the file is written: changes in between are written with it
+)
 _BUSY_SHARE: Final = 10  # and at least this many times as long as the last writing took
 _PING: Final = b"\xc0\0"  # PINGREQ
-_READS: Final = ("Get", "List", "Describe", "BatchGet", "Query", "Scan", "IsAuthorized", "BatchIsAuthorized", "Search")
+_READS: Final = (
+    "Get",
+    "List",
+    "Describe",
+    "BatchGet",
+    "Query",
+    "Scan",
+    "IsAuthorized",
+    "BatchIsAuthorized",
+    "Search",
+)
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +58,9 @@ class Snapshots:
     Use from the server's loop only: there no request of the emulator is half done, bar Cognito's, which run in threads.
     """
 
-    def __init__(self, *, emulator: Emulator, directory: StateDirectory, inner: Application) -> None:
+    def __init__(
+        self, *, emulator: Emulator, directory: StateDirectory, inner: Application
+    ) -> None:
         self._emulator = emulator
         self._directory = directory
         self._inner = inner
@@ -141,15 +155,23 @@ class Snapshots:
             except RuntimeError:  # a Cognito thread changed a dictionary meanwhile
                 self._changed.set()
             except OSError as error:
-                _log.warning("the state of the embedded cloud could not be written: %s; trying again", error)
+                _log.warning(
+                    "the state of the embedded cloud could not be written: %s; trying again", error
+                )
                 self._changed.set()
             except Exception:  # noqa: BLE001 - said aloud; a writer that ended would lose everything in silence
-                _log.exception("the state of the embedded cloud could not be written; the next change tries again")
+                _log.exception(
+                    "the state of the embedded cloud could not be written; the next change tries again"
+                )
 
 
 def compose(body: bytes) -> bytes:
     """The content of the file."""
-    header = {"format": _FORMAT, "emulator": PINNED_VERSION, "sha256": hashlib.sha256(body).hexdigest()}
+    header = {
+        "format": _FORMAT,
+        "emulator": PINNED_VERSION,
+        "sha256": hashlib.sha256(body).hexdigest(),
+    }
     return json.dumps(header).encode() + b"\n" + body
 
 
@@ -183,5 +205,7 @@ def _damaged(path: Path, how: str) -> StateDamagedError:
 def _only_reads(scope: Scope) -> bool:
     if scope["method"] in ("GET", "HEAD", "OPTIONS"):
         return True
-    target = next((value for key, value in scope["headers"] if key.lower() == b"x-amz-target"), b"").decode("latin-1")
+    target = next(
+        (value for key, value in scope["headers"] if key.lower() == b"x-amz-target"), b""
+    ).decode("latin-1")
     return target.rpartition(".")[2].startswith(_READS)

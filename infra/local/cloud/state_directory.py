@@ -33,7 +33,10 @@ class RootKeys:
     @classmethod
     def random(cls) -> Self:
         """New keys of AWS's form."""
-        return cls(access_key_id=f"AKIA{secrets.token_hex(8).upper()}", secret_access_key=secrets.token_urlsafe(30))
+        return cls(
+            access_key_id=f"AKIA{secrets.token_hex(8).upper()}",
+            secret_access_key=secrets.token_urlsafe(30),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +62,13 @@ class StateDirectory:
         except FileExistsError as error:
             raise CloudError(f"the state directory `{path}` is a file: name a directory") from error
         if self.path.stat().st_uid != os.getuid():
-            raise CloudError(f"the state directory `{path}` belongs to another user: name one of your own")
+            raise CloudError(
+                f"the state directory `{path}` belongs to another user: name one of your own"
+            )
         self.path.chmod(_PRIVATE_DIRECTORY)
-        self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)
+        self._lock = os.open(
+            self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE
+        )
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -109,7 +116,9 @@ class StateDirectory:
     def write(self, name: str, content: bytes) -> Path:
         """Replace a file as a whole: a reader, or a crash, sees the old content or the new."""
         path, fresh = self.path / name, self.path / f"{name}.new"
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _PRIVATE_FILE)
+        descriptor = os.open(
+            fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _PRIVATE_FILE
+        )
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
@@ -134,4 +143,6 @@ class StateDirectory:
         return document
 
     def _damaged(self, name: str) -> StateDamagedError:
-        return StateDamagedError(f"`{self.path / name}` is damaged: delete `{self.path}` to start with an empty cloud")
+        return StateDamagedError(
+            f"`{self.path / name}` is damaged: delete `{self.path}` to start with an empty cloud"
+        )

@@ -32,9 +32,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.local.engine", description=__doc__)
     parser.add_argument("verb", choices=("preview", "up", "refresh", "destroy", "outputs"))
     parser.add_argument("-s", "--stack", required=True, help="platform, or a tenant of tenants/")
-    parser.add_argument("--project", type=Path, default=Path(), help="folder of Pulumi.yaml (default: here)")
     parser.add_argument(
-        "--state", type=Path, default=Path(".cedarfleet"), help="folder of `make up` (default: .cedarfleet)"
+        "--project", type=Path, default=Path(), help="folder of Pulumi.yaml (default: here)"
+    )
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=Path(".cedarfleet"),
+        help="folder of `make up` (default: .cedarfleet)",
     )
     given = parser.parse_args(arguments)
     try:
@@ -64,7 +69,11 @@ def main(arguments: list[str] | None = None) -> int:
             print(*error.result.lines(), sep="\n")  # noqa: T201 - a command line speaks on stdout
         print(f"{given.verb} {given.stack}: {error}", file=sys.stderr)  # noqa: T201
         return 1
-    except (NotDeployedError, BotoCoreError, ClientError) as error:  # fail closed: no preview without its decisions
+    except (
+        NotDeployedError,
+        BotoCoreError,
+        ClientError,
+    ) as error:  # fail closed: no preview without its decisions
         print(f"{given.verb} {given.stack}: cannot read what is deployed: {error}", file=sys.stderr)  # noqa: T201
         return 1
     print(*result.lines(), sep="\n")  # noqa: T201
@@ -82,7 +91,9 @@ def _decisions(engine: Engine, cloud: Cloud, stack: str) -> str:
         held = engine.outputs(stack).outputs
     except StateError:
         return ""
-    if not {"policy_store_id", "user_pool_id"} <= held.keys():  # its first `up` did not come to the end
+    if (
+        not {"policy_store_id", "user_pool_id"} <= held.keys()
+    ):  # its first `up` did not come to the end
         return ""
     difference = difference_of(
         cloud.client("verifiedpermissions"),

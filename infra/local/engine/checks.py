@@ -14,7 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.local.engine.errors import ProgramError
-from infra.local.engine.values import ARCHIVE, ASSET, DEFAULTS, UNKNOWN, Value, is_secret, reveal, rewrite, secret
+from infra.local.engine.values import (
+    ARCHIVE,
+    ASSET,
+    DEFAULTS,
+    UNKNOWN,
+    Value,
+    is_secret,
+    reveal,
+    rewrite,
+    secret,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -76,13 +86,19 @@ def differ(
     handler: Handler, old: Mapping[str, Any], new: Mapping[str, Any], replace_on: Iterable[str] = ()
 ) -> Difference:
     """Compare checked inputs; ``replace_on`` adds the program's ``replace_on_changes`` (``*`` is all)."""
-    keys = {key for key in {*old, *new} - {DEFAULTS} if _comparable(old.get(key)) != _comparable(new.get(key))}
+    keys = {
+        key
+        for key in {*old, *new} - {DEFAULTS}
+        if _comparable(old.get(key)) != _comparable(new.get(key))
+    }
     wanted = {path.split(".")[0].split("[")[0] for path in replace_on}
     replacing = keys if "*" in wanted else keys & (handler.replace_on | wanted)
     name = handler.autoname
     fixed = name is not None and old.get(name) == new.get(name) and not is_autonamed(handler, new)
     return Difference(
-        tuple(sorted(keys)), tuple(sorted(replacing)), bool(replacing) and (handler.delete_before_replace or fixed)
+        tuple(sorted(keys)),
+        tuple(sorted(replacing)),
+        bool(replacing) and (handler.delete_before_replace or fixed),
     )
 
 
@@ -103,7 +119,9 @@ def ignore(old: Mapping[str, Any], new: Mapping[str, Any], paths: Iterable[str])
     kept = dict(new)
     for path in paths:
         if "[" in path or "*" in path:
-            raise ProgramError(f"ignore_changes `{path}`: only names joined by dots are understood here")
+            raise ProgramError(
+                f"ignore_changes `{path}`: only names joined by dots are understood here"
+            )
         head, _, rest = path.partition(".")
         if rest and isinstance(kept.get(head), dict):
             kept[head] = ignore(old.get(head) or {}, kept[head], [rest])
@@ -142,13 +160,19 @@ def _hashed(item: dict[str, Any], folder: Path) -> dict[str, Any]:
 def _parts(item: dict[str, Any]) -> Iterable[bytes]:
     if "path" in item:
         path = Path(item["path"])
-        for file in sorted(found for found in path.rglob("*") if found.is_file()) if path.is_dir() else [path]:
+        for file in (
+            sorted(found for found in path.rglob("*") if found.is_file())
+            if path.is_dir()
+            else [path]
+        ):
             if path.is_dir():
                 yield f"{file.relative_to(path)}\0".encode()
             with file.open("rb") as stream:
                 while block := stream.read(1 << 20):
                     yield block
     elif "assets" in item:
-        yield from (f"{name}\0{part['hash']}\0".encode() for name, part in sorted(item["assets"].items()))
+        yield from (
+            f"{name}\0{part['hash']}\0".encode() for name, part in sorted(item["assets"].items())
+        )
     else:
         yield str(item.get("text", item.get("uri"))).encode()

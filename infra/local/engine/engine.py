@@ -184,7 +184,9 @@ class Engine:
 
     def _outputs_of(self, name: str) -> dict[str, Any]:
         """Outputs (wire values) of a stack named ``stack``, ``project/stack`` or ``organization/project/stack``."""
-        *_, project, stack = ["", self.project.name, *name.split("/")] if "/" not in name else name.split("/")
+        *_, project, stack = (
+            ["", self.project.name, *name.split("/")] if "/" not in name else name.split("/")
+        )
         state = StackState(self._state_dir, project, stack)
         if not state.exists:
             raise ProgramError(f"stack reference `{name}`: deploy `{stack}` first")

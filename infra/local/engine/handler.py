@@ -27,7 +27,7 @@ class Cloud(Protocol):
         """One URL that answers every AWS API."""
         ...
 
-    def client(self, service: str, /) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+    def client(self, service: str, /) -> Any:
         """A boto3 client with the account's root credentials; thread-safe."""
         ...
 
@@ -71,7 +71,13 @@ class Handler(Protocol):
         """Make it."""
         ...
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:  # noqa: A002 - Pulumi's word
+    def update(
+        self,
+        cloud: Cloud,
+        id: str,  # noqa: A002 - Pulumi\'s word
+        old: dict[str, Any],
+        inputs: dict[str, Any],
+    ) -> dict[str, Any]:
         """Change it in place; ``old`` holds the outputs so far. Returns all outputs."""
         ...
 

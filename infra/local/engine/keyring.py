@@ -31,7 +31,11 @@ _CHECK: Final = b"pulumi"
 
 @functools.lru_cache(maxsize=64)
 def _cipher(passphrase: str, salt: bytes) -> AESGCM:
-    return AESGCM(PBKDF2HMAC(algorithm=SHA256(), length=32, salt=salt, iterations=_ROUNDS).derive(passphrase.encode()))
+    return AESGCM(
+        PBKDF2HMAC(algorithm=SHA256(), length=32, salt=salt, iterations=_ROUNDS).derive(
+            passphrase.encode()
+        )
+    )
 
 
 class Crypter:
@@ -66,7 +70,9 @@ class Crypter:
             nonce, ciphertext = value.removeprefix("v1:").split(":")
             return self._aes.decrypt(b64decode(nonce), b64decode(ciphertext), None).decode()
         except (ValueError, InvalidTag) as error:
-            raise StateError("a secret cannot be decrypted: wrong passphrase or damaged state") from error
+            raise StateError(
+                "a secret cannot be decrypted: wrong passphrase or damaged state"
+            ) from error
 
     def seal(self, value: Value) -> Value:
         """Replace every secret in a wire value by its ciphertext."""
@@ -99,7 +105,9 @@ class Keyring:
         """
         if not self._file.exists():
             if salt_state is not None:
-                raise StateError(f"{self._file} is missing: the secrets of the state cannot be read")  # fail closed
+                raise StateError(
+                    f"{self._file} is missing: the secrets of the state cannot be read"
+                )  # fail closed
             self._make()
         kept = json.loads(self._file.read_text())
         return Crypter(kept["passphrase"], salt_state or kept["salt"])
@@ -114,7 +122,9 @@ class Keyring:
             stream.flush()
             os.fsync(stream.fileno())
         try:
-            os.link(draft, self._file)  # of two processes that start at once, one makes the key and both use it
+            os.link(
+                draft, self._file
+            )  # of two processes that start at once, one makes the key and both use it
         except FileExistsError:
             pass
         finally:

@@ -80,7 +80,10 @@ class Monitor:
 
     def GetDeploymentInfo(self, _request: object) -> pb.DeploymentInfo:  # noqa: N802 - the protocol's name
         """Say what this engine can do."""
-        features = [pb.ResourceMonitorFeature.Value(f"RESOURCE_MONITOR_FEATURE_{name}") for name in _FEATURES]
+        features = [
+            pb.ResourceMonitorFeature.Value(f"RESOURCE_MONITOR_FEATURE_{name}")
+            for name in _FEATURES
+        ]
         return pb.DeploymentInfo(supportedFeatures=features)
 
     def SupportsFeature(self, _request: object) -> pb.SupportsFeatureResponse:  # noqa: N802 - the protocol's name
@@ -107,7 +110,9 @@ class Monitor:
             transforms.apply(request, [*request.transforms, *self._transforms])
         urn = self._claim(request.parent, request.type, request.name)
         _refuse_unsupported(request, urn)
-        former = self._aliases.of(urn, request.parent, request.type, request.name, list(request.aliases))
+        former = self._aliases.of(
+            urn, request.parent, request.type, request.name, list(request.aliases)
+        )
         base = self._state.snapshot.base
         old = next((base[known] for known in [urn, *former] if known in base), None)
         wire = with_hashes(from_struct(request.object), self._program_dir)
@@ -119,7 +124,9 @@ class Monitor:
             parent=request.parent,
             protect=request.protect,
             dependencies=sorted(request.dependencies),
-            property_dependencies={key: sorted(item.urns) for key, item in request.propertyDependencies.items()},
+            property_dependencies={
+                key: sorted(item.urns) for key, item in request.propertyDependencies.items()
+            },
             additional_secret_outputs=sorted(request.additionalSecretOutputs),
             retain_on_delete=request.retainOnDelete,
             deleted_with=request.deletedWith,
@@ -128,8 +135,12 @@ class Monitor:
             return self._keep(resource, old)
         handler = self._run.handler(request.type, urn)
         if handler is None:
-            if not self._run.preview:  # the program asks for it only now that it knows the outputs of others
-                raise ProgramError(f"no handler in infra/local/handlers for {request.type} (of {urn})")  # fail closed
+            if (
+                not self._run.preview
+            ):  # the program asks for it only now that it knows the outputs of others
+                raise ProgramError(
+                    f"no handler in infra/local/handlers for {request.type} (of {urn})"
+                )  # fail closed
             # All that are missing are named together at the end of the preview.
             return pb.RegisterResourceResponse(urn=urn, object=to_struct(wire))
         reference = self._providers.reference(request.provider, request.type, request.version, urn)
@@ -140,12 +151,16 @@ class Monitor:
             tags=self._providers.tags(reference),
             ignore_changes=tuple(request.ignoreChanges),
             replace_on=tuple(request.replaceOnChanges),
-            delete_before_replace=request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
+            delete_before_replace=request.deleteBeforeReplace
+            if request.deleteBeforeReplaceDefined
+            else None,
         )
         made = self._steps.deploy(wanted)
         return pb.RegisterResourceResponse(urn=urn, id=made.id, object=to_struct(made.outputs))
 
-    def RegisterResourceOutputs(self, request: pb.RegisterResourceOutputsRequest) -> empty_pb2.Empty:  # noqa: N802 - the protocol's name
+    def RegisterResourceOutputs(  # noqa: N802 - gRPC's name
+        self, request: pb.RegisterResourceOutputsRequest
+    ) -> empty_pb2.Empty:
         """Take the outputs of a component or of the stack; a stack that failed keeps those it had."""
         if not self._run.is_ending:
             known = self._state.snapshot.done[request.urn]
@@ -164,7 +179,11 @@ class Monitor:
         if request.type == _REFERENCE:
             outputs = self._stack_outputs(request.id)
             secret = sorted(name for name, value in outputs.items() if is_secret(value))
-            found: dict[str, Any] = {"name": request.id, "outputs": outputs, "secretOutputNames": secret}
+            found: dict[str, Any] = {
+                "name": request.id,
+                "outputs": outputs,
+                "secretOutputNames": secret,
+            }
         else:
             found = self._look_up(self._run.handler(request.type, urn), request, urn)
         former = self._state.snapshot.base.get(urn)
@@ -177,12 +196,16 @@ class Monitor:
             outputs=hide(found, request.additionalSecretOutputs),
             parent=request.parent,
             dependencies=sorted(request.dependencies),
-            provider=self._providers.reference(request.provider, request.type, request.version, urn),
+            provider=self._providers.reference(
+                request.provider, request.type, request.version, urn
+            ),
         )
         same = former is not None and (former.id, former.outputs) == (resource.id, resource.outputs)
         self._run.note(Op.SAME if same else Op.READ, urn, request.type)
         self._state.put(resource)
-        return pb.ReadResourceResponse(urn=urn, id=request.id, properties=to_struct(resource.outputs))
+        return pb.ReadResourceResponse(
+            urn=urn, id=request.id, properties=to_struct(resource.outputs)
+        )
 
     def Invoke(self, request: pb.ResourceInvokeRequest) -> pb.ResourceInvokeResponse:  # noqa: N802 - the protocol's name
         """Call a provider function.
@@ -218,15 +241,21 @@ class Monitor:
             outputs = resource.inputs
         changed = sorted(
             key
-            for key in ({*resource.inputs, *old.inputs} if old is not None and resource.custom else ())
+            for key in (
+                {*resource.inputs, *old.inputs} if old is not None and resource.custom else ()
+            )
             if old is not None and resource.inputs.get(key) != old.inputs.get(key)
         )
         op = Op.CREATE if old is None else Op.UPDATE if changed else Op.SAME
         self._run.note(op, resource.urn, resource.type, changed)
         self._state.put(replace(resource, id=identity, outputs=outputs), old.urn if old else "")
-        return pb.RegisterResourceResponse(urn=resource.urn, id=identity, object=to_struct(resource.inputs))
+        return pb.RegisterResourceResponse(
+            urn=resource.urn, id=identity, object=to_struct(resource.inputs)
+        )
 
-    def _look_up(self, handler: Handler | None, request: pb.ReadResourceRequest, urn: str) -> dict[str, Any]:
+    def _look_up(
+        self, handler: Handler | None, request: pb.ReadResourceRequest, urn: str
+    ) -> dict[str, Any]:
         known = from_struct(request.properties)
         if handler is None or is_unknown(known):
             return known

@@ -38,7 +38,12 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
     """One provider package, made of handlers."""
 
     def __init__(
-        self, package: str, version: str, cloud: Cloud, handlers: Mapping[str, Handler], invokes: Mapping[str, Invoke]
+        self,
+        package: str,
+        version: str,
+        cloud: Cloud,
+        handlers: Mapping[str, Handler],
+        invokes: Mapping[str, Invoke],
     ) -> None:
         self._package = package
         self._version = version
@@ -61,24 +66,34 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
 
     def GetSchema(self, request: object, context: object) -> pb.GetSchemaResponse:
         """Say the name; types are not described."""
-        return pb.GetSchemaResponse(schema=json.dumps({"name": self._package, "version": self._version}))
+        return pb.GetSchemaResponse(
+            schema=json.dumps({"name": self._package, "version": self._version})
+        )
 
-    def CheckConfig(self, request: pb.CheckRequest, context: grpc.ServicerContext) -> pb.CheckResponse:
+    def CheckConfig(
+        self, request: pb.CheckRequest, context: grpc.ServicerContext
+    ) -> pb.CheckResponse:
         """Refuse a provider for another region than the cloud's."""
         region = reveal(from_struct(request.news)).get("region", self._cloud.region)
         if region != self._cloud.region:
             reason = f"region `{region}`: the embedded cloud is in {self._cloud.region}"
-            return pb.CheckResponse(failures=[pb.CheckFailure(property="region", reason=reason)])  # fail closed
+            return pb.CheckResponse(
+                failures=[pb.CheckFailure(property="region", reason=reason)]
+            )  # fail closed
         return pb.CheckResponse(inputs=request.news)
 
     def DiffConfig(self, request: pb.DiffRequest, context: grpc.ServicerContext) -> pb.DiffResponse:
         """Settings may change in place."""
         return _difference(sorted(_changed(request.old_inputs or request.olds, request.news)))
 
-    def Configure(self, request: pb.ConfigureRequest, context: grpc.ServicerContext) -> pb.ConfigureResponse:
+    def Configure(
+        self, request: pb.ConfigureRequest, context: grpc.ServicerContext
+    ) -> pb.ConfigureResponse:
         """Take the default tags; nested settings are JSON texts."""
         settings = reveal(from_struct(request.args)).get("defaultTags") or {}
-        self._tags = (json.loads(settings) if isinstance(settings, str) else settings).get("tags") or {}
+        self._tags = (json.loads(settings) if isinstance(settings, str) else settings).get(
+            "tags"
+        ) or {}
         return pb.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     def Invoke(self, request: pb.InvokeRequest, context: grpc.ServicerContext) -> pb.InvokeResponse:
@@ -86,7 +101,9 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         function = self._invokes.get(request.tok)
         if function is None:
             _refuse(context, f"the local provider has no function `{request.tok}`")
-        answer = _guarded(context, lambda: function(self._cloud, for_handler(from_struct(request.args))))
+        answer = _guarded(
+            context, lambda: function(self._cloud, for_handler(from_struct(request.args)))
+        )
         return pb.InvokeResponse(**{"return": to_struct(from_handler(answer))})  # pyright: ignore[reportArgumentType] - the field's name is a keyword
 
     def Check(self, request: pb.CheckRequest, context: grpc.ServicerContext) -> pb.CheckResponse:
@@ -96,7 +113,9 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
             reason = f"no handler in infra/local/handlers for {_type(request.urn)}"
             return pb.CheckResponse(failures=[pb.CheckFailure(reason=reason)])  # fail closed
         old = from_struct(request.olds) or None
-        inputs = check(handler, name_of(request.urn), from_struct(request.news), old=old, tags=self._tags)
+        inputs = check(
+            handler, name_of(request.urn), from_struct(request.news), old=old, tags=self._tags
+        )
         return pb.CheckResponse(inputs=to_struct(inputs))
 
     def Diff(self, request: pb.DiffRequest, context: grpc.ServicerContext) -> pb.DiffResponse:
@@ -122,22 +141,31 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
             known = {key: value for key, value in old.items() if key not in handler.unstable}
             return pb.UpdateResponse(properties=_outputs(handler, inputs, {**known, **inputs}))
         outputs = _guarded(
-            context, lambda: handler.update(self._cloud, request.id, for_handler(old), for_handler(inputs))
+            context,
+            lambda: handler.update(self._cloud, request.id, for_handler(old), for_handler(inputs)),
         )
         return pb.UpdateResponse(properties=_outputs(handler, inputs, outputs))
 
     def Read(self, request: pb.ReadRequest, context: grpc.ServicerContext) -> pb.ReadResponse:
         """Read it; an empty id says that it is gone."""
-        handler, known = self._handlers[_type(request.urn)], for_handler(from_struct(request.properties))
+        handler, known = (
+            self._handlers[_type(request.urn)],
+            for_handler(from_struct(request.properties)),
+        )
         found = _guarded(context, lambda: handler.read(self._cloud, request.id, known))
         if found is None:
             return pb.ReadResponse()
         inputs = {key: found.get(key, value) for key, value in from_struct(request.inputs).items()}
-        return pb.ReadResponse(id=request.id, properties=to_struct(from_handler(found)), inputs=to_struct(inputs))
+        return pb.ReadResponse(
+            id=request.id, properties=to_struct(from_handler(found)), inputs=to_struct(inputs)
+        )
 
     def Delete(self, request: pb.DeleteRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:
         """Delete it."""
-        handler, known = self._handlers[_type(request.urn)], for_handler(from_struct(request.properties))
+        handler, known = (
+            self._handlers[_type(request.urn)],
+            for_handler(from_struct(request.properties)),
+        )
         _guarded(context, lambda: handler.delete(self._cloud, request.id, known))
         return empty_pb2.Empty()
 
@@ -162,12 +190,14 @@ def _changed(old: Struct, new: Struct) -> set[str]:
     return {key for key in {*before, *after} if before.get(key) != after.get(key)}
 
 
-def _difference(keys: object, replacing: object = (), *, delete_first: bool = False) -> pb.DiffResponse:
+def _difference(keys: Any, replacing: Any = (), *, delete_first: bool = False) -> pb.DiffResponse:
     some = pb.DiffResponse.DIFF_SOME if keys else pb.DiffResponse.DIFF_NONE
-    return pb.DiffResponse(changes=some, diffs=keys, replaces=replacing, deleteBeforeReplace=delete_first)  # pyright: ignore[reportArgumentType]
+    return pb.DiffResponse(
+        changes=some, diffs=keys, replaces=replacing, deleteBeforeReplace=delete_first
+    )
 
 
-def _guarded(context: grpc.ServicerContext, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the call returns
+def _guarded(context: grpc.ServicerContext, call: Callable[[], Any]) -> Any:
     try:
         return call()
     except Exception as error:  # noqa: BLE001 - every error of a handler is told to the engine
@@ -181,7 +211,9 @@ def _refuse(context: grpc.ServicerContext, reason: str) -> NoReturn:
 
 def serve(plugin: Plugin) -> None:
     """Listen on a free loopback port, print it as the CLI expects, and stay until the process is ended."""
-    server = grpc.server(ThreadPoolExecutor(32), options=[("grpc.max_receive_message_length", 400 << 20)])
+    server = grpc.server(
+        ThreadPoolExecutor(32), options=[("grpc.max_receive_message_length", 400 << 20)]
+    )
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(plugin, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
@@ -193,8 +225,12 @@ def main() -> None:
     """Serve the project's own handlers as the package ``aws``; the CLI adds arguments that are not for us."""
     from infra.local.handlers import HANDLERS, INVOKES  # noqa: PLC0415 - only needed in this process
 
-    parser = argparse.ArgumentParser(prog="python -m infra.local.engine.plugin", description=__doc__)
-    parser.add_argument("--cloud", type=Path, required=True, help="the cloud.json of a running embedded cloud")
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.local.engine.plugin", description=__doc__
+    )
+    parser.add_argument(
+        "--cloud", type=Path, required=True, help="the cloud.json of a running embedded cloud"
+    )
     parser.add_argument("--version", required=True, help="of the SDK, e.g. 7.51.1")
     given, _ = parser.parse_known_args()
     serve(Plugin("aws", given.version, RunningCloud(given.cloud), HANDLERS, INVOKES))

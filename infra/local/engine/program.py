@@ -113,7 +113,9 @@ def _let_go(error: BaseException) -> None:
 
 def _execute(program: Program, monitor: object, run: Run, surroundings: Surroundings) -> None:
     # An Output whose first part failed never awaits its others (``StackReference.get_output``): the SDK's, not news.
-    warnings.filterwarnings("ignore", message=r"coroutine 'Output\.\w+' was never awaited", category=RuntimeWarning)
+    warnings.filterwarnings(
+        "ignore", message=r"coroutine 'Output\.\w+' was never awaited", category=RuntimeWarning
+    )
     settings.ROOT.set(None)
     configure(
         Settings(
@@ -129,8 +131,12 @@ def _execute(program: Program, monitor: object, run: Run, surroundings: Surround
     )
     config.set_all_config(dict(surroundings.config.values), list(surroundings.config.secret_keys))
     loop = asyncio.new_event_loop()
-    loop.set_exception_handler(lambda _loop, _context: None)  # tasks that a failure leaves behind; it is reported once
-    loop.set_default_executor(ThreadPoolExecutor(surroundings.parallel, thread_name_prefix="pulumi-step"))
+    loop.set_exception_handler(
+        lambda _loop, _context: None
+    )  # tasks that a failure leaves behind; it is reported once
+    loop.set_default_executor(
+        ThreadPoolExecutor(surroundings.parallel, thread_name_prefix="pulumi-step")
+    )
     asyncio.set_event_loop(loop)
     try:
         loop.run_until_complete(run_in_stack(program))
@@ -139,6 +145,8 @@ def _execute(program: Program, monitor: object, run: Run, surroundings: Surround
             for task in tasks:
                 task.cancel()
             loop.run_until_complete(asyncio.wait(tasks))
-        loop.run_until_complete(loop.shutdown_default_executor())  # steps that are under way end and are recorded
+        loop.run_until_complete(
+            loop.shutdown_default_executor()
+        )  # steps that are under way end and are recorded
         loop.close()
         asyncio.set_event_loop(None)

@@ -78,7 +78,9 @@ class Project:
 
     def stacks(self) -> list[str]:
         """Names of the stacks that have a configuration file."""
-        return sorted(file.name.removeprefix("Pulumi.").removesuffix(".yaml") for file in self._files())
+        return sorted(
+            file.name.removeprefix("Pulumi.").removesuffix(".yaml") for file in self._files()
+        )
 
     def stack_config(self, stack: str, passphrase: str | None = None) -> StackConfig:
         """Merge the project's defaults with the stack's file.
@@ -93,17 +95,25 @@ class Project:
         """
         file = self.config_dir / f"Pulumi.{stack}.yaml"
         if not file.exists():
-            raise ProjectError(f"no stack `{stack}`: {file} does not exist; there are: {', '.join(self.stacks())}")
+            raise ProjectError(
+                f"no stack `{stack}`: {file} does not exist; there are: {', '.join(self.stacks())}"
+            )
         data = _read_yaml(file)
-        given: dict[str, Any] = {self._key(key): value for key, value in (data.get("config") or {}).items()}
+        given: dict[str, Any] = {
+            self._key(key): value for key, value in (data.get("config") or {}).items()
+        }
         defaults, secret = self._defaults(file, given)
         values: dict[str, str] = {}
         for key, value in {**defaults, **given}.items():
             if isinstance(value, dict) and set(value) == {"secure"}:
-                values[key] = _decrypt(file, key, value["secure"], data.get("encryptionsalt"), passphrase)
+                values[key] = _decrypt(
+                    file, key, value["secure"], data.get("encryptionsalt"), passphrase
+                )
                 secret.add(key)
             elif "secure" in json.dumps(value) and _has_secure(value):
-                raise ProjectError(f"{file}: `{key}`: a `secure` value inside a list or map is not read here")
+                raise ProjectError(
+                    f"{file}: `{key}`: a `secure` value inside a list or map is not read here"
+                )
             else:
                 values[key] = _text(value)
         return StackConfig(values=values, secret_keys=frozenset(secret))
@@ -118,7 +128,9 @@ class Project:
                 continue
             kind = declaration.get("type")
             if kind is not None and kind not in _TYPES:
-                raise ProjectError(f"{self.root / 'Pulumi.yaml'}: `{name}`: no such type `{kind}`; {', '.join(_TYPES)}")
+                raise ProjectError(
+                    f"{self.root / 'Pulumi.yaml'}: `{name}`: no such type `{kind}`; {', '.join(_TYPES)}"
+                )
             if declaration.get("secret"):
                 secret.add(key)
             value = declaration.get("default", declaration.get("value"))
@@ -159,7 +171,9 @@ def _text(value: Value) -> str:
 
 def _decrypt(file: Path, key: str, value: str, salt: str | None, passphrase: str | None) -> str:
     if not salt:
-        raise ProjectError(f"{file}: `{key}` is encrypted by a provider that only the Pulumi CLI can ask")
+        raise ProjectError(
+            f"{file}: `{key}` is encrypted by a provider that only the Pulumi CLI can ask"
+        )
     if passphrase is None:
         raise ProjectError(f"{file}: `{key}` is encrypted: set PULUMI_CONFIG_PASSPHRASE")
     return Crypter(passphrase, salt).decrypt(value)

@@ -47,7 +47,9 @@ class Providers:
         """
         region = inputs.get("region")
         if region is not None and not is_unknown(region) and reveal(region) != self._cloud.region:
-            raise ProgramError(f"{urn}: region `{reveal(region)}`: the embedded cloud is in {self._cloud.region}")
+            raise ProgramError(
+                f"{urn}: region `{reveal(region)}`: the embedded cloud is in {self._cloud.region}"
+            )
         settings = reveal(inputs.get("defaultTags"))
         if isinstance(settings, str) and not is_unknown(settings):
             settings = json.loads(settings)
@@ -74,7 +76,9 @@ class Providers:
         package = token.partition(":")[0]
         disabled = self._config.flag("pulumi:disable-default-providers")
         if package != "pulumi" and (package in disabled or "*" in disabled):
-            raise ProgramError(f"Default provider for '{package}' disabled. '{user}' must use an explicit provider.")
+            raise ProgramError(
+                f"Default provider for '{package}' disabled. '{user}' must use an explicit provider."
+            )
         return self._default(package, version)
 
     def _default(self, package: str, version: str) -> str:

@@ -22,7 +22,11 @@ def refresh(state: StackState, cloud: Cloud, run: Run) -> None:
     """
     gone: set[str] = set()
     for resource in state.snapshot.resources():
-        handler = run.handler(resource.type, resource.urn) if resource.is_managed and not resource.delete else None
+        handler = (
+            run.handler(resource.type, resource.urn)
+            if resource.is_managed and not resource.delete
+            else None
+        )
         if handler is None:
             continue
         known = for_handler(resource.outputs)
@@ -49,7 +53,10 @@ def refresh(state: StackState, cloud: Cloud, run: Run) -> None:
 
 def _without(resource: Resource, gone: set[str]) -> Resource:
     """Pulumi refuses a state in which a resource depends on one that is not there."""
-    properties = {key: [urn for urn in urns if urn not in gone] for key, urns in resource.property_dependencies.items()}
+    properties = {
+        key: [urn for urn in urns if urn not in gone]
+        for key, urns in resource.property_dependencies.items()
+    }
     return replace(
         resource,
         dependencies=[urn for urn in resource.dependencies if urn not in gone],
@@ -66,5 +73,7 @@ def _taken_over(resource: Resource, found: dict[str, Any], drifted: list[str]) -
     inputs = dict(resource.inputs)
     for key in drifted:
         if key in inputs and key != DEFAULTS:
-            inputs[key] = hide({key: reveal(outputs.get(key))}, [key] if is_secret(inputs[key]) else [])[key]
+            inputs[key] = hide(
+                {key: reveal(outputs.get(key))}, [key] if is_secret(inputs[key]) else []
+            )[key]
     return replace(resource, inputs=inputs, outputs=outputs)

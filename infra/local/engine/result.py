@@ -22,7 +22,14 @@ class Op(StrEnum):
     READ = "read"
 
 
-_SIGN = {Op.CREATE: "+", Op.UPDATE: "~", Op.REPLACE: "+-", Op.DELETE: "-", Op.READ: ">", Op.SAME: " "}
+_SIGN = {
+    Op.CREATE: "+",
+    Op.UPDATE: "~",
+    Op.REPLACE: "+-",
+    Op.DELETE: "-",
+    Op.READ: ">",
+    Op.SAME: " ",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +49,8 @@ class Change:
     def __str__(self) -> str:
         _, _, kind, name = self.urn.split("::", 3)
         keys = f" [{', '.join(self.keys)}]" if self.keys else ""
-        return (
-            f"{_SIGN[self.op]:>2} {self.op:<7} {kind.split('$')[-1]} {name}{keys}{' (only recorded)' * self.recorded}"
-        )
+        what = f"{_SIGN[self.op]:>2} {self.op:<7} {kind.split('$')[-1]} {name}{keys}"
+        return f"{what} (only recorded)" if self.recorded else what
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,7 +88,9 @@ class Run:
             outputs={name: reveal(value) for name, value in known.items()},
             secret_outputs=frozenset(name for name, value in known.items() if is_secret(value)),
             recorded=tuple(
-                item.urn for item in resources if item.type in self._handlers and self._handlers[item.type].recorded
+                item.urn
+                for item in resources
+                if item.type in self._handlers and self._handlers[item.type].recorded
             ),
             warnings=tuple(self._warnings),
             preview=self.preview,

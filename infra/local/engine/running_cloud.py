@@ -42,17 +42,30 @@ class RunningCloud:
             keys = data["environment"]
             access_key, secret_key = keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"]
         except FileNotFoundError as error:
-            raise CloudNotRunningError(f"{description} does not exist: run `make up` first") from error
+            raise CloudNotRunningError(
+                f"{description} does not exist: run `make up` first"
+            ) from error
         except (ValueError, KeyError, TypeError) as error:
-            raise CloudNotRunningError(f"{description} does not describe an embedded cloud: {error!r}") from error
+            raise CloudNotRunningError(
+                f"{description} does not describe an embedded cloud: {error!r}"
+            ) from error
         address = urlsplit(self.endpoint_url)
         try:
-            socket.create_connection((address.hostname or "", address.port or 80), timeout=5).close()
+            socket.create_connection(
+                (address.hostname or "", address.port or 80), timeout=5
+            ).close()
         except OSError as error:
-            raise CloudNotRunningError(f"nobody listens on {self.endpoint_url}: run `make up` first") from error
-        no_files = {"config_file": (None, None, os.devnull, None), "credentials_file": (None, None, os.devnull, None)}
+            raise CloudNotRunningError(
+                f"nobody listens on {self.endpoint_url}: run `make up` first"
+            ) from error
+        no_files = {
+            "config_file": (None, None, os.devnull, None),
+            "credentials_file": (None, None, os.devnull, None),
+        }
         self._session = boto3.Session(
-            botocore_session=botocore.session.Session(session_vars={"profile": (None, None, None, None), **no_files}),
+            botocore_session=botocore.session.Session(
+                session_vars={"profile": (None, None, None, None), **no_files}
+            ),
             region_name=self.region,
             aws_access_key_id=access_key,
             aws_secret_access_key=secret_key,
@@ -60,7 +73,7 @@ class RunningCloud:
         self._clients: dict[str, Any] = {}
         self._mutex = threading.Lock()
 
-    def client(self, service: str, /) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+    def client(self, service: str, /) -> Any:
         """Return the client of a service."""
         with self._mutex:  # making clients is not thread-safe, using them is
             if service not in self._clients:

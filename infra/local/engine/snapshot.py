@@ -50,7 +50,11 @@ class Resource:
     def to_json(self) -> dict[str, Any]:
         """Encode as ResourceV3, secrets still wrapped; empty fields are left out."""
         fields = {_NAMES.get(name, name): value for name, value in vars(self).items()}
-        return {name: value for name, value in fields.items() if value or name in ("urn", "type", "custom")}
+        return {
+            name: value
+            for name, value in fields.items()
+            if value or name in ("urn", "type", "custom")
+        }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Resource:
@@ -102,7 +106,10 @@ class Snapshot:
         self.pending.pop(resource.urn, None)
         former = was or resource.urn
         if replacing:
-            items = [replace(item, delete=True) if key == former else item for key, item in self.base.items()]
+            items = [
+                replace(item, delete=True) if key == former else item
+                for key, item in self.base.items()
+            ]
             self.base = {item.key: item for item in items}
         else:
             self.base.pop(former, None)

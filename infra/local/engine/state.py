@@ -64,7 +64,9 @@ class StackState:
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._file.with_suffix(".lock").open("a+") as holder:
             try:
-                fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel frees it when the process dies
+                fcntl.flock(
+                    holder, fcntl.LOCK_EX | fcntl.LOCK_NB
+                )  # the kernel frees it when the process dies
             except BlockingIOError as error:
                 holder.seek(0)
                 raise StackLockedError(
@@ -144,13 +146,17 @@ class StackState:
         try:
             document = json.loads(self._file.read_text())
             if document["version"] != _FORMAT:
-                raise StateError(f"{self._file} is a deployment of version {document['version']}, not {_FORMAT}")
+                raise StateError(
+                    f"{self._file} is a deployment of version {document['version']}, not {_FORMAT}"
+                )
             deployment = document["deployment"]
             self._generation = deployment["manifest"]["time"]
             salt = deployment["secrets_providers"]["state"]["salt"]
             self._crypter = self._keyring.crypter(salt)
             resources = [self._open(item) for item in deployment.get("resources", [])]
-            pending = [Pending(item["type"], self._open(item["resource"])) for item in _pending(deployment)]
+            pending = [
+                Pending(item["type"], self._open(item["resource"])) for item in _pending(deployment)
+            ]
         except (ValueError, KeyError, TypeError) as error:
             raise StateError(f"{self._file} is no Pulumi deployment: {error!r}") from error
         return Snapshot(resources, pending)
@@ -161,10 +167,15 @@ class StackState:
         deployment: dict[str, Any] = {
             "manifest": {
                 "time": self._generation,
-                "magic": hashlib.sha256(release.encode()).hexdigest(),  # Pulumi checks it against the version
+                "magic": hashlib.sha256(
+                    release.encode()
+                ).hexdigest(),  # Pulumi checks it against the version
                 "version": release,
             },
-            "secrets_providers": {"type": "passphrase", "state": {"salt": self._sealer().salt_state}},
+            "secrets_providers": {
+                "type": "passphrase",
+                "state": {"salt": self._sealer().salt_state},
+            },
             "resources": [self._seal(resource) for resource in self.snapshot.resources()],
         }
         if self.snapshot.pending:

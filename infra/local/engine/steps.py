@@ -97,7 +97,9 @@ class Steps:
         for resource in reversed(resources):
             kept = resource.retain_on_delete or resource.deleted_with in gone
             self._remove(resource, forget=kept)
-            if not resource.delete and not is_default(resource.urn):  # the other half of a replacement is not news
+            if not resource.delete and not is_default(
+                resource.urn
+            ):  # the other half of a replacement is not news
                 self._run.note(Op.DELETE, resource.urn, resource.type)
 
     def finish(self) -> None:
@@ -112,7 +114,11 @@ class Steps:
     def _replace(self, wanted: Wanted, old: Resource, difference: Difference) -> Resource:
         resource = wanted.resource
         refuse_protected([old], verb="replace")
-        first = difference.delete_first if wanted.delete_before_replace is None else wanted.delete_before_replace
+        first = (
+            difference.delete_first
+            if wanted.delete_before_replace is None
+            else wanted.delete_before_replace
+        )
         if first:
             dependents = self._dependents(old)
             refuse_protected(dependents, verb="replace")
@@ -133,8 +139,14 @@ class Steps:
         lost = {root.urn}
         found: list[Resource] = []
         for item in list(self._state.snapshot.base.values()):
-            handler = self._run.handler(item.type, item.urn) if item.is_managed and not item.delete else None
-            keys = {key for key, urns in item.property_dependencies.items() if lost.intersection(urns)}
+            handler = (
+                self._run.handler(item.type, item.urn)
+                if item.is_managed and not item.delete
+                else None
+            )
+            keys = {
+                key for key, urns in item.property_dependencies.items() if lost.intersection(urns)
+            }
             if handler is not None and keys & handler.replace_on:
                 lost.add(item.urn)
                 found.append(item)
@@ -157,30 +169,48 @@ class Steps:
         resource = replace(wanted.resource, inputs=inputs)
         if self._run.preview:
             return self._made(resource, inputs, "", inputs)
-        made = self._attempt("creating", resource, lambda: wanted.handler.create(self._cloud, for_handler(inputs)))
-        return self._made(resource, inputs, made.id, self._outputs(wanted.handler, inputs, made.outputs))
+        made = self._attempt(
+            "creating", resource, lambda: wanted.handler.create(self._cloud, for_handler(inputs))
+        )
+        return self._made(
+            resource, inputs, made.id, self._outputs(wanted.handler, inputs, made.outputs)
+        )
 
     def _update(self, wanted: Wanted, old: Resource, inputs: dict[str, Any]) -> Resource:
         resource, handler = replace(wanted.resource, inputs=inputs, id=old.id), wanted.handler
         if self._run.preview:
-            known = {key: value for key, value in old.outputs.items() if key not in handler.unstable}
+            known = {
+                key: value for key, value in old.outputs.items() if key not in handler.unstable
+            }
             return self._made(resource, inputs, old.id, {**known, **inputs}, old)
         outputs = self._attempt(
             "updating",
             resource,
-            lambda: handler.update(self._cloud, old.id, for_handler(old.outputs), for_handler(inputs)),
+            lambda: handler.update(
+                self._cloud, old.id, for_handler(old.outputs), for_handler(inputs)
+            ),
         )
         return self._made(resource, inputs, old.id, self._outputs(handler, inputs, outputs), old)
 
-    def _outputs(self, handler: Handler, inputs: dict[str, Any], outputs: dict[str, Any]) -> dict[str, Any]:
+    def _outputs(
+        self, handler: Handler, inputs: dict[str, Any], outputs: dict[str, Any]
+    ) -> dict[str, Any]:
         tags = {"tagsAll": for_handler(inputs).get("tags", {})} if handler.taggable else {}
         return from_handler({**tags, **outputs})
 
     def _made(
-        self, resource: Resource, inputs: dict[str, Any], id_: str, outputs: dict[str, Any], old: Resource | None = None
+        self,
+        resource: Resource,
+        inputs: dict[str, Any],
+        id_: str,
+        outputs: dict[str, Any],
+        old: Resource | None = None,
     ) -> Resource:
         now = datetime.now(UTC).isoformat()
-        secret = {*resource.additional_secret_outputs, *(key for key, value in inputs.items() if is_secret(value))}
+        secret = {
+            *resource.additional_secret_outputs,
+            *(key for key, value in inputs.items() if is_secret(value)),
+        }
         hidden = hide({key: value for key, value in outputs.items() if key != "__defaults"}, secret)
         unchanged = old is not None and (old.inputs, old.outputs) == (inputs, hidden)
         return replace(
@@ -196,11 +226,15 @@ class Steps:
         if resource.is_managed and not forget:
             handler = self._run.handler(resource.type, resource.urn)
             if handler is None:
-                self._run.fail(resource.urn, "deleting", LookupError(f"no handler for {resource.type}"))
+                self._run.fail(
+                    resource.urn, "deleting", LookupError(f"no handler for {resource.type}")
+                )
                 raise StepFailedError(resource.urn)
             if not self._run.preview:
                 outputs = for_handler(resource.outputs)
-                self._attempt("deleting", resource, lambda: handler.delete(self._cloud, resource.id, outputs))
+                self._attempt(
+                    "deleting", resource, lambda: handler.delete(self._cloud, resource.id, outputs)
+                )
         self._state.drop(resource.key)
 
     def _attempt(self, operation: str, resource: Resource, call: Callable[[], _T]) -> _T:
@@ -223,4 +257,6 @@ def refuse_protected(resources: Iterable[Resource], verb: str = "delete") -> Non
     """
     protected = [item.urn for item in resources if item.protect and not item.delete]
     if protected:  # fail closed
-        raise ProtectedError(f"unable to {verb} {', '.join(protected)}: protected; first deploy with protect=False")
+        raise ProtectedError(
+            f"unable to {verb} {', '.join(protected)}: protected; first deploy with protect=False"
+        )

@@ -27,14 +27,18 @@ _OPTIONAL: Final = {"protect": "protect", "retain_on_delete": "retainOnDelete"}
 """Names of the same option in TransformResourceOptions and in RegisterResourceRequest."""
 
 
-def apply(request: resource_pb2.RegisterResourceRequest, callbacks: Iterable[callback_pb2.Callback]) -> None:
+def apply(
+    request: resource_pb2.RegisterResourceRequest, callbacks: Iterable[callback_pb2.Callback]
+) -> None:
     """Change the request in place, as each transform says in turn.
 
     Raises:
         grpc.RpcError: A transform raised; the details say what.
     """
     for callback in callbacks:
-        call = callback_pb2.CallbackInvokeRequest(token=callback.token, request=_question(request).SerializeToString())
+        call = callback_pb2.CallbackInvokeRequest(
+            token=callback.token, request=_question(request).SerializeToString()
+        )
         with grpc.insecure_channel(callback.target) as channel:
             answer = callback_pb2_grpc.CallbacksStub(channel).Invoke(call)
         _take(request, resource_pb2.TransformResponse.FromString(answer.response))
@@ -61,7 +65,9 @@ def _question(request: resource_pb2.RegisterResourceRequest) -> resource_pb2.Tra
     )
 
 
-def _take(request: resource_pb2.RegisterResourceRequest, answer: resource_pb2.TransformResponse) -> None:
+def _take(
+    request: resource_pb2.RegisterResourceRequest, answer: resource_pb2.TransformResponse
+) -> None:
     request.object.CopyFrom(answer.properties)
     if not answer.HasField("options"):
         return

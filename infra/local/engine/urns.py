@@ -41,7 +41,13 @@ class Aliases:
         """Return the former URNs that the resource may be found under, and remember them for its children."""
         own = [former for alias in aliases for former in self._of_alias(alias, parent, kind, name)]
         inherited = [
-            make(self._stack, self._project, former, kind, _renamed(name, name_of(parent), name_of(former)))
+            make(
+                self._stack,
+                self._project,
+                former,
+                kind,
+                _renamed(name, name_of(parent), name_of(former)),
+            )
             for former in self._known.get(parent, [])
         ]
         self._known[urn] = list(dict.fromkeys(own + inherited))
@@ -53,9 +59,16 @@ class Aliases:
             return
         spec = alias.spec
         above = "" if spec.noParent else (spec.parentUrn or parent)
-        for former in [above, *([] if spec.parentUrn or spec.noParent else self._known.get(parent, []))]:
+        for former in [
+            above,
+            *([] if spec.parentUrn or spec.noParent else self._known.get(parent, [])),
+        ]:
             yield make(
-                spec.stack or self._stack, spec.project or self._project, former, spec.type or kind, spec.name or name
+                spec.stack or self._stack,
+                spec.project or self._project,
+                former,
+                spec.type or kind,
+                spec.name or name,
             )
 
 

@@ -28,13 +28,19 @@ DEFAULTS: Final = "__defaults"  # input that lists what the provider filled in, 
 
 def from_struct(struct: struct_pb2.Struct) -> dict[str, Any]:
     """Decode a Struct; whole numbers become ``int`` (the wire has only doubles) and nulls at the top are dropped."""
-    return {key: _whole(value) for key, value in json_format.MessageToDict(struct).items() if value is not None}
+    return {
+        key: _whole(value)
+        for key, value in json_format.MessageToDict(struct).items()
+        if value is not None
+    }
 
 
 def to_struct(properties: Mapping[str, Any]) -> struct_pb2.Struct:
     """Encode wire values; ``None`` at the top is left out."""
     struct = struct_pb2.Struct()
-    json_format.ParseDict({key: value for key, value in properties.items() if value is not None}, struct)
+    json_format.ParseDict(
+        {key: value for key, value in properties.items() if value is not None}, struct
+    )
     return struct
 
 
@@ -52,7 +58,9 @@ def rewrite(value: Value, signature: str, change: Callable[[dict[str, Any]], Any
         if value.get(SIGNATURE) == signature:
             return change(value)
         return {key: rewrite(item, signature, change) for key, item in value.items()}
-    return [rewrite(item, signature, change) for item in value] if isinstance(value, list) else value
+    return (
+        [rewrite(item, signature, change) for item in value] if isinstance(value, list) else value
+    )
 
 
 def secret(value: Value) -> dict[str, Any]:
@@ -87,12 +95,19 @@ def is_unknown(value: Value) -> bool:
 def hide(properties: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
     """Wrap the named properties as secrets, unless they hold one already."""
     wanted = frozenset(keys)
-    return {key: secret(item) if key in wanted and not is_secret(item) else item for key, item in properties.items()}
+    return {
+        key: secret(item) if key in wanted and not is_secret(item) else item
+        for key, item in properties.items()
+    }
 
 
 def for_handler(properties: Mapping[str, Any]) -> dict[str, Any]:
     """Turn wire values into what a handler gets: no wrappers, asset objects, references as ids."""
-    return {key: _native(item) for key, item in properties.items() if key != DEFAULTS and item is not None}
+    return {
+        key: _native(item)
+        for key, item in properties.items()
+        if key != DEFAULTS and item is not None
+    }
 
 
 def _native(value: Value) -> Value:

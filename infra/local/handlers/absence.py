@@ -32,12 +32,14 @@ def is_absent(error: ClientError) -> bool:
     """Whether the service refused because the thing does not exist."""
     told = error.response.get("Error", {})
     code = str(told.get("Code", ""))
-    if code == "ClientException":  # ECS has no code of its own for a task definition that it does not know
+    if (
+        code == "ClientException"
+    ):  # ECS has no code of its own for a task definition that it does not know
         return "Unable to describe task definition" in str(told.get("Message", ""))
     return code in _EXACT or code.endswith(_SUFFIXES) or code.startswith("NoSuch")
 
 
-def unless_absent(call: Callable[..., Any], **arguments: object) -> Any:  # noqa: ANN401 - whatever the service answers
+def unless_absent(call: Callable[..., Any], **arguments: object) -> Any:
     """The answer of `call`, or `None` where the thing does not exist."""
     try:
         return call(**arguments)

@@ -21,4 +21,6 @@ def _caller_identity(cloud: Cloud, arguments: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-INVOKES: Final[Mapping[str, Invoke]] = {"aws:index/getCallerIdentity:getCallerIdentity": _caller_identity}
+INVOKES: Final[Mapping[str, Invoke]] = {
+    "aws:index/getCallerIdentity:getCallerIdentity": _caller_identity
+}

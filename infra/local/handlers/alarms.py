@@ -40,7 +40,10 @@ class MetricAlarm(Handler):
 
     def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
         """PutMetricAlarm."""
-        dimensions = [{"Name": name, "Value": value} for name, value in sorted(inputs.get("dimensions", {}).items())]
+        dimensions = [
+            {"Name": name, "Value": value}
+            for name, value in sorted(inputs.get("dimensions", {}).items())
+        ]
         cloud.client("cloudwatch").put_metric_alarm(
             AlarmName=inputs["name"],
             Dimensions=dimensions,
@@ -50,7 +53,9 @@ class MetricAlarm(Handler):
         arn = f"arn:aws:cloudwatch:{cloud.region}:{cloud.account_id}:alarm:{inputs['name']}"
         return Made(inputs["name"], {**inputs, "arn": arn})
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """PutMetricAlarm overwrites."""
         del id, old
         return self.create(cloud, inputs).outputs
@@ -79,7 +84,9 @@ class Topic(Handler):
         arn = cloud.client("sns").create_topic(Name=inputs["name"], Tags=pairs(inputs))["TopicArn"]
         return Made(arn, {**inputs, "arn": arn, "owner": cloud.account_id})
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """Only tags change in place."""
         if tags := pairs(inputs):
             cloud.client("sns").tag_resource(ResourceArn=id, Tags=tags)
@@ -87,7 +94,11 @@ class Topic(Handler):
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
         """GetTopicAttributes."""
-        return None if unless_absent(cloud.client("sns").get_topic_attributes, TopicArn=id) is None else outputs
+        return (
+            None
+            if unless_absent(cloud.client("sns").get_topic_attributes, TopicArn=id) is None
+            else outputs
+        )
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeleteTopic."""

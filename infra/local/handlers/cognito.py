@@ -38,7 +38,9 @@ class UserPool(Handler):
         pool = client.create_user_pool(
             PoolName=inputs["name"],
             UsernameAttributes=inputs.get("usernameAttributes", []),
-            UsernameConfiguration={"CaseSensitive": inputs.get("usernameConfiguration", {}).get("caseSensitive", True)},
+            UsernameConfiguration={
+                "CaseSensitive": inputs.get("usernameConfiguration", {}).get("caseSensitive", True)
+            },
             Schema=[_schema(attribute) for attribute in inputs.get("schemas", [])],
             UserPoolTags=plain(inputs),
             **_settings(inputs),
@@ -46,7 +48,9 @@ class UserPool(Handler):
         self._set_mfa(cloud, pool["Id"], inputs)
         return Made(pool["Id"], _pool_outputs(cloud, pool, inputs))
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """UpdateUserPool. Attributes cannot be changed or removed; only new ones are added.
 
         Raises:
@@ -57,7 +61,9 @@ class UserPool(Handler):
         wanted = {attribute["name"]: attribute for attribute in inputs.get("schemas", [])}
         for name, attribute in known.items():
             if wanted.get(name) != attribute:
-                raise ValueError(f"attribute `{name}` of user pool {id} can neither be changed nor removed")
+                raise ValueError(
+                    f"attribute `{name}` of user pool {id} can neither be changed nor removed"
+                )
         if added := [_schema(attribute) for name, attribute in wanted.items() if name not in known]:
             client.add_custom_attributes(UserPoolId=id, CustomAttributes=added)
         client.update_user_pool(UserPoolId=id, UserPoolTags=plain(inputs), **_settings(inputs))
@@ -92,14 +98,20 @@ class UserGroup(Handler):
     def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
         """CreateGroup."""
         cloud.client("cognito-idp").create_group(
-            GroupName=inputs["name"], UserPoolId=inputs["userPoolId"], Description=inputs.get("description", "")
+            GroupName=inputs["name"],
+            UserPoolId=inputs["userPoolId"],
+            Description=inputs.get("description", ""),
         )
         return Made(f"{inputs['userPoolId']}/{inputs['name']}", dict(inputs))
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """Make the group again with its members: the embedded Cognito has no UpdateGroup."""
         client, pool_id, name = cloud.client("cognito-idp"), inputs["userPoolId"], inputs["name"]
-        pages = client.get_paginator("list_users_in_group").paginate(UserPoolId=pool_id, GroupName=name)
+        pages = client.get_paginator("list_users_in_group").paginate(
+            UserPoolId=pool_id, GroupName=name
+        )
         members = [user["Username"] for page in pages for user in page["Users"]]
         self.delete(cloud, id, old)
         made = self.create(cloud, inputs)
@@ -110,10 +122,17 @@ class UserGroup(Handler):
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
         """GetGroup."""
         pool_id, _, name = id.partition("/")
-        answer = unless_absent(cloud.client("cognito-idp").get_group, UserPoolId=pool_id, GroupName=name)
+        answer = unless_absent(
+            cloud.client("cognito-idp").get_group, UserPoolId=pool_id, GroupName=name
+        )
         if answer is None:
             return None
-        return {**outputs, "name": name, "userPoolId": pool_id, "description": answer["Group"].get("Description", "")}
+        return {
+            **outputs,
+            "name": name,
+            "userPoolId": pool_id,
+            "description": answer["Group"].get("Description", ""),
+        }
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeleteGroup."""
@@ -128,18 +147,24 @@ def _settings(inputs: dict[str, Any]) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "AutoVerifiedAttributes": inputs.get("autoVerifiedAttributes", []),
         "AdminCreateUserConfig": {
-            "AllowAdminCreateUserOnly": inputs.get("adminCreateUserConfig", {}).get("allowAdminCreateUserOnly", False)
+            "AllowAdminCreateUserOnly": inputs.get("adminCreateUserConfig", {}).get(
+                "allowAdminCreateUserOnly", False
+            )
         },
         "DeletionProtection": inputs.get("deletionProtection", "INACTIVE"),
         "Policies": {
             "PasswordPolicy": {
-                _PASSWORD[key]: value for key, value in inputs.get("passwordPolicy", {}).items() if key in _PASSWORD
+                _PASSWORD[key]: value
+                for key, value in inputs.get("passwordPolicy", {}).items()
+                if key in _PASSWORD
             }
         },
     }
     if recovery:
         settings["AccountRecoverySetting"] = {
-            "RecoveryMechanisms": [{"Name": way["name"], "Priority": way["priority"]} for way in recovery]
+            "RecoveryMechanisms": [
+                {"Name": way["name"], "Priority": way["priority"]} for way in recovery
+            ]
         }
     return settings
 
@@ -161,7 +186,9 @@ def _pool_outputs(cloud: Cloud, pool: dict[str, Any], properties: dict[str, Any]
     return {
         **properties,
         "name": pool["Name"],
-        "arn": pool.get("Arn", f"arn:aws:cognito-idp:{cloud.region}:{cloud.account_id}:userpool/{pool['Id']}"),
+        "arn": pool.get(
+            "Arn", f"arn:aws:cognito-idp:{cloud.region}:{cloud.account_id}:userpool/{pool['Id']}"
+        ),
         "endpoint": f"cognito-idp.{cloud.region}.amazonaws.com/{pool['Id']}",
     }
 

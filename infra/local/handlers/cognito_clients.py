@@ -43,12 +43,16 @@ class UserPoolClient(Handler):
     def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
         """CreateUserPoolClient."""
         made = cloud.client("cognito-idp").create_user_pool_client(
-            UserPoolId=inputs["userPoolId"], GenerateSecret=inputs.get("generateSecret", False), **_client(inputs)
+            UserPoolId=inputs["userPoolId"],
+            GenerateSecret=inputs.get("generateSecret", False),
+            **_client(inputs),
         )["UserPoolClient"]
         secret = {"clientSecret": made["ClientSecret"]} if "ClientSecret" in made else {}
         return Made(made["ClientId"], {**inputs, **secret})
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """UpdateUserPoolClient: everything that is not named falls back to its default, so all of it is named."""
         cloud.client("cognito-idp").update_user_pool_client(
             UserPoolId=inputs["userPoolId"], ClientId=id, **_client(inputs)
@@ -58,18 +62,31 @@ class UserPoolClient(Handler):
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
         """DescribeUserPoolClient; flows, addresses, scopes and writable attributes show when somebody changed them."""
         answer = unless_absent(
-            cloud.client("cognito-idp").describe_user_pool_client, UserPoolId=outputs["userPoolId"], ClientId=id
+            cloud.client("cognito-idp").describe_user_pool_client,
+            UserPoolId=outputs["userPoolId"],
+            ClientId=id,
         )
         if answer is None:
             return None
         now = answer["UserPoolClient"]
-        watched = ("explicitAuthFlows", "callbackUrls", "logoutUrls", "writeAttributes", "allowedOauthScopes")
-        return {**outputs, **{key: _same_order(outputs.get(key), now.get(_CLIENT[key], [])) for key in watched}}
+        watched = (
+            "explicitAuthFlows",
+            "callbackUrls",
+            "logoutUrls",
+            "writeAttributes",
+            "allowedOauthScopes",
+        )
+        return {
+            **outputs,
+            **{key: _same_order(outputs.get(key), now.get(_CLIENT[key], [])) for key in watched},
+        }
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeleteUserPoolClient."""
         with absent_is_fine():
-            cloud.client("cognito-idp").delete_user_pool_client(UserPoolId=outputs["userPoolId"], ClientId=id)
+            cloud.client("cognito-idp").delete_user_pool_client(
+                UserPoolId=outputs["userPoolId"], ClientId=id
+            )
 
 
 class ResourceServer(Handler):
@@ -83,7 +100,9 @@ class ResourceServer(Handler):
         cloud.client("cognito-idp").create_resource_server(**_scopes(inputs))
         return Made(f"{inputs['userPoolId']}|{inputs['identifier']}", self._outputs(inputs))
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """UpdateResourceServer."""
         del id, old
         cloud.client("cognito-idp").update_resource_server(**_scopes(inputs))
@@ -93,7 +112,9 @@ class ResourceServer(Handler):
         """DescribeResourceServer; scopes that somebody else has changed show."""
         pool_id, _, identifier = id.partition("|")
         answer = unless_absent(
-            cloud.client("cognito-idp").describe_resource_server, UserPoolId=pool_id, Identifier=identifier
+            cloud.client("cognito-idp").describe_resource_server,
+            UserPoolId=pool_id,
+            Identifier=identifier,
         )
         if answer is None:
             return None
@@ -101,18 +122,25 @@ class ResourceServer(Handler):
             {"scopeName": scope["ScopeName"], "scopeDescription": scope["ScopeDescription"]}
             for scope in answer["ResourceServer"].get("Scopes", [])
         ]
-        return self._outputs({**outputs, "userPoolId": pool_id, "identifier": identifier, "scopes": scopes})
+        return self._outputs(
+            {**outputs, "userPoolId": pool_id, "identifier": identifier, "scopes": scopes}
+        )
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeleteResourceServer."""
         del outputs
         pool_id, _, identifier = id.partition("|")
         with absent_is_fine():
-            cloud.client("cognito-idp").delete_resource_server(UserPoolId=pool_id, Identifier=identifier)
+            cloud.client("cognito-idp").delete_resource_server(
+                UserPoolId=pool_id, Identifier=identifier
+            )
 
     @staticmethod
     def _outputs(properties: dict[str, Any]) -> dict[str, Any]:
-        scopes = [f"{properties['identifier']}/{scope['scopeName']}" for scope in properties.get("scopes", [])]
+        scopes = [
+            f"{properties['identifier']}/{scope['scopeName']}"
+            for scope in properties.get("scopes", [])
+        ]
         return {**properties, "scopeIdentifiers": scopes}
 
 
@@ -123,10 +151,14 @@ class UserPoolDomain(Handler):
 
     def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
         """CreateUserPoolDomain."""
-        cloud.client("cognito-idp").create_user_pool_domain(Domain=inputs["domain"], UserPoolId=inputs["userPoolId"])
+        cloud.client("cognito-idp").create_user_pool_domain(
+            Domain=inputs["domain"], UserPoolId=inputs["userPoolId"]
+        )
         return Made(inputs["domain"], {**inputs, "awsAccountId": cloud.account_id})
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """Nothing of a prefix domain can be changed in place."""
         del cloud, id
         return {**old, **inputs}
@@ -139,11 +171,15 @@ class UserPoolDomain(Handler):
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeleteUserPoolDomain."""
         with absent_is_fine():
-            cloud.client("cognito-idp").delete_user_pool_domain(Domain=id, UserPoolId=outputs["userPoolId"])
+            cloud.client("cognito-idp").delete_user_pool_domain(
+                Domain=id, UserPoolId=outputs["userPoolId"]
+            )
 
 
 def _client(inputs: dict[str, Any]) -> dict[str, Any]:
-    arguments: dict[str, Any] = {name: inputs[key] for key, name in _CLIENT.items() if key in inputs}
+    arguments: dict[str, Any] = {
+        name: inputs[key] for key, name in _CLIENT.items() if key in inputs
+    }
     if units := inputs.get("tokenValidityUnits"):
         arguments["TokenValidityUnits"] = {
             "IdToken": units["idToken"],

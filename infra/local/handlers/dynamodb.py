@@ -31,7 +31,8 @@ class Table(Handler):
             {
                 "IndexName": index["name"],
                 "KeySchema": [
-                    {"AttributeName": key["attributeName"], "KeyType": key["keyType"]} for key in index["keySchemas"]
+                    {"AttributeName": key["attributeName"], "KeyType": key["keyType"]}
+                    for key in index["keySchemas"]
                 ],
                 "Projection": {"ProjectionType": index["projectionType"]},
             }
@@ -48,7 +49,9 @@ class Table(Handler):
                 for attribute in inputs["attributes"]
             ],
             KeySchema=keys,
-            SSESpecification={"Enabled": inputs.get("serverSideEncryption", {}).get("enabled", False)},
+            SSESpecification={
+                "Enabled": inputs.get("serverSideEncryption", {}).get("enabled", False)
+            },
             DeletionProtectionEnabled=inputs.get("deletionProtectionEnabled", False),
             Tags=pairs(inputs),
             **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
@@ -56,13 +59,17 @@ class Table(Handler):
         self._set(cloud, inputs, {})
         return Made(inputs["name"], {**inputs, "arn": made["TableArn"]})
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """UpdateTable for protection and encryption, then recovery, TTL and tags."""
         cloud.client("dynamodb").update_table(
             TableName=id,
             BillingMode=inputs["billingMode"],
             DeletionProtectionEnabled=inputs.get("deletionProtectionEnabled", False),
-            SSESpecification={"Enabled": inputs.get("serverSideEncryption", {}).get("enabled", False)},
+            SSESpecification={
+                "Enabled": inputs.get("serverSideEncryption", {}).get("enabled", False)
+            },
         )
         self._set(cloud, inputs, old)
         client = cloud.client("dynamodb")
@@ -100,7 +107,8 @@ class Table(Handler):
         recovery = inputs.get("pointInTimeRecovery", {}).get("enabled", False)
         if recovery != old.get("pointInTimeRecovery", {}).get("enabled", False):
             client.update_continuous_backups(
-                TableName=inputs["name"], PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": recovery}
+                TableName=inputs["name"],
+                PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": recovery},
             )
         if (ttl := inputs.get("ttl")) and ttl != old.get("ttl"):
             client.update_time_to_live(
@@ -125,9 +133,13 @@ class TableItem(Handler):
             ConditionExpression="attribute_not_exists(#key)",
             ExpressionAttributeNames={"#key": inputs["hashKey"]},
         )
-        return Made(f"{inputs['tableName']}|{inputs['hashKey']}|{json.dumps(_key(inputs))}", dict(inputs))
+        return Made(
+            f"{inputs['tableName']}|{inputs['hashKey']}|{json.dumps(_key(inputs))}", dict(inputs)
+        )
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """PutItem; the row of a key that has changed leaves after the new one stands."""
         del id
         client = cloud.client("dynamodb")
@@ -162,7 +174,11 @@ class TableItem(Handler):
 
 def _key(properties: dict[str, Any]) -> dict[str, Any]:
     item: dict[str, Any] = json.loads(properties["item"])
-    return {properties[name]: item[properties[name]] for name in ("hashKey", "rangeKey") if name in properties}
+    return {
+        properties[name]: item[properties[name]]
+        for name in ("hashKey", "rangeKey")
+        if name in properties
+    }
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {

@@ -59,13 +59,17 @@ class NetworkPart(Handler):
         """Make it, tagged."""
         client, part = cloud.client("ec2"), self._part
         tags = [{"ResourceType": part.kind, "Tags": pairs(inputs)}] if pairs(inputs) else []
-        answer = getattr(client, part.make)(**part.arguments(inputs), **({"TagSpecifications": tags} if tags else {}))
+        answer = getattr(client, part.make)(
+            **part.arguments(inputs), **({"TagSpecifications": tags} if tags else {})
+        )
         made = answer[part.answer] if part.answer else answer
         if part.after is not None:
             part.after(client, made[part.key], inputs)
         return Made(made[part.key], {**inputs, **self._outputs(cloud, made[part.key], made)})
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """Tags, and settings that have calls of their own."""
         client = cloud.client("ec2")
         if tags := pairs(inputs):
@@ -95,21 +99,30 @@ class NetworkPart(Handler):
 
     def _outputs(self, cloud: Cloud, made_id: str, made: dict[str, Any]) -> dict[str, Any]:
         arn = f"arn:aws:ec2:{cloud.region}:{cloud.account_id}:{self._part.kind}/{made_id}"
-        return {"arn": arn, **{name: made.get(key) for name, key in self._part.outputs.items() if made.get(key)}}
+        return {
+            "arn": arn,
+            **{name: made.get(key) for name, key in self._part.outputs.items() if made.get(key)},
+        }
 
 
-def _vpc_dns(client: Any, vpc_id: str, inputs: dict[str, Any]) -> None:  # noqa: ANN401 - boto3
-    client.modify_vpc_attribute(VpcId=vpc_id, EnableDnsSupport={"Value": inputs.get("enableDnsSupport", True)})
-    client.modify_vpc_attribute(VpcId=vpc_id, EnableDnsHostnames={"Value": inputs.get("enableDnsHostnames", False)})
+def _vpc_dns(client: Any, vpc_id: str, inputs: dict[str, Any]) -> None:
+    client.modify_vpc_attribute(
+        VpcId=vpc_id, EnableDnsSupport={"Value": inputs.get("enableDnsSupport", True)}
+    )
+    client.modify_vpc_attribute(
+        VpcId=vpc_id, EnableDnsHostnames={"Value": inputs.get("enableDnsHostnames", False)}
+    )
 
 
-def _attach(client: Any, gateway_id: str, inputs: dict[str, Any]) -> None:  # noqa: ANN401 - boto3
-    gateway = client.describe_internet_gateways(InternetGatewayIds=[gateway_id])["InternetGateways"][0]
+def _attach(client: Any, gateway_id: str, inputs: dict[str, Any]) -> None:
+    gateway = client.describe_internet_gateways(InternetGatewayIds=[gateway_id])[
+        "InternetGateways"
+    ][0]
     if not gateway.get("Attachments"):
         client.attach_internet_gateway(InternetGatewayId=gateway_id, VpcId=inputs["vpcId"])
 
 
-def _detach(client: Any, gateway_id: str, outputs: dict[str, Any]) -> None:  # noqa: ANN401 - boto3
+def _detach(client: Any, gateway_id: str, outputs: dict[str, Any]) -> None:
     client.detach_internet_gateway(InternetGatewayId=gateway_id, VpcId=outputs["vpcId"])
 
 
@@ -162,7 +175,10 @@ NAT: Final = Part(
     make="create_nat_gateway",
     answer="NatGateway",
     key="NatGatewayId",
-    arguments=lambda inputs: {"SubnetId": inputs["subnetId"], "AllocationId": inputs["allocationId"]},
+    arguments=lambda inputs: {
+        "SubnetId": inputs["subnetId"],
+        "AllocationId": inputs["allocationId"],
+    },
     look=("describe_nat_gateways", "NatGatewayIds"),
     drop="delete_nat_gateway",
 )

@@ -42,7 +42,9 @@ class Repository(Handler):
             },
         )
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """Tag mutability, scanning and tags."""
         client = cloud.client("ecr")
         client.put_image_tag_mutability(
@@ -62,7 +64,9 @@ class Repository(Handler):
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeleteRepository; refused while it holds images, unless `forceDelete`."""
         with absent_is_fine():
-            cloud.client("ecr").delete_repository(repositoryName=id, force=outputs.get("forceDelete", False))
+            cloud.client("ecr").delete_repository(
+                repositoryName=id, force=outputs.get("forceDelete", False)
+            )
 
 
 class LifecyclePolicy(Handler):
@@ -78,14 +82,20 @@ class LifecyclePolicy(Handler):
         )
         return Made(inputs["repository"], {**inputs, "registryId": cloud.account_id})
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """Nothing of it can be changed in place."""
         del id, old
         return self.create(cloud, inputs).outputs
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
         """GetLifecyclePolicy."""
-        return None if unless_absent(cloud.client("ecr").get_lifecycle_policy, repositoryName=id) is None else outputs
+        return (
+            None
+            if unless_absent(cloud.client("ecr").get_lifecycle_policy, repositoryName=id) is None
+            else outputs
+        )
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeleteLifecyclePolicy."""
@@ -104,11 +114,15 @@ class Cluster(Handler):
     def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
         """CreateCluster."""
         made = cloud.client("ecs").create_cluster(
-            clusterName=inputs["name"], settings=inputs.get("settings", []), tags=pairs(inputs, "key", "value")
+            clusterName=inputs["name"],
+            settings=inputs.get("settings", []),
+            tags=pairs(inputs, "key", "value"),
         )["cluster"]
         return Made(made["clusterArn"], {**inputs, "arn": made["clusterArn"]})
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """UpdateCluster and the tags."""
         client = cloud.client("ecs")
         client.update_cluster(cluster=id, settings=inputs.get("settings", []))
@@ -147,7 +161,15 @@ class TaskDefinition(Handler):
 
     def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
         """RegisterTaskDefinition."""
-        taken = ("family", "cpu", "memory", "executionRoleArn", "taskRoleArn", "networkMode", "runtimePlatform")
+        taken = (
+            "family",
+            "cpu",
+            "memory",
+            "executionRoleArn",
+            "taskRoleArn",
+            "networkMode",
+            "runtimePlatform",
+        )
         made = cloud.client("ecs").register_task_definition(
             **{key: inputs[key] for key in taken if key in inputs},
             requiresCompatibilities=inputs.get("requiresCompatibilities", []),
@@ -162,7 +184,9 @@ class TaskDefinition(Handler):
         }
         return Made(inputs["family"], {**inputs, **outputs})
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """Only tags change in place."""
         del id
         retag(cloud.client("ecs"), old["arn"], old, inputs, "key", "value")
@@ -171,7 +195,9 @@ class TaskDefinition(Handler):
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
         """DescribeTaskDefinition of this very revision."""
         del id
-        answer = unless_absent(cloud.client("ecs").describe_task_definition, taskDefinition=outputs["arn"])
+        answer = unless_absent(
+            cloud.client("ecs").describe_task_definition, taskDefinition=outputs["arn"]
+        )
         return outputs if answer and answer["taskDefinition"]["status"] == "ACTIVE" else None
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:

@@ -36,7 +36,9 @@ class Role(Handler):
         )["Role"]
         return Made(role["RoleName"], {**inputs, "arn": role["Arn"], "uniqueId": role["RoleId"]})
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """UpdateRole, UpdateAssumeRolePolicy and the tags."""
         client = cloud.client("iam")
         client.update_role(
@@ -84,7 +86,9 @@ class RolePolicy(Handler):
         )
         return Made(f"{inputs['role']}:{inputs['name']}", dict(inputs))
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """PutRolePolicy overwrites."""
         del id, old
         return self.create(cloud, inputs).outputs

@@ -39,7 +39,9 @@ class ThingType(Handler):
         )
         return Made(inputs["name"], {**inputs, "arn": made["thingTypeArn"]})
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """Only tags can change in place."""
         del id
         retag(cloud.client("iot"), old["arn"], old, inputs)
@@ -68,13 +70,20 @@ class ThingGroup(Handler):
 
     def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
         """CreateThingGroup."""
-        parent = {"parentGroupName": inputs["parentGroupName"]} if "parentGroupName" in inputs else {}
+        parent = (
+            {"parentGroupName": inputs["parentGroupName"]} if "parentGroupName" in inputs else {}
+        )
         made = cloud.client("iot").create_thing_group(
-            thingGroupName=inputs["name"], thingGroupProperties=_group(inputs), tags=pairs(inputs), **parent
+            thingGroupName=inputs["name"],
+            thingGroupProperties=_group(inputs),
+            tags=pairs(inputs),
+            **parent,
         )
         return Made(made["thingGroupName"], {**inputs, "arn": made["thingGroupArn"], "version": 1})
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """UpdateThingGroup and the tags."""
         client = cloud.client("iot")
         client.update_thing_group(thingGroupName=id, thingGroupProperties=_group(inputs))
@@ -111,19 +120,22 @@ class Policy(Handler):
             policyName=inputs["name"], policyDocument=inputs["policy"], tags=pairs(inputs)
         )
         return Made(
-            made["policyName"], {**inputs, "arn": made["policyArn"], "defaultVersionId": made["policyVersionId"]}
+            made["policyName"],
+            {**inputs, "arn": made["policyArn"], "defaultVersionId": made["policyVersionId"]},
         )
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """CreatePolicyVersion; the oldest version makes room when the quota of five is used up."""
         client = cloud.client("iot")
         if inputs["policy"] != old.get("policy"):
             others = self._other_versions(client, id)
             if len(others) + 1 >= _MOST_VERSIONS:
                 client.delete_policy_version(policyName=id, policyVersionId=others[0])
-            version = client.create_policy_version(policyName=id, policyDocument=inputs["policy"], setAsDefault=True)[
-                "policyVersionId"
-            ]
+            version = client.create_policy_version(
+                policyName=id, policyDocument=inputs["policy"], setAsDefault=True
+            )["policyVersionId"]
         else:
             version = old["defaultVersionId"]
         retag(client, old["arn"], old, inputs)
@@ -157,7 +169,7 @@ class Policy(Handler):
         """The policy of that name."""
         return inputs["name"] if self.read(cloud, inputs["name"], {}) is not None else None
 
-    def _other_versions(self, client: Any, name: str) -> list[str]:  # noqa: ANN401 - boto3
+    def _other_versions(self, client: Any, name: str) -> list[str]:
         versions = client.list_policy_versions(policyName=name)["policyVersions"]
         return sorted((v["versionId"] for v in versions if not v["isDefaultVersion"]), key=int)
 
@@ -174,11 +186,15 @@ class IndexingConfiguration(Handler):
                 "thingIndexingMode": things.get("thingIndexingMode", "OFF"),
                 "thingConnectivityIndexingMode": things.get("thingConnectivityIndexingMode", "OFF"),
             },
-            thingGroupIndexingConfiguration={"thingGroupIndexingMode": groups.get("thingGroupIndexingMode", "OFF")},
+            thingGroupIndexingConfiguration={
+                "thingGroupIndexingMode": groups.get("thingGroupIndexingMode", "OFF")
+            },
         )
         return Made(cloud.region, dict(inputs))
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """UpdateIndexingConfiguration."""
         del id, old
         return self.create(cloud, inputs).outputs
@@ -191,9 +207,12 @@ class IndexingConfiguration(Handler):
         return {
             **outputs,
             "thingIndexingConfiguration": {
-                key: things.get(key, "OFF") for key in ("thingIndexingMode", "thingConnectivityIndexingMode")
+                key: things.get(key, "OFF")
+                for key in ("thingIndexingMode", "thingConnectivityIndexingMode")
             },
-            "thingGroupIndexingConfiguration": {"thingGroupIndexingMode": groups.get("thingGroupIndexingMode", "OFF")},
+            "thingGroupIndexingConfiguration": {
+                "thingGroupIndexingMode": groups.get("thingGroupIndexingMode", "OFF")
+            },
         }
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
@@ -204,7 +223,9 @@ def _group(inputs: dict[str, Any]) -> dict[str, Any]:
     properties = inputs.get("properties", {})
     return {
         "thingGroupDescription": properties.get("description", ""),
-        "attributePayload": {"attributes": properties.get("attributePayload", {}).get("attributes", {})},
+        "attributePayload": {
+            "attributes": properties.get("attributePayload", {}).get("attributes", {})
+        },
     }
 
 

@@ -42,7 +42,9 @@ class ProvisioningTemplate(Handler):
             {**inputs, "arn": made["templateArn"], "defaultVersionId": made["defaultVersionId"]},
         )
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """UpdateProvisioningTemplate, and a new version where the body differs."""
         client = cloud.client("iot")
         outputs = {**old, **inputs}
@@ -87,4 +89,6 @@ class ProvisioningTemplate(Handler):
         return inputs["name"] if self.read(cloud, inputs["name"], {}) is not None else None
 
 
-HANDLERS: Final[Mapping[str, Handler]] = {"aws:iot/provisioningTemplate:ProvisioningTemplate": ProvisioningTemplate()}
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "aws:iot/provisioningTemplate:ProvisioningTemplate": ProvisioningTemplate()
+}

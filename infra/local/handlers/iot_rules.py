@@ -18,7 +18,17 @@ if TYPE_CHECKING:
 from botocore.exceptions import ClientError
 
 _KNOWN: Final = frozenset(
-    {"name", "description", "enabled", "sql", "sqlVersion", "dynamodbv2s", "errorAction", "tags", "region"}
+    {
+        "name",
+        "description",
+        "enabled",
+        "sql",
+        "sqlVersion",
+        "dynamodbv2s",
+        "errorAction",
+        "tags",
+        "region",
+    }
 )
 
 
@@ -36,7 +46,9 @@ class TopicRule(Handler):
         retag(cloud.client("iot"), arn, {}, inputs)
         return Made(inputs["name"], {**inputs, "arn": arn})
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """ReplaceTopicRule: no message is missed in between."""
         cloud.client("iot").replace_topic_rule(ruleName=id, topicRulePayload=_payload(inputs))
         retag(cloud.client("iot"), old["arn"], old, inputs)
@@ -47,10 +59,18 @@ class TopicRule(Handler):
         try:
             rule = cloud.client("iot").get_topic_rule(ruleName=id)["rule"]
         except ClientError as error:
-            if is_absent(error) or error.response.get("Error", {}).get("Code") == "UnauthorizedException":
+            if (
+                is_absent(error)
+                or error.response.get("Error", {}).get("Code") == "UnauthorizedException"
+            ):
                 return None
             raise
-        return {**outputs, "name": id, "sql": rule["sql"], "enabled": not rule.get("ruleDisabled", False)}
+        return {
+            **outputs,
+            "name": id,
+            "sql": rule["sql"],
+            "enabled": not rule.get("ruleDisabled", False),
+        }
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeleteTopicRule; for a rule that is gone AWS says only that it is denied."""

@@ -30,7 +30,9 @@ class LogGroup(Handler):
         arn = f"arn:aws:logs:{cloud.region}:{cloud.account_id}:log-group:{inputs['name']}"
         return Made(inputs["name"], {**inputs, "arn": arn})
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """PutRetentionPolicy and the tags."""
         del id
         self._retain(cloud, inputs)
@@ -44,7 +46,11 @@ class LogGroup(Handler):
         """DescribeLogGroups; it takes a prefix."""
         groups = cloud.client("logs").describe_log_groups(logGroupNamePrefix=id)["logGroups"]
         group = next((group for group in groups if group["logGroupName"] == id), None)
-        return None if group is None else {**outputs, "retentionInDays": group.get("retentionInDays", 0)}
+        return (
+            None
+            if group is None
+            else {**outputs, "retentionInDays": group.get("retentionInDays", 0)}
+        )
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeleteLogGroup."""
@@ -54,7 +60,9 @@ class LogGroup(Handler):
 
     def _retain(self, cloud: Cloud, inputs: dict[str, Any]) -> None:
         if days := inputs.get("retentionInDays"):
-            cloud.client("logs").put_retention_policy(logGroupName=inputs["name"], retentionInDays=days)
+            cloud.client("logs").put_retention_policy(
+                logGroupName=inputs["name"], retentionInDays=days
+            )
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {"aws:cloudwatch/logGroup:LogGroup": LogGroup()}

@@ -47,7 +47,9 @@ class Recorded(Handler):
         made = self._identify(cloud, inputs)
         return Made(made, {**inputs, **self._describe(made, inputs)})
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """Write the change down."""
         del cloud, old
         return {**inputs, **self._describe(id, inputs)}
@@ -120,12 +122,16 @@ HANDLERS: Final[Mapping[str, Handler]] = {
         "targetType",
         taggable=True,
     ),
-    "aws:lb/listener:Listener": Recorded(_listener, lambda made, _: {"arn": made}, "loadBalancerArn", taggable=True),
+    "aws:lb/listener:Listener": Recorded(
+        _listener, lambda made, _: {"arn": made}, "loadBalancerArn", taggable=True
+    ),
     "aws:acm/certificate:Certificate": Recorded(
         _arn("acm", "certificate"), _certificate, "domainName", "validationMethod", taggable=True
     ),
     "aws:acm/certificateValidation:CertificateValidation": Recorded(
-        lambda _, inputs: _digest(inputs["certificateArn"]), lambda _made, _inputs: {}, "certificateArn"
+        lambda _, inputs: _digest(inputs["certificateArn"]),
+        lambda _made, _inputs: {},
+        "certificateArn",
     ),
     "aws:route53/record:Record": Recorded(
         lambda _, inputs: f"{inputs['zoneId']}_{inputs['name']}_{inputs['type']}",

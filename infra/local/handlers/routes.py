@@ -25,7 +25,9 @@ class Route(Handler):
         cloud.client("ec2").create_route(**_route(inputs))
         return Made(f"{inputs['routeTableId']}_{inputs['destinationCidrBlock']}", dict(inputs))
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """ReplaceRoute."""
         del id, old
         cloud.client("ec2").replace_route(**_route(inputs))
@@ -37,14 +39,19 @@ class Route(Handler):
         answer = unless_absent(cloud.client("ec2").describe_route_tables, RouteTableIds=[table])
         tables = answer["RouteTables"] if answer else []
         routes = [route for one in tables for route in one["Routes"]]
-        return outputs if any(route.get("DestinationCidrBlock") == destination for route in routes) else None
+        return (
+            outputs
+            if any(route.get("DestinationCidrBlock") == destination for route in routes)
+            else None
+        )
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeleteRoute."""
         del id
         with absent_is_fine():
             cloud.client("ec2").delete_route(
-                RouteTableId=outputs["routeTableId"], DestinationCidrBlock=outputs["destinationCidrBlock"]
+                RouteTableId=outputs["routeTableId"],
+                DestinationCidrBlock=outputs["destinationCidrBlock"],
             )
 
 
@@ -61,16 +68,24 @@ class RouteTableAssociation(Handler):
         )
         return Made(made["AssociationId"], dict(inputs))
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """Nothing of it can be changed in place."""
         del cloud, id, old
         return dict(inputs)
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
         """Whether the table still has the association."""
-        answer = unless_absent(cloud.client("ec2").describe_route_tables, RouteTableIds=[outputs["routeTableId"]])
+        answer = unless_absent(
+            cloud.client("ec2").describe_route_tables, RouteTableIds=[outputs["routeTableId"]]
+        )
         tables = answer["RouteTables"] if answer else []
-        known = [link["RouteTableAssociationId"] for one in tables for link in one.get("Associations", [])]
+        known = [
+            link["RouteTableAssociationId"]
+            for one in tables
+            for link in one.get("Associations", [])
+        ]
         return outputs if id in known else None
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:

@@ -27,11 +27,15 @@ class Bucket(Handler):
         """CreateBucket and its tags."""
         client = cloud.client("s3")
         name = inputs.get("bucket") or f"{inputs['bucketPrefix']}{secrets.token_hex(6)}"
-        client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": cloud.region})
+        client.create_bucket(
+            Bucket=name, CreateBucketConfiguration={"LocationConstraint": cloud.region}
+        )
         self._tag(cloud, name, inputs)
         return Made(name, _outputs(cloud, name, inputs))
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """Tags, and whether a delete takes the objects along."""
         self._tag(cloud, id, inputs)
         return {**old, **inputs}
@@ -47,7 +51,9 @@ class Bucket(Handler):
             if outputs.get("forceDestroy"):
                 for page in client.get_paginator("list_object_versions").paginate(Bucket=id):
                     for entry in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
-                        client.delete_object(Bucket=id, Key=entry["Key"], VersionId=entry["VersionId"])
+                        client.delete_object(
+                            Bucket=id, Key=entry["Key"], VersionId=entry["VersionId"]
+                        )
             client.delete_bucket(Bucket=id)
 
     def _tag(self, cloud: Cloud, name: str, inputs: dict[str, Any]) -> None:

@@ -28,16 +28,24 @@ class BucketSetting(Handler):
     replace_on = frozenset({"bucket"})
 
     def __init__(
-        self, setting: str, document: Callable[[dict[str, Any]], dict[str, Any]], *, removable: bool = True
+        self,
+        setting: str,
+        document: Callable[[dict[str, Any]], dict[str, Any]],
+        *,
+        removable: bool = True,
     ) -> None:
         self._setting, self._document, self._removable = setting, document, removable
 
     def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
         """Put the document."""
-        getattr(cloud.client("s3"), f"put_{self._setting}")(Bucket=inputs["bucket"], **self._document(inputs))
+        getattr(cloud.client("s3"), f"put_{self._setting}")(
+            Bucket=inputs["bucket"], **self._document(inputs)
+        )
         return Made(inputs["bucket"], dict(inputs))
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """Put the document over the old one."""
         del id, old
         return self.create(cloud, inputs).outputs
@@ -47,10 +55,15 @@ class BucketSetting(Handler):
         answer = unless_absent(getattr(cloud.client("s3"), f"get_{self._setting}"), Bucket=id)
         if answer is None:
             return None
-        if "Policy" in answer and json.loads(answer["Policy"]) != json.loads(outputs.get("policy", "{}")):
+        if "Policy" in answer and json.loads(answer["Policy"]) != json.loads(
+            outputs.get("policy", "{}")
+        ):
             return {**outputs, "policy": answer["Policy"]}
         if self._setting == "bucket_versioning" and answer.get("Status") != "Enabled":
-            return {**outputs, "versioningConfiguration": {"status": answer.get("Status", "Disabled")}}
+            return {
+                **outputs,
+                "versioningConfiguration": {"status": answer.get("Status", "Disabled")},
+            }
         return outputs
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
@@ -75,7 +88,9 @@ def _public_access(inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ownership(inputs: dict[str, Any]) -> dict[str, Any]:
-    return {"OwnershipControls": {"Rules": [{"ObjectOwnership": inputs["rule"]["objectOwnership"]}]}}
+    return {
+        "OwnershipControls": {"Rules": [{"ObjectOwnership": inputs["rule"]["objectOwnership"]}]}
+    }
 
 
 def _versioning(inputs: dict[str, Any]) -> dict[str, Any]:
@@ -109,7 +124,9 @@ def _lifecycle(inputs: dict[str, Any]) -> dict[str, Any]:
                         "NoncurrentDays": rule["noncurrentVersionExpiration"]["noncurrentDays"]
                     },
                     "AbortIncompleteMultipartUpload": {
-                        "DaysAfterInitiation": rule["abortIncompleteMultipartUpload"]["daysAfterInitiation"]
+                        "DaysAfterInitiation": rule["abortIncompleteMultipartUpload"][
+                            "daysAfterInitiation"
+                        ]
                     },
                 }
                 for rule in inputs["rules"]
@@ -123,9 +140,15 @@ def _policy(inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {
-    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": BucketSetting("public_access_block", _public_access),
-    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": BucketSetting("bucket_ownership_controls", _ownership),
-    "aws:s3/bucketVersioning:BucketVersioning": BucketSetting("bucket_versioning", _versioning, removable=False),
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": BucketSetting(
+        "public_access_block", _public_access
+    ),
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": BucketSetting(
+        "bucket_ownership_controls", _ownership
+    ),
+    "aws:s3/bucketVersioning:BucketVersioning": BucketSetting(
+        "bucket_versioning", _versioning, removable=False
+    ),
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": BucketSetting(
         "bucket_encryption", _encryption
     ),

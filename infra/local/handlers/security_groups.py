@@ -39,7 +39,9 @@ class SecurityGroup(Handler):
         arn = f"arn:aws:ec2:{cloud.region}:{cloud.account_id}:security-group/{group_id}"
         return Made(group_id, {**inputs, "arn": arn, "ownerId": cloud.account_id})
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """Only tags change in place."""
         if tags := pairs(inputs):
             cloud.client("ec2").create_tags(Resources=[id], Tags=tags)
@@ -86,10 +88,16 @@ class SecurityGroupRule(Handler):
             GroupId=inputs["securityGroupId"], IpPermissions=[_permission(inputs)]
         )
         rules = answer.get("SecurityGroupRules") or []
-        made = rules[0]["SecurityGroupRuleId"] if rules else f"sgr-{inputs['securityGroupId']}-{inputs['fromPort']}"
+        made = (
+            rules[0]["SecurityGroupRuleId"]
+            if rules
+            else f"sgr-{inputs['securityGroupId']}-{inputs['fromPort']}"
+        )
         return Made(made, {**inputs, "securityGroupRuleId": made})
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """Only tags change in place, and the embedded cloud keeps none on rules."""
         del cloud, id
         return {**old, **inputs}
@@ -97,10 +105,16 @@ class SecurityGroupRule(Handler):
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
         """Whether the group still has a rule for these ports."""
         del id
-        answer = unless_absent(cloud.client("ec2").describe_security_groups, GroupIds=[outputs["securityGroupId"]])
+        answer = unless_absent(
+            cloud.client("ec2").describe_security_groups, GroupIds=[outputs["securityGroupId"]]
+        )
         groups = answer["SecurityGroups"] if answer else []
         key = "IpPermissions" if self._way == "ingress" else "IpPermissionsEgress"
-        known = [(rule.get("FromPort"), rule.get("ToPort")) for group in groups for rule in group.get(key, [])]
+        known = [
+            (rule.get("FromPort"), rule.get("ToPort"))
+            for group in groups
+            for rule in group.get(key, [])
+        ]
         return outputs if (outputs["fromPort"], outputs["toPort"]) in known else None
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:

@@ -26,13 +26,17 @@ class Queue(Handler):
     def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
         """CreateQueue."""
         client = cloud.client("sqs")
-        url = client.create_queue(QueueName=inputs["name"], Attributes=_attributes(inputs), tags=plain(inputs))[
-            "QueueUrl"
+        url = client.create_queue(
+            QueueName=inputs["name"], Attributes=_attributes(inputs), tags=plain(inputs)
+        )["QueueUrl"]
+        arn = client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
         ]
-        arn = client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         return Made(url, {**inputs, "arn": arn, "url": url})
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """SetQueueAttributes."""
         client = cloud.client("sqs")
         client.set_queue_attributes(QueueUrl=id, Attributes=_attributes(inputs))
@@ -44,8 +48,14 @@ class Queue(Handler):
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
         """GetQueueAttributes."""
-        answer = unless_absent(cloud.client("sqs").get_queue_attributes, QueueUrl=id, AttributeNames=["QueueArn"])
-        return None if answer is None else {**outputs, "url": id, "arn": answer["Attributes"]["QueueArn"]}
+        answer = unless_absent(
+            cloud.client("sqs").get_queue_attributes, QueueUrl=id, AttributeNames=["QueueArn"]
+        )
+        return (
+            None
+            if answer is None
+            else {**outputs, "url": id, "arn": answer["Attributes"]["QueueArn"]}
+        )
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeleteQueue."""

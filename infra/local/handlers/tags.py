@@ -21,7 +21,7 @@ def changed(old: dict[str, Any], inputs: dict[str, Any]) -> list[str]:
 
 
 def retag(  # noqa: PLR0917 - client and ARN, then what `pairs` takes
-    client: Any,  # noqa: ANN401 - boto3
+    client: Any,
     arn: str,
     old: dict[str, Any],
     inputs: dict[str, Any],

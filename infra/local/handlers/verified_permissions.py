@@ -26,9 +26,14 @@ class PolicyStore(Handler):
     def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
         """CreatePolicyStore."""
         made = cloud.client(_SERVICE).create_policy_store(tags=plain(inputs), **_store(inputs))
-        return Made(made["policyStoreId"], {**inputs, "arn": made["arn"], "policyStoreId": made["policyStoreId"]})
+        return Made(
+            made["policyStoreId"],
+            {**inputs, "arn": made["arn"], "policyStoreId": made["policyStoreId"]},
+        )
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """UpdatePolicyStore and the tags."""
         client = cloud.client(_SERVICE)
         client.update_policy_store(policyStoreId=id, **_store(inputs))
@@ -67,11 +72,14 @@ class Schema(Handler):
     def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
         """PutSchema."""
         made = cloud.client(_SERVICE).put_schema(
-            policyStoreId=inputs["policyStoreId"], definition={"cedarJson": inputs["definition"]["value"]}
+            policyStoreId=inputs["policyStoreId"],
+            definition={"cedarJson": inputs["definition"]["value"]},
         )
         return Made(inputs["policyStoreId"], {**inputs, "namespaces": made["namespaces"]})
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """PutSchema overwrites."""
         del id, old
         return self.create(cloud, inputs).outputs
@@ -100,7 +108,9 @@ class IdentitySource(Handler):
         )
         return Made(f"{inputs['policyStoreId']}:{made['identitySourceId']}", dict(inputs))
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """UpdateIdentitySource."""
         del old
         store_id, _, source_id = id.partition(":")
@@ -116,7 +126,9 @@ class IdentitySource(Handler):
         """GetIdentitySource; a pool or client that somebody else has put in shows."""
         store_id, _, source_id = id.partition(":")
         now = unless_absent(
-            cloud.client(_SERVICE).get_identity_source, policyStoreId=store_id, identitySourceId=source_id
+            cloud.client(_SERVICE).get_identity_source,
+            policyStoreId=store_id,
+            identitySourceId=source_id,
         )
         if now is None:
             return None
@@ -130,7 +142,9 @@ class IdentitySource(Handler):
                     "userPoolArn": pool["userPoolArn"],
                     "clientIds": pool["clientIds"],
                     "groupConfiguration": {
-                        "groupEntityType": pool.get("groupConfiguration", {}).get("groupEntityType", "")
+                        "groupEntityType": pool.get("groupConfiguration", {}).get(
+                            "groupEntityType", ""
+                        )
                     },
                 }
             },
@@ -141,7 +155,9 @@ class IdentitySource(Handler):
         del outputs
         store_id, _, source_id = id.partition(":")
         with absent_is_fine():
-            cloud.client(_SERVICE).delete_identity_source(policyStoreId=store_id, identitySourceId=source_id)
+            cloud.client(_SERVICE).delete_identity_source(
+                policyStoreId=store_id, identitySourceId=source_id
+            )
 
 
 def _store(inputs: dict[str, Any]) -> dict[str, Any]:

@@ -33,10 +33,16 @@ class Policy(Handler):
         )
         return Made(
             f"{made['policyId']},{inputs['policyStoreId']}",
-            {**inputs, "policyId": made["policyId"], "createdDate": made["createdDate"].isoformat()},
+            {
+                **inputs,
+                "policyId": made["policyId"],
+                "createdDate": made["createdDate"].isoformat(),
+            },
         )
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """UpdatePolicy, which refuses another effect, principal or resource.
 
         Raises:
@@ -45,7 +51,9 @@ class Policy(Handler):
         policy_id, _, store_id = id.partition(",")
         if "static" in inputs["definition"]:
             cloud.client(_SERVICE).update_policy(
-                policyStoreId=store_id, policyId=policy_id, definition=_definition(inputs["definition"])
+                policyStoreId=store_id,
+                policyId=policy_id,
+                definition=_definition(inputs["definition"]),
             )
         elif _definition(inputs["definition"]) != _definition(old["definition"]):
             raise ValueError(f"link {policy_id} cannot be changed in place")
@@ -54,7 +62,9 @@ class Policy(Handler):
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
         """GetPolicy; a statement that somebody else has changed shows."""
         policy_id, _, store_id = id.partition(",")
-        now = unless_absent(cloud.client(_SERVICE).get_policy, policyStoreId=store_id, policyId=policy_id)
+        now = unless_absent(
+            cloud.client(_SERVICE).get_policy, policyStoreId=store_id, policyId=policy_id
+        )
         if now is None:
             return None
         static = outputs.get("definition", {}).get("static")
@@ -87,7 +97,9 @@ class PolicyTemplate(Handler):
             {**inputs, "policyTemplateId": made["policyTemplateId"]},
         )
 
-    def update(self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
         """UpdatePolicyTemplate."""
         store_id, _, template_id = id.partition(":")
         cloud.client(_SERVICE).update_policy_template(
@@ -102,7 +114,9 @@ class PolicyTemplate(Handler):
         """GetPolicyTemplate; a statement that somebody else has changed shows."""
         store_id, _, template_id = id.partition(":")
         now = unless_absent(
-            cloud.client(_SERVICE).get_policy_template, policyStoreId=store_id, policyTemplateId=template_id
+            cloud.client(_SERVICE).get_policy_template,
+            policyStoreId=store_id,
+            policyTemplateId=template_id,
         )
         return None if now is None else {**outputs, "statement": now["statement"]}
 
@@ -111,15 +125,26 @@ class PolicyTemplate(Handler):
         del outputs
         store_id, _, template_id = id.partition(":")
         with absent_is_fine():
-            cloud.client(_SERVICE).delete_policy_template(policyStoreId=store_id, policyTemplateId=template_id)
+            cloud.client(_SERVICE).delete_policy_template(
+                policyStoreId=store_id, policyTemplateId=template_id
+            )
 
 
 def _definition(definition: dict[str, Any]) -> dict[str, Any]:
     if static := definition.get("static"):
-        return {"static": {"statement": static["statement"], "description": static.get("description", "")}}
+        return {
+            "static": {
+                "statement": static["statement"],
+                "description": static.get("description", ""),
+            }
+        }
     linked = definition["templateLinked"]
     return {
-        "templateLinked": {key: linked[key] for key in ("policyTemplateId", "principal", "resource") if key in linked}
+        "templateLinked": {
+            key: linked[key]
+            for key in ("policyTemplateId", "principal", "resource")
+            if key in linked
+        }
     }
 
 

@@ -25,7 +25,10 @@ def main() -> int:
         try:
             with report.step("start the embedded cloud") as step:
                 cloud = everything.enter_context(EmbeddedCloud(state_dir / "cloud"))
-                step.check(cloud.endpoint_url, f"{cloud.endpoint_url}, on loopback only; no production cloud")
+                step.check(
+                    cloud.endpoint_url,
+                    f"{cloud.endpoint_url}, on loopback only; no production cloud",
+                )
             stage = Stage(
                 landscape=Landscape(cloud=cloud, state_dir=state_dir),
                 report=report,
@@ -40,12 +43,16 @@ def main() -> int:
         except Exception as error:  # noqa: BLE001 - the boundary: whatever failed is told, and the exit code says so
             report.console.print(report.table())
             kind = "" if isinstance(error, StepError) else f"{type(error).__name__}: "
-            report.console.print(f"[red]The demo failed[/] at `{report.steps[-1].title}`: {kind}", end="")
+            report.console.print(
+                f"[red]The demo failed[/] at `{report.steps[-1].title}`: {kind}", end=""
+            )
             report.console.print(str(error), markup=False)
             report.console.print(f"Logs and state are kept in {state_dir}", markup=False)
             return 1
     report.console.print(report.table())
-    report.console.print(f"All {len(report.steps)} steps happened, in {time.perf_counter() - began:.1f} s.")
+    report.console.print(
+        f"All {len(report.steps)} steps happened, in {time.perf_counter() - began:.1f} s."
+    )
     shutil.rmtree(state_dir)
     return 0
 

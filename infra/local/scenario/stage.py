@@ -73,21 +73,33 @@ class Stage:
                 made = len(result.changes)
                 step.check(made, f"{made} resources made from tenants/Pulumi.{stack}.yaml")
                 if result.recorded:
-                    kinds = sorted({urn.split("::")[2].split("$")[-1].split(":")[-1] for urn in result.recorded})
+                    kinds = sorted(
+                        {
+                            urn.split("::")[2].split("$")[-1].split(":")[-1]
+                            for urn in result.recorded
+                        }
+                    )
                     step.checks.append(f"only recorded, not made here: {', '.join(kinds)}")
         with self.report.step("stamp acme again") as step:
             again = self.landscape.stamp("acme")
-            step.check(not again.changes, f"nothing changes: {again.same} resources stay as they are")
+            step.check(
+                not again.changes, f"nothing changes: {again.same} resources stay as they are"
+            )
 
     def prepare(self) -> None:
         """People in the pools, files in the buckets."""
         with self.report.step("add people and files") as step:
             for tenant in TENANTS:
                 self.people[tenant] = self.landscape.add_people(tenant)
-                self.recipes[tenant] = self.landscape.upload(tenant, RECIPE, random_file(RECIPE_BYTES))
+                self.recipes[tenant] = self.landscape.upload(
+                    tenant, RECIPE, random_file(RECIPE_BYTES)
+                )
                 self.landscape.upload(tenant, FIRMWARE, random_file(MIB))
                 groups = ", ".join(self.people[tenant])
-                step.check(self.recipes[tenant].size == RECIPE_BYTES, f"{tenant}: {groups}; {RECIPE} of 24 MiB")
+                step.check(
+                    self.recipes[tenant].size == RECIPE_BYTES,
+                    f"{tenant}: {groups}; {RECIPE} of 24 MiB",
+                )
 
     def start_devices(self) -> None:
         """Each device makes its key, trades a five-minute claim for a certificate, and runs as its own process."""
@@ -95,11 +107,16 @@ class Stage:
             with self.report.step(f"provision and start {tenant}'s device") as step:
                 device = self.devices[tenant] = self.landscape.install_device(tenant)
                 mode = (device.folder / "device.key").stat().st_mode & 0o777
-                step.check(mode == PRIVATE, f"{device.thing}: own key, mode 0600; the claim is gone")
+                step.check(
+                    mode == PRIVATE, f"{device.thing}: own key, mode 0600; the claim is gone"
+                )
                 child = self.landscape.start_device(device)
                 self.processes.enter_context(child)
                 self.children[tenant] = child
-                step.check(child.pid, f"process {child.pid} connected with its certificate (MQTT 5, mutual TLS)")
+                step.check(
+                    child.pid,
+                    f"process {child.pid} connected with its certificate (MQTT 5, mutual TLS)",
+                )
 
     def start_service(self) -> None:
         """The service as its own process, with sessions of its task role."""
@@ -107,7 +124,10 @@ class Stage:
             child, self.url = self.landscape.start_service()
             self.processes.enter_context(child)
             with TenantApp(self.url) as nobody:
-                step.check(nobody.get("/health/ready").status_code == HTTPStatus.OK, f"process {child.pid} is ready")
+                step.check(
+                    nobody.get("/health/ready").status_code == HTTPStatus.OK,
+                    f"process {child.pid} is ready",
+                )
                 unsigned = nobody.get("/v1/devices").status_code
                 step.check(unsigned == HTTPStatus.UNAUTHORIZED, "without a token: 401")
 
@@ -117,9 +137,14 @@ class Stage:
             for tenant in TENANTS:
                 for group, person in self.people[tenant].items():
                     token = self.tokens[tenant, group] = self.landscape.sign_in(tenant, person)
-                    self.apps[tenant, group] = self.processes.enter_context(TenantApp(self.url, token))
+                    self.apps[tenant, group] = self.processes.enter_context(
+                        TenantApp(self.url, token)
+                    )
                     me = ok(self.apps[tenant, group].get("/v1/me"))
-                    step.check(me["tenant"] == tenant and me["groups"] == [group], f"{person.email}: {tenant}, {group}")
+                    step.check(
+                        me["tenant"] == tenant and me["groups"] == [group],
+                        f"{person.email}: {tenant}, {group}",
+                    )
 
 
 def ok(answer: httpx.Response) -> dict[str, Any]:
@@ -129,6 +154,8 @@ def ok(answer: httpx.Response) -> dict[str, Any]:
         StepError: it is another.
     """
     if answer.status_code != HTTPStatus.OK:
-        raise StepError(f"{answer.request.method} {answer.url.path}: {answer.status_code} {answer.text[:500]}")
+        raise StepError(
+            f"{answer.request.method} {answer.url.path}: {answer.status_code} {answer.text[:500]}"
+        )
     document: dict[str, Any] = answer.json()
     return document

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     import httpx
 
-FINAL_STATES: Final = frozenset({"succeeded", "failed", "rejected", "expired", "interrupted", "canceled"})
+FINAL_STATES: Final = frozenset(
+    {"succeeded", "failed", "rejected", "expired", "interrupted", "canceled"}
+)
 
 
 def manager_lists(stage: Stage) -> None:
@@ -43,7 +45,9 @@ def manager_downloads(stage: Stage) -> None:
             delivered = device.downloads / RECIPE
             digest = hashlib.sha256(delivered.read_bytes()).hexdigest()
             size = delivered.stat().st_size
-            step.check(digest == recipe.sha256, f"{size:,} bytes on the device's disk, identical (SHA-256)")
+            step.check(
+                digest == recipe.sha256, f"{size:,} bytes on the device's disk, identical (SHA-256)"
+            )
 
 
 def operator_is_refused(stage: Stage) -> None:
@@ -67,7 +71,10 @@ def command_runs(stage: Stage) -> None:
             states = [each["state"] for each in done["history"]]
             step.check(done["state"] == "succeeded", f"{tenant}: {' > '.join(states)}")
             answered = done["detail"].get("process")
-            step.check(answered == stage.children[tenant].pid, f"answered by the device's process {answered}")
+            step.check(
+                answered == stage.children[tenant].pid,
+                f"answered by the device's process {answered}",
+            )
 
 
 def tenants_are_apart(stage: Stage) -> None:
@@ -77,17 +84,29 @@ def tenants_are_apart(stage: Stage) -> None:
         missing = app.get("/v1/devices/no-such-device")
         for answer, words in (
             (app.get(f"/v1/devices/{foreign}"), f"GET /v1/devices/{foreign}"),
-            (app.post(f"/v1/devices/{foreign}/commands", {"name": "run-diagnostics"}), "a command to it"),
-            (app.post("/v1/downloads", {"device": foreign, "artifact": RECIPE}), "a download to it"),
+            (
+                app.post(f"/v1/devices/{foreign}/commands", {"name": "run-diagnostics"}),
+                "a command to it",
+            ),
+            (
+                app.post("/v1/downloads", {"device": foreign, "artifact": RECIPE}),
+                "a download to it",
+            ),
         ):
             step.check(answer.status_code == HTTPStatus.NOT_FOUND, f"{words}: 404")
-        step.check(missing.status_code == HTTPStatus.NOT_FOUND, "the same answer as for a device that is nowhere")
+        step.check(
+            missing.status_code == HTTPStatus.NOT_FOUND,
+            "the same answer as for a device that is nowhere",
+        )
         store = stage.landscape.stacks["globex"]["policy_store_id"]
         try:
             _decide(stage, store, stage.tokens["acme", "managers"])
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code")
-            step.check(code == "ValidationException", f"acme's token at globex's policy store: refused, {code}")
+            step.check(
+                code == "ValidationException",
+                f"acme's token at globex's policy store: refused, {code}",
+            )
         else:
             step.check(holds=False, what="globex's policy store refuses acme's token")
         own = _decide(stage, store, stage.tokens["globex", "managers"])
@@ -104,17 +123,28 @@ def window_decides(stage: Stage) -> None:
         body = {"device": device, "artifact": FIRMWARE}
         shut, opened = _window(now, after_hours=6), _window(now, after_hours=-1)
         ok(manager.patch(f"/v1/devices/{device}", patched | {"window": shut}))
-        step.check(*_refusal(staff.post("/v1/downloads", body), "firmware-in-maintenance-window", f"{shut} UTC: "))
+        step.check(
+            *_refusal(
+                staff.post("/v1/downloads", body), "firmware-in-maintenance-window", f"{shut} UTC: "
+            )
+        )
         ok(manager.patch(f"/v1/devices/{device}", {"window": opened}))
-        done = staff.watch(staff.accepted("/v1/downloads", body), lambda view: view["state"] in FINAL_STATES)
-        step.check(done["state"] == "succeeded", f"{opened} UTC, now {now:%H:%M}: firmware {done['state']}")
+        done = staff.watch(
+            staff.accepted("/v1/downloads", body), lambda view: view["state"] in FINAL_STATES
+        )
+        step.check(
+            done["state"] == "succeeded", f"{opened} UTC, now {now:%H:%M}: firmware {done['state']}"
+        )
 
 
 def emergency_decides(stage: Stage) -> None:
     """A responder acts on a device of high criticality, in a declared emergency only."""
     with stage.report.step("an emergency opens what is shut otherwise") as step:
         device = stage.devices["acme"].device
-        manager, responder = stage.apps["acme", "managers"], stage.apps["acme", "emergency-responders"]
+        manager, responder = (
+            stage.apps["acme", "managers"],
+            stage.apps["acme", "emergency-responders"],
+        )
         stop: dict[str, Any] = {"name": "stop"}
         declared = stop | {"emergency": {"reason": "smoke at the press"}}
         path = f"/v1/devices/{device}/commands"
@@ -125,7 +155,10 @@ def emergency_decides(stage: Stage) -> None:
         step.check(done["state"] == "succeeded", f"declared, with a reason: {done['state']}")
         ok(manager.patch(f"/v1/devices/{device}", {"criticality": "low"}))
         refused = responder.post(path, declared)
-        step.check(refused.status_code == HTTPStatus.FORBIDDEN, f"declared, low criticality: {refused.status_code}")
+        step.check(
+            refused.status_code == HTTPStatus.FORBIDDEN,
+            f"declared, low criticality: {refused.status_code}",
+        )
 
 
 def break_glass_ends(stage: Stage) -> None:
@@ -135,7 +168,9 @@ def break_glass_ends(stage: Stage) -> None:
         cloud, responder = stage.landscape.cloud, stage.apps["acme", "emergency-responders"]
         path = f"/v1/devices/{device}"
         before = responder.get(path).status_code
-        step.check(before == HTTPStatus.FORBIDDEN, "a responder looks at a device of low criticality: 403")
+        step.check(
+            before == HTTPStatus.FORBIDDEN, "a responder looks at a device of low criticality: 403"
+        )
         until = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=4)
         break_glass.lend(
             cloud.client("verifiedpermissions"),
@@ -177,7 +212,10 @@ def _connected(device: str) -> Callable[[dict[str, Any]], bool]:
     """Whether a page of devices shows this one as connected."""
 
     def shows(page: dict[str, Any]) -> bool:
-        return any(each["id"] == device and (each["connectivity"] or {}).get("connected") for each in page["devices"])
+        return any(
+            each["id"] == device and (each["connectivity"] or {}).get("connected")
+            for each in page["devices"]
+        )
 
     return shows
 
@@ -185,7 +223,9 @@ def _connected(device: str) -> Callable[[dict[str, Any]], bool]:
 def _refusal(answer: httpx.Response, policy: str, before: str = "") -> tuple[bool, str]:
     """Whether the answer is a 403 that names the policy, and the words for it."""
     named = answer.status_code == HTTPStatus.FORBIDDEN and policy in answer.text
-    return named, f"{before}403, decided by `{policy}`" + ("" if named else f"; came {answer.status_code}")
+    return named, f"{before}403, decided by `{policy}`" + (
+        "" if named else f"; came {answer.status_code}"
+    )
 
 
 def _window(now: datetime, *, after_hours: int) -> str:

@@ -45,10 +45,14 @@ class TenantApp:
         """
         answer = self.post(path, body)
         if answer.status_code != HTTPStatus.ACCEPTED:
-            raise StepError(f"POST {path} must be accepted, came {answer.status_code}: {answer.text[:500]}")
+            raise StepError(
+                f"POST {path} must be accepted, came {answer.status_code}: {answer.text[:500]}"
+            )
         return str(answer.json()["url"])
 
-    def watch(self, path: str, until: Callable[[dict[str, Any]], bool], *, seconds: float = 60.0) -> dict[str, Any]:
+    def watch(
+        self, path: str, until: Callable[[dict[str, Any]], bool], *, seconds: float = 60.0
+    ) -> dict[str, Any]:
         """Read ``path`` until ``until`` holds of it, as an app that polls would.
 
         Raises:
@@ -60,7 +64,9 @@ class TenantApp:
             if answer.status_code == HTTPStatus.OK and until(document := answer.json()):
                 return document
             if time.monotonic() > deadline:
-                raise StepError(f"GET {path} did not come to its end in {seconds:g} s, last: {answer.text[:500]}")
+                raise StepError(
+                    f"GET {path} did not come to its end in {seconds:g} s, last: {answer.text[:500]}"
+                )
             time.sleep(_PAUSE_SECONDS)
 
     def refused(self, path: str, *, seconds: float = 30.0) -> datetime:

@@ -43,9 +43,15 @@ def main(arguments: list[str] | None = None) -> int:
         listener = _listen(options.port)
     except OSError as error:
         app.close()
-        return _complain(f"port {options.port} of 127.0.0.1 cannot be used ({error.strerror}); choose another --port")
+        return _complain(
+            f"port {options.port} of 127.0.0.1 cannot be used ({error.strerror}); choose another --port"
+        )
     port = listener.getsockname()[1]
-    started = {"event": "verified_permissions.listening", "url": f"http://127.0.0.1:{port}", "account": options.account}
+    started = {
+        "event": "verified_permissions.listening",
+        "url": f"http://127.0.0.1:{port}",
+        "account": options.account,
+    }
     if "AWS_ACCESS_KEY_ID" not in os.environ:
         # Without this line nobody could sign a request; it is good for this process only.
         started |= {"access_key_id": key.access_key_id, "secret_access_key": key.secret_access_key}
@@ -62,10 +68,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m infra.local.verified_permissions", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="port of 127.0.0.1; 0 takes a free one (default)")
-    parser.add_argument("--state-dir", type=Path, help="folder to keep the state in; without it nothing is kept")
-    parser.add_argument("--account", type=_account, default="123456789012", help="account id of the policy stores")
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.local.verified_permissions", description=__doc__
+    )
+    parser.add_argument(
+        "--port", type=int, default=0, help="port of 127.0.0.1; 0 takes a free one (default)"
+    )
+    parser.add_argument(
+        "--state-dir", type=Path, help="folder to keep the state in; without it nothing is kept"
+    )
+    parser.add_argument(
+        "--account", type=_account, default="123456789012", help="account id of the policy stores"
+    )
     parser.add_argument(
         "--jwks",
         action="append",
@@ -73,8 +87,12 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         metavar="ISSUER=FILE-OR-URL",
         help="where an issuer's JWK set is, e.g. https://cognito-idp.eu-central-1.amazonaws.com/<pool>=keys.json",
     )
-    parser.add_argument("--forbid-errors", choices=["deny", "skip"], default="deny", help="see README.md")
-    parser.add_argument("--request-validation", choices=["store", "lenient"], default="store", help="see README.md")
+    parser.add_argument(
+        "--forbid-errors", choices=["deny", "skip"], default="deny", help="see README.md"
+    )
+    parser.add_argument(
+        "--request-validation", choices=["store", "lenient"], default="store", help="see README.md"
+    )
     return parser.parse_args(arguments)
 
 

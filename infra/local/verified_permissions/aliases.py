@@ -18,17 +18,23 @@ def create_policy_store_alias(call: Call) -> dict[str, Any]:
     """CreatePolicyStoreAlias: the same name for the same store again changes nothing."""
     name = _checked(call.request["aliasName"])
     if call.request["policyStoreId"].startswith(ALIAS_PREFIX):
-        raise InvalidInputError(Field("/policyStoreId", "An alias is given to a policy store by its ID."))
+        raise InvalidInputError(
+            Field("/policyStoreId", "An alias is given to a policy store by its ID.")
+        )
     store = call.store()
     held = _held(call, name)
     if held is not None:
         if held.store != store.id or held.state != "Active":
             raise ConflictError(
-                "The policy store alias already exists.", resource_id=name, resource_type="POLICY_STORE_ALIAS"
+                "The policy store alias already exists.",
+                resource_id=name,
+                resource_type="POLICY_STORE_ALIAS",
             )
         return _item(held)
     if sum(alias.store == store.id for alias in call.state.aliases.values()) >= MAX_ALIASES:
-        raise QuotaExceededError("Policy Store Alias Limit Exceeded.", resource_type="POLICY_STORE_ALIAS")
+        raise QuotaExceededError(
+            "Policy Store Alias Limit Exceeded.", resource_type="POLICY_STORE_ALIAS"
+        )
     alias = Alias(
         name=name,
         account=call.caller.account_id,
@@ -47,7 +53,11 @@ def get_policy_store_alias(call: Call) -> dict[str, Any]:
     name = _checked(call.request["aliasName"])
     alias = _held(call, name)
     if alias is None:
-        raise NotFoundError("Policy Store Alias does not exist.", resource_id=name, resource_type="POLICY_STORE_ALIAS")
+        raise NotFoundError(
+            "Policy Store Alias does not exist.",
+            resource_id=name,
+            resource_type="POLICY_STORE_ALIAS",
+        )
     return _item(alias) | {"state": alias.state}
 
 
@@ -61,7 +71,10 @@ def list_policy_store_aliases(call: Call) -> dict[str, Any]:
         if (alias.account, alias.region) == own and wanted in (None, alias.store)
     ]
     shown, more = page(call, matching, usual=_USUAL_PAGE)
-    return {"policyStoreAliases": [_item(alias) | {"state": alias.state} for alias in shown], **more}
+    return {
+        "policyStoreAliases": [_item(alias) | {"state": alias.state} for alias in shown],
+        **more,
+    }
 
 
 def delete_policy_store_alias(call: Call) -> dict[str, Any]:

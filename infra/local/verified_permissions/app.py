@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from .call import Call, Caller, SigningKeys
 from .deciding import Decider, ForbidErrors, RequestValidation
-from .errors import AccessDenied, ApiError, Field, InvalidInputError, MalformedRequestError, UnknownOperationError
+from .errors import (
+    AccessDenied,
+    ApiError,
+    Field,
+    InvalidInputError,
+    MalformedRequestError,
+    UnknownOperationError,
+)
 from .operations import OPERATIONS
 from .shapes import check_input, modelled_errors
 from .state import State
@@ -86,7 +93,10 @@ class VerifiedPermissions:
             return
         if scope["type"] != "http":
             raise ValueError(f"no `{scope['type']}` here")
-        headers = {name.decode("latin-1").lower(): text.decode("latin-1") for name, text in scope["headers"]}
+        headers = {
+            name.decode("latin-1").lower(): text.decode("latin-1")
+            for name, text in scope["headers"]
+        }
         body = await _read(receive)
         status, answer = self.answer(headers, body)
         content = json.dumps(answer).encode()
@@ -114,7 +124,9 @@ class VerifiedPermissions:
         except ApiError as error:
             return _refusal(operation, error)
         except RecursionError:
-            return _refusal(operation, InvalidInputError(Field("/", "The request is nested too deeply.")))
+            return _refusal(
+                operation, InvalidInputError(Field("/", "The request is nested too deeply."))
+            )
         except Exception:  # noqa: BLE001 - a server answers 500 and goes on
             _log.exception("verified_permissions.operation_failed", extra={"operation": operation})
             return 500, {
@@ -122,11 +134,17 @@ class VerifiedPermissions:
                 "message": "Internal server error",
             }
 
-    def _answered(self, headers: Mapping[str, str], body: bytes | None, operation: str) -> dict[str, Any]:
+    def _answered(
+        self, headers: Mapping[str, str], body: bytes | None, operation: str
+    ) -> dict[str, Any]:
         if operation not in OPERATIONS:
-            raise UnknownOperationError(f"Unknown operation; the target must be {_TARGET}<operation>.")
+            raise UnknownOperationError(
+                f"Unknown operation; the target must be {_TARGET}<operation>."
+            )
         if body is None:
-            raise InvalidInputError(Field("/", f"The request is larger than {MAX_BODY_BYTES} bytes."))
+            raise InvalidInputError(
+                Field("/", f"The request is larger than {MAX_BODY_BYTES} bytes.")
+            )
         request = _parsed(body)
         caller = self._authorized(headers, body, operation, request)
         check_input(operation, request)
@@ -151,7 +169,9 @@ class VerifiedPermissions:
             )
         )
 
-    def _authorized(self, headers: Mapping[str, str], body: bytes, operation: str, request: dict[str, Any]) -> Caller:
+    def _authorized(
+        self, headers: Mapping[str, str], body: bytes, operation: str, request: dict[str, Any]
+    ) -> Caller:
         """Who calls, once every resource of the request is allowed to them."""
         entry = OPERATIONS[operation]
         # The region is needed to look an alias up before anyone is recognised; the signature covers it.

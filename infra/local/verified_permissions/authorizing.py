@@ -38,7 +38,9 @@ def batch_is_authorized(call: Call) -> dict[str, Any]:
     items = _batch(call)
     queries = [_query(item, f"/requests/{number}") for number, item in enumerate(items)]
     if not (_is_shared(queries, "principal") or _is_shared(queries, "resource")):
-        raise InvalidInputError(Field("/requests", "All requests must have the same principal or the same resource."))
+        raise InvalidInputError(
+            Field("/requests", "All requests must have the same principal or the same resource.")
+        )
     entities = _entities(call)
     _check_counts(entities, queries)
     world = call.decider.world(compiled, store, entities)
@@ -55,14 +57,20 @@ def is_authorized_with_token(call: Call) -> dict[str, Any]:
     store, compiled, who = _recognised(call)
     query = _token_query(call.request, who, compiled, "")
     world = call.decider.world(compiled, store, _entities_beside(call, who))
-    return {**call.decider.decide(world, query), "principal": cedar_values.entity_identifier(who.uid)}
+    return {
+        **call.decider.decide(world, query),
+        "principal": cedar_values.entity_identifier(who.uid),
+    }
 
 
 def batch_is_authorized_with_token(call: Call) -> dict[str, Any]:
     """BatchIsAuthorizedWithToken: the tokens are checked once."""
     items = _batch(call)
     store, compiled, who = _recognised(call)
-    queries = [_token_query(item, who, compiled, f"/requests/{number}") for number, item in enumerate(items)]
+    queries = [
+        _token_query(item, who, compiled, f"/requests/{number}")
+        for number, item in enumerate(items)
+    ]
     if len(who.entity["parents"]) > MAX_GROUPS:
         raise InvalidInputError(Field("/", f"The tokens name more than {MAX_GROUPS} groups."))
     entities = _entities_beside(call, who)
@@ -79,7 +87,9 @@ def batch_is_authorized_with_token(call: Call) -> dict[str, Any]:
 
 def _recognised(call: Call) -> tuple[PolicyStore, CompiledStore, TokenPrincipal]:
     store = call.store()
-    given: dict[Use, str] = {use: call.request[use] for use in _USES if call.request.get(use) is not None}
+    given: dict[Use, str] = {
+        use: call.request[use] for use in _USES if call.request.get(use) is not None
+    }
     if not given:
         raise InvalidInputError(Field("/", "An identityToken or an accessToken is required."))
     source = next(iter(call.state.sources.get(store.id, {}).values()), None)
@@ -102,7 +112,9 @@ def _query(item: dict[str, Any], path: str) -> dict[str, Any]:
     }
 
 
-def _token_query(item: dict[str, Any], who: TokenPrincipal, compiled: CompiledStore, path: str) -> dict[str, Any]:
+def _token_query(
+    item: dict[str, Any], who: TokenPrincipal, compiled: CompiledStore, path: str
+) -> dict[str, Any]:
     _require(item, ("action", "resource"), path)
     action = cedar_values.action_uid(item["action"])
     context = cedar_values.context(item.get("context"), f"{path}/context")
@@ -116,7 +128,9 @@ def _token_query(item: dict[str, Any], who: TokenPrincipal, compiled: CompiledSt
 
 def _require(item: dict[str, Any], names: tuple[str, ...], path: str) -> None:
     """The model makes them optional; a decision without them is not defined."""
-    missing = [Field(f"{path}/{name}", f"{name} is required.") for name in names if item.get(name) is None]
+    missing = [
+        Field(f"{path}/{name}", f"{name} is required.") for name in names if item.get(name) is None
+    ]
     if missing:
         raise InvalidInputError(*missing)
 
@@ -124,7 +138,9 @@ def _require(item: dict[str, Any], names: tuple[str, ...], path: str) -> None:
 def _batch(call: Call) -> list[dict[str, Any]]:
     items = call.request["requests"]
     if len(items) > MAX_BATCH:
-        raise InvalidInputError(Field("/requests", f"At most {MAX_BATCH} requests are allowed, got {len(items)}."))
+        raise InvalidInputError(
+            Field("/requests", f"At most {MAX_BATCH} requests are allowed, got {len(items)}.")
+        )
     return items
 
 
@@ -147,15 +163,22 @@ def _entities_beside(call: Call, who: TokenPrincipal) -> list[dict[str, Any]]:
     for entity in entities:
         kind, _ = cedar_values.required_uid(entity["uid"])
         if kind in who.reserved:
-            raise InvalidInputError(Field("/entities", f"{who.reserved[kind]} {kind} cannot be defined in Entities"))
+            raise InvalidInputError(
+                Field("/entities", f"{who.reserved[kind]} {kind} cannot be defined in Entities")
+            )
     return [who.entity, *entities]
 
 
 def _check_counts(entities: list[dict[str, Any]], queries: list[dict[str, Any]]) -> None:
-    kinds: Counter[str] = Counter(cedar_values.required_uid(entity["uid"])[0] for entity in entities)
+    kinds: Counter[str] = Counter(
+        cedar_values.required_uid(entity["uid"])[0] for entity in entities
+    )
     for part in ("principal", "resource"):
         for kind in {query[part]["type"] for query in queries}:
             if kinds[kind] > MAX_ENTITIES_OF_KIND:
                 raise InvalidInputError(
-                    Field("/entities", f"More than {MAX_ENTITIES_OF_KIND} entities of the type of a {part}.")
+                    Field(
+                        "/entities",
+                        f"More than {MAX_ENTITIES_OF_KIND} entities of the type of a {part}.",
+                    )
                 )

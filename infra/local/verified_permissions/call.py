@@ -64,7 +64,9 @@ class Call:
         name = given if given is not None else self.request["policyStoreId"]
         found = find_store(self.state, self.caller, name)
         if found is None or self.at - found.created_at < self.consistency_delay_seconds:
-            raise NotFoundError("Policy Store does not exist.", resource_id=name, resource_type="POLICY_STORE")
+            raise NotFoundError(
+                "Policy Store does not exist.", resource_id=name, resource_type="POLICY_STORE"
+            )
         return found
 
     def policy(self, store: PolicyStore, reference: str) -> Policy | None:
@@ -84,7 +86,9 @@ class Call:
         found = self.template(store, reference)
         if found is None:
             raise NotFoundError(
-                "Policy Template does not exist.", resource_id=reference, resource_type="POLICY_TEMPLATE"
+                "Policy Template does not exist.",
+                resource_id=reference,
+                resource_type="POLICY_TEMPLATE",
             )
         return found
 
@@ -114,7 +118,9 @@ def checked_name(name: str | None, path: str = "/name") -> str | None:
     if not name:
         return None
     if not name.startswith(NAME_PREFIX) or name == NAME_PREFIX:
-        raise InvalidInputError(Field(path, f"Invalid format. A name must be prefixed with {NAME_PREFIX}."))
+        raise InvalidInputError(
+            Field(path, f"Invalid format. A name must be prefixed with {NAME_PREFIX}.")
+        )
     return name
 
 

@@ -18,7 +18,12 @@ Uid = tuple[str, str]  # type, id
 MAX_TRANSITIVE_PARENTS: Final = 99
 
 _ESCAPES: Final = frozenset({"__entity", "__extn", "__expr"})
-_EXTENSIONS: Final = {"ipaddr": "ip", "decimal": "decimal", "datetime": "datetime", "duration": "duration"}
+_EXTENSIONS: Final = {
+    "ipaddr": "ip",
+    "decimal": "decimal",
+    "datetime": "datetime",
+    "duration": "duration",
+}
 
 
 def entity_uid(identifier: dict[str, str]) -> dict[str, str]:
@@ -41,7 +46,7 @@ def action_identifier(uid: dict[str, str]) -> dict[str, str]:
     return {"actionType": uid["type"], "actionId": uid["id"]}
 
 
-def value(typed: dict[str, Any]) -> Any:  # noqa: ANN401 - a Cedar value is any JSON
+def value(typed: dict[str, Any]) -> Any:
     """An ``AttributeValue`` or ``CedarTagValue`` as Cedar JSON."""
     for kind, content in typed.items():
         if content is None:
@@ -68,7 +73,9 @@ def values(typed: dict[str, Any] | None) -> dict[str, Any]:
     if not typed:
         return {}
     if not _ESCAPES.isdisjoint(typed):
-        raise InvalidInputError(Field("/", f"A record cannot have a member named {' or '.join(sorted(_ESCAPES))}."))
+        raise InvalidInputError(
+            Field("/", f"A record cannot have a member named {' or '.join(sorted(_ESCAPES))}.")
+        )
     return {name: value(item) for name, item in typed.items()}
 
 
@@ -97,7 +104,9 @@ def entities(definition: dict[str, Any] | None) -> list[dict[str, Any]]:
         items = cast("list[Any]", _parsed(text, list, "/entities/cedarJson"))
         for item in items:
             if not isinstance(item, dict):
-                raise InvalidInputError(Field("/entities/cedarJson", "Each entity must be a JSON object."))
+                raise InvalidInputError(
+                    Field("/entities/cedarJson", "Each entity must be a JSON object.")
+                )
             entity = cast("dict[str, Any]", item)
             entity.setdefault("attrs", {})  # cedarpy wants both members
             entity.setdefault("parents", [])
@@ -119,8 +128,12 @@ def parents_by_entity(items: Iterable[dict[str, Any]]) -> dict[Uid, tuple[Uid, .
     for item in items:
         listed = item["parents"]
         if not isinstance(listed, list):
-            raise InvalidInputError(Field("/entities", "The parents of an entity must be an array."))
-        graph[required_uid(item.get("uid"))] = tuple(required_uid(parent) for parent in cast("list[Any]", listed))
+            raise InvalidInputError(
+                Field("/entities", "The parents of an entity must be an array.")
+            )
+        graph[required_uid(item.get("uid"))] = tuple(
+            required_uid(parent) for parent in cast("list[Any]", listed)
+        )
     return graph
 
 
@@ -137,7 +150,9 @@ def required_uid(reference: object) -> Uid:
             kind, name = inner.get("type"), inner.get("id")  # pyright: ignore[reportUnknownVariableType] - JSON
             if isinstance(kind, str) and isinstance(name, str):
                 return kind, name
-    raise InvalidInputError(Field("/entities", 'An entity is named by {"type", "id"}, both strings.'))
+    raise InvalidInputError(
+        Field("/entities", 'An entity is named by {"type", "id"}, both strings.')
+    )
 
 
 def check_ancestors(graph: dict[Uid, tuple[Uid, ...]]) -> None:
@@ -154,7 +169,10 @@ def check_ancestors(graph: dict[Uid, tuple[Uid, ...]]) -> None:
             waiting.extend(fresh)
             if len(reached) > MAX_TRANSITIVE_PARENTS + 1:
                 raise InvalidInputError(
-                    Field("/entities", f"An entity has more than {MAX_TRANSITIVE_PARENTS} transitive parents.")
+                    Field(
+                        "/entities",
+                        f"An entity has more than {MAX_TRANSITIVE_PARENTS} transitive parents.",
+                    )
                 )
 
 
@@ -175,5 +193,7 @@ def _parsed(text: str, kind: type, path: str) -> object:
     except ValueError as error:
         raise InvalidInputError(Field(path, f"Not valid JSON: {error}")) from error
     if not isinstance(parsed, kind):
-        raise InvalidInputError(Field(path, f"Must be a JSON {'array' if kind is list else 'object'}."))
+        raise InvalidInputError(
+            Field(path, f"Must be a JSON {'array' if kind is list else 'object'}.")
+        )
     return parsed

@@ -53,10 +53,17 @@ def principal(
     """
     pool = cognito_pool(source)
     cognito = pool is not None
-    configuration = source.configuration["cognitoUserPoolConfiguration" if cognito else "openIdConnectConfiguration"]
-    ids = {use: _principal_id(claims, configuration, use, cognito=cognito) for use, claims in tokens.items()}
+    configuration = source.configuration[
+        "cognitoUserPoolConfiguration" if cognito else "openIdConnectConfiguration"
+    ]
+    ids = {
+        use: _principal_id(claims, configuration, use, cognito=cognito)
+        for use, claims in tokens.items()
+    }
     if len(set(ids.values())) != 1:
-        raise InvalidInputError(Field("/accessToken", "The identity token and the access token are of two users."))
+        raise InvalidInputError(
+            Field("/accessToken", "The identity token and the access token are of two users.")
+        )
     prefix = pool if cognito else configuration.get("entityIdPrefix")
     groups = configuration.get("groupConfiguration") or {}
     group_type, group_claim = groups.get("groupEntityType"), groups.get("groupClaim", _GROUPS)
@@ -101,7 +108,9 @@ def with_token(
     if who.access is None:
         return context
     if "token" in context:
-        raise InvalidInputError(Field(path, "`token` is made from the access token and cannot be given."))
+        raise InvalidInputError(
+            Field(path, "`token` is made from the access token and cannot be given.")
+        )
     claims = _attributes(who.access, hidden=_GROUPS, dotted=True, use="accessToken")
     if shapes is None:
         if isinstance(claims.get("scope"), str):
@@ -114,7 +123,9 @@ def with_token(
     return context | {"token": _projected(claims, attributes, shapes, action["type"])}
 
 
-def _principal_id(claims: VerifiedClaims, configuration: dict[str, Any], use: Use, *, cognito: bool) -> str:
+def _principal_id(
+    claims: VerifiedClaims, configuration: dict[str, Any], use: Use, *, cognito: bool
+) -> str:
     claim = "sub"
     if not cognito:
         selection = configuration["tokenSelection"]
@@ -122,7 +133,9 @@ def _principal_id(claims: VerifiedClaims, configuration: dict[str, Any], use: Us
         claim = chosen.get("principalIdClaim") or claim
     found = claims.get(claim)
     if not isinstance(found, str) or not found:
-        raise InvalidInputError(Field(f"/{use}", f"The token has no claim `{claim}` that could be the principal."))
+        raise InvalidInputError(
+            Field(f"/{use}", f"The token has no claim `{claim}` that could be the principal.")
+        )
     return found
 
 
@@ -130,10 +143,14 @@ def _prefixed(prefix: str | None, name: str) -> str:
     return f"{prefix}|{name}" if prefix else name
 
 
-def _group_names(claim: Any) -> list[str]:  # noqa: ANN401 - a claim from outside
+def _group_names(claim: Any) -> list[str]:
     if isinstance(claim, str):
         return claim.split()
-    return [name for name in cast("list[Any]", claim) if isinstance(name, str)] if isinstance(claim, list) else []
+    return (
+        [name for name in cast("list[Any]", claim) if isinstance(name, str)]
+        if isinstance(claim, list)
+        else []
+    )
 
 
 def _attributes(claims: VerifiedClaims, *, hidden: str, dotted: bool, use: Use) -> dict[str, Any]:
@@ -150,17 +167,24 @@ def _attributes(claims: VerifiedClaims, *, hidden: str, dotted: bool, use: Use) 
     if not dotted:
         return result
     for prefix in _DOTTED:
-        inner = {name.partition(":")[2]: value for name, value in result.items() if name.startswith(f"{prefix}:")}
+        inner = {
+            name.partition(":")[2]: value
+            for name, value in result.items()
+            if name.startswith(f"{prefix}:")
+        }
         if inner and prefix in result:
             raise InvalidInputError(
-                Field(f"/{use}", f"The token has a claim `{prefix}` beside claims that start with `{prefix}:`.")
+                Field(
+                    f"/{use}",
+                    f"The token has a claim `{prefix}` beside claims that start with `{prefix}:`.",
+                )
             )
         if inner:
             result[prefix] = inner
     return result
 
 
-def _cedar_value(claim: Any) -> Any:  # noqa: ANN401 - JSON to JSON
+def _cedar_value(claim: Any) -> Any:
     if isinstance(claim, (bool, str)):
         return claim
     if isinstance(claim, int):
@@ -170,11 +194,17 @@ def _cedar_value(claim: Any) -> Any:  # noqa: ANN401 - JSON to JSON
         return None if any(item is None for item in items) else items
     if isinstance(claim, dict):
         members = {name: _cedar_value(item) for name, item in cast("dict[str, Any]", claim).items()}
-        return {name: item for name, item in members.items() if item is not None and not name.startswith("__")}
+        return {
+            name: item
+            for name, item in members.items()
+            if item is not None and not name.startswith("__")
+        }
     return None
 
 
-def _projected(values: dict[str, Any], declared: Record, shapes: SchemaShapes, near: str) -> dict[str, Any]:
+def _projected(
+    values: dict[str, Any], declared: Record, shapes: SchemaShapes, near: str
+) -> dict[str, Any]:
     """Only what the schema declares, in the declared type where the claim's type is a mere habit of the issuer."""
     result: dict[str, Any] = {}
     for name, kind in declared.items():
@@ -183,12 +213,20 @@ def _projected(values: dict[str, Any], declared: Record, shapes: SchemaShapes, n
         value, resolved = values[name], shapes.resolve(kind, near)
         match resolved.get("type"):
             case "Record" if isinstance(value, dict):
-                value = _projected(cast("dict[str, Any]", value), shapes.record_attributes(kind, near), shapes, near)
+                value = _projected(
+                    cast("dict[str, Any]", value),
+                    shapes.record_attributes(kind, near),
+                    shapes,
+                    near,
+                )
             case "Set" if isinstance(value, str):  # `scope` is words in one string
                 value = value.split()
             case "String" if isinstance(value, (bool, int)):
                 value = json.dumps(value)
-            case "Boolean" if value in ("true", "false"):  # Cognito sends custom attributes as strings
+            case "Boolean" if value in (
+                "true",
+                "false",
+            ):  # Cognito sends custom attributes as strings
                 value = value == "true"
             case _:
                 pass

@@ -36,7 +36,9 @@ def earlier_answer(call: Call, resource_type: ResourceType) -> dict[str, Any] | 
     return kept.response
 
 
-def commit_created(call: Call, record: Record, *, resource_id: str, response: dict[str, Any]) -> dict[str, Any]:
+def commit_created(
+    call: Call, record: Record, *, resource_id: str, response: dict[str, Any]
+) -> dict[str, Any]:
     """Store what was created together with its client token, in one transaction; tokens past their time go."""
     token = call.request.get("clientToken")
     put: list[Record] = [record]
@@ -54,7 +56,11 @@ def commit_created(call: Call, record: Record, *, resource_id: str, response: di
             )
         )
     new = {row.key for row in put}
-    stale = [row for row in call.state.tokens.values() if row.expires_at <= call.at and row.key not in new]
+    stale = [
+        row
+        for row in call.state.tokens.values()
+        if row.expires_at <= call.at and row.key not in new
+    ]
     call.state.commit(put=put, delete=stale)
     return response
 

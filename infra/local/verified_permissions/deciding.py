@@ -48,7 +48,10 @@ class Decider:
     """
 
     def __init__(
-        self, *, forbid_errors: ForbidErrors = "deny", request_validation: RequestValidation = "store"
+        self,
+        *,
+        forbid_errors: ForbidErrors = "deny",
+        request_validation: RequestValidation = "store",
     ) -> None:
         self.key_ring = KeyRing()
         self._forbid_errors = forbid_errors
@@ -69,7 +72,9 @@ class Decider:
         """The store's parsed schema, if it has one."""
         return self.compiled(state, store_id).schema
 
-    def world(self, compiled: CompiledStore, store: PolicyStore, entities: list[dict[str, Any]]) -> World:
+    def world(
+        self, compiled: CompiledStore, store: PolicyStore, entities: list[dict[str, Any]]
+    ) -> World:
         """Parse the entities of a request; they are in Cedar's JSON and hold no actions.
 
         Raises:
@@ -79,13 +84,21 @@ class Decider:
         check_ancestors(parents_by_entity(entities))
         text = json.dumps(entities)
         strict = store.mode == "STRICT" and self._request_validation == "store"
-        attempts = [compiled.schema] if strict or compiled.schema is None else [compiled.schema, None]
+        attempts = (
+            [compiled.schema] if strict or compiled.schema is None else [compiled.schema, None]
+        )
         for last, schema in zip((*[False] * (len(attempts) - 1), True), attempts, strict=True):
             try:
-                parsed = compiled.actions.with_added_json_str(text, schema) if entities else compiled.actions
+                parsed = (
+                    compiled.actions.with_added_json_str(text, schema)
+                    if entities
+                    else compiled.actions
+                )
             except ValueError as error:
                 if last:
-                    raise InvalidInputError(Field("/entities", _entities_refused(text, schema))) from error
+                    raise InvalidInputError(
+                        Field("/entities", _entities_refused(text, schema))
+                    ) from error
             else:
                 return World(compiled=compiled, entities=parsed, schema=schema, strict=strict)
         raise AssertionError
@@ -106,8 +119,14 @@ class Decider:
         allowed, determining = verdict.allowed, verdict.determining
         if allowed and verdict.errors and self._forbid_errors == "deny":
             failed = verdict.failed
-            forbids = None if failed is None else tuple(name for name in failed if compiled.effects[name] == "forbid")
-            if forbids is None or forbids:  # fail closed: also when it cannot be told whose error it is
+            forbids = (
+                None
+                if failed is None
+                else tuple(name for name in failed if compiled.effects[name] == "forbid")
+            )
+            if (
+                forbids is None or forbids
+            ):  # fail closed: also when it cannot be told whose error it is
                 allowed, determining = False, forbids or ()
         return {
             "decision": "ALLOW" if allowed else "DENY",
@@ -129,6 +148,8 @@ def _verdict(world: World, request: dict[str, Any]) -> Verdict:
 def _entities_refused(text: str, schema: cedarpy.Schema | None) -> str:
     """Why Cedar does not read these entities: a handle only says that it does not, a decision says why."""
     nobody = {"type": "Nobody", "id": ""}
-    answer = cedarpy.is_authorized({"principal": nobody, "action": nobody, "resource": nobody}, "", text, schema)
+    answer = cedarpy.is_authorized(
+        {"principal": nobody, "action": nobody, "resource": nobody}, "", text, schema
+    )
     words = "; ".join(answer.diagnostics.errors)
     return words.partition(f"{text}: ")[2] or words or "The entities cannot be read."

@@ -21,7 +21,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-ResourceType = Literal["IDENTITY_SOURCE", "POLICY_STORE", "POLICY", "POLICY_TEMPLATE", "SCHEMA", "POLICY_STORE_ALIAS"]
+ResourceType = Literal[
+    "IDENTITY_SOURCE", "POLICY_STORE", "POLICY", "POLICY_TEMPLATE", "SCHEMA", "POLICY_STORE_ALIAS"
+]
 
 
 class ApiError(Exception):
@@ -30,7 +32,7 @@ class ApiError(Exception):
     code: ClassVar[str]
     status: int = 400
 
-    def __init__(self, message: str, **members: Any) -> None:  # noqa: ANN401 - modelled members differ by error
+    def __init__(self, message: str, **members: Any) -> None:
         super().__init__(message)
         self.message = message
         self.members = members
@@ -90,7 +92,9 @@ class ConflictError(ApiError):
     code = "ConflictException"
 
     def __init__(self, message: str, *, resource_id: str, resource_type: ResourceType) -> None:
-        super().__init__(message, resources=[{"resourceId": resource_id, "resourceType": resource_type}])
+        super().__init__(
+            message, resources=[{"resourceId": resource_id, "resourceType": resource_type}]
+        )
 
 
 class InvalidStateError(ApiError):
@@ -105,8 +109,15 @@ class QuotaExceededError(ApiError):
     code = "ServiceQuotaExceededException"
     status = 402
 
-    def __init__(self, message: str, *, resource_type: ResourceType, resource_id: str | None = None) -> None:
-        super().__init__(message, resourceType=resource_type, resourceId=resource_id, serviceCode="verifiedpermissions")
+    def __init__(
+        self, message: str, *, resource_type: ResourceType, resource_id: str | None = None
+    ) -> None:
+        super().__init__(
+            message,
+            resourceType=resource_type,
+            resourceId=resource_id,
+            serviceCode="verifiedpermissions",
+        )
 
 
 class TooManyTagsError(ApiError):

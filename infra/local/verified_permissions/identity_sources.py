@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 MAX_SOURCES: Final = 1  # per store
 DEFAULT_PRINCIPAL_TYPE: Final = "AWS::Cognito"  # as AWS's own answers show
 
-_POOL_ARN: Final = re.compile(r"arn:([^:]+):cognito-idp:([^:]+):(\d{12}):userpool/([\w-]+_[0-9a-zA-Z]+)")
+_POOL_ARN: Final = re.compile(
+    r"arn:([^:]+):cognito-idp:([^:]+):(\d{12}):userpool/([\w-]+_[0-9a-zA-Z]+)"
+)
 
 
 def create_identity_source(call: Call) -> dict[str, Any]:
@@ -40,7 +42,9 @@ def create_identity_source(call: Call) -> dict[str, Any]:
         order=call.state.next_order(),
     )
     _check_issuer(call, configuration, "/configuration")
-    return client_tokens.commit_created(call, source, resource_id=source.id, response=_summary(source))
+    return client_tokens.commit_created(
+        call, source, resource_id=source.id, response=_summary(source)
+    )
 
 
 def get_identity_source(call: Call) -> dict[str, Any]:
@@ -51,9 +55,15 @@ def get_identity_source(call: Call) -> dict[str, Any]:
 def list_identity_sources(call: Call) -> dict[str, Any]:
     """ListIdentitySources: any of the filters may match."""
     filters = call.request.get("filters") or []
-    wanted = {item["principalEntityType"] for item in filters if item.get("principalEntityType") is not None}
+    wanted = {
+        item["principalEntityType"]
+        for item in filters
+        if item.get("principalEntityType") is not None
+    }
     sources = call.state.sources.get(call.store().id, {}).values()
-    shown, more = page(call, [source for source in sources if not wanted or source.principal_type in wanted])
+    shown, more = page(
+        call, [source for source in sources if not wanted or source.principal_type in wanted]
+    )
     return {"identitySources": [_item(source) for source in shown], **more}
 
 
@@ -63,7 +73,9 @@ def update_identity_source(call: Call) -> dict[str, Any]:
     configuration = call.request["updateConfiguration"]
     principal_type = call.request.get("principalEntityType") or source.principal_type
     _check_issuer(call, configuration, "/updateConfiguration")
-    updated = replace(source, configuration=configuration, principal_type=principal_type, updated=call.now)
+    updated = replace(
+        source, configuration=configuration, principal_type=principal_type, updated=call.now
+    )
     call.state.commit(put=[updated])
     return _summary(updated)
 
@@ -97,9 +109,13 @@ def _check_issuer(call: Call, configuration: dict[str, Any], path: str) -> None:
         path = f"{path}/cognitoUserPoolConfiguration/userPoolArn"
         match = _POOL_ARN.fullmatch(cognito["userPoolArn"])
         if match is None or not match[4].startswith(f"{match[2]}_"):
-            raise InvalidInputError(Field(path, "Must be the ARN of a user pool, in the pool's region."))
+            raise InvalidInputError(
+                Field(path, "Must be the ARN of a user pool, in the pool's region.")
+            )
         if match[3] != call.caller.account_id:
-            raise InvalidInputError(Field(path, "The user pool must be in the account of the policy store."))
+            raise InvalidInputError(
+                Field(path, "The user pool must be in the account of the policy store.")
+            )
         missing = "The user pool does not exist, or its signing keys are not known here."
     else:
         issuer = configuration["openIdConnectConfiguration"]["issuer"]
@@ -118,7 +134,9 @@ def _principal_type(call: Call, configuration: dict[str, Any]) -> str:
     if given is not None:
         return given
     if "openIdConnectConfiguration" in configuration:
-        raise InvalidInputError(Field("/principalEntityType", "Invalid PrincipalEntityType, must not be empty"))
+        raise InvalidInputError(
+            Field("/principalEntityType", "Invalid PrincipalEntityType, must not be empty")
+        )
     return DEFAULT_PRINCIPAL_TYPE
 
 
@@ -126,7 +144,11 @@ def _required(call: Call, store: PolicyStore) -> IdentitySource:
     reference = call.request["identitySourceId"]
     source = call.state.sources.get(store.id, {}).get(reference)
     if source is None:
-        raise NotFoundError("Identity Source does not exist.", resource_id=reference, resource_type="IDENTITY_SOURCE")
+        raise NotFoundError(
+            "Identity Source does not exist.",
+            resource_id=reference,
+            resource_type="IDENTITY_SOURCE",
+        )
     return source
 
 
@@ -147,7 +169,9 @@ def _item(source: IdentitySource) -> dict[str, Any]:
         return item | {"configuration": source.configuration}
     issuer, client_ids = issuer_of(source.configuration), cognito.get("clientIds") or []
     return item | {
-        "configuration": {"cognitoUserPoolConfiguration": {**cognito, "clientIds": client_ids, "issuer": issuer}},
+        "configuration": {
+            "cognitoUserPoolConfiguration": {**cognito, "clientIds": client_ids, "issuer": issuer}
+        },
         "details": {
             "clientIds": client_ids,
             "userPoolArn": cognito["userPoolArn"],

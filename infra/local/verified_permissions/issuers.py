@@ -30,7 +30,9 @@ class Issuers:
 
     places: Mapping[str, str]
     clock: Callable[[], float] = time.monotonic
-    _read: dict[str, tuple[float, dict[str, Any]]] = field(default_factory=dict[str, tuple[float, dict[str, Any]]])
+    _read: dict[str, tuple[float, dict[str, Any]]] = field(
+        default_factory=dict[str, tuple[float, dict[str, Any]]]
+    )
 
     @classmethod
     def parse(cls, arguments: Iterable[str]) -> Self:
@@ -72,6 +74,8 @@ def _load(place: str) -> dict[str, Any]:
         document = json.loads(text)
     except (OSError, ValueError) as error:
         raise LookupError(f"no keys at `{place}`: {error}") from error
-    if not isinstance(document, dict) or not isinstance(cast("dict[str, Any]", document).get("keys"), list):
+    if not isinstance(document, dict) or not isinstance(
+        cast("dict[str, Any]", document).get("keys"), list
+    ):
         raise LookupError(f"no JWK set at `{place}`")  # noqa: TRY004 - one error for every unusable place
     return cast("dict[str, Any]", document)

@@ -44,11 +44,15 @@ class Journal:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._lock)
-            raise JournalError(f"`{folder}` is in use by another process; stop it or choose another folder") from error
+            raise JournalError(
+                f"`{folder}` is in use by another process; stop it or choose another folder"
+            ) from error
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self._transactions = 0
         self._length = 0
-        self._folder_synced = False  # until then a power cut may bring back what had this name before
+        self._folder_synced = (
+            False  # until then a power cut may bring back what had this name before
+        )
 
     def load(self) -> Iterator[tuple[str, Record]]:
         """Every change ever kept, oldest first: ``("put" | "delete", record)``.
@@ -72,7 +76,9 @@ class Journal:
             line = content[end : newline if newline >= 0 else len(content)]
             if newline < 0 or not _is_whole(line):
                 if 0 <= newline < len(content) - 1:
-                    raise JournalError(f"`{self.path}` is damaged at byte {end}; restore it or move it away")
+                    raise JournalError(
+                        f"`{self.path}` is damaged at byte {end}; restore it or move it away"
+                    )
                 break
             yield from self._changes(line, end)
             self._transactions += 1
@@ -150,7 +156,9 @@ class Journal:
 
 
 def _line(changes: Iterable[tuple[str, Record]]) -> bytes:
-    text = json.dumps([(action, type(record).__name__, record.to_json()) for action, record in changes]).encode()
+    text = json.dumps(
+        [(action, type(record).__name__, record.to_json()) for action, record in changes]
+    ).encode()
     return _digest(text) + b" " + text + b"\n"
 
 

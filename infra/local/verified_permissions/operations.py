@@ -42,7 +42,9 @@ def _stores(state: State, caller: Caller, request: Mapping[str, Any]) -> list[st
     items: Any = request.get("requests")
     if not isinstance(items, list) or not items:
         return [None]
-    names: list[Any] = [item.get("policyStoreId") if isinstance(item, dict) else None for item in items]
+    names: list[Any] = [
+        item.get("policyStoreId") if isinstance(item, dict) else None for item in items
+    ]
     return list(dict.fromkeys(_store_of(state, caller, name) for name in names))
 
 
@@ -73,7 +75,9 @@ def _store_of(state: State, caller: Caller, name: object) -> str | None:
 OPERATIONS: Final[Mapping[str, Entry]] = {
     "BatchGetPolicy": Entry(policies.batch_get_policy, _stores, "GetPolicy"),
     "BatchIsAuthorized": Entry(authorizing.batch_is_authorized, _store, "IsAuthorized"),
-    "BatchIsAuthorizedWithToken": Entry(authorizing.batch_is_authorized_with_token, _store, "IsAuthorizedWithToken"),
+    "BatchIsAuthorizedWithToken": Entry(
+        authorizing.batch_is_authorized_with_token, _store, "IsAuthorizedWithToken"
+    ),
     "CreateIdentitySource": Entry(identity_sources.create_identity_source, _store),
     "CreatePolicy": Entry(policies.create_policy, _store),
     "CreatePolicyStore": Entry(policy_stores.create_policy_store, _no_resource),

@@ -31,7 +31,9 @@ class Ordered(Protocol):
 _Item = TypeVar("_Item", bound=Ordered)
 
 
-def page(call: Call, items: Iterable[_Item], *, usual: int = _USUAL) -> tuple[list[_Item], dict[str, str]]:
+def page(
+    call: Call, items: Iterable[_Item], *, usual: int = _USUAL
+) -> tuple[list[_Item], dict[str, str]]:
     """The asked page of ``items``, and the ``nextToken`` member when more follow.
 
     Records that were removed between two pages are skipped without losing others.
@@ -66,7 +68,11 @@ def _token(call: Call, after: int) -> str:
 def _list_of(call: Call) -> str:
     """Names the list: operation, caller and everything asked but the page."""
     asked: dict[str, Any] = {
-        name: value for name, value in call.request.items() if name not in ("nextToken", "maxResults")
+        name: value
+        for name, value in call.request.items()
+        if name not in ("nextToken", "maxResults")
     }
-    text = json.dumps([call.operation, call.caller.account_id, call.caller.region, asked], sort_keys=True)
+    text = json.dumps(
+        [call.operation, call.caller.account_id, call.caller.region, asked], sort_keys=True
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -28,12 +28,19 @@ def create_policy(call: Call) -> dict[str, Any]:
         return earlier
     name = _free_name(call, store, call.request.get("name"))
     policy = Policy(
-        id=new_id(), store=store.id, name=name, created=call.now, updated=call.now, order=call.state.next_order()
+        id=new_id(),
+        store=store.id,
+        name=name,
+        created=call.now,
+        updated=call.now,
+        order=call.state.next_order(),
     )
     definition = call.request["definition"]
     if (static := definition.get("static")) is not None:
         statement = static_statement(call, store, static["statement"])
-        policy = replace(policy, statement=static["statement"], description=static.get("description"))
+        policy = replace(
+            policy, statement=static["statement"], description=static.get("description")
+        )
     else:
         linked = definition["templateLinked"]
         template = call.required_template(store, linked["policyTemplateId"])
@@ -41,7 +48,9 @@ def create_policy(call: Call) -> dict[str, Any]:
         statement = link_statement(call, store, template, principal=principal, resource=resource)
         policy = replace(policy, template=template.id, principal=principal, resource=resource)
     check_room(call, store, new=statement)
-    return client_tokens.commit_created(call, policy, resource_id=policy.id, response=_summary(policy, statement))
+    return client_tokens.commit_created(
+        call, policy, resource_id=policy.id, response=_summary(policy, statement)
+    )
 
 
 def get_policy(call: Call) -> dict[str, Any]:
@@ -87,9 +96,13 @@ def list_policies(call: Call) -> dict[str, Any]:
         if (reference := wanted.get(part)) is not None:
             entity = _uid(reference.get("identifier"))
             if entity is None and reference.get("unspecified") is False:
-                raise InvalidInputError(Field(f"/filter/{part}/unspecified", "Must be true when it is set."))
+                raise InvalidInputError(
+                    Field(f"/filter/{part}/unspecified", "Must be true when it is set.")
+                )
             tests.append(
-                lambda _, statement, part=part, entity=entity: scope_entity(getattr(statement, part)) == entity
+                lambda _, statement, part=part, entity=entity: (
+                    scope_entity(getattr(statement, part)) == entity
+                )
             )
     matching = [
         policy
@@ -97,7 +110,10 @@ def list_policies(call: Call) -> dict[str, Any]:
         if all(test(policy, statement_of(call.state, policy)) for test in tests)
     ]
     shown, more = page(call, matching)
-    return {"policies": [_item(policy, statement_of(call.state, policy)) for policy in shown], **more}
+    return {
+        "policies": [_item(policy, statement_of(call.state, policy)) for policy in shown],
+        **more,
+    }
 
 
 def update_policy(call: Call) -> dict[str, Any]:
@@ -109,13 +125,17 @@ def update_policy(call: Call) -> dict[str, Any]:
     definition = call.request.get("definition")
     if definition is not None:
         if policy.statement is None:
-            raise InvalidInputError(Field("/definition/static", "A template-linked policy cannot be updated."))
+            raise InvalidInputError(
+                Field("/definition/static", "A template-linked policy cannot be updated.")
+            )
         static = definition["static"]
         new = static_statement(call, store, static["statement"])
         check_fixed_parts(statement, new, "/definition/static/statement")
         check_room(call, store, new=new, instead_of=policy.id)
         statement = new
-        updated = replace(updated, statement=static["statement"], description=static.get("description"))
+        updated = replace(
+            updated, statement=static["statement"], description=static.get("description")
+        )
     name = call.request.get("name")
     if name is not None and name != policy.name:  # JSON null is the member left out
         updated = replace(updated, name=_free_name(call, store, name))
@@ -153,7 +173,9 @@ def _required(call: Call, store: PolicyStore) -> Policy:
 def _free_name(call: Call, store: PolicyStore, given: str | None) -> str | None:
     name = checked_name(given)
     if name is not None and (held := call.policy(store, name)) is not None:
-        raise ConflictError("The name is in use by another policy.", resource_id=held.id, resource_type="POLICY")
+        raise ConflictError(
+            "The name is in use by another policy.", resource_id=held.id, resource_type="POLICY"
+        )
     return name
 
 

@@ -37,7 +37,10 @@ def static_statement(call: Call, store: PolicyStore, text: str) -> Statement:
     if statement.kind == "template":
         slot = min(statement.slots)[2]
         raise InvalidInputError(
-            Field(_STATIC_PATH, f"expected a static policy, got a template containing the slot ?{slot}.")
+            Field(
+                _STATIC_PATH,
+                f"expected a static policy, got a template containing the slot ?{slot}.",
+            )
         )
     _validate(call, store, text, "/definition")
     return statement
@@ -56,7 +59,10 @@ def template_statement(call: Call, store: PolicyStore, text: str) -> Statement:
     for name, constraint in (("principal", statement.principal), ("resource", statement.resource)):
         if constraint["op"] == "All":
             raise InvalidInputError(
-                Field(_TEMPLATE_PATH, f"A template must constrain both principal and resource; {name} is open.")
+                Field(
+                    _TEMPLATE_PATH,
+                    f"A template must constrain both principal and resource; {name} is open.",
+                )
             )
     _validate(call, store, text, "/template")
     return statement
@@ -76,11 +82,15 @@ def link_statement(
         InvalidInputError: an entity is missing or too many, is no Cedar name, or the result does not validate.
     """
     if principal is None and resource is None:
-        raise InvalidInputError(message="No principal and no resource was provided. At least one must be provided")
+        raise InvalidInputError(
+            message="No principal and no resource was provided. At least one must be provided"
+        )
     form = parse(template.statement)
     for name, given in (("principal", principal), ("resource", resource)):
         if (given is not None) != (name in form.slot_names):
-            raise InvalidInputError(Field(f"/definition/templateLinked/{name}", f"Invalid Parameter: {name}."))
+            raise InvalidInputError(
+                Field(f"/definition/templateLinked/{name}", f"Invalid Parameter: {name}.")
+            )
     try:
         statement = parse(link(form, principal=principal, resource=resource))
     except StatementError as error:
@@ -97,10 +107,14 @@ def check_fixed_parts(old: Statement, new: Statement, path: str) -> None:
     """
     for part in ("effect", "principal", "resource"):
         if getattr(old, part) != getattr(new, part):
-            raise InvalidInputError(Field(path, f"Invalid update: the {part} of a policy cannot be changed."))
+            raise InvalidInputError(
+                Field(path, f"Invalid update: the {part} of a policy cannot be changed.")
+            )
 
 
-def check_room(call: Call, store: PolicyStore, *, new: Statement, instead_of: str | None = None) -> None:
+def check_room(
+    call: Call, store: PolicyStore, *, new: Statement, instead_of: str | None = None
+) -> None:
     """Policies of one resource, or of none, may have 200,000 bytes together.
 
     Raises:
@@ -110,24 +124,29 @@ def check_room(call: Call, store: PolicyStore, *, new: Statement, instead_of: st
     taken = sum(
         len(other.text.encode())
         for policy in call.state.policies.get(store.id, {}).values()
-        if policy.id != instead_of and scope_entity((other := statement_of(call.state, policy)).resource) == resource
+        if policy.id != instead_of
+        and scope_entity((other := statement_of(call.state, policy)).resource) == resource
     )
     if taken + len(new.text.encode()) > MAX_BYTES_PER_RESOURCE:
         raise QuotaExceededError(
-            f"Policy size per resource limit of {MAX_BYTES_PER_RESOURCE} bytes exceeded.", resource_type="POLICY"
+            f"Policy size per resource limit of {MAX_BYTES_PER_RESOURCE} bytes exceeded.",
+            resource_type="POLICY",
         )
 
 
 def _parsed(text: str, path: str, resource_type: ResourceType) -> Statement:
     if len(text.encode()) > MAX_STATEMENT_BYTES:
         raise QuotaExceededError(
-            f"Policy size limit of {MAX_STATEMENT_BYTES} bytes exceeded.", resource_type=resource_type
+            f"Policy size limit of {MAX_STATEMENT_BYTES} bytes exceeded.",
+            resource_type=resource_type,
         )
     try:
         return parse(text)
     except StatementError as error:
         # AWS says only the first message; the parser's words follow, since a laptop has no console to look them up.
-        raise InvalidInputError(Field(path, "Failed to validate policy body."), Field(path, f"{error}")) from error
+        raise InvalidInputError(
+            Field(path, "Failed to validate policy body."), Field(path, f"{error}")
+        ) from error
 
 
 def _validate(call: Call, store: PolicyStore, text: str, path: str) -> None:
@@ -135,7 +154,9 @@ def _validate(call: Call, store: PolicyStore, text: str, path: str) -> None:
         return
     schema = call.decider.schema(call.state, store.id)
     if schema is None:
-        raise InvalidInputError(Field(path, "No schema present - automatically failing all validation."))
+        raise InvalidInputError(
+            Field(path, "No schema present - automatically failing all validation.")
+        )
     result = cedarpy.validate_policies(text, schema)
     if not result.validation_passed:
         raise InvalidInputError(*_fields(path, (error.error for error in result.errors)))

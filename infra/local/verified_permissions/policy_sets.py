@@ -54,7 +54,10 @@ class CompiledStore:
         self.shapes = SchemaShapes(json.loads(stored.text)) if stored is not None else None
         # These are the schema's action entities: without them `action in <group>` would never hold.
         self.actions = cedarpy.Entities.from_json_str("[]", self.schema)
-        statements = {policy.id: statement_of(state, policy) for policy in state.policies.get(store_id, {}).values()}
+        statements = {
+            policy.id: statement_of(state, policy)
+            for policy in state.policies.get(store_id, {}).values()
+        }
         self.effects = {policy_id: statement.effect for policy_id, statement in statements.items()}
         self._text = "\n".join(statement.text for statement in statements.values())
         self._ids = tuple(statements)  # Cedar calls the n-th `policy<n>`
@@ -65,7 +68,9 @@ class CompiledStore:
         """Parsed for the first decision: a store that is only filled reads nothing a second time."""
         return cedarpy.PolicySet.from_str(self._text)
 
-    def decide(self, request: dict[str, Any], entities: cedarpy.Entities, schema: cedarpy.Schema | None) -> Verdict:
+    def decide(
+        self, request: dict[str, Any], entities: cedarpy.Entities, schema: cedarpy.Schema | None
+    ) -> Verdict:
         """Ask Cedar.
 
         Args:
@@ -80,15 +85,24 @@ class CompiledStore:
         errors = answer.diagnostics.errors
         if answer.decision is cedarpy.Decision.NoDecision:
             raise RequestRejectedError("; ".join(errors) or "the request could not be read")
-        reasons = [self._ids[int(reason.removeprefix("policy"))] for reason in answer.diagnostics.reasons]
+        reasons = [
+            self._ids[int(reason.removeprefix("policy"))] for reason in answer.diagnostics.reasons
+        ]
         if not errors:
-            return Verdict(allowed=answer.allowed, determining=self._sorted(reasons), errors=(), failed=())
+            return Verdict(
+                allowed=answer.allowed, determining=self._sorted(reasons), errors=(), failed=()
+            )
         named = [_NAMED_ERROR.match(text) for text in errors]
         return Verdict(
             allowed=answer.allowed,
             determining=self._sorted(reasons),
-            errors=tuple(_POSITION.sub(lambda at: f"`{self._ids[int(at[1])]}`", text, count=1) for text in errors),
-            failed=self._sorted(self._ids[int(match[1])] for match in named if match) if all(named) else None,
+            errors=tuple(
+                _POSITION.sub(lambda at: f"`{self._ids[int(at[1])]}`", text, count=1)
+                for text in errors
+            ),
+            failed=self._sorted(self._ids[int(match[1])] for match in named if match)
+            if all(named)
+            else None,
         )
 
     def _sorted(self, policy_ids: Iterable[str]) -> tuple[str, ...]:

@@ -72,7 +72,8 @@ def list_policy_stores(call: Call) -> dict[str, Any]:
     """ListPolicyStores: the caller's, in order of creation."""
     shown, more = page(call, _own_stores(call))
     items = [
-        _summary(store) | ({"description": store.description} if store.description is not None else {})
+        _summary(store)
+        | ({"description": store.description} if store.description is not None else {})
         for store in shown
     ]
     return {"policyStores": items, **more}
@@ -97,12 +98,16 @@ def delete_policy_store(call: Call) -> dict[str, Any]:
     """DeletePolicyStore: by id only; its children and aliases go with it; a missing store is already deleted."""
     name = call.request["policyStoreId"]
     if name.startswith(ALIAS_PREFIX):
-        raise InvalidInputError(Field("/policyStoreId", "A policy store is deleted by its ID, not by an alias."))
+        raise InvalidInputError(
+            Field("/policyStoreId", "A policy store is deleted by its ID, not by an alias.")
+        )
     store = call.state.stores.get(name)
     if store is None or store not in _own_stores(call):
         return {}
     if store.protected:
-        raise InvalidStateError("The policy store has deletion protection enabled; disable it before deleting.")
+        raise InvalidStateError(
+            "The policy store has deletion protection enabled; disable it before deleting."
+        )
     gone: list[Record] = [alias for alias in call.state.aliases.values() if alias.store == store.id]
     call.state.commit(delete=[*gone, store])
     return {}
@@ -118,7 +123,9 @@ def tag_resource(call: Call) -> dict[str, Any]:
     store = _tagged(call)
     tags = store.tags | call.request["tags"]
     if len(tags) > MAX_TAGS:
-        raise TooManyTagsError(f"A resource can have at most {MAX_TAGS} tags.", resource_name=store.arn)
+        raise TooManyTagsError(
+            f"A resource can have at most {MAX_TAGS} tags.", resource_name=store.arn
+        )
     call.state.commit(put=[replace(store, tags=tags)])
     return {}
 
@@ -127,7 +134,11 @@ def untag_resource(call: Call) -> dict[str, Any]:
     """UntagResource: keys that are not there are ignored."""
     store = _tagged(call)
     gone = set(call.request["tagKeys"])
-    call.state.commit(put=[replace(store, tags={key: text for key, text in store.tags.items() if key not in gone})])
+    call.state.commit(
+        put=[
+            replace(store, tags={key: text for key, text in store.tags.items() if key not in gone})
+        ]
+    )
     return {}
 
 
@@ -137,10 +148,14 @@ def _tagged(call: Call) -> PolicyStore:
     if match is None:
         raise InvalidInputError(Field("/resourceArn", "Must be the ARN of a policy store."))
     if match[1] != call.caller.account_id:
-        raise NotFoundError("Policy Store does not exist.", resource_id=arn, resource_type="POLICY_STORE")
+        raise NotFoundError(
+            "Policy Store does not exist.", resource_id=arn, resource_type="POLICY_STORE"
+        )
     store = call.store(match[2])
     if arn != store.arn:  # fail closed: IAM decided on the ARN as it was written
-        raise NotFoundError("Policy Store does not exist.", resource_id=arn, resource_type="POLICY_STORE")
+        raise NotFoundError(
+            "Policy Store does not exist.", resource_id=arn, resource_type="POLICY_STORE"
+        )
     return store
 
 
@@ -162,4 +177,9 @@ def _encryption_state(settings: dict[str, Any] | None) -> dict[str, Any]:
     key = (settings or {}).get("kmsEncryptionSettings")
     if key is None:
         return {"default": {}}
-    return {"kmsEncryptionState": {"key": key["key"], "encryptionContext": key.get("encryptionContext") or {}}}
+    return {
+        "kmsEncryptionState": {
+            "key": key["key"],
+            "encryptionContext": key.get("encryptionContext") or {},
+        }
+    }

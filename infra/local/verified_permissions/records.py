@@ -195,5 +195,6 @@ def client_token_key(account: str, region: str, operation: str, token: str) -> s
 
 
 KINDS: Final[dict[str, type[Record]]] = {
-    kind.__name__: kind for kind in (PolicyStore, StoredSchema, Policy, Template, IdentitySource, Alias, ClientToken)
+    kind.__name__: kind
+    for kind in (PolicyStore, StoredSchema, Policy, Template, IdentitySource, Alias, ClientToken)
 }

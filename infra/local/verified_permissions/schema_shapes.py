@@ -26,7 +26,9 @@ class SchemaShapes:
                     entity.get("tags"), namespace, known
                 )
             for action in content.get("actions", {}).values():
-                total += self._size((action.get("appliesTo") or {}).get("context"), namespace, known)
+                total += self._size(
+                    (action.get("appliesTo") or {}).get("context"), namespace, known
+                )
         return total
 
     def entity_attributes(self, entity_type: str) -> Record | None:
@@ -60,7 +62,9 @@ class SchemaShapes:
         if isinstance(attributes := members.get("attributes"), dict):
             inner.extend(cast("dict[str, Any]", attributes).values())
         size = 1 + sum(self._size(item, namespace, known) for item in inner)
-        name = members.get("name") if members.get("type") == "EntityOrCommon" else members.get("type")
+        name = (
+            members.get("name") if members.get("type") == "EntityOrCommon" else members.get("type")
+        )
         if isinstance(name, str) and (found := self._common(name, namespace)) is not None:
             key = (found[1], name.rpartition("::")[2])
             if key not in known:
@@ -72,12 +76,18 @@ class SchemaShapes:
     def _record(self, declared: dict[str, Any], namespace: str) -> Record:
         resolved = self._resolve(declared, namespace)
         attributes = resolved.get("attributes")
-        return attributes if resolved.get("type") == "Record" and isinstance(attributes, dict) else {}
+        return (
+            attributes if resolved.get("type") == "Record" and isinstance(attributes, dict) else {}
+        )
 
     def _resolve(self, declared: dict[str, Any], namespace: str) -> dict[str, Any]:
         # Cedar refuses cyclic common types, so this ends.
         while True:
-            name = declared.get("name") if declared.get("type") == "EntityOrCommon" else declared.get("type")
+            name = (
+                declared.get("name")
+                if declared.get("type") == "EntityOrCommon"
+                else declared.get("type")
+            )
             if not isinstance(name, str):
                 return declared
             found = self._common(name, namespace)

@@ -29,7 +29,9 @@ def put_schema(call: Call) -> dict[str, Any]:
     store = call.store()
     text = call.request["definition"]["cedarJson"]
     if len(text.encode()) > MAX_SCHEMA_BYTES:
-        raise QuotaExceededError(f"Schema size limit of {MAX_SCHEMA_BYTES} bytes exceeded.", resource_type="SCHEMA")
+        raise QuotaExceededError(
+            f"Schema size limit of {MAX_SCHEMA_BYTES} bytes exceeded.", resource_type="SCHEMA"
+        )
     namespaces = _namespaces(text)
     _check_expansion(text)
     try:
@@ -72,13 +74,19 @@ def _namespaces(text: str) -> list[str]:
         document = json.loads(text, object_pairs_hook=_named_members)
     except (ValueError, RecursionError) as error:
         # A duplicate or empty name has its own words; anything else is no JSON.
-        words = str(error) if isinstance(error, _MemberNameError) else "Provided schema is not a valid JSON object."
+        words = (
+            str(error)
+            if isinstance(error, _MemberNameError)
+            else "Provided schema is not a valid JSON object."
+        )
         raise _refused(words) from error
     if not isinstance(document, dict):
         raise _refused("Provided schema is not a valid JSON object.")
     namespaces = list(cast("dict[str, Any]", document))
     if len(namespaces) > MAX_NAMESPACES:
-        raise QuotaExceededError(f"Namespace limit of {MAX_NAMESPACES} exceeded.", resource_type="SCHEMA")
+        raise QuotaExceededError(
+            f"Namespace limit of {MAX_NAMESPACES} exceeded.", resource_type="SCHEMA"
+        )
     for name in namespaces:
         size = len(name.encode())
         if not 1 <= size <= MAX_NAMESPACE_BYTES:

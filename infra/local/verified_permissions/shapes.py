@@ -29,7 +29,9 @@ _INT32: Final = range(-(2**31), 2**31)
 @cache
 def service_model() -> ServiceModel:
     """The Verified Permissions model of the installed botocore."""
-    return ServiceModel(Loader().load_service_model("verifiedpermissions", "service-2"), "verifiedpermissions")
+    return ServiceModel(
+        Loader().load_service_model("verifiedpermissions", "service-2"), "verifiedpermissions"
+    )
 
 
 @cache
@@ -41,7 +43,9 @@ def operation_names() -> frozenset[str]:
 @cache
 def modelled_errors(operation: str) -> frozenset[str]:
     """The error codes that the model lists for ``operation``."""
-    return frozenset(shape.name for shape in service_model().operation_model(operation).error_shapes)
+    return frozenset(
+        shape.name for shape in service_model().operation_model(operation).error_shapes
+    )
 
 
 def check_input(operation: str, document: Mapping[str, Any]) -> None:
@@ -103,14 +107,17 @@ def _structure(shape: StructureShape, known: dict[str, Check]) -> Check:
     required = tuple(shape.required_members)
     is_union = bool(shape.is_tagged_union)
 
-    def check(value: Any, path: str, problems: list[Field]) -> None:  # noqa: ANN401 - JSON from outside
+    def check(value: Any, path: str, problems: list[Field]) -> None:
         if not isinstance(value, dict):
             raise _wrong_type(path, "an object")
         for name in required:
             if value.get(name) is None:
                 at = f"{path}/{name}"
                 problems.append(
-                    Field(at, f"Value null at '{at}' failed to satisfy constraint: Member must not be null")
+                    Field(
+                        at,
+                        f"Value null at '{at}' failed to satisfy constraint: Member must not be null",
+                    )
                 )
         present = 0
         for name, member in value.items():
@@ -120,7 +127,10 @@ def _structure(shape: StructureShape, known: dict[str, Check]) -> Check:
         if is_union and present != 1:
             allowed = ", ".join(members)
             problems.append(
-                Field(path or "/", f"Exactly one of the union's members must be set: {allowed}; {present} are set")
+                Field(
+                    path or "/",
+                    f"Exactly one of the union's members must be set: {allowed}; {present} are set",
+                )
             )
 
     return check
@@ -130,7 +140,7 @@ def _list(shape: ListShape, known: dict[str, Check]) -> Check:
     check_member = _compile(shape.member, known)
     check_length = _length(shape)
 
-    def check(value: Any, path: str, problems: list[Field]) -> None:  # noqa: ANN401 - JSON from outside
+    def check(value: Any, path: str, problems: list[Field]) -> None:
         if not isinstance(value, list):
             raise _wrong_type(path, "an array")
         items = cast("list[Any]", value)
@@ -145,7 +155,7 @@ def _map(shape: MapShape, known: dict[str, Check]) -> Check:
     check_key, check_member = _compile(shape.key, known), _compile(shape.value, known)
     check_length = _length(shape)
 
-    def check(value: Any, path: str, problems: list[Field]) -> None:  # noqa: ANN401 - JSON from outside
+    def check(value: Any, path: str, problems: list[Field]) -> None:
         if not isinstance(value, dict):
             raise _wrong_type(path, "an object")
         check_length(len(value), path, problems)
@@ -157,8 +167,15 @@ def _map(shape: MapShape, known: dict[str, Check]) -> Check:
 
 
 def _length(shape: Shape) -> Callable[[int, str, list[Field]], None]:
-    low, high = cast("int", shape.metadata.get("min", 0)), cast("int | None", shape.metadata.get("max"))
-    limits = f"between {low} and {high}, inclusive" if high is not None else f"greater than or equal to {low}"
+    low, high = (
+        cast("int", shape.metadata.get("min", 0)),
+        cast("int | None", shape.metadata.get("max")),
+    )
+    limits = (
+        f"between {low} and {high}, inclusive"
+        if high is not None
+        else f"greater than or equal to {low}"
+    )
 
     def check(length: int, path: str, problems: list[Field]) -> None:
         if length < low or (high is not None and length > high):
@@ -180,7 +197,7 @@ def _string(shape: StringShape) -> Check:
     allowed = frozenset(shape.enum)
     bounded = "min" in shape.metadata or "max" in shape.metadata
 
-    def check(value: Any, path: str, problems: list[Field]) -> None:  # noqa: ANN401 - JSON from outside
+    def check(value: Any, path: str, problems: list[Field]) -> None:
         if not isinstance(value, str):
             raise _wrong_type(path, "a string")
         before = len(problems)
@@ -210,7 +227,7 @@ def _integer(shape: Shape) -> Check:
     in_range = _INT64 if shape.type_name == "long" else _INT32
     low = cast("int | None", shape.metadata.get("min"))
 
-    def check(value: Any, path: str, problems: list[Field]) -> None:  # noqa: ANN401 - JSON from outside
+    def check(value: Any, path: str, problems: list[Field]) -> None:
         if type(value) is not int or value not in in_range:
             raise _wrong_type(path, f"a {8 * (8 if in_range is _INT64 else 4)}-bit integer")
         if low is not None and value < low:
@@ -225,7 +242,7 @@ def _integer(shape: Shape) -> Check:
 
 
 def _typed(kind: type, name: str) -> Check:
-    def check(value: Any, path: str, _problems: list[Field]) -> None:  # noqa: ANN401 - JSON from outside
+    def check(value: Any, path: str, _problems: list[Field]) -> None:
         if type(value) is not kind:
             raise _wrong_type(path, f"a {name}")
 

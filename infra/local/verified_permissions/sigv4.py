@@ -38,7 +38,9 @@ class AccessKey:
     account_id: str = "123456789012"
     clock: Callable[[], float] = time.time
 
-    def authenticate(self, headers: Mapping[str, str], body: bytes, _action: str, _resource: str | None) -> Caller:
+    def authenticate(
+        self, headers: Mapping[str, str], body: bytes, _action: str, _resource: str | None
+    ) -> Caller:
         """The account, when the request is signed with this key for this service.
 
         Raises:
@@ -46,28 +48,46 @@ class AccessKey:
         """
         match = _AUTHORIZATION.fullmatch(headers.get("authorization", ""))
         if match is None:
-            raise AccessDenied("MissingAuthenticationTokenException", "The request is not signed.", 403)
+            raise AccessDenied(
+                "MissingAuthenticationTokenException", "The request is not signed.", 403
+            )
         if match["key"] != self.access_key_id or "x-amz-security-token" in headers:
-            raise AccessDenied("UnrecognizedClientException", "The access key is not known here.", 403)
+            raise AccessDenied(
+                "UnrecognizedClientException", "The access key is not known here.", 403
+            )
         signed = match["signed"].split(";")
         date = headers.get("x-amz-date", "")
         if not _MUST_BE_SIGNED.issubset(signed) or not date.startswith(match["date"]):
-            raise AccessDenied("IncompleteSignatureException", "host, date and target must be signed.", 403)
+            raise AccessDenied(
+                "IncompleteSignatureException", "host, date and target must be signed.", 403
+            )
         if match["service"] != "verifiedpermissions":
-            raise AccessDenied("SignatureDoesNotMatch", "The request is signed for another service.", 403)
+            raise AccessDenied(
+                "SignatureDoesNotMatch", "The request is signed for another service.", 403
+            )
         if abs(self.clock() - _seconds(date)) > _SKEW_SECONDS:
-            raise AccessDenied("SignatureDoesNotMatch", "The signature is expired or not yet current.", 403)
+            raise AccessDenied(
+                "SignatureDoesNotMatch", "The signature is expired or not yet current.", 403
+            )
         # The signer takes the body's hash from this header when it is there: UNSIGNED-PAYLOAD and false hashes too.
         stated = headers.get("x-amz-content-sha256")
         if stated is not None and stated != hashlib.sha256(body).hexdigest():  # fail closed
-            raise AccessDenied("SignatureDoesNotMatch", "x-amz-content-sha256 is not the SHA-256 of the body.", 403)
+            raise AccessDenied(
+                "SignatureDoesNotMatch", "x-amz-content-sha256 is not the SHA-256 of the body.", 403
+            )
         expected = self._signature(headers, body, signed, date, match["region"])
         if not hmac.compare_digest(expected, match["signature"]):
-            raise AccessDenied("SignatureDoesNotMatch", "The signature does not match the request.", 403)
+            raise AccessDenied(
+                "SignatureDoesNotMatch", "The signature does not match the request.", 403
+            )
         return Caller(account_id=self.account_id, region=match["region"])
 
-    def _signature(self, headers: Mapping[str, str], body: bytes, signed: list[str], date: str, region: str) -> str:
-        signer = SigV4Auth(Credentials(self.access_key_id, self.secret_access_key), "verifiedpermissions", region)
+    def _signature(
+        self, headers: Mapping[str, str], body: bytes, signed: list[str], date: str, region: str
+    ) -> str:
+        signer = SigV4Auth(
+            Credentials(self.access_key_id, self.secret_access_key), "verifiedpermissions", region
+        )
         request = AWSRequest(
             method="POST",
             url=f"http://{headers.get('host', '')}/",
@@ -75,11 +95,15 @@ class AccessKey:
             headers={name: headers.get(name, "") for name in signed},
         )
         request.context["timestamp"] = date
-        return signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
+        return signer.signature(
+            signer.string_to_sign(request, signer.canonical_request(request)), request
+        )
 
 
 def _seconds(date: str) -> float:
     try:
         return datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
     except ValueError as error:
-        raise AccessDenied("IncompleteSignatureException", "X-Amz-Date is not of its form.", 403) from error
+        raise AccessDenied(
+            "IncompleteSignatureException", "X-Amz-Date is not of its form.", 403
+        ) from error

@@ -7,7 +7,16 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from .journal import Journal
-from .records import Alias, ClientToken, IdentitySource, Policy, PolicyStore, Record, StoredSchema, Template
+from .records import (
+    Alias,
+    ClientToken,
+    IdentitySource,
+    Policy,
+    PolicyStore,
+    Record,
+    StoredSchema,
+    Template,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +69,10 @@ class State:
             try:
                 self._journal.rewrite(self._records())
             except OSError:  # the change is durable all the same; the journal keeps growing until a rewrite succeeds
-                _log.exception("verified_permissions.rewrite_failed", extra={"journal": str(self._journal.path)})
+                _log.exception(
+                    "verified_permissions.rewrite_failed",
+                    extra={"journal": str(self._journal.path)},
+                )
 
     def revision(self, store_id: str) -> int:
         """Counts up with every change that may alter a decision of the store."""

@@ -14,13 +14,18 @@ from typing import Any, Final, Literal
 
 import cedarpy
 
-MAX_NESTING: Final = 100  # brackets in brackets; Cedar's parser overflows the process's stack at about 1000
+MAX_NESTING: Final = (
+    100  # brackets in brackets; Cedar's parser overflows the process's stack at about 1000
+)
 
 _TOKEN: Final = re.compile(
-    r'//[^\n\r]*|"(?:\\.|[^"\\])*"|\?(?:principal|resource)\b|@\s*[A-Za-z_]\w*|[A-Za-z_]\w*|[()\[\]{}]', re.DOTALL
+    r'//[^\n\r]*|"(?:\\.|[^"\\])*"|\?(?:principal|resource)\b|@\s*[A-Za-z_]\w*|[A-Za-z_]\w*|[()\[\]{}]',
+    re.DOTALL,
 )
 _ENTITY_TYPE: Final = re.compile(r"(?:[_a-zA-Z][_a-zA-Z0-9]*::)*[_a-zA-Z][_a-zA-Z0-9]*")
-_PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.|@ :/+=,")
+_PLAIN: Final = frozenset(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.|@ :/+=,"
+)
 
 
 class StatementError(ValueError):
@@ -69,7 +74,9 @@ def parse(text: str) -> Statement:
     if len(found) + len(templates) != 1:
         raise StatementError(f"expected exactly one policy, got {len(found) + len(templates)}")
     try:
-        head: dict[str, Any] = json.loads(cedarpy.policies_to_json_str(text[head_start:head_end] + ";"))
+        head: dict[str, Any] = json.loads(
+            cedarpy.policies_to_json_str(text[head_start:head_end] + ";")
+        )
     except ValueError as error:
         # Only a comment between `@` and an annotation named `permit` misleads the scan.
         raise StatementError("the scope of the policy cannot be found") from error
@@ -85,7 +92,9 @@ def parse(text: str) -> Statement:
     )
 
 
-def link(template: Statement, *, principal: dict[str, str] | None, resource: dict[str, str] | None) -> str:
+def link(
+    template: Statement, *, principal: dict[str, str] | None, resource: dict[str, str] | None
+) -> str:
     """The static statement that a template is for the given entities (``{"type", "id"}``).
 
     Raises:

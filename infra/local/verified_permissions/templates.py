@@ -35,7 +35,9 @@ def create_policy_template(call: Call) -> dict[str, Any]:
         updated=call.now,
         order=call.state.next_order(),
     )
-    return client_tokens.commit_created(call, template, resource_id=template.id, response=_summary(template))
+    return client_tokens.commit_created(
+        call, template, resource_id=template.id, response=_summary(template)
+    )
 
 
 def get_policy_template(call: Call) -> dict[str, Any]:
@@ -74,7 +76,9 @@ def delete_policy_template(call: Call) -> dict[str, Any]:
     store = call.store()
     template = call.required_template(store, call.request["policyTemplateId"])
     links: list[Policy] = [
-        policy for policy in call.state.policies.get(store.id, {}).values() if policy.template == template.id
+        policy
+        for policy in call.state.policies.get(store.id, {}).values()
+        if policy.template == template.id
     ]
     call.state.commit(delete=[*links, template])
     return {}
@@ -84,7 +88,9 @@ def _free_name(call: Call, store: PolicyStore, given: str | None) -> str | None:
     name = checked_name(given)
     if name is not None and (held := call.template(store, name)) is not None:
         raise ConflictError(
-            "The name is in use by another policy template.", resource_id=held.id, resource_type="POLICY_TEMPLATE"
+            "The name is in use by another policy template.",
+            resource_id=held.id,
+            resource_type="POLICY_TEMPLATE",
         )
     return name
 

@@ -39,7 +39,11 @@ class KeyRing:
             LookupError: the issuer or the key is not known.
         """
         for entry in call.signing_keys(issuer)["keys"]:
-            if entry.get("kid") == key_id and entry.get("use", "sig") == "sig" and entry.get("kty") != "oct":
+            if (
+                entry.get("kid") == key_id
+                and entry.get("use", "sig") == "sig"
+                and entry.get("kty") != "oct"
+            ):
                 identity = (issuer, key_id, str(entry))
                 if identity not in self._parsed:
                     if len(self._parsed) >= _KEPT_KEYS:
@@ -49,7 +53,9 @@ class KeyRing:
         raise LookupError(key_id)
 
 
-def verify(call: Call, ring: KeyRing, source: IdentitySource, token: str, use: Use) -> VerifiedClaims:
+def verify(
+    call: Call, ring: KeyRing, source: IdentitySource, token: str, use: Use
+) -> VerifiedClaims:
     """The claims of a token that the identity source vouches for.
 
     Raises:
@@ -72,7 +78,12 @@ def verify(call: Call, ring: KeyRing, source: IdentitySource, token: str, use: U
             key,
             algorithms=[name for name in algorithms if name == key.algorithm_name],
             issuer=issuer,
-            options={"require": ["exp", "iss"], "verify_aud": False, "verify_exp": False, "verify_iat": False},
+            options={
+                "require": ["exp", "iss"],
+                "verify_aud": False,
+                "verify_exp": False,
+                "verify_iat": False,
+            },
         )
     except (LookupError, jwt.PyJWTError) as error:
         raise _refused(use, "has no valid signature of the identity source") from error
@@ -93,7 +104,9 @@ def _check_cognito(claims: dict[str, Any], configuration: dict[str, Any], use: U
         raise _refused(use, f"must have the token_use `{_TOKEN_USE[use]}`")
     allowed = configuration.get("clientIds") or []
     client = claims.get("aud") if use == "identityToken" else claims.get("client_id")
-    if allowed and client not in allowed:  # an empty list allows every client of the pool, as on AWS
+    if (
+        allowed and client not in allowed
+    ):  # an empty list allows every client of the pool, as on AWS
         raise _refused(use, "was not issued to a client of the identity source")
 
 
@@ -110,12 +123,14 @@ def _check_oidc(claims: dict[str, Any], configuration: dict[str, Any], use: Use)
         if chosen is None:
             raise _refused(use, "is not accepted: the identity source takes identity tokens only")
         allowed = chosen.get("audiences") or []
-        named = _audiences(claims.get("aud")) or _audiences(claims.get("client_id", claims.get("cid")))
+        named = _audiences(claims.get("aud")) or _audiences(
+            claims.get("client_id", claims.get("cid"))
+        )
     if allowed and not named.intersection(allowed):
         raise _refused(use, "was not issued to a client of the identity source")
 
 
-def _audiences(claim: Any) -> set[str]:  # noqa: ANN401 - a claim from outside
+def _audiences(claim: Any) -> set[str]:
     listed = cast("list[Any]", claim) if isinstance(claim, list) else [claim]
     return {item for item in listed if isinstance(item, str)}
 

@@ -35,13 +35,20 @@ class S3Artifacts:
         if head is None:
             return None
         return Artifact(
-            tenant=tenant.id, name=name, size=head["ContentLength"], sha256=_sha256(head), etag=head["ETag"]
+            tenant=tenant.id,
+            name=name,
+            size=head["ContentLength"],
+            sha256=_sha256(head),
+            etag=head["ETag"],
         )
 
     def _head(self, tenant: Tenant, name: str) -> dict[str, Any] | None:
         try:
             return self.sessions.tenant(tenant, "s3").head_object(
-                Bucket=tenant.bucket, Key=name, ChecksumMode="ENABLED", ExpectedBucketOwner=tenant.account_id
+                Bucket=tenant.bucket,
+                Key=name,
+                ChecksumMode="ENABLED",
+                ExpectedBucketOwner=tenant.account_id,
             )
         except ClientError as error:
             if error_code(error) in ("404", "NoSuchKey", "NotFound"):
@@ -55,7 +62,11 @@ def _sha256(head: Mapping[str, Any]) -> str | None:
     A ``COMPOSITE`` checksum is of the parts' checksums, not of the file (docs: S3 "Checking object integrity").
     """
     checksum = head.get("ChecksumSHA256")
-    if checksum is not None and head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT" and "-" not in checksum:
+    if (
+        checksum is not None
+        and head.get("ChecksumType", "FULL_OBJECT") == "FULL_OBJECT"
+        and "-" not in checksum
+    ):
         return base64.b64decode(checksum).hex()
     written = head.get("Metadata", {}).get("sha256", "")
     return written if _SHA256.fullmatch(written) else None

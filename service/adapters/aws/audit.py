@@ -60,5 +60,8 @@ class DynamoAuditLog:
             )
         except ClientError as error:
             # boto3 repeats a put whose answer was lost: then the row that stands in the way is this very one.
-            if error_code(error) != "ConditionalCheckFailedException" or error.response.get("Item") != item:
+            if (
+                error_code(error) != "ConditionalCheckFailedException"
+                or error.response.get("Item") != item
+            ):
                 raise

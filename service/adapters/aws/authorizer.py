@@ -38,7 +38,9 @@ class VerifiedPermissionsAuthorizer:
         """See ``ports.Authorizer``."""
         return await self.calls.run("the policy store", self._ask, principal, question)
 
-    async def decide_all(self, principal: Principal, questions: Sequence[Question]) -> tuple[Decision, ...]:
+    async def decide_all(
+        self, principal: Principal, questions: Sequence[Question]
+    ) -> tuple[Decision, ...]:
         """See ``ports.Authorizer``."""
         return await self.calls.run("the policy store", self._ask_all, principal, questions)
 
@@ -59,7 +61,9 @@ class VerifiedPermissionsAuthorizer:
                 **_common(principal, tuple(entities.values())),
                 requests=[_asked(question) for question in batch],
             )
-            if len(answer["results"]) != len(batch):  # fail closed: each question needs its own answer
+            if len(answer["results"]) != len(
+                batch
+            ):  # fail closed: each question needs its own answer
                 raise UpstreamError("the policy store left questions open")
             decisions += [_decision(principal, result) for result in answer["results"]]
         return tuple(decisions)
@@ -92,7 +96,9 @@ def _asked(question: Question) -> dict[str, Any]:
     return {
         "action": {"actionType": "Fleet::Action", "actionId": str(question.action)},
         "resource": _identifier(question.resource),
-        "context": {"contextMap": {name: attribute_value(value) for name, value in question.context.items()}},
+        "context": {
+            "contextMap": {name: attribute_value(value) for name, value in question.context.items()}
+        },
     }
 
 
@@ -120,7 +126,8 @@ def attribute_value(value: Value) -> dict[str, Any]:  # noqa: PLR0911 - one per 
             return {"string": value}
         case datetime():
             return {
-                "datetime": value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03}Z"
+                "datetime": value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.")
+                + f"{value.microsecond // 1000:03}Z"
             }
         case timedelta():
             return {"duration": f"{value // timedelta(milliseconds=1)}ms"}

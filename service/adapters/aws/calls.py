@@ -70,7 +70,9 @@ class AwsCalls:
                 raise UnavailableError(what)
             self._open += 1
         future = self._pool.submit(partial(call, *args, **kwargs))
-        future.add_done_callback(self._closed)  # of the thread's own future: after a deadline the thread may still run
+        future.add_done_callback(
+            self._closed
+        )  # of the thread's own future: after a deadline the thread may still run
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), self._deadline_seconds)
         except ClientError as error:

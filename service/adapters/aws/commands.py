@@ -20,7 +20,13 @@ import structlog
 from cedarfleet_device import wire
 
 from service.adapters.aws.replays import create_once
-from service.domain.commands import MAX_STATES, CommandRecord, RecordedCommand, RecordState, ReportedState
+from service.domain.commands import (
+    MAX_STATES,
+    CommandRecord,
+    RecordedCommand,
+    RecordState,
+    ReportedState,
+)
 from service.domain.documents import problem_of
 
 if TYPE_CHECKING:
@@ -33,7 +39,9 @@ if TYPE_CHECKING:
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _TABLE: Final = "the commands table"
-_MAX_ENCODED: Final = 4 * wire.MAX_DETAIL_BYTES  # characters: in base64, where IoT Core has escaped every character
+_MAX_ENCODED: Final = (
+    4 * wire.MAX_DETAIL_BYTES
+)  # characters: in base64, where IoT Core has escaped every character
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +53,9 @@ class DynamoCommandRecords:
     table: str
     keep_seconds: int
 
-    async def create(self, tenant: Tenant, record: CommandRecord, replay: ReplayKey | None) -> CommandRecord:
+    async def create(
+        self, tenant: Tenant, record: CommandRecord, replay: ReplayKey | None
+    ) -> CommandRecord:
         """See ``ports.CommandRecords``."""
         return await self.calls.run(_TABLE, self._create, tenant, record, replay)
 
@@ -57,7 +67,9 @@ class DynamoCommandRecords:
         """See ``ports.CommandRecords``."""
         return await self.calls.run(_TABLE, self._read, tenant, command_id)
 
-    def _create(self, tenant: Tenant, record: CommandRecord, replay: ReplayKey | None) -> CommandRecord:
+    def _create(
+        self, tenant: Tenant, record: CommandRecord, replay: ReplayKey | None
+    ) -> CommandRecord:
         ttl = {"N": str(record.created_at // 1000 + self.keep_seconds)}
         pointer = {**_pointer(tenant, record.command_id), "target": {"S": record.thing}, "ttl": ttl}
         made = create_once(
@@ -84,7 +96,9 @@ class DynamoCommandRecords:
 
     def _read(self, tenant: Tenant, command_id: str) -> RecordedCommand | None:
         client = self.sessions.tenant(tenant, "dynamodb")
-        found = client.get_item(TableName=self.table, Key=_pointer(tenant, command_id), ConsistentRead=True)
+        found = client.get_item(
+            TableName=self.table, Key=_pointer(tenant, command_id), ConsistentRead=True
+        )
         if "Item" not in found:
             return None
         thing, record = found["Item"]["target"], f"{command_id}#record"
@@ -103,7 +117,9 @@ class DynamoCommandRecords:
             earlier_left_out=len(told) > MAX_STATES,
         )
 
-    def _last_rows(self, client: Any, thing: Mapping[str, Any], command_id: str) -> list[dict[str, Any]]:  # noqa: ANN401 - boto3 makes its clients at run time
+    def _last_rows(
+        self, client: Any, thing: Mapping[str, Any], command_id: str
+    ) -> list[dict[str, Any]]:
         """The last states and, if they are not more than ``MAX_STATES``, the record, which stands before them."""
         pages = client.get_paginator("query").paginate(
             TableName=self.table,
@@ -172,7 +188,9 @@ def _detail(encoded: str) -> dict[str, Any] | None:
         return None
     if not isinstance(document, dict) or problem_of(cast("object", document)):
         return None
-    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)  # as the wire measures it
+    text = json.dumps(
+        document, separators=(",", ":"), ensure_ascii=False
+    )  # as the wire measures it
     return cast("dict[str, Any]", document) if len(text.encode()) <= wire.MAX_DETAIL_BYTES else None
 
 

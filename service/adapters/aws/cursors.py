@@ -24,7 +24,9 @@ def unseal(scope: str, cursor: str | None) -> str | None:
     if cursor is None:
         return None
     try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+        text = base64.b64decode(
+            cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True
+        ).decode()
     except (binascii.Error, ValueError) as error:
         raise InvalidRequestError("cursor", "must be the `cursor` of an earlier page") from error
     found, separator, token = text.partition(" ")

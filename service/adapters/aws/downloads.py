@@ -30,7 +30,9 @@ class DynamoDownloadRecords:
     table: str
     keep_seconds: int
 
-    async def create(self, tenant: Tenant, record: DownloadRecord, replay: ReplayKey | None) -> DownloadRecord:
+    async def create(
+        self, tenant: Tenant, record: DownloadRecord, replay: ReplayKey | None
+    ) -> DownloadRecord:
         """See ``ports.DownloadRecords``."""
         return await self.calls.run(_TABLE, self._create, tenant, record, replay)
 
@@ -42,7 +44,9 @@ class DynamoDownloadRecords:
         """See ``ports.DownloadRecords``."""
         return await self.calls.run(_TABLE, self._read, tenant, download_id)
 
-    def _create(self, tenant: Tenant, record: DownloadRecord, replay: ReplayKey | None) -> DownloadRecord:
+    def _create(
+        self, tenant: Tenant, record: DownloadRecord, replay: ReplayKey | None
+    ) -> DownloadRecord:
         ttl = {"N": str(record.created_at // 1000 + self.keep_seconds)}
         made = create_once(
             self.sessions.tenant(tenant, "dynamodb"),
@@ -62,12 +66,17 @@ class DynamoDownloadRecords:
             UpdateExpression="SET #state = :state, failure = :failure",
             ConditionExpression="attribute_exists(thing)",
             ExpressionAttributeNames={"#state": "state"},
-            ExpressionAttributeValues={":state": {"S": str(record.state)}, ":failure": {"S": record.failure or ""}},
+            ExpressionAttributeValues={
+                ":state": {"S": str(record.state)},
+                ":failure": {"S": record.failure or ""},
+            },
         )
 
     def _read(self, tenant: Tenant, download_id: str) -> DownloadRecord | None:
         client = self.sessions.tenant(tenant, "dynamodb")
-        item = client.get_item(TableName=self.table, Key=_key(tenant, download_id), ConsistentRead=True).get("Item")
+        item = client.get_item(
+            TableName=self.table, Key=_key(tenant, download_id), ConsistentRead=True
+        ).get("Item")
         return None if item is None else _record(tenant, item)
 
 

@@ -36,9 +36,8 @@ _REGISTRY: Final = "the device registry"
 _OFFSET: Final = "utc_offset"
 _INDEX: Final = "the fleet index"
 _STORABLE: Final = re.compile(r"[a-zA-Z0-9_.,@/:#=\[\]-]{1,800}")  # AWS IoT API: AttributeValue
-_SAME_NAMES: Final = (
-    100  # the index compares names without case: as many that differ in nothing else are looked through
-)
+# The index compares names without case: as many that differ in nothing else are looked through.
+_SAME_NAMES: Final = 100
 _PAGES: Final = {"PageSize": 250}  # the most that IoT Core gives at once
 
 
@@ -82,7 +81,9 @@ class IotFleet:
         """See ``ports.FleetDetails``; a device that the index does not know yet has none."""
         return await self.calls.run(_INDEX, self._connectivity, tenant, device)
 
-    async def set_attributes(self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]) -> None:
+    async def set_attributes(
+        self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]
+    ) -> None:
         """See ``ports.FleetDetails``."""
         await self.calls.run(_REGISTRY, self._set_attributes, tenant, device, changes)
 
@@ -94,11 +95,17 @@ class IotFleet:
         """From the registry: the fleet index may lag behind, and a decision must not."""
         pages = self.sessions.tenant(tenant, "iot").get_paginator("list_things_in_thing_group")
         found: list[str] = []
-        for page in pages.paginate(thingGroupName=group.thing_group, recursive=True, PaginationConfig=_PAGES):
+        for page in pages.paginate(
+            thingGroupName=group.thing_group, recursive=True, PaginationConfig=_PAGES
+        ):
             for thing in page["things"]:
                 owner, _, device_id = thing.partition("--")
-                if owner != tenant.id:  # fail closed: never decide on, or deliver to, another tenant's device
-                    raise ConflictError(f"group `{group.id}` holds a thing that is not the tenant's")
+                if (
+                    owner != tenant.id
+                ):  # fail closed: never decide on, or deliver to, another tenant's device
+                    raise ConflictError(
+                        f"group `{group.id}` holds a thing that is not the tenant's"
+                    )
                 if wire.is_device_id(device_id):
                     found.append(device_id)
                 else:  # a claim may make such a thing; it must not keep the devices from what is theirs
@@ -117,11 +124,14 @@ class IotFleet:
             )
         except ClientError as error:
             if token and error_code(error) == "InvalidRequestException":
-                raise InvalidRequestError("cursor", "must be the `cursor` of an earlier page") from error
+                raise InvalidRequestError(
+                    "cursor", "must be the `cursor` of an earlier page"
+                ) from error
             raise
         found = (_indexed(tenant, document) for document in answer.get("things", []))
         return DevicePage(
-            devices=tuple(device for device in found if device), cursor=seal(scope, answer.get("nextToken"))
+            devices=tuple(device for device in found if device),
+            cursor=seal(scope, answer.get("nextToken")),
         )
 
     def _describe(self, tenant: Tenant, thing: str) -> dict[str, Any] | None:
@@ -142,7 +152,9 @@ class IotFleet:
     def _group(self, tenant: Tenant, group_id: str) -> DeviceGroup | None:
         group = DeviceGroup(tenant=tenant.id, id=group_id)
         try:
-            self.sessions.tenant(tenant, "iot").describe_thing_group(thingGroupName=group.thing_group)
+            self.sessions.tenant(tenant, "iot").describe_thing_group(
+                thingGroupName=group.thing_group
+            )
         except ClientError as error:
             if error_code(error) == "ResourceNotFoundException":
                 return None
@@ -158,9 +170,13 @@ class IotFleet:
                 return replace(device, connectivity=_seen(document))
         return device
 
-    def _set_attributes(self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]) -> None:
+    def _set_attributes(
+        self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]
+    ) -> None:
         # An empty text removes an attribute when merging (docs: IoT API AttributePayload).
-        stored = {name: "" if text is None else _stored(name, text) for name, text in changes.items()}
+        stored = {
+            name: "" if text is None else _stored(name, text) for name, text in changes.items()
+        }
         payload = {"attributes": stored, "merge": True}
         try:
             self.sessions.tenant(tenant, "iot").update_thing(
@@ -168,7 +184,9 @@ class IotFleet:
             )
         except ClientError as error:
             if error_code(error) == "VersionConflictException":
-                raise ConflictError(f"device `{device.id}` was changed meanwhile; read it and try again") from error
+                raise ConflictError(
+                    f"device `{device.id}` was changed meanwhile; read it and try again"
+                ) from error
             raise
 
 

@@ -11,7 +11,13 @@ from cedarfleet_device import wire
 from service.adapters.aws.calls import error_code
 from service.adapters.aws.cursors import seal, unseal
 from service.domain.devices import DeviceGroup
-from service.domain.downloads import Delivery, DeliveryState, DownloadProgress, TargetKind, whole_state
+from service.domain.downloads import (
+    Delivery,
+    DeliveryState,
+    DownloadProgress,
+    TargetKind,
+    whole_state,
+)
 from service.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -77,14 +83,19 @@ class IotDownloadJobs:
                 jobId=record.job_id,
                 targets=_target_arns(tenant, record),
                 document=document.encode(),
-                presignedUrlConfig={"roleArn": tenant.presign_role_arn, "expiresInSec": self.url_ttl_seconds},
+                presignedUrlConfig={
+                    "roleArn": tenant.presign_role_arn,
+                    "expiresInSec": self.url_ttl_seconds,
+                },
                 targetSelection="SNAPSHOT",
                 timeoutConfig={"inProgressTimeoutInMinutes": self.device_timeout_minutes},
                 jobExecutionsRolloutConfig={"maximumPerMinute": self.devices_per_minute},
                 abortConfig={"criteriaList": [_ABORT]},
             )
         except ClientError as error:
-            if error_code(error) != "ResourceAlreadyExistsException":  # ours, from an attempt that was not confirmed
+            if (
+                error_code(error) != "ResourceAlreadyExistsException"
+            ):  # ours, from an attempt that was not confirmed
                 raise
 
     def _progress(
@@ -102,7 +113,9 @@ class IotDownloadJobs:
             if error_code(error) == "ResourceNotFoundException":
                 return None
             if token and error_code(error) == "InvalidRequestException":
-                raise InvalidRequestError("cursor", "must be the `cursor` of an earlier page") from error
+                raise InvalidRequestError(
+                    "cursor", "must be the `cursor` of an earlier page"
+                ) from error
             raise
         details = job.get("jobProcessDetails", {})
         counts = {state: details[name] for name, state in _COUNTERS.items() if details.get(name)}
@@ -119,7 +132,7 @@ class IotDownloadJobs:
 
     def _delivery(
         self,
-        client: Any,  # noqa: ANN401 - boto3 makes its clients at run time
+        client: Any,
         tenant: Tenant,
         record: DownloadRecord,
         summary: Mapping[str, Any],

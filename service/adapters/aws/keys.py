@@ -27,7 +27,9 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _KEYS: Final = "the user pool's signing keys"
 _MAX_BYTES: Final = 64 * 1024
 _MIN_RSA_BITS: Final = 2048
-_AFTER_FAILURE_SECONDS: Final = 2.0  # a short outage of the address must not become a long one of ours
+_AFTER_FAILURE_SECONDS: Final = (
+    2.0  # a short outage of the address must not become a long one of ours
+)
 
 
 @dataclass
@@ -82,19 +84,27 @@ class JwksKeys:
                 pool.keys = await self._calls.run(_KEYS, self._fetch, self._url(tenant))
                 pool.ask_again_at = now + self._again_seconds
                 pool.fresh_until = self._clock() + self._seconds
-            elif now >= pool.fresh_until:  # the last fetch failed a moment ago: nothing can be proved now
+            elif (
+                now >= pool.fresh_until
+            ):  # the last fetch failed a moment ago: nothing can be proved now
                 raise UnavailableError(_KEYS)
         return pool.keys.get(key_id)
 
     def _url(self, tenant: Tenant) -> str:
-        return self._url_template.format(pool=tenant.pool_id) if self._url_template else tenant.jwks_uri
+        return (
+            self._url_template.format(pool=tenant.pool_id)
+            if self._url_template
+            else tenant.jwks_uri
+        )
 
     def _fetch(self, url: str) -> dict[str, RSAPublicKey]:
         """Fetch and read a key set; no redirect is followed, no environment proxy is used."""
         parts = urlsplit(url)
         if parts.hostname is None:
             raise UnavailableError(_KEYS)
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        kind = (
+            http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        )
         connection = kind(parts.hostname, parts.port, timeout=self._timeout_seconds)
         try:
             connection.request("GET", parts.path, headers={"Accept": "application/json"})
@@ -140,6 +150,10 @@ def read_key_set(body: bytes) -> dict[str, RSAPublicKey]:
             key = RSAAlgorithm.from_jwk(jwk)
         except (PyJWTError, ValueError, KeyError):
             continue
-        if isinstance(key, RSAPublicKey) and key.key_size >= _MIN_RSA_BITS and isinstance(jwk.get("kid"), str):
+        if (
+            isinstance(key, RSAPublicKey)
+            and key.key_size >= _MIN_RSA_BITS
+            and isinstance(jwk.get("kid"), str)
+        ):
             keys[jwk["kid"]] = key
     return keys

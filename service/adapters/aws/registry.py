@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from service.adapters.aws.sessions import AwsSessions
 
 _REGISTRY: Final = "the tenant registry"
-_ROLE: Final = re.compile(r"arn:aws(?:-[a-z]+)*:iam::(?P<account>[0-9]{12}):role/[\w+=,.@/-]{1,512}", re.ASCII)
+_ROLE: Final = re.compile(
+    r"arn:aws(?:-[a-z]+)*:iam::(?P<account>[0-9]{12}):role/[\w+=,.@/-]{1,512}", re.ASCII
+)
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
@@ -44,7 +46,9 @@ class DynamoTenantRegistry:
 
     def _get(self, issuer: str) -> dict[str, Any] | None:
         client = self.sessions.own("dynamodb")
-        answer = client.get_item(TableName=self.table, Key={"issuer": {"S": issuer}}, ConsistentRead=True)
+        answer = client.get_item(
+            TableName=self.table, Key={"issuer": {"S": issuer}}, ConsistentRead=True
+        )
         return answer.get("Item")
 
 
@@ -90,8 +94,12 @@ def tenant_of(item: Mapping[str, Any], *, region: str) -> Tenant:
         (all(map(wire.is_command_name, tenant.commands)), "commands"),
         (set(tenant.commands.values()) <= COMMANDING, "commands"),
     ):
-        if not holds:  # fail closed: better no service for the tenant than service with another's resources
-            raise ConfigurationError(f"registry row of `{tenant.id}`: `{member}` is not of its form")
+        if (
+            not holds
+        ):  # fail closed: better no service for the tenant than service with another's resources
+            raise ConfigurationError(
+                f"registry row of `{tenant.id}`: `{member}` is not of its form"
+            )
     return tenant
 
 

@@ -16,7 +16,7 @@ _KEY_SECONDS: Final = 24 * 3600
 
 
 def create_once(
-    client: Any,  # noqa: ANN401 - boto3 makes its clients at run time
+    client: Any,
     *,
     table: str,
     items: list[dict[str, Any]],
@@ -39,7 +39,13 @@ def create_once(
     """
     claim = None if replay is None else _claim(replay, made, now_ms)
     puts = [
-        {"Put": {"TableName": table, "Item": item, "ConditionExpression": "attribute_not_exists(thing)"}}
+        {
+            "Put": {
+                "TableName": table,
+                "Item": item,
+                "ConditionExpression": "attribute_not_exists(thing)",
+            }
+        }
         for item in (*items, *([claim] if claim else []))
     ]
     try:

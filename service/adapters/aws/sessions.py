@@ -14,7 +14,9 @@ from botocore.session import Session as BotocoreSession
 if TYPE_CHECKING:
     from service.domain.tenants import Tenant
 
-_SESSION_SECONDS: Final = 3600  # AWS's longest for a role assumed by a role (docs: IAM "role chaining")
+_SESSION_SECONDS: Final = (
+    3600  # AWS's longest for a role assumed by a role (docs: IAM "role chaining")
+)
 _SERVICES: Final = frozenset({"dynamodb", "iot", "iot-data", "s3", "verifiedpermissions"})
 
 
@@ -56,11 +58,11 @@ class AwsSessions:
         self._max_tenants = max_tenants
         self._lock = threading.Lock()
 
-    def own(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+    def own(self, service: str) -> Any:
         """A client with the credentials of the service itself."""
         return self._own.client(service)
 
-    def tenant(self, tenant: Tenant, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+    def tenant(self, tenant: Tenant, service: str) -> Any:
         """A client that can reach nothing but the tenant's things: its role says so, not we.
 
         Raises:
@@ -78,7 +80,7 @@ class AwsSessions:
                 self._tenants.popitem(last=False)
         return clients.client(service)
 
-    def make(self, session: boto3.Session, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+    def make(self, session: boto3.Session, service: str) -> Any:
         """A bounded client of ``session``."""
         config = self._config
         if service == "s3":
@@ -89,7 +91,9 @@ class AwsSessions:
     def _assumed(self, tenant: Tenant) -> boto3.Session:
         def refresh() -> dict[str, str]:
             answer = self.own("sts").assume_role(
-                RoleArn=tenant.role_arn, RoleSessionName=f"service-{tenant.id}", DurationSeconds=_SESSION_SECONDS
+                RoleArn=tenant.role_arn,
+                RoleSessionName=f"service-{tenant.id}",
+                DurationSeconds=_SESSION_SECONDS,
             )
             credentials = answer["Credentials"]
             return {
@@ -114,7 +118,7 @@ class _Clients:
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
 
-    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+    def client(self, service: str) -> Any:
         with self._lock:
             if service not in self._clients:
                 self._clients[service] = self._sessions.make(self._session, service)

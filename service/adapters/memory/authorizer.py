@@ -47,26 +47,37 @@ class CedarAuthorizer:
             raise ConfigurationError(f"no policies in {policies / 'static'}")
         for file in files:
             self._statements[file.stem] = file.read_text(encoding="utf-8")
-        self._schema = cedarpy.Schema.from_str((policies / "schema.cedarschema").read_text(encoding="utf-8"))
+        self._schema = cedarpy.Schema.from_str(
+            (policies / "schema.cedarschema").read_text(encoding="utf-8")
+        )
         self._actions = cedarpy.Entities.from_json_str("[]", self._schema)
         self._bound: dict[str, cedarpy.PolicySet] = {}
 
     async def decide(self, principal: Principal, question: Question) -> Decision:
         """See ``ports.Authorizer``."""
         entities = self._actions.with_added_json_str(
-            json.dumps([*_principal(principal), *(_entity(entity) for entity in question.entities)]), self._schema
+            json.dumps(
+                [*_principal(principal), *(_entity(entity) for entity in question.entities)]
+            ),
+            self._schema,
         )
         context = {name: cedar_value(value) for name, value in question.context.items()}
         if principal.token_use is TokenUse.ACCESS:
             scope = str(principal.claims.get("scope", "")).split()
-            context["token"] = {"scope": scope, "client_id": principal.client_id, "sub": principal.subject}
+            context["token"] = {
+                "scope": scope,
+                "client_id": principal.client_id,
+                "sub": principal.subject,
+            }
         request = {
             "principal": {"type": "Fleet::User", "id": principal.entity_id},
             "action": {"type": "Fleet::Action", "id": str(question.action)},
             "resource": {"type": question.resource.type, "id": question.resource.id},
             "context": context,
         }
-        answer = cedarpy.is_authorized(request, self._policies(principal.tenant), entities, self._schema)
+        answer = cedarpy.is_authorized(
+            request, self._policies(principal.tenant), entities, self._schema
+        )
         if answer.decision is cedarpy.Decision.NoDecision:
             raise UpstreamError(f"the policies cannot answer: {answer.diagnostics.errors}")
         return decision_of(
@@ -75,26 +86,33 @@ class CedarAuthorizer:
             errors=len(answer.diagnostics.errors),
         )
 
-    async def decide_all(self, principal: Principal, questions: Sequence[Question]) -> tuple[Decision, ...]:
+    async def decide_all(
+        self, principal: Principal, questions: Sequence[Question]
+    ) -> tuple[Decision, ...]:
         """See ``ports.Authorizer``."""
         return tuple([await self.decide(principal, question) for question in questions])
 
     def _policies(self, tenant: Tenant) -> cedarpy.PolicySet:
         if tenant.issuer not in self._bound:
-            static = {name: _parsed(name, _bind(text, tenant)) for name, text in self._statements.items()}
+            static = {
+                name: _parsed(name, _bind(text, tenant)) for name, text in self._statements.items()
+            }
             document = {"staticPolicies": static, "templates": {}, "templateLinks": []}
             self._bound[tenant.issuer] = cedarpy.PolicySet.from_json_str(json.dumps(document))
         return self._bound[tenant.issuer]
 
 
-def cedar_value(value: Value) -> Any:  # noqa: ANN401 - any JSON
+def cedar_value(value: Value) -> Any:
     """A value in Cedar's JSON form (docs: Cedar "JSON format for entities")."""
     match value:
         case bool() | int() | str():
             return value
         case datetime():
             instant = value.astimezone(UTC)
-            return _extension("datetime", instant.strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond // 1000:03}Z")
+            return _extension(
+                "datetime",
+                instant.strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond // 1000:03}Z",
+            )
         case timedelta():
             return _extension("duration", f"{value // timedelta(milliseconds=1)}ms")
         case IPv4Address() | IPv6Address():
@@ -112,7 +130,7 @@ def _bind(statement: str, tenant: Tenant) -> str:
     return grouped.replace(_THIS, f'Fleet::Tenant::"{tenant.id}"')
 
 
-def _parsed(name: str, statement: str) -> Any:  # noqa: ANN401 - Cedar's JSON policy format
+def _parsed(name: str, statement: str) -> Any:
     try:
         policies = json.loads(cedarpy.policies_to_json_str(statement))["staticPolicies"]
     except ValueError as error:
@@ -123,7 +141,10 @@ def _parsed(name: str, statement: str) -> Any:  # noqa: ANN401 - Cedar's JSON po
 
 
 def _principal(principal: Principal) -> list[dict[str, Any]]:
-    groups = [{"type": "Fleet::Group", "id": f"{principal.tenant.pool_id}|{group}"} for group in principal.groups]
+    groups = [
+        {"type": "Fleet::Group", "id": f"{principal.tenant.pool_id}|{group}"}
+        for group in principal.groups
+    ]
     claims = principal.claims if principal.token_use is TokenUse.ID else {}
     user = {
         "uid": {"type": "Fleet::User", "id": principal.entity_id},

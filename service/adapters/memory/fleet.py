@@ -28,7 +28,10 @@ class MemoryFleet:
 
     async def page(self, tenant: Tenant, *, limit: int, cursor: str | None) -> DevicePage:
         """See ``ports.Fleet``."""
-        own = sorted((device for device in self.devices.values() if device.tenant == tenant.id), key=lambda one: one.id)
+        own = sorted(
+            (device for device in self.devices.values() if device.tenant == tenant.id),
+            key=lambda one: one.id,
+        )
         if cursor is not None and cursor not in {device.id for device in own}:
             raise InvalidRequestError("cursor", "must be the `cursor` of an earlier page")
         rest = [device for device in own if cursor is None or device.id > cursor]
@@ -48,18 +51,24 @@ class MemoryFleet:
     async def members(self, tenant: Tenant, group: DeviceGroup, *, limit: int) -> tuple[str, ...]:
         """See ``ports.FleetDetails``."""
         own = (device for device in self.devices.values() if device.tenant == tenant.id)
-        ids = sorted(device.id for device in own if group.id == ROOT_GROUP or group.id in device.groups)
+        ids = sorted(
+            device.id for device in own if group.id == ROOT_GROUP or group.id in device.groups
+        )
         return tuple(ids[: limit + 1])
 
     async def connectivity(self, tenant: Tenant, device: Device) -> Device:
         """See ``ports.FleetDetails``."""
         return replace(device, connectivity=self.devices[f"{tenant.id}--{device.id}"].connectivity)
 
-    async def set_attributes(self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]) -> None:
+    async def set_attributes(
+        self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]
+    ) -> None:
         """See ``ports.FleetDetails``."""
         stored = self.devices[f"{tenant.id}--{device.id}"]
         if stored.version != device.version:
-            raise ConflictError(f"device `{device.id}` was changed meanwhile; read it and try again")
+            raise ConflictError(
+                f"device `{device.id}` was changed meanwhile; read it and try again"
+            )
         merged = {**stored.attributes, **changes}
         kept = {name: text for name, text in merged.items() if text is not None}
         self.devices[stored.thing] = replace(stored, attributes=kept, version=stored.version + 1)

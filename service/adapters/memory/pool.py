@@ -31,7 +31,11 @@ class MemoryUserPool:
     """
 
     def __init__(
-        self, tenant: str, *, commands: Mapping[str, Permission] | None = None, region: str = "eu-central-1"
+        self,
+        tenant: str,
+        *,
+        commands: Mapping[str, Permission] | None = None,
+        region: str = "eu-central-1",
     ) -> None:
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self.key_id = f"{tenant}-key"
@@ -81,7 +85,9 @@ class MemoryUserPool:
     def sign(self, claims: Mapping[str, Any], **header: object) -> str:
         """A token of any claims, signed with the pool's key."""
         payload = json.dumps(dict(claims)).encode()
-        return jwt.PyJWS().encode(payload, self.key, algorithm="RS256", headers={"kid": self.key_id, **header})
+        return jwt.PyJWS().encode(
+            payload, self.key, algorithm="RS256", headers={"kid": self.key_id, **header}
+        )
 
     def id_token(self, name: str, groups: Iterable[str] = (), **changes: object) -> str:
         """A person's token."""
@@ -92,4 +98,6 @@ class MemoryUserPool:
         own = {"sub": self.client_id, "client_id": self.client_id, "token_use": "access"}
         changes = {"aud": None, "email": None, **own, **changes}
         claims = self.claims(name, (), scope=scope, **changes)
-        return self.sign({claim: value for claim, value in claims.items() if not claim.startswith("cognito:")})
+        return self.sign(
+            {claim: value for claim, value in claims.items() if not claim.startswith("cognito:")}
+        )

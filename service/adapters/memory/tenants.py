@@ -37,7 +37,9 @@ class MemoryTenantRegistry:
 class MemorySigningKeys:
     """Keys by issuer and key id."""
 
-    keys: dict[tuple[str, str], RSAPublicKey] = field(default_factory=dict[tuple[str, str], "RSAPublicKey"])
+    keys: dict[tuple[str, str], RSAPublicKey] = field(
+        default_factory=dict[tuple[str, str], "RSAPublicKey"]
+    )
 
     async def find(self, tenant: Tenant, key_id: str) -> RSAPublicKey | None:
         """See ``ports.SigningKeys``."""

@@ -21,11 +21,15 @@ class _Once(Generic[R]):
     """Records by tenant and id, and the idempotency keys that made them."""
 
     records: dict[tuple[str, str], R] = field(default_factory=dict[tuple[str, str], R])
-    replays: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict[tuple[str, str], tuple[str, str]])
+    replays: dict[tuple[str, str], tuple[str, str]] = field(
+        default_factory=dict[tuple[str, str], tuple[str, str]]
+    )
 
     def create(self, record: R, made: str, replay: ReplayKey | None) -> R:
         if replay is not None:
-            request, earlier = self.replays.setdefault((replay.tenant, replay.digest), (replay.request_digest, made))
+            request, earlier = self.replays.setdefault(
+                (replay.tenant, replay.digest), (replay.request_digest, made)
+            )
             if request != replay.request_digest:
                 raise ReplayMismatchError
             if earlier != made:
@@ -45,7 +49,12 @@ class MemoryCommandRecords:
     states: dict[str, list[ReportedState]] = field(default_factory=dict[str, list[ReportedState]])
     can_settle: bool = True
 
-    async def create(self, tenant: Tenant, record: CommandRecord, replay: ReplayKey | None) -> CommandRecord:  # noqa: ARG002 - the port's signature
+    async def create(
+        self,
+        tenant: Tenant,  # noqa: ARG002 - one memory for all
+        record: CommandRecord,
+        replay: ReplayKey | None,
+    ) -> CommandRecord:
         """See ``ports.CommandRecords``."""
         return self.once.create(record, record.command_id, replay)
 
@@ -62,7 +71,9 @@ class MemoryCommandRecords:
             return None
         states = sorted(self.states.get(command_id, ()), key=lambda state: state.sequence)
         return RecordedCommand(
-            record=record, states=tuple(states[-MAX_STATES:]), earlier_left_out=len(states) > MAX_STATES
+            record=record,
+            states=tuple(states[-MAX_STATES:]),
+            earlier_left_out=len(states) > MAX_STATES,
         )
 
 
@@ -102,7 +113,12 @@ class MemoryDownloadRecords:
     once: _Once[DownloadRecord] = field(default_factory=_Once[DownloadRecord])
     can_settle: bool = True
 
-    async def create(self, tenant: Tenant, record: DownloadRecord, replay: ReplayKey | None) -> DownloadRecord:  # noqa: ARG002 - the port's signature
+    async def create(
+        self,
+        tenant: Tenant,  # noqa: ARG002 - one memory for all
+        record: DownloadRecord,
+        replay: ReplayKey | None,
+    ) -> DownloadRecord:
         """See ``ports.DownloadRecords``."""
         return self.once.create(record, record.download_id, replay)
 

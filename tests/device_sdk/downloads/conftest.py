@@ -38,11 +38,18 @@ class Device:
 
     def downloader(self, **changed: object) -> Downloader:
         """A downloader into this device."""
-        return Downloader(folder=self.folder, state_dir=self.state_dir, limits=self.limits(**changed))
+        return Downloader(
+            folder=self.folder, state_dir=self.state_dir, limits=self.limits(**changed)
+        )
 
     def installer(self, on_verified: Callable[[Path], None]) -> Downloader:
         """A downloader whose files go through ``on_verified``."""
-        return Downloader(folder=self.folder, state_dir=self.state_dir, limits=self.limits(), on_verified=on_verified)
+        return Downloader(
+            folder=self.folder,
+            state_dir=self.state_dir,
+            limits=self.limits(),
+            on_verified=on_verified,
+        )
 
     def fetch(self, server: ObjectServer, **changed: object) -> Delivered:
         """Deliver the server's object; fresh URLs come from the server."""

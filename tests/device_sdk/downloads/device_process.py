@@ -26,10 +26,14 @@ if TYPE_CHECKING:
 DELIVERED, REFUSED = 0, 3
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload([__name__, "pytest"])  # a child imports the main module of its parent
+_context.set_forkserver_preload(
+    [__name__, "pytest"]
+)  # a child imports the main module of its parent
 
 # Audit events that stand for a change of a file, raised before it happens (docs: "Audit events table").
-_FILE_CHANGES = frozenset({"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.truncate", "os.chmod"})
+_FILE_CHANGES = frozenset(
+    {"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.truncate", "os.chmod"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +106,9 @@ def _run(errand: Errand) -> NoReturn:
         if errand.fail_in_hook:
             raise RuntimeError("installation failed")
 
-    downloader = Downloader(folder=errand.folder, state_dir=errand.state_dir, limits=errand.limits, on_verified=hook)
+    downloader = Downloader(
+        folder=errand.folder, state_dir=errand.state_dir, limits=errand.limits, on_verified=hook
+    )
     if errand.file_size_limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (errand.file_size_limit, errand.file_size_limit))
     _watch_changes(errand)

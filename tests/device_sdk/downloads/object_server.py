@@ -47,7 +47,10 @@ class Exchange:
 
     def head(self, status: int, **headers: str | int) -> None:
         """Send a status line and header; ``_`` in a name becomes ``-``."""
-        lines = [f"HTTP/1.1 {status} Words", *(f"{key.replace('_', '-')}: {value}" for key, value in headers.items())]
+        lines = [
+            f"HTTP/1.1 {status} Words",
+            *(f"{key.replace('_', '-')}: {value}" for key, value in headers.items()),
+        ]
         self.raw("\r\n".join(lines).encode() + b"\r\n\r\n")
 
     def good_head(self, **changed: str | int) -> None:
@@ -74,7 +77,9 @@ class Exchange:
 
     def reset(self) -> None:
         """Break the connection with a TCP reset."""
-        self._handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._handler.connection.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
         self._handler.connection.close()
 
     def wait(self, seconds: float) -> None:
@@ -139,7 +144,9 @@ class ObjectServer:
         self._free_at = time.monotonic()
         self._listener = _Listener(("127.0.0.1", 0), _Handler)
         self._listener.owner = self
-        self._thread = threading.Thread(target=self._listener.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread = threading.Thread(
+            target=self._listener.serve_forever, kwargs={"poll_interval": 0.02}
+        )
         self._thread.start()
         return self
 
@@ -167,7 +174,9 @@ class ObjectServer:
     def document(self, name: str = "firmware/image.bin") -> DownloadDocument:
         """The job document for the object as it is now."""
         digest = hashlib.sha256(self.content).hexdigest()
-        return DownloadDocument(name=name, size=len(self.content), sha256=digest, etag=self.etag, url=self.url)
+        return DownloadDocument(
+            name=name, size=len(self.content), sha256=digest, etag=self.etag, url=self.url
+        )
 
     def count(self, sent: int) -> None:
         """Add to ``sent`` and hold the sender to the pace."""
@@ -210,7 +219,9 @@ class _Handler(StreamRequestHandler):
         # Small buffers: what was sent and what was received then differ little when a process is killed.
         self.raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SLICE)
         if listener.owner.tls is not None:
-            self.request = listener.owner.tls.wrap_socket(self.request, server_side=True, do_handshake_on_connect=False)
+            self.request = listener.owner.tls.wrap_socket(
+                self.request, server_side=True, do_handshake_on_connect=False
+            )
         super().setup()
 
     def handle(self) -> None:

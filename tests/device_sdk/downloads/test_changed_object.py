@@ -44,7 +44,9 @@ def test_another_object_of_the_same_size_is_refused(device: Device, server: Obje
 
 
 @pytest.mark.parametrize("change", [b"", b"x"])
-def test_an_object_of_another_size_is_refused_without_fetching_it(device: Device, server: ObjectServer, change: bytes):
+def test_an_object_of_another_size_is_refused_without_fetching_it(
+    device: Device, server: ObjectServer, change: bytes
+):
     """The announced size bounds what is received, whether the new object is smaller or larger."""
     document = server.document()
     server.put(server.content[:1000] if change == b"" else server.content + change)

@@ -31,7 +31,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     mounted = tmp_path / "small"
     mounted.mkdir()
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(mounted)], check=False, capture_output=True, text=True
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(mounted)],
+        check=False,
+        capture_output=True,
+        text=True,
     )
     if done.returncode != 0:
         pytest.skip(f"needs the right to mount a tmpfs: {done.stderr.strip()}")
@@ -72,7 +75,9 @@ def test_a_disk_that_fills_up_meanwhile_keeps_the_old_file(
     assert device.fetch(server).path.read_bytes() == server.content
 
 
-def test_the_reserve_is_kept_while_others_write_too(tmp_path: Path, small_disk: Path, server: ObjectServer):
+def test_the_reserve_is_kept_while_others_write_too(
+    tmp_path: Path, small_disk: Path, server: ObjectServer
+):
     """When somebody else eats the reserve, the download gives way before the disk is full."""
     device = Device(folder=small_disk / "files", state_dir=tmp_path / "state")
     stand_old(device)
@@ -137,7 +142,9 @@ def fetch_as(device: Device, server: ObjectServer, name: str) -> Delivered:
     return device.downloader().fetch(server.document(name), refresh_url=lambda: server.url)
 
 
-@pytest.mark.parametrize("way", ["link/x", "a/link/x", "link", "a/file", "folder", "pipe", "plain/x"])
+@pytest.mark.parametrize(
+    "way", ["link/x", "a/link/x", "link", "a/file", "folder", "pipe", "plain/x"]
+)
 def test_what_stands_in_the_way_is_never_followed_or_replaced(
     device: Device, server: ObjectServer, tmp_path: Path, way: str
 ):
@@ -179,8 +186,12 @@ def test_a_symlink_put_in_the_way_during_the_download_is_not_followed(
     assert (device.folder / "moved/image.bin").read_bytes() == server.content
 
 
-@pytest.mark.parametrize(("existing", "name"), [("Image.bin", "image.bin"), ("Größe", "GRÖSSE"), ("e\u0301", "é")])
-def test_two_spellings_of_one_file_are_refused(device: Device, server: ObjectServer, existing: str, name: str):
+@pytest.mark.parametrize(
+    ("existing", "name"), [("Image.bin", "image.bin"), ("Größe", "GRÖSSE"), ("e\u0301", "é")]
+)
+def test_two_spellings_of_one_file_are_refused(
+    device: Device, server: ObjectServer, existing: str, name: str
+):
     """A name that is the same file where case or Unicode form do not count would replace what nobody meant."""
     device.folder.mkdir()
     (device.folder / existing).write_bytes(OLD)

@@ -28,16 +28,24 @@ def test_a_file_arrives_whole_and_nothing_else_stays(device: Device, server: Obj
     told: list[tuple[int, int]] = []
     document = server.document()
     delivered = device.downloader().fetch(
-        document, refresh_url=lambda: server.url, progress=lambda done, size: told.append((done, size))
+        document,
+        refresh_url=lambda: server.url,
+        progress=lambda done, size: told.append((done, size)),
     )
     size = len(server.content)
     assert delivered.path == device.folder / "firmware/image.bin"
-    assert (delivered.sha256, delivered.size, delivered.bytes_fetched) == (document.sha256, size, size)
+    assert (delivered.sha256, delivered.size, delivered.bytes_fetched) == (
+        document.sha256,
+        size,
+        size,
+    )
     assert device.visible_files() == {"firmware/image.bin": server.content}
     assert delivered.path.stat().st_mode & 0o777 == 0o640
     assert told[-1] == (size, size)
     assert device.leftovers() == []
-    assert [(request.span, request.if_match) for request in server.requests] == [((0, size), server.etag)]
+    assert [(request.span, request.if_match) for request in server.requests] == [
+        ((0, size), server.etag)
+    ]
 
 
 def test_a_file_that_is_there_is_not_fetched_again(device: Device, server: ObjectServer):
@@ -69,7 +77,9 @@ def test_two_fetches_of_one_file_do_not_meet(device: Device, server: ObjectServe
         except DownloadFailedError as error:
             errors.append(error)
 
-    device.downloader().fetch(server.document(), refresh_url=lambda: server.url, progress=try_meanwhile)
+    device.downloader().fetch(
+        server.document(), refresh_url=lambda: server.url, progress=try_meanwhile
+    )
     assert errors
     assert all("another process" in str(error) for error in errors)
     assert device.visible_files() == {"firmware/image.bin": server.content}
@@ -109,7 +119,9 @@ def test_far_servers_are_asked_over_several_connections(device: Device, server: 
     assert delivered.bytes_fetched == len(server.content)
 
 
-def test_a_server_that_closes_after_each_answer_costs_no_extra_request(device: Device, server: ObjectServer):
+def test_a_server_that_closes_after_each_answer_costs_no_extra_request(
+    device: Device, server: ObjectServer
+):
     """``Connection: close`` is respected, over one connection and over several."""
 
     def close_politely(exchange: Exchange) -> None:
@@ -123,7 +135,9 @@ def test_a_server_that_closes_after_each_answer_costs_no_extra_request(device: D
     (device.folder / "firmware/image.bin").unlink()
     device.fetch(server, parallel_from_seconds=0.0, parallel_from_bytes=1024)
     assert device.visible_files() == {"firmware/image.bin": server.content}
-    assert sum(end - start for start, end in (request.span for request in server.requests)) == 2 * len(server.content)
+    assert sum(
+        end - start for start, end in (request.span for request in server.requests)
+    ) == 2 * len(server.content)
 
 
 def test_https_is_verified_against_the_given_authority(device: Device, tmp_path: Path):
@@ -140,10 +154,14 @@ def test_https_is_verified_against_the_given_authority(device: Device, tmp_path:
 
 
 @pytest.mark.parametrize("etag", ['"a\r\nHost: evil"', "unquoted", '"a', '"é"'])
-def test_an_etag_that_is_none_is_refused_before_any_request(device: Device, server: ObjectServer, etag: str):
+def test_an_etag_that_is_none_is_refused_before_any_request(
+    device: Device, server: ObjectServer, etag: str
+):
     """What goes into a header is checked first: no line of a request comes from outside."""
     with pytest.raises(DownloadRefusedError, match="ETag") as caught:
-        device.downloader().fetch(replace(server.document(), etag=etag), refresh_url=lambda: server.url)
+        device.downloader().fetch(
+            replace(server.document(), etag=etag), refresh_url=lambda: server.url
+        )
     assert "\n" not in str(caught.value)
     assert server.requests == []
 
@@ -151,6 +169,8 @@ def test_an_etag_that_is_none_is_refused_before_any_request(device: Device, serv
 def test_an_unknown_etag_is_learnt_and_then_pinned(device: Device, server: ObjectServer):
     """Without an announced ETag the first answer's is used for every further range."""
     server.faults.append(truncated)
-    delivered = device.downloader().fetch(replace(server.document(), etag=""), refresh_url=lambda: server.url)
+    delivered = device.downloader().fetch(
+        replace(server.document(), etag=""), refresh_url=lambda: server.url
+    )
     assert delivered.path.read_bytes() == server.content
     assert [request.if_match for request in server.requests] == [None, server.etag]

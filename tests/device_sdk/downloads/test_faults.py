@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("fault", HEALING, ids=lambda fault: fault.__name__)
-def test_a_fault_that_passes_costs_time_only(device: Device, server: ObjectServer, fault: Callable[[Exchange], None]):
+def test_a_fault_that_passes_costs_time_only(
+    device: Device, server: ObjectServer, fault: Callable[[Exchange], None]
+):
     """After one bad answer the file arrives right, and soon."""
     server.faults.append(fault)
     started = time.monotonic()
@@ -43,7 +45,9 @@ def test_a_fault_that_stays_ends_within_the_budget(
     assert device.visible_files() == {}
 
 
-def test_a_whole_file_instead_of_a_range_is_taken_from_the_start_only(device: Device, server: ObjectServer):
+def test_a_whole_file_instead_of_a_range_is_taken_from_the_start_only(
+    device: Device, server: ObjectServer
+):
     """200 is right when everything was asked for; as the answer to a resume it is not written at the wrong place."""
 
     def whole(exchange: Exchange) -> None:
@@ -60,10 +64,14 @@ def test_a_whole_file_instead_of_a_range_is_taken_from_the_start_only(device: De
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 304, 307, 308, 400, 401, 404, 405, 410, 451])
-def test_a_refusal_that_cannot_heal_stops_at_once(device: Device, server: ObjectServer, status: int):
+def test_a_refusal_that_cannot_heal_stops_at_once(
+    device: Device, server: ObjectServer, status: int
+):
     """Redirects are not followed, and 4xx is not asked again; the status is in the message."""
     server.faults.append(
-        lambda exchange: exchange.head(status, Content_Length=0, Location="http://localhost/elsewhere")
+        lambda exchange: exchange.head(
+            status, Content_Length=0, Location="http://localhost/elsewhere"
+        )
     )
     with pytest.raises(DownloadRefusedError, match=str(status)) as caught:
         device.fetch(server)
@@ -103,8 +111,14 @@ PIECES = [
 
 
 @settings(max_examples=60, deadline=None)
-@given(answer=st.one_of(st.binary(max_size=200), st.lists(st.sampled_from(PIECES), max_size=9).map(b"".join)))
-def test_no_answer_makes_a_file_of_other_bytes(tmp_path_factory: pytest.TempPathFactory, answer: bytes):
+@given(
+    answer=st.one_of(
+        st.binary(max_size=200), st.lists(st.sampled_from(PIECES), max_size=9).map(b"".join)
+    )
+)
+def test_no_answer_makes_a_file_of_other_bytes(
+    tmp_path_factory: pytest.TempPathFactory, answer: bytes
+):
     """Whatever bytes a server sends, the download ends with one of its errors or with the announced file."""
     home = tmp_path_factory.mktemp("fuzz")
     device = Device(folder=home / "files", state_dir=home / "state")

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from tests.device_sdk.downloads.object_server import ObjectServer
 
 
-def test_the_hook_sees_the_file_and_its_failure_brings_the_old_one_back(device: Device, server: ObjectServer):
+def test_the_hook_sees_the_file_and_its_failure_brings_the_old_one_back(
+    device: Device, server: ObjectServer
+):
     """When the hook raises, the previous file stands at the target again, and the error carries the hook's words."""
     device.fetch(server)
     old = server.content

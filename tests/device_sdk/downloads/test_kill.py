@@ -47,7 +47,10 @@ def errand(server: ObjectServer, home: Path, **changed: object) -> Errand:
         "folder": device.folder,
         "state_dir": device.state_dir,
         "limits": device.limits(
-            stall_seconds=10.0, parallel_from_seconds=0.0, parallel_from_bytes=3 * MIB, connections=2
+            stall_seconds=10.0,
+            parallel_from_seconds=0.0,
+            parallel_from_bytes=3 * MIB,
+            connections=2,
         ),
     }
     return Errand(**(plain | changed))  # pyright: ignore[reportArgumentType]
@@ -69,12 +72,19 @@ def kill_at(errand_: Errand, server: ObjectServer, sent: float) -> int | None:
 
 def visible(home: Path) -> dict[str, bytes]:
     """What stands in the download folder for all to see."""
-    return {path.name: path.read_bytes() for path in (home / "files").iterdir() if not path.name.startswith(".")}
+    return {
+        path.name: path.read_bytes()
+        for path in (home / "files").iterdir()
+        if not path.name.startswith(".")
+    }
 
 
 def hidden(home: Path) -> list[str]:
     """Temporary files and journals."""
-    return [path.name for path in (*(home / "files").glob(".*"), *(home / "state/downloads").glob("*.json*"))]
+    return [
+        path.name
+        for path in (*(home / "files").glob(".*"), *(home / "state/downloads").glob("*.json*"))
+    ]
 
 
 def one_life(seed: int, home: Path) -> tuple[int, int]:

@@ -12,12 +12,29 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 PIECES = st.sampled_from(
-    ["a", "..", ".", "/", "\\", "\0", "CON", "nul.txt", "é", "e\u0301", " ", "\u202e", "\uff0e", "x" * 60, ":"]
+    [
+        "a",
+        "..",
+        ".",
+        "/",
+        "\\",
+        "\0",
+        "CON",
+        "nul.txt",
+        "é",
+        "e\u0301",
+        " ",
+        "\u202e",
+        "\uff0e",
+        "x" * 60,
+        ":",
+    ]
 )
 
 
 @pytest.mark.parametrize(
-    "name", ["a", "recipes/steel.json", "firmware/2026/press-07_v1.2.bin", "größe/日本.bin", "con1/x"]
+    "name",
+    ["a", "recipes/steel.json", "firmware/2026/press-07_v1.2.bin", "größe/日本.bin", "con1/x"],
 )
 def test_ordinary_names_pass_as_they_are(name: str):
     """A name without traps keeps its components."""

@@ -23,39 +23,45 @@ CONTENT = random.Random(5).randbytes(3_000_000)  # noqa: S311 - content, not a s
 
 
 @pytest.fixture
-def s3(embedded_cloud: EmbeddedCloud) -> Any:  # noqa: ANN401 - boto3
+def s3(embedded_cloud: EmbeddedCloud) -> Any:
     """A client, with the object in place."""
     client = embedded_cloud.client("s3")
-    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": embedded_cloud.region})
+    client.create_bucket(
+        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": embedded_cloud.region}
+    )
     client.put_object(Bucket=BUCKET, Key=KEY, Body=CONTENT)
     yield client
     client.delete_object(Bucket=BUCKET, Key=KEY)
     client.delete_bucket(Bucket=BUCKET)
 
 
-def presigned(s3: Any, seconds: int = 60) -> str:  # noqa: ANN401 - boto3
+def presigned(s3: Any, seconds: int = 60) -> str:
     """A fresh URL."""
-    return s3.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": KEY}, ExpiresIn=seconds)
+    return s3.generate_presigned_url(
+        "get_object", Params={"Bucket": BUCKET, "Key": KEY}, ExpiresIn=seconds
+    )
 
 
-def document(s3: Any, url: str) -> DownloadDocument:  # noqa: ANN401 - boto3
+def document(s3: Any, url: str) -> DownloadDocument:
     """The job document of the object as it is."""
     etag = s3.head_object(Bucket=BUCKET, Key=KEY)["ETag"]
     digest = hashlib.sha256(CONTENT).hexdigest()
     return DownloadDocument(name="image.bin", size=len(CONTENT), sha256=digest, etag=etag, url=url)
 
 
-def test_a_file_comes_from_s3_over_several_ranges(device: Device, s3: Any):  # noqa: ANN401 - boto3
+def test_a_file_comes_from_s3_over_several_ranges(device: Device, s3: Any):
     """Ranges with If-Match against a presigned URL deliver the object, over one connection and over several."""
     job = document(s3, presigned(s3))
     one = device.downloader(stall_seconds=20).fetch(job, refresh_url=lambda: presigned(s3))
     assert one.path.read_bytes() == CONTENT
     one.path.unlink()
-    several = device.downloader(stall_seconds=20, parallel_from_seconds=0.0, parallel_from_bytes=1000)
+    several = device.downloader(
+        stall_seconds=20, parallel_from_seconds=0.0, parallel_from_bytes=1000
+    )
     assert several.fetch(job, refresh_url=lambda: presigned(s3)).path.read_bytes() == CONTENT
 
 
-def test_an_expired_url_is_exchanged_for_a_fresh_one(device: Device, s3: Any):  # noqa: ANN401 - boto3
+def test_an_expired_url_is_exchanged_for_a_fresh_one(device: Device, s3: Any):
     """S3's own 403 for an expired signature leads to a fresh URL, not to a refusal."""
     url = presigned(s3, seconds=1)
     for _ in range(100):
@@ -73,7 +79,7 @@ def test_an_expired_url_is_exchanged_for_a_fresh_one(device: Device, s3: Any):  
     assert asked == [1]
 
 
-def test_an_overwritten_object_is_not_delivered(device: Device, s3: Any):  # noqa: ANN401 - boto3
+def test_an_overwritten_object_is_not_delivered(device: Device, s3: Any):
     """S3's 412 starts over, and the digest then refuses the other object."""
     job = document(s3, presigned(s3))
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=CONTENT[::-1])
@@ -83,7 +89,7 @@ def test_an_overwritten_object_is_not_delivered(device: Device, s3: Any):  # noq
     assert device.visible_files() == {}
 
 
-def test_a_missing_object_stops_with_s3s_word(device: Device, s3: Any):  # noqa: ANN401 - boto3
+def test_a_missing_object_stops_with_s3s_word(device: Device, s3: Any):
     """404 is final, and the message has the error code and not the URL."""
     job = document(s3, presigned(s3))
     s3.delete_object(Bucket=BUCKET, Key=KEY)

@@ -85,8 +85,12 @@ def test_sizes_of_requests_by_example():
     """One connection asks once; several in rounds, their last share cut in two where that is worth a round trip."""
     assert request_sizes(2**40, 1) == (2**40,)
     assert request_sizes(0, 1) == request_sizes(0, 4) == ()
-    assert request_sizes(256 * MIB, 4) == tuple(size * MIB for size in (48, 52, 56, 60, 16, 12, 8, 4))
-    assert request_sizes(512 * MIB, 4) == tuple(size * MIB for size in (64, 64, 64, 64, 48, 52, 56, 60, 16, 12, 8, 4))
+    assert request_sizes(256 * MIB, 4) == tuple(
+        size * MIB for size in (48, 52, 56, 60, 16, 12, 8, 4)
+    )
+    assert request_sizes(512 * MIB, 4) == tuple(
+        size * MIB for size in (64, 64, 64, 64, 48, 52, 56, 60, 16, 12, 8, 4)
+    )
     assert request_sizes(16 * MIB, 4) == (4 * MIB,) * 4
     assert request_sizes(3, 4) == (1, 1, 1)
 

@@ -6,7 +6,12 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from cedarfleet_device.downloads import DownloadCancelledError, DownloadFailedError, DownloadRefusedError, Reason
+from cedarfleet_device.downloads import (
+    DownloadCancelledError,
+    DownloadFailedError,
+    DownloadRefusedError,
+    Reason,
+)
 
 from tests.device_sdk.downloads.bad_answers import truncated
 
@@ -29,14 +34,18 @@ def test_a_used_up_budget_keeps_the_bytes_for_the_next_time(device: Device, serv
     """The failure says how far it got; the next fetch of the document asks for the rest only."""
     server.faults.append(truncated)
     server.faults.extend([lambda exchange: exchange.reset()] * 4)
-    with pytest.raises(DownloadFailedError, match=f"1000000 of {len(server.content)} bytes are kept"):
+    with pytest.raises(
+        DownloadFailedError, match=f"1000000 of {len(server.content)} bytes are kept"
+    ):
         device.fetch(server)
     assert device.visible_files() == {}
     assert device.fetch(server).bytes_fetched == len(server.content) - 1_000_000
     assert device.visible_files() == {"firmware/image.bin": server.content}
 
 
-def test_a_spoiled_temporary_file_is_noticed_before_anything_is_fetched(device: Device, server: ObjectServer):
+def test_a_spoiled_temporary_file_is_noticed_before_anything_is_fetched(
+    device: Device, server: ObjectServer
+):
     """Bytes on the disk that are not those of the journal are fetched again, not built upon."""
     server.faults.append(truncated)
     with pytest.raises(DownloadFailedError):
@@ -52,7 +61,9 @@ def test_a_spoiled_temporary_file_is_noticed_before_anything_is_fetched(device: 
 @pytest.mark.parametrize(
     "garbage", [b"", b"{", b"[]", b'{"version": 9}', b'{"version": 1, "prefix": -1}', b"\xff" * 99]
 )
-def test_a_journal_that_cannot_be_read_means_to_start_over(device: Device, server: ObjectServer, garbage: bytes):
+def test_a_journal_that_cannot_be_read_means_to_start_over(
+    device: Device, server: ObjectServer, garbage: bytes
+):
     """Nothing fetched is trusted without its entry."""
     server.faults.append(truncated)
     with pytest.raises(DownloadFailedError):
@@ -63,7 +74,9 @@ def test_a_journal_that_cannot_be_read_means_to_start_over(device: Device, serve
     assert device.visible_files() == {"firmware/image.bin": server.content}
 
 
-def test_a_newer_version_does_not_build_on_the_older_ones_bytes(device: Device, server: ObjectServer):
+def test_a_newer_version_does_not_build_on_the_older_ones_bytes(
+    device: Device, server: ObjectServer
+):
     """A document of the same name but other bytes starts from zero and replaces the file."""
     server.faults.append(truncated)
     with pytest.raises(DownloadFailedError):
@@ -79,7 +92,9 @@ def test_cancelling_stops_soon_and_keeps_the_bytes(device: Device, server: Objec
     started = time.monotonic()
     with pytest.raises(DownloadCancelledError):
         device.downloader(stall_seconds=30).fetch(
-            server.document(), refresh_url=lambda: server.url, cancelled=lambda: server.sent > 600_000
+            server.document(),
+            refresh_url=lambda: server.url,
+            cancelled=lambda: server.sent > 600_000,
         )
     assert time.monotonic() - started < 3
     server.bytes_per_second = None
@@ -129,14 +144,18 @@ def test_a_refresh_that_fails_is_tried_again(device: Device, server: ObjectServe
 
     document = server.document()
     server.expire()
-    assert device.downloader().fetch(document, refresh_url=refresh).path.read_bytes() == server.content
+    assert (
+        device.downloader().fetch(document, refresh_url=refresh).path.read_bytes() == server.content
+    )
 
 
 def test_urls_that_are_never_good_end_in_a_refusal(device: Device, server: ObjectServer):
     """Four 403 in a row, three of them to fresh URLs, are not a matter of time."""
     document = server.document()
     server.expire()
-    with pytest.raises(DownloadRefusedError, match="403 AccessDenied, also to 3 fresh URLs") as caught:
+    with pytest.raises(
+        DownloadRefusedError, match="403 AccessDenied, also to 3 fresh URLs"
+    ) as caught:
         device.downloader().fetch(document, refresh_url=lambda: document.url)
     assert caught.value.reason is Reason.SERVER
     assert len(server.requests) == 4

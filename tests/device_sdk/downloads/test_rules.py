@@ -33,7 +33,9 @@ class Clock:
         return self.now
 
 
-@pytest.mark.parametrize("name", ["max_bytes", "attempts", "connections", "checkpoint_bytes", "stall_seconds"])
+@pytest.mark.parametrize(
+    "name", ["max_bytes", "attempts", "connections", "checkpoint_bytes", "stall_seconds"]
+)
 def test_a_limit_of_zero_is_refused_by_name(name: str):
     """A limit under which nothing could be fetched is an error that names it."""
     with pytest.raises(ValueError, match=name):
@@ -48,7 +50,9 @@ def test_a_bandwidth_below_the_stall_rate_is_refused():
 
 def test_pauses_grow_and_end_with_the_budget():
     """Pauses lie below a doubling bound, honour Retry-After up to the cap, and stop after the allowed tries."""
-    budget = RetryBudget(limits=DownloadLimits(attempts=6, backoff_seconds=1, backoff_cap_seconds=5), step=10)
+    budget = RetryBudget(
+        limits=DownloadLimits(attempts=6, backoff_seconds=1, backoff_cap_seconds=5), step=10
+    )
     budget.random = random.Random(1)  # noqa: S311 - jitter of a test
     pauses = [budget.next_pause(0) for _ in range(6)]
     assert pauses[-1] is None
@@ -114,7 +118,9 @@ def test_odd_urls_are_refused_without_being_shown(url: str):
 
 def test_an_address_keeps_what_the_signature_covers():
     """Host header and target are those of the URL; a default port stays away; the query is not in the repr."""
-    address = Address.parse("https://bucket.s3.amazonaws.com/k%2Fy?X-Amz-Signature=secret", allow_http=False)
+    address = Address.parse(
+        "https://bucket.s3.amazonaws.com/k%2Fy?X-Amz-Signature=secret", allow_http=False
+    )
     assert (address.host_header, address.port) == ("bucket.s3.amazonaws.com", 443)
     assert address.target == "/k%2Fy?X-Amz-Signature=secret"
     assert "secret" not in repr(address)
@@ -125,7 +131,9 @@ def test_an_address_keeps_what_the_signature_covers():
 
 def answer(status: int, headers: dict[str, str] | None = None, code: str = "") -> Answer:
     """An answer whose body, when it has one, carries S3's error code."""
-    return Answer(status=status, headers=headers or {}, excerpt=f"<Error><Code>{code}</Code></Error>".encode())
+    return Answer(
+        status=status, headers=headers or {}, excerpt=f"<Error><Code>{code}</Code></Error>".encode()
+    )
 
 
 GOOD = {"content-length": "10", "content-range": "bytes 5-14/100", "etag": '"a"'}
@@ -177,9 +185,21 @@ def test_every_other_answer_says_what_to_do(spoiled: Answer, expected: type[Exce
 @given(
     st.integers(100, 999),
     st.dictionaries(
-        st.sampled_from(["content-length", "content-range", "etag", "transfer-encoding", "content-encoding"]),
         st.sampled_from(
-            ["10", "11", "100", "bytes 5-14/100", "bytes 0-99/100", "bytes 5-14/*", '"a"', "identity", "gzip"]
+            ["content-length", "content-range", "etag", "transfer-encoding", "content-encoding"]
+        ),
+        st.sampled_from(
+            [
+                "10",
+                "11",
+                "100",
+                "bytes 5-14/100",
+                "bytes 0-99/100",
+                "bytes 5-14/*",
+                '"a"',
+                "identity",
+                "gzip",
+            ]
         ),
     ),
 )

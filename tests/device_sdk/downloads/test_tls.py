@@ -151,7 +151,9 @@ def test_a_certificate_for_another_host_is_refused(wires: Wires):
 def test_a_handshake_that_stalls_is_ended_by_a_cut_from_another_thread(wires: Wires):
     """The server accepts and says nothing; the thread that waits is woken long before its read's time limit."""
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
-        address = Address.parse(f"https://127.0.0.1:{listener.getsockname()[1]}/file", allow_http=False)
+        address = Address.parse(
+            f"https://127.0.0.1:{listener.getsockname()[1]}/file", allow_http=False
+        )
         context = ssl.create_default_context(cafile=wires.certificate)
         connection = Connection(address, context, connect_seconds=5, read_seconds=600)
         waiting = pool.submit(connection.secure)
@@ -167,7 +169,9 @@ def test_https_without_authorities_is_refused_before_it_connects():
     """Nobody can forget them and get a connection that trusts everyone."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
-        address = Address.parse(f"https://127.0.0.1:{listener.getsockname()[1]}/file", allow_http=False)
+        address = Address.parse(
+            f"https://127.0.0.1:{listener.getsockname()[1]}/file", allow_http=False
+        )
         with pytest.raises(ValueError, match="authorities"):
             Connection(address, None, connect_seconds=5, read_seconds=5)
         with pytest.raises(BlockingIOError):

@@ -77,21 +77,33 @@ class Field:
         online = wire.presence_message("online")
         before = self.presence.count(online)
         self.gate.await_knock("starting").close()
-        self.machine.run("systemctl", "start", "cedarfleet-device")  # joins the start that is under way
-        self.observer.until(lambda: self.presence.count(online) > before, what=lambda: f"online: {self.presence}")
+        self.machine.run(
+            "systemctl", "start", "cedarfleet-device"
+        )  # joins the start that is under way
+        self.observer.until(
+            lambda: self.presence.count(online) > before, what=lambda: f"online: {self.presence}"
+        )
 
     def await_presence(self, state: str) -> None:
         """Wait until this is the agent's last word of its connection."""
         said = wire.presence_message(state)
-        self.observer.until(lambda: self.presence[-1:] == [said], what=lambda: f"`{state}` after {self.presence}")
+        self.observer.until(
+            lambda: self.presence[-1:] == [said], what=lambda: f"`{state}` after {self.presence}"
+        )
 
 
 def _python() -> Path:
     if not PYTHON.exists():
-        pytest.skip("install python3 (Debian package of that name): the unit hides interpreters below /home and /root")
-    done = subprocess.run([PYTHON, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"], check=False)
+        pytest.skip(
+            "install python3 (Debian package of that name): the unit hides interpreters below /home and /root"
+        )
+    done = subprocess.run(
+        [PYTHON, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"], check=False
+    )
     if done.returncode:
-        pytest.skip(f"`{PYTHON}` must be Python 3.11 or later: the unit hides interpreters below /home and /root")
+        pytest.skip(
+            f"`{PYTHON}` must be Python 3.11 or later: the unit hides interpreters below /home and /root"
+        )
     return PYTHON
 
 
@@ -103,18 +115,24 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("systemd")
     root = folder / "root"
     lay_out(root)
-    build = "import os, sys, hatchling.build as b; os.chdir(sys.argv[1]); b.build_wheel(sys.argv[2])"
+    build = (
+        "import os, sys, hatchling.build as b; os.chdir(sys.argv[1]); b.build_wheel(sys.argv[2])"
+    )
     _run(sys.executable, "-c", build, DISTRIBUTION, folder)
     (wheel,) = folder.glob("cedarfleet_device-*.whl")
     program = root / "opt/cedarfleet"
     _run(UV, "venv", "--quiet", "--relocatable", "--python", _python(), program)
-    _run(UV, "pip", "install", "--quiet", "--system-certs", "--python", program / "bin/python", wheel)
+    _run(
+        UV, "pip", "install", "--quiet", "--system-certs", "--python", program / "bin/python", wheel
+    )
     shutil.copy(UNIT, root / "etc/systemd/system")
     return root
 
 
 def _run(*command: str | Path) -> None:
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, timeout=240, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -130,7 +148,9 @@ def field(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fiel
         with Observer(host=broker.host, port=broker.port, tls=broker.tls("observer")) as observer:
             with Machine(root) as machine:
                 machine.run("systemctl", "enable", "cedarfleet-device")
-                yield Field(machine=machine, broker=broker, observer=observer, gate=gate, thing=thing)
+                yield Field(
+                    machine=machine, broker=broker, observer=observer, gate=gate, thing=thing
+                )
             print(*machine.console, (root / "var/log/agent.log").read_text(), sep="\n")
 
 
@@ -159,5 +179,7 @@ def _commission(root: Path, broker: Mosquitto, gate: Gate, folder: Path) -> str:
         shutil.copy(folder / each, var)
     (root / "etc/systemd/system/cedarfleet-device.service.d").mkdir()
     (root / "etc/systemd/system/cedarfleet-device.service.d/logs.conf").write_text(LOGS)
-    subprocess.run(["chmod", "-R", "go+rX", root / "etc", root / "opt"], check=True)  # whatever the tester's umask is
+    subprocess.run(
+        ["chmod", "-R", "go+rX", root / "etc", root / "opt"], check=True
+    )  # whatever the tester's umask is
     return device.thing

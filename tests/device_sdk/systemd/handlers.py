@@ -28,7 +28,9 @@ FORBIDDEN: dict[str, Callable[[], object]] = {
     "write and execute memory": lambda: mmap.mmap(
         -1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
     ).close(),
-    "speak to the kernel's network": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0).close(),
+    "speak to the kernel's network": lambda: socket.socket(
+        socket.AF_NETLINK, socket.SOCK_RAW, 0
+    ).close(),
     "make a set-user-id file": lambda: Path("/var/lib/cedarfleet/suid").touch(0o4755),
     "rename the machine": lambda: socket.sethostname("other"),
     "take more of the processor": lambda: os.nice(-5),
@@ -52,7 +54,9 @@ def register(agent: Agent) -> None:
     @agent.command("fetch")
     def fetch(command: Command) -> dict[str, Any]:
         config = DeviceConfig.load(CONFIGURATION)
-        downloader = Downloader(folder=config.download_dir, state_dir=config.state_dir, limits=config.downloads)
+        downloader = Downloader(
+            folder=config.download_dir, state_dir=config.state_dir, limits=config.downloads
+        )
         document = DownloadDocument(**command.arguments)
         delivered = downloader.fetch(document, refresh_url=lambda: document.url)
         return {"path": str(delivered.path), "bytes": delivered.bytes_fetched}

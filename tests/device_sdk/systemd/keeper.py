@@ -25,7 +25,18 @@ def main(root: str, console: str) -> None:
     try:
         namespaces = ["--fork", "--pid", "--mount", "--uts", "--ipc", "--kill-child"]
         machine = subprocess.Popen(
-            ["unshare", *namespaces, "sh", "-euc", ENTER, "sh", str(group), str(BOOT), root, console],
+            [
+                "unshare",
+                *namespaces,
+                "sh",
+                "-euc",
+                ENTER,
+                "sh",
+                str(group),
+                str(BOOT),
+                root,
+                console,
+            ],
             stdin=subprocess.DEVNULL,
         )
         sys.stdin.read()
@@ -39,7 +50,11 @@ def own_group(point: Path) -> Path:
     """The control group of this process, seen through a mount that only this process sees."""
     point.mkdir(exist_ok=True)
     subprocess.run(["mount", "-t", "cgroup2", "cgroup2", str(point)], check=True)
-    (line,) = [each for each in Path("/proc/self/cgroup").read_text().splitlines() if each.startswith("0::")]
+    (line,) = [
+        each
+        for each in Path("/proc/self/cgroup").read_text().splitlines()
+        if each.startswith("0::")
+    ]
     return point / line.removeprefix("0::/")
 
 

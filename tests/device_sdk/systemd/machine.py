@@ -38,12 +38,17 @@ def missing(folder: Path) -> str | None:
         return "run as root, and not of a user namespace: a systemd of the test's own needs users and control groups"
     if not SYSTEMD.exists() or shutil.which("systemctl") is None:
         return "install systemd (Debian package of that name)"
-    lacking = [each for each in ("unshare", "nsenter", "mount", "pivot_root") if shutil.which(each) is None]
+    lacking = [
+        each for each in ("unshare", "nsenter", "mount", "pivot_root") if shutil.which(each) is None
+    ]
     if lacking:
         return f"install util-linux, which brings {', '.join(lacking)}"
     inside = [*_PRIVATE, "--fork", "--pid", "--uts", "--ipc", "--cgroup", "sh", "-euc", _TRY]
     tried = subprocess.run(
-        [*inside, "sh", str(folder), secrets.token_hex(6)], capture_output=True, text=True, check=False
+        [*inside, "sh", str(folder), secrets.token_hex(6)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if tried.returncode:
         return f"namespaces with a control group cannot be made here (Linux 5.14, cgroup2): {tried.stderr.strip()}"
@@ -52,7 +57,19 @@ def missing(folder: Path) -> str | None:
 
 def lay_out(root: Path) -> None:
     """Make the folders and files that a systemd starts from; programs are the host's ``/usr``."""
-    for each in ("dev", "etc/systemd/system", "home", "opt", "proc", "root", "run", "sys", "tmp", "usr", "var/lib"):
+    for each in (
+        "dev",
+        "etc/systemd/system",
+        "home",
+        "opt",
+        "proc",
+        "root",
+        "run",
+        "sys",
+        "tmp",
+        "usr",
+        "var/lib",
+    ):
         (root / each).mkdir(parents=True)
     for each in ("bin", "lib", "lib64", "sbin"):
         (root / each).symlink_to(f"usr/{each}")
@@ -61,10 +78,14 @@ def lay_out(root: Path) -> None:
     for each in TARGETS:
         shutil.copy(UNITS / f"{each}.target", root / "etc/systemd/system")
     shutil.copy("/etc/ld.so.cache", root / "etc")
-    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n")
+    (root / "etc/passwd").write_text(
+        "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n"
+    )
     (root / "etc/group").write_text("root:x:0:\nnogroup:x:65534:\n")
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
-    (root / "etc/machine-id").write_text(f"{secrets.token_hex(16)}\n")  # else systemd takes it for a first boot
+    (root / "etc/machine-id").write_text(
+        f"{secrets.token_hex(16)}\n"
+    )  # else systemd takes it for a first boot
 
 
 class Machine:
@@ -118,8 +139,20 @@ class Machine:
 
     def run(self, *command: str) -> str:
         """Run a program inside, as root; its output."""
-        inside = ["nsenter", f"--target={self.pid}", "--mount", "--pid", "--uts", "--ipc", "--cgroup", "--", *command]
-        done = subprocess.run(inside, capture_output=True, text=True, timeout=_SECONDS * 2, check=False)
+        inside = [
+            "nsenter",
+            f"--target={self.pid}",
+            "--mount",
+            "--pid",
+            "--uts",
+            "--ipc",
+            "--cgroup",
+            "--",
+            *command,
+        ]
+        done = subprocess.run(
+            inside, capture_output=True, text=True, timeout=_SECONDS * 2, check=False
+        )
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}\n{self._tail()}"
         return done.stdout
 

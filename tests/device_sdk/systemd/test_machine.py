@@ -51,7 +51,9 @@ def test_a_machine_leaves_nothing_behind(root: Path):
 def test_a_machine_ends_with_a_test_that_is_killed(root: Path):
     """After `kill -9` of the process that switched it on, nothing is left either."""
     command = [sys.executable, "-c", SWITCH_ON, str(root)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=PROJECT) as test:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=PROJECT
+    ) as test:
         assert test.stdout is not None
         pid, keeper = map(int, test.stdout.readline().split())
         traces = Traces(root, pid)

@@ -32,7 +32,10 @@ QUICK_WATCHDOG = "[Service]\nWatchdogSec=4\n"
 def test_systemd_accepts_every_line(root: Path):
     """Nothing in the unit is unknown, misspelt, malformed or missing."""
     done = subprocess.run(
-        ["systemd-analyze", "verify", f"--root={root}", f"/{UNIT_FILE}"], capture_output=True, text=True, check=False
+        ["systemd-analyze", "verify", f"--root={root}", f"/{UNIT_FILE}"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -105,7 +108,11 @@ def test_stop_is_a_clean_end(field: Field):
     field.machine.run("systemctl", "stop", UNIT)
     took = time.monotonic() - begun
     shown = field.machine.show(UNIT)
-    assert (shown["ActiveState"], shown["Result"], shown["ExecMainStatus"]) == ("inactive", "success", "0")
+    assert (shown["ActiveState"], shown["Result"], shown["ExecMainStatus"]) == (
+        "inactive",
+        "success",
+        "0",
+    )
     assert took < 30, "TimeoutStopSec of the unit"
     print(f"stopped in {took:.2f} s")
     field.await_presence("offline")
@@ -151,7 +158,11 @@ def test_a_hanging_agent_is_killed_by_the_watchdog_and_started_again(field: Fiel
     for _ in range(3):
         field.machine.await_console("(WATCHDOG=1)")
     before = field.machine.show(UNIT)
-    assert (before["ActiveState"], before["NRestarts"], before["WatchdogUSec"]) == ("active", "0", "4s")
+    assert (before["ActiveState"], before["NRestarts"], before["WatchdogUSec"]) == (
+        "active",
+        "0",
+        "4s",
+    )
     lived = int(before["WatchdogTimestampMonotonic"]) - int(before["ActiveEnterTimestampMonotonic"])
     assert lived > 4_000_000
     field.machine.run("systemctl", "log-level", "info")

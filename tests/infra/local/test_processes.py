@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 def child(tmp_path: Path, program: str, *, environment: dict[str, str] | None = None) -> Child:
     """A child that runs this Python program."""
     command: Sequence[str] = [sys.executable, "-u", "-c", program]
-    return Child(name="child", command=command, environment=environment or {}, log_file=tmp_path / "child.log")
+    return Child(
+        name="child",
+        command=command,
+        environment=environment or {},
+        log_file=tmp_path / "child.log",
+    )
 
 
 def test_an_event_is_awaited_among_other_lines(tmp_path: Path) -> None:
@@ -36,7 +41,9 @@ def test_an_event_is_awaited_among_other_lines(tmp_path: Path) -> None:
 def test_a_child_that_ends_tells_its_last_lines(tmp_path: Path) -> None:
     """Whoever awaits an event learns the exit code and what the child said, not only that it is gone."""
     with child(tmp_path, "print('no such table'); raise SystemExit(3)") as running:
-        with pytest.raises(ChildError, match=r"(?s)ended with code 3 before `ready`.*no such table"):
+        with pytest.raises(
+            ChildError, match=r"(?s)ended with code 3 before `ready`.*no such table"
+        ):
             running.await_event("ready", seconds=20)
         with pytest.raises(ChildError, match="ended with code 3"):
             running.await_event("ready", seconds=20)
@@ -56,7 +63,9 @@ def test_a_child_does_not_inherit_credentials(tmp_path: Path) -> None:
         del os.environ["AWS_SECRET_ACCESS_KEY"]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent (prctl)")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux ends a child with its parent (prctl)"
+)
 def test_a_child_ends_with_a_parent_that_is_killed() -> None:
     """After kill -9 of the parent the child is ended; here it holds a pipe open until then."""
     leash = Path(processes.__file__).with_name("leash.py")
@@ -67,7 +76,9 @@ def test_a_child_ends_with_a_parent_that_is_killed() -> None:
         f"p = subprocess.Popen([sys.executable, '-I', {str(leash)!r}, str(os.getpid()), sys.executable, '-c',"
         f" {grandchild!r}], pass_fds=[{write}]); p.wait()"
     )
-    parent = subprocess.Popen([sys.executable, "-c", program], pass_fds=[write], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program], pass_fds=[write], stdout=subprocess.PIPE, text=True
+    )
     os.close(write)
     try:
         assert parent.stdout is not None

@@ -31,10 +31,14 @@ def client_seen(trusted: str, *, peer: str, forwarded: str) -> str:
     """The caller's address that the service sees, behind the same middleware as in its process."""
     seen: list[str] = []
 
-    async def application(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+    async def application(scope: Any, receive: Any, send: Any) -> None:
         seen.append(scope["client"][0])
 
-    scope: Any = {"type": "http", "client": (peer, 1), "headers": [(b"x-forwarded-for", forwarded.encode())]}
+    scope: Any = {
+        "type": "http",
+        "client": (peer, 1),
+        "headers": [(b"x-forwarded-for", forwarded.encode())],
+    }
     nothing: Any = None
     asyncio.run(ProxyHeadersMiddleware(application, trusted_hosts=trusted)(scope, nothing, nothing))
     return seen[0]
@@ -42,15 +46,25 @@ def client_seen(trusted: str, *, peer: str, forwarded: str) -> str:
 
 def test_the_service_is_told_the_names_of_the_tables(settings: Settings) -> None:
     """The service accepts every variable of the container, and finds the platform's tables and port."""
-    assert (settings.tenants_table, settings.commands_table) == ("cedarfleet-tenants", "cedarfleet-commands")
-    assert (settings.audit_table, settings.port, settings.region) == ("cedarfleet-audit", 8000, "eu-central-1")
+    assert (settings.tenants_table, settings.commands_table) == (
+        "cedarfleet-tenants",
+        "cedarfleet-commands",
+    )
+    assert (settings.audit_table, settings.port, settings.region) == (
+        "cedarfleet-audit",
+        8000,
+        "eu-central-1",
+    )
 
 
 def test_the_load_balancer_alone_says_who_calls(settings: Settings) -> None:
     """Policies and audit get the caller's address from the load balancer; neither caller nor a task can forge it."""
     trusted = settings.trusted_proxies
     assert client_seen(trusted, peer="10.20.0.7", forwarded="203.0.113.9") == "203.0.113.9"
-    assert client_seen(trusted, peer="10.20.16.7", forwarded="198.51.100.1, 203.0.113.9") == "203.0.113.9"
+    assert (
+        client_seen(trusted, peer="10.20.16.7", forwarded="198.51.100.1, 203.0.113.9")
+        == "203.0.113.9"
+    )
     assert client_seen(trusted, peer="10.20.128.7", forwarded="203.0.113.9") == "10.20.128.7"
 
 
@@ -62,7 +76,11 @@ def test_before_the_first_image_the_repository_stands_and_no_task_runs(project: 
     del document["config"]["cedarfleet:platform"]["image_tag"]
     try:
         path.write_text(yaml.safe_dump(document))
-        changes = [change for change in project.engine.preview("platform").changes if change.op is not Op.READ]
+        changes = [
+            change
+            for change in project.engine.preview("platform").changes
+            if change.op is not Op.READ
+        ]
     finally:
         path.write_text(text)
 

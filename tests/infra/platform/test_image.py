@@ -31,8 +31,13 @@ def copied() -> list[tuple[list[str], str]]:
 
 def locked(path: Path) -> dict[str, tuple[str, frozenset[str]]]:
     """Name -> version and hashes of a lock."""
-    entries = re.findall(r"^([a-z0-9._-]+)==(\S+)((?:.*\\\n)+.*)", path.read_text(), flags=re.MULTILINE)
-    found = {name: (version, frozenset(re.findall(r"sha256:\w{64}", rest))) for name, version, rest in entries}
+    entries = re.findall(
+        r"^([a-z0-9._-]+)==(\S+)((?:.*\\\n)+.*)", path.read_text(), flags=re.MULTILINE
+    )
+    found = {
+        name: (version, frozenset(re.findall(r"sha256:\w{64}", rest)))
+        for name, version, rest in entries
+    }
     assert len(found) > 20
     return found
 
@@ -46,9 +51,18 @@ def needed(wanted: Iterator[str] | tuple[str, ...], seen: set[str]) -> set[str]:
             if f"{name}[{extra}]" in seen:
                 continue
             seen.add(f"{name}[{extra}]")
-            there = {"extra": extra, "sys_platform": "linux", "platform_python_implementation": "CPython"}
+            there = {
+                "extra": extra,
+                "sys_platform": "linux",
+                "platform_python_implementation": "CPython",
+            }
             parts = [Requirement(part) for part in requires(name) or ()]
-            needed(tuple(str(part) for part in parts if not part.marker or part.marker.evaluate(there)), seen)
+            needed(
+                tuple(
+                    str(part) for part in parts if not part.marker or part.marker.evaluate(there)
+                ),
+                seen,
+            )
     return {entry.partition("[")[0] for entry in seen}
 
 
@@ -59,7 +73,11 @@ def test_the_service_starts_from_what_is_copied(tmp_path: Path) -> None:
             if destination == "./":
                 continue
             if (ROOT / source).is_dir():
-                shutil.copytree(ROOT / source, tmp_path / destination, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(
+                    ROOT / source,
+                    tmp_path / destination,
+                    ignore=shutil.ignore_patterns("__pycache__"),
+                )
             else:
                 (tmp_path / destination).mkdir(exist_ok=True)
                 shutil.copy(ROOT / source, tmp_path / destination)
@@ -67,7 +85,9 @@ def test_the_service_starts_from_what_is_copied(tmp_path: Path) -> None:
         f"import sys; sys.modules.update(dict.fromkeys({ABSENT!r})); import service.main, service.__main__;"
         "import cedarfleet_device; print(service.__file__); print(cedarfleet_device.__file__)"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
 
     assert done.returncode == 0, done.stderr
     assert [Path(line).parent.parent for line in done.stdout.split()] == [tmp_path, tmp_path]
@@ -80,7 +100,9 @@ def test_the_image_installs_the_locked_versions_and_all_that_they_need() -> None
     assert {name: whole.get(name) for name in part} == part
     assert all(hashes for _, hashes in part.values())
     assert needed(WANTED, set()) <= part.keys()
-    assert part.keys().isdisjoint({"pulumi", "pulumi-aws", "cedarpy", "ministack", "hypercorn", "awsiotsdk", "awscrt"})
+    assert part.keys().isdisjoint(
+        {"pulumi", "pulumi-aws", "cedarpy", "ministack", "hypercorn", "awsiotsdk", "awscrt"}
+    )
 
 
 def test_the_image_installs_nothing_without_a_hash() -> None:
@@ -93,10 +115,16 @@ def test_the_image_installs_nothing_without_a_hash() -> None:
 
 def test_what_the_image_needs_is_what_reaches_the_build() -> None:
     """The build's context is all shut out, and opened for the copied files: no state, key or environment gets there."""
-    lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    lines = [
+        line
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
     opened = {line.removeprefix("!") for line in lines if line.startswith("!")}
     shut = [line for line in lines if not line.startswith("!")]
-    folders = {path for path in opened if f"{path}/*" in shut}  # opened only to open something in them
+    folders = {
+        path for path in opened if f"{path}/*" in shut
+    }  # opened only to open something in them
 
     assert lines[0] == "*"
     lock = "service/requirements.lock"  # lies in a copied folder
@@ -106,7 +134,10 @@ def test_what_the_image_needs_is_what_reaches_the_build() -> None:
 
 def test_the_base_image_can_come_from_a_mirror() -> None:
     """Both stages start from one argument, whose default names no host."""
-    assert re.findall(r"^FROM (\S+)", DOCKERFILE, flags=re.MULTILINE) == ["${PYTHON_IMAGE}", "${PYTHON_IMAGE}"]
+    assert re.findall(r"^FROM (\S+)", DOCKERFILE, flags=re.MULTILINE) == [
+        "${PYTHON_IMAGE}",
+        "${PYTHON_IMAGE}",
+    ]
     (default,) = re.findall(r"^ARG PYTHON_IMAGE=(\S+)", DOCKERFILE, flags=re.MULTILINE)
     assert "/" not in default
 

@@ -42,5 +42,7 @@ def test_it_waits_for_what_it_needs(project: Project, later: str, earlier: set[s
 
 def test_the_load_balancer_asks_whether_a_task_lives(project: Project) -> None:
     """A task that is not ready, since DynamoDB fails, is not replaced by another that would not be ready either."""
-    (group,) = [one for one in resources(project.root, "platform") if one.name.startswith("TargetGroup ")]
+    (group,) = [
+        one for one in resources(project.root, "platform") if one.name.startswith("TargetGroup ")
+    ]
     assert group.inputs["healthCheck"]["path"] == "/health/live"

@@ -45,7 +45,9 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Verified Permissions endpoint in a process of its own."""
     command = [sys.executable, "-m", "infra.local.verified_permissions", "--port", "0"]
     log = tmp_path_factory.mktemp("endpoint") / "log"
-    with Child(name="verified permissions", command=command, environment=KEY, log_file=log) as child:
+    with Child(
+        name="verified permissions", command=command, environment=KEY, log_file=log
+    ) as child:
         yield child.await_event("verified_permissions.listening", seconds=20)["url"]
 
 
@@ -86,7 +88,9 @@ class LiveStore:
     def take(self, step: Step) -> None:
         """Make one step."""
         if step.verb == "delete":
-            self.client.delete_policy(policyStoreId=self.id, policyId=self.policies.pop(step.piece.content))
+            self.client.delete_policy(
+                policyStoreId=self.id, policyId=self.policies.pop(step.piece.content)
+            )
         else:
             definition = self._definition(step.piece)
             created = self.client.create_policy(policyStoreId=self.id, definition=definition)
@@ -97,19 +101,27 @@ class LiveStore:
         request, entities = question.cedar(tenant=tenant, pool_id=pool_id)
         answer = self.client.is_authorized(
             policyStoreId=self.id,
-            principal={"entityType": request["principal"]["type"], "entityId": request["principal"]["id"]},
+            principal={
+                "entityType": request["principal"]["type"],
+                "entityId": request["principal"]["id"],
+            },
             action={"actionType": request["action"]["type"], "actionId": request["action"]["id"]},
-            resource={"entityType": request["resource"]["type"], "entityId": request["resource"]["id"]},
+            resource={
+                "entityType": request["resource"]["type"],
+                "entityId": request["resource"]["id"],
+            },
             context={"cedarJson": json.dumps(request["context"])},
             entities={"cedarJson": json.dumps(entities)},
         )
         return answer["decision"] == "ALLOW" and not answer["errors"]
 
-    def _definition(self, piece: Piece) -> Any:  # noqa: ANN401 - a union of boto3's typed dicts
+    def _definition(self, piece: Piece) -> Any:
         if piece.principal is None or piece.resource is None:
             return {"static": {"statement": piece.statement, "description": piece.name}}
         if piece.statement not in self.templates:
-            made = self.client.create_policy_template(policyStoreId=self.id, statement=piece.statement)
+            made = self.client.create_policy_template(
+                policyStoreId=self.id, statement=piece.statement
+            )
             self.templates[piece.statement] = made["policyTemplateId"]
         return {
             "templateLinked": {
@@ -135,7 +147,9 @@ def live_store(store_of: Callable[[str], LiveStore], policies: BoundPolicies) ->
 @pytest.fixture(scope="session")
 def policies() -> BoundPolicies:
     """The base policies with the grants of the reference fleet."""
-    return bound(load(PROJECT / "policies", fleet.REFERENCE), tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID)
+    return bound(
+        load(PROJECT / "policies", fleet.REFERENCE), tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID
+    )
 
 
 def _identifier(entity: Entity) -> dict[str, str]:

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 
 def refusal(
-    files: Path, *, own: str = "", name: str = "mine", grants: tuple[Grant, ...] = (), known: bool = False
+    files: Path,
+    *,
+    own: str = "",
+    name: str = "mine",
+    grants: tuple[Grant, ...] = (),
+    known: bool = False,
 ) -> list[str]:
     """What ``load`` says of the project with one more policy of the tenant, whose groups and lines may be known."""
     folder = files / "tenants" / "acme" / "policies"

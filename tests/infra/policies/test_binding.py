@@ -40,4 +40,7 @@ def test_binding_is_undone_for_people():
 def test_end_is_written_in_utc():
     """A grant's end in any time zone is the same moment in the policy."""
     until = datetime(2026, 12, 24, 18, 0, tzinfo=timezone(timedelta(hours=1)))
-    assert bind_until('context.now < datetime("until")', until) == 'context.now < datetime("2026-12-24T17:00:00Z")'
+    assert (
+        bind_until('context.now < datetime("until")', until)
+        == 'context.now < datetime("2026-12-24T17:00:00Z")'
+    )

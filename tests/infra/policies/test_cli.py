@@ -51,7 +51,9 @@ def test_check_names_a_broken_tenant(files: Path, capsys: pytest.CaptureFixture[
     """A tenant's policy that does not parse, and a grant that does not fit, are named with the file."""
     (files / "tenants" / "acme" / "policies" / "mine.cedar").write_text("permit (")
     stack = files / "tenants" / "Pulumi.globex.yaml"
-    stack.write_text(stack.read_text().replace("template: firmware-for-zone", "template: break-glass"))
+    stack.write_text(
+        stack.read_text().replace("template: firmware-for-zone", "template: break-glass")
+    )
     assert run("check", root=files) == 1
     assert capsys.readouterr().err.splitlines() == [
         "tenants/acme/policies/mine.cedar:1: unexpected end of input",
@@ -62,7 +64,9 @@ def test_check_names_a_broken_tenant(files: Path, capsys: pytest.CaptureFixture[
 def test_check_compares_cases_matrix_and_form(files: Path, capsys: pytest.CaptureFixture[str]):
     """A policy that decides otherwise fails its cases and the matrix, and another form is said."""
     policy = files / "policies" / "static" / "operators-view.cedar"
-    policy.write_text(policy.read_text().replace('in Fleet::Action::"View"', '==  Fleet::Action::"ViewDevice"'))
+    policy.write_text(
+        policy.read_text().replace('in Fleet::Action::"View"', '==  Fleet::Action::"ViewDevice"')
+    )
     assert run("check", root=files) == 1
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
@@ -81,7 +85,9 @@ def test_broken_base_is_said_once(files: Path, capsys: pytest.CaptureFixture[str
     """A base policy that does not parse is not repeated for each tenant and case."""
     (files / "policies" / "static" / "operators-view.cedar").write_text("permit (")
     assert run("check", root=files) == 1
-    assert capsys.readouterr().err.splitlines() == ["policies/static/operators-view.cedar:1: unexpected end of input"]
+    assert capsys.readouterr().err.splitlines() == [
+        "policies/static/operators-view.cedar:1: unexpected end of input"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +98,9 @@ def test_broken_base_is_said_once(files: Path, capsys: pytest.CaptureFixture[str
         (None, "expects the other decision than its folder ALLOW"),
     ],
 )
-def test_malformed_case_is_refused(files: Path, capsys: pytest.CaptureFixture[str], text: str | None, words: str):
+def test_malformed_case_is_refused(
+    files: Path, capsys: pytest.CaptureFixture[str], text: str | None, words: str
+):
     """A case that says nothing is an error, not a case that passes."""
     denied = (files / "policies" / "cases" / "DENY" / "nobody-views.json").read_text()
     (files / "policies" / "cases" / "ALLOW" / "a.json").write_text(text or denied)
@@ -105,7 +113,10 @@ def test_malformed_case_is_refused(files: Path, capsys: pytest.CaptureFixture[st
 def test_unknown_tenant_is_refused(files: Path, capsys: pytest.CaptureFixture[str]):
     """The message names the file that is missing, and the tenants that there are."""
     assert run("diff", "initech", root=files) == 1
-    assert capsys.readouterr().err == "tenants/Pulumi.initech.yaml: no such file; there are: acme, globex\n"
+    assert (
+        capsys.readouterr().err
+        == "tenants/Pulumi.initech.yaml: no such file; there are: acme, globex\n"
+    )
     with pytest.raises(SystemExit):
         run("diff", "acme", "--store", "x", root=files)
     assert "--store and --pool go together" in capsys.readouterr().err
@@ -113,42 +124,81 @@ def test_unknown_tenant_is_refused(files: Path, capsys: pytest.CaptureFixture[st
 
 def test_refusing_cloud_is_said(environment: dict[str, str]):
     """A store that cannot be asked is one line, not a traceback."""
-    command = [sys.executable, "-m", "infra.policies", "diff", "globex", "--store", "PS1", "--pool", POOL]
+    command = [
+        sys.executable,
+        "-m",
+        "infra.policies",
+        "diff",
+        "globex",
+        "--store",
+        "PS1",
+        "--pool",
+        POOL,
+    ]
     wrong_key = {**os.environ, **environment, "AWS_SECRET_ACCESS_KEY": "wrong"}
-    refused = subprocess.run(command, env=wrong_key, cwd=PROJECT, capture_output=True, text=True, check=False)
+    refused = subprocess.run(
+        command, env=wrong_key, cwd=PROJECT, capture_output=True, text=True, check=False
+    )
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith("cannot read what is deployed: ")
     assert len(refused.stderr.splitlines()) == 1
 
 
 def test_diff_of_a_deployed_tenant(
-    environment: dict[str, str], client: VerifiedPermissionsClient, store_of: Callable[[str], LiveStore]
+    environment: dict[str, str],
+    client: VerifiedPermissionsClient,
+    store_of: Callable[[str], LiveStore],
 ):
     """As a command against a store: no difference after stamping, then a policy that was deleted by hand."""
-    wanted = bound(load(PROJECT / "policies", of_tenant(PROJECT, "globex")), tenant="globex", pool_id=POOL)
+    wanted = bound(
+        load(PROJECT / "policies", of_tenant(PROJECT, "globex")), tenant="globex", pool_id=POOL
+    )
     store = store_of(wanted.schema_json)
     for step in plan([], pieces(wanted)):
         store.take(step)
-    command = [sys.executable, "-m", "infra.policies", "diff", "globex", "--store", store.id, "--pool", POOL]
+    command = [
+        sys.executable,
+        "-m",
+        "infra.policies",
+        "diff",
+        "globex",
+        "--store",
+        store.id,
+        "--pool",
+        POOL,
+    ]
     command.append("--exit-code")
     environment = {**os.environ, **environment}
-    same = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False)
-    assert (same.returncode, same.stdout, same.stderr) == (0, "The store holds what the files say.\n", "")
+    same = subprocess.run(
+        command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert (same.returncode, same.stdout, same.stderr) == (
+        0,
+        "The store holds what the files say.\n",
+        "",
+    )
     for content, policy_id in store.policies.items():
         if '@id("infusion-firmware-by-managers")' in content[0]:
             client.delete_policy(policyStoreId=store.id, policyId=policy_id)
-    changed = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False)
+    changed = subprocess.run(
+        command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False
+    )
     assert (changed.returncode, changed.stderr) == (1, "")
     assert "create forbid infusion-firmware-by-managers" in changed.stdout
     odd = (
-        '@id("odd") permit (principal, action, resource) when { context has source_ip && context.source_ip.isIpv6() };'
+        '@id("odd") permit (principal, action, resource) '
+        "when { context has source_ip && context.source_ip.isIpv6() };"
     )
     client.create_policy(policyStoreId=store.id, definition={"static": {"statement": odd}})
-    unreached = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False)
+    unreached = subprocess.run(
+        command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False
+    )
     assert (unreached.returncode, unreached.stderr) == (3, "")
     assert "1 policies were reached by no question: delete permit odd\n" in unreached.stdout
     command[command.index(POOL)] = "eu-central-1_other"
-    other = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False)
+    other = subprocess.run(
+        command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False
+    )
     assert (other.returncode, other.stdout) == (1, "")
     assert "is it the tenant's pool?" in other.stderr
 
@@ -159,7 +209,9 @@ def test_store_is_found_in_the_registry(embedded_cloud: EmbeddedCloud):
     dynamodb.create_table(
         TableName="policies-test-tenants",
         BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in ("issuer", "tenant")],
+        AttributeDefinitions=[
+            {"AttributeName": n, "AttributeType": "S"} for n in ("issuer", "tenant")
+        ],
         KeySchema=[{"AttributeName": "issuer", "KeyType": "HASH"}],
         GlobalSecondaryIndexes=[
             {
@@ -174,7 +226,9 @@ def test_store_is_found_in_the_registry(embedded_cloud: EmbeddedCloud):
     dynamodb.put_item(TableName="policies-test-tenants", Item=row)
     found = deployed.find(dynamodb, "acme", table="policies-test-tenants")
     assert (found.policy_store_id, found.pool_id) == ("PS1", POOL)
-    with pytest.raises(deployed.NotDeployedError, match="table `policies-test-tenants` has no tenant `initech`"):
+    with pytest.raises(
+        deployed.NotDeployedError, match="table `policies-test-tenants` has no tenant `initech`"
+    ):
         deployed.find(dynamodb, "initech", table="policies-test-tenants")
     with pytest.raises(deployed.NotDeployedError, match="no table `elsewhere`"):
         deployed.find(dynamodb, "acme", table="elsewhere")

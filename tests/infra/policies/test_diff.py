@@ -64,7 +64,9 @@ when { resource has kind && resource.kind == "elevator" };
     assert {(flip.who, flip.action, flip.target) for flip in found.flips} == {
         ("visitors", "ViewDevice", "a press of kind elevator")
     }
-    assert all(not flip.before.allowed and flip.after.policies == ("visitors",) for flip in found.flips)
+    assert all(
+        not flip.before.allowed and flip.after.policies == ("visitors",) for flip in found.flips
+    )
     assert found.asked > 1000
     lines = found.table().splitlines()
     assert lines[0].endswith("decisions flip")
@@ -75,8 +77,12 @@ when { resource has kind && resource.kind == "elevator" };
 def test_narrower_end_of_a_grant_flips_around_that_moment(policies: BoundPolicies):
     """A grant that ends earlier is found, though on the day itself nothing changes."""
     link = next(link for link in policies.links if link.id == "kim-until-december")
-    earlier = policies.templates[link.template].replace("2026-12-01T00:00:00Z", "2026-11-25T00:00:00Z")
-    found = between(policies, replace(policies, templates={**policies.templates, link.template: earlier}))
+    earlier = policies.templates[link.template].replace(
+        "2026-12-01T00:00:00Z", "2026-11-25T00:00:00Z"
+    )
+    found = between(
+        policies, replace(policies, templates={**policies.templates, link.template: earlier})
+    )
     assert {flip.when for flip in found.flips} == {
         "emergency before 2026-12-01T00:00:00Z",
         "emergency at 2026-11-25T00:00:00Z",
@@ -105,7 +111,10 @@ def test_reworded_policy_is_a_step_without_a_flip(policies: BoundPolicies):
     found = between(policies, replace(policies, static={**policies.static, "operators-view": text}))
     assert found.flips == ()
     assert found.table().startswith("0 of ")
-    assert [str(step) for step in found.steps] == ["create permit operators-view", "delete permit operators-view"]
+    assert [str(step) for step in found.steps] == [
+        "create permit operators-view",
+        "delete permit operators-view",
+    ]
 
 
 def test_changed_schema_is_the_first_step(policies: BoundPolicies):
@@ -129,21 +138,31 @@ def test_store_is_read_back_as_it_was_stamped(
     assert between(held, policies).steps == ()
     live_store.client.create_policy(
         policyStoreId=live_store.id,
-        definition={"static": {"statement": 'forbid (principal, action == Fleet::Action::"StopDevice", resource);'}},
+        definition={
+            "static": {
+                "statement": 'forbid (principal, action == Fleet::Action::"StopDevice", resource);'
+            }
+        },
     )
     found = between(deployed.read(client, live_store.id), policies)
     assert {flip.action for flip in found.flips} == {"StopDevice"}
     assert [step.verb for step in found.steps] == ["delete"]
 
 
-def test_large_store_is_read_whole(client: VerifiedPermissionsClient, live_store: LiveStore, policies: BoundPolicies):
+def test_large_store_is_read_whole(
+    client: VerifiedPermissionsClient, live_store: LiveStore, policies: BoundPolicies
+):
     """More policies than one page of the list holds are all read, and two of one name stay two."""
     statement = policies.static["operators-view"]
     for number in range(55):
         text = f"// {number}\n{statement}"
-        client.create_policy(policyStoreId=live_store.id, definition={"static": {"statement": text}})
+        client.create_policy(
+            policyStoreId=live_store.id, definition={"static": {"statement": text}}
+        )
     held = deployed.read(client, live_store.id)
-    assert {text.partition("\n")[0] for text in held.static.values()} == {f"// {number}" for number in range(55)}
+    assert {text.partition("\n")[0] for text in held.static.values()} == {
+        f"// {number}" for number in range(55)
+    }
     assert "operators-view" in held.static
 
 

@@ -41,13 +41,17 @@ def between(old: BoundPolicies, new: BoundPolicies) -> Difference:
 
 def only(policies: BoundPolicies, *names: str) -> BoundPolicies:
     """A few of the policies, so that there is little to ask."""
-    return replace(policies, static={name: policies.static[name] for name in names}, templates={}, links=())
+    return replace(
+        policies, static={name: policies.static[name] for name in names}, templates={}, links=()
+    )
 
 
 def changed(policies: BoundPolicies, name: str, old: str, new: str) -> BoundPolicies:
     """The set with one policy changed."""
     assert old in policies.static[name]
-    return replace(policies, static={**policies.static, name: policies.static[name].replace(old, new)})
+    return replace(
+        policies, static={**policies.static, name: policies.static[name].replace(old, new)}
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,13 +79,23 @@ def changed(policies: BoundPolicies, name: str, old: str, new: str) -> BoundPoli
             ("firmware-in-maintenance-window", "machines-update"),
             'duration("24h")',
             'duration("25h")',
-            ("machine with fleet/update", "at night", "UpdateFirmware", "a press with utc_offset +24:01"),
+            (
+                "machine with fleet/update",
+                "at night",
+                "UpdateFirmware",
+                "a press with utc_offset +24:01",
+            ),
         ),
         (
             ("firmware-when-patch-is-old", "machines-update"),
             "> duration",
             ">= duration",
-            ("machine with fleet/update", "at night", "UpdateFirmware", "a press patched 2026-10-23T23:00:00Z"),
+            (
+                "machine with fleet/update",
+                "at night",
+                "UpdateFirmware",
+                "a press patched 2026-10-23T23:00:00Z",
+            ),
         ),
         (
             ("machines-operate",),
@@ -92,7 +106,11 @@ def changed(policies: BoundPolicies, name: str, old: str, new: str) -> BoundPoli
     ],
 )
 def test_least_change_flips(
-    policies: BoundPolicies, names: tuple[str, ...], old: str, new: str, flip: tuple[str, str, str, str]
+    policies: BoundPolicies,
+    names: tuple[str, ...],
+    old: str,
+    new: str,
+    flip: tuple[str, str, str, str],
 ):
     """A condition that is taken away or moved by one step is told with an example, both ways round."""
     before = only(policies, *names)
@@ -104,12 +122,27 @@ def test_least_change_flips(
 
 def test_forbid_that_only_a_grant_meets_is_missed(policies: BoundPolicies):
     """Without `operators-view-only` an operator with a technician's grant services devices: a link and a group."""
-    kept = {name: text for name, text in policies.static.items() if name in ("operators-view", "operators-view-only")}
+    kept = {
+        name: text
+        for name, text in policies.static.items()
+        if name in ("operators-view", "operators-view-only")
+    }
     (link,) = (link for link in policies.links if link.id == "line-press-certified")
-    before = replace(policies, static=kept, links=(link,), templates={link.template: policies.templates[link.template]})
+    before = replace(
+        policies,
+        static=kept,
+        links=(link,),
+        templates={link.template: policies.templates[link.template]},
+    )
     after = replace(before, static={"operators-view": kept["operators-view"]})
-    assert ("certified-line-press + operators + technicians", "MaintainDevice", "a press in line-press") in {
-        (flip.who, flip.action, flip.target) for flip in between(before, after).flips if flip.after.allowed
+    assert (
+        "certified-line-press + operators + technicians",
+        "MaintainDevice",
+        "a press in line-press",
+    ) in {
+        (flip.who, flip.action, flip.target)
+        for flip in between(before, after).flips
+        if flip.after.allowed
     }
 
 
@@ -117,11 +150,21 @@ def test_forbid_that_only_a_grant_meets_is_missed(policies: BoundPolicies):
     ("condition", "who", "when"),
     [
         ('context has command && context.command == "reboot"', "no group", "command reboot"),
-        ('principal has email && principal.email like "*@example.com"', "managers, x@example.com", "at night"),
-        ('context has source_ip && context.source_ip.isInRange(ip("10.0.0.0/8"))', "no group", "from 10.0.0.0"),
+        (
+            'principal has email && principal.email like "*@example.com"',
+            "managers, x@example.com",
+            "at night",
+        ),
+        (
+            'context has source_ip && context.source_ip.isInRange(ip("10.0.0.0/8"))',
+            "no group",
+            "from 10.0.0.0",
+        ),
     ],
 )
-def test_whatever_a_new_permit_compares_is_asked(policies: BoundPolicies, condition: str, who: str, when: str):
+def test_whatever_a_new_permit_compares_is_asked(
+    policies: BoundPolicies, condition: str, who: str, when: str
+):
     """The literals of conditions make circumstances and people."""
     before = only(policies, "operators-view-only")
     text = f'@id("odd") permit (principal, action in Fleet::Action::"Operate", resource) when {{ {condition} }};'
@@ -134,7 +177,8 @@ def test_what_no_question_reaches_is_named(policies: BoundPolicies):
     """A policy that no question matches, and a change that none tells apart, are said; other words are not."""
     before = only(policies, "tenant-guard", "managers-everything")
     odd = (
-        '@id("odd") permit (principal, action, resource) when { context has source_ip && context.source_ip.isIpv6() };'
+        '@id("odd") permit (principal, action, resource) '
+        "when { context has source_ip && context.source_ip.isIpv6() };"
     )
     one = replace(before, static={**before.static, "odd": odd})
     found = between(before, one)
@@ -142,12 +186,19 @@ def test_what_no_question_reaches_is_named(policies: BoundPolicies):
     assert "\n1 policies were reached by no question: create permit odd\n" in found.table()
     same = changed(one, "odd", "isIpv6", "isMulticast")
     assert (
-        between(changed(one, "odd", "context has source_ip &&", "!(context has source_ip) ||"), before).unreached == ()
+        between(
+            changed(one, "odd", "context has source_ip &&", "!(context has source_ip) ||"), before
+        ).unreached
+        == ()
     )
-    assert between(one, changed(same, "tenant-guard", "@id", "// anew\n@id")).unreached == ("change of permit odd",)
+    assert between(one, changed(same, "tenant-guard", "@id", "// anew\n@id")).unreached == (
+        "change of permit odd",
+    )
 
 
-def test_grant_over_all_devices_is_compared(client: VerifiedPermissionsClient, live_store: LiveStore):
+def test_grant_over_all_devices_is_compared(
+    client: VerifiedPermissionsClient, live_store: LiveStore
+):
     """A grant over the group that holds every device is asked about like any other, in diff and in preview."""
     bundle = small(load(POLICIES, TenantPolicies(tenant=fleet.TENANT_ID, grants=(EVERYWHERE,))))
     found = of_store(client, live_store, bundle)
@@ -163,7 +214,10 @@ def test_other_pool_and_incomparable_store_are_said(
     bundle = small(load(POLICIES, TenantPolicies(tenant=fleet.TENANT_ID)))
     for step in plan([], pieces(only(policies, "operators-view"))):
         live_store.take(step)
-    with pytest.raises(NotDeployedError, match=r"names nobody of user pool `eu-central-1_other`.*is it the tenant's"):
+    with pytest.raises(
+        NotDeployedError,
+        match=r"names nobody of user pool `eu-central-1_other`.*is it the tenant's",
+    ):
         of_store(client, live_store, bundle, pool_id="eu-central-1_other")
     off = client.create_policy_store(validationSettings={"mode": "OFF"})["policyStoreId"]
     client.put_schema(policyStoreId=off, definition={"cedarJson": bundle.schema_json})
@@ -179,7 +233,9 @@ def test_policy_left_twice_is_a_step(client: VerifiedPermissionsClient, live_sto
     for step in plan([], pieces(bound(bundle, tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID))):
         live_store.take(step)
     statement = bind(bundle.permits[0].statement, tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID)
-    client.create_policy(policyStoreId=live_store.id, definition={"static": {"statement": statement}})
+    client.create_policy(
+        policyStoreId=live_store.id, definition={"static": {"statement": statement}}
+    )
     found = of_store(client, live_store, bundle)
     assert found.flips == ()
     assert [step.verb for step in found.steps] == ["delete"]
@@ -187,12 +243,18 @@ def test_policy_left_twice_is_a_step(client: VerifiedPermissionsClient, live_sto
 
 def small(bundle: PolicyBundle) -> PolicyBundle:
     """The bundle with few policies, so that there is little to ask."""
-    kept = tuple(policy for policy in bundle.static if policy.id in ("tenant-guard", "operators-view"))
+    kept = tuple(
+        policy for policy in bundle.static if policy.id in ("tenant-guard", "operators-view")
+    )
     return replace(bundle, static=kept)
 
 
 def of_store(
-    client: VerifiedPermissionsClient, store: LiveStore, bundle: PolicyBundle, *, pool_id: str = fleet.POOL_ID
+    client: VerifiedPermissionsClient,
+    store: LiveStore,
+    bundle: PolicyBundle,
+    *,
+    pool_id: str = fleet.POOL_ID,
 ) -> Difference:
     """What diff and preview ask for."""
     where = Store(policy_store_id=store.id, pool_id=pool_id)

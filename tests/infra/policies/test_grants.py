@@ -21,19 +21,37 @@ SOON = datetime(2026, 12, 1, tzinfo=UTC)
     ("bad", "words"),
     [
         (grant(id="Not An Id"), "`Not An Id`: an id is a-z, 0-9 and single inner `-`, at most 64"),
-        (grant(template="nope"), "no template `nope`; there are: break-glass, certified-for-line, "),
-        (grant(principal="technicians"), "`technicians` is no entity: write it as in a policy file"),
+        (
+            grant(template="nope"),
+            "no template `nope`; there are: break-glass, certified-for-line, ",
+        ),
+        (
+            grant(principal="technicians"),
+            "`technicians` is no entity: write it as in a policy file",
+        ),
         (grant(principal='Fleet::Device::"d"'), "it must be Fleet::Group or Fleet::User"),
         (grant(resource='Fleet::Tenant::"this"'), "it must be Fleet::Device or Fleet::DeviceGroup"),
-        (grant(principal='Fleet::User::"pool|x"'), "write the bare name, the pool is added at stamping"),
+        (
+            grant(principal='Fleet::User::"pool|x"'),
+            "write the bare name, the pool is added at stamping",
+        ),
         (grant(until=SOON), "template `certified-for-line` has no end; leave out `until`"),
-        (grant(template="break-glass"), "template `break-glass` ends: say `until`, e.g. 2026-12-24T18:00:00Z"),
+        (
+            grant(template="break-glass"),
+            "template `break-glass` ends: say `until`, e.g. 2026-12-24T18:00:00Z",
+        ),
         (
             grant(template="break-glass", until=SOON.replace(tzinfo=None)),
             "`until` 2026-12-01T00:00:00 has no time zone",
         ),
-        (grant(template="break-glass", until=SOON), "is of type `Fleet::Group`; it must be Fleet::User"),
-        (grant(template="technician-for-line", until=SOON), "is of type `Fleet::Group`; it must be Fleet::User"),
+        (
+            grant(template="break-glass", until=SOON),
+            "is of type `Fleet::Group`; it must be Fleet::User",
+        ),
+        (
+            grant(template="technician-for-line", until=SOON),
+            "is of type `Fleet::Group`; it must be Fleet::User",
+        ),
         (
             grant(principal='Fleet::Group::"certified-line-presss"'),
             "this tenant has none of that name, but certified-line-press, quality-inspectors",
@@ -54,12 +72,16 @@ def test_bad_grant_is_refused(files: Path, bad: Grant, words: str):
 def test_grant_that_the_store_would_refuse_is_refused_before(files: Path):
     """A link is written out and validated: one that fits no request would stop a stamping half way."""
     template = files / "policies" / "templates" / "certified-for-line.cedar"
-    template.write_text(template.read_text().replace('[Fleet::Action::"View", ', '[Fleet::Action::"ListDevices", '))
+    template.write_text(
+        template.read_text().replace('[Fleet::Action::"View", ', '[Fleet::Action::"ListDevices", ')
+    )
     text = template.read_text().replace(', Fleet::Action::"Maintain"]', "]")
     template.write_text(text)
     (problem,) = refusal(files, grants=(grant(),))
     assert problem.startswith('tenant acme, grant g: `Fleet::Group::"certified-line-press"` on ')
-    assert problem.endswith("unable to find an applicable action given the policy scope constraints")
+    assert problem.endswith(
+        "unable to find an applicable action given the policy scope constraints"
+    )
 
 
 def test_template_quota_is_checked(files: Path):
@@ -74,4 +96,7 @@ def test_template_quota_is_checked(files: Path):
         "tenant acme, grants: 21 templates, one for each template and end; at most 20, half of what a policy store may "
         "hold: an update that changes them needs old and new together."
     )
-    assert load(files / "policies", TenantPolicies(tenant="acme", grants=grants[1:])).links[0].id == "g1"
+    assert (
+        load(files / "policies", TenantPolicies(tenant="acme", grants=grants[1:])).links[0].id
+        == "g1"
+    )

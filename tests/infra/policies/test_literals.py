@@ -17,7 +17,12 @@ when {
 def test_everything_that_is_compared_is_read():
     """Texts, patterns, numbers, moments, durations and addresses, by the attributes that the statement reads."""
     found = literals([STATEMENT])
-    assert {"context.token.scope", "principal.custom:region", "context.command", "resource.kind"} <= set(found.texts)
+    assert {
+        "context.token.scope",
+        "principal.custom:region",
+        "context.command",
+        "resource.kind",
+    } <= set(found.texts)
     assert found.texts["resource.kind"] == {"fleet/view", "eu", "pressx*"}
     assert found.numbers["resource.size"] == {7}
     assert found.addresses == {"10.0.0.0"}

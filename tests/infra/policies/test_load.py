@@ -33,8 +33,15 @@ def test_forbids_come_first_and_templates_only_if_linked(files: Path):
 
 def test_tenant_may_not_reuse_an_id(files: Path):
     """A tenant's policy named like a base policy, or a grant like either, is refused: it would hide the other."""
-    own = '// Why.\n@id("tenant-guard")\nforbid (principal in Fleet::Group::"x", action, resource);\n'
-    found = refusal(files, own=own, name="tenant-guard", grants=(grant(id="managers-everything"), grant(), grant()))
+    own = (
+        '// Why.\n@id("tenant-guard")\nforbid (principal in Fleet::Group::"x", action, resource);\n'
+    )
+    found = refusal(
+        files,
+        own=own,
+        name="tenant-guard",
+        grants=(grant(id="managers-everything"), grant(), grant()),
+    )
     taken = "the id `{0}` is taken by policies/static/{0}.cedar".format
     assert found == [
         f"tenants/acme/policies/tenant-guard.cedar:2: {taken('tenant-guard')}",
@@ -65,7 +72,10 @@ def test_missing_folder_and_schema_are_refused(files: Path):
         load(files / "policies", TenantPolicies(tenant="acme", folder=files / "nowhere"))
     schema = files / "policies" / "schema.cedarschema"
     schema.write_text("namespace Fleet { entity }", encoding="utf-8")
-    with pytest.raises(PolicyError, match=r"policies/schema.cedarschema: .*error parsing schema: unexpected token `}`"):
+    with pytest.raises(
+        PolicyError,
+        match=r"policies/schema.cedarschema: .*error parsing schema: unexpected token `}`",
+    ):
         load(files / "policies", fleet.REFERENCE)
     schema.unlink()
     with pytest.raises(PolicyError, match=r"schema\.cedarschema: no such file"):

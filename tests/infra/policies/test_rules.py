@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OPEN = "a permit must constrain principal or action: this one is open to everybody for everything"
-GROUPS = ", ".join(f'Fleet::Action::"{group}"' for group in ("View", "Operate", "Maintain", "Update", "Administer"))
+GROUPS = ", ".join(
+    f'Fleet::Action::"{group}"' for group in ("View", "Operate", "Maintain", "Update", "Administer")
+)
 BEYOND = "a permit that is open to everybody may give no more than View; this one gives "
 EVERYTHING = "ConfigureDevice, DownloadFile, MaintainDevice, OperateDevice, SetParameters, StopDevice, UpdateFirmware"
 SAY_WHO = 'say who, as in `principal in Fleet::Group::"..."`'
@@ -23,9 +25,18 @@ NO_ACTION = "unable to find an applicable action given the policy scope constrai
 @pytest.mark.parametrize(
     ("statement", "expected"),
     [
-        ('permit (\n  principal in Fleet::Group::"x",\n  action resource\n);', ["5: unexpected token `resource`"]),
-        ("permit (principal, action, resource)\nwhen {\n  resource.kind ==\n};", ["6: unexpected token `}`"]),
-        ("permit (principal, action, resource)\nwhen {\n  true && \n", ["5: unexpected end of input"]),
+        (
+            'permit (\n  principal in Fleet::Group::"x",\n  action resource\n);',
+            ["5: unexpected token `resource`"],
+        ),
+        (
+            "permit (principal, action, resource)\nwhen {\n  resource.kind ==\n};",
+            ["6: unexpected token `}`"],
+        ),
+        (
+            "permit (principal, action, resource)\nwhen {\n  true && \n",
+            ["5: unexpected end of input"],
+        ),
         (
             'forbid (principal, action, resource is Fleet::Device)\nwhen { resource.colour == "red" };',
             ["4: attribute `colour` on entity type `Fleet::Device` not found"],
@@ -35,7 +46,10 @@ NO_ACTION = "unable to find an applicable action given the policy scope constrai
             ['5: unrecognized action `Fleet::Action::"Explode"`', f"3: {NO_ACTION}"],
         ),
         ("permit (principal, action, resource);", [f"3: {OPEN}"]),
-        (f"permit (principal, action in [{GROUPS}], resource);", [f"3: {BEYOND}{EVERYTHING}: {SAY_WHO}"]),
+        (
+            f"permit (principal, action in [{GROUPS}], resource);",
+            [f"3: {BEYOND}{EVERYTHING}: {SAY_WHO}"],
+        ),
         (
             f"permit (principal is Fleet::User, action in [{GROUPS}], resource);",
             [f"3: {BEYOND}{EVERYTHING}: {SAY_WHO}"],
@@ -71,7 +85,9 @@ NO_ACTION = "unable to find an applicable action given the policy scope constrai
         ),
     ],
 )
-def test_bad_policy_is_refused_with_file_line_and_words(files: Path, statement: str, expected: list[str]):
+def test_bad_policy_is_refused_with_file_line_and_words(
+    files: Path, statement: str, expected: list[str]
+):
     """Each mistake names the file, the line and what is wrong, in the validator's words where it is Cedar's."""
     found = refusal(files, own=f'// Why.\n@id("mine")\n{statement}\n')
     assert found == [f"tenants/acme/policies/mine.cedar:{problem}" for problem in expected]
@@ -94,19 +110,25 @@ def test_open_permit_may_give_a_view(files: Path):
 
 def test_file_without_name_reason_or_with_two_statements_is_refused(files: Path):
     """The house rules: ``@id`` is the file's name, the first line says why, one statement a file."""
-    assert refusal(files, own='@id("other")\npermit (principal in Fleet::Group::"x", action, resource);\n') == [
+    assert refusal(
+        files, own='@id("other")\npermit (principal in Fleet::Group::"x", action, resource);\n'
+    ) == [
         'tenants/acme/policies/mine.cedar:1: `@id("mine")` expected, the file\'s name; found `other`',
         "tenants/acme/policies/mine.cedar:1: the first line must be a comment that says why the policy is there",
     ]
     for own, count in (("// Nothing.\n", 0), ("permit (principal, action, resource);\n" * 2, 2)):
-        assert refusal(files, own=own) == [f"tenants/acme/policies/mine.cedar: one statement a file, found {count}"]
+        assert refusal(files, own=own) == [
+            f"tenants/acme/policies/mine.cedar: one statement a file, found {count}"
+        ]
 
 
 def test_oversized_policy_is_refused(files: Path):
     """A policy that would exceed the quota once bound is refused before anything is stamped."""
     padding = "// padding\n" * 1000
     own = f'// Why.\n{padding}@id("mine")\nforbid (principal in Fleet::Group::"x", action, resource);\n'
-    assert refusal(files, own=own) == ["tenants/acme/policies/mine.cedar: 11135 bytes once bound; at most 10000"]
+    assert refusal(files, own=own) == [
+        "tenants/acme/policies/mine.cedar: 11135 bytes once bound; at most 10000"
+    ]
 
 
 def test_deep_nesting_is_refused_before_the_parser_sees_it(files: Path):
@@ -125,7 +147,9 @@ def test_policies_without_resource_share_a_quota(files: Path):
         (folder / f"p{number}.cedar").write_text(text)
     own = '// Why.\n@id("Mine_2")\nforbid (principal in Fleet::Group::"x", action, resource is Fleet::Device);\n'
     name, together = refusal(files, own=own, name="Mine_2")
-    assert name.startswith("tenants/acme/policies/Mine_2.cedar: `Mine_2`: a name is a-z, 0-9 and single inner `-`")
+    assert name.startswith(
+        "tenants/acme/policies/Mine_2.cedar: `Mine_2`: a name is a-z, 0-9 and single inner `-`"
+    )
     assert together.startswith("policies: ")
     assert "bytes together; at most 100000, half of what a policy store may hold" in together
 
@@ -136,22 +160,30 @@ def test_own_policy_names_only_groups_and_lines_of_the_tenant(files: Path):
         '// Why.\n@id("mine")\nforbid (principal in Fleet::Group::"operatosr", action, '
         'resource in Fleet::DeviceGroup::"line-perss");\n'
     )
-    where, groups = "tenants/acme/policies/mine.cedar:3: ", "certified-line-press, quality-inspectors"
+    where, groups = (
+        "tenants/acme/policies/mine.cedar:3: ",
+        "certified-line-press, quality-inspectors",
+    )
     assert refusal(files, own=own, known=True) == [
         f'{where}`Fleet::Group::"operatosr"` is no group of this tenant; it has {groups}',
         f'{where}`Fleet::DeviceGroup::"line-perss"` is no device group of this tenant; it has all, line-press',
     ]
     right = own.replace("operatosr", "quality-inspectors")
-    (files / "tenants" / "acme" / "policies" / "mine.cedar").write_text(right.replace("line-perss", "all"))
+    (files / "tenants" / "acme" / "policies" / "mine.cedar").write_text(
+        right.replace("line-perss", "all")
+    )
     folder, lines = files / "tenants" / "acme" / "policies", frozenset({"line-press"})
-    tenant = TenantPolicies(tenant="acme", folder=folder, groups=frozenset({"quality-inspectors"}), lines=lines)
+    tenant = TenantPolicies(
+        tenant="acme", folder=folder, groups=frozenset({"quality-inspectors"}), lines=lines
+    )
     assert "mine" in {policy.id for policy in load(files / "policies", tenant).forbids}
 
 
 def test_template_must_be_a_permit_with_both_slots(files: Path):
     """A template that the store would refuse, or a forbid that only some have, is refused."""
     (files / "policies" / "templates" / "odd.cedar").write_text(
-        '// Why.\n@id("odd")\nforbid (principal == ?principal, action, resource);\n', encoding="utf-8"
+        '// Why.\n@id("odd")\nforbid (principal == ?principal, action, resource);\n',
+        encoding="utf-8",
     )
     odd = "policies/templates/odd.cedar:3: a template must"
     assert refusal(files) == [

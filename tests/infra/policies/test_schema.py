@@ -27,9 +27,13 @@ def test_no_attribute_is_required():
     """Every attribute is optional: so the validator refuses a policy that reads one without `has`."""
     required: list[object] = []
 
-    def walk(node: Any) -> None:  # noqa: ANN401 - JSON
+    def walk(node: Any) -> None:
         if isinstance(node, dict):
-            required.extend(key for key, value in node.get("attributes", {}).items() if value.get("required", True))
+            required.extend(
+                key
+                for key, value in node.get("attributes", {}).items()
+                if value.get("required", True)
+            )
             for value in node.values():
                 walk(value)
 
@@ -42,7 +46,11 @@ def test_actions_of_the_reference_fleet_are_those_of_the_schema():
     actions = json.loads(schema_json(TEXT))["Fleet"]["actions"]
     assert {name for name, action in actions.items() if "appliesTo" in action} == set(fleet.ACTIONS)
     for name, action in actions.items():
-        for kind, target in (("Tenant", fleet.THE_TENANT), ("DeviceGroup", fleet.LINE), ("Device", fleet.PRESS)):
+        for kind, target in (
+            ("Tenant", fleet.THE_TENANT),
+            ("DeviceGroup", fleet.LINE),
+            ("Device", fleet.PRESS),
+        ):
             applies = kind in action.get("appliesTo", {}).get("resourceTypes", [])
             assert applies is (name in fleet.ACTIONS and fleet.applies(name, target))
 

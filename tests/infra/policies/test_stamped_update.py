@@ -53,7 +53,9 @@ def test_stamping_changes_policies_without_a_gap(project: Project) -> None:
     new = Evaluator(after, tenant=TENANT, pool_id=pool_id)
 
     lookers = Who(groups=("lookers",))
-    questions = [question for _, _, question in fleet.ask(lookers, AT_NIGHT, {"press-07": fleet.PRESS})]
+    questions = [
+        question for _, _, question in fleet.ask(lookers, AT_NIGHT, {"press-07": fleet.PRESS})
+    ]
     right = [{old.decide(question).allowed, new.decide(question).allowed} for question in questions]
     assert [True, False] in [sorted(answers, reverse=True) for answers in right]
     wrong: list[tuple[str, bool]] = []
@@ -114,12 +116,15 @@ def of_files(project: Project, pool_id: str) -> BoundPolicies:
     return bound(loaded, tenant=TENANT, pool_id=pool_id)
 
 
-def allows(client: Any, store_id: str, question: Question, pool_id: str) -> bool:  # noqa: ANN401 - any cloud's client
+def allows(client: Any, store_id: str, question: Question, pool_id: str) -> bool:
     """Ask the store."""
     request, entities = question.cedar(tenant=TENANT, pool_id=pool_id)
     answer = client.is_authorized(
         policyStoreId=store_id,
-        principal={"entityType": request["principal"]["type"], "entityId": request["principal"]["id"]},
+        principal={
+            "entityType": request["principal"]["type"],
+            "entityId": request["principal"]["id"],
+        },
         action={"actionType": request["action"]["type"], "actionId": request["action"]["id"]},
         resource={"entityType": request["resource"]["type"], "entityId": request["resource"]["id"]},
         context={"cedarJson": json.dumps(request["context"])},

@@ -26,7 +26,10 @@ SEED = int(os.environ.get("CEDARFLEET_SEED", "0")) or int.from_bytes(os.urandom(
 REQUESTS = range(4)
 
 # A policy in the abstract: its effect, and the requests that it matches.
-POLICY = some.tuples(some.sampled_from(["permit", "forbid"]), some.frozensets(some.sampled_from(REQUESTS), min_size=1))
+POLICY = some.tuples(
+    some.sampled_from(["permit", "forbid"]),
+    some.frozensets(some.sampled_from(REQUESTS), min_size=1),
+)
 POLICIES = some.frozensets(POLICY, max_size=6)
 
 
@@ -122,17 +125,24 @@ def changed(policies: BoundPolicies) -> BoundPolicies:
     return replace(policies, static=static, links=links)
 
 
-def test_live_store_gives_no_wrong_answer_during_updates(policies: BoundPolicies, live_store: LiveStore):
+def test_live_store_gives_no_wrong_answer_during_updates(
+    policies: BoundPolicies, live_store: LiveStore
+):
     """While a store goes back and forth between two sets, every decision asked of it is that of one of them."""
     other = changed(policies)
-    old, new = (Evaluator(p, tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID) for p in (policies, other))
+    old, new = (
+        Evaluator(p, tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID) for p in (policies, other)
+    )
     for step in plan([], pieces(policies)):
         live_store.take(step)
     questions = [
         question
         for persona in PERSONAS
-        if persona.title in {"Manager", "Operator", "Machine with scopes fleet/view and fleet/operate"}
-        for _, _, question in fleet.ask(persona.who, AT_NIGHT, {"press-07": fleet.PRESS, "foreign": fleet.FOREIGN})
+        if persona.title
+        in {"Manager", "Operator", "Machine with scopes fleet/view and fleet/operate"}
+        for _, _, question in fleet.ask(
+            persona.who, AT_NIGHT, {"press-07": fleet.PRESS, "foreign": fleet.FOREIGN}
+        )
     ]
     right = {question.action: question for question in questions}
     assert any(old.decide(q).allowed is not new.decide(q).allowed for q in questions), right
@@ -161,6 +171,7 @@ def test_live_store_gives_no_wrong_answer_during_updates(policies: BoundPolicies
         asker.join()
     assert wrong == []
     assert all(
-        live_store.allows(q, tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID) is new.decide(q).allowed for q in questions
+        live_store.allows(q, tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID) is new.decide(q).allowed
+        for q in questions
     )
     assert min(asked) > len(questions)

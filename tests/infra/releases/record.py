@@ -27,7 +27,9 @@ def main(release: str) -> None:
                 project.up(stack)
         shutil.copyfile(root / "state" / "passphrase.json", folder / "passphrase.json")
         for stack in STACKS:
-            shutil.copyfile(root / "state" / "stacks" / "cedarfleet" / f"{stack}.json", folder / f"{stack}.json")
+            shutil.copyfile(
+                root / "state" / "stacks" / "cedarfleet" / f"{stack}.json", folder / f"{stack}.json"
+            )
 
 
 if __name__ == "__main__":

@@ -20,7 +20,9 @@ FOREIGN = "acme2--press-07"
 
 def allows(document: str, action: str, resource: str) -> bool:
     """Whether a policy whose variable is `ME` has an Allow for it; conditions are not looked at."""
-    for statement in json.loads(document.replace("${iot:Connection.Thing.ThingName}", ME))["Statement"]:
+    for statement in json.loads(document.replace("${iot:Connection.Thing.ThingName}", ME))[
+        "Statement"
+    ]:
         actions, resources = statement["Action"], statement["Resource"]
         for pattern in [resources] if isinstance(resources, str) else resources:
             matches = re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), ARNS.iot(resource))
@@ -73,9 +75,13 @@ def test_a_claim_can_provision_by_its_tenants_template_and_nothing_else() -> Non
     """No other template, no device topic, and no client id that a device could have."""
     policy = claim_policy(tenant="acme", arns=ARNS)
 
-    assert allows(policy, "iot:Publish", "topic/$aws/provisioning-templates/acme-devices/provision/json")
+    assert allows(
+        policy, "iot:Publish", "topic/$aws/provisioning-templates/acme-devices/provision/json"
+    )
     assert allows(policy, "iot:Connect", "client/claim:acme:line-1")
-    assert not allows(policy, "iot:Publish", "topic/$aws/provisioning-templates/globex-devices/provision/json")
+    assert not allows(
+        policy, "iot:Publish", "topic/$aws/provisioning-templates/globex-devices/provision/json"
+    )
     assert not allows(policy, "iot:Publish", f"topic/{wire.status_topic(ME, 'c1')}")
     assert not allows(policy, "iot:Connect", f"client/{ME}")
 

@@ -48,7 +48,11 @@ def registered(project: Project) -> Iterator[list[Registered]]:
 
     def take(args: pulumi.ResourceTransformationArgs) -> None:
         found.append(
-            Registered(kind=args.type_, name=args.name, replace_on_changes=tuple(args.opts.replace_on_changes or ()))
+            Registered(
+                kind=args.type_,
+                name=args.name,
+                replace_on_changes=tuple(args.opts.replace_on_changes or ()),
+            )
         )
 
     program = from_file(project.engine.project.program)
@@ -57,19 +61,25 @@ def registered(project: Project) -> Iterator[list[Registered]]:
         pulumi.runtime.register_stack_transformation(take)
         program()
 
-    Engine(project.root, project.root / "state", project.cloud, HANDLERS, INVOKES, program=watched).preview(TENANT)
+    Engine(
+        project.root, project.root / "state", project.cloud, HANDLERS, INVOKES, program=watched
+    ).preview(TENANT)
     yield found
     file.unlink()
 
 
 def test_a_changed_policy_is_a_new_one_beside_the_old(registered: list[Registered]) -> None:
     """Policies, links and templates are replaced on any change: the provider would change a `when` in place."""
-    asked = {(one.kind, one.replace_on_changes) for one in registered if one.kind in (POLICY, TEMPLATE)}
+    asked = {
+        (one.kind, one.replace_on_changes) for one in registered if one.kind in (POLICY, TEMPLATE)
+    }
     assert asked == {(POLICY, ("definition",)), (TEMPLATE, ("statement",))}
 
 
 def test_no_name_of_a_policy_is_another_resources(registered: list[Registered]) -> None:
     """However a tenant calls its policies, each resource of the store has a logical name of its own."""
     names = [one.name for one in registered if one.name.startswith("policies-")]
-    assert {"policies-store", "policies-policy-store", "policies-link-firmware-hall-1"} <= set(names)
+    assert {"policies-store", "policies-policy-store", "policies-link-firmware-hall-1"} <= set(
+        names
+    )
     assert len(names) == len(set(names))

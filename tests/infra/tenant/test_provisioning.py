@@ -33,11 +33,15 @@ NOT_PROVISIONED = {
 }
 
 
-def test_provisioning_has_what_awss_own_policy_has_or_leaves_it_out_for_a_reason(project: Project) -> None:
+def test_provisioning_has_what_awss_own_policy_has_or_leaves_it_out_for_a_reason(
+    project: Project,
+) -> None:
     """Each action of the managed policy is granted or listed above, and nothing is granted beside it."""
     iam = project.cloud.client("iam")
     version = iam.get_policy(PolicyArn=MANAGED)["Policy"]["DefaultVersionId"]
-    document = iam.get_policy_version(PolicyArn=MANAGED, VersionId=version)["PolicyVersion"]["Document"]
+    document = iam.get_policy_version(PolicyArn=MANAGED, VersionId=version)["PolicyVersion"][
+        "Document"
+    ]
     managed = {action for statement in document["Statement"] for action in statement["Action"]}
     arns = naming.Arns(region="eu-central-1", account_id="123456789012")
     ours = provisioning.permissions(tenant="acme", thing_type="cedarfleet-device", arns=arns)

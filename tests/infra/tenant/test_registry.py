@@ -10,17 +10,21 @@ if TYPE_CHECKING:
     from tests.infra.conftest import Project
 
 
-def status(project: Project) -> Any:  # noqa: ANN401 - DynamoDB's JSON
+def status(project: Project) -> Any:
     """The status column of globex's row as it stands."""
     issuer = project.engine.outputs("globex").outputs["issuer"]
     table = project.cloud.client("dynamodb")
-    return table.get_item(TableName="cedarfleet-tenants", Key={"issuer": {"S": issuer}})["Item"]["status"]
+    return table.get_item(TableName="cedarfleet-tenants", Key={"issuer": {"S": issuer}})["Item"][
+        "status"
+    ]
 
 
 def changes(project: Project) -> list[tuple[Op, str]]:
     """What stamping globex changes."""
     made = project.up("globex").changes
-    return [(change.op, change.urn.rpartition("::")[2]) for change in made if change.op is not Op.READ]
+    return [
+        (change.op, change.urn.rpartition("::")[2]) for change in made if change.op is not Op.READ
+    ]
 
 
 def test_a_suspended_tenant_stays_suspended(project: Project) -> None:

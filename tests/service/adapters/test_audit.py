@@ -39,7 +39,7 @@ class Root:
     def __init__(self, cloud: EmbeddedCloud) -> None:
         self._cloud = cloud
 
-    def tenant(self, _tenant: Tenant, service: str) -> Any:  # noqa: ANN401 - boto3
+    def tenant(self, _tenant: Tenant, service: str) -> Any:
         """A client of the root."""
         return self._cloud.client(service)
 
@@ -49,7 +49,10 @@ def test_a_record_is_never_written_over(embedded_cloud: EmbeddedCloud) -> None:
     table, client = "audit-once", embedded_cloud.client("dynamodb")
     client.create_table(
         TableName=table,
-        KeySchema=[{"AttributeName": "partition", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        KeySchema=[
+            {"AttributeName": "partition", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ],
         AttributeDefinitions=[
             {"AttributeName": "partition", "AttributeType": "S"},
             {"AttributeName": "sk", "AttributeType": "S"},
@@ -58,7 +61,10 @@ def test_a_record_is_never_written_over(embedded_cloud: EmbeddedCloud) -> None:
     )
     calls = AwsCalls(threads=1, max_waiting=1, deadline_seconds=10)
     sessions = cast("AwsSessions", Root(embedded_cloud))
-    log, tenant = DynamoAuditLog(calls=calls, sessions=sessions, table=table, keep_seconds=60), cast("Tenant", None)
+    log, tenant = (
+        DynamoAuditLog(calls=calls, sessions=sessions, table=table, keep_seconds=60),
+        cast("Tenant", None),
+    )
     asyncio.run(log.write(tenant, RECORD))
     asyncio.run(log.write(tenant, RECORD))
     with pytest.raises(UpstreamError, match="the audit trail refused the call"):

@@ -26,7 +26,10 @@ def calls() -> Iterator[AwsCalls]:
 
 def refused(code: str, status: int) -> ClientError:
     """An error as botocore raises it."""
-    answer = {"Error": {"Code": code, "Message": "secret words"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    answer = {
+        "Error": {"Code": code, "Message": "secret words"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
     return ClientError(answer, "Operation")  # pyright: ignore[reportArgumentType] - the members that matter
 
 
@@ -41,7 +44,9 @@ def refused(code: str, status: int) -> ClientError:
         (ConnectionResetError(), UnavailableError),
     ],
 )
-def test_errors_of_aws_become_ours(calls: AwsCalls, error: Exception, kind: type[CedarfleetError]) -> None:
+def test_errors_of_aws_become_ours(
+    calls: AwsCalls, error: Exception, kind: type[CedarfleetError]
+) -> None:
     """What may pass is `unavailable`, what will not is `upstream`; AWS's own words stay in the log."""
 
     def fail() -> None:

@@ -36,9 +36,19 @@ class Index:
         name = queryString.partition(":")[2].lower()
         found = [thing for thing in self.things if thing.lower() == name]
         connected = {thing: {"connected": thing == "acme--press-07"} for thing in found}
-        return {"things": [{"thingName": thing, "connectivity": connected[thing]} for thing in found][:maxResults]}
+        return {
+            "things": [{"thingName": thing, "connectivity": connected[thing]} for thing in found][
+                :maxResults
+            ]
+        }
 
-    def update_thing(self, *, thingName: str, attributePayload: dict[str, Any], expectedVersion: int) -> None:  # noqa: ARG002, N803 - AWS's names
+    def update_thing(
+        self,
+        *,
+        thingName: str,  # noqa: ARG002, N803 - AWS's name
+        attributePayload: dict[str, Any],  # noqa: N803 - AWS's name
+        expectedVersion: int,  # noqa: ARG002, N803 - AWS's name
+    ) -> None:
         """Keep the attributes."""
         self.stored |= attributePayload["attributes"]
 
@@ -68,7 +78,9 @@ def test_connectivity_is_the_devices_own_among_names_of_another_case(calls: AwsC
 
 
 @given(
-    st.sampled_from(["kind", "region", "criticality", "utc_offset", "time_zone", "window", "security_patch"]),
+    st.sampled_from(
+        ["kind", "region", "criticality", "utc_offset", "time_zone", "window", "security_patch"]
+    ),
     st.from_regex(r"[+-](0[0-9]|1[0-4]):[0-5][0-9]", fullmatch=True)
     | st.from_regex(r"[01][0-9]:[0-5][0-9]-2[0-3]:[0-5][0-9]", fullmatch=True)
     | st.sampled_from(["low", "2026-10-01", *sorted(available_timezones())])
@@ -81,7 +93,11 @@ def test_whatever_is_accepted_is_of_awss_own_pattern(calls: AwsCalls, name: str,
     except InvalidRequestError:
         return
     index = Index([])
-    asyncio.run(fleet(calls, index).set_attributes(cast("Tenant", None), Device(tenant="acme", id="a"), {name: text}))
+    asyncio.run(
+        fleet(calls, index).set_attributes(
+            cast("Tenant", None), Device(tenant="acme", id="a"), {name: text}
+        )
+    )
     model = botocore.session.get_session().get_service_model("iot").shape_for("AttributeValue")
     assert index.stored[name]
     assert re.fullmatch(str(model.metadata["pattern"]), index.stored[name])

@@ -47,11 +47,13 @@ def server() -> Iterator[JwksServer]:
             self.end_headers()
             self.wfile.write(state.body)
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401 - the base class's signature
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's signature
             """Keep quiet."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        state.url_template = f"http://127.0.0.1:{http.server_address[1]}/{{pool}}/.well-known/jwks.json"
+        state.url_template = (
+            f"http://127.0.0.1:{http.server_address[1]}/{{pool}}/.well-known/jwks.json"
+        )
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield state
@@ -80,7 +82,9 @@ def jwk(pool: MemoryUserPool, **changes: object) -> dict[str, Any]:
     } | changes
 
 
-def test_a_pool_is_asked_once_for_many_and_again_only_after_a_while(server: JwksServer, calls: AwsCalls) -> None:
+def test_a_pool_is_asked_once_for_many_and_again_only_after_a_while(
+    server: JwksServer, calls: AwsCalls
+) -> None:
     """50 callers make one fetch; made-up key ids make at most one more per interval; then a new key is found."""
     pool = MemoryUserPool("acme")
     server.body = json.dumps({"keys": [jwk(pool)]}).encode()
@@ -112,7 +116,15 @@ def test_a_pool_is_asked_once_for_many_and_again_only_after_a_while(server: Jwks
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(500, b""), (404, b"{}"), (302, b""), (200, b"<html>"), (200, b"[]"), (200, b'{"keys": 1}'), (200, b" " * 70_000)],
+    [
+        (500, b""),
+        (404, b"{}"),
+        (302, b""),
+        (200, b"<html>"),
+        (200, b"[]"),
+        (200, b'{"keys": 1}'),
+        (200, b" " * 70_000),
+    ],
 )
 def test_an_address_that_gives_no_key_set_proves_nothing(
     server: JwksServer, calls: AwsCalls, status: int, body: bytes
@@ -120,7 +132,13 @@ def test_an_address_that_gives_no_key_set_proves_nothing(
     """Errors, redirects, other documents and floods are an outage of ours, never an accepted token."""
     server.status, server.body = status, body
     pool = MemoryUserPool("acme")
-    keys = JwksKeys(calls=calls, url_template=server.url_template, seconds=3600, again_seconds=30, timeout_seconds=2)
+    keys = JwksKeys(
+        calls=calls,
+        url_template=server.url_template,
+        seconds=3600,
+        again_seconds=30,
+        timeout_seconds=2,
+    )
 
     async def story() -> None:
         for _ in range(3):

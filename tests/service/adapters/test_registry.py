@@ -58,7 +58,9 @@ def test_what_the_tenants_stack_writes_the_service_reads() -> None:
 
 def test_a_suspended_row_is_a_suspended_tenant() -> None:
     """What the tenant's file says reaches the service, and no other word does."""
-    assert tenant_of(row(status="SUSPENDED"), region="eu-central-1").status is TenantStatus.SUSPENDED
+    assert (
+        tenant_of(row(status="SUSPENDED"), region="eu-central-1").status is TenantStatus.SUSPENDED
+    )
     for wrong in ("suspended", "RESTING", None):
         with pytest.raises(ConfigurationError, match=r"(?i)status"):
             tenant_of(row(status=wrong), region="eu-central-1")
@@ -94,7 +96,9 @@ def test_rows_are_asked_for_once_and_strangers_push_nobody_out() -> None:
     """Many callers at once make one look-up; unknown issuers are remembered apart, in bounded number."""
     pool = MemoryUserPool("acme")
     origin = MemoryTenantRegistry(rows={pool.tenant.issuer: pool.tenant})
-    registry = CachedTenantRegistry(origin, seconds=60, unknown_seconds=60, max_entries=10, max_strangers=4)
+    registry = CachedTenantRegistry(
+        origin, seconds=60, unknown_seconds=60, max_entries=10, max_strangers=4
+    )
 
     async def story() -> None:
         found = await asyncio.gather(*(registry.find(pool.tenant.issuer) for _ in range(50)))
@@ -115,10 +119,14 @@ def test_a_registry_that_does_not_answer_is_asked_again() -> None:
     """A failure is nobody's answer: it is raised to each that waits, and not remembered."""
     pool = MemoryUserPool("acme")
     origin = MemoryTenantRegistry(rows={pool.tenant.issuer: pool.tenant}, available=False)
-    registry = CachedTenantRegistry(origin, seconds=60, unknown_seconds=60, max_entries=10, max_strangers=4)
+    registry = CachedTenantRegistry(
+        origin, seconds=60, unknown_seconds=60, max_entries=10, max_strangers=4
+    )
 
     async def story() -> None:
-        answers = await asyncio.gather(*(registry.find(pool.tenant.issuer) for _ in range(5)), return_exceptions=True)
+        answers = await asyncio.gather(
+            *(registry.find(pool.tenant.issuer) for _ in range(5)), return_exceptions=True
+        )
         assert {type(answer) for answer in answers} == {UnavailableError}
         origin.available = True
         assert await registry.find(pool.tenant.issuer) == pool.tenant
@@ -138,11 +146,15 @@ def test_a_flood_of_made_up_issuers_keeps_no_tenant_out() -> None:
             return await super().find(issuer)
 
     origin = Slow(rows={pool.tenant.issuer: pool.tenant})
-    registry = CachedTenantRegistry(origin, seconds=0, unknown_seconds=60, max_entries=10, max_strangers=4)
+    registry = CachedTenantRegistry(
+        origin, seconds=0, unknown_seconds=60, max_entries=10, max_strangers=4
+    )
 
     async def story() -> None:
         assert await registry.find(pool.tenant.issuer) == pool.tenant
-        waiting = [asyncio.ensure_future(registry.find(f"stranger-{number}")) for number in range(4)]
+        waiting = [
+            asyncio.ensure_future(registry.find(f"stranger-{number}")) for number in range(4)
+        ]
         await asyncio.sleep(0)
         with pytest.raises(UnavailableError):
             await registry.find("stranger-5")

@@ -34,8 +34,13 @@ DEEP = '{"name": "reboot", "arguments": ' + '{"a":' * 30_000 + "1" + "}" * 30_00
         '{"name": "reboot", "timeout_seconds": 86401}',
         '{"name": "reboot", "timeout_seconds": 1.5}',
         '{"name": "reboot", "timeout_seconds": true}',
-        pytest.param('{"name": "reboot", "timeout_seconds": ' + "9" * 4_000 + "}", id="a timeout of 4,000 digits"),
-        pytest.param('{"name": "reboot", "arguments": {"a": ' + "9" * 4_000 + "}}", id="4,000 digits"),
+        pytest.param(
+            '{"name": "reboot", "timeout_seconds": ' + "9" * 4_000 + "}",
+            id="a timeout of 4,000 digits",
+        ),
+        pytest.param(
+            '{"name": "reboot", "arguments": {"a": ' + "9" * 4_000 + "}}", id="4,000 digits"
+        ),
         '{"name": "reboot", "arguments": {"a": [9223372036854775808]}}',
         '{"name": "reboot", "arguments": {"a": 1e999}}',
         '{"name": "reboot", "arguments": {"a": ' + "[" * 32 + "]" * 32 + "}}",
@@ -65,7 +70,9 @@ def test_a_body_that_is_not_of_the_form_is_refused(house: House, body: str) -> N
 def test_arguments_within_the_bounds_are_taken(house: House) -> None:
     """The largest integer and the deepest nesting that are promised."""
     arguments: dict[str, Any] = {"a": 2**63 - 1, "b": json.loads("[" * 31 + "]" * 31)}
-    assert house.call("POST", URL, json={"name": "reboot", "arguments": arguments}).status_code == 202
+    assert (
+        house.call("POST", URL, json={"name": "reboot", "arguments": arguments}).status_code == 202
+    )
     assert house.world.channel.published[0].arguments == arguments
 
 
@@ -84,7 +91,10 @@ def test_a_body_that_is_not_declared_as_json_is_refused(house: House, declared: 
     """415: a page of a stranger can send a form or plain text, but no JSON; and nothing is guessed."""
     headers = {} if declared is None else {"Content-Type": declared}
     answer = house.call("POST", URL, content=b'{"name": "reboot"}', headers=headers)
-    assert (answer.status_code, answer.json()["type"]) == (415, "urn:cedarfleet:problem:unsupported-media-type")
+    assert (answer.status_code, answer.json()["type"]) == (
+        415,
+        "urn:cedarfleet:problem:unsupported-media-type",
+    )
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert house.world.commands.once.records == {}
 
@@ -92,14 +102,18 @@ def test_a_body_that_is_not_declared_as_json_is_refused(house: House, declared: 
 def test_json_may_be_declared_with_its_character_set(house: House) -> None:
     """The one parameter that says what is true anyway."""
     for declared in ("application/json;charset=UTF-8", 'Application/JSON; charset="utf-8"'):
-        answer = house.call("POST", URL, content=b'{"name": "reboot"}', headers={"Content-Type": declared})
+        answer = house.call(
+            "POST", URL, content=b'{"name": "reboot"}', headers={"Content-Type": declared}
+        )
         assert answer.status_code == 202, answer.text
 
 
 def test_nesting_within_the_limit_of_size_is_refused(house: House) -> None:
     """A body deeper than any parser likes is the caller's error, not ours."""
     body = '{"name": "reboot", "arguments": {"a":' + "[" * 20_000 + "]" * 20_000 + "}}"
-    answer = house.call("POST", URL, content=body.encode(), headers={"Content-Type": "application/json"})
+    answer = house.call(
+        "POST", URL, content=body.encode(), headers={"Content-Type": "application/json"}
+    )
     assert answer.status_code == 400, answer.text
 
 
@@ -147,7 +161,9 @@ def test_a_fault_of_ours_says_nothing_but_its_request(house: House) -> None:
 def test_a_request_id_is_taken_over_only_if_harmless(house: House) -> None:
     """A caller's id comes back; one that could forge a log line is replaced."""
     assert (
-        house.call("GET", "/v1/me", headers={"X-Request-Id": "trace-12345678"}).headers["X-Request-Id"]
+        house.call("GET", "/v1/me", headers={"X-Request-Id": "trace-12345678"}).headers[
+            "X-Request-Id"
+        ]
         == "trace-12345678"
     )
     answer = house.call("GET", "/v1/me", headers={"X-Request-Id": 'a"},{"event":"x'})

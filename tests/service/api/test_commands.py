@@ -20,12 +20,20 @@ URL = "/v1/devices/press-01/commands"
 
 def test_a_command_is_recorded_published_audited_and_can_be_watched(house: House) -> None:
     """202 with the place to look; the broker got the same command; the trail names who did it."""
-    answer = house.call("POST", URL, json={"name": "reboot", "arguments": {"delay": 3}, "timeout_seconds": 90})
+    answer = house.call(
+        "POST", URL, json={"name": "reboot", "arguments": {"delay": 3}, "timeout_seconds": 90}
+    )
     assert answer.status_code == 202
-    assert answer.headers["Location"] == answer.json()["url"] == f"/v1/commands/{answer.json()['id']}"
+    assert (
+        answer.headers["Location"] == answer.json()["url"] == f"/v1/commands/{answer.json()['id']}"
+    )
     [published] = house.world.channel.published
     message = CommandMessage.decode(published.message().encode())
-    assert (message.thing, message.name, message.arguments) == ("acme--press-01", "reboot", {"delay": 3})
+    assert (message.thing, message.name, message.arguments) == (
+        "acme--press-01",
+        "reboot",
+        {"delay": 3},
+    )
     assert message.expires_at - message.issued_at == 90_000
     [audited] = house.world.audit.trail
     assert (audited.action, audited.subject, audited.resource) == (
@@ -41,7 +49,13 @@ def test_the_devices_word_wins(house: House) -> None:
     """The state is the device's last one; after its first final state nothing changes it; the history is kept."""
     command = house.call("POST", URL, json={"name": "reboot"}).json()
     house.world.commands.states[command["id"]] = [
-        ReportedState(sequence=3, state=CommandState.SUCCEEDED, detail={"uptime": 1}, device_time=1, received_at=2),
+        ReportedState(
+            sequence=3,
+            state=CommandState.SUCCEEDED,
+            detail={"uptime": 1},
+            device_time=1,
+            received_at=2,
+        ),
         ReportedState(sequence=1, state=CommandState.RECEIVED),
         ReportedState(sequence=2, state=CommandState.RUNNING),
         ReportedState(sequence=4, state=CommandState.RUNNING),
@@ -88,7 +102,10 @@ def test_a_failure_that_cannot_be_recorded_is_told_all_the_same(house: House) ->
 def test_more_states_than_anyone_reads_are_cut(house: House) -> None:
     """The last states are shown, and that there were more; a usual history is whole."""
     command = house.call("POST", URL, json={"name": "reboot"}).json()
-    told = [ReportedState(sequence=number, state=CommandState.RUNNING) for number in range(1, MAX_STATES + 2)]
+    told = [
+        ReportedState(sequence=number, state=CommandState.RUNNING)
+        for number in range(1, MAX_STATES + 2)
+    ]
     for states, truncated in ((told[:-1], False), (told, True)):
         house.world.commands.states[command["id"]] = states
         seen = house.call("GET", command["url"]).json()
@@ -117,7 +134,9 @@ def test_an_operator_is_refused_with_the_deciding_policy(house: House) -> None:
         "forbidden",
         ["operators-view-only"],
     )
-    assert [record.decision.policies for record in house.world.audit.trail] == [("operators-view-only",)]
+    assert [record.decision.policies for record in house.world.audit.trail] == [
+        ("operators-view-only",)
+    ]
     assert house.world.commands.once.records == {}
     assert house.world.channel.published == []
 
@@ -130,9 +149,14 @@ def test_a_stranger_of_the_tenant_is_told_that_nothing_permits_it(house: House) 
 
 @pytest.mark.parametrize(
     ("body", "status"),
-    [({"name": "stop"}, 403), ({"name": "stop", "emergency": {"reason": " fire in hall 2\n"}}, 202)],
+    [
+        ({"name": "stop"}, 403),
+        ({"name": "stop", "emergency": {"reason": " fire in hall 2\n"}}, 202),
+    ],
 )
-def test_an_emergency_opens_what_is_closed_otherwise(house: House, body: dict[str, object], status: int) -> None:
+def test_an_emergency_opens_what_is_closed_otherwise(
+    house: House, body: dict[str, object], status: int
+) -> None:
     """Emergency responders act on devices of high criticality only in a declared emergency; its reason is audited."""
     answer = house.call("POST", URL, as_="emergency-responders", json=body)
     assert answer.status_code == status
@@ -145,14 +169,26 @@ def test_an_emergency_does_not_open_a_device_of_low_criticality(house: House) ->
     device = house.world.fleet.devices["acme--press-02"]
     house.world.fleet.devices["acme--press-02"] = replace(device, attributes={"criticality": "low"})
     body = {"name": "stop", "emergency": {"reason": "fire"}}
-    answer = house.call("POST", "/v1/devices/press-02/commands", as_="emergency-responders", json=body)
+    answer = house.call(
+        "POST", "/v1/devices/press-02/commands", as_="emergency-responders", json=body
+    )
     assert answer.status_code == 403
 
 
 def test_the_name_decides_the_action(house: House) -> None:
     """A process engineer may set parameters but not reboot; an unknown command is refused with the known ones."""
-    assert house.call("POST", URL, as_="process-engineers", json={"name": "set-parameters"}).status_code == 202
-    assert house.call("POST", URL, as_="process-engineers", json={"name": "run-diagnostics"}).status_code == 403
+    assert (
+        house.call(
+            "POST", URL, as_="process-engineers", json={"name": "set-parameters"}
+        ).status_code
+        == 202
+    )
+    assert (
+        house.call(
+            "POST", URL, as_="process-engineers", json={"name": "run-diagnostics"}
+        ).status_code
+        == 403
+    )
     answer = house.call("POST", URL, json={"name": "self-destruct"})
     assert answer.status_code == 400
     assert "reboot, run-diagnostics, set-parameters, stop" in answer.json()["errors"][0]["problem"]
@@ -162,14 +198,20 @@ def test_a_machine_acts_by_its_scope(house: House) -> None:
     """An access token with the scope to operate may; one without may not."""
     for scope, status in (("fleet/operate", 202), ("fleet/view", 403)):
         headers = {"Authorization": f"Bearer {house.acme.access_token('plc', scope)}"}
-        assert house.client.post(URL, headers=headers, json={"name": "reboot"}).status_code == status
+        assert (
+            house.client.post(URL, headers=headers, json={"name": "reboot"}).status_code == status
+        )
 
 
 def test_a_person_sends_no_access_token(house: House) -> None:
     """With the mark of a person it is refused like any token that proves nothing, in the same words."""
-    unproven = house.client.post(URL, headers={"Authorization": "Bearer x.y.z"}, json={"name": "reboot"})
+    unproven = house.client.post(
+        URL, headers={"Authorization": "Bearer x.y.z"}, json={"name": "reboot"}
+    )
     for mark in ({"username": "kim"}, {"sub": "05c18d91-6267-5000-8000-000000000000"}):
-        headers = {"Authorization": f"Bearer {house.acme.access_token('kim', 'fleet/operate', **mark)}"}
+        headers = {
+            "Authorization": f"Bearer {house.acme.access_token('kim', 'fleet/operate', **mark)}"
+        }
         answer = house.client.post(URL, headers=headers, json={"name": "reboot"})
         assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
         assert {**answer.json(), "request_id": ""} == {**unproven.json(), "request_id": ""}
@@ -185,7 +227,9 @@ def test_a_repeated_request_with_one_key_is_done_once(house: House) -> None:
     assert first.json() == again.json()
     assert len(house.world.channel.published) == 1
     assert house.call("POST", URL, json={"name": "stop"}, headers=headers).status_code == 422
-    other = house.call("POST", URL, as_="process-engineers", json={"name": "set-parameters"}, headers=headers)
+    other = house.call(
+        "POST", URL, as_="process-engineers", json={"name": "set-parameters"}, headers=headers
+    )
     assert other.status_code == 202
     assert other.json()["id"] != first.json()["id"]
 
@@ -205,7 +249,9 @@ def test_repeating_a_failed_request_with_its_key_heals_it(house: House) -> None:
 
 def test_a_suspended_tenant_does_nothing(house: House) -> None:
     """403 with its own type, for reading and acting alike."""
-    house.world.registry.rows[house.acme.tenant.issuer] = replace(house.acme.tenant, status=TenantStatus.SUSPENDED)
+    house.world.registry.rows[house.acme.tenant.issuer] = replace(
+        house.acme.tenant, status=TenantStatus.SUSPENDED
+    )
     for answer in (house.call("GET", "/v1/me"), house.call("POST", URL, json={"name": "reboot"})):
         assert answer.status_code == 403
         assert answer.json()["type"] == "urn:cedarfleet:problem:tenant-suspended"
@@ -217,7 +263,9 @@ def test_a_key_does_not_outlive_the_permission(house: House) -> None:
     headers = {"Idempotency-Key": "order-4712"}
     assert house.call("POST", URL, json={"name": "reboot"}, headers=headers).status_code == 202
     demoted = house.acme.id_token("managers", ["operators"])
-    again = house.client.post(URL, json={"name": "reboot"}, headers={**headers, "Authorization": f"Bearer {demoted}"})
+    again = house.client.post(
+        URL, json={"name": "reboot"}, headers={**headers, "Authorization": f"Bearer {demoted}"}
+    )
     assert again.status_code == 403
 
 
@@ -225,5 +273,10 @@ def test_a_command_is_found_in_its_tenant_only(house: House) -> None:
     """Another tenant's manager gets 404 for the command, as for any unknown or malformed id."""
     command = house.call("POST", URL, json={"name": "reboot"}).json()
     headers = {"Authorization": f"Bearer {house.globex.id_token('boss', ['managers'])}"}
-    for path in (command["url"], "/v1/commands/01ARZ3NDEKTSV4RRFFQ69G5FAV", "/v1/commands/x", "/v1/commands/..%2f.."):
+    for path in (
+        command["url"],
+        "/v1/commands/01ARZ3NDEKTSV4RRFFQ69G5FAV",
+        "/v1/commands/x",
+        "/v1/commands/..%2f..",
+    ):
         assert house.client.get(path, headers=headers).status_code == 404, path

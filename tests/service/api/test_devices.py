@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 def test_a_person_learns_who_they_are(house: House) -> None:
     """``/me`` answers tenant, principal, groups and the tenant's commands, from the token and the registry."""
     me = house.call("GET", "/v1/me", as_="operators").json()
-    assert (me["tenant"], me["groups"], me["email"]) == ("acme", ["operators"], "operators@acme.test")
+    assert (me["tenant"], me["groups"], me["email"]) == (
+        "acme",
+        ["operators"],
+        "operators@acme.test",
+    )
     assert me["principal"].startswith("eu-central-1_acme|")
     assert me["commands"] == ["reboot", "run-diagnostics", "set-parameters", "stop"]
 
@@ -45,7 +49,9 @@ def test_pages_follow_each_other_without_gap(house: House) -> None:
     seen: list[str] = []
     cursor = None
     while True:
-        page = house.call("GET", "/v1/devices", params={"limit": 2} | ({"cursor": cursor} if cursor else {})).json()
+        page = house.call(
+            "GET", "/v1/devices", params={"limit": 2} | ({"cursor": cursor} if cursor else {})
+        ).json()
         seen += [device["id"] for device in page["devices"]]
         cursor = page["cursor"]
         if cursor is None:
@@ -69,7 +75,15 @@ def test_a_device_of_another_tenant_is_like_one_that_does_not_exist(house: House
 
 def test_names_that_no_device_can_have_are_not_found(house: House) -> None:
     """Tenant prefixes, wildcards and escapes in the path reach no registry."""
-    for name in ("globex--pump-01", "*", "press-01%20OR%20x", "..", "x" * 65, "%2e%2e%2fme", "press-01%00"):
+    for name in (
+        "globex--pump-01",
+        "*",
+        "press-01%20OR%20x",
+        "..",
+        "x" * 65,
+        "%2e%2e%2fme",
+        "press-01%00",
+    ):
         assert house.call("GET", f"/v1/devices/{name}").status_code == 404, name
 
 
@@ -108,7 +122,9 @@ def test_a_change_in_between_is_told(house: House) -> None:
     fleet = house.world.fleet
 
     class Meddled(MemoryFleet):
-        async def set_attributes(self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]) -> None:
+        async def set_attributes(
+            self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]
+        ) -> None:
             stored = self.devices[device.thing]
             self.devices[device.thing] = replace(stored, version=stored.version + 1)
             await super().set_attributes(tenant, device, changes)
@@ -126,7 +142,9 @@ def test_a_change_in_between_is_told(house: House) -> None:
 
 def test_an_operator_changes_no_attribute(house: House) -> None:
     """Configuring is refused, and the deciding policy is named."""
-    answer = house.call("PATCH", "/v1/devices/press-01", as_="operators", json={"criticality": "low"})
+    answer = house.call(
+        "PATCH", "/v1/devices/press-01", as_="operators", json={"criticality": "low"}
+    )
     assert answer.status_code == 403
     assert answer.json()["policies"] == ["operators-view-only"]
     assert house.world.fleet.devices["acme--press-01"].attributes["criticality"] == "high"

@@ -28,7 +28,11 @@ def test_a_manager_sends_a_file_to_a_device(house: House) -> None:
     house.world.jobs.progress_of[job.job_id] = DownloadProgress(
         state=DeliveryState.SUCCEEDED,
         counts={DeliveryState.SUCCEEDED: 1},
-        deliveries=(Delivery(device="press-01", state=DeliveryState.SUCCEEDED, updated_at=1_790_000_000_000),),
+        deliveries=(
+            Delivery(
+                device="press-01", state=DeliveryState.SUCCEEDED, updated_at=1_790_000_000_000
+            ),
+        ),
     )
     seen = house.call("GET", answer.headers["Location"]).json()
     assert (seen["state"], seen["device"], seen["group"], seen["counts"]) == (
@@ -43,7 +47,9 @@ def test_a_manager_sends_a_file_to_a_device(house: House) -> None:
 def test_an_operator_downloads_nothing(house: House) -> None:
     """Refused with the policy named, and told the same whether the file exists or not."""
     for artifact in (FILE, "no/such/file"):
-        answer = house.call("POST", URL, as_="operators", json={"device": "press-01", "artifact": artifact})
+        answer = house.call(
+            "POST", URL, as_="operators", json={"device": "press-01", "artifact": artifact}
+        )
         assert answer.status_code == 403
         assert answer.json()["policies"] == ["operators-view-only"]
     assert house.world.jobs.started == {}
@@ -85,7 +91,10 @@ def test_a_file_that_nobody_vouches_for_is_not_delivered(house: House) -> None:
 
 def test_another_tenants_file_is_not_found(house: House) -> None:
     """Only the tenant's own bucket is looked into."""
-    assert house.call("POST", URL, json={"device": "press-01", "artifact": "secret.bin"}).status_code == 404
+    assert (
+        house.call("POST", URL, json={"device": "press-01", "artifact": "secret.bin"}).status_code
+        == 404
+    )
 
 
 def test_a_job_that_is_not_made_is_visibly_failed(house: House) -> None:
@@ -118,26 +127,38 @@ def test_a_job_that_was_made_after_all_tells_the_truth(house: House) -> None:
 
 def test_firmware_waits_for_the_maintenance_window(house: House) -> None:
     """IT staff of a zone may update only in the device-local window; managers may at any time."""
-    night, noon = datetime(2026, 11, 22, 22, 30, tzinfo=UTC), datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
+    night, noon = (
+        datetime(2026, 11, 22, 22, 30, tzinfo=UTC),
+        datetime(2026, 11, 22, 11, 0, tzinfo=UTC),
+    )
     for moment, forbidden in ((night, False), (noon, True)):
         house.world.now = moment
         token = house.acme.access_token("rollout", "fleet/update", exp=4_000_000_000)
         headers = {"Authorization": f"Bearer {token}"}
-        answer = house.client.post(URL, headers=headers, json={"device": "press-01", "artifact": FIRMWARE})
+        answer = house.client.post(
+            URL, headers=headers, json={"device": "press-01", "artifact": FIRMWARE}
+        )
         assert answer.status_code == (403 if forbidden else 202), answer.text
         if forbidden:
             assert answer.json()["policies"] == ["firmware-in-maintenance-window"]
-    assert house.call("POST", URL, json={"device": "press-01", "artifact": FIRMWARE}).status_code == 202
+    assert (
+        house.call("POST", URL, json={"device": "press-01", "artifact": FIRMWARE}).status_code
+        == 202
+    )
 
 
 def test_firmware_reaches_a_group_only_if_each_member_may_have_it(house: House) -> None:
     """One member outside its window stops the group; with all inside, the group gets it."""
     house.world.now = datetime(2026, 11, 22, 22, 30, tzinfo=UTC)
-    headers = {"Authorization": f"Bearer {house.acme.access_token('rollout', 'fleet/update', exp=4_000_000_000)}"}
+    headers = {
+        "Authorization": f"Bearer {house.acme.access_token('rollout', 'fleet/update', exp=4_000_000_000)}"
+    }
     body = {"group": "line-press", "artifact": FIRMWARE}
     assert house.client.post(URL, headers=headers, json=body).status_code == 202
     [job] = house.world.jobs.started.values()
-    assert job.members == ("press-01", "press-02", "press-03"), "whoever joins later was not decided on"
+    assert job.members == ("press-01", "press-02", "press-03"), (
+        "whoever joins later was not decided on"
+    )
     device = house.world.fleet.devices["acme--press-03"]
     day_shift = replace(device, attributes={**device.attributes, "window": "09:00-10:00"})
     house.world.fleet.devices["acme--press-03"] = day_shift

@@ -28,7 +28,13 @@ if TYPE_CHECKING:
     from tests.service.conftest import House
 
 NOTHING = "/v1/openapi/{path:str}"  # Litestar's own answer to what is not there
-PUBLIC = {"/health/live": 200, "/health/ready": 200, "/v1/openapi": 200, "/v1/openapi/openapi.json": 200, NOTHING: 404}
+PUBLIC = {
+    "/health/live": 200,
+    "/health/ready": 200,
+    "/v1/openapi": 200,
+    "/v1/openapi/openapi.json": 200,
+    NOTHING: 404,
+}
 
 
 def handlers(app: Litestar) -> Iterator[tuple[str, str, Any]]:
@@ -72,18 +78,25 @@ def test_options_and_head_say_nothing_and_break_nothing(house: House) -> None:
     for path in {path for path, _, _ in handlers(house.app)} - {NOTHING}:
         url = re.sub(r"\{[^}]+\}", "press-01", path)
         methods = {method for other, method, _ in handlers(house.app) if other == path}
-        for headers in ({}, {"Authorization": f"Bearer {house.acme.id_token('boss', ['managers'])}"}):
+        for headers in (
+            {},
+            {"Authorization": f"Bearer {house.acme.id_token('boss', ['managers'])}"},
+        ):
             options = house.client.request("OPTIONS", url, headers=headers)
             assert (options.status_code, options.content) == (204, b""), path
             # Litestar names the methods of the handler that came first on the path.
-            assert {"OPTIONS"} < set(options.headers["Allow"].split(", ")) <= methods | {"OPTIONS"}, path
+            assert (
+                {"OPTIONS"} < set(options.headers["Allow"].split(", ")) <= methods | {"OPTIONS"}
+            ), path
             head = house.client.request("HEAD", url, headers=headers)
             assert head.status_code == 405, path
 
 
 def test_permissions_are_the_schemas_actions() -> None:
     """The enum equals the leaf actions of the Cedar schema; groups of actions are not asked for."""
-    schema = (Path(__file__).parents[3] / "policies" / "schema.cedarschema").read_text(encoding="utf-8")
+    schema = (Path(__file__).parents[3] / "policies" / "schema.cedarschema").read_text(
+        encoding="utf-8"
+    )
     text = re.sub(r"//[^\n]*", "", schema)
     declared = re.findall(r"\baction\s+([^;]+?)\s+(?:in\s+\[[^\]]*\]\s+)?appliesTo", text)
     leaves = {name.strip() for names in declared for name in names.split(",")}
@@ -113,7 +126,9 @@ def test_a_route_that_forgets_to_ask_answers_nothing(house: House) -> None:
 
     @get("/lies", opt=needs(Permission.VIEW_DEVICE))
     async def lies(access: NamedDependency[SkipValidation[Access]]) -> dict[str, str]:
-        await access.require(Permission.LIST_DEVICES, house.world.fleet.devices["acme--press-01"].entities())
+        await access.require(
+            Permission.LIST_DEVICES, house.world.fleet.devices["acme--press-01"].entities()
+        )
         return {"secret": "data"}
 
     @get("/silent")
@@ -144,6 +159,10 @@ def test_a_route_that_forgets_to_ask_answers_nothing(house: House) -> None:
 def test_the_description_names_every_route_and_the_bearer_scheme(house: House) -> None:
     """OpenAPI is served without a token, and lists each path of version 1."""
     document = house.client.get("/v1/openapi").json()
-    paths = {path for path, _, _ in handlers(house.app) if path.startswith("/v1/") and "openapi" not in path}
+    paths = {
+        path
+        for path, _, _ in handlers(house.app)
+        if path.startswith("/v1/") and "openapi" not in path
+    }
     assert {re.sub(r":str", "", path) for path in paths} == set(document["paths"])
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"

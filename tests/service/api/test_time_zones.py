@@ -39,14 +39,20 @@ def store(house: House, attributes: Mapping[str, str]) -> None:
         ("2026-10-25T21:00:00Z", "22:00+01:00", True),
     ],
 )
-def test_a_window_holds_in_local_time_over_both_changeovers(house: House, utc: str, local: str, inside: bool) -> None:
+def test_a_window_holds_in_local_time_over_both_changeovers(
+    house: House, utc: str, local: str, inside: bool
+) -> None:
     """Europe/Berlin in 2026, 22:00 to 04:00: firmware gets in by the clock on the wall, on 29 March and 25 October."""
     berlin = {"utc_offset": None, "time_zone": "Europe/Berlin"}
-    assert house.call("PATCH", PRESS, json=berlin).json()["attributes"]["time_zone"] == "Europe/Berlin"
+    assert (
+        house.call("PATCH", PRESS, json=berlin).json()["attributes"]["time_zone"] == "Europe/Berlin"
+    )
     house.world.now = datetime.fromisoformat(utc)
     token = house.acme.access_token("rollout", "fleet/update", exp=4_000_000_000)
     body = {"device": "press-01", "artifact": "firmware/press-2.bin"}
-    answer = house.client.post("/v1/downloads", headers={"Authorization": f"Bearer {token}"}, json=body)
+    answer = house.client.post(
+        "/v1/downloads", headers={"Authorization": f"Bearer {token}"}, json=body
+    )
     assert answer.status_code == (202 if inside else 403), (local, answer.text)
     if not inside:
         assert answer.json()["policies"] == ["firmware-in-maintenance-window"]
@@ -96,7 +102,10 @@ def test_a_zone_and_an_offset_exclude_each_other(house: House) -> None:
 
 def test_a_device_with_both_or_with_an_unknown_zone_is_not_decided_on(house: House) -> None:
     """If somebody stored that past the API, no policy is asked with a guessed offset: 409."""
-    for stored in ({"time_zone": "Europe/Berlin", "utc_offset": "+01:00"}, {"time_zone": "Europe/Atlantis"}):
+    for stored in (
+        {"time_zone": "Europe/Berlin", "utc_offset": "+01:00"},
+        {"time_zone": "Europe/Atlantis"},
+    ):
         store(house, stored)
         answer = house.call("GET", PRESS)
         assert answer.status_code == 409, stored

@@ -37,7 +37,12 @@ def test_a_device_stands_in_its_groups_and_its_tenant() -> None:
         tenant="acme",
         id="press-07",
         groups=("line-press",),
-        attributes={"utc_offset": "-05:30", "window": "22:00-04:00", "security_patch": "2026-10-01", "unknown": "x"},
+        attributes={
+            "utc_offset": "-05:30",
+            "window": "22:00-04:00",
+            "security_patch": "2026-10-01",
+            "unknown": "x",
+        },
     )
     found = {entity.uid: entity for entity in device.entities()}
     press = found[EntityId("Fleet::Device", "press-07")]
@@ -64,8 +69,13 @@ def test_a_time_zone_gives_the_offset_of_the_moment(now: datetime) -> None:
         return last - timedelta(days=last.isoweekday() % 7)
 
     summer = changeover(3) <= now < changeover(10)
-    press = Device(tenant="acme", id="press-07", attributes={"time_zone": "Europe/Berlin"}).entities()[0]
-    assert press.at(now).attributes == {**press.attributes, "utc_offset": timedelta(hours=2 if summer else 1)}
+    press = Device(
+        tenant="acme", id="press-07", attributes={"time_zone": "Europe/Berlin"}
+    ).entities()[0]
+    assert press.at(now).attributes == {
+        **press.attributes,
+        "utc_offset": timedelta(hours=2 if summer else 1),
+    }
     fixed = Device(tenant="acme", id="press-07", attributes={"utc_offset": "+05:00"}).entities()[0]
     assert fixed.at(now) == fixed
 
@@ -104,8 +114,15 @@ def test_both_engines_get_the_same_value(value: Value) -> None:
         assert re.fullmatch(patterns[member], content)
         assert twin["__extn"]["arg"] == content
         function = {"ipaddr": "ip"}.get(member, member)
-        equal = f'permit(principal, action, resource) when {{ context.v == {function}("{content}") }};'
-        request = {"principal": 'A::"a"', "action": 'Action::"a"', "resource": 'A::"a"', "context": {"v": twin}}
+        equal = (
+            f'permit(principal, action, resource) when {{ context.v == {function}("{content}") }};'
+        )
+        request = {
+            "principal": 'A::"a"',
+            "action": 'Action::"a"',
+            "resource": 'A::"a"',
+            "context": {"v": twin},
+        }
         assert cedarpy.is_authorized(request, equal, []).decision is cedarpy.Decision.Allow
     else:
         assert twin == content
@@ -118,7 +135,9 @@ def test_batches_stay_within_the_quotas() -> None:
             action=Permission.UPDATE_FIRMWARE,
             resource=EntityId("Fleet::Device", f"d{number}"),
             entities=Device(
-                tenant="acme", id=f"d{number}", groups=tuple(f"g{number}-{group}" for group in range(number % 9))
+                tenant="acme",
+                id=f"d{number}",
+                groups=tuple(f"g{number}-{group}" for group in range(number % 9)),
             ).entities(),
             context={"now": datetime.now(UTC)},
         )
@@ -135,9 +154,15 @@ def test_batches_stay_within_the_quotas() -> None:
 def test_an_allow_with_errors_is_a_denial() -> None:
     """An error may hide a forbid, so it denies; a denial keeps its policies."""
     assert decision_of(allowed=True, policies=("p",), errors=0) == Allowed(policies=("p",))
-    assert decision_of(allowed=True, policies=("p",), errors=1) == Denied(reason=Refusal.EVALUATION_FAILED)
-    assert decision_of(allowed=False, policies=(), errors=1) == Denied(reason=Refusal.EVALUATION_FAILED)
-    assert decision_of(allowed=False, policies=("f",), errors=1) == Denied(reason=Refusal.FORBIDDEN, policies=("f",))
+    assert decision_of(allowed=True, policies=("p",), errors=1) == Denied(
+        reason=Refusal.EVALUATION_FAILED
+    )
+    assert decision_of(allowed=False, policies=(), errors=1) == Denied(
+        reason=Refusal.EVALUATION_FAILED
+    )
+    assert decision_of(allowed=False, policies=("f",), errors=1) == Denied(
+        reason=Refusal.FORBIDDEN, policies=("f",)
+    )
     assert decision_of(allowed=False, policies=(), errors=0) == Denied(reason=Refusal.NOT_PERMITTED)
 
 

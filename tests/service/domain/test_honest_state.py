@@ -39,7 +39,10 @@ def record(state: RecordState) -> CommandRecord:
 
 
 @given(
-    st.sampled_from(RecordState), st.lists(reported, min_size=1, max_size=6), st.integers(0, 2 * EXPIRY), st.randoms()
+    st.sampled_from(RecordState),
+    st.lists(reported, min_size=1, max_size=6),
+    st.integers(0, 2 * EXPIRY),
+    st.randoms(),
 )
 def test_the_device_wins_whatever_the_record_and_clock_say(
     state: RecordState, states: list[ReportedState], now_ms: int, chance: object
@@ -49,7 +52,11 @@ def test_the_device_wins_whatever_the_record_and_clock_say(
     ordered = sorted(states, key=lambda told: told.sequence)
     finals = [told for told in ordered if told.state.is_final]
     expected = finals[0] if finals else ordered[-1]
-    assert (status.state, status.reported_by, status.is_final) == (expected.state, "device", bool(finals))
+    assert (status.state, status.reported_by, status.is_final) == (
+        expected.state,
+        "device",
+        bool(finals),
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,7 +86,9 @@ def test_an_expired_command_says_whether_it_is_known_to_have_left() -> None:
         for state in (RecordState.CREATED, RecordState.PUBLISHED)
     }
     assert reasons[RecordState.PUBLISHED] == "the device did not answer in time"
-    assert reasons[RecordState.CREATED].startswith("it was not confirmed that the command left for the device")
+    assert reasons[RecordState.CREATED].startswith(
+        "it was not confirmed that the command left for the device"
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,9 +108,13 @@ def test_an_expired_command_says_whether_it_is_known_to_have_left() -> None:
         ("SCHEDULED", {}, DeliveryState.QUEUED),
     ],
 )
-def test_a_completed_job_is_not_a_success_by_itself(job: str, counts: dict[str, int], expected: DeliveryState) -> None:
+def test_a_completed_job_is_not_a_success_by_itself(
+    job: str, counts: dict[str, int], expected: DeliveryState
+) -> None:
     """IoT Jobs completes a job that failed everywhere; we say that it failed."""
-    assert whole_state(job, {DeliveryState(name): count for name, count in counts.items()}) is expected
+    assert (
+        whole_state(job, {DeliveryState(name): count for name, count in counts.items()}) is expected
+    )
 
 
 @given(st.integers(0, 2**48 - 1), st.integers(0, 2**48 - 1))

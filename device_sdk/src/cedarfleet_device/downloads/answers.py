@@ -130,11 +130,17 @@ def _refusal(answer: Answer) -> Exception:
         return ChangedObjectError(f"the server answered {named}")
     if (status == HTTPStatus.FORBIDDEN and code not in _PASSING_CODES) or code in _EXPIRED_CODES:
         return ExpiredUrlError(f"the server answered {named}")
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING_4XX or code in _PASSING_CODES:
+    if (
+        status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        or status in _PASSING_4XX
+        or code in _PASSING_CODES
+    ):
         return TryAgainError(f"the server answered {named}", retry_after=_retry_after(answer))
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         # Where a redirect leads was signed by nobody.
-        return DownloadRefusedError(Reason.SERVER, f"the server answered {named}: redirects are not followed")
+        return DownloadRefusedError(
+            Reason.SERVER, f"the server answered {named}: redirects are not followed"
+        )
     if status >= HTTPStatus.BAD_REQUEST:
         return DownloadRefusedError(Reason.SERVER, f"the server answered {named}")
     return TryAgainError(f"the server answered {named}, which is no answer to a range")

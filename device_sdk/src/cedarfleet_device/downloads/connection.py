@@ -35,7 +35,12 @@ class Connection:
     """A connected socket to the server of ``address``; not safe for several threads, save ``cut``."""
 
     def __init__(
-        self, address: Address, tls: ssl.SSLContext | None, *, connect_seconds: float, read_seconds: float
+        self,
+        address: Address,
+        tls: ssl.SSLContext | None,
+        *,
+        connect_seconds: float,
+        read_seconds: float,
     ) -> None:
         """Connect to the port; ``secure`` comes next.
 
@@ -50,13 +55,19 @@ class Connection:
             ValueError: ``https`` without ``tls``.
         """
         if address.is_tls and tls is None:
-            raise ValueError("https needs the authorities that the server is judged by")  # fail closed
+            raise ValueError(
+                "https needs the authorities that the server is judged by"
+            )  # fail closed
         self._address, self._tls = address, tls
         started = time.monotonic()
         try:
-            self._socket = socket.create_connection((address.host, address.port), timeout=connect_seconds)
+            self._socket = socket.create_connection(
+                (address.host, address.port), timeout=connect_seconds
+            )
         except OSError as error:
-            raise TryAgainError(f"cannot connect to {address.host}:{address.port}: {_words(error)}") from error
+            raise TryAgainError(
+                f"cannot connect to {address.host}:{address.port}: {_words(error)}"
+            ) from error
         self.round_trip = time.monotonic() - started
         """Seconds that the TCP handshake took (name resolution included)."""
         self._socket.settimeout(read_seconds)
@@ -86,7 +97,9 @@ class Connection:
             TryAgainError: connection lost, or the answer is not HTTP.
         """
         # A weak ETag never satisfies If-Match (RFC 9110, 13.1.1); it is compared with the answer's instead.
-        condition = f"If-Match: {etag}\r\n" if etag is not None and not etag.startswith("W/") else ""
+        condition = (
+            f"If-Match: {etag}\r\n" if etag is not None and not etag.startswith("W/") else ""
+        )
         request = (
             f"GET {target} HTTP/1.1\r\nHost: {self._address.host_header}\r\nRange: {span.header}\r\n{condition}"
             "Accept-Encoding: identity\r\nUser-Agent: cedarfleet-device\r\n\r\n"
@@ -97,7 +110,9 @@ class Connection:
             if answer.status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
                 self._left = answer.length or 0
                 return answer
-            return Answer(status=answer.status, headers=answer.headers, excerpt=self._read_excerpt(answer))
+            return Answer(
+                status=answer.status, headers=answer.headers, excerpt=self._read_excerpt(answer)
+            )
         except (OSError, HTTPException, ValueError) as error:
             raise TryAgainError(f"no answer: {_words(error)}") from error
 
@@ -156,7 +171,9 @@ class Connection:
     def _read_head(self) -> bytes:
         while (end := self._pending.find(b"\r\n\r\n")) < 0:
             if len(self._pending) > _MAX_HEAD_BYTES:
-                raise TryAgainError("the answer's header is too long, or the answer is not HTTP/1.1")
+                raise TryAgainError(
+                    "the answer's header is too long, or the answer is not HTTP/1.1"
+                )
             chunk = self._stream.recv(_MAX_HEAD_BYTES)
             if chunk == b"":
                 raise TryAgainError("the server closed the connection")

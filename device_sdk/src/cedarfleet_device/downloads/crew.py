@@ -10,7 +10,15 @@ from cedarfleet_device.downloads.answers import TryAgainError
 from cedarfleet_device.downloads.errors import DownloadCancelledError
 from cedarfleet_device.downloads.pacing import Pulse
 from cedarfleet_device.downloads.ranges import connections_for, requests
-from cedarfleet_device.downloads.receiver import Began, Connected, Ended, Errand, Event, Received, Receiver
+from cedarfleet_device.downloads.receiver import (
+    Began,
+    Connected,
+    Ended,
+    Errand,
+    Event,
+    Received,
+    Receiver,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -83,7 +91,9 @@ class Crew:
             raise
         finally:
             self._stop()
-        if self._sink.missing:  # every receiver ended well, yet bytes lack: cannot happen unless a server lies
+        if (
+            self._sink.missing
+        ):  # every receiver ended well, yet bytes lack: cannot happen unless a server lies
             raise TryAgainError("the server sent less than it announced")  # fail closed
 
     def _next_event(self, cancelled: Callable[[], bool]) -> Event | None:
@@ -122,7 +132,11 @@ class Crew:
         """Cut what is missing into requests, now that the first connection showed how far the server is."""
         left = sum(len(gap) for gap in self._sink.missing)
         # Before the object is pinned, two connections could bring halves of two objects.
-        count = min(self._most, connections_for(left, round_trip, self._limits)) if self._errand.etag else 1
+        count = (
+            min(self._most, connections_for(left, round_trip, self._limits))
+            if self._errand.etag
+            else 1
+        )
         if count == 1:
             self._receivers[0].widen()
         for span in requests(self._sink.missing, count):
@@ -147,7 +161,9 @@ class Crew:
                 receiver.pulse.reset()
             elif receiver.pulse.is_stalled():
                 receiver.pulse.reset()
-                receiver.stop(f"less than {self._limits.stall_bytes} bytes in {self._limits.stall_seconds} s")
+                receiver.stop(
+                    f"less than {self._limits.stall_bytes} bytes in {self._limits.stall_seconds} s"
+                )
 
     def _stop(self) -> None:
         for receiver in self._receivers:

@@ -9,7 +9,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device.downloads.address import Address
-from cedarfleet_device.downloads.answers import ChangedObjectError, ExpiredUrlError, NoRangesError, TryAgainError
+from cedarfleet_device.downloads.answers import (
+    ChangedObjectError,
+    ExpiredUrlError,
+    NoRangesError,
+    TryAgainError,
+)
 from cedarfleet_device.downloads.crew import Crew
 from cedarfleet_device.downloads.errors import (
     DownloadCancelledError,
@@ -35,7 +40,9 @@ if TYPE_CHECKING:
     from cedarfleet_device.downloads.limits import DownloadLimits
     from cedarfleet_device.wire import DownloadDocument
 
-_MOST_CHANGES: Final = 2  # the object may change once while it is fetched; more is a fault of the sender
+_MOST_CHANGES: Final = (
+    2  # the object may change once while it is fetched; more is a fault of the sender
+)
 _MOST_FRESH_URLS: Final = 3  # in a row, none of which was accepted
 _PROGRESS_SECONDS: Final = 0.25
 
@@ -85,12 +92,16 @@ class Delivery:
             entry = Entry.fresh(self._document)
             self._place.drop_part()
         with disk_trouble("read the target"):
-            is_there = not self._place.has_part() and self._place.holds(self._document.size, self._document.sha256)
+            is_there = not self._place.has_part() and self._place.holds(
+                self._document.size, self._document.sha256
+            )
         if is_there:
             self._install(can_roll_back=entry.stage is Stage.PLACING)
             return 0
         try:
-            sink = Sink(self._place, self._journal, replace(entry, stage=Stage.FETCHING), self._limits)
+            sink = Sink(
+                self._place, self._journal, replace(entry, stage=Stage.FETCHING), self._limits
+            )
             try:
                 self._fetch(sink)
                 received, entry = sink.received, sink.entry
@@ -153,7 +164,8 @@ class Delivery:
         if is_other_object or self._wrong_digests > 1 or self._document.size == 0:
             why = "the object is not the announced one" if is_other_object else "twice"
             raise DownloadRefusedError(
-                Reason.DIGEST, f"the SHA-256 of `{self._document.name}` is not the announced one ({why})"
+                Reason.DIGEST,
+                f"the SHA-256 of `{self._document.name}` is not the announced one ({why})",
             )
         event("download.wrong_digest", level=logging.WARNING, artifact=self._document.name)
         sink.start_over(sink.entry.etag)
@@ -165,9 +177,13 @@ class Delivery:
         self._stale_urls = self._stale_urls + 1 if sink.done == self._accepted_at else 1
         self._accepted_at = sink.done
         if self._stale_urls > _MOST_FRESH_URLS:
-            raise DownloadRefusedError(Reason.SERVER, f"{error}, also to {_MOST_FRESH_URLS} fresh URLs") from error
+            raise DownloadRefusedError(
+                Reason.SERVER, f"{error}, also to {_MOST_FRESH_URLS} fresh URLs"
+            ) from error
         sink.checkpoint()
-        event("download.url_expired", artifact=self._document.name, received=sink.done, why=str(error))
+        event(
+            "download.url_expired", artifact=self._document.name, received=sink.done, why=str(error)
+        )
         self._refresh(sink)
 
     def _refresh(self, sink: Sink) -> None:
@@ -185,7 +201,9 @@ class Delivery:
         """The announced object is gone; the same bytes may have been stored anew, which only their digest can tell."""
         self._changes += 1
         if self._changes > _MOST_CHANGES:
-            raise DownloadRefusedError(Reason.CHANGED, f"`{self._document.name}` keeps changing: {error}") from error
+            raise DownloadRefusedError(
+                Reason.CHANGED, f"`{self._document.name}` keeps changing: {error}"
+            ) from error
         event("download.object_changed", level=logging.WARNING, artifact=self._document.name)
         sink.start_over(None)
         self._budget.start_over()
@@ -205,7 +223,9 @@ class Delivery:
                 f"gave up on `{self._document.name}` after {self._limits.attempts} tries without progress,"
                 f" {sink.done} of {self._document.size} bytes are kept; last: {error}"
             ) from error
-        event("download.retry", artifact=self._document.name, seconds=round(pause, 2), why=str(error))
+        event(
+            "download.retry", artifact=self._document.name, seconds=round(pause, 2), why=str(error)
+        )
         until = time.monotonic() + pause
         waiting = threading.Event()
         while (left := until - time.monotonic()) > 0:
@@ -224,7 +244,8 @@ class Delivery:
                         self._place.roll_back()
                 self._forget()
                 raise DownloadRefusedError(
-                    Reason.INSTALL, f"the hook for `{self._document.name}` failed: {type(error).__name__}: {error}"
+                    Reason.INSTALL,
+                    f"the hook for `{self._document.name}` failed: {type(error).__name__}: {error}",
                 ) from error
         self._forget()
 
@@ -236,6 +257,8 @@ class Delivery:
 
     def _tell(self, sink: Sink, *, final: bool) -> None:
         now = time.monotonic()
-        if self._callbacks.progress is not None and (final or now - self._told_at >= _PROGRESS_SECONDS):
+        if self._callbacks.progress is not None and (
+            final or now - self._told_at >= _PROGRESS_SECONDS
+        ):
             self._told_at = now
             self._callbacks.progress(sink.done, self._document.size)

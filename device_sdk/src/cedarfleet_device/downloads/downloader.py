@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from cedarfleet_device.wire import DownloadDocument
 
 
-_ETAG: Final = re.compile(r'(?:(?:W/)?"[\x21\x23-\x7e]{0,200}")?')  # RFC 9110, 8.8.3; empty: not announced
+_ETAG: Final = re.compile(
+    r'(?:(?:W/)?"[\x21\x23-\x7e]{0,200}")?'
+)  # RFC 9110, 8.8.3; empty: not announced
 
 
 def never() -> bool:
@@ -127,11 +129,16 @@ class Downloader:
                 limits=self._limits,
                 tls=lambda: self._tls,
                 callbacks=Callbacks(
-                    refresh_url=refresh_url, progress=progress, cancelled=cancelled, on_verified=self._on_verified
+                    refresh_url=refresh_url,
+                    progress=progress,
+                    cancelled=cancelled,
+                    on_verified=self._on_verified,
                 ),
             )
             fetched = delivery.run()
-            return Delivered(path=place.path, sha256=document.sha256, size=document.size, bytes_fetched=fetched)
+            return Delivered(
+                path=place.path, sha256=document.sha256, size=document.size, bytes_fetched=fetched
+            )
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -147,7 +154,11 @@ class Downloader:
             DownloadRefusedError: the name is no artifact's.
             DownloadFailedError: the file is being fetched.
         """
-        with Place(self._folder, name) as place, self._alone(place), disk_trouble("discard the download"):
+        with (
+            Place(self._folder, name) as place,
+            self._alone(place),
+            disk_trouble("discard the download"),
+        ):
             place.drop_part()
             Journal(self._state, place.key).clear()
 
@@ -156,7 +167,9 @@ class Downloader:
         """Keep other threads and processes off this file; the kernel frees the lock of a process that dies."""
         with disk_trouble("lock the download"):
             handle = os.open(
-                self._state / f"{place.key}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+                self._state / f"{place.key}.lock",
+                os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW,
+                0o600,
             )
         try:
             try:

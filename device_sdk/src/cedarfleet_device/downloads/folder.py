@@ -45,7 +45,9 @@ class Place:
             # The maker chose the folder itself, perhaps by a symlink to another disk: only what is below it is judged.
             self._directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            raise DownloadRefusedError(Reason.DISK, f"cannot open the download folder `{folder}`: {error}") from error
+            raise DownloadRefusedError(
+                Reason.DISK, f"cannot open the download folder `{folder}`: {error}"
+            ) from error
         try:
             for parent in parents:
                 self._descend(parent)
@@ -76,7 +78,9 @@ class Place:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
             os.close(handle)
-            raise DownloadRefusedError(Reason.DISK, f"`{self._part}` beside the target is no file of ours")
+            raise DownloadRefusedError(
+                Reason.DISK, f"`{self._part}` beside the target is no file of ours"
+            )
         return handle
 
     def holds(self, size: int, digest: str) -> bool:
@@ -129,7 +133,9 @@ class Place:
     def roll_back(self) -> None:
         """Give the target its previous file back, or remove it when there was none."""
         if self._has(self._previous):
-            os.replace(self._previous, self._name, src_dir_fd=self._directory, dst_dir_fd=self._directory)
+            os.replace(
+                self._previous, self._name, src_dir_fd=self._directory, dst_dir_fd=self._directory
+            )
         else:
             self._drop(self._name)
         os.fsync(self._directory)
@@ -145,13 +151,19 @@ class Place:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(parent, 0o750, dir_fd=self._directory)
                 os.fsync(self._directory)
-            child = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._directory)
+            child = os.open(
+                parent,
+                os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC,
+                dir_fd=self._directory,
+            )
         except NotADirectoryError as error:  # O_DIRECTORY with O_NOFOLLOW says so of a symlink too
             raise DownloadRefusedError(
                 Reason.NAME, f"`{parent}` on the way to the target is no plain folder"
             ) from error
         except OSError as error:
-            raise DownloadRefusedError(Reason.DISK, f"cannot open the folder `{parent}`: {error.strerror}") from error
+            raise DownloadRefusedError(
+                Reason.DISK, f"cannot open the folder `{parent}`: {error.strerror}"
+            ) from error
         os.close(self._directory)
         self._directory = child
 
@@ -160,12 +172,15 @@ class Place:
         with contextlib.suppress(FileNotFoundError):
             found = os.stat(self._name, dir_fd=self._directory, follow_symlinks=False)
             if not stat.S_ISREG(found.st_mode):
-                raise DownloadRefusedError(Reason.NAME, f"the target `{self._name}` is a symlink, folder or device")
+                raise DownloadRefusedError(
+                    Reason.NAME, f"the target `{self._name}` is a symlink, folder or device"
+                )
 
     def _refuse_other_spelling(self, part: str) -> None:
         if (other := same_file_elsewhere(part, os.listdir(self._directory))) is not None:  # noqa: PTH208 - of a handle
             raise DownloadRefusedError(
-                Reason.NAME, f"`{part}` would be the same file as `{other}` where case or Unicode form do not count"
+                Reason.NAME,
+                f"`{part}` would be the same file as `{other}` where case or Unicode form do not count",
             )
 
     def _has(self, name: str) -> bool:
@@ -190,7 +205,9 @@ class Place:
                 follow_symlinks=False,
             )
         except OSError:  # FAT has no links: copy
-            source = os.open(self._name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._directory)
+            source = os.open(
+                self._name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._directory
+            )
             with open(source, "rb") as old:  # noqa: PTH123 - of a handle
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
                 copy = os.open(self._previous, flags, 0o600, dir_fd=self._directory)

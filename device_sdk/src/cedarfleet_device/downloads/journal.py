@@ -100,7 +100,9 @@ class Journal:
             OSError: the state folder cannot be written.
         """
         data = json.dumps({"version": _VERSION, **asdict(entry)}).encode()
-        draft = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        draft = os.open(
+            self._draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+        )
         try:
             view = memoryview(data)
             while view:

@@ -58,13 +58,22 @@ def _problem(part: str) -> str | None:
     stem = part.split(".", 1)[0].rstrip(" ").casefold()
     rules = (
         (part == "", "it is absolute or has an empty component"),
-        (part.startswith("."), "a component begins with a dot"),  # `.`, `..`, hidden files, our own temporary names
+        (
+            part.startswith("."),
+            "a component begins with a dot",
+        ),  # `.`, `..`, hidden files, our own temporary names
         (
             part.endswith((".", " ")) or part.startswith(" "),
             "a component begins or ends with a space, or ends with a dot",
         ),
-        (len(part.encode()) > MAX_COMPONENT_BYTES, f"a component is longer than {MAX_COMPONENT_BYTES} bytes"),
-        (not part.isprintable(), "it contains a control or invisible character, or a space that is not the common one"),
+        (
+            len(part.encode()) > MAX_COMPONENT_BYTES,
+            f"a component is longer than {MAX_COMPONENT_BYTES} bytes",
+        ),
+        (
+            not part.isprintable(),
+            "it contains a control or invisible character, or a space that is not the common one",
+        ),
         (not _SEPARATORS_ELSEWHERE.isdisjoint(part), 'it contains one of \\ : * ? " < > |'),
         (stem in _DEVICES, "a component is a device name"),
         (unicodedata.normalize("NFC", part) != part, "it is not in Unicode form NFC"),

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 class TokenBucket:
     """Bounds the bytes per second over all connections, with bursts of at most a quarter of a second."""
 
-    def __init__(self, bytes_per_second: int | None, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, bytes_per_second: int | None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._rate = bytes_per_second
         self._clock = clock
         self._lock = threading.Lock()
@@ -40,7 +42,9 @@ class Pulse:
     It covers the TLS handshake and the header too: no body byte, no progress.
     """
 
-    def __init__(self, *, window_seconds: float, smallest: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *, window_seconds: float, smallest: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._window = window_seconds
         self._smallest = max(1, smallest)
         self._clock = clock

@@ -42,7 +42,9 @@ def parse_content_range(text: str) -> tuple[ByteRange, int | None] | None:
     if match is None:
         return None
     found = ByteRange(int(match[1]), int(match[2]) + 1)
-    return (found, None if match[3] == "*" else int(match[3])) if len_or_negative(found) > 0 else None
+    return (
+        (found, None if match[3] == "*" else int(match[3])) if len_or_negative(found) > 0 else None
+    )
 
 
 def len_or_negative(span: ByteRange) -> int:
@@ -111,8 +113,12 @@ def request_sizes(left: int, connections: int) -> tuple[int, ...]:
     count = connections * max(1, -(-left // (connections * LARGEST_REQUEST)))
     shares = [left * (number + 1) // count - left * number // count for number in range(count)]
     rounds, last = shares[:-connections], shares[-connections:]
-    second = [share * (connections - index) // (4 * connections) for index, share in enumerate(last)]
-    second = [size if size >= _SMALLEST_SECOND else 0 for size in second]  # less is not worth a round trip
+    second = [
+        share * (connections - index) // (4 * connections) for index, share in enumerate(last)
+    ]
+    second = [
+        size if size >= _SMALLEST_SECOND else 0 for size in second
+    ]  # less is not worth a round trip
     first = [share - size for share, size in zip(last, second, strict=True)]
     return tuple(size for size in (*rounds, *first, *second) if size)
 

@@ -47,7 +47,9 @@ class RetryBudget:
             return None
         cap = self.limits.backoff_cap_seconds
         # "Full jitter": a fleet that lost the same server must not come back at the same instant.
-        pause = self.random.uniform(0, min(cap, self.limits.backoff_seconds * 2.0 ** min(self.failures - 1, 30)))
+        pause = self.random.uniform(
+            0, min(cap, self.limits.backoff_seconds * 2.0 ** min(self.failures - 1, 30))
+        )
         return max(pause, min(cap, retry_after or 0.0))
 
     def start_over(self) -> None:

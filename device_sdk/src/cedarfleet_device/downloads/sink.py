@@ -29,7 +29,9 @@ def disk_trouble(what: str) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        raise DownloadRefusedError(Reason.DISK, f"cannot {what}: {error.strerror or error}") from error
+        raise DownloadRefusedError(
+            Reason.DISK, f"cannot {what}: {error.strerror or error}"
+        ) from error
 
 
 class Sink:
@@ -40,7 +42,9 @@ class Sink:
         received: body bytes accepted by this object.
     """
 
-    def __init__(self, place: Place, journal: Journal, entry: Entry, limits: DownloadLimits) -> None:
+    def __init__(
+        self, place: Place, journal: Journal, entry: Entry, limits: DownloadLimits
+    ) -> None:
         """Open the temporary file; ``recover`` comes next."""
         self._place, self._journal, self._limits = place, journal, limits
         self.entry = entry
@@ -147,12 +151,15 @@ class Sink:
             self.checkpoint()
             if self._place.free_bytes() < self._limits.disk_reserve_bytes:
                 raise DownloadRefusedError(
-                    Reason.DISK, f"less than the reserve of {self._limits.disk_reserve_bytes} bytes is free on the disk"
+                    Reason.DISK,
+                    f"less than the reserve of {self._limits.disk_reserve_bytes} bytes is free on the disk",
                 )
 
     def catch_up(self) -> bool:
         """Hash a piece of what lies behind the prefix without a gap; whether there was any."""
-        reachable = next((span.end for span in self._ranges if span.start <= self._hashed < span.end), None)
+        reachable = next(
+            (span.end for span in self._ranges if span.start <= self._hashed < span.end), None
+        )
         if reachable is None:
             return False
         with disk_trouble("read the temporary file"):
@@ -167,9 +174,13 @@ class Sink:
         with disk_trouble("save the download's progress"):
             os.fdatasync(self._handle)
             beyond = tuple(
-                (max(span.start, self._hashed), span.end) for span in self._ranges if span.end > self._hashed
+                (max(span.start, self._hashed), span.end)
+                for span in self._ranges
+                if span.end > self._hashed
             )
-            self.entry = replace(self.entry, prefix=self._hashed, prefix_sha256=self._hash.hexdigest(), beyond=beyond)
+            self.entry = replace(
+                self.entry, prefix=self._hashed, prefix_sha256=self._hash.hexdigest(), beyond=beyond
+            )
             self._journal.write(self.entry)
         self._unsaved, self._saved_at = 0, time.monotonic()
 
@@ -181,10 +192,16 @@ class Sink:
         with disk_trouble("save the file"):
             os.fchmod(self._handle, self._limits.file_mode)
             os.fsync(self._handle)
-        return self._hash.hexdigest() if self._hashed == self.entry.size else ""  # fail closed: "" equals no digest
+        return (
+            self._hash.hexdigest() if self._hashed == self.entry.size else ""
+        )  # fail closed: "" equals no digest
 
     def _covered(self) -> tuple[ByteRange, ...]:
-        return merged([ByteRange(0, self._hashed), *self._ranges]) if self._hashed else merged(self._ranges)
+        return (
+            merged([ByteRange(0, self._hashed), *self._ranges])
+            if self._hashed
+            else merged(self._ranges)
+        )
 
     def _hash_from_file(self, end: int) -> bool:
         count = os.preadv(self._handle, [self._view[: end - self._hashed]], self._hashed)

@@ -59,7 +59,9 @@ class TlsStream:
             return 0
         # The end comes again at the next call; any other trouble would not, and is raised now: fail closed.
         with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            while 0 < filled < len(buffer) and (more := self._read(len(buffer) - filled, buffer[filled:])):
+            while 0 < filled < len(buffer) and (
+                more := self._read(len(buffer) - filled, buffer[filled:])
+            ):
                 filled += more
         return filled
 

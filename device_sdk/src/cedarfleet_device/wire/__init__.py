@@ -23,7 +23,12 @@ from cedarfleet_device.wire.commands import (
     StatusMessage,
 )
 from cedarfleet_device.wire.downloads import MAX_ARTIFACT_NAME, DownloadDocument
-from cedarfleet_device.wire.form import MAX_MESSAGE_BYTES, WIRE_VERSION, WireError, WrongVersionError
+from cedarfleet_device.wire.form import (
+    MAX_MESSAGE_BYTES,
+    WIRE_VERSION,
+    WireError,
+    WrongVersionError,
+)
 from cedarfleet_device.wire.names import (
     MAX_THING_NAME,
     is_command_id,
@@ -34,7 +39,12 @@ from cedarfleet_device.wire.names import (
     thing_name,
 )
 from cedarfleet_device.wire.presence import presence_message, presence_topic
-from cedarfleet_device.wire.topics import command_filter, command_topic, parse_command_topic, status_topic
+from cedarfleet_device.wire.topics import (
+    command_filter,
+    command_topic,
+    parse_command_topic,
+    status_topic,
+)
 
 __all__ = [
     "MAX_ARTIFACT_NAME",

@@ -10,7 +10,9 @@ from typing import Any, Final, Self
 from cedarfleet_device.wire import form
 from cedarfleet_device.wire.names import MAX_THING_NAME, is_command_id, is_command_name
 
-MAX_DETAIL_BYTES: Final = 8 * 1024  # as the device writes it; the status rule drops what is far larger
+MAX_DETAIL_BYTES: Final = (
+    8 * 1024
+)  # as the device writes it; the status rule drops what is far larger
 MAX_SEQUENCE: Final = 9999
 
 _SEQUENCE = re.compile(r"[0-9]{4}")
@@ -70,11 +72,21 @@ class CommandMessage:
             WireError: anything else that is not of the form.
         """
         data = form.decode(payload, frozenset(cls.__dataclass_fields__))
-        form.require(isinstance(data["command_id"], str) and is_command_id(data["command_id"]), "command_id", "a ULID")
         form.require(
-            isinstance(data["thing"], str) and 0 < len(data["thing"]) <= MAX_THING_NAME, "thing", "a thing name"
+            isinstance(data["command_id"], str) and is_command_id(data["command_id"]),
+            "command_id",
+            "a ULID",
         )
-        form.require(isinstance(data["name"], str) and is_command_name(data["name"]), "name", "a command name")
+        form.require(
+            isinstance(data["thing"], str) and 0 < len(data["thing"]) <= MAX_THING_NAME,
+            "thing",
+            "a thing name",
+        )
+        form.require(
+            isinstance(data["name"], str) and is_command_name(data["name"]),
+            "name",
+            "a command name",
+        )
         form.require(isinstance(data["arguments"], dict), "arguments", "an object")
         for key in ("issued_at", "expires_at"):
             form.require(form.is_instant(data[key]), key, "milliseconds since the epoch")
@@ -105,7 +117,11 @@ class StatusMessage:
             WireError: ``detail`` too large or ``sequence`` out of range.
         """
         form.require(1 <= self.sequence <= MAX_SEQUENCE, "sequence", f"1 to {MAX_SEQUENCE}")
-        form.require(len(form.dump(self.detail)) <= MAX_DETAIL_BYTES, "detail", f"at most {MAX_DETAIL_BYTES} bytes")
+        form.require(
+            len(form.dump(self.detail)) <= MAX_DETAIL_BYTES,
+            "detail",
+            f"at most {MAX_DETAIL_BYTES} bytes",
+        )
         return form.encode({**vars(self), "sequence": f"{self.sequence:04}"})
 
     @classmethod
@@ -126,5 +142,8 @@ class StatusMessage:
         form.require(isinstance(data["detail"], dict), "detail", "an object")
         form.require(form.is_instant(data["at"]), "at", "milliseconds since the epoch")
         return cls(
-            sequence=int(data["sequence"]), state=CommandState(data["state"]), detail=data["detail"], at=data["at"]
+            sequence=int(data["sequence"]),
+            state=CommandState(data["state"]),
+            detail=data["detail"],
+            at=data["at"],
         )

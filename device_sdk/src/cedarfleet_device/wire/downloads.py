@@ -54,7 +54,9 @@ class DownloadDocument:
         )
         form.require(type(data["size"]) is int and data["size"] >= 0, "size", "bytes")
         form.require(
-            isinstance(data["sha256"], str) and _SHA256.fullmatch(data["sha256"]) is not None, "sha256", "64 hex digits"
+            isinstance(data["sha256"], str) and _SHA256.fullmatch(data["sha256"]) is not None,
+            "sha256",
+            "64 hex digits",
         )
         form.require(isinstance(data["etag"], str), "etag", "a string")
         form.require(isinstance(data["url"], str), "url", "a string")

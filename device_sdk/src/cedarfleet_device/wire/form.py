@@ -64,7 +64,9 @@ def checked(document: object, keys: frozenset[str]) -> dict[str, Any]:
     if type(version) is not int or version != WIRE_VERSION:
         raise WrongVersionError(f"wire version `{str(version)[:20]}` is not {WIRE_VERSION}")
     if wrong := keys.symmetric_difference(data):
-        raise WireError(f"missing or unknown member: {', '.join(sorted(str(key)[:40] for key in wrong)[:8])}")
+        raise WireError(
+            f"missing or unknown member: {', '.join(sorted(str(key)[:40] for key in wrong)[:8])}"
+        )
     return data
 
 

@@ -9,8 +9,12 @@ from cedarfleet_device.wire.form import WireError
 
 MAX_THING_NAME: Final = 128  # AWS IoT Core quota: characters
 
-_TENANT = re.compile(r"(?!.*--)[a-z][a-z0-9-]{0,30}[a-z0-9]")  # 2..32 characters, never `--`, no `-` at an end
-_DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # a subset of an IoT thing name's [a-zA-Z0-9:_-]{1,128}
+_TENANT = re.compile(
+    r"(?!.*--)[a-z][a-z0-9-]{0,30}[a-z0-9]"
+)  # 2..32 characters, never `--`, no `-` at an end
+_DEVICE = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+)  # a subset of an IoT thing name's [a-zA-Z0-9:_-]{1,128}
 _COMMAND_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")  # a ULID
 _COMMAND_NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
@@ -42,7 +46,9 @@ def thing_name(tenant: str, device: str) -> str:
         WireError: an id is not of its form; then the tenant could not be read back from the name.
     """
     if not is_tenant_id(tenant):
-        raise WireError(f"`{tenant}` is no tenant id: 2 to 32 characters of a-z, 0-9 and single inner `-`")
+        raise WireError(
+            f"`{tenant}` is no tenant id: 2 to 32 characters of a-z, 0-9 and single inner `-`"
+        )
     if not is_device_id(device):
         raise WireError(
             f"`{device}` is no device id: 1 to 64 characters of A-Z, a-z, 0-9, `_` and `-`, first a letter or digit"

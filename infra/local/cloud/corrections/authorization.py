@@ -1,6 +1,6 @@
 """IAM: what the emulator's policy check does not look at, and what a tenant's session would see or do because of it."""
 
-# ruff: noqa: ANN401, SLF001 - the emulator is untyped, and private names are all that it has
+# ruff: noqa: SLF001 - the emulator is untyped, and private names are all that it has
 
 from __future__ import annotations
 
@@ -57,9 +57,14 @@ def _leading_keys(tables: Any, request: dict[str, Any]) -> Iterator[str]:
         if isinstance(request.get(part), dict):
             yield _text(request[part].get(attribute or ""))
     if expression := request.get("KeyConditionExpression"):
-        names, values = request.get("ExpressionAttributeNames") or {}, request.get("ExpressionAttributeValues") or {}
+        names, values = (
+            request.get("ExpressionAttributeNames") or {},
+            request.get("ExpressionAttributeValues") or {},
+        )
         named = [
-            values.get(value) for name, value in _EQUALITY.findall(expression) if names.get(name, name) == attribute
+            values.get(value)
+            for name, value in _EQUALITY.findall(expression)
+            if names.get(name, name) == attribute
         ]
         yield _text(named[0]) if len(named) == 1 else _UNKNOWN
     for table, wanted in (request.get("RequestItems") or {}).items():
@@ -78,21 +83,29 @@ def _batched(wanted: Any) -> Iterator[dict[str, Any]]:
         yield from wanted.get("Keys") or ({},)
         return
     for write in wanted:
-        yield (write.get("PutRequest") or {}).get("Item") or (write.get("DeleteRequest") or {}).get("Key") or {}
+        yield (
+            (write.get("PutRequest") or {}).get("Item")
+            or (write.get("DeleteRequest") or {}).get("Key")
+            or {}
+        )
 
 
 def _hash_key(tables: Any, table: str | None, index: str | None) -> str | None:
     description = tables.get(str(table).rsplit("/", 1)[-1]) or {}
     schema = description.get("KeySchema") or []
     if index:
-        indexes = (description.get("GlobalSecondaryIndexes") or []) + (description.get("LocalSecondaryIndexes") or [])
+        indexes = (description.get("GlobalSecondaryIndexes") or []) + (
+            description.get("LocalSecondaryIndexes") or []
+        )
         schema = next((found["KeySchema"] for found in indexes if found["IndexName"] == index), [])
     return next((key["AttributeName"] for key in schema if key["KeyType"] == "HASH"), None)
 
 
 def _text(value: Any) -> str:
     """The text of an attribute value such as ``{"S": "acme--press-07"}``."""
-    return str(next(iter(value.values()))) if isinstance(value, dict) and len(value) == 1 else _UNKNOWN
+    return (
+        str(next(iter(value.values()))) if isinstance(value, dict) and len(value) == 1 else _UNKNOWN
+    )
 
 
 def job_targets_are_authorized(emulator: Emulator) -> None:
@@ -109,7 +122,12 @@ def job_targets_are_authorized(emulator: Emulator) -> None:
             for action, resource in checks:
                 if key and (
                     denied := evaluator.enforce(
-                        key, action, "iot", iot.get_region(), resource_arn=resource, service_context=passed
+                        key,
+                        action,
+                        "iot",
+                        iot.get_region(),
+                        resource_arn=resource,
+                        service_context=passed,
                     )
                 ):
                     caller = getattr(denied, "principal_arn", "the caller")
@@ -126,7 +144,9 @@ def search_names_its_index(emulator: Emulator) -> None:
     """SearchIndex is checked on ``*``, so that a grant on the index, all that AWS needs, is refused."""
 
     def correction(original: Any) -> Any:
-        def extract(service: str, method: str, path: str, headers: Any, body: bytes, *rest: Any) -> Any:
+        def extract(
+            service: str, method: str, path: str, headers: Any, body: bytes, *rest: Any
+        ) -> Any:
             if service != "iot" or path.rstrip("/") != "/indices/search":
                 return original(service, method, path, headers, body, *rest)
             try:
@@ -151,14 +171,26 @@ def job_list_is_filtered_and_paged(emulator: Emulator) -> None:
             group = _one(query, "thingGroupName")
             if wanted := _one(query, "thingGroupId"):
                 groups = iot._thing_groups.items()
-                group = next((name for name, found in groups if found.get("thingGroupId") == wanted), _UNKNOWN)
+                group = next(
+                    (name for name, found in groups if found.get("thingGroupId") == wanted),
+                    _UNKNOWN,
+                )
             if group:
                 suffix = f":thinggroup/{group}"
-                jobs = [job for job in jobs if any(arn.endswith(suffix) for arn in iot._jobs[job["jobId"]]["targets"])]
+                jobs = [
+                    job
+                    for job in jobs
+                    if any(arn.endswith(suffix) for arn in iot._jobs[job["jobId"]]["targets"])
+                ]
             try:
-                size, offset = int(_one(query, "maxResults") or _PAGE), int(_one(query, "nextToken") or 0)
+                size, offset = (
+                    int(_one(query, "maxResults") or _PAGE),
+                    int(_one(query, "nextToken") or 0),
+                )
             except ValueError:
-                return iot.error_response_json("InvalidRequestException", "maxResults or nextToken is not valid", 400)
+                return iot.error_response_json(
+                    "InvalidRequestException", "maxResults or nextToken is not valid", 400
+                )
             page: dict[str, Any] = {"jobs": jobs[offset : offset + size]}
             if offset + size < len(jobs):
                 page["nextToken"] = str(offset + size)

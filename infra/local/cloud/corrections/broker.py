@@ -1,6 +1,6 @@
 """MQTT: corrections to the emulator's broker, so that it admits, keeps and drops clients as AWS IoT Core does."""
 
-# ruff: noqa: ANN401, SLF001 - the emulator is untyped, and private names are all that it has
+# ruff: noqa: SLF001 - the emulator is untyped, and private names are all that it has
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def listens_on_loopback(emulator: Emulator) -> None:
         if given:
             iot._mtls_server = await loop.create_server(iot._MtlsAcceptor, sock=given.pop())
         else:  # started again
-            iot._mtls_server = await loop.create_server(iot._MtlsAcceptor, host="127.0.0.1", port=emulator.mqtt_port)
+            iot._mtls_server = await loop.create_server(
+                iot._MtlsAcceptor, host="127.0.0.1", port=emulator.mqtt_port
+            )
         iot._mtls_loop = loop
 
     emulator.replace(_IOT, "_mtls_start_locked", lambda _: start)
@@ -76,7 +78,11 @@ def keep_alive_is_enforced(emulator: Emulator) -> None:
 
     def watched(original: Any) -> Any:
         async def dispatch(session: Any, kind: int, flags: int, body: bytes) -> Any:
-            if kind == iot.PKT_CONNECT and id(session) not in heard and (interval := _keep_alive_seconds(body)):
+            if (
+                kind == iot.PKT_CONNECT
+                and id(session) not in heard
+                and (interval := _keep_alive_seconds(body))
+            ):
                 heard[id(session)] = time.monotonic()
                 session.keep_alive_watch = asyncio.create_task(watch(session, interval))
             return await original(session, kind, flags, body)
@@ -119,10 +125,15 @@ def deactivated_certificate_is_dropped(emulator: Emulator) -> None:
         def handle(method: str, path: str, body: bytes, query: Any) -> Any:
             answer = original(method, path, body, query)
             certificate = path.rsplit("/", 1)[-1]
-            if method == "PUT" and (iot._certificates.get(certificate) or {}).get("status") != "ACTIVE":
+            if (
+                method == "PUT"
+                and (iot._certificates.get(certificate) or {}).get("status") != "ACTIVE"
+            ):
                 for session in list(iot._connected_clients.values()):
                     if session.certificate_id == certificate:
-                        session.revocation = asyncio.get_running_loop().create_task(_drop(session, "FORCED_DISCONNECT"))
+                        session.revocation = asyncio.get_running_loop().create_task(
+                            _drop(session, "FORCED_DISCONNECT")
+                        )
             return answer
 
         return handle
@@ -140,7 +151,9 @@ def subscribing_again_replaces(emulator: Emulator) -> None:
         ) -> Any:
             session: Any = getattr(callback, "__self__", None)
             if type(session) is iot._WSSession:
-                for held in [known for known, text in session._sub_filters.items() if text == topic_filter]:
+                for held in [
+                    known for known, text in session._sub_filters.items() if text == topic_filter
+                ]:
                     await iot.broker_unsubscribe(held)
                     session._sub_filters.pop(held, None)
                     session._sub_granted_qos.pop(held, None)

@@ -1,6 +1,6 @@
 """Cognito: corrections to sign-in and to who may write which attribute; without them any user can become any other."""
 
-# ruff: noqa: ANN401, SLF001 - the emulator is untyped, and private names are all that it has
+# ruff: noqa: SLF001 - the emulator is untyped, and private names are all that it has
 
 from __future__ import annotations
 
@@ -17,12 +17,34 @@ _COGNITO: Final = "services.cognito"
 _CREATING: Final = ("SignUp", "AdminCreateUser")
 _VERIFIED: Final = frozenset({"email_verified", "phone_number_verified"})
 _STANDARD: Final = _VERIFIED | frozenset(
-    {"sub", "name", "family_name", "given_name", "middle_name", "nickname", "preferred_username", "profile", "picture"}
-    | {"website", "email", "gender", "birthdate", "zoneinfo", "locale", "phone_number", "address", "updated_at"}
+    {
+        "sub",
+        "name",
+        "family_name",
+        "given_name",
+        "middle_name",
+        "nickname",
+        "preferred_username",
+        "profile",
+        "picture",
+    }
+    | {
+        "website",
+        "email",
+        "gender",
+        "birthdate",
+        "zoneinfo",
+        "locale",
+        "phone_number",
+        "address",
+        "updated_at",
+    }
 )
 _FIXED_CODES: Final = frozenset({"123456", "654321"})
 _CHALLENGE_SECONDS: Final = 180.0  # AWS: AuthSessionValidity of an app client, default 3 minutes
-_SESSION_CHALLENGES: Final = frozenset({"NEW_PASSWORD_REQUIRED", "SOFTWARE_TOKEN_MFA", "SMS_MFA", "MFA_SETUP"})
+_SESSION_CHALLENGES: Final = frozenset(
+    {"NEW_PASSWORD_REQUIRED", "SOFTWARE_TOKEN_MFA", "SMS_MFA", "MFA_SETUP"}
+)
 
 
 def codes_are_random(emulator: Emulator) -> None:
@@ -30,7 +52,9 @@ def codes_are_random(emulator: Emulator) -> None:
     cognito = emulator.module(_COGNITO)
 
     def sent(original: Any) -> Any:
-        def send(pool: Any, username: str, attributes: Any, code: str, attribute_name: str = "email") -> Any:
+        def send(
+            pool: Any, username: str, attributes: Any, code: str, attribute_name: str = "email"
+        ) -> Any:
             user, fresh = cognito._resolve_user(pool, username)[0], secrets.token_hex(8)
             for key in ("_reset_code", "_confirmation_code"):
                 if user is not None and user.get(key) == code:
@@ -41,7 +65,9 @@ def codes_are_random(emulator: Emulator) -> None:
 
     def checked(original: Any) -> Any:
         # A code that was never sent (a user without e-mail address) is still a fixed one: no code was issued.
-        return lambda issued, code: original(None if issued in _FIXED_CODES else issued, code)  # fail closed
+        return lambda issued, code: original(
+            None if issued in _FIXED_CODES else issued, code
+        )  # fail closed
 
     emulator.replace(_COGNITO, "_send_verification_email", sent)
     emulator.replace(_COGNITO, "_code_error", checked)
@@ -85,12 +111,16 @@ def _attribute_error(cognito: Any, action: str, data: dict[str, Any]) -> Any:
     return None
 
 
-def _refusal(name: str, schema: dict[str, Any], action: str, writable: list[str] | None) -> tuple[str, str] | None:
+def _refusal(
+    name: str, schema: dict[str, Any], action: str, writable: list[str] | None
+) -> tuple[str, str] | None:
     """Why this attribute may not be written by this operation: error code and words as AWS has them, or None."""
     if name not in _STANDARD and not (name.startswith("custom:") and schema):
         words = f"Attributes did not conform to the schema: Type for attribute {{{name}}} could not be determined"
         return "InvalidParameterException", words
-    if name == "sub" or (action not in _CREATING and name.startswith("custom:") and schema.get("Mutable") is False):
+    if name == "sub" or (
+        action not in _CREATING and name.startswith("custom:") and schema.get("Mutable") is False
+    ):
         return "InvalidParameterException", f"user.{name}: Attribute cannot be updated."
     by_person = not action.startswith("Admin")
     if by_person and (name in _VERIFIED or (writable and name not in writable)):
@@ -107,7 +137,9 @@ def sign_up_can_be_closed(emulator: Emulator) -> None:
             if action == "SignUp":
                 _enter_scope(cognito, action, data)
                 pool, _ = cognito._pool_for_client(data.get("ClientId"))
-                if ((pool or {}).get("AdminCreateUserConfig") or {}).get("AllowAdminCreateUserOnly"):
+                if ((pool or {}).get("AdminCreateUserConfig") or {}).get(
+                    "AllowAdminCreateUserOnly"
+                ):
                     words = "SignUp is not permitted for this user pool"
                     return cognito.error_response_json("NotAuthorizedException", words, 400)
             return original(handler, action, data)
@@ -128,7 +160,9 @@ class _Challenge:
 def challenge_needs_its_session(emulator: Emulator) -> None:
     """A challenge is answered without its session: anyone could set anyone's password (NEW_PASSWORD_REQUIRED)."""
     cognito = emulator.module(_COGNITO)
-    issued: dict[str, _Challenge] = {}  # by session; lost with the process, as a three-minute secret may be
+    issued: dict[
+        str, _Challenge
+    ] = {}  # by session; lost with the process, as a three-minute secret may be
 
     def correction(original: Any) -> Any:
         def run(handler: Any, action: str, data: dict[str, Any]) -> Any:
@@ -138,12 +172,21 @@ def challenge_needs_its_session(emulator: Emulator) -> None:
             answer, pool = data.get("ChallengeResponses") or {}, _pool_of(cognito, action, data)
             session = str(data.get("Session"))
             username = _username(cognito, pool, answer or data.get("AuthParameters") or {})
-            if action.endswith("RespondToAuthChallenge") and data.get("ChallengeName") in _SESSION_CHALLENGES:
+            if (
+                action.endswith("RespondToAuthChallenge")
+                and data.get("ChallengeName") in _SESSION_CHALLENGES
+            ):
                 held = issued.get(session)
                 expected = (pool.get("Id"), username, data.get("ChallengeName"))
-                if held is None or held.until < time.monotonic() or (held.pool, held.username, held.name) != expected:
+                if (
+                    held is None
+                    or held.until < time.monotonic()
+                    or (held.pool, held.username, held.name) != expected
+                ):
                     words = "Invalid session for the user."
-                    return cognito.error_response_json("NotAuthorizedException", words, 400)  # fail closed
+                    return cognito.error_response_json(
+                        "NotAuthorizedException", words, 400
+                    )  # fail closed
             status, headers, body = original(handler, action, data)
             outcome = json.loads(body) if status == 200 else {}  # noqa: PLR2004 - HTTP OK
             if outcome:

@@ -1,6 +1,6 @@
 """Who a caller is: corrections to the emulator's reading of access keys."""
 
-# ruff: noqa: ANN401, SLF001 - the emulator is untyped, and private names are all that it has
+# ruff: noqa: SLF001 - the emulator is untyped, and private names are all that it has
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ def root_key_is_one_and_verified(emulator: Emulator) -> None:
         return resolve_credential
 
     emulator.replace(_EVALUATOR, "is_root_access_key", lambda _: is_root)
-    emulator.replace(_EVALUATOR, "_is_root_key", lambda _: lambda _key: False)  # so that its signature is verified too
+    emulator.replace(
+        _EVALUATOR, "_is_root_key", lambda _: lambda _key: False
+    )  # so that its signature is verified too
     emulator.replace(_EVALUATOR, "resolve_credential", resolve)
     for module in _ALSO_IMPORTED_BY:
         emulator.replace(module, "resolve_credential", lambda _: evaluator.resolve_credential)

@@ -1,6 +1,6 @@
 """Fleet provisioning: what the emulator's devices cannot do over MQTT."""
 
-# ruff: noqa: ANN401, PLR0917, SLF001 - the emulator is untyped, and private names are all that it has
+# ruff: noqa: PLR0917, SLF001 - the emulator is untyped, and private names are all that it has
 
 from __future__ import annotations
 
@@ -27,7 +27,12 @@ def certificate_from_csr_over_mqtt(emulator: Emulator) -> None:
 
     def reply(original: Any) -> Any:
         async def answer(
-            account: str, region: str, operation: str, template: str | None, payload: bytes, device: Any
+            account: str,
+            region: str,
+            operation: str,
+            template: str | None,
+            payload: bytes,
+            device: Any,
         ) -> Any:
             if operation != _OPERATION:
                 return await original(account, region, operation, template, payload, device)
@@ -36,7 +41,8 @@ def certificate_from_csr_over_mqtt(emulator: Emulator) -> None:
                 certificate = await asyncio.to_thread(_sign, iot, request)
             except (ValueError, KeyError, TypeError):
                 return iot._fleet_rejected(
-                    "InvalidCertificateSigningRequest", "the certificate signing request is not valid"
+                    "InvalidCertificateSigningRequest",
+                    "the certificate signing request is not valid",
                 )
             certificate_id, token = iot.get_certificate_id(certificate), secrets.token_urlsafe(48)
             with iot.request_scope(account, region):
@@ -67,7 +73,11 @@ def claim_is_no_device(emulator: Emulator) -> None:
     def correction(original: Any) -> Any:
         def policy(template_name: str) -> str:
             document = json.loads(original(template_name))
-            deny = {"Effect": "Deny", "Action": "iot:Connect", "Resource": "arn:aws:iot:*:*:client/*--*"}
+            deny = {
+                "Effect": "Deny",
+                "Action": "iot:Connect",
+                "Resource": "arn:aws:iot:*:*:client/*--*",
+            }
             document["Statement"].append(deny)
             return json.dumps(document)
 

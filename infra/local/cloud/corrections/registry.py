@@ -1,7 +1,5 @@
 """The thing registry: what the emulator stores and AWS IoT Core refuses."""
 
-# ruff: noqa: ANN401 - the emulator is untyped
-
 from __future__ import annotations
 
 import json

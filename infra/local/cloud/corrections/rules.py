@@ -1,6 +1,6 @@
 """The SQL of IoT rules: functions of AWS that the emulator reads as Undefined."""
 
-# ruff: noqa: ANN401, PLR0917, SLF001 - the emulator is untyped, and private names are all that it has
+# ruff: noqa: PLR0917, SLF001 - the emulator is untyped, and private names are all that it has
 
 from __future__ import annotations
 
@@ -43,7 +43,12 @@ def _add_function(emulator: Emulator, name: str, function: Callable[[Any], Any])
 
     def correction(original: Any) -> Any:
         def evaluate(
-            called: str, args: list[str], topic: str, payload: bytes, message: Any, client_id: str | None = None
+            called: str,
+            args: list[str],
+            topic: str,
+            payload: bytes,
+            message: Any,
+            client_id: str | None = None,
         ) -> Any:
             if called != name or len(args) != 1:
                 return original(called, args, topic, payload, message, client_id)

@@ -1,6 +1,6 @@
 """MQTT: a persistent session of the emulator keeps every QoS 1 message, also while its connection comes or goes."""
 
-# ruff: noqa: ANN401, SLF001 - the emulator is untyped, and private names are all that it has
+# ruff: noqa: SLF001 - the emulator is untyped, and private names are all that it has
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from infra.local.cloud.emulator import Emulator
 
 _IOT: Final = "services.iot"
-_reached: ContextVar[set[Any]] = ContextVar("_reached")  # keys of the sessions that took the message at hand
+_reached: ContextVar[set[Any]] = ContextVar(
+    "_reached"
+)  # keys of the sessions that took the message at hand
 
 
 def persistent_session_loses_nothing(emulator: Emulator) -> None:
@@ -30,7 +32,9 @@ def persistent_session_loses_nothing(emulator: Emulator) -> None:
     iot = emulator.module(_IOT)
 
     def publish_correction(original: Any) -> Any:
-        async def publish(account: str, region: str, topic: str, payload: bytes, *rest: Any, **options: Any) -> None:
+        async def publish(
+            account: str, region: str, topic: str, payload: bytes, *rest: Any, **options: Any
+        ) -> None:
             token = _reached.set(set())
             try:
                 await original(account, region, topic, payload, *rest, **options)
@@ -40,7 +44,11 @@ def persistent_session_loses_nothing(emulator: Emulator) -> None:
             if qos := options.get("qos", rest[0] if rest else 0):
                 message = (topic, payload, qos, options.get("properties", b""))
                 for key, stored in list(iot._persistent_sessions.items()):
-                    if key[:2] == (account, region) and key not in reached and _misses(iot, stored, message):
+                    if (
+                        key[:2] == (account, region)
+                        and key not in reached
+                        and _misses(iot, stored, message)
+                    ):
                         await _hand_over(iot, key, stored, message)
 
         return publish
@@ -58,7 +66,12 @@ def _deliver_correction(iot: Any) -> Any:
             reached = _reached.get(None)  # None: not published now, but replayed from the queue
             if persistent and session._cleaned_up:
                 if reached is None and (stored := iot._persistent_sessions.get(_key(session))):
-                    await _hand_over(iot, _key(session), stored, (topic, payload, qos, iot._delivery_properties.get()))
+                    await _hand_over(
+                        iot,
+                        _key(session),
+                        stored,
+                        (topic, payload, qos, iot._delivery_properties.get()),
+                    )
                 return  # publish hands over what it publishes
             if persistent and reached is not None:
                 reached.add(_key(session))
@@ -69,7 +82,9 @@ def _deliver_correction(iot: Any) -> Any:
                     raise
                 # The line broke: the message is in flight by now, and the session keeps what is in flight.
             if persistent and session._cleaned_up and reached is not None:
-                reached.discard(_key(session))  # ... unless it was put away meanwhile: then publish hands it over
+                reached.discard(
+                    _key(session)
+                )  # ... unless it was put away meanwhile: then publish hands it over
 
         return deliver
 
@@ -89,7 +104,9 @@ def _preserve_correction(original: Any) -> Any:
     preserved: WeakSet[Any] = WeakSet()
 
     def preserve(session: Any) -> None:
-        if session not in preserved:  # again, after its will, it would undo what a connection since then has stored
+        if (
+            session not in preserved
+        ):  # again, after its will, it would undo what a connection since then has stored
             preserved.add(session)
             original(session)
 
@@ -101,12 +118,16 @@ def _misses(iot: Any, stored: Any, message: tuple[str, bytes, int, bytes]) -> bo
     topic, payload, _, _ = message
     if iot._is_session_expired(stored):
         return False
-    if any(queued[0] == topic and queued[1] == payload for queued in reversed(stored.queued_messages)):
+    if any(
+        queued[0] == topic and queued[1] == payload for queued in reversed(stored.queued_messages)
+    ):
         return False
     return any(iot._subscription_matches(wanted, topic) for wanted in stored.subscriptions)
 
 
-async def _hand_over(iot: Any, key: Any, stored: Any, message: tuple[str, bytes, int, bytes]) -> None:
+async def _hand_over(
+    iot: Any, key: Any, stored: Any, message: tuple[str, bytes, int, bytes]
+) -> None:
     topic, payload, qos, properties = message
     session = iot._connected_clients.get(key)
     subscribed = session is not None and any(

@@ -37,7 +37,7 @@ class Keeper:
         """Its gateway."""
         return self.ready["environment"]["AWS_ENDPOINT_URL"]
 
-    def client(self, service: str) -> Any:  # noqa: ANN401 - boto3
+    def client(self, service: str) -> Any:
         """A client with its root keys, that tries once."""
         environment = self.ready["environment"]
         made = _SESSION.client(
@@ -63,7 +63,15 @@ class Keeper:
 
 
 def _start(directory: Path, gateway_port: int = 0, mqtt_port: int = 0) -> subprocess.Popen[str]:
-    command = [sys.executable, "-W", "error", str(_KEEPER), str(directory), str(gateway_port), str(mqtt_port)]
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        str(_KEEPER),
+        str(directory),
+        str(gateway_port),
+        str(mqtt_port),
+    ]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-TABLES = {"X-Amz-Target": "DynamoDB_20120810.ListTables", "Content-Type": "application/x-amz-json-1.0"}
+TABLES = {
+    "X-Amz-Target": "DynamoDB_20120810.ListTables",
+    "Content-Type": "application/x-amz-json-1.0",
+}
 SCOPE = "20261122/eu-central-1/dynamodb/aws4_request"
 ROOTLIKE = "AKIA0000000000000000"
 SIGNED = f"AWS4-HMAC-SHA256 Credential={ROOTLIKE}/{SCOPE}, SignedHeaders=host, Signature={'0' * 64}"

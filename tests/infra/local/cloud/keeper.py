@@ -35,7 +35,9 @@ def main() -> None:
                 signal.pause()
     except CloudError as error:
         sys.exit(f"{type(error).__name__}: {error}")
-    print(json.dumps({"threads": sorted(thread.name for thread in threading.enumerate())}), flush=True)
+    print(
+        json.dumps({"threads": sorted(thread.name for thread in threading.enumerate())}), flush=True
+    )
 
 
 if __name__ == "__main__":

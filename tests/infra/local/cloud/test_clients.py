@@ -77,7 +77,12 @@ def test_no_connection_is_thrown_away(kind: type, server: _Server, tmp_path: Pat
         client = clients.get("dynamodb")
     else:
         keys = {"AWS_ACCESS_KEY_ID": "A" * 20, "AWS_SECRET_ACCESS_KEY": "b" * 40}
-        described = {"endpoint_url": url, "region": "eu-central-1", "account_id": "123456789012", "environment": keys}
+        described = {
+            "endpoint_url": url,
+            "region": "eu-central-1",
+            "account_id": "123456789012",
+            "environment": keys,
+        }
         (tmp_path / "cloud.json").write_text(json.dumps(described))
         clients = RunningCloud(tmp_path / "cloud.json")
         client = clients.client("dynamodb")

@@ -33,12 +33,18 @@ print(json.dumps({"arn": sts.get_caller_identity()["Arn"], "method": found.metho
 """
 
 
-def _role(cloud: EmbeddedCloud, service: str = "ecs-tasks.amazonaws.com", **more: Any) -> str:  # noqa: ANN401
+def _role(cloud: EmbeddedCloud, service: str = "ecs-tasks.amazonaws.com", **more: Any) -> str:
     """A role that this service may assume and that may list tables."""
     iam, name = cloud.client("iam"), f"service-{uuid.uuid4().hex[:8]}"
-    trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"} | more
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sts:AssumeRole",
+    } | more
     may = {"Effect": "Allow", "Action": "dynamodb:ListTables", "Resource": "*"}
-    role: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_document(trust))["Role"]["Arn"]
+    role: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_document(trust))["Role"][
+        "Arn"
+    ]
     iam.put_role_policy(RoleName=name, PolicyName="may", PolicyDocument=_document(may))
     return role
 
@@ -56,7 +62,10 @@ def test_child_has_a_session_of_its_role(embedded_cloud: EmbeddedCloud, tmp_path
     role = _role(embedded_cloud)
     variables = embedded_cloud.environment(role)
     root = embedded_cloud.environment()
-    assert not {root["AWS_ACCESS_KEY_ID"], root["AWS_SECRET_ACCESS_KEY"]} & {*variables.values(), *os.environ.values()}
+    assert not {root["AWS_ACCESS_KEY_ID"], root["AWS_SECRET_ACCESS_KEY"]} & {
+        *variables.values(),
+        *os.environ.values(),
+    }
     child = subprocess.run(
         [sys.executable, "-c", CHILD],
         env={"HOME": str(tmp_path)} | variables,
@@ -127,4 +136,6 @@ def test_role_that_does_not_trust_tasks_is_refused(
 def _fetch(variables: dict[str, str], headers: dict[str, str] | None = None) -> httpx.Response:
     if headers is None:
         headers = {"Authorization": variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"]}
-    return httpx.get(variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"], headers=headers, trust_env=False)
+    return httpx.get(
+        variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"], headers=headers, trust_env=False
+    )

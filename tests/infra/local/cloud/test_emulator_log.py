@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 GONE = "returning true from eof_received() has no effect when using ssl"
 
 
-def test_a_device_that_is_gone_is_no_news_on_the_terminal(keep: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_device_that_is_gone_is_no_news_on_the_terminal(
+    keep: Callable[..., Any], tmp_path: Path
+) -> None:
     """What asyncio says of a device's connection that ends stands in the log file, and nothing on stderr."""
     cloud = keep(tmp_path / "state")
     made = cloud.client("iot").create_keys_and_certificate(setAsActive=True)
@@ -52,7 +54,9 @@ def _connect_and_die(context: ssl.SSLContext, port: int) -> None:
         plain.recv(65_536)
 
 
-def test_all_else_that_asyncio_says_is_heard(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_all_else_that_asyncio_says_is_heard(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Only that one message is kept from the terminal, and only until the cloud ends."""
     asyncio_logger = logging.getLogger("asyncio")
     filters = list(asyncio_logger.filters)  # another cloud of this process has its own

@@ -44,8 +44,12 @@ if TYPE_CHECKING:
         ("GET", "/_cedarfleet/container-credentials/x"),
     ],
 )
-@pytest.mark.parametrize("host", [None, "iot.eu-central-1.amazonaws.com", "data-ats.iot.eu-central-1.amazonaws.com"])
-def test_unsigned_request_is_refused(method: str, path: str, host: str | None, http: httpx.Client) -> None:
+@pytest.mark.parametrize(
+    "host", [None, "iot.eu-central-1.amazonaws.com", "data-ats.iot.eu-central-1.amazonaws.com"]
+)
+def test_unsigned_request_is_refused(
+    method: str, path: str, host: str | None, http: httpx.Client
+) -> None:
     """No path, and no host name that the emulator routes by, serves an unsigned request."""
     assert http.request(method, path, headers={"Host": host} if host else {}).status_code == 403
 
@@ -57,10 +61,14 @@ def test_two_targets_are_refused(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/_ministack/reset", "/_ministack/config", "/_localstack/health"])
-def test_administration_is_closed_to_root_too(path: str, embedded_cloud: EmbeddedCloud, http: httpx.Client) -> None:
+def test_administration_is_closed_to_root_too(
+    path: str, embedded_cloud: EmbeddedCloud, http: httpx.Client
+) -> None:
     """The emulator's own endpoints are not part of AWS and serve nobody."""
     environment = embedded_cloud.environment()
-    credentials = Credentials(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"])
+    credentials = Credentials(
+        environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
+    )
     request = AWSRequest(method="POST", url=embedded_cloud.endpoint_url + path)
     SigV4QueryAuth(credentials, "s3", embedded_cloud.region).add_auth(request)
     assert http.post(str(request.url)).status_code == 403
@@ -75,15 +83,21 @@ def test_unknown_service_is_refused_with_a_list(embedded_cloud: EmbeddedCloud) -
         aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
     )
-    with pytest.raises(ClientError, match="`xray` is not part of the embedded cloud, which has: acm, cognito-idp"):
+    with pytest.raises(
+        ClientError, match="`xray` is not part of the embedded cloud, which has: acm, cognito-idp"
+    ):
         tracing.get_sampling_rules()
     tracing.close()
 
 
-def test_no_served_service_loads_every_model(embedded_cloud: EmbeddedCloud, http: httpx.Client) -> None:
+def test_no_served_service_loads_every_model(
+    embedded_cloud: EmbeddedCloud, http: httpx.Client
+) -> None:
     """Each service that the door lets in is one that the emulator knows: guessing would cost seconds and 366 MB."""
     environment = embedded_cloud.environment()
-    credentials = Credentials(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"])
+    credentials = Credentials(
+        environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
+    )
     for service in SERVICES:
         request = AWSRequest(method="GET", url=f"{embedded_cloud.endpoint_url}/x?Action=Nothing")
         SigV4QueryAuth(credentials, service, embedded_cloud.region).add_auth(request)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from infra.local.cloud import EmbeddedCloud
 
 
-def _upgrade(address: Any, path: str, headers: str) -> bytes:  # noqa: ANN401 - a socket address
+def _upgrade(address: Any, path: str, headers: str) -> bytes:
     """The first line of the answer to an MQTT-over-WebSocket upgrade."""
     with socket.create_connection(address, timeout=5) as client:
         client.sendall(
@@ -39,7 +39,9 @@ def _upgrade(address: Any, path: str, headers: str) -> bytes:  # noqa: ANN401 - 
         (QUERY + "root/20261122/eu-central-1/iotdevicegateway/aws4_request", ""),
     ],
 )
-def test_unsigned_mqtt_over_websocket_is_refused(query: str, headers: str, embedded_cloud: EmbeddedCloud) -> None:
+def test_unsigned_mqtt_over_websocket_is_refused(
+    query: str, headers: str, embedded_cloud: EmbeddedCloud
+) -> None:
     """The broker cannot be entered through the gateway without a valid signature."""
     key = embedded_cloud.environment()["AWS_ACCESS_KEY_ID"]
     address = ("127.0.0.1", int(embedded_cloud.endpoint_url.rsplit(":", 1)[1]))
@@ -50,7 +52,9 @@ def test_unsigned_mqtt_over_websocket_is_refused(query: str, headers: str, embed
 def test_signed_mqtt_over_websocket_is_served(embedded_cloud: EmbeddedCloud) -> None:
     """An upgrade signed by the root is accepted: the door is closed to forgers only."""
     environment = embedded_cloud.environment()
-    credentials = Credentials(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"])
+    credentials = Credentials(
+        environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
+    )
     request = AWSRequest(method="GET", url="http://x-ats.iot.eu-central-1.localhost/mqtt")
     SigV4QueryAuth(credentials, "iotdevicegateway", embedded_cloud.region).add_auth(request)
     path = str(request.url).removeprefix("http://x-ats.iot.eu-central-1.localhost")

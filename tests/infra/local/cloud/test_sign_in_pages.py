@@ -46,7 +46,12 @@ def sign_in(embedded_cloud: EmbeddedCloud) -> SignIn:
 
 def test_sign_in_page_cannot_be_framed_or_scripted(sign_in: SignIn, http: httpx.Client) -> None:
     """The page of a pool is served to anyone, with headers that forbid frames, scripts and referrers."""
-    parameters = {"client_id": sign_in.app, "response_type": "code", "scope": "openid", "state": "s"}
+    parameters = {
+        "client_id": sign_in.app,
+        "response_type": "code",
+        "scope": "openid",
+        "state": "s",
+    }
     page = http.get("/oauth2/authorize", params=parameters | {"redirect_uri": sign_in.callback})
     assert page.status_code == 200
     assert "password" in page.text
@@ -62,11 +67,15 @@ def test_signing_out_leads_back_to_the_app(sign_in: SignIn, http: httpx.Client) 
     """``/logout`` redirects to an address of the app, and to no other."""
     answer = http.get("/logout", params={"client_id": sign_in.app, "logout_uri": sign_in.callback})
     assert (answer.status_code, answer.headers["location"]) == (302, sign_in.callback)
-    elsewhere = http.get("/logout", params={"client_id": sign_in.app, "logout_uri": "http://localhost:9/elsewhere"})
+    elsewhere = http.get(
+        "/logout", params={"client_id": sign_in.app, "logout_uri": "http://localhost:9/elsewhere"}
+    )
     assert elsewhere.status_code == 400
 
 
-def test_keys_of_a_pool_are_public(sign_in: SignIn, http: httpx.Client, embedded_cloud: EmbeddedCloud) -> None:
+def test_keys_of_a_pool_are_public(
+    sign_in: SignIn, http: httpx.Client, embedded_cloud: EmbeddedCloud
+) -> None:
     """Anyone may fetch a pool's keys and discovery document; an unknown pool has none."""
     address = embedded_cloud.jwks_url_template.format(pool=sign_in.pool)
     assert len(http.get(address).json()["keys"]) == 2
@@ -77,7 +86,9 @@ def test_keys_of_a_pool_are_public(sign_in: SignIn, http: httpx.Client, embedded
 
 def test_a_machine_names_itself_to_the_token_endpoint(http: httpx.Client) -> None:
     """HTTP Basic leads to the token endpoint, which says itself that it does not know the client."""
-    answer = http.post("/oauth2/token", data={"grant_type": "client_credentials"}, auth=("nobody", "secret"))
+    answer = http.post(
+        "/oauth2/token", data={"grant_type": "client_credentials"}, auth=("nobody", "secret")
+    )
     assert answer.status_code == 400
     assert answer.json()["error"] == "invalid_client"
 
@@ -95,19 +106,33 @@ def test_a_machine_names_itself_to_the_token_endpoint(http: httpx.Client) -> Non
         ("/", {}),
     ],
 )
-def test_basic_authorization_leads_nowhere_else(path: str, headers: dict[str, str], http: httpx.Client) -> None:
+def test_basic_authorization_leads_nowhere_else(
+    path: str, headers: dict[str, str], http: httpx.Client
+) -> None:
     """The emulator would take the header for the account's root, so no target, host or query may come along."""
-    assert http.post(path, headers={"Authorization": "Basic eDp4"} | headers, content=b"{}").status_code == 403
+    assert (
+        http.post(
+            path, headers={"Authorization": "Basic eDp4"} | headers, content=b"{}"
+        ).status_code
+        == 403
+    )
 
 
-@pytest.mark.parametrize("path", ["/oauth2/token", "/login", "/logout", "/oauth2/userInfo", "/oauth2/authorize"])
+@pytest.mark.parametrize(
+    "path", ["/oauth2/token", "/login", "/logout", "/oauth2/userInfo", "/oauth2/authorize"]
+)
 def test_open_path_does_not_lead_to_a_service(path: str, http: httpx.Client) -> None:
     """A sign-in address with the target of a service is refused, whatever it is authorized with."""
     assert http.post(path, headers=TABLES, content=b"{}").status_code == 403
-    assert http.post(path, headers=TABLES | {"Authorization": "Bearer x"}, content=b"{}").status_code == 403
+    assert (
+        http.post(path, headers=TABLES | {"Authorization": "Bearer x"}, content=b"{}").status_code
+        == 403
+    )
 
 
-@pytest.mark.parametrize("operation", ["ListUserPools", "AdminCreateUser", "AdminSetUserPassword", "DescribeUserPool"])
+@pytest.mark.parametrize(
+    "operation", ["ListUserPools", "AdminCreateUser", "AdminSetUserPassword", "DescribeUserPool"]
+)
 def test_administration_of_users_needs_a_signature(operation: str, http: httpx.Client) -> None:
     """Only the operations of Cognito that AWS serves unsigned are open."""
     headers = {

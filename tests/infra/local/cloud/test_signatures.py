@@ -33,7 +33,9 @@ if TYPE_CHECKING:
         "AWS test:c2lnbmF0dXJl",
     ],
 )
-def test_header_that_is_no_signature_is_refused(authorization: str | None, http: httpx.Client) -> None:
+def test_header_that_is_no_signature_is_refused(
+    authorization: str | None, http: httpx.Client
+) -> None:
     """Anything but one well-formed Signature Version 4 header is refused before the emulator sees it."""
     headers = TABLES if authorization is None else TABLES | {"Authorization": authorization}
     answer = http.post("/", headers=headers, content=b"{}")
@@ -49,10 +51,15 @@ def test_two_authorization_headers_are_refused(second: str, http: httpx.Client) 
 
 
 @pytest.mark.parametrize("key", [ROOTLIKE, "root"])
-def test_wrong_signature_is_refused(key: str, embedded_cloud: EmbeddedCloud, http: httpx.Client) -> None:
+def test_wrong_signature_is_refused(
+    key: str, embedded_cloud: EmbeddedCloud, http: httpx.Client
+) -> None:
     """A well-formed signature that was not made with the key's secret is refused by the emulator."""
     key = embedded_cloud.environment()["AWS_ACCESS_KEY_ID"] if key == "root" else key
-    headers = TABLES | {"Authorization": SIGNED.replace(ROOTLIKE, key), "X-Amz-Date": "20261122T110000Z"}
+    headers = TABLES | {
+        "Authorization": SIGNED.replace(ROOTLIKE, key),
+        "X-Amz-Date": "20261122T110000Z",
+    }
     answer = http.post("/", headers=headers, content=b"{}")
     assert answer.status_code in (400, 403)
     assert "TableNames" not in answer.text
@@ -76,16 +83,23 @@ def test_wrong_signature_is_refused(key: str, embedded_cloud: EmbeddedCloud, htt
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_query_that_is_no_signature_is_refused(method: str, query: str, http: httpx.Client) -> None:
     """An incomplete or made-up query signature reaches no bucket."""
-    assert http.request(method, f"/{'' if method == 'GET' else 'new-bucket'}?{query}").status_code == 403
+    assert (
+        http.request(method, f"/{'' if method == 'GET' else 'new-bucket'}?{query}").status_code
+        == 403
+    )
 
 
 def test_presigned_url_is_checked(embedded_cloud: EmbeddedCloud, http: httpx.Client) -> None:
     """A presigned URL works unchanged, also for a range; altered, or for another object, it does not."""
     store, bucket = embedded_cloud.client("s3"), f"door-{uuid.uuid4().hex[:8]}"
-    store.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": embedded_cloud.region})
+    store.create_bucket(
+        Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": embedded_cloud.region}
+    )
     for key in ("mine", "other"):
         store.put_object(Bucket=bucket, Key=key, Body=b"0123456789")
-    url: str = store.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "mine"}, ExpiresIn=60)
+    url: str = store.generate_presigned_url(
+        "get_object", Params={"Bucket": bucket, "Key": "mine"}, ExpiresIn=60
+    )
     assert http.get(url).content == b"0123456789"
     ranged = http.get(url, headers={"Range": "bytes=2-4"})
     assert (ranged.status_code, ranged.content) == (206, b"234")

@@ -49,11 +49,15 @@ def test_taken_port_is_named(refused: Callable[..., str], taken: int, tmp_path: 
     """A port given by number that is in use stops the start; the error names it and says what to do."""
     gateway, mqtt = refused(tmp_path / "a", taken, 0), refused(tmp_path / "b", 0, taken)
     for complaint, purpose in ((gateway, "the gateway"), (mqtt, "MQTT")):
-        assert complaint.startswith(f"PortTakenError: port {taken} for {purpose} is taken by another process")
+        assert complaint.startswith(
+            f"PortTakenError: port {taken} for {purpose} is taken by another process"
+        )
         assert "name another port" in complaint
 
 
-def test_remembered_port_that_is_taken_is_replaced(keep: Callable[..., Any], taken: int, tmp_path: Path) -> None:
+def test_remembered_port_that_is_taken_is_replaced(
+    keep: Callable[..., Any], taken: int, tmp_path: Path
+) -> None:
     """A port that was only remembered gives way: the cloud starts on another."""
     directory = tmp_path / "state"
     directory.mkdir()
@@ -61,7 +65,9 @@ def test_remembered_port_that_is_taken_is_replaced(keep: Callable[..., Any], tak
     assert not keep(directory).endpoint_url.endswith(f":{taken}")
 
 
-def test_state_directory_has_one_owner(keep: Callable[..., Any], refused: Callable[..., str], tmp_path: Path) -> None:
+def test_state_directory_has_one_owner(
+    keep: Callable[..., Any], refused: Callable[..., str], tmp_path: Path
+) -> None:
     """A second process on the same directory is refused, and told which process has it."""
     cloud = keep(tmp_path / "state")
     complaint = refused(tmp_path / "state")
@@ -72,22 +78,35 @@ def test_state_directory_has_one_owner(keep: Callable[..., Any], refused: Callab
 def test_file_is_no_state_directory(tmp_path: Path) -> None:
     """A file in the place of the directory is an error that names it."""
     (tmp_path / "state").write_text("")
-    with pytest.raises(CloudError, match="is a file: name a directory"), EmbeddedCloud(tmp_path / "state"):
+    with (
+        pytest.raises(CloudError, match="is a file: name a directory"),
+        EmbeddedCloud(tmp_path / "state"),
+    ):
         pass
 
 
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_port_out_of_range(port: int, tmp_path: Path) -> None:
     """A number that is no port is refused."""
-    with pytest.raises(CloudError, match=f"`{port}` is no port"), EmbeddedCloud(tmp_path, gateway_port=port):
+    with (
+        pytest.raises(CloudError, match=f"`{port}` is no port"),
+        EmbeddedCloud(tmp_path, gateway_port=port),
+    ):
         pass
 
 
-def test_second_cloud_in_a_process_is_refused(embedded_cloud: EmbeddedCloud, tmp_path: Path) -> None:
+def test_second_cloud_in_a_process_is_refused(
+    embedded_cloud: EmbeddedCloud, tmp_path: Path
+) -> None:
     """A process runs one cloud, ever, and the first stays as it was."""
-    with pytest.raises(CloudError, match="start another process"), EmbeddedCloud(tmp_path / "second"):
+    with (
+        pytest.raises(CloudError, match="start another process"),
+        EmbeddedCloud(tmp_path / "second"),
+    ):
         pass
-    assert embedded_cloud.client("sts").get_caller_identity()["Account"] == embedded_cloud.account_id
+    assert (
+        embedded_cloud.client("sts").get_caller_identity()["Account"] == embedded_cloud.account_id
+    )
 
 
 def test_changed_emulator_is_refused() -> None:

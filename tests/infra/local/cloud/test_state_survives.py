@@ -22,7 +22,7 @@ LOST_SECONDS_AT_MOST = 1.5  # promised: about 1 s; the rest is for a busy machin
 USER = {"Username": "ada", "Password": "Perm-Passw0rd!2"}
 
 
-def _make(cloud: Any) -> dict[str, Any]:  # noqa: ANN401 - Keeper
+def _make(cloud: Any) -> dict[str, Any]:
     """One of everything that ``make up`` must find again."""
     made: dict[str, Any] = {}
     cloud.client("dynamodb").create_table(
@@ -37,7 +37,9 @@ def _make(cloud: Any) -> dict[str, Any]:  # noqa: ANN401 - Keeper
     made["app"] = people.create_user_pool_client(
         UserPoolId=made["pool"], ClientName="app", ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH"]
     )["UserPoolClient"]["ClientId"]
-    people.admin_create_user(UserPoolId=made["pool"], Username=USER["Username"], MessageAction="SUPPRESS")
+    people.admin_create_user(
+        UserPoolId=made["pool"], Username=USER["Username"], MessageAction="SUPPRESS"
+    )
     people.admin_set_user_password(UserPoolId=made["pool"], **USER, Permanent=True)
     iot = cloud.client("iot")
     iot.create_thing(thingName="acme--press-07")
@@ -46,27 +48,33 @@ def _make(cloud: Any) -> dict[str, Any]:  # noqa: ANN401 - Keeper
     document = json.dumps({"Version": "2012-10-17", "Statement": [may]})
     iot.create_policy(policyName="all", policyDocument=document)
     iot.attach_policy(policyName="all", target=made["certificate"]["certificateArn"])
-    iot.attach_thing_principal(thingName="acme--press-07", principal=made["certificate"]["certificateArn"])
+    iot.attach_thing_principal(
+        thingName="acme--press-07", principal=made["certificate"]["certificateArn"]
+    )
     made["ca"] = cloud.ready["ca"]
     cloud.client("s3").create_bucket(
         Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
     )
     cloud.client("s3").put_object(Bucket="artifacts", Key="recipes/steel.json", Body=b"x" * 100_000)
     policies = cloud.client("verifiedpermissions")
-    made["store"] = policies.create_policy_store(validationSettings={"mode": "OFF"})["policyStoreId"]
+    made["store"] = policies.create_policy_store(validationSettings={"mode": "OFF"})[
+        "policyStoreId"
+    ]
     made["keys"] = _signing_keys(cloud, made)
     return made
 
 
-def _signing_keys(cloud: Any, made: dict[str, Any]) -> list[str]:  # noqa: ANN401
+def _signing_keys(cloud: Any, made: dict[str, Any]) -> list[str]:
     address = f"{cloud.endpoint_url}/{made['pool']}/.well-known/jwks.json"
     with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 - the cloud's own address
         return sorted(key["kid"] for key in json.load(answer)["keys"])
 
 
-def _check(cloud: Any, made: dict[str, Any]) -> None:  # noqa: ANN401
+def _check(cloud: Any, made: dict[str, Any]) -> None:
     """All of it is there, and works."""
-    assert "Item" in cloud.client("dynamodb").get_item(TableName="registry", Key={"key": {"S": "acme"}})
+    assert "Item" in cloud.client("dynamodb").get_item(
+        TableName="registry", Key={"key": {"S": "acme"}}
+    )
     parameters = {"USERNAME": USER["Username"], "PASSWORD": USER["Password"]}
     answer = cloud.client("cognito-idp").initiate_auth(
         AuthFlow="USER_PASSWORD_AUTH", ClientId=made["app"], AuthParameters=parameters
@@ -83,7 +91,7 @@ def _check(cloud: Any, made: dict[str, Any]) -> None:  # noqa: ANN401
     assert store["policyStoreId"] == made["store"]
 
 
-def _connects(cloud: Any, made: dict[str, Any]) -> bool:  # noqa: ANN401
+def _connects(cloud: Any, made: dict[str, Any]) -> bool:
     """Whether the device of the earlier run is admitted, and itself trusts the broker."""
     connected: Future[bool] = Future()
     client = mqtt5_client_builder.mtls_from_bytes(
@@ -107,7 +115,9 @@ def _connects(cloud: Any, made: dict[str, Any]) -> bool:  # noqa: ANN401
 
 
 def test_kill_loses_at_most_the_last_second(
-    keep: Callable[..., Any], tmp_path: Path, record_testsuite_property: Callable[[str, object], None]
+    keep: Callable[..., Any],
+    tmp_path: Path,
+    record_testsuite_property: Callable[[str, object], None],
 ) -> None:
     """After a kill at a random moment of steady writing, only the last second of it is missing."""
     seed = random.randrange(2**32)  # noqa: S311 - a test's dice
@@ -126,7 +136,9 @@ def test_kill_loses_at_most_the_last_second(
         killed = time.monotonic()
         cloud = keep(tmp_path / "state")
         _check(cloud, made)
-        assert cloud.ready == first | {"seconds": cloud.ready["seconds"]}, "ports, root keys and CA stay"
+        assert cloud.ready == first | {"seconds": cloud.ready["seconds"]}, (
+            "ports, root keys and CA stay"
+        )
         pages = cloud.client("dynamodb").get_paginator("scan").paginate(TableName="registry")
         kept = {item["key"]["S"] for page in pages for item in page["Items"]}
         missing = [moment for key, moment in written if key not in kept]
@@ -164,7 +176,9 @@ def test_state_is_private(keep: Callable[..., Any], tmp_path: Path) -> None:
         assert (directory / name).stat().st_mode & 0o777 == 0o600
 
 
-def test_torn_snapshot_stops_the_start(keep: Callable[..., Any], refused: Callable[..., str], tmp_path: Path) -> None:
+def test_torn_snapshot_stops_the_start(
+    keep: Callable[..., Any], refused: Callable[..., str], tmp_path: Path
+) -> None:
     """A torn snapshot is neither loaded nor overwritten: the start fails and says what to do."""
     directory, file = tmp_path / "state", tmp_path / "state" / "snapshot.json"
     keep(directory).interrupt()
@@ -176,7 +190,9 @@ def test_torn_snapshot_stops_the_start(keep: Callable[..., Any], refused: Callab
     assert file.read_bytes() == torn
 
 
-def test_root_keys_of_another_directory_are_refused(keep: Callable[..., Any], tmp_path: Path) -> None:
+def test_root_keys_of_another_directory_are_refused(
+    keep: Callable[..., Any], tmp_path: Path
+) -> None:
     """Every state directory has root keys of its own."""
     one, other = keep(tmp_path / "one"), keep(tmp_path / "other")
     one.ready["environment"]["AWS_ENDPOINT_URL"] = other.endpoint_url

@@ -18,15 +18,21 @@ STOP_SECONDS_AT_MOST = 10.0  # of them, one is the grace for answers that are un
 
 
 @pytest.mark.parametrize("way", ["holds on", "hangs up"])
-def test_a_download_left_half_way_does_not_hold_up_the_end(keep: Callable[..., Any], tmp_path: Path, way: str) -> None:
+def test_a_download_left_half_way_does_not_hold_up_the_end(
+    keep: Callable[..., Any], tmp_path: Path, way: str
+) -> None:
     """A client that stops reading a big object, or is gone, costs the cloud no more than its grace; state is kept."""
     cloud = keep(tmp_path / "state")
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket="big", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     s3.put_object(Bucket="big", Key="x", Body=bytes(BIG))
-    url = urlsplit(s3.generate_presigned_url("get_object", Params={"Bucket": "big", "Key": "x"}, ExpiresIn=60))
+    url = urlsplit(
+        s3.generate_presigned_url("get_object", Params={"Bucket": "big", "Key": "x"}, ExpiresIn=60)
+    )
     with socket.create_connection((url.hostname or "", url.port or 0), timeout=10) as client:
-        client.sendall(f"GET {url.path}?{url.query} HTTP/1.1\r\nHost: {url.netloc}\r\n\r\n".encode())
+        client.sendall(
+            f"GET {url.path}?{url.query} HTTP/1.1\r\nHost: {url.netloc}\r\n\r\n".encode()
+        )
         assert client.recv(12) == b"HTTP/1.1 200"
         if way == "hangs up":
             client.close()

@@ -25,19 +25,21 @@ PASSWORD = "Perm-Passw0rd!2"
 PERMIT = 'permit(principal in Fleet::Group::"{pool}|managers", action, resource);'
 
 
-def _client(cloud: EmbeddedCloud, **options: Any) -> Any:  # noqa: ANN401 - boto3
+def _client(cloud: EmbeddedCloud, **options: Any) -> Any:
     return boto3.Session(region_name=cloud.region).client(
         "verifiedpermissions", endpoint_url=cloud.endpoint_url, **options
     )
 
 
-def _session(cloud: EmbeddedCloud, action: str, resource: str) -> Any:  # noqa: ANN401
+def _session(cloud: EmbeddedCloud, action: str, resource: str) -> Any:
     """A client whose session may do one action on one resource."""
     iam, name = cloud.client("iam"), f"avp-{uuid.uuid4().hex[:8]}"
     root = {"AWS": f"arn:aws:iam::{cloud.account_id}:root"}
     trust = {"Effect": "Allow", "Principal": root, "Action": "sts:AssumeRole"}
     may = {"Effect": "Allow", "Action": action, "Resource": resource}
-    documents = [json.dumps({"Version": "2012-10-17", "Statement": [each]}) for each in (trust, may)]
+    documents = [
+        json.dumps({"Version": "2012-10-17", "Statement": [each]}) for each in (trust, may)
+    ]
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=documents[0])["Role"]["Arn"]
     iam.put_role_policy(RoleName=name, PolicyName="may", PolicyDocument=documents[1])
     session = cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
@@ -51,7 +53,9 @@ def _session(cloud: EmbeddedCloud, action: str, resource: str) -> Any:  # noqa: 
 
 def _store(cloud: EmbeddedCloud) -> tuple[str, str]:
     """The id and ARN of a new policy store."""
-    made = cloud.client("verifiedpermissions").create_policy_store(validationSettings={"mode": "OFF"})
+    made = cloud.client("verifiedpermissions").create_policy_store(
+        validationSettings={"mode": "OFF"}
+    )
     return made["policyStoreId"], made["arn"]
 
 
@@ -59,7 +63,9 @@ def test_signature_is_verified(embedded_cloud: EmbeddedCloud) -> None:
     """A wrong secret, an unknown key and no signature at all are refused."""
     root = embedded_cloud.environment()["AWS_ACCESS_KEY_ID"]
     wrong = _client(embedded_cloud, aws_access_key_id=root, aws_secret_access_key="wrong")
-    unknown = _client(embedded_cloud, aws_access_key_id="AKIA0000000000000000", aws_secret_access_key="wrong")
+    unknown = _client(
+        embedded_cloud, aws_access_key_id="AKIA0000000000000000", aws_secret_access_key="wrong"
+    )
     unsigned = _client(embedded_cloud, config=Config(signature_version=UNSIGNED))
     for client, code in (
         (wrong, "SignatureDoesNotMatch"),
@@ -74,8 +80,13 @@ def test_signature_is_verified(embedded_cloud: EmbeddedCloud) -> None:
 def _posted(cloud: EmbeddedCloud, *, service: str, stated: str, signed: bytes, sent: bytes) -> str:
     """Sign one body as the account's root and send another: the error's code, empty when it was served."""
     environment = cloud.environment()
-    credentials = Credentials(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"])
-    headers = {"X-Amz-Target": "VerifiedPermissions.ListPolicyStores", "X-Amz-Content-SHA256": stated}
+    credentials = Credentials(
+        environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
+    )
+    headers = {
+        "X-Amz-Target": "VerifiedPermissions.ListPolicyStores",
+        "X-Amz-Content-SHA256": stated,
+    }
     request = AWSRequest("POST", f"{cloud.endpoint_url}/", data=signed, headers=headers)
     SigV4Auth(credentials, service, cloud.region).add_auth(request)
     gateway = urllib.request.Request(cloud.endpoint_url, sent, dict(request.headers))  # noqa: S310 - http to ourselves
@@ -108,7 +119,11 @@ def test_session_reaches_only_its_store(embedded_cloud: EmbeddedCloud) -> None:
     (mine, arn), (other, _) = _store(embedded_cloud), _store(embedded_cloud)
     session = _session(embedded_cloud, "verifiedpermissions:IsAuthorized", arn)
     entity = {"entityType": "User", "entityId": "ada"}
-    question = {"principal": entity, "action": {"actionType": "Action", "actionId": "see"}, "resource": entity}
+    question = {
+        "principal": entity,
+        "action": {"actionType": "Action", "actionId": "see"},
+        "resource": entity,
+    }
     assert session.is_authorized(policyStoreId=mine, **question)["decision"] == "DENY"
     with pytest.raises(ClientError, match="AccessDeniedException") as refused:
         session.is_authorized(policyStoreId=other, **question)
@@ -128,10 +143,14 @@ def _person(cloud: EmbeddedCloud) -> tuple[str, str, str]:
     )["UserPoolClient"]["ClientId"]
     people.create_group(UserPoolId=pool, GroupName="managers")
     people.admin_create_user(UserPoolId=pool, Username=name, MessageAction="SUPPRESS")
-    people.admin_set_user_password(UserPoolId=pool, Username=name, Password=PASSWORD, Permanent=True)
+    people.admin_set_user_password(
+        UserPoolId=pool, Username=name, Password=PASSWORD, Permanent=True
+    )
     people.admin_add_user_to_group(UserPoolId=pool, Username=name, GroupName="managers")
     answer = people.initiate_auth(
-        AuthFlow="USER_PASSWORD_AUTH", ClientId=app, AuthParameters={"USERNAME": name, "PASSWORD": PASSWORD}
+        AuthFlow="USER_PASSWORD_AUTH",
+        ClientId=app,
+        AuthParameters={"USERNAME": name, "PASSWORD": PASSWORD},
     )
     return pool, app, answer["AuthenticationResult"]["IdToken"]
 
@@ -145,13 +164,19 @@ def test_token_of_the_pool_decides_and_of_another_does_not(embedded_cloud: Embed
         _person(embedded_cloud),
     )
     arn = f"arn:aws:cognito-idp:{embedded_cloud.region}:{embedded_cloud.account_id}:userpool/{pool}"
-    source = {"userPoolArn": arn, "clientIds": [app], "groupConfiguration": {"groupEntityType": "Fleet::Group"}}
+    source = {
+        "userPoolArn": arn,
+        "clientIds": [app],
+        "groupConfiguration": {"groupEntityType": "Fleet::Group"},
+    }
     policies.create_identity_source(
         policyStoreId=store,
         principalEntityType="Fleet::User",
         configuration={"cognitoUserPoolConfiguration": source},
     )
-    policies.create_policy(policyStoreId=store, definition={"static": {"statement": PERMIT.format(pool=pool)}})
+    policies.create_policy(
+        policyStoreId=store, definition={"static": {"statement": PERMIT.format(pool=pool)}}
+    )
     question: dict[str, Any] = {
         "action": {"actionType": "Fleet::Action", "actionId": "ViewDevice"},
         "resource": {"entityType": "Fleet::Device", "entityId": "press-07"},

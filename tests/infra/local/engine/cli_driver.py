@@ -52,7 +52,11 @@ def nothing() -> None:
     """No resource."""
 
 
-PROGRAMS: Final[dict[str, Callable[..., None]]] = {"shelf": shelf, "chain": chain, "nothing": nothing}
+PROGRAMS: Final[dict[str, Callable[..., None]]] = {
+    "shelf": shelf,
+    "chain": chain,
+    "nothing": nothing,
+}
 
 
 def options(folder: Path) -> automation.LocalWorkspaceOptions:
@@ -108,7 +112,9 @@ def take_over(state: Path, opts: automation.LocalWorkspaceOptions) -> None:
     passphrase = json.loads((state / "passphrase.json").read_text())["passphrase"]
     opts.env_vars = {**(opts.env_vars or {}), "PULUMI_CONFIG_PASSPHRASE": passphrase}
     document = json.loads((state / "stacks" / "store" / "dev.json").read_text())
-    stack = automation.create_or_select_stack(stack_name="dev", project_name="store", program=nothing, opts=opts)
+    stack = automation.create_or_select_stack(
+        stack_name="dev", project_name="store", program=nothing, opts=opts
+    )
     stack.import_stack(automation.Deployment(**document))
 
 

@@ -38,7 +38,9 @@ class _Workshop:
         self.cloud = FolderCloud(root / "boxes")
 
     def __call__(self, program: Callable[[], object]) -> Engine:
-        return Engine(self.root, self.root / "state", self.cloud, HANDLERS, INVOKES, program=program)
+        return Engine(
+            self.root, self.root / "state", self.cloud, HANDLERS, INVOKES, program=program
+        )
 
 
 @pytest.fixture

@@ -42,7 +42,9 @@ class FolderCloud:
 
     def boxes(self) -> dict[str, dict[str, Any]]:
         """Everything that exists."""
-        return {file.stem: json.loads(file.read_text()) for file in sorted(self.folder.glob("*.json"))}
+        return {
+            file.stem: json.loads(file.read_text()) for file in sorted(self.folder.glob("*.json"))
+        }
 
 
 class BoxHandler(Handler):
@@ -52,14 +54,18 @@ class BoxHandler(Handler):
     autoname = "name"
     taggable = True
 
-    def create(self, cloud: Any, inputs: dict[str, Any]) -> Made:  # noqa: ANN401 - a FolderCloud
+    def create(self, cloud: Any, inputs: dict[str, Any]) -> Made:
         """Write its file, unless it is refused."""
         cloud.note(f"create {inputs['name']}")
         if (cloud.folder / f"refuse-{inputs['name']}").exists():
             raise PermissionError(f"not allowed to make {inputs['name']}")
         file = cloud.folder / f"{inputs['name']}.json"
         draft = file.with_suffix(".draft")
-        draft.write_text(json.dumps({key: str(value) if key == "content" else value for key, value in inputs.items()}))
+        draft.write_text(
+            json.dumps(
+                {key: str(value) if key == "content" else value for key, value in inputs.items()}
+            )
+        )
         file.hardlink_to(draft)  # at once, and two of one name cannot stand side by side
         draft.unlink()
         if (cloud.folder / "slow").exists():
@@ -68,28 +74,42 @@ class BoxHandler(Handler):
         if (cloud.folder / "wait").exists():  # a fault test ends the process at this point
             with (cloud.folder / "wait").open() as pipe:
                 pipe.read()
-        return Made(inputs["name"], {**inputs, "arn": f"arn:box:{inputs['name']}", "key": f"key-of-{inputs['name']}"})
+        return Made(
+            inputs["name"],
+            {**inputs, "arn": f"arn:box:{inputs['name']}", "key": f"key-of-{inputs['name']}"},
+        )
 
-    def update(self, cloud: Any, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:  # noqa: A002, ANN401 - Pulumi's word; a FolderCloud
+    def update(
+        self,
+        cloud: Any,
+        id: str,  # noqa: A002 - Pulumi\'s word
+        old: dict[str, Any],
+        inputs: dict[str, Any],
+    ) -> dict[str, Any]:
         """Write its file again."""
         cloud.note(f"update {id}")
         (cloud.folder / f"{id}.json").write_text(json.dumps(inputs))
         return {**old, **inputs}
 
-    def read(self, cloud: Any, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:  # noqa: A002, ANN401 - Pulumi's word; a FolderCloud
+    def read(self, cloud: Any, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:  # noqa: A002 - Pulumi's word; a FolderCloud
         """Read its file."""
         cloud.note(f"read {id}")
         file = cloud.folder / f"{id}.json"
         if not file.exists():
             return None
-        return {"arn": f"arn:box:{id}", "key": f"key-of-{id}", **outputs, **json.loads(file.read_text())}
+        return {
+            "arn": f"arn:box:{id}",
+            "key": f"key-of-{id}",
+            **outputs,
+            **json.loads(file.read_text()),
+        }
 
-    def delete(self, cloud: Any, id: str, outputs: dict[str, Any]) -> None:  # noqa: A002, ANN401, ARG002 - Pulumi's word; a FolderCloud
+    def delete(self, cloud: Any, id: str, outputs: dict[str, Any]) -> None:  # noqa: A002, ARG002 - Pulumi's word; a FolderCloud
         """Remove its file."""
         cloud.note(f"delete {id}")
         (cloud.folder / f"{id}.json").unlink(missing_ok=True)
 
-    def find(self, cloud: Any, inputs: dict[str, Any]) -> str | None:  # noqa: ANN401 - a FolderCloud
+    def find(self, cloud: Any, inputs: dict[str, Any]) -> str | None:
         """Look for a file of that name."""
         return inputs["name"] if (cloud.folder / f"{inputs['name']}.json").exists() else None
 
@@ -112,7 +132,11 @@ class Box(pulumi.CustomResource):
     name: pulumi.Output[str]
 
     def __init__(
-        self, resource_name: str, opts: pulumi.ResourceOptions | None = None, kind: str = "Box", **inputs: object
+        self,
+        resource_name: str,
+        opts: pulumi.ResourceOptions | None = None,
+        kind: str = "Box",
+        **inputs: object,
     ) -> None:
         props: dict[str, Any] = {"name": None, "arn": None, "key": None, "tagsAll": None, **inputs}
         super().__init__(f"box:index:{kind}", resource_name, props, opts)

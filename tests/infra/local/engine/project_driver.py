@@ -85,7 +85,9 @@ def by_cli(folder: Path, cloud: EmbeddedCloud) -> Iterator[dict[str, Any]]:
             error = str(raised)
         outputs = stack.outputs()
         yield {
-            "operations": {urn: op for urn, op in operations.items() if op != "same" and "::default" not in urn},
+            "operations": {
+                urn: op for urn, op in operations.items() if op != "same" and "::default" not in urn
+            },
             "outputs": sorted(outputs),
             "secret": sorted(key for key, item in outputs.items() if item.secret),
             "error": error,
@@ -110,7 +112,9 @@ def _options(folder: Path, cloud: EmbeddedCloud) -> automation.LocalWorkspaceOpt
     plugin.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" {call} "$@"\n')
     plugin.chmod(0o700)
     work = folder / "work"
-    shutil.copytree(ROOT / "tenants", work / "tenants")  # the CLI writes its salt into a stack's file
+    shutil.copytree(
+        ROOT / "tenants", work / "tenants"
+    )  # the CLI writes its salt into a stack's file
     shutil.copy(ROOT / "Pulumi.yaml", work)
     (work / "infra").mkdir()
     (folder / "state").mkdir()

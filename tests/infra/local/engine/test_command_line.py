@@ -22,7 +22,15 @@ _ROOT = Path(__file__).parents[4]
 def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The state folder of a running embedded cloud."""
     folder = tmp_path_factory.mktemp("cloud") / "state"
-    command = [sys.executable, "-u", "-m", "infra.local", "--cloud-only", "--state-dir", str(folder)]
+    command = [
+        sys.executable,
+        "-u",
+        "-m",
+        "infra.local",
+        "--cloud-only",
+        "--state-dir",
+        str(folder),
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_ROOT) as process:
         assert process.stdout is not None
         assert "listens on" in process.stdout.readline()
@@ -51,7 +59,9 @@ def test_the_platform_goes_up_and_stays(state: Path, capsys: pytest.CaptureFixtu
     assert "  tenants_table: cedarfleet-tenants" in capsys.readouterr().out
 
 
-def test_what_must_not_be_lost_is_not_destroyed(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_must_not_be_lost_is_not_destroyed(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A stack with protected tables refuses to be destroyed; the reason is on stderr and the exit code is 1."""
     run(state, "up")
     assert run(state, "destroy") == 1
@@ -59,14 +69,18 @@ def test_what_must_not_be_lost_is_not_destroyed(state: Path, capsys: pytest.Capt
     assert run(state, "refresh") == 0
 
 
-def test_mistakes_are_told_in_one_line(state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_told_in_one_line(
+    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """No such stack, no cloud described, nobody listening: exit code 1 and what to do."""
     assert run(state, "up", "acne") == 1
     assert "no stack `acne`" in capsys.readouterr().err
     assert run(tmp_path, "up") == 1
     assert "cloud.json does not exist: run `make up` first" in capsys.readouterr().err
     described = json.loads((state / "cloud.json").read_text())
-    (tmp_path / "cloud.json").write_text(json.dumps({**described, "endpoint_url": "http://127.0.0.1:1"}))
+    (tmp_path / "cloud.json").write_text(
+        json.dumps({**described, "endpoint_url": "http://127.0.0.1:1"})
+    )
     assert run(tmp_path, "up") == 1
     assert "nobody listens on http://127.0.0.1:1: run `make up` first" in capsys.readouterr().err
     (tmp_path / "cloud.json").write_text("{}")

@@ -19,10 +19,15 @@ def test_after_a_failure_only_the_rest_is_made(workshop: Workshop) -> None:
     """A create that is refused fails the run by name; the next run makes just what is missing."""
     refusal = workshop.root / "boxes" / "refuse-second"
     refusal.touch()
-    with pytest.raises(DeploymentFailedError, match=r"creating urn:.*::second: PermissionError: not allowed") as raised:
+    with pytest.raises(
+        DeploymentFailedError, match=r"creating urn:.*::second: PermissionError: not allowed"
+    ) as raised:
         workshop(chain).up("dev")
     assert [failure.operation for failure in raised.value.failures] == ["creating"]
-    assert [change.urn.split("::")[-1] for change in raised.value.result.changes] == ["store-dev", "first"]
+    assert [change.urn.split("::")[-1] for change in raised.value.result.changes] == [
+        "store-dev",
+        "first",
+    ]
     assert list(workshop.cloud.boxes()) == ["first"]
     workshop.cloud.calls()
     refusal.unlink()
@@ -59,7 +64,9 @@ def test_a_type_without_handler_is_refused_before_anything_is_made(workshop: Wor
         Box("crate", kind="Crate")
         Box("barrel", kind="Barrel")
 
-    with pytest.raises(ProgramError, match=r"no handler .* box:index:Barrel .*::barrel\); box:index:Crate"):
+    with pytest.raises(
+        ProgramError, match=r"no handler .* box:index:Barrel .*::barrel\); box:index:Crate"
+    ):
         workshop(program).up("dev")
     assert workshop.cloud.calls() == []
     assert workshop.cloud.boxes() == {}
@@ -67,8 +74,13 @@ def test_a_type_without_handler_is_refused_before_anything_is_made(workshop: Wor
 
 def test_a_type_that_only_the_real_run_asks_for_is_refused_there(workshop: Workshop) -> None:
     """A resource declared inside an apply is not seen by the preview; without handler it ends the run, made or not."""
-    program = lambda: Box("box", name="box").arn.apply(lambda arn: Box("crate", kind="Crate", of=arn).arn)  # noqa: E731
-    with pytest.raises(ProgramError, match="no handler in infra/local/handlers for box:index:Crate"):
+
+    def program() -> None:
+        Box("box", name="box").arn.apply(lambda arn: Box("crate", kind="Crate", of=arn).arn)
+
+    with pytest.raises(
+        ProgramError, match="no handler in infra/local/handlers for box:index:Crate"
+    ):
         workshop(program).up("dev")
     assert list(workshop.cloud.boxes()) == ["box"]
 

@@ -39,11 +39,17 @@ def _stopped_in_a_create(root: Path) -> subprocess.Popen[str]:
     """Start `up` in a process, and return when its first box is written but not yet recorded."""
     pipe = root / "boxes" / "wait"
     os.mkfifo(pipe)
-    child = subprocess.Popen([sys.executable, "-c", _CHILD, str(root)], stdout=subprocess.PIPE, text=True)
-    with pipe.open("w"):  # opens when the handler opens its end: the box exists, the handler has not returned
+    child = subprocess.Popen(
+        [sys.executable, "-c", _CHILD, str(root)], stdout=subprocess.PIPE, text=True
+    )
+    with pipe.open(
+        "w"
+    ):  # opens when the handler opens its end: the box exists, the handler has not returned
         pipe.unlink()
         child.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, child.pid, os.WSTOPPED)  # before, other threads of it may run on when the pipe ends
+        os.waitid(
+            os.P_PID, child.pid, os.WSTOPPED
+        )  # before, other threads of it may run on when the pipe ends
     return child
 
 
@@ -59,7 +65,10 @@ def test_a_create_that_kill_9_cut_short_is_reported_and_its_box_adopted(workshop
     assert list(workshop.cloud.boxes()) == ["first"]
     workshop.cloud.calls()
     result = workshop(chain).up("dev")
-    assert any("interrupted while creating" in warning and "::first" in warning for warning in result.warnings)
+    assert any(
+        "interrupted while creating" in warning and "::first" in warning
+        for warning in result.warnings
+    )
     assert any("adopted `first`" in warning for warning in result.warnings)
     assert workshop.cloud.calls() == ["read first", "create second", "create third"]
     assert list(workshop.cloud.boxes()) == ["first", "second", "third"]
@@ -81,7 +90,9 @@ def test_kills_at_random_moments_lose_and_double_nothing(workshop: Workshop) -> 
         recorded = moments.randint(1, 4)
         child.stdin.write("." * recorded)
         child.stdin.flush()
-        child.stdout.read(recorded + 1)  # so many boxes are made: at least one of them is not recorded
+        child.stdout.read(
+            recorded + 1
+        )  # so many boxes are made: at least one of them is not recorded
         child.kill()
         child.communicate()
     (workshop.root / "boxes" / "slow").unlink()
@@ -99,7 +110,10 @@ def test_ctrl_c_lets_steps_under_way_end(workshop: Workshop) -> None:
     pipe = workshop.root / "boxes" / "wait"
     os.mkfifo(pipe)
     child = subprocess.Popen(
-        [sys.executable, "-c", _CHILD, str(workshop.root)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", _CHILD, str(workshop.root)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     with pipe.open("w"):
         pipe.unlink()
@@ -119,7 +133,9 @@ def test_a_running_deployment_keeps_others_out(workshop: Workshop) -> None:
     """A second run of the stack is refused and names the process; another stack is free; its death frees the lock."""
     child = _stopped_in_a_create(workshop.root)
     try:
-        with pytest.raises(StackLockedError, match=f"stack `dev` is being changed by process {child.pid}"):
+        with pytest.raises(
+            StackLockedError, match=f"stack `dev` is being changed by process {child.pid}"
+        ):
             workshop(chain).up("dev")
         workshop(lambda: Box("box")).up("other")
     finally:

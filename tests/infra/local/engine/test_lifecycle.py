@@ -68,7 +68,9 @@ def test_what_leaves_the_program_leaves_the_cloud(workshop: Workshop) -> None:
     """A resource that the program no longer declares is deleted, after everything else went well."""
     workshop(two_boxes).up("dev")
     result = workshop(lambda: Box("box", size=1, material="oak")).up("dev")
-    assert [(change.op, change.urn.split("::")[-1]) for change in result.changes] == [(Op.DELETE, "lid")]
+    assert [(change.op, change.urn.split("::")[-1]) for change in result.changes] == [
+        (Op.DELETE, "lid")
+    ]
     assert [name.split("-")[0] for name in workshop.cloud.boxes()] == ["box"]
 
 

@@ -32,7 +32,12 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> FolderCloud:
 @pytest.fixture(scope="module")
 def provider(cloud: FolderCloud) -> Iterator[Any]:
     """A plugin process with default tags, and a stub that speaks to it."""
-    command = [sys.executable, str(Path(__file__).with_name("box_plugin.py")), str(cloud.folder), "127.0.0.1:1"]
+    command = [
+        sys.executable,
+        str(Path(__file__).with_name("box_plugin.py")),
+        str(cloud.folder),
+        "127.0.0.1:1",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
@@ -44,14 +49,18 @@ def provider(cloud: FolderCloud) -> Iterator[Any]:
         process.terminate()
 
 
-def checked(provider: Any, news: dict[str, Any], olds: dict[str, Any] | None = None) -> dict[str, Any]:  # noqa: ANN401 - a gRPC stub
+def checked(
+    provider: Any, news: dict[str, Any], olds: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Inputs after Check."""
-    answer = provider.Check(pb.CheckRequest(urn=_URN, news=to_struct(news), olds=to_struct(olds or {})))
+    answer = provider.Check(
+        pb.CheckRequest(urn=_URN, news=to_struct(news), olds=to_struct(olds or {}))
+    )
     assert not answer.failures
     return from_struct(answer.inputs)
 
 
-def test_a_resource_lives_through_the_protocol(provider: Any, cloud: FolderCloud) -> None:  # noqa: ANN401 - a gRPC stub
+def test_a_resource_lives_through_the_protocol(provider: Any, cloud: FolderCloud) -> None:
     """Check, create, diff, update, read and delete, with default tags and a drawn name that stays."""
     inputs = checked(provider, {"size": 1, "code": secret("sesame")})
     assert inputs["tags"] == {"tenant": "acme"}
@@ -62,10 +71,14 @@ def test_a_resource_lives_through_the_protocol(provider: Any, cloud: FolderCloud
     assert bigger["name"] == inputs["name"]
     old = to_struct(inputs)
     difference = provider.Diff(
-        pb.DiffRequest(urn=_URN, id=made.id, olds=made.properties, old_inputs=old, news=to_struct(bigger))
+        pb.DiffRequest(
+            urn=_URN, id=made.id, olds=made.properties, old_inputs=old, news=to_struct(bigger)
+        )
     )
     assert (list(difference.diffs), list(difference.replaces)) == (["size"], [])
-    provider.Update(pb.UpdateRequest(urn=_URN, id=made.id, olds=made.properties, news=to_struct(bigger)))
+    provider.Update(
+        pb.UpdateRequest(urn=_URN, id=made.id, olds=made.properties, news=to_struct(bigger))
+    )
     assert cloud.boxes()[made.id]["size"] == 2
     read = pb.ReadRequest(urn=_URN, id=made.id, properties=made.properties, inputs=old)
     assert from_struct(provider.Read(read).inputs)["size"] == 2
@@ -74,15 +87,17 @@ def test_a_resource_lives_through_the_protocol(provider: Any, cloud: FolderCloud
     assert cloud.boxes() == {}
 
 
-def test_a_fixed_name_is_deleted_before_it_is_replaced(provider: Any) -> None:  # noqa: ANN401 - a gRPC stub
+def test_a_fixed_name_is_deleted_before_it_is_replaced(provider: Any) -> None:
     """Diff tells the engine what forces a replacement and which goes first."""
     old, new = ({"name": "fixed", "material": material} for material in ("oak", "elm"))
-    difference = provider.Diff(pb.DiffRequest(urn=_URN, id="fixed", old_inputs=to_struct(old), news=to_struct(new)))
+    difference = provider.Diff(
+        pb.DiffRequest(urn=_URN, id="fixed", old_inputs=to_struct(old), news=to_struct(new))
+    )
     assert list(difference.replaces) == ["material"]
     assert difference.deleteBeforeReplace
 
 
-def test_a_preview_makes_nothing(provider: Any, cloud: FolderCloud) -> None:  # noqa: ANN401 - a gRPC stub
+def test_a_preview_makes_nothing(provider: Any, cloud: FolderCloud) -> None:
     """Unknown inputs pass through a preview of a create."""
     properties = to_struct({"name": "x", "of": UNKNOWN})
     made = provider.Create(pb.CreateRequest(urn=_URN, properties=properties, preview=True))
@@ -90,11 +105,15 @@ def test_a_preview_makes_nothing(provider: Any, cloud: FolderCloud) -> None:  # 
     assert cloud.boxes() == {}
 
 
-def test_refusals_say_why(provider: Any, cloud: FolderCloud) -> None:  # noqa: ANN401 - a gRPC stub
+def test_refusals_say_why(provider: Any, cloud: FolderCloud) -> None:
     """An unknown type, an unknown function, another region and a handler's error each come back in words."""
-    crate = provider.Check(pb.CheckRequest(urn=_URN.replace("Box::", "Crate::"), news=to_struct({})))
+    crate = provider.Check(
+        pb.CheckRequest(urn=_URN.replace("Box::", "Crate::"), news=to_struct({}))
+    )
     assert "no handler" in crate.failures[0].reason
-    region = provider.CheckConfig(pb.CheckRequest(urn=_URN, news=to_struct({"region": "us-east-1"})))
+    region = provider.CheckConfig(
+        pb.CheckRequest(urn=_URN, news=to_struct({"region": "us-east-1"}))
+    )
     assert "embedded cloud is in eu-central-1" in region.failures[0].reason
     with pytest.raises(grpc.RpcError, match="no function `box:index:getMoon`"):
         provider.Invoke(pb.InvokeRequest(tok="box:index:getMoon"))

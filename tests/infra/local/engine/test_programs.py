@@ -28,15 +28,21 @@ def test_default_tags_of_an_explicit_provider_are_merged(workshop: Workshop) -> 
     """Own tags win, `tagsAll` is an output, and a changed default tag updates what carries it."""
 
     def program(owner: str) -> None:
-        opts = pulumi.ResourceOptions(provider=Provider("box", "eu-central-1", {"tenant": "acme", "owner": owner}))
+        opts = pulumi.ResourceOptions(
+            provider=Provider("box", "eu-central-1", {"tenant": "acme", "owner": owner})
+        )
         Box("box", opts, tags={"owner": "me"})
         Box("bare", opts)
 
     workshop(lambda: program("ops")).up("dev")
     tags = sorted((box["tags"] for box in workshop.cloud.boxes().values()), key=json.dumps)
     assert tags == [{"tenant": "acme", "owner": "me"}, {"tenant": "acme", "owner": "ops"}]
-    state = json.loads((workshop.root / "state/stacks/store/dev.json").read_text())["deployment"]["resources"]
-    assert {"tenant": "acme", "owner": "me"} in [item.get("outputs", {}).get("tagsAll") for item in state]
+    state = json.loads((workshop.root / "state/stacks/store/dev.json").read_text())["deployment"][
+        "resources"
+    ]
+    assert {"tenant": "acme", "owner": "me"} in [
+        item.get("outputs", {}).get("tagsAll") for item in state
+    ]
     result = workshop(lambda: program("sec")).up("dev")
     assert [(change.op, change.urn.split("::")[-1], change.keys) for change in result.changes] == [
         (Op.UPDATE, "box", ("defaultTags",)),
@@ -46,7 +52,9 @@ def test_default_tags_of_an_explicit_provider_are_merged(workshop: Workshop) -> 
 
 def test_a_provider_for_another_region_is_refused(workshop: Workshop) -> None:
     """The embedded cloud is one region; nothing is made elsewhere by mistake."""
-    with pytest.raises(ProgramError, match="region `us-east-1`: the embedded cloud is in eu-central-1"):
+    with pytest.raises(
+        ProgramError, match="region `us-east-1`: the embedded cloud is in eu-central-1"
+    ):
         workshop(lambda: Provider("box", "us-east-1", {})).up("dev")
 
 
@@ -91,7 +99,9 @@ def test_functions_answer_and_unknown_ones_are_named(workshop: Workshop) -> None
         answer = pulumi.runtime.invoke(token, {}).value
         pulumi.export("region", answer["region"])
 
-    assert workshop(lambda: program("box:index:getRegion")).up("dev").outputs == {"region": "eu-central-1"}
+    assert workshop(lambda: program("box:index:getRegion")).up("dev").outputs == {
+        "region": "eu-central-1"
+    }
     with pytest.raises(ProgramError, match="no function `box:index:getMoon`"):
         workshop(lambda: program("box:index:getMoon")).up("dev")
 
@@ -119,7 +129,9 @@ def test_transforms_change_what_is_registered(workshop: Workshop) -> None:
         def careful(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
             if args.type_ != "box:index:Box":
                 return None
-            opts = pulumi.ResourceOptions.merge(args.opts, pulumi.ResourceOptions(retain_on_delete=True))
+            opts = pulumi.ResourceOptions.merge(
+                args.opts, pulumi.ResourceOptions(retain_on_delete=True)
+            )
             return pulumi.ResourceTransformResult({**args.props, "size": 7}, opts)
 
         pulumi.runtime.register_resource_transform(careful)
@@ -159,7 +171,9 @@ def test_the_program_may_be_async_and_ups_may_run_in_threads(workshop: Workshop)
         pulumi.run(main)
 
     async def both() -> list[str]:
-        results = await asyncio.gather(*(asyncio.to_thread(workshop(program).up, name) for name in ("dev", "other")))
+        results = await asyncio.gather(
+            *(asyncio.to_thread(workshop(program).up, name) for name in ("dev", "other"))
+        )
         return [result.outputs["stack"].rpartition("-")[0] for result in results]
 
     assert asyncio.run(both()) == ["box-dev", "box-other"]
@@ -171,7 +185,9 @@ def test_the_program_is_the_file_that_pulumi_yaml_names(workshop: Workshop) -> N
         "import pulumi\nassert __name__ == '__main__'\npulumi.export('size', pulumi.Config().require_int('size'))\n"
     )
     (workshop.root / "stacks" / "Pulumi.dev.yaml").write_text("config:\n  store:size: 12\n")
-    engine = type(workshop(lambda: None))(workshop.root, workshop.root / "state", workshop.cloud, {}, {})
+    engine = type(workshop(lambda: None))(
+        workshop.root, workshop.root / "state", workshop.cloud, {}, {}
+    )
     assert engine.up("dev").outputs == {"size": 12}
 
 

@@ -38,7 +38,11 @@ def project(root: Path, stack: str = "config: {}\n", text: str = _PROJECT) -> Pr
 def test_the_project_names_its_program_and_where_its_stacks_are(tmp_path: Path) -> None:
     """`main` is a folder or a file; stacks are the files of `stackConfigDir`."""
     found = project(tmp_path)
-    assert (found.name, found.program, found.stacks()) == ("store", tmp_path / "program" / "__main__.py", ["dev"])
+    assert (found.name, found.program, found.stacks()) == (
+        "store",
+        tmp_path / "program" / "__main__.py",
+        ["dev"],
+    )
 
 
 def test_values_are_text_and_lists_are_json_text(tmp_path: Path) -> None:
@@ -67,7 +71,9 @@ def test_values_under_a_passphrase_are_decrypted(tmp_path: Path) -> None:
     config = found.stack_config("dev", "for this test")
     assert (config.values["store:key"], "store:key" in config.secret_keys) == ("sesame", True)
     assert "sesame" not in repr(config)
-    with pytest.raises(ProjectError, match="`store:key` is encrypted: set PULUMI_CONFIG_PASSPHRASE"):
+    with pytest.raises(
+        ProjectError, match="`store:key` is encrypted: set PULUMI_CONFIG_PASSPHRASE"
+    ):
         found.stack_config("dev")
 
 
@@ -75,13 +81,18 @@ def test_values_under_a_passphrase_are_decrypted(tmp_path: Path) -> None:
     ("stack", "words"),
     [
         ("config: {store:days: soon}", r"`store:days` must be of type integer, not `soon`"),
-        ("config: {store:key: {secure: v1:x:y}}", r"encrypted by a provider that only the Pulumi CLI can ask"),
+        (
+            "config: {store:key: {secure: v1:x:y}}",
+            r"encrypted by a provider that only the Pulumi CLI can ask",
+        ),
         ("config: {store:list: [{secure: v1:x:y}]}", r"`secure` value inside a list or map"),
         ("config: [", r"Pulumi\.dev\.yaml is not YAML"),
         ("- config", r"Pulumi\.dev\.yaml must hold a map"),
     ],
 )
-def test_a_stack_file_that_cannot_be_used_is_named_with_its_key(tmp_path: Path, stack: str, words: str) -> None:
+def test_a_stack_file_that_cannot_be_used_is_named_with_its_key(
+    tmp_path: Path, stack: str, words: str
+) -> None:
     """The error says which file and which key."""
     with pytest.raises(ProjectError, match=words) as raised:
         project(tmp_path, stack).stack_config("dev")
@@ -94,7 +105,10 @@ def test_a_stack_file_that_cannot_be_used_is_named_with_its_key(tmp_path: Path, 
         ("runtime: python", "`name` is missing"),
         ("name: store\nruntime: go", "`runtime` must be python"),
         ("name: store\nruntime: python\nconfig: {size: {type: number}}", "no such type `number`"),
-        ("name: store\nruntime: python\nconfig: {size: {type: integer}}", "missing configuration value `store:size`"),
+        (
+            "name: store\nruntime: python\nconfig: {size: {type: integer}}",
+            "missing configuration value `store:size`",
+        ),
     ],
 )
 def test_a_project_file_that_cannot_be_used_says_why(tmp_path: Path, text: str, words: str) -> None:
@@ -105,5 +119,7 @@ def test_a_project_file_that_cannot_be_used_says_why(tmp_path: Path, text: str, 
 
 def test_a_stack_without_file_is_refused_with_those_that_exist(tmp_path: Path) -> None:
     """A misspelt stack is not an empty one."""
-    with pytest.raises(ProjectError, match=r"no stack `de`: .*Pulumi\.de\.yaml does not exist; there are: dev"):
+    with pytest.raises(
+        ProjectError, match=r"no stack `de`: .*Pulumi\.de\.yaml does not exist; there are: dev"
+    ):
         project(tmp_path).stack_config("de")

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from tests.infra.local.engine.conftest import Workshop
 
 pytestmark = [
-    pytest.mark.skipif(shutil.which("pulumi") is None, reason="the real CLI is not on PATH: install pulumi to run it"),
+    pytest.mark.skipif(
+        shutil.which("pulumi") is None,
+        reason="the real CLI is not on PATH: install pulumi to run it",
+    ),
     pytest.mark.timeout(240),
 ]
 
@@ -58,7 +61,9 @@ def by_engine(workshop: Workshop, step: list[Any]) -> Result:
     return getattr(workshop(partial(PROGRAMS[name], *arguments)), verb)("dev")
 
 
-def test_both_engines_take_the_same_steps_to_the_same_end(workshop: Workshop, tmp_path: Path) -> None:
+def test_both_engines_take_the_same_steps_to_the_same_end(
+    workshop: Workshop, tmp_path: Path
+) -> None:
     """Preview, up, no-op, update, replacement with cascade, removal, refresh, destroy: equal operations and outputs."""
     steps: list[list[Any]] = [
         ["preview", "shelf", "oak", 1],
@@ -83,7 +88,11 @@ def test_both_engines_take_the_same_steps_to_the_same_end(workshop: Workshop, tm
 def test_the_cli_takes_over_a_stack_of_the_engine(workshop: Workshop) -> None:
     """The engine's state is imported, its secrets open, a preview finds nothing to do, and the CLI destroys it all."""
     ours = by_engine(workshop, ["up", "shelf", "oak", 1])
-    steps = [["import", str(workshop.root / "state")], ["preview", "shelf", "oak", 1], ["destroy", "nothing"]]
+    steps = [
+        ["import", str(workshop.root / "state")],
+        ["preview", "shelf", "oak", 1],
+        ["destroy", "nothing"],
+    ]
     preview, destroy = by_cli(workshop.root, steps)
     assert (preview["operations"], preview["error"]) == ({}, "")
     assert (preview["outputs"], preview["secret"]) == (ours.outputs, sorted(ours.secret_outputs))
@@ -94,7 +103,8 @@ def test_the_cli_takes_over_a_stack_of_the_engine(workshop: Workshop) -> None:
 def test_both_engines_resume_after_a_failure(workshop: Workshop, tmp_path: Path) -> None:
     """A create that is refused leaves the same behind: the next run makes the same rest."""
     failed, resumed = by_cli(
-        tmp_path / "cli", [["refuse", "second"], ["up", "chain"], ["allow", "second"], ["up", "chain"]]
+        tmp_path / "cli",
+        [["refuse", "second"], ["up", "chain"], ["allow", "second"], ["up", "chain"]],
     )
     refusal = workshop.root / "boxes" / "refuse-second"
     refusal.touch()

@@ -19,7 +19,10 @@ from infra.local.engine.urns import type_chain
 from tests.infra.local.engine.project_driver import ROOT, STEPS
 
 pytestmark = [
-    pytest.mark.skipif(shutil.which("pulumi") is None, reason="the real CLI is not on PATH: install pulumi to run it"),
+    pytest.mark.skipif(
+        shutil.which("pulumi") is None,
+        reason="the real CLI is not on PATH: install pulumi to run it",
+    ),
     pytest.mark.timeout(280),
 ]
 
@@ -29,7 +32,12 @@ def test_the_project_deploys_the_same_under_the_real_cli(tmp_path: Path) -> None
     answers: list[list[dict[str, Any]]] = []
     for how in ("cli", "engine"):
         done = subprocess.run(
-            [sys.executable, str(Path(__file__).with_name("project_driver.py")), str(tmp_path / how), how],
+            [
+                sys.executable,
+                str(Path(__file__).with_name("project_driver.py")),
+                str(tmp_path / how),
+                how,
+            ],
             stdout=subprocess.PIPE,
             text=True,
             check=True,
@@ -53,4 +61,8 @@ def test_the_project_deploys_the_same_under_the_real_cli(tmp_path: Path) -> None
 def _without_references(answer: dict[str, Any]) -> dict[str, str]:
     """The CLI reports a stack reference as read in every run; our engine only if its outputs are new."""
     operations: dict[str, str] = answer["operations"]
-    return {urn: op for urn, op in operations.items() if type_chain(urn) != "pulumi:pulumi:StackReference"}
+    return {
+        urn: op
+        for urn, op in operations.items()
+        if type_chain(urn) != "pulumi:pulumi:StackReference"
+    }

@@ -26,7 +26,9 @@ def test_what_is_gone_is_made_again(workshop: Workshop) -> None:
     (workshop.root / "boxes" / "box.json").unlink()
     workshop.cloud.calls()
     result = workshop(program).refresh("dev")
-    assert [(change.op, change.urn.split("::")[-1]) for change in result.changes] == [(Op.DELETE, "box")]
+    assert [(change.op, change.urn.split("::")[-1]) for change in result.changes] == [
+        (Op.DELETE, "box")
+    ]
     assert result.same == 1
     workshop.cloud.calls()
     workshop(program).up("dev")
@@ -56,6 +58,10 @@ def test_what_cannot_be_read_fails_without_hiding_the_rest(workshop: Workshop) -
 
 def test_a_stack_that_was_never_deployed_is_named(workshop: Workshop) -> None:
     """Refresh, destroy and outputs say so instead of doing nothing."""
-    for attempt in (workshop(program).refresh, workshop(program).destroy, workshop(program).outputs):
+    for attempt in (
+        workshop(program).refresh,
+        workshop(program).destroy,
+        workshop(program).outputs,
+    ):
         with pytest.raises(StateError, match="stack `dev` was never deployed here"):
             attempt("dev")

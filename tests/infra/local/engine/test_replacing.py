@@ -73,7 +73,13 @@ def test_what_cannot_outlive_a_replaced_resource_goes_before_it(workshop: Worksh
     ]
     result = workshop(lambda: program("elm")).up("dev")
     calls = verbs(workshop.cloud.calls())
-    assert calls[:5] == ["delete innermost", "delete inner", "delete fixed", "create fixed", "create inner"]
+    assert calls[:5] == [
+        "delete innermost",
+        "delete inner",
+        "delete fixed",
+        "create fixed",
+        "create inner",
+    ]
     assert sorted(calls[5:]) == ["create innermost", "update label"]
     assert sorted(operations(result)) == [
         ("replace", "box"),
@@ -94,10 +100,17 @@ def test_replacement_reaches_dependents_by_their_new_inputs(workshop: Workshop) 
     workshop(lambda: program("oak")).up("dev")
     workshop.cloud.calls()
     workshop(lambda: program("elm")).up("dev")
-    assert verbs(workshop.cloud.calls()) == ["create box", "create inner", "delete inner", "delete box"]
+    assert verbs(workshop.cloud.calls()) == [
+        "create box",
+        "create inner",
+        "delete inner",
+        "delete box",
+    ]
 
 
-def test_a_protected_resource_is_neither_replaced_nor_deleted_nor_destroyed(workshop: Workshop) -> None:
+def test_a_protected_resource_is_neither_replaced_nor_deleted_nor_destroyed(
+    workshop: Workshop,
+) -> None:
     """Each way of losing it is refused before any handler is called, and removing `protect` opens the way."""
     protect = pulumi.ResourceOptions(protect=True)
     workshop(lambda: Box("box", protect, name="safe", material="oak")).up("dev")
@@ -117,7 +130,9 @@ def test_an_alias_renames_without_replacing(workshop: Workshop) -> None:
     """A resource under a new logical name, and a child under a new parent type, stay what they are."""
 
     class Shelf(pulumi.ComponentResource):
-        def __init__(self, name: str, kind: str, box: str, opts: pulumi.ResourceOptions | None = None) -> None:
+        def __init__(
+            self, name: str, kind: str, box: str, opts: pulumi.ResourceOptions | None = None
+        ) -> None:
             super().__init__(kind, name, None, opts)
             Box(box, pulumi.ResourceOptions(parent=self), size=1)
 

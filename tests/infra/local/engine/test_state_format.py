@@ -65,7 +65,10 @@ DEPLOYMENT: dict[str, Any] = {
                 "secrets_providers": {
                     "type": "object",
                     "required": ["type"],
-                    "properties": {"type": {"const": "passphrase"}, "state": {"required": ["salt"]}},
+                    "properties": {
+                        "type": {"const": "passphrase"},
+                        "state": {"required": ["salt"]},
+                    },
                 },
                 "resources": {"type": "array", "items": _RESOURCE},
                 "pending_operations": {
@@ -75,7 +78,9 @@ DEPLOYMENT: dict[str, Any] = {
                         "required": ["resource", "type"],
                         "properties": {
                             "resource": _RESOURCE,
-                            "type": {"enum": ["creating", "updating", "deleting", "reading", "importing"]},
+                            "type": {
+                                "enum": ["creating", "updating", "deleting", "reading", "importing"]
+                            },
                         },
                     },
                 },
@@ -142,7 +147,9 @@ def test_the_key_is_for_the_owner_alone_and_is_missed(workshop: Workshop) -> Non
     for name in ("passphrase.json", "stacks/store/dev.json"):
         assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
     kept = (folder / "passphrase.json").read_text()
-    (folder / "passphrase.json").write_text(json.dumps({**json.loads(kept), "passphrase": "another"}))
+    (folder / "passphrase.json").write_text(
+        json.dumps({**json.loads(kept), "passphrase": "another"})
+    )
     with pytest.raises(StateError, match="wrong passphrase"):
         workshop(treasure).outputs("dev")
     (folder / "passphrase.json").unlink()
@@ -166,7 +173,9 @@ def test_bytes_written_grow_with_the_resources_not_with_their_square(workshop: W
 
     def written(count: int) -> int:
         before = _bytes_written()
-        workshop(lambda: [Box(f"box-{number}") for number in range(count)]).up("dev" if count < 50 else "other")
+        workshop(lambda: [Box(f"box-{number}") for number in range(count)]).up(
+            "dev" if count < 50 else "other"
+        )
         return _bytes_written() - before
 
     small, large = written(20), written(100)

@@ -31,10 +31,16 @@ def by_name(project: Project, stack: str, name: str) -> dict[str, Any]:
 def touched(project: Project, action: str, stack: str) -> set[tuple[str, str]]:
     """Operations and logical names of what a run changed."""
     changes = getattr(project.engine, action)(stack).changes
-    return {(change.op.value, change.urn.rpartition("::")[2]) for change in changes if change.op is not Op.READ}
+    return {
+        (change.op.value, change.urn.rpartition("::")[2])
+        for change in changes
+        if change.op is not Op.READ
+    }
 
 
-def test_there_is_a_handler_for_each_type_of_the_program_and_for_nothing_else(scratch: Project) -> None:
+def test_there_is_a_handler_for_each_type_of_the_program_and_for_nothing_else(
+    scratch: Project,
+) -> None:
     """A handler that no resource uses would be untested code."""
     used = {one["type"] for stack in ("platform", "acme") for one in resources(scratch, stack)}
 
@@ -46,7 +52,9 @@ def test_what_vanished_is_seen_and_made_again(scratch: Project) -> None:
     iot, s3 = scratch.cloud.client("iot"), scratch.cloud.client("s3")
     policies = scratch.cloud.client("verifiedpermissions")
     bucket = by_name(scratch, "acme", "artifacts-bucket")["id"]
-    forbid, _, store = by_name(scratch, "acme", "policies-policy-operators-view-only")["id"].partition(",")
+    forbid, _, store = by_name(scratch, "acme", "policies-policy-operators-view-only")[
+        "id"
+    ].partition(",")
     iot.delete_thing_group(thingGroupName="acme--line-pump")
     s3.delete_bucket_policy(Bucket=bucket)
     policies.delete_policy(policyStoreId=store, policyId=forbid)
@@ -61,43 +69,75 @@ def test_what_vanished_is_seen_and_made_again(scratch: Project) -> None:
 def test_what_was_changed_is_seen_and_set_back(scratch: Project) -> None:
     """A policy widened by hand shows in a refresh, and the next `up` writes what the program says."""
     iam, iot = scratch.cloud.client("iam"), scratch.cloud.client("iot")
-    said = iam.get_role_policy(RoleName="cedarfleet-acme", PolicyName="one-tenant")["PolicyDocument"]
-    open_to_all = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
-    iam.put_role_policy(RoleName="cedarfleet-acme", PolicyName="one-tenant", PolicyDocument=json.dumps(open_to_all))
+    said = iam.get_role_policy(RoleName="cedarfleet-acme", PolicyName="one-tenant")[
+        "PolicyDocument"
+    ]
+    open_to_all = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}],
+    }
+    iam.put_role_policy(
+        RoleName="cedarfleet-acme", PolicyName="one-tenant", PolicyDocument=json.dumps(open_to_all)
+    )
     device = iot.get_policy(policyName="acme-device")["policyDocument"]
-    iot.create_policy_version(policyName="acme-device", policyDocument=json.dumps(open_to_all), setAsDefault=True)
+    iot.create_policy_version(
+        policyName="acme-device", policyDocument=json.dumps(open_to_all), setAsDefault=True
+    )
 
-    assert {name for _, name in touched(scratch, "refresh", "acme")} == {"access-role", "fleet-device"}
+    assert {name for _, name in touched(scratch, "refresh", "acme")} == {
+        "access-role",
+        "fleet-device",
+    }
     assert {("update", "access-role"), ("update", "fleet-device")} <= touched(scratch, "up", "acme")
-    assert iam.get_role_policy(RoleName="cedarfleet-acme", PolicyName="one-tenant")["PolicyDocument"] == said
+    assert (
+        iam.get_role_policy(RoleName="cedarfleet-acme", PolicyName="one-tenant")["PolicyDocument"]
+        == said
+    )
     assert iot.get_policy(policyName="acme-device")["policyDocument"] == device
 
 
-def test_a_policy_of_the_broker_can_change_more_often_than_it_has_versions(scratch: Project) -> None:
+def test_a_policy_of_the_broker_can_change_more_often_than_it_has_versions(
+    scratch: Project,
+) -> None:
     """AWS keeps five versions; the oldest makes room."""
     handler, iot = HANDLERS["aws:iot/policy:Policy"], scratch.cloud.client("iot")
     statement = {"Effect": "Deny", "Action": "iot:Connect", "Resource": "*"}
-    inputs: dict[str, Any] = {"name": "versions", "policy": json.dumps({"Version": "2012-10-17", "Statement": []})}
+    inputs: dict[str, Any] = {
+        "name": "versions",
+        "policy": json.dumps({"Version": "2012-10-17", "Statement": []}),
+    }
     made = handler.create(scratch.cloud, inputs)
     outputs = made.outputs
     for number in range(7):
         document = {"Version": "2012-10-17", "Statement": [statement] * (number + 1)}
-        outputs = handler.update(scratch.cloud, made.id, outputs, inputs | {"policy": json.dumps(document)})
+        outputs = handler.update(
+            scratch.cloud, made.id, outputs, inputs | {"policy": json.dumps(document)}
+        )
 
     assert outputs["defaultVersionId"] == "8"
-    assert len(json.loads(iot.get_policy(policyName="versions")["policyDocument"])["Statement"]) == 7
+    assert (
+        len(json.loads(iot.get_policy(policyName="versions")["policyDocument"])["Statement"]) == 7
+    )
     handler.delete(scratch.cloud, made.id, outputs)
     assert handler.read(scratch.cloud, made.id, outputs) is None
 
 
 def test_a_group_keeps_its_members_when_its_description_changes(scratch: Project) -> None:
     """The embedded Cognito cannot update a group, so it is made again, and nobody loses a right by it."""
-    cognito, pool = scratch.cloud.client("cognito-idp"), by_name(scratch, "acme", "identity-pool")["id"]
+    cognito, pool = (
+        scratch.cloud.client("cognito-idp"),
+        by_name(scratch, "acme", "identity-pool")["id"],
+    )
     group = by_name(scratch, "acme", "identity-managers")
     cognito.admin_create_user(
-        UserPoolId=pool, Username="m@acme.example", TemporaryPassword="Initial-Word-1", MessageAction="SUPPRESS"
+        UserPoolId=pool,
+        Username="m@acme.example",
+        TemporaryPassword="Initial-Word-1",
+        MessageAction="SUPPRESS",
     )
-    cognito.admin_add_user_to_group(UserPoolId=pool, Username="m@acme.example", GroupName="managers")
+    cognito.admin_add_user_to_group(
+        UserPoolId=pool, Username="m@acme.example", GroupName="managers"
+    )
 
     inputs = group["inputs"] | {"description": "Runs the plant"}
     HANDLERS[group["type"]].update(scratch.cloud, group["id"], group["outputs"], inputs)
@@ -106,7 +146,9 @@ def test_a_group_keeps_its_members_when_its_description_changes(scratch: Project
         described = cognito.get_group(UserPoolId=pool, GroupName="managers")["Group"]["Description"]
         assert (len(members), described) == (1, "Runs the plant")
     finally:
-        HANDLERS[group["type"]].update(scratch.cloud, group["id"], group["outputs"], dict(group["inputs"]))
+        HANDLERS[group["type"]].update(
+            scratch.cloud, group["id"], group["outputs"], dict(group["inputs"])
+        )
 
 
 def test_an_update_of_every_type_keeps_what_it_is(scratch: Project) -> None:
@@ -122,7 +164,10 @@ def test_an_update_of_every_type_keeps_what_it_is(scratch: Project) -> None:
             seen = handler.read(scratch.cloud, one["id"], back)
             assert seen is not None, one["urn"]
     for stack in ("platform", "acme"):
-        assert touched(scratch, "refresh", stack) <= {("update", "fleet-device"), ("update", "fleet-claim")}
+        assert touched(scratch, "refresh", stack) <= {
+            ("update", "fleet-device"),
+            ("update", "fleet-claim"),
+        }
 
 
 def test_every_made_resource_is_found_by_what_it_was_made_of(scratch: Project) -> None:

@@ -31,7 +31,10 @@ def assert_same(
     named = {f"policy{place}": policy_id for place, policy_id in enumerate(ids)}
     failing = [re.search(r"`policy(\d+)`", text) for text in by_hand.diagnostics.errors]
     failed = {int(match[1]) for match in failing if match}
-    errors = sorted(re.sub(r"`(policy\d+)`", lambda m: f"`{named[m[1]]}`", text) for text in by_hand.diagnostics.errors)
+    errors = sorted(
+        re.sub(r"`(policy\d+)`", lambda m: f"`{named[m[1]]}`", text)
+        for text in by_hand.diagnostics.errors
+    )
     assert sorted(item["errorDescription"] for item in answer["errors"]) == errors
     broken = {ids[place] for place in failed if statements[place].startswith("forbid")}
     determining = {item["policyId"] for item in answer["determiningPolicies"]}

@@ -53,7 +53,9 @@ class Endpoint:
             region_name=region,
             aws_access_key_id=signer.access_key_id,
             aws_secret_access_key=signer.secret_access_key,
-            config=Config(parameter_validation=check, retries={"max_attempts": 1, "mode": "standard"}),
+            config=Config(
+                parameter_validation=check, retries={"max_attempts": 1, "mode": "standard"}
+            ),
         )
 
 
@@ -92,7 +94,10 @@ def endpoint(pool: Issuer, oidc: Issuer) -> Iterator[Endpoint]:
     key = AccessKey(account_id=ACCOUNT)
     keys = {issuer.url: issuer.jwks() for issuer in (pool, oidc)}
     app = VerifiedPermissions(
-        state_dir=None, authenticate=key.authenticate, signing_keys=keys.__getitem__, account_id=ACCOUNT
+        state_dir=None,
+        authenticate=key.authenticate,
+        signing_keys=keys.__getitem__,
+        account_id=ACCOUNT,
     )
     with serving(app) as url:
         yield Endpoint(url, key, app, pool, oidc)
@@ -155,7 +160,11 @@ class Ask:
     caller = Caller(account_id=ACCOUNT, region=REGION)
 
     def __init__(
-        self, state_dir: Path | None = None, *, keys: dict[str, dict[str, Any]] | None = None, **options: Json
+        self,
+        state_dir: Path | None = None,
+        *,
+        keys: dict[str, dict[str, Any]] | None = None,
+        **options: Json,
     ) -> None:
         self.app = VerifiedPermissions(
             state_dir=state_dir,
@@ -175,13 +184,17 @@ class Ask:
         assert status == 200, answer
         return answer
 
-    def store(self, *statements: str, mode: str = "OFF", schema: dict[str, Any] | None = None) -> tuple[str, list[str]]:
+    def store(
+        self, *statements: str, mode: str = "OFF", schema: dict[str, Any] | None = None
+    ) -> tuple[str, list[str]]:
         """A new store with these static policies; its id and theirs."""
         store_id = self("CreatePolicyStore", validationSettings={"mode": mode})["policyStoreId"]
         if schema is not None:
             self("PutSchema", policyStoreId=store_id, definition={"cedarJson": json.dumps(schema)})
         made = [
-            self("CreatePolicy", policyStoreId=store_id, definition={"static": {"statement": text}})["policyId"]
+            self(
+                "CreatePolicy", policyStoreId=store_id, definition={"static": {"statement": text}}
+            )["policyId"]
             for text in statements
         ]
         return store_id, made

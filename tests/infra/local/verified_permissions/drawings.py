@@ -15,7 +15,10 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 NAMES = st.sampled_from(["a", "b", "c", "ключ", "with space", 'quote"'])
 IDS = st.sampled_from(["one", "two", "three", 'q"uote', "naïve|x", "back\\slash"])
 RECENT = settings(
-    max_examples=150, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 SCALARS: st.SearchStrategy[Pair] = st.one_of(
@@ -26,9 +29,17 @@ SCALARS: st.SearchStrategy[Pair] = st.one_of(
         lambda text: ({"ipaddr": text}, {"__extn": {"fn": "ip", "arg": text}})
     ),
     st.decimals(-1000, 1000, places=4).map(
-        lambda number: ({"decimal": f"{number:.4f}"}, {"__extn": {"fn": "decimal", "arg": f"{number:.4f}"}})
+        lambda number: (
+            {"decimal": f"{number:.4f}"},
+            {"__extn": {"fn": "decimal", "arg": f"{number:.4f}"}},
+        )
     ),
-    st.dates().map(lambda day: ({"datetime": day.isoformat()}, {"__extn": {"fn": "datetime", "arg": day.isoformat()}})),
+    st.dates().map(
+        lambda day: (
+            {"datetime": day.isoformat()},
+            {"__extn": {"fn": "datetime", "arg": day.isoformat()}},
+        )
+    ),
     st.integers(0, 10**6).map(
         lambda n: ({"duration": f"-{n}s"}, {"__extn": {"fn": "duration", "arg": f"-{n}s"}}),
     ),
@@ -46,13 +57,16 @@ def _set(pairs: list[Pair]) -> Pair:
 
 
 def _record(pairs: dict[str, Pair]) -> Pair:
-    return {"record": {name: pair[0] for name, pair in pairs.items()}}, {name: pair[1] for name, pair in pairs.items()}
+    return {"record": {name: pair[0] for name, pair in pairs.items()}}, {
+        name: pair[1] for name, pair in pairs.items()
+    }
 
 
 VALUES: st.SearchStrategy[Pair] = st.recursive(
     SCALARS,
     lambda inner: st.one_of(
-        st.lists(inner, max_size=3).map(_set), st.dictionaries(NAMES, inner, max_size=3).map(_record)
+        st.lists(inner, max_size=3).map(_set),
+        st.dictionaries(NAMES, inner, max_size=3).map(_record),
     ),
     max_leaves=6,
 )
@@ -91,7 +105,9 @@ def _scope(name: str) -> st.SearchStrategy[str]:
 
 
 STATEMENTS = st.builds(
-    lambda effect, principal, resource, condition: f"{effect}({principal}, action, {resource}) {condition};",
+    lambda effect, principal, resource, condition: (
+        f"{effect}({principal}, action, {resource}) {condition};"
+    ),
     st.sampled_from(["permit", "permit", "forbid"]),
     _scope("principal"),
     _scope("resource"),
@@ -107,7 +123,9 @@ def worlds(draw: st.DrawFn) -> tuple[list[Any], list[Any]]:
     plain: list[Any] = []
     for place, (kind, name) in enumerate(uids):
         parents = (
-            draw(st.lists(st.sampled_from(uids[place + 1 :]), unique=True, max_size=2)) if uids[place + 1 :] else []
+            draw(st.lists(st.sampled_from(uids[place + 1 :]), unique=True, max_size=2))
+            if uids[place + 1 :]
+            else []
         )
         attributes, tags = draw(MEMBERS), draw(MEMBERS)
         typed.append(

@@ -30,7 +30,10 @@ class Issuer:
     def sign(self, **claims: Json) -> str:
         """A token with exactly these claims beside issuer and a minute to live, unless they are given."""
         return jwt.encode(
-            {"iss": self.url, "exp": int(time.time()) + 60, **claims}, self.key, "RS256", {"kid": self.key_id}
+            {"iss": self.url, "exp": int(time.time()) + 60, **claims},
+            self.key,
+            "RS256",
+            {"kid": self.key_id},
         )
 
     def identity_token(self, **claims: Json) -> str:

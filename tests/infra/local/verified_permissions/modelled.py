@@ -63,7 +63,9 @@ def violations(  # noqa: C901 - one branch for each kind of shape
         for value, at, how in violations(shape.member, f"{path}/0", depth + 1):
             yield [value], at, how
     elif isinstance(shape, MapShape):
-        yield from _length_violations(shape, path, lambda n: {f"key{i}": example(shape.value) for i in range(n)})
+        yield from _length_violations(
+            shape, path, lambda n: {f"key{i}": example(shape.value) for i in range(n)}
+        )
         for value, _, how in violations(shape.key, path, depth + 1):
             yield {value: example(shape.value)}, path, how
         key = example(shape.key)
@@ -82,7 +84,9 @@ def violations(  # noqa: C901 - one branch for each kind of shape
         yield shape.metadata["min"] - 1, path, "range"
 
 
-def _structure_violations(shape: StructureShape, path: str, depth: int) -> Iterator[tuple[Any, str, str]]:
+def _structure_violations(
+    shape: StructureShape, path: str, depth: int
+) -> Iterator[tuple[Any, str, str]]:
     base = example(shape, depth)
     if depth > 6:
         return
@@ -90,11 +94,19 @@ def _structure_violations(shape: StructureShape, path: str, depth: int) -> Itera
         for value, at, how in violations(member, f"{path}/{name}", depth + 1):
             yield ({name: value} if shape.is_tagged_union else base | {name: value}), at, how
     for name in shape.required_members:
-        yield {other: value for other, value in base.items() if other != name}, f"{path}/{name}", "required"
+        yield (
+            {other: value for other, value in base.items() if other != name},
+            f"{path}/{name}",
+            "required",
+        )
     if shape.is_tagged_union:
         yield {}, path, "union of none"
         if len(shape.members) > 1:
-            yield {name: example(member, depth + 1) for name, member in shape.members.items()}, path, "union of all"
+            yield (
+                {name: example(member, depth + 1) for name, member in shape.members.items()},
+                path,
+                "union of all",
+            )
 
 
 def _length_violations(shape: Shape, path: str, made: Json) -> Iterator[tuple[Any, str, str]]:

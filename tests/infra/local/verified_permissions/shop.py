@@ -16,7 +16,11 @@ SCHEMA: dict[str, Any] = {
                         "type": "Record",
                         "required": False,
                         "attributes": {
-                            "scope": {"type": "Set", "required": False, "element": {"type": "String"}},
+                            "scope": {
+                                "type": "Set",
+                                "required": False,
+                                "element": {"type": "String"},
+                            },
                             "client_id": {"type": "String", "required": False},
                         },
                     },
@@ -58,10 +62,18 @@ SCHEMA: dict[str, Any] = {
             "read": {},
             "view": {
                 "memberOf": [{"id": "read"}],
-                "appliesTo": {"principalTypes": ["User"], "resourceTypes": ["Item"], "context": {"type": "Context"}},
+                "appliesTo": {
+                    "principalTypes": ["User"],
+                    "resourceTypes": ["Item"],
+                    "context": {"type": "Context"},
+                },
             },
             "edit": {
-                "appliesTo": {"principalTypes": ["User"], "resourceTypes": ["Item"], "context": {"type": "Context"}},
+                "appliesTo": {
+                    "principalTypes": ["User"],
+                    "resourceTypes": ["Item"],
+                    "context": {"type": "Context"},
+                },
             },
         },
     }

@@ -25,7 +25,13 @@ def _literal(kind: str, name: str) -> str:
     return f"Shop::{kind}::{json.dumps(name, ensure_ascii=False)}"
 
 
-def _scope(part: str, kind: str, own: st.SearchStrategy[str], container: str, holders: st.SearchStrategy[str]) -> Any:  # noqa: ANN401 - strategies of text
+def _scope(
+    part: str,
+    kind: str,
+    own: st.SearchStrategy[str],
+    container: str,
+    holders: st.SearchStrategy[str],
+) -> Any:
     return st.one_of(
         st.just(part),
         own.map(lambda name: f"{part} == {_literal(kind, name)}"),
@@ -63,7 +69,13 @@ CONDITIONS = st.sampled_from(
 STATEMENTS = st.builds(
     "{}({}, {}, {}) {};".format,
     st.sampled_from(["permit", "permit", "forbid"]),
-    _scope("principal", "User", PEOPLE.map(f"{POOL}|{{}}".format), "Group", GROUPS.map(f"{POOL}|{{}}".format)),
+    _scope(
+        "principal",
+        "User",
+        PEOPLE.map(f"{POOL}|{{}}".format),
+        "Group",
+        GROUPS.map(f"{POOL}|{{}}".format),
+    ),
     ACTION_SCOPES,
     _scope("resource", "Item", ITEMS, "Shelf", SHELVES),
     CONDITIONS,
@@ -76,7 +88,12 @@ CONTEXTS: st.SearchStrategy[Pair] = st.fixed_dictionaries(
             lambda day: ({"datetime": f"{day}"}, {"__extn": {"fn": "datetime", "arg": f"{day}"}}),
         ),
     },
-).map(lambda drawn: ({key: pair[0] for key, pair in drawn.items()}, {key: pair[1] for key, pair in drawn.items()}))
+).map(
+    lambda drawn: (
+        {key: pair[0] for key, pair in drawn.items()},
+        {key: pair[1] for key, pair in drawn.items()},
+    )
+)
 
 
 @st.composite
@@ -89,14 +106,22 @@ def shelved(draw: st.DrawFn, item: str) -> tuple[list[Any], list[Any]]:
                 "price": NUMBERS.map(lambda number: ({"long": number}, number)),
                 "owner": PEOPLE.map(
                     lambda name: (
-                        {"entityIdentifier": {"entityType": "Shop::User", "entityId": f"{POOL}|{name}"}},
+                        {
+                            "entityIdentifier": {
+                                "entityType": "Shop::User",
+                                "entityId": f"{POOL}|{name}",
+                            }
+                        },
                         {"__entity": {"type": "Shop::User", "id": f"{POOL}|{name}"}},
                     )
                 ),
             },
         )
     )
-    chain = [("Shop::Item", item), *(("Shop::Shelf", name) for name in draw(st.lists(SHELVES, unique=True)))]
+    chain = [
+        ("Shop::Item", item),
+        *(("Shop::Shelf", name) for name in draw(st.lists(SHELVES, unique=True))),
+    ]
     typed: list[Any] = []
     plain: list[Any] = []
     for place, (kind, name) in enumerate(chain):

@@ -55,7 +55,9 @@ def test_half_an_access_key_and_a_bad_issuer_are_refused():
     assert "12 digits" in complaint("--account", "1234")
 
 
-def test_it_prints_a_key_that_works_and_takes_tokens_of_the_named_issuer(pool: Issuer, tmp_path: Path):
+def test_it_prints_a_key_that_works_and_takes_tokens_of_the_named_issuer(
+    pool: Issuer, tmp_path: Path
+):
     """Everything that is needed to call it is in its first line; it serves loopback only."""
     keys = tmp_path / "keys.json"
     keys.write_text(json.dumps(pool.jwks()))
@@ -78,9 +80,12 @@ def test_it_prints_a_key_that_works_and_takes_tokens_of_the_named_issuer(pool: I
             aws_secret_access_key=started["secret_access_key"],
         )
         store = client.create_policy_store(validationSettings={"mode": "OFF"})["policyStoreId"]
-        arn = f"arn:aws:cognito-idp:eu-central-1:123456789012:userpool/{pool.url.rpartition('/')[2]}"
+        arn = (
+            f"arn:aws:cognito-idp:eu-central-1:123456789012:userpool/{pool.url.rpartition('/')[2]}"
+        )
         client.create_identity_source(
-            policyStoreId=store, configuration={"cognitoUserPoolConfiguration": {"userPoolArn": arn}}
+            policyStoreId=store,
+            configuration={"cognitoUserPoolConfiguration": {"userPoolArn": arn}},
         )
         answer = client.is_authorized_with_token(
             policyStoreId=store,
@@ -114,7 +119,9 @@ def test_keys_are_fetched_from_a_url_and_again_after_a_minute(pool: Issuer):
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        issuers = Issuers({pool.url: f"http://127.0.0.1:{server.server_port}/"}, clock=lambda: now[0])
+        issuers = Issuers(
+            {pool.url: f"http://127.0.0.1:{server.server_port}/"}, clock=lambda: now[0]
+        )
         assert issuers.signing_keys(pool.url) == pool.jwks()
         served[0] = {"keys": []}
         assert issuers.signing_keys(pool.url) == pool.jwks()

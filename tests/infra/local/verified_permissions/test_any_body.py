@@ -22,7 +22,17 @@ JSON = st.recursive(
     max_leaves=8,
 )
 MEMBER_NAMES = st.sampled_from(
-    ["policyStoreId", "principal", "action", "resource", "context", "entities", "requests", "definition", "statement"]
+    [
+        "policyStoreId",
+        "principal",
+        "action",
+        "resource",
+        "context",
+        "entities",
+        "requests",
+        "definition",
+        "statement",
+    ]
 )
 
 
@@ -34,7 +44,16 @@ def asked(ask: type[Ask]) -> Ask:
 
 @RECENT
 @given(
-    st.sampled_from(["IsAuthorized", "BatchIsAuthorized", "CreatePolicy", "PutSchema", "ListPolicies", "TagResource"]),
+    st.sampled_from(
+        [
+            "IsAuthorized",
+            "BatchIsAuthorized",
+            "CreatePolicy",
+            "PutSchema",
+            "ListPolicies",
+            "TagResource",
+        ]
+    ),
     st.one_of(JSON, st.dictionaries(MEMBER_NAMES, JSON)),
 )
 def test_no_body_makes_the_endpoint_fail(asked: Ask, operation: str, body: Json):

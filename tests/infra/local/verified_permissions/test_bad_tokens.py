@@ -32,7 +32,13 @@ def refusal(call: Callable[..., object], **request: Json) -> str:
 
 
 def _none(pool: Issuer) -> str:
-    claims = {"iss": pool.url, "sub": "alice", "aud": "web", "token_use": "id", "exp": int(time.time()) + 60}
+    claims = {
+        "iss": pool.url,
+        "sub": "alice",
+        "aud": "web",
+        "token_use": "id",
+        "exp": int(time.time()) + 60,
+    }
     return jwt.encode(claims, "", "none", {"kid": pool.key_id}) + "c2ln"
 
 
@@ -40,7 +46,13 @@ def _hmac_with_public_key(pool: Issuer) -> str:
     def part(document: dict[str, Any]) -> str:
         return base64.urlsafe_b64encode(json.dumps(document).encode()).rstrip(b"=").decode()
 
-    claims = {"iss": pool.url, "sub": "alice", "aud": "web", "token_use": "id", "exp": int(time.time()) + 60}
+    claims = {
+        "iss": pool.url,
+        "sub": "alice",
+        "aud": "web",
+        "token_use": "id",
+        "exp": int(time.time()) + 60,
+    }
     signed = f"{part({'alg': 'HS256', 'kid': pool.key_id})}.{part(claims)}"
     secret = json.dumps(pool.jwks()["keys"][0]).encode()
     digest = hmac.new(secret, signed.encode(), hashlib.sha256).digest()
@@ -67,7 +79,10 @@ BAD_TOKENS: dict[str, Callable[[Issuer], str]] = {
     "expired": lambda pool: pool.identity_token(exp=int(time.time()) - 1),
     "not valid yet": lambda pool: pool.identity_token(nbf=int(time.time()) + 60),
     "without an end": lambda pool: jwt.encode(
-        {"iss": pool.url, "sub": "alice", "aud": "web", "token_use": "id"}, pool.key, "RS256", {"kid": pool.key_id}
+        {"iss": pool.url, "sub": "alice", "aud": "web", "token_use": "id"},
+        pool.key,
+        "RS256",
+        {"kid": pool.key_id},
     ),
     "of another pool": lambda pool: pool.identity_token(iss=pool.url[:-1] + "J"),
     "for another client": lambda pool: pool.identity_token(aud="other"),
@@ -82,10 +97,14 @@ def test_a_bad_token_is_refused_before_any_decision(
     client: VerifiedPermissionsClient, endpoint: Endpoint, trusting_store: str, kind: str
 ):
     """Each way to be bad is a ValidationException whose text holds nothing of the token; the good one passes."""
-    allow: Any = {"static": {"statement": 'permit(principal, action == Shop::Action::"view", resource);'}}
+    allow: Any = {
+        "static": {"statement": 'permit(principal, action == Shop::Action::"view", resource);'}
+    }
     client.create_policy(policyStoreId=trusting_store, definition=allow)
     token = BAD_TOKENS[kind](endpoint.pool)
-    words = refusal(client.is_authorized_with_token, policyStoreId=trusting_store, identityToken=token)
+    words = refusal(
+        client.is_authorized_with_token, policyStoreId=trusting_store, identityToken=token
+    )
     assert not any(part and part in words for part in token.split("."))
     good = endpoint.pool.identity_token()
     answer = client.is_authorized_with_token(
@@ -128,7 +147,12 @@ def test_a_token_is_needed_and_a_source_to_vouch_for_it(
 )
 @pytest.mark.parametrize("form", ["entityList", "cedarJson"])
 def test_nobody_is_made_a_manager_by_the_request(  # noqa: PLR0917 - pytest passes by name
-    client: VerifiedPermissionsClient, endpoint: Endpoint, trusting_store: str, entity: str, words: str, form: str
+    client: VerifiedPermissionsClient,
+    endpoint: Endpoint,
+    trusting_store: str,
+    entity: str,
+    words: str,
+    form: str,
 ):
     """Principals, groups and actions beside a token are refused in both forms of entities."""
     listed: Any = {"entityList": [{"identifier": {"entityType": entity, "entityId": "x"}}]}
@@ -136,7 +160,10 @@ def test_nobody_is_made_a_manager_by_the_request(  # noqa: PLR0917 - pytest pass
     entities = listed if form == "entityList" else written
     token = endpoint.pool.identity_token()
     given = refusal(
-        client.is_authorized_with_token, policyStoreId=trusting_store, identityToken=token, entities=entities
+        client.is_authorized_with_token,
+        policyStoreId=trusting_store,
+        identityToken=token,
+        entities=entities,
     )
     assert given == words
 
@@ -161,5 +188,7 @@ def test_a_claim_that_shadows_dotted_claims_is_refused(
 ):
     """`custom` beside `custom:*` would make `principal.custom` mean two things."""
     token = endpoint.pool.identity_token(**{claim: "x", f"{claim}:dept": "y"})
-    words = refusal(client.is_authorized_with_token, policyStoreId=trusting_store, identityToken=token)
+    words = refusal(
+        client.is_authorized_with_token, policyStoreId=trusting_store, identityToken=token
+    )
     assert f"`{claim}`" in words

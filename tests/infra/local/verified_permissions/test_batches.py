@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 Json = Any  # what travels, before anybody has looked at it
 
 
-def test_a_batch_shares_a_principal_or_a_resource(client: VerifiedPermissionsClient, open_store: str):
+def test_a_batch_shares_a_principal_or_a_resource(
+    client: VerifiedPermissionsClient, open_store: str
+):
     """One principal or one resource for all; at most 30; results echo the requests in order."""
     statement = 'permit(principal == Shop::User::"alice", action, resource);'
     client.create_policy(policyStoreId=open_store, definition={"static": {"statement": statement}})
@@ -23,22 +25,41 @@ def test_a_batch_shares_a_principal_or_a_resource(client: VerifiedPermissionsCli
         ([ASK, {**ASK, "resource": shoe}], ["ALLOW", "ALLOW"]),
         ([{**ASK, "principal": bob}, ASK], ["DENY", "ALLOW"]),
     ):
-        answer = client.batch_is_authorized(policyStoreId=open_store, requests=cast("Json", requests))
+        answer = client.batch_is_authorized(
+            policyStoreId=open_store, requests=cast("Json", requests)
+        )
         assert [item["decision"] for item in answer["results"]] == decisions
         assert [item["request"] for item in answer["results"]] == requests
     mixed: Any = [ASK, {**ASK, "principal": bob, "resource": shoe}]
-    assert refusal(client.batch_is_authorized, policyStoreId=open_store, requests=mixed)[0] == "/requests"
-    assert refusal(client.batch_is_authorized, policyStoreId=open_store, requests=[ASK] * 31)[0] == "/requests"
-    assert len(client.batch_is_authorized(policyStoreId=open_store, requests=[ASK] * 30)["results"]) == 30
+    assert (
+        refusal(client.batch_is_authorized, policyStoreId=open_store, requests=mixed)[0]
+        == "/requests"
+    )
+    assert (
+        refusal(client.batch_is_authorized, policyStoreId=open_store, requests=[ASK] * 31)[0]
+        == "/requests"
+    )
+    assert (
+        len(client.batch_is_authorized(policyStoreId=open_store, requests=[ASK] * 30)["results"])
+        == 30
+    )
     partial: Any = [ASK, {"principal": ALICE, "action": VIEW}]
-    assert refusal(client.batch_is_authorized, policyStoreId=open_store, requests=partial)[0] == "/requests/1/resource"
+    assert (
+        refusal(client.batch_is_authorized, policyStoreId=open_store, requests=partial)[0]
+        == "/requests/1/resource"
+    )
 
 
-def test_a_batch_has_at_most_a_hundred_entities_of_a_kind(client: VerifiedPermissionsClient, open_store: str):
+def test_a_batch_has_at_most_a_hundred_entities_of_a_kind(
+    client: VerifiedPermissionsClient, open_store: str
+):
     """100 resources pass, 101 do not."""
     for count in (100, 101):
         entities: Any = {
-            "entityList": [{"identifier": {"entityType": "Shop::Item", "entityId": str(n)}} for n in range(count)]
+            "entityList": [
+                {"identifier": {"entityType": "Shop::Item", "entityId": str(n)}}
+                for n in range(count)
+            ]
         }
         request: Any = {"policyStoreId": open_store, "requests": [ASK], "entities": entities}
         if count == 100:

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from .conftest import Ask
 
 PERMIT = "permit(principal, action, resource);"
-BROKEN_FORBID = "forbid(principal, action, resource) unless { principal.tenant == resource.tenant };"
+BROKEN_FORBID = (
+    "forbid(principal, action, resource) unless { principal.tenant == resource.tenant };"
+)
 BROKEN_PERMIT = "permit(principal, action, resource) when { principal.nothing };"
 
 
@@ -20,7 +22,9 @@ def test_an_allow_beside_a_broken_forbid_is_a_deny(ask: type[Ask]):
     store, (_, forbid) = asked.store(PERMIT, BROKEN_FORBID)
     answer = asked("IsAuthorized", policyStoreId=store, **ASK)
     assert (answer["decision"], answer["determiningPolicies"]) == ("DENY", [{"policyId": forbid}])
-    assert answer["errors"][0]["errorDescription"].startswith(f"error while evaluating policy `{forbid}`: ")
+    assert answer["errors"][0]["errorDescription"].startswith(
+        f"error while evaluating policy `{forbid}`: "
+    )
 
 
 def test_an_allow_beside_a_broken_forbid_stays_when_aws_is_wanted(ask: type[Ask]):
@@ -28,7 +32,10 @@ def test_an_allow_beside_a_broken_forbid_stays_when_aws_is_wanted(ask: type[Ask]
     asked = ask(forbid_errors="skip")
     store, (permit_id, forbid) = asked.store(PERMIT, BROKEN_FORBID)
     answer = asked("IsAuthorized", policyStoreId=store, **ASK)
-    assert (answer["decision"], answer["determiningPolicies"]) == ("ALLOW", [{"policyId": permit_id}])
+    assert (answer["decision"], answer["determiningPolicies"]) == (
+        "ALLOW",
+        [{"policyId": permit_id}],
+    )
     assert f"`{forbid}`" in answer["errors"][0]["errorDescription"]
 
 
@@ -37,5 +44,8 @@ def test_an_allow_beside_a_broken_permit_is_reported_as_cedar_does(ask: type[Ask
     asked = ask()
     store, (permit_id, broken) = asked.store(PERMIT, BROKEN_PERMIT)
     answer = asked("IsAuthorized", policyStoreId=store, **ASK)
-    assert (answer["decision"], answer["determiningPolicies"]) == ("ALLOW", [{"policyId": permit_id}])
+    assert (answer["decision"], answer["determiningPolicies"]) == (
+        "ALLOW",
+        [{"policyId": permit_id}],
+    )
     assert f"`{broken}`" in answer["errors"][0]["errorDescription"]

@@ -14,8 +14,12 @@ Json = Any  # what travels, before anybody has looked at it
 ALICE: Any = {"entityType": "Shop::User", "entityId": "alice"}
 HAT: Any = {"entityType": "Shop::Item", "entityId": "hat"}
 VIEW: Any = {"actionType": "Shop::Action", "actionId": "view"}
-PERMIT: Any = {"static": {"statement": 'permit(principal == Shop::User::"alice", action, resource);'}}
-FORBID: Any = {"static": {"statement": 'forbid(principal, action, resource == Shop::Item::"safe");'}}
+PERMIT: Any = {
+    "static": {"statement": 'permit(principal == Shop::User::"alice", action, resource);'}
+}
+FORBID: Any = {
+    "static": {"statement": 'forbid(principal, action, resource == Shop::Item::"safe");'}
+}
 
 
 def test_decisions_during_writes_are_those_of_some_moment(endpoint: Endpoint, open_store: str):
@@ -30,10 +34,15 @@ def test_decisions_during_writes_are_those_of_some_moment(endpoint: Endpoint, op
         while not done.is_set():
             request = {"policyStoreId": open_store, "principal": ALICE, "action": VIEW}
             allowed = client.is_authorized(**request, resource=HAT)
-            closed = client.is_authorized(**request, resource={"entityType": "Shop::Item", "entityId": "safe"})
+            closed = client.is_authorized(
+                **request, resource={"entityType": "Shop::Item", "entityId": "safe"}
+            )
             assert (allowed["decision"], allowed["errors"]) == ("ALLOW", [])
             assert 1 <= len(allowed["determiningPolicies"]) <= 2
-            assert (closed["decision"], closed["determiningPolicies"]) == ("DENY", [{"policyId": forbid}])
+            assert (closed["decision"], closed["determiningPolicies"]) == (
+                "DENY",
+                [{"policyId": forbid}],
+            )
             seen += 1
         return seen
 
@@ -52,7 +61,12 @@ def test_decisions_during_writes_are_those_of_some_moment(endpoint: Endpoint, op
 def test_a_policy_counts_from_the_answer_to_its_creation(endpoint: Endpoint, open_store: str):
     """Whoever has been answered sees the change at once: decisions never use an older set."""
     client = endpoint.client()
-    request: Any = {"policyStoreId": open_store, "principal": ALICE, "action": VIEW, "resource": HAT}
+    request: Any = {
+        "policyStoreId": open_store,
+        "principal": ALICE,
+        "action": VIEW,
+        "resource": HAT,
+    }
     for _ in range(30):
         made = client.create_policy(policyStoreId=open_store, definition=PERMIT)["policyId"]
         assert client.is_authorized(**request)["determiningPolicies"] == [{"policyId": made}]
@@ -61,13 +75,17 @@ def test_a_policy_counts_from_the_answer_to_its_creation(endpoint: Endpoint, ope
     client.close()
 
 
-def test_one_client_token_creates_one_policy_however_often_it_is_sent_at_once(endpoint: Endpoint, open_store: str):
+def test_one_client_token_creates_one_policy_however_often_it_is_sent_at_once(
+    endpoint: Endpoint, open_store: str
+):
     """Ten simultaneous retries get one id."""
     clients = [endpoint.client() for _ in range(10)]
     with ThreadPoolExecutor(10) as pool:
         made = list(
             pool.map(
-                lambda client: client.create_policy(policyStoreId=open_store, definition=PERMIT, clientToken="same"),
+                lambda client: client.create_policy(
+                    policyStoreId=open_store, definition=PERMIT, clientToken="same"
+                ),
                 clients,
             )
         )

@@ -21,7 +21,9 @@ Json = Any  # what travels, before anybody has looked at it
 
 def permit(client: VerifiedPermissionsClient, store: str, text: str) -> str:
     """A new static policy; its id."""
-    return client.create_policy(policyStoreId=store, definition={"static": {"statement": text}})["policyId"]
+    return client.create_policy(policyStoreId=store, definition={"static": {"statement": text}})[
+        "policyId"
+    ]
 
 
 def test_every_type_of_value_means_what_it_says(client: VerifiedPermissionsClient, open_store: str):
@@ -41,7 +43,11 @@ def test_every_type_of_value_means_what_it_says(client: VerifiedPermissionsClien
         'principal in Shop::Group::"g"',
         "context.n == 4",
     ]
-    policy = permit(client, open_store, "permit(principal, action, resource) when { " + " && ".join(conditions) + " };")
+    policy = permit(
+        client,
+        open_store,
+        "permit(principal, action, resource) when { " + " && ".join(conditions) + " };",
+    )
     attributes: Any = {
         "s": {"string": "x"},
         "b": {"boolean": True},
@@ -70,7 +76,9 @@ def test_every_type_of_value_means_what_it_says(client: VerifiedPermissionsClien
     assert (answer["decision"], answer["determiningPolicies"]) == ("ALLOW", [{"policyId": policy}])
 
 
-def test_a_record_with_the_name_of_an_escape_is_refused(client: VerifiedPermissionsClient, open_store: str):
+def test_a_record_with_the_name_of_an_escape_is_refused(
+    client: VerifiedPermissionsClient, open_store: str
+):
     """`__entity` in a typed record would silently become an entity reference."""
     inner: Any = {"record": {"type": {"string": "Shop::User"}, "id": {"string": "bob"}}}
     context: Any = {"contextMap": {"who": {"record": {"__entity": inner}}}}
@@ -78,7 +86,9 @@ def test_a_record_with_the_name_of_an_escape_is_refused(client: VerifiedPermissi
     assert "__entity" in words
 
 
-def test_entities_in_cedar_json_are_read_by_the_schema(client: VerifiedPermissionsClient, store: str):
+def test_entities_in_cedar_json_are_read_by_the_schema(
+    client: VerifiedPermissionsClient, store: str
+):
     """As in AWS's own example, a plain object is an entity reference where the schema says so, OFF or STRICT."""
     policy = permit(
         client,
@@ -86,7 +96,10 @@ def test_entities_in_cedar_json_are_read_by_the_schema(client: VerifiedPermissio
         'permit(principal, action == Shop::Action::"view", resource) when { resource has owner && '
         'resource.owner == principal && context has now && context.now > datetime("2026-01-01") };',
     )
-    entity = {"uid": {"type": "Shop::Item", "id": "hat"}, "attrs": {"owner": {"type": "Shop::User", "id": "alice"}}}
+    entity = {
+        "uid": {"type": "Shop::Item", "id": "hat"},
+        "attrs": {"owner": {"type": "Shop::User", "id": "alice"}},
+    }
     for mode in ("STRICT", "OFF"):
         client.update_policy_store(policyStoreId=store, validationSettings={"mode": mode})
         answer = client.is_authorized(
@@ -102,8 +115,12 @@ def test_a_strict_store_refuses_requests_that_do_not_fit_its_schema(
     client: VerifiedPermissionsClient, store: str, ask: type[Ask], schema: dict[str, Any]
 ):
     """Undeclared attributes, types and context are ValidationExceptions; OFF and lenient evaluate them."""
-    entities: Any = {"entityList": [{"identifier": HAT, "attributes": {"colour": {"string": "red"}}}]}
-    assert "colour" in refusal(client.is_authorized, policyStoreId=store, **ASK, entities=entities)[1]
+    entities: Any = {
+        "entityList": [{"identifier": HAT, "attributes": {"colour": {"string": "red"}}}]
+    }
+    assert (
+        "colour" in refusal(client.is_authorized, policyStoreId=store, **ASK, entities=entities)[1]
+    )
     stranger: Any = {**ASK, "principal": HAT}
     assert "Shop::Item" in refusal(client.is_authorized, policyStoreId=store, **stranger)[1]
     context: Any = {"contextMap": {"colour": {"string": "red"}}}
@@ -121,7 +138,9 @@ def test_a_strict_store_refuses_requests_that_do_not_fit_its_schema(
         assert answer["decision"] == "DENY"  # and not refused: only the context is undeclared
 
 
-def test_action_groups_come_from_the_schema_and_from_nowhere_else(client: VerifiedPermissionsClient, store: str):
+def test_action_groups_come_from_the_schema_and_from_nowhere_else(
+    client: VerifiedPermissionsClient, store: str
+):
     """`action in read` holds for `view` without anybody passing it, and cannot be passed."""
     policy = permit(client, store, 'permit(principal, action in Shop::Action::"read", resource);')
     answer = client.is_authorized(policyStoreId=store, **ASK)
@@ -140,11 +159,20 @@ def test_action_groups_come_from_the_schema_and_from_nowhere_else(client: Verifi
     assert words == "Actions cannot be defined in Entities"
 
 
-def test_of_two_entities_with_one_identifier_the_last_counts(client: VerifiedPermissionsClient, open_store: str):
+def test_of_two_entities_with_one_identifier_the_last_counts(
+    client: VerifiedPermissionsClient, open_store: str
+):
     """As the model says of entityList."""
     permit(client, open_store, "permit(principal, action, resource) when { resource.price == 2 };")
-    entities: Any = {"entityList": [{"identifier": HAT, "attributes": {"price": {"long": price}}} for price in (1, 2)]}
-    assert client.is_authorized(policyStoreId=open_store, **ASK, entities=entities)["decision"] == "ALLOW"
+    entities: Any = {
+        "entityList": [
+            {"identifier": HAT, "attributes": {"price": {"long": price}}} for price in (1, 2)
+        ]
+    }
+    assert (
+        client.is_authorized(policyStoreId=open_store, **ASK, entities=entities)["decision"]
+        == "ALLOW"
+    )
 
 
 @pytest.mark.parametrize("part", ["principal", "action", "resource"])
@@ -153,7 +181,10 @@ def test_nothing_is_decided_without_principal_action_and_resource(
 ):
     """The model makes them optional; a decision without one is refused, not guessed."""
     request = {name: value for name, value in ASK.items() if name != part}
-    assert refusal(client.is_authorized, policyStoreId=open_store, **request) == (f"/{part}", f"{part} is required.")
+    assert refusal(client.is_authorized, policyStoreId=open_store, **request) == (
+        f"/{part}",
+        f"{part} is required.",
+    )
 
 
 @pytest.mark.parametrize(
@@ -168,38 +199,58 @@ def test_nothing_is_decided_without_principal_action_and_resource(
         ('[{"uid": {"type": "a b", "id": "b"}}]', "a b"),
         ('[{"uid": {"type": "U", "id": "b"}, "attrs": {"x": 1.5}}]', ""),
         ('[{"uid": {"type": "U", "id": "b"}, "parents": [{"type": "U", "id": "b"}]}]', ""),
-        ('[{"uid": {"type": "U", "id": "b"}, "attrs": ' + '{"a": ' * 3000 + "1" + "}" * 3001 + "]", ""),
+        (
+            '[{"uid": {"type": "U", "id": "b"}, "attrs": '
+            + '{"a": ' * 3000
+            + "1"
+            + "}" * 3001
+            + "]",
+            "",
+        ),
     ],
 )
 def test_entities_that_cannot_be_read_are_refused(
     client: VerifiedPermissionsClient, open_store: str, written: str, words: str
 ):
     """Also cycles, fractions and bottomless nesting; the endpoint goes on afterwards."""
-    path, message = refusal(client.is_authorized, policyStoreId=open_store, **ASK, entities={"cedarJson": written})
+    path, message = refusal(
+        client.is_authorized, policyStoreId=open_store, **ASK, entities={"cedarJson": written}
+    )
     assert path.startswith("/")
     assert words in message
     assert client.is_authorized(policyStoreId=open_store, **ASK)["decision"] == "DENY"
 
 
-def test_ancestry_is_bounded_before_cedar_follows_it(client: VerifiedPermissionsClient, open_store: str):
+def test_ancestry_is_bounded_before_cedar_follows_it(
+    client: VerifiedPermissionsClient, open_store: str
+):
     """99 transitive parents are allowed; thousands, which overflow Cedar's stack, are refused."""
     permit(client, open_store, 'permit(principal in Shop::User::"u99", action, resource);')
 
     def chain(length: int) -> Json:
-        ids: list[Any] = [{"entityType": "Shop::User", "entityId": f"u{number}"} for number in range(length + 1)]
-        items = [{"identifier": child, "parents": [parent]} for child, parent in itertools.pairwise(ids)]
+        ids: list[Any] = [
+            {"entityType": "Shop::User", "entityId": f"u{number}"} for number in range(length + 1)
+        ]
+        items = [
+            {"identifier": child, "parents": [parent]} for child, parent in itertools.pairwise(ids)
+        ]
         return {"entityList": items[::-1]}
 
     request: Any = {**ASK, "principal": {"entityType": "Shop::User", "entityId": "u0"}}
     answer = client.is_authorized(policyStoreId=open_store, **request, entities=chain(99))
     assert answer["decision"] == "ALLOW"
     for length in (100, 5000):
-        words = refusal(client.is_authorized, policyStoreId=open_store, **request, entities=chain(length))[1]
+        words = refusal(
+            client.is_authorized, policyStoreId=open_store, **request, entities=chain(length)
+        )[1]
         assert "transitive parents" in words
 
 
 def test_a_request_is_at_most_one_megabyte(client: VerifiedPermissionsClient, open_store: str):
     """A larger body is refused with words, on a connection that goes on."""
     context: Any = {"contextMap": {"x": {"string": "x" * 1_100_000}}}
-    assert "larger than" in refusal(client.is_authorized, policyStoreId=open_store, **ASK, context=context)[1]
+    assert (
+        "larger than"
+        in refusal(client.is_authorized, policyStoreId=open_store, **ASK, context=context)[1]
+    )
     assert client.is_authorized(policyStoreId=open_store, **ASK)["decision"] == "DENY"

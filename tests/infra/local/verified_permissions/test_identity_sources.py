@@ -23,7 +23,9 @@ VIEW: Any = {"actionType": "Shop::Action", "actionId": "view"}
 HAT: Any = {"entityType": "Shop::Item", "entityId": "hat"}
 
 
-def allowed_if(client: VerifiedPermissionsClient, store: str, condition: str, **tokens: Json) -> bool:
+def allowed_if(
+    client: VerifiedPermissionsClient, store: str, condition: str, **tokens: Json
+) -> bool:
     """Whether a policy with this condition allows the bearer to view the hat."""
     policy = client.create_policy(
         policyStoreId=store,
@@ -33,7 +35,9 @@ def allowed_if(client: VerifiedPermissionsClient, store: str, condition: str, **
             }
         },
     )["policyId"]
-    answer = client.is_authorized_with_token(policyStoreId=store, action=VIEW, resource=HAT, **tokens)
+    answer = client.is_authorized_with_token(
+        policyStoreId=store, action=VIEW, resource=HAT, **tokens
+    )
     client.delete_policy(policyStoreId=store, policyId=policy)
     assert answer["errors"] == []
     return answer["decision"] == "ALLOW"
@@ -52,24 +56,42 @@ def cognito(**changes: Json) -> Json:
 
 def oidc_source(issuer: Issuer, selection: dict[str, Any], **more: Json) -> Json:
     """An OIDC configuration."""
-    return {"openIdConnectConfiguration": {"issuer": issuer.url, "tokenSelection": selection, **more}}
+    return {
+        "openIdConnectConfiguration": {"issuer": issuer.url, "tokenSelection": selection, **more}
+    }
 
 
-def test_a_cognito_source_comes_back_with_its_issuer(client: VerifiedPermissionsClient, open_store: str):
+def test_a_cognito_source_comes_back_with_its_issuer(
+    client: VerifiedPermissionsClient, open_store: str
+):
     """Also in the deprecated form; the principal type of a source that names none is AWS's own."""
-    made = client.create_identity_source(policyStoreId=open_store, configuration=cognito(clientIds=["a"]))
-    got = client.get_identity_source(policyStoreId=open_store, identitySourceId=made["identitySourceId"])
+    made = client.create_identity_source(
+        policyStoreId=open_store, configuration=cognito(clientIds=["a"])
+    )
+    got = client.get_identity_source(
+        policyStoreId=open_store, identitySourceId=made["identitySourceId"]
+    )
     issuer = f"https://cognito-idp.eu-central-1.amazonaws.com/{POOL}"
     assert got["principalEntityType"] == "AWS::Cognito"
-    assert got.get("configuration", {}).get("cognitoUserPoolConfiguration", {}).get("issuer") == issuer
+    assert (
+        got.get("configuration", {}).get("cognitoUserPoolConfiguration", {}).get("issuer") == issuer
+    )
     details: Any = got.get("details")
-    assert (details["clientIds"], details["discoveryUrl"], details["openIdIssuer"]) == (["a"], issuer, "COGNITO")
+    assert (details["clientIds"], details["discoveryUrl"], details["openIdIssuer"]) == (
+        ["a"],
+        issuer,
+        "COGNITO",
+    )
     for wanted, count in (("AWS::Cognito", 1), ("Other", 0)):
-        found = client.list_identity_sources(policyStoreId=open_store, filters=[{"principalEntityType": wanted}])
+        found = client.list_identity_sources(
+            policyStoreId=open_store, filters=[{"principalEntityType": wanted}]
+        )
         assert len(found["identitySources"]) == count
 
 
-def test_a_store_has_one_source_of_its_own_account(client: VerifiedPermissionsClient, open_store: str):
+def test_a_store_has_one_source_of_its_own_account(
+    client: VerifiedPermissionsClient, open_store: str
+):
     """A second source is over quota; foreign, unknown or contradictory pools are refused."""
 
     def attempt(configuration: Json) -> Json:
@@ -84,7 +106,10 @@ def test_a_store_has_one_source_of_its_own_account(client: VerifiedPermissionsCl
         own.replace("idp:eu-central-1", "idp:eu-west-1"),
     ):
         response = attempt(cognito(userPoolArn=arn))
-        assert response["fieldList"][0]["path"] == "/configuration/cognitoUserPoolConfiguration/userPoolArn"
+        assert (
+            response["fieldList"][0]["path"]
+            == "/configuration/cognitoUserPoolConfiguration/userPoolArn"
+        )
     client.create_identity_source(policyStoreId=open_store, configuration=cognito())
     response = attempt(cognito())
     assert response["Error"]["Code"] == "ServiceQuotaExceededException"
@@ -97,16 +122,22 @@ def test_an_oidc_source_needs_a_principal_type_and_a_known_issuer(
     """The refusals are the ones that AWS was seen to give."""
     selection = {"identityTokenOnly": {}}
     with pytest.raises(ClientError) as raised:
-        client.create_identity_source(policyStoreId=open_store, configuration=oidc_source(endpoint.oidc, selection))
+        client.create_identity_source(
+            policyStoreId=open_store, configuration=oidc_source(endpoint.oidc, selection)
+        )
     response: Any = raised.value.response
     assert response["fieldList"][0]["message"] == "Invalid PrincipalEntityType, must not be empty"
     stranger = type(endpoint.oidc)("https://stranger.example.com", "k", endpoint.oidc.key)
     with pytest.raises(ClientError) as raised:
         client.create_identity_source(
-            policyStoreId=open_store, configuration=oidc_source(stranger, selection), principalEntityType="Shop::User"
+            policyStoreId=open_store,
+            configuration=oidc_source(stranger, selection),
+            principalEntityType="Shop::User",
         )
     response = raised.value.response
-    assert response["fieldList"][0]["message"].startswith("Failed to deserialize discovery document from issuer")
+    assert response["fieldList"][0]["message"].startswith(
+        "Failed to deserialize discovery document from issuer"
+    )
 
 
 @pytest.mark.parametrize("groups", [["staff", "night"], "staff night"])
@@ -125,11 +156,18 @@ def test_an_oidc_identity_token_maps_prefix_claim_and_groups(
         principalEntityType="Shop::User",
     )
     token = endpoint.oidc.sign(aud=["app"], email="a@example.com", roles=groups)
-    for condition in ('principal == Shop::User::"corp|a@example.com"', 'principal in Shop::Group::"corp|night"'):
+    for condition in (
+        'principal == Shop::User::"corp|a@example.com"',
+        'principal in Shop::Group::"corp|night"',
+    ):
         assert allowed_if(client, store, condition, identityToken=token)
     refused = {"aud": "elsewhere", "email": "a@example.com"}, {"aud": "web", "sub": "no email"}
     for claims in refused:
-        refusal(client.is_authorized_with_token, policyStoreId=store, identityToken=endpoint.oidc.sign(**claims))
+        refusal(
+            client.is_authorized_with_token,
+            policyStoreId=store,
+            identityToken=endpoint.oidc.sign(**claims),
+        )
     words = refusal(client.is_authorized_with_token, policyStoreId=store, accessToken=token)
     assert "identity tokens only" in words
 

@@ -74,7 +74,12 @@ def test_history_is_rewritten_and_nothing_living_is_lost(tmp_path: Path, ask: ty
     asked = ask(tmp_path)
     store, _ = asked.store(STATEMENT.format("a"))
     for number in range(600):
-        asked("UpdatePolicyStore", policyStoreId=store, validationSettings={"mode": "OFF"}, description=str(number))
+        asked(
+            "UpdatePolicyStore",
+            policyStoreId=store,
+            validationSettings={"mode": "OFF"},
+            description=str(number),
+        )
     asked.app.close()
     journal = tmp_path / "verified-permissions.journal"
     assert journal.stat().st_size < 200_000
@@ -115,14 +120,24 @@ def test_a_rewrite_that_the_disk_refuses_does_not_undo_the_change(
     in_the_way = tmp_path / "verified-permissions.journal.new"
     in_the_way.mkdir()  # stands for a disk without room for a second file
     for number in range(600):
-        asked("UpdatePolicyStore", policyStoreId=store, validationSettings={"mode": "OFF"}, description=str(number))
+        asked(
+            "UpdatePolicyStore",
+            policyStoreId=store,
+            validationSettings={"mode": "OFF"},
+            description=str(number),
+        )
     assert [record.message for record in caplog.records] == ["verified_permissions.rewrite_failed"]
     asked.app.close()
     again = ask(tmp_path)
     assert again("GetPolicyStore", policyStoreId=store)["description"] == "599"
     in_the_way.rmdir()
     before = (tmp_path / "verified-permissions.journal").stat().st_size
-    again("UpdatePolicyStore", policyStoreId=store, validationSettings={"mode": "OFF"}, description="last")
+    again(
+        "UpdatePolicyStore",
+        policyStoreId=store,
+        validationSettings={"mode": "OFF"},
+        description="last",
+    )
     assert (tmp_path / "verified-permissions.journal").stat().st_size < before / 10
     again.app.close()
     last = ask(tmp_path)
@@ -150,6 +165,8 @@ def test_a_whole_line_of_another_version_is_refused(tmp_path: Path, ask: type[As
     content = journal.read_bytes() + hashlib.sha256(text).hexdigest().encode() + b" " + text + b"\n"
     start = journal.stat().st_size
     journal.write_bytes(content)
-    with pytest.raises(JournalError, match=rf"verified-permissions\.journal` holds at byte {start} a change"):
+    with pytest.raises(
+        JournalError, match=rf"verified-permissions\.journal` holds at byte {start} a change"
+    ):
         ask(tmp_path)
     assert journal.read_bytes() == content

@@ -66,21 +66,29 @@ def started(tmp_path: Path) -> Iterator[list[Process]]:
             process.end(signal.SIGKILL)
 
 
-def test_what_was_answered_survives_kills_in_the_middle_of_writing(tmp_path: Path, started: list[Process]):
+def test_what_was_answered_survives_kills_in_the_middle_of_writing(
+    tmp_path: Path, started: list[Process]
+):
     """After kill -9 at random moments of a stream of writes, every answered policy is there and no other state."""
     seed = secrets.randbits(32)
     print(f"seed {seed}")
     chance = random.Random(seed)  # noqa: S311 - moments of kills
     started.append(Process(tmp_path))
-    store = started[-1].client.create_policy_store(validationSettings={"mode": "OFF"})["policyStoreId"]
+    store = started[-1].client.create_policy_store(validationSettings={"mode": "OFF"})[
+        "policyStoreId"
+    ]
     answered: dict[str, str] = {}
     for _ in range(KILLS):
         process = started[-1]
-        killer = subprocess.Popen(["sh", "-c", f"sleep {chance.uniform(0.02, 0.3):.3f}; kill -9 {process.process.pid}"])
+        killer = subprocess.Popen(
+            ["sh", "-c", f"sleep {chance.uniform(0.02, 0.3):.3f}; kill -9 {process.process.pid}"]
+        )
         try:
             while True:
                 text = STATEMENT.format(len(answered))
-                made = process.client.create_policy(policyStoreId=store, definition={"static": {"statement": text}})
+                made = process.client.create_policy(
+                    policyStoreId=store, definition={"static": {"statement": text}}
+                )
                 answered[made["policyId"]] = text
                 if chance.random() < 0.2:
                     gone = chance.choice(list(answered))
@@ -100,7 +108,9 @@ def test_what_was_answered_survives_kills_in_the_middle_of_writing(tmp_path: Pat
         )
         found = {item["policyId"] for page in pages for item in page["policies"]}
         assert found >= set(answered)
-        assert len(found - set(answered)) <= 2  # one create and one delete that were cut off before their answer
+        assert (
+            len(found - set(answered)) <= 2
+        )  # one create and one delete that were cut off before their answer
         for policy_id in found - set(answered):
             got = started[-1].client.get_policy(policyStoreId=store, policyId=policy_id)
             answered[policy_id] = got["definition"]["static"]["statement"]
@@ -108,19 +118,26 @@ def test_what_was_answered_survives_kills_in_the_middle_of_writing(tmp_path: Pat
     assert len(answered) > KILLS
 
 
-def test_ctrl_c_ends_in_order_and_a_restart_finds_everything(tmp_path: Path, started: list[Process]):
+def test_ctrl_c_ends_in_order_and_a_restart_finds_everything(
+    tmp_path: Path, started: list[Process]
+):
     """Schema, links, sources' absence, aliases, tags and decisions are as before; client tokens are remembered."""
     started.append(Process(tmp_path))
     client = started[-1].client
-    made = client.create_policy_store(validationSettings={"mode": "OFF"}, clientToken="once", tags={"a": "b"})
+    made = client.create_policy_store(
+        validationSettings={"mode": "OFF"}, clientToken="once", tags={"a": "b"}
+    )
     store = made["policyStoreId"]
     template = client.create_policy_template(
         policyStoreId=store,
-        statement="permit(principal == ?principal, action, resource);".replace("resource", "resource is S::R"),
+        statement="permit(principal == ?principal, action, resource);".replace(
+            "resource", "resource is S::R"
+        ),
     )["policyTemplateId"]
     alice = {"entityType": "S::User", "entityId": 'ali"ce'}
     link = client.create_policy(
-        policyStoreId=store, definition={"templateLinked": {"policyTemplateId": template, "principal": alice}}
+        policyStoreId=store,
+        definition={"templateLinked": {"policyTemplateId": template, "principal": alice}},
     )["policyId"]
     client.create_policy_store_alias(aliasName="policy-store-alias/mine", policyStoreId=store)
     assert started[-1].end(signal.SIGINT) in (0, 130, -signal.SIGINT)
@@ -134,5 +151,7 @@ def test_ctrl_c_ends_in_order_and_a_restart_finds_everything(tmp_path: Path, sta
     )
     assert answer["determiningPolicies"] == [{"policyId": link}]
     assert client.list_tags_for_resource(resourceArn=made["arn"])["tags"] == {"a": "b"}
-    again = client.create_policy_store(validationSettings={"mode": "OFF"}, clientToken="once", tags={"a": "b"})
+    again = client.create_policy_store(
+        validationSettings={"mode": "OFF"}, clientToken="once", tags={"a": "b"}
+    )
     assert again["policyStoreId"] == store

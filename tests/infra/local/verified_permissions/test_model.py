@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 Json = Any  # what travels, before anybody has looked at it
 
-MODEL = ServiceModel(Loader().load_service_model("verifiedpermissions", "service-2"), "verifiedpermissions")
+MODEL = ServiceModel(
+    Loader().load_service_model("verifiedpermissions", "service-2"), "verifiedpermissions"
+)
 
 
 def method_name(operation: str) -> str:
@@ -43,7 +45,11 @@ def test_every_modelled_constraint_is_refused(endpoint: Endpoint, operation: str
             getattr(sender, method_name(operation))(**value)
         response: Any = raised.value.response
         assert response["Error"]["Code"] == "ValidationException", (at, how, response)
-        assert at in [item["path"] for item in response["fieldList"]], (at, how, response["fieldList"])
+        assert at in [item["path"] for item in response["fieldList"]], (
+            at,
+            how,
+            response["fieldList"],
+        )
     sender.close()
     assert checked > 0 or operation == "ListPolicyStores"
 
@@ -114,7 +120,9 @@ def test_every_operation_answers_with_its_required_members(  # noqa: PLR0915 - a
     view = {"actionType": "Shop::Action", "actionId": "view"}
     alice = {"entityType": "Shop::User", "entityId": "alice"}
     item = {"entityType": "Shop::Item", "entityId": "hat"}
-    made = call("CreatePolicyStore", validationSettings={"mode": "STRICT"}, description="d", tags={"k": "v"})
+    made = call(
+        "CreatePolicyStore", validationSettings={"mode": "STRICT"}, description="d", tags={"k": "v"}
+    )
     store: dict[str, Any] = {"policyStoreId": made["policyStoreId"]}
     call("GetPolicyStore", **store, tags=True)
     call("ListPolicyStores", maxResults=50)
@@ -122,9 +130,12 @@ def test_every_operation_answers_with_its_required_members(  # noqa: PLR0915 - a
     call("PutSchema", **store, definition={"cedarJson": json.dumps(schema)})
     call("GetSchema", **store)
     statement = (
-        'permit(principal == Shop::User::"alice", action == Shop::Action::"view", resource in Shop::Shelf::"s");'
+        'permit(principal == Shop::User::"alice", action == Shop::Action::"view", '
+        'resource in Shop::Shelf::"s");'
     )
-    static = call("CreatePolicy", **store, definition={"static": {"statement": statement, "description": "d"}})
+    static = call(
+        "CreatePolicy", **store, definition={"static": {"statement": statement, "description": "d"}}
+    )
     template = call(
         "CreatePolicyTemplate",
         **store,
@@ -137,14 +148,23 @@ def test_every_operation_answers_with_its_required_members(  # noqa: PLR0915 - a
         **store,
         name="name/link",
         definition={
-            "templateLinked": {"policyTemplateId": template["policyTemplateId"], "principal": alice, "resource": item}
+            "templateLinked": {
+                "policyTemplateId": template["policyTemplateId"],
+                "principal": alice,
+                "resource": item,
+            }
         },
     )
     call("GetPolicy", **store, policyId="name/link")
     call("GetPolicyTemplate", **store, policyTemplateId="name/template")
     call("ListPolicyTemplates", **store)
     assert len(call("ListPolicies", **store)["policies"]) == 2
-    call("UpdatePolicy", **store, policyId=static["policyId"], definition={"static": {"statement": statement}})
+    call(
+        "UpdatePolicy",
+        **store,
+        policyId=static["policyId"],
+        definition={"static": {"statement": statement}},
+    )
     call(
         "UpdatePolicyTemplate",
         **store,
@@ -179,7 +199,10 @@ def test_every_operation_answers_with_its_required_members(  # noqa: PLR0915 - a
     token = endpoint.pool.identity_token()
     call("IsAuthorizedWithToken", **store, identityToken=token, **query)
     call("BatchIsAuthorizedWithToken", **store, identityToken=token, requests=[query])
-    oidc = {"issuer": endpoint.oidc.url, "tokenSelection": {"identityTokenOnly": {"clientIds": ["web"]}}}
+    oidc = {
+        "issuer": endpoint.oidc.url,
+        "tokenSelection": {"identityTokenOnly": {"clientIds": ["web"]}},
+    }
     call("UpdateIdentitySource", **named, updateConfiguration={"openIdConnectConfiguration": oidc})
     call("GetIdentitySource", **named)
     call("ListIdentitySources", **store)

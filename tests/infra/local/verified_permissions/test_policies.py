@@ -34,7 +34,14 @@ def static(text: str) -> Json:
         ("permit(principal, action, resource", "Failed to validate policy body."),
         (PERMIT + PERMIT, "Failed to validate policy body."),
         ("// nothing", "Failed to validate policy body."),
-        ("permit(principal, action, resource) when { " + "(" * 101 + "1" + ")" * 101 + " == 1 };", "Failed to"),
+        (
+            "permit(principal, action, resource) when { "
+            + "(" * 101
+            + "1"
+            + ")" * 101
+            + " == 1 };",
+            "Failed to",
+        ),
         (
             'permit(principal == ?principal, action, resource == Shop::Item::"x");',
             "expected a static policy, got a template containing the slot ?principal.",
@@ -42,7 +49,12 @@ def static(text: str) -> Json:
     ],
 )
 def test_a_static_policy_is_one_statement_without_slots_in_any_mode(  # noqa: PLR0917 - pytest passes by name
-    client: VerifiedPermissionsClient, store: str, open_store: str, mode: str, statement: str, words: str
+    client: VerifiedPermissionsClient,
+    store: str,
+    open_store: str,
+    mode: str,
+    statement: str,
+    words: str,
 ):
     """The parser's refusals do not depend on validation; deep nesting is refused before it reaches the parser."""
     response = refused(
@@ -85,7 +97,9 @@ def test_a_policy_tells_its_scope(client: VerifiedPermissionsClient, open_store:
     assert got["definition"].get("static") == {"statement": text}
 
 
-def test_an_update_changes_action_and_conditions_only(client: VerifiedPermissionsClient, store: str):
+def test_an_update_changes_action_and_conditions_only(
+    client: VerifiedPermissionsClient, store: str
+):
     """Effect, principal and resource are fixed; the description goes when it is left out."""
     made = client.create_policy(
         policyStoreId=store, definition={"static": {"statement": PERMIT, "description": "first"}}
@@ -95,7 +109,9 @@ def test_an_update_changes_action_and_conditions_only(client: VerifiedPermission
         ("principal", PERMIT.replace("alice", "bob")),
         ("resource", PERMIT.replace("in Shop", "== Shop").replace("Shelf", "Item")),
     ):
-        response = refused(client.update_policy, policyStoreId=store, policyId=made, definition=static(other))
+        response = refused(
+            client.update_policy, policyStoreId=store, policyId=made, definition=static(other)
+        )
         assert fields(response)[0] == (
             "/definition/static/statement",
             f"Invalid update: the {part} of a policy cannot be changed.",
@@ -109,15 +125,21 @@ def test_an_update_changes_action_and_conditions_only(client: VerifiedPermission
 
 def test_names_are_unique_and_stand_for_ids(client: VerifiedPermissionsClient, store: str):
     """A name works where an id does; a second one conflicts; an empty one removes; an omitted one stays."""
-    made = client.create_policy(policyStoreId=store, definition=static(PERMIT), name="name/one")["policyId"]
+    made = client.create_policy(policyStoreId=store, definition=static(PERMIT), name="name/one")[
+        "policyId"
+    ]
     assert client.get_policy(policyStoreId=store, policyId="name/one")["policyId"] == made
-    conflict = refused(client.create_policy, policyStoreId=store, definition=static(PERMIT), name="name/one")
+    conflict = refused(
+        client.create_policy, policyStoreId=store, definition=static(PERMIT), name="name/one"
+    )
     assert conflict["resources"] == [{"resourceId": made, "resourceType": "POLICY"}]
     client.update_policy(policyStoreId=store, policyId="name/one", definition=static(PERMIT))
     assert client.get_policy(policyStoreId=store, policyId=made).get("name") == "name/one"
     client.update_policy(policyStoreId=store, policyId=made, name="")
     assert "name" not in client.get_policy(policyStoreId=store, policyId=made)
-    response = refused(client.create_policy, policyStoreId=store, definition=static(PERMIT), name="one")
+    response = refused(
+        client.create_policy, policyStoreId=store, definition=static(PERMIT), name="one"
+    )
     assert fields(response)[0][0] == "/name"
 
 
@@ -125,23 +147,32 @@ def test_a_null_name_is_an_omitted_one(ask: type[Ask]):
     """Clients that write null for what they leave out do not remove a name by it."""
     asked = ask()
     store, _ = asked.store()
-    made = asked("CreatePolicy", policyStoreId=store, definition=static(PERMIT), name="name/one")["policyId"]
+    made = asked("CreatePolicy", policyStoreId=store, definition=static(PERMIT), name="name/one")[
+        "policyId"
+    ]
     asked("UpdatePolicy", policyStoreId=store, policyId=made, definition=static(PERMIT), name=None)
     assert asked("GetPolicy", policyStoreId=store, policyId=made)["name"] == "name/one"
     asked("UpdatePolicy", policyStoreId=store, policyId=made, name="")
     assert "name" not in asked("GetPolicy", policyStoreId=store, policyId=made)
 
 
-def test_policies_are_listed_by_filter_without_their_text(client: VerifiedPermissionsClient, store: str):
+def test_policies_are_listed_by_filter_without_their_text(
+    client: VerifiedPermissionsClient, store: str
+):
     """Filters on principal, resource, type and template; unspecified means that the scope is open."""
     one = client.create_policy(policyStoreId=store, definition=static(PERMIT))["policyId"]
     two = client.create_policy(
-        policyStoreId=store, definition=static('forbid(principal, action == Shop::Action::"view", resource);')
+        policyStoreId=store,
+        definition=static('forbid(principal, action == Shop::Action::"view", resource);'),
     )["policyId"]
-    template = client.create_policy_template(policyStoreId=store, statement=TEMPLATE)["policyTemplateId"]
+    template = client.create_policy_template(policyStoreId=store, statement=TEMPLATE)[
+        "policyTemplateId"
+    ]
     three = client.create_policy(
         policyStoreId=store,
-        definition={"templateLinked": {"policyTemplateId": template, "principal": ALICE, "resource": HAT}},
+        definition={
+            "templateLinked": {"policyTemplateId": template, "principal": ALICE, "resource": HAT}
+        },
     )["policyId"]
 
     def listed(**wanted: Json) -> list[str]:
@@ -159,24 +190,37 @@ def test_policies_are_listed_by_filter_without_their_text(client: VerifiedPermis
 def test_quotas_of_sizes_and_counts(client: VerifiedPermissionsClient, open_store: str):
     """10 kB a policy, 100 kB a schema, 40 templates a store, 200 kB of policies for one resource."""
     long = 'permit(principal, action, resource) when {{ "{}" == "x" }};'
-    response = refused(client.create_policy, policyStoreId=open_store, definition=static(long.format("x" * 10_000)))
+    response = refused(
+        client.create_policy, policyStoreId=open_store, definition=static(long.format("x" * 10_000))
+    )
     assert response["Error"]["Code"] == "ServiceQuotaExceededException"
-    big = json.dumps({"N": {"entityTypes": {f"Type{n:09}": {} for n in range(6000)}, "actions": {}}})
+    big = json.dumps(
+        {"N": {"entityTypes": {f"Type{n:09}": {} for n in range(6000)}, "actions": {}}}
+    )
     response = refused(client.put_schema, policyStoreId=open_store, definition={"cedarJson": big})
     assert response["resourceType"] == "SCHEMA"
     for number in range(20):
-        client.create_policy(policyStoreId=open_store, definition=static(long.format(f"{number:09900}")))
-    response = refused(client.create_policy, policyStoreId=open_store, definition=static(long.format("y" * 9900)))
+        client.create_policy(
+            policyStoreId=open_store, definition=static(long.format(f"{number:09900}"))
+        )
+    response = refused(
+        client.create_policy, policyStoreId=open_store, definition=static(long.format("y" * 9900))
+    )
     assert "per resource" in response["Error"]["Message"]
     client.create_policy(policyStoreId=open_store, definition=static(PERMIT))
     template = ""
     for _ in range(40):
-        template = client.create_policy_template(policyStoreId=open_store, statement=TEMPLATE)["policyTemplateId"]
+        template = client.create_policy_template(policyStoreId=open_store, statement=TEMPLATE)[
+            "policyTemplateId"
+        ]
     response = refused(client.create_policy_template, policyStoreId=open_store, statement=TEMPLATE)
     assert response["resourceType"] == "POLICY_TEMPLATE"
     # UpdatePolicyTemplate models no quota error, so the same refusal comes as a ValidationException.
     grown = TEMPLATE.replace(";", ' when { "%s" == "x" };' % ("x" * 10_000))
     response = refused(
-        client.update_policy_template, policyStoreId=open_store, policyTemplateId=template, statement=grown
+        client.update_policy_template,
+        policyStoreId=open_store,
+        policyTemplateId=template,
+        statement=grown,
     )
     assert response["Error"]["Code"] == "ValidationException"

@@ -19,7 +19,7 @@ def parses() -> Generator[list[int]]:
     """How often Cedar reads policies in here, in a list of one; counted by the interpreter's own profiling hook."""
     total = [0]
 
-    def count(_frame: object, event: str, called: Any) -> None:  # noqa: ANN401 - whatever is called
+    def count(_frame: object, event: str, called: Any) -> None:
         if event == "c_call" and called.__name__ == "from_str":
             total[0] += 1
 
@@ -34,7 +34,9 @@ def parses() -> Generator[list[int]]:
 def test_a_store_with_many_people_is_parsed_once_for_each_change(ask: type[Ask]):
     """Hundreds of principals in turn, each with a policy of his own, parse nothing again until a policy changes."""
     asked = ask()
-    store, made = asked.store(*(f'permit(principal == U::"u{n}", action, resource);' for n in range(PEOPLE)))
+    store, made = asked.store(
+        *(f'permit(principal == U::"u{n}", action, resource);' for n in range(PEOPLE))
+    )
 
     def decide(number: int) -> tuple[str, list[dict[str, str]]]:
         answer = asked(

@@ -22,7 +22,10 @@ STRICT: Any = {"mode": "STRICT"}
 def test_a_store_is_as_it_was_made(client: VerifiedPermissionsClient):
     """Mode, description, protection, encryption and tags come back; ids and ARN have AWS's form."""
     made = client.create_policy_store(
-        validationSettings={"mode": "OFF"}, description="mine", deletionProtection="ENABLED", tags={"a": "b"}
+        validationSettings={"mode": "OFF"},
+        description="mine",
+        deletionProtection="ENABLED",
+        tags={"a": "b"},
     )
     store = made["policyStoreId"]
     assert len(store) == 22
@@ -39,10 +42,16 @@ def test_a_store_is_as_it_was_made(client: VerifiedPermissionsClient):
     assert client.get_policy_store(policyStoreId=store, tags=True).get("tags") == {"a": "b"}
 
 
-def test_an_update_without_description_erases_it_and_keeps_protection(client: VerifiedPermissionsClient):
+def test_an_update_without_description_erases_it_and_keeps_protection(
+    client: VerifiedPermissionsClient,
+):
     """UpdatePolicyStore replaces the description, but deletion protection only when it is sent."""
-    store = client.create_policy_store(validationSettings=STRICT, description="d", deletionProtection="ENABLED")
-    client.update_policy_store(policyStoreId=store["policyStoreId"], validationSettings={"mode": "OFF"})
+    store = client.create_policy_store(
+        validationSettings=STRICT, description="d", deletionProtection="ENABLED"
+    )
+    client.update_policy_store(
+        policyStoreId=store["policyStoreId"], validationSettings={"mode": "OFF"}
+    )
     got = client.get_policy_store(policyStoreId=store["policyStoreId"])
     assert "description" not in got
     assert (got.get("deletionProtection"), got["validationSettings"]["mode"]) == ("ENABLED", "OFF")
@@ -50,31 +59,48 @@ def test_an_update_without_description_erases_it_and_keeps_protection(client: Ve
 
 def test_a_protected_store_is_not_deleted(client: VerifiedPermissionsClient):
     """Deletion protection refuses the deletion until it is switched off; a second deletion succeeds."""
-    store = client.create_policy_store(validationSettings=STRICT, deletionProtection="ENABLED")["policyStoreId"]
-    assert refused(client.delete_policy_store, policyStoreId=store)["Error"]["Code"] == "InvalidStateException"
-    client.update_policy_store(policyStoreId=store, validationSettings=STRICT, deletionProtection="DISABLED")
+    store = client.create_policy_store(validationSettings=STRICT, deletionProtection="ENABLED")[
+        "policyStoreId"
+    ]
+    assert (
+        refused(client.delete_policy_store, policyStoreId=store)["Error"]["Code"]
+        == "InvalidStateException"
+    )
+    client.update_policy_store(
+        policyStoreId=store, validationSettings=STRICT, deletionProtection="DISABLED"
+    )
     client.delete_policy_store(policyStoreId=store)
     client.delete_policy_store(policyStoreId=store)
     gone = refused(client.get_policy_store, policyStoreId=store)
-    assert (gone["Error"]["Message"], gone["resourceType"]) == ("Policy Store does not exist.", "POLICY_STORE")
+    assert (gone["Error"]["Message"], gone["resourceType"]) == (
+        "Policy Store does not exist.",
+        "POLICY_STORE",
+    )
 
 
 def test_a_store_goes_with_its_children_and_aliases(client: VerifiedPermissionsClient, store: str):
     """After DeletePolicyStore neither its policies nor its aliases answer."""
     client.create_policy_store_alias(aliasName="policy-store-alias/gone", policyStoreId=store)
     statement = 'permit(principal, action == Shop::Action::"view", resource);'
-    policy = client.create_policy(policyStoreId=store, definition={"static": {"statement": statement}})
+    policy = client.create_policy(
+        policyStoreId=store, definition={"static": {"statement": statement}}
+    )
     client.delete_policy_store(policyStoreId=store)
     refused(client.get_policy_store_alias, aliasName="policy-store-alias/gone")
     refused(client.get_policy, policyStoreId=store, policyId=policy["policyId"])
-    found = client.batch_get_policy(requests=[{"policyStoreId": store, "policyId": policy["policyId"]}])
+    found = client.batch_get_policy(
+        requests=[{"policyStoreId": store, "policyId": policy["policyId"]}]
+    )
     assert found["errors"][0]["code"] == "POLICY_STORE_NOT_FOUND"
 
 
 def test_a_store_belongs_to_its_region(endpoint: Endpoint, store: str):
     """Another region of the account does not know the store."""
     elsewhere = endpoint.client(region="us-east-1")
-    assert refused(elsewhere.get_policy_store, policyStoreId=store)["Error"]["Code"] == "ResourceNotFoundException"
+    assert (
+        refused(elsewhere.get_policy_store, policyStoreId=store)["Error"]["Code"]
+        == "ResourceNotFoundException"
+    )
     elsewhere.delete_policy_store(policyStoreId=store)
     endpoint.client().get_policy_store(policyStoreId=store)
 
@@ -90,23 +116,35 @@ def test_tags_are_added_replaced_removed_and_counted(client: VerifiedPermissions
     assert (response["Error"]["Code"], response["resourceName"]) == ("TooManyTagsException", arn)
 
 
-@pytest.mark.parametrize("change", [("aws:", "aws-cn:"), ("123456789012", "210987654321"), ("policy-store/", "x/")])
-def test_tags_need_the_very_arn_of_the_store(client: VerifiedPermissionsClient, change: tuple[str, str]):
+@pytest.mark.parametrize(
+    "change", [("aws:", "aws-cn:"), ("123456789012", "210987654321"), ("policy-store/", "x/")]
+)
+def test_tags_need_the_very_arn_of_the_store(
+    client: VerifiedPermissionsClient, change: tuple[str, str]
+):
     """An ARN that IAM would read otherwise does not reach the store."""
     arn = client.create_policy_store(validationSettings=STRICT)["arn"].replace(*change)
     code = refused(client.tag_resource, resourceArn=arn, tags={"a": "b"})["Error"]["Code"]
     assert code in ("ResourceNotFoundException", "ValidationException")
 
 
-def test_an_alias_stands_for_its_store_everywhere_but_two_places(client: VerifiedPermissionsClient, store: str):
+def test_an_alias_stands_for_its_store_everywhere_but_two_places(
+    client: VerifiedPermissionsClient, store: str
+):
     """Operations take the alias; DeletePolicyStore and CreatePolicyStoreAlias want the id."""
     alias = "policy-store-alias/everywhere"
     made = client.create_policy_store_alias(aliasName=alias, policyStoreId=store)
-    assert made["aliasArn"] == "arn:aws:verifiedpermissions:eu-central-1:123456789012:policy-store-alias/everywhere"
+    assert (
+        made["aliasArn"]
+        == "arn:aws:verifiedpermissions:eu-central-1:123456789012:policy-store-alias/everywhere"
+    )
     assert client.get_schema(policyStoreId=alias)["policyStoreId"] == store
     for call, request in (
         (client.delete_policy_store, {"policyStoreId": alias}),
-        (client.create_policy_store_alias, {"aliasName": "policy-store-alias/b", "policyStoreId": alias}),
+        (
+            client.create_policy_store_alias,
+            {"aliasName": "policy-store-alias/b", "policyStoreId": alias},
+        ),
     ):
         assert refused(call, **request)["Error"]["Code"] == "ValidationException"
 
@@ -123,7 +161,10 @@ def test_alias_names_are_unique_reserved_while_pending_and_freed_by_a_hard_delet
     assert conflict["resources"] == [{"resourceId": alias, "resourceType": "POLICY_STORE_ALIAS"}]
     client.delete_policy_store_alias(aliasName=alias)
     assert client.get_policy_store_alias(aliasName=alias)["state"] == "PendingDeletion"
-    assert refused(client.get_policy_store, policyStoreId=alias)["Error"]["Code"] == "ResourceNotFoundException"
+    assert (
+        refused(client.get_policy_store, policyStoreId=alias)["Error"]["Code"]
+        == "ResourceNotFoundException"
+    )
     refused(client.create_policy_store_alias, aliasName=alias, policyStoreId=store)
     client.delete_policy_store_alias(aliasName=alias, deletionMode="HardDelete")
     client.delete_policy_store_alias(aliasName=alias)
@@ -137,11 +178,17 @@ def test_an_alias_needs_its_prefix(client: VerifiedPermissionsClient, store: str
     assert response["fieldList"] == [{"path": "aliasName", "message": "Invalid format."}]
 
 
-def test_a_store_has_at_most_ten_aliases_listed_five_a_page(client: VerifiedPermissionsClient, store: str):
+def test_a_store_has_at_most_ten_aliases_listed_five_a_page(
+    client: VerifiedPermissionsClient, store: str
+):
     """The eleventh is over quota, with status 402; pages are of five unless asked otherwise."""
     for number in range(10):
-        client.create_policy_store_alias(aliasName=f"policy-store-alias/ten-{number}", policyStoreId=store)
-    response = refused(client.create_policy_store_alias, aliasName="policy-store-alias/eleven", policyStoreId=store)
+        client.create_policy_store_alias(
+            aliasName=f"policy-store-alias/ten-{number}", policyStoreId=store
+        )
+    response = refused(
+        client.create_policy_store_alias, aliasName="policy-store-alias/eleven", policyStoreId=store
+    )
     assert response["Error"]["Code"] == "ServiceQuotaExceededException"
     assert response["ResponseMetadata"]["HTTPStatusCode"] == 402
     first = client.list_policy_store_aliases(filter={"policyStoreId": store})
@@ -158,9 +205,13 @@ def test_a_client_token_makes_a_create_once(client: VerifiedPermissionsClient):
     first = client.create_policy_store(validationSettings=STRICT, clientToken="once")
     again = client.create_policy_store(validationSettings=STRICT, clientToken="once")
     assert first["policyStoreId"] == again["policyStoreId"]
-    response = refused(client.create_policy_store, validationSettings={"mode": "OFF"}, clientToken="once")
+    response = refused(
+        client.create_policy_store, validationSettings={"mode": "OFF"}, clientToken="once"
+    )
     assert response["Error"]["Code"] == "ConflictException"
-    assert response["resources"] == [{"resourceId": first["policyStoreId"], "resourceType": "POLICY_STORE"}]
+    assert response["resources"] == [
+        {"resourceId": first["policyStoreId"], "resourceType": "POLICY_STORE"}
+    ]
 
 
 def test_a_client_token_is_forgotten_after_eight_hours(ask: type[Ask]):
@@ -170,7 +221,9 @@ def test_a_client_token_is_forgotten_after_eight_hours(ask: type[Ask]):
     made: list[str] = []
     for hour in (0.0, 7.9, 8.1):
         hours[0] = hour
-        made.append(asked("CreatePolicyStore", validationSettings=STRICT, clientToken="t")["policyStoreId"])
+        made.append(
+            asked("CreatePolicyStore", validationSettings=STRICT, clientToken="t")["policyStoreId"]
+        )
     assert made[0] == made[1] != made[2]
 
 
@@ -188,12 +241,16 @@ def test_a_new_store_may_be_hidden_for_a_while(ask: type[Ask]):
 def test_pages_lose_nothing_when_records_go_between_them(ask: type[Ask]):
     """Removing a listed store does not hide another one; a token of another list is refused."""
     asked = ask()
-    made = [asked("CreatePolicyStore", validationSettings=STRICT)["policyStoreId"] for _ in range(7)]
+    made = [
+        asked("CreatePolicyStore", validationSettings=STRICT)["policyStoreId"] for _ in range(7)
+    ]
     first = asked("ListPolicyStores", maxResults=3)
     asked("DeletePolicyStore", policyStoreId=made[0])
     second = asked("ListPolicyStores", maxResults=3, nextToken=first["nextToken"])
     third = asked("ListPolicyStores", maxResults=3, nextToken=second["nextToken"])
-    listed = [item["policyStoreId"] for page in (first, second, third) for item in page["policyStores"]]
+    listed = [
+        item["policyStoreId"] for page in (first, second, third) for item in page["policyStores"]
+    ]
     assert listed == made
     for token in (first["nextToken"], "bm90IGEgdG9rZW4=", "x"):
         with pytest.raises(AssertionError, match="Invalid token"):

@@ -120,7 +120,15 @@ def test_many_requests_to_one_store_are_each_decided_by_all_its_policies(
 
 
 @RECENT
-@given(UIDS, UIDS, UIDS, UIDS, st.sampled_from(["==", "in"]), st.sampled_from(["==", "in", "is N::U in"]), CONDITIONS)
+@given(
+    UIDS,
+    UIDS,
+    UIDS,
+    UIDS,
+    st.sampled_from(["==", "in"]),
+    st.sampled_from(["==", "in", "is N::U in"]),
+    CONDITIONS,
+)
 def test_a_link_is_what_cedar_links(  # noqa: PLR0917 - pytest passes by name
     ask: type[Ask],
     askers: dict[str, Any],
@@ -140,12 +148,23 @@ def test_a_link_is_what_cedar_links(  # noqa: PLR0917 - pytest passes by name
         f"{'resource ' + on_resource if on_resource != 'is' else 'resource'} ?resource) {condition};"
     )
     store, _ = asked.store()
-    template = asked("CreatePolicyTemplate", policyStoreId=store, statement=text)["policyTemplateId"]
-    typed = [{"entityType": kind, "entityId": name} for kind, name in (principal, resource, asking, about)]
+    template = asked("CreatePolicyTemplate", policyStoreId=store, statement=text)[
+        "policyTemplateId"
+    ]
+    typed = [
+        {"entityType": kind, "entityId": name}
+        for kind, name in (principal, resource, asking, about)
+    ]
     asked(
         "CreatePolicy",
         policyStoreId=store,
-        definition={"templateLinked": {"policyTemplateId": template, "principal": typed[0], "resource": typed[1]}},
+        definition={
+            "templateLinked": {
+                "policyTemplateId": template,
+                "principal": typed[0],
+                "resource": typed[1],
+            }
+        },
     )
     answer = asked(
         "IsAuthorized",

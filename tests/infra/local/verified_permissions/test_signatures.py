@@ -56,10 +56,16 @@ def signed(
     if stated is not None:
         headers["x-amz-content-sha256"] = stated
     request = AWSRequest("POST", f"{endpoint.url}/", data=body, headers=headers)
-    signer = SigV4Auth(Credentials(endpoint.key.access_key_id, endpoint.key.secret_access_key), service, "eu-central-1")
+    signer = SigV4Auth(
+        Credentials(endpoint.key.access_key_id, endpoint.key.secret_access_key),
+        service,
+        "eu-central-1",
+    )
     request.context["timestamp"] = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
     request.headers["X-Amz-Date"] = request.context["timestamp"]
-    signature = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
+    signature = signer.signature(
+        signer.string_to_sign(request, signer.canonical_request(request)), request
+    )
     names = signer.signed_headers(signer.headers_to_sign(request))
     return headers | {
         "x-amz-date": request.context["timestamp"],
@@ -89,9 +95,15 @@ def test_a_signature_covers_body_time_service_and_target(endpoint: Endpoint):
         (signed(endpoint, body, service="s3"), body),
     ):
         assert answer(endpoint, headers, content) == (403, "SignatureDoesNotMatch")
-    assert answer(endpoint, good | {"x-amz-security-token": "x"}, body) == (403, "UnrecognizedClientException")
+    assert answer(endpoint, good | {"x-amz-security-token": "x"}, body) == (
+        403,
+        "UnrecognizedClientException",
+    )
     partly = good["authorization"].replace("host;x-amz-date;x-amz-target", "host;x-amz-date")
-    assert answer(endpoint, good | {"authorization": partly}, body) == (403, "IncompleteSignatureException")
+    assert answer(endpoint, good | {"authorization": partly}, body) == (
+        403,
+        "IncompleteSignatureException",
+    )
 
 
 def test_a_stated_hash_does_not_stand_for_the_body(endpoint: Endpoint):
@@ -124,7 +136,10 @@ def test_an_unsigned_request_is_refused_over_http(endpoint: Endpoint):
             assert error.headers["x-amzn-requestid"]
             return error.code, json.loads(error.read())["__type"].rpartition("#")[2]
 
-    assert post("VerifiedPermissions.ListPolicyStores", b"{}") == (403, "MissingAuthenticationTokenException")
+    assert post("VerifiedPermissions.ListPolicyStores", b"{}") == (
+        403,
+        "MissingAuthenticationTokenException",
+    )
     assert post("VerifiedPermissions.MakeCoffee", b"{}") == (400, "UnknownOperationException")
     for body in (b"[]", b"{", b'"x"', b"\xff", b'{"a": "\\ud800"}', b"[" * 100_000):
         assert post("VerifiedPermissions.ListPolicyStores", body) == (400, "SerializationException")
@@ -137,7 +152,9 @@ class Gate:
         self.allowed = allowed
         self.asked: list[tuple[str, str | None]] = []
 
-    def __call__(self, _headers: Mapping[str, str], _body: bytes, action: str, resource: str | None) -> Caller:
+    def __call__(
+        self, _headers: Mapping[str, str], _body: bytes, action: str, resource: str | None
+    ) -> Caller:
         """Let pass or refuse."""
         self.asked.append((action, resource))
         if resource is not None and self.allowed and resource not in self.allowed:
@@ -147,7 +164,9 @@ class Gate:
 
 def ask_at(gate: Gate) -> Json:
     """An endpoint behind the gate, to be asked in process."""
-    app = VerifiedPermissions(state_dir=None, authenticate=gate, signing_keys={}.__getitem__, account_id="123456789012")
+    app = VerifiedPermissions(
+        state_dir=None, authenticate=gate, signing_keys={}.__getitem__, account_id="123456789012"
+    )
 
     def ask(operation: str, **request: Json) -> dict[str, Any]:
         headers = {
@@ -164,10 +183,21 @@ def test_the_authenticator_is_asked_for_the_store_behind_every_name():
     gate = Gate()
     ask = ask_at(gate)
     mine, theirs = (ask("CreatePolicyStore", validationSettings={"mode": "OFF"}) for _ in range(2))
-    ask("CreatePolicyStoreAlias", aliasName="policy-store-alias/theirs", policyStoreId=theirs["policyStoreId"])
-    ask("CreatePolicyStoreAlias", aliasName="policy-store-alias/mine", policyStoreId=mine["policyStoreId"])
+    ask(
+        "CreatePolicyStoreAlias",
+        aliasName="policy-store-alias/theirs",
+        policyStoreId=theirs["policyStoreId"],
+    )
+    ask(
+        "CreatePolicyStoreAlias",
+        aliasName="policy-store-alias/mine",
+        policyStoreId=mine["policyStoreId"],
+    )
     gate.allowed = (mine["arn"],)
-    own, other = {"policyStoreId": mine["policyStoreId"]}, {"policyStoreId": theirs["policyStoreId"]}
+    own, other = (
+        {"policyStoreId": mine["policyStoreId"]},
+        {"policyStoreId": theirs["policyStoreId"]},
+    )
     assert "policyStoreId" in ask("GetPolicyStore", **own)
     assert "policyStoreId" in ask("GetPolicyStore", policyStoreId="policy-store-alias/mine")
     for operation, request in (

@@ -29,7 +29,21 @@ PIECES = st.sampled_from(
             "unless",
             "true",
         ),
-        *('"', '"(("', "\\", "//", "// (\n", "\r", "\n", "?principal", "?resource", "==", 'N::U::"a"', "in", "is N::U"),
+        *(
+            '"',
+            '"(("',
+            "\\",
+            "//",
+            "// (\n",
+            "\r",
+            "\n",
+            "?principal",
+            "?resource",
+            "==",
+            'N::U::"a"',
+            "in",
+            "is N::U",
+        ),
         *(
             "@id",
             '@permit("x(")',
@@ -90,5 +104,7 @@ def test_deep_policies_are_refused_before_the_parser(pair: str, before: str):
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
 def test_an_entity_literal_names_exactly_its_entity(name: str):
     """Cedar reads back the very id that was written."""
-    statement = parse(f"permit(principal == {entity_literal({'type': 'N::U', 'id': name})}, action, resource);")
+    statement = parse(
+        f"permit(principal == {entity_literal({'type': 'N::U', 'id': name})}, action, resource);"
+    )
     assert statement.principal["entity"] == {"type": "N::U", "id": name}

@@ -44,7 +44,9 @@ def _hierarchy() -> list[Any]:
 
 
 def _user(name: str, claims: dict[str, Any], groups: set[str]) -> dict[str, Any]:
-    attributes = {claim: claims[claim] for claim in ("email", "level", "custom:dept") if claim in claims}
+    attributes = {
+        claim: claims[claim] for claim in ("email", "level", "custom:dept") if claim in claims
+    }
     if "custom:dept" in claims:
         attributes["custom"] = {"dept": claims["custom:dept"]}
     return {
@@ -55,7 +57,13 @@ def _user(name: str, claims: dict[str, Any], groups: set[str]) -> dict[str, Any]
 
 
 def _by_hand(
-    statements: list[str], *, name: str, action: str, item: str, context: dict[str, Any], entities: list[Any]
+    statements: list[str],
+    *,
+    name: str,
+    action: str,
+    item: str,
+    context: dict[str, Any],
+    entities: list[Any],
 ) -> cedarpy.AuthzResult:
     request = {
         "principal": {"type": "Shop::User", "id": f"{POOL}|{name}"},
@@ -103,7 +111,9 @@ def test_a_strict_store_decides_as_cedar_does_with_the_actions_written_by_hand( 
     if "custom" in user["attrs"]:
         attributes["custom"] = {"record": {"dept": {"string": user["attrs"]["custom"]["dept"]}}}
     identifier = {"entityType": "Shop::User", "entityId": user["uid"]["id"]}
-    parents = [{"entityType": parent["type"], "entityId": parent["id"]} for parent in user["parents"]]
+    parents = [
+        {"entityType": parent["type"], "entityId": parent["id"]} for parent in user["parents"]
+    ]
     store, ids = asked.store(*statements, mode="STRICT", schema=grouped)
     answer = asked(
         "IsAuthorized",
@@ -111,11 +121,18 @@ def test_a_strict_store_decides_as_cedar_does_with_the_actions_written_by_hand( 
         principal=identifier,
         action={"actionType": "Shop::Action", "actionId": action},
         resource={"entityType": "Shop::Item", "entityId": item},
-        entities={"entityList": [*typed, {"identifier": identifier, "attributes": attributes, "parents": parents}]},
+        entities={
+            "entityList": [
+                *typed,
+                {"identifier": identifier, "attributes": attributes, "parents": parents},
+            ]
+        },
         context={"contextMap": context[0]},
     )
     asked("DeletePolicyStore", policyStoreId=store)
-    by_hand = _by_hand(statements, name=name, action=action, item=item, context=context[1], entities=[*plain, user])
+    by_hand = _by_hand(
+        statements, name=name, action=action, item=item, context=context[1], entities=[*plain, user]
+    )
     assert_same(answer, by_hand, statements, ids, forbid_errors="deny")
 
 

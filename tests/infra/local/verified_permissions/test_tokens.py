@@ -20,7 +20,9 @@ Json = Any  # what travels, before anybody has looked at it
 POOL = "eu-central-1_AbCdEfGhI"
 
 
-def allowed_if(client: VerifiedPermissionsClient, store: str, condition: str, **tokens: Json) -> bool:
+def allowed_if(
+    client: VerifiedPermissionsClient, store: str, condition: str, **tokens: Json
+) -> bool:
     """Whether a policy with this condition allows the bearer to view the hat."""
     policy = client.create_policy(
         policyStoreId=store,
@@ -30,7 +32,9 @@ def allowed_if(client: VerifiedPermissionsClient, store: str, condition: str, **
             }
         },
     )["policyId"]
-    answer = client.is_authorized_with_token(policyStoreId=store, action=VIEW, resource=HAT, **tokens)
+    answer = client.is_authorized_with_token(
+        policyStoreId=store, action=VIEW, resource=HAT, **tokens
+    )
     client.delete_policy(policyStoreId=store, policyId=policy)
     assert answer["errors"] == []
     return answer["decision"] == "ALLOW"
@@ -61,7 +65,9 @@ def test_an_identity_token_is_a_principal_with_groups_and_attributes(
         "!(context has token)",
     ):
         assert allowed_if(client, trusting_store, condition, identityToken=token), condition
-    assert not allowed_if(client, trusting_store, 'principal in Shop::Group::"managers"', identityToken=token)
+    assert not allowed_if(
+        client, trusting_store, 'principal in Shop::Group::"managers"', identityToken=token
+    )
     answer = client.is_authorized_with_token(
         policyStoreId=trusting_store, identityToken=token, action=VIEW, resource=HAT
     )
@@ -73,7 +79,11 @@ def test_an_access_token_is_context_and_has_no_attributes(
 ):
     """Scopes become a set; groups still count; nothing of it is an attribute of the principal."""
     token = endpoint.pool.access_token(
-        **{"scope": "shop/read shop/write", "email": "a@example.com", "cognito:groups": ["managers"]}
+        **{
+            "scope": "shop/read shop/write",
+            "email": "a@example.com",
+            "cognito:groups": ["managers"],
+        }
     )
     for condition in (
         'context has token && context.token has scope && context.token.scope.contains("shop/write")',
@@ -82,7 +92,10 @@ def test_an_access_token_is_context_and_has_no_attributes(
         "!(principal has email)",
     ):
         assert allowed_if(client, trusting_store, condition, accessToken=token), condition
-    both = {"accessToken": token, "identityToken": endpoint.pool.identity_token(email="b@example.com")}
+    both = {
+        "accessToken": token,
+        "identityToken": endpoint.pool.identity_token(email="b@example.com"),
+    }
     condition = 'context has token && principal has email && principal.email == "b@example.com"'
     assert allowed_if(client, trusting_store, condition, **both)
 
@@ -93,19 +106,27 @@ def cognito(**changes: Json) -> Json:
     return {"cognitoUserPoolConfiguration": {"userPoolArn": arn, **changes}}
 
 
-def test_claims_cannot_speak_cedar(client: VerifiedPermissionsClient, endpoint: Endpoint, open_store: str):
+def test_claims_cannot_speak_cedar(
+    client: VerifiedPermissionsClient, endpoint: Endpoint, open_store: str
+):
     """A claim in the form of an entity reference stays a plain value, or is left out."""
     client.create_identity_source(policyStoreId=open_store, configuration=cognito())
     statement = 'permit(principal, action, resource) when { principal has a && principal.a == Shop::User::"root" };'
     client.create_policy(policyStoreId=open_store, definition={"static": {"statement": statement}})
     reference = {"__entity": {"type": "Shop::User", "id": "root"}}
-    token = endpoint.pool.identity_token(**{"a": reference, "__entity": reference, "custom:__entity": "x"})
-    answer = client.is_authorized_with_token(policyStoreId=open_store, identityToken=token, action=VIEW, resource=HAT)
+    token = endpoint.pool.identity_token(
+        **{"a": reference, "__entity": reference, "custom:__entity": "x"}
+    )
+    answer = client.is_authorized_with_token(
+        policyStoreId=open_store, identityToken=token, action=VIEW, resource=HAT
+    )
     assert (answer["decision"], answer["errors"]) == ("DENY", [])
     statement = 'permit(principal, action, resource) when { context.token == Shop::User::"root" };'
     client.create_policy(policyStoreId=open_store, definition={"static": {"statement": statement}})
     token = endpoint.pool.access_token(**reference)
-    answer = client.is_authorized_with_token(policyStoreId=open_store, accessToken=token, action=VIEW, resource=HAT)
+    answer = client.is_authorized_with_token(
+        policyStoreId=open_store, accessToken=token, action=VIEW, resource=HAT
+    )
     assert (answer["decision"], answer["errors"]) == ("DENY", [])
 
 
@@ -114,17 +135,26 @@ def test_a_batch_checks_the_token_once_for_all(
 ):
     """The principal stands once; results echo their requests in order; a bad token refuses the whole batch."""
     statement = f'permit(principal in Shop::Group::"{POOL}|managers", action == Shop::Action::"view", resource);'
-    client.create_policy(policyStoreId=trusting_store, definition={"static": {"statement": statement}})
+    client.create_policy(
+        policyStoreId=trusting_store, definition={"static": {"statement": statement}}
+    )
     requests: Any = [
-        {"action": VIEW, "resource": {"entityType": "Shop::Item", "entityId": f"hat-{number}"}} for number in range(30)
+        {"action": VIEW, "resource": {"entityType": "Shop::Item", "entityId": f"hat-{number}"}}
+        for number in range(30)
     ]
     requests[7] = {"action": {"actionType": "Shop::Action", "actionId": "edit"}, "resource": HAT}
     token = endpoint.pool.identity_token(**{"cognito:groups": ["managers"]})
-    answer = client.batch_is_authorized_with_token(policyStoreId=trusting_store, identityToken=token, requests=requests)
+    answer = client.batch_is_authorized_with_token(
+        policyStoreId=trusting_store, identityToken=token, requests=requests
+    )
     assert answer.get("principal") == {"entityType": "Shop::User", "entityId": f"{POOL}|alice"}
     assert [item["request"] for item in answer["results"]] == requests
-    assert [item["decision"] for item in answer["results"]] == ["ALLOW"] * 7 + ["DENY"] + ["ALLOW"] * 22
+    assert [item["decision"] for item in answer["results"]] == ["ALLOW"] * 7 + ["DENY"] + [
+        "ALLOW"
+    ] * 22
     with pytest.raises(ClientError, match="ValidationException"):
         client.batch_is_authorized_with_token(
-            policyStoreId=trusting_store, identityToken=Issuer(endpoint.pool.url).identity_token(), requests=requests
+            policyStoreId=trusting_store,
+            identityToken=Issuer(endpoint.pool.url).identity_token(),
+            requests=requests,
         )

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from infra.local.people import Person
     from infra.local.processes import Child
 
-ATTRIBUTES = {"kind": "press", "region": "eu-central", "criticality": "high", "utc_offset": "+01:00"}
+ATTRIBUTES = {
+    "kind": "press",
+    "region": "eu-central",
+    "criticality": "high",
+    "utc_offset": "+01:00",
+}
 
 
 @dataclass
@@ -43,10 +48,13 @@ class Plant:
         *,
         tenant: str = "acme",
         group: str = "managers",
-        **request: Any,  # noqa: ANN401 - passed on
+        **request: Any,
     ) -> httpx.Response:
         """One request."""
-        headers = {"Authorization": f"Bearer {self.token(tenant, group)}", **request.pop("headers", {})}
+        headers = {
+            "Authorization": f"Bearer {self.token(tenant, group)}",
+            **request.pop("headers", {}),
+        }
         return self.http.request(method, path, headers=headers, **request)
 
     def leaks(self) -> list[str]:
@@ -62,14 +70,20 @@ class Plant:
 
 
 @pytest.fixture(scope="session")
-def plant(embedded_cloud: EmbeddedCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+def plant(
+    embedded_cloud: EmbeddedCloud, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Plant]:
     """Stamped by the real program, served by the real process."""
     landscape = Landscape(cloud=embedded_cloud, state_dir=tmp_path_factory.mktemp("plant"))
     for stack in (PLATFORM, "acme", "globex"):
         landscape.stamp(stack)
     people = {tenant: landscape.add_people(tenant) for tenant in ("acme", "globex")}
     iot = embedded_cloud.client("iot")
-    things = {"acme--press-01": "acme--line-press", "acme--press-02": "acme--line-press", "globex--pump-01": None}
+    things = {
+        "acme--press-01": "acme--line-press",
+        "acme--press-02": "acme--line-press",
+        "globex--pump-01": None,
+    }
     stored = ATTRIBUTES | {"utc_offset": "01:00"}  # AWS stores no `+`
     for thing, line in things.items():
         iot.create_thing(thingName=thing, attributePayload={"attributes": stored})

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 COMMANDS = "/v1/devices/press-01/commands"
 
 
-def status_row(command_id: str, number: int, detail: bytes, *, state: str = "running") -> dict[str, Any]:
+def status_row(
+    command_id: str, number: int, detail: bytes, *, state: str = "running"
+) -> dict[str, Any]:
     """A row as the IoT rule writes it."""
     return {
         "thing": {"S": "acme--press-01"},
@@ -31,7 +33,9 @@ def status_row(command_id: str, number: int, detail: bytes, *, state: str = "run
 
 def test_a_command_is_recorded_published_and_read_with_the_devices_states(plant: Plant) -> None:
     """202; the record stands beside the states that the IoT rule writes; the device's last word is the answer."""
-    answer = plant.call("POST", COMMANDS, json={"name": "reboot", "arguments": {"n": 1}, "timeout_seconds": 120})
+    answer = plant.call(
+        "POST", COMMANDS, json={"name": "reboot", "arguments": {"n": 1}, "timeout_seconds": 120}
+    )
     assert answer.status_code == 202, answer.text
     command = answer.json()
     assert plant.call("GET", command["url"]).json()["state"] == "published"
@@ -40,7 +44,11 @@ def test_a_command_is_recorded_published_and_read_with_the_devices_states(plant:
         row = status_row(command["id"], sequence, json.dumps(detail).encode(), state=state)
         plant.landscape.cloud.client("dynamodb").put_item(TableName=table, Item=row)
     seen = plant.call("GET", command["url"]).json()
-    assert (seen["state"], seen["is_final"], seen["detail"]) == ("failed", True, {"reason": "no power"})
+    assert (seen["state"], seen["is_final"], seen["detail"]) == (
+        "failed",
+        True,
+        {"reason": "no power"},
+    )
     assert [told["state"] for told in seen["history"]] == ["received", "failed"]
     assert plant.call("GET", command["url"], tenant="globex").status_code == 404
 
@@ -48,16 +56,36 @@ def test_a_command_is_recorded_published_and_read_with_the_devices_states(plant:
 def test_what_a_broken_device_reports_is_read_within_bounds(plant: Plant) -> None:
     """Thousands of large states, or a detail that no encoder can say, cost one bounded answer and never an error."""
     command = plant.call("POST", COMMANDS, json={"name": "reboot"}).json()
-    dynamodb, table = plant.landscape.cloud.client("dynamodb"), plant.landscape.stacks["platform"]["commands_table"]
-    details = [b'{"x":"\\ud800"}', b'{"x":NaN}', b'{"x":1e999}', b"[" * 5_000, b'{"x":"' + b"y" * 9_000 + b'"}']
+    dynamodb, table = (
+        plant.landscape.cloud.client("dynamodb"),
+        plant.landscape.stacks["platform"]["commands_table"],
+    )
+    details = [
+        b'{"x":"\\ud800"}',
+        b'{"x":NaN}',
+        b'{"x":1e999}',
+        b"[" * 5_000,
+        b'{"x":"' + b"y" * 9_000 + b'"}',
+    ]
     for start in range(1, 401, 25):
-        rows = [status_row(command["id"], number, details[number % 5]) for number in range(start, start + 25)]
-        dynamodb.batch_write_item(RequestItems={table: [{"PutRequest": {"Item": row}} for row in rows]})
-    dynamodb.put_item(TableName=table, Item=status_row(command["id"], 401, b'{"ok":true}', state="succeeded"))
+        rows = [
+            status_row(command["id"], number, details[number % 5])
+            for number in range(start, start + 25)
+        ]
+        dynamodb.batch_write_item(
+            RequestItems={table: [{"PutRequest": {"Item": row}} for row in rows]}
+        )
+    dynamodb.put_item(
+        TableName=table, Item=status_row(command["id"], 401, b'{"ok":true}', state="succeeded")
+    )
     answer = plant.call("GET", command["url"])
     assert answer.status_code == 200, answer.text
     seen = answer.json()
-    assert (seen["state"], seen["detail"], seen["history_truncated"]) == ("succeeded", {"ok": True}, True)
+    assert (seen["state"], seen["detail"], seen["history_truncated"]) == (
+        "succeeded",
+        {"ok": True},
+        True,
+    )
     assert [told["sequence"] for told in seen["history"]] == list(range(202, 402))
     assert all(told["detail"] == {} for told in seen["history"][:-1])
     assert len(answer.content) < 64 * 1024
@@ -65,7 +93,10 @@ def test_what_a_broken_device_reports_is_read_within_bounds(plant: Plant) -> Non
 
 def test_a_refused_publish_is_visibly_failed(plant: Plant) -> None:
     """If the broker refuses the tenant's role, the answer is 502 with the command's place, where it is `failed`."""
-    iam, role = plant.landscape.cloud.client("iam"), plant.landscape.stacks["globex"]["role_arn"].rpartition("/")[2]
+    iam, role = (
+        plant.landscape.cloud.client("iam"),
+        plant.landscape.stacks["globex"]["role_arn"].rpartition("/")[2],
+    )
     deny = {"Effect": "Deny", "Action": "iot:Publish", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
     iam.put_role_policy(RoleName=role, PolicyName="no-publish", PolicyDocument=document)
@@ -74,7 +105,10 @@ def test_a_refused_publish_is_visibly_failed(plant: Plant) -> None:
         answer = plant.call("POST", "/v1/devices/pump-01/commands", tenant="globex", json=body)
     finally:
         iam.delete_role_policy(RoleName=role, PolicyName="no-publish")
-    assert (answer.status_code, answer.json()["type"]) == (502, "urn:cedarfleet:problem:command-not-published")
+    assert (answer.status_code, answer.json()["type"]) == (
+        502,
+        "urn:cedarfleet:problem:command-not-published",
+    )
     seen = plant.call("GET", answer.headers["Location"], tenant="globex").json()
     assert (seen["state"], seen["is_final"], seen["reported_by"]) == ("failed", True, "service")
 
@@ -91,7 +125,10 @@ def test_one_key_makes_one_command(plant: Plant) -> None:
 
 def test_one_key_makes_one_command_also_at_once(plant: Plant) -> None:
     """Eight requests at the same time under one key: each is answered with the one command, or told to try again."""
-    token = {"Authorization": f"Bearer {plant.token('acme', 'managers')}", "Idempotency-Key": "adapter-2"}
+    token = {
+        "Authorization": f"Bearer {plant.token('acme', 'managers')}",
+        "Idempotency-Key": "adapter-2",
+    }
 
     def send(_: int) -> httpx.Response:
         return plant.http.post(COMMANDS, headers=token, json={"name": "reboot"})

@@ -33,7 +33,11 @@ REQUESTS: list[tuple[str, str, dict[str, Any] | None]] = [
     ("GET", "/v1/devices/pump-01", None),
     ("PATCH", "/v1/devices/pump-01", {"criticality": "high"}),
     *(
-        ("POST", "/v1/devices/pump-01/commands", {"name": name} | ({"emergency": FIRE} if emergency else {}))
+        (
+            "POST",
+            "/v1/devices/pump-01/commands",
+            {"name": name} | ({"emergency": FIRE} if emergency else {}),
+        )
         for name in ("pause-infusion", "self-test")
         for emergency in (False, True)
     ),
@@ -52,7 +56,7 @@ class Twin:
     http: TestClient[Litestar]
     pool: MemoryUserPool
 
-    def call(self, method: str, path: str, *, group: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - passed on
+    def call(self, method: str, path: str, *, group: str, **request: Any) -> httpx.Response:
         """One request."""
         headers = {"Authorization": f"Bearer {self.pool.id_token(group, [group])}"}
         return self.http.request(method, path, headers=headers, **request)
@@ -68,8 +72,12 @@ def twin(plant: Plant) -> Iterator[Twin]:
     world.fleet.add(Device(tenant="globex", id="pump-01", attributes=ATTRIBUTES))
     for name in ("recipes/dose.json", "firmware/pump.bin"):
         plant.landscape.upload("globex", name, b"1")
-        world.artifacts.add(Artifact(tenant="globex", name=name, size=1, sha256="0" * 64, etag='"e"'))
-    operations = Operations(world.ports(), token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=10)
+        world.artifacts.add(
+            Artifact(tenant="globex", name=name, size=1, sha256="0" * 64, etag='"e"')
+        )
+    operations = Operations(
+        world.ports(), token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=10
+    )
     with TestClient(create_app(operations, body_max_bytes=4096)) as http:
         yield Twin(http=http, pool=pool)
 
@@ -84,7 +92,11 @@ def test_a_denial_names_the_policy_and_is_audited(plant: Plant) -> None:
     """The policy store's own ids are answered as the names of our files; the trail holds the denial."""
     forged = {"X-Forwarded-For": "203.0.113.9"}
     answer = plant.call(
-        "POST", "/v1/devices/press-01/commands", group="operators", json={"name": "reboot"}, headers=forged
+        "POST",
+        "/v1/devices/press-01/commands",
+        group="operators",
+        json={"name": "reboot"},
+        headers=forged,
     )
     assert answer.status_code == 403
     assert answer.json()["policies"] == ["operators-view-only"]
@@ -97,7 +109,10 @@ def test_a_denial_names_the_policy_and_is_audited(plant: Plant) -> None:
     [denial] = [item for item in trail if item["request_id"]["S"] == answer.json()["request_id"]]
     assert denial["partition"]["S"].startswith("acme--audit#")
     assert denial["source_ip"]["S"] == "127.0.0.1", "a caller cannot write its own address"
-    assert (denial["decision"]["S"], denial["policies"]["L"]) == ("DENY", [{"S": "operators-view-only"}])
+    assert (denial["decision"]["S"], denial["policies"]["L"]) == (
+        "DENY",
+        [{"S": "operators-view-only"}],
+    )
 
 
 def test_the_twin_decides_as_the_policy_store_does(plant: Plant, twin: Twin) -> None:

@@ -20,10 +20,14 @@ def test_pages_of_the_fleet_index_follow_each_other(plant: Plant) -> None:
 
 def test_attributes_are_set_in_the_registry(plant: Plant) -> None:
     """Set and removed in IoT Core, and read back."""
-    answer = plant.call("PATCH", "/v1/devices/press-02", json={"window": "22:00-04:00", "kind": None})
+    answer = plant.call(
+        "PATCH", "/v1/devices/press-02", json={"window": "22:00-04:00", "kind": None}
+    )
     assert answer.status_code == 200, answer.text
     assert answer.json()["attributes"]["window"] == "22:00-04:00"
-    stored = plant.landscape.cloud.client("iot").describe_thing(thingName="acme--press-02")["attributes"]
+    stored = plant.landscape.cloud.client("iot").describe_thing(thingName="acme--press-02")[
+        "attributes"
+    ]
     assert stored["window"] == "22:00-04:00"
     assert "kind" not in stored
 
@@ -37,7 +41,9 @@ def test_an_offset_east_and_west_is_stored_and_read_back(plant: Plant) -> None:
         answer = plant.call("PATCH", "/v1/devices/press-02", json={"utc_offset": offset})
         assert answer.status_code == 200, answer.text
         assert answer.json()["attributes"]["utc_offset"] == offset
-        assert plant.call("GET", "/v1/devices/press-02").json()["attributes"]["utc_offset"] == offset
+        assert (
+            plant.call("GET", "/v1/devices/press-02").json()["attributes"]["utc_offset"] == offset
+        )
         assert iot.describe_thing(thingName="acme--press-02")["attributes"]["utc_offset"] == stored
 
 

@@ -23,7 +23,10 @@ def test_a_file_travels_as_a_job(plant: Plant) -> None:
     assert document["sha256"] == hashlib.sha256(b'{"temperature": 900}').hexdigest()
     assert plant.call("GET", url).json()["state"] == "in_progress"
     jobs.update_job_execution(
-        jobId=execution["jobId"], thingName="acme--press-01", status="FAILED", statusDetails={"reason": "disk full"}
+        jobId=execution["jobId"],
+        thingName="acme--press-01",
+        status="FAILED",
+        statusDetails={"reason": "disk full"},
     )
     seen = plant.call("GET", url).json()
     assert (seen["state"], seen["counts"]) == ("failed", {"failed": 1})
@@ -51,7 +54,9 @@ def test_a_thing_that_is_no_device_keeps_firmware_from_nobody(plant: Plant) -> N
         iot.create_thing(thingName=thing)
         iot.add_thing_to_thing_group(thingGroupName="acme", thingName=thing)
     try:
-        answer = plant.call("POST", "/v1/downloads", json={"group": "all", "artifact": "firmware/press.bin"})
+        answer = plant.call(
+            "POST", "/v1/downloads", json={"group": "all", "artifact": "firmware/press.bin"}
+        )
         assert answer.status_code == 202, answer.text
         seen = plant.call("GET", answer.headers["Location"]).json()
         assert {delivery["device"] for delivery in seen["deliveries"]} == {"press-01", "press-02"}
@@ -73,7 +78,12 @@ def test_what_is_not_there_is_told(plant: Plant) -> None:
     ):
         assert plant.call("POST", "/v1/downloads", json=body).status_code == 404
     assert plant.call("GET", "/v1/downloads/01ARZ3NDEKTSV4RRFFQ69G5FAV").status_code == 404
-    refused = plant.call("POST", "/v1/downloads", group="operators", json={"device": "press-01", "artifact": "nothing"})
+    refused = plant.call(
+        "POST",
+        "/v1/downloads",
+        group="operators",
+        json={"device": "press-01", "artifact": "nothing"},
+    )
     assert refused.status_code == 403
 
 
@@ -83,7 +93,17 @@ def test_a_digest_can_be_s3s_own(plant: Plant) -> None:
     bucket = plant.landscape.stacks["acme"]["bucket"]
     s3.put_object(Bucket=bucket, Key="checked.bin", Body=b"abc", ChecksumAlgorithm="SHA256")
     s3.put_object(Bucket=bucket, Key="bare.bin", Body=b"abc")
-    made = plant.call("POST", "/v1/downloads", json={"device": "press-02", "artifact": "checked.bin"})
+    made = plant.call(
+        "POST", "/v1/downloads", json={"device": "press-02", "artifact": "checked.bin"}
+    )
     assert made.status_code == 202, made.text
-    assert plant.call("GET", made.headers["Location"]).json()["sha256"] == hashlib.sha256(b"abc").hexdigest()
-    assert plant.call("POST", "/v1/downloads", json={"device": "press-02", "artifact": "bare.bin"}).status_code == 409
+    assert (
+        plant.call("GET", made.headers["Location"]).json()["sha256"]
+        == hashlib.sha256(b"abc").hexdigest()
+    )
+    assert (
+        plant.call(
+            "POST", "/v1/downloads", json={"device": "press-02", "artifact": "bare.bin"}
+        ).status_code
+        == 409
+    )

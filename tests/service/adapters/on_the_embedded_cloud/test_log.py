@@ -14,7 +14,9 @@ def test_the_log_names_request_tenant_and_principal(plant: Plant) -> None:
     answer = plant.call("GET", "/v1/devices", headers={"X-Request-Id": "fields-12345678"})
     principal = plant.call("GET", "/v1/me").json()["principal"]
     mine = {"request_id": "fields-12345678"}
-    plant.service.await_event("request.done", seconds=20, where=lambda line: line.items() >= mine.items())
+    plant.service.await_event(
+        "request.done", seconds=20, where=lambda line: line.items() >= mine.items()
+    )
     log = (plant.landscape.state_dir / "service.log").read_text().splitlines()
     lines = [json.loads(line) for line in log if "fields-12345678" in line]
     assert answer.headers["X-Request-Id"] == "fields-12345678"
@@ -28,10 +30,15 @@ def test_nothing_secret_is_logged(plant: Plant) -> None:
     """A command, a file and a refusal leave events, but no token, signed URL, argument or content."""
     command = {"name": "reboot", "arguments": {"temperature": 900}}
     asked = {"X-Request-Id": "secrets-12345678"}
-    assert plant.call("POST", "/v1/devices/press-01/commands", json=command, headers=asked).status_code == 202
+    assert (
+        plant.call("POST", "/v1/devices/press-01/commands", json=command, headers=asked).status_code
+        == 202
+    )
     body = {"device": "press-02", "artifact": "recipes/steel.json"}
     assert plant.call("POST", "/v1/downloads", json=body).status_code == 202
     assert plant.call("POST", "/v1/downloads", group="operators", json=body).status_code == 403
     mine = {"request_id": "secrets-12345678"}
-    plant.service.await_event("command.published", seconds=20, where=lambda line: line.items() >= mine.items())
+    plant.service.await_event(
+        "command.published", seconds=20, where=lambda line: line.items() >= mine.items()
+    )
     assert plant.leaks() == []

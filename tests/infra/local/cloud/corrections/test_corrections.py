@@ -14,9 +14,17 @@ from infra.local.cloud.embedded import FRONT_DOOR
 
 _RUN = Path(__file__).parent / "probes" / "run.py"
 _ALL = {correction.__name__ for correction in CORRECTIONS}
-_ROOT, _ONLY, _LOOPBACK = "root_key_is_one_and_verified", "only_signature_version_4_counts", "listens_on_loopback"
+_ROOT, _ONLY, _LOOPBACK = (
+    "root_key_is_one_and_verified",
+    "only_signature_version_4_counts",
+    "listens_on_loopback",
+)
 _GOODBYE = "goodbye_is_heard"  # its hole shows only while `slow_subscriber_is_dropped` is there
-_SESSIONS = {"session_is_taken_over", "ending_session_is_kept", "ending_session_is_resumed"}  # all of one correction
+_SESSIONS = {
+    "session_is_taken_over",
+    "ending_session_is_kept",
+    "ending_session_is_resumed",
+}  # all of one correction
 _SIGNING = {_ROOT, _ONLY}
 _REST = _ALL - _SIGNING - {_LOOPBACK, _GOODBYE}
 # (left out, open, closed): what hides another hole is left out with it.
@@ -34,7 +42,13 @@ def _probe(folder: Path) -> list[dict[str, bool]]:
     """Run all at the same time, each in its own process and directory; of each its holes by name: open?"""
     started = [
         subprocess.Popen(
-            [sys.executable, str(_RUN), str(folder / str(number)), " ".join(left_out), " ".join(opened | closed)],
+            [
+                sys.executable,
+                str(_RUN),
+                str(folder / str(number)),
+                " ".join(left_out),
+                " ".join(opened | closed),
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -63,7 +77,15 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, bool]]:
 @pytest.mark.parametrize("name", sorted(_ALL | {FRONT_DOOR} | _SESSIONS))
 def test_correction_closes_a_hole(name: str, found: list[dict[str, bool]]) -> None:
     """The hole is open in the cloud without the correction and closed in every one with it."""
-    without = [answers[name] for (_, opened, _), answers in zip(_RUNS, found, strict=True) if name in opened]
-    corrected = {answers[name] for (_, _, closed), answers in zip(_RUNS, found, strict=True) if name in closed}
+    without = [
+        answers[name]
+        for (_, opened, _), answers in zip(_RUNS, found, strict=True)
+        if name in opened
+    ]
+    corrected = {
+        answers[name]
+        for (_, _, closed), answers in zip(_RUNS, found, strict=True)
+        if name in closed
+    }
     assert without == [True]
     assert corrected == {False}

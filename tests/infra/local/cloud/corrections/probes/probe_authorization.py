@@ -19,14 +19,20 @@ def leading_keys_are_known(rig: Rig) -> bool:
     root = rig.cloud.client("dynamodb")
     root.create_table(
         TableName="shared",
-        KeySchema=[{"AttributeName": "thing", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        KeySchema=[
+            {"AttributeName": "thing", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ],
         AttributeDefinitions=[
             {"AttributeName": "thing", "AttributeType": "S"},
             {"AttributeName": "sk", "AttributeType": "S"},
         ],
         BillingMode="PAY_PER_REQUEST",
     )
-    mine, foreign = {"thing": {"S": "acme--a"}, "sk": {"S": "1"}}, {"thing": {"S": "globex--a"}, "sk": {"S": "1"}}
+    mine, foreign = (
+        {"thing": {"S": "acme--a"}, "sk": {"S": "1"}},
+        {"thing": {"S": "globex--a"}, "sk": {"S": "1"}},
+    )
     for item in (mine, foreign):
         root.put_item(TableName="shared", Item=item)
     condition = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["acme--*"]}}
@@ -45,7 +51,9 @@ def leading_keys_are_known(rig: Rig) -> bool:
             lambda: session.get_item(TableName="shared", Key=foreign),
             lambda: session.put_item(TableName="shared", Item=foreign),
             lambda: session.batch_get_item(RequestItems={"shared": {"Keys": [mine, foreign]}}),
-            lambda: session.transact_write_items(TransactItems=[{"Put": {"TableName": "shared", "Item": foreign}}]),
+            lambda: session.transact_write_items(
+                TransactItems=[{"Put": {"TableName": "shared", "Item": foreign}}]
+            ),
             lambda: session.query(
                 TableName="shared",
                 KeyConditionExpression="thing = :t",
@@ -58,7 +66,9 @@ def leading_keys_are_known(rig: Rig) -> bool:
 def loopback_counts_as_tls(rig: Rig) -> bool:
     """The bucket policy that AWS advises, no request without TLS, shuts a session out of its own bucket."""
     root = rig.cloud.client("s3")
-    root.create_bucket(Bucket="tls-only", CreateBucketConfiguration={"LocationConstraint": rig.cloud.region})
+    root.create_bucket(
+        Bucket="tls-only", CreateBucketConfiguration={"LocationConstraint": rig.cloud.region}
+    )
     root.put_object(Bucket="tls-only", Key="file", Body=b"content")
     statement = {
         "Effect": "Deny",
@@ -67,7 +77,9 @@ def loopback_counts_as_tls(rig: Rig) -> bool:
         "Resource": "arn:aws:s3:::tls-only/*",
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
     }
-    root.put_bucket_policy(Bucket="tls-only", Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    root.put_bucket_policy(
+        Bucket="tls-only", Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    )
     session = rig.session_client("s3", allow("s3:GetObject", "arn:aws:s3:::tls-only/*"))
     return not _allowed(lambda: session.get_object(Bucket="tls-only", Key="file"))
 
@@ -78,17 +90,28 @@ def job_targets_are_authorized(rig: Rig) -> bool:
     for thing in ("acme--target", "globex--target"):
         iot.create_thing(thingName=thing)
     may = allow("iot:CreateJob", [f"{rig.arn}:job/acme--*", f"{rig.arn}:thing/acme--*"])
-    session, mine, foreign = rig.session_client("iot", may), "thing/acme--target", "thing/globex--target"
+    session, mine, foreign = (
+        rig.session_client("iot", may),
+        "thing/acme--target",
+        "thing/globex--target",
+    )
     session.create_job(jobId="acme--own", targets=[f"{rig.arn}:{mine}"], document="{}")
     role = f"arn:aws:iam::{rig.cloud.account_id}:role/not-mine"
     presign = {"roleArn": role, "expiresInSec": 60}
-    document = json.dumps({"url": "${aws:iot:s3-presigned-url:https://s3.amazonaws.com/bucket/key}"})
+    document = json.dumps(
+        {"url": "${aws:iot:s3-presigned-url:https://s3.amazonaws.com/bucket/key}"}
+    )
     return any(
         _allowed(attempt)
         for attempt in (
-            lambda: session.create_job(jobId="acme--1", targets=[f"{rig.arn}:{foreign}"], document="{}"),
             lambda: session.create_job(
-                jobId="acme--2", targets=[f"{rig.arn}:{mine}"], document=document, presignedUrlConfig=presign
+                jobId="acme--1", targets=[f"{rig.arn}:{foreign}"], document="{}"
+            ),
+            lambda: session.create_job(
+                jobId="acme--2",
+                targets=[f"{rig.arn}:{mine}"],
+                document=document,
+                presignedUrlConfig=presign,
             ),
         )
     )
@@ -121,7 +144,9 @@ def _allowed(attempt: Callable[[], object]) -> bool:
     try:
         attempt()
     except ClientError as error:
-        if "AccessDenied" not in str(error):  # refused for another reason: the probe itself is wrong
+        if "AccessDenied" not in str(
+            error
+        ):  # refused for another reason: the probe itself is wrong
             raise
         return False
     return True

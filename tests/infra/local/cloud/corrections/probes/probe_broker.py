@@ -32,12 +32,17 @@ def keep_alive_is_enforced(rig: Rig) -> bool:
     """A device with a keep-alive of 1 s says nothing and stays connected, or is dropped without its will."""
     rig.cloud.client("iot").update_indexing_configuration(thingIndexingConfiguration=INDEXED)
     silent = rig.device()
-    with rig.connect(rig.device()) as other, rig.connect(silent, keep_alive=1, will_topic="last/will") as device:
+    with (
+        rig.connect(rig.device()) as other,
+        rig.connect(silent, keep_alive=1, will_topic="last/will") as device,
+    ):
         other.subscribe("last/will")
         if not device.is_closed_within(8):
             return True
         assert other.read(seconds=5).payload == b"gone"
-    found = rig.cloud.client("iot").search_index(queryString=f"thingName:{silent.thing}")["things"][0]
+    found = rig.cloud.client("iot").search_index(queryString=f"thingName:{silent.thing}")["things"][
+        0
+    ]
     assert found["connectivity"]["connected"] is False
     assert found["connectivity"]["disconnectReason"] == "MQTT_KEEP_ALIVE_TIMEOUT"
     return False
@@ -63,7 +68,9 @@ def deactivated_certificate_is_dropped(rig: Rig) -> bool:
     """A device stays connected after its certificate was deactivated."""
     identity = rig.device()
     with rig.connect(identity) as device:
-        rig.cloud.client("iot").update_certificate(certificateId=identity.certificate_id, newStatus="INACTIVE")
+        rig.cloud.client("iot").update_certificate(
+            certificateId=identity.certificate_id, newStatus="INACTIVE"
+        )
         return not device.is_closed_within(8)
 
 
@@ -106,7 +113,9 @@ def certificate_from_csr_over_mqtt(rig: Rig) -> bool:
     claim = rig.claim("csr")
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "device")])
-    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    request = (
+        x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    )
     pem = request.public_bytes(serialization.Encoding.PEM).decode()
     with RawDevice(
         port=rig.cloud.mqtt_port,

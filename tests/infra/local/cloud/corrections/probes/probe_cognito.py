@@ -52,14 +52,30 @@ def pool(rig: Rig, *, temporary: bool = False) -> Pool:
         UserPoolId=pool_id,
         ClientName="app",
         ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"],
-        WriteAttributes=["email", "custom:tenant", "custom:line", "custom:undeclared", "sub", "identities"],
+        WriteAttributes=[
+            "email",
+            "custom:tenant",
+            "custom:line",
+            "custom:undeclared",
+            "sub",
+            "identities",
+        ],
     )["UserPoolClient"]["ClientId"]
     username = f"user-{uuid.uuid4().hex[:8]}"
-    attributes = [{"Name": "email", "Value": "a@example.com"}, {"Name": "custom:tenant", "Value": "acme"}]
-    admin.admin_create_user(UserPoolId=pool_id, Username=username, UserAttributes=attributes, MessageAction="SUPPRESS")
-    admin.admin_set_user_password(UserPoolId=pool_id, Username=username, Password=PASSWORD, Permanent=not temporary)
+    attributes = [
+        {"Name": "email", "Value": "a@example.com"},
+        {"Name": "custom:tenant", "Value": "acme"},
+    ]
+    admin.admin_create_user(
+        UserPoolId=pool_id, Username=username, UserAttributes=attributes, MessageAction="SUPPRESS"
+    )
+    admin.admin_set_user_password(
+        UserPoolId=pool_id, Username=username, Password=PASSWORD, Permanent=not temporary
+    )
     anyone = boto3.Session(region_name=rig.cloud.region).client(
-        "cognito-idp", endpoint_url=rig.cloud.endpoint_url, config=Config(signature_version=UNSIGNED)
+        "cognito-idp",
+        endpoint_url=rig.cloud.endpoint_url,
+        config=Config(signature_version=UNSIGNED),
     )
     return Pool(client_id=client_id, pool_id=pool_id, username=username, anyone=anyone)
 
@@ -71,7 +87,10 @@ def codes_are_random(rig: Rig) -> bool:
     return any(
         _accepted(
             lambda code=code: people.anyone.confirm_forgot_password(
-                ClientId=people.client_id, Username=people.username, ConfirmationCode=code, Password=OTHER
+                ClientId=people.client_id,
+                Username=people.username,
+                ConfirmationCode=code,
+                Password=OTHER,
             )
         )
         for code in ("123456", "654321")
@@ -85,17 +104,30 @@ def attribute_rules_hold(rig: Rig) -> bool:
 
     def write(name: str) -> bool:
         attributes = [{"Name": name, "Value": "globex"}]
-        return _accepted(lambda: people.anyone.update_user_attributes(AccessToken=token, UserAttributes=attributes))
+        return _accepted(
+            lambda: people.anyone.update_user_attributes(
+                AccessToken=token, UserAttributes=attributes
+            )
+        )
 
     assert write("custom:line")
-    forbidden = ("custom:tenant", "custom:locked", "custom:undeclared", "email_verified", "identities", "sub")
+    forbidden = (
+        "custom:tenant",
+        "custom:locked",
+        "custom:undeclared",
+        "email_verified",
+        "identities",
+        "sub",
+    )
     return any(write(name) for name in forbidden)
 
 
 def sign_up_can_be_closed(rig: Rig) -> bool:
     """Anyone signs up to a pool whose users only its administrator may add."""
     people = pool(rig)
-    return _accepted(lambda: people.anyone.sign_up(ClientId=people.client_id, Username="mallory", Password=OTHER))
+    return _accepted(
+        lambda: people.anyone.sign_up(ClientId=people.client_id, Username="mallory", Password=OTHER)
+    )
 
 
 def challenge_needs_its_session(rig: Rig) -> bool:

@@ -18,7 +18,10 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from rig import Rig
 
-LIST_TABLES = {"X-Amz-Target": "DynamoDB_20120810.ListTables", "Content-Type": "application/x-amz-json-1.0"}
+LIST_TABLES = {
+    "X-Amz-Target": "DynamoDB_20120810.ListTables",
+    "Content-Type": "application/x-amz-json-1.0",
+}
 
 
 def root_key_is_one_and_verified(rig: Rig) -> bool:
@@ -40,13 +43,17 @@ def _lists_tables(rig: Rig, key: str) -> bool:
 
 def only_signature_version_4_counts(rig: Rig) -> bool:
     """An Authorization header of another kind is root."""
-    return any(_answers(rig, {"Authorization": value}) for value in ("Bearer x", "Basic eDp4", "anything"))
+    return any(
+        _answers(rig, {"Authorization": value}) for value in ("Bearer x", "Basic eDp4", "anything")
+    )
 
 
 def signature_covers_the_body(rig: Rig) -> bool:
     """A signed request passes with another body than the one that was signed."""
     environment = rig.cloud.environment()
-    credentials = Credentials(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"])
+    credentials = Credentials(
+        environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
+    )
     signed, sent = b'{"Limit": 1}', b'{"Limit": 2}'
     passed: list[bool] = []
     for stated, body in (
@@ -57,20 +64,28 @@ def signature_covers_the_body(rig: Rig) -> bool:
         headers = {**LIST_TABLES, "X-Amz-Content-SHA256": stated}
         request = AWSRequest("POST", f"{rig.cloud.endpoint_url}/", data=signed, headers=headers)
         SigV4Auth(credentials, "dynamodb", rig.cloud.region).add_auth(request)
-        passed.append(_served(urllib.request.Request(request.url or "", data=body, headers=dict(request.headers))))
+        passed.append(
+            _served(
+                urllib.request.Request(request.url or "", data=body, headers=dict(request.headers))
+            )
+        )
     assert passed[-1], "the request as it was signed must pass"
     return any(passed[:-1])
 
 
 def front_door(rig: Rig) -> bool:
     """The emulator's administration is open to anyone."""
-    request = urllib.request.Request(f"{rig.cloud.endpoint_url}/_ministack/config", data=b"{}", method="POST")
+    request = urllib.request.Request(
+        f"{rig.cloud.endpoint_url}/_ministack/config", data=b"{}", method="POST"
+    )
     return _served(request)
 
 
 def _answers(rig: Rig, headers: dict[str, str]) -> bool:
     body = json.dumps({}).encode()
-    return _served(urllib.request.Request(rig.cloud.endpoint_url, data=body, headers=LIST_TABLES | headers))
+    return _served(
+        urllib.request.Request(rig.cloud.endpoint_url, data=body, headers=LIST_TABLES | headers)
+    )
 
 
 def _served(request: urllib.request.Request) -> bool:

@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 def attributes_are_of_their_form(rig: Rig) -> bool:
     """A thing is made, or changed, with an attribute that AWS refuses."""
     iot = rig.cloud.client("iot")
-    iot.create_thing(thingName="acme--formed", attributePayload={"attributes": {"utc_offset": "02:00"}})
+    iot.create_thing(
+        thingName="acme--formed", attributePayload={"attributes": {"utc_offset": "02:00"}}
+    )
     bad = {"attributes": {"utc_offset": "+02:00"}, "merge": True}
     refused = 0
     for attempt in (
         lambda: iot.update_thing(thingName="acme--formed", attributePayload=bad),
-        lambda: iot.create_thing(thingName="acme--unformed", attributePayload={"attributes": bad["attributes"]}),
+        lambda: iot.create_thing(
+            thingName="acme--unformed", attributePayload={"attributes": bad["attributes"]}
+        ),
     ):
         try:
             attempt()
@@ -56,14 +60,18 @@ def claim_is_no_device(rig: Rig) -> bool:
 
 def length_is_known(rig: Rig) -> bool:
     """A rule that bounds a text by its length stores nothing."""
-    found = _fired(rig, "bounded", "SELECT length(text) AS length FROM 'bounded/in' WHERE length(text) <= 3")
+    found = _fired(
+        rig, "bounded", "SELECT length(text) AS length FROM 'bounded/in' WHERE length(text) <= 3"
+    )
     assert found in ([], [{"length": 3}]), found
     return not found
 
 
 def floor_is_known(rig: Rig) -> bool:
     """A rule cannot make a whole number."""
-    [found] = _fired(rig, "rounded", "SELECT floor(number / 1000) + 5 AS seconds, text FROM 'rounded/in'")[-1:]
+    [found] = _fired(
+        rig, "rounded", "SELECT floor(number / 1000) + 5 AS seconds, text FROM 'rounded/in'"
+    )[-1:]
     assert found.get("seconds") in (None, 7), found
     return "seconds" not in found
 
@@ -72,9 +80,15 @@ def _fired(rig: Rig, name: str, sql: str) -> list[dict[str, Any]]:
     """What a rule with this SQL sends on for a text that is too long, one that is not, and a fence."""
     sqs, iam, iot = (rig.cloud.client(service) for service in ("sqs", "iam", "iot"))
     queue = sqs.create_queue(QueueName=name)["QueueUrl"]
-    trust = {"Effect": "Allow", "Principal": {"Service": "iot.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "iot.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    role = iam.create_role(RoleName=f"rule-{name}", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    role = iam.create_role(RoleName=f"rule-{name}", AssumeRolePolicyDocument=document)["Role"][
+        "Arn"
+    ]
     send = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}
     allowed = json.dumps({"Version": "2012-10-17", "Statement": [send]})
     iam.put_role_policy(RoleName=f"rule-{name}", PolicyName="send", PolicyDocument=allowed)

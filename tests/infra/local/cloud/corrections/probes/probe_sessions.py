@@ -50,7 +50,9 @@ def _queue(rig: Rig) -> Identity:
     with rig.connect(identity, clean=False) as device:
         device.subscribe(topic)
     for number in range(QUEUED):
-        rig.cloud.client("iot-data").publish(topic=topic, qos=1, payload=f"{number:04}".encode() + _FLOOD)
+        rig.cloud.client("iot-data").publish(
+            topic=topic, qos=1, payload=f"{number:04}".encode() + _FLOOD
+        )
     return identity
 
 
@@ -80,9 +82,15 @@ def _loses_during_will(rig: Rig, *, resumes_first: bool) -> bool:
         resumes_first: the device comes back before the message is published, else after all is over.
     """
     identity = rig.device()
-    topic, will, flood = f"t/{identity.thing}", f"will/{identity.thing}/last", f"flood/{identity.thing}"
+    topic, will, flood = (
+        f"t/{identity.thing}",
+        f"will/{identity.thing}/last",
+        f"flood/{identity.thing}",
+    )
     with ExitStack() as stack:
-        watcher = stack.enter_context(_Watcher(rig, f"will/{identity.thing}/+", topic, _gone(identity)))
+        watcher = stack.enter_context(
+            _Watcher(rig, f"will/{identity.thing}/+", topic, _gone(identity))
+        )
         slow = stack.enter_context(rig.connect(rig.device()))
         for wanted in (flood, will):  # the will reaches the watcher first, whose filter is older
             slow.subscribe(wanted, qos=0)
@@ -99,7 +107,9 @@ def _loses_during_will(rig: Rig, *, resumes_first: bool) -> bool:
         assert watcher.read() == b"meanwhile"
         slow.reset()
         if not resumes_first:
-            assert b"disconnected" in watcher.read(), "the will was out before the message came: nothing is proved"
+            assert b"disconnected" in watcher.read(), (
+                "the will was out before the message came: nothing is proved"
+            )
             device = stack.enter_context(rig.connect(identity, clean=False))
         try:
             while (packet := device.read(seconds=_SILENT_SECONDS)).kind != PUBLISH:

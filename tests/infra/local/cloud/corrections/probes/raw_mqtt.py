@@ -28,13 +28,17 @@ class Packet:
     def payload(self) -> bytes:
         """The payload of a PUBLISH."""
         (length,) = struct.unpack_from("!H", self.body)
-        return self.body[2 + length + (2 if self.flags & 0b0110 else 0) :]  # a packet identifier at QoS 1
+        return self.body[
+            2 + length + (2 if self.flags & 0b0110 else 0) :
+        ]  # a packet identifier at QoS 1
 
 
 class RawDevice:
     """One connection; ``certificate`` and ``key`` are PEM texts, or None for a client without certificate."""
 
-    def __init__(self, *, port: int, ca_file: Path, certificate: str | None = None, key: str | None = None) -> None:
+    def __init__(
+        self, *, port: int, ca_file: Path, certificate: str | None = None, key: str | None = None
+    ) -> None:
         context = ssl.create_default_context(cafile=str(ca_file))
         if certificate is not None and key is not None:
             with tempfile.NamedTemporaryFile("w", suffix=".pem") as chain:
@@ -54,12 +58,16 @@ class RawDevice:
         """End the connection without DISCONNECT."""
         self._socket.close()
 
-    def connect(self, client_id: str, *, keep_alive: int = 60, will_topic: str = "", clean: bool = True) -> int:
+    def connect(
+        self, client_id: str, *, keep_alive: int = 60, will_topic: str = "", clean: bool = True
+    ) -> int:
         """The return code of CONNACK: 0 = accepted. The will, if any, is ``gone`` at QoS 1."""
         flags = (2 if clean else 0) | (0b1100 if will_topic else 0)  # clean session; will at QoS 1
         head = b"\0\4MQTT\4" + bytes([flags]) + struct.pack("!H", keep_alive)
         texts = (client_id, will_topic, "gone") if will_topic else (client_id,)
-        self._send(0x10, head + b"".join(struct.pack("!H", len(text)) + text.encode() for text in texts))
+        self._send(
+            0x10, head + b"".join(struct.pack("!H", len(text)) + text.encode() for text in texts)
+        )
         return self.read(seconds=10).body[1]
 
     def subscribe(self, topic_filter: str, *, identifier: int = 1, qos: int = 1) -> int:

@@ -14,7 +14,10 @@ from raw_mqtt import RawDevice
 if TYPE_CHECKING:
     from infra.local.cloud import EmbeddedCloud
 
-ALLOW_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}]}
+ALLOW_ALL = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "iot:*", "Resource": "*"}],
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,20 +62,33 @@ class Rig:
             certificate=identity.certificate,
             key=identity.key,
         )
-        assert device.connect(identity.thing, keep_alive=keep_alive, will_topic=will_topic, clean=clean) == 0
+        assert (
+            device.connect(
+                identity.thing, keep_alive=keep_alive, will_topic=will_topic, clean=clean
+            )
+            == 0
+        )
         return device
 
     def claim(self, template: str) -> dict[str, Any]:
         """A claim of a new provisioning template, as CreateProvisioningClaim answers it."""
         iot, iam = self.cloud.client("iot"), self.cloud.client("iam")
-        trust = {"Effect": "Allow", "Principal": {"Service": "iot.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        trust = {
+            "Effect": "Allow",
+            "Principal": {"Service": "iot.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
         name = f"provisioning-{template}"
-        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_document(trust))["Role"]["Arn"]
+        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_document(trust))["Role"][
+            "Arn"
+        ]
         properties = {"CertificateId": {"Ref": "AWS::IoT::Certificate::Id"}, "Status": "Active"}
         body = json.dumps(
             {
                 "Parameters": {"AWS::IoT::Certificate::Id": {"Type": "String"}},
-                "Resources": {"certificate": {"Type": "AWS::IoT::Certificate", "Properties": properties}},
+                "Resources": {
+                    "certificate": {"Type": "AWS::IoT::Certificate", "Properties": properties}
+                },
             }
         )
         iot.create_provisioning_template(
@@ -80,19 +96,30 @@ class Rig:
         )
         return iot.create_provisioning_claim(templateName=template)
 
-    def session_client(self, service: str, *statements: dict[str, Any]) -> Any:  # noqa: ANN401 - boto3
+    def session_client(self, service: str, *statements: dict[str, Any]) -> Any:
         """A client whose session may do what ``statements`` say."""
         iam, name = self.cloud.client("iam"), f"role-{uuid.uuid4().hex[:8]}"
         root = {"AWS": f"arn:aws:iam::{self.cloud.account_id}:root"}
         trust = {"Effect": "Allow", "Principal": root, "Action": "sts:AssumeRole"}
-        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_document(trust))["Role"]["Arn"]
-        iam.put_role_policy(RoleName=name, PolicyName="given", PolicyDocument=_document(*statements))
-        credentials = self.cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="probe")["Credentials"]
+        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_document(trust))["Role"][
+            "Arn"
+        ]
+        iam.put_role_policy(
+            RoleName=name, PolicyName="given", PolicyDocument=_document(*statements)
+        )
+        credentials = self.cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="probe")[
+            "Credentials"
+        ]
         return self.plain_client(
-            service, credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"]
+            service,
+            credentials["AccessKeyId"],
+            credentials["SecretAccessKey"],
+            credentials["SessionToken"],
         )
 
-    def plain_client(self, service: str, key: str, secret: str, token: str | None = None, **config: Any) -> Any:  # noqa: ANN401
+    def plain_client(
+        self, service: str, key: str, secret: str, token: str | None = None, **config: Any
+    ) -> Any:
         """A client with these keys and no retries."""
         return boto3.Session(region_name=self.cloud.region).client(
             service,  # pyright: ignore[reportCallIssue, reportArgumentType] - known at run time
@@ -104,7 +131,7 @@ class Rig:
         )
 
 
-def allow(action: str | list[str], resource: str | list[str], **condition: Any) -> dict[str, Any]:  # noqa: ANN401
+def allow(action: str | list[str], resource: str | list[str], **condition: Any) -> dict[str, Any]:
     """An IAM statement."""
     statement: dict[str, Any] = {"Effect": "Allow", "Action": action, "Resource": resource}
     return statement | ({"Condition": condition} if condition else {})

@@ -26,7 +26,14 @@ from rig import Rig
 
 from infra.local.cloud import EmbeddedCloud
 
-_MODULES = (probe_authorization, probe_broker, probe_cognito, probe_credentials, probe_iot, probe_sessions)
+_MODULES = (
+    probe_authorization,
+    probe_broker,
+    probe_cognito,
+    probe_credentials,
+    probe_iot,
+    probe_sessions,
+)
 _LOOPBACK = "listens_on_loopback"
 
 
