@@ -5,7 +5,7 @@ SYNCED := .venv/.synced
 NOT_SERVED := pulumi pulumi-aws cedarpy awsiotsdk   # what the service's image does without
 DEBIAN := mosquitto nginx-light aria2 curl wget openssl systemd python3
 
-.PHONY: demo up test check bench lock format clean packages
+.PHONY: demo up test check bench lock fmt clean packages
 .DEFAULT_GOAL := help
 
 help: ## say what each target does
@@ -42,9 +42,10 @@ packages: ## Debian only, as root: what the broker and systemd tests need and th
 bench: $(SYNCED) ## measure speed: ratios, medians
 	@$(BIN)/python -m tests.benchmarks
 
-format: $(SYNCED) ## rewrite to the house format
+fmt: $(SYNCED) ## rewrite Python and Cedar files to the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+	@$(BIN)/python -m infra.policies format
 
 lock: $(SYNCED) ## resolve again and rewrite both requirements.lock (docs/adr: why not uv.lock)
 	@$(BIN)/uv lock --quiet --system-certs
