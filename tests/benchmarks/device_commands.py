@@ -25,8 +25,8 @@ ECHO_AGAIN = "\n    agent.command('echo', idempotent=True)(lambda command: comma
 BARE = """
 import sqlite3, sys, threading
 from awscrt import mqtt5
-from cedarfleet_device.mqtt import tls_context
-from cedarfleet_device.nodelay import send_at_once
+from cedarfleet_device.connection.mqtt import tls_context
+from cedarfleet_device.connection.nodelay import send_at_once
 from cedarfleet_device.wire import CommandState, StatusMessage, command_filter
 from pathlib import Path
 thing, port, folder, ca = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])

@@ -15,7 +15,7 @@ from awsiot import mqtt5_client_builder
 from cedarfleet_device import wire
 from cedarfleet_device.agent import Agent
 from cedarfleet_device.config import DeviceConfig
-from cedarfleet_device.mqtt import Connection, tls_context
+from cedarfleet_device.connection.mqtt import Connection, tls_context
 
 from tests.benchmarks.rows import Missing, Row, compare, interleaved
 from tests.device_sdk.cuttable import CuttableLine

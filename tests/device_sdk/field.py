@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from awscrt import io, mqtt5
 from cedarfleet_device import wire
-from cedarfleet_device.mqtt import tls_context
-from cedarfleet_device.nodelay import send_at_once
+from cedarfleet_device.connection.mqtt import tls_context
+from cedarfleet_device.connection.nodelay import send_at_once
 from cedarfleet_device.wire import CommandMessage, CommandState, StatusMessage
 
 from infra import naming

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cedarfleet_device.inbox import Inbox
-    from cedarfleet_device.running import Ending, Taken
+    from cedarfleet_device.commands.inbox import Inbox
+    from cedarfleet_device.commands.running import Ending, Taken
     from cedarfleet_device.wire import CommandMessage
 
 NOW = 1_000_000

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from awscrt import mqtt5
 from cedarfleet_device import wire
-from cedarfleet_device.mqtt import tls_context
+from cedarfleet_device.connection.mqtt import tls_context
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec

@@ -14,8 +14,8 @@ import pytest
 from cedarfleet_device import Agent, Command, ConfigError, DeviceConfig, Result
 from cedarfleet_device.clock import Clock
 from cedarfleet_device.errors import StateInUseError
-from cedarfleet_device.state import StateFolder, in_use
-from cedarfleet_device.step import StoreError
+from cedarfleet_device.store.state_folder import StateFolder, in_use
+from cedarfleet_device.store.transaction import StoreError
 from cedarfleet_device.wire import CommandState
 
 from infra.local.processes import Child

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
-from cedarfleet_device import arrivals
-from cedarfleet_device.inbox import Inbox
-from cedarfleet_device.step import StoreError
-from cedarfleet_device.store import Store
+from cedarfleet_device.commands import admission as arrivals
+from cedarfleet_device.commands.inbox import Inbox
+from cedarfleet_device.store.store import Store
+from cedarfleet_device.store.transaction import StoreError
 from cedarfleet_device.wire import CommandState
 
 from tests.device_sdk.field import new_command
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from cedarfleet_device.running import Ending, Taken
-    from cedarfleet_device.step import Step
+    from cedarfleet_device.commands.running import Ending, Taken
+    from cedarfleet_device.store.transaction import Step
     from cedarfleet_device.wire import CommandMessage
 
 NOW = 1_000_000

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from awscrt.crypto import ECExportFormat
-from cedarfleet_device.credentials import finish_replacing, replace_credentials
 from cedarfleet_device.errors import ConfigError
-from cedarfleet_device.x509 import key_pem, new_key, public_key, request_pem, valid_until
+from cedarfleet_device.identity.credentials import finish_replacing, replace_credentials
+from cedarfleet_device.identity.x509 import key_pem, new_key, public_key, request_pem, valid_until
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -78,7 +78,10 @@ def test_what_root_writes_belongs_to_the_owner_of_the_folder(tmp_path: Path):
         (nobody, 0o600)
     }
     os.chown(key, 0, 0)
-    read = "import sys, os; from pathlib import Path; from cedarfleet_device import credentials; os.setuid(65534);"
+    read = (
+        "import sys, os; from pathlib import Path;"
+        " from cedarfleet_device.identity import credentials; os.setuid(65534);"
+    )
     done = subprocess.run(
         [sys.executable, "-c", f"{read} credentials.read_pem(Path(sys.argv[1]), 'key_file')", key],
         capture_output=True,
@@ -97,7 +100,7 @@ def test_a_pair_is_replaced_together_whenever_the_power_goes(tmp_path: Path):
     program = """
 import os, sys
 from pathlib import Path
-from cedarfleet_device import credentials
+from cedarfleet_device.identity import credentials
 folder, survive = Path(sys.argv[1]), int(sys.argv[2])
 def counted(original):
     def call(*arguments, **options):

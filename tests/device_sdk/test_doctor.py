@@ -8,7 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from cedarfleet_device.config import DeviceConfig
-from cedarfleet_device.doctor import examine
+from cedarfleet_device.diagnostics.doctor import examine
 
 from tests.device_sdk.field import new_command
 from tests.device_sdk.mosquitto import Authority

@@ -12,9 +12,9 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from cedarfleet_device.inbox import Inbox
-from cedarfleet_device.step import Step, StoreError
-from cedarfleet_device.store import Store
+from cedarfleet_device.commands.inbox import Inbox
+from cedarfleet_device.store.store import Store
+from cedarfleet_device.store.transaction import Step, StoreError
 from cedarfleet_device.wire import CommandState
 
 from tests.device_sdk.field import new_command
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from cedarfleet_device.records import Outgoing
+    from cedarfleet_device.commands.rows import Outgoing
 
 
 def test_what_is_durable_outlives_the_power_and_what_may_not_wait_is_never_told_before(

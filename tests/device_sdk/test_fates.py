@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 from cedarfleet_device.clock import Clock
-from cedarfleet_device.commands import Handler, Handlers
-from cedarfleet_device.inbox import Inbox
-from cedarfleet_device.outbox import Publisher
-from cedarfleet_device.store import Store
+from cedarfleet_device.commands.executor import Worker
+from cedarfleet_device.commands.handlers import Handler, Handlers
+from cedarfleet_device.commands.inbox import Inbox
+from cedarfleet_device.commands.outbox import Publisher
+from cedarfleet_device.store.store import Store
 from cedarfleet_device.wire import CommandState, StatusMessage
-from cedarfleet_device.worker import Worker
 
 from tests.device_sdk.field import new_command
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from cedarfleet_device.commands import Command
-    from cedarfleet_device.records import Outgoing
-    from cedarfleet_device.step import Step
+    from cedarfleet_device.commands.handlers import Command
+    from cedarfleet_device.commands.rows import Outgoing
+    from cedarfleet_device.store.transaction import Step
     from cedarfleet_device.wire import CommandMessage
 
 _LIVES: Final = 6

@@ -6,9 +6,9 @@ import queue
 from typing import TYPE_CHECKING
 
 import pytest
-from cedarfleet_device.inbox import Inbox
-from cedarfleet_device.step import StoreError
-from cedarfleet_device.store import Store
+from cedarfleet_device.commands.inbox import Inbox
+from cedarfleet_device.store.store import Store
+from cedarfleet_device.store.transaction import StoreError
 from cedarfleet_device.wire import CommandState, StatusMessage
 
 from tests.device_sdk.field import new_command
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from cedarfleet_device.records import Outgoing
+    from cedarfleet_device.commands.rows import Outgoing
 
 
 @pytest.fixture

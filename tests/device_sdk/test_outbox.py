@@ -8,10 +8,10 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
+from cedarfleet_device.commands.inbox import Inbox
+from cedarfleet_device.commands.outbox import Publisher
 from cedarfleet_device.errors import CloudError
-from cedarfleet_device.inbox import Inbox
-from cedarfleet_device.outbox import Publisher
-from cedarfleet_device.store import Store
+from cedarfleet_device.store.store import Store
 from cedarfleet_device.wire import CommandState, StatusMessage
 
 from tests.device_sdk.field import new_command
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from cedarfleet_device.records import Outgoing
-    from cedarfleet_device.running import Ending
+    from cedarfleet_device.commands.rows import Outgoing
+    from cedarfleet_device.commands.running import Ending
     from cedarfleet_device.wire import CommandMessage
 
 COMMANDS = 150

@@ -6,15 +6,16 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, cast
 
-from cedarfleet_device import reception, wire
-from cedarfleet_device.commands import Handler, Handlers
-from cedarfleet_device.health import Metrics
-from cedarfleet_device.reception import Reception
+from cedarfleet_device import wire
+from cedarfleet_device.commands import receiver as reception
+from cedarfleet_device.commands.handlers import Handler, Handlers
+from cedarfleet_device.commands.receiver import Reception
+from cedarfleet_device.diagnostics.health import Metrics
 
 from tests.device_sdk.field import new_command
 
 if TYPE_CHECKING:
-    from cedarfleet_device.arrivals import Arrivals
+    from cedarfleet_device.commands.admission import Arrivals
 
 THING = "workshop--press-07"
 

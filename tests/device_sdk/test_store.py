@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cedarfleet_device.errors import ConfigError
-from cedarfleet_device.store import Store
+from cedarfleet_device.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from cedarfleet_device.step import Step
+    from cedarfleet_device.store.transaction import Step
 
 
 @pytest.fixture

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cedarfleet_device.calling import call_handler
 from cedarfleet_device.clock import Clock
-from cedarfleet_device.commands import Command, Handler, Handlers, Result
-from cedarfleet_device.inbox import Inbox
-from cedarfleet_device.store import Store
-from cedarfleet_device.watch import Run, Watch
+from cedarfleet_device.commands.executor import Worker
+from cedarfleet_device.commands.handlers import Command, Handler, Handlers, Result
+from cedarfleet_device.commands.inbox import Inbox
+from cedarfleet_device.commands.invocation import call_handler
+from cedarfleet_device.commands.time_limits import Run, Watch
+from cedarfleet_device.store.store import Store
 from cedarfleet_device.wire import CommandState, StatusMessage
-from cedarfleet_device.worker import Worker
 
 from tests.device_sdk.field import new_command
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from cedarfleet_device.commands import Function
-    from cedarfleet_device.records import Outgoing
-    from cedarfleet_device.step import Step
+    from cedarfleet_device.commands.handlers import Function
+    from cedarfleet_device.commands.rows import Outgoing
+    from cedarfleet_device.store.transaction import Step
 
 _SECONDS = 30
 

@@ -15,8 +15,8 @@ from awsiot import mqtt5_client_builder
 from botocore.exceptions import ClientError
 from cedarfleet_device import wire
 from cedarfleet_device.config import DeviceConfig
+from cedarfleet_device.enrollment.provisioning import provision
 from cedarfleet_device.errors import CloudError, ConfigError
-from cedarfleet_device.provisioning import provision
 
 from infra.platform import status_rule
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from cedarfleet_device.agent import Agent
-    from cedarfleet_device.commands import Command, Result
+    from cedarfleet_device.commands.handlers import Command, Result
     from cedarfleet_device.config import DeviceConfig
     from cedarfleet_device.errors import CloudError, CommandFailedError, ConfigError
 
@@ -26,8 +26,8 @@ __all__ = [
 
 _HOME: Final = {
     "Agent": "agent",
-    "Command": "commands",
-    "Result": "commands",
+    "Command": "commands.handlers",
+    "Result": "commands.handlers",
     "DeviceConfig": "config",
     "CloudError": "errors",
     "CommandFailedError": "errors",

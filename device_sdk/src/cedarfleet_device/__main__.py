@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from cedarfleet_device.agent import Agent
 from cedarfleet_device.config import DeviceConfig
-from cedarfleet_device.doctor import examine
+from cedarfleet_device.diagnostics.doctor import examine
+from cedarfleet_device.enrollment.provisioning import provision
 from cedarfleet_device.errors import ConfigError, DeviceError
 from cedarfleet_device.log import to_stdout
-from cedarfleet_device.provisioning import provision
-from cedarfleet_device.state import StateFolder, in_use, read_status
+from cedarfleet_device.store.state_folder import StateFolder, in_use, read_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,22 +11,22 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from cedarfleet_device.clock import Clock
-from cedarfleet_device.commands import Function, Handler, Handlers
-from cedarfleet_device.credentials import load_credentials
+from cedarfleet_device.commands.executor import Worker
+from cedarfleet_device.commands.handlers import Function, Handler, Handlers
+from cedarfleet_device.commands.inbox import Inbox
+from cedarfleet_device.commands.receiver import Reception
+from cedarfleet_device.connection.mqtt import tls_context
+from cedarfleet_device.diagnostics.health import Metrics, reported
+from cedarfleet_device.diagnostics.systemd import notify, watchdog_seconds
 from cedarfleet_device.downloads import Downloader
+from cedarfleet_device.enrollment.rotation import Rotation
 from cedarfleet_device.errors import ConfigError, DeviceError
-from cedarfleet_device.health import Metrics, reported
-from cedarfleet_device.inbox import Inbox
-from cedarfleet_device.link import Link
+from cedarfleet_device.identity.credentials import load_credentials
 from cedarfleet_device.log import event
-from cedarfleet_device.mqtt import tls_context
-from cedarfleet_device.reception import Reception
-from cedarfleet_device.rotation import Rotation
-from cedarfleet_device.state import StateFolder, write_status
-from cedarfleet_device.step import StoreError
-from cedarfleet_device.store import Store
-from cedarfleet_device.systemd import notify, watchdog_seconds
-from cedarfleet_device.worker import Worker
+from cedarfleet_device.session import Link
+from cedarfleet_device.store.state_folder import StateFolder, write_status
+from cedarfleet_device.store.store import Store
+from cedarfleet_device.store.transaction import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from awscrt import io
 
+    from cedarfleet_device.commands.rows import Outgoing
     from cedarfleet_device.config import DeviceConfig
-    from cedarfleet_device.records import Outgoing
 
 _DAY_MS: Final = 86_400_000
 _FORGET_EVERY_SECONDS: Final = 3600.0

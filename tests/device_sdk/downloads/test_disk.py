@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cedarfleet_device.downloads import Delivered, DownloadRefusedError, Reason
-from cedarfleet_device.downloads.errors import DownloadFailedError
+from cedarfleet_device.downloads.outcomes import DownloadFailedError
 
 from tests.device_sdk.downloads.conftest import Device
 from tests.device_sdk.downloads.device_process import DELIVERED, REFUSED, Errand, run

@@ -6,8 +6,8 @@ import os
 from pathlib import PurePosixPath, PureWindowsPath
 
 import pytest
-from cedarfleet_device.downloads.errors import DownloadRefusedError, Reason
 from cedarfleet_device.downloads.names import components, same_file_elsewhere
+from cedarfleet_device.downloads.outcomes import DownloadRefusedError, Reason
 from hypothesis import example, given
 from hypothesis import strategies as st
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 
 import pytest
-from cedarfleet_device.downloads.address import Address
-from cedarfleet_device.downloads.answers import (
+from cedarfleet_device.downloads.limits import DownloadLimits
+from cedarfleet_device.downloads.outcomes import DownloadRefusedError, Reason
+from cedarfleet_device.downloads.range_client.answers import (
     Answer,
     ChangedObjectError,
     ExpiredUrlError,
@@ -14,11 +15,10 @@ from cedarfleet_device.downloads.answers import (
     TryAgainError,
     judge,
 )
-from cedarfleet_device.downloads.errors import DownloadRefusedError, Reason
-from cedarfleet_device.downloads.limits import DownloadLimits
-from cedarfleet_device.downloads.pacing import Pulse, TokenBucket
+from cedarfleet_device.downloads.range_client.url import Address
 from cedarfleet_device.downloads.ranges import ByteRange
 from cedarfleet_device.downloads.retry import RetryBudget
+from cedarfleet_device.downloads.throughput import Pulse, TokenBucket
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from cedarfleet_device.downloads.address import Address
-from cedarfleet_device.downloads.answers import TryAgainError
-from cedarfleet_device.downloads.connection import Connection
-from cedarfleet_device.downloads.tls import TlsStream
+from cedarfleet_device.downloads.range_client.answers import TryAgainError
+from cedarfleet_device.downloads.range_client.connection import Connection
+from cedarfleet_device.downloads.range_client.tls import TlsStream
+from cedarfleet_device.downloads.range_client.url import Address
 
 from tests.device_sdk.downloads.self_signed import make_certificate
 

@@ -11,7 +11,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from cedarfleet_device.credentials import write_private
+from cedarfleet_device.identity.credentials import write_private
 from cedarfleet_device.wire import CommandState
 
 from tests.device_sdk.downloads.object_server import ObjectServer

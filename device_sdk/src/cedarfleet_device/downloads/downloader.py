@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from cedarfleet_device.downloads.delivery import Callbacks, Delivery
-from cedarfleet_device.downloads.errors import DownloadFailedError, DownloadRefusedError, Reason
-from cedarfleet_device.downloads.folder import Place
-from cedarfleet_device.downloads.journal import Journal
-from cedarfleet_device.downloads.sink import disk_trouble
+from cedarfleet_device.downloads.outcomes import DownloadFailedError, DownloadRefusedError, Reason
+from cedarfleet_device.downloads.partial_file import disk_trouble
+from cedarfleet_device.downloads.progress_journal import Journal
+from cedarfleet_device.downloads.target import Place
+from cedarfleet_device.downloads.transfer import Callbacks, Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -1,7 +1,7 @@
 """Turn an artifact's name into path components that cannot leave the download folder, or refuse it.
 
 The rules are those of the strictest file system that a device may have (FAT on an SD card included), so that a name
-means the same file everywhere. Pure: what stands on the disk already (symlinks, another case) is ``folder``'s business.
+means the same file everywhere. Pure: what stands on the disk already (symlinks, another case) is ``target``'s business.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING, Final
 
-from cedarfleet_device.downloads.errors import DownloadRefusedError, Reason
+from cedarfleet_device.downloads.outcomes import DownloadRefusedError, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

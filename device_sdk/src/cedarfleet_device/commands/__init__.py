@@ -1,0 +1,1 @@
+"""Commands: received, stored, run once and reported."""

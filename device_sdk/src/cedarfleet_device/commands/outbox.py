@@ -1,0 +1,193 @@
+"""Brings states to the cloud: in order, at least once, whenever there is a connection.
+
+One connection delivers QoS 1 publishes in the order in which they were handed over, so up to 32 are under way at once.
+When the broker refuses one, sending stops until the others are settled and begins again with the oldest that is left;
+a state that arrives twice is the same state, since its sequence number is part of it.
+
+A state that comes to stand in the outbox when nothing older waits is sent at once; else it is read back in its turn.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from typing import TYPE_CHECKING, Final
+
+from cedarfleet_device import wire
+from cedarfleet_device.log import event
+from cedarfleet_device.store.transaction import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+
+    from cedarfleet_device.commands.inbox import Inbox
+    from cedarfleet_device.commands.rows import Outgoing
+
+_WINDOW: Final = 32
+_FORGET_AFTER_SECONDS: Final = 0.2  # what was acknowledged meanwhile is forgotten in one commit
+_LAST_PUBACK_SECONDS: Final = 1.0
+_PAUSE_MIN_SECONDS: Final = 1.0
+_PAUSE_MAX_SECONDS: Final = 60.0
+
+
+class Publisher:
+    """Sends what stands in the outbox.
+
+    Args:
+        inbox: holds the outbox.
+        thing: whose states.
+        publish: QoS 1; the future is done at the PUBACK.
+        online: whether it is worth trying.
+    """
+
+    def __init__(
+        self,
+        *,
+        inbox: Inbox,
+        thing: str,
+        publish: Callable[[str, bytes], Future[None]],
+        online: Callable[[], bool],
+    ) -> None:
+        self._inbox = inbox
+        self._thing = thing
+        self._publish = publish
+        self._online = online
+        self._changed = threading.Condition()
+        self._fresh = True  # the outbox may hold more than was handed over
+        self._level = False  # it does not: what comes next may be sent at once
+        self._after = 0  # position of the last that was handed over
+        self._ending = self._stopping = False
+        self._under_way: set[int] = set()
+        self._acknowledged: list[int] = []
+        self._refused = False
+        self.published = 0
+        self._thread = threading.Thread(target=self._loop, name="cedarfleet-outbox", daemon=True)
+
+    def start(self) -> None:
+        """Begin with the oldest state."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look into the outbox: the connection stands again; from any thread."""
+        with self._changed:
+            self._fresh, self._level = True, False
+            self._changed.notify_all()
+
+    def offer(self, fresh: Sequence[Outgoing]) -> None:
+        """These have come to stand in the outbox; from any thread."""
+        with self._changed:
+            wanted = range(self._after + 1, self._after + 1 + len(fresh))
+            room = _WINDOW - len(self._under_way)
+            in_turn = (
+                self._level
+                and len(fresh) <= room
+                and [each.position for each in fresh] == list(wanted)
+            )
+            if not in_turn or self._refused or self._stopping or not self._online():
+                self.wake()
+                return
+            for each in fresh:
+                self._send(each)
+
+    def stop(self) -> None:
+        """Stop sending, after a moment for what is under way; what is not acknowledged then stays in the outbox."""
+        with self._changed:
+            self._ending = True
+            if self._online():
+                self._changed.wait_for(lambda: not self._under_way, _LAST_PUBACK_SECONDS)
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join(10)
+
+    def _loop(self) -> None:
+        pause = _PAUSE_MIN_SECONDS
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._something_to_do() or self._acknowledged)
+                self._changed.wait_for(self._something_to_do, _FORGET_AFTER_SECONDS)
+                if self._stopping:
+                    self._forget(self._taken())
+                    return
+                done = self._taken()
+                settled = self._refused and not self._under_way
+                room = 0 if self._refused or not self._fresh else _WINDOW - len(self._under_way)
+                self._fresh = self._fresh and not room
+            self._forget(done)
+            if done and not settled:
+                pause = _PAUSE_MIN_SECONDS
+            try:
+                if settled:
+                    self._sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter
+                    pause = min(2 * pause, _PAUSE_MAX_SECONDS)
+                    with self._changed:
+                        self._refused, self._after = False, 0
+                        self.wake()
+                elif room and self._online():
+                    batch = self._inbox.outgoing(after=self._after, limit=room)
+                    for each in batch:
+                        self._send(each)
+                    with self._changed:
+                        self._fresh = self._fresh or len(batch) == room
+                        self._level = not self._fresh
+            except StoreError as error:
+                event("store.failed", level=logging.ERROR, error=error)
+                self._sleep(_PAUSE_MIN_SECONDS)
+                self.wake()
+
+    def _something_to_do(self) -> bool:
+        if self._stopping:
+            return True
+        if self._refused:
+            return not self._under_way
+        return self._fresh and len(self._under_way) < _WINDOW
+
+    def _taken(self) -> list[int]:
+        done, self._acknowledged = self._acknowledged, []
+        return done
+
+    def _forget(self, done: list[int]) -> None:
+        if done:
+            self.published += len(done)
+            self._inbox.sent(done).add_done_callback(lambda written: self._forgotten(done, written))
+
+    def _forgotten(self, done: list[int], written: Future[None]) -> None:
+        if (
+            written.exception() is not None
+        ):  # tried again; after a restart they are sent once more, the same states
+            with self._changed:
+                self.published -= len(done)
+                self._acknowledged += done
+                self._changed.notify_all()
+
+    def _send(self, outgoing: Outgoing) -> None:
+        with self._changed:
+            self._after = outgoing.position
+            self._under_way.add(outgoing.position)
+        topic = wire.status_topic(self._thing, outgoing.command_id)
+        self._publish(topic, outgoing.message).add_done_callback(
+            lambda done: self._settle(outgoing, done)
+        )
+
+    def _settle(self, outgoing: Outgoing, done: Future[None]) -> None:
+        error = done.exception()
+        if error is not None:
+            event(
+                "status.refused", level=logging.WARNING, error=error, command_id=outgoing.command_id
+            )
+        with self._changed:
+            self._under_way.discard(outgoing.position)
+            if error is None:
+                self._acknowledged.append(outgoing.position)
+            else:
+                self._refused = True
+            if (
+                len(self._acknowledged) == 1 or self._ending or self._something_to_do()
+            ):  # else nobody need know
+                self._changed.notify_all()
+
+    def _sleep(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping, seconds)

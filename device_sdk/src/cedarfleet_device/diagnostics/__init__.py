@@ -1,0 +1,1 @@
+"""What a device says of itself, and what keeps it from working."""

@@ -1,0 +1,238 @@
+"""Says in words what keeps a device from working, from the nearest cause to the farthest.
+
+Files, certificate, host and port, the server's certificate, the broker's word, the cloud's time. It stops where going
+on makes no sense.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import ssl
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from awscrt import mqtt5, mqtt_request_response
+from awsiot import V2ServiceException, iotjobs
+
+from cedarfleet_device.clock import TOLERANCE_MS
+from cedarfleet_device.connection.mqtt import tls_context
+from cedarfleet_device.errors import ConfigError
+from cedarfleet_device.identity.credentials import load_credentials
+from cedarfleet_device.identity.x509 import valid_until
+from cedarfleet_device.store.state_folder import in_use
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cedarfleet_device.config import DeviceConfig
+
+_SECONDS: Final = 10
+_SOON: Final = timedelta(days=30)
+_REFUSED: Final = {
+    int(
+        mqtt5.ConnectReasonCode.NOT_AUTHORIZED
+    ): "the IoT policy refuses this thing, or the certificate is not attached"
+    " to the thing or not active",
+    int(
+        mqtt5.ConnectReasonCode.CLIENT_IDENTIFIER_NOT_VALID
+    ): "the thing name is not accepted as client id",
+    int(mqtt5.ConnectReasonCode.SERVER_BUSY): "the broker is busy; it heals by itself",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        good: whether it is as it must be.
+        words: what was found, and what to do where it is not good.
+    """
+
+    good: bool
+    words: str
+
+    def __str__(self) -> str:
+        return f"{'ok   ' if self.good else 'WRONG'}  {self.words}"
+
+
+def examine(config: DeviceConfig) -> list[Finding]:
+    """Look at everything; the last finding is the farthest that could be reached."""
+    findings = _folders(config)
+    try:
+        credentials = load_credentials(config)
+        findings.append(_good("certificate, key and authority can be read"))
+        expiry = _expiry(credentials[0])
+        findings.append(expiry)
+        context = tls_context(*credentials)
+    except ConfigError as error:
+        return [*findings, _wrong(str(error))]
+    reached = _reach(config)
+    findings.extend(reached)
+    if not all(each.good for each in (expiry, *reached)):
+        return findings
+    if in_use(config.state_dir):  # connecting as well would throw the running agent out
+        return [
+            *findings,
+            _good("an agent is running; see `cedarfleet-device status` for its connection"),
+        ]
+    return [*findings, *_speak(config, context)]
+
+
+def _good(words: str) -> Finding:
+    return Finding(good=True, words=words)
+
+
+def _wrong(words: str) -> Finding:
+    return Finding(good=False, words=words)
+
+
+def _folders(config: DeviceConfig) -> list[Finding]:
+    findings: list[Finding] = []
+    for name, folder in (("state_dir", config.state_dir), ("download_dir", config.download_dir)):
+        nearest = folder
+        while not nearest.exists():
+            nearest = nearest.parent
+        if not os.access(nearest, os.W_OK):
+            findings.append(_wrong(f"`{name}` `{folder}` cannot be written by this user"))
+            continue
+        free = shutil.disk_usage(nearest).free
+        findings.append(
+            _good(f"`{name}` `{folder}` can be written, {free // 1_000_000} MB are free")
+        )
+    return findings
+
+
+def _expiry(certificate: bytes) -> Finding:
+    try:
+        until = valid_until(certificate)
+    except ValueError as error:
+        return _wrong(f"`certificate_file`: {error}")
+    now = datetime.now(UTC)
+    if until <= now:
+        return _wrong(
+            f"the certificate expired on {until:%Y-%m-%d %H:%M} UTC, by this device's clock it is {now:%Y-%m-%d %H:%M}:"
+            " renew it, or set the clock"
+        )
+    hint = ": renew it soon" if until - now < _SOON else ""
+    return _good(f"the certificate is valid until {until:%Y-%m-%d}{hint}")
+
+
+def _reach(config: DeviceConfig) -> list[Finding]:
+    address = f"`{config.endpoint}` port {config.port}"
+    context = ssl.create_default_context(cafile=str(config.ca_file))
+    context.load_cert_chain(config.certificate_file, config.key_file)
+    try:
+        with socket.create_connection((config.endpoint, config.port), timeout=_SECONDS) as plain:
+            reached = _good(f"{address} is reached")
+            with context.wrap_socket(plain, server_hostname=config.endpoint):
+                return [
+                    reached,
+                    _good("the server's certificate is signed by `ca_file` and names the endpoint"),
+                ]
+    except ssl.SSLCertVerificationError as error:
+        words = f"the server's certificate is refused: {error.verify_message}; is `ca_file` the right authority?"
+        return [_good(f"{address} is reached"), _wrong(words)]
+    except socket.gaierror as error:
+        return [
+            _wrong(
+                f"the name `{config.endpoint}` is not resolved ({error.strerror}): check `endpoint` and DNS"
+            )
+        ]
+    except TimeoutError:
+        return [_wrong(f"{address} does not answer within {_SECONDS} s: a firewall, or no network")]
+    except ssl.SSLError as error:
+        return [
+            _good(f"{address} is reached"),
+            _wrong(f"TLS fails: {error.reason}; is it an MQTT endpoint with TLS?"),
+        ]
+    except OSError as error:
+        return [_wrong(f"{address} cannot be reached: {error.strerror}")]
+
+
+def _speak(config: DeviceConfig, tls: object) -> list[Finding]:
+    settled, stopped = threading.Event(), threading.Event()
+    outcome: list[mqtt5.LifecycleConnectFailureData] = []
+
+    def failed(data: mqtt5.LifecycleConnectFailureData) -> None:
+        outcome.append(data)
+        settled.set()
+
+    client = mqtt5.Client(
+        mqtt5.ClientOptions(
+            host_name=config.endpoint,
+            port=config.port,
+            tls_ctx=tls,  # pyright: ignore[reportArgumentType]
+            connect_options=mqtt5.ConnectPacket(
+                client_id=config.thing,
+                session_expiry_interval_sec=config.connection.session_expiry_seconds,
+            ),
+            # The commands that the broker holds belong to the agent: keep the session, acknowledge nothing.
+            session_behavior=mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS,
+            on_publish_callback_fn=_leave_unacknowledged,
+            on_lifecycle_event_connection_success_fn=lambda _: settled.set(),
+            on_lifecycle_event_connection_failure_fn=failed,
+            on_lifecycle_event_stopped_fn=lambda _: stopped.set(),
+        )
+    )
+    client.start()
+    try:
+        if not settled.wait(_SECONDS):
+            return [_wrong("the broker does not answer the MQTT CONNECT")]
+        if outcome:
+            return [_wrong(_refusal(outcome[0]))]
+        return [
+            _good("the broker accepts this device"),
+            *([_time(client, config.thing)] if config.jobs else []),
+        ]
+    finally:
+        client.stop(
+            mqtt5.DisconnectPacket(reason_code=mqtt5.DisconnectReasonCode.NORMAL_DISCONNECTION)
+        )
+        stopped.wait(5)
+
+
+def _leave_unacknowledged(data: mqtt5.PublishReceivedData) -> None:
+    acquire: Callable[[], object] | None = (
+        data.acquire_publish_acknowledgement_control
+    )  # None for QoS 0
+    if acquire is not None and data.publish_packet.topic.startswith("fleet/"):
+        acquire()
+
+
+def _refusal(data: mqtt5.LifecycleConnectFailureData) -> str:
+    packet = data.connack_packet
+    if packet is None:  # pyright: ignore[reportUnnecessaryComparison] - no CONNACK came
+        name = getattr(data.exception, "name", str(data.exception))
+        return f"the broker closed the connection ({name}): the certificate is unknown to it, revoked or not active"
+    code = int(packet.reason_code)
+    return f"the broker refuses (reason code {code}): {_REFUSED.get(code, 'see MQTT 5 section 3.2.2.2')}"
+
+
+def _time(client: mqtt5.Client, thing: str) -> Finding:
+    options = mqtt_request_response.ClientOptions(
+        max_request_response_subscriptions=2,
+        max_streaming_subscriptions=1,
+        operation_timeout_in_seconds=_SECONDS,
+    )
+    jobs = iotjobs.IotJobsClientV2(client, options)
+    request = iotjobs.GetPendingJobExecutionsRequest(thing_name=thing)
+    try:
+        answer = jobs.get_pending_job_executions(request).result(_SECONDS + 5)
+    except (V2ServiceException, TimeoutError) as error:
+        reason = getattr(error, "inner_error", None) or error
+        return _wrong(
+            f"IoT Jobs does not answer ({reason}): does the IoT policy allow the topics of `{thing}`?"
+        )
+    if answer.timestamp is None:
+        return _good("IoT Jobs answers")
+    skew = datetime.now().timestamp() - answer.timestamp.timestamp()  # noqa: DTZ005 - awsiot gives local times
+    if abs(skew) * 1000 > TOLERANCE_MS:
+        return _wrong(
+            f"this device's clock is {skew:+.0f} s off the cloud's: set it (NTP); commands use the cloud's"
+        )
+    return _good("IoT Jobs answers and the clock is right")

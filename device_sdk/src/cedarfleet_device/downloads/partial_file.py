@@ -1,0 +1,214 @@
+"""Where received bytes end: written at their offset, hashed in the file's order, and made durable step by step."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from cedarfleet_device.downloads.outcomes import (
+    DownloadCancelledError,
+    DownloadRefusedError,
+    Reason,
+)
+from cedarfleet_device.downloads.ranges import ByteRange, checkpoint_step, merged, missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from cedarfleet_device.downloads.limits import DownloadLimits
+    from cedarfleet_device.downloads.progress_journal import Entry, Journal
+    from cedarfleet_device.downloads.target import Place
+
+_READ_BYTES: Final = 256 * 1024  # still in the core's cache when it is hashed
+_CHECKPOINT_SECONDS: Final = 5.0  # on a slow link a step takes minutes
+
+
+@contextmanager
+def disk_trouble(what: str) -> Generator[None]:
+    """Turn the errors of a full, read-only or broken disk into a refusal; the network's errors never come here."""
+    try:
+        yield
+    except OSError as error:
+        raise DownloadRefusedError(
+            Reason.DISK, f"cannot {what}: {error.strerror or error}"
+        ) from error
+
+
+class Sink:
+    """The temporary file of one download with its hash and its journal; used by one thread, save ``write``.
+
+    Attributes:
+        entry: what the journal says, as of the last checkpoint.
+        received: body bytes accepted by this object.
+    """
+
+    def __init__(
+        self, place: Place, journal: Journal, entry: Entry, limits: DownloadLimits
+    ) -> None:
+        """Open the temporary file; ``recover`` comes next."""
+        self._place, self._journal, self._limits = place, journal, limits
+        self.entry = entry
+        self.received = 0
+        self._step = checkpoint_step(entry.size, limits)
+        self._view = memoryview(bytearray(_READ_BYTES))
+        with disk_trouble("open the temporary file"):
+            self._handle = place.open_part()
+        self._hash = hashlib.sha256()
+        self._hashed = 0
+        self._ranges: tuple[ByteRange, ...] = ()
+        self._unsaved = 0
+        self._saved_at = time.monotonic()
+
+    def close(self) -> None:
+        """Release the temporary file; nothing is saved by this."""
+        os.close(self._handle)
+
+    @property
+    def done(self) -> int:
+        """Bytes of the file that are there."""
+        return sum(len(span) for span in self._covered())
+
+    @property
+    def missing(self) -> tuple[ByteRange, ...]:
+        """The ranges that are not."""
+        return missing(self._covered(), self.entry.size)
+
+    def recover(self, cancelled: Callable[[], bool]) -> None:
+        """Believe the journal when the temporary file bears it out; else empty the file and begin at zero.
+
+        Raises:
+            DownloadCancelledError: ``cancelled()``; the journal stays as it is.
+        """
+        with disk_trouble("read the temporary file"):
+            length = os.fstat(self._handle).st_size
+            reaches = max([self.entry.prefix, *(span.end for span in self.entry.ranges)])
+            while length >= reaches and self._hashed < self.entry.prefix:
+                if cancelled():
+                    raise DownloadCancelledError("cancelled")
+                if not self._hash_from_file(self.entry.prefix):
+                    break  # the file shrank meanwhile
+            if length >= reaches and self._hash.hexdigest() == self.entry.prefix_sha256:
+                self._ranges = self.entry.ranges
+                self.checkpoint()  # a state folder that cannot be written is noticed before the first byte
+                return
+        self.start_over(self.entry.etag)
+
+    def check_room(self) -> None:
+        """Refuse what would not fit beside the file system's reserve.
+
+        Raises:
+            DownloadRefusedError: ``Reason.DISK``.
+        """
+        needed = sum(len(gap) for gap in self.missing)
+        with disk_trouble("ask for the free space"):
+            free = self._place.free_bytes()
+        if needed and free - needed < self._limits.disk_reserve_bytes:
+            raise DownloadRefusedError(
+                Reason.DISK,
+                f"`{self.entry.name}` needs {needed} bytes and {self._limits.disk_reserve_bytes} in reserve,"
+                f" {free} are free",
+            )
+
+    def start_over(self, etag: str | None) -> None:
+        """Forget every byte; what comes now belongs to the object of ``etag`` (None: the next answer says which)."""
+        self._hash, self._hashed, self._ranges = hashlib.sha256(), 0, ()
+        self.entry = replace(self.entry, etag=etag)
+        with disk_trouble("empty the temporary file"):
+            os.ftruncate(self._handle, 0)
+        self.checkpoint()
+
+    def pin(self, etag: str | None) -> None:
+        """Remember which object the bytes belong to, when that was not known."""
+        if self.entry.etag is None:
+            self.entry = replace(self.entry, etag=etag)
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """Put ``data`` into the temporary file; the one method that any thread may call, until ``close``.
+
+        Raises:
+            DownloadRefusedError: ``Reason.DISK``.
+        """
+        with disk_trouble("write the temporary file"):
+            while data:
+                written = os.pwrite(self._handle, data, offset)
+                data, offset = data[written:], offset + written
+
+    def accept(self, offset: int, data: memoryview) -> None:
+        """Account for ``data``, which was written at ``offset``; saves a checkpoint when one is due.
+
+        Raises:
+            DownloadRefusedError: ``Reason.DISK``, also when somebody else took of the file system's reserve.
+        """
+        at = offset + len(data)
+        if offset == self._hashed:
+            self._hash.update(data)
+            self._hashed = at
+        else:
+            self._ranges = merged([*self._ranges, ByteRange(offset, at)])
+        self.received += len(data)
+        self._unsaved += len(data)
+        if self._unsaved >= self._step or time.monotonic() - self._saved_at >= _CHECKPOINT_SECONDS:
+            self.checkpoint()
+            if self._place.free_bytes() < self._limits.disk_reserve_bytes:
+                raise DownloadRefusedError(
+                    Reason.DISK,
+                    f"less than the reserve of {self._limits.disk_reserve_bytes} bytes is free on the disk",
+                )
+
+    def catch_up(self) -> bool:
+        """Hash a piece of what lies behind the prefix without a gap; whether there was any."""
+        reachable = next(
+            (span.end for span in self._ranges if span.start <= self._hashed < span.end), None
+        )
+        if reachable is None:
+            return False
+        with disk_trouble("read the temporary file"):
+            return self._hash_from_file(reachable)
+
+    def checkpoint(self) -> None:
+        """Make data, then journal durable, in this order: the journal never promises what a power cut took away.
+
+        Raises:
+            DownloadRefusedError: ``Reason.DISK``.
+        """
+        with disk_trouble("save the download's progress"):
+            os.fdatasync(self._handle)
+            beyond = tuple(
+                (max(span.start, self._hashed), span.end)
+                for span in self._ranges
+                if span.end > self._hashed
+            )
+            self.entry = replace(
+                self.entry, prefix=self._hashed, prefix_sha256=self._hash.hexdigest(), beyond=beyond
+            )
+            self._journal.write(self.entry)
+        self._unsaved, self._saved_at = 0, time.monotonic()
+
+    def digest(self) -> str:
+        """SHA-256 of the whole file, fsynced; to be called when nothing is missing."""
+        while self.catch_up():
+            pass
+        self.checkpoint()
+        with disk_trouble("save the file"):
+            os.fchmod(self._handle, self._limits.file_mode)
+            os.fsync(self._handle)
+        return (
+            self._hash.hexdigest() if self._hashed == self.entry.size else ""
+        )  # fail closed: "" equals no digest
+
+    def _covered(self) -> tuple[ByteRange, ...]:
+        return (
+            merged([ByteRange(0, self._hashed), *self._ranges])
+            if self._hashed
+            else merged(self._ranges)
+        )
+
+    def _hash_from_file(self, end: int) -> bool:
+        count = os.preadv(self._handle, [self._view[: end - self._hashed]], self._hashed)
+        self._hash.update(self._view[:count])
+        self._hashed += count
+        return count > 0

@@ -1,0 +1,126 @@
+"""Renews the device's certificate by two commands, over its own connection and without a claim.
+
+``renew-key`` makes a new key here and answers with a signing request; whoever may send it has the request signed,
+attaches the certificate to the thing and sends it with ``install-certificate``. The new pair counts only once the
+broker has accepted it; until then the former pair is kept, also over power loss.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import logging
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from awscrt.crypto import EC, ECExportFormat
+
+from cedarfleet_device.commands.handlers import Command, Handler, Handlers, Result
+from cedarfleet_device.errors import CommandFailedError
+from cedarfleet_device.identity.credentials import (
+    finish_replacing,
+    replace_credentials,
+    restore_credentials,
+    write_private,
+)
+from cedarfleet_device.identity.x509 import key_pem, new_key, public_key, request_pem, valid_until
+from cedarfleet_device.log import event
+from cedarfleet_device.wire import split_thing_name
+
+if TYPE_CHECKING:
+    from cedarfleet_device.config import DeviceConfig
+    from cedarfleet_device.session import Link
+
+RENEW_KEY: Final = "renew-key"
+INSTALL_CERTIFICATE: Final = "install-certificate"
+_LIMIT_SECONDS: Final = 300.0
+
+
+class Rotation:
+    """The two commands of one agent.
+
+    Args:
+        config: where certificate and key are.
+        link: opened anew with each pair.
+        proof_seconds: how long the broker has to accept a new pair.
+    """
+
+    def __init__(self, config: DeviceConfig, link: Link, *, proof_seconds: float) -> None:
+        self._config = config
+        self._link = link
+        self._proof_seconds = proof_seconds
+        folder, name = config.certificate_file.parent, config.certificate_file.name
+        self._renewed = config.key_file.with_name(config.key_file.name + ".renewed")
+        self._unproven = folder / f"{name}.unproven"
+
+    def register(self, handlers: Handlers) -> None:
+        """Add the two handlers."""
+        for name, function, again in (
+            (RENEW_KEY, self._renew_key, True),
+            (INSTALL_CERTIFICATE, self._install, False),
+        ):
+            handlers.add(
+                name,
+                Handler(function=function, idempotent=again, time_limit_seconds=_LIMIT_SECONDS),
+            )
+
+    def settle(self) -> None:
+        """At the start: a pair that the power cut left unproven is proven now, or put back; returns at once."""
+        if self._unproven.exists():
+            threading.Thread(target=self._prove, name="cedarfleet-rotation", daemon=True).start()
+
+    def _renew_key(self, _command: Command) -> Result:
+        key = new_key()
+        write_private(self._renewed, key_pem(key))
+        return Result(detail={"request": request_pem(key, split_thing_name(self._config.thing)[1])})
+
+    def _install(self, command: Command) -> Result:
+        certificate = _certificate(command.arguments)
+        try:
+            pem = self._renewed.read_bytes()
+        except FileNotFoundError:
+            raise CommandFailedError(f"there is no new key: send `{RENEW_KEY}` first") from None
+        try:
+            until, certified = valid_until(certificate), public_key(certificate)
+        except ValueError as error:
+            raise CommandFailedError(f"`certificate`: {error}") from error
+        key = EC.new_key_from_der_data(base64.b64decode(b"".join(pem.splitlines()[1:-1])))
+        if (
+            key.export_key(ECExportFormat.SPKI) != certified
+        ):  # fail closed: it would lock the device out
+            raise CommandFailedError("`certificate` is not for the key that this device made last")
+        write_private(self._unproven, _digest(certificate))
+        replace_credentials(
+            self._config.certificate_file, self._config.key_file, certificate=certificate, key=pem
+        )
+        self._link.close()
+        self._link.open()
+        if not self._prove():
+            raise CommandFailedError(
+                "the broker did not accept the new certificate; the former one is in use again"
+            )
+        self._renewed.unlink(missing_ok=True)
+        return Result(detail={"valid_until": until.isoformat()})
+
+    def _prove(self) -> bool:
+        accepted = self._link.wait_online(self._proof_seconds)
+        if not accepted and self._unproven.read_bytes() == _digest(
+            self._config.certificate_file.read_bytes()
+        ):
+            event("rotation.put_back", level=logging.ERROR)
+            restore_credentials(self._config.certificate_file, self._config.key_file)
+            finish_replacing(self._config.certificate_file, self._config.key_file)
+            self._link.reopen(seconds=self._proof_seconds)
+        self._unproven.unlink(missing_ok=True)
+        return accepted
+
+
+def _digest(certificate: bytes) -> bytes:
+    return hashlib.sha256(certificate).hexdigest().encode()
+
+
+def _certificate(arguments: dict[str, Any]) -> bytes:
+    certificate = arguments.get("certificate")
+    if not isinstance(certificate, str) or set(arguments) != {"certificate"}:
+        raise CommandFailedError("the one argument must be `certificate`, PEM text")
+    return certificate.encode()

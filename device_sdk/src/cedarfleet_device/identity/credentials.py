@@ -1,0 +1,132 @@
+"""The device's certificate and key on disk: private, and replaced together or not at all.
+
+Two files cannot be replaced in one step. So a new pair is first written beside the old one, key first; once
+``<certificate>.next`` exists the pair is complete, and whoever loads it finishes what a power cut left half done.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from cedarfleet_device.errors import ConfigError
+from cedarfleet_device.files import sync_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cedarfleet_device.config import DeviceConfig
+
+
+def load_credentials(config: DeviceConfig) -> tuple[bytes, bytes, bytes]:
+    """Certificate, key and authority as PEM.
+
+    Raises:
+        ConfigError: one cannot be read, or the key may be read by others.
+    """
+    finish_replacing(config.certificate_file, config.key_file)
+    certificate = read_pem(config.certificate_file, "certificate_file")
+    key = read_pem(config.key_file, "key_file")
+    mode = config.key_file.stat().st_mode & 0o777
+    if mode & 0o077:  # fail closed: a key that others can read is no key of this device
+        raise ConfigError(
+            f"`key_file` `{config.key_file}` has mode {mode:04o}, it must be 0600: chmod 600 it"
+        )
+    return certificate, key, read_pem(config.ca_file, "ca_file")
+
+
+def read_pem(file: Path, name: str) -> bytes:
+    """The content of a PEM file.
+
+    Raises:
+        ConfigError: it cannot be read or is not PEM; ``name`` says which key of the configuration.
+    """
+    try:
+        content = file.read_bytes()
+    except PermissionError as error:
+        raise ConfigError(
+            f"`{name}` `{file}` cannot be read by this process's user, uid {os.geteuid()}: give it to that user (chown)"
+        ) from error
+    except OSError as error:
+        hint = (
+            "; run `cedarfleet-device provision` first"
+            if name.endswith(("certificate_file", "key_file"))
+            else ""
+        )
+        raise ConfigError(f"`{name}` `{file}` cannot be read: {error.strerror}{hint}") from error
+    if b"-----BEGIN " not in content:
+        raise ConfigError(f"`{name}` `{file}` is not PEM: no line `-----BEGIN ...`")
+    return content
+
+
+def replace_credentials(
+    certificate_file: Path, key_file: Path, *, certificate: bytes, key: bytes
+) -> None:
+    """Make ``certificate`` and ``key`` the device's pair; the former pair is kept as ``<file>.previous``.
+
+    Raises:
+        ConfigError: a file cannot be written; then the former pair is still in place.
+    """
+    try:
+        for file, content in ((key_file, key), (certificate_file, certificate)):
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_private(_beside(file, ".next"), content)
+            if file.exists():
+                write_private(_beside(file, ".previous"), file.read_bytes())
+        finish_replacing(certificate_file, key_file)
+    except OSError as error:
+        raise ConfigError(f"`{error.filename}` cannot be written: {error.strerror}") from error
+
+
+def finish_replacing(certificate_file: Path, key_file: Path) -> None:
+    """Complete or drop what an earlier replacement left behind."""
+    next_certificate, next_key = _beside(certificate_file, ".next"), _beside(key_file, ".next")
+    if not next_certificate.exists():
+        next_key.unlink(missing_ok=True)  # the pair was never complete
+        return
+    with suppress(FileNotFoundError):  # it was moved before the power went
+        next_key.replace(key_file)
+        sync_folder(key_file.parent)
+    next_certificate.replace(certificate_file)
+    sync_folder(certificate_file.parent)
+
+
+def restore_credentials(certificate_file: Path, key_file: Path) -> None:
+    """Put the former pair back, in the same safe steps.
+
+    Raises:
+        ConfigError: there is none, or a file cannot be written.
+    """
+    try:
+        certificate, key = (
+            _beside(certificate_file, ".previous").read_bytes(),
+            _beside(key_file, ".previous").read_bytes(),
+        )
+    except OSError as error:
+        raise ConfigError(f"`{error.filename}` cannot be read: {error.strerror}") from error
+    replace_credentials(certificate_file, key_file, certificate=certificate, key=key)
+
+
+def write_private(file: Path, content: bytes) -> None:
+    """Write a file of mode 0600 whole or not at all, and durably.
+
+    Root writes it for the owner of the folder: a device is provisioned by root, and its agent runs as another user.
+    """
+    fresh = _beside(file, ".new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(
+        os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
+    ) as writer:
+        if os.geteuid() == 0:
+            folder = file.parent.stat()
+            os.fchown(writer.fileno(), folder.st_uid, folder.st_gid)
+        writer.write(content)
+        writer.flush()
+        os.fsync(writer.fileno())
+    fresh.replace(file)
+    sync_folder(file.parent)
+
+
+def _beside(file: Path, ending: str) -> Path:
+    return file.with_name(file.name + ending)

@@ -1,0 +1,177 @@
+"""Everything that hangs on one certificate: connection, publisher and jobs. It can be opened anew with another."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from cedarfleet_device import wire
+from cedarfleet_device.commands.outbox import Publisher
+from cedarfleet_device.connection.mqtt import Connection, tls_context
+from cedarfleet_device.diagnostics.health import shadow_topic
+from cedarfleet_device.downloads.jobs import JobListener
+from cedarfleet_device.identity.credentials import load_credentials
+from cedarfleet_device.log import event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from awscrt import io
+
+    from cedarfleet_device.clock import Clock
+    from cedarfleet_device.commands.inbox import Inbox
+    from cedarfleet_device.commands.rows import Outgoing
+    from cedarfleet_device.config import DeviceConfig
+    from cedarfleet_device.diagnostics.health import Metrics
+    from cedarfleet_device.downloads.jobs import Fetcher
+
+
+class Link:
+    """The device's line to the cloud.
+
+    Args:
+        config: the device.
+        inbox: holds the outbox.
+        fetcher: brings the files of jobs; None: there are no jobs.
+        clock: learns the cloud's time.
+        metrics: counts connections and jobs.
+        message: gets each command, see ``Connection``.
+        changed: told when the connection came or went; must be short.
+        tls: used for the first opening; later ones read the files.
+    """
+
+    def __init__(
+        self,
+        config: DeviceConfig,
+        *,
+        inbox: Inbox,
+        fetcher: Fetcher | None,
+        clock: Clock,
+        metrics: Metrics,
+        message: Callable[[str, bytes, Callable[[], None]], None],
+        changed: Callable[[], None],
+        tls: io.ClientTlsContext,
+    ) -> None:
+        self._config = config
+        self._inbox = inbox
+        self._fetcher = fetcher
+        self._clock = clock
+        self._metrics = metrics
+        self._message = message
+        self._changed = changed
+        self._tls: io.ClientTlsContext | None = tls
+        self._came: Final = threading.Event()
+        self._connection: Connection | None = None
+        self._publisher: Publisher | None = None
+        self._jobs: JobListener | None = None
+        self.since: str | None = None
+        self.problem: str | None = "not connected yet"
+
+    @property
+    def online(self) -> bool:
+        """Whether the broker has accepted us and the line is not known to be broken."""
+        return self._connection is not None and self._connection.online
+
+    def open(self) -> None:
+        """Connect, publish what waits, listen for jobs.
+
+        Raises:
+            ConfigError: certificate or key cannot be used.
+        """
+        tls, self._tls = self._tls or tls_context(*load_credentials(self._config)), None
+        self._came.clear()
+        connection = Connection(
+            self._config,
+            tls=tls,
+            message=self._message,
+            connected=self._connected,
+            disconnected=self._disconnected,
+        )
+        self._publisher = Publisher(
+            inbox=self._inbox,
+            thing=self._config.thing,
+            publish=connection.publish,
+            online=lambda: connection.online,
+        )
+        if self._fetcher is not None:
+            self._jobs = JobListener(
+                client=connection.client,
+                thing=self._config.thing,
+                fetcher=self._fetcher,
+                clock=self._clock,
+                ended=lambda status: self._metrics.count_in("jobs", status),
+            )
+        self._connection = connection
+        self._publisher.start()
+        connection.start()
+        if self._jobs is not None:
+            self._jobs.start()
+
+    def close(self) -> None:
+        """Leave the job at hand, stop publishing, say goodbye; what was not acknowledged stays in the outbox."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._jobs is not None:
+            self._jobs.stop()
+        if self._publisher is not None:
+            self._publisher.stop()
+        connection.stop(farewell=self._presence("offline"))
+        if self._jobs is not None:
+            self._jobs.close()
+
+    def reopen(self, *, seconds: float) -> bool:
+        """Close and open with the certificate that the files hold now; whether the broker accepted it in time."""
+        self.close()
+        self.open()
+        return self.wait_online(seconds)
+
+    def wait_online(self, seconds: float) -> bool:
+        """Whether the line, as it is opened now, stands or comes to stand in time."""
+        return self._came.wait(seconds)
+
+    def offer(self, fresh: Sequence[Outgoing]) -> None:
+        """These states have come to stand in the outbox."""
+        if self._publisher is not None:
+            self._publisher.offer(fresh)
+
+    def rejoin(self, after_seconds: float) -> None:
+        """Have the broker send again what was not acknowledged."""
+        if self._connection is not None:
+            self._connection.rejoin(after_seconds=after_seconds)
+
+    def report(self, state: dict[str, Any]) -> None:
+        """Update the reported state of the shadow, if the line stands; a lost report is made good by the next."""
+        if self._connection is not None and self._connection.online:
+            content = json.dumps({"state": {"reported": state}}).encode()
+            self._connection.publish(shadow_topic(self._config.thing), content)
+
+    def _presence(self, state: str) -> tuple[str, bytes]:
+        return wire.presence_topic(self._config.thing), wire.presence_message(state)
+
+    def _connected(self, session_present: bool) -> None:
+        self._metrics.count("connects")
+        self.problem = None
+        self.since = datetime.now(UTC).isoformat(timespec="seconds")
+        event("mqtt.connected", session_present=session_present)
+        self._came.set()
+        if self._connection is not None:
+            self._connection.publish(*self._presence("online"))
+        if self._publisher is not None:
+            self._publisher.wake()
+        if self._jobs is not None:
+            self._jobs.look()
+        self._changed()
+
+    def _disconnected(self, reason: str) -> None:
+        if self._connection is None:  # we closed it
+            return
+        self._metrics.count("disconnects")
+        self.problem = reason
+        self.since = None
+        event("mqtt.disconnected", level=logging.WARNING, reason=reason)
+        self._changed()

@@ -1,0 +1,92 @@
+"""The SQLite file of the device's memory: its tables, and whether it can be trusted."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from typing import TYPE_CHECKING, Final
+
+from cedarfleet_device.errors import ConfigError
+from cedarfleet_device.files import sync_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_FORMAT: Final = 2  # of the tables below; kept in PRAGMA user_version
+_TABLES: Final = """
+CREATE TABLE inbox (
+    command_id TEXT PRIMARY KEY,
+    position INTEGER NOT NULL,
+    message BLOB NOT NULL,
+    phase TEXT NOT NULL CHECK (phase IN ('waiting', 'running', 'done')),
+    sequence INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX inbox_open ON inbox (phase, position) WHERE phase != 'done';
+CREATE TABLE outbox (position INTEGER PRIMARY KEY, command_id TEXT NOT NULL, message BLOB NOT NULL);
+CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+def open_database(file: Path) -> tuple[sqlite3.Connection, int]:
+    """Open ``file`` for one thread, and make it first where it is missing, mode 0600; and its log, to be synced.
+
+    SQLite's locks are on ``file`` and its index, so the log's descriptor may be closed without losing one.
+
+    Raises:
+        ConfigError: it is damaged, of another version of the SDK, or cannot be opened or written.
+    """
+    try:
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        database = _open(file)
+        try:
+            return database, os.open(f"{file}-wal", os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            database.close()
+            raise
+    except OSError as error:
+        raise ConfigError(f"`{file}` cannot be opened: {error.strerror}") from error
+
+
+def _open(file: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(file, isolation_level=None, cached_statements=64)
+    try:
+        mode = database.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        database.execute("PRAGMA synchronous = NORMAL")
+        found = database.execute("PRAGMA user_version").fetchone()[0]
+        if found == 0:
+            database.executescript(
+                f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {_FORMAT}; COMMIT;"
+            )
+            database.execute(
+                "PRAGMA wal_checkpoint(TRUNCATE)"
+            )  # with file, log and their names on the disk
+            sync_folder(file.parent)
+            found = _FORMAT
+        state = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except (
+        sqlite3.DatabaseError
+    ) as error:  # fail closed: without its memory the device might do a thing twice
+        database.close()
+        if error.sqlite_errorcode & 0xFF not in _DAMAGED:
+            raise ConfigError(
+                f"`{file}` cannot be opened ({error}): keep it, and see to disk and access"
+            ) from error
+        raise ConfigError(
+            f"`{file}` is damaged ({error}): move it away to start without memory of commands"
+        ) from error
+    if mode == "wal" and found == _FORMAT and state == "ok":
+        return database
+    database.close()
+    if mode != "wal":  # fail closed: SQLite goes on in its old way, whose log is another file
+        raise ConfigError(
+            f"`{file}` is on a file system without shared memory, which SQLite's WAL mode needs"
+        )
+    if found != _FORMAT:
+        raise ConfigError(
+            f"`{file}` has format {found}, this SDK reads {_FORMAT}: install the SDK that wrote it"
+        )
+    raise ConfigError(
+        f"`{file}` is damaged ({state}): move it away to start without memory of commands"
+    )

@@ -1,0 +1,223 @@
+"""The device's memory across power loss: inbox, outbox and notes in one SQLite file, written by one thread.
+
+A change is kept in two stages. It is *written* once its transaction is committed: from then on it survives the death
+of the process (``kill -9``). It is *durable* once the log was synced: from then on it survives the loss of power. What
+must not be promised before the disk has it waits for the second stage; everything else may go on after the first.
+
+SQLite in WAL mode with ``synchronous=NORMAL`` never syncs its log at a commit, and never gets damaged by that
+(sqlite.org/pragma.html#pragma_synchronous); the sync is ours, with ``fdatasync`` of the log, and changes share it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import sqlite3
+import threading
+import time
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from cedarfleet_device.log import event
+from cedarfleet_device.store.database import open_database
+from cedarfleet_device.store.transaction import Queued, Step, StoreError, call_each, commit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_T = TypeVar("_T")
+_MOST_IN_ONE_COMMIT: Final = 256
+_SHARE_SECONDS: Final = 0.01  # changes that nobody waits for share a sync for so long
+_SYNC_AGAIN_SECONDS: Final = 1.0
+
+
+class Store:
+    """Opens the file and starts the writing thread.
+
+    Args:
+        file: database file; its folder exists.
+        sync: makes what was written to a descriptor durable.
+
+    Raises:
+        ConfigError: the file is damaged, or of another version of the SDK.
+    """
+
+    def __init__(self, file: Path, *, sync: Callable[[int], object] = os.fdatasync) -> None:
+        self._file = file
+        self._sync = sync
+        self._changes: queue.SimpleQueue[Queued | None] = queue.SimpleQueue()
+        self._held: list[Queued] = []  # lazy changes, which go with the next one
+        self._order = threading.Lock()
+        self._closed = False
+        self._unsynced: list[Queued] = []
+        self._doubtful = False  # a sync failed, maybe one of the process before: the kernel may have dropped something
+        opened: Future[None] = Future()
+        self._thread = threading.Thread(
+            target=self._run, args=(opened,), name="cedarfleet-store", daemon=True
+        )
+        self._thread.start()
+        opened.result()
+
+    def submit(
+        self, change: Callable[[Step], _T], *, urgent: bool = False, lazy: bool = False
+    ) -> Future[_T]:
+        """Queue ``change``; the future is done when it is durable.
+
+        Args:
+            change: runs on the writing thread and must only use the connection that it is given.
+            urgent: whether somebody waits for the future.
+            lazy: it waits for the next change, to share its transaction; whoever asks for this sees to it that one
+                comes.
+
+        Raises (the future):
+            StoreError: not kept; or written, and the store was closed while the disk would not take it.
+        """
+        future: Future[_T] = Future()
+        queued = Queued(change=change, future=future, urgent=urgent)
+        with self._order:
+            closed = self._closed
+            if not closed:
+                self._held.append(queued)
+            if not closed and not lazy:
+                self._queue_held()
+        if closed:
+            future.set_exception(StoreError("the store is closed"))
+        return future
+
+    def do(self, change: Callable[[Step], _T]) -> _T:
+        """``submit`` and wait.
+
+        Raises:
+            StoreError: not kept.
+        """
+        return self.submit(change, urgent=True).result()
+
+    def note(self, name: str, value: str | None = None) -> str | None:
+        """Keep ``value`` under ``name`` if one is given; the kept value."""
+
+        def change(step: Step) -> str | None:
+            if value is not None:
+                step.database.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
+            row = step.database.execute(
+                "SELECT value FROM notes WHERE name = ?", (name,)
+            ).fetchone()
+            return None if row is None else row[0]
+
+        return self.do(change)
+
+    def close(self) -> None:
+        """Write what is queued and close the file; again is harmless."""
+        with self._order:
+            if self._closed:
+                return
+            self._closed = True
+            self._queue_held()
+            self._changes.put(None)
+        self._thread.join()
+
+    def _queue_held(self) -> None:
+        for each in self._held:
+            self._changes.put(each)
+        self._held.clear()
+
+    def _run(self, opened: Future[None]) -> None:
+        try:
+            database, log = open_database(self._file)
+            self._doubtful = (
+                os.fstat(log).st_size > 0
+            )  # left by a process that died, and maybe by a sync that failed
+        except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
+            opened.set_exception(error)
+            return
+        opened.set_result(None)
+        try:
+            self._write(database, log)
+        finally:
+            os.close(log)
+            database.close()
+
+    def _write(self, database: sqlite3.Connection, log: int) -> None:
+        synced = -1  # changes; what a process that died had written may not be durable yet
+        due = 0.0
+        last = False
+        while not last:
+            owed = bool(self._unsynced)
+            batch, last = self._next_batch(due)
+            if not owed:
+                due = time.monotonic() + _SHARE_SECONDS
+            commit(database, batch)
+            if self._keep(batch) or last:
+                due = 0.0
+            if time.monotonic() < due:
+                continue
+            if database.total_changes == synced or self._make_durable(database, log):
+                synced = database.total_changes
+                self._settle()
+            elif last:
+                self._give_up()
+            else:
+                due = time.monotonic() + _SYNC_AGAIN_SECONDS
+
+    def _keep(self, batch: list[Queued]) -> bool:
+        """Tell of what was written; whether somebody waits for the sync."""
+        urgent = False
+        for each in batch:
+            if each.error is not None or each.step is None:
+                each.future.set_exception(each.error or AssertionError("no step"))
+                continue
+            self._unsynced.append(each)
+            call_each(each.step.written)
+            urgent = urgent or each.urgent or bool(each.step.durable)
+        return urgent
+
+    def _next_batch(self, due: float) -> tuple[list[Queued], bool]:
+        """What is queued, waiting for it, but not beyond ``due`` while a sync is owed; and whether it is the last."""
+        batch: list[Queued] = []
+        try:
+            pause = max(0.0, due - time.monotonic()) if self._unsynced else None
+            each = self._changes.get(timeout=pause) if pause != 0 else self._changes.get_nowait()
+            while each is not None:
+                batch.append(each)
+                if len(batch) == _MOST_IN_ONE_COMMIT:
+                    return batch, False
+                each = self._changes.get_nowait()
+        except queue.Empty:
+            return batch, False
+        return batch, True
+
+    def _make_durable(self, database: sqlite3.Connection, log: int) -> bool:
+        """Sync the log. After a failure only a checkpoint counts, which writes everything anew to the main file.
+
+        A second sync could report success for pages that the first one dropped (Linux: fsync(2), EIO). The log is
+        emptied by that, which is synced as well: what is left of it must not be found after a loss of power. The same
+        goes for a log that has been deleted: whoever opens and closes the file inside this process drops the locks that
+        keep others from tidying up (sqlite.org/howtocorrupt.html, 2.2).
+        """
+        try:
+            doubtful = self._doubtful or os.fstat(log).st_nlink == 0
+            if doubtful and database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                event(
+                    "store.not_synced", level=logging.ERROR, reason="another process reads the file"
+                )
+                return False
+            self._sync(log)
+            self._doubtful = False
+        except (OSError, sqlite3.Error) as error:  # fail closed: nobody is told that it is durable
+            self._doubtful = True
+            event("store.not_synced", level=logging.ERROR, error=error)
+        return not self._doubtful
+
+    def _settle(self) -> None:
+        settled, self._unsynced = self._unsynced, []
+        for each in settled:
+            call_each(each.step.durable if each.step else ())
+            each.future.set_result(each.result)
+
+    def _give_up(self) -> None:
+        abandoned, self._unsynced = self._unsynced, []
+        for each in abandoned:
+            each.future.set_exception(
+                StoreError("the store was closed before the disk had taken the change")
+            )
