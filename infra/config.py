@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final
 from cedarfleet_device import wire
 
 from infra import naming
-from infra.policies.binding import GROUP
-from infra.policies.bundle import Entity, Grant
+from infra.policies.bundle import Grant
 from infra.section import ConfigError, Section
 from infra.sign_in import SignIn, read_sign_in
+from service.cedar.entities import GROUP
+from service.cedar.values import EntityUid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -184,7 +185,7 @@ def _grants(section: Section) -> tuple[Grant, ...]:
         grant = _grant(one)
         for key, text in (("principal", grant.principal), ("resource", grant.resource)):
             try:
-                entity = Entity.parse(text)
+                entity = EntityUid.parse(text)
             except ValueError as error:
                 raise one.error(key, str(error)) from error
             if entity.type in known and entity.id not in known[entity.type]:

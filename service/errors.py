@@ -24,7 +24,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from service.domain.decisions import Denied
+    from service.cedar.decision import Denied
     from service.domain.permissions import Permission
 
 

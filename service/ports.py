@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
+    from service.cedar.decision import Decision
+    from service.cedar.request import AuthorizationRequest
     from service.domain.commands import CommandRecord, RecordedCommand
-    from service.domain.decisions import Decision, Question
     from service.domain.devices import Device, DeviceGroup, DevicePage
     from service.domain.downloads import Artifact, DownloadProgress, DownloadRecord
     from service.domain.identities import Principal
@@ -49,12 +50,12 @@ class SigningKeys(Protocol):
 class Authorizer(Protocol):
     """The tenant's policies."""
 
-    async def decide(self, principal: Principal, question: Question) -> Decision:
+    async def decide(self, principal: Principal, request: AuthorizationRequest) -> Decision:
         """What the tenant's policies say."""
         ...
 
     async def decide_all(
-        self, principal: Principal, questions: Sequence[Question]
+        self, principal: Principal, requests: Sequence[AuthorizationRequest]
     ) -> tuple[Decision, ...]:
         """What they say of each, in the same order."""
         ...

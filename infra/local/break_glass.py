@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from infra.policies import Grant, TenantPolicies, load
-from infra.policies.binding import bind, bind_entity
+from service.cedar.binding import bind, bind_uid
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from infra.policies.bundle import Entity
+    from service.cedar.values import EntityUid
 
 
 def lend(
@@ -50,8 +50,8 @@ def lend(
     bundle = load(root, TenantPolicies(tenant=tenant, grants=(grant,)))
     [template], [link] = bundle.templates, bundle.links
 
-    def bound(entity: Entity) -> dict[str, str]:
-        named = bind_entity(entity, tenant=tenant, pool_id=pool_id)
+    def bound(entity: EntityUid) -> dict[str, str]:
+        named = bind_uid(entity, tenant=tenant, pool_id=pool_id)
         return {"entityType": named.type, "entityId": named.id}
 
     made = permissions.create_policy_template(

@@ -1,13 +1,9 @@
 """The policies of a tenant: read from files, checked, bound to its user pool, compared with what is deployed."""
 
-from infra.policies.binding import bind, bind_entity
 from infra.policies.bundle import (
-    Entity,
     Grant,
-    Link,
     PolicyBundle,
     PolicyError,
-    Problem,
     StaticPolicy,
     Template,
     TenantPolicies,
@@ -15,16 +11,11 @@ from infra.policies.bundle import (
 from infra.policies.load import load
 
 __all__ = [
-    "Entity",
     "Grant",
-    "Link",
     "PolicyBundle",
     "PolicyError",
-    "Problem",
     "StaticPolicy",
     "Template",
     "TenantPolicies",
-    "bind",
-    "bind_entity",
     "load",
 ]

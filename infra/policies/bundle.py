@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-Effect = Literal["permit", "forbid"]
-
-_ENTITY_LITERAL: Final = re.compile(r'(?P<type>[A-Za-z_]\w*(?:::[A-Za-z_]\w*)*)::"(?P<id>[^"\\]+)"')
+    from service.cedar.policy_set import Link
+    from service.cedar.statement import Effect, Problem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,31 +54,6 @@ class TenantPolicies:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entity:
-    """An entity as policies name it, e.g. type ``Fleet::Group``, id ``managers``."""
-
-    type: str
-    id: str
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read ``Type::"id"``.
-
-        Raises:
-            ValueError: not of that form.
-        """
-        match = _ENTITY_LITERAL.fullmatch(text)
-        if match is None:
-            raise ValueError(
-                f'`{text}` is no entity: write it as in a policy file, e.g. Fleet::Group::"technicians"'
-            )
-        return cls(type=match["type"], id=match["id"])
-
-    def __str__(self) -> str:
-        return f'{self.type}::"{self.id}"'
-
-
-@dataclass(frozen=True, kw_only=True)
 class StaticPolicy:
     """One policy to stamp; ``statement`` is not yet bound to a pool (see ``binding.bind``)."""
 
@@ -97,16 +70,6 @@ class Template:
     id: str
     why: str
     statement: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Link:
-    """One template-linked policy to stamp; ``template`` is a ``Template.id``; the entities are not yet bound."""
-
-    id: str
-    template: str
-    principal: Entity
-    resource: Entity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,20 +97,6 @@ class PolicyBundle:
     def permits(self) -> tuple[StaticPolicy, ...]:
         """The static permits."""
         return tuple(policy for policy in self.static if policy.effect == "permit")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Problem:
-    """One thing that is wrong: ``line`` counts from 1, and is 0 where the whole file is meant."""
-
-    file: str
-    line: int
-    words: str
-
-    def __str__(self) -> str:
-        return (
-            f"{self.file}:{self.line}: {self.words}" if self.line else f"{self.file}: {self.words}"
-        )
 
 
 class PolicyError(Exception):

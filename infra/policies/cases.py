@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.policies import fleet
-from infra.policies.bundle import PolicyError, Problem, TenantPolicies
+from infra.policies.bundle import PolicyError, TenantPolicies
 from infra.policies.evaluator import Decision, Evaluator, bound
 from infra.policies.load import load
 from infra.policies.question import Artifact, Circumstances, Question, Target, Who
+from service.cedar.statement import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

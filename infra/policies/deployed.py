@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from infra import naming
-from infra.policies.binding import GROUP, USER
-from infra.policies.bundle import Entity, Link
 from infra.policies.diff import Difference, difference
-from infra.policies.evaluator import BoundPolicies, bound, statement_est
+from infra.policies.evaluator import BoundPolicies, bound
+from service.cedar.entities import GROUP, USER
+from service.cedar.policy_set import Link
+from service.cedar.statement import statement_est
+from service.cedar.values import EntityUid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -164,8 +166,8 @@ def _name(statement: str, policy_id: str, taken: dict[str, str]) -> str:
 
 
 def _link(policy_id: str, definition: dict[str, Any]) -> Link:
-    def entity(member: str) -> Entity:
-        return Entity(type=definition[member]["entityType"], id=definition[member]["entityId"])
+    def entity(member: str) -> EntityUid:
+        return EntityUid(type=definition[member]["entityType"], id=definition[member]["entityId"])
 
     template = definition["policyTemplateId"]
     return Link(

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from infra.policies import fleet
 from infra.policies.actions import Actions
-from infra.policies.bundle import Link
-from infra.policies.evaluator import BoundPolicies, Decision, Evaluator, statement_est
+from infra.policies.evaluator import BoundPolicies, Decision, Evaluator
 from infra.policies.judges import judges
 from infra.policies.question import Who
 from infra.policies.reach import Reached, as_permit
 from infra.policies.update import Step, pieces, plan
+from service.cedar.policy_set import Link
+from service.cedar.statement import statement_est
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

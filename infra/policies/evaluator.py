@@ -12,19 +12,20 @@ from cedarpy import (
     PolicySet,
     Schema,
     is_authorized_batch,
-    policies_to_json_str,
 )
 from cedarpy import Decision as CedarDecision
 
-from infra.policies.binding import bind, bind_entity
-from infra.policies.bundle import Entity, Link, PolicyBundle
-from infra.policies.statement import named_entities
+from service.cedar.binding import bind, bind_uid
+from service.cedar.policy_set import Link
+from service.cedar.statement import named_entities, statement_est
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from infra.policies.bundle import Effect
+    from infra.policies.bundle import PolicyBundle
     from infra.policies.question import Question
+    from service.cedar.statement import Effect
+    from service.cedar.values import EntityUid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +53,10 @@ class BoundPolicies:
         """Policies and templates."""
         return (*self.static.values(), *self.templates.values())
 
-    def entities(self) -> Iterator[Entity]:
+    def entities(self) -> Iterator[EntityUid]:
         """Everything that the policies and links name."""
         for text in self.statements():
-            yield from (
-                Entity(type=kind, id=name) for kind, name in named_entities(statement_est(text))
-            )
+            yield from named_entities(statement_est(text))
         for link in self.links:
             yield from (link.principal, link.resource)
 
@@ -93,8 +92,8 @@ def bound(bundle: PolicyBundle, *, tenant: str, pool_id: str) -> BoundPolicies:
             Link(
                 id=link.id,
                 template=link.template,
-                principal=bind_entity(link.principal, tenant=tenant, pool_id=pool_id),
-                resource=bind_entity(link.resource, tenant=tenant, pool_id=pool_id),
+                principal=bind_uid(link.principal, tenant=tenant, pool_id=pool_id),
+                resource=bind_uid(link.resource, tenant=tenant, pool_id=pool_id),
             )
             for link in bundle.links
         ),
@@ -153,7 +152,7 @@ def _decision(result: AuthzResult) -> Decision:
 
 
 def _policy_set(policies: BoundPolicies) -> PolicySet:
-    def value(entity: Entity) -> dict[str, Any]:
+    def value(entity: EntityUid) -> dict[str, Any]:
         return {"__entity": {"type": entity.type, "id": entity.id}}
 
     links = [
@@ -172,13 +171,3 @@ def _policy_set(policies: BoundPolicies) -> PolicySet:
         "templateLinks": links,
     }
     return PolicySet.from_json_str(json.dumps(document))
-
-
-def statement_est(text: str) -> dict[str, Any]:
-    """Cedar's JSON form of one statement, policy or template.
-
-    Raises:
-        ValueError: it does not parse.
-    """
-    document = json.loads(policies_to_json_str(text))
-    return next(iter({**document["staticPolicies"], **document["templates"]}.values()))

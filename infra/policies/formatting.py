@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from cedarpy import format_policies
 
-from infra.policies.bundle import Problem
+from service.cedar.statement import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Final
 from cedarpy import validate_policies
 
 from infra.policies import rules
-from infra.policies.binding import DEVICE, DEVICE_GROUP, GROUP, USER, bind_until, until_text
-from infra.policies.bundle import Entity, Grant, Link, Problem, Template, TenantPolicies
+from infra.policies.bundle import Grant, Template, TenantPolicies
 from infra.policies.question import ALL_DEVICES
+from service.cedar.binding import bind_until, until_text
+from service.cedar.entities import DEVICE, DEVICE_GROUP, GROUP, USER
+from service.cedar.policy_set import Link
+from service.cedar.statement import Problem
+from service.cedar.values import EntityUid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cedarpy import Schema
 
-    from infra.policies.statement import Statement
+    from service.cedar.statement import Statement
 
 # A comment and a string stand first, so that what looks like a slot inside them is left alone.
 _SLOT: Final = re.compile(r'//[^\n]*|"(?:[^"\\]|\\.)*"|\?(?P<slot>principal|resource)\b')
@@ -96,7 +100,9 @@ def _stamped(template: Statement, grant: Grant) -> Template:
     )
 
 
-def _validate(template: Template, principal: Entity, resource: Entity, schema: Schema) -> None:
+def _validate(
+    template: Template, principal: EntityUid, resource: EntityUid, schema: Schema
+) -> None:
     filled = {"principal": str(principal), "resource": str(resource)}
     written_out = _SLOT.sub(
         lambda match: filled[match["slot"]] if match["slot"] else match[0], template.statement
@@ -108,8 +114,8 @@ def _validate(template: Template, principal: Entity, resource: Entity, schema: S
         )
 
 
-def _entity(text: str, types: Sequence[str]) -> Entity:
-    entity = Entity.parse(text)
+def _entity(text: str, types: Sequence[str]) -> EntityUid:
+    entity = EntityUid.parse(text)
     if entity.type not in types:
         raise ValueError(f"`{text}` is of type `{entity.type}`; it must be {' or '.join(types)}")
     if "|" in entity.id:

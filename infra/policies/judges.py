@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from infra.policies import fleet, probes
-from infra.policies.binding import GROUP, USER, unbind_entity
-from infra.policies.bundle import Entity
-from infra.policies.evaluator import statement_est
 from infra.policies.literals import Literals, literals
 from infra.policies.question import Circumstances, Target, Who
-from infra.policies.statement import named_entities
+from service.cedar.binding import unbind_uid
+from service.cedar.entities import GROUP, USER
+from service.cedar.statement import named_entities, statement_est
+from service.cedar.values import EntityUid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _REGION = fleet.PRESS.attributes["region"]
 
-People = frozenset[Entity]  # the groups of one person, and that person if some policy names them
+People = frozenset[EntityUid]  # the groups of one person, and that person if some policy names them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,12 +51,12 @@ def judges(
         now: the day to ask about, with a time zone.
     """
 
-    def unbound(entities: Iterable[Entity]) -> set[Entity]:
-        return {unbind_entity(entity, tenant=tenant, pool_id=pool_id) for entity in entities}
+    def unbound(entities: Iterable[EntityUid]) -> set[EntityUid]:
+        return {unbind_uid(entity, tenant=tenant, pool_id=pool_id) for entity in entities}
 
     everybody: set[People] = set()
     changed: set[People] = set()
-    named: set[Entity] = set()
+    named: set[EntityUid] = set()
     for policies in (*sets, changing):
         for people, resources in _named(policies):
             named |= unbound(resources)
@@ -76,7 +76,7 @@ def judges(
     )
 
 
-def _named(policies: BoundPolicies) -> Iterator[tuple[set[Entity], set[Entity]]]:
+def _named(policies: BoundPolicies) -> Iterator[tuple[set[EntityUid], set[EntityUid]]]:
     """Of each policy and link the people that it names together, and everything that it names."""
     for text in policies.statements():
         entities = _entities(text)
@@ -90,8 +90,8 @@ def _named(policies: BoundPolicies) -> Iterator[tuple[set[Entity], set[Entity]]]
         yield {link.principal, *groups}, {link.principal, link.resource}
 
 
-def _entities(text: str) -> set[Entity]:
-    return {Entity(type=kind, id=name) for kind, name in named_entities(statement_est(text))}
+def _entities(text: str) -> set[EntityUid]:
+    return set(named_entities(statement_est(text)))
 
 
 def _who(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from infra.policies.evaluator import statement_est
+from service.cedar.statement import statement_est
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,10 +9,10 @@ from cedarpy import Schema
 
 from infra.policies import rules
 from infra.policies.actions import Actions
-from infra.policies.bundle import PolicyBundle, PolicyError, Problem, StaticPolicy, TenantPolicies
+from infra.policies.bundle import PolicyBundle, PolicyError, StaticPolicy, TenantPolicies
 from infra.policies.grants import stamp
 from infra.policies.schema import SchemaError, schema_json
-from infra.policies.statement import Statement, parse
+from service.cedar.statement import Problem, Statement, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -7,14 +7,15 @@ from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 
 from infra.policies import fleet
-from infra.policies.binding import DEVICE, DEVICE_GROUP, until_text
 from infra.policies.question import ALL_DEVICES, Artifact, Circumstances, Target
+from service.cedar.binding import until_text
+from service.cedar.entities import DEVICE, DEVICE_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from infra.policies.bundle import Entity
     from infra.policies.literals import Literals
+    from service.cedar.values import EntityUid
 
 _ANOTHER: Final = "another-tenant"
 _PATCHED: Final = {
@@ -77,7 +78,7 @@ def _artifacts(looked_at: Literals, changed: Literals) -> Iterator[tuple[str, Ar
 
 
 def specimens(
-    named: Iterable[Entity], looked_at: Literals, changed: Literals, now: datetime
+    named: Iterable[EntityUid], looked_at: Literals, changed: Literals, now: datetime
 ) -> Iterator[tuple[str, Target]]:
     """What is asked about, with words for it; ``named`` are the groups and devices of all policies."""
     yield "the tenant", fleet.THE_TENANT

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from infra.policies.binding import GROUP, TENANT, USER
+from service.cedar.entities import GROUP, TENANT, USER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from infra.policies.evaluator import statement_est
+from service.cedar.statement import statement_est
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from infra.policies.binding import DEVICE_GROUP, GROUP, TENANT, THIS_TENANT, USER, bind
-from infra.policies.bundle import Problem
 from infra.policies.question import ALL_DEVICES
-from infra.policies.statement import Statement, parse
+from service.cedar.binding import THIS_TENANT, bind
+from service.cedar.entities import DEVICE_GROUP, GROUP, TENANT, USER
+from service.cedar.statement import Problem, Statement, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -77,14 +77,13 @@ def template(statement: Statement) -> Iterator[Problem]:
 
 def bindable(statement: Statement) -> Iterator[Problem]:
     """Every group, user and tenant is bound to the tenant's pool, and the result fits into the quota."""
-    for kind, name in statement.entities():
-        if kind == TENANT and name != THIS_TENANT:
-            literal = f'{TENANT}::"{name}"'
+    for uid in statement.entities():
+        literal = str(uid)
+        if uid.type == TENANT and uid.id != THIS_TENANT:
             yield statement.problem(
                 f'`{literal}`: a policy knows only `{TENANT}::"{THIS_TENANT}"`', mentions=literal
             )
-        if kind in (GROUP, USER) and "|" in name:
-            literal = f'{kind}::"{name}"'
+        if uid.type in (GROUP, USER) and "|" in uid.id:
             yield statement.problem(
                 f"`{literal}`: write the bare name, the pool is added at stamping", mentions=literal
             )
@@ -99,13 +98,14 @@ def bindable(statement: Statement) -> Iterator[Problem]:
     if isinstance(bound, Problem):
         yield bound
         return
-    for kind, name in bound.entities():
-        if (kind in (GROUP, USER) and not name.startswith(_LONGEST_POOL_ID)) or (
-            kind == TENANT and name == THIS_TENANT
+    for uid in bound.entities():
+        if (uid.type in (GROUP, USER) and not uid.id.startswith(_LONGEST_POOL_ID)) or (
+            uid.type == TENANT and uid.id == THIS_TENANT
         ):
-            # fail closed: a group that stays unbound would match nobody, in a forbid too
-            words = f'`{kind}` `{name}` cannot be bound: write it plainly, as in {kind}::"name"'
-            yield statement.problem(words, mentions=name)
+            # Fail closed: a group that stays unbound would match nobody, in a forbid too.
+            plainly = f'write it plainly, as in {uid.type}::"name"'
+            words = f"`{uid.type}` `{uid.id}` cannot be bound: {plainly}"
+            yield statement.problem(words, mentions=uid.id)
 
 
 def all_together(statements: Iterable[Statement]) -> Iterator[Problem]:
@@ -147,7 +147,7 @@ def of_a_tenant(
         (GROUP, tenant.groups, "group"),
         (DEVICE_GROUP, lines, "device group"),
     ):
-        for name in sorted({name for found, name in statement.entities() if found == kind}):
+        for name in sorted({uid.id for uid in statement.entities() if uid.type == kind}):
             if known is not None and name not in known:
                 literal = f'{kind}::"{name}"'
                 # fail closed: a forbid for a group that nobody, or nothing, is in forbids nothing

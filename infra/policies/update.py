@@ -25,13 +25,14 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from infra.policies.evaluator import statement_est
+from service.cedar.statement import statement_est
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from infra.policies.bundle import Effect, Entity
     from infra.policies.evaluator import BoundPolicies
+    from service.cedar.statement import Effect
+    from service.cedar.values import EntityUid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +50,11 @@ class Piece:
     name: str
     effect: Effect
     statement: str
-    principal: Entity | None = None
-    resource: Entity | None = None
+    principal: EntityUid | None = None
+    resource: EntityUid | None = None
 
     @property
-    def content(self) -> tuple[str, Entity | None, Entity | None]:
+    def content(self) -> tuple[str, EntityUid | None, EntityUid | None]:
         """What it says; a link's name is ours alone, the store does not keep it."""
         return self.statement, self.principal, self.resource
 

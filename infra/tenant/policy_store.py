@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_aws as aws
 
-from infra.policies.binding import bind, bind_entity
+from service.cedar.binding import bind, bind_uid
 
 if TYPE_CHECKING:
-    from infra.policies.bundle import Entity, Link, PolicyBundle, StaticPolicy, Template
+    from infra.policies.bundle import PolicyBundle, StaticPolicy, Template
+    from service.cedar.policy_set import Link
+    from service.cedar.values import EntityUid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,9 +142,9 @@ class PolicyStore(pulumi.ComponentResource):
             lambda pool: bind(statement, tenant=self._args.tenant, pool_id=pool)
         )
 
-    def _entity_id(self, entity: Entity) -> pulumi.Output[str]:
+    def _entity_id(self, entity: EntityUid) -> pulumi.Output[str]:
         return self._args.pool_id.apply(
-            lambda pool: bind_entity(entity, tenant=self._args.tenant, pool_id=pool).id
+            lambda pool: bind_uid(entity, tenant=self._args.tenant, pool_id=pool).id
         )
 
     def _after(self, resources: list[pulumi.Resource]) -> pulumi.ResourceOptions:

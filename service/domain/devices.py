@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from cedarfleet_device import wire
 
-from service.domain.attributes import ATTRIBUTES, ONE_OFFSET, has_two_offsets
-from service.domain.decisions import Entity, EntityId, Value
+from service.cedar.device_facts import DeviceFactError, device_attributes
+from service.cedar.entities import ROOT_GROUP, device_entities, group_entities
 from service.errors import ConflictError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ROOT_GROUP: Final = "all"
-"""The group of every device of a tenant; its thing group is the tenant's root group."""
+    from service.cedar.entities import Entity
 
 
 @dataclass(frozen=True, kw_only=True)
 class Connectivity:
-    """What the fleet index last saw of a device's connection; ``since_ms`` is milliseconds since the epoch."""
+    """What the fleet index last saw of a connection; ``since_ms`` is milliseconds since the epoch."""
 
     connected: bool
     since_ms: int | None = None
@@ -50,38 +49,29 @@ class Device:
         """The thing's name in IoT Core."""
         return wire.thing_name(self.tenant, self.id)
 
-    @property
-    def uid(self) -> EntityId:
-        """The device in the policies."""
-        return EntityId("Fleet::Device", self.id)
-
     def entities(self) -> tuple[Entity, ...]:
-        """The device, its groups and the tenant.
+        """The device, its groups and the tenant, as policies see them.
 
         Raises:
-            ConflictError: a stored attribute is not of its form, or contradicts another; a policy must not decide
-                without it.
+            ConflictError: a stored attribute is not of its form, or contradicts another.
         """
-        if has_two_offsets(self.attributes):  # fail closed: nobody knows which of the two holds
-            raise ConflictError(f"device `{self.id}` has contradicting attributes: {ONE_OFFSET}")
-        attributes: dict[str, Value] = {"tenant": tenant_uid(self.tenant)}
-        for name, text in self.attributes.items():
-            try:
-                attributes |= ATTRIBUTES[name](text)
-            except KeyError:
-                continue
-            except ValueError as error:  # fail closed: a policy that asks for the attribute must not find it missing
-                raise ConflictError(
-                    f"device `{self.id}` has an unreadable attribute `{name}`: {error}"
-                ) from error
-        parents = (group_uid(ROOT_GROUP), *(group_uid(group) for group in self.groups))
-        groups = tuple(DeviceGroup(tenant=self.tenant, id=group).entity() for group in self.groups)
+        try:
+            attributes = device_attributes(self.attributes)
+        # Fail closed: a policy that asks for the attribute must not find it missing.
+        except DeviceFactError as error:
+            wrong = (
+                f"an unreadable attribute `{error.fact}`"
+                if error.fact
+                else "contradicting attributes"
+            )
+            raise ConflictError(f"device `{self.id}` has {wrong}: {error}") from error
         zone = ZoneInfo(self.attributes["time_zone"]) if "time_zone" in self.attributes else None
-        return (
-            Entity(uid=self.uid, attributes=attributes, parents=parents, time_zone=zone),
-            *groups,
-            DeviceGroup(tenant=self.tenant, id=ROOT_GROUP).entity(),
-            tenant_entity(self.tenant),
+        return device_entities(
+            self.id,
+            tenant=self.tenant,
+            groups=self.groups,
+            attributes=attributes,
+            time_zone=zone,
         )
 
 
@@ -97,26 +87,9 @@ class DeviceGroup:
         """The group's name in IoT Core."""
         return self.tenant if self.id == ROOT_GROUP else f"{self.tenant}--{self.id}"
 
-    @property
-    def uid(self) -> EntityId:
-        """The group in the policies."""
-        return group_uid(self.id)
-
-    def entity(self) -> Entity:
-        """The group under its parent: the root group, whose parent is the tenant."""
-        parent = tenant_uid(self.tenant) if self.id == ROOT_GROUP else group_uid(ROOT_GROUP)
-        return Entity(
-            uid=self.uid, attributes={"tenant": tenant_uid(self.tenant)}, parents=(parent,)
-        )
-
     def entities(self) -> tuple[Entity, ...]:
-        """The group and its ancestors."""
-        root = (
-            ()
-            if self.id == ROOT_GROUP
-            else (DeviceGroup(tenant=self.tenant, id=ROOT_GROUP).entity(),)
-        )
-        return (self.entity(), *root, tenant_entity(self.tenant))
+        """The group and its ancestors, as policies see them."""
+        return group_entities(self.id, tenant=self.tenant)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,18 +110,3 @@ def group_id_of(tenant: str, thing_group: str) -> str | None:
         if separator and prefix == tenant and wire.is_device_id(group) and group != ROOT_GROUP
         else None
     )
-
-
-def tenant_uid(tenant: str) -> EntityId:
-    """The tenant in the policies."""
-    return EntityId("Fleet::Tenant", tenant)
-
-
-def tenant_entity(tenant: str) -> Entity:
-    """The tenant without attributes or parents."""
-    return Entity(uid=tenant_uid(tenant), attributes={})
-
-
-def group_uid(group: str) -> EntityId:
-    """A device group in the policies."""
-    return EntityId("Fleet::DeviceGroup", group)

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from service.cedar.entities import artifact_entity
 from service.domain.commands import RecordState
-from service.domain.decisions import Entity, EntityId
-from service.domain.devices import tenant_uid
 from service.domain.permissions import Permission
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from service.cedar.entities import Entity
 
 _ARTIFACT: Final = re.compile(
     r"(?!.*(?:^|/)\.{1,2}(?:/|$))[A-Za-z0-9_.][A-Za-z0-9_.=@+-]*(?:/[A-Za-z0-9_.=@+-]+)*"
@@ -50,19 +51,10 @@ class Artifact:
     sha256: str | None
     etag: str
 
-    @property
-    def uid(self) -> EntityId:
-        """The file in the policies."""
-        return EntityId("Fleet::Artifact", self.name)
-
     def entity(self) -> Entity:
-        """The file under its tenant."""
+        """The file under its tenant, as policies see it."""
         kind = "firmware" if self.name.startswith(_FIRMWARE) else "file"
-        return Entity(
-            uid=self.uid,
-            attributes={"tenant": tenant_uid(self.tenant), "kind": kind, "size": self.size},
-            parents=(tenant_uid(self.tenant),),
-        )
+        return artifact_entity(self.name, tenant=self.tenant, kind=kind, size=self.size)
 
 
 class TargetKind(StrEnum):

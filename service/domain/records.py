@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from service.domain.decisions import Decision
+    from service.cedar.decision import Decision
     from service.domain.permissions import Permission
 
 

@@ -1,4 +1,4 @@
-"""The one door that every decision passes: asks the tenant's policies, audits, and lets through or refuses."""
+"""Asks the tenant's policies for each action, audits, and lets the action through or refuses it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from service.domain.decisions import Allowed, Question, Value
+from service.cedar.decision import Allowed
+from service.cedar.entities import USER
+from service.cedar.request import AuthorizationRequest, RequestContext
+from service.cedar.values import EntityUid
 from service.domain.records import AuditRecord
 from service.domain.ulids import new_ulid
 from service.errors import ConfigurationError, PermissionDeniedError
@@ -17,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from service.domain.decisions import Decision, Entity
+    from service.cedar.decision import Decision
+    from service.cedar.entities import Entity
     from service.domain.downloads import Artifact
     from service.domain.identities import Principal
     from service.domain.permissions import Permission
@@ -42,7 +46,8 @@ class Purpose:
         command: name of the command.
         artifact: the file to deliver.
         emergency_reason: given only when the caller declares an emergency.
-        members_allowed: the server's own finding that each member of the group that is asked for is allowed by itself.
+        members_allowed: the server's own finding that each member of the group that is asked for is
+            allowed by itself.
     """
 
     command: str | None = None
@@ -78,38 +83,38 @@ class Access:
         Raises:
             PermissionDeniedError: the policies deny it; audited.
             ConfigurationError: the route does not state this action.
-            UnavailableError: the policy store or the audit trail does not answer; nothing may be done.
+            UnavailableError: the policy store or the audit trail does not answer.
         """
         self._check_declared(action)
         purpose = purpose or Purpose()
-        question = self._question(action, entities, purpose)
-        decision = await self.authorizer.decide(self.principal, question)
+        request = self._request(action, entities, purpose)
+        decision = await self.authorizer.decide(self.principal, request)
         log.info(
             "access.decided",
             action=action,
-            resource=str(question.resource),
+            resource=str(request.resource),
             allowed=isinstance(decision, Allowed),
             policies=decision.policies,
         )
         if not isinstance(decision, Allowed):
-            await self._write(question, decision, purpose)
+            await self._write(action, request, decision, purpose)
             raise PermissionDeniedError(action, decision)
         if action.changes_something:
-            await self._write(question, decision, purpose)
+            await self._write(action, request, decision, purpose)
         self.granted.add(action)
 
     async def allows_each(
         self, action: Permission, members: Sequence[tuple[Entity, ...]], purpose: Purpose
     ) -> bool:
-        """Whether the policies allow ``action`` on each of ``members``; grants and audits nothing by itself.
+        """Whether the policies allow ``action`` on each of ``members``; grants and audits nothing.
 
         Raises:
             ConfigurationError: the route does not state this action.
             UnavailableError: the policy store does not answer.
         """
         self._check_declared(action)
-        questions = [self._question(action, entities, purpose) for entities in members]
-        decisions = await self.authorizer.decide_all(self.principal, questions)
+        requests = [self._request(action, entities, purpose) for entities in members]
+        decisions = await self.authorizer.decide_all(self.principal, requests)
         return bool(decisions) and all(isinstance(decision, Allowed) for decision in decisions)
 
     def _check_declared(self, action: Permission) -> None:
@@ -118,34 +123,41 @@ class Access:
                 f"the route asks for `{action}`, but states {sorted(self.declared)}"
             )
 
-    def _question(
+    def _request(
         self, action: Permission, entities: tuple[Entity, ...], purpose: Purpose
-    ) -> Question:
-        now = self.clock()
-        context: dict[str, Value] = {"now": now, "emergency": purpose.emergency_reason is not None}
-        if self.facts.source_ip is not None:
-            context["source_ip"] = ipaddress.ip_address(self.facts.source_ip)
-        if purpose.emergency_reason is not None:
-            context["reason"] = purpose.emergency_reason
-        if purpose.command is not None:
-            context["command"] = purpose.command
-        if purpose.members_allowed:
-            context["members_allowed"] = True
-        if purpose.artifact is not None:
-            context["artifact"] = purpose.artifact.uid
-            entities = (*entities, purpose.artifact.entity())
-        seen = tuple(entity.at(now) for entity in entities)
-        return Question(action=action, resource=seen[0].uid, entities=seen, context=context)
+    ) -> AuthorizationRequest:
+        source_ip = self.facts.source_ip
+        return AuthorizationRequest.of(
+            principal=EntityUid(USER, self.principal.entity_id),
+            action=action,
+            entities=entities,
+            context=RequestContext(
+                now=self.clock(),
+                emergency=purpose.emergency_reason is not None,
+                reason=purpose.emergency_reason,
+                command=purpose.command,
+                artifact=purpose.artifact.entity() if purpose.artifact else None,
+                # Left out unless found: a policy must not take "not asked" for "not allowed".
+                members_allowed=purpose.members_allowed or None,
+                source_ip=ipaddress.ip_address(source_ip) if source_ip is not None else None,
+            ),
+        )
 
-    async def _write(self, question: Question, decision: Decision, purpose: Purpose) -> None:
+    async def _write(
+        self,
+        action: Permission,
+        request: AuthorizationRequest,
+        decision: Decision,
+        purpose: Purpose,
+    ) -> None:
         at = int(self.clock().timestamp() * 1000)
         record = AuditRecord(
             audit_id=new_ulid(at),
             at=at,
             tenant=self.principal.tenant.id,
             principal=self.principal.entity_id,
-            action=question.action,
-            resource=str(question.resource),
+            action=action,
+            resource=str(request.resource),
             decision=decision,
             request_id=self.facts.request_id,
             source_ip=self.facts.source_ip,

@@ -11,10 +11,9 @@ from hypothesis import given, seed, settings
 from hypothesis import strategies as some
 
 from infra.policies import fleet, load
-from infra.policies.bundle import Problem
 from infra.policies.evaluator import BoundPolicies, Evaluator, bound
 from infra.policies.question import Artifact, Circumstances, Question, Target, Who
-from infra.policies.statement import parse
+from service.cedar.statement import Problem, parse
 
 POLICIES = Path(__file__).parents[2] / "policies"
 BUNDLE = load(POLICIES, fleet.REFERENCE)

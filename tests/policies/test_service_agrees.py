@@ -10,8 +10,11 @@ import pytest
 from infra.policies import fleet
 from infra.policies.cases import Case, read
 from service.adapters.memory.authorizer import CedarAuthorizer
-from service.domain.decisions import Allowed, Entity, EntityId, Question, Value
-from service.domain.devices import Device, DeviceGroup, tenant_entity
+from service.cedar.decision import Allowed
+from service.cedar.entities import Entity, tenant_entity
+from service.cedar.request import AuthorizationRequest, RequestContext
+from service.cedar.values import EntityUid
+from service.domain.devices import Device, DeviceGroup
 from service.domain.downloads import Artifact
 from service.domain.identities import Principal, TokenUse, VerifiedClaims
 from service.domain.permissions import Permission
@@ -28,6 +31,7 @@ CASES = [
     if not case.tenant_policies
     and not GRANTED & set(case.expected.policies)
     and case.file != BEYOND_THE_CLOCK
+    and case.question.target.known  # a device that the registry does not have is 404
 ]
 TENANT = Tenant(
     id=fleet.TENANT_ID,
@@ -98,15 +102,10 @@ def principal(case: Case) -> Principal:
     )
 
 
-def question(case: Case) -> Question:
+def question(case: Case) -> AuthorizationRequest:
     """The request as the service puts it to the authorizer."""
     about = case.question.circumstances
-    context: dict[str, Value] = {"now": about.now, "emergency": about.emergency}
-    if about.reason is not None:
-        context["reason"] = about.reason
-    if about.members_allowed is not None:
-        context["members_allowed"] = about.members_allowed
-    resource, entities = target(case)
+    file = None
     if about.artifact is not None:
         name = "firmware/a.bin" if about.artifact.kind == "firmware" else "a.bin"
         file = Artifact(
@@ -116,24 +115,27 @@ def question(case: Case) -> Question:
             sha256=None,
             etag='""',
         )
-        context["artifact"] = file.uid
-        entities = (*entities, file.entity())
-    return Question(
+    return AuthorizationRequest.of(
+        principal=EntityUid("Fleet::User", principal(case).entity_id),
         action=Permission(case.question.action),
-        resource=resource,
-        entities=entities,
-        context=context,
+        entities=target(case),
+        context=RequestContext(
+            now=about.now,
+            emergency=about.emergency,
+            reason=about.reason,
+            members_allowed=about.members_allowed,
+            artifact=file.entity() if file else None,
+        ),
     )
 
 
-def target(case: Case) -> tuple[EntityId, tuple[Entity, ...]]:
+def target(case: Case) -> tuple[Entity, ...]:
     """The resource with its entities, made by the service's own types."""
     asked = case.question.target
     owner = asked.tenant or TENANT.id
     if asked.kind == "tenant":
-        return tenant_entity(owner).uid, (tenant_entity(owner),)
+        return (tenant_entity(owner),)
     if asked.kind == "group":
-        group = DeviceGroup(tenant=owner, id=asked.id)
-        return group.uid, group.entities()
+        return DeviceGroup(tenant=owner, id=asked.id).entities()
     device = Device(tenant=owner, id=asked.id, groups=asked.groups, attributes=asked.attributes)
-    return device.uid, device.entities() if asked.known else ()
+    return device.entities()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from service.adapters.aws.calls import error_code
-from service.domain.decisions import Denied
+from service.cedar.decision import Denied
 
 if TYPE_CHECKING:
     from service.adapters.aws.calls import AwsCalls

@@ -1,15 +1,17 @@
-"""Decisions by Amazon Verified Permissions, which verifies the caller's token once more against the tenant's pool."""
+"""Decisions by Amazon Verified Permissions, which verifies the token once more by itself."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from service.domain.decisions import EntityId, decision_of
+from service.cedar.decision import Evaluation
+from service.cedar.request import ACTION
+from service.cedar.values import EntityUid, datetime_text, duration_text
 from service.domain.identities import TokenUse
 from service.errors import UpstreamError
 
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
 
     from service.adapters.aws.calls import AwsCalls
     from service.adapters.aws.sessions import AwsSessions
-    from service.domain.decisions import Decision, Entity, Question, Value
+    from service.cedar.decision import Decision
+    from service.cedar.entities import Entity
+    from service.cedar.request import AuthorizationRequest
+    from service.cedar.values import Value
     from service.domain.identities import Principal
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -34,51 +39,52 @@ class VerifiedPermissionsAuthorizer:
     calls: AwsCalls
     sessions: AwsSessions
 
-    async def decide(self, principal: Principal, question: Question) -> Decision:
+    async def decide(self, principal: Principal, request: AuthorizationRequest) -> Decision:
         """See ``ports.Authorizer``."""
-        return await self.calls.run("the policy store", self._ask, principal, question)
+        return await self.calls.run("the policy store", self._ask, principal, request)
 
     async def decide_all(
-        self, principal: Principal, questions: Sequence[Question]
+        self, principal: Principal, requests: Sequence[AuthorizationRequest]
     ) -> tuple[Decision, ...]:
         """See ``ports.Authorizer``."""
-        return await self.calls.run("the policy store", self._ask_all, principal, questions)
+        return await self.calls.run("the policy store", self._ask_all, principal, requests)
 
-    def _ask(self, principal: Principal, question: Question) -> Decision:
+    def _ask(self, principal: Principal, request: AuthorizationRequest) -> Decision:
         client = self.sessions.tenant(principal.tenant, "verifiedpermissions")
         answer = client.is_authorized_with_token(
-            **_common(principal, question.entities),
-            **_asked(question),
+            **_common(principal, request.entities),
+            **_asked(request),
         )
         return _decision(principal, answer)
 
-    def _ask_all(self, principal: Principal, questions: Sequence[Question]) -> tuple[Decision, ...]:
+    def _ask_all(
+        self, principal: Principal, requests: Sequence[AuthorizationRequest]
+    ) -> tuple[Decision, ...]:
         client = self.sessions.tenant(principal.tenant, "verifiedpermissions")
         decisions: list[Decision] = []
-        for batch in batches(questions):
-            entities = {entity.uid: entity for question in batch for entity in question.entities}
+        for batch in batches(requests):
+            entities = {entity.uid: entity for request in batch for entity in request.entities}
             answer = client.batch_is_authorized_with_token(
                 **_common(principal, tuple(entities.values())),
-                requests=[_asked(question) for question in batch],
+                requests=[_asked(request) for request in batch],
             )
-            if len(answer["results"]) != len(
-                batch
-            ):  # fail closed: each question needs its own answer
+            # Fail closed: each request needs its own answer.
+            if len(answer["results"]) != len(batch):
                 raise UpstreamError("the policy store left questions open")
             decisions += [_decision(principal, result) for result in answer["results"]]
         return tuple(decisions)
 
 
-def batches(questions: Sequence[Question]) -> Iterator[list[Question]]:
-    """The questions in order, cut so that no batch exceeds what one call may carry."""
-    batch: list[Question] = []
-    entities: set[EntityId] = set()
-    for question in questions:
-        own = {entity.uid for entity in question.entities}
+def batches(requests: Sequence[AuthorizationRequest]) -> Iterator[list[AuthorizationRequest]]:
+    """The requests in order, cut so that no batch exceeds what one call may carry."""
+    batch: list[AuthorizationRequest] = []
+    entities: set[EntityUid] = set()
+    for request in requests:
+        own = {entity.uid for entity in request.entities}
         if batch and (len(batch) == _MAX_REQUESTS or len(entities | own) > _MAX_ENTITIES):
             yield batch
             batch, entities = [], set()
-        batch.append(question)
+        batch.append(request)
         entities |= own
     if batch:
         yield batch
@@ -92,12 +98,12 @@ def _common(principal: Principal, entities: tuple[Entity, ...]) -> dict[str, Any
     }
 
 
-def _asked(question: Question) -> dict[str, Any]:
+def _asked(request: AuthorizationRequest) -> dict[str, Any]:
     return {
-        "action": {"actionType": "Fleet::Action", "actionId": str(question.action)},
-        "resource": _identifier(question.resource),
+        "action": {"actionType": ACTION, "actionId": str(request.action)},
+        "resource": _identifier(request.resource),
         "context": {
-            "contextMap": {name: attribute_value(value) for name, value in question.context.items()}
+            "contextMap": {name: attribute_value(value) for name, value in request.context.items()}
         },
     }
 
@@ -108,11 +114,11 @@ def _decision(principal: Principal, answer: Mapping[str, Any]) -> Decision:
         log.warning("access.evaluation_errors", count=len(errors))
     names = principal.tenant.policy_names
     ids = [policy["policyId"] for policy in answer["determiningPolicies"]]
-    return decision_of(
+    return Evaluation(
         allowed=answer["decision"] == "ALLOW",
         policies=tuple(sorted(names.get(policy_id, policy_id) for policy_id in ids)),
-        errors=len(errors),
-    )
+        errors=tuple(str(error["errorDescription"]) for error in errors),
+    ).decision
 
 
 def attribute_value(value: Value) -> dict[str, Any]:  # noqa: PLR0911 - one per member of the union
@@ -125,19 +131,20 @@ def attribute_value(value: Value) -> dict[str, Any]:  # noqa: PLR0911 - one per 
         case str():
             return {"string": value}
         case datetime():
-            return {
-                "datetime": value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.")
-                + f"{value.microsecond // 1000:03}Z"
-            }
+            return {"datetime": datetime_text(value)}
         case timedelta():
-            return {"duration": f"{value // timedelta(milliseconds=1)}ms"}
+            return {"duration": duration_text(value)}
         case IPv4Address() | IPv6Address():
             return {"ipaddr": str(value)}
-        case EntityId():
+        case EntityUid():
             return {"entityIdentifier": _identifier(value)}
+        case tuple():
+            return {"set": [attribute_value(item) for item in value]}
+        case _:
+            return {"record": {name: attribute_value(item) for name, item in value.items()}}
 
 
-def _identifier(uid: EntityId) -> dict[str, str]:
+def _identifier(uid: EntityUid) -> dict[str, str]:
     return {"entityType": uid.type, "entityId": uid.id}
 
 

@@ -13,15 +13,9 @@ from cedarfleet_device import wire
 
 from service.adapters.aws.calls import error_code
 from service.adapters.aws.cursors import seal, unseal
-from service.domain.attributes import ATTRIBUTES
-from service.domain.devices import (
-    ROOT_GROUP,
-    Connectivity,
-    Device,
-    DeviceGroup,
-    DevicePage,
-    group_id_of,
-)
+from service.cedar.device_facts import DEVICE_FACTS
+from service.cedar.entities import ROOT_GROUP
+from service.domain.devices import Connectivity, Device, DeviceGroup, DevicePage, group_id_of
 from service.errors import ConflictError, InvalidRequestError
 
 if TYPE_CHECKING:
@@ -212,7 +206,9 @@ def _groups(tenant: Tenant, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _attributes(stored: Mapping[str, str]) -> dict[str, str]:
-    return {name: _read(name, text) for name, text in sorted(stored.items()) if name in ATTRIBUTES}
+    return {
+        name: _read(name, text) for name, text in sorted(stored.items()) if name in DEVICE_FACTS
+    }
 
 
 def _stored(name: str, text: str) -> str:

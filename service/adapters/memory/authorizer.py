@@ -1,162 +1,102 @@
 """A twin of Verified Permissions: the real Cedar engine on the real policy files of a directory.
 
-It trusts the principal that the service verified, where Verified Permissions verifies the token once more.
+It trusts the principal that the service verified, where Verified Permissions verifies the token once
+more.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import cedarpy
-
-from service.domain.decisions import EntityId, decision_of
+from service.cedar.evaluator import Evaluator
+from service.cedar.policy_set import PolicySet
+from service.cedar.request import TokenBearer
 from service.domain.identities import TokenUse
 from service.errors import ConfigurationError, UpstreamError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from service.domain.decisions import Decision, Entity, Question, Value
+    from service.cedar.decision import Decision
+    from service.cedar.request import AuthorizationRequest
     from service.domain.identities import Principal
     from service.domain.tenants import Tenant
 
-_GROUP: Final = re.compile(r'Fleet::Group::"([^"|]+)"')
-_THIS: Final = 'Fleet::Tenant::"this"'
 _CLAIMS: Final = ("email", "custom:region")
 
 
 class CedarAuthorizer:
-    """Decides by ``schema.cedarschema`` and ``static/*.cedar`` of a policies directory, bound to tenant and pool.
+    """Decides by the base policies of a directory, or by what a tenant has beside them.
 
     Args:
-        policies: the directory.
+        policies: the directory, with ``schema.cedarschema`` and ``static/*.cedar``.
+        tenants: by tenant id, everything that its store holds if that is more than the base: its own
+            policies and its grants; as the files say it, not yet bound to tenant and pool.
 
     Raises:
-        ConfigurationError: a file is missing or does not parse.
+        ConfigurationError: a file is missing.
     """
 
-    def __init__(self, policies: Path) -> None:
-        self._statements: dict[str, str] = {}
-        files = sorted((policies / "static").glob("*.cedar"))
-        if not files:
-            raise ConfigurationError(f"no policies in {policies / 'static'}")
-        for file in files:
-            self._statements[file.stem] = file.read_text(encoding="utf-8")
-        self._schema = cedarpy.Schema.from_str(
-            (policies / "schema.cedarschema").read_text(encoding="utf-8")
-        )
-        self._actions = cedarpy.Entities.from_json_str("[]", self._schema)
-        self._bound: dict[str, cedarpy.PolicySet] = {}
+    def __init__(self, policies: Path, tenants: Mapping[str, PolicySet] | None = None) -> None:
+        self._base = _read(policies)
+        self._tenants = tenants or {}
+        self._evaluators: dict[str, Evaluator] = {}
 
-    async def decide(self, principal: Principal, question: Question) -> Decision:
-        """See ``ports.Authorizer``."""
-        entities = self._actions.with_added_json_str(
-            json.dumps(
-                [*_principal(principal), *(_entity(entity) for entity in question.entities)]
-            ),
-            self._schema,
-        )
-        context = {name: cedar_value(value) for name, value in question.context.items()}
-        if principal.token_use is TokenUse.ACCESS:
-            scope = str(principal.claims.get("scope", "")).split()
-            context["token"] = {
-                "scope": scope,
-                "client_id": principal.client_id,
-                "sub": principal.subject,
-            }
-        request = {
-            "principal": {"type": "Fleet::User", "id": principal.entity_id},
-            "action": {"type": "Fleet::Action", "id": str(question.action)},
-            "resource": {"type": question.resource.type, "id": question.resource.id},
-            "context": context,
-        }
-        answer = cedarpy.is_authorized(
-            request, self._policies(principal.tenant), entities, self._schema
-        )
-        if answer.decision is cedarpy.Decision.NoDecision:
-            raise UpstreamError(f"the policies cannot answer: {answer.diagnostics.errors}")
-        return decision_of(
-            allowed=answer.decision is cedarpy.Decision.Allow,
-            policies=tuple(sorted(answer.diagnostics.reasons)),
-            errors=len(answer.diagnostics.errors),
-        )
+    async def decide(self, principal: Principal, request: AuthorizationRequest) -> Decision:
+        """See ``ports.Authorizer``.
+
+        Raises:
+            ConfigurationError: a policy does not parse.
+            UpstreamError: the request does not fit the schema.
+        """
+        evaluator = self._evaluator(principal.tenant)
+        bearer = _bearer(principal)
+        try:
+            return evaluator.decide(request.with_bearer(bearer, pool_id=principal.tenant.pool_id))
+        except ValueError as error:
+            raise UpstreamError(f"the policies cannot answer: {error}") from error
 
     async def decide_all(
-        self, principal: Principal, questions: Sequence[Question]
+        self, principal: Principal, requests: Sequence[AuthorizationRequest]
     ) -> tuple[Decision, ...]:
         """See ``ports.Authorizer``."""
-        return tuple([await self.decide(principal, question) for question in questions])
+        return tuple([await self.decide(principal, request) for request in requests])
 
-    def _policies(self, tenant: Tenant) -> cedarpy.PolicySet:
-        if tenant.issuer not in self._bound:
-            static = {
-                name: _parsed(name, _bind(text, tenant)) for name, text in self._statements.items()
-            }
-            document = {"staticPolicies": static, "templates": {}, "templateLinks": []}
-            self._bound[tenant.issuer] = cedarpy.PolicySet.from_json_str(json.dumps(document))
-        return self._bound[tenant.issuer]
-
-
-def cedar_value(value: Value) -> Any:
-    """A value in Cedar's JSON form (docs: Cedar "JSON format for entities")."""
-    match value:
-        case bool() | int() | str():
-            return value
-        case datetime():
-            instant = value.astimezone(UTC)
-            return _extension(
-                "datetime",
-                instant.strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond // 1000:03}Z",
-            )
-        case timedelta():
-            return _extension("duration", f"{value // timedelta(milliseconds=1)}ms")
-        case IPv4Address() | IPv6Address():
-            return _extension("ip", str(value))
-        case EntityId():
-            return {"__entity": {"type": value.type, "id": value.id}}
+    def _evaluator(self, tenant: Tenant) -> Evaluator:
+        if tenant.issuer not in self._evaluators:
+            policies = self._tenants.get(tenant.id, self._base)
+            try:
+                bound = policies.bound(tenant=tenant.id, pool_id=tenant.pool_id)
+                self._evaluators[tenant.issuer] = Evaluator(bound)
+            except ValueError as error:
+                raise ConfigurationError(f"the policies cannot be read: {error}") from error
+        return self._evaluators[tenant.issuer]
 
 
-def _extension(function: str, argument: str) -> dict[str, Any]:
-    return {"__extn": {"fn": function, "arg": argument}}
+def _read(policies: Path) -> PolicySet:
+    files = sorted((policies / "static").glob("*.cedar"))
+    if not files:
+        raise ConfigurationError(f"no policies in {policies / 'static'}")
+    return PolicySet(
+        schema=(policies / "schema.cedarschema").read_text(encoding="utf-8"),
+        static={file.stem: file.read_text(encoding="utf-8") for file in files},
+        templates={},
+        links=(),
+    )
 
 
-def _bind(statement: str, tenant: Tenant) -> str:
-    grouped = _GROUP.sub(lambda match: f'Fleet::Group::"{tenant.pool_id}|{match[1]}"', statement)
-    return grouped.replace(_THIS, f'Fleet::Tenant::"{tenant.id}"')
-
-
-def _parsed(name: str, statement: str) -> Any:
-    try:
-        policies = json.loads(cedarpy.policies_to_json_str(statement))["staticPolicies"]
-    except ValueError as error:
-        raise ConfigurationError(f"policy `{name}` does not parse: {error}") from error
-    if len(policies) != 1:
-        raise ConfigurationError(f"policy file `{name}` must hold exactly one statement")
-    return next(iter(policies.values()))
-
-
-def _principal(principal: Principal) -> list[dict[str, Any]]:
-    groups = [
-        {"type": "Fleet::Group", "id": f"{principal.tenant.pool_id}|{group}"}
-        for group in principal.groups
-    ]
-    claims = principal.claims if principal.token_use is TokenUse.ID else {}
-    user = {
-        "uid": {"type": "Fleet::User", "id": principal.entity_id},
-        "attrs": {name: claims[name] for name in _CLAIMS if name in claims},
-        "parents": groups,
-    }
-    return [user, *({"uid": group, "attrs": {}, "parents": []} for group in groups)]
-
-
-def _entity(entity: Entity) -> dict[str, Any]:
-    return {
-        "uid": {"type": entity.uid.type, "id": entity.uid.id},
-        "attrs": {name: cedar_value(value) for name, value in entity.attributes.items()},
-        "parents": [{"type": parent.type, "id": parent.id} for parent in entity.parents],
-    }
+def _bearer(principal: Principal) -> TokenBearer:
+    claims = principal.claims
+    if principal.token_use is TokenUse.ACCESS:
+        return TokenBearer(
+            subject=principal.subject,
+            groups=principal.groups,
+            scopes=tuple(str(claims.get("scope", "")).split()),
+            client_id=principal.client_id,
+        )
+    return TokenBearer(
+        subject=principal.subject,
+        groups=principal.groups,
+        claims={name: claims[name] for name in _CLAIMS if name in claims},
+    )

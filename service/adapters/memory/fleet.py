@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from service.domain.devices import ROOT_GROUP, Device, DeviceGroup, DevicePage
+from service.cedar.entities import ROOT_GROUP
+from service.domain.devices import Device, DeviceGroup, DevicePage
 from service.errors import ConflictError, InvalidRequestError
 
 if TYPE_CHECKING:

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from types_boto3_verifiedpermissions import VerifiedPermissionsClient
 
-    from infra.policies.bundle import Entity
     from infra.policies.evaluator import BoundPolicies
     from infra.policies.question import Question
     from infra.policies.update import Piece, Step
+    from service.cedar.values import EntityUid
 
 PROJECT = Path(__file__).parents[3]
 REGION = "eu-central-1"
@@ -152,5 +152,5 @@ def policies() -> BoundPolicies:
     )
 
 
-def _identifier(entity: Entity) -> dict[str, str]:
+def _identifier(entity: EntityUid) -> dict[str, str]:
     return {"entityType": entity.type, "entityId": entity.id}

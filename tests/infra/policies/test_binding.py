@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from infra.policies import Entity, bind, bind_entity
-from infra.policies.binding import bind_until, unbind_entity
+from service.cedar.binding import bind, bind_uid, bind_until, unbind_uid
+from service.cedar.values import EntityUid
 
 STATEMENT = """// Fleet::Group::"in-a-comment" stays
 @id("x")
@@ -28,13 +28,13 @@ def test_groups_users_and_tenant_are_bound():
 def test_binding_is_undone_for_people():
     """What the store holds is shown as the files name it."""
     for entity in (
-        Entity(type="Fleet::Group", id="managers"),
-        Entity(type="Fleet::User", id="42"),
-        Entity(type="Fleet::Tenant", id="this"),
-        Entity(type="Fleet::DeviceGroup", id="line-press"),
+        EntityUid(type="Fleet::Group", id="managers"),
+        EntityUid(type="Fleet::User", id="42"),
+        EntityUid(type="Fleet::Tenant", id="this"),
+        EntityUid(type="Fleet::DeviceGroup", id="line-press"),
     ):
-        bound = bind_entity(entity, tenant="acme", pool_id="p")
-        assert unbind_entity(bound, tenant="acme", pool_id="p") == entity
+        bound = bind_uid(entity, tenant="acme", pool_id="p")
+        assert unbind_uid(bound, tenant="acme", pool_id="p") == entity
 
 
 def test_end_is_written_in_utc():

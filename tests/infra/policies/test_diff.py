@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.policies import TenantPolicies, deployed, fleet, load
-from infra.policies.binding import bind
 from infra.policies.deployed import NotDeployedError
 from infra.policies.diff import Difference, difference, nothing
 from infra.policies.evaluator import bound
 from infra.policies.update import pieces, plan
+from service.cedar.binding import bind
 
 if TYPE_CHECKING:
     from types_boto3_verifiedpermissions import VerifiedPermissionsClient

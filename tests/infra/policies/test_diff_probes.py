@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.policies import Grant, TenantPolicies, deployed, fleet, load
-from infra.policies.binding import bind
 from infra.policies.deployed import NotDeployedError, Store
 from infra.policies.diff import Difference, difference
 from infra.policies.evaluator import bound
 from infra.policies.update import pieces, plan
+from service.cedar.binding import bind
 
 if TYPE_CHECKING:
     from types_boto3_verifiedpermissions import VerifiedPermissionsClient

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.policies import Entity, PolicyError, TenantPolicies, fleet, load
+from infra.policies import PolicyError, TenantPolicies, fleet, load
+from service.cedar.values import EntityUid
 from tests.infra.policies.refusal import grant, refusal
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def test_forbids_come_first_and_templates_only_if_linked(files: Path):
         "break-glass-until-20261123T003000Z",
     ]
     assert all('"until"' not in template.statement for template in bundle.templates)
-    assert bundle.links[0].principal == Entity(type="Fleet::Group", id="certified-line-press")
+    assert bundle.links[0].principal == EntityUid(type="Fleet::Group", id="certified-line-press")
 
 
 def test_tenant_may_not_reuse_an_id(files: Path):

@@ -10,7 +10,7 @@ import pytest
 
 from service.adapters.aws.audit import DynamoAuditLog
 from service.adapters.aws.calls import AwsCalls
-from service.domain.decisions import Allowed
+from service.cedar.decision import Allowed
 from service.domain.permissions import Permission
 from service.domain.records import AuditRecord
 from service.errors import UpstreamError

@@ -14,13 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.adapters.aws.authorizer import attribute_value, batches
-from service.adapters.memory.authorizer import cedar_value
-from service.domain.decisions import Allowed, Denied, EntityId, Question, Refusal, decision_of
+from service.cedar.decision import Allowed, Denied, Evaluation, Refusal
+from service.cedar.request import AuthorizationRequest
+from service.cedar.values import EntityUid, json_value
 from service.domain.devices import Device, DeviceGroup, group_id_of
 from service.domain.permissions import Permission
 
 if TYPE_CHECKING:
-    from service.domain.decisions import Value
+    from service.cedar.decision import Decision
+    from service.cedar.values import Value
 
 values = st.one_of(
     st.booleans(),
@@ -45,19 +47,19 @@ def test_a_device_stands_in_its_groups_and_its_tenant() -> None:
         },
     )
     found = {entity.uid: entity for entity in device.entities()}
-    press = found[EntityId("Fleet::Device", "press-07")]
+    press = found[EntityUid("Fleet::Device", "press-07")]
     assert press.attributes == {
-        "tenant": EntityId("Fleet::Tenant", "acme"),
+        "tenant": EntityUid("Fleet::Tenant", "acme"),
         "utc_offset": timedelta(hours=-5, minutes=-30),
         "window_start": timedelta(hours=22),
         "window_end": timedelta(hours=4),
         "security_patch": datetime(2026, 10, 1, tzinfo=UTC),
     }
-    everything = EntityId("Fleet::DeviceGroup", "all")
-    line = EntityId("Fleet::DeviceGroup", "line-press")
+    everything = EntityUid("Fleet::DeviceGroup", "all")
+    line = EntityUid("Fleet::DeviceGroup", "line-press")
     assert press.parents == (everything, line)
     assert found[line].parents == (everything,)
-    assert found[everything].parents == (EntityId("Fleet::Tenant", "acme"),)
+    assert found[everything].parents == (EntityUid("Fleet::Tenant", "acme"),)
 
 
 @given(st.datetimes(datetime(2020, 1, 1), datetime(2036, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - hypothesis wants naive bounds
@@ -109,7 +111,7 @@ def test_both_engines_get_the_same_value(value: Value) -> None:
         "duration": r"-?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?",
         "ipaddr": r"[0-9a-fA-F\.:\/]*",
     }
-    twin = cedar_value(value)
+    twin = json_value(value)
     if member in patterns:
         assert re.fullmatch(patterns[member], content)
         assert twin["__extn"]["arg"] == content
@@ -129,11 +131,12 @@ def test_both_engines_get_the_same_value(value: Value) -> None:
 
 
 def test_batches_stay_within_the_quotas() -> None:
-    """At most 30 questions and 100 entities in one call, all in order."""
-    questions = [
-        Question(
+    """At most 30 requests and 100 entities in one call, all in order."""
+    requests = [
+        AuthorizationRequest(
+            principal=EntityUid("Fleet::User", "pool|someone"),
             action=Permission.UPDATE_FIRMWARE,
-            resource=EntityId("Fleet::Device", f"d{number}"),
+            resource=EntityUid("Fleet::Device", f"d{number}"),
             entities=Device(
                 tenant="acme",
                 id=f"d{number}",
@@ -143,32 +146,33 @@ def test_batches_stay_within_the_quotas() -> None:
         )
         for number in range(100)
     ]
-    cut = list(batches(questions))
-    assert [question for batch in cut for question in batch] == questions
+    cut = list(batches(requests))
+    assert [request for batch in cut for request in batch] == requests
     for batch in cut:
         assert len(batch) <= 30
-        assert len({entity.uid for question in batch for entity in question.entities}) <= 100
+        assert len({entity.uid for request in batch for entity in request.entities}) <= 100
     assert list(batches([])) == []
 
 
 def test_an_allow_with_errors_is_a_denial() -> None:
     """An error may hide a forbid, so it denies; a denial keeps its policies."""
-    assert decision_of(allowed=True, policies=("p",), errors=0) == Allowed(policies=("p",))
-    assert decision_of(allowed=True, policies=("p",), errors=1) == Denied(
-        reason=Refusal.EVALUATION_FAILED
-    )
-    assert decision_of(allowed=False, policies=(), errors=1) == Denied(
-        reason=Refusal.EVALUATION_FAILED
-    )
-    assert decision_of(allowed=False, policies=("f",), errors=1) == Denied(
+
+    def decided(*, allowed: bool, policies: tuple[str, ...], errors: int) -> Decision:
+        return Evaluation(allowed=allowed, policies=policies, errors=("?",) * errors).decision
+
+    failed = Denied(reason=Refusal.EVALUATION_FAILED)
+    assert decided(allowed=True, policies=("p",), errors=0) == Allowed(policies=("p",))
+    assert decided(allowed=True, policies=("p",), errors=1) == failed
+    assert decided(allowed=False, policies=(), errors=1) == failed
+    assert decided(allowed=False, policies=("f",), errors=1) == Denied(
         reason=Refusal.FORBIDDEN, policies=("f",)
     )
-    assert decision_of(allowed=False, policies=(), errors=0) == Denied(reason=Refusal.NOT_PERMITTED)
+    assert decided(allowed=False, policies=(), errors=0) == Denied(reason=Refusal.NOT_PERMITTED)
 
 
 def test_addresses_of_both_families_are_spelt_for_the_policies() -> None:
     """IPv4 and IPv6 in the service's context."""
     assert attribute_value(ip_address("10.0.0.1")) == {"ipaddr": "10.0.0.1"}
-    assert json.loads(json.dumps(cedar_value(ip_address("2001:db8::1")))) == {
+    assert json.loads(json.dumps(json_value(ip_address("2001:db8::1")))) == {
         "__extn": {"fn": "ip", "arg": "2001:db8::1"}
     }

@@ -1,30 +1,43 @@
-"""Reads one policy file: its statement, what it is called, why it is there, and at which line something is wrong."""
+"""Reads one policy file: its statement, its name and reason, and the line of what is wrong."""
 
 from __future__ import annotations
 
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cedarpy import PolicySet, Schema, policies_to_json_str, validate_policies
 
-from infra.policies.binding import UNTIL
-from infra.policies.bundle import Problem
+from service.cedar.binding import UNTIL
+from service.cedar.values import EntityUid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from infra.policies.bundle import Effect
+Effect = Literal["permit", "forbid"]
 
 _LEXEME: Final = re.compile(r'//[^\n]*|"(?:[^"\\\n]|\\.)*"|::|==|!=|<=|>=|&&|\|\||[?@]?\w+|[^\s\w]')
 _QUOTED: Final = re.compile(r"`([^`]+)`")
 _FOR_POLICY: Final = re.compile(r"for policy `policy\d+`, ")
-_MAX_NESTING: Final = (
-    100  # brackets in brackets: at about 1000 Cedar's parser overflows the process's stack
-)
+# Brackets in brackets: at about 1000 Cedar's parser overflows the process's stack.
+_MAX_NESTING: Final = 100
 _TOO_EARLY: Final = "unexpected end of input"
 _ANY_TIME: Final = 'datetime("2000-01-01T00:00:00Z")'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing that is wrong: ``line`` counts from 1, and is 0 where the whole file is meant."""
+
+    file: str
+    line: int
+    words: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.file}:{self.line}: {self.words}" if self.line else f"{self.file}: {self.words}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,12 +87,12 @@ class Statement:
         )
         return next(begins, 1)
 
-    def entities(self) -> Iterator[tuple[str, str]]:
-        """Type and id of every entity that the statement names."""
+    def entities(self) -> Iterator[EntityUid]:
+        """Every entity that the statement names."""
         yield from named_entities(self.est)
 
     def problem(self, words: str, *, mentions: str = "") -> Problem:
-        """Something wrong with this statement, at the first line of code that mentions ``mentions``."""
+        """Something wrong with this statement, at the first line that mentions ``mentions``."""
         return Problem(file=self.file, line=self._line_of(mentions), words=words)
 
     def validate(self, schema: Schema) -> list[Problem]:
@@ -120,7 +133,7 @@ def parse(file: str, text: str) -> Statement | Problem:
 
 
 def _too_deep(text: str) -> int | None:
-    """The line at which brackets are nested too deeply to be given to the parser, if there is one."""
+    """The line at which brackets are nested too deeply for the parser, if there is one."""
     depth = 0
     for match in _LEXEME.finditer(text):
         depth += (match[0] in "([{") - (match[0] in ")]}")
@@ -132,8 +145,9 @@ def _too_deep(text: str) -> int | None:
 def _syntax_error_line(text: str) -> int:
     """The line of the first lexeme that cannot stand where it stands.
 
-    Cedar's messages have no position. But its parser says ``unexpected end of input`` of a text that needs to go on, so
-    the lexeme is the last of the shortest beginning of which it says something else.
+    Cedar's messages have no position. But its parser says ``unexpected end of input`` of a text that
+    needs to go on, so the lexeme is the last of the shortest beginning of which it says something
+    else.
     """
     ends = [match.end() for match in _LEXEME.finditer(text) if not match[0].startswith("//")]
     good, bad = 0, len(ends)
@@ -160,12 +174,25 @@ def _code_lines(text: str) -> Iterator[tuple[int, str]]:
         yield number, "" if line.lstrip().startswith("//") else line
 
 
-def named_entities(node: object) -> Iterator[tuple[str, str]]:
-    """Type and id of every entity in Cedar's JSON form of a policy."""
+def statement_est(text: str) -> dict[str, Any]:
+    """Cedar's JSON form of one statement, policy or template.
+
+    Raises:
+        ValueError: it does not parse, or is not exactly one.
+    """
+    document = json.loads(policies_to_json_str(text))
+    found = [*document["staticPolicies"].values(), *document["templates"].values()]
+    if len(found) != 1:
+        raise ValueError(f"one statement expected, found {len(found)}")
+    return found[0]
+
+
+def named_entities(node: object) -> Iterator[EntityUid]:
+    """Every entity in Cedar's JSON form of a policy."""
     if isinstance(node, dict):
         known: dict[str, Any] = node  # pyright: ignore[reportUnknownVariableType]
         if set(known) == {"type", "id"} and isinstance(known["type"], str):
-            yield known["type"], known["id"]
+            yield EntityUid(known["type"], known["id"])
         for value in known.values():
             yield from named_entities(value)
     elif isinstance(node, list):

@@ -1,0 +1,70 @@
+"""What comes out of an evaluation: decisions are values that carry their reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Union
+
+
+class Refusal(StrEnum):
+    """Why a decision is a denial."""
+
+    FORBIDDEN = "forbidden"  # a forbid policy matched
+    NOT_PERMITTED = "not_permitted"  # no permit policy matched
+    EVALUATION_FAILED = "evaluation_failed"  # a policy could not be evaluated
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allowed:
+    """Yes; the permit policies that said so, by the names of our files."""
+
+    policies: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Denied:
+    """No; the forbid policies that said so, if any did."""
+
+    reason: Refusal
+    policies: tuple[str, ...] = ()
+
+    @property
+    def explanation(self) -> str:
+        """The reason in words, for the person who was refused."""
+        match self.reason:
+            case Refusal.FORBIDDEN:
+                return f"forbidden by policy {', '.join(f'`{name}`' for name in self.policies)}"
+            case Refusal.NOT_PERMITTED:
+                return "no policy permits it"
+            case Refusal.EVALUATION_FAILED:
+                return "a policy could not be evaluated, which counts as a denial"
+
+
+Decision = Union[Allowed, Denied]  # noqa: UP007 - runtime alias
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What the engine answered to one request; ``decision`` is what we make of it.
+
+    Attributes:
+        allowed: the engine's word: a permit matched and no forbid did.
+        policies: the determining policies, sorted.
+        errors: of policies that the engine left out because they failed, in its words.
+    """
+
+    allowed: bool
+    policies: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+
+    @property
+    def decision(self) -> Decision:
+        """The decision that the evaluation amounts to."""
+        if self.allowed and not self.errors:
+            return Allowed(policies=self.policies)
+        # Fail closed: Cedar skips a policy that fails, and it may be a forbid.
+        if self.allowed or (self.errors and not self.policies):
+            return Denied(reason=Refusal.EVALUATION_FAILED)
+        reason = Refusal.FORBIDDEN if self.policies else Refusal.NOT_PERMITTED
+        return Denied(reason=reason, policies=self.policies)

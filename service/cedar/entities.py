@@ -1,0 +1,125 @@
+"""The entities of a tenant: itself, its device groups, its devices and its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from service.cedar.values import EntityUid, json_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from service.cedar.values import Value
+
+USER: Final = "Fleet::User"
+GROUP: Final = "Fleet::Group"
+TENANT: Final = "Fleet::Tenant"
+DEVICE: Final = "Fleet::Device"
+DEVICE_GROUP: Final = "Fleet::DeviceGroup"
+ARTIFACT: Final = "Fleet::Artifact"
+ROOT_GROUP: Final = "all"
+"""The device group of every device of a tenant."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entity:
+    """An entity with its attributes and direct parents.
+
+    Attributes:
+        time_zone: where the entity stands, if its ``utc_offset`` depends on the moment.
+    """
+
+    uid: EntityUid
+    attributes: Mapping[str, Value]
+    parents: tuple[EntityUid, ...] = ()
+    time_zone: ZoneInfo | None = None
+
+    def at(self, now: datetime) -> Entity:
+        """The entity as policies see it at ``now``: in a time zone, with that moment's offset."""
+        offset = now.astimezone(self.time_zone).utcoffset() if self.time_zone else None
+        return (
+            self
+            if offset is None
+            else replace(self, attributes={**self.attributes, "utc_offset": offset})
+        )
+
+    def json(self) -> dict[str, Any]:
+        """The entity in Cedar's JSON form."""
+        return {
+            "uid": self.uid.json(),
+            "attrs": {name: json_value(value) for name, value in self.attributes.items()},
+            "parents": [parent.json() for parent in self.parents],
+        }
+
+
+def tenant_uid(tenant: str) -> EntityUid:
+    """The tenant in the policies."""
+    return EntityUid(TENANT, tenant)
+
+
+def group_uid(group: str) -> EntityUid:
+    """A device group in the policies."""
+    return EntityUid(DEVICE_GROUP, group)
+
+
+def tenant_entity(tenant: str) -> Entity:
+    """The tenant without attributes or parents."""
+    return Entity(uid=tenant_uid(tenant), attributes={})
+
+
+def group_entities(group: str, *, tenant: str) -> tuple[Entity, ...]:
+    """A device group, the root group above it if it is another, and the tenant."""
+    root = _group(ROOT_GROUP, tenant, parent=tenant_uid(tenant))
+    if group == ROOT_GROUP:
+        return (root, tenant_entity(tenant))
+    return (_group(group, tenant, parent=root.uid), root, tenant_entity(tenant))
+
+
+def device_entities(
+    device: str,
+    *,
+    tenant: str,
+    groups: Iterable[str],
+    attributes: Mapping[str, Value],
+    time_zone: ZoneInfo | None = None,
+) -> tuple[Entity, ...]:
+    """A device, its groups, the root group and the tenant.
+
+    Args:
+        device: its id within the tenant.
+        tenant: whose it is.
+        groups: the groups that it is in, without the root group.
+        attributes: what policies see of it beside its tenant (see ``device_facts``).
+        time_zone: where it stands, unless ``attributes`` has its fixed ``utc_offset``.
+    """
+    root = group_uid(ROOT_GROUP)
+    own = tuple(groups)
+    return (
+        Entity(
+            uid=EntityUid(DEVICE, device),
+            attributes={"tenant": tenant_uid(tenant), **attributes},
+            parents=(root, *(group_uid(group) for group in own)),
+            time_zone=time_zone,
+        ),
+        *(_group(group, tenant, parent=root) for group in own),
+        *group_entities(ROOT_GROUP, tenant=tenant),
+    )
+
+
+def artifact_entity(name: str, *, tenant: str, kind: str, size: int) -> Entity:
+    """A file under its tenant; ``kind`` is ``file`` or ``firmware``, ``size`` is in bytes."""
+    owner = tenant_uid(tenant)
+    return Entity(
+        uid=EntityUid(ARTIFACT, name),
+        attributes={"tenant": owner, "kind": kind, "size": size},
+        parents=(owner,),
+    )
+
+
+def _group(group: str, tenant: str, *, parent: EntityUid) -> Entity:
+    return Entity(
+        uid=group_uid(group), attributes={"tenant": tenant_uid(tenant)}, parents=(parent,)
+    )

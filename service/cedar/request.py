@@ -1,0 +1,149 @@
+"""An authorization request: may the principal do the action on the resource, in this context?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from service.cedar.entities import GROUP, USER, Entity
+from service.cedar.values import EntityUid, json_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+    from ipaddress import IPv4Address, IPv6Address
+
+    from service.cedar.values import Value
+
+ACTION: Final = "Fleet::Action"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestContext:
+    """What the service knows of a request beside who, what and on what: never the caller's making.
+
+    Attributes:
+        now: the service's clock, with a time zone.
+        emergency: the caller declared an emergency.
+        reason: why, in the caller's words.
+        command: name of the command.
+        artifact: the file to deliver.
+        members_allowed: of a group: the service asked for each member, and each was allowed.
+        source_ip: where the request came from.
+    """
+
+    now: datetime
+    emergency: bool = False
+    reason: str | None = None
+    command: str | None = None
+    artifact: Entity | None = None
+    members_allowed: bool | None = None
+    source_ip: IPv4Address | IPv6Address | None = None
+
+    def values(self) -> dict[str, Value]:
+        """The members that are there, as policies see them."""
+        members: dict[str, Value | None] = {
+            "now": self.now,
+            "emergency": self.emergency,
+            "reason": self.reason,
+            "command": self.command,
+            "artifact": self.artifact.uid if self.artifact else None,
+            "members_allowed": self.members_allowed,
+            "source_ip": self.source_ip,
+        }
+        return {name: value for name, value in members.items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenBearer:
+    """Who asks, as the policy store knows a person or a machine by its token.
+
+    Source: Verified Permissions, "Mapping Amazon Cognito tokens to schema".
+
+    Attributes:
+        subject: the token's ``sub``.
+        groups: Cognito groups, without the pool's prefix.
+        claims: of an ID token: ``email``, ``custom:region``.
+        scopes: of an access token; ``None`` for an ID token.
+        client_id: the client that an access token is for; ``None`` for a machine, its own subject.
+    """
+
+    subject: str = "someone"
+    groups: tuple[str, ...] = ()
+    claims: Mapping[str, str] = field(default_factory=dict[str, str])
+    scopes: tuple[str, ...] | None = None
+    client_id: str | None = None
+
+    def uid(self, pool_id: str) -> EntityUid:
+        """The principal of the bearer's requests."""
+        return EntityUid(USER, f"{pool_id}|{self.subject}")
+
+    def entities(self, pool_id: str) -> tuple[Entity, ...]:
+        """The principal and its groups."""
+        groups = tuple(EntityUid(GROUP, f"{pool_id}|{group}") for group in self.groups)
+        user = Entity(uid=self.uid(pool_id), attributes=self.claims, parents=groups)
+        return (user, *(Entity(uid=group, attributes={}) for group in groups))
+
+    def context(self) -> dict[str, Value]:
+        """What an access token adds to the context."""
+        if self.scopes is None:
+            return {}
+        client = self.client_id or self.subject
+        return {"token": {"sub": self.subject, "client_id": client, "scope": self.scopes}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthorizationRequest:
+    """May ``principal`` do ``action`` on ``resource``?
+
+    Attributes:
+        principal: bound to the tenant's pool.
+        action: its name in the schema.
+        context: what ``RequestContext.values`` made, and what the bearer's token adds.
+        entities: the resource, all its ancestors and whatever the context names; an evaluation in
+            this process needs the principal and its groups too.
+    """
+
+    principal: EntityUid
+    action: str
+    resource: EntityUid
+    context: Mapping[str, Value]
+    entities: tuple[Entity, ...]
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        principal: EntityUid,
+        action: str,
+        entities: Iterable[Entity],
+        context: RequestContext,
+    ) -> AuthorizationRequest:
+        """The request on the first of ``entities``, as they are at the moment of the context."""
+        artifact = [context.artifact] if context.artifact else []
+        seen = tuple(entity.at(context.now) for entity in (*entities, *artifact))
+        return cls(
+            principal=principal,
+            action=action,
+            resource=seen[0].uid,
+            context=context.values(),
+            entities=seen,
+        )
+
+    def with_bearer(self, bearer: TokenBearer, *, pool_id: str) -> AuthorizationRequest:
+        """The request with what the policy store itself reads from the token."""
+        return replace(
+            self,
+            principal=bearer.uid(pool_id),
+            context={**self.context, **bearer.context()},
+            entities=(*bearer.entities(pool_id), *self.entities),
+        )
+
+    def json(self) -> dict[str, Any]:
+        """The request in Cedar's JSON form, without its entities."""
+        return {
+            "principal": self.principal.json(),
+            "action": EntityUid(ACTION, self.action).json(),
+            "resource": self.resource.json(),
+            "context": {name: json_value(value) for name, value in self.context.items()},
+        }
