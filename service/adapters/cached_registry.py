@@ -10,7 +10,7 @@ from service.errors import UnavailableError
 
 if TYPE_CHECKING:
     from service.domain.tenants import Tenant
-    from service.ports import TenantRegistry
+    from service.ports.tenants import TenantRegistry
 
 _MET_SECONDS: Final = 24 * 3600
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from service.domain.downloads import Artifact
     from service.domain.identities import Principal
     from service.domain.permissions import Permission
-    from service.ports import AuditLog, Authorizer
+    from service.ports.audit import AuditLog
+    from service.ports.authorizer import Authorizer
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 

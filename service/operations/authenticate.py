@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from service.domain.tenants import Tenant
-    from service.ports import SigningKeys, TenantRegistry
+    from service.ports.signing_keys import SigningKeys
+    from service.ports.tenants import TenantRegistry
 
 _CLOCK_SKEW_SECONDS: Final = 5  # for `iat` and `nbf` only; `exp` is exact
 _REQUIRED: Final = ["exp", "iat", "iss", "sub", "token_use"]

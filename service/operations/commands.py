@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from service.domain.commands import CommandStatus, RecordedCommand
     from service.domain.tenants import Tenant
     from service.operations.access import Access
-    from service.ports import CommandChannel, CommandRecords, Fleet
+    from service.ports.commands import CommandChannel, CommandRecords
+    from service.ports.devices import Fleet
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from service.domain.devices import Device, DevicePage
     from service.domain.tenants import Tenant
     from service.operations.access import Access
-    from service.ports import Fleet, FleetDetails
+    from service.ports.devices import Fleet, FleetDetails
 
 
 @dataclass(frozen=True, kw_only=True)

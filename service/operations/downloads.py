@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     from service.domain.downloads import Artifact
     from service.domain.tenants import Tenant
     from service.operations.access import Access
-    from service.ports import Artifacts, DownloadJobs, DownloadRecords, Fleet, FleetDetails
+    from service.ports.artifacts import Artifacts
+    from service.ports.devices import Fleet, FleetDetails
+    from service.ports.downloads import DownloadJobs, DownloadRecords
 
 _MAX_MEMBERS: Final = (
     100  # each is looked up and decided on before the answer; a job has at most as many targets

@@ -19,7 +19,7 @@ from service.adapters.memory.work import (
 from service.ports import Ports
 
 if TYPE_CHECKING:
-    from service.ports import Authorizer
+    from service.ports.authorizer import Authorizer
 
 
 @dataclass(kw_only=True)
