@@ -1,9 +1,8 @@
 """The application: routes, health, OpenAPI and problem documents around one set of operations."""
 
 from collections.abc import Callable
-from typing import Final
 
-from litestar import Litestar, get
+from litestar import Litestar
 from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -11,25 +10,10 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import Receive, Scope, Send
 
 from service.api import problems
-from service.api.requests import around_requests
-from service.api.routes import version_1
+from service.api.health import live, ready
+from service.api.request_log import around_requests
+from service.api.version_1 import version_1
 from service.operations import Operations
-
-PUBLIC: Final = {"access": "public"}
-
-
-@get("/health/live", opt=PUBLIC, sync_to_thread=False, include_in_schema=False)
-def live() -> dict[str, str]:
-    """Whether the process answers at all."""
-    return {"status": "live"}
-
-
-@get("/health/ready", opt=PUBLIC, include_in_schema=False)
-async def ready(state: State) -> dict[str, str]:
-    """Whether requests can be served: the registry answers."""
-    operations: Operations = state.operations
-    await operations.check_ready()
-    return {"status": "ready"}
 
 
 class _Application(Litestar):

@@ -12,9 +12,8 @@ from litestar.params import SkipValidation  # noqa: TC002 - Litestar reads it at
 from litestar.testing import TestClient
 
 from service.api import problems
-from service.api.access import Needs, SignedIn, guard, needs, provide_access
 from service.api.app import create_app
-from service.api.requests import decided_middleware
+from service.api.guard import Needs, SignedIn, decided_middleware, guard, needs, provide_access
 from service.domain.permissions import Permission
 from service.errors import CedarfleetError
 from service.operations import Operations

@@ -9,6 +9,7 @@ import structlog
 from litestar.connection import ASGIConnection, Request
 from litestar.datastructures import State
 from litestar.handlers.base import BaseRouteHandler
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.domain.permissions import Permission
 from service.errors import ConfigurationError, UnauthenticatedError
@@ -72,6 +73,20 @@ async def guard(
     )
 
 
+def decided_middleware(app: ASGIApp) -> ASGIApp:
+    """Refuse a success that no policy allowed: a handler that forgot to ask answers 500, not data."""
+
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_decided(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] < 400:  # noqa: PLR2004 - HTTP success
+                _check(scope)
+            await send(message)
+
+        await app(scope, receive, send_decided)
+
+    return handle
+
+
 def _is_litestars_own(handler: BaseRouteHandler) -> bool:
     """Whether Litestar made the handler itself: OPTIONS, which names a path's methods and nothing else."""
     return getattr(handler.fn, "__module__", None) == litestar.routes.http.__name__
@@ -92,3 +107,11 @@ async def provide_access(request: Request[Any, Any, State]) -> Access:
 async def provide_operations(request: Request[Any, Any, State]) -> Operations:
     """The operations, for handlers."""
     return request.app.state.operations
+
+
+def _check(scope: Any) -> None:
+    stated = scope["route_handler"].opt.get("access")
+    if (
+        isinstance(stated, Needs) and not scope["state"]["access"].granted
+    ):  # fail closed: no decision, no answer
+        raise ConfigurationError(f"a route of {sorted(stated.actions)} answered without a decision")

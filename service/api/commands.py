@@ -1,0 +1,125 @@
+"""Commands: send one to a device now, and read where it stands."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from litestar import Response, get, post
+from litestar.params import FromPath, JSONBody
+from msgspec import Meta, Struct
+
+from service.api.guard import needs
+from service.api.parameters import (
+    Accepted,
+    Caller,
+    Emergency,
+    IdempotencyKey,
+    Ops,
+    emergency_reason,
+    utc,
+)
+from service.domain.permissions import COMMANDING, Permission
+from service.operations.commands import CommandRequest, CommandView
+
+
+class CommandBody(Struct, forbid_unknown_fields=True, frozen=True):
+    """A command for one device."""
+
+    name: Annotated[
+        str,
+        Meta(
+            min_length=1, max_length=64, description="one of the tenant's commands, e.g. `reboot`"
+        ),
+    ]
+    arguments: dict[str, Any] = {}
+    timeout_seconds: Annotated[
+        int, Meta(ge=1, le=86_400, description="no start after this many seconds")
+    ] = 60
+    emergency: Emergency | None = None
+
+
+class ReportedOut(Struct, frozen=True):
+    """One state that the device reported; ``device_time`` is by its own clock."""
+
+    sequence: int
+    state: str
+    detail: dict[str, Any]
+    device_time: datetime | None
+    received_at: datetime | None
+
+
+class CommandOut(Struct, frozen=True):
+    """Where a command stands; ``reported_by`` says who knows it.
+
+    ``history`` is what the device reported, the last 200 states; ``history_truncated``: it reported more, or a detail
+    that is too large or cannot be said in JSON.
+    """
+
+    id: str
+    device: str
+    name: str
+    state: str
+    is_final: bool
+    reported_by: str
+    detail: dict[str, Any]
+    created_by: str
+    created_at: datetime | None
+    expires_at: datetime | None
+    history: list[ReportedOut]
+    history_truncated: bool
+
+    @classmethod
+    def of(cls, view: CommandView) -> "CommandOut":
+        """A command for the answer."""
+        record, status = view.recorded.record, view.status
+        return cls(
+            id=record.command_id,
+            device=record.device,
+            name=record.name,
+            state=status.state,
+            is_final=status.is_final,
+            reported_by=status.reported_by,
+            detail=dict(status.detail),
+            created_by=record.created_by,
+            created_at=utc(record.created_at),
+            expires_at=utc(record.expires_at),
+            history=[
+                ReportedOut(
+                    told.sequence,
+                    told.state,
+                    dict(told.detail),
+                    utc(told.device_time),
+                    utc(told.received_at),
+                )
+                for told in sorted(view.recorded.states, key=lambda told: told.sequence)
+            ],
+            history_truncated=view.recorded.truncated,
+        )
+
+
+@post("/devices/{device:str}/commands", opt=needs(*COMMANDING), status_code=202)
+async def send_command(
+    access: Caller,
+    operations: Ops,
+    device: FromPath[str],
+    data: JSONBody[CommandBody],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Accepted]:
+    """Send a command to a device; the answer says where to watch it."""
+    request = CommandRequest(
+        device=device,
+        name=data.name,
+        arguments=data.arguments,
+        timeout_seconds=data.timeout_seconds,
+        emergency_reason=emergency_reason(data.emergency),
+        idempotency_key=idempotency_key,
+    )
+    record = await operations.commands.send(access, request)
+    return Accepted(
+        id=record.command_id, url=f"/v1/commands/{record.command_id}", state=record.state
+    ).answer()
+
+
+@get("/commands/{command_id:str}", opt=needs(Permission.VIEW_COMMAND))
+async def read_command(access: Caller, operations: Ops, command_id: FromPath[str]) -> CommandOut:
+    """Where a command stands."""
+    return CommandOut.of(await operations.commands.read(access, command_id))

@@ -1,0 +1,37 @@
+"""The routes of version 1: a new resource is a file beside this one and a line in ``ROUTES``."""
+
+from typing import Any, Final
+
+from litestar import Router
+from litestar.di import Provide
+
+from service.api.commands import read_command, send_command
+from service.api.devices import configure_device, list_devices, read_device
+from service.api.downloads import read_download, start_download
+from service.api.guard import decided_middleware, guard, provide_access, provide_operations
+from service.api.json_body import check_body
+from service.api.me import read_me
+
+ROUTES: Final[list[Any]] = [
+    read_me,
+    list_devices,
+    read_device,
+    configure_device,
+    send_command,
+    read_command,
+    start_download,
+    read_download,
+]
+
+
+def version_1() -> Router:
+    """The versioned router; its guard stands here: an app-level one would also meet Litestar's own OPTIONS handlers."""
+    return Router(
+        path="/v1",
+        route_handlers=ROUTES,
+        guards=[guard],
+        before_request=check_body,
+        middleware=[decided_middleware],
+        dependencies={"access": Provide(provide_access), "operations": Provide(provide_operations)},
+        security=[{"bearer": []}],
+    )
