@@ -17,7 +17,7 @@ from infra.local.processes import Child, ChildError, inherited
 if TYPE_CHECKING:
     from infra.local.cloud import EmbeddedCloud
 
-HANDLERS: Final = Path(__file__).with_name("demo_handlers.py")
+HANDLERS: Final = Path(__file__).with_name("device_handlers.py")
 _PROVISION_SECONDS: Final = 60
 
 

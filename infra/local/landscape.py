@@ -13,8 +13,8 @@ from infra import naming
 from infra.local import devices, people
 from infra.local.devices import Device
 from infra.local.engine import Engine
-from infra.local.handlers import HANDLERS, INVOKES
 from infra.local.processes import Child
+from infra.local.resources import HANDLERS, INVOKES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

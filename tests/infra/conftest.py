@@ -20,7 +20,7 @@ from botocore.session import Session
 from botocore.utils import ContainerMetadataFetcher
 
 from infra.local.engine import Engine
-from infra.local.handlers import HANDLERS, INVOKES
+from infra.local.resources import HANDLERS, INVOKES
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

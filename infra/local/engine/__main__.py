@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.local.engine.engine import Engine
 from infra.local.engine.errors import DeploymentFailedError, EngineError, StateError
 from infra.local.engine.running_cloud import RunningCloud
-from infra.local.handlers import HANDLERS, INVOKES
+from infra.local.resources import HANDLERS, INVOKES
 from infra.policies import load
 from infra.policies.deployed import NotDeployedError, Store, difference_of
 from infra.policies.tenants import of_tenant, tenants

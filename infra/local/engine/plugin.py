@@ -110,7 +110,7 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         """Draw names and merge tags, as the in-process engine does."""
         handler = self._handlers.get(_type(request.urn))
         if handler is None:
-            reason = f"no handler in infra/local/handlers for {_type(request.urn)}"
+            reason = f"no handler in infra/local/resources for {_type(request.urn)}"
             return pb.CheckResponse(failures=[pb.CheckFailure(reason=reason)])  # fail closed
         old = from_struct(request.olds) or None
         inputs = check(
@@ -223,7 +223,7 @@ def serve(plugin: Plugin) -> None:
 
 def main() -> None:
     """Serve the project's own handlers as the package ``aws``; the CLI adds arguments that are not for us."""
-    from infra.local.handlers import HANDLERS, INVOKES  # noqa: PLC0415 - only needed in this process
+    from infra.local.resources import HANDLERS, INVOKES  # noqa: PLC0415 - only needed in this process
 
     parser = argparse.ArgumentParser(
         prog="python -m infra.local.engine.plugin", description=__doc__

@@ -11,7 +11,7 @@ import yaml
 
 from infra.local.engine import Engine
 from infra.local.engine.program import from_file
-from infra.local.handlers import HANDLERS, INVOKES
+from infra.local.resources import HANDLERS, INVOKES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,7 @@ from pulumi.runtime.settings import SETTINGS
 from infra.local.cloud import EmbeddedCloud
 from infra.local.engine import Engine, EngineError
 from infra.local.engine.program import from_file
-from infra.local.handlers import HANDLERS, INVOKES
+from infra.local.resources import HANDLERS, INVOKES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

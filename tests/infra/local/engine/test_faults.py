@@ -79,7 +79,7 @@ def test_a_type_that_only_the_real_run_asks_for_is_refused_there(workshop: Works
         Box("box", name="box").arn.apply(lambda arn: Box("crate", kind="Crate", of=arn).arn)
 
     with pytest.raises(
-        ProgramError, match="no handler in infra/local/handlers for box:index:Crate"
+        ProgramError, match="no handler in infra/local/resources for box:index:Crate"
     ):
         workshop(program).up("dev")
     assert list(workshop.cloud.boxes()) == ["box"]

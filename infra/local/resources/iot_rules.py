@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
-from infra.local.handlers.absence import is_absent
-from infra.local.handlers.tags import retag
+from infra.local.resources.absence import is_absent
+from infra.local.resources.tags import retag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

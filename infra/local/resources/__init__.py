@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from infra.local.handlers import (
+from infra.local.resources import (
     account,
     alarms,
     cognito,

@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
-from infra.local.handlers.absence import absent_is_fine, unless_absent
-from infra.local.handlers.tags import pairs
+from infra.local.resources.absence import absent_is_fine, unless_absent
+from infra.local.resources.tags import pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

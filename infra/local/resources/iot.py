@@ -7,9 +7,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
-from infra.local.handlers.absence import absent_is_fine, unless_absent
-from infra.local.handlers.iam import same_json
-from infra.local.handlers.tags import pairs, retag
+from infra.local.resources.absence import absent_is_fine, unless_absent
+from infra.local.resources.iam import same_json
+from infra.local.resources.tags import pairs, retag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
-from infra.local.handlers.absence import absent_is_fine, unless_absent
+from infra.local.resources.absence import absent_is_fine, unless_absent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

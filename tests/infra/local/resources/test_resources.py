@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from infra.local.engine import Op
-from infra.local.handlers import HANDLERS
+from infra.local.resources import HANDLERS
 
 if TYPE_CHECKING:
     from tests.infra.conftest import Project
