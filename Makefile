@@ -21,7 +21,7 @@ $(SYNCED): requirements.lock pyproject.toml device_sdk/pyproject.toml
 	@touch $@
 
 demo: $(SYNCED) ## the main job, end to end, on the embedded cloud
-	@$(BIN)/python -m infra.local.scenario
+	@$(BIN)/python -m infra.local.demo
 
 up: $(SYNCED) ## the same set-up, and stay: prints URL and sign-in data
 	@$(BIN)/python -m infra.local

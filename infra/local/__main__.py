@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.console import Console
 
 from infra.local.cloud import CloudError, EmbeddedCloud
+from infra.local.demo.preparation import FIRMWARE, MIB, RECIPE, RECIPE_BYTES
 from infra.local.engine import EngineError
-from infra.local.landscape import CAST, PLATFORM, Landscape, random_file
 from infra.local.processes import ChildError
-from infra.local.scenario.stage import FIRMWARE, MIB, RECIPE, RECIPE_BYTES
+from infra.local.setup import CAST, PLATFORM, Landscape, random_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 def test_the_demo_tells_the_whole_story_and_ends_by_itself() -> None:
     """Every step of the main job happens; the exit code says so."""
     done = subprocess.run(
-        [sys.executable, "-m", "infra.local.scenario"],
+        [sys.executable, "-m", "infra.local.demo"],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         capture_output=True,

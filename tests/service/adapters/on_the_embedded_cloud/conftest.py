@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from infra.local.landscape import PLATFORM, Landscape
+from infra.local.setup import PLATFORM, Landscape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from litestar.testing import TestClient
 
-from infra.local.landscape import GROUPS, ROOT
+from infra.local.setup import GROUPS, ROOT
 from service.adapters.memory.authorizer import CedarAuthorizer
 from service.adapters.memory.pool import MemoryUserPool
 from service.adapters.memory.world import MemoryWorld

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import httpx
 
-from infra.local.scenario.report import StepError
+from infra.local.demo.report import StepError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,10 +10,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from infra.local.cloud import EmbeddedCloud
-from infra.local.landscape import Landscape
-from infra.local.scenario.report import Report, StepError
-from infra.local.scenario.stage import Stage
-from infra.local.scenario.story import ACTS
+from infra.local.demo.preparation import Stage
+from infra.local.demo.report import Report, StepError
+from infra.local.demo.steps import ACTS
+from infra.local.setup import Landscape
 
 
 def main() -> int:

@@ -6,20 +6,20 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from infra.local.landscape import CAST, PLATFORM, Landscape, random_file
-from infra.local.scenario.report import StepError
-from infra.local.scenario.tenant_app import TenantApp
+from infra.local.demo.report import StepError
+from infra.local.demo.tenant_app import TenantApp
+from infra.local.setup import CAST, PLATFORM, Landscape, random_file
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
     import httpx
 
+    from infra.local.demo.report import Report
     from infra.local.devices import Device
-    from infra.local.landscape import Artifact
     from infra.local.people import Person
     from infra.local.processes import Child
-    from infra.local.scenario.report import Report
+    from infra.local.setup import Artifact
 
 MIB: Final = 1024 * 1024
 RECIPE: Final = "recipes/steel-240.bin"

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from infra.local import break_glass
-from infra.local.landscape import CAST, ROOT
-from infra.local.scenario.stage import FIRMWARE, RECIPE, TENANTS, Stage, ok
+from infra.local.demo import break_glass
+from infra.local.demo.preparation import FIRMWARE, RECIPE, TENANTS, Stage, ok
+from infra.local.setup import CAST, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
