@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pulumi
 
-from infra import naming
+from infra import names
 from infra.config import ConfigError, TenantConfig
 from infra.platform.config import PlatformConfig
 from infra.platform.stack import stamp_platform
@@ -18,7 +18,7 @@ def main() -> None:
     stack = pulumi.get_stack()
     root = Path(pulumi.get_root_directory())
     file = f"tenants/Pulumi.{stack}.yaml"
-    kind = "platform" if stack == naming.PLATFORM_STACK else "tenant"
+    kind = "platform" if stack == names.PLATFORM_STACK else "tenant"
 
     region = pulumi.Config("aws").get("region")
     if not region:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device import wire
 
-from infra import naming
+from infra import names
 from infra.policies.bundle import Grant
 from infra.section import ConfigError, Section
 from infra.sign_in import SignIn, read_sign_in
@@ -90,12 +90,12 @@ class TenantConfig:
         Raises:
             ConfigError: file, key and what would be right.
         """
-        if not wire.is_tenant_id(tenant) or len(tenant) > naming.TENANT_CHARACTERS:
+        if not wire.is_tenant_id(tenant) or len(tenant) > names.TENANT_CHARACTERS:
             raise ConfigError(
-                f"{file}: `{tenant}` is no tenant id: 2 to {naming.TENANT_CHARACTERS} characters of a-z, 0-9 and "
+                f"{file}: `{tenant}` is no tenant id: 2 to {names.TENANT_CHARACTERS} characters of a-z, 0-9 and "
                 "single inner `-`"
             )
-        if naming.is_reserved(tenant):
+        if names.is_reserved(tenant):
             raise ConfigError(
                 f"{file}: `{tenant}` is reserved: names of its resources would be those of the platform or of another "
                 "tenant; take another tenant id"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from infra import naming
+from infra import names
 from infra.local import devices, people
 from infra.local.devices import Device
 from infra.local.engine import Engine
@@ -34,7 +34,7 @@ class Role:
 
 
 ROOT: Final = Path(__file__).parents[2]
-PLATFORM: Final = naming.PLATFORM_STACK
+PLATFORM: Final = names.PLATFORM_STACK
 CAST: Final = {
     "acme": Role(device="press-07", lines=("line-press", "zone-hall-1"), measure="run-diagnostics"),
     "globex": Role(device="pump-03", lines=("ward-5",), measure="self-test"),
@@ -128,7 +128,7 @@ class Landscape:
         devices.provision(iot, device, template=template)
         for line in role.lines:
             iot.add_thing_to_thing_group(
-                thingGroupName=naming.thing_group(tenant, line), thingName=device.thing
+                thingGroupName=names.thing_group(tenant, line), thingName=device.thing
             )
         return device
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from infra import naming
+from infra import names
 
 
 def task_trust(*, account_id: str) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def service_permissions(*, account_id: str, tenants_arn: str) -> dict[str, Any]:
 
     Everything that touches a tenant's data is done in that tenant's session; this role has no write at all.
     """
-    path = naming.TENANT_ROLE_PATH
+    path = names.TENANT_ROLE_PATH
     return {
         "Version": "2012-10-17",
         "Statement": [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 import pulumi_aws as aws
 
-from infra import naming
+from infra import names
 from infra.platform import access
 from infra.platform.network import SERVICE_PORT, Network
 
@@ -72,7 +72,7 @@ class Api(pulumi.ComponentResource):
         )
         task_role, task_grant = self._role(
             "service",
-            naming.SERVICE_ROLE,
+            names.SERVICE_ROLE,
             args,
             pulumi.Output.all(args.account_id, args.tables.tenants.arn).apply(
                 lambda known: access.service_permissions(account_id=known[0], tenants_arn=known[1])
@@ -80,7 +80,7 @@ class Api(pulumi.ComponentResource):
         )
         execution_role, execution_grant = self._role(
             "execution",
-            naming.EXECUTION_ROLE,
+            names.EXECUTION_ROLE,
             args,
             pulumi.Output.all(repository.arn, log.arn).apply(
                 lambda known: access.execution_permissions(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra import naming
+from infra import names
 from infra.platform import status_rule
 
 
@@ -34,7 +34,7 @@ class Fleet(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         thing_type = aws.iot.ThingType(
             f"{name}-type",
-            name=naming.THING_TYPE,
+            name=names.THING_TYPE,
             # A thing type allows three searchable attributes; these are what lists are filtered by.
             properties={
                 "description": "a device managed by Cedarfleet",
@@ -82,7 +82,7 @@ class Fleet(pulumi.ComponentResource):
         )
         self.rule = aws.iot.TopicRule(
             f"{name}-status",
-            name=naming.STATUS_RULE,
+            name=names.STATUS_RULE,
             description="states that devices report, beside the command's record",
             enabled=True,
             sql=status_rule.STATUS_SQL,

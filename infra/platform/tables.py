@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra import naming
+from infra import names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +42,12 @@ class Tables(pulumi.ComponentResource):
         }
         self.tenants = aws.dynamodb.Table(
             f"{name}-tenants",
-            name=naming.TENANTS_TABLE,
+            name=names.TENANTS_TABLE,
             hash_key="issuer",
             attributes=[{"name": "issuer", "type": "S"}, {"name": "tenant", "type": "S"}],
             global_secondary_indexes=[
                 {
-                    "name": naming.TENANTS_BY_TENANT_INDEX,
+                    "name": names.TENANTS_BY_TENANT_INDEX,
                     "key_schemas": [{"attribute_name": "tenant", "key_type": "HASH"}],
                     "projection_type": "ALL",
                 }
@@ -57,7 +57,7 @@ class Tables(pulumi.ComponentResource):
         )
         self.commands = aws.dynamodb.Table(
             f"{name}-commands",
-            name=naming.COMMANDS_TABLE,
+            name=names.COMMANDS_TABLE,
             hash_key="thing",
             range_key="sk",
             attributes=[{"name": "thing", "type": "S"}, {"name": "sk", "type": "S"}],
@@ -67,7 +67,7 @@ class Tables(pulumi.ComponentResource):
         )
         self.audit = aws.dynamodb.Table(
             f"{name}-audit",
-            name=naming.AUDIT_TABLE,
+            name=names.AUDIT_TABLE,
             hash_key="partition",
             range_key="sk",
             attributes=[{"name": "partition", "type": "S"}, {"name": "sk", "type": "S"}],

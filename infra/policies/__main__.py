@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import naming
+from infra import names
 from infra.config import ConfigError
 from infra.policies import deployed, fleet, formatting, matrix
 from infra.policies.bundle import PolicyError
@@ -102,7 +102,7 @@ def _diff(root: Path, tenant: str, store: Store | None, *, exit_code: bool) -> i
     wanted = load(root / "policies", of_tenant(root, tenant))
     aws = boto3.Session(region_name=os.environ.get("AWS_REGION"))
     store = store or deployed.find(
-        aws.client("dynamodb"), tenant, table=os.environ.get(TABLE, naming.TENANTS_TABLE)
+        aws.client("dynamodb"), tenant, table=os.environ.get(TABLE, names.TENANTS_TABLE)
     )
     client = aws.client("verifiedpermissions")
     found = deployed.difference_of(client, store, wanted, tenant=tenant, now=datetime.now(UTC))

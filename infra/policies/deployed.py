@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from infra import naming
+from infra import names
 from infra.policies.diff import Difference, difference
 from infra.policies.evaluator import BoundPolicies, bound
 from service.cedar.entities import GROUP, USER
@@ -48,7 +48,7 @@ def find(client: DynamoDBClient, tenant: str, *, table: str) -> Store:
     try:
         found = client.query(
             TableName=table,
-            IndexName=naming.TENANTS_BY_TENANT_INDEX,
+            IndexName=names.TENANTS_BY_TENANT_INDEX,
             KeyConditionExpression="tenant = :tenant",
             ExpressionAttributeValues={":tenant": {"S": tenant}},
         )["Items"]

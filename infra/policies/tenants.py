@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from infra import naming
+from infra import names
 from infra.config import ConfigError, TenantConfig
 from infra.policies.bundle import TenantPolicies
 
@@ -21,7 +21,7 @@ _KEY: Final = "cedarfleet:tenant"
 def tenants(root: Path) -> list[str]:
     """The ids of the tenants that have a stack file below ``root``, the project's folder."""
     stacks = (_STACK_FILE.fullmatch(path.name) for path in sorted((root / "tenants").iterdir()))
-    return [match["stack"] for match in stacks if match and match["stack"] != naming.PLATFORM_STACK]
+    return [match["stack"] for match in stacks if match and match["stack"] != names.PLATFORM_STACK]
 
 
 def of_tenant(root: Path, tenant: str) -> TenantPolicies:

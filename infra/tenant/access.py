@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra import naming
+from infra import names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,7 @@ class AccessArgs:
 
     tenant: str
     service_role_arn: pulumi.Output[str]
-    arns: pulumi.Output[naming.Arns]
+    arns: pulumi.Output[names.Arns]
     store_id: pulumi.Output[str]
     bucket: pulumi.Output[str]
     commands_table: pulumi.Output[str]
@@ -37,8 +37,8 @@ class Access(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         role = aws.iam.Role(
             f"{name}-role",
-            name=naming.tenant_role(args.tenant),
-            path=naming.TENANT_ROLE_PATH,
+            name=names.tenant_role(args.tenant),
+            path=names.TENANT_ROLE_PATH,
             description=f"the service acting for {args.tenant}",
             max_session_duration=3600,
             assume_role_policy=args.service_role_arn.apply(
@@ -76,7 +76,7 @@ def trust(*, service_role_arn: str) -> dict[str, Any]:
 def permissions(
     *,
     tenant: str,
-    arns: naming.Arns,
+    arns: names.Arns,
     store_id: str,
     bucket: str,
     commands_table: str,
@@ -90,10 +90,10 @@ def permissions(
     `ForAllValues` condition holds when the key is absent (fail closed): no Scan, no PartiQL. The audit trail can be
     added to and not read; that a row is not written over is the service's condition, since IAM knows none for it.
     """
-    prefix = naming.thing_prefix(tenant)
+    prefix = names.thing_prefix(tenant)
     things, jobs = arns.iot(f"thing/{prefix}*"), arns.iot(f"job/{prefix}*")
     groups = [arns.iot(f"thinggroup/{tenant}"), arns.iot(f"thinggroup/{prefix}*")]
-    presign = arns.role(naming.PRESIGN_ROLE_PATH, naming.presign_role(tenant))
+    presign = arns.role(names.PRESIGN_ROLE_PATH, names.presign_role(tenant))
     files = arns.bucket(bucket)
     own_rows = {
         "Condition": {

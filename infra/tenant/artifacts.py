@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from infra import naming
+from infra import names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class ArtifactsArgs:
     """The tenant, how long replaced versions stay, and whether the files refuse deletion."""
 
     tenant: str
-    arns: pulumi.Output[naming.Arns]
+    arns: pulumi.Output[names.Arns]
     artifact_days: int
     protect: bool
 
@@ -45,8 +45,8 @@ class Artifacts(pulumi.ComponentResource):
         self._close(name, bucket, args)
         role = aws.iam.Role(
             f"{name}-presign",
-            name=naming.presign_role(args.tenant),
-            path=naming.PRESIGN_ROLE_PATH,
+            name=names.presign_role(args.tenant),
+            path=names.PRESIGN_ROLE_PATH,
             description=f"IoT Jobs signs downloads of {args.tenant}",
             assume_role_policy=args.arns.apply(
                 lambda arns: json.dumps(presign_trust(tenant=args.tenant, arns=arns))
@@ -117,7 +117,7 @@ class Artifacts(pulumi.ComponentResource):
 
 def tls_only(*, bucket: str) -> dict[str, Any]:
     """The bucket's policy: whoever comes without TLS is refused."""
-    arn = naming.Arns.bucket(bucket)
+    arn = names.Arns.bucket(bucket)
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -133,7 +133,7 @@ def tls_only(*, bucket: str) -> dict[str, Any]:
     }
 
 
-def presign_trust(*, tenant: str, arns: naming.Arns) -> dict[str, Any]:
+def presign_trust(*, tenant: str, arns: names.Arns) -> dict[str, Any]:
     """IoT Core may assume the role, for jobs of this tenant only.
 
     Source: AWS IoT Core developer guide, presigned URLs of jobs.
@@ -147,7 +147,7 @@ def presign_trust(*, tenant: str, arns: naming.Arns) -> dict[str, Any]:
                 "Action": "sts:AssumeRole",
                 "Condition": {
                     "StringEquals": {"aws:SourceAccount": arns.account_id},
-                    "ArnLike": {"aws:SourceArn": arns.iot(f"job/{naming.thing_prefix(tenant)}*")},
+                    "ArnLike": {"aws:SourceArn": arns.iot(f"job/{names.thing_prefix(tenant)}*")},
                 },
             }
         ],
@@ -163,7 +163,7 @@ def presign_permissions(*, bucket: str) -> dict[str, Any]:
                 "Sid": "ReadArtifacts",
                 "Effect": "Allow",
                 "Action": "s3:GetObject",
-                "Resource": f"{naming.Arns.bucket(bucket)}/*",
+                "Resource": f"{names.Arns.bucket(bucket)}/*",
             }
         ],
     }

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cedarfleet_device import wire
 
-from infra import naming
+from infra import names
 
 if TYPE_CHECKING:
-    from infra.naming import Arns
+    from infra.names import Arns
 
 MAX_CHARACTERS: Final = 2048  # AWS IoT Core quota: policy document, whitespace not counted
 _ME: Final = "${iot:Connection.Thing.ThingName}"
@@ -35,7 +35,7 @@ def device_policy(*, tenant: str, arns: Arns) -> str:
             "Resource": arns.iot(f"client/{_ME}"),
             "Condition": {
                 "Bool": {"iot:Connection.Thing.IsAttached": "true"},
-                "StringLike": {"iot:Connection.Thing.ThingName": f"{naming.thing_prefix(tenant)}*"},
+                "StringLike": {"iot:Connection.Thing.ThingName": f"{names.thing_prefix(tenant)}*"},
             },
         },
         {
@@ -72,7 +72,7 @@ def claim_policy(*, tenant: str, arns: Arns) -> str:
     topics = [
         "$aws/certificates/create/*",
         "$aws/certificates/create-from-csr/*",
-        f"$aws/provisioning-templates/{naming.provisioning_template(tenant)}/provision/*",
+        f"$aws/provisioning-templates/{names.provisioning_template(tenant)}/provision/*",
     ]
     return _compact(
         {

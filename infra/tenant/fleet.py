@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra import naming
+from infra import names
 from infra.tenant import device_policy, provisioning
 
 
@@ -20,7 +20,7 @@ class FleetArgs:
     regions: tuple[str, ...]
     lines: dict[str, str]
     thing_type: pulumi.Output[str]
-    arns: pulumi.Output[naming.Arns]
+    arns: pulumi.Output[names.Arns]
 
 
 class Fleet(pulumi.ComponentResource):
@@ -36,7 +36,7 @@ class Fleet(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         root = aws.iot.ThingGroup(
             f"{name}-devices",
-            name=naming.thing_group(args.tenant),
+            name=names.thing_group(args.tenant),
             properties={
                 "description": f"all devices of {args.tenant}",
                 "attribute_payload": {
@@ -48,7 +48,7 @@ class Fleet(pulumi.ComponentResource):
         for line, description in args.lines.items():
             aws.iot.ThingGroup(
                 f"{name}-{line}",
-                name=naming.thing_group(args.tenant, line),
+                name=names.thing_group(args.tenant, line),
                 parent_group_name=root.name,
                 properties={
                     "description": description,
@@ -58,7 +58,7 @@ class Fleet(pulumi.ComponentResource):
             )
         devices = aws.iot.Policy(
             f"{name}-device",
-            name=naming.device_policy(args.tenant),
+            name=names.device_policy(args.tenant),
             policy=args.arns.apply(
                 lambda arns: device_policy.device_policy(tenant=args.tenant, arns=arns)
             ),
@@ -66,7 +66,7 @@ class Fleet(pulumi.ComponentResource):
         )
         aws.iot.Policy(
             f"{name}-claim",
-            name=naming.claim_policy(args.tenant),
+            name=names.claim_policy(args.tenant),
             policy=args.arns.apply(
                 lambda arns: device_policy.claim_policy(tenant=args.tenant, arns=arns)
             ),
@@ -81,7 +81,7 @@ class Fleet(pulumi.ComponentResource):
     ) -> pulumi.Output[str]:
         role = aws.iam.Role(
             f"{name}-provisioning",
-            name=naming.provisioning_role(args.tenant),
+            name=names.provisioning_role(args.tenant),
             description=f"IoT Core makes things of {args.tenant}",
             assume_role_policy=args.arns.apply(
                 lambda arns: json.dumps(provisioning.trust(tenant=args.tenant, arns=arns))
@@ -101,7 +101,7 @@ class Fleet(pulumi.ComponentResource):
         )
         template = aws.iot.ProvisioningTemplate(
             f"{name}-provisioning",
-            name=naming.provisioning_template(args.tenant),
+            name=names.provisioning_template(args.tenant),
             description=f"devices of {args.tenant}"[:500],
             enabled=True,
             provisioning_role_arn=role.arn,

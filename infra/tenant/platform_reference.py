@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from infra import naming
+from infra import names
 from infra.section import ConfigError
 
 
@@ -33,10 +33,10 @@ class Platform:
     thing_type: pulumi.Output[str]
 
     @property
-    def arns(self) -> pulumi.Output[naming.Arns]:
+    def arns(self) -> pulumi.Output[names.Arns]:
         """Builder of ARNs of this account and region."""
         return pulumi.Output.all(self.region, self.account_id).apply(
-            lambda known: naming.Arns(region=known[0], account_id=known[1])
+            lambda known: names.Arns(region=known[0], account_id=known[1])
         )
 
 
@@ -47,7 +47,7 @@ def read_platform(*, region: str) -> Platform:
         region: this stack's region. Another one than the platform's fails every resource of the stack before it is
             made, since the provider waits for the answer.
     """
-    stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{naming.PLATFORM_STACK}"
+    stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{names.PLATFORM_STACK}"
     reference = pulumi.StackReference("platform", stack_name=stack)
 
     def same_region(platform_region: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from infra import naming
+from infra import names
 
 if TYPE_CHECKING:
-    from infra.naming import Arns
+    from infra.names import Arns
 
 
 def template_body(*, tenant: str, thing_type: str) -> str:
@@ -31,9 +31,9 @@ def template_body(*, tenant: str, thing_type: str) -> str:
             "ThingGroups": "FAIL",
         },
         "Properties": {
-            "ThingName": {"Fn::Join": ["", [naming.thing_prefix(tenant), {"Ref": "DeviceName"}]]},
+            "ThingName": {"Fn::Join": ["", [names.thing_prefix(tenant), {"Ref": "DeviceName"}]]},
             "ThingTypeName": thing_type,
-            "ThingGroups": [naming.thing_group(tenant)],
+            "ThingGroups": [names.thing_group(tenant)],
             "AttributePayload": {"claimed_by": {"Ref": "AWS::IoT::Certificate::Id"}},
         },
     }
@@ -43,7 +43,7 @@ def template_body(*, tenant: str, thing_type: str) -> str:
     }
     policy = {
         "Type": "AWS::IoT::Policy",
-        "Properties": {"PolicyName": naming.device_policy(tenant)},
+        "Properties": {"PolicyName": names.device_policy(tenant)},
     }
     return json.dumps(
         {
@@ -61,7 +61,7 @@ def trust(*, tenant: str, arns: Arns) -> dict[str, Any]:
 
     Source: AWS IoT Core developer guide, cross-service confused deputy prevention.
     """
-    template = arns.iot(f"provisioningtemplate/{naming.provisioning_template(tenant)}")
+    template = arns.iot(f"provisioningtemplate/{names.provisioning_template(tenant)}")
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -100,8 +100,8 @@ def permissions(*, tenant: str, thing_type: str, arns: Arns) -> dict[str, Any]:
                     "iot:ListThingPrincipals",
                 ],
                 "Resource": [
-                    arns.iot(f"thing/{naming.thing_prefix(tenant)}*"),
-                    arns.iot(f"thinggroup/{naming.thing_group(tenant)}"),
+                    arns.iot(f"thing/{names.thing_prefix(tenant)}*"),
+                    arns.iot(f"thinggroup/{names.thing_group(tenant)}"),
                     arns.iot(f"thingtype/{thing_type}"),
                 ],
             },
@@ -116,7 +116,7 @@ def permissions(*, tenant: str, thing_type: str, arns: Arns) -> dict[str, Any]:
                 ],
                 "Resource": [
                     arns.iot("cert/*"),
-                    arns.iot(f"policy/{naming.device_policy(tenant)}"),
+                    arns.iot(f"policy/{names.device_policy(tenant)}"),
                 ],
             },
             {

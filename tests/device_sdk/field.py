@@ -16,7 +16,7 @@ from cedarfleet_device.connection.mqtt import tls_context
 from cedarfleet_device.connection.nodelay import send_at_once
 from cedarfleet_device.wire import CommandMessage, CommandState, StatusMessage
 
-from infra import naming
+from infra import names
 from infra.local.processes import Child
 from infra.tenant import device_policy, provisioning
 
@@ -190,28 +190,28 @@ class Tenant:
         self.name = name
         self._iot = cloud.client("iot")
         iam = cloud.client("iam")
-        arns = naming.Arns(account_id=cloud.account_id, region=cloud.region)
-        self._iot.create_thing_group(thingGroupName=naming.thing_group(name))
+        arns = names.Arns(account_id=cloud.account_id, region=cloud.region)
+        self._iot.create_thing_group(thingGroupName=names.thing_group(name))
         if _THING_TYPE not in [
             each["thingTypeName"] for each in self._iot.list_thing_types()["thingTypes"]
         ]:
             self._iot.create_thing_type(thingTypeName=_THING_TYPE)
         policy = device_policy.device_policy(tenant=name, arns=arns)
-        self._iot.create_policy(policyName=naming.device_policy(name), policyDocument=policy)
+        self._iot.create_policy(policyName=names.device_policy(name), policyDocument=policy)
         claim = device_policy.claim_policy(tenant=name, arns=arns)
-        self._iot.create_policy(policyName=naming.claim_policy(name), policyDocument=claim)
+        self._iot.create_policy(policyName=names.claim_policy(name), policyDocument=claim)
         role = iam.create_role(
-            RoleName=naming.provisioning_role(name),
+            RoleName=names.provisioning_role(name),
             AssumeRolePolicyDocument=json.dumps(provisioning.trust(tenant=name, arns=arns)),
         )["Role"]["Arn"]
         permissions = provisioning.permissions(tenant=name, thing_type=_THING_TYPE, arns=arns)
         iam.put_role_policy(
-            RoleName=naming.provisioning_role(name),
+            RoleName=names.provisioning_role(name),
             PolicyName="provision",
             PolicyDocument=json.dumps(permissions),
         )
         self._iot.create_provisioning_template(
-            templateName=naming.provisioning_template(name),
+            templateName=names.provisioning_template(name),
             templateBody=provisioning.template_body(tenant=name, thing_type=_THING_TYPE),
             enabled=True,
             provisioningRoleArn=role,
@@ -221,7 +221,7 @@ class Tenant:
         """Certificate and key of a fresh claim."""
         made = self._iot.create_keys_and_certificate(setAsActive=True)
         self._iot.attach_policy(
-            policyName=naming.claim_policy(self.name), target=made["certificateArn"]
+            policyName=names.claim_policy(self.name), target=made["certificateArn"]
         )
         certificate, key = folder / "claim.crt", folder / "claim.key"
         certificate.write_text(made["certificatePem"])
@@ -238,7 +238,7 @@ class Tenant:
         if registered:
             self._register(thing, folder)
         provisioned = {
-            "provisioning.template": naming.provisioning_template(self.name),
+            "provisioning.template": names.provisioning_template(self.name),
             "provisioning.device": name,
         }
         config_file = write_config(
@@ -281,7 +281,7 @@ class Tenant:
         made = self._iot.create_keys_and_certificate(setAsActive=True)
         self._iot.attach_thing_principal(thingName=thing, principal=made["certificateArn"])
         self._iot.attach_policy(
-            policyName=naming.device_policy(self.name), target=made["certificateArn"]
+            policyName=names.device_policy(self.name), target=made["certificateArn"]
         )
         (folder / "device.crt").write_text(made["certificatePem"])
         (folder / "device.key").write_text(made["keyPair"]["PrivateKey"])

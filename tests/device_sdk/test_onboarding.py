@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cedarfleet_device.wire import CommandState
 
-from infra import naming
+from infra import names
 from tests.device_sdk.field import Tenant, new_command, states
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def test_a_claim_is_no_use_for_another_tenant(
     claim = tenant.claim(tmp_path)
 
     by_template = provision(other.device(tmp_path / "a", registered=False), claim)
-    settings = {"provisioning.template": naming.provisioning_template(tenant.name)}
+    settings = {"provisioning.template": names.provisioning_template(tenant.name)}
     by_name = provision(other.device(tmp_path / "b", registered=False, settings=settings), claim)
 
     assert by_template.returncode == by_name.returncode == 1

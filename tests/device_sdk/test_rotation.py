@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cedarfleet_device.wire import CommandState
 
-from infra import naming
+from infra import names
 from tests.device_sdk.field import new_command
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def test_a_new_certificate_counts_only_when_the_broker_accepts_it(
         )
         if attached:
             iot.attach_policy(
-                policyName=naming.device_policy(tenant.name), target=made["certificateArn"]
+                policyName=names.device_policy(tenant.name), target=made["certificateArn"]
             )
             iot.attach_thing_principal(thingName=device.thing, principal=made["certificateArn"])
         arguments = {"certificate": made["certificatePem"]}

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from infra import naming
+from infra import names
 from infra.platform import access as platform_access
 from infra.platform import status_rule
 from infra.tenant import access, artifacts, provisioning
 
 ACCOUNT = "123456789012"
-ARNS = naming.Arns(region="eu-central-1", account_id=ACCOUNT)
+ARNS = names.Arns(region="eu-central-1", account_id=ACCOUNT)
 TABLE = ARNS.table("cedarfleet-commands")
 
 PERMISSIONS: dict[str, dict[str, Any]] = {
@@ -148,10 +148,10 @@ def test_the_service_can_assume_tenant_roles_only() -> None:
     )
     admitted = re.compile(re.escape(resource).replace(r"\*", ".*"))
 
-    assert admitted.fullmatch(ARNS.role(naming.TENANT_ROLE_PATH, naming.tenant_role("acme")))
+    assert admitted.fullmatch(ARNS.role(names.TENANT_ROLE_PATH, names.tenant_role("acme")))
     for other in (
-        ARNS.role(naming.PRESIGN_ROLE_PATH, naming.presign_role("acme")),
-        ARNS.role("/", naming.provisioning_role("acme")),
+        ARNS.role(names.PRESIGN_ROLE_PATH, names.presign_role("acme")),
+        ARNS.role("/", names.provisioning_role("acme")),
         ARNS.role("/", "cedarfleet-status-rule"),
         ARNS.role("/", "cedarfleet-execution"),
     ):
@@ -162,7 +162,7 @@ def test_the_tenants_policy_fits_into_a_role() -> None:
     """An inline policy holds 10,240 characters, whitespace not counted, also for the longest names."""
     document = access.permissions(
         tenant="t" * 32,
-        arns=naming.Arns(region="ap-southeast-1", account_id=ACCOUNT),
+        arns=names.Arns(region="ap-southeast-1", account_id=ACCOUNT),
         store_id="p" * 22,
         bucket="b" * 63,
         commands_table="cedarfleet-commands",

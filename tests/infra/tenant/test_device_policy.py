@@ -8,12 +8,12 @@ import re
 import pytest
 from cedarfleet_device import wire
 
-from infra import naming
+from infra import names
 from infra.tenant import provisioning
 from infra.tenant.device_policy import MAX_CHARACTERS, claim_policy, device_policy
 
-ARNS = naming.Arns(region="eu-central-1", account_id="123456789012")
-LONGEST = naming.Arns(region="ap-southeast-1", account_id="123456789012")
+ARNS = names.Arns(region="eu-central-1", account_id="123456789012")
+LONGEST = names.Arns(region="ap-southeast-1", account_id="123456789012")
 ME = "acme--press-07"
 FOREIGN = "acme2--press-07"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from infra import naming
+from infra import names
 from infra.tenant import provisioning
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def test_provisioning_has_what_awss_own_policy_has_or_leaves_it_out_for_a_reason
         "Document"
     ]
     managed = {action for statement in document["Statement"] for action in statement["Action"]}
-    arns = naming.Arns(region="eu-central-1", account_id="123456789012")
+    arns = names.Arns(region="eu-central-1", account_id="123456789012")
     ours = provisioning.permissions(tenant="acme", thing_type="cedarfleet-device", arns=arns)
     granted = {action for statement in ours["Statement"] for action in statement["Action"]}
 

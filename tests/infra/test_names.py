@@ -10,7 +10,7 @@ import pytest
 import yaml
 from botocore.session import Session
 
-from infra import naming
+from infra import names
 from infra.config import ConfigError, TenantConfig
 from tests.infra.stamped import resources
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from tests.infra.conftest import Project
 
 ROOT = Path(__file__).parents[2]
-LONGEST = "t" * naming.TENANT_CHARACTERS
+LONGEST = "t" * names.TENANT_CHARACTERS
 BUCKET_PREFIX = 37  # source: registry documentation of the bucket, `bucket_prefix`
 PER_TENANT: tuple[Callable[[str], str], ...] = (
-    naming.tenant_role,
-    naming.presign_role,
-    naming.provisioning_role,
+    names.tenant_role,
+    names.presign_role,
+    names.provisioning_role,
 )
 
 
@@ -50,16 +50,16 @@ def limit(service: str, operation: str, member: str) -> int:
     ("name", "service", "operation", "member"),
     [
         (
-            naming.provisioning_template(LONGEST),
+            names.provisioning_template(LONGEST),
             "iot",
             "CreateProvisioningTemplate",
             "templateName",
         ),
-        (naming.thing_group(LONGEST, "l" * 64), "iot", "CreateThingGroup", "thingGroupName"),
-        (naming.device_policy(LONGEST), "iot", "CreatePolicy", "policyName"),
-        (naming.provisioning_role(LONGEST), "iam", "CreateRole", "RoleName"),
-        (naming.thing_prefix(LONGEST) + "d" * 64, "iot", "CreateThing", "thingName"),
-        (naming.thing_prefix(LONGEST) + "0" * 26, "iot", "CreateJob", "jobId"),
+        (names.thing_group(LONGEST, "l" * 64), "iot", "CreateThingGroup", "thingGroupName"),
+        (names.device_policy(LONGEST), "iot", "CreatePolicy", "policyName"),
+        (names.provisioning_role(LONGEST), "iam", "CreateRole", "RoleName"),
+        (names.thing_prefix(LONGEST) + "d" * 64, "iot", "CreateThing", "thingName"),
+        (names.thing_prefix(LONGEST) + "0" * 26, "iot", "CreateJob", "jobId"),
     ],
 )
 def test_the_longest_tenants_names_fit(
@@ -81,7 +81,7 @@ def test_the_longest_tenants_bucket_has_room_for_its_random_end(project: Project
         one for one in resources(project.root, "acme") if one.kind == "aws:s3/bucket:Bucket"
     ]
     assert (
-        len(bucket.inputs["bucketPrefix"]) - len("acme") + naming.TENANT_CHARACTERS <= BUCKET_PREFIX
+        len(bucket.inputs["bucketPrefix"]) - len("acme") + names.TENANT_CHARACTERS <= BUCKET_PREFIX
     )
 
 
@@ -112,9 +112,7 @@ def test_every_role_of_the_platform_is_reserved(project: Project) -> None:
         if one.kind == "aws:iam/role:Role"
     ]
     assert len(roles) > 2
-    assert [
-        role for role in roles if not naming.is_reserved(role.removeprefix("cedarfleet-"))
-    ] == []
+    assert [role for role in roles if not names.is_reserved(role.removeprefix("cedarfleet-"))] == []
 
 
 def test_no_role_of_one_tenant_is_anothers() -> None:
@@ -128,7 +126,7 @@ def test_no_role_of_one_tenant_is_anothers() -> None:
         "a1-presign-x",
         "presign-a1",
     )
-    accepted = [word for word in words if not naming.is_reserved(word)]
+    accepted = [word for word in words if not names.is_reserved(word)]
     assert len(accepted) == len(words) - 2
     for one, other in combinations(accepted, 2):
         assert {name(one) for name in PER_TENANT}.isdisjoint({name(other) for name in PER_TENANT})
