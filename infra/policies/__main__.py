@@ -17,13 +17,13 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import names
-from infra.config import ConfigError
 from infra.policies import deployed, fleet, formatting, matrix
 from infra.policies.bundle import PolicyError
 from infra.policies.cases import Judge
 from infra.policies.deployed import NotDeployedError, Store
 from infra.policies.load import load
-from infra.policies.tenants import of_tenant, tenants
+from infra.stacks.config.tenant import ConfigError
+from infra.stacks.config.tenants import of_tenant, tenants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

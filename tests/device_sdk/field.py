@@ -18,7 +18,7 @@ from cedarfleet_device.wire import CommandMessage, CommandState, StatusMessage
 
 from infra import names
 from infra.local.processes import Child
-from infra.tenant import device_policy, provisioning
+from infra.stacks.tenant_stack import iot_policies, provisioning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -196,9 +196,9 @@ class Tenant:
             each["thingTypeName"] for each in self._iot.list_thing_types()["thingTypes"]
         ]:
             self._iot.create_thing_type(thingTypeName=_THING_TYPE)
-        policy = device_policy.device_policy(tenant=name, arns=arns)
+        policy = iot_policies.device_policy(tenant=name, arns=arns)
         self._iot.create_policy(policyName=names.device_policy(name), policyDocument=policy)
-        claim = device_policy.claim_policy(tenant=name, arns=arns)
+        claim = iot_policies.claim_policy(tenant=name, arns=arns)
         self._iot.create_policy(policyName=names.claim_policy(name), policyDocument=claim)
         role = iam.create_role(
             RoleName=names.provisioning_role(name),

@@ -18,7 +18,7 @@ from cedarfleet_device.config import DeviceConfig
 from cedarfleet_device.enrollment.provisioning import provision
 from cedarfleet_device.errors import CloudError, ConfigError
 
-from infra.platform import status_rule
+from infra.stacks.platform_stack import status_rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,26 +9,25 @@ from typing import Any
 import pytest
 
 from infra import names
-from infra.platform import access as platform_access
-from infra.platform import status_rule
-from infra.tenant import access, artifacts, provisioning
+from infra.stacks.platform_stack import status_rule, task_roles
+from infra.stacks.tenant_stack import bucket, provisioning, service_role
 
 ACCOUNT = "123456789012"
 ARNS = names.Arns(region="eu-central-1", account_id=ACCOUNT)
 TABLE = ARNS.table("cedarfleet-commands")
 
 PERMISSIONS: dict[str, dict[str, Any]] = {
-    "service": platform_access.service_permissions(
+    "service": task_roles.service_permissions(
         account_id=ACCOUNT, tenants_arn=ARNS.table("cedarfleet-tenants")
     ),
-    "execution": platform_access.execution_permissions(
+    "execution": task_roles.execution_permissions(
         repository_arn=f"arn:aws:ecr:eu-central-1:{ACCOUNT}:repository/cedarfleet-service",
         log_group_arn=f"arn:aws:logs:eu-central-1:{ACCOUNT}:log-group:/cedarfleet/service",
     ),
     "status rule": status_rule.permissions(
         commands_arn=TABLE, errors_arn=f"arn:aws:sqs:eu-central-1:{ACCOUNT}:errors"
     ),
-    "tenant": access.permissions(
+    "tenant": service_role.permissions(
         tenant="acme",
         arns=ARNS,
         store_id="ps1",
@@ -36,16 +35,16 @@ PERMISSIONS: dict[str, dict[str, Any]] = {
         commands_table="cedarfleet-commands",
         audit_table="cedarfleet-audit",
     ),
-    "presign": artifacts.presign_permissions(bucket="acme-artifacts-1"),
+    "presign": bucket.presign_permissions(bucket="acme-artifacts-1"),
     "provisioning": provisioning.permissions(
         tenant="acme", thing_type="cedarfleet-device", arns=ARNS
     ),
 }
 TRUSTS: dict[str, dict[str, Any]] = {
-    "service": platform_access.task_trust(account_id=ACCOUNT),
+    "service": task_roles.task_trust(account_id=ACCOUNT),
     "status rule": status_rule.trust(account_id=ACCOUNT),
-    "tenant": access.trust(service_role_arn=ARNS.role("/", "cedarfleet-service")),
-    "presign": artifacts.presign_trust(tenant="acme", arns=ARNS),
+    "tenant": service_role.trust(service_role_arn=ARNS.role("/", "cedarfleet-service")),
+    "presign": bucket.presign_trust(tenant="acme", arns=ARNS),
     "provisioning": provisioning.trust(tenant="acme", arns=ARNS),
 }
 # AWS knows no resource for these (source: service authorization reference): `*`, and nothing else, grants them.
@@ -160,7 +159,7 @@ def test_the_service_can_assume_tenant_roles_only() -> None:
 
 def test_the_tenants_policy_fits_into_a_role() -> None:
     """An inline policy holds 10,240 characters, whitespace not counted, also for the longest names."""
-    document = access.permissions(
+    document = service_role.permissions(
         tenant="t" * 32,
         arns=names.Arns(region="ap-southeast-1", account_id=ACCOUNT),
         store_id="p" * 22,

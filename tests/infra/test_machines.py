@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from infra.config import SCOPES
 from infra.local.processes import Child
+from infra.stacks.config.tenant import SCOPES
 from tests.infra.conftest import ROOT
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import yaml
 from botocore.session import Session
 
 from infra import names
-from infra.config import ConfigError, TenantConfig
+from infra.stacks.config.tenant import ConfigError, TenantConfig
 from tests.infra.stamped import resources
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from infra.local.engine.running_cloud import RunningCloud
 from infra.local.resources import HANDLERS, INVOKES
 from infra.policies import load
 from infra.policies.deployed import NotDeployedError, Store, difference_of
-from infra.policies.tenants import of_tenant, tenants
+from infra.stacks.config.tenants import of_tenant, tenants
 
 if TYPE_CHECKING:
     from infra.local.engine.handler import Cloud

@@ -13,8 +13,8 @@ import pytest
 from infra.policies import deployed, load
 from infra.policies.__main__ import main
 from infra.policies.evaluator import bound
-from infra.policies.tenants import of_tenant, tenants
 from infra.policies.update import pieces, plan
+from infra.stacks.config.tenants import of_tenant, tenants
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,8 +14,8 @@ from infra.policies import fleet, load
 from infra.policies.evaluator import Evaluator, bound
 from infra.policies.personas import AT_NIGHT
 from infra.policies.question import Who
-from infra.policies.tenants import of_tenant
 from infra.policies.update import pieces, plan
+from infra.stacks.config.tenants import of_tenant
 
 if TYPE_CHECKING:
     from infra.policies.evaluator import BoundPolicies

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.tenant.registry import registry_item
+from infra.stacks.tenant_stack.registry_row import registry_item
 from service.adapters.aws.registry import tenant_of
 from service.adapters.cached_registry import CachedTenantRegistry
 from service.adapters.memory.pool import MemoryUserPool

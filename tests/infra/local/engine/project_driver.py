@@ -58,7 +58,7 @@ def by_engine(folder: Path, cloud: Cloud) -> Iterator[dict[str, Any]]:
 
 def by_cli(folder: Path, cloud: EmbeddedCloud) -> Iterator[dict[str, Any]]:
     """Take the steps with the real CLI."""
-    program = from_file(ROOT / "infra" / "__main__.py")
+    program = from_file(ROOT / "infra" / "stacks" / "__main__.py")
 
     def inline() -> None:
         # What the Python language host sets for a program on disk.
@@ -116,7 +116,7 @@ def _options(folder: Path, cloud: EmbeddedCloud) -> automation.LocalWorkspaceOpt
         ROOT / "tenants", work / "tenants"
     )  # the CLI writes its salt into a stack's file
     shutil.copy(ROOT / "Pulumi.yaml", work)
-    (work / "infra").mkdir()
+    (work / "infra" / "stacks").mkdir(parents=True)
     (folder / "state").mkdir()
     return automation.LocalWorkspaceOptions(
         work_dir=str(work),

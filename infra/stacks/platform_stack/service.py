@@ -10,12 +10,12 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import names
-from infra.platform import access
-from infra.platform.network import SERVICE_PORT, Network
+from infra.stacks.platform_stack import task_roles
+from infra.stacks.platform_stack.network import SERVICE_PORT, Network
 
 if TYPE_CHECKING:
-    from infra.platform.balancer import Balancer
-    from infra.platform.tables import Tables
+    from infra.stacks.platform_stack.balancer import Balancer
+    from infra.stacks.platform_stack.tables import Tables
 
 _CPU = 1024  # 1 vCPU
 _MEMORY = 2048  # MiB
@@ -75,7 +75,9 @@ class Api(pulumi.ComponentResource):
             names.SERVICE_ROLE,
             args,
             pulumi.Output.all(args.account_id, args.tables.tenants.arn).apply(
-                lambda known: access.service_permissions(account_id=known[0], tenants_arn=known[1])
+                lambda known: task_roles.service_permissions(
+                    account_id=known[0], tenants_arn=known[1]
+                )
             ),
         )
         execution_role, execution_grant = self._role(
@@ -83,7 +85,7 @@ class Api(pulumi.ComponentResource):
             names.EXECUTION_ROLE,
             args,
             pulumi.Output.all(repository.arn, log.arn).apply(
-                lambda known: access.execution_permissions(
+                lambda known: task_roles.execution_permissions(
                     repository_arn=known[0], log_group_arn=known[1]
                 )
             ),
@@ -153,7 +155,7 @@ class Api(pulumi.ComponentResource):
         self, label: str, role_name: str, args: ApiArgs, permissions: pulumi.Output[dict[str, Any]]
     ) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
         trust = pulumi.Output.from_input(args.account_id).apply(
-            lambda account: json.dumps(access.task_trust(account_id=account))
+            lambda account: json.dumps(task_roles.task_trust(account_id=account))
         )
         role = aws.iam.Role(
             f"{self._name}-{label}", name=role_name, assume_role_policy=trust, opts=self._child

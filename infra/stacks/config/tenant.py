@@ -11,8 +11,8 @@ from cedarfleet_device import wire
 
 from infra import names
 from infra.policies.bundle import Grant
-from infra.section import ConfigError, Section
-from infra.sign_in import SignIn, read_sign_in
+from infra.stacks.config.section import ConfigError, Section
+from infra.stacks.config.sign_in import SignIn, read_sign_in
 from service.cedar.entities import GROUP
 from service.cedar.values import EntityUid
 

@@ -9,8 +9,8 @@ import pytest
 from cedarfleet_device import wire
 
 from infra import names
-from infra.tenant import provisioning
-from infra.tenant.device_policy import MAX_CHARACTERS, claim_policy, device_policy
+from infra.stacks.tenant_stack import provisioning
+from infra.stacks.tenant_stack.iot_policies import MAX_CHARACTERS, claim_policy, device_policy
 
 ARNS = names.Arns(region="eu-central-1", account_id="123456789012")
 LONGEST = names.Arns(region="ap-southeast-1", account_id="123456789012")

@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING
 
 import pulumi
 
-from infra.config import ConfigError
 from infra.policies import load
-from infra.policies.tenants import from_config
-from infra.provider import stack_provider, through
-from infra.tenant.access import Access, AccessArgs
-from infra.tenant.artifacts import Artifacts, ArtifactsArgs
-from infra.tenant.fleet import Fleet, FleetArgs
-from infra.tenant.identity import Identity, IdentityArgs
-from infra.tenant.machines import Machines, MachinesArgs
-from infra.tenant.platform_reference import read_platform
-from infra.tenant.policy_store import PolicyStore, PolicyStoreArgs
-from infra.tenant.registry import RegistryRow, RegistryRowArgs
+from infra.stacks.config.tenant import ConfigError
+from infra.stacks.config.tenants import from_config
+from infra.stacks.outputs import read_platform
+from infra.stacks.provider import stack_provider, through
+from infra.stacks.tenant_stack.bucket import Artifacts, ArtifactsArgs
+from infra.stacks.tenant_stack.iot import Fleet, FleetArgs
+from infra.stacks.tenant_stack.machines import Machines, MachinesArgs
+from infra.stacks.tenant_stack.policy_store import PolicyStore, PolicyStoreArgs
+from infra.stacks.tenant_stack.registry_row import RegistryRow, RegistryRowArgs
+from infra.stacks.tenant_stack.service_role import Access, AccessArgs
+from infra.stacks.tenant_stack.user_pool import Identity, IdentityArgs
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from infra.config import TenantConfig
     from infra.policies import PolicyBundle
+    from infra.stacks.config.tenant import TenantConfig
 
 
 def stamp_tenant(config: TenantConfig, *, region: str, root: Path) -> None:

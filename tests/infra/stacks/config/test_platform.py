@@ -9,8 +9,8 @@ import boto3
 import pytest
 import yaml
 
-from infra.platform.config import PlatformConfig
-from infra.section import ConfigError
+from infra.stacks.config.platform import PlatformConfig
+from infra.stacks.config.section import ConfigError
 
 FILE = "tenants/Pulumi.platform.yaml"
 
@@ -19,7 +19,7 @@ def read(
     values: dict[str, object] | None = None, *, region: str = "eu-central-1", without: str = ""
 ) -> PlatformConfig:
     """The committed file with some values changed or one key left out."""
-    document = yaml.safe_load((Path(__file__).parents[3] / FILE).read_text())
+    document = yaml.safe_load((Path(__file__).parents[4] / FILE).read_text())
     data: dict[str, Any] = document["config"]["cedarfleet:platform"] | (values or {})
     data.pop(without, None)
     return PlatformConfig.read(FILE, data, region=region)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra.platform.network import SERVICE_PORT, Network
+from infra.stacks.platform_stack.network import SERVICE_PORT, Network
 
 # TLS 1.3 and 1.2 with forward secrecy (source: Elastic Load Balancing, security policies).
 _TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"

@@ -9,7 +9,7 @@ import re
 from cedarfleet_device import wire
 from cedarfleet_device.wire import MAX_DETAIL_BYTES
 
-from infra.platform.status_rule import KEEP_SECONDS, MAX_DETAIL_TEXT, STATUS_SQL
+from infra.stacks.platform_stack.status_rule import KEEP_SECONDS, MAX_DETAIL_TEXT, STATUS_SQL
 from service.settings import Settings
 
 

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import names
-from infra.tenant import device_policy, provisioning
+from infra.stacks.tenant_stack import iot_policies, provisioning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class Fleet(pulumi.ComponentResource):
             f"{name}-device",
             name=names.device_policy(args.tenant),
             policy=args.arns.apply(
-                lambda arns: device_policy.device_policy(tenant=args.tenant, arns=arns)
+                lambda arns: iot_policies.device_policy(tenant=args.tenant, arns=arns)
             ),
             opts=self._child,
         )
@@ -68,7 +68,7 @@ class Fleet(pulumi.ComponentResource):
             f"{name}-claim",
             name=names.claim_policy(args.tenant),
             policy=args.arns.apply(
-                lambda arns: device_policy.claim_policy(tenant=args.tenant, arns=arns)
+                lambda arns: iot_policies.claim_policy(tenant=args.tenant, arns=arns)
             ),
             opts=self._child,
         )

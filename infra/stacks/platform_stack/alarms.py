@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 if TYPE_CHECKING:
-    from infra.platform.balancer import Balancer
+    from infra.stacks.platform_stack.balancer import Balancer
 
 _MINUTE = 60  # seconds
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infra.config import SCOPES
+from infra.stacks.config.tenant import SCOPES
 
 _IDENTIFIER = "fleet"  # the policies say `fleet/view` and so on
 

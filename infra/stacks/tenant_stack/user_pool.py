@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 if TYPE_CHECKING:
-    from infra.config import SignIn
+    from infra.stacks.config.tenant import SignIn
 
 # What a person may change in their own profile. Everything else, `custom:region` and `email` above all, only an
 # administrator: a client without this list may write every attribute (source: Cognito, "attribute permissions").

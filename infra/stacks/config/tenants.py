@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from infra import names
-from infra.config import ConfigError, TenantConfig
 from infra.policies.bundle import TenantPolicies
+from infra.stacks.config.tenant import ConfigError, TenantConfig
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.config import ConfigError, TenantConfig
-from infra.platform.config import PlatformConfig
+from infra.stacks.config.platform import PlatformConfig
+from infra.stacks.config.tenant import ConfigError, TenantConfig
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from infra import names
-from infra.tenant import provisioning
+from infra.stacks.tenant_stack import provisioning
 
 if TYPE_CHECKING:
     from tests.infra.conftest import Project

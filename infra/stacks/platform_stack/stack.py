@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_aws as aws
 
-from infra.platform.api import Api, ApiArgs
-from infra.platform.balancer import Balancer, BalancerArgs
-from infra.platform.fleet import Fleet, FleetArgs
-from infra.platform.network import Network, NetworkArgs
-from infra.platform.observability import Observability, ObservabilityArgs
-from infra.platform.tables import Tables, TablesArgs
-from infra.provider import stack_provider, through
+from infra.stacks.platform_stack.alarms import Observability, ObservabilityArgs
+from infra.stacks.platform_stack.balancer import Balancer, BalancerArgs
+from infra.stacks.platform_stack.iot import Fleet, FleetArgs
+from infra.stacks.platform_stack.network import Network, NetworkArgs
+from infra.stacks.platform_stack.service import Api, ApiArgs
+from infra.stacks.platform_stack.tables import Tables, TablesArgs
+from infra.stacks.provider import stack_provider, through
 
 if TYPE_CHECKING:
-    from infra.platform.config import PlatformConfig
+    from infra.stacks.config.platform import PlatformConfig
 
 
 def stamp_platform(config: PlatformConfig, *, region: str) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pulumi
 
 from infra import names
-from infra.config import ConfigError, TenantConfig
-from infra.platform.config import PlatformConfig
-from infra.platform.stack import stamp_platform
-from infra.tenant.stack import stamp_tenant
+from infra.stacks.config.platform import PlatformConfig
+from infra.stacks.config.tenant import ConfigError, TenantConfig
+from infra.stacks.platform_stack.stack import stamp_platform
+from infra.stacks.tenant_stack.stack import stamp_tenant
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 DOCKERFILE = (ROOT / "service" / "Dockerfile").read_text()
 ABSENT = ("pulumi", "pulumi_aws", "cedarpy", "ministack", "hypercorn", "infra", "awscrt", "awsiot")
 # What the service imports, as its packages are asked for; everything else of the image is theirs.

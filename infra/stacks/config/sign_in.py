@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from infra.section import Section
+    from infra.stacks.config.section import Section
 
 # Source: Cognito developer guide, "Configuring a user pool domain": the prefix may hold none of the three words.
 _DOMAIN_PREFIX: Final = re.compile(

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import names
-from infra.platform import status_rule
+from infra.stacks.platform_stack import status_rule
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""The Pulumi program: one stack for the platform, one for each tenant."""
