@@ -12,8 +12,8 @@ import structlog
 import uvicorn
 
 from service import log as log_format
+from service.composition import build
 from service.errors import ConfigurationError
-from service.main import build
 from service.settings import Settings
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from service.api import problems
 from service.api.health import live, ready
 from service.api.request_log import around_requests
 from service.api.version_1 import version_1
-from service.operations import Operations
+from service.operations.operations import Operations
 
 
 class _Application(Litestar):

@@ -13,8 +13,8 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.domain.permissions import Permission
 from service.errors import ConfigurationError, UnauthenticatedError
-from service.operations import Operations
-from service.operations.access import Access, RequestFacts
+from service.operations.authorization import Access, RequestFacts
+from service.operations.operations import Operations
 
 
 @dataclass(frozen=True)

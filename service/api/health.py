@@ -6,7 +6,7 @@ from litestar import get
 from litestar.datastructures import State
 
 if TYPE_CHECKING:
-    from service.operations import Operations
+    from service.operations.operations import Operations
 
 PUBLIC: Final = {"access": "public"}
 

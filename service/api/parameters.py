@@ -8,8 +8,8 @@ from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, QueryParameter, SkipValidation
 from msgspec import Meta, Struct
 
-from service.operations import Operations
-from service.operations.access import Access
+from service.operations.authorization import Access
+from service.operations.operations import Operations
 
 # Ours, made in this process: nothing to validate.
 Caller = NamedDependency[SkipValidation[Access]]

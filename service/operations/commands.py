@@ -10,7 +10,7 @@ import structlog
 from cedarfleet_device import wire
 
 from service.domain.commands import CommandRecord, RecordState, honest_status
-from service.domain.documents import problem_of
+from service.domain.json_limits import problem_of
 from service.domain.permissions import Permission
 from service.domain.records import ReplayKey
 from service.domain.ulids import new_ulid
@@ -20,7 +20,7 @@ from service.errors import (
     NotFoundError,
     UpstreamError,
 )
-from service.operations.access import Purpose
+from service.operations.authorization import Purpose
 from service.operations.devices import find_device
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from service.domain.commands import CommandStatus, RecordedCommand
     from service.domain.tenants import Tenant
-    from service.operations.access import Access
+    from service.operations.authorization import Access
     from service.ports.commands import CommandChannel, CommandRecords
     from service.ports.devices import Fleet
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from service.domain.devices import Device, DevicePage
     from service.domain.tenants import Tenant
-    from service.operations.access import Access
+    from service.operations.authorization import Access
     from service.ports.devices import Fleet, FleetDetails
 
 

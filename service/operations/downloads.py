@@ -30,7 +30,7 @@ from service.errors import (
     NotFoundError,
     UpstreamError,
 )
-from service.operations.access import Purpose
+from service.operations.authorization import Purpose
 from service.operations.devices import find_device
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from service.domain.devices import Device
     from service.domain.downloads import Artifact
     from service.domain.tenants import Tenant
-    from service.operations.access import Access
+    from service.operations.authorization import Access
     from service.ports.artifacts import Artifacts
     from service.ports.devices import Fleet, FleetDetails
     from service.ports.downloads import DownloadJobs, DownloadRecords

@@ -10,7 +10,7 @@ from service.errors import UnauthenticatedError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from service.operations.authenticate import Authenticate
+    from service.operations.authentication import Authenticate
 
 
 def accepted(authenticate: Authenticate, tokens: Iterable[str]) -> tuple[int, list[str]]:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from service.adapters.memory.authorizer import CedarAuthorizer
-from service.adapters.memory.pool import MemoryUserPool
-from service.adapters.memory.world import MemoryWorld
-from service.operations.authenticate import Authenticate
+from service.adapters.memory.memory_ports import MemoryWorld
+from service.adapters.memory.user_pool import MemoryUserPool
+from service.operations.authentication import Authenticate
 
 
 @pytest.fixture(scope="session")

@@ -14,12 +14,12 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import RSAAlgorithm
 
-from service.adapters.memory.pool import MemoryUserPool
+from service.adapters.memory.user_pool import MemoryUserPool
 from service.errors import UnauthenticatedError
 from tests.security.accepted import accepted
 
 if TYPE_CHECKING:
-    from service.operations.authenticate import Authenticate
+    from service.operations.authentication import Authenticate
 
 
 def _segment(document: dict[str, Any]) -> str:

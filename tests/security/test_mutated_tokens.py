@@ -12,8 +12,8 @@ from tests.security.accepted import accepted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from service.adapters.memory.pool import MemoryUserPool
-    from service.operations.authenticate import Authenticate
+    from service.adapters.memory.user_pool import MemoryUserPool
+    from service.operations.authentication import Authenticate
 
 _BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _RANDOM_MUTANTS = 2_000

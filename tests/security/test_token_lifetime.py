@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from litestar.testing import TestClient
 
-from service.adapters.memory.pool import MemoryUserPool
+from service.adapters.memory.user_pool import MemoryUserPool
 from service.api.app import create_app
 from service.domain.tenants import TenantStatus
 from service.errors import CallerError, TenantSuspendedError, UnauthenticatedError
-from service.operations import Operations
-from service.operations.authenticate import Authenticate
+from service.operations.authentication import Authenticate
+from service.operations.operations import Operations
 
 if TYPE_CHECKING:
-    from service.adapters.memory.world import MemoryWorld
+    from service.adapters.memory.memory_ports import MemoryWorld
 
 
 def test_what_was_verified_ends_in_time(world: MemoryWorld, acme: MemoryUserPool) -> None:

@@ -10,13 +10,13 @@ import pytest
 from litestar.testing import TestClient
 
 from service.adapters.memory.authorizer import CedarAuthorizer
-from service.adapters.memory.pool import MemoryUserPool
-from service.adapters.memory.world import MemoryWorld
+from service.adapters.memory.memory_ports import MemoryWorld
+from service.adapters.memory.user_pool import MemoryUserPool
 from service.api.app import create_app
 from service.domain.devices import Connectivity, Device
 from service.domain.downloads import Artifact
 from service.domain.permissions import Permission
-from service.operations import Operations
+from service.operations.operations import Operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from service.adapters.aws.calls import error_code
+from service.adapters.aws.client.calls import error_code
 from service.domain.downloads import Artifact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from service.adapters.aws.calls import AwsCalls
-    from service.adapters.aws.sessions import AwsSessions
+    from service.adapters.aws.client.calls import AwsCalls
+    from service.adapters.aws.client.sessions import AwsSessions
     from service.domain.tenants import Tenant
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from service.adapters.aws.calls import error_code
+from service.adapters.aws.client.calls import error_code
 from service.cedar.decision import Denied
 
 if TYPE_CHECKING:
-    from service.adapters.aws.calls import AwsCalls
-    from service.adapters.aws.sessions import AwsSessions
+    from service.adapters.aws.client.calls import AwsCalls
+    from service.adapters.aws.client.sessions import AwsSessions
     from service.domain.records import AuditRecord
     from service.domain.tenants import Tenant
 

@@ -18,8 +18,8 @@ from service.errors import UpstreamError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from service.adapters.aws.calls import AwsCalls
-    from service.adapters.aws.sessions import AwsSessions
+    from service.adapters.aws.client.calls import AwsCalls
+    from service.adapters.aws.client.sessions import AwsSessions
     from service.cedar.decision import Decision
     from service.cedar.entities import Entity
     from service.cedar.request import AuthorizationRequest

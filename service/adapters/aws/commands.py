@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import structlog
 from cedarfleet_device import wire
 
-from service.adapters.aws.replays import create_once
+from service.adapters.aws.idempotency import create_once
 from service.domain.commands import (
     MAX_STATES,
     CommandRecord,
@@ -27,13 +27,13 @@ from service.domain.commands import (
     RecordState,
     ReportedState,
 )
-from service.domain.documents import problem_of
+from service.domain.json_limits import problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from service.adapters.aws.calls import AwsCalls
-    from service.adapters.aws.sessions import AwsSessions
+    from service.adapters.aws.client.calls import AwsCalls
+    from service.adapters.aws.client.sessions import AwsSessions
     from service.domain.records import ReplayKey
     from service.domain.tenants import Tenant
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from service.adapters.aws.replays import create_once
+from service.adapters.aws.idempotency import create_once
 from service.domain.commands import RecordState
 from service.domain.downloads import DownloadRecord, TargetKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from service.adapters.aws.calls import AwsCalls
-    from service.adapters.aws.sessions import AwsSessions
+    from service.adapters.aws.client.calls import AwsCalls
+    from service.adapters.aws.client.sessions import AwsSessions
     from service.domain.records import ReplayKey
     from service.domain.tenants import Tenant
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 from cedarfleet_device import wire
 
-from service.adapters.aws.calls import error_code
+from service.adapters.aws.client.calls import error_code
 from service.adapters.aws.cursors import seal, unseal
 from service.domain.devices import DeviceGroup
 from service.domain.downloads import (
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from service.adapters.aws.calls import AwsCalls
-    from service.adapters.aws.sessions import AwsSessions
+    from service.adapters.aws.client.calls import AwsCalls
+    from service.adapters.aws.client.sessions import AwsSessions
     from service.domain.downloads import DownloadRecord
     from service.domain.tenants import Tenant
 

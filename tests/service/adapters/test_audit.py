@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from service.adapters.aws.audit import DynamoAuditLog
-from service.adapters.aws.calls import AwsCalls
+from service.adapters.aws.client.calls import AwsCalls
 from service.cedar.decision import Allowed
 from service.domain.permissions import Permission
 from service.domain.records import AuditRecord
@@ -17,7 +17,7 @@ from service.errors import UpstreamError
 
 if TYPE_CHECKING:
     from infra.local.cloud import EmbeddedCloud
-    from service.adapters.aws.sessions import AwsSessions
+    from service.adapters.aws.client.sessions import AwsSessions
     from service.domain.tenants import Tenant
 
 RECORD = AuditRecord(

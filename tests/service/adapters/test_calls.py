@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from service.adapters.aws.calls import AwsCalls
+from service.adapters.aws.client.calls import AwsCalls
 from service.errors import CedarfleetError, UnavailableError, UpstreamError
 
 if TYPE_CHECKING:

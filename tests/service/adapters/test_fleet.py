@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.adapters.aws.calls import AwsCalls
-from service.adapters.aws.fleet import IotFleet
+from service.adapters.aws.client.calls import AwsCalls
+from service.adapters.aws.devices import IotFleet
 from service.domain.attributes import check_attributes
 from service.domain.devices import Device
 from service.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from service.adapters.aws.sessions import AwsSessions
+    from service.adapters.aws.client.sessions import AwsSessions
     from service.domain.tenants import Tenant
 
 

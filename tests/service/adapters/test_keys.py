@@ -13,9 +13,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-from service.adapters.aws.calls import AwsCalls
-from service.adapters.aws.keys import JwksKeys, read_key_set
-from service.adapters.memory.pool import MemoryUserPool
+from service.adapters.aws.client.calls import AwsCalls
+from service.adapters.aws.signing_keys import JwksKeys, read_key_set
+from service.adapters.memory.user_pool import MemoryUserPool
 from service.errors import UnavailableError
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.stacks.tenant_stack.registry_row import registry_item
-from service.adapters.aws.registry import tenant_of
-from service.adapters.cached_registry import CachedTenantRegistry
-from service.adapters.memory.pool import MemoryUserPool
+from service.adapters.aws.tenants import tenant_of
+from service.adapters.cache.tenants import CachedTenantRegistry
 from service.adapters.memory.tenants import MemoryTenantRegistry
+from service.adapters.memory.user_pool import MemoryUserPool
 from service.domain.permissions import Permission
 from service.domain.tenants import TenantStatus
 from service.errors import ConfigurationError, UnavailableError

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from litestar.testing import TestClient
 
-from service.adapters.memory.fleet import MemoryFleet
+from service.adapters.memory.devices import MemoryFleet
 from service.api.app import create_app
-from service.operations import Operations
+from service.operations.operations import Operations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,8 +16,8 @@ from service.api.app import create_app
 from service.api.guard import Needs, SignedIn, decided_middleware, guard, needs, provide_access
 from service.domain.permissions import Permission
 from service.errors import CedarfleetError
-from service.operations import Operations
-from service.operations.access import Access  # noqa: TC001 - as above
+from service.operations.authorization import Access  # noqa: TC001 - as above
+from service.operations.operations import Operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

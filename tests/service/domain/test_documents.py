@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.documents import MAX_DEPTH, problem_of
+from service.domain.json_limits import MAX_DEPTH, problem_of
 
 anything: st.SearchStrategy[Any] = st.recursive(
     st.none()

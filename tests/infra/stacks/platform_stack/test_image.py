@@ -82,7 +82,7 @@ def test_the_service_starts_from_what_is_copied(tmp_path: Path) -> None:
                 (tmp_path / destination).mkdir(exist_ok=True)
                 shutil.copy(ROOT / source, tmp_path / destination)
     program = (
-        f"import sys; sys.modules.update(dict.fromkeys({ABSENT!r})); import service.main, service.__main__;"
+        f"import sys; sys.modules.update(dict.fromkeys({ABSENT!r})); import service.composition, service.__main__;"
         "import cedarfleet_device; print(service.__file__); print(cedarfleet_device.__file__)"
     )
     done = subprocess.run(

@@ -16,8 +16,8 @@ from service.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from service.adapters.aws.calls import AwsCalls
-    from service.adapters.aws.sessions import AwsSessions
+    from service.adapters.aws.client.calls import AwsCalls
+    from service.adapters.aws.client.sessions import AwsSessions
 
 _REGISTRY: Final = "the tenant registry"
 _ROLE: Final = re.compile(

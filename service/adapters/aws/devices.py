@@ -11,7 +11,7 @@ import structlog
 from botocore.exceptions import ClientError
 from cedarfleet_device import wire
 
-from service.adapters.aws.calls import error_code
+from service.adapters.aws.client.calls import error_code
 from service.adapters.aws.cursors import seal, unseal
 from service.cedar.device_facts import DEVICE_FACTS
 from service.cedar.entities import ROOT_GROUP
@@ -21,8 +21,8 @@ from service.errors import ConflictError, InvalidRequestError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from service.adapters.aws.calls import AwsCalls
-    from service.adapters.aws.sessions import AwsSessions
+    from service.adapters.aws.client.calls import AwsCalls
+    from service.adapters.aws.client.sessions import AwsSessions
     from service.domain.tenants import Tenant
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()

@@ -20,7 +20,7 @@ from service.errors import UnavailableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from service.adapters.aws.calls import AwsCalls
+    from service.adapters.aws.client.calls import AwsCalls
     from service.domain.tenants import Tenant
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from service.adapters.aws.artifacts import S3Artifacts
 from service.adapters.aws.audit import DynamoAuditLog
 from service.adapters.aws.authorizer import VerifiedPermissionsAuthorizer
-from service.adapters.aws.calls import AwsCalls
+from service.adapters.aws.client.calls import AwsCalls
+from service.adapters.aws.client.sessions import AwsSessions
 from service.adapters.aws.commands import DynamoCommandRecords, IotCommandChannel
+from service.adapters.aws.devices import IotFleet
 from service.adapters.aws.downloads import DynamoDownloadRecords
-from service.adapters.aws.fleet import IotFleet
 from service.adapters.aws.jobs import IotDownloadJobs
-from service.adapters.aws.keys import JwksKeys
-from service.adapters.aws.registry import DynamoTenantRegistry
-from service.adapters.aws.sessions import AwsSessions
-from service.adapters.cached_registry import CachedTenantRegistry
+from service.adapters.aws.signing_keys import JwksKeys
+from service.adapters.aws.tenants import DynamoTenantRegistry
+from service.adapters.cache.tenants import CachedTenantRegistry
 from service.api.app import create_app
-from service.operations import Operations
+from service.operations.operations import Operations
 from service.ports import Ports
 
 if TYPE_CHECKING:

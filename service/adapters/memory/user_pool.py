@@ -16,7 +16,7 @@ from service.domain.tenants import Tenant, TenantStatus
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from service.adapters.memory.world import MemoryWorld
+    from service.adapters.memory.memory_ports import MemoryWorld
 
 _LIFE_SECONDS = 3600
 

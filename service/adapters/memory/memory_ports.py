@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from service.adapters.memory.fleet import MemoryFleet
+from service.adapters.memory.devices import MemoryFleet
 from service.adapters.memory.tenants import MemorySigningKeys, MemoryTenantRegistry
 from service.adapters.memory.work import (
     MemoryArtifacts,

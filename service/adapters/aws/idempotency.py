@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from service.adapters.aws.calls import error_code
+from service.adapters.aws.client.calls import error_code
 from service.errors import ReplayMismatchError
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Adapters that stand before another and remember what it answered."""

@@ -1,0 +1,78 @@
+"""Every operation of the service, over one set of ports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from service.operations.authentication import Authenticate
+from service.operations.authorization import Access
+from service.operations.commands import Commands
+from service.operations.devices import Devices
+from service.operations.downloads import Downloads
+
+if TYPE_CHECKING:
+    from service.domain.identities import Principal
+    from service.domain.permissions import Permission
+    from service.operations.authorization import RequestFacts
+    from service.ports import Ports
+
+
+class Operations:
+    """Everything that the service does, over one set of ports.
+
+    Args:
+        ports: the doors to the world.
+        token_max_bytes: a longer token is refused.
+        token_cache_seconds: how long a verified token is not verified again.
+        token_cache_entries: how many are remembered.
+    """
+
+    def __init__(
+        self,
+        ports: Ports,
+        *,
+        token_max_bytes: int,
+        token_cache_seconds: float,
+        token_cache_entries: int,
+    ) -> None:
+        self._ports = ports
+        self.authenticate = Authenticate(
+            registry=ports.registry,
+            keys=ports.keys,
+            clock=ports.clock,
+            token_max_bytes=token_max_bytes,
+            cache_seconds=token_cache_seconds,
+            cache_entries=token_cache_entries,
+        )
+        self.devices = Devices(fleet=ports.fleet, details=ports.details)
+        self.commands = Commands(
+            fleet=ports.fleet,
+            records=ports.command_records,
+            channel=ports.channel,
+            clock=ports.clock,
+        )
+        self.downloads = Downloads(
+            fleet=ports.fleet,
+            details=ports.details,
+            artifacts=ports.artifacts,
+            records=ports.download_records,
+            jobs=ports.jobs,
+            clock=ports.clock,
+        )
+
+    def access(
+        self, principal: Principal, *, facts: RequestFacts, declared: frozenset[Permission]
+    ) -> Access:
+        """What one request may do."""
+        return Access(
+            principal=principal,
+            facts=facts,
+            declared=declared,
+            authorizer=self._ports.authorizer,
+            audit=self._ports.audit,
+            clock=self._ports.clock,
+        )
+
+    async def check_ready(self) -> None:
+        """Raise ``UnavailableError`` unless requests can be served."""
+        await self._ports.registry.check()
