@@ -1,4 +1,4 @@
-"""Memory of a device's agent that finds thousands of queued commands, and how fast it drains them."""
+"""Memory and speed of a device's agent that finds thousands of queued commands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.benchmarks.rows import Missing, Row
-from tests.device_sdk.field import Observer, new_command
+from tests.device_sdk.devices import Observer, new_command
 from tests.device_sdk.mosquitto import PROGRAM, Mosquitto
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def rows(_rounds: int) -> Iterator[Row | Missing]:
 
 
 def _backlog(broker: Mosquitto, observer: Observer, folder: Path) -> Row:
-    """Peak memory of an agent that finds a backlog at the broker, beside that with a tenth of it."""
+    """Peak memory of an agent with a backlog at the broker, beside a tenth of it."""
     peaks: list[float] = []
     seconds = 0.0
     for count in (SMALL_BACKLOG, BACKLOG):
@@ -59,7 +59,8 @@ def _backlog(broker: Mosquitto, observer: Observer, folder: Path) -> Row:
         target="<= 10 MB",
         met=growth <= 10,
         rounds=1,
-        note=f"peak RSS {peaks[0]:.0f} and {peaks[1]:.0f} MB; drained at {BACKLOG / seconds:.0f} commands/s",
+        note=f"peak RSS {peaks[0]:.0f} and {peaks[1]:.0f} MB;"
+        f" drained at {BACKLOG / seconds:.0f} commands/s",
     )
 
 

@@ -1,4 +1,4 @@
-"""Speed of a command over mosquitto with mutual TLS: its round trip, beside bare clients that answer."""
+"""Speed of a command over mosquitto with mutual TLS: its round trip, beside bare clients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from tests.benchmarks.rows import Missing, Row, compare, interleaved
-from tests.device_sdk.field import Observer, new_command
+from tests.device_sdk.devices import Observer, new_command
 from tests.device_sdk.mosquitto import PROGRAM, Mosquitto
 
 if TYPE_CHECKING:
@@ -25,14 +25,15 @@ ECHO_AGAIN = "\n    agent.command('echo', idempotent=True)(lambda command: comma
 BARE = """
 import sqlite3, sys, threading
 from awscrt import mqtt5
-from cedarfleet_device.connection.mqtt import tls_context
-from cedarfleet_device.connection.nodelay import send_at_once
+from cedarfleet_device.connection.client import tls_context
+from cedarfleet_device.connection.client import send_at_once
 from cedarfleet_device.wire import CommandState, StatusMessage, command_filter
 from pathlib import Path
 thing, port, folder, ca = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
 syncs, flow = int(sys.argv[5]), mqtt5.ExtendedValidationAndFlowControlOptions[sys.argv[6]]
 database = sqlite3.connect(folder / "bare.db", isolation_level=None, check_same_thread=False)
-database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE inbox (message BLOB);")
+database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+    "CREATE TABLE inbox (message BLOB);")
 def echo(data):
     for _ in range(syncs):
         database.execute("INSERT INTO inbox VALUES (?)", (data.publish_packet.payload,))
@@ -44,7 +45,8 @@ def connected(_):
     wanted = mqtt5.Subscription(topic_filter=command_filter(thing), qos=mqtt5.QoS.AT_LEAST_ONCE)
     done = client.subscribe(mqtt5.SubscribePacket(subscriptions=[wanted]))
     done.add_done_callback(lambda _: print("subscribed", flush=True))
-tls = tls_context((folder / "device.crt").read_bytes(), (folder / "device.key").read_bytes(), ca.read_bytes())
+certificate, key = (folder / "device.crt").read_bytes(), (folder / "device.key").read_bytes()
+tls = tls_context(certificate, key, ca.read_bytes())
 client = mqtt5.Client(mqtt5.ClientOptions(host_name="localhost", port=port, tls_ctx=tls,
     connect_options=mqtt5.ConnectPacket(client_id=thing),
     extended_validation_and_flow_control_options=flow,
@@ -70,10 +72,11 @@ def rows(rounds: int) -> Iterator[Row | Missing]:
 def _round_trip(rounds: int, broker: Mosquitto, observer: Observer, folder: Path) -> Iterator[Row]:
     """Publish to final state, one at a time, beside clients that answer with one status.
 
-    Ours with a handler that is idempotent, as an echo is, and with one that must not run twice and so waits for the
-    disk before and after. Of the references, the first keeps nothing; the second syncs each command to disk once before
-    it answers, which is the least that can be done for a command not to be lost, and the third twice: the command, and
-    how it ended. At last as shipped: both sides publish no faster than AWS IoT Core allows a connection.
+    Ours with a handler that is idempotent, as an echo is, and with one that must not run twice and
+    so waits for the disk before and after. Of the references, the first keeps nothing; the second
+    syncs each command to disk once before it answers, which is the least that can be done for a
+    command not to be lost, and the third twice: the command, and how it ended. At last as shipped:
+    both sides publish no faster than AWS IoT Core allows a connection.
     """
     with ExitStack() as stack:
 

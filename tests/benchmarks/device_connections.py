@@ -1,4 +1,4 @@
-"""Speed of the connections of a device's agent: many of one process are made, and a dead one is noticed."""
+"""Speed of an agent's connections: many of one process are made, and a dead one is noticed."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from awsiot import mqtt5_client_builder
 from cedarfleet_device import wire
 from cedarfleet_device.agent import Agent
 from cedarfleet_device.config import DeviceConfig
-from cedarfleet_device.connection.mqtt import Connection, tls_context
+from cedarfleet_device.connection.client import tls_context
+from cedarfleet_device.connection.mqtt import MqttConnection
 
 from tests.benchmarks.rows import Missing, Row, compare, interleaved
-from tests.device_sdk.cuttable import CuttableLine
-from tests.device_sdk.field import Device, write_config
+from tests.device_sdk.connection.cuttable_line import CuttableLine
+from tests.device_sdk.devices import Device, write_config
 from tests.device_sdk.mosquitto import PROGRAM, Mosquitto
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def rows(rounds: int) -> Iterator[Row | Missing]:
 
 
 def _many(rounds: int, broker: Mosquitto, folder: Path) -> Iterator[Row]:
-    """Until all are connected: with one TLS context for all, beside clients that each load their files."""
+    """Until all are connected: one TLS context for all, beside clients that load their own."""
     base = broker.device(folder / "many")
     certificate, key = base.folder / "device.crt", base.folder / "device.key"
     fields = {
@@ -90,7 +91,7 @@ def _many(rounds: int, broker: Mosquitto, folder: Path) -> Iterator[Row]:
 
 @contextmanager
 def _apart(broker: Mosquitto) -> Generator[None]:
-    """The broker has the last core and this process the others, so that neither's time is the other's wait."""
+    """The broker has the last core and this process the others, so that neither waits."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) > 1:
         _pin(broker.pid, cores[-1:])
@@ -115,7 +116,7 @@ def _shared_context(
     began = time.perf_counter()
     context = tls_context(certificate.read_bytes(), key.read_bytes(), broker.ca_file.read_bytes())
     connections = [
-        Connection(
+        MqttConnection(
             config,
             tls=context,
             message=lambda _topic, _payload, acknowledge: acknowledge(),
@@ -135,9 +136,9 @@ def _shared_context(
 
 
 def _start_in_waves(
-    clients: Sequence[Connection | mqtt5.Client], connected: threading.Semaphore
+    clients: Sequence[MqttConnection | mqtt5.Client], connected: threading.Semaphore
 ) -> None:
-    """Fewer at once than the broker's listen backlog of 100: a dropped SYN would cost a second and hide the rest."""
+    """Fewer at once than the broker's listen backlog of 100: a dropped SYN costs a second."""
     for first in range(0, len(clients), _WAVE):
         wave = clients[first : first + _WAVE]
         for client in wave:

@@ -1,7 +1,7 @@
-"""One download by one client in a process of its own: ``python -m tests.benchmarks.download_clients CLIENT ...``.
+"""One download by one client in a process of its own, run as a module with its name.
 
-Prints one JSON object: ``seconds`` and ``cpu`` seconds of the download alone (imports and set-up are not counted), and
-``peak_rss`` in bytes.
+Prints one JSON object: ``seconds`` and ``cpu`` seconds of the download alone (imports and set-up
+are not counted), and ``peak_rss`` in bytes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MIB = 1024 * 1024
 
 def ours(options: argparse.Namespace) -> Callable[[], str]:
     """The SDK's downloader, to disk, verified."""
-    from cedarfleet_device.downloads import Downloader, DownloadLimits  # noqa: PLC0415 - each client loads only its own
+    from cedarfleet_device.downloads import Downloader, DownloadLimits  # noqa: PLC0415 - lazy
     from cedarfleet_device.wire import DownloadDocument  # noqa: PLC0415 - as above
 
     nearest = 0.0 if options.far else DownloadLimits.parallel_from_seconds
@@ -44,8 +44,8 @@ def ours(options: argparse.Namespace) -> Callable[[], str]:
 def boto3(options: argparse.Namespace) -> Callable[[], str]:
     """``download_file`` with its defaults, to disk.
 
-    It verifies nothing here, less than we do; ``boto3-verified`` then reads the file for its SHA-256, which is equal
-    work.
+    It verifies nothing here, less than we do; ``boto3-verified`` then reads the file for its
+    SHA-256, which is equal work.
     """
     import boto3 as sdk  # noqa: PLC0415 - as above
 
@@ -71,7 +71,10 @@ def boto3(options: argparse.Namespace) -> Callable[[], str]:
 
 
 def limit(options: argparse.Namespace) -> Callable[[], str]:
-    """``http.client`` into one buffer plus SHA-256 of the same bytes; ``limit-written`` writes them to a file too."""
+    """``http.client`` into one buffer plus SHA-256 of the same bytes.
+
+    ``limit-written`` writes them to a file too.
+    """
     parts = urlsplit(options.url)
     host, port = parts.hostname or "", parts.port
 

@@ -111,7 +111,7 @@ def _killed_at(arguments: list[str], server: ObjectServer, sent: float) -> None:
 def _swap(
     tool: Callable[[Subject, Path], list[str]], home: Path, seed: int, *, seconds: float
 ) -> bool:
-    """Whether a killed and resumed tool says that all is well though the file is neither the old object nor the new."""
+    """Whether a killed and resumed tool calls a file good that is neither object."""
     rng = random.Random(seed)  # noqa: S311 - content and moments of a benchmark
     first, second = rng.randbytes(4 * MIB), rng.randbytes(4 * MIB)
     with empty(home) as folder, ObjectServer(first, checks_token=False) as server:
@@ -128,7 +128,7 @@ def _swap(
 
 
 def _bytes_after_kills(home: Path, rounds: int) -> Row:
-    """Bytes that the server sent for one file whose download was killed four times, over the file's size."""
+    """Bytes that the server sent for a file whose download was killed four times, over its size."""
     ours, boto3 = ([_cost(tool, home, seed) for seed in range(rounds)] for tool in (_ours, _boto3))
     return Row(
         name=f"bytes sent after {KILLS} kills / size, beside boto3's",

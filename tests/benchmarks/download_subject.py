@@ -52,7 +52,7 @@ def empty(home: Path) -> Generator[Path]:
 
 
 def touch_memory(folder: Path, size: int) -> None:
-    """Write and remove ``size`` bytes, so that no client pays for memory that a virtual machine first gets of its host.
+    """Write and remove ``size`` bytes, so that no client pays for a virtual machine's first memory.
 
     Measured: the first GiB written to such memory takes four times as long as the next one.
     """
@@ -78,7 +78,8 @@ def measure(client: str, subject: Subject, home: Path, *more: str) -> dict[str, 
     """Fetch once in a process of its own: ``seconds``, ``cpu`` seconds and ``peak_rss`` bytes."""
     with empty(home) as folder:
         touch_memory(folder, subject.size)
-        # A session of its own: where the kernel groups tasks by session, more threads get no larger share of the cores.
+        # A session of its own: where the kernel groups tasks by session, more threads get no larger
+        # share of the cores.
         done = subprocess.run(
             command(client, subject, folder, *more),
             check=True,

@@ -54,7 +54,8 @@ def rows(rounds: int) -> Iterator[Row | Missing]:
 def _speed_rows(home: Path, subject: Subject, rounds: int, over: str) -> Iterator[Row]:
     """Ours beside boto3 and beside the limit, in the same rounds.
 
-    boto3 twice: as it is, which verifies nothing, and followed by the SHA-256 of its file, which is what we deliver.
+    boto3 twice: as it is, which verifies nothing, and followed by the SHA-256 of its file, which is
+    what we deliver.
     """
     clients: tuple[str, ...] = ("ours", "boto3", "boto3-verified", "limit", "limit-written")
     used = {client: list[float]() for client in clients}
@@ -84,7 +85,8 @@ def _speed_rows(home: Path, subject: Subject, rounds: int, over: str) -> Iterato
             reference=speeds[client],
             unit="MiB/s",
             at_least=target,
-            note=f"{work}; by CPU time {cpu:.2f}x; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores",
+            note=f"{work}; by CPU time {cpu:.2f}x;"
+            f" load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores",
         )
 
 
@@ -102,7 +104,8 @@ def _memory_row(home: Path, small: Subject, large: Subject, rounds: int) -> Row:
         target="<= 10 MB",
         met=growth <= 10,
         rounds=rounds,
-        note=f"worst {max(growths):.1f} MB; peak {max(peaks[0]):.0f} MB in all, interpreter included",
+        note=f"worst {max(growths):.1f} MB;"
+        f" peak {max(peaks[0]):.0f} MB in all, interpreter included",
     )
 
 
@@ -111,7 +114,8 @@ def _far_rows(
 ) -> Iterator[Row | Missing]:
     """A long path: 20 ms there and back, 1 MiB under way at most in each of four connections.
 
-    Beside aria2 that verifies the SHA-256 as we do, and beside aria2 that does less: it verifies nothing.
+    Beside aria2 that verifies the SHA-256 as we do, and beside aria2 that does less: it verifies
+    nothing.
     """
     name = f"download {FAR} MiB over 20 ms with 4 connections, verified / aria2 -x4"
     aria2 = shutil.which("aria2c")

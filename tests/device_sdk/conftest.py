@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.device_sdk.field import Observer, Tenant
+from tests.device_sdk.devices import Observer, Tenant
 from tests.device_sdk.mosquitto import PROGRAM, Mosquitto
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plant:
+class ObservedBroker:
     """A broker with devices, and an observer on it."""
 
     broker: Tenant | Mosquitto
@@ -50,13 +50,13 @@ def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
 
 
 @pytest.fixture(params=["embedded cloud", "mosquitto"])
-def plant(request: pytest.FixtureRequest) -> Iterator[Plant]:
+def observed(request: pytest.FixtureRequest) -> Iterator[ObservedBroker]:
     """Either broker."""
     if request.param == "embedded cloud":
-        yield Plant(
+        yield ObservedBroker(
             broker=request.getfixturevalue("tenant"), observer=request.getfixturevalue("observer")
         )
         return
     broker: Mosquitto = request.getfixturevalue("mosquitto")
     with Observer(host=broker.host, port=broker.port, tls=broker.tls("observer")) as watching:
-        yield Plant(broker=broker, observer=watching)
+        yield ObservedBroker(broker=broker, observer=watching)

@@ -1,4 +1,4 @@
-"""Debian's mosquitto with mutual TLS: a second broker, so that nothing leans on the first one's ways."""
+"""Debian's mosquitto with mutual TLS: a second broker, to lean on no first one's ways."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from awscrt import mqtt5
 from cedarfleet_device import wire
-from cedarfleet_device.connection.mqtt import tls_context
+from cedarfleet_device.connection.client import tls_context
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.device_sdk.field import TENANT, Device, Observer, write_config
+from tests.device_sdk.devices import TENANT, Device, Observer, write_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -95,9 +95,10 @@ class Mosquitto:
         """Run the broker; returns when it listens."""
         file = self.folder / "mosquitto.conf"
         file.write_text(
-            f"listener {self.port} 127.0.0.1\ncafile {self.ca_file}\ncertfile {self.folder}/server.crt\n"
-            f"keyfile {self.folder}/server.key\nrequire_certificate true\nuser root\nlog_type error\n"
-            "allow_anonymous true\nset_tcp_nodelay true\nmax_queued_messages 20000\nmax_inflight_messages 100\n"
+            f"listener {self.port} 127.0.0.1\ncafile {self.ca_file}\n"
+            f"certfile {self.folder}/server.crt\nkeyfile {self.folder}/server.key\n"
+            "require_certificate true\nuser root\nlog_type error\nallow_anonymous true\n"
+            "set_tcp_nodelay true\nmax_queued_messages 20000\nmax_inflight_messages 100\n"
         )
         self._process = subprocess.Popen([str(PROGRAM), "-c", str(file)])
         deadline = time.monotonic() + 20

@@ -19,18 +19,21 @@ from cedarfleet_device.store.transaction import StoreError
 from cedarfleet_device.wire import CommandState
 
 from infra.local.processes import Child
-from tests.device_sdk.field import new_command
+from tests.device_sdk.devices import new_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.device_sdk.field import Observer, Tenant
+    from tests.device_sdk.devices import Observer, Tenant
 
 
 def test_a_program_with_a_loop_of_its_own_holds_an_agent(
     tenant: Tenant, observer: Observer, tmp_path: Path
 ):
-    """``start`` returns; handlers run; what is to happen afterwards happens once SUCCEEDED has reached the cloud."""
+    """``start`` returns.
+
+    Handlers run; what is to happen afterwards happens once SUCCEEDED has reached the cloud.
+    """
     device = tenant.device(tmp_path)
     seen: list[list[CommandState]] = []
     happened = threading.Event()
@@ -62,7 +65,7 @@ def test_a_program_with_a_loop_of_its_own_holds_an_agent(
 
 @pytest.mark.parametrize("begun", [True, False])
 def test_an_agent_whose_store_fails_ends_all_the_same(tenant: Tenant, tmp_path: Path, begun: bool):
-    """Leaving the context releases the folder, whatever can no longer be counted, written or begun."""
+    """Leaving the context releases the folder, whatever can no longer be written or begun."""
     with Agent(DeviceConfig.load(tenant.device(tmp_path).config_file)) as agent:
         if begun:
             agent.start()
@@ -74,7 +77,7 @@ def test_an_agent_whose_store_fails_ends_all_the_same(tenant: Tenant, tmp_path: 
 
 
 def test_one_state_folder_serves_one_agent(tmp_path: Path):
-    """A second agent in the same process is refused as one in another is, and looking does not release the lock."""
+    """A second agent is refused also in the same process, and looking does not release the lock."""
     with StateFolder(tmp_path / "state"):
         assert in_use(tmp_path / "state")
         with pytest.raises(StateInUseError, match=f"in use by process {os.getpid()}"):
@@ -92,7 +95,7 @@ def test_handlers_are_checked_when_they_are_registered(tenant: Tenant, tmp_path:
                 agent.command(name)(lambda _: None)
 
 
-def test_systemd_hears_that_the_agent_is_ready_alive_and_stopping(tenant: Tenant, tmp_path: Path):
+def test_systemd_hears_ready_alive_and_stopping(tenant: Tenant, tmp_path: Path):
     """READY, WATCHDOG at half of the limit or sooner, and STOPPING arrive on systemd's socket."""
     device = tenant.device(tmp_path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
@@ -118,7 +121,10 @@ def test_systemd_hears_that_the_agent_is_ready_alive_and_stopping(tenant: Tenant
     ("device", "cloud"), [(1000.0, 1000.0), (1000.0, 1004.0), (1000.0, 90_000.0), (90_000.0, 1.0)]
 )
 def test_the_clock_follows_the_cloud_where_they_differ(device: float, cloud: float):
-    """Beyond a tolerance of five seconds the cloud's time counts; before it has told, the device's does."""
+    """Beyond a tolerance of five seconds the cloud's time counts.
+
+    Before it has told, the device's does.
+    """
     clock = Clock(lambda: device)
     assert not clock.told
     assert clock() == device * 1000

@@ -100,7 +100,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path):
     ],
 )
 def test_a_mistake_is_named_with_file_and_key(tmp_path: Path, change: str, words: str):
-    """Unknown keys, wrong types and values out of range say where they are and what would be right."""
+    """Unknown keys, wrong types, values out of range say where they are and what is right."""
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, LEAST + change)
     assert words in str(caught.value)

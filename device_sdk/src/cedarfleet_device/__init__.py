@@ -1,6 +1,7 @@
-"""The Cedarfleet device SDK: commands over MQTT and verified downloads that survive power and network loss.
+"""The Cedarfleet device SDK: commands and files that survive power and network loss.
 
-Names are loaded when first used, so that ``import cedarfleet_device.wire`` costs a service nothing of the agent.
+Names are loaded when first used, so that ``import cedarfleet_device.wire`` costs a service nothing
+of the agent.
 """
 
 from __future__ import annotations

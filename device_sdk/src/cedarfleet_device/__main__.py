@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from cedarfleet_device.agent import Agent
 from cedarfleet_device.config import DeviceConfig
 from cedarfleet_device.diagnostics.doctor import examine
+from cedarfleet_device.diagnostics.health import read_status
 from cedarfleet_device.enrollment.provisioning import provision
 from cedarfleet_device.errors import ConfigError, DeviceError
 from cedarfleet_device.log import to_stdout
-from cedarfleet_device.store.state_folder import StateFolder, in_use, read_status
+from cedarfleet_device.store.state_folder import StateFolder, in_use
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         act: Callable[[DeviceConfig, argparse.Namespace], int] = given.act
         return act(config, given)
     except DeviceError as error:
-        print(f"cedarfleet-device: {error}", file=sys.stderr)  # noqa: T201 - the program's word to its caller
+        print(f"cedarfleet-device: {error}", file=sys.stderr)  # noqa: T201 - its last word
         return 1
 
 

@@ -1,4 +1,4 @@
-"""The agent: what a device maker holds. It puts the parts together, runs them and ends them."""
+"""The agent, which a device maker holds: puts the parts together, runs them and ends them."""
 
 from __future__ import annotations
 
@@ -11,30 +11,36 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from cedarfleet_device.clock import Clock
-from cedarfleet_device.commands.executor import Worker
+from cedarfleet_device.commands.admission import Admission
+from cedarfleet_device.commands.executor import Executor
 from cedarfleet_device.commands.handlers import Function, Handler, Handlers
 from cedarfleet_device.commands.inbox import Inbox
-from cedarfleet_device.commands.receiver import Reception
-from cedarfleet_device.connection.mqtt import tls_context
-from cedarfleet_device.diagnostics.health import Metrics, reported
-from cedarfleet_device.diagnostics.systemd import notify, watchdog_seconds
+from cedarfleet_device.commands.outbox import Outbox
+from cedarfleet_device.commands.receiver import Receiver
+from cedarfleet_device.connection.client import tls_context
+from cedarfleet_device.diagnostics.health import (
+    notify,
+    reported,
+    watchdog_seconds,
+    write_status,
+)
 from cedarfleet_device.downloads import Downloader
 from cedarfleet_device.enrollment.rotation import Rotation
 from cedarfleet_device.errors import ConfigError, DeviceError
 from cedarfleet_device.identity.credentials import load_credentials
 from cedarfleet_device.log import event
-from cedarfleet_device.session import Link
-from cedarfleet_device.store.state_folder import StateFolder, write_status
+from cedarfleet_device.metrics import Metrics
+from cedarfleet_device.session import Session
+from cedarfleet_device.store.state_folder import StateFolder
 from cedarfleet_device.store.store import Store
 from cedarfleet_device.store.transaction import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from awscrt import io
 
-    from cedarfleet_device.commands.rows import Outgoing
     from cedarfleet_device.config import DeviceConfig
 
 _DAY_MS: Final = 86_400_000
@@ -56,12 +62,14 @@ class Agent:
 
     Args:
         config: the device.
-        install: called with each verified file of a download; when it raises, the previous file is put back and the
-            job is FAILED with the reason.
-        tls: of ``mqtt.tls_context``, where many agents of one process share it; else made of the configured files.
+        install: called with each verified file of a download; when it raises, the previous file is
+            put back and the job is FAILED with the reason.
+        tls: of ``mqtt.tls_context``, where many agents of one process share it; else made of the
+            configured files.
 
     Raises:
-        ConfigError: certificate, key or folders cannot be used; ``StateInUseError`` when another agent runs.
+        ConfigError: certificate, key or folders cannot be used; ``StateInUseError`` when another
+            agent runs.
     """
 
     def __init__(
@@ -76,12 +84,11 @@ class Agent:
         self._begun = False
         self._closed = False
         self._stop = threading.Event()
-        self._asked_to_stop: queue.SimpleQueue[None] = (
-            queue.SimpleQueue()
-        )  # its `put` may interrupt its `get`
-        self._beat = threading.Event()  # something to tell: do not wait for the next round
+        # A queue, since a signal handler's `put` may interrupt its `get`.
+        self._asked_to_stop: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._news = threading.Event()  # something to tell: do not wait for the next round
         self.metrics: Final = Metrics()
-        self._pulse = threading.Thread(target=self._tell, name="cedarfleet-health", daemon=True)
+        self._health = threading.Thread(target=self._tell, name="cedarfleet-health", daemon=True)
         self._clock = Clock()
         self._handlers = Handlers()
         self._state = StateFolder(config.state_dir)
@@ -91,42 +98,46 @@ class Agent:
         except DeviceError:
             self._state.close()
             raise
-        self._inbox = Inbox(self._store, clock=self._clock, changed=self._outbox_changed)
-        self._worker = Worker(
+        self._outbox = Outbox(self._store)
+        self._inbox = Inbox(self._store, clock=self._clock, report=self._outbox.put)
+        self._executor = Executor(
             inbox=self._inbox,
+            outbox=self._outbox,
             handlers=self._handlers,
             clock=self._clock,
             parallel=config.commands.parallel,
             await_clock=config.jobs,
             finished=lambda state: self.metrics.count_in("ended", state.value),
         )
-        self._inbox.arrivals.runner = self._worker
-        reception = Reception(
+        self._admission = Admission(
+            self._store, self._inbox, runner=self._executor, clock=self._clock
+        )
+        receiver = Receiver(
             thing=config.thing,
             handlers=self._handlers,
-            arrivals=self._inbox.arrivals,
+            admission=self._admission,
             metrics=self.metrics,
-            rejoin=self._rejoin,
+            rejoin=lambda seconds: self._session.rejoin(seconds),  # noqa: PLW0108 - made below
         )
-        self._link = Link(
+        self._session = Session(
             config,
-            inbox=self._inbox,
+            outbox=self._outbox,
             fetcher=self._downloader(install) if config.jobs else None,
             clock=self._clock,
             metrics=self.metrics,
-            message=reception.message,
-            changed=self._beat.set,
+            message=receiver.message,
+            changed=self._news.set,
             tls=context,
         )
         self._rotation = Rotation(
-            config, self._link, proof_seconds=config.connection.certificate_proof_seconds
+            config, self._session, proof_seconds=config.connection.certificate_proof_seconds
         )
         self._rotation.register(self._handlers)
 
     @property
     def online(self) -> bool:
         """Whether the broker has accepted the device and the line is not known to be broken."""
-        return self._link.online
+        return self._session.online
 
     def command(
         self, name: str, *, idempotent: bool = False, time_limit_seconds: float | None = None
@@ -135,9 +146,9 @@ class Agent:
 
         Args:
             name: a-z, 0-9 and ``-``, e.g. ``reboot``.
-            idempotent: run it again when the device stopped while it ran, or the disk did not take the command; else
-                such a command ends INTERRUPTED. Not for a handler that itself ends the device: see
-                ``Result.afterwards``.
+            idempotent: run it again when the device stopped while it ran, or the disk did not take
+                the command; else such a command ends INTERRUPTED. Not for a handler that itself
+                ends the device: see ``Result.afterwards``.
             time_limit_seconds: default ``commands.time_limit_seconds`` of the configuration.
 
         Raises:
@@ -156,7 +167,7 @@ class Agent:
         return register
 
     def start(self) -> None:
-        """Begin, and return: for programs that have a loop of their own; leaving the context ends the agent.
+        """Begin, and return: for programs with a loop of their own; leaving the context ends it.
 
         Raises:
             DeviceError: it has begun already, or its store or certificate cannot be used.
@@ -164,15 +175,18 @@ class Agent:
         if self._begun:
             raise ConfigError("the agent has begun already")
         self._begun = True
-        repeated, interrupted = self._inbox.recover(again=self._worker.may_repeat)
+        repeated, interrupted = self._inbox.recover(again=self._executor.may_repeat)
         event("agent.started", thing=self._config.thing, repeated=repeated, interrupted=interrupted)
-        self._worker.start()
-        self._link.open()
+        self._executor.start()
+        self._session.open()
         self._rotation.settle()
-        self._pulse.start()
+        self._health.start()
 
     def run(self) -> None:
-        """Begin, and return when ``stop`` is called, or on SIGTERM or SIGINT where this is the main thread."""
+        """Begin, and return when ``stop`` is called.
+
+        In the main thread also on SIGTERM or SIGINT.
+        """
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: self.stop())
@@ -187,19 +201,20 @@ class Agent:
         """End; again is harmless.
 
         Args:
-            grace_seconds: what running handlers get; one that goes on is found as INTERRUPTED at the next start.
+            grace_seconds: what running handlers get; one that goes on is found as INTERRUPTED at
+                the next start.
         """
         if self._closed:
             return
         self._closed = True
         self._stop.set()
-        self._beat.set()
+        self._news.set()
         if self._begun:
             notify("STOPPING=1")
-            self._worker.stop(grace_seconds=grace_seconds)
-            self._link.close()
-            if self._pulse.ident is not None:  # else `start` has failed
-                self._pulse.join(5)
+            self._executor.stop(grace_seconds=grace_seconds)
+            self._session.close()
+            if self._health.ident is not None:  # else `start` has failed
+                self._health.join(5)
             try:
                 self._write_status("stopped")
             except StoreError as error:
@@ -213,12 +228,6 @@ class Agent:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _rejoin(self, after_seconds: float) -> None:
-        self._link.rejoin(after_seconds)
-
-    def _outbox_changed(self, fresh: Sequence[Outgoing]) -> None:
-        self._link.offer(fresh)
 
     def _downloader(self, install: Callable[[Path], None] | None) -> Downloader:
         return Downloader(
@@ -234,34 +243,34 @@ class Agent:
         watchdog = watchdog_seconds()
         notify("READY=1")
         while not self._stop.is_set():
-            self._beat.wait(
+            self._news.wait(
                 min(
                     _STATUS_EVERY_SECONDS,
                     self._config.report_seconds,
                     watchdog or _STATUS_EVERY_SECONDS,
                 )
             )
-            changed = self._beat.is_set()
-            self._beat.clear()
+            changed = self._news.is_set()
+            self._news.clear()
             now = time.monotonic()
             try:
-                if self._link.online and (changed or now >= next_report):
+                if self._session.online and (changed or now >= next_report):
                     next_report = now + self._config.report_seconds
-                    self._link.report(
+                    self._session.report(
                         reported(self._config, started=self._started, skew_ms=self._clock.skew_ms)
                     )
-                if (
-                    self._clock.told and now >= next_forget
-                ):  # with a wrong clock the wrong ones would be forgotten
+                # With a wrong clock the wrong ones would be forgotten.
+                if self._clock.told and now >= next_forget:
                     next_forget = now + _FORGET_EVERY_SECONDS
-                    self._inbox.forget(
+                    self._admission.forget(
                         expired_before=self._clock() - self._config.commands.keep_days * _DAY_MS
                     )
                 self._write_status("running")
                 self._store.do(lambda _: None)  # waits for the disk
             except StoreError as error:
                 event("store.failed", level=logging.ERROR, error=error)
-                continue  # no word to the watchdog: a store that fails for long is cured by nothing but a restart
+                # No word to the watchdog: nothing but a restart cures a store that fails for long.
+                continue
             notify("WATCHDOG=1")
 
     def _write_status(self, state: str) -> None:
@@ -270,12 +279,12 @@ class Agent:
             "state": state,
             "thing": self._config.thing,
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "connected_since": self._link.since,
-            "problem": self._link.problem,
+            "connected_since": self._session.since,
+            "problem": self._session.problem,
             "clock_skew_seconds": round(self._clock.skew_ms / 1000),
             "waiting": counts.waiting,
             "running": counts.running,
-            "unreported": counts.unreported,
+            "unreported": self._outbox.count(),
             "metrics": self.metrics.snapshot(),
         }
         try:

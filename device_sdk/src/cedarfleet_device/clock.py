@@ -1,8 +1,9 @@
 """What time it is, also on a device whose clock is wrong: the cloud's answers correct it.
 
-A command carries an absolute expiry, so a clock that is a day slow would run stale commands and one that is a day fast
-would refuse every command. Answers of AWS IoT Jobs carry the cloud's time in seconds (docs: AWS IoT "Jobs device MQTT
-API", member ``timestamp``); they arrive over the authenticated connection.
+A command carries an absolute expiry, so a clock that is a day slow would run stale commands and one
+that is a day fast would refuse every command. Answers of AWS IoT Jobs carry the cloud's time in
+seconds (docs: AWS IoT "Jobs device MQTT API", member ``timestamp``); they arrive over the
+authenticated connection.
 """
 
 from __future__ import annotations

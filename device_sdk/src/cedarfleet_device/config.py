@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, get_type_hints
 
 from cedarfleet_device import wire
-from cedarfleet_device.downloads import DownloadLimits
 from cedarfleet_device.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _T = TypeVar("_T")
+_KIB = 1024
+_MIB = 1024 * _KIB
 _WORDS = {
     str: "a string",
     int: "a whole number",
@@ -36,12 +37,17 @@ class ConnectionConfig:
     """How the agent holds its MQTT connection.
 
     Attributes:
-        keep_alive_seconds: silence after which the client pings; the broker gives up after 1.5 times this.
-        ping_timeout_seconds: how long the answer to a ping may take; then the connection is dropped and made again.
-        session_expiry_seconds: how long the broker keeps commands for an absent device (AWS IoT: 1 h by default).
-        reconnect_min_seconds: first pause before connecting again; doubled with jitter after each failure.
+        keep_alive_seconds: silence after which the client pings; the broker gives up after 1.5
+            times this.
+        ping_timeout_seconds: how long the answer to a ping may take; then the connection is dropped
+            and made again.
+        session_expiry_seconds: how long the broker keeps commands for an absent device (AWS IoT: 1
+            h by default).
+        reconnect_min_seconds: first pause before connecting again; doubled with jitter after each
+            failure.
         reconnect_max_seconds: longest pause.
-        certificate_proof_seconds: how long the broker has to accept a renewed certificate before the former is used.
+        certificate_proof_seconds: how long the broker has to accept a renewed certificate before
+            the former is used.
         limit_rate: keep to AWS IoT Core's 100 publishes and 512 KB a second for one connection.
     """
 
@@ -70,15 +76,97 @@ class CommandConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DownloadLimits:
+    """Every bound of one download.
+
+    The defaults suit a device with some 100 MB of free disk and a mobile link.
+
+    Attributes:
+        max_bytes: largest file that is accepted.
+        disk_reserve_bytes: stays free on the file system, whatever is fetched.
+        connections: most connections at once; size and round trip decide how many are used
+            (``connections_for``).
+        parallel_from_bytes: below it one connection is used.
+        parallel_from_seconds: round trip below which one connection is used: it fills the link, and
+            more only cost CPU.
+        bytes_per_second: bandwidth limit over all connections; None: no limit.
+        connect_seconds: to reach the server, for each address tried.
+        stall_seconds: window in which a connection must bring ``stall_bytes``, else it is cut and
+            tried again.
+        stall_bytes: smallest progress in that window; a server that trickles below it counts as
+            dead.
+        attempts: tries in a row that bring no noteworthy progress before the download fails.
+        backoff_seconds: upper bound of the first pause; doubles each time; the pause is drawn from
+            0 to the bound.
+        backoff_cap_seconds: largest pause, also for a server's ``Retry-After``.
+        checkpoint_bytes: largest step between two fsynced journal entries, which is what a kill
+            costs; small files use smaller steps (``ranges.checkpoint_step``).
+        ca_file: PEM bundle that signs the server; None: the system's.
+        allow_http: accept plain HTTP from any host; else only from this machine's loopback. The
+            SHA-256 arrives over the device's own TLS connection, so plain HTTP risks who reads the
+            file, not what is delivered.
+        file_mode: permission bits of the delivered file.
+    """
+
+    max_bytes: int = 4096 * _MIB
+    disk_reserve_bytes: int = 64 * _MIB
+    connections: int = 4
+    parallel_from_bytes: int = 32 * _MIB
+    parallel_from_seconds: float = 0.004
+    bytes_per_second: int | None = None
+    connect_seconds: float = 10.0
+    stall_seconds: float = 30.0
+    stall_bytes: int = 4 * _KIB
+    attempts: int = 8
+    backoff_seconds: float = 1.0
+    backoff_cap_seconds: float = 300.0
+    checkpoint_bytes: int = 16 * _MIB
+    ca_file: Path | None = None
+    allow_http: bool = False
+    file_mode: int = 0o640
+
+    def __post_init__(self) -> None:
+        """Refuse limits under which nothing could ever be downloaded.
+
+        Raises:
+            ValueError: names the limit and what would be right.
+        """
+        for name in (
+            "max_bytes",
+            "connections",
+            "parallel_from_bytes",
+            "connect_seconds",
+            "stall_seconds",
+            "attempts",
+            "backoff_seconds",
+            "backoff_cap_seconds",
+            "checkpoint_bytes",
+        ):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"`{name}` is {getattr(self, name)}: it must be above 0")
+        for name in ("disk_reserve_bytes", "stall_bytes", "parallel_from_seconds"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"`{name}` is {getattr(self, name)}: it must be 0 or more")
+        slowest = self.stall_bytes / self.stall_seconds * self.connections
+        if self.bytes_per_second is not None and self.bytes_per_second <= 2 * slowest:
+            raise ValueError(
+                f"`bytes_per_second` is {self.bytes_per_second}:"
+                f" it must be above {2 * slowest:.0f}, or every connection would count as stalled"
+                " (`stall_bytes` in `stall_seconds`)"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProvisioningConfig:
     """How the device gets its certificate with a claim.
 
     Attributes:
         template: the tenant's provisioning template, ``<tenant>-devices``.
-        device: id of this device in its tenant, e.g. ``press-07``; sent as the template's parameter ``DeviceName``.
+        device: id of this device in its tenant, e.g. ``press-07``; sent as the template's parameter
+            ``DeviceName``.
         parameters: further parameters of the template.
-        accept_cloud_made_key: take a private key made by the cloud when the broker does not sign requests (CSR).
-            Then the key has travelled, so it is off unless the installer says so.
+        accept_cloud_made_key: take a private key made by the cloud when the broker does not sign
+            requests (CSR). Then the key has travelled, so it is off unless the installer says so.
     """
 
     template: str = ""
@@ -96,15 +184,16 @@ class DeviceConfig:
         endpoint: host name of the MQTT endpoint, without scheme and port.
         port: MQTT over mutual TLS.
         ca_file: PEM of the authority that signed the endpoint's certificate.
-        certificate_file: PEM of the device's certificate; written by ``cedarfleet-device provision``.
+        certificate_file: PEM of the device's certificate; written by ``cedarfleet-device
+            provision``.
         key_file: PEM of its private key, mode 0600; written likewise.
         state_dir: inbox, outbox and lock; one agent at a time; mode 0700; must survive a reboot.
         download_dir: where delivered files appear.
         firmware_version: reported in the shadow.
         security_patch: date of the last security patch, ``YYYY-MM-DD``, reported in the shadow.
         report_seconds: how often health is reported while nothing changes.
-        jobs: whether the endpoint speaks AWS IoT Jobs, which bring downloads and the cloud's time; a plain MQTT broker
-            does not.
+        jobs: whether the endpoint speaks AWS IoT Jobs, which bring downloads and the cloud's time;
+            a plain MQTT broker does not.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``.
         connection: table ``[connection]``.
         commands: table ``[commands]``.
@@ -163,8 +252,8 @@ class DeviceConfig:
         """Read ``file``.
 
         Raises:
-            ConfigError: no file, no TOML, an unknown or missing key, a value of the wrong type or out of range; the
-                message names the file and the key.
+            ConfigError: no file, no TOML, an unknown or missing key, a value of the wrong type or
+                out of range; the message names the file and the key.
         """
         path = Path(file)
         try:
@@ -183,9 +272,7 @@ def _read(cls: type[_T], table: Mapping[str, Any], prefix: str, folder: Path) ->
     known = {each.name: each for each in fields(cls)}  # pyright: ignore[reportArgumentType]
     if unknown := sorted(set(table) - set(known)):
         raise ConfigError(f"unknown key `{prefix}{unknown[0]}`; known are {', '.join(known)}")
-    hints = get_type_hints(
-        cls, localns={"Path": Path}
-    )  # DownloadLimits imports Path for the type checker only
+    hints = get_type_hints(cls)
     values: dict[str, Any] = {}
     for name, each in known.items():
         if name in table:

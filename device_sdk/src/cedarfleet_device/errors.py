@@ -3,13 +3,13 @@
 ::
 
     DeviceError
-    |- ConfigError          the installer: the file, the paths or the machine are not as they must be
+    |- ConfigError          the installer: file, paths or machine are not as they must be
     |  `- StateInUseError   another agent of this identity runs on this machine
-    |- CloudError           the operator: the cloud refused this identity, or cannot be reached where it must be
+    |- CloudError           the operator: the cloud refused this identity, or is not reached
     `- CommandFailedError   raised by a maker's handler: the command ends FAILED with this reason
 
-A maker needs ``ConfigError``, ``CloudError`` and ``CommandFailedError``; downloads heal or fail by themselves and
-report their reason as the outcome of the job.
+A maker needs ``ConfigError``, ``CloudError`` and ``CommandFailedError``; downloads heal or fail by
+themselves and report their reason as the outcome of the job.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ class DeviceError(Exception):
 
 
 class ConfigError(DeviceError):
-    """The configuration or the machine is not as it must be; the message names file, key and what would be right."""
+    """The configuration or the machine is not as it must be.
+
+    The message names file, key and what would be right.
+    """
 
 
 class StateInUseError(ConfigError):
@@ -30,7 +33,10 @@ class StateInUseError(ConfigError):
 
 
 class CloudError(DeviceError):
-    """The cloud refused, or could not be reached; the message says which address and what it answered."""
+    """The cloud refused, or could not be reached.
+
+    The message says which address and what it answered.
+    """
 
 
 class CommandFailedError(DeviceError):

@@ -47,7 +47,10 @@ class JsonFormatter(logging.Formatter):
 
 
 def to_stdout(level: str) -> None:
-    """Send the SDK's events to standard output; the ``cedarfleet-device`` program does it, a library never."""
+    """Send the SDK's events to standard output.
+
+    The ``cedarfleet-device`` program does it, a library never.
+    """
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter())
     LOGGER.handlers[:] = [handler]

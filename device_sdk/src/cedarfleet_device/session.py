@@ -1,4 +1,4 @@
-"""Everything that hangs on one certificate: connection, publisher and jobs. It can be opened anew with another."""
+"""What is opened with one certificate: connection, publisher of states, jobs."""
 
 from __future__ import annotations
 
@@ -10,36 +10,35 @@ from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device import wire
 from cedarfleet_device.commands.outbox import Publisher
-from cedarfleet_device.connection.mqtt import Connection, tls_context
-from cedarfleet_device.diagnostics.health import shadow_topic
+from cedarfleet_device.connection.client import tls_context
+from cedarfleet_device.connection.mqtt import MqttConnection
 from cedarfleet_device.downloads.jobs import JobListener
 from cedarfleet_device.identity.credentials import load_credentials
 from cedarfleet_device.log import event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import Any
 
     from awscrt import io
 
     from cedarfleet_device.clock import Clock
-    from cedarfleet_device.commands.inbox import Inbox
-    from cedarfleet_device.commands.rows import Outgoing
+    from cedarfleet_device.commands.outbox import Outbox
     from cedarfleet_device.config import DeviceConfig
-    from cedarfleet_device.diagnostics.health import Metrics
     from cedarfleet_device.downloads.jobs import Fetcher
+    from cedarfleet_device.metrics import Metrics
 
 
-class Link:
-    """The device's line to the cloud.
+class Session:
+    """The device's line to the cloud; it can be opened anew with another certificate.
 
     Args:
         config: the device.
-        inbox: holds the outbox.
+        outbox: states that wait for the cloud.
         fetcher: brings the files of jobs; None: there are no jobs.
         clock: learns the cloud's time.
         metrics: counts connections and jobs.
-        message: gets each command, see ``Connection``.
+        message: gets each command, see ``MqttConnection``.
         changed: told when the connection came or went; must be short.
         tls: used for the first opening; later ones read the files.
     """
@@ -48,7 +47,7 @@ class Link:
         self,
         config: DeviceConfig,
         *,
-        inbox: Inbox,
+        outbox: Outbox,
         fetcher: Fetcher | None,
         clock: Clock,
         metrics: Metrics,
@@ -57,7 +56,7 @@ class Link:
         tls: io.ClientTlsContext,
     ) -> None:
         self._config = config
-        self._inbox = inbox
+        self._outbox = outbox
         self._fetcher = fetcher
         self._clock = clock
         self._metrics = metrics
@@ -65,7 +64,7 @@ class Link:
         self._changed = changed
         self._tls: io.ClientTlsContext | None = tls
         self._came: Final = threading.Event()
-        self._connection: Connection | None = None
+        self._connection: MqttConnection | None = None
         self._publisher: Publisher | None = None
         self._jobs: JobListener | None = None
         self.since: str | None = None
@@ -84,7 +83,7 @@ class Link:
         """
         tls, self._tls = self._tls or tls_context(*load_credentials(self._config)), None
         self._came.clear()
-        connection = Connection(
+        connection = MqttConnection(
             self._config,
             tls=tls,
             message=self._message,
@@ -92,7 +91,7 @@ class Link:
             disconnected=self._disconnected,
         )
         self._publisher = Publisher(
-            inbox=self._inbox,
+            outbox=self._outbox,
             thing=self._config.thing,
             publish=connection.publish,
             online=lambda: connection.online,
@@ -112,7 +111,10 @@ class Link:
             self._jobs.start()
 
     def close(self) -> None:
-        """Leave the job at hand, stop publishing, say goodbye; what was not acknowledged stays in the outbox."""
+        """Leave the job at hand, stop publishing, say goodbye.
+
+        What was not acknowledged stays in the outbox.
+        """
         connection, self._connection = self._connection, None
         if connection is None:
             return
@@ -121,11 +123,16 @@ class Link:
         if self._publisher is not None:
             self._publisher.stop()
         connection.stop(farewell=self._presence("offline"))
+        # Only now: its answers must not cross the goodbye.
         if self._jobs is not None:
             self._jobs.close()
 
     def reopen(self, *, seconds: float) -> bool:
-        """Close and open with the certificate that the files hold now; whether the broker accepted it in time."""
+        """Close, and open with the certificate that the files hold now.
+
+        Returns:
+            Whether the broker accepted it in time.
+        """
         self.close()
         self.open()
         return self.wait_online(seconds)
@@ -134,21 +141,19 @@ class Link:
         """Whether the line, as it is opened now, stands or comes to stand in time."""
         return self._came.wait(seconds)
 
-    def offer(self, fresh: Sequence[Outgoing]) -> None:
-        """These states have come to stand in the outbox."""
-        if self._publisher is not None:
-            self._publisher.offer(fresh)
-
     def rejoin(self, after_seconds: float) -> None:
         """Have the broker send again what was not acknowledged."""
         if self._connection is not None:
             self._connection.rejoin(after_seconds=after_seconds)
 
     def report(self, state: dict[str, Any]) -> None:
-        """Update the reported state of the shadow, if the line stands; a lost report is made good by the next."""
+        """Update the reported state of the shadow, if the line stands.
+
+        A lost report is made good by the next.
+        """
         if self._connection is not None and self._connection.online:
             content = json.dumps({"state": {"reported": state}}).encode()
-            self._connection.publish(shadow_topic(self._config.thing), content)
+            self._connection.publish(wire.shadow_topic(self._config.thing), content)
 
     def _presence(self, state: str) -> tuple[str, bytes]:
         return wire.presence_topic(self._config.thing), wire.presence_message(state)

@@ -117,6 +117,7 @@ def bit_flip(exchange: Exchange) -> None:
 
 
 HEALING = [
-    hang, hang_in_header, trickle, reset, no_http, endless_header, long_header_line, other_range, no_content_range,
+    hang, hang_in_header, trickle, reset, no_http, endless_header, long_header_line, other_range,
+    no_content_range,
     too_long, no_length, chunked, compressed, busy, too_many, only_interim, bit_flip,
 ]  # fmt: skip

@@ -78,5 +78,5 @@ def device(tmp_path: Path) -> Device:
 @pytest.fixture
 def server() -> Iterator[ObjectServer]:
     """A server of one object of 1.5 MB."""
-    with ObjectServer(random.Random(7).randbytes(1_500_001)) as running:  # noqa: S311 - content, not a secret
+    with ObjectServer(random.Random(7).randbytes(1_500_001)) as running:  # noqa: S311 - content
         yield running

@@ -1,7 +1,7 @@
 """A download in a process of its own, which a test may kill at any moment.
 
-A fork server keeps the imports, so that a hundred real processes cost seconds. To be used from one thread: two threads
-that wait for children of ``multiprocessing`` take each other's exit codes.
+A fork server keeps the imports, so that a hundred real processes cost seconds. To be used from one
+thread: two threads that wait for children of ``multiprocessing`` take each other's exit codes.
 """
 
 from __future__ import annotations
@@ -30,18 +30,20 @@ _context.set_forkserver_preload(
     [__name__, "pytest"]
 )  # a child imports the main module of its parent
 
-# Audit events that stand for a change of a file, raised before it happens (docs: "Audit events table").
+# Audit events that stand for a change of a file, raised before it happens (docs: "Audit events
+# table").
 _FILE_CHANGES = frozenset(
     {"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.truncate", "os.chmod"}
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Errand:
+class DownloadTask:
     """What the process is to do.
 
     Attributes:
-        die_at_change: kill the process before its n-th change of a file, counted from 1; None: never.
+        die_at_change: kill the process before its n-th change of a file, counted from 1; None:
+            never.
         die_in_hook: kill the process inside the hook.
         fail_in_hook: raise inside the hook.
         file_size_limit: largest file in bytes that the process may write (RLIMIT_FSIZE).
@@ -59,16 +61,16 @@ class Errand:
     has_links: bool = True
 
 
-def start(errand: Errand) -> ForkServerProcess:
+def start(task: DownloadTask) -> ForkServerProcess:
     """Begin; the exit code is ``DELIVERED``, ``REFUSED`` or minus the signal that killed it."""
-    process = _context.Process(target=_run, args=(errand,), daemon=True)
+    process = _context.Process(target=_run, args=(task,), daemon=True)
     process.start()
     return process
 
 
-def run(errand: Errand) -> int:
+def run(task: DownloadTask) -> int:
     """Begin and wait for the exit code."""
-    process = start(errand)
+    process = start(task)
     process.join(60)
     code = process.exitcode
     if code is None:
@@ -83,37 +85,37 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _watch_changes(errand: Errand) -> None:
+def _watch_changes(task: DownloadTask) -> None:
     """Die before the n-th change of a file, or refuse links, from here on."""
     changes = 0
 
     def watch(event: str, _arguments: tuple[object, ...]) -> None:
         nonlocal changes
-        if event == "os.link" and not errand.has_links:
+        if event == "os.link" and not task.has_links:
             raise PermissionError(errno.EPERM, "no links here")
         if event in _FILE_CHANGES:
             changes += 1
-            if changes == errand.die_at_change:
+            if changes == task.die_at_change:
                 _die()
 
     sys.addaudithook(watch)
 
 
-def _run(errand: Errand) -> NoReturn:
+def _run(task: DownloadTask) -> NoReturn:
     def hook(_path: Path) -> None:
-        if errand.die_in_hook:
+        if task.die_in_hook:
             _die()
-        if errand.fail_in_hook:
+        if task.fail_in_hook:
             raise RuntimeError("installation failed")
 
     downloader = Downloader(
-        folder=errand.folder, state_dir=errand.state_dir, limits=errand.limits, on_verified=hook
+        folder=task.folder, state_dir=task.state_dir, limits=task.limits, on_verified=hook
     )
-    if errand.file_size_limit is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (errand.file_size_limit, errand.file_size_limit))
-    _watch_changes(errand)
+    if task.file_size_limit is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (task.file_size_limit, task.file_size_limit))
+    _watch_changes(task)
     try:
-        downloader.fetch(errand.document, refresh_url=lambda: errand.document.url)
+        downloader.fetch(task.document, refresh_url=lambda: task.document.url)
     except DownloadRefusedError:
         os._exit(REFUSED)
     os._exit(DELIVERED)

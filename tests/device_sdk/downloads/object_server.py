@@ -216,7 +216,8 @@ class _Handler(StreamRequestHandler):
         listener = cast("_Listener", self.server)
         self.raw_socket = self.request
         listener.add(self.raw_socket)
-        # Small buffers: what was sent and what was received then differ little when a process is killed.
+        # Small buffers: what was sent and what was received then differ little when a process is
+        # killed.
         self.raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SLICE)
         if listener.owner.tls is not None:
             self.request = listener.owner.tls.wrap_socket(

@@ -29,7 +29,7 @@ def test_the_same_bytes_stored_anew_are_delivered(device: Device, server: Object
 
 
 def test_another_object_of_the_same_size_is_refused(device: Device, server: ObjectServer):
-    """Bytes of two objects are never mixed, and the other object's bytes are not the announced ones."""
+    """Bytes of two objects are never mixed, and the other's are not the announced ones."""
     document = server.document()
 
     def cut_and_swap(exchange: Exchange) -> None:
@@ -44,7 +44,7 @@ def test_another_object_of_the_same_size_is_refused(device: Device, server: Obje
 
 
 @pytest.mark.parametrize("change", [b"", b"x"])
-def test_an_object_of_another_size_is_refused_without_fetching_it(
+def test_an_object_of_another_size_is_refused_unfetched(
     device: Device, server: ObjectServer, change: bytes
 ):
     """The announced size bounds what is received, whether the new object is smaller or larger."""

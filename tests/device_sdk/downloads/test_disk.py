@@ -1,4 +1,4 @@
-"""Disks that are full, small, or hold something in the way: the old file stays, the reason is clear."""
+"""Disks that are full, small, or obstructed: the old file stays, the reason is clear."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cedarfleet_device.downloads import Delivered, DownloadRefusedError, Reason
 from cedarfleet_device.downloads.outcomes import DownloadFailedError
 
 from tests.device_sdk.downloads.conftest import Device
-from tests.device_sdk.downloads.device_process import DELIVERED, REFUSED, Errand, run
+from tests.device_sdk.downloads.device_process import DELIVERED, REFUSED, DownloadTask, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,7 +54,7 @@ def stand_old(device: Device) -> Path:
 def test_a_disk_that_fills_up_meanwhile_keeps_the_old_file(
     tmp_path: Path, small_disk: Path, server: ObjectServer, left: int
 ):
-    """Wherever space runs out, the download is refused for the disk, and what it had taken is free again."""
+    """Wherever space runs out, the download is refused, and what it had taken is free again."""
     device = Device(folder=small_disk / "files", state_dir=tmp_path / "state")
     stand_old(device)
     filler = small_disk / "log"
@@ -108,7 +108,7 @@ def test_a_full_state_disk_is_a_refusal_too(tmp_path: Path, small_disk: Path, se
     assert device.visible_files() == {}
 
 
-def process(server: ObjectServer, device: Device, **changed: object) -> Errand:
+def process(server: ObjectServer, device: Device, **changed: object) -> DownloadTask:
     """Fetch in a process of its own."""
     plain: dict[str, object] = {
         "document": server.document(),
@@ -116,7 +116,7 @@ def process(server: ObjectServer, device: Device, **changed: object) -> Errand:
         "state_dir": device.state_dir,
         "limits": device.limits(),
     }
-    return Errand(**(plain | changed))  # pyright: ignore[reportArgumentType]
+    return DownloadTask(**(plain | changed))  # pyright: ignore[reportArgumentType]
 
 
 def test_a_file_size_limit_of_the_process_is_a_refusal(device: Device, server: ObjectServer):
@@ -148,7 +148,10 @@ def fetch_as(device: Device, server: ObjectServer, name: str) -> Delivered:
 def test_what_stands_in_the_way_is_never_followed_or_replaced(
     device: Device, server: ObjectServer, tmp_path: Path, way: str
 ):
-    """Symlinks, folders, pipes and files on the way refuse the name; nothing outside the folder changes."""
+    """Symlinks, folders, pipes and files on the way refuse the name.
+
+    Nothing outside the folder changes.
+    """
     outside = tmp_path / "outside"
     (outside / "deep").mkdir(parents=True)
     (outside / "file").write_bytes(b"precious")
@@ -167,7 +170,7 @@ def test_what_stands_in_the_way_is_never_followed_or_replaced(
     assert (outside / "file").read_bytes() == b"precious"
 
 
-def test_a_symlink_put_in_the_way_during_the_download_is_not_followed(
+def test_a_symlink_planted_during_the_download_is_not_followed(
     device: Device, server: ObjectServer, tmp_path: Path
 ):
     """The target's directory is held open: exchanging it for a symlink leads nowhere."""
@@ -192,7 +195,7 @@ def test_a_symlink_put_in_the_way_during_the_download_is_not_followed(
 def test_two_spellings_of_one_file_are_refused(
     device: Device, server: ObjectServer, existing: str, name: str
 ):
-    """A name that is the same file where case or Unicode form do not count would replace what nobody meant."""
+    """A name that differs in case or Unicode form alone would replace what nobody meant."""
     device.folder.mkdir()
     (device.folder / existing).write_bytes(OLD)
     with pytest.raises(DownloadRefusedError, match="would be the same file"):
@@ -200,9 +203,9 @@ def test_two_spellings_of_one_file_are_refused(
     assert device.visible_files() == {existing: OLD}
 
 
-@pytest.mark.parametrize("plant", [Path.hardlink_to, Path.symlink_to])
+@pytest.mark.parametrize("observed", [Path.hardlink_to, Path.symlink_to])
 def test_a_planted_temporary_file_is_not_written_through(
-    device: Device, server: ObjectServer, tmp_path: Path, plant: Callable[[Path, Path], None]
+    device: Device, server: ObjectServer, tmp_path: Path, observed: Callable[[Path, Path], None]
 ):
     """A hard link or symlink under the temporary file's name does not lead the bytes elsewhere."""
     precious = tmp_path / "precious"
@@ -212,7 +215,7 @@ def test_a_planted_temporary_file_is_not_written_through(
         device.fetch(server, attempts=1)
     (part,) = device.folder.rglob("*.part")
     part.unlink()
-    plant(part, precious)
+    observed(part, precious)
     with pytest.raises(DownloadRefusedError) as caught:
         device.fetch(server, attempts=1)
     assert caught.value.reason is Reason.DISK

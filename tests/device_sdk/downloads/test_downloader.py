@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 
 def test_a_file_arrives_whole_and_nothing_else_stays(device: Device, server: ObjectServer):
-    """The target holds the object's bytes with the configured mode; no temporary file or journal is left."""
+    """The target holds the object's bytes with the configured mode.
+
+    No temporary file or journal is left.
+    """
     told: list[tuple[int, int]] = []
     document = server.document()
     delivered = device.downloader().fetch(
@@ -68,7 +71,10 @@ def test_an_empty_file_is_delivered_without_a_request(device: Device, server: Ob
 
 
 def test_two_fetches_of_one_file_do_not_meet(device: Device, server: ObjectServer):
-    """The second one fails at once and disturbs nothing; another process would meet the same lock."""
+    """The second one fails at once and disturbs nothing.
+
+    Another process would meet the same lock.
+    """
     errors: list[Exception] = []
 
     def try_meanwhile(_done: int, _size: int) -> None:
@@ -110,7 +116,7 @@ def test_the_disk_reserve_is_kept(device: Device, server: ObjectServer):
 
 
 def test_far_servers_are_asked_over_several_connections(device: Device, server: ObjectServer):
-    """With several segments the file is whole and every byte was fetched once, also across a cut."""
+    """With several segments the file is whole, each byte fetched once, also across a cut."""
     server.put(random.Random(8).randbytes(20 * 1024 * 1024))  # noqa: S311 - content, not a secret
     server.faults.extend([serve, serve, truncated])
     delivered = device.fetch(server, parallel_from_seconds=0.0, parallel_from_bytes=1024)
@@ -119,9 +125,7 @@ def test_far_servers_are_asked_over_several_connections(device: Device, server: 
     assert delivered.bytes_fetched == len(server.content)
 
 
-def test_a_server_that_closes_after_each_answer_costs_no_extra_request(
-    device: Device, server: ObjectServer
-):
+def test_a_server_that_closes_often_costs_no_extra_request(device: Device, server: ObjectServer):
     """``Connection: close`` is respected, over one connection and over several."""
 
     def close_politely(exchange: Exchange) -> None:
@@ -141,7 +145,10 @@ def test_a_server_that_closes_after_each_answer_costs_no_extra_request(
 
 
 def test_https_is_verified_against_the_given_authority(device: Device, tmp_path: Path):
-    """With its CA the file arrives over TLS; without, nothing is asked and the budget ends the tries."""
+    """With its CA the file arrives over TLS.
+
+    Without, nothing is asked and the budget ends the tries.
+    """
     certificate, key = make_certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)

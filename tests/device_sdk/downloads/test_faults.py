@@ -45,10 +45,13 @@ def test_a_fault_that_stays_ends_within_the_budget(
     assert device.visible_files() == {}
 
 
-def test_a_whole_file_instead_of_a_range_is_taken_from_the_start_only(
+def test_a_whole_file_instead_of_a_range_counts_from_the_start(
     device: Device, server: ObjectServer
 ):
-    """200 is right when everything was asked for; as the answer to a resume it is not written at the wrong place."""
+    """200 is right when everything was asked for.
+
+    As the answer to a resume it is not written at the wrong place.
+    """
 
     def whole(exchange: Exchange) -> None:
         exchange.head(200, Content_Length=len(exchange.server.content), ETag=exchange.server.etag)
@@ -102,10 +105,12 @@ def test_a_server_that_is_away_is_a_failure_with_the_address(device: Device, ser
 
 
 PIECES = [
-    b"HTTP/1.1 206 Words\r\n", b"HTTP/1.1 200 \r\n", b"HTTP/1.0 206\r\n", b"HTTP/1.1 100 Continue\r\n\r\n",
+    b"HTTP/1.1 206 Words\r\n", b"HTTP/1.1 200 \r\n", b"HTTP/1.0 206\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\n",
     b"Content-Length: 10\r\n", b"Content-Length: 9\r\n", b"Content-Length: +10\r\n", b"\r\n", b"\n",
     b"Content-Range: bytes 0-9/10\r\n",
-    b"Content-Range: bytes 1-9/10\r\n", b'ETag: "x"\r\n', b"Transfer-Encoding: chunked\r\n", b": \r\n", b" folded\r\n",
+    b"Content-Range: bytes 1-9/10\r\n", b'ETag: "x"\r\n', b"Transfer-Encoding: chunked\r\n",
+    b": \r\n", b" folded\r\n",
     b"\0", b"0123456789", b"\xff\xfe", b"Content-Encoding: gzip\r\n", b"Connection: close\r\n",
 ]  # fmt: skip
 
@@ -119,7 +124,7 @@ PIECES = [
 def test_no_answer_makes_a_file_of_other_bytes(
     tmp_path_factory: pytest.TempPathFactory, answer: bytes
 ):
-    """Whatever bytes a server sends, the download ends with one of its errors or with the announced file."""
+    """Whatever a server sends, the download ends with one of its errors or the announced file."""
     home = tmp_path_factory.mktemp("fuzz")
     device = Device(folder=home / "files", state_dir=home / "state")
     with ObjectServer(b"9876543210") as server:

@@ -14,10 +14,8 @@ if TYPE_CHECKING:
     from tests.device_sdk.downloads.object_server import ObjectServer
 
 
-def test_the_hook_sees_the_file_and_its_failure_brings_the_old_one_back(
-    device: Device, server: ObjectServer
-):
-    """When the hook raises, the previous file stands at the target again, and the error carries the hook's words."""
+def test_a_hook_that_fails_brings_the_old_file_back(device: Device, server: ObjectServer):
+    """When the hook raises, the previous file is back, and the error carries the hook's words."""
     device.fetch(server)
     old = server.content
     server.put(old[::-1])
@@ -36,7 +34,7 @@ def test_the_hook_sees_the_file_and_its_failure_brings_the_old_one_back(
 
 
 def test_a_first_file_whose_hook_fails_disappears(device: Device, server: ObjectServer):
-    """Without a previous file the target is empty again, also when the hook tried to exit the process."""
+    """Without a previous file the target is empty again, also when the hook tried to exit."""
 
     def hook(_path: Path) -> None:
         raise SystemExit(3)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.device_sdk.downloads.device_process import DELIVERED, REFUSED, Errand, run, start
+from tests.device_sdk.downloads.device_process import DELIVERED, REFUSED, DownloadTask, run, start
 from tests.device_sdk.downloads.object_server import ObjectServer
+from tests.device_sdk.seed import new_seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,15 +28,15 @@ OLD = b"the version before"
 
 @pytest.fixture
 def memory() -> Iterator[Path]:
-    """A folder in memory where there is one: ``kill -9`` takes no written byte back, a disk would only add its time."""
+    """A folder in memory where there is one: ``kill -9`` takes no written byte back."""
     shared = Path("/dev/shm")  # noqa: S108 - made private by TemporaryDirectory
     with TemporaryDirectory(dir=shared if os.access(shared, os.W_OK) else None) as folder:
         yield Path(folder)
 
 
-def errand(server: ObjectServer, home: Path, **changed: object) -> Errand:
+def task(server: ObjectServer, home: Path, **changed: object) -> DownloadTask:
     """Deliver the server's object below ``home``, where an older version stands."""
-    from tests.device_sdk.downloads.conftest import Device  # noqa: PLC0415 - conftest belongs to pytest until then
+    from tests.device_sdk.downloads.conftest import Device  # noqa: PLC0415 - pytest's until then
 
     device = Device(folder=home / "files", state_dir=home / "state")
     target = device.folder / "image.bin"
@@ -53,11 +54,11 @@ def errand(server: ObjectServer, home: Path, **changed: object) -> Errand:
             connections=2,
         ),
     }
-    return Errand(**(plain | changed))  # pyright: ignore[reportArgumentType]
+    return DownloadTask(**(plain | changed))  # pyright: ignore[reportArgumentType]
 
 
-def kill_at(errand_: Errand, server: ObjectServer, sent: float) -> int | None:
-    """Start the errand and kill it once the server has sent so many bytes more; the exit code."""
+def kill_at(errand_: DownloadTask, server: ObjectServer, sent: float) -> int | None:
+    """Start the task and kill it once the server has sent so many bytes more; the exit code."""
     limit = server.sent + sent
     process = start(errand_)
     while process.exitcode is None and server.sent < limit:
@@ -87,13 +88,13 @@ def hidden(home: Path) -> list[str]:
     ]
 
 
-def one_life(seed: int, home: Path) -> tuple[int, int]:
-    """One download that is killed once or twice and then left alone: bytes sent for it, and kills."""
+def one_download(seed: int, home: Path) -> tuple[int, int]:
+    """One download that is killed once or twice, then left alone: bytes sent, and kills."""
     rng = random.Random(seed)  # noqa: S311 - moments of a test
     content = rng.randbytes(4 * MIB if seed % 2 else 2 * MIB)
     kills = 0
     with ObjectServer(content, bytes_per_second=PACE) as server:
-        todo = errand(server, home)
+        todo = task(server, home)
         for _ in range(rng.randint(1, 2)):
             kills += kill_at(todo, server, rng.uniform(0, 0.9 * len(content))) == -signal.SIGKILL
             assert visible(home) in ({"image.bin": OLD}, {"image.bin": content}), f"seed {seed}"
@@ -105,28 +106,28 @@ def one_life(seed: int, home: Path) -> tuple[int, int]:
 
 @pytest.mark.timeout(120)
 def test_a_hundred_killed_downloads_end_whole_and_cheap(memory: Path):
-    """None corrupt, none partial at the target, all complete in the end, at most 1.2 times the bytes."""
-    first = random.SystemRandom().randrange(10**6)
-    print(f"seeds {first} to {first + RUNS - 1}")
+    """None corrupt or partial at the target, all complete, at most 1.2 times the bytes."""
+    first = new_seed()
     seeds = range(first, first + RUNS)
-    lives = [one_life(seed, memory / str(seed)) for seed in seeds]
+    downloads = [one_download(seed, memory / str(seed)) for seed in seeds]
     asked = sum(4 * MIB if seed % 2 else 2 * MIB for seed in seeds)
-    sent, kills = sum(life[0] for life in lives), sum(life[1] for life in lives)
+    sent, kills = sum(each[0] for each in downloads), sum(each[1] for each in downloads)
     print(f"{kills} kills in {RUNS} downloads, {sent / asked:.3f} times the bytes")
     assert kills >= RUNS
     assert sent <= 1.2 * asked
 
 
 def one_swap(seed: int, home: Path) -> int:
-    """Kill a download, replace the object by another of equal size, go on: the exit code at the end."""
+    """Kill a download, replace the object by one of equal size, go on: the exit code."""
     rng = random.Random(seed)  # noqa: S311 - moments of a test
     content = rng.randbytes(1 * MIB)
     with ObjectServer(content, bytes_per_second=PACE) as server:
-        todo = errand(server, home)
+        todo = task(server, home)
         kill_at(todo, server, rng.uniform(0, len(content)))
         server.put(rng.randbytes(1 * MIB))
         code = run(todo)
-        # All announced bytes may have been on the disk, verified, when the kill came: then they are delivered.
+        # All announced bytes may have been on the disk, verified, when the kill came: then they are
+        # delivered.
         outcome = (code, visible(home)["image.bin"])
         assert outcome in ((REFUSED, OLD), (DELIVERED, content)), f"seed {seed}"
         assert hidden(home) == [], f"seed {seed}"
@@ -135,24 +136,23 @@ def one_swap(seed: int, home: Path) -> int:
 
 @pytest.mark.timeout(120)
 def test_a_hundred_swapped_objects_never_become_a_file(memory: Path):
-    """Kill, swap, resume: the old file stays and the download says that the object is not the announced one."""
-    first = random.SystemRandom().randrange(10**6)
-    print(f"seeds {first} to {first + RUNS - 1}")
+    """Kill, swap, resume: the old file stays, since the object is not the announced one."""
+    first = new_seed()
     codes = [one_swap(seed, memory / str(seed)) for seed in range(first, first + RUNS)]
     assert codes.count(REFUSED) > RUNS // 2  # else the kills came too late to show anything
 
 
 @pytest.mark.timeout(120)
 def test_every_change_of_a_file_may_be_the_last(memory: Path):
-    """Killed before each single open, rename, link, remove and truncate, the download ends right when started again."""
+    """Killed before any open, rename, link, remove or truncate, the download resumes rightly."""
     content = random.Random(3).randbytes(700_000)  # noqa: S311 - content, not a secret
     with ObjectServer(content) as server:
 
         def crash_at(change: int) -> int:
             home = memory / str(change)
-            code = run(errand(server, home, die_at_change=change))
+            code = run(task(server, home, die_at_change=change))
             assert visible(home) in ({"image.bin": OLD}, {"image.bin": content}), f"change {change}"
-            assert run(errand(server, home)) == DELIVERED, f"change {change}"
+            assert run(task(server, home)) == DELIVERED, f"change {change}"
             assert visible(home) == {"image.bin": content}, f"change {change}"
             assert hidden(home) == [], f"change {change}"
             return code
@@ -165,14 +165,17 @@ def test_every_change_of_a_file_may_be_the_last(memory: Path):
     assert set(codes[:-1]) == {-signal.SIGKILL}
 
 
-def test_power_lost_in_the_hook_runs_it_again_and_can_still_roll_back(device: Device, memory: Path):
-    """The hook is repeated after a kill inside it; when it fails then, the version before it all comes back."""
+def test_a_hook_that_lost_power_runs_again_and_may_roll_back(device: Device, memory: Path):
+    """The hook is repeated after a kill inside it.
+
+    When it fails then, the version before it all comes back.
+    """
     with ObjectServer(os.urandom(300_000)) as server:
-        assert run(errand(server, memory, die_in_hook=True)) == -signal.SIGKILL
+        assert run(task(server, memory, die_in_hook=True)) == -signal.SIGKILL
         assert visible(memory) == {"image.bin": server.content}
         sent = server.sent
-        assert run(errand(server, memory, die_in_hook=True)) == -signal.SIGKILL
-        assert run(errand(server, memory, fail_in_hook=True)) == REFUSED
+        assert run(task(server, memory, die_in_hook=True)) == -signal.SIGKILL
+        assert run(task(server, memory, fail_in_hook=True)) == REFUSED
         assert server.sent == sent
         assert visible(memory) == {"image.bin": OLD}
         assert hidden(memory) == []

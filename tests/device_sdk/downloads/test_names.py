@@ -44,14 +44,17 @@ def test_ordinary_names_pass_as_they_are(name: str):
 @pytest.mark.parametrize(
     "name",
     [
-        "", "/", "/etc/passwd", "..", "../x", "a/../../x", "a/..", "./a", "a//b", "a/", ".ssh/keys", "a\\..\\b",
-        "C:/x", "a\0b", "a\nb", "NUL", "nul.txt", "Con", "con .txt", "lpt9.bin", "com¹", "a.", "a ", " a", "x" * 201,
-        "é" * 101, "/".join("abcdefghijklmnopq"), "y/" * 512 + "y", "e\u0301", "\uff0e\uff0e/x", "a\u202eb", "a\u200bb",
+        "", "/", "/etc/passwd", "..", "../x", "a/../../x", "a/..", "./a", "a//b", "a/",
+        ".ssh/keys", "a\\..\\b",
+        "C:/x", "a\0b", "a\nb", "NUL", "nul.txt", "Con", "con .txt", "lpt9.bin", "com¹", "a.",
+        "a ", " a", "x" * 201,
+        "é" * 101, "/".join("abcdefghijklmnopq"), "y/" * 512 + "y", "e\u0301", "\uff0e\uff0e/x",
+        "a\u202eb", "a\u200bb",
         "\ud800", "a?b", "a|b", "\u2028", "\ufb01le", "\ufeffa", "a*",
     ],
 )  # fmt: skip
 def test_traps_are_refused_with_a_reason(name: str):
-    """Whatever could leave the folder, hide, or mean another file elsewhere is refused as a name."""
+    """Whatever could leave the folder, hide, or mean another file is refused as a name."""
     with pytest.raises(DownloadRefusedError, match="is refused: ") as caught:
         components(name)
     assert caught.value.reason is Reason.NAME
@@ -63,7 +66,7 @@ def test_traps_are_refused_with_a_reason(name: str):
 @example("\u1680")  # Ogham space mark: a space that no rule about spaces knows
 @example("a/\u2024\u2024/b")
 def test_an_accepted_name_stays_inside_under_every_reading(name: str):
-    """Joined to a folder, an accepted name is below it for POSIX and for Windows, and fits a file system."""
+    """Joined to a folder, an accepted name is below it for POSIX and Windows, and fits."""
     try:
         parts = components(name)
     except DownloadRefusedError:
@@ -82,7 +85,7 @@ def test_an_accepted_name_stays_inside_under_every_reading(name: str):
 
 @given(st.text(min_size=1, max_size=20))
 def test_two_accepted_names_that_fold_alike_are_found(name: str):
-    """The upper-case form of a name is recognised as the same file, the name itself is not reported."""
+    """The upper-case form of a name is the same file; the name itself is not reported."""
     other = name.upper()
     found = same_file_elsewhere(name, [name, other])
     assert found is None or found == other

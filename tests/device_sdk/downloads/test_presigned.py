@@ -50,7 +50,7 @@ def document(s3: Any, url: str) -> DownloadDocument:
 
 
 def test_a_file_comes_from_s3_over_several_ranges(device: Device, s3: Any):
-    """Ranges with If-Match against a presigned URL deliver the object, over one connection and over several."""
+    """Ranges with If-Match against a presigned URL deliver it, over one connection or several."""
     job = document(s3, presigned(s3))
     one = device.downloader(stall_seconds=20).fetch(job, refresh_url=lambda: presigned(s3))
     assert one.path.read_bytes() == CONTENT

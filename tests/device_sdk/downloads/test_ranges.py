@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from cedarfleet_device.downloads.limits import DownloadLimits
+from cedarfleet_device.config import DownloadLimits
 from cedarfleet_device.downloads.ranges import (
     LARGEST_REQUEST,
     ByteRange,
@@ -49,7 +49,7 @@ def test_missing_ranges_are_the_complement(spans: list[ByteRange]):
 
 @given(SPANS, st.integers(1, 8))
 def test_requests_cover_the_gaps_in_order(spans: list[ByteRange], count: int):
-    """Every missing byte is asked for once, in the file's order, and no request reaches over a gap's end."""
+    """Each missing byte is asked for once, in order, and no request goes over a gap's end."""
     gaps = missing(spans, SIZE)
     parts = requests(gaps, count)
     assert positions(parts) == positions(gaps)
@@ -61,7 +61,7 @@ def test_requests_cover_the_gaps_in_order(spans: list[ByteRange], count: int):
 
 @given(st.integers(0, 2**38), st.integers(2, 16))
 def test_requests_are_few_and_bounded(left: int, count: int):
-    """The sizes sum up to what is left, none is larger than allowed, and each connection asks rarely."""
+    """The sizes sum up to what is left, none is too large, and each connection asks rarely."""
     sizes = request_sizes(left, count)
     assert sum(sizes) == left
     assert all(0 < size <= LARGEST_REQUEST for size in sizes)
@@ -71,7 +71,10 @@ def test_requests_are_few_and_bounded(left: int, count: int):
 
 @given(st.integers(0, 2**38), st.integers(2, 16))
 def test_the_last_requests_are_a_small_part(left: int, count: int):
-    """What arrives last, side by side, is at most a quarter of a share each and falls in size; none is tiny."""
+    """What arrives last, side by side, is at most a quarter of a share each and falls in size.
+
+    None is tiny.
+    """
     sizes = request_sizes(left, count)
     rounds = max(1, -(-left // (count * LARGEST_REQUEST)))
     second = sizes[count * rounds :]
@@ -82,7 +85,10 @@ def test_the_last_requests_are_a_small_part(left: int, count: int):
 
 
 def test_sizes_of_requests_by_example():
-    """One connection asks once; several in rounds, their last share cut in two where that is worth a round trip."""
+    """One connection asks once.
+
+    Several in rounds, their last share cut in two where that is worth a round trip.
+    """
     assert request_sizes(2**40, 1) == (2**40,)
     assert request_sizes(0, 1) == request_sizes(0, 4) == ()
     assert request_sizes(256 * MIB, 4) == tuple(
@@ -120,16 +126,26 @@ def test_a_content_range_that_ends_before_it_starts_is_malformed():
 
 def test_connections_grow_with_distance_and_size_only():
     """Small files and near servers get one connection; far ones as many as allowed."""
-    limits = DownloadLimits(connections=6)
-    assert connections_for(1024 * MIB, 0.0002, limits) == 1
-    assert connections_for(8 * MIB, 0.2, limits) == 1
-    assert connections_for(1024 * MIB, 0.02, limits) == 6
-    assert connections_for(1024 * MIB, 0.02, DownloadLimits(connections=1)) == 1
+    defaults = DownloadLimits()
+
+    def connections(left: int, round_trip: float, *, most: int = 6) -> int:
+        return connections_for(
+            left,
+            round_trip,
+            most=most,
+            from_bytes=defaults.parallel_from_bytes,
+            from_seconds=defaults.parallel_from_seconds,
+        )
+
+    assert connections(1024 * MIB, 0.0002) == 1
+    assert connections(8 * MIB, 0.2) == 1
+    assert connections(1024 * MIB, 0.02) == 6
+    assert connections(1024 * MIB, 0.02, most=1) == 1
 
 
 def test_a_checkpoint_is_a_small_part_of_the_file():
-    """A kill costs at most a 64th of a large file, and small files are not synced for every buffer."""
-    limits = DownloadLimits()
-    assert checkpoint_step(1 * MIB, limits) == 256 * 1024
-    assert checkpoint_step(256 * MIB, limits) == 4 * MIB
-    assert checkpoint_step(64 * 1024 * MIB, limits) == limits.checkpoint_bytes
+    """A kill costs at most a 64th of a large file; small files are not synced per buffer."""
+    most = DownloadLimits().checkpoint_bytes
+    assert checkpoint_step(1 * MIB, most=most) == 256 * 1024
+    assert checkpoint_step(256 * MIB, most=most) == 4 * MIB
+    assert checkpoint_step(64 * 1024 * MIB, most=most) == most

@@ -43,9 +43,7 @@ def test_a_used_up_budget_keeps_the_bytes_for_the_next_time(device: Device, serv
     assert device.visible_files() == {"firmware/image.bin": server.content}
 
 
-def test_a_spoiled_temporary_file_is_noticed_before_anything_is_fetched(
-    device: Device, server: ObjectServer
-):
+def test_a_spoiled_temporary_file_is_noticed_before_fetching(device: Device, server: ObjectServer):
     """Bytes on the disk that are not those of the journal are fetched again, not built upon."""
     server.faults.append(truncated)
     with pytest.raises(DownloadFailedError):

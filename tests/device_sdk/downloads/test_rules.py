@@ -5,20 +5,20 @@ from __future__ import annotations
 import random
 
 import pytest
-from cedarfleet_device.downloads.limits import DownloadLimits
+from cedarfleet_device.config import DownloadLimits
 from cedarfleet_device.downloads.outcomes import DownloadRefusedError, Reason
+from cedarfleet_device.downloads.range_client.acceptance import accept
 from cedarfleet_device.downloads.range_client.answers import (
     Answer,
     ChangedObjectError,
     ExpiredUrlError,
     NoRangesError,
     TryAgainError,
-    judge,
 )
-from cedarfleet_device.downloads.range_client.url import Address
+from cedarfleet_device.downloads.range_client.url import parse_address
 from cedarfleet_device.downloads.ranges import ByteRange
 from cedarfleet_device.downloads.retry import RetryBudget
-from cedarfleet_device.downloads.throughput import Pulse, TokenBucket
+from cedarfleet_device.downloads.throughput import StallDetector, TokenBucket
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,7 +39,7 @@ class Clock:
 def test_a_limit_of_zero_is_refused_by_name(name: str):
     """A limit under which nothing could be fetched is an error that names it."""
     with pytest.raises(ValueError, match=name):
-        DownloadLimits(**{name: 0})  # pyright: ignore[reportArgumentType] - all of these are numbers
+        DownloadLimits(**{name: 0})  # pyright: ignore[reportArgumentType] - numbers
 
 
 def test_a_bandwidth_below_the_stall_rate_is_refused():
@@ -49,7 +49,7 @@ def test_a_bandwidth_below_the_stall_rate_is_refused():
 
 
 def test_pauses_grow_and_end_with_the_budget():
-    """Pauses lie below a doubling bound, honour Retry-After up to the cap, and stop after the allowed tries."""
+    """Pauses lie below a doubling bound, honour Retry-After to the cap, and end with the tries."""
     budget = RetryBudget(
         limits=DownloadLimits(attempts=6, backoff_seconds=1, backoff_cap_seconds=5), step=10
     )
@@ -82,51 +82,59 @@ def test_the_bucket_holds_its_rate(reads: list[int]):
     assert sum(reads) <= 50_000 * (clock.now - started + 0.25) + 1
 
 
-def test_a_pulse_stalls_only_when_the_server_is_to_blame():
+def test_a_connection_stalls_only_when_the_server_is_to_blame():
     """Too few bytes in a whole window stall; waiting for our own disk or limit does not."""
     clock = Clock()
-    pulse = Pulse(window_seconds=10, smallest=100, clock=clock)
+    detector = StallDetector(window_seconds=10, smallest=100, clock=clock)
     clock.now += 9
-    assert not pulse.is_stalled()
-    pulse.received += 99
+    assert not detector.is_stalled()
+    detector.received += 99
     clock.now += 2
-    assert pulse.is_stalled()
-    pulse.received += 1
-    assert not pulse.is_stalled()
-    pulse.excused = True
+    assert detector.is_stalled()
+    detector.received += 1
+    assert not detector.is_stalled()
+    detector.excused = True
     clock.now += 100
-    assert not pulse.is_stalled()
-    pulse.excused = False
+    assert not detector.is_stalled()
+    detector.excused = False
     clock.now += 9
-    assert not pulse.is_stalled()
+    assert not detector.is_stalled()
 
 
 @pytest.mark.parametrize(
     "url",
     [
-        "ftp://h/x", "https:///x", "https://user@h/x", "https://h/a b", "https://h/\r\nHost: evil", "https://[::1", "",
-        "https://h:99999/", "http://example.org/x", "file:///etc/passwd", "https://h/" + "x" * 20_000, "https://h/é",
+        "ftp://h/x", "https:///x", "https://user@h/x", "https://h/a b",
+        "https://h/\r\nHost: evil", "https://[::1", "",
+        "https://h:99999/", "http://example.org/x", "file:///etc/passwd",
+        "https://h/" + "x" * 20_000, "https://h/é",
     ],
 )  # fmt: skip
 def test_odd_urls_are_refused_without_being_shown(url: str):
-    """Only https, or http to this machine, and nothing that could smuggle a header; the error keeps the URL secret."""
+    """Only https, or http to this machine, and nothing that could smuggle a header.
+
+    The error keeps the URL secret.
+    """
     with pytest.raises(DownloadRefusedError) as caught:
-        Address.parse(url, allow_http=False)
+        parse_address(url, allow_http=False)
     assert caught.value.reason is Reason.URL
     assert "evil" not in str(caught.value)
 
 
 def test_an_address_keeps_what_the_signature_covers():
-    """Host header and target are those of the URL; a default port stays away; the query is not in the repr."""
-    address = Address.parse(
+    """Host header and target are those of the URL.
+
+    A default port stays away; the query is not in the repr.
+    """
+    address = parse_address(
         "https://bucket.s3.amazonaws.com/k%2Fy?X-Amz-Signature=secret", allow_http=False
     )
     assert (address.host_header, address.port) == ("bucket.s3.amazonaws.com", 443)
     assert address.target == "/k%2Fy?X-Amz-Signature=secret"
     assert "secret" not in repr(address)
-    assert Address.parse("http://127.0.0.1:8080/", allow_http=False).host_header == "127.0.0.1:8080"
-    assert Address.parse("http://[::1]:8080/", allow_http=False).host_header == "[::1]:8080"
-    assert Address.parse("http://example.org", allow_http=True).target == "/"
+    assert parse_address("http://127.0.0.1:8080/", allow_http=False).host_header == "127.0.0.1:8080"
+    assert parse_address("http://[::1]:8080/", allow_http=False).host_header == "[::1]:8080"
+    assert parse_address("http://example.org", allow_http=True).target == "/"
 
 
 def answer(status: int, headers: dict[str, str] | None = None, code: str = "") -> Answer:
@@ -141,8 +149,8 @@ GOOD = {"content-length": "10", "content-range": "bytes 5-14/100", "etag": '"a"'
 
 def test_a_right_answer_gives_its_etag():
     """206 with the range, the size and the object that were asked for is accepted."""
-    assert judge(answer(206, GOOD), wanted=ByteRange(5, 15), size=100, etag=None) == '"a"'
-    assert judge(answer(206, GOOD), wanted=ByteRange(5, 15), size=100, etag='"a"') == '"a"'
+    assert accept(answer(206, GOOD), wanted=ByteRange(5, 15), size=100, etag=None) == '"a"'
+    assert accept(answer(206, GOOD), wanted=ByteRange(5, 15), size=100, etag='"a"') == '"a"'
 
 
 @pytest.mark.parametrize(
@@ -178,7 +186,7 @@ def test_a_right_answer_gives_its_etag():
 def test_every_other_answer_says_what_to_do(spoiled: Answer, expected: type[Exception]):
     """No answer that differs from what was asked for is taken for data."""
     with pytest.raises(expected) as caught:
-        judge(spoiled, wanted=ByteRange(5, 15), size=100, etag='"a"')
+        accept(spoiled, wanted=ByteRange(5, 15), size=100, etag='"a"')
     assert type(caught.value) is expected
 
 
@@ -204,9 +212,11 @@ def test_every_other_answer_says_what_to_do(spoiled: Answer, expected: type[Exce
     ),
 )
 def test_only_the_wanted_bytes_are_ever_accepted(status: int, headers: dict[str, str]):
-    """Whatever a server sends, acceptance implies 206, the very range, its length and no other object."""
+    """Whatever a server sends, acceptance means 206, the very range and no other object."""
     try:
-        judge(Answer(status=status, headers=headers), wanted=ByteRange(5, 15), size=100, etag='"a"')
+        accept(
+            Answer(status=status, headers=headers), wanted=ByteRange(5, 15), size=100, etag='"a"'
+        )
     except (TryAgainError, ExpiredUrlError, ChangedObjectError, DownloadRefusedError):
         return
     assert status == 206

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from cedarfleet_device.downloads.range_client.answers import TryAgainError
-from cedarfleet_device.downloads.range_client.connection import Connection
+from cedarfleet_device.downloads.range_client.connection import RangeConnection
 from cedarfleet_device.downloads.range_client.tls import TlsStream
-from cedarfleet_device.downloads.range_client.url import Address
+from cedarfleet_device.downloads.range_client.url import parse_address
 
 from tests.device_sdk.downloads.self_signed import make_certificate
 
@@ -85,7 +85,7 @@ def shake_hands(wires: Wires, host: str = "localhost") -> Ends:
     return Ends(client, wires.server, tls, outgoing)
 
 
-def test_one_call_takes_every_record_that_is_there_and_waits_for_no_more(wires: Wires):
+def test_one_call_takes_every_record_there_and_waits_for_none(wires: Wires):
     """Three records and a short one come at once, though the buffer has room for more."""
     ends, sent, buffer = shake_hands(wires), os.urandom(3 * RECORD + 7), bytearray(8 * RECORD)
     ends.server.sendall(ends.seal(sent))
@@ -114,8 +114,11 @@ def test_a_small_buffer_leaves_the_rest_for_the_next_call(wires: Wires):
     assert got == sent
 
 
-def test_an_altered_record_is_an_error_and_no_byte_of_it_is_given(wires: Wires):
-    """Also when good records came before it in the same read; afterwards the connection gives nothing."""
+def test_an_altered_record_is_an_error_and_gives_no_byte(wires: Wires):
+    """Also when good records came before it in the same read.
+
+    Afterwards the connection gives nothing.
+    """
     ends, buffer = shake_hands(wires), bytearray(4 * RECORD)
     altered = bytearray(ends.seal(b"good" * 100) + ends.seal(b"evil" * 100))
     altered[-50] ^= 1
@@ -134,7 +137,7 @@ def test_a_connection_that_is_cut_ends_after_its_last_bytes(wires: Wires):
     assert [ends.client.recv_into(memoryview(buffer)) for _ in range(3)] == [4, 0, 0]
 
 
-def test_a_server_that_says_nothing_ends_by_the_sockets_time_limit(wires: Wires):
+def test_a_silent_server_ends_by_the_sockets_time_limit(wires: Wires):
     """The limit of the socket below holds for a read."""
     ends = shake_hands(wires)
     wires.below.settimeout(0.05)
@@ -148,14 +151,17 @@ def test_a_certificate_for_another_host_is_refused(wires: Wires):
         shake_hands(wires, host="other.example")
 
 
-def test_a_handshake_that_stalls_is_ended_by_a_cut_from_another_thread(wires: Wires):
-    """The server accepts and says nothing; the thread that waits is woken long before its read's time limit."""
+def test_a_stalled_handshake_is_cut_from_another_thread(wires: Wires):
+    """The server accepts and says nothing.
+
+    The thread that waits is woken long before its read's time limit.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
-        address = Address.parse(
+        address = parse_address(
             f"https://127.0.0.1:{listener.getsockname()[1]}/file", allow_http=False
         )
         context = ssl.create_default_context(cafile=wires.certificate)
-        connection = Connection(address, context, connect_seconds=5, read_seconds=600)
+        connection = RangeConnection(address, context, connect_seconds=5, read_seconds=600)
         waiting = pool.submit(connection.secure)
         with listener.accept()[0] as server:
             assert server.recv(1) == b"\x16"  # the handshake began
@@ -169,10 +175,10 @@ def test_https_without_authorities_is_refused_before_it_connects():
     """Nobody can forget them and get a connection that trusts everyone."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
-        address = Address.parse(
+        address = parse_address(
             f"https://127.0.0.1:{listener.getsockname()[1]}/file", allow_http=False
         )
         with pytest.raises(ValueError, match="authorities"):
-            Connection(address, None, connect_seconds=5, read_seconds=5)
+            RangeConnection(address, None, connect_seconds=5, read_seconds=5)
         with pytest.raises(BlockingIOError):
             listener.accept()

@@ -15,7 +15,7 @@ import cedarfleet_device
 import pytest
 from cedarfleet_device import wire
 
-from tests.device_sdk.field import Observer
+from tests.device_sdk.devices import Observer
 from tests.device_sdk.mosquitto import PROGRAM, Mosquitto
 from tests.device_sdk.systemd.machine import Machine, lay_out, missing
 
@@ -73,7 +73,10 @@ class Field:
         self.await_presence("online")
 
     def let_start(self) -> None:
-        """Let the agent that is being started through the gate; returns when it is active and online."""
+        """Let the agent that is being started through the gate.
+
+        Returns when it is active and online.
+        """
         online = wire.presence_message("online")
         before = self.presence.count(online)
         self.gate.await_knock("starting").close()
@@ -95,14 +98,16 @@ class Field:
 def _python() -> Path:
     if not PYTHON.exists():
         pytest.skip(
-            "install python3 (Debian package of that name): the unit hides interpreters below /home and /root"
+            "install python3 (Debian package of that name):"
+            " the unit hides interpreters below /home and /root"
         )
     done = subprocess.run(
         [PYTHON, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"], check=False
     )
     if done.returncode:
         pytest.skip(
-            f"`{PYTHON}` must be Python 3.11 or later: the unit hides interpreters below /home and /root"
+            f"`{PYTHON}` must be Python 3.11 or later:"
+            " the unit hides interpreters below /home and /root"
         )
     return PYTHON
 
@@ -155,7 +160,10 @@ def field(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fiel
 
 
 def _commission(root: Path, broker: Mosquitto, gate: Gate, folder: Path) -> str:
-    """Put in place what the unit's first lines ask for, owned by root as after ``provision``; the thing's name."""
+    """Put in place what the unit's first lines ask for, owned by root as after ``provision``.
+
+    The thing's name.
+    """
     etc, var = root / "etc/cedarfleet", root / "var/lib/cedarfleet"
     for each in (etc, var, root / "var/log"):
         each.mkdir()

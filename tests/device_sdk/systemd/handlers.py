@@ -1,4 +1,7 @@
-"""What the device maker of these tests installs as ``/etc/cedarfleet/handlers.py``; it runs inside the unit."""
+"""What the device maker of these tests installs as ``/etc/cedarfleet/handlers.py``.
+
+It runs inside the unit.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,10 @@
-"""Holds one machine, its namespaces and its control group, until standard input ends; then nothing of it is left.
+"""Holds one machine, its namespaces and its control group, until standard input ends.
 
-A program, run in a mount namespace of its own: ``unshare --mount python keeper.py ROOT CONSOLE``. Input ends when the
-test says so and also when the test is killed. It prints the process id of the machine's systemd.
+Then nothing of it is left.
+
+A program, run in a mount namespace of its own: ``unshare --mount python keeper.py ROOT CONSOLE``.
+Input ends when the test says so and also when the test is killed. It prints the process id of the
+machine's systemd.
 """
 
 from __future__ import annotations
@@ -14,8 +17,12 @@ import sys
 from pathlib import Path
 
 BOOT = Path(__file__).with_name("boot.sh")
-# In its group first, since a control group namespace begins where its maker is; /proc is still the host's here.
-ENTER = 'echo 0 >"$1/cgroup.procs"; read -r pid _ </proc/self/stat; echo "$pid"; shift; exec unshare --cgroup sh "$@"'
+# In its group first, since a control group namespace begins where its maker is; /proc is still the
+# host's here.
+ENTER = (
+    'echo 0 >"$1/cgroup.procs"; read -r pid _ </proc/self/stat; echo "$pid"; shift;'
+    ' exec unshare --cgroup sh "$@"'
+)
 
 
 def main(root: str, console: str) -> None:

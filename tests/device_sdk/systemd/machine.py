@@ -1,7 +1,9 @@
-"""A machine whose process 1 is a real systemd, in namespaces of its own; its root is a folder of the test.
+"""A machine whose process 1 is a real systemd, in namespaces of its own.
 
-The network is the host's, so that loopback leads to the test. Its control groups have no controllers: limits such as
-``MemoryMax`` are accepted, but nothing enforces them here.
+Its root is a folder of the test.
+
+The network is the host's, so that loopback leads to the test. Its control groups have no
+controllers: limits such as ``MemoryMax`` are accepted, but nothing enforces them here.
 """
 
 from __future__ import annotations
@@ -23,7 +25,10 @@ SYSTEMD = Path("/lib/systemd/systemd")
 UNITS = Path("/lib/systemd/system")
 TARGETS = ("basic", "multi-user", "network-online", "shutdown", "sysinit", "time-sync")
 _PRIVATE = ["unshare", "--mount", "--propagation", "private"]
-_TRY = 'mount -t cgroup2 try "$1"; mkdir "$1/$2"; ls "$1/$2/cgroup.kill" || err=$?; rmdir "$1/$2"; exit "${err:-0}"'
+_TRY = (
+    'mount -t cgroup2 try "$1"; mkdir "$1/$2"; ls "$1/$2/cgroup.kill" || err=$?; rmdir "$1/$2";'
+    ' exit "${err:-0}"'
+)
 _ALL_USERS = ["0", "0", "4294967295"]  # man user_namespaces(7): the map of the initial one
 _SECONDS = 30.0
 
@@ -35,7 +40,10 @@ def missing(folder: Path) -> str | None:
         folder: an empty one, for a try.
     """
     if os.geteuid() != 0 or Path("/proc/self/uid_map").read_text().split() != _ALL_USERS:
-        return "run as root, and not of a user namespace: a systemd of the test's own needs users and control groups"
+        return (
+            "run as root, and not of a user namespace: a systemd of the test's own needs users and"
+            " control groups"
+        )
     if not SYSTEMD.exists() or shutil.which("systemctl") is None:
         return "install systemd (Debian package of that name)"
     lacking = [
@@ -51,7 +59,10 @@ def missing(folder: Path) -> str | None:
         check=False,
     )
     if tried.returncode:
-        return f"namespaces with a control group cannot be made here (Linux 5.14, cgroup2): {tried.stderr.strip()}"
+        return (
+            "namespaces with a control group cannot be made here (Linux 5.14, cgroup2):"
+            f" {tried.stderr.strip()}"
+        )
     return None
 
 

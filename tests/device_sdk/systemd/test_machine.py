@@ -1,4 +1,4 @@
-"""The machine of these tests: a real systemd comes up in it, and nothing of it is left on the host."""
+"""The machine of these tests: a real systemd comes up in it, and nothing of it is left."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_a_machine_leaves_nothing_behind(root: Path):
-    """Its processes, mounts and control groups go with it, and the host's mounts stay as they were."""
+    """Its processes, mounts and control groups go with it; the host's mounts stay."""
     mounts = Path("/proc/self/mountinfo").read_text()
     with Machine(root) as machine:
         assert machine.run("cat", "/proc/1/comm") == "systemd\n"
@@ -65,7 +65,10 @@ def test_a_machine_ends_with_a_test_that_is_killed(root: Path):
 
 
 class Traces:
-    """Where a running machine shows on the host; its mounts live as long as a process in its mount namespace."""
+    """Where a running machine shows on the host.
+
+    Its mounts live as long as a process in its mount namespace.
+    """
 
     def __init__(self, root: Path, pid: int) -> None:
         self._look = root.with_name("look")

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from cedarfleet_device.identity.credentials import write_private
 from cedarfleet_device.wire import CommandState
 
+from tests.device_sdk.devices import new_command
 from tests.device_sdk.downloads.object_server import ObjectServer
-from tests.device_sdk.field import new_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +68,7 @@ def test_it_is_active_once_the_agent_is_ready(field: Field):
 
 
 def test_a_command_is_answered_from_inside_the_confinement(field: Field):
-    """A command comes in over mutual TLS, runs as a user of its own without any right, and is answered."""
+    """A command comes in over mutual TLS, runs as a user without any right, and is answered."""
     field.start()
     detail = _done(field, "look")
     print(detail)
@@ -90,7 +90,7 @@ def test_a_command_is_answered_from_inside_the_confinement(field: Field):
 
 
 def test_a_file_is_delivered_inside_the_confinement(field: Field):
-    """Several connections with TLS, files set up in advance, synced and moved: the whole way of a download."""
+    """Several connections with TLS, files made, synced and moved: the whole way of a download."""
     field.start()
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(field.broker.folder / "server.crt", field.broker.folder / "server.key")
@@ -134,7 +134,7 @@ def test_a_device_is_provisioned_after_the_first_start(field: Field):
     assert _done(field, "look")["uid"] == user
 
 
-def test_a_killed_agent_is_started_again_and_tells_what_it_broke_off(field: Field):
+def test_a_killed_agent_restarts_and_tells_what_it_broke_off(field: Field):
     """After `kill -9` the unit is back by itself, and the command under way ends INTERRUPTED."""
     field.start()
     before = field.machine.show(UNIT)
@@ -148,7 +148,7 @@ def test_a_killed_agent_is_started_again_and_tells_what_it_broke_off(field: Fiel
     _is_back(field, before["MainPID"], restarts=int(before["NRestarts"]) + 1)
 
 
-def test_a_hanging_agent_is_killed_by_the_watchdog_and_started_again(field: Field):
+def test_a_hanging_agent_is_restarted_by_the_watchdog(field: Field):
     """One that gives its word lives on beyond `WatchdogSec`; one that stands still does not."""
     field.machine.run("systemctl", "stop", UNIT)
     (field.machine.root / f"{UNIT_FILE}.d/watchdog.conf").write_text(QUICK_WATCHDOG)

@@ -11,9 +11,9 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from cedarfleet_device.commands.handlers import Command, Handlers
+from cedarfleet_device.commands.inbox import Ending
 from cedarfleet_device.commands.invocation import as_sent, call_handler
-from cedarfleet_device.commands.running import Ending
-from cedarfleet_device.commands.time_limits import Run, Watch
+from cedarfleet_device.commands.time_limits import Run, TimeLimits
 from cedarfleet_device.log import event
 from cedarfleet_device.store.transaction import StoreError
 from cedarfleet_device.wire import CommandMessage, CommandState
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from cedarfleet_device.clock import Clock
     from cedarfleet_device.commands.handlers import Handler
-    from cedarfleet_device.commands.inbox import Inbox
+    from cedarfleet_device.commands.inbox import Inbox, Taken
     from cedarfleet_device.commands.invocation import Outcome
-    from cedarfleet_device.commands.running import Taken
+    from cedarfleet_device.commands.outbox import Outbox
 
 _PROGRESS_EVERY_SECONDS: Final = 1.0
 _AFTERWARDS_WITHIN_SECONDS: Final = 30.0
@@ -33,15 +33,17 @@ _RETRY_STORE_SECONDS: Final = 1.0
 _CLOCK_WITHIN_SECONDS: Final = 10.0
 
 
-class Worker:
+class Executor:
     """Takes commands from the inbox, oldest first, and runs their handlers.
 
     Args:
         inbox: the commands.
+        outbox: tells when the cloud has a command's end.
         handlers: what runs them.
         clock: decides what has expired.
         parallel: how many run at once.
-        await_clock: whether the cloud tells the time, so that the first commands wait for it (at most 10 s).
+        await_clock: whether the cloud tells the time, so that the first commands wait for it (at
+            most 10 s).
         finished: told each final state.
     """
 
@@ -49,6 +51,7 @@ class Worker:
         self,
         *,
         inbox: Inbox,
+        outbox: Outbox,
         handlers: Handlers,
         clock: Clock,
         parallel: int,
@@ -56,6 +59,7 @@ class Worker:
         finished: Callable[[CommandState], None],
     ) -> None:
         self._inbox = inbox
+        self._outbox = outbox
         self._handlers = handlers
         self._clock = clock
         self._await_clock = await_clock
@@ -67,15 +71,15 @@ class Worker:
         self._looked = -1  # of which so many were made before the inbox was found empty
         self._stopping = threading.Event()
         self._stuck: dict[str, list[threading.Thread]] = {}  # by command name, past their limit
-        self._names = (f"cedarfleet-worker-{number}" for number in itertools.count())
+        self._names = (f"cedarfleet-executor-{number}" for number in itertools.count())
         self._threads = [self._new_thread() for _ in range(parallel)]
-        self._watch = Watch(
+        self._limits = TimeLimits(
             lasts=lambda run: inbox.progress(run.command.command_id, {}), late=self._replace
         )
 
     def start(self) -> None:
         """Begin with what waits in the inbox."""
-        self._watch.start()
+        self._limits.start()
         for thread in self._threads:
             thread.start()
 
@@ -101,9 +105,8 @@ class Worker:
 
     def decide(self, message: CommandMessage) -> Ending | None:
         """Whether the command is to run now (None), or how it ends."""
-        if (
-            message.expires_at <= self._clock()
-        ):  # fail closed: at the very instant it counts as expired
+        # Fail closed: at the very instant it counts as expired.
+        if message.expires_at <= self._clock():
             return Ending(
                 state=CommandState.EXPIRED,
                 reason="its time had passed before the device could start it",
@@ -126,21 +129,24 @@ class Worker:
         return handler is not None and handler.idempotent
 
     def stop(self, *, grace_seconds: float) -> None:
-        """Take no more commands, tell running handlers, wait for them; what goes on is found at the next start."""
+        """Take no more commands, tell running handlers, and wait for them.
+
+        What goes on after that is found at the next start.
+        """
         with self._lock:
             self._stopping.set()
             for _ in range(self._free):
                 self._given.put(None)
             self._free = 0
             threads = list(self._threads)
-        self._watch.stop()
+        self._limits.stop()
         deadline = time.monotonic() + grace_seconds
         for thread in threads:
             if thread.ident is not None:
                 thread.join(max(0.0, deadline - time.monotonic()))
 
     def _loop(self) -> None:
-        self._meet_the_clock()
+        self._await_clock_told()
         while not self._stopping.is_set():
             try:
                 taken = self._next()
@@ -167,6 +173,7 @@ class Worker:
             StoreError: the store was not written.
         """
         with self._lock:
+            # A thread may sleep only if no command came to wait since the inbox was found empty.
             seen = self._signals
             empty = self._looked == seen
             if empty:
@@ -181,7 +188,7 @@ class Worker:
                 self._looked = max(self._looked, seen)
         return taken
 
-    def _meet_the_clock(self) -> None:
+    def _await_clock_told(self) -> None:
         """A command that waited while the device was off must meet the right time."""
         deadline = time.monotonic() + (_CLOCK_WITHIN_SECONDS if self._await_clock else 0)
         while not self._stopping.is_set() and not self._clock.wait_told(
@@ -192,25 +199,27 @@ class Worker:
                 return
 
     def _run(self, message: CommandMessage) -> bool:
-        """Run one command; False when its limit passed, and another thread has taken this one's place."""
+        """Run one command.
+
+        False when its limit passed, and another thread is in this one's place.
+        """
         handler = self._handlers.get(message.name)
         if handler is None:  # `decide` has refused it
             raise AssertionError(message.name)
         run = self._new_run(message, handler)
-        if (
-            ending := self.decide(message)
-        ) is not None:  # what was decided when it left the queue waited for the disk
+        # What was decided when it left the queue may have waited for the disk since.
+        if (ending := self.decide(message)) is not None:
             self._end(run, (ending.state, {"reason": ending.reason}, None))
             return True
-        self._watch.begin(run)
+        self._limits.begin(run)
         outcome = call_handler(handler, run.command)
-        if not self._watch.end(run):
+        if not self._limits.end(run):
             return False
         self._end(run, outcome)
         return True
 
     def _replace(self, run: Run) -> None:
-        """Put a new thread, which reports it, in the place of one whose handler went past its limit."""
+        """Put a new thread, which reports it, in place of one whose handler went past its limit."""
         run.command.stopped.set()
         with self._lock:
             fresh = self._new_thread(run)
@@ -222,7 +231,8 @@ class Worker:
     def _new_thread(self, late: Run | None = None) -> threading.Thread:
         def work() -> None:
             if late is not None:
-                reason = f"the handler did not end within its limit of {late.handler.time_limit_seconds:g} s"
+                limit = late.handler.time_limit_seconds
+                reason = f"the handler did not end within its limit of {limit:g} s"
                 self._end(late, (CommandState.FAILED, {"reason": reason}, None))
             self._loop()
 
@@ -230,9 +240,8 @@ class Worker:
 
     def _end(self, run: Run, outcome: Outcome) -> None:
         command, (state, detail, result) = run.command, outcome
-        while (
-            True
-        ):  # the disk may be full for a while: the outcome must not be lost as long as we live
+        # The disk may be full for a while: the outcome must not be lost as long as we live.
+        while True:
             try:
                 kept = self._inbox.finish(
                     command.command_id, state, detail, may_repeat=run.handler.idempotent
@@ -244,13 +253,7 @@ class Worker:
                 )
                 if self._stopping.wait(_RETRY_STORE_SECONDS):
                     return
-        if not kept:  # it began as it arrived, and was not stored: it comes, and runs, again
-            event(
-                "command.not_kept",
-                level=logging.WARNING,
-                command_id=command.command_id,
-                name=command.name,
-            )
+        if not kept:  # fail closed: it has ended already, and nothing of it happens twice
             return
         self._finished(state)
         taken_ms = round((time.monotonic() - run.began) * 1000)
@@ -265,11 +268,15 @@ class Worker:
             self._afterwards(command.command_id, result.afterwards)
 
     def _afterwards(self, command_id: str, function: Callable[[], object]) -> None:
-        """Call what is to happen after the command's end: never before that is durable, or a reboot were repeated."""
+        """Call what is to happen after the command's end.
+
+        Never before that is durable, or a reboot would be repeated: whoever asks the outbox waits
+        for the disk.
+        """
         deadline = time.monotonic() + _AFTERWARDS_WITHIN_SECONDS
         while True:
             try:
-                told = self._inbox.reported(command_id)
+                told = self._outbox.reported(command_id)
             except StoreError as error:
                 event("store.failed", level=logging.ERROR, error=error, command_id=command_id)
                 if self._stopping.wait(_RETRY_STORE_SECONDS):
@@ -279,7 +286,7 @@ class Worker:
                 break
         try:
             function()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a maker's code must not end the agent
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - no handler ends the agent
             event(
                 "command.afterwards_failed", level=logging.ERROR, error=error, command_id=command_id
             )
@@ -290,9 +297,8 @@ class Worker:
 
         def report(detail: dict[str, Any]) -> None:
             nonlocal last
-            if (
-                os.getpid() != process
-            ):  # a forked child: a lock that was held then is held for ever there
+            # In a forked child a lock that was held then is held for ever.
+            if os.getpid() != process:
                 return
             if (
                 time.monotonic() - last >= _PROGRESS_EVERY_SECONDS
@@ -310,5 +316,6 @@ class Worker:
             expires_at=message.expires_at,
             report=report,
         )
+        # `report` sees it too, once the handler runs.
         run = Run(command=command, handler=handler)
         return run

@@ -17,15 +17,17 @@ Outcome: TypeAlias = tuple[CommandState, dict[str, Any], Result | None]
 
 
 def call_handler(handler: Handler, command: Command) -> Outcome:
-    """Run the handler; what it raises, also ``SystemExit``, is FAILED, and a detail too big to send is replaced."""
+    """Run the handler.
+
+    What it raises, also ``SystemExit``, is FAILED; a detail too big to send is replaced.
+    """
     process = os.getpid()
     try:
         try:
             given = handler.function(command)
         finally:
-            if (
-                os.getpid() != process
-            ):  # the handler forked and the child came back: it must not go on as an agent
+            # The handler forked and the child came back: it must not go on as an agent.
+            if os.getpid() != process:
                 os._exit(0)
     except CommandFailedError as error:
         state, detail, result = CommandState.FAILED, {"reason": error.reason, **error.detail}, None
@@ -49,22 +51,21 @@ def call_handler(handler: Handler, command: Command) -> Outcome:
         state, detail = CommandState.SUCCEEDED, result.detail
     fitting = as_sent(detail)
     if fitting is None:
-        fitting = {
-            "truncated": f"the handler's detail is no JSON object of at most {wire.MAX_DETAIL_BYTES} bytes"
-        }
+        form = f"no JSON object of at most {wire.MAX_DETAIL_BYTES} bytes"
+        fitting = {"truncated": f"the handler's detail is {form}"}
     return state, fitting, result
 
 
 def as_sent(detail: dict[str, Any]) -> dict[str, Any] | None:
-    """The detail as it would arrive; None where it is no JSON object of at most ``wire.MAX_DETAIL_BYTES``.
+    """The detail as it would arrive; None: no JSON object of at most ``wire.MAX_DETAIL_BYTES``.
 
-    A copy, since a maker's threads may go on changing what he gave, and it is stored later.
+    A copy, since a maker's threads may go on changing what was given, and it is stored later.
     """
     try:
         encoded = json.dumps(
             detail, allow_nan=False, ensure_ascii=False, separators=(",", ":")
         ).encode()
-    except Exception:  # noqa: BLE001 - a maker's objects raise what they like, e.g. RuntimeError: changed meanwhile
+    except Exception:  # noqa: BLE001 - a maker's objects raise what they like
         return None
     return (
         json.loads(encoded)

@@ -1,29 +1,33 @@
-"""Brings states to the cloud: in order, at least once, whenever there is a connection.
+"""The outbox, and the way of its states to the cloud: in order, at least once, once connected.
 
-One connection delivers QoS 1 publishes in the order in which they were handed over, so up to 32 are under way at once.
-When the broker refuses one, sending stops until the others are settled and begins again with the oldest that is left;
-a state that arrives twice is the same state, since its sequence number is part of it.
+One connection delivers QoS 1 publishes in the order in which they were handed over, so up to 32 are
+under way at once. When the broker refuses one, sending stops until the others are settled and
+begins again with the oldest that is left; a state that arrives twice is the same state, since its
+sequence number is part of it.
 
-A state that comes to stand in the outbox when nothing older waits is sent at once; else it is read back in its turn.
+A state that comes to stand in the outbox when nothing older waits is sent at once; else it is read
+back in its turn.
 """
 
 from __future__ import annotations
 
 import logging
-import random
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device import wire
+from cedarfleet_device.backoff import Backoff
 from cedarfleet_device.log import event
-from cedarfleet_device.store.transaction import StoreError
+from cedarfleet_device.store.transaction import Durability, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
-    from cedarfleet_device.commands.inbox import Inbox
-    from cedarfleet_device.commands.rows import Outgoing
+    from cedarfleet_device.store.store import Store
+    from cedarfleet_device.store.transaction import Transaction
+    from cedarfleet_device.wire import StatusMessage
 
 _WINDOW: Final = 32
 _FORGET_AFTER_SECONDS: Final = 0.2  # what was acknowledged meanwhile is forgotten in one commit
@@ -32,11 +36,109 @@ _PAUSE_MIN_SECONDS: Final = 1.0
 _PAUSE_MAX_SECONDS: Final = 60.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outgoing:
+    """One state that waits for the cloud's PUBACK: ``message`` is an encoded ``StatusMessage``."""
+
+    position: int
+    command_id: str
+    message: bytes
+
+
+class Outbox:
+    """States that the cloud has not acknowledged.
+
+    Args:
+        store: where they are kept.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._listener: Callable[[Sequence[Outgoing]], None] | None = None
+        # Counted here, since SQLite would begin again from one when the outbox was empty, and the
+        # publisher goes by the positions.
+        self._last = store.do(_last_position)
+
+    def listen(self, listener: Callable[[Sequence[Outgoing]], None]) -> None:
+        """Hand states that come to stand here to ``listener`` from now on, and to no other.
+
+        In order, on the store's writing thread; it must be short.
+        """
+        self._listener = listener
+
+    def put(
+        self,
+        transaction: Transaction,
+        command_id: str,
+        status: StatusMessage,
+        durability: Durability,
+    ) -> None:
+        """Add a state inside a change; whoever listens is told once it is as durable as said."""
+        self._last += 1
+        message = status.encode()
+        transaction.database.execute(
+            "INSERT INTO outbox VALUES (?, ?, ?)", (self._last, command_id, message)
+        )
+        fresh = [Outgoing(position=self._last, command_id=command_id, message=message)]
+        transaction.at(durability, lambda: self._tell(fresh))
+
+    def outgoing(self, *, after: int, limit: int) -> list[Outgoing]:
+        """The oldest states beyond position ``after``; durable, all of them."""
+
+        def change(transaction: Transaction) -> list[Outgoing]:
+            rows = transaction.database.execute(
+                "SELECT position, command_id, message FROM outbox"
+                " WHERE position > ? ORDER BY position LIMIT ?",
+                (after, limit),
+            )
+            return [Outgoing(position=row[0], command_id=row[1], message=row[2]) for row in rows]
+
+        return self._store.do(change)
+
+    def sent(self, positions: Sequence[int]) -> Future[None]:
+        """Forget states that the cloud has acknowledged."""
+
+        def change(transaction: Transaction) -> None:
+            transaction.database.executemany(
+                "DELETE FROM outbox WHERE position = ?", [(each,) for each in positions]
+            )
+
+        return self._store.submit(change)
+
+    def reported(self, command_id: str) -> bool:
+        """Whether the cloud has acknowledged every state of the command, all durable by now."""
+        query = "SELECT 1 FROM outbox WHERE command_id = ? LIMIT 1"
+        return self._store.do(
+            lambda transaction: (
+                transaction.database.execute(query, (command_id,)).fetchone() is None
+            )
+        )
+
+    def count(self) -> int:
+        """How many states wait; waits for no sync, so that it can be told of a failing disk."""
+        query = "SELECT count(*) FROM outbox"
+        return self._store.ask(
+            lambda transaction: (
+                transaction.database.execute(query).fetchone()[0],
+                Durability.WRITTEN,
+            )
+        )
+
+    def _tell(self, fresh: Sequence[Outgoing]) -> None:
+        if self._listener is not None:
+            self._listener(fresh)
+
+
+def _last_position(transaction: Transaction) -> int:
+    query = "SELECT ifnull(max(position), 0) FROM outbox"
+    return transaction.database.execute(query).fetchone()[0]
+
+
 class Publisher:
     """Sends what stands in the outbox.
 
     Args:
-        inbox: holds the outbox.
+        outbox: from its oldest state on.
         thing: whose states.
         publish: QoS 1; the future is done at the PUBACK.
         online: whether it is worth trying.
@@ -45,12 +147,12 @@ class Publisher:
     def __init__(
         self,
         *,
-        inbox: Inbox,
+        outbox: Outbox,
         thing: str,
         publish: Callable[[str, bytes], Future[None]],
         online: Callable[[], bool],
     ) -> None:
-        self._inbox = inbox
+        self._outbox = outbox
         self._thing = thing
         self._publish = publish
         self._online = online
@@ -67,6 +169,7 @@ class Publisher:
 
     def start(self) -> None:
         """Begin with the oldest state."""
+        self._outbox.listen(self.offer)
         self._thread.start()
 
     def wake(self) -> None:
@@ -80,6 +183,7 @@ class Publisher:
         with self._changed:
             wanted = range(self._after + 1, self._after + 1 + len(fresh))
             room = _WINDOW - len(self._under_way)
+            # Out of turn they are read back from the outbox, so that none overtakes an older one.
             in_turn = (
                 self._level
                 and len(fresh) <= room
@@ -92,7 +196,7 @@ class Publisher:
                 self._send(each)
 
     def stop(self) -> None:
-        """Stop sending, after a moment for what is under way; what is not acknowledged then stays in the outbox."""
+        """Stop sending, after a moment for what is under way; the rest stays in the outbox."""
         with self._changed:
             self._ending = True
             if self._online():
@@ -103,7 +207,7 @@ class Publisher:
             self._thread.join(10)
 
     def _loop(self) -> None:
-        pause = _PAUSE_MIN_SECONDS
+        backoff = Backoff(_PAUSE_MIN_SECONDS, _PAUSE_MAX_SECONDS)
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._something_to_do() or self._acknowledged)
@@ -117,16 +221,15 @@ class Publisher:
                 self._fresh = self._fresh and not room
             self._forget(done)
             if done and not settled:
-                pause = _PAUSE_MIN_SECONDS
+                backoff.reset()
             try:
                 if settled:
-                    self._sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter
-                    pause = min(2 * pause, _PAUSE_MAX_SECONDS)
+                    self._sleep(backoff.next_pause())
                     with self._changed:
                         self._refused, self._after = False, 0
                         self.wake()
                 elif room and self._online():
-                    batch = self._inbox.outgoing(after=self._after, limit=room)
+                    batch = self._outbox.outgoing(after=self._after, limit=room)
                     for each in batch:
                         self._send(each)
                     with self._changed:
@@ -151,12 +254,13 @@ class Publisher:
     def _forget(self, done: list[int]) -> None:
         if done:
             self.published += len(done)
-            self._inbox.sent(done).add_done_callback(lambda written: self._forgotten(done, written))
+            self._outbox.sent(done).add_done_callback(
+                lambda written: self._forgotten(done, written)
+            )
 
     def _forgotten(self, done: list[int], written: Future[None]) -> None:
-        if (
-            written.exception() is not None
-        ):  # tried again; after a restart they are sent once more, the same states
+        # Tried again; after a restart they are sent once more, the same states.
+        if written.exception() is not None:
             with self._changed:
                 self.published -= len(done)
                 self._acknowledged += done
@@ -183,9 +287,8 @@ class Publisher:
                 self._acknowledged.append(outgoing.position)
             else:
                 self._refused = True
-            if (
-                len(self._acknowledged) == 1 or self._ending or self._something_to_do()
-            ):  # else nobody need know
+            # Else nobody need know: the first one has started the wait for the others.
+            if len(self._acknowledged) == 1 or self._ending or self._something_to_do():
                 self._changed.notify_all()
 
     def _sleep(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Takes commands off the wire: durable first, acknowledged after, refused with a reason."""
+"""Takes commands off the wire: checked, made durable, then acknowledged; refused with a reason."""
 
 from __future__ import annotations
 
@@ -6,30 +6,71 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Final
 
-from cedarfleet_device.commands.handlers import Handlers, RefusedError, read_message
+from cedarfleet_device import wire
 from cedarfleet_device.log import event
+from cedarfleet_device.wire import CommandMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
-    from cedarfleet_device.commands.admission import Arrivals
-    from cedarfleet_device.diagnostics.health import Metrics
+    from cedarfleet_device.commands.admission import Admission
+    from cedarfleet_device.commands.handlers import Handlers
+    from cedarfleet_device.metrics import Metrics
 
 _SEND_AGAIN_SECONDS: Final = 5.0
-_MOST_UNSTORED: Final = (
-    256  # messages in memory; mosquitto 2.0.11 sends a whole backlog past our receive maximum
-)
+# Messages in memory; mosquitto 2.0.11 sends a whole backlog past our receive maximum.
+_MOST_UNSTORED: Final = 256
 _ROOM_SECONDS: Final = 5.0
 
 
-class Reception:
-    """What the connection hands its messages to.
+class RefusedError(Exception):
+    """A message that is not to be run; ``str(error)`` is the reason.
+
+    Args:
+        command_id: under which it can be reported; None where the topic names none.
+        reason: for people.
+    """
+
+    def __init__(self, command_id: str | None, reason: str) -> None:
+        super().__init__(reason)
+        self.command_id = command_id
+
+
+def read_message(topic: str, payload: bytes, *, thing: str, handlers: Handlers) -> CommandMessage:
+    """Check everything of a message but its time, which is checked when its turn comes.
+
+    Raises:
+        RefusedError: not for this thing, not of the form, or no handler.
+    """
+    try:
+        addressed, command_id = wire.parse_command_topic(topic)
+    except wire.WireError as error:
+        raise RefusedError(None, str(error)) from error
+    if addressed != thing or not wire.is_command_id(command_id):
+        raise RefusedError(None, "the topic is not this thing's or carries no command id")
+    try:
+        message = CommandMessage.decode(payload)
+    except wire.WireError as error:
+        raise RefusedError(command_id, str(error)) from error
+    if message.command_id != command_id:
+        raise RefusedError(command_id, "`command_id` is not the one of the topic")
+    if message.thing != thing:
+        raise RefusedError(command_id, "`thing` is another thing")
+    if message.expires_at < message.issued_at:
+        raise RefusedError(command_id, "`expires_at` is before `issued_at`")
+    if handlers.get(message.name) is None:
+        raise RefusedError(command_id, f"this device has no handler for `{message.name}`")
+    return message
+
+
+class Receiver:
+    """Takes the messages that the connection hands over.
 
     Args:
         thing: this device.
         handlers: decide which commands it knows.
-        arrivals: where they are kept.
+        admission: keeps each once.
         metrics: counts them.
         rejoin: asks the broker to send again what was not acknowledged, after so many seconds.
     """
@@ -39,29 +80,28 @@ class Reception:
         *,
         thing: str,
         handlers: Handlers,
-        arrivals: Arrivals,
+        admission: Admission,
         metrics: Metrics,
         rejoin: Callable[[float], None],
     ) -> None:
         self._thing = thing
         self._handlers = handlers
-        self._arrivals = arrivals
+        self._admission = admission
         self._metrics = metrics
         self._rejoin = rejoin
         self._room = threading.Semaphore(_MOST_UNSTORED)
 
     def message(self, topic: str, payload: bytes, acknowledge: Callable[[], None]) -> None:
-        """Store a command, or its refusal; ``acknowledge`` is called once it is durable, and not at all before.
+        """Store a command, or its refusal; once that is durable, call ``acknowledge``.
 
-        Waits while too many are being stored: that holds up the connection, and so the broker, instead of memory. Not
-        for ever, since the connection must live while a disk hangs.
+        Waits while too many are being stored: that holds up the connection, and so the broker,
+        instead of memory. Not for ever, since the connection must live while a disk hangs.
         """
         try:
             message = read_message(topic, payload, thing=self._thing, handlers=self._handlers)
         except RefusedError as error:
-            if (
-                error.command_id is None
-            ):  # nothing to report under; kept unacknowledged it would come for ever
+            # There is nothing to report under, and kept unacknowledged it would come for ever.
+            if error.command_id is None:
                 self._metrics.count("unreportable")
                 event("command.unreportable", level=logging.WARNING, error=error)
                 acknowledge()
@@ -71,11 +111,11 @@ class Reception:
             )
             key, counter = error.command_id, "rejected"
             roomy = self._room.acquire(timeout=_ROOM_SECONDS)
-            stored = self._arrivals.reject(key, payload, str(error))
+            stored = self._admission.reject(key, payload, str(error))
         else:
             key, counter = message.command_id, "received"
             roomy = self._room.acquire(timeout=_ROOM_SECONDS)
-            stored = self._arrivals.receive(message)
+            stored = self._admission.receive(message)
         stored.add_done_callback(
             lambda done: self._stored(done, key, counter, acknowledge, roomy=roomy)
         )
@@ -94,9 +134,8 @@ class Reception:
         error = done.exception()
         if error is not None:  # fail closed: an unstored command is not acknowledged
             self._metrics.count("store_failures")
-            event(
-                "store.failed", level=logging.ERROR, error=error
-            )  # a full disk, until there is room again
+            event("store.failed", level=logging.ERROR, error=error)
+            # E.g. a full disk: the broker keeps the command until there is room again.
             self._rejoin(_SEND_AGAIN_SECONDS)
             return
         acknowledge()

@@ -1,4 +1,4 @@
-"""Watches handlers while they run: says that one takes its time, and when its time is up."""
+"""Time limits of running handlers: says that one takes its time, and when its time is up."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
     from cedarfleet_device.commands.handlers import Command, Handler
 
-_QUIET_SECONDS: Final = (
-    0.1  # a handler that is over by then reports its end alone: one message, not two
-)
+# A handler that is over by then reports its end alone: one message, not two.
+_QUIET_SECONDS: Final = 0.1
 _AGAIN_SECONDS: Final = 1.0
 
 
@@ -52,13 +51,14 @@ class Run:
         return self.until if self.told else min(self.until, self.began + _QUIET_SECONDS)
 
 
-class Watch:
-    """Knows what runs.
+class TimeLimits:
+    """Watches what runs.
 
     Args:
-        lasts: told once of each run that is not over in no time, unless it has ``told`` already; must not wait.
-        late: told of each run whose limit has passed, which is over by that; must not wait. Where it raises, the run
-            goes on, for another second.
+        lasts: told once of each run that is not over in no time, unless it has ``told`` already;
+            must not wait.
+        late: told of each run whose limit has passed, which is over by that; must not wait. Where
+            it raises, the run goes on, for another second.
     """
 
     def __init__(self, *, lasts: Callable[[Run], object], late: Callable[[Run], None]) -> None:
@@ -68,7 +68,9 @@ class Watch:
         self._changed = threading.Condition()
         self._looks_at = float("inf")
         self._stopping = False
-        self._thread = threading.Thread(target=self._loop, name="cedarfleet-watch", daemon=True)
+        self._thread = threading.Thread(
+            target=self._loop, name="cedarfleet-time-limits", daemon=True
+        )
 
     def start(self) -> None:
         """Begin to watch."""
@@ -123,9 +125,12 @@ class Watch:
     def _tell(self, run: Run) -> None:
         try:
             (self._late if run.over else self._lasts)(run)
-        except Exception as error:  # noqa: BLE001 - e.g. no thread could be started; others are still to be watched
+        except Exception as error:  # noqa: BLE001 - e.g. no thread could be started; others go on
             event(
-                "watch.failed", level=logging.ERROR, error=error, command_id=run.command.command_id
+                "command.limit_not_enforced",
+                level=logging.ERROR,
+                error=error,
+                command_id=run.command.command_id,
             )
             with self._changed:
                 if run.over:

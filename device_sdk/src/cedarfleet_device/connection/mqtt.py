@@ -1,63 +1,54 @@
-"""The agent's one MQTT 5 connection: mutual TLS, persistent session, acknowledgement in our own hands.
+"""The agent's one MQTT 5 connection: a persistent session, acknowledgements in our own hands.
 
-awscrt's client connects again by itself and keeps unacknowledged publishes across connections. Its callbacks run on
-its event-loop thread, so nothing slow happens in them.
+awscrt's client connects again by itself and keeps unacknowledged publishes across connections. Its
+callbacks run on its event-loop thread, so nothing slow happens in them.
 """
 
 from __future__ import annotations
 
 import logging
-import random
 import threading
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Final, cast
 
 import awscrt.exceptions
-from awscrt import io, mqtt5
+from awscrt import mqtt5
 
 from cedarfleet_device import wire
-from cedarfleet_device.connection.nodelay import send_at_once
-from cedarfleet_device.errors import CloudError, ConfigError
+from cedarfleet_device.backoff import Backoff
+from cedarfleet_device.connection.client import (
+    Listeners,
+    build_client,
+    failure,
+    goodbye,
+    send_at_once,
+)
+from cedarfleet_device.errors import CloudError
 from cedarfleet_device.log import event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from awscrt import io
+
     from cedarfleet_device.config import DeviceConfig
 
-_UNACKNOWLEDGED: Final = (
-    100  # AWS IoT Core quota: messages in flight to one client; bounds our memory too
-)
+# AWS IoT Core quota: messages in flight to one client; bounds our memory too.
+_UNACKNOWLEDGED: Final = 100
 _SUBSCRIBE_AGAIN_SECONDS: Final = 10.0
 _TAKEN_OVER_MIN_SECONDS: Final = 30.0
 _TAKEN_OVER_MAX_SECONDS: Final = 900.0
 _FIRST_FAILURE: Final = 128  # MQTT 5: reason codes from 0x80 on are failures
 
 
-def tls_context(certificate: bytes, key: bytes, authority: bytes) -> io.ClientTlsContext:
-    """Mutual TLS from PEM; agents of one process may share it, which makes connecting cheaper.
-
-    Raises:
-        ConfigError: not PEM, or key and certificate do not belong together.
-    """
-    try:
-        options = io.TlsContextOptions.create_client_with_mtls(certificate, key)
-        options.override_default_trust_store(authority)
-        return io.ClientTlsContext(options)
-    except awscrt.exceptions.AwsCrtError as error:
-        raise ConfigError(
-            f"certificate, key or authority cannot be used for TLS: {error.name}"
-        ) from error
-
-
-class Connection:
+class MqttConnection:
     """One identity's connection.
 
     Args:
         config: host, port, thing and the times.
-        tls: of ``tls_context``.
-        message: gets topic, payload and the acknowledgement of a command: to be called once the command is durable,
-            from any thread. Without it, the broker sends the command again.
+        tls: of ``client.tls_context``.
+        message: gets topic, payload and the acknowledgement of a command: to be called once the
+            command is durable, from any thread. Without it, the broker sends the command again.
         connected: told whether the broker still had our session.
         disconnected: told why the connection was lost or could not be made.
 
@@ -84,9 +75,23 @@ class Connection:
         self._stopped.set()
         self._wanted = False
         self._timer: threading.Timer | None = None
-        self._taken_over_seconds = _TAKEN_OVER_MIN_SECONDS
+        self._taken_over = Backoff(
+            _TAKEN_OVER_MIN_SECONDS, _TAKEN_OVER_MAX_SECONDS, jitter=(1.0, 1.5)
+        )
         self._lock = threading.Lock()
-        self.client: Final = mqtt5.Client(self._options(config, tls))
+        self._config = config
+        self.client: Final = build_client(
+            config,
+            tls=tls,
+            connect=self._packet(config),
+            listeners=Listeners(
+                connected=self._on_connected,
+                not_connected=self._on_failure,
+                stopped=self._on_stopped,
+                disconnected=self._on_disconnected,
+                message=self._on_publish,
+            ),
+        )
 
     @property
     def online(self) -> bool:
@@ -102,20 +107,21 @@ class Connection:
     def stop(
         self, *, farewell: tuple[str, bytes] | None = None, timeout_seconds: float = 5.0
     ) -> None:
-        """Publish ``farewell`` (topic and payload), say goodbye, so that the last will is not sent, and end."""
+        """Publish ``farewell`` (topic and payload), and end so that no last will is sent."""
         with self._lock:
             self._wanted = False
             if self._timer is not None:
                 self._timer.cancel()
         if farewell is not None and self.online:
             wait([self.publish(*farewell)], timeout_seconds)
-        self.client.stop(
-            mqtt5.DisconnectPacket(reason_code=mqtt5.DisconnectReasonCode.NORMAL_DISCONNECTION)
-        )
+        self.client.stop(goodbye())
         self._stopped.wait(timeout_seconds)
 
     def rejoin(self, *, after_seconds: float) -> None:
-        """Drop the connection and resume the session later: the broker sends again what was not acknowledged."""
+        """Drop the connection and resume the session later.
+
+        The broker then sends again what was not acknowledged.
+        """
         with self._lock:
             if not self._wanted or self._timer is not None:
                 return
@@ -152,50 +158,28 @@ class Connection:
             outcome.set_exception(CloudError(f"publish to `{topic}` failed: {error.name}"))
         return outcome
 
-    def _options(self, config: DeviceConfig, tls: io.ClientTlsContext) -> mqtt5.ClientOptions:
-        connection = config.connection
-        flow = mqtt5.ExtendedValidationAndFlowControlOptions
-        lost = wire.presence_message("lost")
-        return mqtt5.ClientOptions(
-            host_name=config.endpoint,
-            port=config.port,
-            tls_ctx=tls,
-            socket_options=_socket_options(),
-            connect_options=mqtt5.ConnectPacket(
-                client_id=config.thing,
-                keep_alive_interval_sec=connection.keep_alive_seconds,
-                session_expiry_interval_sec=connection.session_expiry_seconds,
-                receive_maximum=_UNACKNOWLEDGED,
-                maximum_packet_size=2 * wire.MAX_MESSAGE_BYTES,
-                will=mqtt5.PublishPacket(
-                    topic=wire.presence_topic(config.thing),
-                    payload=lost,
-                    qos=mqtt5.QoS.AT_LEAST_ONCE,
-                ),
+    def _packet(self, config: DeviceConfig) -> mqtt5.ConnectPacket:
+        return mqtt5.ConnectPacket(
+            client_id=config.thing,
+            keep_alive_interval_sec=config.connection.keep_alive_seconds,
+            session_expiry_interval_sec=config.connection.session_expiry_seconds,
+            receive_maximum=_UNACKNOWLEDGED,
+            maximum_packet_size=2 * wire.MAX_MESSAGE_BYTES,
+            will=mqtt5.PublishPacket(
+                topic=wire.presence_topic(config.thing),
+                payload=wire.presence_message("lost"),
+                qos=mqtt5.QoS.AT_LEAST_ONCE,
             ),
-            session_behavior=mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS,
-            extended_validation_and_flow_control_options=(
-                flow.AWS_IOT_CORE_DEFAULTS if connection.limit_rate else flow.NONE
-            ),
-            min_reconnect_delay_ms=round(connection.reconnect_min_seconds * 1000),
-            max_reconnect_delay_ms=round(connection.reconnect_max_seconds * 1000),
-            ping_timeout_ms=round(connection.ping_timeout_seconds * 1000),
-            connack_timeout_ms=10_000,
-            on_publish_callback_fn=self._on_publish,
-            on_lifecycle_event_stopped_fn=self._on_stopped,
-            on_lifecycle_event_connection_success_fn=self._on_connected,
-            on_lifecycle_event_connection_failure_fn=self._on_failure,
-            on_lifecycle_event_disconnection_fn=self._on_disconnected,
         )
 
     def _on_publish(self, data: mqtt5.PublishReceivedData) -> None:
         packet = data.publish_packet
         topic = packet.topic
-        if not topic.startswith(
-            "fleet/"
-        ):  # an answer of Jobs, which has its own listener: nothing of ours to keep
+        # An answer of Jobs has its own listener: nothing of ours to keep.
+        if not topic.startswith("fleet/"):
             return
-        # First of all: were anything to fail before this, awscrt would acknowledge for us and the command be lost.
+        # First of all: were anything to fail before this, awscrt would acknowledge for us, and the
+        # command be lost.
         acquire: Callable[[], mqtt5.PublishAcknowledgementControlHandle] | None
         acquire = data.acquire_publish_acknowledgement_control  # None for QoS 0
         handle = acquire() if acquire is not None else None
@@ -237,23 +221,16 @@ class Connection:
         ).add_done_callback(settled)
 
     def _on_failure(self, data: mqtt5.LifecycleConnectFailureData) -> None:
-        code = (
-            f", reason code {int(data.connack_packet.reason_code)}" if data.connack_packet else ""
-        )
-        self._disconnected(f"{getattr(data.exception, 'name', data.exception)}{code}")
+        self._disconnected(failure(self._config, data).reason)
 
     def _on_disconnected(self, data: mqtt5.LifecycleDisconnectData) -> None:
         self._online.clear()
-        packet = cast(
-            "mqtt5.DisconnectPacket | None", data.disconnect_packet
-        )  # None: the line broke
-        if (
-            packet is not None
-            and packet.reason_code == mqtt5.DisconnectReasonCode.SESSION_TAKEN_OVER
-        ):
-            # Two agents with one identity would otherwise throw each other out as fast as they can connect.
-            pause = self._taken_over_seconds * random.uniform(1.0, 1.5)  # noqa: S311 - jitter
-            self._taken_over_seconds = min(2 * self._taken_over_seconds, _TAKEN_OVER_MAX_SECONDS)
+        packet = cast("mqtt5.DisconnectPacket | None", data.disconnect_packet)  # None: line broke
+        taken_over = mqtt5.DisconnectReasonCode.SESSION_TAKEN_OVER
+        if packet is not None and packet.reason_code == taken_over:
+            # Two agents with one identity would otherwise throw each other out as fast as they
+            # can connect.
+            pause = self._taken_over.next_pause()
             event(
                 "mqtt.identity_in_use_elsewhere",
                 level=logging.ERROR,
@@ -280,9 +257,3 @@ class Connection:
             if self._wanted:
                 self._stopped.clear()
                 self.client.start()
-
-
-def _socket_options() -> io.SocketOptions:
-    options = io.SocketOptions()
-    options.connect_timeout_ms = 10_000
-    return options

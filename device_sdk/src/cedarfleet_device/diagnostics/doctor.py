@@ -1,7 +1,7 @@
 """Says in words what keeps a device from working, from the nearest cause to the farthest.
 
-Files, certificate, host and port, the server's certificate, the broker's word, the cloud's time. It stops where going
-on makes no sense.
+Files, certificate, host and port, the server's certificate, the broker's word, the cloud's time. It
+stops where going on makes no sense.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ import os
 import shutil
 import socket
 import ssl
-import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from awscrt import mqtt5, mqtt_request_response
-from awsiot import V2ServiceException, iotjobs
+from awscrt import mqtt5
+from awsiot import iotjobs
 
 from cedarfleet_device.clock import TOLERANCE_MS
-from cedarfleet_device.connection.mqtt import tls_context
-from cedarfleet_device.errors import ConfigError
+from cedarfleet_device.connection.client import BriefConnection, NotAcceptedError, tls_context
+from cedarfleet_device.connection.service_client import ServiceClient
+from cedarfleet_device.errors import CloudError, ConfigError
 from cedarfleet_device.identity.credentials import load_credentials
 from cedarfleet_device.identity.x509 import valid_until
 from cedarfleet_device.store.state_folder import in_use
@@ -28,19 +28,21 @@ from cedarfleet_device.store.state_folder import in_use
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from awscrt import io
+
     from cedarfleet_device.config import DeviceConfig
 
 _SECONDS: Final = 10
 _SOON: Final = timedelta(days=30)
+_CODES: Final = mqtt5.ConnectReasonCode
+_NOT_AUTHORIZED: Final = (
+    "the IoT policy refuses this thing, or the certificate is not attached to the thing or not"
+    " active"
+)
 _REFUSED: Final = {
-    int(
-        mqtt5.ConnectReasonCode.NOT_AUTHORIZED
-    ): "the IoT policy refuses this thing, or the certificate is not attached"
-    " to the thing or not active",
-    int(
-        mqtt5.ConnectReasonCode.CLIENT_IDENTIFIER_NOT_VALID
-    ): "the thing name is not accepted as client id",
-    int(mqtt5.ConnectReasonCode.SERVER_BUSY): "the broker is busy; it heals by itself",
+    int(_CODES.NOT_AUTHORIZED): _NOT_AUTHORIZED,
+    int(_CODES.CLIENT_IDENTIFIER_NOT_VALID): "the thing name is not accepted as client id",
+    int(_CODES.SERVER_BUSY): "the broker is busy; it heals by itself",
 }
 
 
@@ -115,7 +117,8 @@ def _expiry(certificate: bytes) -> Finding:
     now = datetime.now(UTC)
     if until <= now:
         return _wrong(
-            f"the certificate expired on {until:%Y-%m-%d %H:%M} UTC, by this device's clock it is {now:%Y-%m-%d %H:%M}:"
+            f"the certificate expired on {until:%Y-%m-%d %H:%M} UTC,"
+            f" by this device's clock it is {now:%Y-%m-%d %H:%M}:"
             " renew it, or set the clock"
         )
     hint = ": renew it soon" if until - now < _SOON else ""
@@ -135,12 +138,16 @@ def _reach(config: DeviceConfig) -> list[Finding]:
                     _good("the server's certificate is signed by `ca_file` and names the endpoint"),
                 ]
     except ssl.SSLCertVerificationError as error:
-        words = f"the server's certificate is refused: {error.verify_message}; is `ca_file` the right authority?"
+        words = (
+            f"the server's certificate is refused: {error.verify_message};"
+            " is `ca_file` the right authority?"
+        )
         return [_good(f"{address} is reached"), _wrong(words)]
     except socket.gaierror as error:
         return [
             _wrong(
-                f"the name `{config.endpoint}` is not resolved ({error.strerror}): check `endpoint` and DNS"
+                f"the name `{config.endpoint}` is not resolved ({error.strerror}):"
+                " check `endpoint` and DNS"
             )
         ]
     except TimeoutError:
@@ -154,46 +161,26 @@ def _reach(config: DeviceConfig) -> list[Finding]:
         return [_wrong(f"{address} cannot be reached: {error.strerror}")]
 
 
-def _speak(config: DeviceConfig, tls: object) -> list[Finding]:
-    settled, stopped = threading.Event(), threading.Event()
-    outcome: list[mqtt5.LifecycleConnectFailureData] = []
-
-    def failed(data: mqtt5.LifecycleConnectFailureData) -> None:
-        outcome.append(data)
-        settled.set()
-
-    client = mqtt5.Client(
-        mqtt5.ClientOptions(
-            host_name=config.endpoint,
-            port=config.port,
-            tls_ctx=tls,  # pyright: ignore[reportArgumentType]
-            connect_options=mqtt5.ConnectPacket(
-                client_id=config.thing,
-                session_expiry_interval_sec=config.connection.session_expiry_seconds,
-            ),
-            # The commands that the broker holds belong to the agent: keep the session, acknowledge nothing.
-            session_behavior=mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS,
-            on_publish_callback_fn=_leave_unacknowledged,
-            on_lifecycle_event_connection_success_fn=lambda _: settled.set(),
-            on_lifecycle_event_connection_failure_fn=failed,
-            on_lifecycle_event_stopped_fn=lambda _: stopped.set(),
-        )
+def _speak(config: DeviceConfig, tls: io.ClientTlsContext) -> list[Finding]:
+    packet = mqtt5.ConnectPacket(
+        client_id=config.thing,
+        session_expiry_interval_sec=config.connection.session_expiry_seconds,
     )
-    client.start()
+    # The commands that the broker holds belong to the agent: keep the session, acknowledge nothing.
+    connection = BriefConnection(
+        config,
+        tls=tls,
+        connect=packet,
+        session=mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS,
+        message=_leave_unacknowledged,
+        seconds=_SECONDS,
+    )
     try:
-        if not settled.wait(_SECONDS):
-            return [_wrong("the broker does not answer the MQTT CONNECT")]
-        if outcome:
-            return [_wrong(_refusal(outcome[0]))]
-        return [
-            _good("the broker accepts this device"),
-            *([_time(client, config.thing)] if config.jobs else []),
-        ]
-    finally:
-        client.stop(
-            mqtt5.DisconnectPacket(reason_code=mqtt5.DisconnectReasonCode.NORMAL_DISCONNECTION)
-        )
-        stopped.wait(5)
+        with connection as client:
+            accepted = _good("the broker accepts this device")
+            return [accepted, *([_time(client, config.thing)] if config.jobs else [])]
+    except NotAcceptedError as error:
+        return [_wrong(_refusal(error))]
 
 
 def _leave_unacknowledged(data: mqtt5.PublishReceivedData) -> None:
@@ -204,35 +191,32 @@ def _leave_unacknowledged(data: mqtt5.PublishReceivedData) -> None:
         acquire()
 
 
-def _refusal(data: mqtt5.LifecycleConnectFailureData) -> str:
-    packet = data.connack_packet
-    if packet is None:  # pyright: ignore[reportUnnecessaryComparison] - no CONNACK came
-        name = getattr(data.exception, "name", str(data.exception))
-        return f"the broker closed the connection ({name}): the certificate is unknown to it, revoked or not active"
-    code = int(packet.reason_code)
-    return f"the broker refuses (reason code {code}): {_REFUSED.get(code, 'see MQTT 5 section 3.2.2.2')}"
+def _refusal(error: NotAcceptedError) -> str:
+    if error.cause is None:
+        return "the broker does not answer the MQTT CONNECT"
+    if error.code is None:
+        return (
+            f"the broker closed the connection ({error.cause}): the certificate is unknown to it,"
+            " revoked or not active"
+        )
+    words = _REFUSED.get(error.code, "see MQTT 5 section 3.2.2.2")
+    return f"the broker refuses (reason code {error.code}): {words}"
 
 
 def _time(client: mqtt5.Client, thing: str) -> Finding:
-    options = mqtt_request_response.ClientOptions(
-        max_request_response_subscriptions=2,
-        max_streaming_subscriptions=1,
-        operation_timeout_in_seconds=_SECONDS,
-    )
-    jobs = iotjobs.IotJobsClientV2(client, options)
+    jobs = ServiceClient(iotjobs.IotJobsClientV2, client, name="IoT Jobs")
     request = iotjobs.GetPendingJobExecutionsRequest(thing_name=thing)
     try:
-        answer = jobs.get_pending_job_executions(request).result(_SECONDS + 5)
-    except (V2ServiceException, TimeoutError) as error:
-        reason = getattr(error, "inner_error", None) or error
-        return _wrong(
-            f"IoT Jobs does not answer ({reason}): does the IoT policy allow the topics of `{thing}`?"
-        )
+        answer = jobs.ask(lambda each: each.get_pending_job_executions(request))
+    except CloudError as error:
+        return _wrong(f"{error}; does the IoT policy allow the topics of `{thing}`?")
     if answer.timestamp is None:
         return _good("IoT Jobs answers")
-    skew = datetime.now().timestamp() - answer.timestamp.timestamp()  # noqa: DTZ005 - awsiot gives local times
+    now = datetime.now()  # noqa: DTZ005 - awsiot gives local times
+    skew = now.timestamp() - answer.timestamp.timestamp()
     if abs(skew) * 1000 > TOLERANCE_MS:
         return _wrong(
-            f"this device's clock is {skew:+.0f} s off the cloud's: set it (NTP); commands use the cloud's"
+            f"this device's clock is {skew:+.0f} s off the cloud's: set it (NTP);"
+            " commands use the cloud's"
         )
     return _good("IoT Jobs answers and the clock is right")

@@ -1,15 +1,20 @@
-"""What a device tells of itself: reported shadow, presence and the agent's own metrics."""
+"""What the agent tells of itself: reported shadow, status file, and its word to systemd.
+
+Source of systemd's protocol: man sd_notify(3).
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
-import threading
+import socket
 import time
-from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from cedarfleet_device import wire
+from cedarfleet_device.files import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,59 +22,8 @@ if TYPE_CHECKING:
     from cedarfleet_device.config import DeviceConfig
 
 
-@dataclass(kw_only=True)
-class Metrics:
-    """Counters since the agent started.
-
-    Attributes:
-        connects: connections made.
-        disconnects: connections lost, or attempts that failed.
-        received: commands taken into the inbox.
-        duplicates: deliveries of a command that was known.
-        rejected: messages that were refused.
-        unreportable: messages that were refused and carried no command id to report under.
-        store_failures: deliveries that could not be stored and were left for the broker to send again.
-        ended: commands by final state.
-        jobs: jobs by outcome.
-    """
-
-    connects: int = 0
-    disconnects: int = 0
-    received: int = 0
-    duplicates: int = 0
-    rejected: int = 0
-    unreportable: int = 0
-    store_failures: int = 0
-    ended: dict[str, int] = field(default_factory=dict[str, int])
-    jobs: dict[str, int] = field(default_factory=dict[str, int])
-
-    def __post_init__(self) -> None:
-        self._lock = threading.Lock()
-
-    def count(self, name: str) -> None:
-        """One more of a counter."""
-        with self._lock:
-            setattr(self, name, getattr(self, name) + 1)
-
-    def count_in(self, name: str, key: str) -> None:
-        """One more of ``ended`` or ``jobs``."""
-        with self._lock:
-            table: dict[str, int] = getattr(self, name)
-            table[key] = table.get(key, 0) + 1
-
-    def snapshot(self) -> dict[str, Any]:
-        """All counters, as JSON members."""
-        with self._lock:
-            return asdict(self)
-
-
-def shadow_topic(thing: str) -> str:
-    """Where the reported state goes (docs: AWS IoT "Device Shadow MQTT topics")."""
-    return f"$aws/things/{thing}/shadow/update"
-
-
 def reported(config: DeviceConfig, *, started: float, skew_ms: int) -> dict[str, Any]:
-    """The reported state: versions, patch date, free bytes for downloads, uptime and clock skew in seconds."""
+    """The reported state: versions, patch date, free bytes, uptime and clock skew in seconds."""
     return {
         "agent": {
             "sdk_version": version("cedarfleet-device"),
@@ -87,3 +41,41 @@ def _free(folder: Path) -> int:
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
+
+
+def write_status(folder: Path, status: dict[str, Any]) -> None:
+    """Replace ``status.json``, for ``cedarfleet-device status``; not durable: it tells of now."""
+    write_atomically(folder / "status.json", json.dumps(status).encode(), durable=False)
+
+
+def read_status(folder: Path) -> dict[str, Any] | None:
+    """What the agent last wrote, if anything."""
+    try:
+        return json.loads((folder / "status.json").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def notify(state: str) -> bool:
+    """Send e.g. ``READY=1`` or ``WATCHDOG=1``; whether systemd listens."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return False
+    if address.startswith("@"):  # abstract namespace
+        address = "\0" + address[1:]
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as connection:
+            connection.sendto(state.encode(), address)
+    except OSError:
+        return False
+    return True
+
+
+def watchdog_seconds() -> float | None:
+    """How often systemd must hear ``WATCHDOG=1``: half of its limit; None: it does not watch us."""
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    if not microseconds.isdigit() or os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(
+        os.getpid()
+    ):
+        return None
+    return int(microseconds) / 2_000_000

@@ -1,4 +1,4 @@
-"""The way in: ``Downloader.fetch`` brings the file of a job document to the device, verified or not at all."""
+"""The way in: ``Downloader.fetch`` brings a job document's file, verified or not at all."""
 
 from __future__ import annotations
 
@@ -7,21 +7,25 @@ import os
 import re
 import ssl
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from cedarfleet_device.downloads.outcomes import DownloadFailedError, DownloadRefusedError, Reason
+from cedarfleet_device.downloads.outcomes import (
+    Delivered,
+    DownloadFailedError,
+    DownloadRefusedError,
+    Reason,
+)
 from cedarfleet_device.downloads.partial_file import disk_trouble
-from cedarfleet_device.downloads.progress_journal import Journal
-from cedarfleet_device.downloads.target import Place
-from cedarfleet_device.downloads.transfer import Callbacks, Delivery
+from cedarfleet_device.downloads.progress_journal import ProgressJournal
+from cedarfleet_device.downloads.target import Target
+from cedarfleet_device.downloads.transfer import Callbacks, Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
-    from cedarfleet_device.downloads.limits import DownloadLimits
+    from cedarfleet_device.config import DownloadLimits
     from cedarfleet_device.wire import DownloadDocument
 
 
@@ -35,29 +39,13 @@ def never() -> bool:
     return False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Delivered:
-    """A file that is in place.
-
-    Attributes:
-        path: where.
-        sha256: its digest, 64 lower-case hex digits, equal to the announced one.
-        size: bytes.
-        bytes_fetched: body bytes that this call received for it: less than ``size`` after a resume, 0 if it was there.
-    """
-
-    path: Path
-    sha256: str
-    size: int
-    bytes_fetched: int
-
-
 class Downloader:
     """Fetches files into one folder.
 
-    The file is streamed to a temporary file beside its target and moved there only when its size and SHA-256 are the
-    announced ones; at every instant the target holds a whole file, the old or the new. After ``kill -9``, power loss,
-    lost network or an expired URL, ``fetch`` of the same document goes on where it was.
+    The file is streamed to a temporary file beside its target and moved there only when its size
+    and SHA-256 are the announced ones; at every instant the target holds a whole file, the old or
+    the new. After ``kill -9``, power loss, lost network or an expired URL, ``fetch`` of the same
+    document goes on where it was.
     """
 
     def __init__(
@@ -74,8 +62,9 @@ class Downloader:
             folder: below it the files are put, by the artifact's name.
             state_dir: the journals go to ``downloads`` below it; must survive a restart.
             limits: what a download may cost.
-            on_verified: called with the file in place (install it). When it raises, the previous file is put back and
-                the download is refused with ``Reason.INSTALL``. It runs again when power went before its end was saved.
+            on_verified: called with the file in place (install it). When it raises, the previous
+                file is put back and the download is refused with ``Reason.INSTALL``. It runs again
+                when power went before its end was saved.
 
         Raises:
             OSError: ``limits.ca_file`` cannot be read or ``state_dir`` not be made.
@@ -86,7 +75,8 @@ class Downloader:
         self._limits = limits
         self._on_verified = on_verified
         if limits.ca_file is not None:
-            _ = self._tls  # a wrong file is noticed now; the system's many authorities are read when first needed
+            # A wrong file is noticed now; the system's many authorities are read when first needed.
+            _ = self._tls
 
     def fetch(
         self,
@@ -102,30 +92,33 @@ class Downloader:
 
         Args:
             document: name, size, SHA-256, ETag and URL; the URL may be expired.
-            refresh_url: asks the job for a fresh URL; called when the server answers 403. What it raises counts as a
-                lost network.
-            progress: gets bytes that are there and bytes in all, at most four times a second, and at the end.
+            refresh_url: asks the job for a fresh URL; called when the server answers 403. What it
+                raises counts as a lost network.
+            progress: gets bytes that are there and bytes in all, at most four times a second, and
+                at the end.
             cancelled: asked several times a second.
 
         Raises:
             DownloadRefusedError: it will not heal; ``reason`` says who must act.
-            DownloadFailedError: the retry budget is used up, or another process is at this file; try again later.
+            DownloadFailedError: the retry budget is used up, or another process is at this file;
+                try again later.
             DownloadCancelledError: ``cancelled()`` was true.
         """
         if document.size > self._limits.max_bytes:
             raise DownloadRefusedError(
                 Reason.TOO_LARGE,
-                f"`{document.name}` has {document.size} bytes, this device takes at most {self._limits.max_bytes}",
+                f"`{document.name}` has {document.size} bytes,"
+                f" this device takes at most {self._limits.max_bytes}",
             )
         if _ETAG.fullmatch(document.etag) is None:  # it becomes part of a request's header
             raise DownloadRefusedError(
                 Reason.URL, f"the ETag of `{document.name[:80]!a}` is malformed; S3's has quotes"
             )
-        with Place(self._folder, document.name) as place, self._alone(place):
-            delivery = Delivery(
+        with Target(self._folder, document.name) as target, self._alone(target):
+            transfer = Transfer(
                 document,
-                place=place,
-                journal=Journal(self._state, place.key),
+                target=target,
+                journal=ProgressJournal(self._state, target.key),
                 limits=self._limits,
                 tls=lambda: self._tls,
                 callbacks=Callbacks(
@@ -135,9 +128,9 @@ class Downloader:
                     on_verified=self._on_verified,
                 ),
             )
-            fetched = delivery.run()
+            fetched = transfer.run()
             return Delivered(
-                path=place.path, sha256=document.sha256, size=document.size, bytes_fetched=fetched
+                path=target.path, sha256=document.sha256, size=document.size, bytes_fetched=fetched
             )
 
     @cached_property
@@ -155,19 +148,22 @@ class Downloader:
             DownloadFailedError: the file is being fetched.
         """
         with (
-            Place(self._folder, name) as place,
-            self._alone(place),
+            Target(self._folder, name) as target,
+            self._alone(target),
             disk_trouble("discard the download"),
         ):
-            place.drop_part()
-            Journal(self._state, place.key).clear()
+            target.drop_part()
+            ProgressJournal(self._state, target.key).clear()
 
     @contextmanager
-    def _alone(self, place: Place) -> Generator[None]:
-        """Keep other threads and processes off this file; the kernel frees the lock of a process that dies."""
+    def _alone(self, target: Target) -> Generator[None]:
+        """Keep other threads and processes off this file.
+
+        The kernel frees the lock of a process that dies.
+        """
         with disk_trouble("lock the download"):
             handle = os.open(
-                self._state / f"{place.key}.lock",
+                self._state / f"{target.key}.lock",
                 os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW,
                 0o600,
             )
@@ -176,7 +172,7 @@ class Downloader:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise DownloadFailedError(
-                    f"`{place.path.name}` is being fetched by another process or thread"
+                    f"`{target.path.name}` is being fetched by another process or thread"
                 ) from error
             yield
         finally:

@@ -1,24 +1,28 @@
 """Files that the cloud wants on the device: AWS IoT Jobs in, the downloader's outcome out.
 
-A job stays with the cloud until the device ends it, so nothing of it is kept here: after a restart ``start-next``
-answers with the same job, and the downloader goes on where it was (docs: AWS IoT "Jobs device MQTT API").
+A job stays with the cloud until the device ends it, so nothing of it is kept here: after a restart
+``start-next`` answers with the same job, and the downloader goes on where it was (docs: AWS IoT
+"Jobs device MQTT API").
 """
 
 from __future__ import annotations
 
 import logging
-import random
 import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-import awscrt.exceptions
-from awscrt import mqtt_request_response
-from awsiot import ServiceStreamOptions, V2ServiceException, iotjobs
+from awsiot import ServiceStreamOptions, iotjobs
 
 from cedarfleet_device import wire
-from cedarfleet_device.downloads import DownloadFailedError, DownloadRefusedError
+from cedarfleet_device.backoff import Backoff
+from cedarfleet_device.connection.service_client import (
+    ANSWER_SECONDS,
+    RefusedByServiceError,
+    ServiceClient,
+)
+from cedarfleet_device.downloads.outcomes import DownloadFailedError, DownloadRefusedError
 from cedarfleet_device.errors import CloudError
 from cedarfleet_device.log import event
 from cedarfleet_device.wire import DownloadDocument
@@ -27,21 +31,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from concurrent.futures import Future
 
-    from awscrt import mqtt5
+    from awscrt import mqtt5, mqtt_request_response
 
     from cedarfleet_device.clock import Clock
-    from cedarfleet_device.downloads import Delivered
+    from cedarfleet_device.downloads.outcomes import Delivered
 
 _T = TypeVar("_T")
-_ANSWER_SECONDS: Final = 10
 _PAUSE_MIN_SECONDS: Final = 1.0
 _PAUSE_MAX_SECONDS: Final = 60.0
 _LOOK_AGAIN_SECONDS: Final = 600.0  # a lost announcement costs at most this
 _PROGRESS_SECONDS: Final = 5.0  # each report counts against AWS IoT Core's 100 publishes a second
 _ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED"})
-_NO_DETAIL: Final = re.compile(
-    r"[\x00-\x1f\x7f-\x9f]"
-)  # Jobs refuses control characters in a detail's value
+_GONE_CODES: Final = frozenset(
+    {"InvalidStateTransition", "ResourceNotFound", "TerminalStateReached"}
+)
+# Jobs refuses control characters in a detail's value.
+_NO_DETAIL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Fetcher(Protocol):
@@ -88,7 +93,7 @@ class JobListener:
         self._fetcher = fetcher
         self._clock = clock
         self._ended = ended
-        self._jobs: iotjobs.IotJobsClientV2 | None = None
+        self._jobs: ServiceClient[iotjobs.IotJobsClientV2] | None = None
         self._stream: mqtt_request_response.StreamingOperation | None = None
         self._look = threading.Event()
         self._doubt = threading.Event()  # the job at hand may have been cancelled
@@ -97,15 +102,10 @@ class JobListener:
 
     def start(self) -> None:
         """Listen; jobs are asked for at every ``look``."""
-        options = mqtt_request_response.ClientOptions(
-            max_request_response_subscriptions=6,
-            max_streaming_subscriptions=2,
-            operation_timeout_in_seconds=_ANSWER_SECONDS,
-        )
-        self._jobs = iotjobs.IotJobsClientV2(self._client, options)
+        self._jobs = ServiceClient(iotjobs.IotJobsClientV2, self._client, name="IoT Jobs")
         request = iotjobs.NextJobExecutionChangedSubscriptionRequest(thing_name=self._thing)
         stream = ServiceStreamOptions(incoming_event_listener=lambda _: self.look())
-        listening = self._jobs.create_next_job_execution_changed_stream(request, stream)
+        listening = self._jobs.service.create_next_job_execution_changed_stream(request, stream)
         listening.open()
         self._stream = listening
         self._thread.start()
@@ -120,36 +120,36 @@ class JobListener:
         self._stopping.set()
         self._look.set()
         if self._thread.ident is not None:
-            self._thread.join(_ANSWER_SECONDS + 5)
+            self._thread.join(ANSWER_SECONDS + 5)
 
     def close(self) -> None:
         """Release the client of Jobs, once the connection has ended.
 
-        While it stands, releasing would unsubscribe, and the answers would cross the goodbye: a socket that is closed
-        with answers unread resets the connection, and the broker may lose the goodbye and send the last will.
+        While it stands, releasing would unsubscribe, and the answers would cross the goodbye: a
+        socket that is closed with answers unread resets the connection, and the broker may lose the
+        goodbye and send the last will.
         """
         self._stream = None
         self._jobs = None
 
     def _loop(self) -> None:
-        pause = _PAUSE_MIN_SECONDS
+        backoff = Backoff(_PAUSE_MIN_SECONDS, _PAUSE_MAX_SECONDS)
         while not self._stopping.is_set():
             self._look.wait(_LOOK_AGAIN_SECONDS)
             self._look.clear()
             try:
                 while not self._stopping.is_set() and self._next():
-                    pause = _PAUSE_MIN_SECONDS
+                    backoff.reset()
             except CloudError as error:
                 event("jobs.unreachable", level=logging.WARNING, error=error)
-                self._stopping.wait(random.uniform(pause / 2, pause))  # noqa: S311 - jitter
-                pause = min(2 * pause, _PAUSE_MAX_SECONDS)
+                self._stopping.wait(backoff.next_pause())
                 self._look.set()
 
     def _next(self) -> bool:
         request = iotjobs.StartNextPendingJobExecutionRequest(thing_name=self._thing)
         began = time.monotonic()
         answer = self._ask(lambda jobs: jobs.start_next_pending_job_execution(request))
-        if answer.timestamp is not None and time.monotonic() - began < _ANSWER_SECONDS / 2:
+        if answer.timestamp is not None and time.monotonic() - began < ANSWER_SECONDS / 2:
             self._clock.tell(_milliseconds(answer.timestamp))
         execution = answer.execution
         if execution is None or not execution.job_id:
@@ -194,7 +194,7 @@ class JobListener:
             return "FAILED", {"reason": str(error)}
         except CloudError:
             raise
-        except Exception as error:  # noqa: BLE001 - a fault of ours must end the job visibly, not hang it
+        except Exception as error:  # noqa: BLE001 - a fault of ours must end the job
             event("job.fault", level=logging.ERROR, error=error, job_id=job_id)
             return "FAILED", {"reason": f"{type(error).__name__} in the device's agent"}
         return "SUCCEEDED", {
@@ -238,11 +238,11 @@ class JobListener:
             thing_name=self._thing, job_id=job_id, status="IN_PROGRESS", status_details=detail
         )
         if self._jobs is not None:  # without waiting: a lost report of progress does no harm
-            self._jobs.update_job_execution(request)
+            self._jobs.service.update_job_execution(request)
 
     def _end(self, job_id: str, status: str, detail: dict[str, str]) -> None:
         detail = {key: _NO_DETAIL.sub(" ", value)[:1024] or "-" for key, value in detail.items()}
-        pause = _PAUSE_MIN_SECONDS
+        backoff = Backoff(_PAUSE_MIN_SECONDS, _PAUSE_MAX_SECONDS)
         while not self._stopping.is_set():
             request = iotjobs.UpdateJobExecutionRequest(
                 thing_name=self._thing, job_id=job_id, status=status, status_details=detail
@@ -254,26 +254,21 @@ class JobListener:
                 return
             except CloudError as error:
                 event("jobs.unreachable", level=logging.WARNING, error=error, job_id=job_id)
-                self._stopping.wait(random.uniform(pause / 2, pause))  # noqa: S311 - jitter
-                pause = min(2 * pause, _PAUSE_MAX_SECONDS)
+                self._stopping.wait(backoff.next_pause())
             else:
                 event("job.ended", job_id=job_id, status=status, reason=detail.get("reason"))
                 self._ended(status)
                 return
 
-    def _ask(self, operation: Callable[[iotjobs.IotJobsClientV2], Future[_T]]) -> _T:
+    def _ask(self, question: Callable[[iotjobs.IotJobsClientV2], Future[_T]]) -> _T:
         if self._jobs is None:
             raise CloudError("the agent has stopped")
         try:
-            return operation(self._jobs).result(_ANSWER_SECONDS + 5)
-        except V2ServiceException as error:
-            modeled = error.modeled_error
-            code = getattr(modeled, "code", None)
-            if code in ("InvalidStateTransition", "ResourceNotFound", "TerminalStateReached"):
-                raise JobGoneError(f"IoT Jobs answered {code}") from error
-            raise CloudError(f"IoT Jobs answered {code or error.inner_error}") from error
-        except (TimeoutError, awscrt.exceptions.AwsCrtError) as error:
-            raise CloudError(f"IoT Jobs did not answer: {error}") from error
+            return self._jobs.ask(question)
+        except RefusedByServiceError as error:
+            if error.code in _GONE_CODES:
+                raise JobGoneError(str(error)) from error
+            raise
 
 
 def _milliseconds(timestamp: Any) -> int:

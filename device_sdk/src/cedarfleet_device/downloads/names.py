@@ -1,7 +1,8 @@
 """Turn an artifact's name into path components that cannot leave the download folder, or refuse it.
 
-The rules are those of the strictest file system that a device may have (FAT on an SD card included), so that a name
-means the same file everywhere. Pure: what stands on the disk already (symlinks, another case) is ``target``'s business.
+The rules are those of the strictest file system that a device may have (FAT on an SD card
+included), so that a name means the same file everywhere. Pure: what stands on the disk already
+(symlinks, another case) is ``target``'s business.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ MAX_COMPONENT_BYTES: Final = 200  # NAME_MAX is 255; temporary names beside the 
 MAX_DEPTH: Final = 16
 MAX_NAME_BYTES: Final = 1024  # longest S3 key
 
-# Source: Microsoft, "Naming Files, Paths, and Namespaces": reserved with any extension, in any case.
+# Source: Microsoft, "Naming Files, Paths, and Namespaces": reserved with any extension, in any
+# case.
 _DEVICES: Final = frozenset(
     ["con", "prn", "aux", "nul", "conin$", "conout$"]
     + [f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³"]
@@ -27,7 +29,7 @@ _SEPARATORS_ELSEWHERE: Final = frozenset('\\:*?"<>|')
 
 
 def components(name: str) -> tuple[str, ...]:
-    """The folders and the file name of ``name``: ``recipes/steel.json`` -> ``("recipes", "steel.json")``.
+    """Folders and file of ``name``: ``recipes/steel.json`` -> ``("recipes", "steel.json")``.
 
     Raises:
         DownloadRefusedError: ``Reason.NAME``; says which rule the name breaks.
@@ -48,7 +50,10 @@ def components(name: str) -> tuple[str, ...]:
 
 
 def same_file_elsewhere(part: str, existing: Iterable[str]) -> str | None:
-    """An entry of ``existing``, spelled otherwise, that a case- or form-insensitive file system takes for ``part``."""
+    """An entry of ``existing``, spelled otherwise, that some file systems take for ``part``.
+
+    They are those for which case or Unicode form do not count.
+    """
     folded = _fold(part)
     return next((entry for entry in existing if entry != part and _fold(entry) == folded), None)
 
@@ -77,7 +82,8 @@ def _problem(part: str) -> str | None:
         (not _SEPARATORS_ELSEWHERE.isdisjoint(part), 'it contains one of \\ : * ? " < > |'),
         (stem in _DEVICES, "a component is a device name"),
         (unicodedata.normalize("NFC", part) != part, "it is not in Unicode form NFC"),
-        # Compatibility forms may fold to what the rules above refuse: fullwidth full stops are `..` to some tools.
+        # Compatibility forms may fold to what the rules above refuse: fullwidth full stops are `..`
+        # to some tools.
         (
             unicodedata.normalize("NFKC", part) != part,
             "it contains a compatibility character, such as a fullwidth letter",

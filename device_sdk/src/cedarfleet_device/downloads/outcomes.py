@@ -1,16 +1,39 @@
-"""What a download can end with, split by who must act.
+"""What a download can end with: ``Delivered``, or an error that says who must act.
 
 ::
 
     DownloadError
-    ├── DownloadRefusedError       trying again will not heal it: the sender or the device's owner must act (``reason``)
-    └── DownloadFailedError        the retry budget is used up; what was fetched is kept for the next ``fetch``
-        └── DownloadCancelledError the caller asked to stop; kept likewise
+    ├── DownloadRefusedError       trying again will not heal it; ``reason`` says who must act
+    └── DownloadFailedError        the retry budget is used up; the next ``fetch`` goes on
+        └── DownloadCancelledError the caller asked to stop; the next ``fetch`` goes on
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivered:
+    """A file that is in place.
+
+    Attributes:
+        path: where.
+        sha256: its digest, 64 lower-case hex digits, equal to the announced one.
+        size: bytes.
+        bytes_fetched: body bytes that this call received for it: less than ``size`` after a resume,
+            0 if it was there.
+    """
+
+    path: Path
+    sha256: str
+    size: int
+    bytes_fetched: int
 
 
 class Reason(StrEnum):

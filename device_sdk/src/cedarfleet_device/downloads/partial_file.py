@@ -1,4 +1,4 @@
-"""Where received bytes end: written at their offset, hashed in the file's order, and made durable step by step."""
+"""The temporary file: bytes written at their offset, hashed in order, made durable by steps."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ from cedarfleet_device.downloads.ranges import ByteRange, checkpoint_step, merge
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from cedarfleet_device.downloads.limits import DownloadLimits
-    from cedarfleet_device.downloads.progress_journal import Entry, Journal
-    from cedarfleet_device.downloads.target import Place
+    from cedarfleet_device.config import DownloadLimits
+    from cedarfleet_device.downloads.progress_journal import Progress, ProgressJournal
 
 _READ_BYTES: Final = 256 * 1024  # still in the core's cache when it is hashed
 _CHECKPOINT_SECONDS: Final = 5.0  # on a slow link a step takes minutes
@@ -29,7 +28,10 @@ _CHECKPOINT_SECONDS: Final = 5.0  # on a slow link a step takes minutes
 
 @contextmanager
 def disk_trouble(what: str) -> Generator[None]:
-    """Turn the errors of a full, read-only or broken disk into a refusal; the network's errors never come here."""
+    """Turn the errors of a full, read-only or broken disk into a refusal.
+
+    The network's errors never come here.
+    """
     try:
         yield
     except OSError as error:
@@ -38,8 +40,10 @@ def disk_trouble(what: str) -> Generator[None]:
         ) from error
 
 
-class Sink:
-    """The temporary file of one download with its hash and its journal; used by one thread, save ``write``.
+class PartialFile:
+    """The temporary file of one download with its hash and its journal.
+
+    Used by one thread, save ``write``.
 
     Attributes:
         entry: what the journal says, as of the last checkpoint.
@@ -47,16 +51,29 @@ class Sink:
     """
 
     def __init__(
-        self, place: Place, journal: Journal, entry: Entry, limits: DownloadLimits
+        self,
+        handle: int,
+        journal: ProgressJournal,
+        entry: Progress,
+        *,
+        limits: DownloadLimits,
+        free_bytes: Callable[[], int],
     ) -> None:
-        """Open the temporary file; ``recover`` comes next."""
-        self._place, self._journal, self._limits = place, journal, limits
+        """Take the open temporary file; ``recover`` comes next.
+
+        Args:
+            handle: descriptor of the file, released by ``close``.
+            journal: keeps ``entry``.
+            entry: what the journal said.
+            limits: of disk and checkpoints.
+            free_bytes: what the file system has for us.
+        """
+        self._handle, self._journal, self._limits = handle, journal, limits
+        self._free_bytes = free_bytes
         self.entry = entry
         self.received = 0
-        self._step = checkpoint_step(entry.size, limits)
+        self._step = checkpoint_step(entry.size, most=limits.checkpoint_bytes)
         self._view = memoryview(bytearray(_READ_BYTES))
-        with disk_trouble("open the temporary file"):
-            self._handle = place.open_part()
         self._hash = hashlib.sha256()
         self._hashed = 0
         self._ranges: tuple[ByteRange, ...] = ()
@@ -78,7 +95,9 @@ class Sink:
         return missing(self._covered(), self.entry.size)
 
     def recover(self, cancelled: Callable[[], bool]) -> None:
-        """Believe the journal when the temporary file bears it out; else empty the file and begin at zero.
+        """Believe the journal when the temporary file bears it out.
+
+        Else empty the file and begin at zero.
 
         Raises:
             DownloadCancelledError: ``cancelled()``; the journal stays as it is.
@@ -93,7 +112,8 @@ class Sink:
                     break  # the file shrank meanwhile
             if length >= reaches and self._hash.hexdigest() == self.entry.prefix_sha256:
                 self._ranges = self.entry.ranges
-                self.checkpoint()  # a state folder that cannot be written is noticed before the first byte
+                # A state folder that cannot be written is noticed before the first byte.
+                self.checkpoint()
                 return
         self.start_over(self.entry.etag)
 
@@ -105,16 +125,19 @@ class Sink:
         """
         needed = sum(len(gap) for gap in self.missing)
         with disk_trouble("ask for the free space"):
-            free = self._place.free_bytes()
+            free = self._free_bytes()
         if needed and free - needed < self._limits.disk_reserve_bytes:
             raise DownloadRefusedError(
                 Reason.DISK,
-                f"`{self.entry.name}` needs {needed} bytes and {self._limits.disk_reserve_bytes} in reserve,"
-                f" {free} are free",
+                f"`{self.entry.name}` needs {needed} bytes"
+                f" and {self._limits.disk_reserve_bytes} in reserve, {free} are free",
             )
 
     def start_over(self, etag: str | None) -> None:
-        """Forget every byte; what comes now belongs to the object of ``etag`` (None: the next answer says which)."""
+        """Forget every byte.
+
+        What comes now belongs to the object of ``etag`` (None: the next answer says which).
+        """
         self._hash, self._hashed, self._ranges = hashlib.sha256(), 0, ()
         self.entry = replace(self.entry, etag=etag)
         with disk_trouble("empty the temporary file"):
@@ -127,7 +150,9 @@ class Sink:
             self.entry = replace(self.entry, etag=etag)
 
     def write(self, offset: int, data: memoryview) -> None:
-        """Put ``data`` into the temporary file; the one method that any thread may call, until ``close``.
+        """Put ``data`` into the temporary file.
+
+        The one method that any thread may call, until ``close``.
 
         Raises:
             DownloadRefusedError: ``Reason.DISK``.
@@ -138,10 +163,13 @@ class Sink:
                 data, offset = data[written:], offset + written
 
     def accept(self, offset: int, data: memoryview) -> None:
-        """Account for ``data``, which was written at ``offset``; saves a checkpoint when one is due.
+        """Account for ``data``, which was written at ``offset``.
+
+        Saves a checkpoint when one is due.
 
         Raises:
-            DownloadRefusedError: ``Reason.DISK``, also when somebody else took of the file system's reserve.
+            DownloadRefusedError: ``Reason.DISK``, also when somebody else took of the file system's
+                reserve.
         """
         at = offset + len(data)
         if offset == self._hashed:
@@ -153,10 +181,11 @@ class Sink:
         self._unsaved += len(data)
         if self._unsaved >= self._step or time.monotonic() - self._saved_at >= _CHECKPOINT_SECONDS:
             self.checkpoint()
-            if self._place.free_bytes() < self._limits.disk_reserve_bytes:
+            if self._free_bytes() < self._limits.disk_reserve_bytes:
                 raise DownloadRefusedError(
                     Reason.DISK,
-                    f"less than the reserve of {self._limits.disk_reserve_bytes} bytes is free on the disk",
+                    f"less than the reserve of {self._limits.disk_reserve_bytes} bytes is free"
+                    " on the disk",
                 )
 
     def catch_up(self) -> bool:
@@ -170,7 +199,7 @@ class Sink:
             return self._hash_from_file(reachable)
 
     def checkpoint(self) -> None:
-        """Make data, then journal durable, in this order: the journal never promises what a power cut took away.
+        """Make data, then journal durable: the journal never promises what a power cut took away.
 
         Raises:
             DownloadRefusedError: ``Reason.DISK``.

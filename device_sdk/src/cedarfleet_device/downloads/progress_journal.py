@@ -1,16 +1,15 @@
-"""The durable memory of one download: what was fetched of which object, and whether the file was put in place yet."""
+"""The durable memory of one download: what was fetched of which object, and how far it got."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from cedarfleet_device.downloads.ranges import ByteRange
-from cedarfleet_device.files import sync_folder
+from cedarfleet_device.files import sync_folder, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +27,7 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class Progress:
     """One state of the journal.
 
     Attributes:
@@ -36,7 +35,8 @@ class Entry:
         size: announced bytes.
         sha256: announced digest.
         announced_etag: the document's.
-        etag: what the fetched ranges belong to; not the announced one after the object changed; None: not known.
+        etag: what the fetched ranges belong to; not the announced one after the object changed;
+            None: not known.
         prefix: the first bytes of the temporary file that are on the disk.
         prefix_sha256: their digest; checked when the file is opened again.
         beyond: further ranges on the disk, as pairs of start and end.
@@ -75,17 +75,19 @@ class Entry:
         return tuple(ByteRange(start, end) for start, end in self.beyond)
 
 
-class Journal:
+class ProgressJournal:
     """One file in the state folder, replaced as a whole, so that it is never read torn."""
 
     def __init__(self, folder: Path, key: str) -> None:
         """Keep the journal of download ``key`` in ``folder``, which exists."""
         self._path = folder / f"{key}.json"
-        self._draft = folder / f"{key}.json.new"
         self._folder = folder
 
-    def read(self) -> Entry | None:
-        """The last entry; None when there is none or it cannot be understood, which means to start over."""
+    def read(self) -> Progress | None:
+        """The last entry.
+
+        None when there is none or it cannot be understood, which means to start over.
+        """
         try:
             return _decode(json.loads(self._path.read_bytes()))
         except FileNotFoundError:
@@ -93,39 +95,28 @@ class Journal:
         except (ValueError, TypeError, KeyError, RecursionError):
             return None  # fail closed: nothing fetched is trusted without its entry
 
-    def write(self, entry: Entry) -> None:
+    def write(self, entry: Progress) -> None:
         """Make ``entry`` durable.
 
         Raises:
             OSError: the state folder cannot be written.
         """
-        data = json.dumps({"version": _VERSION, **asdict(entry)}).encode()
-        draft = os.open(
-            self._draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-        )
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(draft, view) :]
-            os.fsync(draft)
-        finally:
-            os.close(draft)
-        os.replace(self._draft, self._path)  # noqa: PTH105 - the call whose atomicity POSIX promises, by its name
-        sync_folder(self._folder)
+        content = json.dumps({"version": _VERSION, **asdict(entry)}).encode()
+        write_atomically(self._path, content)
 
     def clear(self) -> None:
         """Forget the download."""
-        self._draft.unlink(missing_ok=True)
+        self._path.with_name(f"{self._path.name}.new").unlink(missing_ok=True)
         self._path.unlink(missing_ok=True)
         sync_folder(self._folder)
 
 
-def _decode(data: dict[str, Any]) -> Entry:
+def _decode(data: dict[str, Any]) -> Progress:
     if data.pop("version") != _VERSION:
         raise ValueError("unknown version")
     data["stage"] = Stage(data["stage"])
     data["beyond"] = tuple((int(start), int(end)) for start, end in data["beyond"])
-    entry = Entry(**data)
+    entry = Progress(**data)
     ordered = all(0 <= start < end <= entry.size for start, end in entry.beyond)
     if not (0 <= entry.prefix <= entry.size and ordered):
         raise ValueError("ranges outside of the file")

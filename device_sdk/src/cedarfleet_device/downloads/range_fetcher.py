@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
 
-from cedarfleet_device.downloads.range_client.answers import TryAgainError, judge
-from cedarfleet_device.downloads.range_client.connection import Connection
+from cedarfleet_device.downloads.range_client.acceptance import accept
+from cedarfleet_device.downloads.range_client.answers import TryAgainError
+from cedarfleet_device.downloads.range_client.connection import RangeConnection
 from cedarfleet_device.downloads.ranges import checkpoint_step
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from cedarfleet_device.downloads.limits import DownloadLimits
-    from cedarfleet_device.downloads.range_client.url import Address
+    from cedarfleet_device.config import DownloadLimits
+    from cedarfleet_device.downloads.range_client.connection import Address
     from cedarfleet_device.downloads.ranges import ByteRange
-    from cedarfleet_device.downloads.throughput import Pulse, TokenBucket
+    from cedarfleet_device.downloads.throughput import StallDetector, TokenBucket
 
 BUFFER_BYTES: Final = 512 * 1024
 _BUFFERS: Final = 3  # one is filled while others wait to be hashed
@@ -43,9 +44,9 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """``data`` was written at ``offset``; ``Receiver.give_back(buffer)`` once it is used."""
+    """``data`` was written at ``offset``; ``RangeFetcher.give_back(buffer)`` once it is used."""
 
-    receiver: Receiver
+    fetcher: RangeFetcher
     offset: int
     data: memoryview
     buffer: memoryview
@@ -62,15 +63,15 @@ Event = Connected | Began | Received | Ended
 
 
 @dataclass(frozen=True, kw_only=True)
-class Errand:
-    """What every receiver of one round shares.
+class FetchContext:
+    """What every fetcher of one round shares.
 
     Attributes:
         tls: for https.
         work: ranges to fetch; None means that no more will come.
         events: what happens goes here, in order.
-        write: puts bytes at their offset of the temporary file; called by the receivers, since the bytes are still in
-            the cache of the core that received them.
+        write: puts bytes at their offset of the temporary file; called by the fetchers, since the
+            bytes are still in the cache of the core that received them.
     """
 
     address: Address
@@ -84,21 +85,24 @@ class Errand:
     write: Callable[[int, memoryview], None]
 
 
-class Receiver:
-    """Connects, takes ranges from the errand's work and puts what comes into its events, until told to stop."""
+class RangeFetcher:
+    """Connects, takes ranges from the context's work, and puts what comes into its events."""
 
-    def __init__(self, errand: Errand, pulse: Pulse) -> None:
+    def __init__(self, context: FetchContext, stall: StallDetector) -> None:
         """Prepare; ``start`` begins."""
-        self._errand = errand
-        self.pulse = pulse
+        self._context = context
+        self.stall = stall
         self._free: SimpleQueue[memoryview | None] = SimpleQueue()
-        # What is being filled is lost by a kill, so that it must not be more than a checkpoint's step.
-        self._piece = min(BUFFER_BYTES, checkpoint_step(errand.size, errand.limits))
+        # What is being filled is lost by a kill, so that it must not be more than a checkpoint's
+        # step.
+        self._piece = min(
+            BUFFER_BYTES, checkpoint_step(context.size, most=context.limits.checkpoint_bytes)
+        )
         for _ in range(_BUFFERS):
             self._free.put(memoryview(bytearray(self._piece)))
         self._stop = threading.Event()
         self._why: str | None = None
-        self._connection: Connection | None = None
+        self._connection: RangeConnection | None = None
         self._has_connected = threading.Event()
         self._thread = threading.Thread(target=self._run, name="cedarfleet-download", daemon=True)
 
@@ -107,12 +111,12 @@ class Receiver:
         self._thread.start()
 
     def widen(self) -> None:
-        """Give a connection that is alone more buffers: neither it nor the hash waits for the other each time."""
+        """Give a connection that is alone more buffers, so that hash and network rarely wait."""
         for _ in range(_MORE_BUFFERS if self._piece == BUFFER_BYTES else 0):
             self._free.put(memoryview(bytearray(self._piece)))
 
     def give_back(self, buffer: memoryview) -> None:
-        """Let the receiver fill ``buffer`` again."""
+        """Let the fetcher fill ``buffer`` again."""
         self._free.put(buffer)
 
     def stop(self, why: str = "stopped") -> None:
@@ -124,9 +128,10 @@ class Receiver:
             connection.cut()
 
     def join(self, seconds: float) -> None:
-        """Wait for the stopped thread: once it is connected until it ends, so that nobody writes afterwards.
+        """Wait for the stopped thread; a connected one to its end, so that it writes no more.
 
-        One that still resolves a name or connects is left behind after ``seconds``; it writes nothing any more.
+        One that still resolves a name or connects is left behind after ``seconds``; it writes
+        nothing any more.
         """
         self._thread.join(None if self._has_connected.is_set() else seconds)
 
@@ -135,26 +140,26 @@ class Receiver:
         try:
             while (span := self._next_range()) is not None:
                 self._fetch(span)
-        except Exception as caught:  # noqa: BLE001 - handed to the thread that waits, which raises it
+        except Exception as caught:  # noqa: BLE001 - raised by the thread that waits
             error = caught if self._why is None else TryAgainError(self._why)
         finally:
             if self._connection is not None:
                 self._connection.close()
-            self._errand.events.put(Ended(error))
+            self._context.events.put(Ended(error))
 
     def _next_range(self) -> ByteRange | None:
         if not self._has_connected.is_set():
             self._connect()
-        self.pulse.excused = True
-        span = self._errand.work.get()
-        self.pulse.excused = False
+        self.stall.excused = True
+        span = self._context.work.get()
+        self.stall.excused = False
         return None if self._stop.is_set() else span
 
-    def _connect(self) -> Connection:
-        limits = self._errand.limits
-        self._connection = Connection(
-            self._errand.address,
-            self._errand.tls,
+    def _connect(self) -> RangeConnection:
+        limits = self._context.limits
+        self._connection = RangeConnection(
+            self._context.address,
+            self._context.tls,
             connect_seconds=limits.connect_seconds,
             read_seconds=limits.stall_seconds,
         )
@@ -162,20 +167,20 @@ class Receiver:
             raise TryAgainError("stopped")
         if not self._has_connected.is_set():
             self._has_connected.set()
-            self._errand.events.put(Connected(self._connection.round_trip))
+            self._context.events.put(Connected(self._connection.round_trip))
         self._connection.secure()
         return self._connection
 
     def _fetch(self, span: ByteRange) -> None:
         connection = self._connection or self._connect()
-        errand = self._errand
-        answer = connection.ask(errand.address.target, span, etag=errand.etag)
-        errand.events.put(Began(judge(answer, wanted=span, size=errand.size, etag=errand.etag)))
+        context = self._context
+        answer = connection.ask(context.address.target, span, etag=context.etag)
+        context.events.put(Began(accept(answer, wanted=span, size=context.size, etag=context.etag)))
         at = span.start
         while at < span.end:
-            self.pulse.excused = True
+            self.stall.excused = True
             buffer = self._free.get()
-            self.pulse.excused = False
+            self.stall.excused = False
             if buffer is None:
                 raise TryAgainError("stopped")
             at += self._fill(connection, buffer, at, span.end)
@@ -183,10 +188,13 @@ class Receiver:
             connection.close()
             self._connection = None
 
-    def _fill(self, connection: Connection, buffer: memoryview, offset: int, end: int) -> int:
-        """Receive into ``buffer`` and hand it on, also when the connection breaks meanwhile; the bytes received."""
+    def _fill(self, connection: RangeConnection, buffer: memoryview, offset: int, end: int) -> int:
+        """Receive into ``buffer`` and hand it on, also when the connection breaks meanwhile.
+
+        The bytes received.
+        """
         room = min(self._piece, end - offset)
-        bucket, pulse, read = self._errand.bucket, self.pulse, connection.read_into
+        bucket, stall, read = self._context.bucket, self.stall, connection.read_into
         largest = bucket.largest_read or room
         filled = 0
         due = time.monotonic() + _HAND_ON_SECONDS
@@ -194,15 +202,15 @@ class Receiver:
             while filled < room and (filled == 0 or time.monotonic() < due):
                 count = read(buffer[filled : min(room, filled + largest)])
                 filled += count
-                pulse.received += count
+                stall.received += count
                 if (pause := bucket.take(count)) > 0:
-                    pulse.excused = True
+                    stall.excused = True
                     self._stop.wait(pause)
-                    pulse.excused = False
+                    stall.excused = False
         finally:
             data = buffer[:filled]
-            pulse.excused = True
-            self._errand.write(offset, data)
-            pulse.excused = False
-            self._errand.events.put(Received(self, offset, data, buffer))
+            stall.excused = True
+            self._context.write(offset, data)
+            stall.excused = False
+            self._context.events.put(Received(self, offset, data, buffer))
         return filled

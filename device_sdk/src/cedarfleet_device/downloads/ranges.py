@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cedarfleet_device.downloads.limits import DownloadLimits
-
 _KIB: Final = 1024
 _MIB: Final = 1024 * _KIB
 SMALLEST_STEP: Final = 256 * _KIB
@@ -37,7 +35,10 @@ class ByteRange:
 
 
 def parse_content_range(text: str) -> tuple[ByteRange, int | None] | None:
-    """What a ``Content-Range`` header says: the bytes and the whole size (None: `*`); None when it is malformed."""
+    """What a ``Content-Range`` header says: the bytes and the whole size (None: `*`).
+
+    None when it is malformed.
+    """
     match = _CONTENT_RANGE.fullmatch(text.strip())
     if match is None:
         return None
@@ -92,21 +93,24 @@ def requests(gaps: Sequence[ByteRange], connections: int) -> tuple[ByteRange, ..
 
 
 def request_sizes(left: int, connections: int) -> tuple[int, ...]:
-    """Bytes of each request for ``left`` bytes, to be handed out in this order to whichever connection is free.
+    """Bytes of each request for ``left`` bytes, to be handed out in order to free connections.
 
-    A request costs a connection one idle round trip, so there are few. The hash goes in the file's order, so whatever
-    arrives at the same time as bytes before it is hashed later: were the last requests large and of one size, most of
-    them would still have to be hashed when the last byte is there. Therefore: rounds of equal requests, and each
-    connection's last share is cut in two, the first parts growing from connection to connection (each ends a little
-    later than the one before it in the file, and the hash is through with that by then), the second parts, a quarter
-    of the share and falling, ending all at once. For 256 MiB over 4 connections: 48, 52, 56, 60, 16, 12, 8, 4 MiB.
+    A request costs a connection one idle round trip, so there are few. The hash goes in the file's
+    order, so whatever arrives at the same time as bytes before it is hashed later: were the last
+    requests large and of one size, most of them would still have to be hashed when the last byte is
+    there. Therefore: rounds of equal requests, and each connection's last share is cut in two, the
+    first parts growing from connection to connection (each ends a little later than the one before
+    it in the file, and the hash is through with that by then), the second parts, a quarter of the
+    share and falling, ending all at once. For 256 MiB over 4 connections: 48, 52, 56, 60, 16, 12,
+    8, 4 MiB.
 
     Args:
         left: bytes still missing.
         connections: how many share the work; one asks for everything at once.
 
     Returns:
-        Sizes above 0 whose sum is ``left``, each at most ``LARGEST_REQUEST`` when there are several connections.
+        Sizes above 0 whose sum is ``left``, each at most ``LARGEST_REQUEST`` when there are several
+        connections.
     """
     if connections == 1:
         return (left,) if left else ()
@@ -123,19 +127,26 @@ def request_sizes(left: int, connections: int) -> tuple[int, ...]:
     return tuple(size for size in (*rounds, *first, *second) if size)
 
 
-def connections_for(left: int, round_trip: float, limits: DownloadLimits) -> int:
+def connections_for(
+    left: int, round_trip: float, *, most: int, from_bytes: int, from_seconds: float
+) -> int:
     """How many connections to use for ``left`` bytes.
 
     Args:
         left: bytes still missing.
         round_trip: seconds that the TCP handshake took.
-        limits: the device's.
+        most: connections at once.
+        from_bytes: below it one connection is used.
+        from_seconds: round trip below which one connection is used.
     """
-    if left < limits.parallel_from_bytes or round_trip < limits.parallel_from_seconds:
+    if left < from_bytes or round_trip < from_seconds:
         return 1
-    return min(limits.connections, max(1, left * 4 // limits.parallel_from_bytes))
+    return min(most, max(1, left * 4 // from_bytes))
 
 
-def checkpoint_step(size: int, limits: DownloadLimits) -> int:
-    """Bytes between two checkpoints: a 64th of the file, so that a kill never costs more than some percent of it."""
-    return min(limits.checkpoint_bytes, max(SMALLEST_STEP, size // 64))
+def checkpoint_step(size: int, *, most: int) -> int:
+    """Bytes between two checkpoints of a file of ``size``, at most ``most``.
+
+    A 64th of the file, so that a kill never costs more than some percent of it.
+    """
+    return min(most, max(SMALLEST_STEP, size // 64))

@@ -1,7 +1,7 @@
-"""The place of one file below the download folder: reached without following a symlink, changed only atomically.
+"""One file's target below the download folder: no symlink is followed, each change is atomic.
 
-Every step works on a handle of the target's own directory, so that nobody who swaps a component for a symlink meanwhile
-can lead it elsewhere.
+Every step works on a handle of the target's own directory, so that nobody who swaps a component for
+a symlink meanwhile can lead it elsewhere.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _COPY_BYTES = 1024 * 1024
 
 
-class Place:
+class Target:
     """Target, temporary file and previous file of one artifact, all in one directory.
 
     Attributes:
@@ -33,8 +33,8 @@ class Place:
         """Open the target's directory, making the ones that are missing (mode 0750).
 
         Raises:
-            DownloadRefusedError: ``Reason.NAME``: the name, or what stands in its way. ``Reason.DISK``: a directory
-                cannot be made or opened.
+            DownloadRefusedError: ``Reason.NAME``: the name, or what stands in its way.
+                ``Reason.DISK``: a directory cannot be made or opened.
         """
         *parents, self._name = components(name)
         self.key = sha256(name.encode()).hexdigest()[:32]
@@ -42,7 +42,8 @@ class Place:
         self._part, self._previous = f".{self.key}.part", f".{self.key}.previous"
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o750)
-            # The maker chose the folder itself, perhaps by a symlink to another disk: only what is below it is judged.
+            # The maker chose the folder itself, perhaps by a symlink to another disk: only what is
+            # below it is judged.
             self._directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise DownloadRefusedError(
@@ -118,7 +119,9 @@ class Place:
         return numbers.f_bavail * numbers.f_frsize
 
     def put(self, *, keep_previous: bool) -> None:
-        """Move the temporary file, already fsynced, to the target; at every instant a whole file stands there.
+        """Move the temporary file, already fsynced, to the target.
+
+        At every instant a whole file stands there.
 
         Args:
             keep_previous: also keep what stood there, for ``roll_back``.
@@ -177,10 +180,12 @@ class Place:
                 )
 
     def _refuse_other_spelling(self, part: str) -> None:
-        if (other := same_file_elsewhere(part, os.listdir(self._directory))) is not None:  # noqa: PTH208 - of a handle
+        entries = os.listdir(self._directory)  # noqa: PTH208 - of a handle
+        if (other := same_file_elsewhere(part, entries)) is not None:
             raise DownloadRefusedError(
                 Reason.NAME,
-                f"`{part}` would be the same file as `{other}` where case or Unicode form do not count",
+                f"`{part}` would be the same file as `{other}`"
+                " where case or Unicode form do not count",
             )
 
     def _has(self, name: str) -> bool:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class TokenBucket:
-    """Bounds the bytes per second over all connections, with bursts of at most a quarter of a second."""
+    """Bounds the bytes a second over all connections, with bursts of at most 0.25 s."""
 
     def __init__(
         self, bytes_per_second: int | None, *, clock: Callable[[], float] = time.monotonic
@@ -23,11 +23,17 @@ class TokenBucket:
 
     @property
     def largest_read(self) -> int | None:
-        """Bytes to ask a socket for at once, so that no read is a burst of its own; None: any number."""
+        """Bytes to ask a socket for at once, so that no read is a burst of its own.
+
+        None: any number.
+        """
         return None if self._rate is None else max(1, self._rate // 16)
 
     def take(self, count: int) -> float:
-        """Account for ``count`` received bytes; the seconds that the caller must wait before it reads on."""
+        """Account for ``count`` received bytes.
+
+        The seconds that the caller must wait before it reads on.
+        """
         if self._rate is None:
             return 0.0
         with self._lock:
@@ -36,10 +42,11 @@ class TokenBucket:
             return max(0.0, self._free_at - now)
 
 
-class Pulse:
-    """Whether one connection still brings enough bytes; written by its thread, judged by the thread that waits for it.
+class StallDetector:
+    """Whether one connection still brings enough bytes.
 
-    It covers the TLS handshake and the header too: no body byte, no progress.
+    Written by its thread, read by the thread that waits for it. It covers the TLS handshake and the
+    header too: no body byte, no progress.
     """
 
     def __init__(
@@ -50,7 +57,7 @@ class Pulse:
         self._clock = clock
         self.received = 0
         self.excused = False
-        """True while the connection waits for us (a free buffer, the bandwidth limit, work), not for the server."""
+        """True while the connection waits for a buffer, the bandwidth limit or work."""
         self._since = clock()
         self._seen = 0
 

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from cedarfleet_device.downloads.fetch import Crew
+from cedarfleet_device.downloads.fetch import FetchRound
 from cedarfleet_device.downloads.outcomes import (
     DownloadCancelledError,
     DownloadError,
@@ -16,15 +16,15 @@ from cedarfleet_device.downloads.outcomes import (
     DownloadRefusedError,
     Reason,
 )
-from cedarfleet_device.downloads.partial_file import Sink, disk_trouble
-from cedarfleet_device.downloads.progress_journal import Entry, Stage
+from cedarfleet_device.downloads.partial_file import PartialFile, disk_trouble
+from cedarfleet_device.downloads.progress_journal import Progress, Stage
 from cedarfleet_device.downloads.range_client.answers import (
     ChangedObjectError,
     ExpiredUrlError,
     NoRangesError,
     TryAgainError,
 )
-from cedarfleet_device.downloads.range_client.url import Address
+from cedarfleet_device.downloads.range_client.url import parse_address
 from cedarfleet_device.downloads.ranges import checkpoint_step
 from cedarfleet_device.downloads.retry import RetryBudget
 from cedarfleet_device.downloads.throughput import TokenBucket
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from cedarfleet_device.downloads.limits import DownloadLimits
-    from cedarfleet_device.downloads.progress_journal import Journal
-    from cedarfleet_device.downloads.target import Place
+    from cedarfleet_device.config import DownloadLimits
+    from cedarfleet_device.downloads.progress_journal import ProgressJournal
+    from cedarfleet_device.downloads.target import Target
     from cedarfleet_device.wire import DownloadDocument
 
 _MOST_CHANGES: Final = (
@@ -57,24 +57,26 @@ class Callbacks:
     on_verified: Callable[[Path], None] | None
 
 
-class Delivery:
+class Transfer:
     """One run of one download."""
 
     def __init__(
         self,
         document: DownloadDocument,
         *,
-        place: Place,
-        journal: Journal,
+        target: Target,
+        journal: ProgressJournal,
         limits: DownloadLimits,
         tls: Callable[[], ssl.SSLContext],
         callbacks: Callbacks,
     ) -> None:
         """Prepare; ``run`` does everything. ``tls`` is called when the URL is https."""
-        self._document, self._place, self._journal = document, place, journal
+        self._document, self._target, self._journal = document, target, journal
         self._limits, self._tls, self._callbacks = limits, tls, callbacks
         self._bucket = TokenBucket(limits.bytes_per_second)
-        self._budget = RetryBudget(limits=limits, step=checkpoint_step(document.size, limits))
+        self._budget = RetryBudget(
+            limits=limits, step=checkpoint_step(document.size, most=limits.checkpoint_bytes)
+        )
         self._connections = limits.connections
         self._url = document.url
         self._changes = self._wrong_digests = self._stale_urls = 0
@@ -89,78 +91,87 @@ class Delivery:
         """
         entry = self._journal.read()
         if entry is None or not entry.is_of(self._document):
-            entry = Entry.fresh(self._document)
-            self._place.drop_part()
+            entry = Progress.fresh(self._document)
+            self._target.drop_part()
         with disk_trouble("read the target"):
-            is_there = not self._place.has_part() and self._place.holds(
+            is_there = not self._target.has_part() and self._target.holds(
                 self._document.size, self._document.sha256
             )
         if is_there:
             self._install(can_roll_back=entry.stage is Stage.PLACING)
             return 0
         try:
-            sink = Sink(
-                self._place, self._journal, replace(entry, stage=Stage.FETCHING), self._limits
+            with disk_trouble("open the temporary file"):
+                handle = self._target.open_part()
+            file = PartialFile(
+                handle,
+                self._journal,
+                replace(entry, stage=Stage.FETCHING),
+                limits=self._limits,
+                free_bytes=self._target.free_bytes,
             )
             try:
-                self._fetch(sink)
-                received, entry = sink.received, sink.entry
+                self._fetch(file)
+                received, entry = file.received, file.entry
             finally:
-                sink.close()
+                file.close()
             with disk_trouble("put the file in place"):
                 self._journal.write(replace(entry, stage=Stage.PLACING))
-                self._place.put(keep_previous=self._callbacks.on_verified is not None)
+                self._target.put(keep_previous=self._callbacks.on_verified is not None)
         except DownloadRefusedError:
             self._forget()  # the device gets its disk back
             raise
         self._install(can_roll_back=True)
         return received
 
-    def _fetch(self, sink: Sink) -> None:
+    def _fetch(self, file: PartialFile) -> None:
         """Until the temporary file holds the announced bytes."""
-        sink.recover(self._callbacks.cancelled)
-        sink.check_room()
+        file.recover(self._callbacks.cancelled)
+        file.check_room()
         while True:
-            self._tell(sink, final=False)
-            if not sink.missing and self._is_right(sink):
-                self._tell(sink, final=True)
+            self._tell(file, final=False)
+            if not file.missing and self._is_right(file):
+                self._tell(file, final=True)
                 return
             try:
-                self._round(sink)
+                self._round(file)
                 self._stale_urls = 0
             except ExpiredUrlError as error:
-                self._renew(sink, error)
+                self._renew(file, error)
             except ChangedObjectError as error:
-                self._start_over_with_new_object(sink, error)
+                self._start_over_with_new_object(file, error)
             except TryAgainError as error:
                 if isinstance(error, NoRangesError):
                     self._connections = 1
-                self._pause(sink, error)
+                self._pause(file, error)
             except DownloadCancelledError:
-                sink.checkpoint()
+                file.checkpoint()
                 raise
 
-    def _round(self, sink: Sink) -> None:
+    def _round(self, file: PartialFile) -> None:
         if self._callbacks.cancelled():
             raise DownloadCancelledError("cancelled")
-        if not sink.missing:
+        if not file.missing:
             return  # an empty file, or one that only waits for its digest
-        address = Address.parse(self._url, allow_http=self._limits.allow_http)
-        Crew(
-            sink,
+        address = parse_address(self._url, allow_http=self._limits.allow_http)
+        FetchRound(
+            file,
             address=address,
             tls=self._tls() if address.is_tls else None,
             limits=self._limits,
             bucket=self._bucket,
             most=self._connections,
-        ).run(cancelled=self._callbacks.cancelled, advanced=lambda: self._tell(sink, final=False))
+        ).run(cancelled=self._callbacks.cancelled, advanced=lambda: self._tell(file, final=False))
 
-    def _is_right(self, sink: Sink) -> bool:
-        """Whether the whole file has the announced digest; when not, it is emptied for one more try."""
-        if sink.digest() == self._document.sha256:
+    def _is_right(self, file: PartialFile) -> bool:
+        """Whether the whole file has the announced digest.
+
+        When not, it is emptied for one more try.
+        """
+        if file.digest() == self._document.sha256:
             return True
         self._wrong_digests += 1
-        is_other_object = bool(self._document.etag) and sink.entry.etag != self._document.etag
+        is_other_object = bool(self._document.etag) and file.entry.etag != self._document.etag
         if is_other_object or self._wrong_digests > 1 or self._document.size == 0:
             why = "the object is not the announced one" if is_other_object else "twice"
             raise DownloadRefusedError(
@@ -168,60 +179,64 @@ class Delivery:
                 f"the SHA-256 of `{self._document.name}` is not the announced one ({why})",
             )
         event("download.wrong_digest", level=logging.WARNING, artifact=self._document.name)
-        sink.start_over(sink.entry.etag)
+        file.start_over(file.entry.etag)
         self._budget.start_over()
         return False
 
-    def _renew(self, sink: Sink, error: ExpiredUrlError) -> None:
+    def _renew(self, file: PartialFile, error: ExpiredUrlError) -> None:
         """Ask for a fresh URL and go on with it."""
-        self._stale_urls = self._stale_urls + 1 if sink.done == self._accepted_at else 1
-        self._accepted_at = sink.done
+        self._stale_urls = self._stale_urls + 1 if file.done == self._accepted_at else 1
+        self._accepted_at = file.done
         if self._stale_urls > _MOST_FRESH_URLS:
             raise DownloadRefusedError(
                 Reason.SERVER, f"{error}, also to {_MOST_FRESH_URLS} fresh URLs"
             ) from error
-        sink.checkpoint()
+        file.checkpoint()
         event(
-            "download.url_expired", artifact=self._document.name, received=sink.done, why=str(error)
+            "download.url_expired", artifact=self._document.name, received=file.done, why=str(error)
         )
-        self._refresh(sink)
+        self._refresh(file)
 
-    def _refresh(self, sink: Sink) -> None:
+    def _refresh(self, file: PartialFile) -> None:
         while True:
             try:
                 self._url = self._callbacks.refresh_url()
             except DownloadError:
                 raise
-            except Exception as error:  # noqa: BLE001 - the agent may be offline in any of its ways; the budget bounds it
-                self._pause(sink, TryAgainError(f"no fresh URL: {type(error).__name__}"))
+            except Exception as error:  # noqa: BLE001 - the budget bounds it
+                self._pause(file, TryAgainError(f"no fresh URL: {type(error).__name__}"))
             else:
                 return
 
-    def _start_over_with_new_object(self, sink: Sink, error: ChangedObjectError) -> None:
-        """The announced object is gone; the same bytes may have been stored anew, which only their digest can tell."""
+    def _start_over_with_new_object(self, file: PartialFile, error: ChangedObjectError) -> None:
+        """The announced object is gone.
+
+        The same bytes may have been stored anew, which only their digest can tell.
+        """
         self._changes += 1
         if self._changes > _MOST_CHANGES:
             raise DownloadRefusedError(
                 Reason.CHANGED, f"`{self._document.name}` keeps changing: {error}"
             ) from error
         event("download.object_changed", level=logging.WARNING, artifact=self._document.name)
-        sink.start_over(None)
+        file.start_over(None)
         self._budget.start_over()
-        self._refresh(sink)
+        self._refresh(file)
 
-    def _pause(self, sink: Sink, error: TryAgainError) -> None:
+    def _pause(self, file: PartialFile, error: TryAgainError) -> None:
         """Wait before the next try.
 
         Raises:
             DownloadFailedError: the budget is used up.
             DownloadCancelledError: while waiting.
         """
-        sink.checkpoint()
-        pause = self._budget.next_pause(sink.done, error.retry_after)
+        file.checkpoint()
+        pause = self._budget.next_pause(file.done, error.retry_after)
         if pause is None:
             raise DownloadFailedError(
-                f"gave up on `{self._document.name}` after {self._limits.attempts} tries without progress,"
-                f" {sink.done} of {self._document.size} bytes are kept; last: {error}"
+                f"gave up on `{self._document.name}` after {self._limits.attempts} tries"
+                f" without progress, {file.done} of {self._document.size} bytes are kept;"
+                f" last: {error}"
             ) from error
         event(
             "download.retry", artifact=self._document.name, seconds=round(pause, 2), why=str(error)
@@ -237,11 +252,11 @@ class Delivery:
         """Run the hook; a file whose hook fails gives way to the one before."""
         if self._callbacks.on_verified is not None:
             try:
-                self._callbacks.on_verified(self._place.path)
+                self._callbacks.on_verified(self._target.path)
             except (Exception, SystemExit) as error:
                 if can_roll_back:
                     with disk_trouble("bring the previous file back"):
-                        self._place.roll_back()
+                        self._target.roll_back()
                 self._forget()
                 raise DownloadRefusedError(
                     Reason.INSTALL,
@@ -251,14 +266,14 @@ class Delivery:
 
     def _forget(self) -> None:
         with disk_trouble("clean up"):
-            self._place.drop_part()
-            self._place.drop_previous()
+            self._target.drop_part()
+            self._target.drop_previous()
             self._journal.clear()
 
-    def _tell(self, sink: Sink, *, final: bool) -> None:
+    def _tell(self, file: PartialFile, *, final: bool) -> None:
         now = time.monotonic()
         if self._callbacks.progress is not None and (
             final or now - self._told_at >= _PROGRESS_SECONDS
         ):
             self._told_at = now
-            self._callbacks.progress(sink.done, self._document.size)
+            self._callbacks.progress(file.done, self._document.size)

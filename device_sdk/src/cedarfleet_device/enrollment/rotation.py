@@ -1,8 +1,9 @@
 """Renews the device's certificate by two commands, over its own connection and without a claim.
 
-``renew-key`` makes a new key here and answers with a signing request; whoever may send it has the request signed,
-attaches the certificate to the thing and sends it with ``install-certificate``. The new pair counts only once the
-broker has accepted it; until then the former pair is kept, also over power loss.
+``renew-key`` makes a new key here and answers with a signing request; whoever may send it has the
+request signed, attaches the certificate to the thing and sends it with ``install-certificate``. The
+new pair counts only once the broker has accepted it; until then the former pair is kept, also over
+power loss.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from cedarfleet_device.wire import split_thing_name
 
 if TYPE_CHECKING:
     from cedarfleet_device.config import DeviceConfig
-    from cedarfleet_device.session import Link
+    from cedarfleet_device.session import Session
 
 RENEW_KEY: Final = "renew-key"
 INSTALL_CERTIFICATE: Final = "install-certificate"
@@ -41,13 +42,13 @@ class Rotation:
 
     Args:
         config: where certificate and key are.
-        link: opened anew with each pair.
+        session: opened anew with each pair.
         proof_seconds: how long the broker has to accept a new pair.
     """
 
-    def __init__(self, config: DeviceConfig, link: Link, *, proof_seconds: float) -> None:
+    def __init__(self, config: DeviceConfig, session: Session, *, proof_seconds: float) -> None:
         self._config = config
-        self._link = link
+        self._session = session
         self._proof_seconds = proof_seconds
         folder, name = config.certificate_file.parent, config.certificate_file.name
         self._renewed = config.key_file.with_name(config.key_file.name + ".renewed")
@@ -65,7 +66,10 @@ class Rotation:
             )
 
     def settle(self) -> None:
-        """At the start: a pair that the power cut left unproven is proven now, or put back; returns at once."""
+        """At the start: a pair that the power cut left unproven is proven now, or put back.
+
+        Returns at once.
+        """
         if self._unproven.exists():
             threading.Thread(target=self._prove, name="cedarfleet-rotation", daemon=True).start()
 
@@ -93,8 +97,8 @@ class Rotation:
         replace_credentials(
             self._config.certificate_file, self._config.key_file, certificate=certificate, key=pem
         )
-        self._link.close()
-        self._link.open()
+        self._session.close()
+        self._session.open()
         if not self._prove():
             raise CommandFailedError(
                 "the broker did not accept the new certificate; the former one is in use again"
@@ -103,14 +107,14 @@ class Rotation:
         return Result(detail={"valid_until": until.isoformat()})
 
     def _prove(self) -> bool:
-        accepted = self._link.wait_online(self._proof_seconds)
+        accepted = self._session.wait_online(self._proof_seconds)
         if not accepted and self._unproven.read_bytes() == _digest(
             self._config.certificate_file.read_bytes()
         ):
             event("rotation.put_back", level=logging.ERROR)
             restore_credentials(self._config.certificate_file, self._config.key_file)
             finish_replacing(self._config.certificate_file, self._config.key_file)
-            self._link.reopen(seconds=self._proof_seconds)
+            self._session.reopen(seconds=self._proof_seconds)
         self._unproven.unlink(missing_ok=True)
         return accepted
 

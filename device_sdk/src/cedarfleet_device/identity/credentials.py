@@ -1,7 +1,8 @@
 """The device's certificate and key on disk: private, and replaced together or not at all.
 
-Two files cannot be replaced in one step. So a new pair is first written beside the old one, key first; once
-``<certificate>.next`` exists the pair is complete, and whoever loads it finishes what a power cut left half done.
+Two files cannot be replaced in one step. So a new pair is first written beside the old one, key
+first; once ``<certificate>.next`` exists the pair is complete, and whoever loads it finishes what a
+power cut left half done.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cedarfleet_device.errors import ConfigError
-from cedarfleet_device.files import sync_folder
+from cedarfleet_device.files import sync_folder, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +47,8 @@ def read_pem(file: Path, name: str) -> bytes:
         content = file.read_bytes()
     except PermissionError as error:
         raise ConfigError(
-            f"`{name}` `{file}` cannot be read by this process's user, uid {os.geteuid()}: give it to that user (chown)"
+            f"`{name}` `{file}` cannot be read by this process's user, uid {os.geteuid()}:"
+            " give it to that user (chown)"
         ) from error
     except OSError as error:
         hint = (
@@ -63,7 +65,9 @@ def read_pem(file: Path, name: str) -> bytes:
 def replace_credentials(
     certificate_file: Path, key_file: Path, *, certificate: bytes, key: bytes
 ) -> None:
-    """Make ``certificate`` and ``key`` the device's pair; the former pair is kept as ``<file>.previous``.
+    """Make ``certificate`` and ``key`` the device's pair.
+
+    The former pair is kept as ``<file>.previous``.
 
     Raises:
         ConfigError: a file cannot be written; then the former pair is still in place.
@@ -111,21 +115,13 @@ def restore_credentials(certificate_file: Path, key_file: Path) -> None:
 def write_private(file: Path, content: bytes) -> None:
     """Write a file of mode 0600 whole or not at all, and durably.
 
-    Root writes it for the owner of the folder: a device is provisioned by root, and its agent runs as another user.
+    Root writes it for the owner of the folder: a device is provisioned by root, and its agent runs
+    as another user.
+
+    Raises:
+        OSError: it cannot be written.
     """
-    fresh = _beside(file, ".new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(
-        os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
-    ) as writer:
-        if os.geteuid() == 0:
-            folder = file.parent.stat()
-            os.fchown(writer.fileno(), folder.st_uid, folder.st_gid)
-        writer.write(content)
-        writer.flush()
-        os.fsync(writer.fileno())
-    fresh.replace(file)
-    sync_folder(file.parent)
+    write_atomically(file, content, for_folder_owner=True)
 
 
 def _beside(file: Path, ending: str) -> Path:

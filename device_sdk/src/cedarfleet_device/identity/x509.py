@@ -1,7 +1,8 @@
-"""The little of X.509 that a device needs: its key, a request for a certificate, a certificate's key and last day.
+"""The little of X.509 that a device needs: its key, a request, a certificate's key and last day.
 
-The runtime that does our TLS also makes elliptic-curve keys and signatures; what is left is DER (ITU-T X.690), PKCS #10
-(RFC 2986) and the validity of RFC 5280. The tests hold it against OpenSSL and the ``cryptography`` package.
+The runtime that does our TLS also makes elliptic-curve keys and signatures; what is left is DER
+(ITU-T X.690), PKCS #10 (RFC 2986) and the validity of RFC 5280. The tests hold it against OpenSSL
+and the ``cryptography`` package.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def public_key(certificate: bytes) -> bytes:
 
 
 def _fields(certificate: bytes) -> list[tuple[int, bytes]]:
-    """Serial, algorithm, issuer, validity, subject, public key and so on (RFC 5280, section 4.1)."""
+    """Serial, algorithm, issuer, validity, subject, public key and so on (RFC 5280, 4.1)."""
     body = certificate.split(b"-----BEGIN CERTIFICATE-----", 1)[1].split(
         b"-----END CERTIFICATE-----", 1
     )[0]

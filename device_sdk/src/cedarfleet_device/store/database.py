@@ -30,9 +30,12 @@ CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 
 def open_database(file: Path) -> tuple[sqlite3.Connection, int]:
-    """Open ``file`` for one thread, and make it first where it is missing, mode 0600; and its log, to be synced.
+    """Open ``file`` for one thread, and make it first where it is missing, mode 0600.
 
-    SQLite's locks are on ``file`` and its index, so the log's descriptor may be closed without losing one.
+    And its log, to be synced.
+
+    SQLite's locks are on ``file`` and its index, so the log's descriptor may be closed without
+    losing one.
 
     Raises:
         ConfigError: it is damaged, of another version of the SDK, or cannot be opened or written.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from cedarfleet_device.errors import ConfigError, StateInUseError
 
@@ -19,8 +18,8 @@ _held_here: set[Path] = set()  # the kernel's record locks do not hold a process
 class StateFolder:
     """Makes the folder (mode 0700) and holds its lock until closed.
 
-    The lock is a POSIX record lock: the kernel drops it with the process, also after ``kill -9``, and a child that a
-    handler forks does not inherit it.
+    The lock is a POSIX record lock: the kernel drops it with the process, also after ``kill -9``,
+    and a child that a handler forks does not inherit it.
 
     Args:
         folder: ``state_dir`` of the configuration.
@@ -71,24 +70,6 @@ class StateFolder:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def write_status(folder: Path, status: dict[str, Any]) -> None:
-    """Replace ``status.json``, for ``cedarfleet-device status``; not synced, since it tells of now."""
-    fresh = folder / "status.json.new"
-    with os.fdopen(
-        os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w"
-    ) as file:
-        json.dump(status, file)
-    fresh.replace(folder / "status.json")
-
-
-def read_status(folder: Path) -> dict[str, Any] | None:
-    """What the agent last wrote, if anything."""
-    try:
-        return json.loads((folder / "status.json").read_text())
-    except (OSError, ValueError):
-        return None
 
 
 def in_use(folder: Path) -> bool:

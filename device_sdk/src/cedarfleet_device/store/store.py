@@ -1,11 +1,13 @@
-"""The device's memory across power loss: inbox, outbox and notes in one SQLite file, written by one thread.
+"""The device's memory across power loss: one SQLite file, written by one thread.
 
-A change is kept in two stages. It is *written* once its transaction is committed: from then on it survives the death
-of the process (``kill -9``). It is *durable* once the log was synced: from then on it survives the loss of power. What
-must not be promised before the disk has it waits for the second stage; everything else may go on after the first.
+A change is kept in two stages. It is *written* once its transaction is committed: from then on it
+survives the death of the process (``kill -9``). It is *durable* once the log was synced: from then
+on it survives the loss of power. What must not be promised before the disk has it waits for the
+second stage; everything else may go on after the first.
 
-SQLite in WAL mode with ``synchronous=NORMAL`` never syncs its log at a commit, and never gets damaged by that
-(sqlite.org/pragma.html#pragma_synchronous); the sync is ours, with ``fdatasync`` of the log, and changes share it.
+SQLite in WAL mode with ``synchronous=NORMAL`` never syncs its log at a commit, and never gets
+damaged by that (sqlite.org/pragma.html#pragma_synchronous); the sync is ours, with ``fdatasync`` of
+the log, and changes share it.
 """
 
 from __future__ import annotations
@@ -21,7 +23,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from cedarfleet_device.log import event
 from cedarfleet_device.store.database import open_database
-from cedarfleet_device.store.transaction import Queued, Step, StoreError, call_each, commit
+from cedarfleet_device.store.transaction import (
+    Durability,
+    QueuedChange,
+    StoreError,
+    Transaction,
+    call_each,
+    commit,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,12 +56,12 @@ class Store:
     def __init__(self, file: Path, *, sync: Callable[[int], object] = os.fdatasync) -> None:
         self._file = file
         self._sync = sync
-        self._changes: queue.SimpleQueue[Queued | None] = queue.SimpleQueue()
-        self._held: list[Queued] = []  # lazy changes, which go with the next one
+        self._changes: queue.SimpleQueue[QueuedChange | None] = queue.SimpleQueue()
         self._order = threading.Lock()
         self._closed = False
-        self._unsynced: list[Queued] = []
-        self._doubtful = False  # a sync failed, maybe one of the process before: the kernel may have dropped something
+        self._unsynced: list[QueuedChange] = []
+        # A sync failed, maybe one of the process before: the kernel may have dropped something.
+        self._doubtful = False
         opened: Future[None] = Future()
         self._thread = threading.Thread(
             target=self._run, args=(opened,), name="cedarfleet-store", daemon=True
@@ -60,33 +69,28 @@ class Store:
         self._thread.start()
         opened.result()
 
-    def submit(
-        self, change: Callable[[Step], _T], *, urgent: bool = False, lazy: bool = False
-    ) -> Future[_T]:
+    def submit(self, change: Callable[[Transaction], _T], *, urgent: bool = False) -> Future[_T]:
         """Queue ``change``; the future is done when it is durable.
 
         Args:
             change: runs on the writing thread and must only use the connection that it is given.
             urgent: whether somebody waits for the future.
-            lazy: it waits for the next change, to share its transaction; whoever asks for this sees to it that one
-                comes.
 
         Raises (the future):
-            StoreError: not kept; or written, and the store was closed while the disk would not take it.
+            StoreError: not kept; or written, and the store was closed while the disk would not take
+                it.
         """
         future: Future[_T] = Future()
-        queued = Queued(change=change, future=future, urgent=urgent)
+        queued = QueuedChange(change=change, future=future, urgent=urgent)
         with self._order:
             closed = self._closed
             if not closed:
-                self._held.append(queued)
-            if not closed and not lazy:
-                self._queue_held()
+                self._changes.put(queued)
         if closed:
             future.set_exception(StoreError("the store is closed"))
         return future
 
-    def do(self, change: Callable[[Step], _T]) -> _T:
+    def do(self, change: Callable[[Transaction], _T]) -> _T:
         """``submit`` and wait.
 
         Raises:
@@ -94,13 +98,34 @@ class Store:
         """
         return self.submit(change, urgent=True).result()
 
+    def ask(self, change: Callable[[Transaction], tuple[_T, Durability]]) -> _T:
+        """Make ``change``; its result, once the change is as durable as it says.
+
+        Raises:
+            StoreError: not kept.
+        """
+        answer: Future[_T] = Future()
+
+        def asked(transaction: Transaction) -> None:
+            result, durability = change(transaction)
+            transaction.at(durability, lambda: answer.set_result(result))
+
+        def settled(done: Future[None]) -> None:
+            if (error := done.exception()) is not None and not answer.done():
+                answer.set_exception(error)
+
+        self.submit(asked).add_done_callback(settled)
+        return answer.result()
+
     def note(self, name: str, value: str | None = None) -> str | None:
         """Keep ``value`` under ``name`` if one is given; the kept value."""
 
-        def change(step: Step) -> str | None:
+        def change(transaction: Transaction) -> str | None:
             if value is not None:
-                step.database.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
-            row = step.database.execute(
+                transaction.database.execute(
+                    "INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value)
+                )
+            row = transaction.database.execute(
                 "SELECT value FROM notes WHERE name = ?", (name,)
             ).fetchone()
             return None if row is None else row[0]
@@ -113,21 +138,14 @@ class Store:
             if self._closed:
                 return
             self._closed = True
-            self._queue_held()
             self._changes.put(None)
         self._thread.join()
-
-    def _queue_held(self) -> None:
-        for each in self._held:
-            self._changes.put(each)
-        self._held.clear()
 
     def _run(self, opened: Future[None]) -> None:
         try:
             database, log = open_database(self._file)
-            self._doubtful = (
-                os.fstat(log).st_size > 0
-            )  # left by a process that died, and maybe by a sync that failed
+            # A log that is left by a process that died may be one that it failed to sync.
+            self._doubtful = os.fstat(log).st_size > 0
         except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
             opened.set_exception(error)
             return
@@ -145,6 +163,7 @@ class Store:
         while not last:
             owed = bool(self._unsynced)
             batch, last = self._next_batch(due)
+            # The share begins with the first change that is owed a sync, not with each that joins.
             if not owed:
                 due = time.monotonic() + _SHARE_SECONDS
             commit(database, batch)
@@ -152,6 +171,7 @@ class Store:
                 due = 0.0
             if time.monotonic() < due:
                 continue
+            # Changes that wrote nothing (reads) are durable without a sync.
             if database.total_changes == synced or self._make_durable(database, log):
                 synced = database.total_changes
                 self._settle()
@@ -160,21 +180,24 @@ class Store:
             else:
                 due = time.monotonic() + _SYNC_AGAIN_SECONDS
 
-    def _keep(self, batch: list[Queued]) -> bool:
+    def _keep(self, batch: list[QueuedChange]) -> bool:
         """Tell of what was written; whether somebody waits for the sync."""
         urgent = False
         for each in batch:
-            if each.error is not None or each.step is None:
-                each.future.set_exception(each.error or AssertionError("no step"))
+            if each.error is not None or each.transaction is None:
+                each.future.set_exception(each.error or AssertionError("no transaction"))
                 continue
             self._unsynced.append(each)
-            call_each(each.step.written)
-            urgent = urgent or each.urgent or bool(each.step.durable)
+            call_each(each.transaction.written)
+            urgent = urgent or each.urgent or bool(each.transaction.durable)
         return urgent
 
-    def _next_batch(self, due: float) -> tuple[list[Queued], bool]:
-        """What is queued, waiting for it, but not beyond ``due`` while a sync is owed; and whether it is the last."""
-        batch: list[Queued] = []
+    def _next_batch(self, due: float) -> tuple[list[QueuedChange], bool]:
+        """What is queued, and whether it is the last.
+
+        Waits for it, while a sync is owed until ``due``.
+        """
+        batch: list[QueuedChange] = []
         try:
             pause = max(0.0, due - time.monotonic()) if self._unsynced else None
             each = self._changes.get(timeout=pause) if pause != 0 else self._changes.get_nowait()
@@ -188,12 +211,14 @@ class Store:
         return batch, True
 
     def _make_durable(self, database: sqlite3.Connection, log: int) -> bool:
-        """Sync the log. After a failure only a checkpoint counts, which writes everything anew to the main file.
+        """Sync the log; whether that succeeded. After a failure only a checkpoint counts.
 
-        A second sync could report success for pages that the first one dropped (Linux: fsync(2), EIO). The log is
-        emptied by that, which is synced as well: what is left of it must not be found after a loss of power. The same
-        goes for a log that has been deleted: whoever opens and closes the file inside this process drops the locks that
-        keep others from tidying up (sqlite.org/howtocorrupt.html, 2.2).
+        The checkpoint writes everything anew to the main file, since a second sync could report
+        success for pages that the first one dropped (Linux: fsync(2), EIO). The log is emptied by
+        that, which is synced as well: what is left of it must not be found after a loss of power.
+        The same goes for a log that has been deleted: whoever opens and closes the file inside this
+        process drops the locks that keep others from tidying up (sqlite.org/howtocorrupt.html,
+        2.2).
         """
         try:
             doubtful = self._doubtful or os.fstat(log).st_nlink == 0
@@ -212,7 +237,7 @@ class Store:
     def _settle(self) -> None:
         settled, self._unsynced = self._unsynced, []
         for each in settled:
-            call_each(each.step.durable if each.step else ())
+            call_each(each.transaction.durable if each.transaction else ())
             each.future.set_result(each.result)
 
     def _give_up(self) -> None:

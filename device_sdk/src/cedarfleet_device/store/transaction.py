@@ -1,4 +1,4 @@
-"""One change of the store while it is made, and how several share a transaction."""
+"""One change of the store while it is made, and how several share a commit."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import sqlite3
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from cedarfleet_device.errors import DeviceError
@@ -20,16 +21,24 @@ class StoreError(DeviceError):
     """A change was not kept, e.g. because the disk is full."""
 
 
-class Step:
-    """A change while it is made: the connection, and what is to be called at its two stages.
+class Durability(Enum):
+    """What a change survives by now."""
 
-    The calls are made on the writing thread, in the order of the changes, and must be short. None is made for a change
-    that fails.
+    WRITTEN = "written"  # it survives the death of the process
+    DURABLE = "durable"  # it survives the loss of power
+
+
+class Transaction:
+    """A change while it is made: the database, and what is to be called once it is kept.
+
+    The calls are made on the writing thread, in the order of the changes, and must be short. None
+    is made for a change that fails.
 
     Attributes:
         database: for this change alone.
         written: called once the change survives the death of the process.
-        durable: called once it survives the loss of power; without any, the sync may wait for others to share it.
+        durable: called once it survives the loss of power; without any, the sync may wait for
+            others to share it.
     """
 
     __slots__ = ("database", "durable", "written")
@@ -39,35 +48,39 @@ class Step:
         self.written: list[Callable[[], object]] = []
         self.durable: list[Callable[[], object]] = []
 
+    def at(self, durability: Durability, call: Callable[[], object]) -> None:
+        """Have ``call`` made once the change is that durable."""
+        (self.written if durability is Durability.WRITTEN else self.durable).append(call)
+
 
 @dataclass(kw_only=True)
-class Queued:
+class QueuedChange:
     """A change on its way through the writing thread."""
 
-    change: Callable[[Step], Any]
+    change: Callable[[Transaction], Any]
     future: Future[Any]
     urgent: bool
-    step: Step | None = None
+    transaction: Transaction | None = None
     result: Any = None
     error: BaseException | None = None
 
 
-def commit(database: sqlite3.Connection, batch: list[Queued]) -> None:
-    """Make the changes of ``batch`` in one transaction, in which each stands or falls alone."""
+def commit(database: sqlite3.Connection, batch: list[QueuedChange]) -> None:
+    """Make the changes of ``batch`` in one commit, in which each stands or falls alone."""
     if not batch:
         return
     try:
         database.execute("BEGIN IMMEDIATE")
         for each in batch:
-            each.step = Step(database)
+            each.transaction = Transaction(database)
+            # A change that fails takes nothing of its neighbours with it; alone it needs no mark.
             if len(batch) > 1:
                 database.execute("SAVEPOINT one")
             try:
-                each.result = each.change(each.step)
+                each.result = each.change(each.transaction)
             except Exception as error:
-                if (
-                    len(batch) == 1 or not database.in_transaction
-                ):  # or SQLite has rolled back, e.g. on a full disk
+                # On a full disk SQLite itself rolls all of it back: then there is nothing to save.
+                if len(batch) == 1 or not database.in_transaction:
                     raise
                 database.execute("ROLLBACK TO one")
                 each.error = _worded(error)
@@ -83,11 +96,11 @@ def commit(database: sqlite3.Connection, batch: list[Queued]) -> None:
 
 
 def call_each(calls: Iterable[Callable[[], object]]) -> None:
-    """Make the calls of a step's stage."""
+    """Make the calls of a change that is written, or durable."""
     for call in calls:
         try:
             call()
-        except Exception as error:  # noqa: BLE001 - the memory must outlive whoever it tells
+        except Exception as error:  # noqa: BLE001 - the store must outlive whoever it tells
             event("store.call_failed", level=logging.ERROR, error=error)
 
 

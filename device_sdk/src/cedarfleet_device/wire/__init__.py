@@ -1,18 +1,21 @@
-"""What travels between service and device: names, topics and messages, with the standard library only.
+"""What travels between service and device; with the standard library only.
 
-The service, the device agent and the builder of the tenant's IoT policy import this package and nothing else of
-each other.
+The service, the device agent and the builder of the tenant's IoT policy import this package and
+nothing else of each other.
 
-Topics (one level each, so that an IoT policy can name them with ``${iot:Connection.Thing.ThingName}``)::
+Topics, of one level each, so that an IoT policy can name them with
+``${iot:Connection.Thing.ThingName}``::
 
     fleet/<thing>/commands/<command id>            service -> device   CommandMessage
     fleet/<thing>/commands/<command id>/status     device -> cloud     StatusMessage
-    fleet/<thing>/commands/presence/status         device -> cloud     the agent's word of its connection (last will)
+    fleet/<thing>/commands/presence/status         device -> cloud     the agent's word of its
+    connection (last will)
 
 A file travels as an AWS IoT Job whose document is a ``DownloadDocument``.
 
-``names`` says what tenants, devices and commands may be called, ``topics`` where a message goes, ``commands``,
-``presence`` and ``downloads`` what it says, ``form`` what all of them are: versioned JSON that is read strictly.
+``names`` says what tenants, devices and commands may be called, ``topics`` where a message goes,
+``commands`` and ``downloads`` what it says, ``form`` what all of them are: versioned JSON that is
+read strictly.
 """
 
 from cedarfleet_device.wire.commands import (
@@ -38,11 +41,13 @@ from cedarfleet_device.wire.names import (
     split_thing_name,
     thing_name,
 )
-from cedarfleet_device.wire.presence import presence_message, presence_topic
 from cedarfleet_device.wire.topics import (
     command_filter,
     command_topic,
     parse_command_topic,
+    presence_message,
+    presence_topic,
+    shadow_topic,
     status_topic,
 )
 
@@ -68,6 +73,7 @@ __all__ = [
     "parse_command_topic",
     "presence_message",
     "presence_topic",
+    "shadow_topic",
     "split_thing_name",
     "status_topic",
     "thing_name",

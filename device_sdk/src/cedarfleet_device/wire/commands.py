@@ -19,7 +19,10 @@ _SEQUENCE = re.compile(r"[0-9]{4}")
 
 
 class CommandState(StrEnum):
-    """What a device reports of a command, in the order in which it may happen; only a final state always does."""
+    """What a device reports of a command, in the order in which it may happen.
+
+    Only a final state always does.
+    """
 
     RECEIVED = "received"
     RUNNING = "running"
@@ -98,8 +101,8 @@ class StatusMessage:
     """One state that a device reports of one command; thing and command id stand in the topic.
 
     Attributes:
-        sequence: 1 for the first state of the command, then counted up; travels as four digits, since the sort key
-            needs them.
+        sequence: 1 for the first state of the command, then counted up; travels as four digits,
+            since the sort key needs them.
         state: the state.
         detail: JSON object: result, progress or reason; at most ``MAX_DETAIL_BYTES`` encoded.
         at: milliseconds since the epoch, device clock.

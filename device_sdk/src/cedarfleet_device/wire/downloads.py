@@ -18,13 +18,14 @@ class DownloadDocument:
     """The document of the IoT Job that delivers one file.
 
     Attributes:
-        name: the artifact's name in the tenant, e.g. ``recipes/steel.json``; the device maps it into its download
-            folder.
+        name: the artifact's name in the tenant, e.g. ``recipes/steel.json``; the device maps it
+            into its download folder.
         size: bytes.
         sha256: 64 lower-case hex digits of the whole file.
         etag: S3 ETag, with its quotes, for ``If-Match`` on every range.
-        url: presigned URL; in the created job the placeholder ``${aws:iot:s3-presigned-url:...}``, which IoT Jobs fills
-            in each time the device asks for the document (docs: AWS IoT "Presigned URLs").
+        url: presigned URL; in the created job the placeholder ``${aws:iot:s3-presigned-url:...}``,
+            which IoT Jobs fills in each time the device asks for the document (docs: AWS IoT
+            "Presigned URLs").
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The form of every message: one JSON object that carries the wire's version, written small and read strictly."""
+"""The form of every message: one JSON object with the wire's version, read strictly."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def checked(document: object, keys: frozenset[str]) -> dict[str, Any]:
 
 
 def is_instant(value: object) -> bool:
-    """Whether ``value`` is milliseconds since the epoch, no larger than every JSON parser can hold."""
+    """Whether ``value`` is milliseconds since the epoch that every JSON parser can hold."""
     return type(value) is int and 0 <= value < 2**53
 
 

@@ -1,4 +1,4 @@
-"""What tenants, devices, things and commands may be called, so that a tenant can be read back from every name."""
+"""What tenants, devices, things and commands may be called; a thing's name gives its tenant."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ def thing_name(tenant: str, device: str) -> str:
         )
     if not is_device_id(device):
         raise WireError(
-            f"`{device}` is no device id: 1 to 64 characters of A-Z, a-z, 0-9, `_` and `-`, first a letter or digit"
+            f"`{device}` is no device id: 1 to 64 characters of A-Z, a-z, 0-9, `_` and `-`,"
+            " first a letter or digit"
         )
     return f"{tenant}--{device}"
 

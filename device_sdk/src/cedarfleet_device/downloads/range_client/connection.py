@@ -1,8 +1,8 @@
 """One HTTP/1.1 connection that asks for ranges and receives them into the caller's buffer.
 
-``http.client`` reads a body either by copying or by blocking until the buffer is full; a server that trickles could
-then hold a device for hours unnoticed. This reads what is there, straight into the buffer, and leaves the parsing of
-headers to ``http.client``.
+``http.client`` reads a body either by copying or by blocking until the buffer is full; a server
+that trickles could then hold a device for hours unnoticed. This reads what is there, straight into
+the buffer, and leaves the parsing of headers to ``http.client``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import re
 import socket
 import time
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import HTTPException, parse_headers
 from io import BytesIO
@@ -22,7 +23,6 @@ from cedarfleet_device.downloads.range_client.tls import TlsStream
 if TYPE_CHECKING:
     import ssl
 
-    from cedarfleet_device.downloads.range_client.url import Address
     from cedarfleet_device.downloads.ranges import ByteRange
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] (\d{3})(?: [^\r\n]*)?")
@@ -31,8 +31,34 @@ _MAX_INTERIM_ANSWERS: Final = 8
 _EXCERPT_BYTES: Final = 2 * 1024
 
 
-class Connection:
-    """A connected socket to the server of ``address``; not safe for several threads, save ``cut``."""
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """One HTTP(S) address.
+
+    Attributes:
+        is_tls: ``https``.
+        host: name or IP address, without brackets.
+        port: TCP port.
+        target: path and query as sent in the request line.
+    """
+
+    is_tls: bool
+    host: str
+    port: int
+    target: str = field(repr=False)
+
+    @property
+    def host_header(self) -> str:
+        """The ``Host`` header.
+
+        It is part of a presigned URL's signature, so a default port must stay away.
+        """
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.is_tls else 80) else f"{host}:{self.port}"
+
+
+class RangeConnection:
+    """A connected socket to a server; not safe for several threads, save ``cut``."""
 
     def __init__(
         self,
@@ -52,18 +78,15 @@ class Connection:
 
         Raises:
             TryAgainError: the host cannot be reached.
-            ValueError: ``https`` without ``tls``.
+            ValueError: ``https`` without ``tls``; fail closed.
         """
         if address.is_tls and tls is None:
-            raise ValueError(
-                "https needs the authorities that the server is judged by"
-            )  # fail closed
+            raise ValueError("https needs the authorities that the server is judged by")
         self._address, self._tls = address, tls
+        where = address.host, address.port
         started = time.monotonic()
         try:
-            self._socket = socket.create_connection(
-                (address.host, address.port), timeout=connect_seconds
-            )
+            self._socket = socket.create_connection(where, timeout=connect_seconds)
         except OSError as error:
             raise TryAgainError(
                 f"cannot connect to {address.host}:{address.port}: {_words(error)}"
@@ -77,10 +100,11 @@ class Connection:
         self._left = 0
 
     def secure(self) -> None:
-        """Shake hands when the address is ``https``; a step of its own so that ``cut`` ends a handshake that stalls.
+        """Shake hands over ``https``; a step of its own, so that ``cut`` ends one that stalls.
 
         Raises:
-            TryAgainError: no TLS, or the server's certificate does not hold (the device's clock may still be wrong).
+            TryAgainError: no TLS, or the server's certificate does not hold (the device's clock may
+                still be wrong).
         """
         try:
             if self._tls is not None and self._address.is_tls:
@@ -96,12 +120,14 @@ class Connection:
         Raises:
             TryAgainError: connection lost, or the answer is not HTTP.
         """
-        # A weak ETag never satisfies If-Match (RFC 9110, 13.1.1); it is compared with the answer's instead.
+        # A weak ETag never satisfies If-Match (RFC 9110, 13.1.1); it is compared with the answer's
+        # instead.
         condition = (
             f"If-Match: {etag}\r\n" if etag is not None and not etag.startswith("W/") else ""
         )
         request = (
-            f"GET {target} HTTP/1.1\r\nHost: {self._address.host_header}\r\nRange: {span.header}\r\n{condition}"
+            f"GET {target} HTTP/1.1\r\nHost: {self._address.host_header}\r\n"
+            f"Range: {span.header}\r\n{condition}"
             "Accept-Encoding: identity\r\nUser-Agent: cedarfleet-device\r\n\r\n"
         )
         try:
@@ -136,7 +162,10 @@ class Connection:
         return count
 
     def cut(self) -> None:
-        """Wake a thread that waits in ``ask`` or ``read_into``; it gets ``TryAgainError``. Safe from another thread."""
+        """Wake a thread that waits in ``ask`` or ``read_into``; it gets ``TryAgainError``.
+
+        Safe from another thread.
+        """
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 

@@ -1,7 +1,7 @@
 """TLS over a connected socket that takes many records from the kernel at once.
 
-``ssl.SSLSocket`` makes two system calls for each record of 16 KiB. Here the records come in large reads and are
-decrypted from memory, which costs a copy and still less processor time.
+``ssl.SSLSocket`` makes two system calls for each record of 16 KiB. Here the records come in large
+reads and are decrypted from memory, which costs a copy and still less processor time.
 """
 
 from __future__ import annotations
@@ -19,10 +19,16 @@ _T = TypeVar("_T")
 
 
 class TlsStream:
-    """The calls of a socket that ``Connection`` needs; the socket keeps its time limits and may be shut down."""
+    """The calls of a socket that ``Connection`` needs.
+
+    The socket keeps its time limits and may be shut down.
+    """
 
     def __init__(self, below: socket.socket, context: ssl.SSLContext, host: str) -> None:
-        """Wrap ``below``; ``do_handshake`` comes next, in which the certificate must be good for ``host``."""
+        """Wrap ``below``.
+
+        ``do_handshake`` comes next, in which the certificate must be good for ``host``.
+        """
         self._below = below
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
@@ -48,16 +54,20 @@ class TlsStream:
         self._flush()
 
     def recv_into(self, buffer: memoryview) -> int:
-        """Wait for the first byte, then take what is there without waiting again; 0: the server closed.
+        """Wait for the first byte, then take what is there without waiting again.
+
+        0: the server closed.
 
         Raises:
-            OSError: connection lost, or an altered record; what the buffer holds then does not count.
+            OSError: connection lost, or an altered record; what the buffer holds then does not
+                count.
         """
         try:
             filled = self._until_done(lambda: self._read(len(buffer), buffer))
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             return 0
-        # The end comes again at the next call; any other trouble would not, and is raised now: fail closed.
+        # The end comes again at the next call; any other trouble would not, and is raised now: fail
+        # closed.
         with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLZeroReturnError, ssl.SSLEOFError):
             while 0 < filled < len(buffer) and (
                 more := self._read(len(buffer) - filled, buffer[filled:])

@@ -1,0 +1,349 @@
+"""Handlers run beside a store that fails, closes or takes its time, and what comes afterwards."""
+
+from __future__ import annotations
+
+import errno
+import os
+import queue
+import signal
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cedarfleet_device.clock import Clock
+from cedarfleet_device.commands.admission import Admission
+from cedarfleet_device.commands.executor import Executor
+from cedarfleet_device.commands.handlers import Command, Handler, Handlers, Result
+from cedarfleet_device.commands.inbox import Inbox
+from cedarfleet_device.commands.invocation import call_handler
+from cedarfleet_device.commands.outbox import Outbox
+from cedarfleet_device.commands.time_limits import Run, TimeLimits
+from cedarfleet_device.store.store import Store
+from cedarfleet_device.wire import CommandState, StatusMessage
+
+from tests.device_sdk.devices import new_command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from cedarfleet_device.commands.handlers import Function
+    from cedarfleet_device.commands.outbox import Outgoing
+    from cedarfleet_device.store.transaction import Transaction
+
+_SECONDS = 30
+
+
+@dataclass(kw_only=True)
+class ExecutorUnderTest:
+    """An executor on a store, without a line to the cloud.
+
+    Attributes:
+        parallel: how many handlers run at once.
+        fails: the disk takes nothing.
+        now: seconds since the epoch.
+        told: states as they come to stand in the outbox.
+    """
+
+    folder: Path
+    parallel: int = 1
+    fails: bool = False
+    now: float = 1e9
+    told: queue.SimpleQueue[StatusMessage] = field(
+        default_factory=queue.SimpleQueue["StatusMessage"]
+    )
+    handlers: Handlers = field(default_factory=Handlers)
+
+    def __post_init__(self) -> None:
+        self.store = Store(self.folder / "agent.db", sync=self._sync)
+        self.outbox = Outbox(self.store)
+        self.outbox.listen(self._changed)
+        self.inbox = Inbox(self.store, clock=lambda: 0, report=self.outbox.put)
+        self.executor = Executor(
+            inbox=self.inbox,
+            outbox=self.outbox,
+            handlers=self.handlers,
+            clock=Clock(lambda: self.now),
+            parallel=self.parallel,
+            await_clock=False,
+            finished=lambda _: None,
+        )
+        self.admission = Admission(self.store, self.inbox, runner=self.executor, clock=lambda: 0)
+
+    def start(self, function: Function, *, idempotent: bool = False, limit: float = 60) -> None:
+        """Begin, with a handler for ``x`` and its limit in seconds."""
+        self.handlers.add(
+            "x", Handler(function=function, idempotent=idempotent, time_limit_seconds=limit)
+        )
+        self.executor.start()
+
+    def final(self) -> StatusMessage:
+        """The next final state."""
+        while not (told := self.told.get(timeout=_SECONDS)).state.is_final:
+            pass
+        return told
+
+    def _changed(self, fresh: Sequence[Outgoing]) -> None:
+        for each in fresh:
+            self.told.put(StatusMessage.decode(each.message))
+
+    def _sync(self, descriptor: int) -> None:
+        if self.fails:
+            raise OSError(errno.EIO, "the disk does not answer")
+        os.fdatasync(descriptor)
+
+
+@pytest.fixture
+def subject(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ExecutorUnderTest]:
+    """An executor that is not started; its parameter: how many handlers run at once."""
+    made = ExecutorUnderTest(folder=tmp_path, parallel=getattr(request, "param", 1))
+    yield made
+    made.executor.stop(grace_seconds=_SECONDS)
+    made.store.close()
+
+
+def test_a_command_that_expired_waiting_for_the_disk_stays_off(subject: ExecutorUnderTest):
+    """It left the queue in time, but could not begin before it was durable: it ends EXPIRED."""
+    begun: list[Command] = []
+    subject.start(begun.append)
+    message = new_command("acme--a", "x")
+    subject.now = message.issued_at / 1000
+    subject.fails = True
+    stored = subject.admission.receive(message)
+    counts = subject.inbox.counts()  # comes after it
+    assert counts.running + counts.waiting == 1
+    subject.now = message.expires_at / 1000
+    subject.fails = False
+    assert stored.result(_SECONDS)
+    assert subject.final().state is CommandState.EXPIRED
+    assert begun == []
+
+
+def test_afterwards_waits_until_the_end_is_durable(subject: ExecutorUnderTest):
+    """A reboot before that would be followed by the same command, and so by the next reboot."""
+    rebooted = threading.Event()
+    subject.start(lambda _: Result(afterwards=rebooted.set), idempotent=True)
+    subject.now = 0
+    subject.fails = True
+    subject.admission.receive(new_command("acme--a", "x"))
+    assert subject.told.get(timeout=_SECONDS).state is CommandState.SUCCEEDED
+    assert not rebooted.wait(0.2)  # proves an absence
+    subject.fails = False
+    subject.outbox.sent([each.position for each in subject.outbox.outgoing(after=0, limit=10)])
+    assert rebooted.wait(_SECONDS)
+
+
+def test_what_was_not_kept_has_no_afterwards(subject: ExecutorUnderTest):
+    """A command that a full disk did not take comes again: it must not reboot each time."""
+    rebooted = threading.Event()
+    subject.start(lambda _: Result(afterwards=rebooted.set), idempotent=True)
+    subject.now = 0
+
+    def fill(transaction: Transaction) -> None:
+        pages = transaction.database.execute("PRAGMA page_count").fetchone()[0]
+        transaction.database.execute(f"PRAGMA max_page_count = {pages}").fetchone()
+
+    subject.store.do(fill)
+    pause = threading.Event()
+    while not subject.executor._free:  # it looks into the inbox first, and tells nobody when it has
+        pause.wait(0.001)
+    stored = subject.admission.receive(
+        new_command("acme--a", "x", arguments={"much": "x" * 100_000})
+    )
+    assert stored.exception(_SECONDS) is not None
+    subject.executor.stop(grace_seconds=_SECONDS)
+    assert not rebooted.is_set()
+
+
+def test_afterwards_still_happens_as_the_agent_stops(subject: ExecutorUnderTest):
+    """The end is durable and is told at the next start, so that nothing is gained by waiting on.
+
+    The thread ends.
+    """
+    rebooted = threading.Event()
+    subject.start(lambda _: Result(afterwards=rebooted.set))
+    subject.now = 0
+    subject.admission.receive(new_command("acme--a", "x"))
+    subject.final()
+    subject.executor.stop(grace_seconds=_SECONDS)
+    assert rebooted.is_set()
+
+
+def test_a_store_that_closes_ends_the_wait_for_afterwards(subject: ExecutorUnderTest):
+    """Nobody knows then what is durable: the function is not called, and the thread ends."""
+    rebooted = threading.Event()
+    subject.start(lambda _: Result(afterwards=rebooted.set), idempotent=True)
+    subject.now = 0
+    subject.fails = True
+    subject.admission.receive(new_command("acme--a", "x"))
+    subject.final()
+    subject.executor.stop(grace_seconds=0)
+    subject.store.close()
+    subject.executor.stop(grace_seconds=_SECONDS)
+    assert not rebooted.is_set()
+
+
+def test_a_limit_that_nobody_can_enforce_now_is_tried_again(tmp_path: Path):
+    """Where no thread can be started the run goes on, and other limits still hold."""
+    asked: queue.SimpleQueue[str] = queue.SimpleQueue()
+    refusals = ["first"]
+
+    def late(run: Run) -> None:
+        asked.put(run.command.name)
+        if refusals and refusals.pop():
+            raise RuntimeError("can't start new thread")
+
+    limits = TimeLimits(lasts=lambda _: None, late=late)
+    limits.start()
+    runs = [run_of(name, limit) for name, limit in (("first", 0.01), ("endless", 1e12))]
+    with ExitStack() as stack:
+        stack.callback(limits.stop)
+        for run in runs:
+            limits.begin(run)
+            stack.callback(limits.end, run)
+        assert [asked.get(timeout=_SECONDS)] == ["first"]
+        assert limits.end(runs[1])
+        second = run_of("second", 0.01)
+        limits.begin(second)
+        assert sorted(asked.get(timeout=_SECONDS) for _ in range(2)) == ["first", "second"]
+        assert not limits.end(runs[0])
+
+
+@pytest.mark.filterwarnings(
+    "ignore:This process:DeprecationWarning"
+)  # from Python 3.12 on: what is tested
+def test_a_forked_child_hangs_on_no_lock_of_the_agent(subject: ExecutorUnderTest):
+    """It may have been forked while another thread held one.
+
+    Its report goes nowhere, and it ends.
+    """
+    held, ended = threading.Event(), queue.SimpleQueue[int]()
+
+    def fork(command: Command) -> None:
+        held.wait(_SECONDS)
+        child = os.fork()
+        if child == 0:
+            command.progress(step=1)
+            return
+        for _ in range(500):
+            if os.waitpid(child, os.WNOHANG) != (0, 0):
+                ended.put(child)
+                return
+            command.stopped.wait(0.01)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+    subject.start(fork)
+    subject.now = 0
+    subject.admission.receive(new_command("acme--a", "x")).result(_SECONDS)
+    with subject.store._order:
+        held.set()
+        assert ended.get(timeout=_SECONDS) > 0
+
+
+@pytest.mark.parametrize("subject", [2], indirect=True)
+def test_a_name_is_refused_until_its_late_handlers_return(subject: ExecutorUnderTest):
+    """Two of them were running: that one has returned does not free the name."""
+    gates = queue.SimpleQueue[threading.Event]()
+
+    def dawdle(_: Command) -> None:
+        gate = threading.Event()
+        gates.put(gate)
+        gate.wait(_SECONDS)
+
+    subject.start(dawdle, limit=0.05)
+    subject.now = 0
+    for _ in range(2):
+        subject.admission.receive(new_command("acme--a", "x"))
+    first, second = gates.get(timeout=_SECONDS), gates.get(timeout=_SECONDS)
+    ends = [subject.final() for _ in range(2)]
+    assert [each.state for each in ends] == [CommandState.FAILED] * 2
+    threads = [thread for threads in subject.executor._stuck.values() for thread in threads]
+    for gate in (second, first):
+        subject.admission.receive(new_command("acme--a", "x"))
+        assert subject.final().state is CommandState.REJECTED
+        alive = sum(thread.is_alive() for thread in threads)
+        gate.set()
+        pause = threading.Event()
+        while sum(thread.is_alive() for thread in threads) == alive:
+            pause.wait(0.001)
+
+
+def run_of(name: str, limit: float) -> Run:
+    """A run of a handler with this limit, in seconds."""
+    command = Command(
+        command_id="0" * 26,
+        name=name,
+        arguments={},
+        issued_at=0,
+        expires_at=1,
+        report=lambda _: None,
+    )
+    return Run(
+        command=command,
+        handler=Handler(function=lambda _: None, idempotent=False, time_limit_seconds=limit),
+    )
+
+
+class Mute(Exception):  # noqa: N818 - a maker's
+    """An error that fails to say what it is."""
+
+    def __str__(self) -> str:
+        """Fails.
+
+        Raises:
+            KeyError: always.
+        """
+        raise KeyError("text")
+
+
+class Undecided:
+    """What is neither true nor false, as an array of numbers is."""
+
+    def __bool__(self) -> bool:
+        """Fails.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError("ambiguous")
+
+
+def raising(_: Command) -> None:
+    """A handler that raises ``Mute``."""
+    raise Mute
+
+
+@pytest.mark.parametrize(
+    ("function", "state", "word"),
+    [
+        (raising, CommandState.FAILED, "Mute"),
+        (lambda _: Undecided(), CommandState.SUCCEEDED, "no JSON object"),
+        (lambda _: [1], CommandState.SUCCEEDED, "no JSON object"),
+        (lambda _: {"x": Undecided()}, CommandState.SUCCEEDED, "no JSON object"),
+        (lambda _: {"x": float("nan")}, CommandState.SUCCEEDED, "no JSON object"),
+    ],
+)
+def test_whatever_a_handler_gives_or_raises_is_an_outcome(
+    function: Callable[[Command], Any], state: CommandState, word: str
+):
+    """Nothing of it leaves the call, since it would end the thread that runs handlers."""
+    run = run_of("x", 1)
+    found, detail, _ = call_handler(
+        Handler(function=function, idempotent=False, time_limit_seconds=1), run.command
+    )
+    assert found is state
+    assert word in str(detail)
+
+
+def test_an_outcome_is_what_it_was_when_the_handler_returned():
+    """The maker's threads may go on changing what was given, while it waits for the disk."""
+    shared: dict[str, Any] = {"inner": {"value": 1}}
+    run = run_of("x", 1)
+    _, detail, _ = call_handler(
+        Handler(function=lambda _: shared, idempotent=False, time_limit_seconds=1), run.command
+    )
+    shared["inner"]["value"] = object()
+    assert detail == {"inner": {"value": 1}}

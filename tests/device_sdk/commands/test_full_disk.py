@@ -1,0 +1,111 @@
+"""A running agent whose state stands on a disk that fills up."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+from collections import Counter
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+from cedarfleet_device.wire import CommandState
+
+from tests.device_sdk.devices import new_command, states
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.device_sdk.conftest import ObservedBroker
+
+COMMANDS = 12
+HANDLERS = """
+    journal = os.open({journal!r}, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    @agent.command("work")
+    def work(command):
+        os.write(journal, f"{{command.command_id}}\\n".encode())
+
+    @agent.command("wait")
+    def wait(command):
+        open({gate!r}).read()
+        return {{"waited": True}}
+"""
+
+
+@pytest.fixture
+def tight_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MiB."""
+    mounted = tmp_path / "tight"
+    mounted.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(mounted)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(f"needs the right to mount a tmpfs: {done.stderr.strip()}")
+    yield mounted
+    subprocess.run(["umount", "-l", str(mounted)], check=True)
+
+
+def test_a_full_disk_loses_no_command_and_no_state(
+    observed: ObservedBroker, tmp_path: Path, tight_disk: Path
+):
+    """Full, the agent acknowledges nothing and keeps the outcome of what runs.
+
+    With room, each ends once and truly.
+    """
+    journal, gate = tmp_path / "journal", tmp_path / "gate"
+    os.mkfifo(gate)
+    device = observed.broker.device(
+        tmp_path / "device", settings={"state_dir": str(tight_disk / "state")}
+    )
+    with device.run(HANDLERS.format(journal=str(journal), gate=str(gate))) as agent:
+        agent.await_event("mqtt.subscribed", seconds=30)
+        running = observed.broker.send(new_command(device.thing, "wait"))
+        observed.observer.until(
+            lambda: CommandState.RUNNING in states(observed.observer.statuses.get(running, [])),
+            what=lambda: "running",
+        )
+        ballast = tight_disk / "somebody's log"
+        fill(ballast)
+        gate.write_text("go on")  # ends while nothing can be stored
+        messages = [
+            new_command(device.thing, "work", seconds=600, arguments={"much": "x" * 20_000})
+            for _ in range(COMMANDS)
+        ]
+        ids = [observed.broker.send(message) for message in messages]
+        failed = [agent.await_event("store.failed", seconds=30)["error"] for _ in range(3)]
+        assert all("disk" in error for error in failed)
+        agent.await_event(
+            "mqtt.connected", seconds=30
+        )  # it has the broker send again what it could not store
+        assert not any(
+            state.is_final
+            for each in [running, *ids]
+            for state in states(observed.observer.statuses.get(each, []))
+        )
+        ballast.unlink()
+        ended = observed.observer.await_all([running, *ids], seconds=60)
+        assert agent.stop() == 0
+    with closing(sqlite3.connect(tight_disk / "state" / "agent.db")) as database:
+        kept = database.execute(
+            "SELECT count(*) FROM outbox WHERE command_id = ?", (running,)
+        ).fetchone()[0]
+    assert kept == 0, (
+        "what the cloud acknowledged while the disk was full is forgotten all the same"
+    )
+    assert ended[running][-1].detail == {"waited": True}
+    assert {states(ended[each])[-1] for each in ids} == {CommandState.SUCCEEDED}
+    assert Counter(journal.read_text().split()) == Counter(ids)
+
+
+def fill(file: Path) -> None:
+    """Write until there is no room for one more byte."""
+    with file.open("wb", buffering=0) as filling:
+        for size in (65536, 512, 1):
+            try:
+                while True:
+                    filling.write(bytes(size))
+            except OSError:
+                continue

@@ -1,0 +1,130 @@
+"""States on their way from the outbox to the broker."""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from cedarfleet_device.commands.outbox import Publisher
+from cedarfleet_device.errors import CloudError
+from cedarfleet_device.store.store import Store
+from cedarfleet_device.wire import CommandState, StatusMessage
+
+from tests.device_sdk.devices import new_command
+from tests.device_sdk.seed import new_seed
+from tests.device_sdk.store.store_doubles import StoredCommands
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cedarfleet_device.commands.inbox import Ending
+    from cedarfleet_device.wire import CommandMessage
+
+COMMANDS = 150
+
+
+class WillingDecider:
+    """Runs every command, at most once."""
+
+    def decide(self, _: CommandMessage) -> Ending | None:
+        """Run it."""
+        return None
+
+    def may_repeat(self, _: str) -> bool:
+        """Never."""
+        return False
+
+
+class FaultyBroker:
+    """Takes publishes in their order and settles each from a thread of its own; some it refuses."""
+
+    def __init__(self, refuses: float) -> None:
+        self.taken: list[tuple[str, int]] = []
+        self.accepted: set[tuple[str, int]] = set()
+        self._refuses = refuses
+        self._chance = random.Random(new_seed())  # noqa: S311 - moments, not secrets
+        self._open: queue.SimpleQueue[tuple[tuple[str, int], Future[None]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._news = threading.Condition()
+        self._thread = threading.Thread(target=self._settle, daemon=True)
+        self._thread.start()
+
+    def publish(self, topic: str, payload: bytes) -> Future[None]:
+        """As ``MqttConnection.publish``."""
+        state = topic.split("/")[3], StatusMessage.decode(payload).sequence
+        answer: Future[None] = Future()
+        self.taken.append(state)
+        self._open.put((state, answer))
+        return answer
+
+    def await_accepted(self, count: int) -> None:
+        """Wait until so many different states were accepted."""
+        with self._news:
+            assert self._news.wait_for(lambda: len(self.accepted) >= count, 60), len(self.accepted)
+
+    def end(self) -> None:
+        """End the thread."""
+        self._open.put(None)
+        self._thread.join()
+
+    def _settle(self) -> None:
+        while (one := self._open.get()) is not None:
+            if self._chance.random() < self._refuses:
+                one[1].set_exception(CloudError("quota"))
+                continue
+            with self._news:
+                self.accepted.add(one[0])
+                self._news.notify_all()
+            one[1].set_result(None)
+
+
+def _run(folder: Path, broker: FaultyBroker) -> None:
+    """Commands through all their states, from three threads, while the publisher sends."""
+    store = Store(folder / "agent.db")
+    commands = StoredCommands(store)
+    publisher = Publisher(
+        outbox=commands.outbox, thing="acme--a", publish=broker.publish, online=lambda: True
+    )
+    publisher.start()
+    messages = [new_command("acme--a", "x") for _ in range(COMMANDS)]
+
+    def work(part: int) -> None:
+        for message in messages[part::3]:
+            commands.admission.receive(message)
+            taken = commands.inbox.take(WillingDecider())
+            if taken is not None:
+                commands.inbox.finish(taken.message.command_id, CommandState.SUCCEEDED, {})
+
+    threads = [threading.Thread(target=work, args=(part,)) for part in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    broker.await_accepted(2 * COMMANDS)
+    publisher.stop()
+    broker.end()
+    assert commands.outbox.count() == 0
+    store.close()
+
+
+def test_each_state_is_sent_once_and_in_order(tmp_path: Path):
+    """Sent straight or read back from the outbox, no state goes twice or before an older one."""
+    broker = FaultyBroker(refuses=0)
+    _run(tmp_path, broker)
+    assert len(broker.taken) == len(set(broker.taken)) == 2 * COMMANDS
+    for command_id in {each for each, _ in broker.taken}:
+        assert [sequence for each, sequence in broker.taken if each == command_id] == [1, 2]
+
+
+def test_what_a_broker_refuses_is_sent_again_until_it_is_taken(tmp_path: Path):
+    """Nothing is lost over refusals, and a command's states first arrive in their order."""
+    broker = FaultyBroker(refuses=0.005)
+    _run(tmp_path, broker)
+    firsts = list(dict.fromkeys(broker.taken))
+    assert len(firsts) == 2 * COMMANDS
+    for command_id in {each for each, _ in firsts}:
+        assert [sequence for each, sequence in firsts if each == command_id] == [1, 2]

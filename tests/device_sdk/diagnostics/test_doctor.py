@@ -1,0 +1,101 @@
+"""The doctor names what is wrong, in words, for each thing that goes wrong in the field."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+from typing import TYPE_CHECKING
+
+from cedarfleet_device.config import DeviceConfig
+from cedarfleet_device.diagnostics.doctor import examine
+
+from tests.device_sdk.devices import new_command
+from tests.device_sdk.mosquitto import Authority
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.device_sdk.devices import Device, Observer, Tenant
+
+
+def wrong(device: Device) -> list[str]:
+    """The words of what is not good."""
+    return [each.words for each in examine(DeviceConfig.load(device.config_file)) if not each.good]
+
+
+def rewrite(device: Device, **changes: object) -> None:
+    """Change keys of the configuration."""
+    lines = device.config_file.read_text().splitlines()
+    kept = [line for line in lines if line.split(" ", 1)[0] not in changes]
+    kept += [f"{key} = {json.dumps(value)}" for key, value in changes.items()]
+    device.config_file.write_text("\n".join(kept))
+
+
+def test_a_healthy_device_has_nothing_wrong(tenant: Tenant, tmp_path: Path):
+    """Every line is ok, and the program's exit code says so."""
+    device = tenant.device(tmp_path)
+    assert wrong(device) == []
+    done = subprocess.run(
+        device.arguments("doctor"), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0
+    assert "the broker accepts this device" in done.stdout
+
+
+def test_each_ailment_is_named(tenant: Tenant, tmp_path: Path):
+    """Certificate, key, expiry, host, port, authority, policy: each has words of its own."""
+    device = tenant.device(tmp_path)
+    certificate, key = (
+        (tmp_path / "device.crt").read_bytes(),
+        (tmp_path / "device.key").read_bytes(),
+    )
+    good = device.config_file.read_text()
+
+    (tmp_path / "device.crt").unlink()
+    assert "run `cedarfleet-device provision` first" in wrong(device)[0]
+    (tmp_path / "device.crt").write_bytes(certificate)
+
+    (tmp_path / "device.key").chmod(0o644)
+    assert "has mode 0644, it must be 0600" in wrong(device)[0]
+
+    stale = Authority().issue("press-07", days=-1)
+    (tmp_path / "device.crt").write_bytes(stale[0])
+    (tmp_path / "device.key").write_bytes(stale[1])
+    (tmp_path / "device.key").chmod(0o600)
+    assert "the certificate expired on" in wrong(device)[0]
+    (tmp_path / "device.crt").write_bytes(certificate)
+    (tmp_path / "device.key").write_bytes(key)
+
+    rewrite(device, endpoint="no-such-host.invalid")
+    assert "`no-such-host.invalid` is not resolved" in wrong(device)[0]
+
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        rewrite(device, endpoint="localhost", port=closed.getsockname()[1])
+        assert "cannot be reached: Connection refused" in wrong(device)[0]
+
+    device.config_file.write_text(good)
+    (tmp_path / "other-ca.pem").write_bytes(Authority().pem)
+    rewrite(device, ca_file="other-ca.pem")
+    assert "is `ca_file` the right authority?" in wrong(device)[0]
+
+    device.config_file.write_text(good)
+    stranger = tenant.device(tmp_path / "stranger")
+    (tmp_path / "device.crt").write_bytes((stranger.folder / "device.crt").read_bytes())
+    (tmp_path / "device.key").write_bytes((stranger.folder / "device.key").read_bytes())
+    assert "the IoT policy refuses this thing" in wrong(device)[0]
+
+
+def test_the_doctor_takes_no_command_from_the_agent(
+    tenant: Tenant, observer: Observer, tmp_path: Path
+):
+    """Commands that wait at the broker while the doctor looks are still there for the agent."""
+    device = tenant.device(tmp_path)
+    echo = "\n    agent.command('echo')(lambda command: command.arguments)\n"
+    with device.run(echo) as agent:
+        agent.await_event("mqtt.subscribed", seconds=30)
+    ids = [tenant.send(new_command(device.thing, "echo")) for _ in range(3)]
+    assert wrong(device) == []
+    with device.run(echo):
+        observer.await_all(ids)

@@ -1,0 +1,84 @@
+"""From a claim to a device that works, through the installed program."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+from cedarfleet_device.wire import CommandState
+
+from infra import names
+from tests.device_sdk.devices import Tenant, new_command, states
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from infra.local.cloud import EmbeddedCloud
+    from tests.device_sdk.devices import Device, Observer
+
+REBOOT = """
+    @agent.command("reboot")
+    def reboot(command):
+        return {"heard": command.arguments}
+"""
+
+
+def provision(device: Device, claim: tuple[Path, Path]) -> subprocess.CompletedProcess[str]:
+    """Run ``cedarfleet-device provision``."""
+    arguments = device.arguments(
+        "provision", "--claim-certificate", str(claim[0]), "--claim-key", str(claim[1])
+    )
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_claim_becomes_a_device_that_runs_a_command(
+    tenant: Tenant, observer: Observer, tmp_path: Path
+):
+    """A claim gives the device its certificate, with which the agent runs and reports a command."""
+    device = tenant.device(tmp_path, registered=False)
+
+    done = provision(device, tenant.claim(tmp_path))
+
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "device.key").stat().st_mode & 0o777 == 0o600
+    assert "PRIVATE KEY" not in done.stdout + done.stderr
+    with device.run(REBOOT) as agent:
+        agent.await_event("mqtt.subscribed", seconds=30)
+        command_id = tenant.send(new_command(device.thing, "reboot", arguments={"why": "update"}))
+        final = observer.final(command_id)
+        assert final.detail == {"heard": {"why": "update"}}
+        assert states(observer.statuses[command_id])[-1:] == [CommandState.SUCCEEDED]
+        numbers = [each.sequence for each in observer.statuses[command_id]]
+        assert numbers == list(range(1, len(numbers) + 1))
+        shadow = (
+            tenant.cloud.client("iot-data")
+            .get_thing_shadow(thingName=device.thing)["payload"]
+            .read()
+        )
+        assert json.loads(shadow)["state"]["reported"]["agent"]["sdk_version"] == "0.1.0"
+        status = subprocess.run(
+            device.arguments("status"), capture_output=True, text=True, timeout=60, check=True
+        )
+        assert json.loads(status.stdout)["state"] == "running"
+        assert agent.stop() == 0
+
+
+def test_a_claim_is_no_use_for_another_tenant(
+    tenant: Tenant, embedded_cloud: EmbeddedCloud, tmp_path: Path
+):
+    """With one claim nobody becomes a device of another tenant, by its template or by its name."""
+    other = Tenant(embedded_cloud, "sawmill")
+    claim = tenant.claim(tmp_path)
+
+    by_template = provision(other.device(tmp_path / "a", registered=False), claim)
+    settings = {"provisioning.template": names.provisioning_template(tenant.name)}
+    by_name = provision(other.device(tmp_path / "b", registered=False, settings=settings), claim)
+
+    assert by_template.returncode == by_name.returncode == 1
+    assert (
+        "did not accept the connection" in by_template.stderr
+    )  # the claim may not use another tenant's client ids
+    assert not list(tmp_path.glob("*/device.key"))
+    things = embedded_cloud.client("iot").list_things()["things"]
+    assert not [each for each in things if each["thingName"].startswith("sawmill--")]

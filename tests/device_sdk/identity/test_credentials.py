@@ -1,0 +1,160 @@
+"""Keys, requests and their files."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+from awscrt.crypto import ECExportFormat
+from cedarfleet_device.errors import ConfigError
+from cedarfleet_device.identity.credentials import finish_replacing, replace_credentials
+from cedarfleet_device.identity.x509 import key_pem, new_key, public_key, request_pem, valid_until
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.device_sdk.mosquitto import Authority
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("name", ["p", "press-07", "x" * 64])
+def test_a_request_is_one_that_others_accept(name: str):
+    """The ``cryptography`` package finds the request's signature valid and its key ours."""
+    key = new_key()
+    request = x509.load_pem_x509_csr(request_pem(key, name).encode())
+    assert request.is_signature_valid
+    assert request.subject.rfc4514_string() == f"CN={name}"
+    private = serialization.load_pem_private_key(key_pem(key), None)
+    assert isinstance(private, ec.EllipticCurvePrivateKey)
+    assert private.public_key() == request.public_key()
+
+
+@pytest.mark.parametrize("days", [-1, 1, 365 * 40])
+def test_a_certificate_says_when_it_ends_and_whose_key_it_holds(days: int):
+    """Both forms of time in a certificate, before and after 2050, are read."""
+    certificate, _ = Authority().issue("press-07", days=days)
+    parsed = x509.load_pem_x509_certificate(certificate)
+    assert valid_until(certificate) == parsed.not_valid_after_utc
+    assert abs(valid_until(certificate) - datetime.now(UTC) - timedelta(days=days)) < timedelta(
+        minutes=5
+    )
+    spki = serialization.PublicFormat.SubjectPublicKeyInfo
+    assert public_key(certificate) == parsed.public_key().public_bytes(
+        serialization.Encoding.DER, spki
+    )
+    assert public_key(certificate) != new_key().export_key(ECExportFormat.SPKI)
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", b"\xff"]
+)
+def test_what_is_no_certificate_is_refused(text: bytes):
+    """Garbage is a ``ValueError``, no matter how it is broken."""
+    with pytest.raises(ValueError, match=r"no X\.509 certificate"):
+        valid_until(text)
+    with pytest.raises(ValueError, match=r"no X\.509 certificate"):
+        public_key(text)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes files for another user")
+def test_what_root_writes_belongs_to_the_owner_of_the_folder(tmp_path: Path):
+    """A device provisioned by root can be run by the user whose folder it is.
+
+    A stranger is told what to do.
+    """
+    nobody = 65534
+    tmp_path.chmod(0o755)
+    folder = tmp_path / "device"
+    folder.mkdir(mode=0o700)
+    os.chown(folder, nobody, nobody)
+    certificate, key = folder / "device.crt", folder / "device.key"
+    for content in (b"one", b"two"):
+        replace_credentials(certificate, key, certificate=content, key=content)
+    assert {(each.stat().st_uid, each.stat().st_mode & 0o777) for each in folder.iterdir()} == {
+        (nobody, 0o600)
+    }
+    os.chown(key, 0, 0)
+    read = (
+        "import sys, os; from pathlib import Path;"
+        " from cedarfleet_device.identity import credentials; os.setuid(65534);"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"{read} credentials.read_pem(Path(sys.argv[1]), 'key_file')", key],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+    )
+    assert (
+        "cannot be read by this process's user, uid 65534: give it to that user (chown)"
+        in done.stderr
+    )
+
+
+def test_a_pair_is_replaced_together_whenever_the_power_goes(tmp_path: Path):
+    """A process that dies before any file operation leaves a pair that matches: old or new."""
+    program = """
+import os, sys
+from pathlib import Path
+from cedarfleet_device.identity import credentials
+folder, survive = Path(sys.argv[1]), int(sys.argv[2])
+def counted(original):
+    def call(*arguments, **options):
+        global survive
+        if survive == 0:
+            os._exit(9)
+        survive -= 1
+        return original(*arguments, **options)
+    return call
+for name in ("replace", "fsync", "open", "unlink"):
+    setattr(os, name, counted(getattr(os, name)))
+credentials.replace_credentials(
+    folder / "d.crt", folder / "d.key", certificate=b"new crt", key=b"new key"
+)
+"""
+    outcomes: set[tuple[bytes, bytes]] = set()
+    survive = 0
+    for survive in count():
+        folder = tmp_path / str(survive)
+        folder.mkdir()
+        (folder / "d.crt").write_bytes(b"old crt")
+        (folder / "d.key").write_bytes(b"old key")
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(folder), str(survive)], check=False, timeout=60
+        )
+        finish_replacing(folder / "d.crt", folder / "d.key")
+        outcomes.add(((folder / "d.crt").read_bytes(), (folder / "d.key").read_bytes()))
+        if done.returncode == 0:
+            break
+        assert done.returncode == 9
+    assert outcomes == {(b"old crt", b"old key"), (b"new crt", b"new key")}
+    assert survive > 10
+
+
+def test_files_are_private_and_the_former_pair_is_kept(tmp_path: Path):
+    """Mode 0600 whatever the umask, and a way back."""
+    previous = os.umask(0)
+    try:
+        for word in (b"one", b"two"):
+            replace_credentials(tmp_path / "d.crt", tmp_path / "d.key", certificate=word, key=word)
+    finally:
+        os.umask(previous)
+    assert (tmp_path / "d.key").read_bytes() == b"two"
+    assert (tmp_path / "d.key.previous").read_bytes() == b"one"
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path):
+    """Where the pair cannot be written, the error says which file."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="file"):
+        replace_credentials(
+            tmp_path / "file" / "d.crt", tmp_path / "file" / "d.key", certificate=b"", key=b""
+        )

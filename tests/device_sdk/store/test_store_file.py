@@ -1,0 +1,71 @@
+"""The file of the store: its changes, and whether it is to be trusted."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+from cedarfleet_device.errors import ConfigError
+from cedarfleet_device.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from cedarfleet_device.store.transaction import Transaction
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An open store."""
+    opened = Store(tmp_path / "agent.db")
+    yield opened
+    opened.close()
+
+
+def test_one_failing_change_does_not_spoil_its_neighbours(store: Store):
+    """Changes that share a commit stand and fall alone."""
+
+    def fail(transaction: Transaction) -> None:
+        transaction.database.execute("INSERT INTO notes VALUES ('bad', 'bad')")
+        raise LookupError("mine")
+
+    futures = [store.submit(fail) for _ in range(50)]
+    store.note("good", "kept")
+    for future in futures:
+        with pytest.raises(LookupError, match="mine"):
+            future.result()
+    assert store.note("good") == "kept"
+    assert store.note("bad") is None
+
+
+def test_a_damaged_or_later_file_is_refused(tmp_path: Path):
+    """Without its memory the device might do a thing twice, so it refuses an unreadable file."""
+    (tmp_path / "torn.db").write_bytes(b"SQLite format 3\0" + bytes(4000))
+    with pytest.raises(ConfigError, match="is damaged"):
+        Store(tmp_path / "torn.db")
+    database = sqlite3.connect(tmp_path / "later.db")
+    database.execute("PRAGMA user_version = 7")
+    database.close()
+    with pytest.raises(ConfigError, match="has format 7"):
+        Store(tmp_path / "later.db")
+
+
+def test_a_file_that_cannot_be_opened_is_not_called_damaged(tmp_path: Path):
+    """Whoever moved a good file away for a full disk or a lost right would run commands twice."""
+    (tmp_path / "folder.db").mkdir()
+    with pytest.raises(ConfigError, match="cannot be opened: Is a directory"):
+        Store(tmp_path / "folder.db")
+    Store(tmp_path / "agent.db").close()
+    (tmp_path / "agent.db-wal").mkdir()
+    with pytest.raises(
+        ConfigError, match=r"cannot be opened \(unable to open database file\): keep it"
+    ):
+        Store(tmp_path / "agent.db")
+
+
+def test_the_file_is_private(store: Store, tmp_path: Path):
+    """Nobody else reads what was commanded."""
+    assert store.note("x", "y") == "y"
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
