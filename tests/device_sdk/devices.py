@@ -167,9 +167,8 @@ class Observer:
             self._news.notify_all()
 
     def _on_connected(self, data: mqtt5.LifecycleConnectSuccessData) -> None:
-        send_at_once(
-            self._port
-        )  # else what is measured is how long this client holds its commands back
+        # Else what is measured is how long this client holds its commands back.
+        send_at_once(self._port)
         if data.connack_packet.session_present:
             self._ready.set()
             return

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("durable", [True, False])
 def test_a_file_is_replaced_and_private(tmp_path: Path, *, durable: bool):
-    """The new content stands alone in the folder, with mode 0600, whatever was left half written."""
+    """The new content stands alone in the folder, with mode 0600, whatever was half written."""
     file = tmp_path / "status.json"
     file.write_text("old")
     (tmp_path / "status.json.new").write_text("half of")

@@ -118,9 +118,8 @@ class KilledDevice:
                 if chance.random() < 0.7:
                     self._await_finals()  # of what the last cut left over
                 self._send(chance.randint(1, _BATCH))
-                time.sleep(
-                    10 ** chance.uniform(-3, -1)
-                )  # a random moment: from 1 ms on, since most steps are short
+                # A random moment: from 1 ms on, since most steps are short.
+                time.sleep(10 ** chance.uniform(-3, -1))
             os.kill(agent.pid, signal.SIGKILL)
             assert agent.stop() == -signal.SIGKILL
         still_open = [

@@ -77,9 +77,8 @@ def test_a_full_disk_loses_no_command_and_no_state(
         ids = [observed.broker.send(message) for message in messages]
         failed = [agent.await_event("store.failed", seconds=30)["error"] for _ in range(3)]
         assert all("disk" in error for error in failed)
-        agent.await_event(
-            "mqtt.connected", seconds=30
-        )  # it has the broker send again what it could not store
+        # It has the broker send again what it could not store.
+        agent.await_event("mqtt.connected", seconds=30)
         assert not any(
             state.is_final
             for each in [running, *ids]

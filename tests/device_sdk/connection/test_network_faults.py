@@ -164,9 +164,8 @@ def test_no_handler_can_end_or_block_the_agent(tenant: Tenant, observer: Observe
     assert "an earlier `dawdle`" in reasons[3]
     assert reasons[4] == "RuntimeError: boom"
     assert list(ended[5].detail) == ["truncated"]
-    assert all(
-        len(states(observer.statuses[each])) <= 3 for each in ids
-    )  # the forked child reported nothing
+    # The forked child reported nothing.
+    assert all(len(states(observer.statuses[each])) <= 3 for each in ids)
 
 
 def test_two_agents_with_one_identity_do_not_fight(tenant: Tenant, tmp_path: Path):

@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 DELIVERED, REFUSED = 0, 3
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(
-    [__name__, "pytest"]
-)  # a child imports the main module of its parent
+# A child imports the main module of its parent.
+_context.set_forkserver_preload([__name__, "pytest"])
 
 # Audit events that stand for a change of a file, raised before it happens (docs: "Audit events
 # table").

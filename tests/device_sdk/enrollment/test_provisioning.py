@@ -76,9 +76,8 @@ def test_a_claim_is_no_use_for_another_tenant(
     by_name = provision(other.device(tmp_path / "b", registered=False, settings=settings), claim)
 
     assert by_template.returncode == by_name.returncode == 1
-    assert (
-        "did not accept the connection" in by_template.stderr
-    )  # the claim may not use another tenant's client ids
+    # The claim may not use another tenant's client ids.
+    assert "did not accept the connection" in by_template.stderr
     assert not list(tmp_path.glob("*/device.key"))
     things = embedded_cloud.client("iot").list_things()["things"]
     assert not [each for each in things if each["thingName"].startswith("sawmill--")]

@@ -79,9 +79,8 @@ def test_a_disk_that_fails_to_sync_holds_back_promises(tmp_path: Path):
     again = commands.admission.receive(message)
     assert not stored.done()
     disk.fails = False
-    assert (
-        again.result(timeout=30) is False
-    )  # known, and durable by then: the checkpoint wrote it to the main file
+    # Known, and durable by then: the checkpoint wrote it to the main file.
+    assert again.result(timeout=30) is False
     assert stored.result(timeout=30) is True
     store.close()
     (tmp_path / "agent.db-wal").unlink(missing_ok=True)

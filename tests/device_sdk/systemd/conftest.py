@@ -80,9 +80,8 @@ class Field:
         online = wire.presence_message("online")
         before = self.presence.count(online)
         self.gate.await_knock("starting").close()
-        self.machine.run(
-            "systemctl", "start", "cedarfleet-device"
-        )  # joins the start that is under way
+        # Joins the start that is under way.
+        self.machine.run("systemctl", "start", "cedarfleet-device")
         self.observer.until(
             lambda: self.presence.count(online) > before, what=lambda: f"online: {self.presence}"
         )
@@ -187,7 +186,6 @@ def _commission(root: Path, broker: Mosquitto, gate: Gate, folder: Path) -> str:
         shutil.copy(folder / each, var)
     (root / "etc/systemd/system/cedarfleet-device.service.d").mkdir()
     (root / "etc/systemd/system/cedarfleet-device.service.d/logs.conf").write_text(LOGS)
-    subprocess.run(
-        ["chmod", "-R", "go+rX", root / "etc", root / "opt"], check=True
-    )  # whatever the tester's umask is
+    # Whatever the tester's umask is.
+    subprocess.run(["chmod", "-R", "go+rX", root / "etc", root / "opt"], check=True)
     return device.thing

@@ -94,9 +94,8 @@ def lay_out(root: Path) -> None:
     )
     (root / "etc/group").write_text("root:x:0:\nnogroup:x:65534:\n")
     (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
-    (root / "etc/machine-id").write_text(
-        f"{secrets.token_hex(16)}\n"
-    )  # else systemd takes it for a first boot
+    # Else systemd takes it for a first boot.
+    (root / "etc/machine-id").write_text(f"{secrets.token_hex(16)}\n")
 
 
 class Machine:

@@ -74,9 +74,8 @@ class Traces:
         self._look = root.with_name("look")
         self._look.mkdir()
         self._namespace = (Path("/proc") / str(pid) / "ns/mnt").readlink()
-        line = (
-            (Path("/proc") / str(pid) / "cgroup").read_text().splitlines()[-1]
-        )  # 0::/.../cedarfleet-test-x/init.scope
+        # 0::/.../cedarfleet-test-x/init.scope.
+        line = (Path("/proc") / str(pid) / "cgroup").read_text().splitlines()[-1]
         self._group = Path(line).parent.name
 
     def processes(self) -> list[str]:

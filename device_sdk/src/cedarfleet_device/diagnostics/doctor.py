@@ -184,9 +184,8 @@ def _speak(config: DeviceConfig, tls: io.ClientTlsContext) -> list[Finding]:
 
 
 def _leave_unacknowledged(data: mqtt5.PublishReceivedData) -> None:
-    acquire: Callable[[], object] | None = (
-        data.acquire_publish_acknowledgement_control
-    )  # None for QoS 0
+    # None for QoS 0.
+    acquire: Callable[[], object] | None = data.acquire_publish_acknowledgement_control
     if acquire is not None and data.publish_packet.topic.startswith("fleet/"):
         acquire()
 

@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     from cedarfleet_device.wire import DownloadDocument
 
 
-_ETAG: Final = re.compile(
-    r'(?:(?:W/)?"[\x21\x23-\x7e]{0,200}")?'
-)  # RFC 9110, 8.8.3; empty: not announced
+# RFC 9110, 8.8.3; empty: not announced.
+_ETAG: Final = re.compile(r'(?:(?:W/)?"[\x21\x23-\x7e]{0,200}")?')
 
 
 def never() -> bool:

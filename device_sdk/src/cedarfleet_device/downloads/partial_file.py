@@ -225,9 +225,8 @@ class PartialFile:
         with disk_trouble("save the file"):
             os.fchmod(self._handle, self._limits.file_mode)
             os.fsync(self._handle)
-        return (
-            self._hash.hexdigest() if self._hashed == self.entry.size else ""
-        )  # fail closed: "" equals no digest
+        # Fail closed: "" equals no digest.
+        return self._hash.hexdigest() if self._hashed == self.entry.size else ""
 
     def _covered(self) -> tuple[ByteRange, ...]:
         return (

@@ -120,9 +120,8 @@ def request_sizes(left: int, connections: int) -> tuple[int, ...]:
     second = [
         share * (connections - index) // (4 * connections) for index, share in enumerate(last)
     ]
-    second = [
-        size if size >= _SMALLEST_SECOND else 0 for size in second
-    ]  # less is not worth a round trip
+    # Less is not worth a round trip.
+    second = [size if size >= _SMALLEST_SECOND else 0 for size in second]
     first = [share - size for share, size in zip(last, second, strict=True)]
     return tuple(size for size in (*rounds, *first, *second) if size)
 

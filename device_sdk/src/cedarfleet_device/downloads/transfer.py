@@ -40,9 +40,8 @@ if TYPE_CHECKING:
     from cedarfleet_device.downloads.target import Target
     from cedarfleet_device.wire import DownloadDocument
 
-_MOST_CHANGES: Final = (
-    2  # the object may change once while it is fetched; more is a fault of the sender
-)
+# The object may change once while it is fetched; more is a fault of the sender.
+_MOST_CHANGES: Final = 2
 _MOST_FRESH_URLS: Final = 3  # in a row, none of which was accepted
 _PROGRESS_SECONDS: Final = 0.25
 

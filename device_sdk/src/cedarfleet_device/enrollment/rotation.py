@@ -89,9 +89,8 @@ class Rotation:
         except ValueError as error:
             raise CommandFailedError(f"`certificate`: {error}") from error
         key = EC.new_key_from_der_data(base64.b64decode(b"".join(pem.splitlines()[1:-1])))
-        if (
-            key.export_key(ECExportFormat.SPKI) != certified
-        ):  # fail closed: it would lock the device out
+        # Fail closed: it would lock the device out.
+        if key.export_key(ECExportFormat.SPKI) != certified:
             raise CommandFailedError("`certificate` is not for the key that this device made last")
         write_private(self._unproven, _digest(certificate))
         replace_credentials(

@@ -62,9 +62,8 @@ def _open(file: Path) -> sqlite3.Connection:
             database.executescript(
                 f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {_FORMAT}; COMMIT;"
             )
-            database.execute(
-                "PRAGMA wal_checkpoint(TRUNCATE)"
-            )  # with file, log and their names on the disk
+            # With file, log and their names on the disk.
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             sync_folder(file.parent)
             found = _FORMAT
         state = database.execute("PRAGMA quick_check(1)").fetchone()[0]

@@ -10,9 +10,8 @@ from typing import Any, Final, Self
 from cedarfleet_device.wire import form
 from cedarfleet_device.wire.names import MAX_THING_NAME, is_command_id, is_command_name
 
-MAX_DETAIL_BYTES: Final = (
-    8 * 1024
-)  # as the device writes it; the status rule drops what is far larger
+# As the device writes it; the status rule drops what is far larger.
+MAX_DETAIL_BYTES: Final = 8 * 1024
 MAX_SEQUENCE: Final = 9999
 
 _SEQUENCE = re.compile(r"[0-9]{4}")

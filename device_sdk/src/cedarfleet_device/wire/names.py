@@ -9,12 +9,10 @@ from cedarfleet_device.wire.form import WireError
 
 MAX_THING_NAME: Final = 128  # AWS IoT Core quota: characters
 
-_TENANT = re.compile(
-    r"(?!.*--)[a-z][a-z0-9-]{0,30}[a-z0-9]"
-)  # 2..32 characters, never `--`, no `-` at an end
-_DEVICE = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
-)  # a subset of an IoT thing name's [a-zA-Z0-9:_-]{1,128}
+# 2..32 characters, never `--`, no `-` at an end.
+_TENANT = re.compile(r"(?!.*--)[a-z][a-z0-9-]{0,30}[a-z0-9]")
+# A subset of an IoT thing name's [a-zA-Z0-9:_-]{1,128}.
+_DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _COMMAND_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")  # a ULID
 _COMMAND_NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
