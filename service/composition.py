@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from service.adapters.aws.artifacts import S3Artifacts
 from service.adapters.aws.audit import DynamoAuditLog
 from service.adapters.aws.authorizer import VerifiedPermissionsAuthorizer
+from service.adapters.aws.broker import IotCommandChannel
 from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.client.sessions import AwsSessions
-from service.adapters.aws.commands import DynamoCommandRecords, IotCommandChannel
+from service.adapters.aws.commands import DynamoCommandRecords
 from service.adapters.aws.devices import IotFleet
 from service.adapters.aws.downloads import DynamoDownloadRecords
 from service.adapters.aws.jobs import IotDownloadJobs

@@ -11,7 +11,7 @@
     │   ├── WrongMediaTypeError        the body is not declared as JSON
     │   ├── InvalidRequestError        a member is not of its form
     │   ├── ConflictError              the request is fine, the state of the thing is not
-    │   └── ReplayMismatchError        an idempotency key was used for another request
+    │   └── IdempotencyMismatchError        an idempotency key was used for another request
     ├── UpstreamError                  AWS did not do it: try again, or the operator must look
     │   ├── UnavailableError           no answer, throttled, or too many calls waiting here
     │   ├── CommandNotPublishedError   recorded, but it did not leave for the device
@@ -106,7 +106,7 @@ class ConflictError(CallerError):
     """The request is well formed, but the thing is not in a state that allows it."""
 
 
-class ReplayMismatchError(CallerError):
+class IdempotencyMismatchError(CallerError):
     """The idempotency key was already used by the same caller for another request."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.domain.ulids import new_ulid
+from service.domain.instants import new_ulid
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9-]{8,64}")

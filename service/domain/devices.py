@@ -1,4 +1,4 @@
-"""A device and its groups: in the API's form, and as Cedar entities for the policies."""
+"""A device: what is known of it, what its tenant may set, and how policies see it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from zoneinfo import ZoneInfo
 
 from cedarfleet_device import wire
 
-from service.cedar.device_facts import DeviceFactError, device_attributes
-from service.cedar.entities import ROOT_GROUP, device_entities, group_entities
-from service.errors import ConflictError
+from service.cedar.device_facts import (
+    ONE_OFFSET,
+    DeviceFactError,
+    device_attributes,
+    has_two_offsets,
+    read_fact,
+)
+from service.cedar.entities import device_entities
+from service.errors import ConflictError, InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,23 +82,6 @@ class Device:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeviceGroup:
-    """A thing group of a tenant, named without the tenant's prefix; ``all`` is the root."""
-
-    tenant: str
-    id: str
-
-    @property
-    def thing_group(self) -> str:
-        """The group's name in IoT Core."""
-        return self.tenant if self.id == ROOT_GROUP else f"{self.tenant}--{self.id}"
-
-    def entities(self) -> tuple[Entity, ...]:
-        """The group and its ancestors, as policies see them."""
-        return group_entities(self.id, tenant=self.tenant)
-
-
-@dataclass(frozen=True, kw_only=True)
 class DevicePage:
     """Devices in the index's order; ``cursor`` asks for the next page, ``None`` after the last."""
 
@@ -100,13 +89,32 @@ class DevicePage:
     cursor: str | None
 
 
-def group_id_of(tenant: str, thing_group: str) -> str | None:
-    """The tenant's name for a thing group, or ``None`` if the group is not of the tenant."""
-    if thing_group == tenant:
-        return ROOT_GROUP
-    prefix, separator, group = thing_group.partition("--")
-    return (
-        group
-        if separator and prefix == tenant and wire.is_device_id(group) and group != ROOT_GROUP
-        else None
+def check_attributes(changes: Mapping[str, str | None]) -> None:
+    """Refuse changes that could not be read back.
+
+    Raises:
+        InvalidRequestError: an attribute is not of its form.
+    """
+    for name, text in changes.items():
+        if text is None:
+            continue
+        try:
+            read_fact(name, text)
+        except DeviceFactError as error:
+            raise InvalidRequestError(name, str(error)) from error
+
+
+def check_one_offset(stored: Mapping[str, str], changes: Mapping[str, str | None]) -> None:
+    """Refuse changes that would leave a device with a time zone beside a fixed offset.
+
+    Raises:
+        InvalidRequestError: names the attribute that was given, and how to change over.
+    """
+    if not has_two_offsets({**stored, **changes}):
+        return
+    given, other = (
+        ("time_zone", "utc_offset") if changes.get("time_zone") else ("utc_offset", "time_zone")
+    )
+    raise InvalidRequestError(
+        given, f"{ONE_OFFSET}: to change over, set `{other}` to null in the same request"
     )

@@ -2,59 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from service.cedar.entities import artifact_entity
 from service.domain.commands import RecordState
-from service.domain.permissions import Permission
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from service.cedar.entities import Entity
-
-_ARTIFACT: Final = re.compile(
-    r"(?!.*(?:^|/)\.{1,2}(?:/|$))[A-Za-z0-9_.][A-Za-z0-9_.=@+-]*(?:/[A-Za-z0-9_.=@+-]+)*"
-)
-_MAX_ARTIFACT: Final = 512  # characters; S3 allows 1,024 bytes, a device's path less
-_FIRMWARE: Final = "firmware/"
-
-
-def is_artifact_name(text: str) -> bool:
-    """Whether ``text`` may name a file: plain segments between single slashes, no ``.`` or ``..`` segment."""
-    return len(text) <= _MAX_ARTIFACT and _ARTIFACT.fullmatch(text) is not None
-
-
-def permission_for(artifact: str) -> Permission:
-    """What delivering the file asks for: files under ``firmware/`` change what a device is."""
-    return (
-        Permission.UPDATE_FIRMWARE if artifact.startswith(_FIRMWARE) else Permission.DOWNLOAD_FILE
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Artifact:
-    """A file of the tenant's bucket.
-
-    Attributes:
-        size: bytes.
-        sha256: 64 lower-case hex digits of the whole file, or ``None`` if nobody vouches for them.
-        etag: S3's, with its quotes.
-    """
-
-    tenant: str
-    name: str
-    size: int
-    sha256: str | None
-    etag: str
-
-    def entity(self) -> Entity:
-        """The file under its tenant, as policies see it."""
-        kind = "firmware" if self.name.startswith(_FIRMWARE) else "file"
-        return artifact_entity(self.name, tenant=self.tenant, kind=kind, size=self.size)
 
 
 class TargetKind(StrEnum):

@@ -12,8 +12,8 @@ from service.cedar.decision import Allowed
 from service.cedar.entities import USER
 from service.cedar.request import AuthorizationRequest, RequestContext
 from service.cedar.values import EntityUid
-from service.domain.records import AuditRecord
-from service.domain.ulids import new_ulid
+from service.domain.audit import AuditRecord
+from service.domain.instants import new_ulid
 from service.errors import ConfigurationError, PermissionDeniedError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from service.cedar.decision import Decision
     from service.cedar.entities import Entity
-    from service.domain.downloads import Artifact
+    from service.domain.artifacts import Artifact
     from service.domain.identities import Principal
     from service.domain.permissions import Permission
     from service.ports.audit import AuditLog

@@ -10,10 +10,10 @@ import structlog
 from cedarfleet_device import wire
 
 from service.domain.commands import CommandRecord, RecordState, honest_status
+from service.domain.idempotency import IdempotencyKey
+from service.domain.instants import new_ulid
 from service.domain.json_limits import problem_of
 from service.domain.permissions import Permission
-from service.domain.records import ReplayKey
-from service.domain.ulids import new_ulid
 from service.errors import (
     CommandNotPublishedError,
     InvalidRequestError,
@@ -72,7 +72,7 @@ class Commands:
             NotFoundError: the tenant has no such device.
             InvalidRequestError: the tenant has no such command, or its arguments are too large, too deep or no JSON.
             PermissionDeniedError: not allowed.
-            ReplayMismatchError: the idempotency key stands for another request.
+            IdempotencyMismatchError: the idempotency key stands for another request.
             CommandNotPublishedError: recorded as failed; if even that could not be stored, the record stays
                 ``created``, and past its expiry says that nothing was confirmed.
         """
@@ -93,7 +93,7 @@ class Commands:
             raise InvalidRequestError("arguments", str(error)) from error
         purpose = Purpose(command=request.name, emergency_reason=request.emergency_reason)
         await access.require(action, device.entities(), purpose)
-        stored = await self.records.create(tenant, record, self._replay_key(access, request))
+        stored = await self.records.create(tenant, record, self._idempotency_key(access, request))
         if stored.state is RecordState.PUBLISHED or self._now_ms() >= stored.expires_at:
             return stored
         return await self._publish(access, stored)
@@ -130,7 +130,7 @@ class Commands:
             emergency_reason=request.emergency_reason,
         )
 
-    def _replay_key(self, access: Access, request: CommandRequest) -> ReplayKey | None:
+    def _idempotency_key(self, access: Access, request: CommandRequest) -> IdempotencyKey | None:
         if request.idempotency_key is None:
             return None
         facts = [
@@ -140,7 +140,7 @@ class Commands:
             request.timeout_seconds,
             request.emergency_reason,
         ]
-        return ReplayKey.of(
+        return IdempotencyKey.of(
             tenant=access.principal.tenant.id,
             principal=access.principal.entity_id,
             key=f"command {request.idempotency_key}",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cedarfleet_device import wire
 
 from service.cedar.entities import tenant_entity
-from service.domain.attributes import check_attributes, check_one_offset
+from service.domain.devices import check_attributes, check_one_offset
 from service.domain.permissions import Permission
 from service.errors import InvalidRequestError, NotFoundError
 

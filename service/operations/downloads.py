@@ -10,19 +10,13 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from cedarfleet_device import wire
 
+from service.domain.artifacts import is_artifact_name, permission_for
 from service.domain.commands import RecordState
-from service.domain.devices import DeviceGroup
-from service.domain.downloads import (
-    DeliveryState,
-    DownloadProgress,
-    DownloadRecord,
-    TargetKind,
-    is_artifact_name,
-    permission_for,
-)
+from service.domain.downloads import DeliveryState, DownloadProgress, DownloadRecord, TargetKind
+from service.domain.groups import DeviceGroup
+from service.domain.idempotency import IdempotencyKey
+from service.domain.instants import new_ulid
 from service.domain.permissions import Permission
-from service.domain.records import ReplayKey
-from service.domain.ulids import new_ulid
 from service.errors import (
     ConflictError,
     DownloadNotStartedError,
@@ -37,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from service.domain.artifacts import Artifact
     from service.domain.devices import Device
-    from service.domain.downloads import Artifact
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
     from service.ports.artifacts import Artifacts
@@ -94,7 +88,7 @@ class Downloads:
             InvalidRequestError: the file's name is not of its form.
             PermissionDeniedError: not allowed; said before whether the file exists.
             ConflictError: nobody vouches for the file's SHA-256, so no device could verify it.
-            ReplayMismatchError: the idempotency key stands for another request.
+            IdempotencyMismatchError: the idempotency key stands for another request.
             DownloadNotStartedError: recorded as failed; if even that could not be stored, the record stays ``created``.
         """
         if not is_artifact_name(request.artifact):
@@ -115,7 +109,7 @@ class Downloads:
         if artifact is None:
             raise NotFoundError("artifact", request.artifact)
         record = self._record(access, request, artifact, members)
-        stored = await self.records.create(tenant, record, self._replay_key(access, request))
+        stored = await self.records.create(tenant, record, self._idempotency_key(access, request))
         return (
             stored if stored.state is RecordState.PUBLISHED else await self._start(tenant, stored)
         )
@@ -195,11 +189,11 @@ class Downloads:
             members=members,
         )
 
-    def _replay_key(self, access: Access, request: DownloadRequest) -> ReplayKey | None:
+    def _idempotency_key(self, access: Access, request: DownloadRequest) -> IdempotencyKey | None:
         if request.idempotency_key is None:
             return None
         facts = [request.target_kind, request.target, request.artifact, request.emergency_reason]
-        return ReplayKey.of(
+        return IdempotencyKey.of(
             tenant=access.principal.tenant.id,
             principal=access.principal.entity_id,
             key=f"download {request.idempotency_key}",

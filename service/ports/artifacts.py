@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from service.domain.downloads import Artifact
+    from service.domain.artifacts import Artifact
     from service.domain.tenants import Tenant
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from service.domain.records import AuditRecord
+    from service.domain.audit import AuditRecord
     from service.domain.tenants import Tenant
 
 

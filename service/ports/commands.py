@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from service.domain.commands import CommandRecord, RecordedCommand
-    from service.domain.records import ReplayKey
+    from service.domain.idempotency import IdempotencyKey
     from service.domain.tenants import Tenant
 
 
@@ -14,12 +14,12 @@ class CommandRecords(Protocol):
     """Commands as recorded, beside what the devices reported."""
 
     async def create(
-        self, tenant: Tenant, record: CommandRecord, replay: ReplayKey | None
+        self, tenant: Tenant, record: CommandRecord, key: IdempotencyKey | None
     ) -> CommandRecord:
         """Store a new record, durably; answer it, or the earlier one that was made with the same key.
 
         Raises:
-            ReplayMismatchError: the key stands for another request.
+            IdempotencyMismatchError: the key stands for another request.
         """
         ...
 

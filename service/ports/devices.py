@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from service.domain.devices import Device, DeviceGroup, DevicePage
+    from service.domain.devices import Device, DevicePage
+    from service.domain.groups import DeviceGroup
     from service.domain.tenants import Tenant
 
 

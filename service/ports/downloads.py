@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from service.domain.downloads import DownloadProgress, DownloadRecord
-    from service.domain.records import ReplayKey
+    from service.domain.idempotency import IdempotencyKey
     from service.domain.tenants import Tenant
 
 
@@ -14,7 +14,7 @@ class DownloadRecords(Protocol):
     """Downloads as recorded."""
 
     async def create(
-        self, tenant: Tenant, record: DownloadRecord, replay: ReplayKey | None
+        self, tenant: Tenant, record: DownloadRecord, key: IdempotencyKey | None
     ) -> DownloadRecord:
         """As ``CommandRecords.create``."""
         ...

@@ -14,8 +14,9 @@ from service.cedar.decision import Allowed
 from service.cedar.entities import Entity, tenant_entity
 from service.cedar.request import AuthorizationRequest, RequestContext
 from service.cedar.values import EntityUid
-from service.domain.devices import Device, DeviceGroup
-from service.domain.downloads import Artifact
+from service.domain.artifacts import Artifact
+from service.domain.devices import Device
+from service.domain.groups import DeviceGroup
 from service.domain.identities import Principal, TokenUse, VerifiedClaims
 from service.domain.permissions import Permission
 from service.domain.tenants import Tenant, TenantStatus

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from service.adapters.aws.client.calls import error_code
-from service.domain.downloads import Artifact
+from service.domain.artifacts import Artifact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,7 +14,7 @@ from service.cedar.decision import Denied
 if TYPE_CHECKING:
     from service.adapters.aws.client.calls import AwsCalls
     from service.adapters.aws.client.sessions import AwsSessions
-    from service.domain.records import AuditRecord
+    from service.domain.audit import AuditRecord
     from service.domain.tenants import Tenant
 
 

@@ -1,4 +1,4 @@
-"""Command records in DynamoDB, beside the states that the IoT rule writes, and the way to the device through IoT Core.
+"""Command records in DynamoDB, beside the states that the IoT rule writes.
 
 Rows of the commands table::
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
     from service.adapters.aws.client.calls import AwsCalls
     from service.adapters.aws.client.sessions import AwsSessions
-    from service.domain.records import ReplayKey
+    from service.domain.idempotency import IdempotencyKey
     from service.domain.tenants import Tenant
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -54,10 +53,10 @@ class DynamoCommandRecords:
     keep_seconds: int
 
     async def create(
-        self, tenant: Tenant, record: CommandRecord, replay: ReplayKey | None
+        self, tenant: Tenant, record: CommandRecord, key: IdempotencyKey | None
     ) -> CommandRecord:
         """See ``ports.CommandRecords``."""
-        return await self.calls.run(_TABLE, self._create, tenant, record, replay)
+        return await self.calls.run(_TABLE, self._create, tenant, record, key)
 
     async def settle(self, tenant: Tenant, record: CommandRecord) -> None:
         """See ``ports.CommandRecords``."""
@@ -68,7 +67,7 @@ class DynamoCommandRecords:
         return await self.calls.run(_TABLE, self._read, tenant, command_id)
 
     def _create(
-        self, tenant: Tenant, record: CommandRecord, replay: ReplayKey | None
+        self, tenant: Tenant, record: CommandRecord, key: IdempotencyKey | None
     ) -> CommandRecord:
         ttl = {"N": str(record.created_at // 1000 + self.keep_seconds)}
         pointer = {**_pointer(tenant, record.command_id), "target": {"S": record.thing}, "ttl": ttl}
@@ -78,7 +77,7 @@ class DynamoCommandRecords:
             items=[{**_item(record), "ttl": ttl}, pointer],
             made=record.command_id,
             now_ms=record.created_at,
-            replay=replay,
+            key=key,
         )
         earlier = self._read(tenant, made) if made != record.command_id else None
         return earlier.record if earlier else record
@@ -130,31 +129,6 @@ class DynamoCommandRecords:
             PaginationConfig={"MaxItems": MAX_STATES + 1, "PageSize": MAX_STATES + 1},
         )
         return [row for page in pages for row in page["Items"]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class IotCommandChannel:
-    """Answers ``ports.CommandChannel``: MQTT publish at QoS 1 through the IoT data plane."""
-
-    calls: AwsCalls
-    sessions: AwsSessions
-
-    async def publish(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> None:
-        """See ``ports.CommandChannel``."""
-        await self.calls.run("the device broker", self._publish, tenant, record, now_ms)
-
-    def _publish(self, tenant: Tenant, record: CommandRecord, now_ms: int) -> None:
-        self.sessions.tenant(tenant, "iot-data").publish(
-            topic=wire.command_topic(record.thing, record.command_id),
-            qos=1,
-            payload=record.message().encode(),
-            messageExpiry=max(1, math.ceil((record.expires_at - now_ms) / 1000)),
-            contentType="application/json",
-            payloadFormatIndicator="UTF8_DATA",
-            correlationData=base64.b64encode(record.command_id.encode()).decode(),
-            responseTopic=wire.status_topic(record.thing, record.command_id),
-            userProperties=[{"wire": str(wire.WIRE_VERSION)}],
-        )
 
 
 def reported_state(item: Mapping[str, Any]) -> ReportedState | None:

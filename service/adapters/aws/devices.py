@@ -15,7 +15,8 @@ from service.adapters.aws.client.calls import error_code
 from service.adapters.aws.cursors import seal, unseal
 from service.cedar.device_facts import DEVICE_FACTS
 from service.cedar.entities import ROOT_GROUP
-from service.domain.devices import Connectivity, Device, DeviceGroup, DevicePage, group_id_of
+from service.domain.devices import Connectivity, Device, DevicePage
+from service.domain.groups import DeviceGroup, group_id_of
 from service.errors import ConflictError, InvalidRequestError
 
 if TYPE_CHECKING:

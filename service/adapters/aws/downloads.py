@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from service.adapters.aws.client.calls import AwsCalls
     from service.adapters.aws.client.sessions import AwsSessions
-    from service.domain.records import ReplayKey
+    from service.domain.idempotency import IdempotencyKey
     from service.domain.tenants import Tenant
 
 _TABLE: Final = "the commands table"
@@ -31,10 +31,10 @@ class DynamoDownloadRecords:
     keep_seconds: int
 
     async def create(
-        self, tenant: Tenant, record: DownloadRecord, replay: ReplayKey | None
+        self, tenant: Tenant, record: DownloadRecord, key: IdempotencyKey | None
     ) -> DownloadRecord:
         """See ``ports.DownloadRecords``."""
-        return await self.calls.run(_TABLE, self._create, tenant, record, replay)
+        return await self.calls.run(_TABLE, self._create, tenant, record, key)
 
     async def settle(self, tenant: Tenant, record: DownloadRecord) -> None:
         """See ``ports.DownloadRecords``."""
@@ -45,7 +45,7 @@ class DynamoDownloadRecords:
         return await self.calls.run(_TABLE, self._read, tenant, download_id)
 
     def _create(
-        self, tenant: Tenant, record: DownloadRecord, replay: ReplayKey | None
+        self, tenant: Tenant, record: DownloadRecord, key: IdempotencyKey | None
     ) -> DownloadRecord:
         ttl = {"N": str(record.created_at // 1000 + self.keep_seconds)}
         made = create_once(
@@ -54,7 +54,7 @@ class DynamoDownloadRecords:
             items=[{**_key(tenant, record.download_id), **_columns(record), "ttl": ttl}],
             made=record.download_id,
             now_ms=record.created_at,
-            replay=replay,
+            key=key,
         )
         earlier = self._read(tenant, made) if made != record.download_id else None
         return earlier or record

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from service.adapters.aws.client.calls import error_code
-from service.errors import ReplayMismatchError
+from service.errors import IdempotencyMismatchError
 
 if TYPE_CHECKING:
-    from service.domain.records import ReplayKey
+    from service.domain.idempotency import IdempotencyKey
 
 _KEY_SECONDS: Final = 24 * 3600
 
@@ -22,7 +22,7 @@ def create_once(
     items: list[dict[str, Any]],
     made: str,
     now_ms: int,
-    replay: ReplayKey | None,
+    key: IdempotencyKey | None,
 ) -> str:
     """Put ``items`` together, or nothing; answer ``made``, or what was made with the same key before.
 
@@ -32,12 +32,12 @@ def create_once(
         items: none of their keys may exist.
         made: id of what the items record.
         now_ms: milliseconds since the epoch.
-        replay: the caller's key, if there is one.
+        key: the caller's, if there is one.
 
     Raises:
-        ReplayMismatchError: the key stands for another request.
+        IdempotencyMismatchError: the key stands for another request.
     """
-    claim = None if replay is None else _claim(replay, made, now_ms)
+    claim = None if key is None else _claim(key, made, now_ms)
     puts = [
         {
             "Put": {
@@ -51,23 +51,24 @@ def create_once(
     try:
         client.transact_write_items(TransactItems=puts)
     except ClientError as error:
-        if replay is None or claim is None or error_code(error) != "TransactionCanceledException":
+        if key is None or claim is None or error_code(error) != "TransactionCanceledException":
             raise
-        key = {"thing": claim["thing"], "sk": claim["sk"]}
-        earlier = client.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
+        claimed = {"thing": claim["thing"], "sk": claim["sk"]}
+        earlier = client.get_item(TableName=table, Key=claimed, ConsistentRead=True).get("Item")
         if earlier is None:  # cancelled for another reason
             raise
-        if earlier["request"]["S"] != replay.request_digest:
-            raise ReplayMismatchError from error
+        if earlier["request"]["S"] != key.request_digest:
+            raise IdempotencyMismatchError from error
         return earlier["made"]["S"]
     return made
 
 
-def _claim(replay: ReplayKey, made: str, now_ms: int) -> dict[str, Any]:
+def _claim(key: IdempotencyKey, made: str, now_ms: int) -> dict[str, Any]:
+    # Stored since release 0.1.0 under `replay`: a row of today must be found by either release.
     return {
-        "thing": {"S": f"{replay.tenant}--replay#{replay.digest}"},
+        "thing": {"S": f"{key.tenant}--replay#{key.digest}"},
         "sk": {"S": "record"},
-        "request": {"S": replay.request_digest},
+        "request": {"S": key.request_digest},
         "made": {"S": made},
         "ttl": {"N": str(now_ms // 1000 + _KEY_SECONDS)},
     }

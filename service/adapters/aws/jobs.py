@@ -10,7 +10,6 @@ from cedarfleet_device import wire
 
 from service.adapters.aws.client.calls import error_code
 from service.adapters.aws.cursors import seal, unseal
-from service.domain.devices import DeviceGroup
 from service.domain.downloads import (
     Delivery,
     DeliveryState,
@@ -18,6 +17,7 @@ from service.domain.downloads import (
     TargetKind,
     whole_state,
 )
+from service.domain.groups import DeviceGroup
 from service.errors import InvalidRequestError
 
 if TYPE_CHECKING:

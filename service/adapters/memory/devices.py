@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from service.cedar.entities import ROOT_GROUP
-from service.domain.devices import Device, DeviceGroup, DevicePage
+from service.domain.devices import Device, DevicePage
+from service.domain.groups import DeviceGroup
 from service.errors import ConflictError, InvalidRequestError
 
 if TYPE_CHECKING:

@@ -6,16 +6,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from service.adapters.memory.artifacts import MemoryArtifacts
+from service.adapters.memory.audit import MemoryAuditLog
+from service.adapters.memory.commands import MemoryCommandChannel, MemoryCommandRecords
 from service.adapters.memory.devices import MemoryFleet
-from service.adapters.memory.tenants import MemorySigningKeys, MemoryTenantRegistry
-from service.adapters.memory.work import (
-    MemoryArtifacts,
-    MemoryAuditLog,
-    MemoryCommandChannel,
-    MemoryCommandRecords,
-    MemoryDownloadJobs,
-    MemoryDownloadRecords,
-)
+from service.adapters.memory.downloads import MemoryDownloadJobs, MemoryDownloadRecords
+from service.adapters.memory.signing_keys import MemorySigningKeys
+from service.adapters.memory.tenants import MemoryTenantRegistry
 from service.ports import Ports
 
 if TYPE_CHECKING:

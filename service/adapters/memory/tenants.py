@@ -1,4 +1,4 @@
-"""Twins of the tenant registry and of the pools' signing keys."""
+"""A twin of the tenant registry."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from service.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-
     from service.domain.tenants import Tenant
 
 
@@ -31,16 +29,3 @@ class MemoryTenantRegistry:
         """See ``ports.TenantRegistry``."""
         if not self.available:
             raise UnavailableError("the tenant registry")
-
-
-@dataclass(kw_only=True)
-class MemorySigningKeys:
-    """Keys by issuer and key id."""
-
-    keys: dict[tuple[str, str], RSAPublicKey] = field(
-        default_factory=dict[tuple[str, str], "RSAPublicKey"]
-    )
-
-    async def find(self, tenant: Tenant, key_id: str) -> RSAPublicKey | None:
-        """See ``ports.SigningKeys``."""
-        return self.keys.get((tenant.issuer, key_id))

@@ -11,8 +11,8 @@ import pytest
 from service.adapters.aws.audit import DynamoAuditLog
 from service.adapters.aws.client.calls import AwsCalls
 from service.cedar.decision import Allowed
+from service.domain.audit import AuditRecord
 from service.domain.permissions import Permission
-from service.domain.records import AuditRecord
 from service.errors import UpstreamError
 
 if TYPE_CHECKING:

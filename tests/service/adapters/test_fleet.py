@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.devices import IotFleet
-from service.domain.attributes import check_attributes
-from service.domain.devices import Device
+from service.domain.devices import Device, check_attributes
 from service.errors import InvalidRequestError
 
 if TYPE_CHECKING:

@@ -88,7 +88,7 @@ def test_a_command_that_does_not_leave_is_visibly_failed(house: House) -> None:
 def test_a_failure_that_cannot_be_recorded_is_told_all_the_same(house: House) -> None:
     """Broker and table both away: still 502 with the command's place, and the record never claims that it left."""
     house.world.channel.available = False
-    house.world.commands.can_settle = False
+    house.world.commands.once.can_settle = False
     answer = house.call("POST", URL, json={"name": "reboot", "timeout_seconds": 5})
     assert answer.status_code == 502
     assert answer.json()["type"] == "urn:cedarfleet:problem:command-not-published"

@@ -109,7 +109,7 @@ def test_a_job_that_is_not_made_is_visibly_failed(house: House) -> None:
 def test_a_failure_that_cannot_be_recorded_is_told_all_the_same(house: House) -> None:
     """Jobs and table both away: still 502 with the download's place, where nothing claims that it started."""
     house.world.jobs.available = False
-    house.world.downloads.can_settle = False
+    house.world.downloads.once.can_settle = False
     answer = house.call("POST", URL, json={"device": "press-01", "artifact": FILE})
     assert answer.json()["type"] == "urn:cedarfleet:problem:download-not-started"
     assert house.call("GET", answer.headers["Location"]).json()["state"] == "created"

@@ -17,7 +17,8 @@ from service.adapters.aws.authorizer import attribute_value, batches
 from service.cedar.decision import Allowed, Denied, Evaluation, Refusal
 from service.cedar.request import AuthorizationRequest
 from service.cedar.values import EntityUid, json_value
-from service.domain.devices import Device, DeviceGroup, group_id_of
+from service.domain.devices import Device
+from service.domain.groups import DeviceGroup, group_id_of
 from service.domain.permissions import Permission
 
 if TYPE_CHECKING:

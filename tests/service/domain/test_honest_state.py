@@ -9,9 +9,10 @@ from cedarfleet_device.wire import CommandState, is_command_id
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.domain.artifacts import is_artifact_name
 from service.domain.commands import CommandRecord, RecordState, ReportedState, honest_status
-from service.domain.downloads import DeliveryState, is_artifact_name, whole_state
-from service.domain.ulids import new_ulid
+from service.domain.downloads import DeliveryState, whole_state
+from service.domain.instants import new_ulid
 
 EXPIRY: Final = 1_000
 reported = st.builds(

@@ -13,8 +13,8 @@ from service.adapters.memory.authorizer import CedarAuthorizer
 from service.adapters.memory.memory_ports import MemoryWorld
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.api.app import create_app
+from service.domain.artifacts import Artifact
 from service.domain.devices import Device
-from service.domain.downloads import Artifact
 from service.domain.permissions import Permission
 from service.operations.operations import Operations
 from tests.service.adapters.on_the_embedded_cloud.conftest import ATTRIBUTES

@@ -1,8 +1,7 @@
-"""Records that every operation shares: the audit trail and the keys that make a repeated request harmless."""
+"""One record of a tenant's audit trail."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,20 +33,3 @@ class AuditRecord:
     source_ip: str | None
     emergency_reason: str | None = None
     subject: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReplayKey:
-    """An idempotency key, bound to its caller, with the digest of the request that it stands for."""
-
-    tenant: str
-    digest: str
-    request_digest: str
-
-    @classmethod
-    def of(cls, *, tenant: str, principal: str, key: str, request: str) -> ReplayKey:
-        """Bind the caller's ``key`` to the caller and to the canonical text of the request."""
-        bound = hashlib.sha256(f"{principal}\n{key}".encode()).hexdigest()
-        return cls(
-            tenant=tenant, digest=bound, request_digest=hashlib.sha256(request.encode()).hexdigest()
-        )

@@ -1,0 +1,61 @@
+"""Twins of the commands table and of the broker that commands are published to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from service.adapters.memory.idempotency import MemoryOnce
+from service.domain.commands import MAX_STATES, CommandRecord, RecordedCommand, ReportedState
+from service.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from service.domain.idempotency import IdempotencyKey
+    from service.domain.tenants import Tenant
+
+
+@dataclass(kw_only=True)
+class MemoryCommandRecords:
+    """Commands; ``states`` is what the IoT rule would have written, by command id."""
+
+    once: MemoryOnce[CommandRecord] = field(default_factory=MemoryOnce[CommandRecord])
+    states: dict[str, list[ReportedState]] = field(default_factory=dict[str, list[ReportedState]])
+
+    async def create(
+        self,
+        tenant: Tenant,
+        record: CommandRecord,
+        key: IdempotencyKey | None,
+    ) -> CommandRecord:
+        """See ``ports.CommandRecords``."""
+        return self.once.create(tenant.id, record.command_id, record, key)
+
+    async def settle(self, tenant: Tenant, record: CommandRecord) -> None:
+        """See ``ports.CommandRecords``."""
+        self.once.settle(tenant.id, record.command_id, record)
+
+    async def read(self, tenant: Tenant, command_id: str) -> RecordedCommand | None:
+        """See ``ports.CommandRecords``."""
+        record = self.once.records.get((tenant.id, command_id))
+        if record is None:
+            return None
+        states = sorted(self.states.get(command_id, ()), key=lambda state: state.sequence)
+        return RecordedCommand(
+            record=record,
+            states=tuple(states[-MAX_STATES:]),
+            earlier_left_out=len(states) > MAX_STATES,
+        )
+
+
+@dataclass(kw_only=True)
+class MemoryCommandChannel:
+    """What was published; ``available = False`` makes it fail."""
+
+    published: list[CommandRecord] = field(default_factory=list[CommandRecord])
+    available: bool = True
+
+    async def publish(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> None:  # noqa: ARG002 - the port's signature
+        """See ``ports.CommandChannel``."""
+        if not self.available:
+            raise UnavailableError("the device broker")
+        self.published.append(record)

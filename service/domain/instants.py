@@ -1,0 +1,28 @@
+"""Instants in milliseconds since the epoch, and the identifiers that sort by them.
+
+The identifiers are ULIDs: 48 bits of milliseconds and 80 random bits (spec: ulid/spec on GitHub).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+Clock = Callable[[], datetime]
+"""The time of now, with a time zone."""
+
+_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32
+_LENGTH: Final = 26
+
+
+def milliseconds(instant: datetime) -> int:
+    """Whole milliseconds since the epoch."""
+    return int(instant.timestamp() * 1000)
+
+
+def new_ulid(at_ms: int) -> str:
+    """A fresh ULID for the instant ``at_ms``, in milliseconds since the epoch; 26 characters."""
+    number = (at_ms << 80) | secrets.randbits(80)
+    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(5 * (_LENGTH - 1), -1, -5))
