@@ -34,7 +34,7 @@ check: $(SYNCED) ## format, lint, types, imports, Cedar
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports
 	@$(BIN)/basedpyright
-	@$(BIN)/python -m infra.policies check
+	@$(BIN)/python -m infra policies check
 
 packages: ## Debian only, as root: what the broker and systemd tests need and the benchmarks compare with
 	@apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN)
@@ -45,7 +45,7 @@ bench: $(SYNCED) ## measure speed: ratios, medians
 fmt: $(SYNCED) ## rewrite Python and Cedar files to the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
-	@$(BIN)/python -m infra.policies format
+	@$(BIN)/python -m infra policies format
 
 lock: $(SYNCED) ## resolve again and rewrite both requirements.lock (docs/adr: why not uv.lock)
 	@$(BIN)/uv lock --quiet --system-certs

@@ -37,7 +37,7 @@ def problems(root: Path) -> Iterator[Problem]:
         yield Problem(
             file=shown,
             line=0,
-            words="is not in the house form; `python -m infra.policies format` rewrites it",
+            words="is not in the house form; `python -m infra policies format` rewrites it",
         )
 
 

@@ -19,7 +19,7 @@ FILE: Final = "matrix.md"
 _HEAD: Final = """\
 # Who may do what
 
-Written by `python -m infra.policies matrix --write`; a test keeps it true. The decisions are those of the base policies
+Written by `python -m infra policies matrix --write`; a test keeps it true. The decisions are those of the base policies
 with the grants of the reference fleet (`infra/policies/fleet.py`); a tenant's own policies come on top. `yes` and `no`
 name the deciding policies; a bare `no` means that nothing permits it; an empty cell, that the action does not apply.
 

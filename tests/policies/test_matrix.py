@@ -10,7 +10,7 @@ POLICIES = Path(__file__).parents[2] / "policies"
 
 
 def test_table_is_what_the_policies_decide():
-    """``policies/matrix.md`` is true; ``python -m infra.policies matrix --write`` rewrites it."""
+    """``policies/matrix.md`` is true; ``python -m infra policies matrix --write`` rewrites it."""
     assert (POLICIES / FILE).read_text(encoding="utf-8") == render(POLICIES)
 
 

@@ -1,6 +1,6 @@
 """``python -m infra.local.engine up -s acme``: the Pulumi program against the embedded cloud that ``make up`` runs.
 
-A preview of a tenant that is deployed ends with the decisions that would flip, as ``python -m infra.policies diff``.
+A preview of a tenant that is deployed ends with the decisions that would flip, as ``python -m infra policies diff``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``python -m infra.policies``: check, format, matrix and diff, as people and ``make check`` run them."""
+"""``python -m infra policies``: check, format, matrix and diff, as people and ``make check`` run them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from infra.__main__ import main
 from infra.policies import deployed, load
-from infra.policies.__main__ import main
 from infra.policies.evaluator import bound
 from infra.policies.update import pieces, plan
 from infra.stacks.config.tenants import of_tenant, tenants
@@ -30,7 +30,7 @@ POOL = "eu-central-1_livepool"
 
 def run(*arguments: str, root: Path) -> int:
     """The command's exit code."""
-    return main(arguments, root=root)
+    return main(["policies", *arguments], root=root)
 
 
 def test_project_is_in_order(capsys: pytest.CaptureFixture[str]):
@@ -71,8 +71,8 @@ def test_check_compares_cases_matrix_and_form(files: Path, capsys: pytest.Captur
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
         "policies/cases/ALLOW/operator-lists-devices.json: expected `yes: operators-view`, decided `no`",
-        "policies/matrix.md: is not what the policies say; `python -m infra.policies matrix --write`",
-        "policies/static/operators-view.cedar: is not in the house form; `python -m infra.policies format` rewrites it",
+        "policies/matrix.md: is not what the policies say; `python -m infra policies matrix --write`",
+        "policies/static/operators-view.cedar: is not in the house form; `python -m infra policies format` rewrites it",
     ]
     assert run("format", root=files) == 0
     assert run("matrix", "--write", root=files) == 0
@@ -127,7 +127,8 @@ def test_refusing_cloud_is_said(environment: dict[str, str]):
     command = [
         sys.executable,
         "-m",
-        "infra.policies",
+        "infra",
+        "policies",
         "diff",
         "globex",
         "--store",
@@ -159,7 +160,8 @@ def test_diff_of_a_deployed_tenant(
     command = [
         sys.executable,
         "-m",
-        "infra.policies",
+        "infra",
+        "policies",
         "diff",
         "globex",
         "--store",

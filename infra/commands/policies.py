@@ -1,0 +1,154 @@
+"""`python -m infra policies`: check the policies, format them, show who may do what, and compare.
+
+Exit code 0: in order; 1: something is wrong, or `diff --exit-code` found a difference; 3: `diff
+--exit-code` found one of which its questions do not reach all. Each problem is one line
+`file:line: words`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra import names
+from infra.policies import deployed, fleet, formatting, matrix
+from infra.policies.bundle import PolicyError
+from infra.policies.cases import Judge
+from infra.policies.deployed import NotDeployedError, Store
+from infra.policies.load import load
+from infra.stacks.config.tenant import ConfigError
+from infra.stacks.config.tenants import of_tenant, tenants
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+TABLE: Final = "CEDARFLEET_TENANTS_TABLE"  # the service's setting of the same name
+UNREACHED: Final = 3  # argparse's own is 2
+GROUP: Final = "policies"
+ABOUT: Final = "The policies of the tenants."
+VERBS: Final = {
+    "check": "validate policies, tenants and cases, and compare form and matrix",
+    "format": "rewrite policy files to the house form",
+    "matrix": "who may do what, as a table",
+    "diff": "which decisions flip between what is deployed and the files",
+}
+
+
+def add_arguments(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
+    """Give the parser of each verb its arguments."""
+    verbs["matrix"].add_argument("--write", action="store_true", help="rewrite policies/matrix.md")
+    diff = verbs["diff"]
+    diff.add_argument(
+        "tenant", help="tenant id; AWS or the embedded cloud as AWS_ENDPOINT_URL says"
+    )
+    diff.add_argument(
+        "--store", help="policy store id, if not from the tenant registry; needs --pool"
+    )
+    diff.add_argument("--pool", help="user pool id, if not from the tenant registry")
+    diff.add_argument(
+        "--exit-code",
+        action="store_true",
+        help="exit with 1 if there is a difference, 3 if not all of it is told",
+    )
+
+
+def run(options: argparse.Namespace, *, root: Path) -> int:
+    """Do what was asked for, or say on the standard error what is wrong."""
+    try:
+        match options.verb:
+            case "check":
+                return _report(_problems(root))
+            case "format":
+                return _format(root)
+            case "matrix":
+                return _matrix(root, write=options.write)
+            case _:
+                return _diff(root, options)
+    except (PolicyError, ConfigError, NotDeployedError) as error:
+        return _report([str(error)])
+    except (BotoCoreError, ClientError) as error:  # no credentials, no network, not allowed
+        return _report([f"cannot read what is deployed: {error}"])
+
+
+def _problems(root: Path) -> Iterator[str]:
+    base = True
+    try:
+        load(root / "policies", fleet.REFERENCE)
+    except PolicyError as error:
+        base = False
+        yield str(error)
+    if base:  # with a broken base each tenant and each case would say the same again
+        for tenant in tenants(root):
+            try:
+                load(root / "policies", of_tenant(root, tenant))
+            except (PolicyError, ConfigError) as error:
+                yield str(error)
+        try:
+            yield from map(str, Judge(root / "policies").problems())
+        except PolicyError as error:
+            yield str(error)
+        if (root / "policies" / matrix.FILE).read_text(encoding="utf-8") != matrix.render(
+            root / "policies"
+        ):
+            yield (
+                f"policies/{matrix.FILE}: is not what the policies say; "
+                "`python -m infra policies matrix --write`"
+            )
+    yield from map(str, formatting.problems(root))
+
+
+def _format(root: Path) -> int:
+    for path, text in formatting.unformatted(root):
+        path.write_text(text, encoding="utf-8")
+        _say(f"formatted {path.relative_to(root).as_posix()}")
+    return 0
+
+
+def _matrix(root: Path, *, write: bool) -> int:
+    text = matrix.render(root / "policies")
+    if write:
+        (root / "policies" / matrix.FILE).write_text(text, encoding="utf-8")
+    else:
+        _say(text)
+    return 0
+
+
+def _diff(root: Path, options: argparse.Namespace) -> int:
+    if bool(options.store) is not bool(options.pool):
+        options.parser.error(
+            "--store and --pool go together: the groups in the store are named after the pool"
+        )
+    tenant: str = options.tenant
+    wanted = load(root / "policies", of_tenant(root, tenant))
+    aws = boto3.Session(region_name=os.environ.get("AWS_REGION"))
+    if options.store:
+        store = Store(policy_store_id=options.store, pool_id=options.pool)
+    else:
+        table = os.environ.get(TABLE, names.TENANTS_TABLE)
+        store = deployed.find(aws.client("dynamodb"), tenant, table=table)
+    client = aws.client("verifiedpermissions")
+    found = deployed.difference_of(client, store, wanted, tenant=tenant, now=datetime.now(UTC))
+    _say(found.table())
+    if not options.exit_code:
+        return 0
+    return UNREACHED if found.unreached else int(bool(found))
+
+
+def _report(problems: Iterator[str] | Sequence[str]) -> int:
+    found = dict.fromkeys(
+        line for problem in problems for line in problem.splitlines()
+    )  # a tenant's cases repeat
+    for line in found:
+        sys.stderr.write(f"{line}\n")
+    return int(bool(found))
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
