@@ -16,11 +16,13 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import names
-from infra.policies import deployed, fleet, formatting, matrix
+from infra.policies import deployed, formatting, matrix
 from infra.policies.bundle import PolicyError
 from infra.policies.cases import Judge
 from infra.policies.deployed import NotDeployedError, Store
 from infra.policies.load import load
+from infra.policies.reference_fleet import ReferenceFleet
+from infra.policies.with_deployed import difference_of
 from infra.stacks.config.tenant import ConfigError
 from infra.stacks.config.tenants import of_tenant, tenants
 
@@ -80,7 +82,7 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
 def _problems(root: Path) -> Iterator[str]:
     base = True
     try:
-        load(root / "policies", fleet.REFERENCE)
+        load(root / "policies", ReferenceFleet.read(root / "policies").policies)
     except PolicyError as error:
         base = False
         yield str(error)
@@ -134,7 +136,14 @@ def _diff(root: Path, options: argparse.Namespace) -> int:
         table = os.environ.get(TABLE, names.TENANTS_TABLE)
         store = deployed.find(aws.client("dynamodb"), tenant, table=table)
     client = aws.client("verifiedpermissions")
-    found = deployed.difference_of(client, store, wanted, tenant=tenant, now=datetime.now(UTC))
+    found = difference_of(
+        client,
+        store,
+        wanted,
+        fleet=ReferenceFleet.read(root / "policies"),
+        tenant=tenant,
+        now=datetime.now(UTC),
+    )
     _say(found.table())
     if not options.exit_code:
         return 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from service.cedar.policy_set import PolicySet
+
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
@@ -97,6 +99,16 @@ class PolicyBundle:
     def permits(self) -> tuple[StaticPolicy, ...]:
         """The static permits."""
         return tuple(policy for policy in self.static if policy.effect == "permit")
+
+    @property
+    def policy_set(self) -> PolicySet:
+        """What decides, not yet bound to a tenant's pool."""
+        return PolicySet(
+            schema=self.schema_json,
+            static={policy.id: policy.statement for policy in self.static},
+            templates={template.id: template.statement for template in self.templates},
+            links=self.links,
+        )
 
 
 class PolicyError(Exception):

@@ -1,17 +1,24 @@
-"""Reads `policies/cases`: requests, the decision that the policies must give, and the policies that must decide it."""
+"""Reads `policies/cases`: requests, and the decision that must come out, by the policies named.
+
+A case is an authorization request in Cedar's JSON form with ``why`` and ``expected``. The entities
+are those of ``entities.json``; a case's own ``entities`` stand in the place of those of the same uid.
+"""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from infra.policies import fleet
 from infra.policies.bundle import PolicyError, TenantPolicies
-from infra.policies.evaluator import Decision, Evaluator, bound
-from infra.policies.load import load
-from infra.policies.question import Artifact, Circumstances, Question, Target, Who
+from infra.policies.cedar_json import SchemaReader, read_object, read_uid
+from infra.policies.load import load, read_schema
+from infra.policies.reference_fleet import POOL_ID, TENANT_ID, ReferenceFleet
+from service.cedar.binding import bind_entity, bind_uid
+from service.cedar.decision import Evaluation
+from service.cedar.entities import USER
+from service.cedar.evaluator import Evaluator
+from service.cedar.request import ACTION, AuthorizationRequest
 from service.cedar.statement import Problem
 
 if TYPE_CHECKING:
@@ -19,8 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDERS: Final = {"ALLOW": True, "DENY": False}
-_KEYS: Final = {"why", "who", "action", "target", "about", "expected"}
-_OPTIONAL: Final = {"tenant_policies"}
+_MEMBERS: Final = {"why", "principal", "action", "resource", "context", "expected"}
+_OPTIONAL: Final = {"tenant_policies", "entities"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +37,15 @@ class Case:
     Attributes:
         file: as shown in errors.
         why: what the case is there to prove.
-        question: the request.
-        expected: the decision.
+        request: bound to the pool of the reference fleet.
+        expected: what the engine must answer.
         tenant_policies: tenant whose own policies come on top of the base, or ``None``.
     """
 
     file: str
     why: str
-    question: Question
-    expected: Decision
+    request: AuthorizationRequest
+    expected: Evaluation
     tenant_policies: str | None
 
 
@@ -48,15 +55,18 @@ def read(root: Path) -> Iterator[Case]:
     Raises:
         PolicyError: a file is not of the form that ``policies/README.md`` describes.
     """
+    fleet = ReferenceFleet.read(root)
+    reader = SchemaReader(read_schema(root))
     for folder, allowed in FOLDERS.items():
         for path in sorted((root / "cases" / folder).iterdir()):
             shown = path.relative_to(root.parent).as_posix()
             try:
-                case = _case(shown, json.loads(path.read_text(encoding="utf-8")))
-            except (ValueError, KeyError, TypeError) as error:
-                raise PolicyError(
-                    (Problem(file=shown, line=0, words=f"is no case: {error!r}"),)
-                ) from error
+                case = _case(shown, json.loads(path.read_text(encoding="utf-8")), fleet, reader)
+            except ValueError as error:
+                # The parser's own words do not say that they are about JSON.
+                told = repr(error) if isinstance(error, json.JSONDecodeError) else str(error)
+                words = f"is no case: {told}"
+                raise PolicyError((Problem(file=shown, line=0, words=words),)) from error
             if case.expected.allowed is not allowed:
                 words = f"expects the other decision than its folder {folder}"
                 raise PolicyError((Problem(file=shown, line=0, words=words),))
@@ -70,7 +80,7 @@ class Judge:
         self._root = root
         self._evaluators: dict[str | None, Evaluator] = {}
 
-    def decide(self, case: Case) -> Decision:
+    def evaluate(self, case: Case) -> Evaluation:
         """What the policies say.
 
         Raises:
@@ -78,14 +88,17 @@ class Judge:
             ValueError: the request does not fit the schema.
         """
         if case.tenant_policies not in self._evaluators:
-            self._evaluators[case.tenant_policies] = self._evaluator(case.tenant_policies)
-        return self._evaluators[case.tenant_policies].decide(case.question)
+            policies = case_policies(self._root, case.tenant_policies)
+            bundle = load(self._root, policies)
+            bound = bundle.policy_set.bound(tenant=TENANT_ID, pool_id=POOL_ID)
+            self._evaluators[case.tenant_policies] = Evaluator(bound)
+        return self._evaluators[case.tenant_policies].evaluate(case.request)
 
     def problems(self) -> Iterator[Problem]:
         """The cases that come out otherwise than expected."""
         for case in read(self._root):
             try:
-                found = self.decide(case)
+                found = self.evaluate(case)
             except ValueError as error:
                 yield Problem(file=case.file, line=0, words=str(error))
                 continue
@@ -98,42 +111,49 @@ class Judge:
                 )
                 yield Problem(file=case.file, line=0, words=words)
 
-    def _evaluator(self, tenant: str | None) -> Evaluator:
-        folder = None if tenant is None else self._root.parent / "tenants" / tenant / "policies"
-        policies = TenantPolicies(tenant=fleet.TENANT_ID, folder=folder, grants=fleet.GRANTS)
-        loaded = bound(load(self._root, policies), tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID)
-        return Evaluator(loaded, tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID)
+
+def case_policies(root: Path, tenant: str | None) -> TenantPolicies:
+    """What decides a case: the fleet's grants, and the own policies of ``tenant`` if one is named."""
+    folder = None if tenant is None else root.parent / "tenants" / tenant / "policies"
+    grants = ReferenceFleet.read(root).grants
+    return TenantPolicies(tenant=TENANT_ID, folder=folder, grants=grants)
 
 
-def _case(file: str, data: dict[str, Any]) -> Case:
-    if wrong := (_KEYS - set(data)) | (set(data) - _KEYS - _OPTIONAL):
+def _case(file: str, document: object, fleet: ReferenceFleet, reader: SchemaReader) -> Case:
+    data = read_object(document, "a case")
+    if wrong := (_MEMBERS - set(data)) | (set(data) - _MEMBERS - _OPTIONAL):
         raise ValueError(f"missing or unknown member: {', '.join(sorted(wrong))}")
-    who, about, expected = data["who"], data["about"], data["expected"]
-    if set(expected) != {"decision", "policies"} or expected["decision"] not in FOLDERS:
-        raise ValueError("`expected` has `decision`, ALLOW or DENY, and `policies`")
-    groups, scopes = tuple(who.pop("groups", ())), who.pop("scopes", None)
-    artifact = about.pop("artifact", None)
+    expected = _expected(data["expected"])
+    tenant = data.get("tenant_policies")
+    entities = {**fleet.entities, **reader.entities(data.get("entities", []))}
+    principal = read_uid(data["principal"], "`principal`")
+    action = read_uid(data["action"], "`action`")
+    # A slip in a name is denied by every policy set: such a case would prove nothing.
+    if principal.type != USER or principal not in entities:
+        raise ValueError(f"`principal`: no person or machine `{principal}` in entities.json")
+    if action.type != ACTION:
+        raise ValueError(f'`action` is written {ACTION}::"ViewDevice"')
     return Case(
         file=file,
-        why=data["why"],
-        question=Question(
-            who=Who(groups=groups, scopes=None if scopes is None else tuple(scopes), **who),
-            action=data["action"],
-            target=_target(data["target"]),
-            circumstances=Circumstances(
-                now=datetime.fromisoformat(about.pop("now")),
-                artifact=None if artifact is None else Artifact(**artifact),
-                **about,
+        why=str(data["why"]),
+        request=AuthorizationRequest(
+            principal=bind_uid(principal, tenant=TENANT_ID, pool_id=POOL_ID),
+            action=action.id,
+            resource=read_uid(data["resource"], "`resource`"),
+            context=reader.context(data["context"]),
+            entities=tuple(
+                bind_entity(entity, tenant=TENANT_ID, pool_id=POOL_ID)
+                for entity in entities.values()
             ),
         ),
-        expected=Decision(
-            allowed=FOLDERS[expected["decision"]], policies=tuple(sorted(expected["policies"]))
-        ),
-        tenant_policies=data.get("tenant_policies"),
+        expected=expected,
+        tenant_policies=None if tenant is None else str(tenant),
     )
 
 
-def _target(data: str | dict[str, Any]) -> Target:
-    if isinstance(data, str):
-        return fleet.TARGETS[data]
-    return Target(groups=tuple(data.pop("groups", ())), **data)
+def _expected(document: object) -> Evaluation:
+    data: dict[str, Any] = read_object(document, "`expected`")
+    if set(data) != {"decision", "policies"} or data["decision"] not in FOLDERS:
+        raise ValueError("`expected` has `decision`, ALLOW or DENY, and `policies`")
+    policies = tuple(sorted(map(str, data["policies"])))
+    return Evaluation(engine_allows=FOLDERS[data["decision"]], policies=policies)

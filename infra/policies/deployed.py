@@ -7,21 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from infra import names
-from infra.policies.diff import Difference, difference
-from infra.policies.evaluator import BoundPolicies, bound
-from service.cedar.entities import GROUP, USER
-from service.cedar.policy_set import Link
+from service.cedar.policy_set import Link, PolicySet
 from service.cedar.statement import statement_est
 from service.cedar.values import EntityUid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_verifiedpermissions import VerifiedPermissionsClient
-
-    from infra.policies.bundle import PolicyBundle
 
 _BATCH: Final = 100  # BatchGetPolicy takes so many
 _PAGE: Final = 50  # ListPolicies gives so many
@@ -64,7 +58,7 @@ def find(client: DynamoDBClient, tenant: str, *, table: str) -> Store:
     )
 
 
-def read(client: VerifiedPermissionsClient, policy_store_id: str) -> BoundPolicies:
+def read(client: VerifiedPermissionsClient, policy_store_id: str) -> PolicySet:
     """Everything that decides in the store; policies are named by their ``@id``, links by their store id.
 
     Raises:
@@ -91,48 +85,14 @@ def read(client: VerifiedPermissionsClient, policy_store_id: str) -> BoundPolici
             statement = definition["static"]["statement"]
             try:
                 static[_name(statement, policy_id, static)] = statement
-            except (
-                ValueError
-            ) as error:  # written by hand in a newer Cedar; fail closed: no diff without it
+            # Fail closed: written by hand in a newer Cedar, and no comparison is true without it.
+            except ValueError as error:
                 raise NotDeployedError(
                     f"policy `{policy_id}` of store `{policy_store_id}`: {error}"
                 ) from error
         else:
             links.append(_link(policy_id, definition["templateLinked"]))
-    return BoundPolicies(
-        schema_json=schema_json, static=static, templates=templates, links=tuple(links)
-    )
-
-
-def difference_of(
-    client: VerifiedPermissionsClient,
-    store: Store,
-    bundle: PolicyBundle,
-    *,
-    tenant: str,
-    now: datetime,
-) -> Difference:
-    """What stamping ``bundle`` would change in the tenant's store: for a preview.
-
-    Raises:
-        NotDeployedError: the store cannot be read, is bound to another pool, or cannot be compared with the files.
-    """
-    held = read(client, store.policy_store_id)
-    people = {entity.id for entity in held.entities() if entity.type in (GROUP, USER)}
-    if people and not any(name.startswith(f"{store.pool_id}|") for name in people):
-        raise NotDeployedError(
-            f"policy store `{store.policy_store_id}` names nobody of user pool `{store.pool_id}`, but "
-            f"`{min(people)}`: is it the tenant's pool?"
-        )
-    files = bound(bundle, tenant=tenant, pool_id=store.pool_id)
-    try:
-        return difference(held, files, tenant=tenant, pool_id=store.pool_id, now=now)
-    except (
-        ValueError
-    ) as error:  # such as a policy made by hand that the files' schema does not know
-        raise NotDeployedError(
-            f"policy store `{store.policy_store_id}` cannot be compared with the files: {error}"
-        ) from error
+    return PolicySet(schema=schema_json, static=static, templates=templates, links=tuple(links))
 
 
 def _policy_ids(client: VerifiedPermissionsClient, policy_store_id: str) -> Iterator[str]:
@@ -150,11 +110,11 @@ def _details(
         answer = client.batch_get_policy(
             requests=[{"policyStoreId": policy_store_id, "policyId": i} for i in wanted]
         )
-        if answer["errors"]:  # fail closed: half a policy set says nothing about decisions
+        # Fail closed: half a policy set says nothing about decisions.
+        if answer["errors"]:
             missing = ", ".join(error["policyId"] for error in answer["errors"])
-            raise NotDeployedError(
-                f"policy store `{policy_store_id}` changed while it was read: {missing} cannot be read"
-            )
+            words = f"changed while it was read: {missing} cannot be read"
+            raise NotDeployedError(f"policy store `{policy_store_id}` {words}")
         yield from (
             (result["policyId"], dict(result["definition"])) for result in answer["results"]
         )
@@ -162,12 +122,13 @@ def _details(
 
 def _name(statement: str, policy_id: str, taken: dict[str, str]) -> str:
     name = statement_est(statement).get("annotations", {}).get("id") or policy_id
-    return f"{name} ({policy_id})" if name in taken else name  # twice while an update runs
+    # While an update runs, a name may stand twice.
+    return f"{name} ({policy_id})" if name in taken else name
 
 
 def _link(policy_id: str, definition: dict[str, Any]) -> Link:
     def entity(member: str) -> EntityUid:
-        return EntityUid(type=definition[member]["entityType"], id=definition[member]["entityId"])
+        return EntityUid(definition[member]["entityType"], definition[member]["entityId"])
 
     template = definition["policyTemplateId"]
     return Link(

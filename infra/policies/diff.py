@@ -1,4 +1,4 @@
-"""What changes for whom when the policies of the files replace the deployed ones: flipped decisions, and the steps."""
+"""What changes for whom when one policy set replaces another: flipped decisions, and the steps."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from infra.policies import fleet
 from infra.policies.actions import Actions
-from infra.policies.evaluator import BoundPolicies, Decision, Evaluator
-from infra.policies.judges import judges
-from infra.policies.question import Who
+from infra.policies.judges import subjects
 from infra.policies.reach import Reached, as_permit
+from infra.policies.requests import all_requests
 from infra.policies.update import Step, pieces, plan
-from service.cedar.policy_set import Link
+from service.cedar.evaluator import Evaluator
+from service.cedar.policy_set import Link, PolicySet
+from service.cedar.request import TokenBearer
 from service.cedar.statement import statement_est
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from infra.policies.question import Circumstances, Question, Target
+    from infra.policies.judges import Subjects
+    from infra.policies.reference_fleet import ReferenceFleet
+    from service.cedar.decision import Evaluation
+    from service.cedar.request import AuthorizationRequest
 
 _HEAD: Final = ("who", "when", "action", "on", "deployed", "files")
 
@@ -34,9 +37,9 @@ class Flip:
     who: str
     when: str
     action: str
-    target: str
-    before: Decision
-    after: Decision
+    resource: str
+    before: Evaluation
+    after: Evaluation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,13 +47,15 @@ class Difference:
     """Everything that the new set changes.
 
     Attributes:
-        flips: decisions that come out differently; of somebody in two groups only if neither group alone says it.
+        flips: decisions that come out differently; of somebody in two groups only if neither group
+            alone says it.
         schema_changes: whether the schema is written first.
         steps: calls that the store will get, in order; a policy may change without any flip.
-        asked: how many questions were put to both sets, of actions that a policy which comes or goes speaks of.
-        whens: the circumstances that were asked about.
-        unreached: policies that come, go or change and that no question matched, or of which none told the old form
-            from the new: of these the flips say nothing.
+        asked: how many requests were put to both sets, of actions that a policy which comes or goes
+            speaks of.
+        whens: the contexts that were asked about.
+        unreached: policies that come, go or change and that no request matched, or of which none told
+            the old form from the new: of these the flips say nothing.
     """
 
     flips: tuple[Flip, ...]
@@ -71,10 +76,8 @@ class Difference:
         if self.flips:
             lines += ["", *_aligned([_HEAD, *self._rows()])]
         if self.unreached:
-            lines += [
-                "",
-                f"{len(self.unreached)} policies were reached by no question: {', '.join(self.unreached)}",
-            ]
+            names = ", ".join(self.unreached)
+            lines += ["", f"{len(self.unreached)} policies were reached by no question: {names}"]
             lines += ["Of these the count of flips says nothing; read them."]
         lines += ["", "Steps, in this order:"]
         lines += ["  put schema"] * self.schema_changes
@@ -83,95 +86,149 @@ class Difference:
 
     def _rows(self) -> list[tuple[str, ...]]:
         rows = [
-            (f.who, f.when, f.action, f.target, str(f.before), str(f.after)) for f in self.flips
+            (f.who, f.when, f.action, f.resource, str(f.before), str(f.after)) for f in self.flips
         ]
         rows = [_always(row, self.whens) for row in _folded(rows, 1)]
         return _folded(_folded(rows, 3), 2)
 
 
 def difference(
-    deployed: BoundPolicies, files: BoundPolicies, *, tenant: str, pool_id: str, now: datetime
+    deployed: PolicySet,
+    files: PolicySet,
+    *,
+    fleet: ReferenceFleet,
+    tenant: str,
+    pool_id: str,
+    now: datetime,
 ) -> Difference:
-    """Puts the same questions to both sets, unless they are the same.
+    """Puts the same requests to both sets, unless they are the same.
 
     Args:
         deployed: what the store holds (``deployed.read``).
-        files: what it is to hold (``evaluator.bound`` of ``load``).
+        files: what it is to hold.
+        fleet: whose devices are varied to ask about.
         tenant: tenant id.
         pool_id: the tenant's user pool, to which both sets are bound.
         now: the day to ask about, with a time zone.
+
+    Raises:
+        ValueError: a deployed policy does not fit the schema of the files.
     """
-    schema_changes = json.loads(deployed.schema_json) != json.loads(files.schema_json)
-    deployed = replace(
-        deployed, schema_json=files.schema_json
-    )  # the schema is the first thing that an update writes
+    schema_changes = json.loads(deployed.schema) != json.loads(files.schema)
+    # The schema is the first thing that an update writes: from then on it holds for the old set too.
+    deployed = replace(deployed, schema=files.schema)
     steps = plan(pieces(deployed), pieces(files))
     if not steps:
         return Difference(flips=(), schema_changes=schema_changes, steps=(), asked=0, whens=())
     changing = _changing(steps, files)
-    asked = judges(deployed, files, changing=changing, tenant=tenant, pool_id=pool_id, now=now)
-    before, after, reaching = (
-        Evaluator(policies, tenant=tenant, pool_id=pool_id)
-        for policies in (deployed, files, changing)
+    asked = subjects(
+        deployed, files, changing=changing, fleet=fleet, tenant=tenant, pool_id=pool_id, now=now
     )
-    reached = Reached(steps)
-    reach = Actions(files.schema_json)
-    actions = frozenset[str]().union(
-        *(reach.of(statement_est(text)["action"]) for text in changing.statements())
-    )
-    flips: list[Flip] = []
-    told: dict[tuple[str, str, str, bool], list[Who]] = defaultdict(
-        list
-    )  # whom each flip has been told of
-    count = 0
-    for (who, principal), (name, target) in itertools.product(
-        asked.who.items(), asked.targets.items()
-    ):
-        questions = [
-            one for one in _questions(principal, asked.when, name, target) if one[1] in actions
-        ]
-        count += len(questions)
-        # where no policy that comes or goes matches, nothing can flip: most questions are settled by these few policies
-        matched = reaching.decide_all([question for _, _, question in questions])
-        reached.note(by.policies for by in matched)
-        open_ones = [
-            asked for asked, by in zip(questions, matched, strict=True) if by.policies or by.errors
-        ]
-        for when, action, question in open_ones:
-            old, new = before.decide(question), after.decide(question)
-            if old.allowed is not new.allowed and not _implied(
-                principal, told[when, action, name, new.allowed]
-            ):
-                told[when, action, name, new.allowed].append(principal)
-                flips.append(
-                    Flip(who=who, when=when, action=action, target=name, before=old, after=new)
-                )
+    comparison = _Comparison(deployed, files, changing, steps)
+    for request in _requests(asked, tenant=tenant, pool_id=pool_id):
+        comparison.put(request)
     return Difference(
-        flips=tuple(flips),
+        flips=tuple(comparison.flips),
         schema_changes=schema_changes,
         steps=steps,
-        asked=count,
-        whens=tuple(asked.when),
-        unreached=reached.missing(),
+        asked=comparison.asked,
+        whens=tuple(asked.contexts),
+        unreached=comparison.reached.missing(),
     )
 
 
-def _implied(who: Who, told: Sequence[Who]) -> bool:
-    """Whether the flip is told of somebody who has a part of the groups, or is the same user with fewer."""
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """All requests of one bearer on one resource; each with the words for its context."""
+
+    who: str
+    bearer: TokenBearer
+    resource: str
+    requests: list[tuple[str, AuthorizationRequest]]
+
+
+def _requests(asked: Subjects, *, tenant: str, pool_id: str) -> Iterator[_Asked]:
+    everything = itertools.product(asked.bearers.items(), asked.resources.items())
+    for (who, bearer), (name, resource) in everything:
+        requests = [
+            (when, request)
+            for when, context in asked.contexts.items()
+            for _, _, request in all_requests(
+                bearer, context, {name: resource}, tenant=tenant, pool_id=pool_id
+            )
+        ]
+        yield _Asked(who=who, bearer=bearer, resource=name, requests=requests)
+
+
+class _Comparison:
+    """Puts requests to both sets and keeps the decisions that flip."""
+
+    def __init__(
+        self, deployed: PolicySet, files: PolicySet, changing: PolicySet, steps: tuple[Step, ...]
+    ) -> None:
+        self.flips: list[Flip] = []
+        self.asked = 0
+        self.reached = Reached(steps)
+        self._before, self._after = Evaluator(deployed), Evaluator(files)
+        self._changing = Evaluator(changing)
+        schema = Actions(files.schema)
+        self._actions = frozenset[str]().union(
+            *(schema.of(statement_est(text)["action"]) for text in changing.statements())
+        )
+        # When, action, resource, outcome -> whom a flip has been told of.
+        self._told: dict[tuple[str, str, str, bool], list[TokenBearer]] = defaultdict(list)
+
+    def put(self, asked: _Asked) -> None:
+        """Put the requests that concern a policy which comes or goes."""
+        requests = [one for one in asked.requests if one[1].action in self._actions]
+        self.asked += len(requests)
+        # Where no policy that comes or goes matches, nothing can flip: most requests are settled by
+        # these few policies, and only the rest is put to the two whole sets.
+        matched = self._changing.evaluate_all([request for _, request in requests])
+        self.reached.note(by.policies for by in matched)
+        for (when, request), by in zip(requests, matched, strict=True):
+            if by.policies or by.errors:
+                self._compare(asked, when, request)
+
+    def _compare(self, asked: _Asked, when: str, request: AuthorizationRequest) -> None:
+        before, after = self._before.evaluate(request), self._after.evaluate(request)
+        told = self._told[when, request.action, asked.resource, after.allowed]
+        # The fewest groups come first: whoever has more than them flips for the same reason.
+        if before.allowed is after.allowed or _implied(asked.bearer, told):
+            return
+        told.append(asked.bearer)
+        self.flips.append(
+            Flip(
+                who=asked.who,
+                when=when,
+                action=request.action,
+                resource=asked.resource,
+                before=before,
+                after=after,
+            )
+        )
+
+
+def _implied(bearer: TokenBearer, told: Sequence[TokenBearer]) -> bool:
+    """Whether the flip is told of somebody with a part of the groups, or of the user with fewer."""
+    anybody = TokenBearer().subject
     return any(
-        set(part.groups) <= set(who.groups)
-        and (part.groups or part.user == who.user != Who().user)
-        and part.user in (who.user, Who().user)
-        and (part.region, part.email, part.scopes) == (who.region, who.email, who.scopes)
+        set(part.groups) <= set(bearer.groups)
+        and (part.groups or part.subject == bearer.subject != anybody)
+        and part.subject in (bearer.subject, anybody)
+        and (part.claims, part.scopes) == (bearer.claims, bearer.scopes)
         for part in told
     )
 
 
-def _changing(steps: Sequence[Step], files: BoundPolicies) -> BoundPolicies:
-    """Only the policies that come or go, named by their steps; as permits, since beside a forbid no permit is told."""
+def _changing(steps: Sequence[Step], files: PolicySet) -> PolicySet:
+    """Only the policies that come or go, named by their steps.
+
+    All as permits: where a forbid matches, the engine names no permit that matches too.
+    """
     links = [(str(step), step.piece) for step in steps if step.piece.principal is not None]
-    return BoundPolicies(
-        schema_json=files.schema_json,
+    return PolicySet(
+        schema=files.schema,
         static={
             str(step): as_permit(step.piece.statement)
             for step in steps
@@ -186,17 +243,9 @@ def _changing(steps: Sequence[Step], files: BoundPolicies) -> BoundPolicies:
     )
 
 
-def nothing(files: BoundPolicies) -> BoundPolicies:
+def nothing(files: PolicySet) -> PolicySet:
     """The store before its first policy, to show what a new tenant's people will be allowed."""
-    return BoundPolicies(schema_json=files.schema_json, static={}, templates={}, links=())
-
-
-def _questions(
-    who: Who, whens: Mapping[str, Circumstances], name: str, target: Target
-) -> Iterator[tuple[str, str, Question]]:
-    for when, about in whens.items():
-        for action, _, question in fleet.ask(who, about, {name: target}):
-            yield when, action, question
+    return PolicySet(schema=files.schema, static={}, templates={}, links=())
 
 
 def _folded(rows: Sequence[tuple[str, ...]], column: int) -> list[tuple[str, ...]]:

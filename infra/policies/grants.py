@@ -9,9 +9,8 @@ from cedarpy import validate_policies
 
 from infra.policies import rules
 from infra.policies.bundle import Grant, Template, TenantPolicies
-from infra.policies.question import ALL_DEVICES
 from service.cedar.binding import bind_until, until_text
-from service.cedar.entities import DEVICE, DEVICE_GROUP, GROUP, USER
+from service.cedar.entities import DEVICE, DEVICE_GROUP, GROUP, ROOT_GROUP, USER
 from service.cedar.policy_set import Link
 from service.cedar.statement import Problem
 from service.cedar.values import EntityUid
@@ -68,7 +67,7 @@ def _one(
     resource = _entity(grant.resource, [DEVICE, DEVICE_GROUP])
     for entity, kind, known in (
         (principal, GROUP, tenant.groups),
-        (resource, DEVICE_GROUP, None if tenant.lines is None else tenant.lines | {ALL_DEVICES}),
+        (resource, DEVICE_GROUP, None if tenant.lines is None else tenant.lines | {ROOT_GROUP}),
     ):
         if entity.type == kind and known is not None and entity.id not in known:
             raise ValueError(

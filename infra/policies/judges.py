@@ -1,54 +1,65 @@
-"""Finds whom and what to ask about when two sets of a tenant's policies are compared: everything that either set names.
+"""Finds whom and what to ask about: everything that either of two compared policy sets names.
 
-A decision can only differ where a policy looks. So the questions are made of the groups, users, scopes, lines,
-attributes and moments that stand in the policies, beside the devices of the reference fleet; what the changed policies
-look at is asked about more finely (see `probes`), and whoever they name also together with everybody else.
+A decision can only differ where a policy looks. So the requests are made of the groups, users,
+scopes, lines, attributes and moments that stand in the policies, beside the devices of the reference
+fleet; what the changed policies look at is asked about more finely (see ``samples``), and whoever
+they name also together with everybody else.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from infra.policies import fleet, probes
+from infra.policies import probes
 from infra.policies.literals import Literals, literals
-from infra.policies.question import Circumstances, Target, Who
 from service.cedar.binding import unbind_uid
 from service.cedar.entities import GROUP, USER
+from service.cedar.request import TokenBearer
 from service.cedar.statement import named_entities, statement_est
-from service.cedar.values import EntityUid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from infra.policies.evaluator import BoundPolicies
+    from infra.policies.reference_fleet import ReferenceFleet
+    from infra.policies.requests import Resource
+    from service.cedar.policy_set import PolicySet
+    from service.cedar.request import RequestContext
+    from service.cedar.values import EntityUid
 
-_REGION = fleet.PRESS.attributes["region"]
+_REGION: Final = "custom:region"
 
-People = frozenset[EntityUid]  # the groups of one person, and that person if some policy names them
+# The groups of one person, and that person if some policy names them.
+People = frozenset["EntityUid"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judges:
-    """Whom and what to ask about, and when; the keys are words for people."""
+class Subjects:
+    """Who is asked about, when, and what; the keys are words for people."""
 
-    who: dict[str, Who]
-    when: dict[str, Circumstances]
-    targets: dict[str, Target]
+    bearers: dict[str, TokenBearer]
+    contexts: dict[str, RequestContext]
+    resources: dict[str, Resource]
 
 
-def judges(
-    *sets: BoundPolicies, changing: BoundPolicies, tenant: str, pool_id: str, now: datetime
-) -> Judges:
-    """Everything that the sets name, on the day of ``now`` (UTC) and around each moment that a policy names.
+def subjects(
+    *sets: PolicySet,
+    changing: PolicySet,
+    fleet: ReferenceFleet,
+    tenant: str,
+    pool_id: str,
+    now: datetime,
+) -> Subjects:
+    """Everything that the sets name, on the day of ``now`` and around each moment that they name.
 
     Args:
         sets: the policies before and after.
         changing: of these, those that come or go.
+        fleet: whose devices are varied.
         tenant: tenant id.
         pool_id: the tenant's user pool, to which all are bound.
-        now: the day to ask about, with a time zone.
+        now: the day to ask about, with a time zone; a day begins in UTC.
     """
 
     def unbound(entities: Iterable[EntityUid]) -> set[EntityUid]:
@@ -61,32 +72,33 @@ def judges(
         for people, resources in _named(policies):
             named |= unbound(resources)
             ours = unbound(people)
-            together = {frozenset({entity}) for entity in ours} | (
-                {frozenset(ours)} if ours else set()
-            )
+            # Each by itself, and all together: a policy may ask for two groups at once.
+            together = {frozenset({entity}) for entity in ours}
+            together |= {frozenset(ours)} if ours else set()
             everybody |= together
             if policies is changing:
                 changed |= together
     looked_at = literals(text for policies in sets for text in policies.statements())
     looked_at_anew = literals(changing.statements())
-    return Judges(
-        who=dict(_who(everybody, changed, looked_at)),
-        when=dict(probes.occasions(looked_at, looked_at_anew, now)),
-        targets=dict(probes.specimens(named, looked_at, looked_at_anew, now)),
+    samples = probes.Samples(
+        looked_at=looked_at, changed=looked_at_anew, fleet=fleet, tenant=tenant, now=now
+    )
+    region = str(fleet.device("press-07").attributes["region"])
+    return Subjects(
+        bearers=dict(_bearers(everybody, changed, looked_at, region)),
+        contexts=dict(samples.contexts()),
+        resources=dict(samples.resources(named)),
     )
 
 
-def _named(policies: BoundPolicies) -> Iterator[tuple[set[EntityUid], set[EntityUid]]]:
+def _named(policies: PolicySet) -> Iterator[tuple[set[EntityUid], set[EntityUid]]]:
     """Of each policy and link the people that it names together, and everything that it names."""
     for text in policies.statements():
         entities = _entities(text)
         yield {entity for entity in entities if entity.type in (GROUP, USER)}, entities
     for link in policies.links:
-        groups = {
-            entity
-            for entity in _entities(policies.templates[link.template])
-            if entity.type == GROUP
-        }
+        template = _entities(policies.templates[link.template])
+        groups = {entity for entity in template if entity.type == GROUP}
         yield {link.principal, *groups}, {link.principal, link.resource}
 
 
@@ -94,44 +106,51 @@ def _entities(text: str) -> set[EntityUid]:
     return set(named_entities(statement_est(text)))
 
 
-def _who(
-    everybody: set[People], changed: set[People], looked_at: Literals
-) -> Iterator[tuple[str, Who]]:
-    yield "no group", Who(region=_REGION)
+def _bearers(
+    everybody: set[People], changed: set[People], looked_at: Literals, region: str
+) -> Iterator[tuple[str, TokenBearer]]:
+    yield "no group", TokenBearer(claims={_REGION: region})
     plain = {people for people in everybody if _one_person(people)}
     for people in sorted(plain, key=_sorted_words):
-        title, who = _person(people)
-        yield title, who
-        if looked_at.reads("principal.custom:region"):
-            yield f"{title}, no region", replace(who, region=None)
-        for region in sorted(looked_at.texts.get("principal.custom:region", ())):
-            yield f"{title}, of region {region}", replace(who, region=region)
+        title, bearer = _person(people, region)
+        yield title, bearer
+        if looked_at.reads(f"principal.{_REGION}"):
+            yield f"{title}, no region", replace(bearer, claims={})
+        for other in sorted(looked_at.texts.get(f"principal.{_REGION}", ())):
+            yield f"{title}, of region {other}", replace(bearer, claims={_REGION: other})
         for email in sorted(looked_at.texts.get("principal.email", ())):
-            yield f"{title}, {email}", replace(who, email=email)
-    # where no changed policy looks at either of two groups, both together are decided as one of them alone
+            yield f"{title}, {email}", replace(bearer, claims={_REGION: region, "email": email})
+    # Where no changed policy looks at either of two groups, both together are decided as one alone.
     pairs = {one | other for one in plain for other in changed} - plain
     for people in sorted(filter(_one_person, pairs), key=_sorted_words):
-        yield _person(people)
+        yield _person(people, region)
+    yield from _machines(looked_at)
+
+
+def _machines(looked_at: Literals) -> Iterator[tuple[str, TokenBearer]]:
     scopes = sorted(looked_at.texts.get("context.token.scope", ()))
     for scope in scopes:
-        yield f"machine with {scope}", Who(user="client", scopes=(scope,))
+        yield f"machine with {scope}", TokenBearer(subject="client", scopes=(scope,))
+        # The same scope in a token whose subject is not its client: a person's.
         yield (
             f"person's access token with {scope}",
-            Who(user="someone", client="app", scopes=(scope,)),
+            TokenBearer(subject="someone", client_id="app", scopes=(scope,)),
         )
     for client in sorted(looked_at.texts.get("context.token.client_id", set()) - set(scopes)):
-        yield f"machine {client} with every scope", Who(user=client, scopes=tuple(scopes))
+        bearer = TokenBearer(subject=client, scopes=tuple(scopes))
+        yield f"machine {client} with every scope", bearer
 
 
 def _one_person(people: People) -> bool:
     return sum(entity.type == USER for entity in people) <= 1
 
 
-def _person(people: People) -> tuple[str, Who]:
+def _person(people: People, region: str) -> tuple[str, TokenBearer]:
     groups = sorted(entity.id for entity in people if entity.type == GROUP)
     users = [entity.id for entity in people if entity.type == USER]
     title = " + ".join([*(f"user {user}" for user in users), *groups])
-    return title, Who(user=users[0] if users else "someone", groups=tuple(groups), region=_REGION)
+    bearer = TokenBearer(groups=tuple(groups), claims={_REGION: region})
+    return title, replace(bearer, subject=users[0]) if users else bearer
 
 
 def _sorted_words(people: People) -> list[str]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, cast
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
 
 from service.cedar.statement import statement_est
+from service.cedar.values import parse_datetime, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-_DURATION: Final = re.compile(r"(-)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?")
-_UNITS: Final = ("days", "hours", "minutes", "seconds", "milliseconds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +52,8 @@ def literals(statements: Iterable[str]) -> Literals:
         for attribute in reader.attributes:
             whole.texts.setdefault(attribute, set()).update(reader.texts)
             whole.numbers.setdefault(attribute, set()).update(reader.numbers)
-        whole.moments.update(_moment(text) for text in reader.calls["datetime"])
-        whole.durations.update(_duration(text) for text in reader.calls["duration"])
+        whole.moments.update(parse_datetime(text) for text in reader.calls["datetime"])
+        whole.durations.update(parse_duration(text) for text in reader.calls["duration"])
         whole.addresses.update(text.partition("/")[0] for text in reader.calls["ip"])
     return whole
 
@@ -107,19 +104,3 @@ def _path(node: dict[str, Any]) -> str:
     if "." in node:
         return f"{_path(node['.']['left'])}.{node['.']['attr']}"
     return str(node.get("Var", "?"))
-
-
-def _moment(text: str) -> datetime:
-    found = datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _duration(text: str) -> timedelta:
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise ValueError(f"`{text}` is no duration")
-    sign, *numbers = match.groups()
-    found = timedelta(
-        **{unit: int(number or 0) for unit, number in zip(_UNITS, numbers, strict=True)}
-    )
-    return -found if sign else found

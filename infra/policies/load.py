@@ -30,16 +30,7 @@ def load(root: Path, tenant: TenantPolicies) -> PolicyBundle:
         PolicyError: with every problem of every file, so that one round of corrections is enough.
     """
     base = root.parent
-    try:
-        schema_text = schema_json((root / "schema.cedarschema").read_text(encoding="utf-8"))
-    except SchemaError as error:
-        raise PolicyError(
-            (Problem(file="policies/schema.cedarschema", line=0, words=str(error)),)
-        ) from error
-    except OSError as error:
-        raise PolicyError(
-            (Problem(file=str(root / "schema.cedarschema"), line=0, words="no such file"),)
-        ) from error
+    schema_text = read_schema(root)
     schema, actions = Schema.from_json_str(schema_text), Actions(schema_text)
     problems: list[Problem] = []
     static = list(_read(root / "static", base, problems))
@@ -84,6 +75,23 @@ def load(root: Path, tenant: TenantPolicies) -> PolicyBundle:
         templates=tuple(stamped),
         links=tuple(links),
     )
+
+
+def read_schema(root: Path) -> str:
+    """The schema of ``root``, the folder ``policies``, in its JSON form.
+
+    Raises:
+        PolicyError: it is not there, or is none.
+    """
+    path = root / "schema.cedarschema"
+    try:
+        return schema_json(path.read_text(encoding="utf-8"))
+    except SchemaError as error:
+        problem = Problem(file="policies/schema.cedarschema", line=0, words=str(error))
+        raise PolicyError((problem,)) from error
+    except OSError as error:
+        problem = Problem(file=str(path), line=0, words="no such file")
+        raise PolicyError((problem,)) from error
 
 
 def _read(folder: Path, base: Path, problems: list[Problem]) -> Iterator[Statement]:

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import itertools
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from infra.policies import fleet
-from infra.policies.evaluator import Evaluator, bound
 from infra.policies.load import load
 from infra.policies.personas import PERSONAS, Persona
+from infra.policies.reference_fleet import POOL_ID, TENANT_ID, ReferenceFleet
+from infra.policies.requests import ACTIONS, all_requests
+from service.cedar.entities import DEVICE, DEVICE_GROUP, TENANT
+from service.cedar.evaluator import Evaluator
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from infra.policies.question import Target
+    from infra.policies.requests import Resource
+    from service.cedar.values import Value
 
 FILE: Final = "matrix.md"
 _HEAD: Final = """\
 # Who may do what
 
-Written by `python -m infra policies matrix --write`; a test keeps it true. The decisions are those of the base policies
-with the grants of the reference fleet (`infra/policies/fleet.py`); a tenant's own policies come on top. `yes` and `no`
-name the deciding policies; a bare `no` means that nothing permits it; an empty cell, that the action does not apply.
+Written by `python -m infra policies matrix --write`; a test keeps it true. The decisions are those of
+the base policies with the people, devices and grants of `cases/entities.json` and `cases/grants.yaml`;
+a tenant's own policies come on top. `yes` and `no` name the deciding policies; a bare `no` means that
+nothing permits it; an empty cell, that the action does not apply.
 
 The time is 2026-11-22T23:00Z unless the heading says noon, which is 11:00Z.
 
@@ -36,49 +42,65 @@ def render(root: Path) -> str:
     Raises:
         PolicyError: the policies are not valid.
     """
-    policies = bound(load(root, fleet.REFERENCE), tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID)
-    evaluator = Evaluator(policies, tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID)
-    lines = [_HEAD + "\n".join(_device_row(name, target) for name, target in fleet.TARGETS.items())]
-    lines += [_section(evaluator, persona) for persona in PERSONAS]
+    fleet = ReferenceFleet.read(root)
+    policies = load(root, fleet.policies).policy_set.bound(tenant=TENANT_ID, pool_id=POOL_ID)
+    evaluator = Evaluator(policies)
+    rows = [_resource_row(name, resource) for name, resource in fleet.resources().items()]
+    lines = [_HEAD + "\n".join(rows)]
+    lines += [_section(evaluator, fleet, persona) for persona in PERSONAS]
     return "\n\n".join(lines) + "\n"
 
 
-def _section(evaluator: Evaluator, persona: Persona) -> str:
-    asked = fleet.ask(persona.who, persona.about, fleet.TARGETS)
-    cells = {(action, name): str(evaluator.decide(question)) for action, name, question in asked}
+def _section(evaluator: Evaluator, fleet: ReferenceFleet, persona: Persona) -> str:
+    resources = fleet.resources()
+    asked = all_requests(
+        persona.bearer(fleet), persona.context, resources, tenant=TENANT_ID, pool_id=POOL_ID
+    )
+    cells = {(action, name): str(evaluator.evaluate(request)) for action, name, request in asked}
     rows = [
-        (action, tuple(cells.get((action, name), "") for name in fleet.TARGETS))
-        for action in fleet.ACTIONS
+        (action, tuple(cells.get((action, name), "") for name in resources)) for action in ACTIONS
     ]
     lines = [
         f"## {persona.title}",
         "",
-        _row("", *fleet.TARGETS),
-        _row(*("---" for _ in range(len(fleet.TARGETS) + 1))),
+        _row("", *resources),
+        _row(*("---" for _ in range(len(resources) + 1))),
     ]
     for decisions, same in itertools.groupby(rows, key=lambda row: row[1]):
         lines.append(_row(", ".join(action for action, _ in same), *decisions))
     return "\n".join(lines)
 
 
-def _device_row(name: str, target: Target) -> str:
-    about = target.attributes
-    patch = about.get("security_patch", "unknown" if target.kind == "device" else "")
-    window = (
-        f"{about['window']} {about['utc_offset']}"
-        if "window" in about
-        else "none"
-        if target.kind == "device"
-        else ""
-    )
+def _resource_row(name: str, resource: Resource) -> str:
+    attributes = resource.attributes
+    is_device = resource.type == DEVICE
+    kind = {TENANT: "tenant", DEVICE_GROUP: "group"}.get(resource.type, "device")
+    patch = attributes.get("security_patch", "unknown" if is_device else "")
     return _row(
         name,
-        about.get("kind", target.kind),
-        ", ".join(target.groups),
-        about.get("criticality", ""),
-        window,
-        patch,
+        str(attributes.get("kind", kind)),
+        ", ".join(resource.groups),
+        str(attributes.get("criticality", "")),
+        _window(attributes) or ("none" if is_device else ""),
+        f"{patch:%Y-%m-%d}" if isinstance(patch, datetime) else str(patch),
     )
+
+
+def _window(attributes: Mapping[str, Value]) -> str:
+    """``22:00-04:00 +01:00``, empty if the device has no window."""
+    names = ("window_start", "window_end", "utc_offset")
+    found = [attributes[name] for name in names if name in attributes]
+    durations = [value for value in found if isinstance(value, timedelta)]
+    if len(durations) < len(names):
+        return ""
+    start, end, offset = durations
+    sign = "-" if offset < timedelta() else "+"
+    return f"{_clock(start)}-{_clock(end)} {sign}{_clock(abs(offset))}"
+
+
+def _clock(duration: timedelta) -> str:
+    minutes = duration // timedelta(minutes=1)
+    return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
 def _row(*cells: str) -> str:

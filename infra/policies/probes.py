@@ -1,149 +1,172 @@
-"""Circumstances and devices on both sides of every line that policies draw: values, moments, windows, dates."""
+"""Contexts and devices on both sides of every line that policies draw: values, moments, windows."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
-from infra.policies import fleet
-from infra.policies.question import ALL_DEVICES, Artifact, Circumstances, Target
+from infra.policies.reference_fleet import NIGHT, NOON
+from infra.policies.requests import Resource, sample_artifact
 from service.cedar.binding import until_text
-from service.cedar.entities import DEVICE, DEVICE_GROUP
+from service.cedar.entities import DEVICE, DEVICE_GROUP, ROOT_GROUP, TENANT
+from service.cedar.request import RequestContext
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from infra.policies.literals import Literals
+    from infra.policies.reference_fleet import ReferenceFleet
+    from service.cedar.entities import Entity
     from service.cedar.values import EntityUid
 
 _ANOTHER: Final = "another-tenant"
-_PATCHED: Final = {
-    fleet.PRESS.id: timedelta(days=90),
-    fleet.PUMP.id: timedelta(days=10),
-}  # long ago, recently
+# Long ago and recently, whatever day it is.
+_PATCHED: Final = {"press-07": timedelta(days=90), "pump-03": timedelta(days=10)}
 _AROUND: Final = (timedelta(seconds=-1), timedelta(), timedelta(seconds=1))
 _WINDOW: Final = ("resource.window_start", "resource.window_end")
-_BY_DAY: Final = "09:00-17:00"  # beside the press's own window, which passes midnight
-_NEVER: Final = "00:00-00:00"
-_EDGES: Final = (
-    time(21),
-    time(3),
-    time(8),
-    time(16),
-)  # UTC, of the press's 22:00-04:00 and of _BY_DAY, at +01:00
+# Beside the press's own window, which passes midnight: one by day, and one that is never.
+_WINDOWS: Final = {
+    "09:00-17:00": (timedelta(hours=9), timedelta(hours=17)),
+    "00:00-00:00": (timedelta(), timedelta()),
+}
+# In UTC, the edges of the press's 22:00-04:00 and of 09:00-17:00, at +01:00.
+_EDGES: Final = (time(21), time(3), time(8), time(16))
+# No clock is further off than that; a duration of days compares something else than an offset.
+_MAX_OFFSET: Final = timedelta(hours=100)
 
 
-def occasions(
-    looked_at: Literals, changed: Literals, now: datetime
-) -> Iterator[tuple[str, Circumstances]]:
-    """When, why and with what is asked, with words for it; ``changed`` is what the changed policies look at."""
-    at_night = Circumstances(now=_night(now))
-    emergency = replace(at_night, emergency=True, reason="alarm")
-    yield "at night", at_night
-    yield "at noon", replace(at_night, now=at_night.now.replace(hour=fleet.NOON.hour))
-    yield "emergency", emergency
-    yield "emergency, no reason", replace(emergency, reason=None)
-    yield "members allowed", replace(at_night, members_allowed=True)
-    for command in sorted(looked_at.texts.get("context.command", ())):
-        yield f"command {command}", replace(at_night, command=command)
-    for address in sorted(looked_at.addresses):
-        yield f"from {address}", replace(at_night, source_ip=address)
-    for moment in sorted(looked_at.moments):
-        yield (
-            f"emergency before {until_text(moment)}",
-            replace(emergency, now=moment - timedelta(minutes=30)),
-        )
-    for reason in sorted(changed.texts.get("context.reason", ())):
-        yield f"emergency, reason {reason!r}", replace(emergency, reason=reason)
-    for words, artifact in _artifacts(looked_at, changed):
-        yield words, replace(at_night, artifact=artifact)
-    for edge in sorted({edge + step for edge in changed.edges() for step in _AROUND}):
-        yield f"emergency at {until_text(edge)}", replace(emergency, now=edge)
-    if any(map(changed.reads, _WINDOW)):
-        for edge in (
-            datetime.combine(at_night.now, edge, UTC) + step for edge in _EDGES for step in _AROUND
-        ):
-            yield f"at {edge:%H:%M:%S}Z", replace(at_night, now=edge)
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """What to ask about by what policies look at.
 
+    Attributes:
+        looked_at: what all policies look at.
+        changed: what those look at that come or go.
+        fleet: whose devices are varied.
+        tenant: tenant id.
+        now: the day to ask about, with a time zone.
+    """
 
-def _artifacts(looked_at: Literals, changed: Literals) -> Iterator[tuple[str, Artifact]]:
-    for kind in sorted(looked_at.texts.get("context.artifact.kind", ())):
-        yield f"a file of kind {kind}", Artifact(kind=kind)
-    for size in _next_to(looked_at.numbers.get("context.artifact.size", ())):
-        yield f"a file of {size} bytes", Artifact(size=size)
-    if changed.reads("context.artifact"):
-        for kind in ("file", "firmware"):
-            yield f"another tenant's {kind}", Artifact(kind=kind, tenant=_ANOTHER)
+    looked_at: Literals
+    changed: Literals
+    fleet: ReferenceFleet
+    tenant: str
+    now: datetime
 
-
-def specimens(
-    named: Iterable[EntityUid], looked_at: Literals, changed: Literals, now: datetime
-) -> Iterator[tuple[str, Target]]:
-    """What is asked about, with words for it; ``named`` are the groups and devices of all policies."""
-    yield "the tenant", fleet.THE_TENANT
-    for device in (fleet.PRESS, fleet.PUMP, fleet.INFUSION):
-        yield f"a {device.attributes['kind']}", _patched(replace(device, groups=()), now)
-    press = _patched(replace(fleet.PRESS, groups=()), now)
-    for attribute in ("kind", "region", "criticality"):
-        for value in sorted(
-            looked_at.texts.get(f"resource.{attribute}", set()) - {"", press.attributes[attribute]}
-        ):
-            yield f"a press of {attribute} {value}", _with(press, attribute, value)
-    lines: list[str] = []
-    for entity in sorted(named, key=str):
-        if entity.type == DEVICE_GROUP:
-            yield f"group {entity.id}", Target(kind="group", id=entity.id)
-            if entity.id != ALL_DEVICES:  # every device is in it
-                lines.append(entity.id)
-                yield f"a press in {entity.id}", replace(press, groups=(entity.id,))
-        elif entity.type == DEVICE:
-            yield f"device {entity.id}", replace(press, id=entity.id)
-    for words, device in _variants(press, changed, now):
-        yield f"a press {words}", device
-        if lines:
-            yield f"a press of all lines {words}", replace(device, groups=tuple(lines))
-    yield "another tenant's press", replace(press, tenant=_ANOTHER)
-
-
-def _variants(press: Target, changed: Literals, now: datetime) -> Iterator[tuple[str, Target]]:
-    """The press with other clocks, windows and dates, and with nothing where the changed policies look."""
-    if any(map(changed.reads, _WINDOW)):
-        for window in (_BY_DAY, _NEVER):
-            yield f"with window {window}", _with(press, "window", window)
-        yield "without window", _with(press, "window", None)
-    if changed.reads("resource.utc_offset"):
-        minutes = {int(duration / timedelta(minutes=1)) for duration in changed.durations}
-        for offset in _next_to(minutes):
-            if abs(offset) < 100 * 60:  # the attribute has two digits for hours
-                text = f"{'-' if offset < 0 else '+'}{abs(offset) // 60:02}:{abs(offset) % 60:02}"
-                yield f"with utc_offset {text}", _with(press, "utc_offset", text)
-    if changed.reads("resource.security_patch"):
-        dates = {_night(now) - duration for duration in changed.durations} | changed.moments
-        for patched in sorted(date + step for date in dates for step in _AROUND):
+    def contexts(self) -> Iterator[tuple[str, RequestContext]]:
+        """When, why and with what is asked, with words for it."""
+        looked_at, changed = self.looked_at, self.changed
+        at_night = RequestContext(now=self._night)
+        emergency = replace(at_night, emergency=True, reason="alarm")
+        yield "at night", at_night
+        yield "at noon", replace(at_night, now=at_night.now.replace(hour=NOON.hour))
+        yield "emergency", emergency
+        yield "emergency, no reason", replace(emergency, reason=None)
+        yield "members allowed", replace(at_night, members_allowed=True)
+        for command in sorted(looked_at.texts.get("context.command", ())):
+            yield f"command {command}", replace(at_night, command=command)
+        for address in sorted(looked_at.addresses):
+            yield f"from {address}", replace(at_night, source_ip=ip_address(address))
+        for moment in sorted(looked_at.moments):
             yield (
-                f"patched {until_text(patched)}",
-                _with(press, "security_patch", until_text(patched)),
+                f"emergency before {until_text(moment)}",
+                replace(emergency, now=moment - timedelta(minutes=30)),
             )
-    for attribute in ("kind", "region", "criticality", "utc_offset", "security_patch"):
-        if changed.reads(f"resource.{attribute}"):
-            yield f"without {attribute}", _with(press, attribute, None)
+        for reason in sorted(changed.texts.get("context.reason", ())):
+            yield f"emergency, reason {reason!r}", replace(emergency, reason=reason)
+        for words, artifact in self._artifacts():
+            yield words, replace(at_night, artifact=artifact)
+        # Of what no changed policy compares, no second can tell the old set from the new.
+        for edge in sorted({edge + step for edge in changed.edges() for step in _AROUND}):
+            yield f"emergency at {until_text(edge)}", replace(emergency, now=edge)
+        if any(map(changed.reads, _WINDOW)):
+            for edge in _EDGES:
+                for step in _AROUND:
+                    moment = datetime.combine(at_night.now, edge, UTC) + step
+                    yield f"at {moment:%H:%M:%S}Z", replace(at_night, now=moment)
 
+    def _artifacts(self) -> Iterator[tuple[str, Entity]]:
+        texts, numbers = self.looked_at.texts, self.looked_at.numbers
+        for kind in sorted(texts.get("context.artifact.kind", ())):
+            yield f"a file of kind {kind}", sample_artifact(kind=kind, tenant=self.tenant)
+        for size in _next_to(numbers.get("context.artifact.size", ())):
+            yield f"a file of {size} bytes", sample_artifact(size=size, tenant=self.tenant)
+        if self.changed.reads("context.artifact"):
+            for kind in ("file", "firmware"):
+                yield f"another tenant's {kind}", sample_artifact(kind=kind, tenant=_ANOTHER)
 
-def _night(now: datetime) -> datetime:
-    return now.astimezone(UTC).replace(hour=fleet.NIGHT.hour, minute=0, second=0, microsecond=0)
+    def resources(self, named: Iterable[EntityUid]) -> Iterator[tuple[str, Resource]]:
+        """What is asked about, with words for it; ``named`` are the groups and devices of all."""
+        yield "the tenant", Resource(type=TENANT)
+        press = self._device("press-07")
+        for device in (press, self._device("pump-03"), self._device("infusion-12")):
+            yield f"a {device.attributes['kind']}", device
+        for attribute in ("kind", "region", "criticality"):
+            compared = self.looked_at.texts.get(f"resource.{attribute}", set())
+            for value in sorted(compared - {"", str(press.attributes[attribute])}):
+                varied = press.with_attributes(**{attribute: value})
+                yield f"a press of {attribute} {value}", varied
+        lines: list[str] = []
+        for uid in sorted(named, key=str):
+            if uid.type == DEVICE_GROUP:
+                yield f"group {uid.id}", Resource(type=DEVICE_GROUP, id=uid.id)
+                # Every device is in the root group, the press above too.
+                if uid.id != ROOT_GROUP:
+                    lines.append(uid.id)
+                    yield f"a press in {uid.id}", replace(press, groups=(uid.id,))
+            elif uid.type == DEVICE:
+                yield f"device {uid.id}", replace(press, id=uid.id)
+        for words, device in self._variants(press):
+            yield f"a press {words}", device
+            # A grant's policy matches only in its line: there the same edges are asked about.
+            if lines:
+                yield f"a press of all lines {words}", replace(device, groups=tuple(lines))
+        yield "another tenant's press", replace(press, tenant=_ANOTHER)
+
+    def _variants(self, press: Resource) -> Iterator[tuple[str, Resource]]:
+        """The press with other clocks, windows and dates, and with nothing where policies look."""
+        changed = self.changed
+        if any(map(changed.reads, _WINDOW)):
+            for words, (start, end) in _WINDOWS.items():
+                varied = press.with_attributes(window_start=start, window_end=end)
+                yield f"with window {words}", varied
+            yield "without window", press.with_attributes(window_start=None, window_end=None)
+        if changed.reads("resource.utc_offset"):
+            minute = timedelta(minutes=1)
+            for minutes in _next_to({int(span / minute) for span in changed.durations}):
+                offset = minutes * minute
+                if abs(offset) < _MAX_OFFSET:
+                    words = f"with utc_offset {_offset_text(minutes)}"
+                    yield words, press.with_attributes(utc_offset=offset)
+        if changed.reads("resource.security_patch"):
+            dates = {self._night - span for span in changed.durations} | changed.moments
+            for patched in sorted(date + step for date in dates for step in _AROUND):
+                words = f"patched {until_text(patched)}"
+                yield words, press.with_attributes(security_patch=patched)
+        for attribute in ("kind", "region", "criticality", "utc_offset", "security_patch"):
+            if changed.reads(f"resource.{attribute}"):
+                yield f"without {attribute}", press.with_attributes(**{attribute: None})
+
+    @property
+    def _night(self) -> datetime:
+        now = self.now.astimezone(UTC)
+        return now.replace(hour=NIGHT.hour, minute=0, second=0, microsecond=0)
+
+    def _device(self, device: str) -> Resource:
+        """A device of the fleet in no line, so that what a line gives is seen by itself."""
+        resource = replace(self.fleet.device(device), groups=())
+        if device not in _PATCHED:
+            return resource
+        day = (self.now - _PATCHED[device]).replace(hour=0, minute=0, second=0, microsecond=0)
+        return resource.with_attributes(security_patch=day.replace(tzinfo=UTC))
 
 
 def _next_to(numbers: Iterable[int]) -> list[int]:
     return sorted({number + step for number in numbers for step in (-1, 0, 1)})
 
 
-def _with(device: Target, attribute: str, value: str | None) -> Target:
-    others = {name: held for name, held in device.attributes.items() if name != attribute}
-    return replace(device, attributes=others if value is None else {**others, attribute: value})
-
-
-def _patched(device: Target, now: datetime) -> Target:
-    if device.id not in _PATCHED:
-        return device
-    return _with(device, "security_patch", f"{now - _PATCHED[device.id]:%Y-%m-%d}")
+def _offset_text(minutes: int) -> str:
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from infra.policies.question import ALL_DEVICES
 from service.cedar.binding import THIS_TENANT, bind
-from service.cedar.entities import DEVICE_GROUP, GROUP, TENANT, USER
+from service.cedar.entities import DEVICE_GROUP, GROUP, ROOT_GROUP, TENANT, USER
 from service.cedar.statement import Problem, Statement, parse
 
 if TYPE_CHECKING:
@@ -142,7 +141,7 @@ def of_a_tenant(
     The base forbids stay whatever a tenant writes, but nothing should be open to everybody by accident.
     ``principal is Fleet::User`` is no constraint, since there is no other type of principal.
     """
-    lines = None if tenant.lines is None else tenant.lines | {ALL_DEVICES}
+    lines = None if tenant.lines is None else tenant.lines | {ROOT_GROUP}
     for kind, known, words in (
         (GROUP, tenant.groups, "group"),
         (DEVICE_GROUP, lines, "device group"),

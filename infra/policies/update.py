@@ -30,7 +30,7 @@ from service.cedar.statement import statement_est
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from infra.policies.evaluator import BoundPolicies
+    from service.cedar.policy_set import PolicySet
     from service.cedar.statement import Effect
     from service.cedar.values import EntityUid
 
@@ -88,7 +88,7 @@ def plan(old: Iterable[Piece], new: Iterable[Piece]) -> tuple[Step, ...]:
     )
 
 
-def pieces(policies: BoundPolicies) -> Iterator[Piece]:
+def pieces(policies: PolicySet) -> Iterator[Piece]:
     """The policies of a store one by one."""
     effects = policies.effects
     for name, statement in policies.static.items():

@@ -8,11 +8,15 @@ Verified Permissions names a person ``<pool id>|<sub>`` and a Cognito group ``<p
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from service.cedar.entities import GROUP, TENANT, USER
 from service.cedar.values import EntityUid
+
+if TYPE_CHECKING:
+    from service.cedar.entities import Entity
 
 THIS_TENANT: Final = "this"
 UNTIL: Final = 'datetime("until")'
@@ -29,12 +33,12 @@ def bind(statement: str, *, tenant: str, pool_id: str) -> str:
     Everything else, comments and ``@id`` included, stays as it is.
     """
 
-    def replace(match: re.Match[str]) -> str:
+    def literal(match: re.Match[str]) -> str:
         if match["type"] is None:
             return match[0]
         return str(bind_uid(EntityUid(match["type"], match["id"]), tenant=tenant, pool_id=pool_id))
 
-    return _TOKEN.sub(replace, statement)
+    return _TOKEN.sub(literal, statement)
 
 
 def bind_uid(uid: EntityUid, *, tenant: str, pool_id: str) -> EntityUid:
@@ -53,6 +57,15 @@ def unbind_uid(uid: EntityUid, *, tenant: str, pool_id: str) -> EntityUid:
     if uid.type == TENANT and uid.id == tenant:
         return EntityUid(TENANT, THIS_TENANT)
     return uid
+
+
+def bind_entity(entity: Entity, *, tenant: str, pool_id: str) -> Entity:
+    """The entity with its own name and its parents' as the tenant's store names them."""
+
+    def bound(uid: EntityUid) -> EntityUid:
+        return bind_uid(uid, tenant=tenant, pool_id=pool_id)
+
+    return replace(entity, uid=bound(entity.uid), parents=tuple(map(bound, entity.parents)))
 
 
 def bind_until(statement: str, until: datetime) -> str:

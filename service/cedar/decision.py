@@ -46,25 +46,35 @@ Decision = Union[Allowed, Denied]  # noqa: UP007 - runtime alias
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What the engine answered to one request; ``decision`` is what we make of it.
+    """What the engine answered to one request, and what we make of it.
 
     Attributes:
-        allowed: the engine's word: a permit matched and no forbid did.
+        engine_allows: the engine's word: a permit matched and no forbid did.
         policies: the determining policies, sorted.
         errors: of policies that the engine left out because they failed, in its words.
     """
 
-    allowed: bool
+    engine_allows: bool
     policies: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
 
     @property
+    def allowed(self) -> bool:
+        """Whether the request is allowed."""
+        # Fail closed: Cedar skips a policy that fails, and it may be a forbid.
+        return self.engine_allows and not self.errors
+
+    @property
     def decision(self) -> Decision:
         """The decision that the evaluation amounts to."""
-        if self.allowed and not self.errors:
+        if self.allowed:
             return Allowed(policies=self.policies)
-        # Fail closed: Cedar skips a policy that fails, and it may be a forbid.
-        if self.allowed or (self.errors and not self.policies):
+        # What the engine would allow has permits for its policies: they are no reason to refuse.
+        if self.engine_allows or (self.errors and not self.policies):
             return Denied(reason=Refusal.EVALUATION_FAILED)
         reason = Refusal.FORBIDDEN if self.policies else Refusal.NOT_PERMITTED
         return Denied(reason=reason, policies=self.policies)
+
+    def __str__(self) -> str:
+        names = ", ".join(self.policies)
+        return ("yes" if self.allowed else "no") + (f": {names}" if names else "")

@@ -13,7 +13,6 @@ from service.cedar.statement import statement_est
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from service.cedar.decision import Decision
     from service.cedar.entities import Entity
     from service.cedar.policy_set import PolicySet
     from service.cedar.request import AuthorizationRequest
@@ -38,15 +37,15 @@ class Evaluator:
         self._actions = cedarpy.Entities.from_json_str("[]", self._schema)
         self._policies = _parsed(policies)
 
-    def decide(self, request: AuthorizationRequest) -> Decision:
-        """The decision on one request.
+    def evaluate(self, request: AuthorizationRequest) -> Evaluation:
+        """What the engine says to one request.
 
         Raises:
             ValueError: the request does not fit the schema.
         """
-        return self.evaluate([request])[0].decision
+        return self.evaluate_all([request])[0]
 
-    def evaluate(self, requests: Sequence[AuthorizationRequest]) -> list[Evaluation]:
+    def evaluate_all(self, requests: Sequence[AuthorizationRequest]) -> list[Evaluation]:
         """What the engine says to each request; their entities are parsed once for all.
 
         Raises:
@@ -71,7 +70,7 @@ def _evaluation(result: cedarpy.AuthzResult) -> Evaluation:
     if result.decision is cedarpy.Decision.NoDecision:
         raise ValueError("; ".join(errors))
     return Evaluation(
-        allowed=result.decision is cedarpy.Decision.Allow,
+        engine_allows=result.decision is cedarpy.Decision.Allow,
         policies=tuple(sorted(result.diagnostics.reasons)),
         errors=errors,
     )

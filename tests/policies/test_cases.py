@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from infra.policies import fleet, load
+from infra.policies import load
 from infra.policies.cases import Case, Judge, read
-from infra.policies.evaluator import Evaluator, bound
+from infra.policies.reference_fleet import POOL_ID, TENANT_ID, ReferenceFleet
+from service.cedar.evaluator import Evaluator
 
 POLICIES = Path(__file__).parents[2] / "policies"
 CASES = list(read(POLICIES))
 JUDGE = Judge(POLICIES)
-BASE = bound(load(POLICIES, fleet.REFERENCE), tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID)
+FLEET = ReferenceFleet.read(POLICIES)
+BASE = load(POLICIES, FLEET.policies).policy_set.bound(tenant=TENANT_ID, pool_id=POOL_ID)
 
 
 @pytest.mark.parametrize(
@@ -22,7 +24,7 @@ BASE = bound(load(POLICIES, fleet.REFERENCE), tenant=fleet.TENANT_ID, pool_id=fl
 )
 def test_case(case: Case):
     """The policies decide as the case says, by the policies that it names, and none fails to evaluate."""
-    assert JUDGE.decide(case) == case.expected, case.why
+    assert JUDGE.evaluate(case) == case.expected, case.why
 
 
 def test_every_policy_decides_a_case():
@@ -35,7 +37,7 @@ def test_every_policy_decides_a_case():
             *POLICIES.glob("../tenants/*/policies/*.cedar"),
         )
     }
-    grants = {grant.id for grant in fleet.GRANTS} - {"lee-until-november"}  # it has ended
+    grants = {grant.id for grant in FLEET.grants} - {"lee-until-november"}  # it has ended
     assert sorted((files | grants) - named) == []
 
 
@@ -43,12 +45,12 @@ def test_every_policy_decides_a_case():
 def test_no_policy_is_superfluous(policy: str):
     """Without the policy some case comes out the other way: a denial allowed, or a permission denied."""
     static = {name: statement for name, statement in BASE.static.items() if name != policy}
-    without = Evaluator(replace(BASE, static=static), tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID)
+    without = Evaluator(replace(BASE, static=static))
     decided = [
         case for case in CASES if policy in case.expected.policies and not case.tenant_policies
     ]
     assert any(
-        without.decide(case.question).allowed is not case.expected.allowed for case in decided
+        without.evaluate(case.request).allowed is not case.expected.allowed for case in decided
     )
 
 

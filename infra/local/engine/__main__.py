@@ -20,7 +20,9 @@ from infra.local.engine.errors import DeploymentFailedError, EngineError, StateE
 from infra.local.engine.running_cloud import RunningCloud
 from infra.local.resources import HANDLERS, INVOKES
 from infra.policies import load
-from infra.policies.deployed import NotDeployedError, Store, difference_of
+from infra.policies.deployed import NotDeployedError, Store
+from infra.policies.reference_fleet import ReferenceFleet
+from infra.policies.with_deployed import difference_of
 from infra.stacks.config.tenants import of_tenant, tenants
 
 if TYPE_CHECKING:
@@ -99,6 +101,7 @@ def _decisions(engine: Engine, cloud: Cloud, stack: str) -> str:
         cloud.client("verifiedpermissions"),
         Store(policy_store_id=held["policy_store_id"], pool_id=held["user_pool_id"]),
         load(root / "policies", of_tenant(root, stack)),
+        fleet=ReferenceFleet.read(root / "policies"),
         tenant=stack,
         now=datetime.now(UTC),
     )

@@ -115,7 +115,7 @@ def _decision(principal: Principal, answer: Mapping[str, Any]) -> Decision:
     names = principal.tenant.policy_names
     ids = [policy["policyId"] for policy in answer["determiningPolicies"]]
     return Evaluation(
-        allowed=answer["decision"] == "ALLOW",
+        engine_allows=answer["decision"] == "ALLOW",
         policies=tuple(sorted(names.get(policy_id, policy_id) for policy_id in ids)),
         errors=tuple(str(error["errorDescription"]) for error in errors),
     ).decision

@@ -53,7 +53,8 @@ class CedarAuthorizer:
         evaluator = self._evaluator(principal.tenant)
         bearer = _bearer(principal)
         try:
-            return evaluator.decide(request.with_bearer(bearer, pool_id=principal.tenant.pool_id))
+            asked = request.with_bearer(bearer, pool_id=principal.tenant.pool_id)
+            return evaluator.evaluate(asked).decision
         except ValueError as error:
             raise UpstreamError(f"the policies cannot answer: {error}") from error
 

@@ -14,20 +14,21 @@ import boto3
 import pytest
 
 from infra.local.processes import Child
-from infra.policies import fleet, load
-from infra.policies.evaluator import bound
+from infra.policies import load
+from infra.policies.reference_fleet import POOL_ID, TENANT_ID, ReferenceFleet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from types_boto3_verifiedpermissions import VerifiedPermissionsClient
 
-    from infra.policies.evaluator import BoundPolicies
-    from infra.policies.question import Question
     from infra.policies.update import Piece, Step
+    from service.cedar.policy_set import PolicySet
+    from service.cedar.request import AuthorizationRequest
     from service.cedar.values import EntityUid
 
 PROJECT = Path(__file__).parents[3]
+FLEET = ReferenceFleet.read(PROJECT / "policies")
 REGION = "eu-central-1"
 KEY = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLEEXAMPLE00", "AWS_SECRET_ACCESS_KEY": uuid.uuid4().hex}
 
@@ -69,6 +70,19 @@ def client(endpoint: str) -> VerifiedPermissionsClient:
     )
 
 
+def store_allows(client: Any, store_id: str, request: AuthorizationRequest) -> bool:
+    """Ask a policy store; an answer with errors counts as a denial, as in the service."""
+    answer = client.is_authorized(
+        policyStoreId=store_id,
+        principal=_identifier(request.principal),
+        action={"actionType": "Fleet::Action", "actionId": request.action},
+        resource=_identifier(request.resource),
+        context={"cedarJson": json.dumps(request.json()["context"])},
+        entities={"cedarJson": json.dumps([entity.json() for entity in request.entities])},
+    )
+    return answer["decision"] == "ALLOW" and not answer["errors"]
+
+
 @dataclass
 class LiveStore:
     """One policy store that a test fills step by step, as the Pulumi program would."""
@@ -96,24 +110,9 @@ class LiveStore:
             created = self.client.create_policy(policyStoreId=self.id, definition=definition)
             self.policies[step.piece.content] = created["policyId"]
 
-    def allows(self, question: Question, *, tenant: str, pool_id: str) -> bool:
-        """Ask the endpoint; an answer with errors counts as a denial, as in the service."""
-        request, entities = question.cedar(tenant=tenant, pool_id=pool_id)
-        answer = self.client.is_authorized(
-            policyStoreId=self.id,
-            principal={
-                "entityType": request["principal"]["type"],
-                "entityId": request["principal"]["id"],
-            },
-            action={"actionType": request["action"]["type"], "actionId": request["action"]["id"]},
-            resource={
-                "entityType": request["resource"]["type"],
-                "entityId": request["resource"]["id"],
-            },
-            context={"cedarJson": json.dumps(request["context"])},
-            entities={"cedarJson": json.dumps(entities)},
-        )
-        return answer["decision"] == "ALLOW" and not answer["errors"]
+    def allows(self, request: AuthorizationRequest) -> bool:
+        """Ask the endpoint."""
+        return store_allows(self.client, self.id, request)
 
     def _definition(self, piece: Piece) -> Any:
         if piece.principal is None or piece.resource is None:
@@ -139,17 +138,16 @@ def store_of(client: VerifiedPermissionsClient) -> Callable[[str], LiveStore]:
 
 
 @pytest.fixture
-def live_store(store_of: Callable[[str], LiveStore], policies: BoundPolicies) -> LiveStore:
+def live_store(store_of: Callable[[str], LiveStore], policies: PolicySet) -> LiveStore:
     """An empty store with the project's schema."""
-    return store_of(policies.schema_json)
+    return store_of(policies.schema)
 
 
 @pytest.fixture(scope="session")
-def policies() -> BoundPolicies:
+def policies() -> PolicySet:
     """The base policies with the grants of the reference fleet."""
-    return bound(
-        load(PROJECT / "policies", fleet.REFERENCE), tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID
-    )
+    bundle = load(PROJECT / "policies", FLEET.policies)
+    return bundle.policy_set.bound(tenant=TENANT_ID, pool_id=POOL_ID)
 
 
 def _identifier(entity: EntityUid) -> dict[str, str]:

@@ -12,7 +12,6 @@ import pytest
 
 from infra.__main__ import main
 from infra.policies import deployed, load
-from infra.policies.evaluator import bound
 from infra.policies.update import pieces, plan
 from infra.stacks.config.tenants import of_tenant, tenants
 
@@ -94,7 +93,10 @@ def test_broken_base_is_said_once(files: Path, capsys: pytest.CaptureFixture[str
     ("text", "words"),
     [
         ("{", "is no case: JSONDecodeError"),
-        ('{"why": ""}', "missing or unknown member: about, action, expected, target, who"),
+        (
+            '{"why": ""}',
+            "missing or unknown member: action, context, expected, principal, resource",
+        ),
         (None, "expects the other decision than its folder ALLOW"),
     ],
 )
@@ -151,10 +153,9 @@ def test_diff_of_a_deployed_tenant(
     store_of: Callable[[str], LiveStore],
 ):
     """As a command against a store: no difference after stamping, then a policy that was deleted by hand."""
-    wanted = bound(
-        load(PROJECT / "policies", of_tenant(PROJECT, "globex")), tenant="globex", pool_id=POOL
-    )
-    store = store_of(wanted.schema_json)
+    bundle = load(PROJECT / "policies", of_tenant(PROJECT, "globex"))
+    wanted = bundle.policy_set.bound(tenant="globex", pool_id=POOL)
+    store = store_of(wanted.schema)
     for step in plan([], pieces(wanted)):
         store.take(step)
     command = [

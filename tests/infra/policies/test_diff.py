@@ -10,43 +10,44 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.policies import TenantPolicies, deployed, fleet, load
+from infra.policies import TenantPolicies, deployed, load
 from infra.policies.deployed import NotDeployedError
 from infra.policies.diff import Difference, difference, nothing
-from infra.policies.evaluator import bound
+from infra.policies.reference_fleet import POOL_ID, TENANT_ID, ReferenceFleet
 from infra.policies.update import pieces, plan
 from service.cedar.binding import bind
 
 if TYPE_CHECKING:
     from types_boto3_verifiedpermissions import VerifiedPermissionsClient
 
-    from infra.policies.evaluator import BoundPolicies
+    from service.cedar.policy_set import PolicySet
     from tests.infra.policies.conftest import LiveStore
 
 POLICIES = Path(__file__).parents[3] / "policies"
+FLEET = ReferenceFleet.read(POLICIES)
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def policies() -> BoundPolicies:
+def policies() -> PolicySet:
     """The base policies with one grant: fewer people to ask about."""
-    grants = tuple(grant for grant in fleet.GRANTS if grant.id == "kim-until-december")
-    loaded = load(POLICIES, TenantPolicies(tenant=fleet.TENANT_ID, grants=grants))
-    return bound(loaded, tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID)
+    grants = tuple(grant for grant in FLEET.grants if grant.id == "kim-until-december")
+    loaded = load(POLICIES, TenantPolicies(tenant=TENANT_ID, grants=grants))
+    return loaded.policy_set.bound(tenant=TENANT_ID, pool_id=POOL_ID)
 
 
-def between(old: BoundPolicies, new: BoundPolicies) -> Difference:
+def between(old: PolicySet, new: PolicySet) -> Difference:
     """The difference for the tenant of the reference fleet."""
-    return difference(old, new, tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID, now=NOW)
+    return difference(old, new, fleet=FLEET, tenant=TENANT_ID, pool_id=POOL_ID, now=NOW)
 
 
-def with_policy(policies: BoundPolicies, name: str, statement: str) -> BoundPolicies:
+def with_policy(policies: PolicySet, name: str, statement: str) -> PolicySet:
     """The set with one policy more."""
-    statement = bind(statement, tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID)
+    statement = bind(statement, tenant=TENANT_ID, pool_id=POOL_ID)
     return replace(policies, static={**policies.static, name: statement})
 
 
-def test_same_set_has_no_difference(policies: BoundPolicies):
+def test_same_set_has_no_difference(policies: PolicySet):
     """Nothing flips and nothing is to be done."""
     found = between(policies, policies)
     assert (found.flips, found.steps) == ((), ())
@@ -54,14 +55,14 @@ def test_same_set_has_no_difference(policies: BoundPolicies):
     assert found.table() == "The store holds what the files say."
 
 
-def test_new_permit_flips_what_it_opens(policies: BoundPolicies):
+def test_new_permit_flips_what_it_opens(policies: PolicySet):
     """A permit for a group that the base does not know, on a kind of device that the fleet does not have, is found."""
     visitors = """@id("visitors")
 permit (principal in Fleet::Group::"visitors", action == Fleet::Action::"ViewDevice", resource is Fleet::Device)
 when { resource has kind && resource.kind == "elevator" };
 """
     found = between(policies, with_policy(policies, "visitors", visitors))
-    assert {(flip.who, flip.action, flip.target) for flip in found.flips} == {
+    assert {(flip.who, flip.action, flip.resource) for flip in found.flips} == {
         ("visitors", "ViewDevice", "a press of kind elevator")
     }
     assert all(
@@ -74,7 +75,7 @@ when { resource has kind && resource.kind == "elevator" };
     assert lines[-1] == "  create permit visitors"
 
 
-def test_narrower_end_of_a_grant_flips_around_that_moment(policies: BoundPolicies):
+def test_narrower_end_of_a_grant_flips_around_that_moment(policies: PolicySet):
     """A grant that ends earlier is found, though on the day itself nothing changes."""
     link = next(link for link in policies.links if link.id == "kim-until-december")
     earlier = policies.templates[link.template].replace(
@@ -96,16 +97,16 @@ def test_narrower_end_of_a_grant_flips_around_that_moment(policies: BoundPolicie
     ]
 
 
-def test_lost_forbid_is_found(policies: BoundPolicies):
+def test_lost_forbid_is_found(policies: PolicySet):
     """A forbid that is gone flips denials to permissions: here the guard."""
     static = {name: text for name, text in policies.static.items() if name != "tenant-guard"}
     found = between(policies, replace(policies, static=static))
-    assert {flip.target for flip in found.flips} == {"another tenant's press"}
+    assert {flip.resource for flip in found.flips} == {"another tenant's press"}
     assert all(flip.after.allowed for flip in found.flips)
     assert "  always but emergency, no reason  " in found.table()
 
 
-def test_reworded_policy_is_a_step_without_a_flip(policies: BoundPolicies):
+def test_reworded_policy_is_a_step_without_a_flip(policies: PolicySet):
     """A change that decides nothing is still said, since the store will be written."""
     text = policies.static["operators-view"].replace("// Operators watch", "// All operators watch")
     found = between(policies, replace(policies, static={**policies.static, "operators-view": text}))
@@ -117,24 +118,24 @@ def test_reworded_policy_is_a_step_without_a_flip(policies: BoundPolicies):
     ]
 
 
-def test_changed_schema_is_the_first_step(policies: BoundPolicies):
+def test_changed_schema_is_the_first_step(policies: PolicySet):
     """A schema that differs is said first; one that is only written otherwise is the same."""
-    schema = json.loads(policies.schema_json)
-    assert not between(replace(policies, schema_json=json.dumps(schema, indent=2)), policies)
+    schema = json.loads(policies.schema)
+    assert not between(replace(policies, schema=json.dumps(schema, indent=2)), policies)
     del schema["Fleet"]["actions"]["StopDevice"]
-    found = between(replace(policies, schema_json=json.dumps(schema)), policies)
+    found = between(replace(policies, schema=json.dumps(schema)), policies)
     assert found.table().endswith("Steps, in this order:\n  put schema")
 
 
 def test_store_is_read_back_as_it_was_stamped(
-    client: VerifiedPermissionsClient, live_store: LiveStore, policies: BoundPolicies
+    client: VerifiedPermissionsClient, live_store: LiveStore, policies: PolicySet
 ):
     """What stands in the store, links and templates included, is what the files say."""
     for step in plan(pieces(nothing(policies)), pieces(policies)):
         live_store.take(step)
     held = deployed.read(client, live_store.id)
     assert held.static == policies.static
-    assert held.schema_json == policies.schema_json
+    assert held.schema == policies.schema
     assert between(held, policies).steps == ()
     live_store.client.create_policy(
         policyStoreId=live_store.id,
@@ -150,7 +151,7 @@ def test_store_is_read_back_as_it_was_stamped(
 
 
 def test_large_store_is_read_whole(
-    client: VerifiedPermissionsClient, live_store: LiveStore, policies: BoundPolicies
+    client: VerifiedPermissionsClient, live_store: LiveStore, policies: PolicySet
 ):
     """More policies than one page of the list holds are all read, and two of one name stay two."""
     statement = policies.static["operators-view"]

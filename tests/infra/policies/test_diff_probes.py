@@ -9,23 +9,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.policies import Grant, TenantPolicies, deployed, fleet, load
+from infra.policies import Grant, TenantPolicies, load
 from infra.policies.deployed import NotDeployedError, Store
 from infra.policies.diff import Difference, difference
-from infra.policies.evaluator import bound
+from infra.policies.reference_fleet import POOL_ID, TENANT_ID, ReferenceFleet
 from infra.policies.update import pieces, plan
+from infra.policies.with_deployed import difference_of
 from service.cedar.binding import bind
 
 if TYPE_CHECKING:
     from types_boto3_verifiedpermissions import VerifiedPermissionsClient
 
     from infra.policies.bundle import PolicyBundle
-    from infra.policies.evaluator import BoundPolicies
+    from service.cedar.policy_set import PolicySet
     from tests.infra.policies.conftest import LiveStore
 
 POLICIES = Path(__file__).parents[3] / "policies"
+FLEET = ReferenceFleet.read(POLICIES)
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
-MANAGERS = f'unless {{ principal in Fleet::Group::"{fleet.POOL_ID}|managers" }}'
+MANAGERS = f'unless {{ principal in Fleet::Group::"{POOL_ID}|managers" }}'
 EVERYWHERE = Grant(
     id="everywhere",
     template="certified-for-line",
@@ -34,19 +36,19 @@ EVERYWHERE = Grant(
 )
 
 
-def between(old: BoundPolicies, new: BoundPolicies) -> Difference:
+def between(old: PolicySet, new: PolicySet) -> Difference:
     """The difference for the tenant of the reference fleet."""
-    return difference(old, new, tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID, now=NOW)
+    return difference(old, new, fleet=FLEET, tenant=TENANT_ID, pool_id=POOL_ID, now=NOW)
 
 
-def only(policies: BoundPolicies, *names: str) -> BoundPolicies:
+def only(policies: PolicySet, *names: str) -> PolicySet:
     """A few of the policies, so that there is little to ask."""
     return replace(
         policies, static={name: policies.static[name] for name in names}, templates={}, links=()
     )
 
 
-def changed(policies: BoundPolicies, name: str, old: str, new: str) -> BoundPolicies:
+def changed(policies: PolicySet, name: str, old: str, new: str) -> PolicySet:
     """The set with one policy changed."""
     assert old in policies.static[name]
     return replace(
@@ -106,7 +108,7 @@ def changed(policies: BoundPolicies, name: str, old: str, new: str) -> BoundPoli
     ],
 )
 def test_least_change_flips(
-    policies: BoundPolicies,
+    policies: PolicySet,
     names: tuple[str, ...],
     old: str,
     new: str,
@@ -115,12 +117,12 @@ def test_least_change_flips(
     """A condition that is taken away or moved by one step is told with an example, both ways round."""
     before = only(policies, *names)
     found = between(before, changed(before, names[0], old, new))
-    told = {(one.who, one.when, one.action, one.target): one.after.allowed for one in found.flips}
+    told = {(one.who, one.when, one.action, one.resource): one.after.allowed for one in found.flips}
     assert told[flip] is (new != "")
     assert found.unreached == ()
 
 
-def test_forbid_that_only_a_grant_meets_is_missed(policies: BoundPolicies):
+def test_forbid_that_only_a_grant_meets_is_missed(policies: PolicySet):
     """Without `operators-view-only` an operator with a technician's grant services devices: a link and a group."""
     kept = {
         name: text
@@ -140,7 +142,7 @@ def test_forbid_that_only_a_grant_meets_is_missed(policies: BoundPolicies):
         "MaintainDevice",
         "a press in line-press",
     ) in {
-        (flip.who, flip.action, flip.target)
+        (flip.who, flip.action, flip.resource)
         for flip in between(before, after).flips
         if flip.after.allowed
     }
@@ -163,7 +165,7 @@ def test_forbid_that_only_a_grant_meets_is_missed(policies: BoundPolicies):
     ],
 )
 def test_whatever_a_new_permit_compares_is_asked(
-    policies: BoundPolicies, condition: str, who: str, when: str
+    policies: PolicySet, condition: str, who: str, when: str
 ):
     """The literals of conditions make circumstances and people."""
     before = only(policies, "operators-view-only")
@@ -173,7 +175,7 @@ def test_whatever_a_new_permit_compares_is_asked(
     assert found.unreached == ()
 
 
-def test_what_no_question_reaches_is_named(policies: BoundPolicies):
+def test_what_no_question_reaches_is_named(policies: PolicySet):
     """A policy that no question matches, and a change that none tells apart, are said; other words are not."""
     before = only(policies, "tenant-guard", "managers-everything")
     odd = (
@@ -200,18 +202,18 @@ def test_grant_over_all_devices_is_compared(
     client: VerifiedPermissionsClient, live_store: LiveStore
 ):
     """A grant over the group that holds every device is asked about like any other, in diff and in preview."""
-    bundle = small(load(POLICIES, TenantPolicies(tenant=fleet.TENANT_ID, grants=(EVERYWHERE,))))
+    bundle = small(load(POLICIES, TenantPolicies(tenant=TENANT_ID, grants=(EVERYWHERE,))))
     found = of_store(client, live_store, bundle)
-    told = {(flip.who, flip.action, flip.target) for flip in found.flips}
+    told = {(flip.who, flip.action, flip.resource) for flip in found.flips}
     assert ("certified-line-press + technicians", "MaintainDevice", "a press") in told
     assert ("certified-line-press + technicians", "ViewDownload", "group all") in told
 
 
 def test_other_pool_and_incomparable_store_are_said(
-    client: VerifiedPermissionsClient, live_store: LiveStore, policies: BoundPolicies
+    client: VerifiedPermissionsClient, live_store: LiveStore, policies: PolicySet
 ):
     """A wrong pool is refused instead of every decision flipping; what the schema does not know is words."""
-    bundle = small(load(POLICIES, TenantPolicies(tenant=fleet.TENANT_ID)))
+    bundle = small(load(POLICIES, TenantPolicies(tenant=TENANT_ID)))
     for step in plan([], pieces(only(policies, "operators-view"))):
         live_store.take(step)
     with pytest.raises(
@@ -229,10 +231,10 @@ def test_other_pool_and_incomparable_store_are_said(
 
 def test_policy_left_twice_is_a_step(client: VerifiedPermissionsClient, live_store: LiveStore):
     """What an interrupted update left a second time is deleted once, and nothing flips."""
-    bundle = small(load(POLICIES, TenantPolicies(tenant=fleet.TENANT_ID)))
-    for step in plan([], pieces(bound(bundle, tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID))):
+    bundle = small(load(POLICIES, TenantPolicies(tenant=TENANT_ID)))
+    for step in plan([], pieces(bundle.policy_set.bound(tenant=TENANT_ID, pool_id=POOL_ID))):
         live_store.take(step)
-    statement = bind(bundle.permits[0].statement, tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID)
+    statement = bind(bundle.permits[0].statement, tenant=TENANT_ID, pool_id=POOL_ID)
     client.create_policy(
         policyStoreId=live_store.id, definition={"static": {"statement": statement}}
     )
@@ -254,8 +256,8 @@ def of_store(
     store: LiveStore,
     bundle: PolicyBundle,
     *,
-    pool_id: str = fleet.POOL_ID,
+    pool_id: str = POOL_ID,
 ) -> Difference:
     """What diff and preview ask for."""
     where = Store(policy_store_id=store.id, pool_id=pool_id)
-    return deployed.difference_of(client, where, bundle, tenant=fleet.TENANT_ID, now=NOW)
+    return difference_of(client, where, bundle, fleet=FLEET, tenant=TENANT_ID, now=NOW)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.policies import PolicyError, TenantPolicies, fleet, load
+from infra.policies import PolicyError, TenantPolicies, load
+from infra.policies.reference_fleet import ReferenceFleet
 from service.cedar.values import EntityUid
 from tests.infra.policies.refusal import grant, refusal
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def test_forbids_come_first_and_templates_only_if_linked(files: Path):
     """The bundle is in the order in which it is to be created, and holds each template once for each end."""
-    bundle = load(files / "policies", fleet.REFERENCE)
+    bundle = load(files / "policies", ReferenceFleet.read(files / "policies").policies)
     effects = [policy.effect for policy in bundle.static]
     assert effects == sorted(effects)
     assert bundle.static == (*bundle.forbids, *bundle.permits)
@@ -71,13 +72,14 @@ def test_missing_folder_and_schema_are_refused(files: Path):
     """A folder that is not there is an error, never an empty set of policies."""
     with pytest.raises(PolicyError, match="no such folder"):
         load(files / "policies", TenantPolicies(tenant="acme", folder=files / "nowhere"))
+    fleet = ReferenceFleet.read(files / "policies")
     schema = files / "policies" / "schema.cedarschema"
     schema.write_text("namespace Fleet { entity }", encoding="utf-8")
     with pytest.raises(
         PolicyError,
         match=r"policies/schema.cedarschema: .*error parsing schema: unexpected token `}`",
     ):
-        load(files / "policies", fleet.REFERENCE)
+        load(files / "policies", fleet.policies)
     schema.unlink()
     with pytest.raises(PolicyError, match=r"schema\.cedarschema: no such file"):
-        load(files / "policies", fleet.REFERENCE)
+        load(files / "policies", fleet.policies)

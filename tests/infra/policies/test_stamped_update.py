@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import itertools
-import json
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
 from infra.local.engine import Op
-from infra.policies import fleet, load
-from infra.policies.evaluator import Evaluator, bound
+from infra.policies import load
 from infra.policies.personas import AT_NIGHT
-from infra.policies.question import Who
+from infra.policies.reference_fleet import ReferenceFleet
+from infra.policies.requests import all_requests
 from infra.policies.update import pieces, plan
 from infra.stacks.config.tenants import of_tenant
+from service.cedar.evaluator import Evaluator
+from service.cedar.request import TokenBearer
+from tests.infra.policies.conftest import store_allows
 
 if TYPE_CHECKING:
-    from infra.policies.evaluator import BoundPolicies
-    from infra.policies.question import Question
+    from service.cedar.policy_set import PolicySet
     from tests.infra.conftest import Project
 
 TENANT = "hooli"
@@ -47,16 +48,21 @@ def test_stamping_changes_policies_without_a_gap(project: Project) -> None:
     made = project.up(TENANT).outputs
     pool_id = made["user_pool_id"]
     before = of_files(project, pool_id)
-    old = Evaluator(before, tenant=TENANT, pool_id=pool_id)
+    old = Evaluator(before)
     write(project, NEW)
     after = of_files(project, pool_id)
-    new = Evaluator(after, tenant=TENANT, pool_id=pool_id)
+    new = Evaluator(after)
 
-    lookers = Who(groups=("lookers",))
-    questions = [
-        question for _, _, question in fleet.ask(lookers, AT_NIGHT, {"press-07": fleet.PRESS})
-    ]
-    right = [{old.decide(question).allowed, new.decide(question).allowed} for question in questions]
+    press = ReferenceFleet.read(project.root / "policies").device("press-07")
+    asked = all_requests(
+        TokenBearer(groups=("lookers",)),
+        AT_NIGHT,
+        {"press-07": press},
+        tenant=TENANT,
+        pool_id=pool_id,
+    )
+    requests = [request for _, _, request in asked]
+    right = [{old.evaluate(request).allowed, new.evaluate(request).allowed} for request in requests]
     assert [True, False] in [sorted(answers, reverse=True) for answers in right]
     wrong: list[tuple[str, bool]] = []
     rounds = [0]
@@ -64,14 +70,14 @@ def test_stamping_changes_policies_without_a_gap(project: Project) -> None:
     client = project.cloud.client("verifiedpermissions")
 
     def ask() -> None:
-        for question, answers in itertools.cycle(zip(questions, right, strict=True)):
-            if question is questions[0]:
+        for request, answers in itertools.cycle(zip(requests, right, strict=True)):
+            if request is requests[0]:
                 rounds[0] += 1
                 if done.is_set():
                     return
-            allowed = allows(client, made["policy_store_id"], question, pool_id)
+            allowed = store_allows(client, made["policy_store_id"], request)
             if allowed not in answers:
-                wrong.append((question.action, allowed))
+                wrong.append((request.action, allowed))
 
     asker = threading.Thread(target=ask)
     asker.start()
@@ -84,8 +90,8 @@ def test_stamping_changes_policies_without_a_gap(project: Project) -> None:
     assert rounds[0] > 2
     names = [(change.op, change.urn.rpartition("::")[2]) for change in changes]
     assert any(op is Op.DELETE and name == "policies-policy-no-stops" for op, name in names), names
-    assert [allows(client, made["policy_store_id"], q, pool_id) for q in questions] == [
-        new.decide(q).allowed for q in questions
+    assert [store_allows(client, made["policy_store_id"], q) for q in requests] == [
+        new.evaluate(q).allowed for q in requests
     ]
     assert [str(step) for step in plan(pieces(before), pieces(after))] == [
         "create forbid no-parameters",
@@ -110,24 +116,7 @@ def write(project: Project, policies: dict[str, tuple[str, str, str]]) -> None:
         )
 
 
-def of_files(project: Project, pool_id: str) -> BoundPolicies:
+def of_files(project: Project, pool_id: str) -> PolicySet:
     """What the files say now."""
     loaded = load(project.root / "policies", of_tenant(project.root, TENANT))
-    return bound(loaded, tenant=TENANT, pool_id=pool_id)
-
-
-def allows(client: Any, store_id: str, question: Question, pool_id: str) -> bool:
-    """Ask the store."""
-    request, entities = question.cedar(tenant=TENANT, pool_id=pool_id)
-    answer = client.is_authorized(
-        policyStoreId=store_id,
-        principal={
-            "entityType": request["principal"]["type"],
-            "entityId": request["principal"]["id"],
-        },
-        action={"actionType": request["action"]["type"], "actionId": request["action"]["id"]},
-        resource={"entityType": request["resource"]["type"], "entityId": request["resource"]["id"]},
-        context={"cedarJson": json.dumps(request["context"])},
-        entities={"cedarJson": json.dumps(entities)},
-    )
-    return answer["decision"] == "ALLOW" and not answer["errors"]
+    return loaded.policy_set.bound(tenant=TENANT, pool_id=pool_id)

@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING
 from hypothesis import given, seed, settings
 from hypothesis import strategies as some
 
-from infra.policies import fleet
-from infra.policies.evaluator import BoundPolicies, Evaluator
 from infra.policies.personas import AT_NIGHT, PERSONAS
+from infra.policies.reference_fleet import POOL_ID, TENANT_ID
+from infra.policies.requests import all_requests
 from infra.policies.update import Piece, Step, pieces, plan
+from service.cedar.evaluator import Evaluator
+from tests.infra.policies.conftest import FLEET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from infra.policies.question import Question
+    from service.cedar.policy_set import PolicySet
+    from service.cedar.request import AuthorizationRequest
     from tests.infra.policies.conftest import LiveStore
 
 SEED = int(os.environ.get("CEDARFLEET_SEED", "0")) or int.from_bytes(os.urandom(4))
@@ -92,7 +95,7 @@ def test_other_orders_give_wrong_answers():
     assert wrong_answers([permit, forbid], [], reversed(steps)) == {1}
 
 
-def test_plan_leaves_alone_what_stays(policies: BoundPolicies):
+def test_plan_leaves_alone_what_stays(policies: PolicySet):
     """Equal sets need no step; a changed policy is a new one before the old one goes."""
     assert plan(pieces(policies), pieces(policies)) == ()
     steps = plan(pieces(policies), pieces(changed(policies)))
@@ -107,7 +110,7 @@ def test_plan_leaves_alone_what_stays(policies: BoundPolicies):
     ]
 
 
-def changed(policies: BoundPolicies) -> BoundPolicies:
+def changed(policies: PolicySet) -> PolicySet:
     """Another set: a permission moves between policies, permits and a link go, a forbid comes and one goes."""
     static = dict(policies.static)
     everything = static["managers-everything"]
@@ -126,40 +129,42 @@ def changed(policies: BoundPolicies) -> BoundPolicies:
 
 
 def test_live_store_gives_no_wrong_answer_during_updates(
-    policies: BoundPolicies, live_store: LiveStore
+    policies: PolicySet, live_store: LiveStore
 ):
     """While a store goes back and forth between two sets, every decision asked of it is that of one of them."""
     other = changed(policies)
-    old, new = (
-        Evaluator(p, tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID) for p in (policies, other)
-    )
+    old, new = (Evaluator(p) for p in (policies, other))
     for step in plan([], pieces(policies)):
         live_store.take(step)
-    questions = [
-        question
+    requests = [
+        request
         for persona in PERSONAS
         if persona.title
         in {"Manager", "Operator", "Machine with scopes fleet/view and fleet/operate"}
-        for _, _, question in fleet.ask(
-            persona.who, AT_NIGHT, {"press-07": fleet.PRESS, "foreign": fleet.FOREIGN}
+        for _, _, request in all_requests(
+            persona.bearer(FLEET),
+            AT_NIGHT,
+            {name: FLEET.resources()[name] for name in ("press-07", "globex's press-07")},
+            tenant=TENANT_ID,
+            pool_id=POOL_ID,
         )
     ]
-    right = {question.action: question for question in questions}
-    assert any(old.decide(q).allowed is not new.decide(q).allowed for q in questions), right
+    right = {request.action: request for request in requests}
+    assert any(old.evaluate(q).allowed is not new.evaluate(q).allowed for q in requests), right
     done = threading.Event()
-    wrong: list[tuple[Question, bool]] = []
+    wrong: list[tuple[AuthorizationRequest, bool]] = []
     asked: list[int] = [0, 0]
 
-    def ask(number: int, seen: Callable[[Question], set[bool]]) -> None:
-        for question in itertools.cycle(questions[number::2]):
-            if done.is_set() and asked[number] > len(questions):
+    def ask(number: int, seen: Callable[[AuthorizationRequest], set[bool]]) -> None:
+        for request in itertools.cycle(requests[number::2]):
+            if done.is_set() and asked[number] > len(requests):
                 return
-            answer = live_store.allows(question, tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID)
+            answer = live_store.allows(request)
             asked[number] += 1
-            if answer not in seen(question):
-                wrong.append((question, answer))
+            if answer not in seen(request):
+                wrong.append((request, answer))
 
-    possible = {id(q): {old.decide(q).allowed, new.decide(q).allowed} for q in questions}
+    possible = {id(q): {old.evaluate(q).allowed, new.evaluate(q).allowed} for q in requests}
     askers = [threading.Thread(target=ask, args=(n, lambda q: possible[id(q)])) for n in range(2)]
     for asker in askers:
         asker.start()
@@ -170,8 +175,5 @@ def test_live_store_gives_no_wrong_answer_during_updates(
     for asker in askers:
         asker.join()
     assert wrong == []
-    assert all(
-        live_store.allows(q, tenant=fleet.TENANT_ID, pool_id=fleet.POOL_ID) is new.decide(q).allowed
-        for q in questions
-    )
-    assert min(asked) > len(questions)
+    assert all(live_store.allows(q) is new.evaluate(q).allowed for q in requests)
+    assert min(asked) > len(requests)

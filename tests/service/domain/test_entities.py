@@ -159,7 +159,7 @@ def test_an_allow_with_errors_is_a_denial() -> None:
     """An error may hide a forbid, so it denies; a denial keeps its policies."""
 
     def decided(*, allowed: bool, policies: tuple[str, ...], errors: int) -> Decision:
-        return Evaluation(allowed=allowed, policies=policies, errors=("?",) * errors).decision
+        return Evaluation(engine_allows=allowed, policies=policies, errors=("?",) * errors).decision
 
     failed = Denied(reason=Refusal.EVALUATION_FAILED)
     assert decided(allowed=True, policies=("p",), errors=0) == Allowed(policies=("p",))

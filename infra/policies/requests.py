@@ -1,0 +1,115 @@
+"""Everything that can be asked of a tenant's resources, as authorization requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from service.cedar.entities import (
+    DEVICE,
+    DEVICE_GROUP,
+    TENANT,
+    artifact_entity,
+    device_entities,
+    group_entities,
+    tenant_entity,
+)
+from service.cedar.request import AuthorizationRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from service.cedar.entities import Entity
+    from service.cedar.request import RequestContext, TokenBearer
+    from service.cedar.values import Value
+
+_TENANT_ACTIONS: Final = ("ListDevices",)
+_DEVICE_ACTIONS: Final = (
+    "ViewDevice",
+    "ViewCommand",
+    "ViewDownload",
+    "OperateDevice",
+    "StopDevice",
+    "SetParameters",
+    "MaintainDevice",
+    "DownloadFile",
+    "UpdateFirmware",
+    "ConfigureDevice",
+)
+_GROUP_ACTIONS: Final = ("ViewDownload", "DownloadFile", "UpdateFirmware")
+ACTIONS: Final = (*_TENANT_ACTIONS, *_DEVICE_ACTIONS)
+ACTIONS_ON: Final = {
+    TENANT: _TENANT_ACTIONS,
+    DEVICE_GROUP: _GROUP_ACTIONS,
+    DEVICE: _DEVICE_ACTIONS,
+}
+"""Type of a resource -> the actions that the schema lets be asked of it."""
+_DELIVERED: Final = {"DownloadFile": "file", "UpdateFirmware": "firmware"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """What an action is done to.
+
+    Attributes:
+        type: ``Fleet::Tenant``, ``Fleet::DeviceGroup`` or ``Fleet::Device``.
+        id: the device or device group; of no meaning for the tenant.
+        tenant: whose it is; ``None`` for the tenant whose policies are asked.
+        groups: lines and zones of a device, without ``all``.
+        attributes: a device's Cedar attributes beside its tenant.
+    """
+
+    type: str
+    id: str = ""
+    tenant: str | None = None
+    groups: tuple[str, ...] = ()
+    attributes: Mapping[str, Value] = field(default_factory=dict[str, "Value"])
+
+    def entities(self, tenant: str) -> tuple[Entity, ...]:
+        """The resource and its ancestors, asked about in the policies of ``tenant``."""
+        owner = self.tenant or tenant
+        if self.type == TENANT:
+            return (tenant_entity(owner),)
+        if self.type == DEVICE_GROUP:
+            return group_entities(self.id, tenant=owner)
+        return device_entities(
+            self.id, tenant=owner, groups=self.groups, attributes=self.attributes
+        )
+
+    def with_attributes(self, **changes: Value | None) -> Resource:
+        """The device with other attributes; ``None`` takes one away."""
+        attributes = {**self.attributes, **changes}
+        kept = {name: value for name, value in attributes.items() if value is not None}
+        return replace(self, attributes=kept)
+
+
+def sample_artifact(*, kind: str = "file", size: int = 1, tenant: str) -> Entity:
+    """A file to deliver."""
+    return artifact_entity(f"{tenant}/{kind}-{size}", tenant=tenant, kind=kind, size=size)
+
+
+def all_requests(
+    bearer: TokenBearer,
+    context: RequestContext,
+    resources: Mapping[str, Resource],
+    *,
+    tenant: str,
+    pool_id: str,
+) -> Iterator[tuple[str, str, AuthorizationRequest]]:
+    """Action, name of the resource and request for everything that can be asked of the resources.
+
+    An action that delivers something comes with the artifact of ``context``, or else with one that
+    befits it; no other action comes with any.
+    """
+    for action in ACTIONS:
+        kind = _DELIVERED.get(action)
+        artifact = kind and (context.artifact or sample_artifact(kind=kind, tenant=tenant))
+        for name, resource in resources.items():
+            if action in ACTIONS_ON[resource.type]:
+                request = AuthorizationRequest.of(
+                    principal=bearer.uid(pool_id),
+                    action=action,
+                    entities=resource.entities(tenant),
+                    context=replace(context, artifact=artifact or None),
+                )
+                yield action, name, request.with_bearer(bearer, pool_id=pool_id)

@@ -1,0 +1,59 @@
+"""Compares the policies of the files with what a tenant's policy store holds: for a preview."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from infra.policies.deployed import NotDeployedError, read
+from infra.policies.diff import Difference, difference
+from service.cedar.entities import GROUP, USER
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from types_boto3_verifiedpermissions import VerifiedPermissionsClient
+
+    from infra.policies.bundle import PolicyBundle
+    from infra.policies.deployed import Store
+    from infra.policies.reference_fleet import ReferenceFleet
+
+
+def difference_of(
+    client: VerifiedPermissionsClient,
+    store: Store,
+    bundle: PolicyBundle,
+    *,
+    fleet: ReferenceFleet,
+    tenant: str,
+    now: datetime,
+) -> Difference:
+    """What stamping ``bundle`` would change in the tenant's store.
+
+    Args:
+        client: of the account and region of the store.
+        store: the tenant's, with its user pool.
+        bundle: what the files say.
+        fleet: whose devices are varied to ask about.
+        tenant: tenant id.
+        now: the day to ask about, with a time zone.
+
+    Raises:
+        NotDeployedError: the store cannot be read, is bound to another pool, or cannot be compared
+            with the files.
+    """
+    held = read(client, store.policy_store_id)
+    people = {entity.id for entity in held.entities() if entity.type in (GROUP, USER)}
+    # With another tenant's pool every decision would flip, and the table would be believed.
+    if people and not any(name.startswith(f"{store.pool_id}|") for name in people):
+        raise NotDeployedError(
+            f"policy store `{store.policy_store_id}` names nobody of user pool "
+            f"`{store.pool_id}`, but `{min(people)}`: is it the tenant's pool?"
+        )
+    files = bundle.policy_set.bound(tenant=tenant, pool_id=store.pool_id)
+    try:
+        return difference(held, files, fleet=fleet, tenant=tenant, pool_id=store.pool_id, now=now)
+    # Such as a policy made by hand that the files' schema does not know.
+    except ValueError as error:
+        raise NotDeployedError(
+            f"policy store `{store.policy_store_id}` cannot be compared with the files: {error}"
+        ) from error
