@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from service.adapters.aws.artifacts import S3Artifacts
 from service.adapters.aws.audit import DynamoAuditLog
 from service.adapters.aws.authorizer import VerifiedPermissionsAuthorizer
-from service.adapters.aws.broker import IotCommandChannel
+from service.adapters.aws.broker import IotCommandBroker
 from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.client.sessions import AwsSessions
 from service.adapters.aws.commands import DynamoCommandRecords
-from service.adapters.aws.devices import IotFleet
+from service.adapters.aws.devices import IotDeviceRegistry, IotFleetIndex
 from service.adapters.aws.downloads import DynamoDownloadRecords
+from service.adapters.aws.groups import IotDeviceGroups
 from service.adapters.aws.jobs import IotDownloadJobs
 from service.adapters.aws.signing_keys import JwksKeys
 from service.adapters.aws.tenants import DynamoTenantRegistry
@@ -62,17 +63,16 @@ def aws_ports(settings: Settings, calls: AwsCalls) -> Ports:
     registry = DynamoTenantRegistry(
         calls=calls, sessions=sessions, table=settings.tenants_table, region=settings.region
     )
-    fleet = IotFleet(calls=calls, sessions=sessions)
     keep_seconds = settings.record_days * _DAY_SECONDS
     return Ports(
-        registry=CachedTenantRegistry(
+        tenants=CachedTenantRegistry(
             registry,
             seconds=settings.tenant_cache_seconds,
             unknown_seconds=settings.unknown_tenant_cache_seconds,
             max_entries=settings.tenant_cache_entries,
             max_strangers=max(1, settings.aws_threads // 4),
         ),
-        keys=JwksKeys(
+        signing_keys=JwksKeys(
             calls=calls,
             url_template=settings.jwks_url_template,
             seconds=settings.jwks_cache_seconds,
@@ -80,17 +80,18 @@ def aws_ports(settings: Settings, calls: AwsCalls) -> Ports:
             timeout_seconds=settings.aws_connect_seconds,
         ),
         authorizer=VerifiedPermissionsAuthorizer(calls=calls, sessions=sessions),
-        fleet=fleet,
-        details=fleet,
+        devices=IotDeviceRegistry(calls=calls, sessions=sessions),
+        fleet_index=IotFleetIndex(calls=calls, sessions=sessions),
+        groups=IotDeviceGroups(calls=calls, sessions=sessions),
         command_records=DynamoCommandRecords(
             calls=calls, sessions=sessions, table=settings.commands_table, keep_seconds=keep_seconds
         ),
-        channel=IotCommandChannel(calls=calls, sessions=sessions),
+        broker=IotCommandBroker(calls=calls, sessions=sessions),
         artifacts=S3Artifacts(calls=calls, sessions=sessions),
         download_records=DynamoDownloadRecords(
             calls=calls, sessions=sessions, table=settings.commands_table, keep_seconds=keep_seconds
         ),
-        jobs=IotDownloadJobs(
+        download_jobs=IotDownloadJobs(
             calls=calls,
             sessions=sessions,
             url_ttl_seconds=settings.url_ttl_seconds,

@@ -6,15 +6,21 @@ The identifiers are ULIDs: 48 bits of milliseconds and 80 random bits (spec: uli
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
-from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final, Protocol
 
-Clock = Callable[[], datetime]
-"""The time of now, with a time zone."""
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32
 _LENGTH: Final = 26
+
+
+class Clock(Protocol):
+    """Whatever tells the time."""
+
+    def __call__(self) -> datetime:
+        """The time of now, with a time zone."""
+        ...
 
 
 def milliseconds(instant: datetime) -> int:

@@ -32,15 +32,15 @@ class Authenticate:
     def __init__(
         self,
         *,
-        registry: TenantRegistry,
-        keys: SigningKeys,
+        tenants: TenantRegistry,
+        signing_keys: SigningKeys,
         clock: Callable[[], datetime],
         token_max_bytes: int,
         cache_seconds: float,
         cache_entries: int,
     ) -> None:
-        self._registry = registry
-        self._keys = keys
+        self._tenants = tenants
+        self._signing_keys = signing_keys
         self._clock = clock
         self._token_max_bytes = token_max_bytes
         self._cache_seconds = cache_seconds
@@ -75,13 +75,13 @@ class Authenticate:
         return principal
 
     async def _tenant(self, issuer: str) -> Tenant:
-        tenant = await self._registry.find(issuer) if is_issuer(issuer) else None
+        tenant = await self._tenants.find(issuer) if is_issuer(issuer) else None
         if tenant is None:
             raise UnauthenticatedError("token of an unknown issuer")
         return tenant
 
     async def _verify(self, token: UnverifiedToken, tenant: Tenant) -> VerifiedClaims:
-        key = await self._keys.find(tenant, token.key_id)
+        key = await self._signing_keys.find(tenant, token.key_id)
         if key is None:
             raise UnauthenticatedError("token signed with an unknown key")
         try:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from service.domain.commands import CommandStatus, RecordedCommand
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
-    from service.ports.commands import CommandChannel, CommandRecords
-    from service.ports.devices import Fleet
+    from service.ports.commands import CommandBroker, CommandRecords
+    from service.ports.devices import DeviceRegistry
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -60,9 +60,9 @@ class CommandView:
 class Commands:
     """The commands of the caller's tenant."""
 
-    fleet: Fleet
+    devices: DeviceRegistry
     records: CommandRecords
-    channel: CommandChannel
+    broker: CommandBroker
     clock: Callable[[], datetime]
 
     async def send(self, access: Access, request: CommandRequest) -> CommandRecord:
@@ -85,7 +85,7 @@ class Commands:
             )
         if problem := problem_of(request.arguments):
             raise InvalidRequestError("arguments", problem)
-        device = await find_device(self.fleet, tenant, request.device)
+        device = await find_device(self.devices, tenant, request.device)
         record = self._record(access, request)
         try:
             record.message().encode()
@@ -111,7 +111,7 @@ class Commands:
         )
         if found is None:
             raise NotFoundError("command", command_id)
-        device = await find_device(self.fleet, tenant, found.record.device)
+        device = await find_device(self.devices, tenant, found.record.device)
         await access.require(Permission.VIEW_COMMAND, device.entities())
         status = honest_status(found.record, found.states, now_ms=self._now_ms())
         return CommandView(recorded=found, status=status)
@@ -151,7 +151,7 @@ class Commands:
         """Publish a recorded command; repeating it is safe, since the device runs a command id once."""
         tenant = access.principal.tenant
         try:
-            await self.channel.publish(tenant, record, now_ms=self._now_ms())
+            await self.broker.publish(tenant, record, now_ms=self._now_ms())
         except UpstreamError as error:
             failed = replace(
                 record, state=RecordState.FAILED, failure="handing it to the device's broker failed"

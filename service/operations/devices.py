@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from service.domain.devices import Device, DevicePage
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
-    from service.ports.devices import Fleet, FleetDetails
+    from service.ports.devices import DeviceRegistry, FleetIndex
 
 
 @dataclass(frozen=True, kw_only=True)
 class Devices:
     """The devices of the caller's tenant."""
 
-    fleet: Fleet
-    details: FleetDetails
+    registry: DeviceRegistry
+    index: FleetIndex
 
     async def page(self, access: Access, *, limit: int, cursor: str | None) -> DevicePage:
         """One page of devices with connectivity.
@@ -37,7 +37,7 @@ class Devices:
         """
         tenant = access.principal.tenant
         await access.require(Permission.LIST_DEVICES, (tenant_entity(tenant.id),))
-        return await self.fleet.page(tenant, limit=limit, cursor=cursor)
+        return await self.index.page(tenant, limit=limit, cursor=cursor)
 
     async def read(self, access: Access, device_id: str) -> Device:
         """One device with connectivity.
@@ -47,9 +47,9 @@ class Devices:
             PermissionDeniedError: not allowed.
         """
         tenant = access.principal.tenant
-        device = await find_device(self.fleet, tenant, device_id)
+        device = await find_device(self.registry, tenant, device_id)
         await access.require(Permission.VIEW_DEVICE, device.entities())
-        return await self.details.connectivity(tenant, device)
+        return await self.index.connectivity(tenant, device)
 
     async def configure(
         self, access: Access, device_id: str, changes: Mapping[str, str | None]
@@ -67,22 +67,22 @@ class Devices:
             raise InvalidRequestError("body", "give at least one attribute to set")
         check_attributes(changes)
         tenant = access.principal.tenant
-        device = await find_device(self.fleet, tenant, device_id)
+        device = await find_device(self.registry, tenant, device_id)
         await access.require(Permission.CONFIGURE_DEVICE, device.entities())
         check_one_offset(device.attributes, changes)
-        await self.details.set_attributes(tenant, device, changes)
-        return await self.details.connectivity(
-            tenant, await find_device(self.fleet, tenant, device_id)
+        await self.registry.set_attributes(tenant, device, changes)
+        return await self.index.connectivity(
+            tenant, await find_device(self.registry, tenant, device_id)
         )
 
 
-async def find_device(fleet: Fleet, tenant: Tenant, device_id: str) -> Device:
+async def find_device(registry: DeviceRegistry, tenant: Tenant, device_id: str) -> Device:
     """The device, looked up inside the tenant only: another tenant's device is not found, like any unknown one.
 
     Raises:
         NotFoundError: the tenant has no such device.
     """
-    device = await fleet.device(tenant, device_id) if wire.is_device_id(device_id) else None
+    device = await registry.find(tenant, device_id) if wire.is_device_id(device_id) else None
     if device is None:
         raise NotFoundError("device", device_id)
     return device

@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
     from service.ports.artifacts import Artifacts
-    from service.ports.devices import Fleet, FleetDetails
+    from service.ports.devices import DeviceRegistry
     from service.ports.downloads import DownloadJobs, DownloadRecords
+    from service.ports.groups import DeviceGroups
 
 _MAX_MEMBERS: Final = (
     100  # each is looked up and decided on before the answer; a job has at most as many targets
@@ -73,8 +74,8 @@ class DownloadView:
 class Downloads:
     """The downloads of the caller's tenant."""
 
-    fleet: Fleet
-    details: FleetDetails
+    devices: DeviceRegistry
+    groups: DeviceGroups
     artifacts: Artifacts
     records: DownloadRecords
     jobs: DownloadJobs
@@ -140,9 +141,9 @@ class Downloads:
 
     async def _target(self, tenant: Tenant, kind: TargetKind, target: str) -> Device | DeviceGroup:
         if kind is TargetKind.DEVICE:
-            return await find_device(self.fleet, tenant, target)
+            return await find_device(self.devices, tenant, target)
         group: DeviceGroup | None = (
-            await self.fleet.group(tenant, target) if wire.is_device_id(target) else None
+            await self.groups.find(tenant, target) if wire.is_device_id(target) else None
         )
         if group is None:
             raise NotFoundError("group", target)
@@ -152,13 +153,13 @@ class Downloads:
         self, access: Access, group: DeviceGroup, action: Permission, purpose: Purpose
     ) -> tuple[str, ...]:
         """The members, if each may get the firmware by itself: a group has no window and no patch date of its own."""
-        members = await self.details.members(access.principal.tenant, group, limit=_MAX_MEMBERS)
+        members = await self.groups.members(access.principal.tenant, group, limit=_MAX_MEMBERS)
         if len(members) > _MAX_MEMBERS:
             log.warning("download.group_too_large", group=group.id, limit=_MAX_MEMBERS)
             return ()  # fail closed: the policies then decide as if a member had been refused
         tenant = access.principal.tenant
         devices = await asyncio.gather(
-            *(find_device(self.fleet, tenant, member) for member in members)
+            *(find_device(self.devices, tenant, member) for member in members)
         )
         allowed = await access.allows_each(
             action, [device.entities() for device in devices], purpose

@@ -37,26 +37,26 @@ class Operations:
     ) -> None:
         self._ports = ports
         self.authenticate = Authenticate(
-            registry=ports.registry,
-            keys=ports.keys,
+            tenants=ports.tenants,
+            signing_keys=ports.signing_keys,
             clock=ports.clock,
             token_max_bytes=token_max_bytes,
             cache_seconds=token_cache_seconds,
             cache_entries=token_cache_entries,
         )
-        self.devices = Devices(fleet=ports.fleet, details=ports.details)
+        self.devices = Devices(registry=ports.devices, index=ports.fleet_index)
         self.commands = Commands(
-            fleet=ports.fleet,
+            devices=ports.devices,
             records=ports.command_records,
-            channel=ports.channel,
+            broker=ports.broker,
             clock=ports.clock,
         )
         self.downloads = Downloads(
-            fleet=ports.fleet,
-            details=ports.details,
+            devices=ports.devices,
+            groups=ports.groups,
             artifacts=ports.artifacts,
             records=ports.download_records,
-            jobs=ports.jobs,
+            jobs=ports.download_jobs,
             clock=ports.clock,
         )
 
@@ -75,4 +75,4 @@ class Operations:
 
     async def check_ready(self) -> None:
         """Raise ``UnavailableError`` unless requests can be served."""
-        await self._ports.registry.check()
+        await self._ports.tenants.check()

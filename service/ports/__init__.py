@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
+    from service.domain.instants import Clock
     from service.ports.artifacts import Artifacts
     from service.ports.audit import AuditLog
     from service.ports.authorizer import Authorizer
-    from service.ports.commands import CommandChannel, CommandRecords
-    from service.ports.devices import Fleet, FleetDetails
+    from service.ports.commands import CommandBroker, CommandRecords
+    from service.ports.devices import DeviceRegistry, FleetIndex
     from service.ports.downloads import DownloadJobs, DownloadRecords
+    from service.ports.groups import DeviceGroups
     from service.ports.signing_keys import SigningKeys
     from service.ports.tenants import TenantRegistry
 
@@ -27,15 +26,16 @@ if TYPE_CHECKING:
 class Ports:
     """One answer to every port."""
 
-    registry: TenantRegistry
-    keys: SigningKeys
+    tenants: TenantRegistry
+    signing_keys: SigningKeys
     authorizer: Authorizer
-    fleet: Fleet
-    details: FleetDetails
+    audit: AuditLog
+    devices: DeviceRegistry
+    fleet_index: FleetIndex
+    groups: DeviceGroups
     command_records: CommandRecords
-    channel: CommandChannel
+    broker: CommandBroker
     artifacts: Artifacts
     download_records: DownloadRecords
-    jobs: DownloadJobs
-    audit: AuditLog
-    clock: Callable[[], datetime]
+    download_jobs: DownloadJobs
+    clock: Clock

@@ -32,7 +32,7 @@ class CommandRecords(Protocol):
         ...
 
 
-class CommandChannel(Protocol):
+class CommandBroker(Protocol):
     """The way to a device."""
 
     async def publish(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> None:

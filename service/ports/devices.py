@@ -1,4 +1,4 @@
-"""The tenant's devices and groups."""
+"""The tenant's devices: the registry says what is, the fleet index lists and sees connections."""
 
 from __future__ import annotations
 
@@ -8,12 +8,29 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from service.domain.devices import Device, DevicePage
-    from service.domain.groups import DeviceGroup
     from service.domain.tenants import Tenant
 
 
-class Fleet(Protocol):
-    """The tenant's devices and groups; both look-ups answer ``None`` for what the tenant does not have."""
+class DeviceRegistry(Protocol):
+    """What is known of each device; decisions rest on it."""
+
+    async def find(self, tenant: Tenant, device_id: str) -> Device | None:
+        """One device without connectivity, or ``None`` if the tenant has no such device."""
+        ...
+
+    async def set_attributes(
+        self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]
+    ) -> None:
+        """Set attributes of a device that was found, or remove those that are ``None``.
+
+        Raises:
+            ConflictError: someone else changed the device meanwhile.
+        """
+        ...
+
+
+class FleetIndex(Protocol):
+    """What is searched; it may lag behind the registry, so that nothing is decided by it."""
 
     async def page(self, tenant: Tenant, *, limit: int, cursor: str | None) -> DevicePage:
         """Devices with connectivity.
@@ -23,35 +40,6 @@ class Fleet(Protocol):
         """
         ...
 
-    async def device(self, tenant: Tenant, device_id: str) -> Device | None:
-        """One device, without connectivity."""
-        ...
-
-    async def group(self, tenant: Tenant, group_id: str) -> DeviceGroup | None:
-        """One group."""
-        ...
-
-
-class FleetDetails(Protocol):
-    """What is looked up or changed of a device or group that was found."""
-
-    async def members(self, tenant: Tenant, group: DeviceGroup, *, limit: int) -> tuple[str, ...]:
-        """Ids of the devices of a group and of its groups; at most ``limit`` + 1, so that too many can be told.
-
-        A thing of the tenant whose name is no device's is left out: whoever acts on the members acts on these alone.
-        """
-        ...
-
     async def connectivity(self, tenant: Tenant, device: Device) -> Device:
-        """The device with its connectivity."""
-        ...
-
-    async def set_attributes(
-        self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]
-    ) -> None:
-        """Set attributes, or remove those that are ``None``.
-
-        Raises:
-            ConflictError: someone else changed the device meanwhile.
-        """
+        """The device with its connectivity, which a device that is not indexed yet has not."""
         ...

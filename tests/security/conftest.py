@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.adapters.memory.authorizer import CedarAuthorizer
-from service.adapters.memory.memory_ports import MemoryWorld
+from service.adapters.memory.memory_ports import MemoryPorts
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.operations.authentication import Authenticate
 
@@ -26,20 +26,20 @@ def globex() -> MemoryUserPool:
 
 
 @pytest.fixture
-def world(acme: MemoryUserPool, globex: MemoryUserPool) -> MemoryWorld:
+def ports(acme: MemoryUserPool, globex: MemoryUserPool) -> MemoryPorts:
     """Both tenants; no policy is ever asked."""
-    made = MemoryWorld(authorizer=CedarAuthorizer(Path(__file__).parents[2] / "policies"))
+    made = MemoryPorts.around(CedarAuthorizer(Path(__file__).parents[2] / "policies"))
     acme.join(made)
     globex.join(made)
     return made
 
 
 @pytest.fixture
-def authenticate(world: MemoryWorld) -> Authenticate:
+def authenticate(ports: MemoryPorts) -> Authenticate:
     """The real verification over twins of registry and key set."""
     return Authenticate(
-        registry=world.registry,
-        keys=world.keys,
+        tenants=ports.tenants,
+        signing_keys=ports.signing_keys,
         clock=lambda: datetime.now(UTC),
         token_max_bytes=16_384,
         cache_seconds=300,

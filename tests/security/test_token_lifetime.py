@@ -18,16 +18,16 @@ from service.operations.authentication import Authenticate
 from service.operations.operations import Operations
 
 if TYPE_CHECKING:
-    from service.adapters.memory.memory_ports import MemoryWorld
+    from service.adapters.memory.memory_ports import MemoryPorts
 
 
-def test_what_was_verified_ends_in_time(world: MemoryWorld, acme: MemoryUserPool) -> None:
+def test_what_was_verified_ends_in_time(ports: MemoryPorts, acme: MemoryUserPool) -> None:
     """A remembered token is refused once it has expired, once its tenant is suspended, and once the tenant is gone."""
     now = datetime.now(UTC)
     moment = [now]
     authenticate = Authenticate(
-        registry=world.registry,
-        keys=world.keys,
+        tenants=ports.tenants,
+        signing_keys=ports.signing_keys,
         clock=lambda: moment[0],
         token_max_bytes=16_384,
         cache_seconds=300,
@@ -43,21 +43,21 @@ def test_what_was_verified_ends_in_time(world: MemoryWorld, acme: MemoryUserPool
         return None
 
     assert refusal() is None
-    world.keys.keys.clear()
+    ports.signing_keys.keys.clear()
     assert refusal() is None  # remembered: no key is needed
     moment[0] = datetime.fromtimestamp(now.timestamp() + 61, UTC)
     assert refusal() is UnauthenticatedError
     moment[0] = now
-    world.registry.rows[acme.tenant.issuer] = replace(acme.tenant, status=TenantStatus.SUSPENDED)
+    ports.tenants.rows[acme.tenant.issuer] = replace(acme.tenant, status=TenantStatus.SUSPENDED)
     assert refusal() is TenantSuspendedError
-    world.registry.rows.clear()
+    ports.tenants.rows.clear()
     assert refusal() is UnauthenticatedError
 
 
-def test_a_refusal_tells_an_attacker_nothing(world: MemoryWorld, acme: MemoryUserPool) -> None:
+def test_a_refusal_tells_an_attacker_nothing(ports: MemoryPorts, acme: MemoryUserPool) -> None:
     """Over HTTP each refused token gets the same 401 document, but for the request id, and the same challenge."""
     operations = Operations(
-        world.ports(), token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=10
+        ports, token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=10
     )
     thief = MemoryUserPool("acme")  # the same names, another key
     tokens = [

@@ -1,4 +1,4 @@
-"""A whole service in memory: two tenants, their devices and files, the real policies, and HTTP in front."""
+"""A service in memory: two tenants, their devices and files, the real policies, and HTTP."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from litestar.testing import TestClient
 
 from service.adapters.memory.authorizer import CedarAuthorizer
-from service.adapters.memory.memory_ports import MemoryWorld
+from service.adapters.memory.memory_ports import MemoryPorts
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.api.app import create_app
 from service.domain.artifacts import Artifact
@@ -34,10 +34,10 @@ COMMANDS: Final = {
 
 
 @dataclass
-class House:
-    """The service with its world; ``call`` speaks HTTP as one of the people."""
+class ServiceUnderTest:
+    """The service over its twins; ``call`` speaks HTTP as one of the people."""
 
-    world: MemoryWorld
+    ports: MemoryPorts
     acme: MemoryUserPool
     globex: MemoryUserPool
     app: Litestar
@@ -66,14 +66,14 @@ def pools() -> tuple[MemoryUserPool, MemoryUserPool]:
 
 
 @pytest.fixture
-def house(
+def service(
     authorizer: CedarAuthorizer, pools: tuple[MemoryUserPool, MemoryUserPool]
-) -> Iterator[House]:
-    """A fresh world behind a fresh service."""
-    world = MemoryWorld(authorizer=authorizer)
+) -> Iterator[ServiceUnderTest]:
+    """A fresh service over fresh twins."""
+    ports = MemoryPorts.around(authorizer)
     acme, globex = pools
     for pool in pools:
-        pool.join(world)
+        pool.join(ports)
     attributes = {
         "kind": "press",
         "region": "eu-central",
@@ -82,7 +82,7 @@ def house(
     }
     for number in range(1, 4):
         connected = Connectivity(connected=number == 1, since_ms=1_790_000_000_000)
-        world.fleet.add(
+        ports.devices.add(
             Device(
                 tenant="acme",
                 id=f"press-0{number}",
@@ -91,7 +91,7 @@ def house(
                 connectivity=connected,
             )
         )
-    world.fleet.add(
+    ports.devices.add(
         Device(tenant="globex", id="pump-01", groups=("ward",), attributes={"kind": "pump"})
     )
     for tenant, name in (
@@ -99,15 +99,15 @@ def house(
         ("acme", "firmware/press-2.bin"),
         ("globex", "secret.bin"),
     ):
-        world.artifacts.add(
+        ports.artifacts.add(
             Artifact(tenant=tenant, name=name, size=1024, sha256="ab" * 32, etag='"e1"')
         )
-    world.artifacts.add(
+    ports.artifacts.add(
         Artifact(tenant="acme", name="no-digest.bin", size=1, sha256=None, etag='"e2"')
     )
     operations = Operations(
-        world.ports(), token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=100
+        ports, token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=100
     )
     app = create_app(operations, body_max_bytes=64 * 1024)
     with TestClient(app, raise_server_exceptions=False) as client:
-        yield House(world=world, acme=acme, globex=globex, app=app, client=client)
+        yield ServiceUnderTest(ports=ports, acme=acme, globex=globex, app=app, client=client)

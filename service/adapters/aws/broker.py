@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class IotCommandChannel:
+class IotCommandBroker:
     """Answers ``ports.CommandChannel``: MQTT publish at QoS 1 through the IoT data plane."""
 
     calls: AwsCalls

@@ -16,7 +16,7 @@ from service.adapters.aws.cursors import seal, unseal
 from service.cedar.device_facts import DEVICE_FACTS
 from service.cedar.entities import ROOT_GROUP
 from service.domain.devices import Connectivity, Device, DevicePage
-from service.domain.groups import DeviceGroup, group_id_of
+from service.domain.groups import group_id_of
 from service.errors import ConflictError, InvalidRequestError
 
 if TYPE_CHECKING:
@@ -37,21 +37,13 @@ _PAGES: Final = {"PageSize": 250}  # the most that IoT Core gives at once
 
 
 @dataclass(frozen=True, kw_only=True)
-class IotFleet:
-    """Answers ``ports.Fleet`` and ``ports.FleetDetails`` with the tenant's own session.
-
-    The fleet index holds the things of every tenant and IAM cannot part them: queries are built here from validated
-    names only, and whatever does not carry the tenant's prefix is dropped.
-    """
+class IotDeviceRegistry:
+    """Answers ``ports.DeviceRegistry`` with the tenant's own session."""
 
     calls: AwsCalls
     sessions: AwsSessions
 
-    async def page(self, tenant: Tenant, *, limit: int, cursor: str | None) -> DevicePage:
-        """See ``ports.Fleet``."""
-        return await self.calls.run(_INDEX, self._page, tenant, limit, cursor)
-
-    async def device(self, tenant: Tenant, device_id: str) -> Device | None:
+    async def find(self, tenant: Tenant, device_id: str) -> Device | None:
         """See ``ports.Fleet``."""
         thing = wire.thing_name(tenant.id, device_id)
         described, groups = await asyncio.gather(
@@ -68,46 +60,65 @@ class IotFleet:
             version=described["version"],
         )
 
-    async def group(self, tenant: Tenant, group_id: str) -> DeviceGroup | None:
-        """See ``ports.Fleet``."""
-        return await self.calls.run(_REGISTRY, self._group, tenant, group_id)
-
-    async def connectivity(self, tenant: Tenant, device: Device) -> Device:
-        """See ``ports.FleetDetails``; a device that the index does not know yet has none."""
-        return await self.calls.run(_INDEX, self._connectivity, tenant, device)
-
     async def set_attributes(
         self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]
     ) -> None:
         """See ``ports.FleetDetails``."""
         await self.calls.run(_REGISTRY, self._set_attributes, tenant, device, changes)
 
-    async def members(self, tenant: Tenant, group: DeviceGroup, *, limit: int) -> tuple[str, ...]:
-        """See ``ports.FleetDetails``."""
-        return await self.calls.run(_REGISTRY, self._members, tenant, group, limit)
+    def _describe(self, tenant: Tenant, thing: str) -> dict[str, Any] | None:
+        client = self.sessions.tenant(tenant, "iot")
+        try:
+            return client.describe_thing(thingName=thing)
+        except client.exceptions.ResourceNotFoundException:
+            return None
 
-    def _members(self, tenant: Tenant, group: DeviceGroup, limit: int) -> tuple[str, ...]:
-        """From the registry: the fleet index may lag behind, and a decision must not."""
-        pages = self.sessions.tenant(tenant, "iot").get_paginator("list_things_in_thing_group")
-        found: list[str] = []
-        for page in pages.paginate(
-            thingGroupName=group.thing_group, recursive=True, PaginationConfig=_PAGES
-        ):
-            for thing in page["things"]:
-                owner, _, device_id = thing.partition("--")
-                if (
-                    owner != tenant.id
-                ):  # fail closed: never decide on, or deliver to, another tenant's device
-                    raise ConflictError(
-                        f"group `{group.id}` holds a thing that is not the tenant's"
-                    )
-                if wire.is_device_id(device_id):
-                    found.append(device_id)
-                else:  # a claim may make such a thing; it must not keep the devices from what is theirs
-                    log.warning("fleet.no_device", thing=thing, group=group.id)
-            if len(found) > limit:
-                break
-        return tuple(found[: limit + 1])
+    def _groups_of(self, tenant: Tenant, thing: str) -> list[str] | None:
+        client = self.sessions.tenant(tenant, "iot")
+        try:
+            pages = client.get_paginator("list_thing_groups_for_thing").paginate(thingName=thing)
+            return [group["groupName"] for page in pages for group in page["thingGroups"]]
+        except client.exceptions.ResourceNotFoundException:
+            return None
+
+    def _set_attributes(
+        self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]
+    ) -> None:
+        # An empty text removes an attribute when merging (docs: IoT API AttributePayload).
+        stored = {
+            name: "" if text is None else _stored(name, text) for name, text in changes.items()
+        }
+        payload = {"attributes": stored, "merge": True}
+        try:
+            self.sessions.tenant(tenant, "iot").update_thing(
+                thingName=device.thing, attributePayload=payload, expectedVersion=device.version
+            )
+        except ClientError as error:
+            if error_code(error) == "VersionConflictException":
+                raise ConflictError(
+                    f"device `{device.id}` was changed meanwhile; read it and try again"
+                ) from error
+            raise
+
+
+@dataclass(frozen=True, kw_only=True)
+class IotFleetIndex:
+    """Answers ``ports.FleetIndex`` with the tenant's own session.
+
+    The index holds the things of every tenant and IAM cannot part them: queries are built here from
+    validated names only, and whatever does not carry the tenant's prefix is dropped.
+    """
+
+    calls: AwsCalls
+    sessions: AwsSessions
+
+    async def page(self, tenant: Tenant, *, limit: int, cursor: str | None) -> DevicePage:
+        """See ``ports.Fleet``."""
+        return await self.calls.run(_INDEX, self._page, tenant, limit, cursor)
+
+    async def connectivity(self, tenant: Tenant, device: Device) -> Device:
+        """See ``ports.FleetDetails``; a device that the index does not know yet has none."""
+        return await self.calls.run(_INDEX, self._connectivity, tenant, device)
 
     def _page(self, tenant: Tenant, limit: int, cursor: str | None) -> DevicePage:
         scope = f"devices:{tenant.id}"
@@ -129,33 +140,6 @@ class IotFleet:
             cursor=seal(scope, answer.get("nextToken")),
         )
 
-    def _describe(self, tenant: Tenant, thing: str) -> dict[str, Any] | None:
-        client = self.sessions.tenant(tenant, "iot")
-        try:
-            return client.describe_thing(thingName=thing)
-        except client.exceptions.ResourceNotFoundException:
-            return None
-
-    def _groups_of(self, tenant: Tenant, thing: str) -> list[str] | None:
-        client = self.sessions.tenant(tenant, "iot")
-        try:
-            pages = client.get_paginator("list_thing_groups_for_thing").paginate(thingName=thing)
-            return [group["groupName"] for page in pages for group in page["thingGroups"]]
-        except client.exceptions.ResourceNotFoundException:
-            return None
-
-    def _group(self, tenant: Tenant, group_id: str) -> DeviceGroup | None:
-        group = DeviceGroup(tenant=tenant.id, id=group_id)
-        try:
-            self.sessions.tenant(tenant, "iot").describe_thing_group(
-                thingGroupName=group.thing_group
-            )
-        except ClientError as error:
-            if error_code(error) == "ResourceNotFoundException":
-                return None
-            raise
-        return group
-
     def _connectivity(self, tenant: Tenant, device: Device) -> Device:
         answer = self.sessions.tenant(tenant, "iot").search_index(
             queryString=f"thingName:{device.thing}", maxResults=_SAME_NAMES
@@ -164,25 +148,6 @@ class IotFleet:
             if document["thingName"] == device.thing:
                 return replace(device, connectivity=_seen(document))
         return device
-
-    def _set_attributes(
-        self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]
-    ) -> None:
-        # An empty text removes an attribute when merging (docs: IoT API AttributePayload).
-        stored = {
-            name: "" if text is None else _stored(name, text) for name, text in changes.items()
-        }
-        payload = {"attributes": stored, "merge": True}
-        try:
-            self.sessions.tenant(tenant, "iot").update_thing(
-                thingName=device.thing, attributePayload=payload, expectedVersion=device.version
-            )
-        except ClientError as error:
-            if error_code(error) == "VersionConflictException":
-                raise ConflictError(
-                    f"device `{device.id}` was changed meanwhile; read it and try again"
-                ) from error
-            raise
 
 
 def _indexed(tenant: Tenant, document: Mapping[str, Any]) -> Device | None:

@@ -48,7 +48,7 @@ class MemoryCommandRecords:
 
 
 @dataclass(kw_only=True)
-class MemoryCommandChannel:
+class MemoryCommandBroker:
     """What was published; ``available = False`` makes it fail."""
 
     published: list[CommandRecord] = field(default_factory=list[CommandRecord])

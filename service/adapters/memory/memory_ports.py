@@ -1,16 +1,17 @@
-"""A whole world in memory: one twin for every port."""
+"""A twin for every port, to be filled and looked at."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from service.adapters.memory.artifacts import MemoryArtifacts
 from service.adapters.memory.audit import MemoryAuditLog
-from service.adapters.memory.commands import MemoryCommandChannel, MemoryCommandRecords
-from service.adapters.memory.devices import MemoryFleet
+from service.adapters.memory.commands import MemoryCommandBroker, MemoryCommandRecords
+from service.adapters.memory.devices import MemoryDevices
 from service.adapters.memory.downloads import MemoryDownloadJobs, MemoryDownloadRecords
+from service.adapters.memory.groups import MemoryDeviceGroups
 from service.adapters.memory.signing_keys import MemorySigningKeys
 from service.adapters.memory.tenants import MemoryTenantRegistry
 from service.ports import Ports
@@ -19,35 +20,50 @@ if TYPE_CHECKING:
     from service.ports.authorizer import Authorizer
 
 
-@dataclass(kw_only=True)
-class MemoryWorld:
-    """Every twin by name, to be filled and looked at; ``now`` is the clock's time, or ``None`` for the real one."""
+@dataclass
+class MemoryClock:
+    """The real time, or ``now`` if it is set."""
 
-    authorizer: Authorizer
-    registry: MemoryTenantRegistry = field(default_factory=MemoryTenantRegistry)
-    keys: MemorySigningKeys = field(default_factory=MemorySigningKeys)
-    fleet: MemoryFleet = field(default_factory=MemoryFleet)
-    commands: MemoryCommandRecords = field(default_factory=MemoryCommandRecords)
-    channel: MemoryCommandChannel = field(default_factory=MemoryCommandChannel)
-    artifacts: MemoryArtifacts = field(default_factory=MemoryArtifacts)
-    downloads: MemoryDownloadRecords = field(default_factory=MemoryDownloadRecords)
-    jobs: MemoryDownloadJobs = field(default_factory=MemoryDownloadJobs)
-    audit: MemoryAuditLog = field(default_factory=MemoryAuditLog)
     now: datetime | None = None
 
-    def ports(self) -> Ports:
-        """The twins in their places."""
-        return Ports(
-            registry=self.registry,
-            keys=self.keys,
-            authorizer=self.authorizer,
-            fleet=self.fleet,
-            details=self.fleet,
-            command_records=self.commands,
-            channel=self.channel,
-            artifacts=self.artifacts,
-            download_records=self.downloads,
-            jobs=self.jobs,
-            audit=self.audit,
-            clock=lambda: self.now or datetime.now(UTC),
+    def __call__(self) -> datetime:
+        """The time of now."""
+        return self.now or datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryPorts(Ports):
+    """Ports of which each says that a twin stands behind it."""
+
+    tenants: MemoryTenantRegistry
+    signing_keys: MemorySigningKeys
+    audit: MemoryAuditLog
+    devices: MemoryDevices
+    fleet_index: MemoryDevices
+    groups: MemoryDeviceGroups
+    command_records: MemoryCommandRecords
+    broker: MemoryCommandBroker
+    artifacts: MemoryArtifacts
+    download_records: MemoryDownloadRecords
+    download_jobs: MemoryDownloadJobs
+    clock: MemoryClock
+
+    @classmethod
+    def around(cls, authorizer: Authorizer, *, devices: MemoryDevices | None = None) -> MemoryPorts:
+        """Empty twins beside an authorizer; registry, index and groups know the same devices."""
+        known = devices or MemoryDevices()
+        return cls(
+            tenants=MemoryTenantRegistry(),
+            signing_keys=MemorySigningKeys(),
+            authorizer=authorizer,
+            audit=MemoryAuditLog(),
+            devices=known,
+            fleet_index=known,
+            groups=MemoryDeviceGroups(devices=known),
+            command_records=MemoryCommandRecords(),
+            broker=MemoryCommandBroker(),
+            artifacts=MemoryArtifacts(),
+            download_records=MemoryDownloadRecords(),
+            download_jobs=MemoryDownloadJobs(),
+            clock=MemoryClock(),
         )

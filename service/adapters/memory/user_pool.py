@@ -16,7 +16,7 @@ from service.domain.tenants import Tenant, TenantStatus
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from service.adapters.memory.memory_ports import MemoryWorld
+    from service.adapters.memory.memory_ports import MemoryPorts
 
 _LIFE_SECONDS = 3600
 
@@ -60,10 +60,10 @@ class MemoryUserPool:
             commands=commands or {"reboot": Permission.OPERATE_DEVICE},
         )
 
-    def join(self, world: MemoryWorld) -> None:
-        """Make the tenant known in ``world``."""
-        world.registry.rows[self.tenant.issuer] = self.tenant
-        world.keys.keys[self.tenant.issuer, self.key_id] = self.key.public_key()
+    def join(self, ports: MemoryPorts) -> None:
+        """Make the tenant and the pool's key known behind ``ports``."""
+        ports.tenants.rows[self.tenant.issuer] = self.tenant
+        ports.signing_keys.keys[self.tenant.issuer, self.key_id] = self.key.public_key()
 
     def claims(self, name: str, groups: Iterable[str] = (), **changes: object) -> dict[str, Any]:
         """The claims of an ID token; a change to ``None`` removes a claim."""

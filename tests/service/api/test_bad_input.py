@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.service.conftest import House
+    from tests.service.conftest import ServiceUnderTest
 
 URL = "/v1/devices/press-01/commands"
 DEEP = '{"name": "reboot", "arguments": ' + '{"a":' * 30_000 + "1" + "}" * 30_000 + "}"
@@ -55,25 +55,28 @@ DEEP = '{"name": "reboot", "arguments": ' + '{"a":' * 30_000 + "1" + "}" * 30_00
         pytest.param(DEEP, id="nested too deeply"),
     ],
 )
-def test_a_body_that_is_not_of_the_form_is_refused(house: House, body: str) -> None:
+def test_a_body_that_is_not_of_the_form_is_refused(service: ServiceUnderTest, body: str) -> None:
     """400 with a problem document that says where; nothing is recorded, published or audited."""
     content = body.encode("latin-1")
     limit = 64 * 1024
-    answer = house.call("POST", URL, content=content, headers={"Content-Type": "application/json"})
+    answer = service.call(
+        "POST", URL, content=content, headers={"Content-Type": "application/json"}
+    )
     assert answer.status_code == (413 if len(content) > limit else 400), answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json()["status"] == answer.status_code
-    assert house.world.commands.once.records == {}
-    assert house.world.audit.trail == []
+    assert service.ports.command_records.once.records == {}
+    assert service.ports.audit.trail == []
 
 
-def test_arguments_within_the_bounds_are_taken(house: House) -> None:
+def test_arguments_within_the_bounds_are_taken(service: ServiceUnderTest) -> None:
     """The largest integer and the deepest nesting that are promised."""
     arguments: dict[str, Any] = {"a": 2**63 - 1, "b": json.loads("[" * 31 + "]" * 31)}
     assert (
-        house.call("POST", URL, json={"name": "reboot", "arguments": arguments}).status_code == 202
+        service.call("POST", URL, json={"name": "reboot", "arguments": arguments}).status_code
+        == 202
     )
-    assert house.world.channel.published[0].arguments == arguments
+    assert service.ports.broker.published[0].arguments == arguments
 
 
 @pytest.mark.parametrize(
@@ -87,48 +90,52 @@ def test_arguments_within_the_bounds_are_taken(house: House) -> None:
         "text/plain, application/json",
     ],
 )
-def test_a_body_that_is_not_declared_as_json_is_refused(house: House, declared: str | None) -> None:
+def test_a_body_that_is_not_declared_as_json_is_refused(
+    service: ServiceUnderTest, declared: str | None
+) -> None:
     """415: a page of a stranger can send a form or plain text, but no JSON; and nothing is guessed."""
     headers = {} if declared is None else {"Content-Type": declared}
-    answer = house.call("POST", URL, content=b'{"name": "reboot"}', headers=headers)
+    answer = service.call("POST", URL, content=b'{"name": "reboot"}', headers=headers)
     assert (answer.status_code, answer.json()["type"]) == (
         415,
         "urn:cedarfleet:problem:unsupported-media-type",
     )
     assert answer.headers["Content-Type"] == "application/problem+json"
-    assert house.world.commands.once.records == {}
+    assert service.ports.command_records.once.records == {}
 
 
-def test_json_may_be_declared_with_its_character_set(house: House) -> None:
+def test_json_may_be_declared_with_its_character_set(service: ServiceUnderTest) -> None:
     """The one parameter that says what is true anyway."""
     for declared in ("application/json;charset=UTF-8", 'Application/JSON; charset="utf-8"'):
-        answer = house.call(
+        answer = service.call(
             "POST", URL, content=b'{"name": "reboot"}', headers={"Content-Type": declared}
         )
         assert answer.status_code == 202, answer.text
 
 
-def test_nesting_within_the_limit_of_size_is_refused(house: House) -> None:
+def test_nesting_within_the_limit_of_size_is_refused(service: ServiceUnderTest) -> None:
     """A body deeper than any parser likes is the caller's error, not ours."""
     body = '{"name": "reboot", "arguments": {"a":' + "[" * 20_000 + "]" * 20_000 + "}}"
-    answer = house.call(
+    answer = service.call(
         "POST", URL, content=body.encode(), headers={"Content-Type": "application/json"}
     )
     assert answer.status_code == 400, answer.text
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_an_oversized_body_is_refused(house: House, chunked: bool) -> None:
+def test_an_oversized_body_is_refused(service: ServiceUnderTest, chunked: bool) -> None:
     """413 with a problem document, with and without a declared length."""
     body = json.dumps({"name": "reboot", "arguments": {"a": "x" * 70_000}}).encode()
     content = iter([body[:40_000], body[40_000:]]) if chunked else body
-    answer = house.call("POST", URL, content=content, headers={"Content-Type": "application/json"})
+    answer = service.call(
+        "POST", URL, content=content, headers={"Content-Type": "application/json"}
+    )
     assert answer.status_code == 413
     assert answer.json()["type"] == "urn:cedarfleet:problem:request-entity-too-large"
-    assert house.world.commands.once.records == {}
+    assert service.ports.command_records.once.records == {}
 
 
-def test_every_error_is_a_problem_document(house: House) -> None:
+def test_every_error_is_a_problem_document(service: ServiceUnderTest) -> None:
     """Unknown paths and methods, bad queries, cursors and keys too; each names its request."""
     cases: list[tuple[str, str, dict[str, Any], int]] = [
         ("GET", "/nothing", {}, 404),
@@ -141,7 +148,7 @@ def test_every_error_is_a_problem_document(house: House) -> None:
         ("POST", URL, {"json": {"name": "reboot"}, "headers": {"Idempotency-Key": "k" * 201}}, 400),
     ]
     for method, path, request, status in cases:
-        answer = house.call(method, path, **request)
+        answer = service.call(method, path, **request)
         assert answer.status_code == status, (path, answer.text)
         assert answer.headers["Content-Type"] == "application/problem+json", path
         document = answer.json()
@@ -149,22 +156,22 @@ def test_every_error_is_a_problem_document(house: House) -> None:
         assert document["request_id"] == answer.headers["X-Request-Id"]
 
 
-def test_a_fault_of_ours_says_nothing_but_its_request(house: House) -> None:
+def test_a_fault_of_ours_says_nothing_but_its_request(service: ServiceUnderTest) -> None:
     """An unexpected error is 500 with the request id, without the error's own words."""
-    house.world.channel.published = None  # pyright: ignore[reportAttributeAccessIssue] - a fault that no code expects
-    answer = house.call("POST", URL, json={"name": "reboot"})
+    service.ports.broker.published = None  # pyright: ignore[reportAttributeAccessIssue] - a fault that no code expects
+    answer = service.call("POST", URL, json={"name": "reboot"})
     assert answer.status_code == 500
     assert answer.json()["type"] == "urn:cedarfleet:problem:internal"
     assert "NoneType" not in answer.text
 
 
-def test_a_request_id_is_taken_over_only_if_harmless(house: House) -> None:
+def test_a_request_id_is_taken_over_only_if_harmless(service: ServiceUnderTest) -> None:
     """A caller's id comes back; one that could forge a log line is replaced."""
     assert (
-        house.call("GET", "/v1/me", headers={"X-Request-Id": "trace-12345678"}).headers[
+        service.call("GET", "/v1/me", headers={"X-Request-Id": "trace-12345678"}).headers[
             "X-Request-Id"
         ]
         == "trace-12345678"
     )
-    answer = house.call("GET", "/v1/me", headers={"X-Request-Id": 'a"},{"event":"x'})
+    answer = service.call("GET", "/v1/me", headers={"X-Request-Id": 'a"},{"event":"x'})
     assert len(answer.headers["X-Request-Id"]) == 26

@@ -13,21 +13,23 @@ from service.domain.commands import MAX_STATES, ReportedState
 from service.domain.tenants import TenantStatus
 
 if TYPE_CHECKING:
-    from tests.service.conftest import House
+    from tests.service.conftest import ServiceUnderTest
 
 URL = "/v1/devices/press-01/commands"
 
 
-def test_a_command_is_recorded_published_audited_and_can_be_watched(house: House) -> None:
+def test_a_command_is_recorded_published_audited_and_can_be_watched(
+    service: ServiceUnderTest,
+) -> None:
     """202 with the place to look; the broker got the same command; the trail names who did it."""
-    answer = house.call(
+    answer = service.call(
         "POST", URL, json={"name": "reboot", "arguments": {"delay": 3}, "timeout_seconds": 90}
     )
     assert answer.status_code == 202
     assert (
         answer.headers["Location"] == answer.json()["url"] == f"/v1/commands/{answer.json()['id']}"
     )
-    [published] = house.world.channel.published
+    [published] = service.ports.broker.published
     message = CommandMessage.decode(published.message().encode())
     assert (message.thing, message.name, message.arguments) == (
         "acme--press-01",
@@ -35,20 +37,20 @@ def test_a_command_is_recorded_published_audited_and_can_be_watched(house: House
         {"delay": 3},
     )
     assert message.expires_at - message.issued_at == 90_000
-    [audited] = house.world.audit.trail
+    [audited] = service.ports.audit.trail
     assert (audited.action, audited.subject, audited.resource) == (
         "OperateDevice",
         "reboot",
         'Fleet::Device::"press-01"',
     )
-    seen = house.call("GET", answer.json()["url"]).json()
+    seen = service.call("GET", answer.json()["url"]).json()
     assert (seen["state"], seen["is_final"], seen["reported_by"]) == ("published", False, "service")
 
 
-def test_the_devices_word_wins(house: House) -> None:
+def test_the_devices_word_wins(service: ServiceUnderTest) -> None:
     """The state is the device's last one; after its first final state nothing changes it; the history is kept."""
-    command = house.call("POST", URL, json={"name": "reboot"}).json()
-    house.world.commands.states[command["id"]] = [
+    command = service.call("POST", URL, json={"name": "reboot"}).json()
+    service.ports.command_records.states[command["id"]] = [
         ReportedState(
             sequence=3,
             state=CommandState.SUCCEEDED,
@@ -60,73 +62,73 @@ def test_the_devices_word_wins(house: House) -> None:
         ReportedState(sequence=2, state=CommandState.RUNNING),
         ReportedState(sequence=4, state=CommandState.RUNNING),
     ]
-    seen = house.call("GET", command["url"]).json()
+    seen = service.call("GET", command["url"]).json()
     assert (seen["state"], seen["is_final"], seen["reported_by"]) == ("succeeded", True, "device")
     assert seen["detail"] == {"uptime": 1}
     assert [told["sequence"] for told in seen["history"]] == [1, 2, 3, 4]
 
 
-def test_silence_past_the_expiry_is_expired(house: House) -> None:
+def test_silence_past_the_expiry_is_expired(service: ServiceUnderTest) -> None:
     """Without a word of the device a command ends as expired, never as an eternal `published`."""
-    command = house.call("POST", URL, json={"name": "reboot", "timeout_seconds": 5}).json()
-    house.world.now = datetime.now(UTC) + timedelta(seconds=6)
-    seen = house.call("GET", command["url"]).json()
+    command = service.call("POST", URL, json={"name": "reboot", "timeout_seconds": 5}).json()
+    service.ports.clock.now = datetime.now(UTC) + timedelta(seconds=6)
+    seen = service.call("GET", command["url"]).json()
     assert (seen["state"], seen["is_final"], seen["reported_by"]) == ("expired", True, "service")
 
 
-def test_a_command_that_does_not_leave_is_visibly_failed(house: House) -> None:
+def test_a_command_that_does_not_leave_is_visibly_failed(service: ServiceUnderTest) -> None:
     """A broker that does not answer: 502 with the command's place, where its state is `failed`."""
-    house.world.channel.available = False
-    answer = house.call("POST", URL, json={"name": "reboot"})
+    service.ports.broker.available = False
+    answer = service.call("POST", URL, json={"name": "reboot"})
     assert answer.status_code == 502
     assert answer.json()["type"] == "urn:cedarfleet:problem:command-not-published"
-    seen = house.call("GET", answer.headers["Location"]).json()
+    seen = service.call("GET", answer.headers["Location"]).json()
     assert (seen["state"], seen["is_final"]) == ("failed", True)
     assert seen["id"] == answer.json()["command"]
 
 
-def test_a_failure_that_cannot_be_recorded_is_told_all_the_same(house: House) -> None:
+def test_a_failure_that_cannot_be_recorded_is_told_all_the_same(service: ServiceUnderTest) -> None:
     """Broker and table both away: still 502 with the command's place, and the record never claims that it left."""
-    house.world.channel.available = False
-    house.world.commands.once.can_settle = False
-    answer = house.call("POST", URL, json={"name": "reboot", "timeout_seconds": 5})
+    service.ports.broker.available = False
+    service.ports.command_records.once.can_settle = False
+    answer = service.call("POST", URL, json={"name": "reboot", "timeout_seconds": 5})
     assert answer.status_code == 502
     assert answer.json()["type"] == "urn:cedarfleet:problem:command-not-published"
-    assert house.call("GET", answer.headers["Location"]).json()["state"] == "created"
-    house.world.now = datetime.now(UTC) + timedelta(seconds=6)
-    seen = house.call("GET", answer.headers["Location"]).json()
+    assert service.call("GET", answer.headers["Location"]).json()["state"] == "created"
+    service.ports.clock.now = datetime.now(UTC) + timedelta(seconds=6)
+    seen = service.call("GET", answer.headers["Location"]).json()
     assert (seen["state"], seen["is_final"]) == ("expired", True)
     assert "not confirmed" in seen["detail"]["reason"]
 
 
-def test_more_states_than_anyone_reads_are_cut(house: House) -> None:
+def test_more_states_than_anyone_reads_are_cut(service: ServiceUnderTest) -> None:
     """The last states are shown, and that there were more; a usual history is whole."""
-    command = house.call("POST", URL, json={"name": "reboot"}).json()
+    command = service.call("POST", URL, json={"name": "reboot"}).json()
     told = [
         ReportedState(sequence=number, state=CommandState.RUNNING)
         for number in range(1, MAX_STATES + 2)
     ]
     for states, truncated in ((told[:-1], False), (told, True)):
-        house.world.commands.states[command["id"]] = states
-        seen = house.call("GET", command["url"]).json()
+        service.ports.command_records.states[command["id"]] = states
+        seen = service.call("GET", command["url"]).json()
         assert len(seen["history"]) == MAX_STATES
         assert seen["history"][-1]["sequence"] == states[-1].sequence
         assert seen["history_truncated"] is truncated
 
 
-def test_nothing_happens_without_an_audit_trail(house: House) -> None:
+def test_nothing_happens_without_an_audit_trail(service: ServiceUnderTest) -> None:
     """If the trail cannot be written, the command is neither recorded nor published."""
-    house.world.audit.available = False
-    answer = house.call("POST", URL, json={"name": "reboot"})
+    service.ports.audit.available = False
+    answer = service.call("POST", URL, json={"name": "reboot"})
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]
-    assert house.world.commands.once.records == {}
-    assert house.world.channel.published == []
+    assert service.ports.command_records.once.records == {}
+    assert service.ports.broker.published == []
 
 
-def test_an_operator_is_refused_with_the_deciding_policy(house: House) -> None:
+def test_an_operator_is_refused_with_the_deciding_policy(service: ServiceUnderTest) -> None:
     """403 names action and policy; the denial is audited; nothing is recorded or sent."""
-    answer = house.call("POST", URL, as_="operators", json={"name": "reboot"})
+    answer = service.call("POST", URL, as_="operators", json={"name": "reboot"})
     assert answer.status_code == 403
     problem = answer.json()
     assert (problem["action"], problem["reason"], problem["policies"]) == (
@@ -134,16 +136,18 @@ def test_an_operator_is_refused_with_the_deciding_policy(house: House) -> None:
         "forbidden",
         ["operators-view-only"],
     )
-    assert [record.decision.policies for record in house.world.audit.trail] == [
+    assert [record.decision.policies for record in service.ports.audit.trail] == [
         ("operators-view-only",)
     ]
-    assert house.world.commands.once.records == {}
-    assert house.world.channel.published == []
+    assert service.ports.command_records.once.records == {}
+    assert service.ports.broker.published == []
 
 
-def test_a_stranger_of_the_tenant_is_told_that_nothing_permits_it(house: House) -> None:
+def test_a_stranger_of_the_tenant_is_told_that_nothing_permits_it(
+    service: ServiceUnderTest,
+) -> None:
     """A person of no group is denied without a deciding policy, and the document says so."""
-    problem = house.call("POST", URL, as_="visitors", json={"name": "reboot"}).json()
+    problem = service.call("POST", URL, as_="visitors", json={"name": "reboot"}).json()
     assert (problem["status"], problem["reason"], problem["policies"]) == (403, "not_permitted", [])
 
 
@@ -155,128 +159,133 @@ def test_a_stranger_of_the_tenant_is_told_that_nothing_permits_it(house: House) 
     ],
 )
 def test_an_emergency_opens_what_is_closed_otherwise(
-    house: House, body: dict[str, object], status: int
+    service: ServiceUnderTest, body: dict[str, object], status: int
 ) -> None:
     """Emergency responders act on devices of high criticality only in a declared emergency; its reason is audited."""
-    answer = house.call("POST", URL, as_="emergency-responders", json=body)
+    answer = service.call("POST", URL, as_="emergency-responders", json=body)
     assert answer.status_code == status
     expected = None if status == 403 else "fire in hall 2"
-    assert [record.emergency_reason for record in house.world.audit.trail] == [expected]
+    assert [record.emergency_reason for record in service.ports.audit.trail] == [expected]
 
 
-def test_an_emergency_does_not_open_a_device_of_low_criticality(house: House) -> None:
+def test_an_emergency_does_not_open_a_device_of_low_criticality(service: ServiceUnderTest) -> None:
     """The same declaration on another device changes nothing."""
-    device = house.world.fleet.devices["acme--press-02"]
-    house.world.fleet.devices["acme--press-02"] = replace(device, attributes={"criticality": "low"})
+    device = service.ports.devices.devices["acme--press-02"]
+    service.ports.devices.devices["acme--press-02"] = replace(
+        device, attributes={"criticality": "low"}
+    )
     body = {"name": "stop", "emergency": {"reason": "fire"}}
-    answer = house.call(
+    answer = service.call(
         "POST", "/v1/devices/press-02/commands", as_="emergency-responders", json=body
     )
     assert answer.status_code == 403
 
 
-def test_the_name_decides_the_action(house: House) -> None:
+def test_the_name_decides_the_action(service: ServiceUnderTest) -> None:
     """A process engineer may set parameters but not reboot; an unknown command is refused with the known ones."""
     assert (
-        house.call(
+        service.call(
             "POST", URL, as_="process-engineers", json={"name": "set-parameters"}
         ).status_code
         == 202
     )
     assert (
-        house.call(
+        service.call(
             "POST", URL, as_="process-engineers", json={"name": "run-diagnostics"}
         ).status_code
         == 403
     )
-    answer = house.call("POST", URL, json={"name": "self-destruct"})
+    answer = service.call("POST", URL, json={"name": "self-destruct"})
     assert answer.status_code == 400
     assert "reboot, run-diagnostics, set-parameters, stop" in answer.json()["errors"][0]["problem"]
 
 
-def test_a_machine_acts_by_its_scope(house: House) -> None:
+def test_a_machine_acts_by_its_scope(service: ServiceUnderTest) -> None:
     """An access token with the scope to operate may; one without may not."""
     for scope, status in (("fleet/operate", 202), ("fleet/view", 403)):
-        headers = {"Authorization": f"Bearer {house.acme.access_token('plc', scope)}"}
+        headers = {"Authorization": f"Bearer {service.acme.access_token('plc', scope)}"}
         assert (
-            house.client.post(URL, headers=headers, json={"name": "reboot"}).status_code == status
+            service.client.post(URL, headers=headers, json={"name": "reboot"}).status_code == status
         )
 
 
-def test_a_person_sends_no_access_token(house: House) -> None:
+def test_a_person_sends_no_access_token(service: ServiceUnderTest) -> None:
     """With the mark of a person it is refused like any token that proves nothing, in the same words."""
-    unproven = house.client.post(
+    unproven = service.client.post(
         URL, headers={"Authorization": "Bearer x.y.z"}, json={"name": "reboot"}
     )
     for mark in ({"username": "kim"}, {"sub": "05c18d91-6267-5000-8000-000000000000"}):
         headers = {
-            "Authorization": f"Bearer {house.acme.access_token('kim', 'fleet/operate', **mark)}"
+            "Authorization": f"Bearer {service.acme.access_token('kim', 'fleet/operate', **mark)}"
         }
-        answer = house.client.post(URL, headers=headers, json={"name": "reboot"})
+        answer = service.client.post(URL, headers=headers, json={"name": "reboot"})
         assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
         assert {**answer.json(), "request_id": ""} == {**unproven.json(), "request_id": ""}
-    assert house.world.channel.published == []
+    assert service.ports.broker.published == []
 
 
-def test_a_repeated_request_with_one_key_is_done_once(house: House) -> None:
+def test_a_repeated_request_with_one_key_is_done_once(service: ServiceUnderTest) -> None:
     """The same key and request answer the same command; another request under the key is refused; keys are personal."""
     headers = {"Idempotency-Key": "order-4711"}
-    first = house.call("POST", URL, json={"name": "reboot"}, headers=headers)
-    again = house.call("POST", URL, json={"name": "reboot"}, headers=headers)
+    first = service.call("POST", URL, json={"name": "reboot"}, headers=headers)
+    again = service.call("POST", URL, json={"name": "reboot"}, headers=headers)
     assert first.status_code == again.status_code == 202
     assert first.json() == again.json()
-    assert len(house.world.channel.published) == 1
-    assert house.call("POST", URL, json={"name": "stop"}, headers=headers).status_code == 422
-    other = house.call(
+    assert len(service.ports.broker.published) == 1
+    assert service.call("POST", URL, json={"name": "stop"}, headers=headers).status_code == 422
+    other = service.call(
         "POST", URL, as_="process-engineers", json={"name": "set-parameters"}, headers=headers
     )
     assert other.status_code == 202
     assert other.json()["id"] != first.json()["id"]
 
 
-def test_repeating_a_failed_request_with_its_key_heals_it(house: House) -> None:
+def test_repeating_a_failed_request_with_its_key_heals_it(service: ServiceUnderTest) -> None:
     """After 502 the same key sends the same command, not a second one."""
     headers = {"Idempotency-Key": "order-4713"}
-    house.world.channel.available = False
-    failed = house.call("POST", URL, json={"name": "reboot"}, headers=headers)
+    service.ports.broker.available = False
+    failed = service.call("POST", URL, json={"name": "reboot"}, headers=headers)
     assert failed.status_code == 502
-    house.world.channel.available = True
-    healed = house.call("POST", URL, json={"name": "reboot"}, headers=headers)
+    service.ports.broker.available = True
+    healed = service.call("POST", URL, json={"name": "reboot"}, headers=headers)
     assert (healed.status_code, healed.json()["id"]) == (202, failed.json()["command"])
-    seen = house.call("GET", healed.json()["url"]).json()
+    seen = service.call("GET", healed.json()["url"]).json()
     assert (seen["state"], seen["detail"]) == ("published", {})
 
 
-def test_a_suspended_tenant_does_nothing(house: House) -> None:
+def test_a_suspended_tenant_does_nothing(service: ServiceUnderTest) -> None:
     """403 with its own type, for reading and acting alike."""
-    house.world.registry.rows[house.acme.tenant.issuer] = replace(
-        house.acme.tenant, status=TenantStatus.SUSPENDED
+    service.ports.tenants.rows[service.acme.tenant.issuer] = replace(
+        service.acme.tenant, status=TenantStatus.SUSPENDED
     )
-    for answer in (house.call("GET", "/v1/me"), house.call("POST", URL, json={"name": "reboot"})):
+    for answer in (
+        service.call("GET", "/v1/me"),
+        service.call("POST", URL, json={"name": "reboot"}),
+    ):
         assert answer.status_code == 403
         assert answer.json()["type"] == "urn:cedarfleet:problem:tenant-suspended"
-    assert house.world.channel.published == []
+    assert service.ports.broker.published == []
 
 
-def test_a_key_does_not_outlive_the_permission(house: House) -> None:
+def test_a_key_does_not_outlive_the_permission(service: ServiceUnderTest) -> None:
     """Repeating under a key asks the policies again."""
     headers = {"Idempotency-Key": "order-4712"}
-    assert house.call("POST", URL, json={"name": "reboot"}, headers=headers).status_code == 202
-    demoted = house.acme.id_token("managers", ["operators"])
-    again = house.client.post(
+    assert service.call("POST", URL, json={"name": "reboot"}, headers=headers).status_code == 202
+    demoted = service.acme.id_token("managers", ["operators"])
+    again = service.client.post(
         URL, json={"name": "reboot"}, headers={**headers, "Authorization": f"Bearer {demoted}"}
     )
     assert again.status_code == 403
 
 
-def test_a_command_is_found_in_its_tenant_only(house: House) -> None:
+def test_a_command_is_found_in_its_tenant_only(service: ServiceUnderTest) -> None:
     """Another tenant's manager gets 404 for the command, as for any unknown or malformed id."""
-    command = house.call("POST", URL, json={"name": "reboot"}).json()
-    headers = {"Authorization": f"Bearer {house.globex.id_token('boss', ['managers'])}"}
+    command = service.call("POST", URL, json={"name": "reboot"}).json()
+    headers = {"Authorization": f"Bearer {service.globex.id_token('boss', ['managers'])}"}
     for path in (
         command["url"],
         "/v1/commands/01ARZ3NDEKTSV4RRFFQ69G5FAV",
         "/v1/commands/x",
         "/v1/commands/..%2f..",
     ):
-        assert house.client.get(path, headers=headers).status_code == 404, path
+        assert service.client.get(path, headers=headers).status_code == 404, path

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from litestar.testing import TestClient
 
-from service.adapters.memory.devices import MemoryFleet
+from service.adapters.memory.devices import MemoryDevices
 from service.api.app import create_app
 from service.operations.operations import Operations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from service.domain.devices import Device
     from service.domain.tenants import Tenant
-    from tests.service.conftest import House
+    from tests.service.conftest import ServiceUnderTest
 
 
-def test_a_person_learns_who_they_are(house: House) -> None:
+def test_a_person_learns_who_they_are(service: ServiceUnderTest) -> None:
     """``/me`` answers tenant, principal, groups and the tenant's commands, from the token and the registry."""
-    me = house.call("GET", "/v1/me", as_="operators").json()
+    me = service.call("GET", "/v1/me", as_="operators").json()
     assert (me["tenant"], me["groups"], me["email"]) == (
         "acme",
         ["operators"],
@@ -31,9 +31,9 @@ def test_a_person_learns_who_they_are(house: House) -> None:
     assert me["commands"] == ["reboot", "run-diagnostics", "set-parameters", "stop"]
 
 
-def test_operators_see_their_tenants_devices_only(house: House) -> None:
+def test_operators_see_their_tenants_devices_only(service: ServiceUnderTest) -> None:
     """A list holds every device of the caller's tenant with connectivity, and none of another tenant."""
-    answer = house.call("GET", "/v1/devices", as_="operators")
+    answer = service.call("GET", "/v1/devices", as_="operators")
     assert answer.status_code == 200
     devices = answer.json()["devices"]
     assert [device["id"] for device in devices] == ["press-01", "press-02", "press-03"]
@@ -44,12 +44,12 @@ def test_operators_see_their_tenants_devices_only(house: House) -> None:
     }
 
 
-def test_pages_follow_each_other_without_gap(house: House) -> None:
+def test_pages_follow_each_other_without_gap(service: ServiceUnderTest) -> None:
     """Following ``cursor`` visits each device once."""
     seen: list[str] = []
     cursor = None
     while True:
-        page = house.call(
+        page = service.call(
             "GET", "/v1/devices", params={"limit": 2} | ({"cursor": cursor} if cursor else {})
         ).json()
         seen += [device["id"] for device in page["devices"]]
@@ -59,10 +59,12 @@ def test_pages_follow_each_other_without_gap(house: House) -> None:
     assert seen == ["press-01", "press-02", "press-03"]
 
 
-def test_a_device_of_another_tenant_is_like_one_that_does_not_exist(house: House) -> None:
+def test_a_device_of_another_tenant_is_like_one_that_does_not_exist(
+    service: ServiceUnderTest,
+) -> None:
     """404 for both, and the documents differ in the asked name only."""
-    foreign = house.call("GET", "/v1/devices/pump-01")
-    unknown = house.call("GET", "/v1/devices/pump-99")
+    foreign = service.call("GET", "/v1/devices/pump-01")
+    unknown = service.call("GET", "/v1/devices/pump-99")
     assert foreign.status_code == unknown.status_code == 404
 
     def without_names(document: dict[str, object]) -> dict[str, object]:
@@ -70,10 +72,10 @@ def test_a_device_of_another_tenant_is_like_one_that_does_not_exist(house: House
         return {**document, "request_id": "", "detail": text}
 
     assert without_names(foreign.json()) == without_names(unknown.json())
-    assert "pump" not in str(house.world.audit.trail)
+    assert "pump" not in str(service.ports.audit.trail)
 
 
-def test_names_that_no_device_can_have_are_not_found(house: House) -> None:
+def test_names_that_no_device_can_have_are_not_found(service: ServiceUnderTest) -> None:
     """Tenant prefixes, wildcards and escapes in the path reach no registry."""
     for name in (
         "globex--pump-01",
@@ -84,22 +86,22 @@ def test_names_that_no_device_can_have_are_not_found(house: House) -> None:
         "%2e%2e%2fme",
         "press-01%00",
     ):
-        assert house.call("GET", f"/v1/devices/{name}").status_code == 404, name
+        assert service.call("GET", f"/v1/devices/{name}").status_code == 404, name
 
 
-def test_a_manager_sets_and_removes_attributes(house: House) -> None:
+def test_a_manager_sets_and_removes_attributes(service: ServiceUnderTest) -> None:
     """What is given is set, ``null`` removes, the rest stays, and the change is audited."""
     changes = {"window": "20:00-23:30", "security_patch": None}
-    answer = house.call("PATCH", "/v1/devices/press-01", json=changes)
+    answer = service.call("PATCH", "/v1/devices/press-01", json=changes)
     assert answer.status_code == 200
     attributes = answer.json()["attributes"]
     assert attributes["window"] == "20:00-23:30"
     assert attributes["kind"] == "press"
     assert "security_patch" not in attributes
-    assert [record.action for record in house.world.audit.trail] == ["ConfigureDevice"]
+    assert [record.action for record in service.ports.audit.trail] == ["ConfigureDevice"]
 
 
-def test_attributes_are_checked_before_anything_is_asked(house: House) -> None:
+def test_attributes_are_checked_before_anything_is_asked(service: ServiceUnderTest) -> None:
     """A value that policies could not read is refused with its name and the right form."""
     wrong = {
         "criticality": "urgent",
@@ -110,18 +112,18 @@ def test_attributes_are_checked_before_anything_is_asked(house: House) -> None:
         "region": "",
     }
     for name, value in wrong.items():
-        answer = house.call("PATCH", "/v1/devices/press-01", json={name: value})
+        answer = service.call("PATCH", "/v1/devices/press-01", json={name: value})
         assert answer.status_code == 400, name
         assert answer.json()["errors"][0]["field"].endswith(name)
-    assert house.call("PATCH", "/v1/devices/press-01", json={}).status_code == 400
-    assert house.world.fleet.devices["acme--press-01"].version == 1
+    assert service.call("PATCH", "/v1/devices/press-01", json={}).status_code == 400
+    assert service.ports.devices.devices["acme--press-01"].version == 1
 
 
-def test_a_change_in_between_is_told(house: House) -> None:
+def test_a_change_in_between_is_told(service: ServiceUnderTest) -> None:
     """A device that somebody else changed after it was decided on is not overwritten: 409."""
-    fleet = house.world.fleet
+    devices = service.ports.devices
 
-    class Meddled(MemoryFleet):
+    class Meddled(MemoryDevices):
         async def set_attributes(
             self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]
         ) -> None:
@@ -129,33 +131,36 @@ def test_a_change_in_between_is_told(house: House) -> None:
             self.devices[device.thing] = replace(stored, version=stored.version + 1)
             await super().set_attributes(tenant, device, changes)
 
-    house.world.fleet = Meddled(devices=fleet.devices, groups=fleet.groups)
+    meddled = Meddled(devices=devices.devices)
+    ports = replace(service.ports, devices=meddled, fleet_index=meddled)
     operations = Operations(
-        house.world.ports(), token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=10
+        ports, token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=10
     )
     with TestClient(create_app(operations, body_max_bytes=4096)) as client:
-        headers = {"Authorization": f"Bearer {house.acme.id_token('boss', ['managers'])}"}
+        headers = {"Authorization": f"Bearer {service.acme.id_token('boss', ['managers'])}"}
         answer = client.patch("/v1/devices/press-01", json={"criticality": "low"}, headers=headers)
     assert answer.status_code == 409
-    assert fleet.devices["acme--press-01"].attributes["criticality"] == "high"
+    assert devices.devices["acme--press-01"].attributes["criticality"] == "high"
 
 
-def test_an_operator_changes_no_attribute(house: House) -> None:
+def test_an_operator_changes_no_attribute(service: ServiceUnderTest) -> None:
     """Configuring is refused, and the deciding policy is named."""
-    answer = house.call(
+    answer = service.call(
         "PATCH", "/v1/devices/press-01", as_="operators", json={"criticality": "low"}
     )
     assert answer.status_code == 403
     assert answer.json()["policies"] == ["operators-view-only"]
-    assert house.world.fleet.devices["acme--press-01"].attributes["criticality"] == "high"
+    assert service.ports.devices.devices["acme--press-01"].attributes["criticality"] == "high"
 
 
-def test_a_device_whose_stored_attribute_is_unreadable_is_refused(house: House) -> None:
+def test_a_device_whose_stored_attribute_is_unreadable_is_refused(
+    service: ServiceUnderTest,
+) -> None:
     """No policy decides on a device without an attribute that it has but nobody can read."""
-    device = house.world.fleet.devices["acme--press-01"]
-    house.world.fleet.devices["acme--press-01"] = type(device)(
+    device = service.ports.devices.devices["acme--press-01"]
+    service.ports.devices.devices["acme--press-01"] = type(device)(
         tenant="acme", id="press-01", attributes={"window": "always"}
     )
-    answer = house.call("GET", "/v1/devices/press-01")
+    answer = service.call("GET", "/v1/devices/press-01")
     assert answer.status_code == 409
     assert "`window`" in answer.json()["detail"]

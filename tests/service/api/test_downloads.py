@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING
 from service.domain.downloads import Delivery, DeliveryState, DownloadProgress
 
 if TYPE_CHECKING:
-    from tests.service.conftest import House
+    from tests.service.conftest import ServiceUnderTest
 
 URL = "/v1/downloads"
 FILE = "recipes/steel.json"
 FIRMWARE = "firmware/press-2.bin"
 
 
-def test_a_manager_sends_a_file_to_a_device(house: House) -> None:
+def test_a_manager_sends_a_file_to_a_device(service: ServiceUnderTest) -> None:
     """202, one job with the file's size, digest and ETag, an audit record, and a place to watch it."""
-    answer = house.call("POST", URL, json={"device": "press-01", "artifact": FILE})
+    answer = service.call("POST", URL, json={"device": "press-01", "artifact": FILE})
     assert answer.status_code == 202
-    [job] = house.world.jobs.started.values()
+    [job] = service.ports.download_jobs.started.values()
     assert job.job_id == f"acme--{answer.json()['id']}"
     assert (job.target, job.size, job.sha256, job.etag) == ("press-01", 1024, "ab" * 32, '"e1"')
-    [audited] = house.world.audit.trail
+    [audited] = service.ports.audit.trail
     assert (audited.action, audited.subject) == ("DownloadFile", FILE)
-    house.world.jobs.progress_of[job.job_id] = DownloadProgress(
+    service.ports.download_jobs.progress_of[job.job_id] = DownloadProgress(
         state=DeliveryState.SUCCEEDED,
         counts={DeliveryState.SUCCEEDED: 1},
         deliveries=(
@@ -34,7 +34,7 @@ def test_a_manager_sends_a_file_to_a_device(house: House) -> None:
             ),
         ),
     )
-    seen = house.call("GET", answer.headers["Location"]).json()
+    seen = service.call("GET", answer.headers["Location"]).json()
     assert (seen["state"], seen["device"], seen["group"], seen["counts"]) == (
         "succeeded",
         "press-01",
@@ -44,142 +44,153 @@ def test_a_manager_sends_a_file_to_a_device(house: House) -> None:
     assert seen["deliveries"][0]["device"] == "press-01"
 
 
-def test_an_operator_downloads_nothing(house: House) -> None:
+def test_an_operator_downloads_nothing(service: ServiceUnderTest) -> None:
     """Refused with the policy named, and told the same whether the file exists or not."""
     for artifact in (FILE, "no/such/file"):
-        answer = house.call(
+        answer = service.call(
             "POST", URL, as_="operators", json={"device": "press-01", "artifact": artifact}
         )
         assert answer.status_code == 403
         assert answer.json()["policies"] == ["operators-view-only"]
-    assert house.world.jobs.started == {}
-    assert len(house.world.audit.trail) == 2
+    assert service.ports.download_jobs.started == {}
+    assert len(service.ports.audit.trail) == 2
 
 
-def test_a_group_is_a_target(house: House) -> None:
+def test_a_group_is_a_target(service: ServiceUnderTest) -> None:
     """A group of the tenant and its root group `all` are addressed as a whole; others are not found."""
     for group in ("line-press", "all"):
-        assert house.call("POST", URL, json={"group": group, "artifact": FILE}).status_code == 202
-    assert {job.target for job in house.world.jobs.started.values()} == {"line-press", "all"}
+        assert service.call("POST", URL, json={"group": group, "artifact": FILE}).status_code == 202
+    assert {job.target for job in service.ports.download_jobs.started.values()} == {
+        "line-press",
+        "all",
+    }
     for group in ("ward", "nothing", "globex--ward", "*"):
-        assert house.call("POST", URL, json={"group": group, "artifact": FILE}).status_code == 404
+        assert service.call("POST", URL, json={"group": group, "artifact": FILE}).status_code == 404
 
 
-def test_exactly_one_target_is_named(house: House) -> None:
+def test_exactly_one_target_is_named(service: ServiceUnderTest) -> None:
     """Neither and both are refused."""
     for body in ({"artifact": FILE}, {"artifact": FILE, "device": "press-01", "group": "all"}):
-        answer = house.call("POST", URL, json=body)
+        answer = service.call("POST", URL, json=body)
         assert answer.status_code == 400
         assert "exactly one" in answer.json()["errors"][0]["problem"]
 
 
-def test_file_names_cannot_leave_the_bucket(house: House) -> None:
+def test_file_names_cannot_leave_the_bucket(service: ServiceUnderTest) -> None:
     """Absolute, climbing, empty and escaped names are refused before anything is looked up."""
     climbing = ("../globex-artifacts/secret.bin", "a/../b", ".", "..", "a/./b")
     for name in ("/etc/passwd", *climbing, "a//b", "a/", "a\\b", "a b", "a\n", "${x}", "é"):
-        answer = house.call("POST", URL, json={"device": "press-01", "artifact": name})
+        answer = service.call("POST", URL, json={"device": "press-01", "artifact": name})
         assert answer.status_code == 400, name
 
 
-def test_a_file_that_nobody_vouches_for_is_not_delivered(house: House) -> None:
+def test_a_file_that_nobody_vouches_for_is_not_delivered(service: ServiceUnderTest) -> None:
     """Without a digest of the whole file: 409, and what to do about it."""
-    answer = house.call("POST", URL, json={"device": "press-01", "artifact": "no-digest.bin"})
+    answer = service.call("POST", URL, json={"device": "press-01", "artifact": "no-digest.bin"})
     assert answer.status_code == 409
     assert "SHA-256" in answer.json()["detail"]
-    assert house.world.jobs.started == {}
+    assert service.ports.download_jobs.started == {}
 
 
-def test_another_tenants_file_is_not_found(house: House) -> None:
+def test_another_tenants_file_is_not_found(service: ServiceUnderTest) -> None:
     """Only the tenant's own bucket is looked into."""
     assert (
-        house.call("POST", URL, json={"device": "press-01", "artifact": "secret.bin"}).status_code
+        service.call("POST", URL, json={"device": "press-01", "artifact": "secret.bin"}).status_code
         == 404
     )
 
 
-def test_a_job_that_is_not_made_is_visibly_failed(house: House) -> None:
+def test_a_job_that_is_not_made_is_visibly_failed(service: ServiceUnderTest) -> None:
     """502 with the download's place, where its state is `failed`."""
-    house.world.jobs.available = False
-    answer = house.call("POST", URL, json={"device": "press-01", "artifact": FILE})
+    service.ports.download_jobs.available = False
+    answer = service.call("POST", URL, json={"device": "press-01", "artifact": FILE})
     assert answer.status_code == 502
-    seen = house.call("GET", answer.headers["Location"]).json()
+    seen = service.call("GET", answer.headers["Location"]).json()
     assert (seen["state"], seen["failure"]) == ("failed", "its job could not be created")
 
 
-def test_a_failure_that_cannot_be_recorded_is_told_all_the_same(house: House) -> None:
+def test_a_failure_that_cannot_be_recorded_is_told_all_the_same(service: ServiceUnderTest) -> None:
     """Jobs and table both away: still 502 with the download's place, where nothing claims that it started."""
-    house.world.jobs.available = False
-    house.world.downloads.once.can_settle = False
-    answer = house.call("POST", URL, json={"device": "press-01", "artifact": FILE})
+    service.ports.download_jobs.available = False
+    service.ports.download_records.once.can_settle = False
+    answer = service.call("POST", URL, json={"device": "press-01", "artifact": FILE})
     assert answer.json()["type"] == "urn:cedarfleet:problem:download-not-started"
-    assert house.call("GET", answer.headers["Location"]).json()["state"] == "created"
+    assert service.call("GET", answer.headers["Location"]).json()["state"] == "created"
 
 
-def test_a_job_that_was_made_after_all_tells_the_truth(house: House) -> None:
+def test_a_job_that_was_made_after_all_tells_the_truth(service: ServiceUnderTest) -> None:
     """If the answer was lost but the job exists, what the job says is shown, not our own `failed`."""
-    house.world.jobs.available = False
-    answer = house.call("POST", URL, json={"device": "press-01", "artifact": FILE})
-    record = house.world.downloads.once.records["acme", answer.json()["download"]]
-    house.world.jobs.started[record.job_id] = record
-    seen = house.call("GET", answer.headers["Location"]).json()
+    service.ports.download_jobs.available = False
+    answer = service.call("POST", URL, json={"device": "press-01", "artifact": FILE})
+    record = service.ports.download_records.once.records["acme", answer.json()["download"]]
+    service.ports.download_jobs.started[record.job_id] = record
+    seen = service.call("GET", answer.headers["Location"]).json()
     assert (seen["state"], seen["failure"]) == ("queued", None)
 
 
-def test_firmware_waits_for_the_maintenance_window(house: House) -> None:
+def test_firmware_waits_for_the_maintenance_window(service: ServiceUnderTest) -> None:
     """IT staff of a zone may update only in the device-local window; managers may at any time."""
     night, noon = (
         datetime(2026, 11, 22, 22, 30, tzinfo=UTC),
         datetime(2026, 11, 22, 11, 0, tzinfo=UTC),
     )
     for moment, forbidden in ((night, False), (noon, True)):
-        house.world.now = moment
-        token = house.acme.access_token("rollout", "fleet/update", exp=4_000_000_000)
+        service.ports.clock.now = moment
+        token = service.acme.access_token("rollout", "fleet/update", exp=4_000_000_000)
         headers = {"Authorization": f"Bearer {token}"}
-        answer = house.client.post(
+        answer = service.client.post(
             URL, headers=headers, json={"device": "press-01", "artifact": FIRMWARE}
         )
         assert answer.status_code == (403 if forbidden else 202), answer.text
         if forbidden:
             assert answer.json()["policies"] == ["firmware-in-maintenance-window"]
     assert (
-        house.call("POST", URL, json={"device": "press-01", "artifact": FIRMWARE}).status_code
+        service.call("POST", URL, json={"device": "press-01", "artifact": FIRMWARE}).status_code
         == 202
     )
 
 
-def test_firmware_reaches_a_group_only_if_each_member_may_have_it(house: House) -> None:
+def test_firmware_reaches_a_group_only_if_each_member_may_have_it(
+    service: ServiceUnderTest,
+) -> None:
     """One member outside its window stops the group; with all inside, the group gets it."""
-    house.world.now = datetime(2026, 11, 22, 22, 30, tzinfo=UTC)
+    service.ports.clock.now = datetime(2026, 11, 22, 22, 30, tzinfo=UTC)
     headers = {
-        "Authorization": f"Bearer {house.acme.access_token('rollout', 'fleet/update', exp=4_000_000_000)}"
+        "Authorization": f"Bearer {service.acme.access_token('rollout', 'fleet/update', exp=4_000_000_000)}"
     }
     body = {"group": "line-press", "artifact": FIRMWARE}
-    assert house.client.post(URL, headers=headers, json=body).status_code == 202
-    [job] = house.world.jobs.started.values()
+    assert service.client.post(URL, headers=headers, json=body).status_code == 202
+    [job] = service.ports.download_jobs.started.values()
     assert job.members == ("press-01", "press-02", "press-03"), (
         "whoever joins later was not decided on"
     )
-    device = house.world.fleet.devices["acme--press-03"]
+    device = service.ports.devices.devices["acme--press-03"]
     day_shift = replace(device, attributes={**device.attributes, "window": "09:00-10:00"})
-    house.world.fleet.devices["acme--press-03"] = day_shift
-    answer = house.client.post(URL, headers=headers, json=body)
+    service.ports.devices.devices["acme--press-03"] = day_shift
+    answer = service.client.post(URL, headers=headers, json=body)
     assert answer.status_code == 403
     assert answer.json()["policies"] == ["firmware-to-groups-member-by-member"]
 
 
-def test_a_repeated_request_with_one_key_makes_one_job(house: House) -> None:
+def test_a_repeated_request_with_one_key_makes_one_job(service: ServiceUnderTest) -> None:
     """The same key and request answer the same download; another request under it is refused."""
     headers = {"Idempotency-Key": "rollout-7"}
-    first = house.call("POST", URL, json={"device": "press-01", "artifact": FILE}, headers=headers)
-    again = house.call("POST", URL, json={"device": "press-01", "artifact": FILE}, headers=headers)
+    first = service.call(
+        "POST", URL, json={"device": "press-01", "artifact": FILE}, headers=headers
+    )
+    again = service.call(
+        "POST", URL, json={"device": "press-01", "artifact": FILE}, headers=headers
+    )
     assert first.json() == again.json()
-    assert len(house.world.jobs.started) == 1
-    other = house.call("POST", URL, json={"device": "press-02", "artifact": FILE}, headers=headers)
+    assert len(service.ports.download_jobs.started) == 1
+    other = service.call(
+        "POST", URL, json={"device": "press-02", "artifact": FILE}, headers=headers
+    )
     assert other.status_code == 422
 
 
-def test_a_download_is_found_in_its_tenant_only(house: House) -> None:
+def test_a_download_is_found_in_its_tenant_only(service: ServiceUnderTest) -> None:
     """Another tenant's manager gets 404."""
-    made = house.call("POST", URL, json={"device": "press-01", "artifact": FILE}).json()
-    headers = {"Authorization": f"Bearer {house.globex.id_token('boss', ['managers'])}"}
-    assert house.client.get(made["url"], headers=headers).status_code == 404
+    made = service.call("POST", URL, json={"device": "press-01", "artifact": FILE}).json()
+    headers = {"Authorization": f"Bearer {service.globex.id_token('boss', ['managers'])}"}
+    assert service.client.get(made["url"], headers=headers).status_code == 404

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from litestar import Litestar
 
-    from tests.service.conftest import House
+    from tests.service.conftest import ServiceUnderTest
 
 NOTHING = "/v1/openapi/{path:str}"  # Litestar's own answer to what is not there
 PUBLIC = {
@@ -44,10 +44,10 @@ def handlers(app: Litestar) -> Iterator[tuple[str, str, Any]]:
                 yield route.path, method, handler
 
 
-def test_every_route_states_its_action_or_is_public(house: House) -> None:
+def test_every_route_states_its_action_or_is_public(service: ServiceUnderTest) -> None:
     """No route of ours is without a statement; the public ones are known by name."""
     walked = 0
-    for path, method, handler in handlers(house.app):
+    for path, method, handler in handlers(service.app):
         walked += 1
         stated = handler.opt.get("access")
         if path.rstrip("/") in PUBLIC:
@@ -58,36 +58,36 @@ def test_every_route_states_its_action_or_is_public(house: House) -> None:
     assert walked >= 12
 
 
-def test_every_action_is_asked_by_some_route(house: House) -> None:
+def test_every_action_is_asked_by_some_route(service: ServiceUnderTest) -> None:
     """A permission that no route asks for would be a promise that nothing keeps."""
-    stated = [handler.opt.get("access") for _, _, handler in handlers(house.app)]
+    stated = [handler.opt.get("access") for _, _, handler in handlers(service.app)]
     asked = {action for access in stated if isinstance(access, Needs) for action in access.actions}
     assert asked == set(Permission)
 
 
-def test_every_route_but_the_public_ones_wants_a_token(house: House) -> None:
+def test_every_route_but_the_public_ones_wants_a_token(service: ServiceUnderTest) -> None:
     """Without a token each answers 401, whatever the path and body."""
-    for path, method, _ in handlers(house.app):
-        answer = house.client.request(method, re.sub(r"\{[^}]+\}", "press-01", path))
+    for path, method, _ in handlers(service.app):
+        answer = service.client.request(method, re.sub(r"\{[^}]+\}", "press-01", path))
         assert answer.status_code == PUBLIC.get(path.rstrip("/"), 401), (method, path)
 
 
-def test_options_and_head_say_nothing_and_break_nothing(house: House) -> None:
+def test_options_and_head_say_nothing_and_break_nothing(service: ServiceUnderTest) -> None:
     """OPTIONS names a path's methods, with a token and without; HEAD is answered as any method that a path lacks."""
-    for path in {path for path, _, _ in handlers(house.app)} - {NOTHING}:
+    for path in {path for path, _, _ in handlers(service.app)} - {NOTHING}:
         url = re.sub(r"\{[^}]+\}", "press-01", path)
-        methods = {method for other, method, _ in handlers(house.app) if other == path}
+        methods = {method for other, method, _ in handlers(service.app) if other == path}
         for headers in (
             {},
-            {"Authorization": f"Bearer {house.acme.id_token('boss', ['managers'])}"},
+            {"Authorization": f"Bearer {service.acme.id_token('boss', ['managers'])}"},
         ):
-            options = house.client.request("OPTIONS", url, headers=headers)
+            options = service.client.request("OPTIONS", url, headers=headers)
             assert (options.status_code, options.content) == (204, b""), path
             # Litestar names the methods of the handler that came first on the path.
             assert (
                 {"OPTIONS"} < set(options.headers["Allow"].split(", ")) <= methods | {"OPTIONS"}
             ), path
-            head = house.client.request("HEAD", url, headers=headers)
+            head = service.client.request("HEAD", url, headers=headers)
             assert head.status_code == 405, path
 
 
@@ -116,7 +116,7 @@ def test_every_error_of_ours_has_its_line_in_the_table() -> None:
     assert unmapped == {"ConfigurationError"}
 
 
-def test_a_route_that_forgets_to_ask_answers_nothing(house: House) -> None:
+def test_a_route_that_forgets_to_ask_answers_nothing(service: ServiceUnderTest) -> None:
     """A handler that returns data without a decision, or asks for an action that it does not state, is 500."""
 
     @get("/forgets", opt=needs(Permission.VIEW_DEVICE))
@@ -126,7 +126,7 @@ def test_a_route_that_forgets_to_ask_answers_nothing(house: House) -> None:
     @get("/lies", opt=needs(Permission.VIEW_DEVICE))
     async def lies(access: NamedDependency[SkipValidation[Access]]) -> dict[str, str]:
         await access.require(
-            Permission.LIST_DEVICES, house.world.fleet.devices["acme--press-01"].entities()
+            Permission.LIST_DEVICES, service.ports.devices.devices["acme--press-01"].entities()
         )
         return {"secret": "data"}
 
@@ -135,7 +135,7 @@ def test_a_route_that_forgets_to_ask_answers_nothing(house: House) -> None:
         return {"secret": "data"}
 
     operations = Operations(
-        house.world.ports(), token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=10
+        service.ports, token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=10
     )
     app = create_app(operations, body_max_bytes=4096)
     app.register(
@@ -147,7 +147,7 @@ def test_a_route_that_forgets_to_ask_answers_nothing(house: House) -> None:
             dependencies={"access": Provide(provide_access)},
         )
     )
-    headers = {"Authorization": f"Bearer {house.acme.id_token('boss', ['managers'])}"}
+    headers = {"Authorization": f"Bearer {service.acme.id_token('boss', ['managers'])}"}
     with TestClient(app, raise_server_exceptions=False) as client:
         for path in ("/extra/forgets", "/extra/lies", "/extra/silent"):
             answer = client.get(path, headers=headers)
@@ -155,12 +155,12 @@ def test_a_route_that_forgets_to_ask_answers_nothing(house: House) -> None:
             assert "secret" not in answer.text
 
 
-def test_the_description_names_every_route_and_the_bearer_scheme(house: House) -> None:
+def test_the_description_names_every_route_and_the_bearer_scheme(service: ServiceUnderTest) -> None:
     """OpenAPI is served without a token, and lists each path of version 1."""
-    document = house.client.get("/v1/openapi").json()
+    document = service.client.get("/v1/openapi").json()
     paths = {
         path
-        for path, _, _ in handlers(house.app)
+        for path, _, _ in handlers(service.app)
         if path.startswith("/v1/") and "openapi" not in path
     }
     assert {re.sub(r":str", "", path) for path in paths} == set(document["paths"])

@@ -11,15 +11,15 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.service.conftest import House
+    from tests.service.conftest import ServiceUnderTest
 
 PRESS = "/v1/devices/press-01"
 
 
-def store(house: House, attributes: Mapping[str, str]) -> None:
+def store(service: ServiceUnderTest, attributes: Mapping[str, str]) -> None:
     """Give press-01 these attributes, as somebody with the AWS console could."""
-    device = house.world.fleet.devices["acme--press-01"]
-    house.world.fleet.devices[device.thing] = replace(device, attributes=attributes)
+    device = service.ports.devices.devices["acme--press-01"]
+    service.ports.devices.devices[device.thing] = replace(device, attributes=attributes)
 
 
 @pytest.mark.parametrize(
@@ -40,17 +40,18 @@ def store(house: House, attributes: Mapping[str, str]) -> None:
     ],
 )
 def test_a_window_holds_in_local_time_over_both_changeovers(
-    house: House, utc: str, local: str, inside: bool
+    service: ServiceUnderTest, utc: str, local: str, inside: bool
 ) -> None:
     """Europe/Berlin in 2026, 22:00 to 04:00: firmware gets in by the clock on the wall, on 29 March and 25 October."""
     berlin = {"utc_offset": None, "time_zone": "Europe/Berlin"}
     assert (
-        house.call("PATCH", PRESS, json=berlin).json()["attributes"]["time_zone"] == "Europe/Berlin"
+        service.call("PATCH", PRESS, json=berlin).json()["attributes"]["time_zone"]
+        == "Europe/Berlin"
     )
-    house.world.now = datetime.fromisoformat(utc)
-    token = house.acme.access_token("rollout", "fleet/update", exp=4_000_000_000)
+    service.ports.clock.now = datetime.fromisoformat(utc)
+    token = service.acme.access_token("rollout", "fleet/update", exp=4_000_000_000)
     body = {"device": "press-01", "artifact": "firmware/press-2.bin"}
-    answer = house.client.post(
+    answer = service.client.post(
         "/v1/downloads", headers={"Authorization": f"Bearer {token}"}, json=body
     )
     assert answer.status_code == (202 if inside else 403), (local, answer.text)
@@ -74,15 +75,15 @@ def test_a_window_holds_in_local_time_over_both_changeovers(
         "",
     ],
 )
-def test_an_unknown_zone_is_refused(house: House, zone: str) -> None:
+def test_an_unknown_zone_is_refused(service: ServiceUnderTest, zone: str) -> None:
     """400 with the attribute's name for names that are no zone's, files beside them, and what cannot be stored."""
-    answer = house.call("PATCH", PRESS, json={"utc_offset": None, "time_zone": zone})
+    answer = service.call("PATCH", PRESS, json={"utc_offset": None, "time_zone": zone})
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["field"].endswith("time_zone")
-    assert "time_zone" not in house.world.fleet.devices["acme--press-01"].attributes
+    assert "time_zone" not in service.ports.devices.devices["acme--press-01"].attributes
 
 
-def test_a_zone_and_an_offset_exclude_each_other(house: House) -> None:
+def test_a_zone_and_an_offset_exclude_each_other(service: ServiceUnderTest) -> None:
     """Either beside the other, stored or in one request, is refused with the way to change over, which works."""
     both = {"time_zone": "Europe/Berlin", "utc_offset": "+02:00"}
     for stored, given, remedy in (
@@ -90,23 +91,25 @@ def test_a_zone_and_an_offset_exclude_each_other(house: House) -> None:
         ({"time_zone": "Europe/Berlin"}, {"utc_offset": "+01:00"}, {"time_zone": None}),
         ({}, both, {"utc_offset": None}),
     ):
-        store(house, stored)
-        answer = house.call("PATCH", PRESS, json=given)
+        store(service, stored)
+        answer = service.call("PATCH", PRESS, json=given)
         assert answer.status_code == 400, given
         [error] = answer.json()["errors"]
         assert error["field"] in given
         assert f"set `{next(iter(remedy))}` to null" in error["problem"]
-        assert house.world.fleet.devices["acme--press-01"].attributes == stored
-        assert house.call("PATCH", PRESS, json=given | remedy).status_code == 200, given
+        assert service.ports.devices.devices["acme--press-01"].attributes == stored
+        assert service.call("PATCH", PRESS, json=given | remedy).status_code == 200, given
 
 
-def test_a_device_with_both_or_with_an_unknown_zone_is_not_decided_on(house: House) -> None:
+def test_a_device_with_both_or_with_an_unknown_zone_is_not_decided_on(
+    service: ServiceUnderTest,
+) -> None:
     """If somebody stored that past the API, no policy is asked with a guessed offset: 409."""
     for stored in (
         {"time_zone": "Europe/Berlin", "utc_offset": "+01:00"},
         {"time_zone": "Europe/Atlantis"},
     ):
-        store(house, stored)
-        answer = house.call("GET", PRESS)
+        store(service, stored)
+        answer = service.call("GET", PRESS)
         assert answer.status_code == 409, stored
         assert "`time_zone`" in answer.json()["detail"]

@@ -10,7 +10,7 @@ from litestar.testing import TestClient
 
 from infra.local.setup import GROUPS, ROOT
 from service.adapters.memory.authorizer import CedarAuthorizer
-from service.adapters.memory.memory_ports import MemoryWorld
+from service.adapters.memory.memory_ports import MemoryPorts
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.api.app import create_app
 from service.domain.artifacts import Artifact
@@ -67,16 +67,16 @@ def twin(plant: Plant) -> Iterator[Twin]:
     """The same service over the shipped twins and the policy files; globex has the same on the cloud."""
     commands = {"pause-infusion": Permission.STOP_DEVICE, "self-test": Permission.MAINTAIN_DEVICE}
     pool = MemoryUserPool("globex", commands=commands)
-    world = MemoryWorld(authorizer=CedarAuthorizer(ROOT / "policies"))
-    pool.join(world)
-    world.fleet.add(Device(tenant="globex", id="pump-01", attributes=ATTRIBUTES))
+    ports = MemoryPorts.around(CedarAuthorizer(ROOT / "policies"))
+    pool.join(ports)
+    ports.devices.add(Device(tenant="globex", id="pump-01", attributes=ATTRIBUTES))
     for name in ("recipes/dose.json", "firmware/pump.bin"):
         plant.landscape.upload("globex", name, b"1")
-        world.artifacts.add(
+        ports.artifacts.add(
             Artifact(tenant="globex", name=name, size=1, sha256="0" * 64, etag='"e"')
         )
     operations = Operations(
-        world.ports(), token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=10
+        ports, token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=10
     )
     with TestClient(create_app(operations, body_max_bytes=4096)) as http:
         yield Twin(http=http, pool=pool)

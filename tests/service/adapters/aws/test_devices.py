@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.adapters.aws.client.calls import AwsCalls
-from service.adapters.aws.devices import IotFleet
+from service.adapters.aws.devices import IotDeviceRegistry, IotFleetIndex
 from service.domain.devices import Device, check_attributes
 from service.errors import InvalidRequestError
 
@@ -62,16 +62,12 @@ def calls() -> AwsCalls:
     return AwsCalls(threads=1, max_waiting=1, deadline_seconds=5)
 
 
-def fleet(calls: AwsCalls, index: Index) -> IotFleet:
-    """The adapter over this index."""
-    return IotFleet(calls=calls, sessions=cast("AwsSessions", index))
-
-
 def test_connectivity_is_the_devices_own_among_names_of_another_case(calls: AwsCalls) -> None:
     """`PRESS-07` stands first in an index that compares without case; it is another device."""
     index = Index(["acme--PRESS-07", "acme--Press-07", "acme--press-07"])
     device = Device(tenant="acme", id="press-07")
-    seen = asyncio.run(fleet(calls, index).connectivity(cast("Tenant", None), device))
+    adapter = IotFleetIndex(calls=calls, sessions=cast("AwsSessions", index))
+    seen = asyncio.run(adapter.connectivity(cast("Tenant", None), device))
     assert seen.connectivity is not None
     assert seen.connectivity.connected
 
@@ -92,10 +88,9 @@ def test_whatever_is_accepted_is_of_awss_own_pattern(calls: AwsCalls, name: str,
     except InvalidRequestError:
         return
     index = Index([])
+    adapter = IotDeviceRegistry(calls=calls, sessions=cast("AwsSessions", index))
     asyncio.run(
-        fleet(calls, index).set_attributes(
-            cast("Tenant", None), Device(tenant="acme", id="a"), {name: text}
-        )
+        adapter.set_attributes(cast("Tenant", None), Device(tenant="acme", id="a"), {name: text})
     )
     model = botocore.session.get_session().get_service_model("iot").shape_for("AttributeValue")
     assert index.stored[name]
