@@ -11,7 +11,7 @@
     │   ├── WrongMediaTypeError        the body is not declared as JSON
     │   ├── InvalidRequestError        a member is not of its form
     │   ├── ConflictError              the request is fine, the state of the thing is not
-    │   └── IdempotencyMismatchError        an idempotency key was used for another request
+    │   └── IdempotencyMismatchError   an idempotency key was used for another request
     ├── UpstreamError                  AWS did not do it: try again, or the operator must look
     │   ├── UnavailableError           no answer, throttled, or too many calls waiting here
     │   ├── CommandNotPublishedError   recorded, but it did not leave for the device
@@ -20,12 +20,6 @@
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from service.cedar.decision import Denied
-    from service.domain.permissions import Permission
 
 
 class CedarfleetError(Exception):
@@ -63,13 +57,17 @@ class PermissionDeniedError(CallerError):
 
     Attributes:
         action: what was asked.
-        denied: why not, with the deciding policies.
+        reason: why not, in one word.
+        policies: those that decided, by the names of our files.
     """
 
-    def __init__(self, action: Permission, denied: Denied) -> None:
-        super().__init__(f"{action} is not allowed: {denied.explanation}")
+    def __init__(
+        self, action: str, *, reason: str, explanation: str, policies: tuple[str, ...]
+    ) -> None:
+        super().__init__(f"{action} is not allowed: {explanation}")
         self.action = action
-        self.denied = denied
+        self.reason = reason
+        self.policies = policies
 
 
 class NotFoundError(CallerError):

@@ -58,8 +58,8 @@ def from_error(request: Request[Any, Any, Any], error: Exception) -> Response[di
         case PermissionDeniedError():
             members = {
                 "action": error.action,
-                "reason": error.denied.reason,
-                "policies": list(error.denied.policies),
+                "reason": error.reason,
+                "policies": list(error.policies),
             }
         case InvalidRequestError():
             members = {"errors": [{"field": error.field, "problem": error.problem}]}

@@ -99,7 +99,12 @@ class Access:
         )
         if not isinstance(decision, Allowed):
             await self._write(action, request, decision, purpose)
-            raise PermissionDeniedError(action, decision)
+            raise PermissionDeniedError(
+                action,
+                reason=decision.reason,
+                explanation=decision.explanation,
+                policies=decision.policies,
+            )
         if action.changes_something:
             await self._write(action, request, decision, purpose)
         self.granted.add(action)
