@@ -18,10 +18,18 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.console import Console
 
 from infra.local.cloud import CloudError, EmbeddedCloud
-from infra.local.demo.preparation import FIRMWARE, MIB, RECIPE, RECIPE_BYTES
 from infra.local.engine import EngineError
 from infra.local.processes import ChildError
-from infra.local.setup import CAST, PLATFORM, Landscape, random_file
+from infra.local.setup import (
+    FIRMWARE,
+    MIB,
+    PLATFORM,
+    RECIPE,
+    RECIPE_BYTES,
+    TENANTS,
+    Setup,
+    random_file,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,26 +93,26 @@ def _arguments() -> argparse.Namespace:
 def _set_up(
     cloud: EmbeddedCloud, given: argparse.Namespace, console: Console, running: ExitStack
 ) -> None:
-    landscape = Landscape(cloud=cloud, state_dir=given.state_dir)
+    setup = Setup(cloud=cloud, state_dir=given.state_dir)
     complete = given.state_dir / COMPLETE
     interrupted = (
         not complete.exists()
     )  # killed while it was set up, the cloud may lack what the stacks' state holds
     complete.unlink(missing_ok=True)
-    for stack in (PLATFORM, *CAST):
-        result = landscape.stamp(stack, refresh=interrupted)
+    for stack in (PLATFORM, *TENANTS):
+        result = setup.stamp(stack, refresh=interrupted)
         console.print(
             f"{stack}: {len(result.changes)} changes, {result.same} resources as they were", end=""
         )
         console.print(f", {len(result.recorded)} only recorded" if result.recorded else "")
     people: dict[str, dict[str, Person]] = {}
-    for tenant in CAST:
-        people[tenant] = landscape.add_people(tenant)
-        _upload_missing(landscape, tenant)
-        device = landscape.install_device(tenant)
-        running.enter_context(landscape.start_device(device))
+    for tenant in TENANTS:
+        people[tenant] = setup.add_people(tenant)
+        _upload_missing(setup, tenant)
+        device = setup.install_device(tenant)
+        running.enter_context(setup.start_device(device))
         console.print(f"{device.thing} is connected; its files are in {device.folder}")
-    child, url = landscape.start_service(port=given.api_port)
+    child, url = setup.start_service(port=given.api_port)
     running.enter_context(child)
     _write_private(
         given.state_dir / "people.json",
@@ -113,7 +121,7 @@ def _set_up(
                 group: {
                     "email": person.email,
                     "password": person.password,
-                    "token": landscape.sign_in(tenant, person),
+                    "token": setup.sign_in(tenant, person),
                 }
                 for group, person in members.items()
             }
@@ -121,26 +129,26 @@ def _set_up(
         }
         | {"api": url},
     )
-    for line in _sign_in_lines(landscape, people):
+    for line in _sign_in_lines(setup, people):
         console.print(line, markup=False)
     cloud.save()  # what the next lines announce outlives kill -9
     complete.touch()
     console.print(f"API: {url}   its documentation: {url}/v1/openapi   Ctrl-C ends.")
 
 
-def _upload_missing(landscape: Landscape, tenant: str) -> None:
-    bucket = landscape.stacks[tenant]["bucket"]
-    listed = landscape.cloud.client("s3").list_objects_v2(Bucket=bucket).get("Contents", [])
+def _upload_missing(setup: Setup, tenant: str) -> None:
+    bucket = setup.stacks[tenant]["bucket"]
+    listed = setup.cloud.client("s3").list_objects_v2(Bucket=bucket).get("Contents", [])
     there = {each["Key"] for each in listed}
     for name, size in ((RECIPE, RECIPE_BYTES), (FIRMWARE, MIB)):
         if name not in there:
-            landscape.upload(tenant, name, random_file(size))
+            setup.upload(tenant, name, random_file(size))
 
 
-def _sign_in_lines(landscape: Landscape, people: dict[str, dict[str, Person]]) -> Iterator[str]:
+def _sign_in_lines(setup: Setup, people: dict[str, dict[str, Person]]) -> Iterator[str]:
     yield "Sign in with (a token of each is in people.json beside the state):"
     for tenant, members in people.items():
-        yield f"  {tenant}, client id {landscape.stacks[tenant]['client_id']}"
+        yield f"  {tenant}, client id {setup.stacks[tenant]['client_id']}"
         for group, person in members.items():
             yield f"    {group:<22}{person.email:<38}{person.password}"
 

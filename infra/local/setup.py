@@ -1,4 +1,4 @@
-"""The set-up that `make demo` and `make up` share: stamped stacks, people, artifacts, devices and the service."""
+"""The set-up that `make demo` and `make up` share: stacks, people, artifacts, devices, service."""
 
 from __future__ import annotations
 
@@ -25,8 +25,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Role:
-    """A tenant's device in the demo, the lines of the tenant's file that it is on, and the command that measures it."""
+class TenantDevice:
+    """The one device that a tenant gets here.
+
+    Attributes:
+        device: id in the tenant.
+        lines: groups of the tenant's file that it is put into.
+        measure: the command of the tenant's file that measures it.
+    """
 
     device: str
     lines: tuple[str, ...]
@@ -35,11 +41,17 @@ class Role:
 
 ROOT: Final = Path(__file__).parents[2]
 PLATFORM: Final = names.PLATFORM_STACK
-CAST: Final = {
-    "acme": Role(device="press-07", lines=("line-press", "zone-hall-1"), measure="run-diagnostics"),
-    "globex": Role(device="pump-03", lines=("ward-5",), measure="self-test"),
+TENANTS: Final = {
+    "acme": TenantDevice(
+        device="press-07", lines=("line-press", "zone-hall-1"), measure="run-diagnostics"
+    ),
+    "globex": TenantDevice(device="pump-03", lines=("ward-5",), measure="self-test"),
 }
 GROUPS: Final = ("managers", "operators", "it-staff", "emergency-responders")
+MIB: Final = 1024 * 1024
+RECIPE: Final = "recipes/steel-240.bin"
+RECIPE_BYTES: Final = 24 * MIB
+FIRMWARE: Final = "firmware/press-2.1.0.bin"
 _READY_SECONDS: Final = 60
 
 
@@ -53,8 +65,8 @@ class Artifact:
 
 
 @dataclass(kw_only=True)
-class Landscape:
-    """Everything that stands on one embedded cloud.
+class Setup:
+    """One embedded cloud with everything that is set up on it.
 
     Attributes:
         cloud: started.
@@ -67,14 +79,14 @@ class Landscape:
     stacks: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, "Mapping[str, Any]"])
 
     def stamp(self, stack: str, *, refresh: bool = False) -> Result:
-        """Run the Pulumi program for one stack, as `pulumi up -s STACK` would, or with `--refresh`."""
+        """Run the Pulumi program for one stack, as `pulumi up -s STACK` (with `--refresh`) does."""
         engine = Engine(ROOT, self.state_dir / "stacks", self.cloud, HANDLERS, INVOKES)
         result = engine.up(stack, refresh=refresh)
         self.stacks[stack] = result.outputs
         return result
 
     def add_people(self, tenant: str) -> dict[str, Person]:
-        """A person in each group of the cast, by group; new passwords each time."""
+        """Add a person to each of `GROUPS`, with a new password each time; by group."""
         cognito = self.cloud.client("cognito-idp")
         pool = self.stacks[tenant]["user_pool_id"]
         return {
@@ -115,18 +127,18 @@ class Landscape:
         return artifact
 
     def install_device(self, tenant: str) -> Device:
-        """Provision the tenant's device by claim and put it on its lines."""
-        role = CAST[tenant]
+        """Provision the tenant's device by claim and put it into its groups."""
+        wanted = TENANTS[tenant]
         device = Device(
             tenant=tenant,
-            device=role.device,
-            folder=self.state_dir / "devices" / tenant / role.device,
+            device=wanted.device,
+            folder=self.state_dir / "devices" / tenant / wanted.device,
         )
         template = self.stacks[tenant]["provisioning_template"]
         iot = self.cloud.client("iot")
         devices.install(self.cloud, device, template=template)
         devices.provision(iot, device, template=template)
-        for line in role.lines:
+        for line in wanted.lines:
             iot.add_thing_to_thing_group(
                 thingGroupName=names.thing_group(tenant, line), thingName=device.thing
             )
@@ -169,6 +181,7 @@ def _ready(child: Child, event: str) -> Child:
     try:
         child.await_event(event, seconds=_READY_SECONDS)
     except BaseException:
+        # Nobody else holds the child yet, so nobody else would end it.
         child.stop()
         raise
     return child

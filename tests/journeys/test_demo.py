@@ -7,7 +7,21 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_demo_tells_the_whole_story_and_ends_by_itself() -> None:
+def test_demo_help_explains_it_instead_of_running_it() -> None:
+    """`--help` says what the demo does and ends at once."""
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.local.demo", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.startswith("usage: python -m infra.local.demo")
+    assert "Exit code 0 only if every step truly happened" in done.stdout
+
+
+def test_demo_takes_every_step_and_ends_by_itself() -> None:
     """Every step of the main job happens; the exit code says so."""
     done = subprocess.run(
         [sys.executable, "-m", "infra.local.demo"],
@@ -19,7 +33,7 @@ def test_the_demo_tells_the_whole_story_and_ends_by_itself() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    for told in (
+    for printed in (
         "only recorded, not made here",
         "identical (SHA-256)",
         "403, decided by `operators-view-only`",
@@ -28,4 +42,4 @@ def test_the_demo_tells_the_whole_story_and_ends_by_itself() -> None:
         "403, decided by `firmware-in-maintenance-window`",
         "All 19 steps happened",
     ):
-        assert told in done.stdout
+        assert printed in done.stdout

@@ -1,1 +1,1 @@
-"""The demo: the product's main job as one story, each step checked."""
+"""The demo: the product's main job step by step, each step checked."""

@@ -1,7 +1,11 @@
-"""`make demo`: the whole story once, on a fresh embedded cloud; exit code 0 only if every step truly happened."""
+"""`make demo`: the product's main job once, step by step, on a fresh embedded cloud.
+
+Exit code 0 only if every step truly happened; otherwise logs and state are kept, and it says where.
+"""
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import sys
 import tempfile
@@ -10,51 +14,57 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from infra.local.cloud import EmbeddedCloud
-from infra.local.demo.preparation import Stage
+from infra.local.demo.preparation import DemoRun
 from infra.local.demo.report import Report, StepError
-from infra.local.demo.steps import ACTS
-from infra.local.setup import Landscape
+from infra.local.demo.steps import STEPS
+from infra.local.setup import Setup
 
 
 def main() -> int:
-    """Tell the story; on failure say which step, and where the logs are."""
+    """Take every step; on failure say which one failed, and where the logs are."""
+    argparse.ArgumentParser(prog="python -m infra.local.demo", description=__doc__).parse_args()
     report = Report()
     began = time.perf_counter()
     state_dir = Path(tempfile.mkdtemp(prefix="cedarfleet-demo-"))
-    with ExitStack() as everything:
-        try:
-            with report.step("start the embedded cloud") as step:
-                cloud = everything.enter_context(EmbeddedCloud(state_dir / "cloud"))
-                step.check(
-                    cloud.endpoint_url,
-                    f"{cloud.endpoint_url}, on loopback only; no production cloud",
-                )
-            stage = Stage(
-                landscape=Landscape(cloud=cloud, state_dir=state_dir),
-                report=report,
-                processes=everything.enter_context(ExitStack()),
-            )
-            stage.set_up()
-            for act in ACTS:
-                act(stage)
-        except KeyboardInterrupt:
-            report.console.print("stopped")
-            return 130
-        except Exception as error:  # noqa: BLE001 - the boundary: whatever failed is told, and the exit code says so
-            report.console.print(report.table())
-            kind = "" if isinstance(error, StepError) else f"{type(error).__name__}: "
-            report.console.print(
-                f"[red]The demo failed[/] at `{report.steps[-1].title}`: {kind}", end=""
-            )
-            report.console.print(str(error), markup=False)
-            report.console.print(f"Logs and state are kept in {state_dir}", markup=False)
-            return 1
+    try:
+        _take_steps(report, state_dir)
+    except KeyboardInterrupt:
+        report.console.print("stopped")
+        return 130
+    except Exception as error:  # noqa: BLE001 - the boundary: the exit code says that it failed
+        report.console.print(report.table())
+        kind = "" if isinstance(error, StepError) else f"{type(error).__name__}: "
+        report.console.print(
+            f"[red]The demo failed[/] at `{report.steps[-1].title}`: {kind}", end=""
+        )
+        report.console.print(str(error), markup=False)
+        report.console.print(f"Logs and state are kept in {state_dir}", markup=False)
+        return 1
     report.console.print(report.table())
     report.console.print(
         f"All {len(report.steps)} steps happened, in {time.perf_counter() - began:.1f} s."
     )
     shutil.rmtree(state_dir)
     return 0
+
+
+def _take_steps(report: Report, state_dir: Path) -> None:
+    """Set everything up, take each step, and end whatever was started."""
+    with ExitStack() as everything:
+        with report.step("start the embedded cloud") as step:
+            cloud = everything.enter_context(EmbeddedCloud(state_dir / "cloud"))
+            step.check(
+                cloud.endpoint_url,
+                f"{cloud.endpoint_url}, on loopback only; no production cloud",
+            )
+        run = DemoRun(
+            setup=Setup(cloud=cloud, state_dir=state_dir),
+            report=report,
+            processes=everything.enter_context(ExitStack()),
+        )
+        run.set_up()
+        for each in STEPS:
+            each(run)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The stage of the demo: what its steps hand to each other, and the steps that set it up."""
+"""What the steps of one demo hand to each other, and the steps that set it up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.demo.report import StepError
 from infra.local.demo.tenant_app import TenantApp
-from infra.local.setup import CAST, PLATFORM, Landscape, random_file
+from infra.local.setup import (
+    FIRMWARE,
+    MIB,
+    PLATFORM,
+    RECIPE,
+    RECIPE_BYTES,
+    TENANTS,
+    Setup,
+    random_file,
+)
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -21,21 +30,16 @@ if TYPE_CHECKING:
     from infra.local.processes import Child
     from infra.local.setup import Artifact
 
-MIB: Final = 1024 * 1024
-RECIPE: Final = "recipes/steel-240.bin"
-RECIPE_BYTES: Final = 24 * MIB
-FIRMWARE: Final = "firmware/press-2.1.0.bin"
-TENANTS: Final = tuple(CAST)
-PRIVATE: Final = 0o600
+_PRIVATE: Final = 0o600
 
 
 @dataclass(kw_only=True)
-class Stage:
-    """What the steps hand to each other.
+class DemoRun:
+    """One run of the demo.
 
     Attributes:
-        landscape: the embedded cloud with what is stamped on it.
-        report: where each step is told.
+        setup: the embedded cloud with what is stamped on it.
+        report: takes each step and prints it.
         processes: ends every process when it is left.
         url: of the API.
         people: tenant -> group -> person.
@@ -46,7 +50,7 @@ class Stage:
         children: tenant -> the device's process.
     """
 
-    landscape: Landscape
+    setup: Setup
     report: Report
     processes: ExitStack
     url: str = ""
@@ -58,7 +62,7 @@ class Stage:
     children: dict[str, Child] = field(default_factory=dict[str, "Child"])
 
     def set_up(self) -> None:
-        """Everything that must stand before the first act."""
+        """Make everything that the first step needs."""
         self.stamp()
         self.prepare()
         self.start_devices()
@@ -69,7 +73,7 @@ class Stage:
         """`pulumi up` for the platform and for each tenant, by the in-process engine."""
         for stack in (PLATFORM, *TENANTS):
             with self.report.step(f"stamp {stack}") as step:
-                result = self.landscape.stamp(stack)
+                result = self.setup.stamp(stack)
                 made = len(result.changes)
                 step.check(made, f"{made} resources made from tenants/Pulumi.{stack}.yaml")
                 if result.recorded:
@@ -81,20 +85,18 @@ class Stage:
                     )
                     step.checks.append(f"only recorded, not made here: {', '.join(kinds)}")
         with self.report.step("stamp acme again") as step:
-            again = self.landscape.stamp("acme")
+            again = self.setup.stamp("acme")
             step.check(
                 not again.changes, f"nothing changes: {again.same} resources stay as they are"
             )
 
     def prepare(self) -> None:
-        """People in the pools, files in the buckets."""
+        """Add people to the pools and files to the buckets."""
         with self.report.step("add people and files") as step:
             for tenant in TENANTS:
-                self.people[tenant] = self.landscape.add_people(tenant)
-                self.recipes[tenant] = self.landscape.upload(
-                    tenant, RECIPE, random_file(RECIPE_BYTES)
-                )
-                self.landscape.upload(tenant, FIRMWARE, random_file(MIB))
+                self.people[tenant] = self.setup.add_people(tenant)
+                self.recipes[tenant] = self.setup.upload(tenant, RECIPE, random_file(RECIPE_BYTES))
+                self.setup.upload(tenant, FIRMWARE, random_file(MIB))
                 groups = ", ".join(self.people[tenant])
                 step.check(
                     self.recipes[tenant].size == RECIPE_BYTES,
@@ -102,15 +104,15 @@ class Stage:
                 )
 
     def start_devices(self) -> None:
-        """Each device makes its key, trades a five-minute claim for a certificate, and runs as its own process."""
+        """Let each device make its key, provision itself by claim, and run as a process."""
         for tenant in TENANTS:
             with self.report.step(f"provision and start {tenant}'s device") as step:
-                device = self.devices[tenant] = self.landscape.install_device(tenant)
+                device = self.devices[tenant] = self.setup.install_device(tenant)
                 mode = (device.folder / "device.key").stat().st_mode & 0o777
                 step.check(
-                    mode == PRIVATE, f"{device.thing}: own key, mode 0600; the claim is gone"
+                    mode == _PRIVATE, f"{device.thing}: own key, mode 0600; the claim is gone"
                 )
-                child = self.landscape.start_device(device)
+                child = self.setup.start_device(device)
                 self.processes.enter_context(child)
                 self.children[tenant] = child
                 step.check(
@@ -119,9 +121,9 @@ class Stage:
                 )
 
     def start_service(self) -> None:
-        """The service as its own process, with sessions of its task role."""
+        """Run the service as a process, with sessions of its task role."""
         with self.report.step("start the service") as step:
-            child, self.url = self.landscape.start_service()
+            child, self.url = self.setup.start_service()
             self.processes.enter_context(child)
             with TenantApp(self.url) as nobody:
                 step.check(
@@ -132,11 +134,11 @@ class Stage:
                 step.check(unsigned == HTTPStatus.UNAUTHORIZED, "without a token: 401")
 
     def sign_in(self) -> None:
-        """Everybody signs in on their tenant's page, with code and PKCE."""
+        """Sign everybody in on their tenant's page, with code and PKCE."""
         with self.report.step("sign in") as step:
             for tenant in TENANTS:
                 for group, person in self.people[tenant].items():
-                    token = self.tokens[tenant, group] = self.landscape.sign_in(tenant, person)
+                    token = self.tokens[tenant, group] = self.setup.sign_in(tenant, person)
                     self.apps[tenant, group] = self.processes.enter_context(
                         TenantApp(self.url, token)
                     )

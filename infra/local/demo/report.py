@@ -1,4 +1,4 @@
-"""Tell each step as it ends, and all of them in a table at the end."""
+"""Print each step as it ends, and all of them in a table at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The acts of the demo, in order. Each does one thing for real and checks what came of it."""
+"""The steps of the demo, in order. Each does one thing for real and checks what came of it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from infra.local.demo import break_glass
-from infra.local.demo.preparation import FIRMWARE, RECIPE, TENANTS, Stage, ok
-from infra.local.setup import CAST, ROOT
+from infra.local.demo.preparation import DemoRun, ok
+from infra.local.setup import FIRMWARE, RECIPE, ROOT, TENANTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,22 +23,22 @@ FINAL_STATES: Final = frozenset(
 )
 
 
-def manager_lists(stage: Stage) -> None:
+def manager_lists(run: DemoRun) -> None:
     """A manager sees the tenant's devices, and no others."""
-    with stage.report.step("the manager lists devices") as step:
+    with run.report.step("the manager lists devices") as step:
         for tenant in TENANTS:
-            device = stage.devices[tenant].device
-            page = stage.apps[tenant, "managers"].watch("/v1/devices", _connected(device))
+            device = run.devices[tenant].device
+            page = run.apps[tenant, "managers"].watch("/v1/devices", _connected(device))
             names = [each["id"] for each in page["devices"]]
             step.check(names == [device], f"{tenant}: {names}, connected")
 
 
-def manager_downloads(stage: Stage) -> None:
+def manager_downloads(run: DemoRun) -> None:
     """A file of 24 MiB reaches the device; every byte is compared."""
     for tenant in TENANTS:
-        with stage.report.step(f"{tenant}'s manager downloads a file to the device") as step:
-            device, recipe = stage.devices[tenant], stage.recipes[tenant]
-            app = stage.apps[tenant, "managers"]
+        with run.report.step(f"{tenant}'s manager downloads a file to the device") as step:
+            device, recipe = run.devices[tenant], run.recipes[tenant]
+            app = run.apps[tenant, "managers"]
             watch = app.accepted("/v1/downloads", {"device": device.device, "artifact": RECIPE})
             done = app.watch(watch, lambda view: view["state"] in FINAL_STATES)
             step.check(done["state"] == "succeeded", f"the download's state is {done['state']}")
@@ -50,37 +50,39 @@ def manager_downloads(stage: Stage) -> None:
             )
 
 
-def operator_is_refused(stage: Stage) -> None:
+def operator_is_refused(run: DemoRun) -> None:
     """An operator sees the devices and may not send files; the refusal names the policy."""
-    with stage.report.step("the operator lists, and is refused the download") as step:
+    with run.report.step("the operator lists, and is refused the download") as step:
         for tenant in TENANTS:
-            device, app = stage.devices[tenant].device, stage.apps[tenant, "operators"]
+            device, app = run.devices[tenant].device, run.apps[tenant, "operators"]
             names = [each["id"] for each in ok(app.get("/v1/devices"))["devices"]]
             step.check(names == [device], f"{tenant}: lists {names}")
             refused = app.post("/v1/downloads", {"device": device, "artifact": RECIPE})
             step.check(*_refusal(refused, "operators-view-only"))
 
 
-def command_runs(stage: Stage) -> None:
+def command_runs(run: DemoRun) -> None:
     """A command runs in the device's process, and its result comes back."""
-    with stage.report.step("a command runs on the device") as step:
+    with run.report.step("a command runs on the device") as step:
         for tenant in TENANTS:
-            device, app = stage.devices[tenant].device, stage.apps[tenant, "managers"]
-            watch = app.accepted(f"/v1/devices/{device}/commands", {"name": CAST[tenant].measure})
+            device, app = run.devices[tenant].device, run.apps[tenant, "managers"]
+            watch = app.accepted(
+                f"/v1/devices/{device}/commands", {"name": TENANTS[tenant].measure}
+            )
             done = app.watch(watch, lambda view: view["is_final"])
             states = [each["state"] for each in done["history"]]
             step.check(done["state"] == "succeeded", f"{tenant}: {' > '.join(states)}")
             answered = done["detail"].get("process")
             step.check(
-                answered == stage.children[tenant].pid,
+                answered == run.children[tenant].pid,
                 f"answered by the device's process {answered}",
             )
 
 
-def tenants_are_apart(stage: Stage) -> None:
+def tenants_are_apart(run: DemoRun) -> None:
     """Acme's token opens nothing of globex: not by the API, not at globex's policy store."""
-    with stage.report.step("one tenant's token opens nothing of another") as step:
-        foreign, app = stage.devices["globex"].device, stage.apps["acme", "managers"]
+    with run.report.step("one tenant's token opens nothing of another") as step:
+        foreign, app = run.devices["globex"].device, run.apps["acme", "managers"]
         missing = app.get("/v1/devices/no-such-device")
         for answer, words in (
             (app.get(f"/v1/devices/{foreign}"), f"GET /v1/devices/{foreign}"),
@@ -98,9 +100,9 @@ def tenants_are_apart(stage: Stage) -> None:
             missing.status_code == HTTPStatus.NOT_FOUND,
             "the same answer as for a device that is nowhere",
         )
-        store = stage.landscape.stacks["globex"]["policy_store_id"]
+        store = run.setup.stacks["globex"]["policy_store_id"]
         try:
-            _decide(stage, store, stage.tokens["acme", "managers"])
+            _decide(run, store, run.tokens["acme", "managers"])
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code")
             step.check(
@@ -109,15 +111,15 @@ def tenants_are_apart(stage: Stage) -> None:
             )
         else:
             step.check(holds=False, what="globex's policy store refuses acme's token")
-        own = _decide(stage, store, stage.tokens["globex", "managers"])
+        own = _decide(run, store, run.tokens["globex", "managers"])
         step.check(own == "ALLOW", "globex's own token there: ALLOW")
 
 
-def window_decides(stage: Stage) -> None:
+def window_decides(run: DemoRun) -> None:
     """The same request of the same person: refused outside the maintenance window, accepted inside."""
-    with stage.report.step("the maintenance window decides by time") as step:
-        device = stage.devices["acme"].device
-        manager, staff = stage.apps["acme", "managers"], stage.apps["acme", "it-staff"]
+    with run.report.step("the maintenance window decides by time") as step:
+        device = run.devices["acme"].device
+        manager, staff = run.apps["acme", "managers"], run.apps["acme", "it-staff"]
         now = datetime.now(UTC)
         patched = {"utc_offset": "+00:00", "security_patch": f"{now - timedelta(days=60):%Y-%m-%d}"}
         body = {"device": device, "artifact": FIRMWARE}
@@ -137,13 +139,13 @@ def window_decides(stage: Stage) -> None:
         )
 
 
-def emergency_decides(stage: Stage) -> None:
+def emergency_decides(run: DemoRun) -> None:
     """A responder acts on a device of high criticality, in a declared emergency only."""
-    with stage.report.step("an emergency opens what is shut otherwise") as step:
-        device = stage.devices["acme"].device
+    with run.report.step("an emergency opens what is shut otherwise") as step:
+        device = run.devices["acme"].device
         manager, responder = (
-            stage.apps["acme", "managers"],
-            stage.apps["acme", "emergency-responders"],
+            run.apps["acme", "managers"],
+            run.apps["acme", "emergency-responders"],
         )
         stop: dict[str, Any] = {"name": "stop"}
         declared = stop | {"emergency": {"reason": "smoke at the press"}}
@@ -161,11 +163,11 @@ def emergency_decides(stage: Stage) -> None:
         )
 
 
-def break_glass_ends(stage: Stage) -> None:
+def break_glass_ends(run: DemoRun) -> None:
     """Somebody gets a device for a while; when the time is over, it is over."""
-    with stage.report.step("a break-glass grant ends by itself") as step:
-        outputs, device = stage.landscape.stacks["acme"], stage.devices["acme"].device
-        cloud, responder = stage.landscape.cloud, stage.apps["acme", "emergency-responders"]
+    with run.report.step("a break-glass grant ends by itself") as step:
+        outputs, device = run.setup.stacks["acme"], run.devices["acme"].device
+        cloud, responder = run.setup.cloud, run.apps["acme", "emergency-responders"]
         path = f"/v1/devices/{device}"
         before = responder.get(path).status_code
         step.check(
@@ -189,9 +191,9 @@ def break_glass_ends(stage: Stage) -> None:
         step.check(over >= until, f"403 again {late:.2f} s after the end, not before")
 
 
-def _decide(stage: Stage, store: str, token: str) -> str:
+def _decide(run: DemoRun, store: str, token: str) -> str:
     """Ask globex's policy store directly whether this token's person may list globex's devices."""
-    client = stage.landscape.cloud.client("verifiedpermissions")
+    client = run.setup.cloud.client("verifiedpermissions")
     return str(
         client.is_authorized_with_token(
             policyStoreId=store,
@@ -234,7 +236,7 @@ def _window(now: datetime, *, after_hours: int) -> str:
     return f"{begin:%H:%M}-{begin + timedelta(hours=2):%H:%M}"
 
 
-ACTS: Final = (
+STEPS: Final = (
     manager_lists,
     manager_downloads,
     operator_is_refused,

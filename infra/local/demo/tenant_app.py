@@ -1,4 +1,4 @@
-"""A tenant's app as the demo plays it: plain HTTP calls with a person's token."""
+"""The demo's client of the API, as a tenant's app would be: HTTP calls with a person's token."""
 
 from __future__ import annotations
 

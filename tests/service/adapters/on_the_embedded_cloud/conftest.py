@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from infra.local.setup import PLATFORM, Landscape
+from infra.local.setup import PLATFORM, Setup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ ATTRIBUTES = {
 class Plant:
     """Everything on one cloud; ``call`` speaks HTTP to the service's process as somebody of a tenant."""
 
-    landscape: Landscape
+    setup: Setup
     service: Child
     http: httpx.Client
     people: dict[str, dict[str, Person]]
@@ -38,7 +38,7 @@ class Plant:
     def token(self, tenant: str, group: str) -> str:
         """The person's ID token, from the tenant's sign-in page."""
         if (tenant, group) not in self.tokens:
-            self.tokens[tenant, group] = self.landscape.sign_in(tenant, self.people[tenant][group])
+            self.tokens[tenant, group] = self.setup.sign_in(tenant, self.people[tenant][group])
         return self.tokens[tenant, group]
 
     def call(
@@ -59,7 +59,7 @@ class Plant:
 
     def leaks(self) -> list[str]:
         """What stands in the service's log up to now though it must not, by its kind and never itself."""
-        log = (self.landscape.state_dir / "service.log").read_text()
+        log = (self.setup.state_dir / "service.log").read_text()
         secret: dict[str, tuple[str, ...]] = {
             "signed URL": ("X-Amz-Signature",),
             "argument or content of a file": ("temperature",),
@@ -74,10 +74,10 @@ def plant(
     embedded_cloud: EmbeddedCloud, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Plant]:
     """Stamped by the real program, served by the real process."""
-    landscape = Landscape(cloud=embedded_cloud, state_dir=tmp_path_factory.mktemp("plant"))
+    setup = Setup(cloud=embedded_cloud, state_dir=tmp_path_factory.mktemp("plant"))
     for stack in (PLATFORM, "acme", "globex"):
-        landscape.stamp(stack)
-    people = {tenant: landscape.add_people(tenant) for tenant in ("acme", "globex")}
+        setup.stamp(stack)
+    people = {tenant: setup.add_people(tenant) for tenant in ("acme", "globex")}
     iot = embedded_cloud.client("iot")
     things = {
         "acme--press-01": "acme--line-press",
@@ -89,11 +89,11 @@ def plant(
         iot.create_thing(thingName=thing, attributePayload={"attributes": stored})
         for group in filter(None, (thing.partition("--")[0], line)):
             iot.add_thing_to_thing_group(thingGroupName=group, thingName=thing)
-    landscape.upload("acme", "recipes/steel.json", b'{"temperature": 900}')
-    service, url = landscape.start_service()
+    setup.upload("acme", "recipes/steel.json", b'{"temperature": 900}')
+    service, url = setup.start_service()
     try:
         with httpx.Client(base_url=url, timeout=30, trust_env=False) as http:
-            running = Plant(landscape=landscape, service=service, http=http, people=people)
+            running = Plant(setup=setup, service=service, http=http, people=people)
             yield running
     finally:
         code = service.stop()

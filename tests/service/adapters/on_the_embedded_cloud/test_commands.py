@@ -39,10 +39,10 @@ def test_a_command_is_recorded_published_and_read_with_the_devices_states(plant:
     assert answer.status_code == 202, answer.text
     command = answer.json()
     assert plant.call("GET", command["url"]).json()["state"] == "published"
-    table = plant.landscape.stacks["platform"]["commands_table"]
+    table = plant.setup.stacks["platform"]["commands_table"]
     for sequence, state, detail in ((1, "received", {}), (2, "failed", {"reason": "no power"})):
         row = status_row(command["id"], sequence, json.dumps(detail).encode(), state=state)
-        plant.landscape.cloud.client("dynamodb").put_item(TableName=table, Item=row)
+        plant.setup.cloud.client("dynamodb").put_item(TableName=table, Item=row)
     seen = plant.call("GET", command["url"]).json()
     assert (seen["state"], seen["is_final"], seen["detail"]) == (
         "failed",
@@ -57,8 +57,8 @@ def test_what_a_broken_device_reports_is_read_within_bounds(plant: Plant) -> Non
     """Thousands of large states, or a detail that no encoder can say, cost one bounded answer and never an error."""
     command = plant.call("POST", COMMANDS, json={"name": "reboot"}).json()
     dynamodb, table = (
-        plant.landscape.cloud.client("dynamodb"),
-        plant.landscape.stacks["platform"]["commands_table"],
+        plant.setup.cloud.client("dynamodb"),
+        plant.setup.stacks["platform"]["commands_table"],
     )
     details = [
         b'{"x":"\\ud800"}',
@@ -94,8 +94,8 @@ def test_what_a_broken_device_reports_is_read_within_bounds(plant: Plant) -> Non
 def test_a_refused_publish_is_visibly_failed(plant: Plant) -> None:
     """If the broker refuses the tenant's role, the answer is 502 with the command's place, where it is `failed`."""
     iam, role = (
-        plant.landscape.cloud.client("iam"),
-        plant.landscape.stacks["globex"]["role_arn"].rpartition("/")[2],
+        plant.setup.cloud.client("iam"),
+        plant.setup.stacks["globex"]["role_arn"].rpartition("/")[2],
     )
     deny = {"Effect": "Deny", "Action": "iot:Publish", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [deny]})

@@ -71,7 +71,7 @@ def twin(plant: Plant) -> Iterator[Twin]:
     pool.join(ports)
     ports.devices.add(Device(tenant="globex", id="pump-01", attributes=ATTRIBUTES))
     for name in ("recipes/dose.json", "firmware/pump.bin"):
-        plant.landscape.upload("globex", name, b"1")
+        plant.setup.upload("globex", name, b"1")
         ports.artifacts.add(
             Artifact(tenant="globex", name=name, size=1, sha256="0" * 64, etag='"e"')
         )
@@ -101,9 +101,9 @@ def test_a_denial_names_the_policy_and_is_audited(plant: Plant) -> None:
     assert answer.status_code == 403
     assert answer.json()["policies"] == ["operators-view-only"]
     pages = (
-        plant.landscape.cloud.client("dynamodb")
+        plant.setup.cloud.client("dynamodb")
         .get_paginator("scan")
-        .paginate(TableName=plant.landscape.stacks["platform"]["audit_table"])
+        .paginate(TableName=plant.setup.stacks["platform"]["audit_table"])
     )
     trail = [item for page in pages for item in page["Items"]]
     [denial] = [item for item in trail if item["request_id"]["S"] == answer.json()["request_id"]]

@@ -25,7 +25,7 @@ def test_attributes_are_set_in_the_registry(plant: Plant) -> None:
     )
     assert answer.status_code == 200, answer.text
     assert answer.json()["attributes"]["window"] == "22:00-04:00"
-    stored = plant.landscape.cloud.client("iot").describe_thing(thingName="acme--press-02")[
+    stored = plant.setup.cloud.client("iot").describe_thing(thingName="acme--press-02")[
         "attributes"
     ]
     assert stored["window"] == "22:00-04:00"
@@ -34,7 +34,7 @@ def test_attributes_are_set_in_the_registry(plant: Plant) -> None:
 
 def test_an_offset_east_and_west_is_stored_and_read_back(plant: Plant) -> None:
     """AWS refuses a `+` in an attribute: callers and policies see one all the same."""
-    iot = plant.landscape.cloud.client("iot")
+    iot = plant.setup.cloud.client("iot")
     listed = plant.call("GET", "/v1/devices").json()["devices"]
     assert listed[0]["attributes"]["utc_offset"] == "+01:00"
     for offset, stored in (("-05:30", "-05:30"), ("+02:00", "02:00")):

@@ -17,7 +17,7 @@ def test_a_file_travels_as_a_job(plant: Plant) -> None:
     assert answer.status_code == 202, answer.text
     url = answer.headers["Location"]
     assert plant.call("GET", url).json()["state"] == "queued"
-    jobs = plant.landscape.cloud.client("iot-jobs-data")
+    jobs = plant.setup.cloud.client("iot-jobs-data")
     execution = jobs.start_next_pending_job_execution(thingName="acme--press-01")["execution"]
     document = json.loads(execution["jobDocument"])
     assert document["sha256"] == hashlib.sha256(b'{"temperature": 900}').hexdigest()
@@ -47,8 +47,8 @@ def test_a_group_gets_a_file(plant: Plant) -> None:
 
 def test_a_thing_that_is_no_device_keeps_firmware_from_nobody(plant: Plant) -> None:
     """A claim may make `acme--a:b`, which joins the root group: the devices get theirs, and it gets nothing."""
-    iot = plant.landscape.cloud.client("iot")
-    plant.landscape.upload("acme", "firmware/press.bin", b"2")
+    iot = plant.setup.cloud.client("iot")
+    plant.setup.upload("acme", "firmware/press.bin", b"2")
     odd = ("acme--a:b", "acme---bad", "acme--")
     for thing in odd:
         iot.create_thing(thingName=thing)
@@ -89,8 +89,8 @@ def test_what_is_not_there_is_told(plant: Plant) -> None:
 
 def test_a_digest_can_be_s3s_own(plant: Plant) -> None:
     """A full-object SHA-256 checksum of S3 serves as well as metadata; a file with neither is refused with advice."""
-    s3 = plant.landscape.cloud.client("s3")
-    bucket = plant.landscape.stacks["acme"]["bucket"]
+    s3 = plant.setup.cloud.client("s3")
+    bucket = plant.setup.stacks["acme"]["bucket"]
     s3.put_object(Bucket=bucket, Key="checked.bin", Body=b"abc", ChecksumAlgorithm="SHA256")
     s3.put_object(Bucket=bucket, Key="bare.bin", Body=b"abc")
     made = plant.call(

@@ -17,7 +17,7 @@ def test_the_log_names_request_tenant_and_principal(plant: Plant) -> None:
     plant.service.await_event(
         "request.done", seconds=20, where=lambda line: line.items() >= mine.items()
     )
-    log = (plant.landscape.state_dir / "service.log").read_text().splitlines()
+    log = (plant.setup.state_dir / "service.log").read_text().splitlines()
     lines = [json.loads(line) for line in log if "fields-12345678" in line]
     assert answer.headers["X-Request-Id"] == "fields-12345678"
     assert {line["event"] for line in lines} >= {"access.decided", "request.done"}

@@ -48,8 +48,8 @@ def test_a_device_of_another_tenant_is_not_found(plant: Plant) -> None:
 def test_a_mixed_up_registry_row_opens_nothing(plant: Plant) -> None:
     """If acme's row led to globex's store, role and bucket, that store would refuse acme's token: nobody gets in."""
     dynamodb, table = (
-        plant.landscape.cloud.client("dynamodb"),
-        plant.landscape.stacks["platform"]["tenants_table"],
+        plant.setup.cloud.client("dynamodb"),
+        plant.setup.stacks["platform"]["tenants_table"],
     )
     rows = {row["tenant"]["S"]: row for row in dynamodb.scan(TableName=table)["Items"]}
     mixed = {
@@ -57,7 +57,7 @@ def test_a_mixed_up_registry_row_opens_nothing(plant: Plant) -> None:
         for name in ("policy_store_id", "role_arn", "bucket", "presign_role_arn")
     }
     dynamodb.put_item(TableName=table, Item=rows["acme"] | mixed)
-    fresh, url = plant.landscape.start_service()  # a process that has not read the right row
+    fresh, url = plant.setup.start_service()  # a process that has not read the right row
     headers = {"Authorization": f"Bearer {plant.token('acme', 'managers')}"}
     try:
         with httpx.Client(base_url=url, timeout=30, trust_env=False, headers=headers) as http:
