@@ -1,7 +1,14 @@
-"""Start the service and the devices as operating-system processes of their own, and await what they log."""
+"""The service and the devices as processes that end with this one; await what they log.
+
+After a `kill -9` of `make up` its devices and its service would go on alone and keep their files
+locked. So each is started through this file, run as a script: `processes.py PARENT_PID PROGRAM
+[ARGUMENT ...]` asks Linux for SIGKILL when the parent is gone (prctl(2), PR_SET_PDEATHSIG; it
+survives execve) and then becomes the program. On other systems the program just starts.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import queue
@@ -11,27 +18,26 @@ import sys
 import threading
 import time
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
     from types import TracebackType
 
 _LINES_KEPT: Final = 200
-_LEASH: Final = Path(__file__).with_name("leash.py")
+_PR_SET_PDEATHSIG: Final = 1
 
 
 class ChildError(Exception):
-    """A child ended, or stayed silent, before it logged what was awaited; the message ends with its last lines."""
+    """A child ended, or time passed, before it logged what was awaited; names its last lines."""
 
 
 class Child:
-    """One child process whose standard output is a stream of JSON log lines, also written to ``log_file``.
+    """One child process that writes JSON log lines to its standard output.
 
-    It is on a leash (`leash.py`), so that it ends with this process however that ends.
-
-    Use it as a context manager: leaving it sends SIGTERM to this process and, if it does not end in time, SIGKILL.
+    They are kept in ``log_file`` too. It ends with this process, however that ends. Use it as a
+    context manager: leaving it sends SIGTERM to the child and, if it does not end in time, SIGKILL.
     """
 
     def __init__(
@@ -43,14 +49,14 @@ class Child:
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
         log_file.parent.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(  # noqa: S603 - our own commands, no shell
-            [sys.executable, "-I", str(_LEASH), str(os.getpid()), *command],
+            [sys.executable, "-I", __file__, str(os.getpid()), *command],
             env=inherited() | dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            start_new_session=True,  # Ctrl-C reaches the parent only, which ends its children in order
+            start_new_session=True,  # Ctrl-C reaches the parent only, which ends them in order
         )
         self._reader = threading.Thread(target=self._read, name=f"{name}-log", daemon=True)
         self._reader.start()
@@ -79,7 +85,8 @@ class Child:
             if logged is None:
                 self._events.put(None)  # later callers learn of the end too
                 raise ChildError(
-                    f"{self.name} ended with code {self._process.wait()} before `{event}`; {self._tail()}"
+                    f"{self.name} ended with code {self._process.wait()} before `{event}`; "
+                    + self._tail()
                 )
             if logged.get("event") == event and (where is None or where(logged)):
                 return logged
@@ -132,9 +139,27 @@ class Child:
 
 
 def inherited() -> dict[str, str]:
-    """What a child may see of this environment: never the credentials of the person who runs the command."""
+    """What a child may see of this environment: never the credentials of whoever runs us."""
     return {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("AWS_", "CEDARFLEET_"))
     }
+
+
+def _become(parent: int, program: list[str]) -> None:
+    """Replace this process by a program that is killed when the parent is gone.
+
+    Raises:
+        SystemExit: the parent was gone before the kernel could be asked.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        # The signal is sent for a death from now on: one that came before shows in the parent's id.
+        if os.getppid() != parent:
+            sys.exit(1)
+    os.execv(program[0], program)  # noqa: S606 - that is what it is for; no shell
+
+
+if __name__ == "__main__":
+    _become(int(sys.argv[1]), sys.argv[2:])

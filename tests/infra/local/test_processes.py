@@ -1,4 +1,4 @@
-"""Children log events that can be awaited, tell how they ended, and do not outlive their parent."""
+"""Children log events that can be awaited, and do not outlive their parent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import select
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +16,7 @@ from infra.local.processes import Child, ChildError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 
 def child(tmp_path: Path, program: str, *, environment: dict[str, str] | None = None) -> Child:
@@ -38,8 +38,8 @@ def test_an_event_is_awaited_among_other_lines(tmp_path: Path) -> None:
     assert (tmp_path / "child.log").read_text().startswith("hello\n")
 
 
-def test_a_child_that_ends_tells_its_last_lines(tmp_path: Path) -> None:
-    """Whoever awaits an event learns the exit code and what the child said, not only that it is gone."""
+def test_a_child_that_ends_is_reported_with_its_last_lines(tmp_path: Path) -> None:
+    """Whoever awaits an event learns the exit code and what the child wrote."""
     with child(tmp_path, "print('no such table'); raise SystemExit(3)") as running:
         with pytest.raises(
             ChildError, match=r"(?s)ended with code 3 before `ready`.*no such table"
@@ -50,11 +50,12 @@ def test_a_child_that_ends_tells_its_last_lines(tmp_path: Path) -> None:
 
 
 def test_a_child_does_not_inherit_credentials(tmp_path: Path) -> None:
-    """What the child is to have is given to it; AWS and Cedarfleet variables of this process are not."""
+    """AWS and Cedarfleet variables of this process do not reach it; those given to it do."""
     os.environ["AWS_SECRET_ACCESS_KEY"] = "of-the-person"
     try:
         program = (
-            "import json, os; given = [k for k in os.environ if k.startswith(('AWS_', 'CEDARFLEET_'))];"
+            "import json, os;"
+            "given = [k for k in os.environ if k.startswith(('AWS_', 'CEDARFLEET_'))];"
             "print(json.dumps({'event': 'env', 'given': given}))"
         )
         with child(tmp_path, program, environment={"AWS_REGION": "eu-central-1"}) as running:
@@ -68,12 +69,12 @@ def test_a_child_does_not_inherit_credentials(tmp_path: Path) -> None:
 )
 def test_a_child_ends_with_a_parent_that_is_killed() -> None:
     """After kill -9 of the parent the child is ended; here it holds a pipe open until then."""
-    leash = Path(processes.__file__).with_name("leash.py")
     read, write = os.pipe()
     grandchild = "import time; print('up', flush=True); time.sleep(60)"
     program = (
         "import os, subprocess, sys;"
-        f"p = subprocess.Popen([sys.executable, '-I', {str(leash)!r}, str(os.getpid()), sys.executable, '-c',"
+        "p = subprocess.Popen("
+        f"[sys.executable, '-I', {processes.__file__!r}, str(os.getpid()), sys.executable, '-c',"
         f" {grandchild!r}], pass_fds=[{write}]); p.wait()"
     )
     parent = subprocess.Popen(
