@@ -20,6 +20,7 @@ from rich.console import Console
 from infra.local.cloud import CloudError, EmbeddedCloud
 from infra.local.engine import EngineError
 from infra.local.processes import ChildError
+from infra.local.running_cloud import description
 from infra.local.setup import (
     FIRMWARE,
     MIB,
@@ -56,13 +57,13 @@ def main() -> int:
                     given.state_dir / "cloud", gateway_port=given.port, mqtt_port=given.mqtt_port
                 )
             )
-            _describe(cloud, given.state_dir)
+            _write_private(given.state_dir / DESCRIPTION, description(cloud))
             console.print(
                 f"The embedded cloud listens on {cloud.endpoint_url} (loopback only; no production cloud)."
             )
             if given.cloud_only:
                 console.print(
-                    "Stacks: `python -m infra.local.engine up -s STACK` in another shell. Ctrl-C ends."
+                    "Stacks: `python -m infra.local.stacks up -s STACK` in another shell. Ctrl-C ends."
                 )
             else:
                 _set_up(cloud, given, console, running)
@@ -151,23 +152,6 @@ def _sign_in_lines(setup: Setup, people: dict[str, dict[str, Person]]) -> Iterat
         yield f"  {tenant}, client id {setup.stacks[tenant]['client_id']}"
         for group, person in members.items():
             yield f"    {group:<22}{person.email:<38}{person.password}"
-
-
-def _describe(cloud: EmbeddedCloud, state_dir: Path) -> None:
-    """Tell other programs of this user where the cloud is; the file holds its root keys, so it is private."""
-    _write_private(
-        state_dir / DESCRIPTION,
-        {
-            "endpoint_url": cloud.endpoint_url,
-            "region": cloud.region,
-            "account_id": cloud.account_id,
-            "mqtt_host": cloud.mqtt_host,
-            "mqtt_port": cloud.mqtt_port,
-            "ca_file": str(cloud.ca_file),
-            "jwks_url_template": cloud.jwks_url_template,
-            "environment": cloud.environment(),
-        },
-    )
 
 
 def _write_private(file: Path, document: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""`python -m infra.local.engine preview` of a tenant: what would change, and for whom."""
+"""`python -m infra.local.stacks preview` of a tenant: what would change, and for whom."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.local.engine.__main__ import main
+from infra.local.stacks import main
 from tests.infra.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def forbid(project: Project) -> Iterator[Path]:
 
 def test_a_preview_says_which_decisions_flip(places: list[str], forbid: Path) -> None:
     """After the resources comes the table: managers would no longer stop devices, and nobody else is concerned."""
-    command = [sys.executable, "-m", "infra.local.engine", "preview", "-s", "acme", *places]
+    command = [sys.executable, "-m", "infra.local.stacks", "preview", "-s", "acme", *places]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     resources, _, decisions = done.stdout.partition("\n\n")

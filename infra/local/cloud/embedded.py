@@ -7,7 +7,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from infra.local.cloud import clients, corrections, emulator
+from infra.local import clients
+from infra.local.cloud import corrections, emulator
 from infra.local.cloud.authentication import Authentication
 from infra.local.cloud.container_credentials import ContainerCredentials
 from infra.local.cloud.emulator_log import logged_to

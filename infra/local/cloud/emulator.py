@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
-    from infra.local.cloud.state_directory import RootKeys
+    from infra.local.clients import RootKeys
 
 PINNED_VERSION: Final = "1.5.33"
 

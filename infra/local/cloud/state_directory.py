@@ -10,10 +10,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
+from infra.local.clients import RootKeys
 from infra.local.cloud.errors import CloudError, StateDamagedError, StateInUseError
 
 if TYPE_CHECKING:
@@ -21,22 +21,6 @@ if TYPE_CHECKING:
 
 _PRIVATE_DIRECTORY = 0o700
 _PRIVATE_FILE = 0o600
-
-
-@dataclass(frozen=True, kw_only=True)
-class RootKeys:
-    """The access key of the account's root; made at random once per state directory."""
-
-    access_key_id: str
-    secret_access_key: str = field(repr=False)
-
-    @classmethod
-    def random(cls) -> Self:
-        """New keys of AWS's form."""
-        return cls(
-            access_key_id=f"AKIA{secrets.token_hex(8).upper()}",
-            secret_access_key=secrets.token_urlsafe(30),
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -206,7 +206,7 @@ class Engine:
 def _refuse_missing(run: Run, _looked_up: object = None) -> None:
     if run.missing:  # fail closed
         types = "; ".join(f"{kind} (of {urn})" for kind, urn in sorted(run.missing.items()))
-        raise ProgramError(f"no handler in infra/local/resources for {types}")
+        raise ProgramError(f"no resource handler for {types}")
 
 
 def _tell_interrupted(state: StackState, run: Run) -> None:

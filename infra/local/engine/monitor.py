@@ -139,7 +139,7 @@ class Monitor:
                 not self._run.preview
             ):  # the program asks for it only now that it knows the outputs of others
                 raise ProgramError(
-                    f"no handler in infra/local/resources for {request.type} (of {urn})"
+                    f"no resource handler for {request.type} (of {urn})"
                 )  # fail closed
             # All that are missing are named together at the end of the preview.
             return pb.RegisterResourceResponse(urn=urn, object=to_struct(wire))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from infra.local.clients import RootKeys
 from infra.local.cloud import CloudError, EmbeddedCloud, EmulatorChangedError
 from infra.local.cloud.emulator import Emulator
-from infra.local.cloud.state_directory import RootKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pulumi
 from pulumi import automation
 
+from tests.infra.local.engine import folder_cloud
 from tests.infra.local.engine.folder_cloud import Box
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def options(folder: Path) -> automation.LocalWorkspaceOptions:
     """A private home with the plugin of `box` in it, and a state, all below `folder`; no network."""
     plugin = folder / "home" / "plugins" / "resource-box-v1.0.0" / "pulumi-resource-box"
     plugin.parent.mkdir(parents=True)
-    script = Path(__file__).with_name("box_plugin.py")
+    script = Path(folder_cloud.__file__)
     call = f'PYTHONPATH="{_ROOT}" exec "{sys.executable}" "{script}" "{folder / "boxes"}"'
     plugin.write_text(f'#!/bin/sh\n{call} "$@"\n')
     plugin.chmod(0o700)

@@ -1,18 +1,22 @@
-"""A cloud that is a folder, with handlers for it: each resource is a file, so that other processes see it too."""
+"""A cloud that is a folder, with handlers for it: each resource is a file.
+
+So other processes see it too. As a script, `folder_cloud.py FOLDER [what the CLI adds]`, it is the
+provider of the package `box` for the real CLI.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pulumi
 
 from infra.local.engine import Handler, Made
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from infra.local.pulumi_provider import PulumiProvider, serve
 
 
 @dataclass(frozen=True)
@@ -140,3 +144,7 @@ class Box(pulumi.CustomResource):
     ) -> None:
         props: dict[str, Any] = {"name": None, "arn": None, "key": None, "tagsAll": None, **inputs}
         super().__init__(f"box:index:{kind}", resource_name, props, opts)
+
+
+if __name__ == "__main__":
+    serve(PulumiProvider("box", "1.0.0", FolderCloud(Path(sys.argv[1])), HANDLERS, INVOKES))

@@ -108,7 +108,7 @@ def _options(folder: Path, cloud: EmbeddedCloud) -> automation.LocalWorkspaceOpt
     )
     plugin = folder / "home" / "plugins" / f"resource-aws-v{SDK_VERSION}" / "pulumi-resource-aws"
     plugin.parent.mkdir(parents=True)
-    call = f'-m infra.local.engine.plugin --cloud "{description}" --version {SDK_VERSION}'
+    call = f'-m infra.local.pulumi_provider --cloud "{description}" --version {SDK_VERSION}'
     plugin.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" {call} "$@"\n')
     plugin.chmod(0o700)
     work = folder / "work"

@@ -65,7 +65,8 @@ def test_a_type_without_handler_is_refused_before_anything_is_made(workshop: Wor
         Box("barrel", kind="Barrel")
 
     with pytest.raises(
-        ProgramError, match=r"no handler .* box:index:Barrel .*::barrel\); box:index:Crate"
+        ProgramError,
+        match=r"no resource handler for box:index:Barrel .*::barrel\); box:index:Crate",
     ):
         workshop(program).up("dev")
     assert workshop.cloud.calls() == []
@@ -78,9 +79,7 @@ def test_a_type_that_only_the_real_run_asks_for_is_refused_there(workshop: Works
     def program() -> None:
         Box("box", name="box").arn.apply(lambda arn: Box("crate", kind="Crate", of=arn).arn)
 
-    with pytest.raises(
-        ProgramError, match="no handler in infra/local/resources for box:index:Crate"
-    ):
+    with pytest.raises(ProgramError, match="no resource handler for box:index:Crate"):
         workshop(program).up("dev")
     assert list(workshop.cloud.boxes()) == ["box"]
 

@@ -1,19 +1,20 @@
-"""boto3 clients and environments that point at the embedded cloud, whatever AWS configuration this machine has."""
+"""boto3 clients and environments that point at the embedded cloud, and at nothing else.
+
+Whatever AWS configuration this machine has is neither used nor can it break the start.
+"""
 
 from __future__ import annotations
 
 import os
+import secrets
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
 
 import boto3
 import botocore.session
 from botocore.config import Config
 
-if TYPE_CHECKING:
-    from infra.local.cloud.state_directory import RootKeys
-
-# The machine's own profiles and files must neither be used nor break the start.
 _ISOLATED: Final = {
     "profile": (None, None, None, None),
     "config_file": (None, None, os.devnull, None),
@@ -25,6 +26,22 @@ _NO_MACHINE_CONFIGURATION: Final = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class RootKeys:
+    """The access key of the account's root; made at random once per state directory."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+
+    @classmethod
+    def random(cls) -> Self:
+        """New keys of AWS's form."""
+        return cls(
+            access_key_id=f"AKIA{secrets.token_hex(8).upper()}",
+            secret_access_key=secrets.token_urlsafe(30),
+        )
 
 
 class RootClients:

@@ -14,12 +14,13 @@ from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.proto import provider_pb2_grpc
 
 from infra.local.engine.values import UNKNOWN, from_struct, secret, to_struct
+from tests.infra.local.engine import folder_cloud
 from tests.infra.local.engine.folder_cloud import FolderCloud
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ROOT = Path(__file__).parents[4]
+_ROOT = Path(__file__).parents[3]
 _URN = "urn:pulumi:dev::store::store:index:Shelf$box:index:Box::box"
 
 
@@ -34,7 +35,7 @@ def provider(cloud: FolderCloud) -> Iterator[Any]:
     """A plugin process with default tags, and a stub that speaks to it."""
     command = [
         sys.executable,
-        str(Path(__file__).with_name("box_plugin.py")),
+        str(Path(folder_cloud.__file__)),
         str(cloud.folder),
         "127.0.0.1:1",
     ]
@@ -110,7 +111,7 @@ def test_refusals_say_why(provider: Any, cloud: FolderCloud) -> None:
     crate = provider.Check(
         pb.CheckRequest(urn=_URN.replace("Box::", "Crate::"), news=to_struct({}))
     )
-    assert "no handler" in crate.failures[0].reason
+    assert "no resource handler for box:index:Crate" in crate.failures[0].reason
     region = provider.CheckConfig(
         pb.CheckRequest(urn=_URN, news=to_struct({"region": "us-east-1"}))
     )

@@ -1,4 +1,4 @@
-"""`python -m infra.local.engine` against an embedded cloud in another process, with the project's own handlers."""
+"""`python -m infra.local.stacks` against an embedded cloud in another process, with the project's own handlers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.local.engine.__main__ import main
+from infra.local.stacks import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ROOT = Path(__file__).parents[4]
+_ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")

@@ -20,9 +20,10 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc
 from pulumi.runtime.proto import provider_pb2 as pb
 
 from infra.local.engine.checks import check, differ, ignore
-from infra.local.engine.running_cloud import RunningCloud
 from infra.local.engine.urns import name_of, type_chain
 from infra.local.engine.values import for_handler, from_handler, from_struct, reveal, to_struct
+from infra.local.resources import HANDLERS, INVOKES
+from infra.local.running_cloud import RunningCloud
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 # ruff: noqa: ARG002, N802 - the methods have the protocol's names and signatures
 
 
-class Plugin(provider_pb2_grpc.ResourceProviderServicer):
+class PulumiProvider(provider_pb2_grpc.ResourceProviderServicer):
     """One provider package, made of handlers."""
 
     def __init__(
@@ -110,7 +111,7 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         """Draw names and merge tags, as the in-process engine does."""
         handler = self._handlers.get(_type(request.urn))
         if handler is None:
-            reason = f"no handler in infra/local/resources for {_type(request.urn)}"
+            reason = f"no resource handler for {_type(request.urn)}"
             return pb.CheckResponse(failures=[pb.CheckFailure(reason=reason)])  # fail closed
         old = from_struct(request.olds) or None
         inputs = check(
@@ -209,12 +210,12 @@ def _refuse(context: grpc.ServicerContext, reason: str) -> NoReturn:
     raise AssertionError(reason)  # abort has raised
 
 
-def serve(plugin: Plugin) -> None:
+def serve(provider: PulumiProvider) -> None:
     """Listen on a free loopback port, print it as the CLI expects, and stay until the process is ended."""
     server = grpc.server(
         ThreadPoolExecutor(32), options=[("grpc.max_receive_message_length", 400 << 20)]
     )
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(plugin, server)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)  # noqa: T201 - the protocol
@@ -223,17 +224,15 @@ def serve(plugin: Plugin) -> None:
 
 def main() -> None:
     """Serve the project's own handlers as the package ``aws``; the CLI adds arguments that are not for us."""
-    from infra.local.resources import HANDLERS, INVOKES  # noqa: PLC0415 - only needed in this process
-
     parser = argparse.ArgumentParser(
-        prog="python -m infra.local.engine.plugin", description=__doc__
+        prog="python -m infra.local.pulumi_provider", description=__doc__
     )
     parser.add_argument(
         "--cloud", type=Path, required=True, help="the cloud.json of a running embedded cloud"
     )
     parser.add_argument("--version", required=True, help="of the SDK, e.g. 7.51.1")
     given, _ = parser.parse_known_args()
-    serve(Plugin("aws", given.version, RunningCloud(given.cloud), HANDLERS, INVOKES))
+    serve(PulumiProvider("aws", given.version, RunningCloud(given.cloud), HANDLERS, INVOKES))
 
 
 if __name__ == "__main__":

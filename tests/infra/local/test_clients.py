@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.local.cloud.clients import RootClients
-from infra.local.cloud.state_directory import RootKeys
-from infra.local.engine.running_cloud import RunningCloud
+from infra.local.clients import RootClients, RootKeys
+from infra.local.running_cloud import RunningCloud
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
