@@ -96,7 +96,7 @@ def _recognised(call: Call) -> tuple[PolicyStore, CompiledStore, TokenPrincipal]
     if source is None:
         raise InvalidInputError(Field("/policyStoreId", "The policy store has no identity source."))
     claims: dict[Use, VerifiedClaims] = {
-        use: verify(call, call.decider.key_ring, source, token, use) for use, token in given.items()
+        use: verify(call, source, token, use) for use, token in given.items()
     }
     compiled = call.decider.compiled(call.state, store.id)
     return store, compiled, principal(source, claims, compiled.shapes)

@@ -10,8 +10,8 @@ import cedarpy
 
 from .cedar_values import check_ancestors, parents_by_entity
 from .errors import Field, InvalidInputError
+from .key_ring import KeyRing
 from .policy_sets import CompiledStore, RequestRejectedError, Verdict
-from .tokens import KeyRing
 
 if TYPE_CHECKING:
     from .records import PolicyStore

@@ -1,4 +1,4 @@
-"""Is this token what it claims to be? Signature, issuer, client, expiry and use, as Verified Permissions checks them.
+"""Checks a token as Verified Permissions does: signature, issuer, client, expiry and use.
 
 Not checked, as on AWS: revocation, and whether the user still exists.
 Source: Amazon Cognito developer guide and Verified Permissions user guide, "Validating tokens".
@@ -23,39 +23,9 @@ Use = Literal["identityToken", "accessToken"]
 _TOKEN_USE: Final = {"identityToken": "id", "accessToken": "access"}
 _COGNITO_ALGORITHMS: Final = ("RS256",)
 _OIDC_ALGORITHMS: Final = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512")
-_KEPT_KEYS: Final = 1000
 
 
-class KeyRing:
-    """Parsed public keys by issuer, key id and the key's own text, so that a replaced key is parsed anew."""
-
-    def __init__(self) -> None:
-        self._parsed: dict[tuple[str, str, str], jwt.PyJWK] = {}
-
-    def key(self, call: Call, issuer: str, key_id: str) -> jwt.PyJWK:
-        """The issuer's key of that id.
-
-        Raises:
-            LookupError: the issuer or the key is not known.
-        """
-        for entry in call.signing_keys(issuer)["keys"]:
-            if (
-                entry.get("kid") == key_id
-                and entry.get("use", "sig") == "sig"
-                and entry.get("kty") != "oct"
-            ):
-                identity = (issuer, key_id, str(entry))
-                if identity not in self._parsed:
-                    if len(self._parsed) >= _KEPT_KEYS:
-                        self._parsed.clear()
-                    self._parsed[identity] = jwt.PyJWK(entry)
-                return self._parsed[identity]
-        raise LookupError(key_id)
-
-
-def verify(
-    call: Call, ring: KeyRing, source: IdentitySource, token: str, use: Use
-) -> VerifiedClaims:
+def verify(call: Call, source: IdentitySource, token: str, use: Use) -> VerifiedClaims:
     """The claims of a token that the identity source vouches for.
 
     Raises:
@@ -72,7 +42,7 @@ def verify(
     if unverified.get("iss") != issuer:
         raise _refused(use, "was not issued by the identity source of the policy store")
     try:
-        key = ring.key(call, issuer, str(key_id))
+        key = call.decider.key_ring.key(call.signing_keys, issuer, str(key_id))
         claims: dict[str, Any] = jwt.decode(
             token,
             key,
@@ -104,9 +74,8 @@ def _check_cognito(claims: dict[str, Any], configuration: dict[str, Any], use: U
         raise _refused(use, f"must have the token_use `{_TOKEN_USE[use]}`")
     allowed = configuration.get("clientIds") or []
     client = claims.get("aud") if use == "identityToken" else claims.get("client_id")
-    if (
-        allowed and client not in allowed
-    ):  # an empty list allows every client of the pool, as on AWS
+    # An empty list allows every client of the pool, as on AWS.
+    if allowed and client not in allowed:
         raise _refused(use, "was not issued to a client of the identity source")
 
 
