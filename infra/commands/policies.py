@@ -16,13 +16,15 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import names
-from infra.policies import deployed, formatting, matrix
-from infra.policies.bundle import PolicyError
-from infra.policies.cases import Judge
-from infra.policies.deployed import NotDeployedError, Store
-from infra.policies.load import load
-from infra.policies.reference_fleet import ReferenceFleet
-from infra.policies.with_deployed import difference_of
+from infra.policies.cases import matrix
+from infra.policies.cases.cases import Judge
+from infra.policies.cases.reference_fleet import ReferenceFleet
+from infra.policies.comparison.with_deployed import difference_of
+from infra.policies.files import formatting
+from infra.policies.files.bundle import PolicyError
+from infra.policies.files.load import load
+from infra.policies.store import deployed
+from infra.policies.store.deployed import NotDeployedError, Store
 from infra.stacks.config.tenant import ConfigError
 from infra.stacks.config.tenants import of_tenant, tenants
 

@@ -20,9 +20,9 @@ from infra.local.engine import DeploymentFailedError, Engine, EngineError, State
 from infra.local.resources import HANDLERS, INVOKES
 from infra.local.running_cloud import CloudNotRunningError, RunningCloud
 from infra.policies import load
-from infra.policies.deployed import NotDeployedError, Store
-from infra.policies.reference_fleet import ReferenceFleet
-from infra.policies.with_deployed import difference_of
+from infra.policies.cases.reference_fleet import ReferenceFleet
+from infra.policies.comparison.with_deployed import difference_of
+from infra.policies.store.deployed import NotDeployedError, Store
 from infra.stacks.config.tenants import of_tenant, tenants
 
 if TYPE_CHECKING:

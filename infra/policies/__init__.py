@@ -1,6 +1,10 @@
-"""The policies of a tenant: read from files, checked, bound to its user pool, compared with what is deployed."""
+"""The policies of a tenant: read from files, checked, judged by cases, compared with the store's.
 
-from infra.policies.bundle import (
+``files`` reads and checks them, ``cases`` judges them, ``store`` reads what is deployed and orders its
+update, ``comparison`` says which decisions a change flips. What Cedar sees is ``service.cedar``.
+"""
+
+from infra.policies.files.bundle import (
     Grant,
     PolicyBundle,
     PolicyError,
@@ -8,7 +12,7 @@ from infra.policies.bundle import (
     Template,
     TenantPolicies,
 )
-from infra.policies.load import load
+from infra.policies.files.load import load
 
 __all__ = [
     "Grant",

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from infra.policies import load
-from infra.policies.cases import Case, Judge, read
-from infra.policies.reference_fleet import POOL_ID, TENANT_ID, ReferenceFleet
+from infra.policies.cases.cases import Case, Judge, read
+from infra.policies.cases.reference_fleet import POOL_ID, TENANT_ID, ReferenceFleet
 from service.cedar.evaluator import Evaluator
 
 POLICIES = Path(__file__).parents[2] / "policies"

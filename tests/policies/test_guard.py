@@ -12,8 +12,14 @@ from hypothesis import given, seed, settings
 from hypothesis import strategies as some
 
 from infra.policies import load
-from infra.policies.reference_fleet import NIGHT, OTHER_TENANT, POOL_ID, TENANT_ID, ReferenceFleet
-from infra.policies.requests import Resource, sample_artifact
+from infra.policies.cases.reference_fleet import (
+    NIGHT,
+    OTHER_TENANT,
+    POOL_ID,
+    TENANT_ID,
+    ReferenceFleet,
+)
+from infra.policies.cases.requests import Resource, sample_artifact
 from service.cedar.entities import DEVICE
 from service.cedar.evaluator import Evaluator
 from service.cedar.policy_set import PolicySet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from infra.policies.matrix import FILE, render
+from infra.policies.cases.matrix import FILE, render
 
 POLICIES = Path(__file__).parents[2] / "policies"
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from infra.policies import load
-from infra.policies.cases import Case, case_policies, read
-from infra.policies.reference_fleet import POOL_ID, TENANT_ID
+from infra.policies.cases.cases import Case, case_policies, read
+from infra.policies.cases.reference_fleet import POOL_ID, TENANT_ID
 from service.adapters.memory.authorizer import CedarAuthorizer
 from service.cedar.entities import DEVICE, DEVICE_GROUP, GROUP, ROOT_GROUP, tenant_entity
 from service.cedar.request import AuthorizationRequest, RequestContext

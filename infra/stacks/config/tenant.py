@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from cedarfleet_device import wire
 
 from infra import names
-from infra.policies.bundle import Grant
+from infra.policies.files.bundle import Grant
 from infra.stacks.config.section import ConfigError, Section
 from infra.stacks.config.sign_in import SignIn, read_sign_in
 from service.cedar.entities import GROUP

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from infra import names
-from infra.policies.bundle import TenantPolicies
+from infra.policies.files.bundle import TenantPolicies
 from infra.stacks.config.tenant import ConfigError, TenantConfig
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pulumi_aws as aws
 from service.cedar.binding import bind, bind_uid
 
 if TYPE_CHECKING:
-    from infra.policies.bundle import PolicyBundle, StaticPolicy, Template
+    from infra.policies.files.bundle import PolicyBundle, StaticPolicy, Template
     from service.cedar.policy_set import Link
     from service.cedar.values import EntityUid
 
@@ -34,7 +34,8 @@ class PolicyStore(pulumi.ComponentResource):
     A permit waits for every forbid: at no moment of a first stamping or of an update can something be allowed that a
     forbid of the same files denies. A changed policy or template is always a new one beside the old one, which leaves
     last: the provider would change a `when` in place, and so loosen a forbid before a permit has narrowed (see
-    `infra.policies.update`). The identity source comes last, so no token is accepted before the policies stand.
+    `infra.policies.store.update_order`). The identity source comes last, so no token is accepted before the policies
+    stand.
     """
 
     store_id: pulumi.Output[str]

@@ -15,14 +15,14 @@ import pytest
 
 from infra.local.processes import Child
 from infra.policies import load
-from infra.policies.reference_fleet import POOL_ID, TENANT_ID, ReferenceFleet
+from infra.policies.cases.reference_fleet import POOL_ID, TENANT_ID, ReferenceFleet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from types_boto3_verifiedpermissions import VerifiedPermissionsClient
 
-    from infra.policies.update import Piece, Step
+    from infra.policies.store.update_order import Piece, Step
     from service.cedar.policy_set import PolicySet
     from service.cedar.request import AuthorizationRequest
     from service.cedar.values import EntityUid

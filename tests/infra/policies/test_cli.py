@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.__main__ import main
-from infra.policies import deployed, load
-from infra.policies.update import pieces, plan
+from infra.policies import load
+from infra.policies.store import deployed
+from infra.policies.store.update_order import pieces, plan
 from infra.stacks.config.tenants import of_tenant, tenants
 
 if TYPE_CHECKING:

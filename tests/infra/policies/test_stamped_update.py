@@ -10,10 +10,10 @@ import yaml
 
 from infra.local.engine import Op
 from infra.policies import load
-from infra.policies.personas import AT_NIGHT
-from infra.policies.reference_fleet import ReferenceFleet
-from infra.policies.requests import all_requests
-from infra.policies.update import pieces, plan
+from infra.policies.cases.personas import AT_NIGHT
+from infra.policies.cases.reference_fleet import ReferenceFleet
+from infra.policies.cases.requests import all_requests
+from infra.policies.store.update_order import pieces, plan
 from infra.stacks.config.tenants import of_tenant
 from service.cedar.evaluator import Evaluator
 from service.cedar.request import TokenBearer

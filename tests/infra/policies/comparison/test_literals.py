@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from infra.policies.literals import literals
+from infra.policies.comparison.literals import literals
 
 STATEMENT = """permit (principal, action, resource)
 when {

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from infra.policies.reference_fleet import NIGHT, NOON
+from infra.policies.cases.reference_fleet import NIGHT, NOON
 from service.cedar.request import RequestContext
 
 if TYPE_CHECKING:
-    from infra.policies.reference_fleet import ReferenceFleet
+    from infra.policies.cases.reference_fleet import ReferenceFleet
     from service.cedar.request import TokenBearer
 
 

@@ -10,7 +10,7 @@ from service.cedar.statement import statement_est
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from infra.policies.update import Step
+    from infra.policies.store.update_order import Step
 
 
 # A comment, a string and an annotation stand first, so that the word inside them is left alone.

@@ -6,10 +6,10 @@ import itertools
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from infra.policies.load import load
-from infra.policies.personas import PERSONAS, Persona
-from infra.policies.reference_fleet import POOL_ID, TENANT_ID, ReferenceFleet
-from infra.policies.requests import ACTIONS, all_requests
+from infra.policies.cases.personas import PERSONAS, Persona
+from infra.policies.cases.reference_fleet import POOL_ID, TENANT_ID, ReferenceFleet
+from infra.policies.cases.requests import ACTIONS, all_requests
+from infra.policies.files.load import load
 from service.cedar.entities import DEVICE, DEVICE_GROUP, TENANT
 from service.cedar.evaluator import Evaluator
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from infra.policies.requests import Resource
+    from infra.policies.cases.requests import Resource
     from service.cedar.values import Value
 
 FILE: Final = "matrix.md"

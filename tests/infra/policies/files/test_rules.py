@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.policies import TenantPolicies, load
-from tests.infra.policies.refusal import refusal
+from tests.infra.policies.files.refusal import refusal
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,11 +8,11 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from infra.policies.actions import Actions
-from infra.policies.judges import subjects
-from infra.policies.reach import Reached, as_permit
-from infra.policies.requests import all_requests
-from infra.policies.update import Step, pieces, plan
+from infra.policies.cases.requests import all_requests
+from infra.policies.comparison.coverage import Reached, as_permit
+from infra.policies.comparison.subjects import subjects
+from infra.policies.files.schema_json import Actions
+from infra.policies.store.update_order import Step, pieces, plan
 from service.cedar.evaluator import Evaluator
 from service.cedar.policy_set import Link, PolicySet
 from service.cedar.request import TokenBearer
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from infra.policies.judges import Subjects
-    from infra.policies.reference_fleet import ReferenceFleet
+    from infra.policies.cases.reference_fleet import ReferenceFleet
+    from infra.policies.comparison.subjects import Subjects
     from service.cedar.decision import Evaluation
     from service.cedar.request import AuthorizationRequest
 

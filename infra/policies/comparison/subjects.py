@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from infra.policies import probes
-from infra.policies.literals import Literals, literals
+from infra.policies.comparison.literals import Literals, literals
+from infra.policies.comparison.samples import Samples
 from service.cedar.binding import unbind_uid
 from service.cedar.entities import GROUP, USER
 from service.cedar.request import TokenBearer
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from infra.policies.reference_fleet import ReferenceFleet
-    from infra.policies.requests import Resource
+    from infra.policies.cases.reference_fleet import ReferenceFleet
+    from infra.policies.cases.requests import Resource
     from service.cedar.policy_set import PolicySet
     from service.cedar.request import RequestContext
     from service.cedar.values import EntityUid
@@ -80,7 +80,7 @@ def subjects(
                 changed |= together
     looked_at = literals(text for policies in sets for text in policies.statements())
     looked_at_anew = literals(changing.statements())
-    samples = probes.Samples(
+    samples = Samples(
         looked_at=looked_at, changed=looked_at_anew, fleet=fleet, tenant=tenant, now=now
     )
     region = str(fleet.device("press-07").attributes["region"])

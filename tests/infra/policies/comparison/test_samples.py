@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.policies import Grant, TenantPolicies, load
-from infra.policies.deployed import NotDeployedError, Store
-from infra.policies.diff import Difference, difference
-from infra.policies.reference_fleet import POOL_ID, TENANT_ID, ReferenceFleet
-from infra.policies.update import pieces, plan
-from infra.policies.with_deployed import difference_of
+from infra.policies.cases.reference_fleet import POOL_ID, TENANT_ID, ReferenceFleet
+from infra.policies.comparison.compare import Difference, difference
+from infra.policies.comparison.with_deployed import difference_of
+from infra.policies.store.deployed import NotDeployedError, Store
+from infra.policies.store.update_order import pieces, plan
 from service.cedar.binding import bind
 
 if TYPE_CHECKING:
     from types_boto3_verifiedpermissions import VerifiedPermissionsClient
 
-    from infra.policies.bundle import PolicyBundle
+    from infra.policies.files.bundle import PolicyBundle
     from service.cedar.policy_set import PolicySet
     from tests.infra.policies.conftest import LiveStore
 
-POLICIES = Path(__file__).parents[3] / "policies"
+POLICIES = Path(__file__).parents[4] / "policies"
 FLEET = ReferenceFleet.read(POLICIES)
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 MANAGERS = f'unless {{ principal in Fleet::Group::"{POOL_ID}|managers" }}'

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import yaml
 
-from infra.policies.bundle import Grant, PolicyError, TenantPolicies
-from infra.policies.cedar_json import SchemaReader
-from infra.policies.load import read_schema
-from infra.policies.requests import Resource
+from infra.policies.cases.cedar_json import SchemaReader
+from infra.policies.cases.requests import Resource
+from infra.policies.files.bundle import Grant, PolicyError, TenantPolicies
+from infra.policies.files.load import read_schema
 from service.cedar.entities import DEVICE, DEVICE_GROUP, GROUP, ROOT_GROUP, TENANT, USER
 from service.cedar.request import TokenBearer
 from service.cedar.statement import Problem

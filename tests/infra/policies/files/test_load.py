@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.policies import PolicyError, TenantPolicies, load
-from infra.policies.reference_fleet import ReferenceFleet
+from infra.policies.cases.reference_fleet import ReferenceFleet
 from service.cedar.values import EntityUid
-from tests.infra.policies.refusal import grant, refusal
+from tests.infra.policies.files.refusal import grant, refusal
 
 if TYPE_CHECKING:
     from pathlib import Path

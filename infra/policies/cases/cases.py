@@ -10,10 +10,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from infra.policies.bundle import PolicyError, TenantPolicies
-from infra.policies.cedar_json import SchemaReader, read_object, read_uid
-from infra.policies.load import load, read_schema
-from infra.policies.reference_fleet import POOL_ID, TENANT_ID, ReferenceFleet
+from infra.policies.cases.cedar_json import SchemaReader, read_object, read_uid
+from infra.policies.cases.reference_fleet import POOL_ID, TENANT_ID, ReferenceFleet
+from infra.policies.files.bundle import PolicyError, TenantPolicies
+from infra.policies.files.load import load, read_schema
 from service.cedar.binding import bind_entity, bind_uid
 from service.cedar.decision import Evaluation
 from service.cedar.entities import USER

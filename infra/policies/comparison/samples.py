@@ -7,8 +7,8 @@ from datetime import UTC, datetime, time, timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
-from infra.policies.reference_fleet import NIGHT, NOON
-from infra.policies.requests import Resource, sample_artifact
+from infra.policies.cases.reference_fleet import NIGHT, NOON
+from infra.policies.cases.requests import Resource, sample_artifact
 from service.cedar.binding import until_text
 from service.cedar.entities import DEVICE, DEVICE_GROUP, ROOT_GROUP, TENANT
 from service.cedar.request import RequestContext
@@ -16,8 +16,8 @@ from service.cedar.request import RequestContext
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from infra.policies.literals import Literals
-    from infra.policies.reference_fleet import ReferenceFleet
+    from infra.policies.cases.reference_fleet import ReferenceFleet
+    from infra.policies.comparison.literals import Literals
     from service.cedar.entities import Entity
     from service.cedar.values import EntityUid
 

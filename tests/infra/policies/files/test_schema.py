@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from cedarpy import Schema
 
-from infra.policies.requests import ACTIONS, ACTIONS_ON
-from infra.policies.schema import SchemaError, schema_json
+from infra.policies.cases.requests import ACTIONS, ACTIONS_ON
+from infra.policies.files.schema_json import SchemaError, schema_json
 
-TEXT = (Path(__file__).parents[3] / "policies" / "schema.cedarschema").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[4] / "policies" / "schema.cedarschema").read_text(encoding="utf-8")
 
 
 def test_text_and_json_are_the_same_schema():

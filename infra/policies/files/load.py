@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from cedarpy import Schema
 
-from infra.policies import rules
-from infra.policies.actions import Actions
-from infra.policies.bundle import PolicyBundle, PolicyError, StaticPolicy, TenantPolicies
-from infra.policies.grants import stamp
-from infra.policies.schema import SchemaError, schema_json
+from infra.policies.files import rules
+from infra.policies.files.bundle import PolicyBundle, PolicyError, StaticPolicy, TenantPolicies
+from infra.policies.files.grants import stamp
+from infra.policies.files.schema_json import Actions, SchemaError, schema_json
 from service.cedar.statement import Problem, Statement, parse
 
 if TYPE_CHECKING:

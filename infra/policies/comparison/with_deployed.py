@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from infra.policies.deployed import NotDeployedError, read
-from infra.policies.diff import Difference, difference
+from infra.policies.comparison.compare import Difference, difference
+from infra.policies.store.deployed import NotDeployedError, read
 from service.cedar.entities import GROUP, USER
 
 if TYPE_CHECKING:
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from types_boto3_verifiedpermissions import VerifiedPermissionsClient
 
-    from infra.policies.bundle import PolicyBundle
-    from infra.policies.deployed import Store
-    from infra.policies.reference_fleet import ReferenceFleet
+    from infra.policies.cases.reference_fleet import ReferenceFleet
+    from infra.policies.files.bundle import PolicyBundle
+    from infra.policies.store.deployed import Store
 
 
 def difference_of(

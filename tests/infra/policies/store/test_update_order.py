@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from hypothesis import given, seed, settings
 from hypothesis import strategies as some
 
-from infra.policies.personas import AT_NIGHT, PERSONAS
-from infra.policies.reference_fleet import POOL_ID, TENANT_ID
-from infra.policies.requests import all_requests
-from infra.policies.update import Piece, Step, pieces, plan
+from infra.policies.cases.personas import AT_NIGHT, PERSONAS
+from infra.policies.cases.reference_fleet import POOL_ID, TENANT_ID
+from infra.policies.cases.requests import all_requests
+from infra.policies.store.update_order import Piece, Step, pieces, plan
 from service.cedar.evaluator import Evaluator
 from tests.infra.policies.conftest import FLEET
 

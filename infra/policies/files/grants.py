@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from cedarpy import validate_policies
 
-from infra.policies import rules
-from infra.policies.bundle import Grant, Template, TenantPolicies
+from infra.policies.files import rules
+from infra.policies.files.bundle import Grant, Template, TenantPolicies
 from service.cedar.binding import bind_until, until_text
 from service.cedar.entities import DEVICE, DEVICE_GROUP, GROUP, ROOT_GROUP, USER
 from service.cedar.policy_set import Link

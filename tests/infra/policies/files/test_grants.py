@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.policies import Grant, TenantPolicies, load
-from infra.policies.rules import MAX_TEMPLATES
-from tests.infra.policies.refusal import grant, refusal
+from infra.policies.files.rules import MAX_TEMPLATES
+from tests.infra.policies.files.refusal import grant, refusal
 
 if TYPE_CHECKING:
     from pathlib import Path

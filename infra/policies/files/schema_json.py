@@ -1,8 +1,8 @@
-"""Turns the Cedar text of the schema into the JSON that PutSchema takes.
+"""Turns the Cedar text of the schema into the JSON that PutSchema takes, and reads its actions.
 
-People review ``policies/schema.cedarschema``, with its comments; AWS accepts only JSON. cedarpy prints a parsed schema
-in one regular form (declarations sorted, names resolved), which is what this reads. The result is not trusted: the
-engine parses it again, and it must print the same text.
+People review ``policies/schema.cedarschema``, with its comments; AWS accepts only JSON. cedarpy prints
+a parsed schema in one regular form (declarations sorted, names resolved), which is what this reads.
+The result is not trusted: the engine parses it again, and it must print the same text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import Any, Final
 from cedarpy import Schema
 
 _TOKEN: Final = re.compile(
-    r'\s*("(?:[^"\\]|\\.)*"|[A-Za-z_]\w*(?:::[A-Za-z_]\w*)*(?:::(?=")"(?:[^"\\]|\\.)*")?|[{}\[\](),:;=<>?])'
+    r'\s*("(?:[^"\\]|\\.)*"'
+    r'|[A-Za-z_]\w*(?:::[A-Za-z_]\w*)*(?:::(?=")"(?:[^"\\]|\\.)*")?'
+    r"|[{}\[\](),:;=<>?])"
 )
 _PRIMITIVES: Final = {"String": "String", "Long": "Long", "Bool": "Boolean"}
 _EXTENSIONS: Final = frozenset({"datetime", "decimal", "duration", "ipaddr"})
@@ -36,14 +38,42 @@ def schema_json(text: str) -> str:
     except ValueError as error:
         raise SchemaError(str(error)) from error
     converted = json.dumps(_Reader(canonical).schema(), separators=(",", ":"))
-    # the engine prints a JSON schema's built-in types with their reserved prefix, a text schema's without
-    if (
-        str(Schema.from_json_str(converted)).replace("__cedar::", "") != canonical
-    ):  # fail closed: never stamp another schema
+    # The engine prints built-in types with their reserved prefix if the schema came as JSON.
+    printed = str(Schema.from_json_str(converted)).replace("__cedar::", "")
+    # Fail closed: never stamp another schema.
+    if printed != canonical:
         raise SchemaError(
             "the JSON form says something else than the text: a part of the language is not converted"
         )
     return converted
+
+
+class Actions:
+    """The actions of a schema and the groups that they are in."""
+
+    def __init__(self, schema_json: str) -> None:
+        declared: dict[str, Any] = json.loads(schema_json)["Fleet"]["actions"]
+        self._parents = {
+            name: {str(parent["id"]) for parent in action.get("memberOf", ())}
+            for name, action in declared.items()
+        }
+        self._asked = frozenset(name for name, action in declared.items() if "appliesTo" in action)
+
+    def of_group(self, group: str) -> frozenset[str]:
+        """The actions that can be asked for, of an action group or of one action, by name."""
+        return frozenset(name for name in self._asked if group in self._with_ancestors(name))
+
+    def of(self, scope: dict[str, Any]) -> frozenset[str]:
+        """The actions that the action scope of a policy in Cedar's JSON form reaches."""
+        if scope["op"] == "All":
+            return self._asked
+        named: list[dict[str, str]] = (
+            scope["entities"] if "entities" in scope else [scope["entity"]]
+        )
+        return frozenset[str]().union(*(self.of_group(entity["id"]) for entity in named))
+
+    def _with_ancestors(self, name: str) -> set[str]:
+        return {name}.union(*(self._with_ancestors(parent) for parent in self._parents[name]))
 
 
 class _Reader:

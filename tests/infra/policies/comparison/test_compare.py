@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.policies import TenantPolicies, deployed, load
-from infra.policies.deployed import NotDeployedError
-from infra.policies.diff import Difference, difference, nothing
-from infra.policies.reference_fleet import POOL_ID, TENANT_ID, ReferenceFleet
-from infra.policies.update import pieces, plan
+from infra.policies import TenantPolicies, load
+from infra.policies.cases.reference_fleet import POOL_ID, TENANT_ID, ReferenceFleet
+from infra.policies.comparison.compare import Difference, difference, nothing
+from infra.policies.store import deployed
+from infra.policies.store.deployed import NotDeployedError
+from infra.policies.store.update_order import pieces, plan
 from service.cedar.binding import bind
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from service.cedar.policy_set import PolicySet
     from tests.infra.policies.conftest import LiveStore
 
-POLICIES = Path(__file__).parents[3] / "policies"
+POLICIES = Path(__file__).parents[4] / "policies"
 FLEET = ReferenceFleet.read(POLICIES)
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 

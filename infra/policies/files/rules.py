@@ -12,8 +12,8 @@ from service.cedar.statement import Problem, Statement, parse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from infra.policies.actions import Actions
-    from infra.policies.bundle import TenantPolicies
+    from infra.policies.files.bundle import TenantPolicies
+    from infra.policies.files.schema_json import Actions
 
 MAX_STATEMENT_BYTES: Final = 10_000  # quota of Verified Permissions: size of a policy
 # Half of what a store may hold: while an update runs, each new policy stands beside the old one (see `update`).
