@@ -146,9 +146,9 @@ class Agent:
 
         Args:
             name: a-z, 0-9 and ``-``, e.g. ``reboot``.
-            idempotent: run it again when the device stopped while it ran, or the disk did not take
-                the command; else such a command ends INTERRUPTED. Not for a handler that itself
-                ends the device: see ``Result.afterwards``.
+            idempotent: run it again when the device stopped, or lost power, while it ran; else such
+                a command ends INTERRUPTED. Not for a handler that itself ends the device: see
+                ``Result.afterwards``.
             time_limit_seconds: default ``commands.time_limit_seconds`` of the configuration.
 
         Raises:

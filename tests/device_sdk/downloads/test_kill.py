@@ -57,10 +57,10 @@ def task(server: ObjectServer, home: Path, **changed: object) -> DownloadTask:
     return DownloadTask(**(plain | changed))  # pyright: ignore[reportArgumentType]
 
 
-def kill_at(errand_: DownloadTask, server: ObjectServer, sent: float) -> int | None:
+def kill_at(task_: DownloadTask, server: ObjectServer, sent: float) -> int | None:
     """Start the task and kill it once the server has sent so many bytes more; the exit code."""
     limit = server.sent + sent
-    process = start(errand_)
+    process = start(task_)
     while process.exitcode is None and server.sent < limit:
         process.join(0.001)
     if process.exitcode is None and process.pid is not None:

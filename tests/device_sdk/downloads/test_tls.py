@@ -37,7 +37,7 @@ class Ends(NamedTuple):
         return self.outgoing.read()
 
 
-class Wires(NamedTuple):
+class TlsSockets(NamedTuple):
     """A pair of connected sockets, and the certificate of the one that serves."""
 
     below: socket.socket
@@ -47,32 +47,32 @@ class Wires(NamedTuple):
 
 
 @pytest.fixture
-def wires(tmp_path: Path) -> Generator[Wires]:
+def sockets(tmp_path: Path) -> Generator[TlsSockets]:
     """Sockets that end a test that waits for ever."""
     below, server = socket.socketpair()
     with below, server:
         below.settimeout(5)
         server.settimeout(5)
-        yield Wires(below, server, *make_certificate(tmp_path))
+        yield TlsSockets(below, server, *make_certificate(tmp_path))
 
 
-def shake_hands(wires: Wires, host: str = "localhost") -> Ends:
+def shake_hands(sockets: TlsSockets, host: str = "localhost") -> Ends:
     """Connect both ends."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(wires.certificate, wires.key)
+    context.load_cert_chain(sockets.certificate, sockets.key)
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = context.wrap_bio(incoming, outgoing, server_side=True)
-    client = TlsStream(wires.below, ssl.create_default_context(cafile=wires.certificate), host)
+    client = TlsStream(sockets.below, ssl.create_default_context(cafile=sockets.certificate), host)
 
     def serve() -> None:
         while True:
             try:
                 tls.do_handshake()
             except ssl.SSLWantReadError:
-                wires.server.sendall(outgoing.read())
-                incoming.write(wires.server.recv(65536))
+                sockets.server.sendall(outgoing.read())
+                incoming.write(sockets.server.recv(65536))
             else:
-                wires.server.sendall(outgoing.read())
+                sockets.server.sendall(outgoing.read())
                 return
 
     with ThreadPoolExecutor(1) as pool:
@@ -82,20 +82,20 @@ def shake_hands(wires: Wires, host: str = "localhost") -> Ends:
         finally:
             problem = serving.exception()
     assert problem is None
-    return Ends(client, wires.server, tls, outgoing)
+    return Ends(client, sockets.server, tls, outgoing)
 
 
-def test_one_call_takes_every_record_there_and_waits_for_none(wires: Wires):
+def test_one_call_takes_every_record_there_and_waits_for_none(sockets: TlsSockets):
     """Three records and a short one come at once, though the buffer has room for more."""
-    ends, sent, buffer = shake_hands(wires), os.urandom(3 * RECORD + 7), bytearray(8 * RECORD)
+    ends, sent, buffer = shake_hands(sockets), os.urandom(3 * RECORD + 7), bytearray(8 * RECORD)
     ends.server.sendall(ends.seal(sent))
     assert ends.client.recv_into(memoryview(buffer)) == len(sent)
     assert buffer[: len(sent)] == sent
 
 
-def test_a_record_that_came_in_part_is_waited_for_not_guessed(wires: Wires):
+def test_a_record_that_came_in_part_is_waited_for_not_guessed(sockets: TlsSockets):
     """Half a record gives nothing; with its other half it gives its bytes."""
-    ends, buffer = shake_hands(wires), bytearray(4 * RECORD)
+    ends, buffer = shake_hands(sockets), bytearray(4 * RECORD)
     records = ends.seal(bytes(RECORD)) + (second := ends.seal(b"second" * 1000))[:3000]
     ends.server.sendall(records)
     assert ends.client.recv_into(memoryview(buffer)) == RECORD
@@ -104,9 +104,9 @@ def test_a_record_that_came_in_part_is_waited_for_not_guessed(wires: Wires):
     assert buffer[:6000] == b"second" * 1000
 
 
-def test_a_small_buffer_leaves_the_rest_for_the_next_call(wires: Wires):
+def test_a_small_buffer_leaves_the_rest_for_the_next_call(sockets: TlsSockets):
     """No byte is lost between the calls."""
-    ends, sent = shake_hands(wires), os.urandom(2 * RECORD)
+    ends, sent = shake_hands(sockets), os.urandom(2 * RECORD)
     ends.server.sendall(ends.seal(sent))
     got = b""
     while len(got) < len(sent):
@@ -114,12 +114,12 @@ def test_a_small_buffer_leaves_the_rest_for_the_next_call(wires: Wires):
     assert got == sent
 
 
-def test_an_altered_record_is_an_error_and_gives_no_byte(wires: Wires):
+def test_an_altered_record_is_an_error_and_gives_no_byte(sockets: TlsSockets):
     """Also when good records came before it in the same read.
 
     Afterwards the connection gives nothing.
     """
-    ends, buffer = shake_hands(wires), bytearray(4 * RECORD)
+    ends, buffer = shake_hands(sockets), bytearray(4 * RECORD)
     altered = bytearray(ends.seal(b"good" * 100) + ends.seal(b"evil" * 100))
     altered[-50] ^= 1
     ends.server.sendall(altered)
@@ -129,29 +129,29 @@ def test_an_altered_record_is_an_error_and_gives_no_byte(wires: Wires):
     assert b"evil" not in buffer
 
 
-def test_a_connection_that_is_cut_ends_after_its_last_bytes(wires: Wires):
+def test_a_connection_that_is_cut_ends_after_its_last_bytes(sockets: TlsSockets):
     """As with a plain socket: what came, then 0, which is too early for a body with a length."""
-    ends, buffer = shake_hands(wires), bytearray(RECORD)
+    ends, buffer = shake_hands(sockets), bytearray(RECORD)
     ends.server.sendall(ends.seal(b"last"))
     ends.server.shutdown(socket.SHUT_WR)
     assert [ends.client.recv_into(memoryview(buffer)) for _ in range(3)] == [4, 0, 0]
 
 
-def test_a_silent_server_ends_by_the_sockets_time_limit(wires: Wires):
+def test_a_silent_server_ends_by_the_sockets_time_limit(sockets: TlsSockets):
     """The limit of the socket below holds for a read."""
-    ends = shake_hands(wires)
-    wires.below.settimeout(0.05)
+    ends = shake_hands(sockets)
+    sockets.below.settimeout(0.05)
     with pytest.raises(TimeoutError):
         ends.client.recv(1)
 
 
-def test_a_certificate_for_another_host_is_refused(wires: Wires):
+def test_a_certificate_for_another_host_is_refused(sockets: TlsSockets):
     """The name is checked, not only who signed; the server hears of it by an alert."""
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
-        shake_hands(wires, host="other.example")
+        shake_hands(sockets, host="other.example")
 
 
-def test_a_stalled_handshake_is_cut_from_another_thread(wires: Wires):
+def test_a_stalled_handshake_is_cut_from_another_thread(sockets: TlsSockets):
     """The server accepts and says nothing.
 
     The thread that waits is woken long before its read's time limit.
@@ -160,7 +160,7 @@ def test_a_stalled_handshake_is_cut_from_another_thread(wires: Wires):
         address = parse_address(
             f"https://127.0.0.1:{listener.getsockname()[1]}/file", allow_http=False
         )
-        context = ssl.create_default_context(cafile=wires.certificate)
+        context = ssl.create_default_context(cafile=sockets.certificate)
         connection = RangeConnection(address, context, connect_seconds=5, read_seconds=600)
         waiting = pool.submit(connection.secure)
         with listener.accept()[0] as server:

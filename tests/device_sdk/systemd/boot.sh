@@ -1,6 +1,6 @@
 #!/bin/sh
 # Turns the folder $1 into the root of this mount namespace and becomes its systemd, with the terminal $2 as console.
-# Runs as process 1 of namespaces of its own (keeper.py made them); only the network is the host's.
+# Runs as process 1 of namespaces of its own (machine_process.py made them); only the network is the host's.
 set -eu
 root=$1 console=$2
 

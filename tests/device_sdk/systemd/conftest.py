@@ -51,7 +51,7 @@ class Gate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Field:
+class InstalledDevice:
     """A machine with the unit on it, and the broker it speaks to."""
 
     machine: Machine
@@ -141,7 +141,7 @@ def _run(*command: str | Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def field(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
+def installed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InstalledDevice]:
     """The device, switched on, with the unit enabled but not started yet."""
     if (reason := missing(tmp_path_factory.mktemp("try"))) is not None:
         pytest.skip(reason)
@@ -152,7 +152,7 @@ def field(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fiel
         with Observer(host=broker.host, port=broker.port, tls=broker.tls("observer")) as observer:
             with Machine(root) as machine:
                 machine.run("systemctl", "enable", "cedarfleet-device")
-                yield Field(
+                yield InstalledDevice(
                     machine=machine, broker=broker, observer=observer, gate=gate, thing=thing
                 )
             print(*machine.console, (root / "var/log/agent.log").read_text(), sep="\n")

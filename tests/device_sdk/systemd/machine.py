@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-KEEPER = Path(__file__).with_name("keeper.py")
+HOLDER = Path(__file__).with_name("machine_process.py")
 SYSTEMD = Path("/lib/systemd/systemd")
 UNITS = Path("/lib/systemd/system")
 TARGETS = ("basic", "multi-user", "network-online", "shutdown", "sysinit", "time-sync")
@@ -118,15 +118,15 @@ class Machine:
         self._master, self._slave = os.openpty()  # systemd logs to a terminal or not at all
         self._reader = threading.Thread(target=self._listen, name="console", daemon=True)
         self._reader.start()
-        self._keeper = subprocess.Popen(
-            [*_PRIVATE, sys.executable, "-I", str(KEEPER), str(self.root), os.ttyname(self._slave)],
+        self._holder = subprocess.Popen(
+            [*_PRIVATE, sys.executable, "-I", str(HOLDER), str(self.root), os.ttyname(self._slave)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for the test, which then ends it in order
         )
         try:
-            assert self._keeper.stdout is not None
-            self.pid = int(self._keeper.stdout.readline())
+            assert self._holder.stdout is not None
+            self.pid = int(self._holder.stdout.readline())
             self.await_console("Startup finished")
         except BaseException:
             self.__exit__()
@@ -135,17 +135,17 @@ class Machine:
 
     def __exit__(self, *_: object) -> None:
         try:
-            self._keeper.communicate(timeout=_SECONDS)  # ends its input
+            self._holder.communicate(timeout=_SECONDS)  # ends its input
         finally:
             os.close(self._slave)
             self._reader.join(_SECONDS)
             os.close(self._master)
-        assert self._keeper.returncode == 0, "the keeper left something behind"
+        assert self._holder.returncode == 0, "the holder left something behind"
 
     @property
-    def keeper_pid(self) -> int:
+    def holder_pid(self) -> int:
         """Of the process that holds it, and that ends it when we are gone."""
-        return self._keeper.pid
+        return self._holder.pid
 
     def run(self, *command: str) -> str:
         """Run a program inside, as root; its output."""

@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from tests.device_sdk.systemd.machine import Machine
 with Machine(Path(sys.argv[1])) as machine:
-    print(machine.pid, machine.keeper_pid, flush=True)
+    print(machine.pid, machine.holder_pid, flush=True)
     sys.stdin.read()
 """
 
@@ -55,12 +55,12 @@ def test_a_machine_ends_with_a_test_that_is_killed(root: Path):
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=PROJECT
     ) as test:
         assert test.stdout is not None
-        pid, keeper = map(int, test.stdout.readline().split())
+        pid, holder = map(int, test.stdout.readline().split())
         traces = Traces(root, pid)
         assert traces.groups()
-        with os.fdopen(os.pidfd_open(keeper)) as keeping:
+        with os.fdopen(os.pidfd_open(holder)) as keeping:
             test.kill()
-            assert select.select([keeping], [], [], 30)[0], "the keeper of the machine lives on"
+            assert select.select([keeping], [], [], 30)[0], "the holder of the machine lives on"
     assert (traces.processes(), traces.groups()) == ([], [])
 
 

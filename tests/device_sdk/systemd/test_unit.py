@@ -20,7 +20,7 @@ from tests.device_sdk.downloads.object_server import ObjectServer
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.device_sdk.systemd.conftest import Field
+    from tests.device_sdk.systemd.conftest import InstalledDevice
 
 UNIT = "cedarfleet-device"
 UNIT_FILE = "etc/systemd/system/cedarfleet-device.service"
@@ -54,23 +54,23 @@ def test_the_unit_is_little_exposed(root: Path):
     assert float(level[1]) <= MOST_EXPOSED
 
 
-def test_it_is_active_once_the_agent_is_ready(field: Field):
+def test_it_is_active_once_the_agent_is_ready(installed: InstalledDevice):
     """While the agent prepares, the unit is `activating`; `active` is what READY makes it."""
-    field.machine.run("systemctl", "log-level", "debug")  # it then tells each word of an agent
-    field.machine.run("systemctl", "start", "--no-block", UNIT)
-    with field.gate.await_knock("starting"):
-        assert field.machine.show(UNIT)["ActiveState"] == "activating"
-    field.machine.await_console("(READY=1)")
-    field.machine.await_console("Changed start -> running")
-    field.machine.run("systemctl", "log-level", "info")
-    shown = field.machine.show(UNIT)
+    installed.machine.run("systemctl", "log-level", "debug")  # it then tells each word of an agent
+    installed.machine.run("systemctl", "start", "--no-block", UNIT)
+    with installed.gate.await_knock("starting"):
+        assert installed.machine.show(UNIT)["ActiveState"] == "activating"
+    installed.machine.await_console("(READY=1)")
+    installed.machine.await_console("Changed start -> running")
+    installed.machine.run("systemctl", "log-level", "info")
+    shown = installed.machine.show(UNIT)
     assert (shown["ActiveState"], shown["Type"], shown["NRestarts"]) == ("active", "notify", "0")
 
 
-def test_a_command_is_answered_from_inside_the_confinement(field: Field):
+def test_a_command_is_answered_from_inside_the_confinement(installed: InstalledDevice):
     """A command comes in over mutual TLS, runs as a user without any right, and is answered."""
-    field.start()
-    detail = _done(field, "look")
+    installed.start()
+    detail = _done(installed, "look")
     print(detail)
     assert detail["uid"] in DYNAMIC_USERS
     status = detail["status"]
@@ -89,25 +89,27 @@ def test_a_command_is_answered_from_inside_the_confinement(field: Field):
     }
 
 
-def test_a_file_is_delivered_inside_the_confinement(field: Field):
+def test_a_file_is_delivered_inside_the_confinement(installed: InstalledDevice):
     """Several connections with TLS, files made, synced and moved: the whole way of a download."""
-    field.start()
+    installed.start()
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(field.broker.folder / "server.crt", field.broker.folder / "server.key")
+    tls.load_cert_chain(
+        installed.broker.folder / "server.crt", installed.broker.folder / "server.key"
+    )
     content = random.Random(7).randbytes(3_000_001)  # noqa: S311 - content, not a secret
     with ObjectServer(content, tls=tls) as server:
-        detail = _done(field, "fetch", asdict(server.document()))
+        detail = _done(installed, "fetch", asdict(server.document()))
     assert detail["bytes"] == len(content)
-    assert (field.machine.root / detail["path"].lstrip("/")).read_bytes() == content
+    assert (installed.machine.root / detail["path"].lstrip("/")).read_bytes() == content
 
 
-def test_stop_is_a_clean_end(field: Field):
+def test_stop_is_a_clean_end(installed: InstalledDevice):
     """`systemctl stop` lets the agent say goodbye, in time, without force."""
-    field.start()
+    installed.start()
     begun = time.monotonic()
-    field.machine.run("systemctl", "stop", UNIT)
+    installed.machine.run("systemctl", "stop", UNIT)
     took = time.monotonic() - begun
-    shown = field.machine.show(UNIT)
+    shown = installed.machine.show(UNIT)
     assert (shown["ActiveState"], shown["Result"], shown["ExecMainStatus"]) == (
         "inactive",
         "success",
@@ -115,49 +117,51 @@ def test_stop_is_a_clean_end(field: Field):
     )
     assert took < 30, "TimeoutStopSec of the unit"
     print(f"stopped in {took:.2f} s")
-    field.await_presence("offline")
+    installed.await_presence("offline")
 
 
-def test_a_device_is_provisioned_after_the_first_start(field: Field):
+def test_a_device_is_provisioned_after_the_first_start(installed: InstalledDevice):
     """What root writes later, as `provision` does, is the agent's to read."""
-    field.start()
-    field.machine.run("systemctl", "stop", UNIT)
-    folder = field.machine.root / "var/lib/private/cedarfleet"
+    installed.start()
+    installed.machine.run("systemctl", "stop", UNIT)
+    folder = installed.machine.root / "var/lib/private/cedarfleet"
     user = folder.stat().st_uid
     assert user != os.geteuid()
     for each in ("device.crt", "device.key"):
         content = (folder / each).read_bytes()
         (folder / each).unlink()
         write_private(folder / each, content)
-    field.start()
+    installed.start()
     assert {each.stat().st_uid for each in folder.rglob("*")} == {user}
-    assert _done(field, "look")["uid"] == user
+    assert _done(installed, "look")["uid"] == user
 
 
-def test_a_killed_agent_restarts_and_tells_what_it_broke_off(field: Field):
+def test_a_killed_agent_restarts_and_tells_what_it_broke_off(installed: InstalledDevice):
     """After `kill -9` the unit is back by itself, and the command under way ends INTERRUPTED."""
-    field.start()
-    before = field.machine.show(UNIT)
-    message = new_command(field.thing, "work")
-    field.broker.send(message)
-    with field.gate.await_knock("working"):
-        field.machine.run("systemctl", "kill", "--kill-whom=main", "--signal=KILL", UNIT)
-        assert "code=killed, status=9/KILL" in field.machine.await_console("Main process exited")
-    field.let_start()
-    assert field.observer.final(message.command_id).state is CommandState.INTERRUPTED
-    _is_back(field, before["MainPID"], restarts=int(before["NRestarts"]) + 1)
+    installed.start()
+    before = installed.machine.show(UNIT)
+    message = new_command(installed.thing, "work")
+    installed.broker.send(message)
+    with installed.gate.await_knock("working"):
+        installed.machine.run("systemctl", "kill", "--kill-whom=main", "--signal=KILL", UNIT)
+        assert "code=killed, status=9/KILL" in installed.machine.await_console(
+            "Main process exited"
+        )
+    installed.let_start()
+    assert installed.observer.final(message.command_id).state is CommandState.INTERRUPTED
+    _is_back(installed, before["MainPID"], restarts=int(before["NRestarts"]) + 1)
 
 
-def test_a_hanging_agent_is_restarted_by_the_watchdog(field: Field):
+def test_a_hanging_agent_is_restarted_by_the_watchdog(installed: InstalledDevice):
     """One that gives its word lives on beyond `WatchdogSec`; one that stands still does not."""
-    field.machine.run("systemctl", "stop", UNIT)
-    (field.machine.root / f"{UNIT_FILE}.d/watchdog.conf").write_text(QUICK_WATCHDOG)
-    field.machine.run("systemctl", "daemon-reload")
-    field.machine.run("systemctl", "log-level", "debug")
-    field.start()
+    installed.machine.run("systemctl", "stop", UNIT)
+    (installed.machine.root / f"{UNIT_FILE}.d/watchdog.conf").write_text(QUICK_WATCHDOG)
+    installed.machine.run("systemctl", "daemon-reload")
+    installed.machine.run("systemctl", "log-level", "debug")
+    installed.start()
     for _ in range(3):
-        field.machine.await_console("(WATCHDOG=1)")
-    before = field.machine.show(UNIT)
+        installed.machine.await_console("(WATCHDOG=1)")
+    before = installed.machine.show(UNIT)
     assert (before["ActiveState"], before["NRestarts"], before["WatchdogUSec"]) == (
         "active",
         "0",
@@ -165,26 +169,28 @@ def test_a_hanging_agent_is_restarted_by_the_watchdog(field: Field):
     )
     lived = int(before["WatchdogTimestampMonotonic"]) - int(before["ActiveEnterTimestampMonotonic"])
     assert lived > 4_000_000
-    field.machine.run("systemctl", "log-level", "info")
-    field.machine.run("systemctl", "kill", "--kill-whom=main", "--signal=STOP", UNIT)
-    field.machine.await_console("Watchdog timeout (limit 4s)")
-    assert "status=6/ABRT" in field.machine.await_console("Main process exited")
-    field.let_start()
-    _is_back(field, before["MainPID"], restarts=1)
+    installed.machine.run("systemctl", "log-level", "info")
+    installed.machine.run("systemctl", "kill", "--kill-whom=main", "--signal=STOP", UNIT)
+    installed.machine.await_console("Watchdog timeout (limit 4s)")
+    assert "status=6/ABRT" in installed.machine.await_console("Main process exited")
+    installed.let_start()
+    _is_back(installed, before["MainPID"], restarts=1)
 
 
-def _done(field: Field, name: str, arguments: dict[str, Any] | None = None) -> dict[str, Any]:
+def _done(
+    installed: InstalledDevice, name: str, arguments: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Have the device run a command; what its handler found."""
-    message = new_command(field.thing, name, arguments=arguments)
-    field.broker.send(message)
-    final = field.observer.final(message.command_id)
+    message = new_command(installed.thing, name, arguments=arguments)
+    installed.broker.send(message)
+    final = installed.observer.final(message.command_id)
     assert final.state is CommandState.SUCCEEDED, final
     return final.detail
 
 
-def _is_back(field: Field, former: str, *, restarts: int) -> None:
+def _is_back(installed: InstalledDevice, former: str, *, restarts: int) -> None:
     """The unit is up with another main process, which obeys."""
-    shown = field.machine.show(UNIT)
+    shown = installed.machine.show(UNIT)
     assert (shown["ActiveState"], shown["NRestarts"]) == ("active", str(restarts))
     assert shown["MainPID"] != former
-    assert _done(field, "look")
+    assert _done(installed, "look")

@@ -94,6 +94,7 @@ class Executor:
     def claim(self) -> bool:
         """Whether a thread is free; it then waits for ``give``."""
         with self._lock:
+            # Once stopping, a claim would never be answered: its command waits for the next start.
             if not self._free or self._stopping.is_set():
                 return False
             self._free -= 1

@@ -210,6 +210,7 @@ class Publisher:
         backoff = Backoff(_PAUSE_MIN_SECONDS, _PAUSE_MAX_SECONDS)
         while True:
             with self._changed:
+                # What was acknowledged is forgotten a moment later, with what comes meanwhile.
                 self._changed.wait_for(lambda: self._something_to_do() or self._acknowledged)
                 self._changed.wait_for(self._something_to_do, _FORGET_AFTER_SECONDS)
                 if self._stopping:
@@ -225,6 +226,7 @@ class Publisher:
             try:
                 if settled:
                     self._sleep(backoff.next_pause())
+                    # From the oldest on: those that were acknowledged are gone from the outbox.
                     with self._changed:
                         self._refused, self._after = False, 0
                         self.wake()

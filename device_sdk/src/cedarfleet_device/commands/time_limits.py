@@ -113,12 +113,14 @@ class TimeLimits:
                     run.over = run.until <= now
                     run.told = True
                 self._runs.difference_update(run for run in due if run.over)
+            # Without the lock: whoever is told may begin or end runs.
             for run in due:
                 self._tell(run)
             with self._changed:
                 if self._stopping and not self._runs:
                     return
                 self._looks_at = min((run.next_look for run in self._runs), default=float("inf"))
+                # A limit may be longer than a thread can wait: then the next change wakes it.
                 pause = self._looks_at - time.monotonic()
                 self._changed.wait(pause if pause < threading.TIMEOUT_MAX else None)
 

@@ -172,6 +172,7 @@ class PartialFile:
                 reserve.
         """
         at = offset + len(data)
+        # In the file's order it is hashed while it is in the cache; else it is read back later.
         if offset == self._hashed:
             self._hash.update(data)
             self._hashed = at

@@ -50,6 +50,7 @@ class RetryBudget:
         self.failures += 1
         if self.failures >= self.limits.attempts:
             return None
+        # A server that asks for more than the cap may not switch the device off.
         asked = min(self.limits.backoff_cap_seconds, retry_after or 0.0)
         return max(self._backoff.next_pause(), asked)
 

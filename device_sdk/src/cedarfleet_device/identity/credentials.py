@@ -73,6 +73,7 @@ def replace_credentials(
         ConfigError: a file cannot be written; then the former pair is still in place.
     """
     try:
+        # The key first: the next certificate stands for a pair that is complete.
         for file, content in ((key_file, key), (certificate_file, certificate)):
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_private(_beside(file, ".next"), content)

@@ -67,9 +67,8 @@ def _open(file: Path) -> sqlite3.Connection:
             sync_folder(file.parent)
             found = _FORMAT
         state = database.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except (
-        sqlite3.DatabaseError
-    ) as error:  # fail closed: without its memory the device might do a thing twice
+    except sqlite3.DatabaseError as error:
+        # Fail closed: without its memory the device might do a thing twice.
         database.close()
         if error.sqlite_errorcode & 0xFF not in _DAMAGED:
             raise ConfigError(

@@ -110,6 +110,7 @@ class Store:
             result, durability = change(transaction)
             transaction.at(durability, lambda: answer.set_result(result))
 
+        # After the answer a sync may still fail, when the store is closed: nobody waits for that.
         def settled(done: Future[None]) -> None:
             if (error := done.exception()) is not None and not answer.done():
                 answer.set_exception(error)
@@ -199,6 +200,7 @@ class Store:
         """
         batch: list[QueuedChange] = []
         try:
+            # With nothing owed it may sleep; else the sync is not put off beyond its time.
             pause = max(0.0, due - time.monotonic()) if self._unsynced else None
             each = self._changes.get(timeout=pause) if pause != 0 else self._changes.get_nowait()
             while each is not None:

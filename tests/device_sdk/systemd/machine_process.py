@@ -2,9 +2,9 @@
 
 Then nothing of it is left.
 
-A program, run in a mount namespace of its own: ``unshare --mount python keeper.py ROOT CONSOLE``.
-Input ends when the test says so and also when the test is killed. It prints the process id of the
-machine's systemd.
+A program, run in a mount namespace of its own:
+``unshare --mount python machine_process.py ROOT CONSOLE``. Input ends when the test says so and
+also when the test is killed. It prints the process id of the machine's systemd.
 """
 
 from __future__ import annotations
