@@ -44,17 +44,13 @@ class ServiceClient(Generic[_Service]):
     Args:
         service: makes it, e.g. ``iotjobs.IotJobsClientV2``.
         client: the MQTT client that the questions travel over.
-        name: of the service, for messages.
     """
 
     def __init__(
         self,
         service: Callable[[mqtt5.Client, mqtt_request_response.ClientOptions], _Service],
         client: mqtt5.Client,
-        *,
-        name: str,
     ) -> None:
-        self._name = name
         options = mqtt_request_response.ClientOptions(
             max_request_response_subscriptions=_MOST_SUBSCRIPTIONS,
             max_streaming_subscriptions=_MOST_STREAMS,
@@ -62,8 +58,12 @@ class ServiceClient(Generic[_Service]):
         )
         self.service: Final = service(client, options)
 
-    def ask(self, question: Callable[[_Service], Future[_Answer]]) -> _Answer:
+    def ask(self, name: str, question: Callable[[_Service], Future[_Answer]]) -> _Answer:
         """Ask and wait.
+
+        Args:
+            name: of the operation, as AWS calls it.
+            question: begins it.
 
         Raises:
             RefusedByServiceError: the service answered with an error.
@@ -77,6 +77,6 @@ class ServiceClient(Generic[_Service]):
             code = getattr(modeled, "code", None) or getattr(modeled, "error_code", None)
             words = getattr(modeled, "message", None) or getattr(modeled, "error_message", None)
             said = ": ".join(str(each) for each in (code, words) if each) or error.inner_error
-            raise RefusedByServiceError(code, f"{self._name} refused: {said}") from error
+            raise RefusedByServiceError(code, f"{name} was refused: {said}") from error
         except (TimeoutError, awscrt.exceptions.AwsCrtError) as error:
-            raise CloudError(f"{self._name} did not answer: {error}") from error
+            raise CloudError(f"{name} was not answered: {error}") from error

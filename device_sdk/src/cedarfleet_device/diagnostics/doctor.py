@@ -203,12 +203,17 @@ def _refusal(error: NotAcceptedError) -> str:
 
 
 def _time(client: mqtt5.Client, thing: str) -> Finding:
-    jobs = ServiceClient(iotjobs.IotJobsClientV2, client, name="IoT Jobs")
+    jobs = ServiceClient(iotjobs.IotJobsClientV2, client)
     request = iotjobs.GetPendingJobExecutionsRequest(thing_name=thing)
     try:
-        answer = jobs.ask(lambda each: each.get_pending_job_executions(request))
+        answer = jobs.ask(
+            "GetPendingJobExecutions", lambda each: each.get_pending_job_executions(request)
+        )
     except CloudError as error:
-        return _wrong(f"{error}; does the IoT policy allow the topics of `{thing}`?")
+        return _wrong(
+            f"IoT Jobs does not answer ({error}):"
+            f" does the IoT policy allow the topics of `{thing}`?"
+        )
     if answer.timestamp is None:
         return _good("IoT Jobs answers")
     now = datetime.now()  # noqa: DTZ005 - awsiot gives local times

@@ -102,7 +102,7 @@ class JobListener:
 
     def start(self) -> None:
         """Listen; jobs are asked for at every ``look``."""
-        self._jobs = ServiceClient(iotjobs.IotJobsClientV2, self._client, name="IoT Jobs")
+        self._jobs = ServiceClient(iotjobs.IotJobsClientV2, self._client)
         request = iotjobs.NextJobExecutionChangedSubscriptionRequest(thing_name=self._thing)
         stream = ServiceStreamOptions(incoming_event_listener=lambda _: self.look())
         listening = self._jobs.service.create_next_job_execution_changed_stream(request, stream)
@@ -148,7 +148,10 @@ class JobListener:
     def _next(self) -> bool:
         request = iotjobs.StartNextPendingJobExecutionRequest(thing_name=self._thing)
         began = time.monotonic()
-        answer = self._ask(lambda jobs: jobs.start_next_pending_job_execution(request))
+        answer = self._ask(
+            "StartNextPendingJobExecution",
+            lambda jobs: jobs.start_next_pending_job_execution(request),
+        )
         if answer.timestamp is not None and time.monotonic() - began < ANSWER_SECONDS / 2:
             self._clock.tell(_milliseconds(answer.timestamp))
         execution = answer.execution
@@ -227,7 +230,10 @@ class JobListener:
         request = iotjobs.DescribeJobExecutionRequest(
             thing_name=self._thing, job_id=job_id, include_job_document=True
         )
-        execution = self._ask(lambda jobs: jobs.describe_job_execution(request)).execution
+        answer = self._ask(
+            "DescribeJobExecution", lambda jobs: jobs.describe_job_execution(request)
+        )
+        execution = answer.execution
         if execution is None or execution.status in _ENDED:
             raise JobGoneError(f"job `{job_id}` has ended in the cloud")
         return DownloadDocument.decode(dict(execution.job_document or {}))
@@ -248,7 +254,10 @@ class JobListener:
                 thing_name=self._thing, job_id=job_id, status=status, status_details=detail
             )
             try:
-                self._ask(lambda jobs, request=request: jobs.update_job_execution(request))
+                self._ask(
+                    "UpdateJobExecution",
+                    lambda jobs, request=request: jobs.update_job_execution(request),
+                )
             except JobGoneError:
                 event("job.gone", level=logging.WARNING, job_id=job_id, status=status)
                 return
@@ -260,11 +269,11 @@ class JobListener:
                 self._ended(status)
                 return
 
-    def _ask(self, question: Callable[[iotjobs.IotJobsClientV2], Future[_T]]) -> _T:
+    def _ask(self, name: str, question: Callable[[iotjobs.IotJobsClientV2], Future[_T]]) -> _T:
         if self._jobs is None:
             raise CloudError("the agent has stopped")
         try:
-            return self._jobs.ask(question)
+            return self._jobs.ask(name, question)
         except RefusedByServiceError as error:
             if error.code in _GONE_CODES:
                 raise JobGoneError(str(error)) from error

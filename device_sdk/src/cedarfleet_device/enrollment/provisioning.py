@@ -78,14 +78,14 @@ def provision(config: DeviceConfig, *, claim_certificate: Path, claim_key: Path)
         session=mqtt5.ClientSessionBehaviorType.CLEAN,
         seconds=_CONNECT_SECONDS,
     ) as client:
-        identity = ServiceClient(iotidentity.IotIdentityClientV2, client, name="fleet provisioning")
+        identity = ServiceClient(iotidentity.IotIdentityClientV2, client)
         issued = _issue(identity, config)
         request = iotidentity.RegisterThingRequest(
             template_name=wanted.template,
             certificate_ownership_token=issued.ownership_token,
             parameters={"DeviceName": wanted.device, **wanted.parameters},
         )
-        answer = identity.ask(lambda each: each.register_thing(request))
+        answer = identity.ask("RegisterThing", lambda each: each.register_thing(request))
     # Fail closed: this identity is not the one that was asked for.
     if answer.thing_name != config.thing:
         raise ConfigError(f"the template made `{answer.thing_name}`, `thing` is `{config.thing}`")
@@ -103,7 +103,9 @@ def _issue(
         certificate_signing_request=request_pem(key, config.provisioning.device)
     )
     try:
-        signed = identity.ask(lambda each: each.create_certificate_from_csr(request))
+        signed = identity.ask(
+            "CreateCertificateFromCsr", lambda each: each.create_certificate_from_csr(request)
+        )
     except CloudError as error:
         if not config.provisioning.accept_cloud_made_key:
             raise CloudError(
@@ -111,7 +113,9 @@ def _issue(
             ) from error
         event("provisioning.key_made_by_cloud")
         asked = iotidentity.CreateKeysAndCertificateRequest()
-        made = identity.ask(lambda each: each.create_keys_and_certificate(asked))
+        made = identity.ask(
+            "CreateKeysAndCertificate", lambda each: each.create_keys_and_certificate(asked)
+        )
         return _Issued(
             certificate=(made.certificate_pem or "").encode(),
             key=(made.private_key or "").encode(),
