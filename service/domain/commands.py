@@ -16,7 +16,7 @@ MAX_STATES: Final = 200
 """States of one command that are read: a device reports a handful, a broken one as many as the sequence allows."""
 
 
-class RecordState(StrEnum):
+class CommandRecordState(StrEnum):
     """How far the service itself came."""
 
     CREATED = "created"
@@ -43,7 +43,7 @@ class CommandRecord:
     created_by: str
     created_at: int
     expires_at: int
-    state: RecordState = RecordState.CREATED
+    state: CommandRecordState = CommandRecordState.CREATED
     failure: str | None = None
     emergency_reason: str | None = None
 
@@ -105,7 +105,7 @@ class CommandStatus:
     """Where a command stands.
 
     Attributes:
-        state: a ``wire.CommandState`` or a ``RecordState``.
+        state: a ``wire.CommandState`` or a ``CommandRecordState``.
         reported_by: ``device`` or ``service``: who knows it.
         detail: result, progress or reason.
         is_final: whether no other state is expected.
@@ -117,7 +117,7 @@ class CommandStatus:
     is_final: bool
 
 
-def honest_status(
+def status_of(
     record: CommandRecord, states: Sequence[ReportedState], *, now_ms: int
 ) -> CommandStatus:
     """The one state that is true as far as anyone knows.
@@ -137,9 +137,9 @@ def honest_status(
         return CommandStatus(
             state=told.state, reported_by="device", detail=told.detail, is_final=told.state.is_final
         )
-    if record.state is RecordState.FAILED:
+    if record.state is CommandRecordState.FAILED:
         return CommandStatus(
-            state=RecordState.FAILED,
+            state=CommandRecordState.FAILED,
             reported_by="service",
             detail={"reason": record.failure},
             is_final=True,
@@ -147,7 +147,7 @@ def honest_status(
     if now_ms > record.expires_at:
         reason = (
             "it was not confirmed that the command left for the device, and the device did not answer in time"
-            if record.state is RecordState.CREATED
+            if record.state is CommandRecordState.CREATED
             else "the device did not answer in time"
         )
         return CommandStatus(

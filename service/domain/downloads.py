@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from service.domain.commands import RecordState
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -17,6 +15,14 @@ class TargetKind(StrEnum):
 
     DEVICE = "device"
     GROUP = "group"
+
+
+class DownloadRecordState(StrEnum):
+    """How far the service itself came."""
+
+    CREATED = "created"
+    STARTED = "started"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +44,7 @@ class DownloadRecord:
     etag: str
     created_by: str
     created_at: int
-    state: RecordState = RecordState.CREATED
+    state: DownloadRecordState = DownloadRecordState.CREATED
     failure: str | None = None
     emergency_reason: str | None = None
     members: tuple[str, ...] = ()

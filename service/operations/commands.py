@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from cedarfleet_device import wire
 
-from service.domain.commands import CommandRecord, RecordState, honest_status
-from service.domain.idempotency import IdempotencyKey
+from service.domain.commands import CommandRecord, CommandRecordState, status_of
 from service.domain.instants import new_ulid
 from service.domain.json_limits import problem_of
 from service.domain.permissions import Permission
@@ -22,12 +20,13 @@ from service.errors import (
 )
 from service.operations.authorization import Purpose
 from service.operations.devices import find_device
+from service.operations.once import Once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
+    from collections.abc import Mapping
 
     from service.domain.commands import CommandStatus, RecordedCommand
+    from service.domain.instants import Clock
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
     from service.ports.commands import CommandBroker, CommandRecords
@@ -56,14 +55,23 @@ class CommandView:
     status: CommandStatus
 
 
-@dataclass(frozen=True, kw_only=True)
 class Commands:
     """The commands of the caller's tenant."""
 
-    devices: DeviceRegistry
-    records: CommandRecords
-    broker: CommandBroker
-    clock: Callable[[], datetime]
+    def __init__(
+        self,
+        *,
+        devices: DeviceRegistry,
+        records: CommandRecords,
+        broker: CommandBroker,
+        clock: Clock,
+    ) -> None:
+        self._devices = devices
+        self._records = records
+        self._broker = broker
+        self._once: Once[CommandRecord] = Once(
+            noun="command", unsettled="command.settle_failed", records=records, clock=clock
+        )
 
     async def send(self, access: Access, request: CommandRequest) -> CommandRecord:
         """Record the command, then publish it.
@@ -85,7 +93,7 @@ class Commands:
             )
         if problem := problem_of(request.arguments):
             raise InvalidRequestError("arguments", problem)
-        device = await find_device(self.devices, tenant, request.device)
+        device = await find_device(self._devices, tenant, request.device)
         record = self._record(access, request)
         try:
             record.message().encode()
@@ -93,8 +101,19 @@ class Commands:
             raise InvalidRequestError("arguments", str(error)) from error
         purpose = Purpose(command=request.name, emergency_reason=request.emergency_reason)
         await access.require(action, device.entities(), purpose)
-        stored = await self.records.create(tenant, record, self._idempotency_key(access, request))
-        if stored.state is RecordState.PUBLISHED or self._now_ms() >= stored.expires_at:
+        stored = await self._once.create(
+            access.principal,
+            record,
+            key=request.idempotency_key,
+            request=(
+                request.device,
+                request.name,
+                request.arguments,
+                request.timeout_seconds,
+                request.emergency_reason,
+            ),
+        )
+        if stored.state is CommandRecordState.PUBLISHED or self._once.now_ms() >= stored.expires_at:
             return stored
         return await self._publish(access, stored)
 
@@ -107,17 +126,17 @@ class Commands:
         """
         tenant = access.principal.tenant
         found = (
-            await self.records.read(tenant, command_id) if wire.is_command_id(command_id) else None
+            await self._records.read(tenant, command_id) if wire.is_command_id(command_id) else None
         )
         if found is None:
             raise NotFoundError("command", command_id)
-        device = await find_device(self.devices, tenant, found.record.device)
+        device = await find_device(self._devices, tenant, found.record.device)
         await access.require(Permission.VIEW_COMMAND, device.entities())
-        status = honest_status(found.record, found.states, now_ms=self._now_ms())
+        status = status_of(found.record, found.states, now_ms=self._once.now_ms())
         return CommandView(recorded=found, status=status)
 
     def _record(self, access: Access, request: CommandRequest) -> CommandRecord:
-        now = self._now_ms()
+        now = self._once.now_ms()
         return CommandRecord(
             command_id=new_ulid(now),
             tenant=access.principal.tenant.id,
@@ -130,47 +149,25 @@ class Commands:
             emergency_reason=request.emergency_reason,
         )
 
-    def _idempotency_key(self, access: Access, request: CommandRequest) -> IdempotencyKey | None:
-        if request.idempotency_key is None:
-            return None
-        facts = [
-            request.device,
-            request.name,
-            request.arguments,
-            request.timeout_seconds,
-            request.emergency_reason,
-        ]
-        return IdempotencyKey.of(
-            tenant=access.principal.tenant.id,
-            principal=access.principal.entity_id,
-            key=f"command {request.idempotency_key}",
-            request=json.dumps(facts, sort_keys=True),
-        )
-
     async def _publish(self, access: Access, record: CommandRecord) -> CommandRecord:
         """Publish a recorded command; repeating it is safe, since the device runs a command id once."""
         tenant = access.principal.tenant
         try:
-            await self.broker.publish(tenant, record, now_ms=self._now_ms())
+            await self._broker.publish(tenant, record, now_ms=self._once.now_ms())
         except UpstreamError as error:
             failed = replace(
-                record, state=RecordState.FAILED, failure="handing it to the device's broker failed"
+                record,
+                state=CommandRecordState.FAILED,
+                failure="handing it to the device's broker failed",
             )
             await self._settle(tenant, failed)
             raise CommandNotPublishedError(record.command_id) from error
         log.info(
             "command.published", thing=record.thing, command_id=record.command_id, name=record.name
         )
-        published = replace(record, state=RecordState.PUBLISHED, failure=None)
+        published = replace(record, state=CommandRecordState.PUBLISHED, failure=None)
         await self._settle(tenant, published)
         return published
 
     async def _settle(self, tenant: Tenant, record: CommandRecord) -> None:
-        """Store how far we came, if that can be: the caller's answer and the device's states are true without it."""
-        try:
-            await self.records.settle(tenant, record)
-        except UpstreamError:
-            log.warning("command.settle_failed", command_id=record.command_id, state=record.state)
-
-    def _now_ms(self) -> int:
-        return int(self.clock().timestamp() * 1000)
+        await self._once.settle(tenant, record, command_id=record.command_id, state=record.state)

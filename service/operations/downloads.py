@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -11,10 +10,14 @@ import structlog
 from cedarfleet_device import wire
 
 from service.domain.artifacts import is_artifact_name, permission_for
-from service.domain.commands import RecordState
-from service.domain.downloads import DeliveryState, DownloadProgress, DownloadRecord, TargetKind
+from service.domain.downloads import (
+    DeliveryState,
+    DownloadProgress,
+    DownloadRecord,
+    DownloadRecordState,
+    TargetKind,
+)
 from service.domain.groups import DeviceGroup
-from service.domain.idempotency import IdempotencyKey
 from service.domain.instants import new_ulid
 from service.domain.permissions import Permission
 from service.errors import (
@@ -26,13 +29,12 @@ from service.errors import (
 )
 from service.operations.authorization import Purpose
 from service.operations.devices import find_device
+from service.operations.once import Once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
     from service.domain.artifacts import Artifact
     from service.domain.devices import Device
+    from service.domain.instants import Clock
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
     from service.ports.artifacts import Artifacts
@@ -44,9 +46,9 @@ _MAX_MEMBERS: Final = (
     100  # each is looked up and decided on before the answer; a job has at most as many targets
 )
 _WITHOUT_JOB: Final = {
-    RecordState.CREATED: DeliveryState.CREATED,
-    RecordState.PUBLISHED: DeliveryState.UNKNOWN,  # AWS forgets a job two years after its end
-    RecordState.FAILED: DeliveryState.FAILED,
+    DownloadRecordState.CREATED: DeliveryState.CREATED,
+    DownloadRecordState.STARTED: DeliveryState.UNKNOWN,  # AWS forgets a job two years after its end
+    DownloadRecordState.FAILED: DeliveryState.FAILED,
 }
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -70,16 +72,27 @@ class DownloadView:
     progress: DownloadProgress
 
 
-@dataclass(frozen=True, kw_only=True)
 class Downloads:
     """The downloads of the caller's tenant."""
 
-    devices: DeviceRegistry
-    groups: DeviceGroups
-    artifacts: Artifacts
-    records: DownloadRecords
-    jobs: DownloadJobs
-    clock: Callable[[], datetime]
+    def __init__(
+        self,
+        *,
+        devices: DeviceRegistry,
+        groups: DeviceGroups,
+        artifacts: Artifacts,
+        records: DownloadRecords,
+        jobs: DownloadJobs,
+        clock: Clock,
+    ) -> None:
+        self._devices = devices
+        self._groups = groups
+        self._artifacts = artifacts
+        self._records = records
+        self._jobs = jobs
+        self._once: Once[DownloadRecord] = Once(
+            noun="download", unsettled="download.settle_failed", records=records, clock=clock
+        )
 
     async def start(self, access: Access, request: DownloadRequest) -> DownloadRecord:
         """Record the download, then create its job.
@@ -99,7 +112,7 @@ class Downloads:
             )
         tenant = access.principal.tenant
         target = await self._target(tenant, request.target_kind, request.target)
-        artifact = await self.artifacts.find(tenant, request.artifact)
+        artifact = await self._artifacts.find(tenant, request.artifact)
         action = permission_for(request.artifact)
         purpose = Purpose(artifact=artifact, emergency_reason=request.emergency_reason)
         members: tuple[str, ...] = ()
@@ -110,10 +123,20 @@ class Downloads:
         if artifact is None:
             raise NotFoundError("artifact", request.artifact)
         record = self._record(access, request, artifact, members)
-        stored = await self.records.create(tenant, record, self._idempotency_key(access, request))
-        return (
-            stored if stored.state is RecordState.PUBLISHED else await self._start(tenant, stored)
+        stored = await self._once.create(
+            access.principal,
+            record,
+            key=request.idempotency_key,
+            request=(
+                request.target_kind,
+                request.target,
+                request.artifact,
+                request.emergency_reason,
+            ),
         )
+        if stored.state is DownloadRecordState.STARTED:
+            return stored
+        return await self._start(tenant, stored)
 
     async def read(
         self, access: Access, download_id: str, *, limit: int, cursor: str | None
@@ -126,7 +149,7 @@ class Downloads:
         """
         tenant = access.principal.tenant
         record = (
-            await self.records.read(tenant, download_id)
+            await self._records.read(tenant, download_id)
             if wire.is_command_id(download_id)
             else None
         )
@@ -134,16 +157,16 @@ class Downloads:
             raise NotFoundError("download", download_id)
         target = await self._target(tenant, record.target_kind, record.target)
         await access.require(Permission.VIEW_DOWNLOAD, target.entities())
-        progress = await self.jobs.progress(tenant, record, limit=limit, cursor=cursor)
+        progress = await self._jobs.progress(tenant, record, limit=limit, cursor=cursor)
         return DownloadView(
             record=record, progress=progress or DownloadProgress(state=_WITHOUT_JOB[record.state])
         )
 
     async def _target(self, tenant: Tenant, kind: TargetKind, target: str) -> Device | DeviceGroup:
         if kind is TargetKind.DEVICE:
-            return await find_device(self.devices, tenant, target)
+            return await find_device(self._devices, tenant, target)
         group: DeviceGroup | None = (
-            await self.groups.find(tenant, target) if wire.is_device_id(target) else None
+            await self._groups.find(tenant, target) if wire.is_device_id(target) else None
         )
         if group is None:
             raise NotFoundError("group", target)
@@ -153,13 +176,13 @@ class Downloads:
         self, access: Access, group: DeviceGroup, action: Permission, purpose: Purpose
     ) -> tuple[str, ...]:
         """The members, if each may get the firmware by itself: a group has no window and no patch date of its own."""
-        members = await self.groups.members(access.principal.tenant, group, limit=_MAX_MEMBERS)
+        members = await self._groups.members(access.principal.tenant, group, limit=_MAX_MEMBERS)
         if len(members) > _MAX_MEMBERS:
             log.warning("download.group_too_large", group=group.id, limit=_MAX_MEMBERS)
             return ()  # fail closed: the policies then decide as if a member had been refused
         tenant = access.principal.tenant
         devices = await asyncio.gather(
-            *(find_device(self.devices, tenant, member) for member in members)
+            *(find_device(self._devices, tenant, member) for member in members)
         )
         allowed = await access.allows_each(
             action, [device.entities() for device in devices], purpose
@@ -174,7 +197,7 @@ class Downloads:
                 f"artifact `{artifact.name}` has no SHA-256 of the whole file: upload it with a full-object SHA-256"
                 " checksum, or with metadata `sha256`"
             )
-        now = self._now_ms()
+        now = self._once.now_ms()
         return DownloadRecord(
             download_id=new_ulid(now),
             tenant=access.principal.tenant.id,
@@ -190,40 +213,24 @@ class Downloads:
             members=members,
         )
 
-    def _idempotency_key(self, access: Access, request: DownloadRequest) -> IdempotencyKey | None:
-        if request.idempotency_key is None:
-            return None
-        facts = [request.target_kind, request.target, request.artifact, request.emergency_reason]
-        return IdempotencyKey.of(
-            tenant=access.principal.tenant.id,
-            principal=access.principal.entity_id,
-            key=f"download {request.idempotency_key}",
-            request=json.dumps(facts),
-        )
-
     async def _start(self, tenant: Tenant, record: DownloadRecord) -> DownloadRecord:
         """Create the recorded download's job; repeating it is safe, since the job's id is the download's."""
         try:
-            await self.jobs.start(tenant, record)
+            await self._jobs.start(tenant, record)
         except UpstreamError as error:
             await self._settle(
                 tenant,
-                replace(record, state=RecordState.FAILED, failure="its job could not be created"),
+                replace(
+                    record, state=DownloadRecordState.FAILED, failure="its job could not be created"
+                ),
             )
             raise DownloadNotStartedError(record.download_id) from error
         log.info(
             "download.started", job_id=record.job_id, target=record.target, artifact=record.artifact
         )
-        started = replace(record, state=RecordState.PUBLISHED, failure=None)
+        started = replace(record, state=DownloadRecordState.STARTED, failure=None)
         await self._settle(tenant, started)
         return started
 
     async def _settle(self, tenant: Tenant, record: DownloadRecord) -> None:
-        """Store how far we came, if that can be: the job speaks for itself, and without one nothing was delivered."""
-        try:
-            await self.records.settle(tenant, record)
-        except UpstreamError:
-            log.warning("download.settle_failed", job_id=record.job_id, state=record.state)
-
-    def _now_ms(self) -> int:
-        return int(self.clock().timestamp() * 1000)
+        await self._once.settle(tenant, record, job_id=record.job_id, state=record.state)

@@ -4,28 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from service.domain.commands import CommandRecord
+from service.ports.idempotency import OnceRecords
+
 if TYPE_CHECKING:
-    from service.domain.commands import CommandRecord, RecordedCommand
-    from service.domain.idempotency import IdempotencyKey
+    from service.domain.commands import RecordedCommand
     from service.domain.tenants import Tenant
 
 
-class CommandRecords(Protocol):
+class CommandRecords(OnceRecords[CommandRecord], Protocol):
     """Commands as recorded, beside what the devices reported."""
-
-    async def create(
-        self, tenant: Tenant, record: CommandRecord, key: IdempotencyKey | None
-    ) -> CommandRecord:
-        """Store a new record, durably; answer it, or the earlier one that was made with the same key.
-
-        Raises:
-            IdempotencyMismatchError: the key stands for another request.
-        """
-        ...
-
-    async def settle(self, tenant: Tenant, record: CommandRecord) -> None:
-        """Store the record's state and failure."""
-        ...
 
     async def read(self, tenant: Tenant, command_id: str) -> RecordedCommand | None:
         """A record and its last states, or ``None``."""

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from service.domain.downloads import DownloadRecord
+from service.ports.idempotency import OnceRecords
+
 if TYPE_CHECKING:
-    from service.domain.downloads import DownloadProgress, DownloadRecord
-    from service.domain.idempotency import IdempotencyKey
+    from service.domain.downloads import DownloadProgress
     from service.domain.tenants import Tenant
 
 
-class DownloadRecords(Protocol):
+class DownloadRecords(OnceRecords[DownloadRecord], Protocol):
     """Downloads as recorded."""
-
-    async def create(
-        self, tenant: Tenant, record: DownloadRecord, key: IdempotencyKey | None
-    ) -> DownloadRecord:
-        """As ``CommandRecords.create``."""
-        ...
-
-    async def settle(self, tenant: Tenant, record: DownloadRecord) -> None:
-        """Store the record's state and failure."""
-        ...
 
     async def read(self, tenant: Tenant, download_id: str) -> DownloadRecord | None:
         """A record, or ``None``."""

@@ -22,8 +22,8 @@ from service.adapters.aws.idempotency import create_once
 from service.domain.commands import (
     MAX_STATES,
     CommandRecord,
+    CommandRecordState,
     RecordedCommand,
-    RecordState,
     ReportedState,
 )
 from service.domain.json_limits import problem_of
@@ -204,7 +204,7 @@ def _record(item: Mapping[str, Any]) -> CommandRecord:
         created_by=item["created_by"]["S"],
         created_at=int(item["created_at"]["N"]),
         expires_at=int(item["expires_at"]["N"]),
-        state=RecordState(item["state"]["S"]),
+        state=CommandRecordState(item["state"]["S"]),
         failure=item["failure"]["S"] or None,
         emergency_reason=item["emergency_reason"]["S"] or None,
     )

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from service.adapters.aws.idempotency import create_once
-from service.domain.commands import RecordState
-from service.domain.downloads import DownloadRecord, TargetKind
+from service.domain.downloads import DownloadRecord, DownloadRecordState, TargetKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
 
 _TABLE: Final = "the commands table"
 _NUMBERS: Final = ("size", "created_at")
+# How release 0.1.0 stores and reads a started download. It stays so: while one release replaces
+# the other, both read what both write.
+_STORED_AS_STARTED: Final = "published"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +69,7 @@ class DynamoDownloadRecords:
             ConditionExpression="attribute_exists(thing)",
             ExpressionAttributeNames={"#state": "state"},
             ExpressionAttributeValues={
-                ":state": {"S": str(record.state)},
+                ":state": {"S": _stored_state(record.state)},
                 ":failure": {"S": record.failure or ""},
             },
         )
@@ -93,13 +95,23 @@ def _columns(record: DownloadRecord) -> dict[str, Any]:
         "sha256": record.sha256,
         "etag": record.etag,
         "created_by": record.created_by,
-        "state": str(record.state),
+        "state": _stored_state(record.state),
         "failure": record.failure or "",
         "emergency_reason": record.emergency_reason or "",
     }
     numbers = {name: {"N": str(getattr(record, name))} for name in _NUMBERS}
     members = {"L": [{"S": member} for member in record.members]}
     return {**{name: {"S": text} for name, text in texts.items()}, **numbers, "members": members}
+
+
+def _stored_state(state: DownloadRecordState) -> str:
+    return _STORED_AS_STARTED if state is DownloadRecordState.STARTED else str(state)
+
+
+def _state_of(stored: str) -> DownloadRecordState:
+    if stored == _STORED_AS_STARTED:
+        return DownloadRecordState.STARTED
+    return DownloadRecordState(stored)
 
 
 def _record(tenant: Tenant, item: Mapping[str, Any]) -> DownloadRecord:
@@ -115,7 +127,7 @@ def _record(tenant: Tenant, item: Mapping[str, Any]) -> DownloadRecord:
         etag=text["etag"],
         created_by=text["created_by"],
         created_at=int(item["created_at"]["N"]),
-        state=RecordState(text["state"]),
+        state=_state_of(text["state"]),
         failure=text["failure"] or None,
         emergency_reason=text["emergency_reason"] or None,
         members=tuple(member["S"] for member in item["members"]["L"]),

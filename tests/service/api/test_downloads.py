@@ -19,7 +19,7 @@ FIRMWARE = "firmware/press-2.bin"
 def test_a_manager_sends_a_file_to_a_device(service: ServiceUnderTest) -> None:
     """202, one job with the file's size, digest and ETag, an audit record, and a place to watch it."""
     answer = service.call("POST", URL, json={"device": "press-01", "artifact": FILE})
-    assert answer.status_code == 202
+    assert (answer.status_code, answer.json()["state"]) == (202, "started")
     [job] = service.ports.download_jobs.started.values()
     assert job.job_id == f"acme--{answer.json()['id']}"
     assert (job.target, job.size, job.sha256, job.etag) == ("press-01", 1024, "ab" * 32, '"e1"')

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.artifacts import is_artifact_name
-from service.domain.commands import CommandRecord, RecordState, ReportedState, honest_status
+from service.domain.commands import CommandRecord, CommandRecordState, ReportedState, status_of
 from service.domain.downloads import DeliveryState, whole_state
 from service.domain.instants import new_ulid
 
@@ -23,7 +23,7 @@ reported = st.builds(
 )
 
 
-def record(state: RecordState) -> CommandRecord:
+def record(state: CommandRecordState) -> CommandRecord:
     """A command that expires at ``EXPIRY``."""
     return CommandRecord(
         command_id=new_ulid(0),
@@ -35,21 +35,21 @@ def record(state: RecordState) -> CommandRecord:
         created_at=0,
         expires_at=EXPIRY,
         state=state,
-        failure="broker" if state is RecordState.FAILED else None,
+        failure="broker" if state is CommandRecordState.FAILED else None,
     )
 
 
 @given(
-    st.sampled_from(RecordState),
+    st.sampled_from(CommandRecordState),
     st.lists(reported, min_size=1, max_size=6),
     st.integers(0, 2 * EXPIRY),
     st.randoms(),
 )
 def test_the_device_wins_whatever_the_record_and_clock_say(
-    state: RecordState, states: list[ReportedState], now_ms: int, chance: object
+    state: CommandRecordState, states: list[ReportedState], now_ms: int, chance: object
 ) -> None:
     """Any word of the device decides, in any order of arrival; its first final state is never taken back."""
-    status = honest_status(record(state), states, now_ms=now_ms)
+    status = status_of(record(state), states, now_ms=now_ms)
     ordered = sorted(states, key=lambda told: told.sequence)
     finals = [told for told in ordered if told.state.is_final]
     expected = finals[0] if finals else ordered[-1]
@@ -63,19 +63,19 @@ def test_the_device_wins_whatever_the_record_and_clock_say(
 @pytest.mark.parametrize(
     ("state", "now_ms", "expected"),
     [
-        (RecordState.CREATED, EXPIRY, "created"),
-        (RecordState.CREATED, EXPIRY + 1, "expired"),
-        (RecordState.PUBLISHED, EXPIRY, "published"),
-        (RecordState.PUBLISHED, EXPIRY + 1, "expired"),
-        (RecordState.FAILED, 0, "failed"),
-        (RecordState.FAILED, EXPIRY + 1, "failed"),
+        (CommandRecordState.CREATED, EXPIRY, "created"),
+        (CommandRecordState.CREATED, EXPIRY + 1, "expired"),
+        (CommandRecordState.PUBLISHED, EXPIRY, "published"),
+        (CommandRecordState.PUBLISHED, EXPIRY + 1, "expired"),
+        (CommandRecordState.FAILED, 0, "failed"),
+        (CommandRecordState.FAILED, EXPIRY + 1, "failed"),
     ],
 )
 def test_without_a_word_of_the_device_the_record_and_the_clock_speak(
-    state: RecordState, now_ms: int, expected: str
+    state: CommandRecordState, now_ms: int, expected: str
 ) -> None:
     """Nothing stays open after its expiry."""
-    status = honest_status(record(state), (), now_ms=now_ms)
+    status = status_of(record(state), (), now_ms=now_ms)
     assert (status.state, status.reported_by) == (expected, "service")
     assert status.is_final == (expected in ("expired", "failed"))
 
@@ -83,11 +83,11 @@ def test_without_a_word_of_the_device_the_record_and_the_clock_speak(
 def test_an_expired_command_says_whether_it_is_known_to_have_left() -> None:
     """A record that stayed `created` promises no publish; only a published one lays the silence on the device."""
     reasons = {
-        state: honest_status(record(state), (), now_ms=EXPIRY + 1).detail["reason"]
-        for state in (RecordState.CREATED, RecordState.PUBLISHED)
+        state: status_of(record(state), (), now_ms=EXPIRY + 1).detail["reason"]
+        for state in (CommandRecordState.CREATED, CommandRecordState.PUBLISHED)
     }
-    assert reasons[RecordState.PUBLISHED] == "the device did not answer in time"
-    assert reasons[RecordState.CREATED].startswith(
+    assert reasons[CommandRecordState.PUBLISHED] == "the device did not answer in time"
+    assert reasons[CommandRecordState.CREATED].startswith(
         "it was not confirmed that the command left for the device"
     )
 

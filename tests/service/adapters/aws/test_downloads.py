@@ -1,0 +1,140 @@
+"""Rows of downloads: what one release stores, the other reads."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from service.adapters.aws.client.calls import AwsCalls
+from service.adapters.aws.downloads import DynamoDownloadRecords
+from service.adapters.memory.user_pool import MemoryUserPool
+from service.domain.downloads import DownloadRecord, DownloadRecordState, TargetKind
+from service.domain.idempotency import IdempotencyKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from infra.local.cloud import EmbeddedCloud
+    from service.adapters.aws.client.sessions import AwsSessions
+    from service.domain.tenants import Tenant
+
+RECORD = DownloadRecord(
+    download_id="01JD0000000000000000000000",
+    tenant="acme",
+    target_kind=TargetKind.DEVICE,
+    target="press-07",
+    artifact="recipes/steel.json",
+    size=20,
+    sha256="ab" * 32,
+    etag='"e"',
+    created_by="somebody",
+    created_at=1_790_000_000_000,
+)
+KEY = {"thing": {"S": f"acme--download#{RECORD.download_id}"}, "sk": {"S": "record"}}
+# As release 0.1.0 wrote it, once the job was created.
+ROW_OF_0_1_0: dict[str, Any] = {
+    **KEY,
+    "download_id": {"S": RECORD.download_id},
+    "target_kind": {"S": "device"},
+    "target": {"S": "press-07"},
+    "artifact": {"S": "recipes/steel.json"},
+    "sha256": {"S": "ab" * 32},
+    "etag": {"S": '"e"'},
+    "created_by": {"S": "somebody"},
+    "state": {"S": "published"},
+    "failure": {"S": ""},
+    "emergency_reason": {"S": ""},
+    "size": {"N": "20"},
+    "created_at": {"N": "1790000000000"},
+    "members": {"L": []},
+    "ttl": {"N": "1790000060"},
+}
+
+
+class Root:
+    """Sessions that are the account's own."""
+
+    def __init__(self, cloud: EmbeddedCloud) -> None:
+        self._cloud = cloud
+
+    def tenant(self, _tenant: Tenant, service: str) -> Any:
+        """A client of the root."""
+        return self._cloud.client(service)
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    """The tenant whose downloads they are."""
+    return MemoryUserPool("acme").tenant
+
+
+@pytest.fixture
+def records(embedded_cloud: EmbeddedCloud) -> Iterator[DynamoDownloadRecords]:
+    """A table of its own."""
+    table = f"downloads-{uuid.uuid4().hex}"
+    embedded_cloud.client("dynamodb").create_table(
+        TableName=table,
+        KeySchema=[
+            {"AttributeName": "thing", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ],
+        AttributeDefinitions=[
+            {"AttributeName": "thing", "AttributeType": "S"},
+            {"AttributeName": "sk", "AttributeType": "S"},
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    calls = AwsCalls(threads=1, max_waiting=1, deadline_seconds=10)
+    sessions = cast("AwsSessions", Root(embedded_cloud))
+    yield DynamoDownloadRecords(calls=calls, sessions=sessions, table=table, keep_seconds=60)
+    calls.close()
+
+
+def test_a_row_of_release_0_1_0_reads_as_started(
+    records: DynamoDownloadRecords, embedded_cloud: EmbeddedCloud, tenant: Tenant
+) -> None:
+    """A download that the release before called `published` is one whose job was created."""
+    embedded_cloud.client("dynamodb").put_item(TableName=records.table, Item=ROW_OF_0_1_0)
+    read = asyncio.run(records.read(tenant, RECORD.download_id))
+    assert read == replace(RECORD, state=DownloadRecordState.STARTED)
+
+
+def test_a_started_download_is_stored_as_release_0_1_0_reads_it(
+    records: DynamoDownloadRecords, embedded_cloud: EmbeddedCloud, tenant: Tenant
+) -> None:
+    """Created and settled, the row is in each column the one that the release before wrote."""
+    asyncio.run(records.create(tenant, RECORD, None))
+    asyncio.run(records.settle(tenant, replace(RECORD, state=DownloadRecordState.STARTED)))
+    client = embedded_cloud.client("dynamodb")
+    assert client.get_item(TableName=records.table, Key=KEY)["Item"] == ROW_OF_0_1_0
+    read = asyncio.run(records.read(tenant, RECORD.download_id))
+    assert read is not None
+    assert read.state is DownloadRecordState.STARTED
+
+
+def test_a_key_claimed_by_release_0_1_0_still_stands(
+    records: DynamoDownloadRecords, embedded_cloud: EmbeddedCloud, tenant: Tenant
+) -> None:
+    """A caller who repeats a request across an update gets the download that was made before it."""
+    key = IdempotencyKey.of(
+        tenant="acme", principal="somebody", key="download k", request='["device", "press-07"]'
+    )
+    client = embedded_cloud.client("dynamodb")
+    claim = {
+        "thing": {
+            "S": "acme--replay#b67a1fc660056098ebf84e07ad7f9e9689f6cc5b43e8c3e4066319ba50d733c5"
+        },
+        "sk": {"S": "record"},
+        "request": {"S": "1393354ff6603a80f5a90a37ca407d2db956797b3c837b0dc07550ffe3515501"},
+        "made": {"S": RECORD.download_id},
+        "ttl": {"N": "1790086400"},
+    }
+    client.put_item(TableName=records.table, Item=claim)
+    client.put_item(TableName=records.table, Item=ROW_OF_0_1_0)
+    other = replace(RECORD, download_id="01JD0000000000000000000001")
+    made = asyncio.run(records.create(tenant, other, key))
+    assert made.download_id == RECORD.download_id
