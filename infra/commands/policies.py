@@ -25,7 +25,7 @@ from infra.policies.files.bundle import PolicyError
 from infra.policies.files.load import load
 from infra.policies.store import deployed
 from infra.policies.store.deployed import NotDeployedError, Store
-from infra.stacks.config.tenant import ConfigError
+from infra.stacks.config.reading import ConfigError
 from infra.stacks.config.tenants import of_tenant, tenants
 
 if TYPE_CHECKING:

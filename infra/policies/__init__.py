@@ -12,14 +12,18 @@ from infra.policies.files.bundle import (
     Template,
     TenantPolicies,
 )
+from infra.policies.files.grants import known_entity
 from infra.policies.files.load import load
+from service.cedar.entities import ROOT_GROUP
 
 __all__ = [
+    "ROOT_GROUP",
     "Grant",
     "PolicyBundle",
     "PolicyError",
     "StaticPolicy",
     "Template",
     "TenantPolicies",
+    "known_entity",
     "load",
 ]

@@ -7,8 +7,10 @@ from pathlib import Path
 import pulumi
 
 from infra import names
+from infra.stacks.config import stack_file
 from infra.stacks.config.platform import PlatformConfig
-from infra.stacks.config.tenant import ConfigError, TenantConfig
+from infra.stacks.config.reading import ConfigError
+from infra.stacks.config.tenant import TenantConfig
 from infra.stacks.platform_stack.stack import stamp_platform
 from infra.stacks.tenant_stack.stack import stamp_tenant
 
@@ -17,7 +19,7 @@ def main() -> None:
     """Read the stack's file, refuse what is wrong with it, and only then make resources."""
     stack = pulumi.get_stack()
     root = Path(pulumi.get_root_directory())
-    file = f"tenants/Pulumi.{stack}.yaml"
+    file = stack_file.shown(stack)
     kind = "platform" if stack == names.PLATFORM_STACK else "tenant"
 
     region = pulumi.Config("aws").get("region")
@@ -26,13 +28,15 @@ def main() -> None:
     asked_for = pulumi.Config("cedarfleet").get_object(kind)
     if asked_for is None:
         raise ConfigError(f"{file}: cedarfleet:{kind}: missing")
+    # What the engine hands over is JSON: a date that lacks its offset is seen in the file only.
+    if (root / file).exists():
+        stack_file.load(root, stack)
 
     if kind == "platform":
         stamp_platform(PlatformConfig.read(file, asked_for, region=region), region=region)
     else:
-        stamp_tenant(
-            TenantConfig.read(file, asked_for, tenant=stack, root=root), region=region, root=root
-        )
+        tenant = TenantConfig.read(file, asked_for, tenant=stack, root=root)
+        stamp_tenant(stack, tenant, region=region, root=root)
 
 
 main()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 
 from infra import names
-from infra.stacks.config.section import ConfigError
+from infra.stacks.config.reading import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from infra.local.processes import Child
-from infra.stacks.config.tenant import SCOPES
+from infra.stacks.config.limits import SCOPES
 from tests.infra.conftest import ROOT
 
 if TYPE_CHECKING:

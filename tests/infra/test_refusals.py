@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
 from infra.local.engine import ProgramError, ProtectedError
+from tests.infra.conftest import ROOT, Project, copy_project
 
 if TYPE_CHECKING:
-    from tests.infra.conftest import Project
+    from pathlib import Path
+
+    from infra.local.engine import Engine
 
 
 def test_what_holds_data_refuses_to_be_destroyed(project: Project) -> None:
@@ -82,3 +86,53 @@ def test_a_tenant_in_another_region_than_the_platform_is_refused(project: Projec
     ):
         project.up("hooli")
     assert project.named("hooli") == []
+
+
+@pytest.fixture
+def own(project: Project, tmp_path: Path) -> Project:
+    """A copy of the project and of its state, whose files a test may change."""
+    made = Project(copy_project(tmp_path), project.cloud)
+    shutil.copytree(project.root / "state", made.root / "state")
+    return made
+
+
+@pytest.mark.parametrize(
+    "until",
+    [
+        "2026-12-24",
+        "2026-12-24 18:00:00",
+        "2026-12-24T18:00:00",
+        '"2026-12-24"',
+        '"2026-12-24T18:00:00"',
+    ],
+)
+def test_end_without_offset_stops_the_preview(own: Project, until: str) -> None:
+    """YAML would make an unquoted one a moment of UTC; it is refused as one in quotes is."""
+    place = r"Pulumi\.acme\.yaml: cedarfleet:tenant\.grants\[0\]\.until: "
+    with pytest.raises(ProgramError, match=f"{place}.*offset.*2026-12-31T18:00:00.01:00"):
+        with_end(own, until).preview("acme")
+
+
+def test_end_in_no_quotes_is_the_same_moment(own: Project) -> None:
+    """A moment with its offset ends the grant at the same second, in quotes or not."""
+    written = ('"2026-12-24T17:00:00Z"', "2026-12-24T17:00:00Z", "2026-12-24 18:00:00 +01:00")
+    made = [with_end(own, until).preview("acme").changes for until in written]
+    ends = [sorted(change.urn for change in one if "-until-" in change.urn) for one in made]
+    assert len(ends[0]) == 1
+    assert ends == [ends[0]] * 3
+
+
+def with_end(project: Project, until: str) -> Engine:
+    """An engine over acme's file, with a first grant whose end is written so."""
+    file = project.root / "tenants" / "Pulumi.acme.yaml"
+    head, key, rest = (ROOT / "tenants" / "Pulumi.acme.yaml").read_text().partition("    grants:")
+    comment, _, rest = rest.partition("\n")
+    grant = f"""
+      - id: visit
+        template: technician-for-line
+        principal: Fleet::User::"0b6e"
+        resource: Fleet::DeviceGroup::"line-press"
+        until: {until}
+"""
+    file.write_text(head + key + comment + grant + rest)
+    return project.engine

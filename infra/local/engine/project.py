@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
@@ -110,7 +111,7 @@ class Project:
                     file, key, value["secure"], data.get("encryptionsalt"), passphrase
                 )
                 secret.add(key)
-            elif "secure" in json.dumps(value) and _has_secure(value):
+            elif "secure" in _json(value) and _has_secure(value):
                 raise ProjectError(
                     f"{file}: `{key}`: a `secure` value inside a list or map is not read here"
                 )
@@ -165,8 +166,23 @@ def _text(value: Value) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, (list, dict, bool)) or value is None:
-        return json.dumps(value, separators=(",", ":"))
-    return str(value)
+        return _json(value)
+    return _time(value) if isinstance(value, date) else str(value)
+
+
+def _json(value: Value) -> str:
+    return json.dumps(value, separators=(",", ":"), default=_time)
+
+
+def _time(value: date) -> str:
+    """A timestamp that stands without quotes, as the CLI hands it on: Go's ``time.Time.String``."""
+    if not isinstance(value, datetime):
+        value = datetime.combine(value, time())
+    moment = value if value.tzinfo else value.replace(tzinfo=UTC)  # YAML's rule
+    text = moment.replace(tzinfo=None, microsecond=0).isoformat(sep=" ")
+    if moment.microsecond:
+        text += f".{moment.microsecond:06d}".rstrip("0")
+    return f"{text} {moment:%z} {'UTC' if moment.tzinfo is UTC else f'{moment:%z}'}"
 
 
 def _decrypt(file: Path, key: str, value: str, salt: str | None, passphrase: str | None) -> str:

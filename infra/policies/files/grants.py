@@ -65,16 +65,39 @@ def _one(
     single = template.est["principal"]["op"] == "=="
     principal = _entity(grant.principal, [USER] if single else [GROUP, USER])
     resource = _entity(grant.resource, [DEVICE, DEVICE_GROUP])
-    for entity, kind, known in (
-        (principal, GROUP, tenant.groups),
-        (resource, DEVICE_GROUP, None if tenant.lines is None else tenant.lines | {ROOT_GROUP}),
-    ):
-        if entity.type == kind and known is not None and entity.id not in known:
-            raise ValueError(
-                f"`{entity}`: this tenant has none of that name, but {', '.join(sorted(known))}"
-            )
+    for entity in (principal, resource):
+        _refuse_unknown(entity, groups=tenant.groups, lines=tenant.lines)
     _validate(made, principal, resource, schema)
     return made, Link(id=grant.id, template=made.id, principal=principal, resource=resource)
+
+
+def known_entity(
+    text: str, *, groups: frozenset[str] | None, lines: frozenset[str] | None
+) -> EntityUid:
+    """Read the principal or resource of a grant.
+
+    Args:
+        text: as in a policy file.
+        groups: those that the tenant has; ``None`` if they are not known.
+        lines: the same of its device groups, without ``all``.
+
+    Raises:
+        ValueError: it is no entity, or a group or line that the tenant does not have.
+    """
+    entity = EntityUid.parse(text)
+    _refuse_unknown(entity, groups=groups, lines=lines)
+    return entity
+
+
+def _refuse_unknown(
+    entity: EntityUid, *, groups: frozenset[str] | None, lines: frozenset[str] | None
+) -> None:
+    of_lines = None if lines is None else lines | {ROOT_GROUP}
+    known = {GROUP: groups, DEVICE_GROUP: of_lines}.get(entity.type)
+    if known is not None and entity.id not in known:
+        raise ValueError(
+            f"`{entity}`: this tenant has none of that name, but {', '.join(sorted(known))}"
+        )
 
 
 def _stamped(template: Statement, grant: Grant) -> Template:

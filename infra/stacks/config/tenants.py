@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
-
-import yaml
+from typing import TYPE_CHECKING, Final
 
 from infra import names
-from infra.policies.files.bundle import TenantPolicies
-from infra.stacks.config.tenant import ConfigError, TenantConfig
+from infra.policies import Grant, TenantPolicies
+from infra.stacks.config import stack_file
+from infra.stacks.config.reading import ConfigError
+from infra.stacks.config.tenant import TenantConfig
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,26 +30,34 @@ def of_tenant(root: Path, tenant: str) -> TenantPolicies:
     Raises:
         ConfigError: there is no such file, or it is not of its form.
     """
-    path = root / "tenants" / f"Pulumi.{tenant}.yaml"
-    shown = path.relative_to(root).as_posix()
+    file = stack_file.shown(tenant)
     try:
-        data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-        config = data["config"][_KEY]
+        config = stack_file.load(root, tenant)[_KEY]
     except FileNotFoundError as error:
         raise ConfigError(
-            f"{shown}: no such file; there are: {', '.join(tenants(root)) or 'none'}"
+            f"{file}: no such file; there are: {', '.join(tenants(root)) or 'none'}"
         ) from error
-    except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise ConfigError(f"{shown}: `config` must hold `{_KEY}`: {error}") from error
-    return from_config(TenantConfig.read(shown, config, tenant=tenant, root=root))
+    except KeyError as error:
+        raise ConfigError(f"{file}: `config` must hold `{_KEY}`") from error
+    asked_for = TenantConfig.read(file, config, tenant=tenant, root=root)
+    return from_config(asked_for, tenant=tenant, root=root)
 
 
-def from_config(config: TenantConfig) -> TenantPolicies:
+def from_config(config: TenantConfig, *, tenant: str, root: Path) -> TenantPolicies:
     """A tenant's policies and grants, out of its whole configuration."""
     return TenantPolicies(
-        tenant=config.tenant,
-        folder=config.policies,
-        grants=config.grants,
+        tenant=tenant,
+        folder=config.policies_folder(root),
+        grants=tuple(
+            Grant(
+                id=grant.id,
+                template=grant.template,
+                principal=grant.principal,
+                resource=grant.resource,
+                until=grant.until,
+            )
+            for grant in config.grants
+        ),
         groups=frozenset(config.groups),
         lines=frozenset(config.lines),
     )

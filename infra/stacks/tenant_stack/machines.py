@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pulumi
 import pulumi_aws as aws
 
-from infra.stacks.config.tenant import SCOPES
+from infra.stacks.config.limits import SCOPES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _IDENTIFIER = "fleet"  # the policies say `fleet/view` and so on
 
@@ -17,7 +21,7 @@ class MachinesArgs:
     """The pool, each machine with its scopes, and how long an access token lives."""
 
     pool_id: pulumi.Output[str]
-    machines: dict[str, tuple[str, ...]]
+    machines: Mapping[str, tuple[str, ...]]
     token_minutes: int
 
 

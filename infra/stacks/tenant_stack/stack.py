@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pulumi
 
 from infra.policies import load
-from infra.stacks.config.tenant import ConfigError
+from infra.stacks.config.reading import ConfigError
 from infra.stacks.config.tenants import from_config
 from infra.stacks.outputs import read_platform
 from infra.stacks.provider import stack_provider, through
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
     from infra.stacks.config.tenant import TenantConfig
 
 
-def stamp_tenant(config: TenantConfig, *, region: str, root: Path) -> None:
+def stamp_tenant(tenant: str, config: TenantConfig, *, region: str, root: Path) -> None:
     """Check the tenant's policies, then make everything that is the tenant's own.
 
     Raises:
         PolicyError: a policy is wrong; nothing has been made.
         ConfigError: a command maps to an action that the schema does not have; nothing has been made.
     """
-    bundle = load(root / "policies", from_config(config))
-    _check_commands(config, bundle)
+    bundle = load(root / "policies", from_config(config, tenant=tenant, root=root))
+    _check_commands(tenant, config, bundle)
     platform = read_platform(region=region)
-    provider = stack_provider(region=platform.region, tenant=config.tenant)
+    provider = stack_provider(region=platform.region, tenant=tenant)
 
     identity = Identity(
         "identity",
         IdentityArgs(
-            tenant=config.tenant,
+            tenant=tenant,
             region=platform.region,
             groups=config.groups,
             sign_in=config.sign_in,
@@ -63,7 +63,7 @@ def stamp_tenant(config: TenantConfig, *, region: str, root: Path) -> None:
     policies = PolicyStore(
         "policies",
         PolicyStoreArgs(
-            tenant=config.tenant,
+            tenant=tenant,
             bundle=bundle,
             pool_id=identity.pool_id,
             pool_arn=identity.pool_arn,
@@ -75,7 +75,7 @@ def stamp_tenant(config: TenantConfig, *, region: str, root: Path) -> None:
     fleet = Fleet(
         "fleet",
         FleetArgs(
-            tenant=config.tenant,
+            tenant=tenant,
             regions=config.regions,
             lines=config.lines,
             thing_type=platform.thing_type,
@@ -86,7 +86,7 @@ def stamp_tenant(config: TenantConfig, *, region: str, root: Path) -> None:
     artifacts = Artifacts(
         "artifacts",
         ArtifactsArgs(
-            tenant=config.tenant,
+            tenant=tenant,
             arns=platform.arns,
             artifact_days=config.artifact_days,
             protect=config.protect,
@@ -96,7 +96,7 @@ def stamp_tenant(config: TenantConfig, *, region: str, root: Path) -> None:
     access = Access(
         "access",
         AccessArgs(
-            tenant=config.tenant,
+            tenant=tenant,
             service_role_arn=platform.service_role_arn,
             arns=platform.arns,
             store_id=policies.store_id,
@@ -110,7 +110,7 @@ def stamp_tenant(config: TenantConfig, *, region: str, root: Path) -> None:
         "registry",
         RegistryRowArgs(
             tenants_table=platform.tenants_table,
-            tenant=config.tenant,
+            tenant=tenant,
             display_name=config.display_name,
             suspended=config.suspended,
             issuer=identity.issuer,
@@ -135,7 +135,7 @@ def stamp_tenant(config: TenantConfig, *, region: str, root: Path) -> None:
         ),
     )
 
-    pulumi.export("tenant", config.tenant)
+    pulumi.export("tenant", tenant)
     pulumi.export("issuer", identity.issuer)
     pulumi.export("user_pool_id", identity.pool_id)
     pulumi.export("client_id", identity.client_id)
@@ -151,11 +151,11 @@ def stamp_tenant(config: TenantConfig, *, region: str, root: Path) -> None:
     pulumi.export("role_arn", access.role_arn)
 
 
-def _check_commands(config: TenantConfig, bundle: PolicyBundle) -> None:
+def _check_commands(tenant: str, config: TenantConfig, bundle: PolicyBundle) -> None:
     actions: set[str] = set(json.loads(bundle.schema_json)["Fleet"]["actions"])
     for command, action in config.commands.items():
         if action not in actions:
             raise ConfigError(
-                f"tenants/Pulumi.{config.tenant}.yaml: cedarfleet:tenant.commands.{command}: "
+                f"tenants/Pulumi.{tenant}.yaml: cedarfleet:tenant.commands.{command}: "
                 f"the schema has no action `{action}`; it has {', '.join(sorted(actions))}"
             )

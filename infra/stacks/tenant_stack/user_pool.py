@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pulumi
 import pulumi_aws as aws
 
 if TYPE_CHECKING:
+    from infra.stacks.config.limits import SignInFlow
     from infra.stacks.config.tenant import SignIn
 
 # What a person may change in their own profile. Everything else, `custom:region` and `email` above all, only an
 # administrator: a client without this list may write every attribute (source: Cognito, "attribute permissions").
 _OWN_ATTRIBUTES = ["family_name", "given_name", "locale", "zoneinfo"]
+
+
+_FLOWS: Final[dict[SignInFlow, str]] = {
+    "srp": "ALLOW_USER_SRP_AUTH",
+    "password": "ALLOW_USER_PASSWORD_AUTH",
+    "admin-password": "ALLOW_ADMIN_USER_PASSWORD_AUTH",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +131,10 @@ class Identity(pulumi.ComponentResource):
             supported_identity_providers=["COGNITO"],
             callback_urls=list(args.sign_in.callback_urls),
             logout_urls=list(args.sign_in.logout_urls),
-            explicit_auth_flows=["ALLOW_REFRESH_TOKEN_AUTH", *args.sign_in.flows],
+            explicit_auth_flows=[
+                "ALLOW_REFRESH_TOKEN_AUTH",
+                *(_FLOWS[flow] for flow in args.sign_in.flows),
+            ],
             prevent_user_existence_errors="ENABLED",
             enable_token_revocation=True,
             id_token_validity=args.sign_in.token_minutes,

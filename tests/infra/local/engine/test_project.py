@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -123,3 +124,18 @@ def test_a_stack_without_file_is_refused_with_those_that_exist(tmp_path: Path) -
         ProjectError, match=r"no stack `de`: .*Pulumi\.de\.yaml does not exist; there are: dev"
     ):
         project(tmp_path).stack_config("de")
+
+
+def test_timestamps_are_what_the_cli_makes_of_them(tmp_path: Path) -> None:
+    """Without quotes YAML reads a moment, which Go prints; in quotes it is a text."""
+    stack = (
+        "config:\n  day: 2026-12-24\n  store:list:\n    - 2026-12-24T18:00:00Z\n"
+        '    - 2026-12-24T18:00:00.250+01:00\n    - "2026-12-24T18:00:00Z"\n'
+    )
+    found = project(tmp_path, stack).stack_config("dev")
+    assert found.values["store:day"] == "2026-12-24 00:00:00 +0000 UTC"
+    assert json.loads(found.values["store:list"]) == [
+        "2026-12-24 18:00:00 +0000 UTC",
+        "2026-12-24 18:00:00.25 +0100 +0100",
+        "2026-12-24T18:00:00Z",
+    ]

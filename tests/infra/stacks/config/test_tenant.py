@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from infra.stacks.config.platform import PlatformConfig
-from infra.stacks.config.tenant import ConfigError, TenantConfig
+from infra.stacks.config.reading import ConfigError
+from infra.stacks.config.tenant import TenantConfig
 
 ROOT = Path(__file__).parents[4]
 
@@ -167,6 +168,23 @@ def test_no_call_beside_the_page_signs_people_in_unless_the_file_asks() -> None:
         ("machines", ["mes"], ".machines: must be a mapping"),
         ("grants.0.until", "tomorrow", ".grants[0].until: must be a moment such as"),
         ("grants.0.until", "2026-12-31T18:00:00", ".grants[0].until: must carry its offset"),
+        ("grants.0.until", "2026-12-31", ".grants[0].until: must carry its offset"),
+        (
+            "grants.0.until",
+            "0001-01-01T00:00:00+14:00",
+            ".grants[0].until: must be a moment of the years 1 to 9999 in UTC",
+        ),
+        (
+            "grants.0.until",
+            datetime.fromisoformat("2026-12-31T18:00"),
+            ".grants[0].until: must carry its offset, such as 2026-12-31T18:00:00+01:00, is `2026-",
+        ),
+        (
+            "grants.0.until",
+            date(2026, 12, 31),
+            ".grants[0].until: must be a moment such as 2026-12-31T18:00:00+01:00, is `2026-12-31`",
+        ),
+        ("display_name", date(2026, 12, 31), ".display_name: must be a text, is `2026-12-31`"),
         ("grants.0.principal", "managers", ".grants[0].principal: `managers` is no entity"),
         ("grants.0.principal", 'Fleet::Group::"strangers"', ".grants[0].principal: `Fleet::Group"),
         (
@@ -218,11 +236,20 @@ def test_a_file_that_is_no_mapping_is_refused(data: object) -> None:
         tenant(data)
 
 
-def test_a_grant_keeps_its_end() -> None:
-    """An end with an offset is the same moment in UTC."""
-    grants = tenant(
-        changed(read_file("acme"), "grants.0.until", "2026-12-31T18:00:00+01:00")
-    ).grants
+@pytest.mark.parametrize(
+    "end",
+    [
+        "2026-12-31T18:00:00+01:00",
+        "2026-12-31T17:00:00Z",
+        "2026-12-31 18:00:00 +0100 +0100",
+        "2026-12-31 17:00:00 +0000 UTC",
+        "2026-12-31 18:00:00 +0100 CET",
+        datetime(2026, 12, 31, 18, tzinfo=timezone(timedelta(hours=1))),
+    ],
+)
+def test_a_grant_keeps_its_end(end: object) -> None:
+    """An end is the same moment in UTC: as written, as Go prints it, and as YAML reads it."""
+    grants = tenant(changed(read_file("acme"), "grants.0.until", end)).grants
 
     assert grants[0].until == datetime(2026, 12, 31, 17, 0, tzinfo=UTC)
 
@@ -243,7 +270,7 @@ def test_yaml_words_that_read_as_truth_values_are_understood() -> None:
         (
             "availability_zones",
             ["eu-central-1a"],
-            ".availability_zones: must name two zones, names 1",
+            ".availability_zones: must name two zones, is `['eu-central-1a']`",
         ),
         ("tasks_max", 1, ".tasks_max: must be at least tasks_min (2), is 1"),
         ("tasks", 3, ".tasks: unknown key"),

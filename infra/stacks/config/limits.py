@@ -1,0 +1,123 @@
+r"""The forms and limits of what stack files say, as types: the one table of them.
+
+Each `description` is what a refusal says, so it begins with `must`. A `pattern` is searched for,
+so each begins with `\A` and, but for the one of addresses, ends with `\Z` (`$` would let a
+line break through).
+"""
+
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta
+
+Text = Annotated[str, Meta(min_length=1)]
+
+_WORDS: Final = r"\A[a-z](?:-?[a-z0-9])*\Z"
+_WORDS_FORM: Final = "must be lower-case words joined by single `-`"
+
+# Cognito's limit of a group's name. Machines are called in the same form.
+GroupName = Annotated[str, Meta(pattern=_WORDS, max_length=128, description=_WORDS_FORM)]
+
+# A Cedar device group; the thing group is `<tenant>--<line>`, at most 128 characters on AWS.
+LineName = Annotated[str, Meta(pattern=_WORDS, max_length=64, description=_WORDS_FORM)]
+
+# AWS IoT Core: the description of a thing group.
+LineDescription = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[ -~]+\Z",
+        max_length=2028,
+        description="must be 1 to 2028 characters of printable ASCII (AWS IoT)",
+    ),
+]
+
+Word = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z",
+        max_length=64,
+        description="must be letters, digits, `_`, `.` and `-`",
+    ),
+]
+Regions = Annotated[tuple[Word, ...], Meta(min_length=1)]
+REGIONS_CHARACTERS: Final = 800
+"""AWS IoT Core: the value of an attribute; the root group lists all regions in one."""
+
+ActionName = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[A-Z][A-Za-z]+\Z",
+        max_length=64,
+        description="must map a command to a Cedar action",
+    ),
+]
+
+SCOPES: Final = {
+    "view": "See devices, commands and downloads",
+    "operate": "Run, stop and set devices",
+    "update": "Bring files to devices, and firmware in their maintenance window",
+}
+"""What a machine may be allowed; policies/static/machines-*.cedar say `fleet/<scope>`."""
+
+Scope = Literal["view", "operate", "update"]
+Scopes = Annotated[
+    tuple[Scope, ...],
+    Meta(min_length=1, description="must list at least one of view, operate, update"),
+]
+
+# Source: Cognito developer guide, "Configuring a user pool domain": none of the three words.
+DomainPrefix = Annotated[
+    str,
+    Meta(
+        pattern=r"\A(?!.*(?:aws|amazon|cognito))[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\Z",
+        max_length=63,
+        description=(
+            "must be a-z, 0-9 and inner `-`, at most 63 characters, "
+            "without `aws`, `amazon` and `cognito`"
+        ),
+    ),
+]
+Url = Annotated[
+    str,
+    Meta(
+        pattern=r"\A(?:https://|http://localhost[:/])",
+        description="must be https, or http on localhost",
+    ),
+]
+Urls = Annotated[tuple[Url, ...], Meta(min_length=1)]
+Mfa = Literal["off", "optional", "on"]
+SignInFlow = Literal["srp", "password", "admin-password"]
+TokenMinutes = Annotated[int, Meta(ge=5, le=1440)]
+RefreshDays = Annotated[int, Meta(ge=1, le=3650)]
+ArtifactDays = Annotated[int, Meta(ge=1, le=3650)]
+
+Host = Annotated[
+    str,
+    Meta(
+        pattern=r"\A(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}\Z",
+        description="must be a host name of lower-case labels",
+    ),
+]
+ZoneId = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z",
+        max_length=64,
+        description="must be the id of a Route 53 zone",
+    ),
+]
+ImageTag = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[A-Za-z0-9_][A-Za-z0-9_.-]*\Z",
+        max_length=128,
+        description="must be a tag of at most 128 letters, digits, `_`, `.` and `-`",
+    ),
+]
+# The load balancer needs two, and the network is laid out for two.
+Zones = Annotated[tuple[str, str], Meta(description="must name two zones")]
+Tasks = Annotated[int, Meta(ge=1, le=100)]
+# Source: CloudWatch Logs API reference, PutRetentionPolicy; a log is never kept for ever.
+LogDays = Literal[
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192,
+    2557, 2922, 3288, 3653,
+]  # fmt: skip
