@@ -1,4 +1,4 @@
-"""The import contracts of pyproject.toml catch what they are there for: each refuses a forbidden import."""
+"""The import contracts of pyproject.toml hold: each refuses a forbidden import."""
 
 from __future__ import annotations
 
@@ -18,13 +18,9 @@ PACKAGES: Final = {
     "infra": ROOT / "infra",
     "cedarfleet_device": ROOT / "device_sdk/src/cedarfleet_device",
 }
-CONTRACTS: Final = [
-    contract["name"]
-    for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
-        "contracts"
-    ]
-]
-# contract -> file that gets the line, and the line, which that contract alone must refuse or refuse too
+LINTER: Final = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+CONTRACTS: Final = [contract["name"] for contract in LINTER["contracts"]]
+# contract -> a file, and the line that it gets
 FORBIDDEN: Final = {
     "service: api -> operations -> ports -> domain": (
         "service/domain/ulids.py",

@@ -61,7 +61,7 @@ def test_every_decision_stands_in_the_index() -> None:
 
 
 def test_the_lock_pins_what_pyproject_pins() -> None:
-    """An exact version in pyproject.toml is the version in the lock, and every entry of the lock has a hash."""
+    """An exact version of pyproject.toml is that of the lock, and every entry has a hash."""
     locked = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     versions = dict(re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)", locked, re.MULTILINE))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -76,7 +76,7 @@ def test_the_lock_pins_what_pyproject_pins() -> None:
 
 
 def test_every_dependency_says_why_it_is_there() -> None:
-    """Each requirement of a pyproject.toml stands on a line of its own that says in a few words why."""
+    """Each requirement of a pyproject.toml has a line of its own that says why."""
     for path in (ROOT / "pyproject.toml", ROOT / "device_sdk/pyproject.toml"):
         text = path.read_text(encoding="utf-8")
         project = tomllib.loads(text)

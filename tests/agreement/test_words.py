@@ -1,4 +1,4 @@
-"""The house's rules of words and lines that no linter knows, over every Python file of the project."""
+"""The house's rules of words that no linter knows, over every Python file of the project."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_every_test_says_its_behaviour_in_one_line() -> None:
 
 
 def test_every_file_with_code_says_what_it_does() -> None:
-    """The first line of a module is its docstring; an empty file, a package without a face, needs none."""
+    """The first line of a module is its docstring; an empty file needs none."""
     silent = [
         shown(path) for path, tree in TREES.items() if tree.body and not ast.get_docstring(tree)
     ]

@@ -1,4 +1,4 @@
-"""The files whose faults would hurt a tenant, a device or a decision, and the tests that have to see such a fault."""
+"""Critical files, whose faults would hurt a tenant or a device, and the tests that see them."""
 
 from __future__ import annotations
 

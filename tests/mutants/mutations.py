@@ -1,4 +1,4 @@
-"""Makes the mutants of a file: one small change each, of the kinds that a slip of the hand makes."""
+"""Makes the mutants of a file: one small change each, as a slip of the hand would make it."""
 
 from __future__ import annotations
 
@@ -138,7 +138,8 @@ def _changes_of_operator(node: ast.expr) -> Iterator[tuple[ast.expr, str]]:
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             yield node, f"({ast.unparse(operand)})"
         case ast.BinOp(left=left, op=ast.Add() | ast.Sub(), right=ast.Constant(value=int(number))):
-            yield node, f"({ast.unparse(left)} + {number + 1})"
+            one_off = ast.BinOp(left=left, op=node.op, right=ast.Constant(value=number + 1))
+            yield node, f"({ast.unparse(one_off)})"
         case _:
             return
 
