@@ -5,7 +5,7 @@ SYNCED := .venv/.synced
 NOT_SERVED := pulumi pulumi-aws cedarpy awsiotsdk   # what the service's image does without
 DEBIAN := mosquitto nginx-light aria2 curl wget openssl systemd python3
 
-.PHONY: demo up test check bench lock fmt clean packages
+.PHONY: demo up test check bench mutants lock fmt clean packages
 .DEFAULT_GOAL := help
 
 help: ## say what each target does
@@ -41,6 +41,9 @@ packages: ## Debian only, as root: what the broker and systemd tests need and th
 
 bench: $(SYNCED) ## measure speed: ratios, medians
 	@$(BIN)/python -m tests.benchmarks
+
+mutants: $(SYNCED) ## small changes of critical files that no test sees (an hour; ARGS="authorizer --most 5")
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 fmt: $(SYNCED) ## rewrite Python and Cedar files to the house format
 	@$(BIN)/ruff format .
