@@ -92,3 +92,24 @@ def test_every_dependency_says_why_it_is_there() -> None:
             if not re.search(rf'^\s*"{re.escape(each)}",\s+# \w+', text, re.MULTILINE)
         ]
         assert unexplained == []
+
+
+def test_the_map_of_concepts_names_files_that_exist() -> None:
+    """Each path in a table of docs/request-path.md is there, also of a list in braces."""
+    lines = (ROOT / "docs/request-path.md").read_text(encoding="utf-8").splitlines()
+    cells = " ".join(line for line in lines if line.startswith("|"))
+    named = [path for text in re.findall(r"`([^` ]+/[^` ]*)`", cells) for path in _expanded(text)]
+    assert len(named) > 60
+    missing = [
+        path
+        for path in named
+        if not path.startswith(("/", "fleet/", "firmware/"))
+        and not any(ROOT.glob(path.rstrip("/").replace("...", "src/cedarfleet_device")))
+    ]
+    assert missing == []
+
+
+def _expanded(path: str) -> list[str]:
+    """`a/{b,c}.py` written out."""
+    match = re.fullmatch(r"(.*)\{([^}]+)\}(.*)", path)
+    return [match[1] + each + match[3] for each in match[2].split(",")] if match else [path]
