@@ -41,10 +41,11 @@ def main() -> int:
     except ConfigurationError as error:
         log.error("service.misconfigured", problem=str(error))  # noqa: TRY400 - the operator needs words, no traceback
         return 2
+    http = settings.http
     try:
-        listener = socket.create_server((settings.host, settings.port), backlog=2048)
+        listener = socket.create_server((http.host, http.port), backlog=2048)
     except OSError as error:
-        address = f"{settings.host}:{settings.port}"
+        address = f"{http.host}:{http.port}"
         log.error("service.cannot_listen", address=address, problem=error.strerror)  # noqa: TRY400 - as above
         return 2
     config = uvicorn.Config(
@@ -52,9 +53,9 @@ def main() -> int:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies or "",
-        timeout_graceful_shutdown=settings.shutdown_seconds,
+        proxy_headers=bool(http.trusted_proxies),
+        forwarded_allow_ips=http.trusted_proxies,
+        timeout_graceful_shutdown=http.shutdown_seconds,
         lifespan="on",
     )
     for number in (signal.SIGTERM, signal.SIGINT):

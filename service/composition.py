@@ -28,81 +28,37 @@ if TYPE_CHECKING:
 
     from service.settings import Settings
 
-_DAY_SECONDS = 24 * 3600
-
 
 def build(settings: Settings) -> Litestar:
     """The service on AWS, or on the embedded cloud if the settings give its endpoint."""
-    calls = AwsCalls(
-        threads=settings.aws_threads,
-        max_waiting=settings.aws_max_waiting,
-        deadline_seconds=settings.aws_deadline_seconds,
-    )
-    operations = Operations(
-        aws_ports(settings, calls),
-        token_max_bytes=settings.token_max_bytes,
-        token_cache_seconds=settings.token_cache_seconds,
-        token_cache_entries=settings.token_cache_entries,
-    )
-    return create_app(
-        operations, body_max_bytes=settings.body_max_bytes, on_shutdown=(calls.close,)
-    )
+    calls = AwsCalls(settings.aws)
+    operations = Operations(aws_ports(settings, calls), settings.tokens)
+    return create_app(operations, settings.http, on_shutdown=(calls.close,))
 
 
 def aws_ports(settings: Settings, calls: AwsCalls) -> Ports:
     """Every port answered by AWS."""
-    sessions = AwsSessions(
-        region=settings.region,
-        endpoint_url=settings.endpoint_url,
-        connect_seconds=settings.aws_connect_seconds,
-        read_seconds=settings.aws_read_seconds,
-        max_attempts=settings.aws_max_attempts,
-        connections=settings.aws_threads,
-        max_tenants=settings.tenant_cache_entries,
-    )
+    aws, records = settings.aws, settings.records
+    sessions = AwsSessions(aws, max_tenants=settings.tenants.cache_entries)
     registry = DynamoTenantRegistry(
-        calls=calls, sessions=sessions, table=settings.tenants_table, region=settings.region
+        calls=calls, sessions=sessions, table=settings.tenants.table, region=aws.region
     )
-    keep_seconds = settings.record_days * _DAY_SECONDS
     return Ports(
         tenants=CachedTenantRegistry(
             registry,
-            seconds=settings.tenant_cache_seconds,
-            unknown_seconds=settings.unknown_tenant_cache_seconds,
-            max_entries=settings.tenant_cache_entries,
-            max_strangers=max(1, settings.aws_threads // 4),
+            settings.tenants,
+            max_strangers=max(1, aws.threads // 4),
         ),
-        signing_keys=JwksKeys(
-            calls=calls,
-            url_template=settings.jwks_url_template,
-            seconds=settings.jwks_cache_seconds,
-            again_seconds=settings.jwks_again_seconds,
-            timeout_seconds=settings.aws_connect_seconds,
-        ),
+        signing_keys=JwksKeys(settings.jwks, calls=calls, timeout_seconds=aws.connect_seconds),
         authorizer=VerifiedPermissionsAuthorizer(calls=calls, sessions=sessions),
+        audit=DynamoAuditLog(calls=calls, sessions=sessions, settings=records),
         devices=IotDeviceRegistry(calls=calls, sessions=sessions),
         fleet_index=IotFleetIndex(calls=calls, sessions=sessions),
         groups=IotDeviceGroups(calls=calls, sessions=sessions),
-        command_records=DynamoCommandRecords(
-            calls=calls, sessions=sessions, table=settings.commands_table, keep_seconds=keep_seconds
-        ),
+        command_records=DynamoCommandRecords(calls=calls, sessions=sessions, settings=records),
         broker=IotCommandBroker(calls=calls, sessions=sessions),
         artifacts=S3Artifacts(calls=calls, sessions=sessions),
-        download_records=DynamoDownloadRecords(
-            calls=calls, sessions=sessions, table=settings.commands_table, keep_seconds=keep_seconds
-        ),
-        download_jobs=IotDownloadJobs(
-            calls=calls,
-            sessions=sessions,
-            url_ttl_seconds=settings.url_ttl_seconds,
-            device_timeout_minutes=settings.device_timeout_minutes,
-            devices_per_minute=settings.devices_per_minute,
-        ),
-        audit=DynamoAuditLog(
-            calls=calls,
-            sessions=sessions,
-            table=settings.audit_table,
-            keep_seconds=settings.audit_days * _DAY_SECONDS,
-        ),
+        download_records=DynamoDownloadRecords(calls=calls, sessions=sessions, settings=records),
+        download_jobs=IotDownloadJobs(calls=calls, sessions=sessions, settings=settings.jobs),
         clock=lambda: datetime.now(UTC),
     )

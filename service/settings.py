@@ -1,146 +1,254 @@
-"""What the operator may set, read once from the environment; nothing else here reads it."""
+"""What the operator may set, read once from the environment; nothing else here reads it.
+
+Each group is handed over whole to whoever acts by it. A member says which variable it is read from.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Final, Self, get_type_hints
+import math
+from dataclasses import MISSING, dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self, get_args, get_type_hints
 
 from service.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-_NAMES: Final = {"region": "AWS_REGION", "endpoint_url": "AWS_ENDPOINT_URL"}
+_PREFIX: Final = "CEDARFLEET_"
+_DAY_SECONDS: Final = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Variable:
+    """Where a member is read from, and what it may be.
+
+    Attributes:
+        name: of the environment variable.
+        least: the smallest number.
+        most: the largest number.
+        remedy: what the operator should give, for a member without a default.
+    """
+
+    name: str
+    least: float = 0
+    most: float = math.inf
+    remedy: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpSettings:
+    """The server.
+
+    Attributes:
+        host: address to listen on.
+        port: port to listen on; 0 takes a free one.
+        trusted_proxies: comma-separated addresses or networks whose ``X-Forwarded-For`` is believed;
+            empty: none.
+        body_max_bytes: a larger request body is refused with 413.
+        shutdown_seconds: how long open requests may take after SIGTERM.
+    """
+
+    host: Annotated[str, Variable("CEDARFLEET_HOST")] = "127.0.0.1"
+    port: Annotated[int, Variable("CEDARFLEET_PORT", 0, 65_535)] = 0
+    trusted_proxies: Annotated[str, Variable("CEDARFLEET_TRUSTED_PROXIES")] = ""
+    body_max_bytes: Annotated[int, Variable("CEDARFLEET_BODY_MAX_BYTES", 1024, 10_000_000)] = (
+        160 * 1024
+    )
+    shutdown_seconds: Annotated[int, Variable("CEDARFLEET_SHUTDOWN_SECONDS")] = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenSettings:
+    """Verification of tokens.
+
+    Attributes:
+        max_bytes: a longer token is refused.
+        cache_seconds: how long a verified token is not verified again.
+        cache_entries: how many verified tokens are remembered.
+    """
+
+    max_bytes: Annotated[int, Variable("CEDARFLEET_TOKEN_MAX_BYTES")] = 16 * 1024
+    cache_seconds: Annotated[float, Variable("CEDARFLEET_TOKEN_CACHE_SECONDS")] = 300.0
+    cache_entries: Annotated[int, Variable("CEDARFLEET_TOKEN_CACHE_ENTRIES")] = 50_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class JwksSettings:
+    """The signing keys of user pools.
+
+    Attributes:
+        url_template: with ``{pool}``, for the embedded cloud; unset on AWS, where the registry row
+            says it.
+        cache_seconds: how long a pool's keys are used; a removed key is refused after it.
+        again_seconds: least time between two fetches of one pool's keys, so that made-up key ids
+            cannot drive traffic.
+    """
+
+    url_template: Annotated[str | None, Variable("CEDARFLEET_JWKS_URL_TEMPLATE")] = None
+    cache_seconds: Annotated[float, Variable("CEDARFLEET_JWKS_CACHE_SECONDS")] = 3600.0
+    again_seconds: Annotated[float, Variable("CEDARFLEET_JWKS_AGAIN_SECONDS")] = 30.0
+
+    def __post_init__(self) -> None:
+        """Refuse a template that would give every pool the same address.
+
+        Raises:
+            ConfigurationError: the template does not name the pool.
+        """
+        if self.url_template is not None and "{pool}" not in self.url_template:
+            raise ConfigurationError("CEDARFLEET_JWKS_URL_TEMPLATE must contain `{pool}`")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TenantSettings:
+    """The registry of tenants.
+
+    Attributes:
+        table: the registry's.
+        cache_seconds: how long a row is used; a suspension takes effect after it.
+        unknown_cache_seconds: how long an unknown issuer is remembered.
+        cache_entries: rows and tenant sessions kept.
+    """
+
+    table: Annotated[str, Variable("CEDARFLEET_TENANTS_TABLE")] = "cedarfleet-tenants"
+    cache_seconds: Annotated[float, Variable("CEDARFLEET_TENANT_CACHE_SECONDS")] = 30.0
+    unknown_cache_seconds: Annotated[float, Variable("CEDARFLEET_UNKNOWN_TENANT_CACHE_SECONDS")] = (
+        10.0
+    )
+    cache_entries: Annotated[int, Variable("CEDARFLEET_TENANT_CACHE_ENTRIES")] = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class AwsSettings:
+    """Calls of AWS.
+
+    Attributes:
+        region: of the platform.
+        endpoint_url: of the embedded cloud, unset on AWS.
+        threads: calls at once.
+        max_waiting: calls that may wait for a thread; one more is refused at once.
+        connect_seconds: limit for a connection.
+        read_seconds: limit for an answer, per attempt.
+        max_attempts: attempts per call, the first included.
+        deadline_seconds: how long a request waits for one call with all its attempts.
+    """
+
+    region: Annotated[
+        str,
+        Variable("AWS_REGION", remedy="give the region of the platform stack, e.g. eu-central-1"),
+    ]
+    endpoint_url: Annotated[str | None, Variable("AWS_ENDPOINT_URL")] = None
+    threads: Annotated[int, Variable("CEDARFLEET_AWS_THREADS", 1, 512)] = 32
+    max_waiting: Annotated[int, Variable("CEDARFLEET_AWS_MAX_WAITING")] = 512
+    connect_seconds: Annotated[float, Variable("CEDARFLEET_AWS_CONNECT_SECONDS")] = 2.0
+    read_seconds: Annotated[float, Variable("CEDARFLEET_AWS_READ_SECONDS")] = 5.0
+    max_attempts: Annotated[int, Variable("CEDARFLEET_AWS_MAX_ATTEMPTS", 1, 10)] = 3
+    deadline_seconds: Annotated[float, Variable("CEDARFLEET_AWS_DEADLINE_SECONDS")] = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordSettings:
+    """What is written down.
+
+    Attributes:
+        commands_table: commands and downloads.
+        record_days: how long commands and downloads are kept.
+        audit_table: the audit trail.
+        audit_days: how long the audit trail is kept.
+    """
+
+    commands_table: Annotated[str, Variable("CEDARFLEET_COMMANDS_TABLE")] = "cedarfleet-commands"
+    record_days: Annotated[int, Variable("CEDARFLEET_RECORD_DAYS")] = 90
+    audit_table: Annotated[str, Variable("CEDARFLEET_AUDIT_TABLE")] = "cedarfleet-audit"
+    audit_days: Annotated[int, Variable("CEDARFLEET_AUDIT_DAYS")] = 400
+
+    @property
+    def record_seconds(self) -> int:
+        """How long commands and downloads are kept."""
+        return self.record_days * _DAY_SECONDS
+
+    @property
+    def audit_seconds(self) -> int:
+        """How long the audit trail is kept."""
+        return self.audit_days * _DAY_SECONDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobSettings:
+    """Jobs that deliver files.
+
+    Attributes:
+        url_ttl_seconds: life of each presigned URL; a device asks the job again for a fresh one.
+        device_timeout_minutes: from a device's start of a download to its end, else it is timed out.
+        devices_per_minute: rollout speed of a group download.
+    """
+
+    url_ttl_seconds: Annotated[int, Variable("CEDARFLEET_URL_TTL_SECONDS", 60, 3600)] = 3600
+    device_timeout_minutes: Annotated[int, Variable("CEDARFLEET_DEVICE_TIMEOUT_MINUTES")] = 720
+    devices_per_minute: Annotated[int, Variable("CEDARFLEET_DEVICES_PER_MINUTE", 1, 1000)] = 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Each member is read from ``CEDARFLEET_<MEMBER>``; ``AWS_REGION`` and ``AWS_ENDPOINT_URL`` keep their own names.
+    """All that the operator may set."""
 
-    Attributes:
-        region: of the platform; ``AWS_REGION``.
-        endpoint_url: of the embedded cloud, unset on AWS; ``AWS_ENDPOINT_URL``.
-        host: address to listen on.
-        port: port to listen on; 0 takes a free one.
-        tenants_table: the registry.
-        commands_table: commands and downloads.
-        audit_table: the audit trail.
-        jwks_url_template: with ``{pool}``, for the embedded cloud; unset on AWS, where the registry row says it.
-        trusted_proxies: comma-separated addresses or networks whose ``X-Forwarded-For`` is believed; empty: none.
-        body_max_bytes: a larger request body is refused with 413.
-        token_max_bytes: a longer token is refused.
-        token_cache_seconds: how long a verified token is not verified again.
-        token_cache_entries: how many verified tokens are remembered.
-        tenant_cache_seconds: how long a registry row is used; a suspension takes effect after it.
-        unknown_tenant_cache_seconds: how long an unknown issuer is remembered.
-        tenant_cache_entries: registry rows and tenant sessions kept.
-        jwks_cache_seconds: how long a pool's keys are used.
-        jwks_again_seconds: least time between two fetches of one pool's keys.
-        aws_threads: AWS calls at once.
-        aws_max_waiting: AWS calls that may wait for a thread.
-        aws_connect_seconds: limit for a connection to AWS.
-        aws_read_seconds: limit for an answer of AWS, per attempt.
-        aws_max_attempts: attempts per AWS call.
-        aws_deadline_seconds: how long a request waits for one AWS call with all its attempts.
-        record_days: how long commands and downloads are kept.
-        audit_days: how long the audit trail is kept.
-        url_ttl_seconds: life of each presigned URL, 60 to 3,600.
-        device_timeout_minutes: from a device's start of a download to its end.
-        devices_per_minute: rollout speed of a group download, 1 to 1,000.
-        shutdown_seconds: how long open requests may take after SIGTERM.
-    """
-
-    region: str
-    endpoint_url: str | None = None
-    host: str = "127.0.0.1"
-    port: int = 0
-    tenants_table: str = "cedarfleet-tenants"
-    commands_table: str = "cedarfleet-commands"
-    audit_table: str = "cedarfleet-audit"
-    jwks_url_template: str | None = None
-    trusted_proxies: str = ""
-    body_max_bytes: int = 160 * 1024
-    token_max_bytes: int = 16 * 1024
-    token_cache_seconds: float = 300.0
-    token_cache_entries: int = 50_000
-    tenant_cache_seconds: float = 30.0
-    unknown_tenant_cache_seconds: float = 10.0
-    tenant_cache_entries: int = 1_000
-    jwks_cache_seconds: float = 3600.0
-    jwks_again_seconds: float = 30.0
-    aws_threads: int = 32
-    aws_max_waiting: int = 512
-    aws_connect_seconds: float = 2.0
-    aws_read_seconds: float = 5.0
-    aws_max_attempts: int = 3
-    aws_deadline_seconds: float = 20.0
-    record_days: int = 90
-    audit_days: int = 400
-    url_ttl_seconds: int = 3600
-    device_timeout_minutes: int = 720
-    devices_per_minute: int = 100
-    shutdown_seconds: int = 20
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work.
-
-        Raises:
-            ConfigurationError: a member is out of its range.
-        """
-        for name, least, most in (
-            ("port", 0, 65_535),
-            ("body_max_bytes", 1024, 10_000_000),
-            ("url_ttl_seconds", 60, 3600),
-            ("devices_per_minute", 1, 1000),
-            ("aws_threads", 1, 512),
-            ("aws_max_attempts", 1, 10),
-        ):
-            if not least <= getattr(self, name) <= most:
-                raise ConfigurationError(
-                    f"{variable(name)} must be {least} to {most}, not {getattr(self, name)}"
-                )
-        if self.jwks_url_template is not None and "{pool}" not in self.jwks_url_template:
-            raise ConfigurationError(f"{variable('jwks_url_template')} must contain `{{pool}}`")
+    http: HttpSettings
+    tokens: TokenSettings
+    jwks: JwksSettings
+    tenants: TenantSettings
+    aws: AwsSettings
+    records: RecordSettings
+    jobs: JobSettings
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:
         """Settings of an environment; an empty variable counts as unset.
 
         Raises:
-            ConfigurationError: a variable is missing, unknown, or not of its form.
+            ConfigurationError: a variable is missing, unknown, not of its form or out of its range.
         """
-        known = {variable(member.name): member.name for member in fields(cls)}
-        unknown = sorted(
-            name for name in environment if name.startswith("CEDARFLEET_") and name not in known
-        )
-        if unknown:
+        groups = get_type_hints(cls)
+        known = {one.name for group in groups.values() for _, _, one in _members(group)}
+        given = {name for name in environment if name.startswith(_PREFIX)}
+        if unknown := given - known:
             raise ConfigurationError(
-                f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+                f"unknown setting {', '.join(sorted(unknown))};"
+                f" known are {', '.join(sorted(known))}"
             )
-        hints = get_type_hints(cls)
-        values: dict[str, Any] = {}
-        for name, member in known.items():
-            if text := environment.get(name):
-                values[member] = _parsed(name, text, hints[member])
-        if "region" not in values:
-            raise ConfigurationError(
-                "AWS_REGION is not set: give the region of the platform stack, e.g. eu-central-1"
-            )
-        return cls(**values)
+        return cls(**{name: _read(group, environment) for name, group in groups.items()})
 
 
-def variable(member: str) -> str:
-    """The environment variable of a member."""
-    return _NAMES.get(member, f"CEDARFLEET_{member.upper()}")
+def _members(group: type[Any]) -> Iterator[tuple[str, object, Variable]]:
+    """Name, type and variable of each member."""
+    for name, hint in get_type_hints(group, include_extras=True).items():
+        kind, variable = get_args(hint)
+        yield name, kind, variable
 
 
-def _parsed(name: str, text: str, hint: object) -> object:
-    if hint is not int and hint is not float:
+def _read(group: type[Any], environment: Mapping[str, str]) -> Any:
+    defaults = {member.name: member.default for member in fields(group)}
+    values: dict[str, Any] = {}
+    for name, kind, variable in _members(group):
+        if text := environment.get(variable.name):
+            values[name] = _parsed(variable, text, kind)
+        elif defaults[name] is MISSING:
+            raise ConfigurationError(f"{variable.name} is not set: {variable.remedy}")
+    return group(**values)
+
+
+def _parsed(variable: Variable, text: str, kind: object) -> object:
+    if kind is not int and kind is not float:
         return text
     try:
-        number = int(text) if hint is int else float(text)
+        number = int(text) if kind is int else float(text)
     except ValueError as error:
-        raise ConfigurationError(f"{name} must be a number, not `{text[:40]}`") from error
-    if not 0 <= number < float("inf"):
-        raise ConfigurationError(f"{name} must be a number of at least 0, not `{text[:40]}`")
+        raise ConfigurationError(f"{variable.name} must be a number, not `{text[:40]}`") from error
+    # `nan` is neither in nor out of a range: the comparison must be one that it fails.
+    if not 0 <= number < math.inf:
+        raise ConfigurationError(
+            f"{variable.name} must be a number of at least 0, not `{text[:40]}`"
+        )
+    if not variable.least <= number <= variable.most:
+        raise ConfigurationError(
+            f"{variable.name} must be {variable.least} to {variable.most}, not {number}"
+        )
     return number

@@ -14,6 +14,7 @@ from service.api.health import live, ready
 from service.api.request_log import around_requests
 from service.api.version_1 import version_1
 from service.operations.operations import Operations
+from service.settings import HttpSettings
 
 
 class _Application(Litestar):
@@ -24,13 +25,13 @@ class _Application(Litestar):
 
 
 def create_app(
-    operations: Operations, *, body_max_bytes: int, on_shutdown: tuple[Callable[[], None], ...] = ()
+    operations: Operations, http: HttpSettings, *, on_shutdown: tuple[Callable[[], None], ...] = ()
 ) -> Litestar:
     """The ASGI application.
 
     Args:
         operations: what the routes do.
-        body_max_bytes: a larger body is refused with 413.
+        http: how large a body may be.
         on_shutdown: called after the last request.
     """
     scheme = SecurityScheme(
@@ -42,7 +43,7 @@ def create_app(
     return _Application(
         route_handlers=[version_1(), live, ready],
         exception_handlers=problems.HANDLERS,
-        request_max_body_size=body_max_bytes,
+        request_max_body_size=http.body_max_bytes,
         state=State({"operations": operations}),
         on_shutdown=list(on_shutdown),
         logging_config=None,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from service.domain.tenants import Tenant
     from service.ports.signing_keys import SigningKeys
     from service.ports.tenants import TenantRegistry
+    from service.settings import TokenSettings
 
 _CLOCK_SKEW_SECONDS: Final = 5  # for `iat` and `nbf` only; `exp` is exact
 _REQUIRED: Final = ["exp", "iat", "iss", "sub", "token_use"]
@@ -35,17 +36,14 @@ class Authenticate:
         tenants: TenantRegistry,
         signing_keys: SigningKeys,
         clock: Callable[[], datetime],
-        token_max_bytes: int,
-        cache_seconds: float,
-        cache_entries: int,
+        settings: TokenSettings,
     ) -> None:
         self._tenants = tenants
         self._signing_keys = signing_keys
         self._clock = clock
-        self._token_max_bytes = token_max_bytes
-        self._cache_seconds = cache_seconds
+        self._settings = settings
         self._verified: BoundedCache[bytes, tuple[str, VerifiedClaims]] = BoundedCache(
-            max_entries=cache_entries
+            max_entries=settings.cache_entries
         )
 
     async def __call__(self, authorization: str | None) -> Principal:
@@ -63,10 +61,12 @@ class Authenticate:
             issuer, claims = known
             tenant = await self._tenant(issuer)
         else:
-            token = UnverifiedToken.read(text, max_bytes=self._token_max_bytes)
+            token = UnverifiedToken.read(text, max_bytes=self._settings.max_bytes)
             tenant = await self._tenant(token.issuer)
             claims = await self._verify(token, tenant)
-            self._verified.put(digest, (tenant.issuer, claims), seconds=self._cache_seconds)
+            self._verified.put(
+                digest, (tenant.issuer, claims), seconds=self._settings.cache_seconds
+            )
         principal = _principal(text, claims, tenant)
         if principal.expires_at <= self._clock().timestamp():
             raise UnauthenticatedError("token expired")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from service.domain.permissions import Permission
     from service.operations.authorization import RequestFacts
     from service.ports import Ports
+    from service.settings import TokenSettings
 
 
 class Operations:
@@ -22,27 +23,16 @@ class Operations:
 
     Args:
         ports: the doors to the world.
-        token_max_bytes: a longer token is refused.
-        token_cache_seconds: how long a verified token is not verified again.
-        token_cache_entries: how many are remembered.
+        tokens: how tokens are verified.
     """
 
-    def __init__(
-        self,
-        ports: Ports,
-        *,
-        token_max_bytes: int,
-        token_cache_seconds: float,
-        token_cache_entries: int,
-    ) -> None:
+    def __init__(self, ports: Ports, tokens: TokenSettings) -> None:
         self._ports = ports
         self.authenticate = Authenticate(
             tenants=ports.tenants,
             signing_keys=ports.signing_keys,
             clock=ports.clock,
-            token_max_bytes=token_max_bytes,
-            cache_seconds=token_cache_seconds,
-            cache_entries=token_cache_entries,
+            settings=tokens,
         )
         self.devices = Devices(registry=ports.devices, index=ports.fleet_index)
         self.commands = Commands(

@@ -11,6 +11,7 @@ from service.adapters.memory.authorizer import CedarAuthorizer
 from service.adapters.memory.memory_ports import MemoryPorts
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.operations.authentication import Authenticate
+from service.settings import TokenSettings
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +42,5 @@ def authenticate(ports: MemoryPorts) -> Authenticate:
         tenants=ports.tenants,
         signing_keys=ports.signing_keys,
         clock=lambda: datetime.now(UTC),
-        token_max_bytes=16_384,
-        cache_seconds=300,
-        cache_entries=1_000,
+        settings=TokenSettings(),
     )

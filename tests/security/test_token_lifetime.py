@@ -16,6 +16,7 @@ from service.domain.tenants import TenantStatus
 from service.errors import CallerError, TenantSuspendedError, UnauthenticatedError
 from service.operations.authentication import Authenticate
 from service.operations.operations import Operations
+from service.settings import HttpSettings, TokenSettings
 
 if TYPE_CHECKING:
     from service.adapters.memory.memory_ports import MemoryPorts
@@ -29,9 +30,7 @@ def test_what_was_verified_ends_in_time(ports: MemoryPorts, acme: MemoryUserPool
         tenants=ports.tenants,
         signing_keys=ports.signing_keys,
         clock=lambda: moment[0],
-        token_max_bytes=16_384,
-        cache_seconds=300,
-        cache_entries=10,
+        settings=TokenSettings(),
     )
     token = acme.id_token("alice", exp=int(now.timestamp()) + 60)
 
@@ -56,9 +55,7 @@ def test_what_was_verified_ends_in_time(ports: MemoryPorts, acme: MemoryUserPool
 
 def test_a_refusal_tells_an_attacker_nothing(ports: MemoryPorts, acme: MemoryUserPool) -> None:
     """Over HTTP each refused token gets the same 401 document, but for the request id, and the same challenge."""
-    operations = Operations(
-        ports, token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=10
-    )
+    operations = Operations(ports, TokenSettings())
     thief = MemoryUserPool("acme")  # the same names, another key
     tokens = [
         "x",
@@ -72,7 +69,7 @@ def test_a_refusal_tells_an_attacker_nothing(ports: MemoryPorts, acme: MemoryUse
         acme.id_token("alice")[:-8] + "AAAAAAAA",
     ]
     answers: set[str] = set()
-    with TestClient(create_app(operations, body_max_bytes=4096)) as client:
+    with TestClient(create_app(operations, HttpSettings(body_max_bytes=4096))) as client:
         for token in tokens:
             answer = client.get("/v1/me", headers={"Authorization": f"Bearer {token}"})
             assert answer.status_code == 401

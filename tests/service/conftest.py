@@ -17,6 +17,7 @@ from service.domain.artifacts import Artifact
 from service.domain.devices import Connectivity, Device
 from service.domain.permissions import Permission
 from service.operations.operations import Operations
+from service.settings import HttpSettings, TokenSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,9 +106,7 @@ def service(
     ports.artifacts.add(
         Artifact(tenant="acme", name="no-digest.bin", size=1, sha256=None, etag='"e2"')
     )
-    operations = Operations(
-        ports, token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=100
-    )
-    app = create_app(operations, body_max_bytes=64 * 1024)
+    operations = Operations(ports, TokenSettings())
+    app = create_app(operations, HttpSettings(body_max_bytes=64 * 1024))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield ServiceUnderTest(ports=ports, acme=acme, globex=globex, app=app, client=client)

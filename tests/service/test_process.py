@@ -1,4 +1,4 @@
-"""The service as a process: settings, start, logs and an orderly end."""
+"""The service as a process: start, logs and an orderly end."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-
-from service.errors import ConfigurationError
-from service.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,28 +82,6 @@ def test_an_open_request_is_answered_before_the_end(
     assert started.wait(30) == 0
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"AWS_REGION": ""}, "AWS_REGION is not set"),
-        ({"CEDARFLEET_PROT": "8000"}, "unknown setting CEDARFLEET_PROT"),
-        ({"CEDARFLEET_PORT": "http"}, "CEDARFLEET_PORT must be a number, not `http`"),
-        ({"CEDARFLEET_PORT": "70000"}, "CEDARFLEET_PORT must be 0 to 65535"),
-        (
-            {"CEDARFLEET_TOKEN_CACHE_SECONDS": "nan"},
-            "CEDARFLEET_TOKEN_CACHE_SECONDS must be a number of at least 0",
-        ),
-        ({"CEDARFLEET_URL_TTL_SECONDS": "59"}, "CEDARFLEET_URL_TTL_SECONDS must be 60 to 3600"),
-        ({"CEDARFLEET_JWKS_URL_TEMPLATE": "http://x"}, "must contain `{pool}`"),
-    ],
-)
-def test_wrong_settings_are_told_by_name(changes: dict[str, str], words: str) -> None:
-    """The variable, what is wrong and what would be right."""
-    with pytest.raises(ConfigurationError) as caught:
-        Settings.read({"AWS_REGION": "eu-central-1"} | changes)
-    assert words in str(caught.value)
-
-
 def test_a_start_that_cannot_be_says_why_and_ends_with_2() -> None:
     """A wrong setting and a taken port: one JSON line with the reason, no traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -127,16 +102,6 @@ def test_a_start_that_cannot_be_says_why_and_ends_with_2() -> None:
             [line] = ended.stdout.splitlines()
             assert json.loads(line)["event"] == event
             assert ended.stderr == ""
-
-
-def test_settings_state_every_default() -> None:
-    """With the region alone the settings stand, and an empty variable counts as unset."""
-    settings = Settings.read({"AWS_REGION": "eu-north-1", "CEDARFLEET_PORT": "", "HOME": "/"})
-    assert (settings.region, settings.port, settings.tenants_table) == (
-        "eu-north-1",
-        0,
-        "cedarfleet-tenants",
-    )
 
 
 def test_the_process_needs_no_local_cloud_and_no_pulumi() -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from service.adapters.aws.client.sessions import AwsSessions
     from service.domain.audit import AuditRecord
     from service.domain.tenants import Tenant
+    from service.settings import RecordSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +25,7 @@ class DynamoAuditLog:
 
     calls: AwsCalls
     sessions: AwsSessions
-    table: str
-    keep_seconds: int
+    settings: RecordSettings
 
     async def write(self, tenant: Tenant, record: AuditRecord) -> None:
         """See ``ports.AuditLog``."""
@@ -50,10 +50,10 @@ class DynamoAuditLog:
         item: dict[str, Any] = {name: {"S": text} for name, text in texts.items()}
         item["policies"] = {"L": [{"S": name} for name in record.decision.policies]}
         item["at"] = {"N": str(record.at)}
-        item["ttl"] = {"N": str(record.at // 1000 + self.keep_seconds)}
+        item["ttl"] = {"N": str(record.at // 1000 + self.settings.audit_seconds)}
         try:
             self.sessions.tenant(tenant, "dynamodb").put_item(
-                TableName=self.table,
+                TableName=self.settings.audit_table,
                 Item=item,
                 ConditionExpression="attribute_not_exists(sk)",  # a trail is added to, never written over
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from service.adapters.aws.client.sessions import AwsSessions
     from service.domain.idempotency import IdempotencyKey
     from service.domain.tenants import Tenant
+    from service.settings import RecordSettings
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _TABLE: Final = "the commands table"
@@ -49,8 +50,7 @@ class DynamoCommandRecords:
 
     calls: AwsCalls
     sessions: AwsSessions
-    table: str
-    keep_seconds: int
+    settings: RecordSettings
 
     async def create(
         self, tenant: Tenant, record: CommandRecord, key: IdempotencyKey | None
@@ -69,11 +69,11 @@ class DynamoCommandRecords:
     def _create(
         self, tenant: Tenant, record: CommandRecord, key: IdempotencyKey | None
     ) -> CommandRecord:
-        ttl = {"N": str(record.created_at // 1000 + self.keep_seconds)}
+        ttl = {"N": str(record.created_at // 1000 + self.settings.record_seconds)}
         pointer = {**_pointer(tenant, record.command_id), "target": {"S": record.thing}, "ttl": ttl}
         made = create_once(
             self.sessions.tenant(tenant, "dynamodb"),
-            table=self.table,
+            table=self.settings.commands_table,
             items=[{**_item(record), "ttl": ttl}, pointer],
             made=record.command_id,
             now_ms=record.created_at,
@@ -85,7 +85,7 @@ class DynamoCommandRecords:
     def _settle(self, tenant: Tenant, record: CommandRecord) -> None:
         values = {":state": {"S": str(record.state)}, ":failure": {"S": record.failure or ""}}
         self.sessions.tenant(tenant, "dynamodb").update_item(
-            TableName=self.table,
+            TableName=self.settings.commands_table,
             Key={"thing": {"S": record.thing}, "sk": {"S": f"{record.command_id}#record"}},
             UpdateExpression="SET #state = :state, failure = :failure",
             ConditionExpression="attribute_exists(thing)",
@@ -96,7 +96,9 @@ class DynamoCommandRecords:
     def _read(self, tenant: Tenant, command_id: str) -> RecordedCommand | None:
         client = self.sessions.tenant(tenant, "dynamodb")
         found = client.get_item(
-            TableName=self.table, Key=_pointer(tenant, command_id), ConsistentRead=True
+            TableName=self.settings.commands_table,
+            Key=_pointer(tenant, command_id),
+            ConsistentRead=True,
         )
         if "Item" not in found:
             return None
@@ -105,7 +107,9 @@ class DynamoCommandRecords:
         item = next((row for row in rows if row["sk"]["S"] == record), None)
         if item is None:  # behind more states than are read
             key = {"thing": thing, "sk": {"S": record}}
-            item = client.get_item(TableName=self.table, Key=key, ConsistentRead=True).get("Item")
+            item = client.get_item(
+                TableName=self.settings.commands_table, Key=key, ConsistentRead=True
+            ).get("Item")
         if item is None or (made := _record(item)).tenant != tenant.id:
             return None
         told = [row for row in rows if row["sk"]["S"].startswith(f"{command_id}#status#")]
@@ -121,7 +125,7 @@ class DynamoCommandRecords:
     ) -> list[dict[str, Any]]:
         """The last states and, if they are not more than ``MAX_STATES``, the record, which stands before them."""
         pages = client.get_paginator("query").paginate(
-            TableName=self.table,
+            TableName=self.settings.commands_table,
             KeyConditionExpression="thing = :thing AND begins_with(sk, :prefix)",
             ExpressionAttributeValues={":thing": thing, ":prefix": {"S": f"{command_id}#"}},
             ConsistentRead=True,

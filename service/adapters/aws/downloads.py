@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from service.adapters.aws.client.sessions import AwsSessions
     from service.domain.idempotency import IdempotencyKey
     from service.domain.tenants import Tenant
+    from service.settings import RecordSettings
 
 _TABLE: Final = "the commands table"
 _NUMBERS: Final = ("size", "created_at")
@@ -29,8 +30,7 @@ class DynamoDownloadRecords:
 
     calls: AwsCalls
     sessions: AwsSessions
-    table: str
-    keep_seconds: int
+    settings: RecordSettings
 
     async def create(
         self, tenant: Tenant, record: DownloadRecord, key: IdempotencyKey | None
@@ -49,10 +49,10 @@ class DynamoDownloadRecords:
     def _create(
         self, tenant: Tenant, record: DownloadRecord, key: IdempotencyKey | None
     ) -> DownloadRecord:
-        ttl = {"N": str(record.created_at // 1000 + self.keep_seconds)}
+        ttl = {"N": str(record.created_at // 1000 + self.settings.record_seconds)}
         made = create_once(
             self.sessions.tenant(tenant, "dynamodb"),
-            table=self.table,
+            table=self.settings.commands_table,
             items=[{**_key(tenant, record.download_id), **_columns(record), "ttl": ttl}],
             made=record.download_id,
             now_ms=record.created_at,
@@ -63,7 +63,7 @@ class DynamoDownloadRecords:
 
     def _settle(self, tenant: Tenant, record: DownloadRecord) -> None:
         self.sessions.tenant(tenant, "dynamodb").update_item(
-            TableName=self.table,
+            TableName=self.settings.commands_table,
             Key=_key(tenant, record.download_id),
             UpdateExpression="SET #state = :state, failure = :failure",
             ConditionExpression="attribute_exists(thing)",
@@ -77,7 +77,9 @@ class DynamoDownloadRecords:
     def _read(self, tenant: Tenant, download_id: str) -> DownloadRecord | None:
         client = self.sessions.tenant(tenant, "dynamodb")
         item = client.get_item(
-            TableName=self.table, Key=_key(tenant, download_id), ConsistentRead=True
+            TableName=self.settings.commands_table,
+            Key=_key(tenant, download_id),
+            ConsistentRead=True,
         ).get("Item")
         return None if item is None else _record(tenant, item)
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from service.adapters.aws.client.sessions import AwsSessions
     from service.domain.downloads import DownloadRecord
     from service.domain.tenants import Tenant
+    from service.settings import JobSettings
 
 _JOBS: Final = "the jobs service"
 _FAILED: Final = frozenset({DeliveryState.FAILED, DeliveryState.REJECTED, DeliveryState.TIMED_OUT})
@@ -45,19 +46,11 @@ _COUNTERS: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class IotDownloadJobs:
-    """Answers ``ports.DownloadJobs`` with AWS IoT Jobs.
-
-    Attributes:
-        url_ttl_seconds: life of each presigned URL, 60 to 3,600; a device asks the job again for a fresh one.
-        device_timeout_minutes: from a device's start to its end, else it is timed out.
-        devices_per_minute: a group's rollout speed.
-    """
+    """Answers ``ports.DownloadJobs`` with AWS IoT Jobs."""
 
     calls: AwsCalls
     sessions: AwsSessions
-    url_ttl_seconds: int
-    device_timeout_minutes: int
-    devices_per_minute: int
+    settings: JobSettings
 
     async def start(self, tenant: Tenant, record: DownloadRecord) -> None:
         """See ``ports.DownloadJobs``."""
@@ -85,11 +78,11 @@ class IotDownloadJobs:
                 document=document.encode(),
                 presignedUrlConfig={
                     "roleArn": tenant.presign_role_arn,
-                    "expiresInSec": self.url_ttl_seconds,
+                    "expiresInSec": self.settings.url_ttl_seconds,
                 },
                 targetSelection="SNAPSHOT",
-                timeoutConfig={"inProgressTimeoutInMinutes": self.device_timeout_minutes},
-                jobExecutionsRolloutConfig={"maximumPerMinute": self.devices_per_minute},
+                timeoutConfig={"inProgressTimeoutInMinutes": self.settings.device_timeout_minutes},
+                jobExecutionsRolloutConfig={"maximumPerMinute": self.settings.devices_per_minute},
                 abortConfig={"criteriaList": [_ABORT]},
             )
         except ClientError as error:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from service.adapters.aws.client.calls import AwsCalls
     from service.domain.tenants import Tenant
+    from service.settings import JwksSettings
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _KEYS: Final = "the user pool's signing keys"
@@ -46,28 +47,22 @@ class JwksKeys:
     """The keys of every tenant's pool.
 
     Args:
+        settings: where keys are fetched from, and how long they are used.
         calls: fetches run on its pool, never on the event loop.
-        url_template: with ``{pool}``, for the embedded cloud; ``None`` uses the row's ``jwks_uri``.
-        seconds: how long a key set is used; a removed key is refused after it.
-        again_seconds: least time between two fetches of one pool, so that made-up key ids cannot drive traffic.
         timeout_seconds: for connecting and for each read.
         clock: seconds, monotonic.
     """
 
     def __init__(
         self,
+        settings: JwksSettings,
         *,
         calls: AwsCalls,
-        url_template: str | None,
-        seconds: float,
-        again_seconds: float,
         timeout_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._calls = calls
-        self._url_template = url_template
-        self._seconds = seconds
-        self._again_seconds = again_seconds
+        self._settings = settings
         self._timeout_seconds = timeout_seconds
         self._clock = clock
         self._pools: dict[str, _Pool] = {}  # bounded by the registry: only known issuers come here
@@ -80,10 +75,10 @@ class JwksKeys:
         async with pool.lock:  # single flight: whoever waited finds the keys
             now = self._clock()
             if now >= pool.ask_again_at:
-                pool.ask_again_at = now + min(self._again_seconds, _AFTER_FAILURE_SECONDS)
+                pool.ask_again_at = now + min(self._settings.again_seconds, _AFTER_FAILURE_SECONDS)
                 pool.keys = await self._calls.run(_KEYS, self._fetch, self._url(tenant))
-                pool.ask_again_at = now + self._again_seconds
-                pool.fresh_until = self._clock() + self._seconds
+                pool.ask_again_at = now + self._settings.again_seconds
+                pool.fresh_until = self._clock() + self._settings.cache_seconds
             elif (
                 now >= pool.fresh_until
             ):  # the last fetch failed a moment ago: nothing can be proved now
@@ -91,11 +86,8 @@ class JwksKeys:
         return pool.keys.get(key_id)
 
     def _url(self, tenant: Tenant) -> str:
-        return (
-            self._url_template.format(pool=tenant.pool_id)
-            if self._url_template
-            else tenant.jwks_uri
-        )
+        template = self._settings.url_template
+        return template.format(pool=tenant.pool_id) if template else tenant.jwks_uri
 
     def _fetch(self, url: str) -> dict[str, RSAPublicKey]:
         """Fetch and read a key set; no redirect is followed, no environment proxy is used."""

@@ -11,6 +11,7 @@ from service.errors import UnavailableError
 if TYPE_CHECKING:
     from service.domain.tenants import Tenant
     from service.ports.tenants import TenantRegistry
+    from service.settings import TenantSettings
 
 _MET_SECONDS: Final = 24 * 3600
 
@@ -18,33 +19,26 @@ _MET_SECONDS: Final = 24 * 3600
 class CachedTenantRegistry:
     """Remembers what ``origin`` answered.
 
-    A suspended tenant is refused, and a changed row is used, after at most ``seconds``.
+    A suspended tenant is refused, and a changed row is used, after at most ``cache_seconds``.
+
+    Unknown issuers are remembered apart, so that a flood of made-up ones cannot push real tenants out.
 
     Args:
         origin: the registry to ask.
-        seconds: how long a tenant is remembered.
-        unknown_seconds: how long it is remembered that an issuer is unknown; kept apart, so that a flood of made-up
-            issuers cannot push real tenants out.
-        max_entries: of each kind.
-        max_strangers: look-ups at once for issuers that were never found; further ones are refused, so that made-up
-            issuers cannot keep real tenants from being read again.
+        settings: how long and how much is remembered, of each kind.
+        max_strangers: look-ups at once for issuers that were never found; further ones are refused,
+            so that made-up issuers cannot keep real tenants from being read again.
     """
 
     def __init__(
-        self,
-        origin: TenantRegistry,
-        *,
-        seconds: float,
-        unknown_seconds: float,
-        max_entries: int,
-        max_strangers: int,
+        self, origin: TenantRegistry, settings: TenantSettings, *, max_strangers: int
     ) -> None:
         self._origin = origin
-        self._seconds = seconds
-        self._unknown_seconds = unknown_seconds
-        self._known: BoundedCache[str, Tenant] = BoundedCache(max_entries=max_entries)
-        self._unknown: BoundedCache[str, bool] = BoundedCache(max_entries=max_entries)
-        self._met: BoundedCache[str, bool] = BoundedCache(max_entries=max_entries)
+        self._settings = settings
+        entries = settings.cache_entries
+        self._known: BoundedCache[str, Tenant] = BoundedCache(max_entries=entries)
+        self._unknown: BoundedCache[str, bool] = BoundedCache(max_entries=entries)
+        self._met: BoundedCache[str, bool] = BoundedCache(max_entries=entries)
         self._max_strangers = max_strangers
         self._asking: dict[str, asyncio.Task[Tenant | None]] = {}
 
@@ -70,8 +64,8 @@ class CachedTenantRegistry:
     async def _ask(self, issuer: str) -> Tenant | None:
         tenant = await self._origin.find(issuer)
         if tenant is None:
-            self._unknown.put(issuer, True, seconds=self._unknown_seconds)
+            self._unknown.put(issuer, True, seconds=self._settings.unknown_cache_seconds)
         else:
-            self._known.put(issuer, tenant, seconds=self._seconds)
+            self._known.put(issuer, tenant, seconds=self._settings.cache_seconds)
             self._met.put(issuer, True, seconds=_MET_SECONDS)
         return tenant

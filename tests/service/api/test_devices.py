@@ -10,6 +10,7 @@ from litestar.testing import TestClient
 from service.adapters.memory.devices import MemoryDevices
 from service.api.app import create_app
 from service.operations.operations import Operations
+from service.settings import HttpSettings, TokenSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -133,10 +134,8 @@ def test_a_change_in_between_is_told(service: ServiceUnderTest) -> None:
 
     meddled = Meddled(devices=devices.devices)
     ports = replace(service.ports, devices=meddled, fleet_index=meddled)
-    operations = Operations(
-        ports, token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=10
-    )
-    with TestClient(create_app(operations, body_max_bytes=4096)) as client:
+    operations = Operations(ports, TokenSettings())
+    with TestClient(create_app(operations, HttpSettings(body_max_bytes=4096))) as client:
         headers = {"Authorization": f"Bearer {service.acme.id_token('boss', ['managers'])}"}
         answer = client.patch("/v1/devices/press-01", json={"criticality": "low"}, headers=headers)
     assert answer.status_code == 409

@@ -18,6 +18,7 @@ from service.domain.permissions import Permission
 from service.errors import CedarfleetError
 from service.operations.authorization import Access  # noqa: TC001 - as above
 from service.operations.operations import Operations
+from service.settings import HttpSettings, TokenSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,10 +135,8 @@ def test_a_route_that_forgets_to_ask_answers_nothing(service: ServiceUnderTest) 
     async def silent() -> dict[str, str]:
         return {"secret": "data"}
 
-    operations = Operations(
-        service.ports, token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=10
-    )
-    app = create_app(operations, body_max_bytes=4096)
+    operations = Operations(service.ports, TokenSettings())
+    app = create_app(operations, HttpSettings(body_max_bytes=4096))
     app.register(
         Router(
             path="/extra",

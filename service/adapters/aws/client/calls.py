@@ -16,6 +16,8 @@ from service.errors import UnavailableError, UpstreamError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from service.settings import AwsSettings
+
 P = ParamSpec("P")
 T = TypeVar("T")
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -44,16 +46,13 @@ _SERVER_FAULT: Final = 500
 class AwsCalls:
     """A bounded pool for blocking calls.
 
-    Args:
-        threads: calls that run at once.
-        max_waiting: calls that may wait for a thread; one more is refused at once.
-        deadline_seconds: how long a caller waits for an answer; the thread itself is bounded by boto3's own timeouts.
+    The deadline is how long a caller waits; the thread itself is bounded by boto3's own timeouts.
     """
 
-    def __init__(self, *, threads: int, max_waiting: int, deadline_seconds: float) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="aws")
-        self._limit = threads + max_waiting
-        self._deadline_seconds = deadline_seconds
+    def __init__(self, settings: AwsSettings) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=settings.threads, thread_name_prefix="aws")
+        self._limit = settings.threads + settings.max_waiting
+        self._deadline_seconds = settings.deadline_seconds
         self._open = 0
         self._lock = threading.Lock()
 

@@ -13,6 +13,7 @@ from botocore.session import Session as BotocoreSession
 
 if TYPE_CHECKING:
     from service.domain.tenants import Tenant
+    from service.settings import AwsSettings
 
 _SESSION_SECONDS: Final = (
     3600  # AWS's longest for a role assumed by a role (docs: IAM "role chaining")
@@ -24,36 +25,21 @@ class AwsSessions:
     """Clients by service; every method may block and is called on the pool of ``AwsCalls``.
 
     Args:
-        region: of the platform, and so of every tenant.
-        endpoint_url: of the embedded cloud, or ``None`` for AWS itself.
-        connect_seconds: limit for a connection.
-        read_seconds: limit for an answer, per attempt.
-        max_attempts: attempts per call, the first included.
-        connections: kept open per client.
+        settings: region, endpoint and bounds of every client.
         max_tenants: sessions kept; the least recently used one is dropped.
     """
 
-    def __init__(
-        self,
-        *,
-        region: str,
-        endpoint_url: str | None,
-        connect_seconds: float,
-        read_seconds: float,
-        max_attempts: int,
-        connections: int,
-        max_tenants: int,
-    ) -> None:
-        self._region = region
-        self._endpoint_url = endpoint_url
+    def __init__(self, settings: AwsSettings, *, max_tenants: int) -> None:
+        self._region = settings.region
+        self._endpoint_url = settings.endpoint_url
         self._config = Config(
-            connect_timeout=connect_seconds,
-            read_timeout=read_seconds,
-            retries={"mode": "standard", "total_max_attempts": max_attempts},
-            max_pool_connections=connections,
+            connect_timeout=settings.connect_seconds,
+            read_timeout=settings.read_seconds,
+            retries={"mode": "standard", "total_max_attempts": settings.max_attempts},
+            max_pool_connections=settings.threads,
             signature_version="v4",
         )
-        self._own = _Clients(self, boto3.Session(region_name=region))
+        self._own = _Clients(self, boto3.Session(region_name=self._region))
         self._tenants: OrderedDict[str, _Clients] = OrderedDict()
         self._max_tenants = max_tenants
         self._lock = threading.Lock()

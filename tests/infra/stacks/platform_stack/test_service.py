@@ -46,11 +46,11 @@ def client_seen(trusted: str, *, peer: str, forwarded: str) -> str:
 
 def test_the_service_is_told_the_names_of_the_tables(settings: Settings) -> None:
     """The service accepts every variable of the container, and finds the platform's tables and port."""
-    assert (settings.tenants_table, settings.commands_table) == (
+    assert (settings.tenants.table, settings.records.commands_table) == (
         "cedarfleet-tenants",
         "cedarfleet-commands",
     )
-    assert (settings.audit_table, settings.port, settings.region) == (
+    assert (settings.records.audit_table, settings.http.port, settings.aws.region) == (
         "cedarfleet-audit",
         8000,
         "eu-central-1",
@@ -59,7 +59,7 @@ def test_the_service_is_told_the_names_of_the_tables(settings: Settings) -> None
 
 def test_the_load_balancer_alone_says_who_calls(settings: Settings) -> None:
     """Policies and audit get the caller's address from the load balancer; neither caller nor a task can forge it."""
-    trusted = settings.trusted_proxies
+    trusted = settings.http.trusted_proxies
     assert client_seen(trusted, peer="10.20.0.7", forwarded="203.0.113.9") == "203.0.113.9"
     assert (
         client_seen(trusted, peer="10.20.16.7", forwarded="198.51.100.1, 203.0.113.9")

@@ -10,7 +10,7 @@ from cedarfleet_device import wire
 from cedarfleet_device.wire import MAX_DETAIL_BYTES
 
 from infra.stacks.platform_stack.status_rule import KEEP_SECONDS, MAX_DETAIL_TEXT, STATUS_SQL
-from service.settings import Settings
+from service.settings import RecordSettings
 
 
 def test_the_rule_listens_where_devices_report() -> None:
@@ -42,7 +42,7 @@ def test_only_a_command_id_of_the_wire_makes_a_key() -> None:
 
 def test_a_state_stays_as_long_as_its_command() -> None:
     """The rule's expiry is the service's default, so that neither outlives the other."""
-    days = Settings(region="eu-central-1").record_days
+    days = RecordSettings().record_days
     assert days * 24 * 3600 == KEEP_SECONDS
     assert f"floor(timestamp() / 1000) + {KEEP_SECONDS} AS ttl" in STATUS_SQL
 

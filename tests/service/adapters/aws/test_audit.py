@@ -14,6 +14,7 @@ from service.cedar.decision import Allowed
 from service.domain.audit import AuditRecord
 from service.domain.permissions import Permission
 from service.errors import UpstreamError
+from service.settings import AwsSettings, RecordSettings
 
 if TYPE_CHECKING:
     from infra.local.cloud import EmbeddedCloud
@@ -59,10 +60,12 @@ def test_a_record_is_never_written_over(embedded_cloud: EmbeddedCloud) -> None:
         ],
         BillingMode="PAY_PER_REQUEST",
     )
-    calls = AwsCalls(threads=1, max_waiting=1, deadline_seconds=10)
+    calls = AwsCalls(
+        AwsSettings(region="eu-central-1", threads=1, max_waiting=1, deadline_seconds=10)
+    )
     sessions = cast("AwsSessions", Root(embedded_cloud))
     log, tenant = (
-        DynamoAuditLog(calls=calls, sessions=sessions, table=table, keep_seconds=60),
+        DynamoAuditLog(calls=calls, sessions=sessions, settings=RecordSettings(audit_table=table)),
         cast("Tenant", None),
     )
     asyncio.run(log.write(tenant, RECORD))

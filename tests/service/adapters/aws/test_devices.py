@@ -17,6 +17,7 @@ from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.devices import IotDeviceRegistry, IotFleetIndex
 from service.domain.devices import Device, check_attributes
 from service.errors import InvalidRequestError
+from service.settings import AwsSettings
 
 if TYPE_CHECKING:
     from service.adapters.aws.client.sessions import AwsSessions
@@ -59,7 +60,9 @@ class Index:
 @pytest.fixture(scope="module")
 def calls() -> AwsCalls:
     """One thread."""
-    return AwsCalls(threads=1, max_waiting=1, deadline_seconds=5)
+    return AwsCalls(
+        AwsSettings(region="eu-central-1", threads=1, max_waiting=1, deadline_seconds=5)
+    )
 
 
 def test_connectivity_is_the_devices_own_among_names_of_another_case(calls: AwsCalls) -> None:

@@ -14,6 +14,7 @@ from service.adapters.aws.downloads import DynamoDownloadRecords
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.domain.downloads import DownloadRecord, DownloadRecordState, TargetKind
 from service.domain.idempotency import IdempotencyKey
+from service.settings import AwsSettings, RecordSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +52,7 @@ ROW_OF_0_1_0: dict[str, Any] = {
     "size": {"N": "20"},
     "created_at": {"N": "1790000000000"},
     "members": {"L": []},
-    "ttl": {"N": "1790000060"},
+    "ttl": {"N": "1797776000"},
 }
 
 
@@ -88,9 +89,13 @@ def records(embedded_cloud: EmbeddedCloud) -> Iterator[DynamoDownloadRecords]:
         ],
         BillingMode="PAY_PER_REQUEST",
     )
-    calls = AwsCalls(threads=1, max_waiting=1, deadline_seconds=10)
+    calls = AwsCalls(
+        AwsSettings(region="eu-central-1", threads=1, max_waiting=1, deadline_seconds=10)
+    )
     sessions = cast("AwsSessions", Root(embedded_cloud))
-    yield DynamoDownloadRecords(calls=calls, sessions=sessions, table=table, keep_seconds=60)
+    yield DynamoDownloadRecords(
+        calls=calls, sessions=sessions, settings=RecordSettings(commands_table=table)
+    )
     calls.close()
 
 
@@ -98,7 +103,9 @@ def test_a_row_of_release_0_1_0_reads_as_started(
     records: DynamoDownloadRecords, embedded_cloud: EmbeddedCloud, tenant: Tenant
 ) -> None:
     """A download that the release before called `published` is one whose job was created."""
-    embedded_cloud.client("dynamodb").put_item(TableName=records.table, Item=ROW_OF_0_1_0)
+    embedded_cloud.client("dynamodb").put_item(
+        TableName=records.settings.commands_table, Item=ROW_OF_0_1_0
+    )
     read = asyncio.run(records.read(tenant, RECORD.download_id))
     assert read == replace(RECORD, state=DownloadRecordState.STARTED)
 
@@ -110,7 +117,9 @@ def test_a_started_download_is_stored_as_release_0_1_0_reads_it(
     asyncio.run(records.create(tenant, RECORD, None))
     asyncio.run(records.settle(tenant, replace(RECORD, state=DownloadRecordState.STARTED)))
     client = embedded_cloud.client("dynamodb")
-    assert client.get_item(TableName=records.table, Key=KEY)["Item"] == ROW_OF_0_1_0
+    assert (
+        client.get_item(TableName=records.settings.commands_table, Key=KEY)["Item"] == ROW_OF_0_1_0
+    )
     read = asyncio.run(records.read(tenant, RECORD.download_id))
     assert read is not None
     assert read.state is DownloadRecordState.STARTED
@@ -133,8 +142,8 @@ def test_a_key_claimed_by_release_0_1_0_still_stands(
         "made": {"S": RECORD.download_id},
         "ttl": {"N": "1790086400"},
     }
-    client.put_item(TableName=records.table, Item=claim)
-    client.put_item(TableName=records.table, Item=ROW_OF_0_1_0)
+    client.put_item(TableName=records.settings.commands_table, Item=claim)
+    client.put_item(TableName=records.settings.commands_table, Item=ROW_OF_0_1_0)
     other = replace(RECORD, download_id="01JD0000000000000000000001")
     made = asyncio.run(records.create(tenant, other, key))
     assert made.download_id == RECORD.download_id

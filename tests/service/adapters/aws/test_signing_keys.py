@@ -17,6 +17,7 @@ from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.signing_keys import JwksKeys, read_key_set
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.errors import UnavailableError
+from service.settings import AwsSettings, JwksSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +65,9 @@ def server() -> Iterator[JwksServer]:
 @pytest.fixture
 def calls() -> Iterator[AwsCalls]:
     """The pool that fetches run on."""
-    made = AwsCalls(threads=4, max_waiting=100, deadline_seconds=5)
+    made = AwsCalls(
+        AwsSettings(region="eu-central-1", threads=4, max_waiting=100, deadline_seconds=5)
+    )
     yield made
     made.close()
 
@@ -90,10 +93,8 @@ def test_a_pool_is_asked_once_for_many_and_again_only_after_a_while(
     server.body = json.dumps({"keys": [jwk(pool)]}).encode()
     clock = [0.0]
     keys = JwksKeys(
+        JwksSettings(url_template=server.url_template, cache_seconds=3600, again_seconds=30),
         calls=calls,
-        url_template=server.url_template,
-        seconds=3600,
-        again_seconds=30,
         timeout_seconds=2,
         clock=lambda: clock[0],
     )
@@ -133,10 +134,8 @@ def test_an_address_that_gives_no_key_set_proves_nothing(
     server.status, server.body = status, body
     pool = MemoryUserPool("acme")
     keys = JwksKeys(
+        JwksSettings(url_template=server.url_template, cache_seconds=3600, again_seconds=30),
         calls=calls,
-        url_template=server.url_template,
-        seconds=3600,
-        again_seconds=30,
         timeout_seconds=2,
     )
 

@@ -11,18 +11,23 @@ from service.adapters.cache.tenants import CachedTenantRegistry
 from service.adapters.memory.tenants import MemoryTenantRegistry
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.errors import UnavailableError
+from service.settings import TenantSettings
 
 if TYPE_CHECKING:
     from service.domain.tenants import Tenant
+
+
+def cached(origin: MemoryTenantRegistry, *, seconds: float) -> CachedTenantRegistry:
+    """A cache of ten rows of each kind, which lets four strangers ask at once."""
+    settings = TenantSettings(cache_seconds=seconds, unknown_cache_seconds=60, cache_entries=10)
+    return CachedTenantRegistry(origin, settings, max_strangers=4)
 
 
 def test_rows_are_asked_for_once_and_strangers_push_nobody_out() -> None:
     """Many callers at once make one look-up; unknown issuers are remembered apart, in bounded number."""
     pool = MemoryUserPool("acme")
     origin = MemoryTenantRegistry(rows={pool.tenant.issuer: pool.tenant})
-    registry = CachedTenantRegistry(
-        origin, seconds=60, unknown_seconds=60, max_entries=10, max_strangers=4
-    )
+    registry = cached(origin, seconds=60)
 
     async def story() -> None:
         found = await asyncio.gather(*(registry.find(pool.tenant.issuer) for _ in range(50)))
@@ -43,9 +48,7 @@ def test_a_registry_that_does_not_answer_is_asked_again() -> None:
     """A failure is nobody's answer: it is raised to each that waits, and not remembered."""
     pool = MemoryUserPool("acme")
     origin = MemoryTenantRegistry(rows={pool.tenant.issuer: pool.tenant}, available=False)
-    registry = CachedTenantRegistry(
-        origin, seconds=60, unknown_seconds=60, max_entries=10, max_strangers=4
-    )
+    registry = cached(origin, seconds=60)
 
     async def story() -> None:
         answers = await asyncio.gather(
@@ -70,9 +73,7 @@ def test_a_flood_of_made_up_issuers_keeps_no_tenant_out() -> None:
             return await super().find(issuer)
 
     origin = Slow(rows={pool.tenant.issuer: pool.tenant})
-    registry = CachedTenantRegistry(
-        origin, seconds=0, unknown_seconds=60, max_entries=10, max_strangers=4
-    )
+    registry = cached(origin, seconds=0)
 
     async def story() -> None:
         assert await registry.find(pool.tenant.issuer) == pool.tenant

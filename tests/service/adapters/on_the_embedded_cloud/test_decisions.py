@@ -17,6 +17,7 @@ from service.domain.artifacts import Artifact
 from service.domain.devices import Device
 from service.domain.permissions import Permission
 from service.operations.operations import Operations
+from service.settings import HttpSettings, TokenSettings
 from tests.service.adapters.on_the_embedded_cloud.conftest import ATTRIBUTES
 
 if TYPE_CHECKING:
@@ -75,10 +76,8 @@ def twin(plant: Plant) -> Iterator[Twin]:
         ports.artifacts.add(
             Artifact(tenant="globex", name=name, size=1, sha256="0" * 64, etag='"e"')
         )
-    operations = Operations(
-        ports, token_max_bytes=16_384, token_cache_seconds=300, token_cache_entries=10
-    )
-    with TestClient(create_app(operations, body_max_bytes=4096)) as http:
+    operations = Operations(ports, TokenSettings())
+    with TestClient(create_app(operations, HttpSettings(body_max_bytes=4096))) as http:
         yield Twin(http=http, pool=pool)
 
 

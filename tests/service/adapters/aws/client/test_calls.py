@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from service.adapters.aws.client.calls import AwsCalls
 from service.errors import CedarfleetError, UnavailableError, UpstreamError
+from service.settings import AwsSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 @pytest.fixture
 def calls() -> Iterator[AwsCalls]:
     """One thread, and room for one that waits."""
-    made = AwsCalls(threads=1, max_waiting=1, deadline_seconds=0.2)
+    made = AwsCalls(
+        AwsSettings(region="eu-central-1", threads=1, max_waiting=1, deadline_seconds=0.2)
+    )
     yield made
     made.close()
 

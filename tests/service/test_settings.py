@@ -1,0 +1,59 @@
+"""What the operator may set: names, forms, ranges and defaults."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.errors import ConfigurationError
+from service.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"AWS_REGION": ""}, "AWS_REGION is not set"),
+        ({"CEDARFLEET_PROT": "8000"}, "unknown setting CEDARFLEET_PROT"),
+        ({"CEDARFLEET_PORT": "http"}, "CEDARFLEET_PORT must be a number, not `http`"),
+        ({"CEDARFLEET_PORT": "70000"}, "CEDARFLEET_PORT must be 0 to 65535"),
+        (
+            {"CEDARFLEET_TOKEN_CACHE_SECONDS": "nan"},
+            "CEDARFLEET_TOKEN_CACHE_SECONDS must be a number of at least 0",
+        ),
+        ({"CEDARFLEET_URL_TTL_SECONDS": "59"}, "CEDARFLEET_URL_TTL_SECONDS must be 60 to 3600"),
+        ({"CEDARFLEET_JWKS_URL_TEMPLATE": "http://x"}, "must contain `{pool}`"),
+    ],
+)
+def test_wrong_settings_are_told_by_name(changes: dict[str, str], words: str) -> None:
+    """The variable, what is wrong and what would be right."""
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.read({"AWS_REGION": "eu-central-1"} | changes)
+    assert words in str(caught.value)
+
+
+def test_settings_state_every_default() -> None:
+    """With the region alone the settings stand, and an empty variable counts as unset."""
+    settings = Settings.read({"AWS_REGION": "eu-north-1", "CEDARFLEET_PORT": "", "HOME": "/"})
+    assert (settings.aws.region, settings.http.port, settings.tenants.table) == (
+        "eu-north-1",
+        0,
+        "cedarfleet-tenants",
+    )
+
+
+def test_each_variable_reaches_its_group() -> None:
+    """The names by which the platform's stack and an operator set them."""
+    settings = Settings.read(
+        {
+            "AWS_REGION": "eu-north-1",
+            "CEDARFLEET_UNKNOWN_TENANT_CACHE_SECONDS": "1.5",
+            "CEDARFLEET_JWKS_URL_TEMPLATE": "http://x/{pool}",
+            "CEDARFLEET_AWS_THREADS": "7",
+            "CEDARFLEET_RECORD_DAYS": "2",
+            "CEDARFLEET_URL_TTL_SECONDS": "60",
+        }
+    )
+    assert settings.tenants.unknown_cache_seconds == 1.5
+    assert settings.jwks.url_template == "http://x/{pool}"
+    assert settings.aws.threads == 7
+    assert settings.records.record_seconds == 2 * 24 * 3600
+    assert settings.jobs.url_ttl_seconds == 60
