@@ -135,3 +135,23 @@ def test_no_answer_makes_a_file_of_other_bytes(
             assert device.visible_files() == {}
         else:
             assert device.visible_files() == {"firmware/image.bin": b"9876543210"}
+
+
+def test_a_download_that_waits_uses_no_processor(device: Device, server: ObjectServer):
+    """Between tries, while a server is silent, and under a bandwidth limit, the caller sleeps."""
+
+    def busy(exchange: Exchange) -> None:
+        exchange.head(503, Content_Length=0, Retry_After=1)
+
+    def silent(exchange: Exchange) -> None:
+        exchange.wait(30)
+
+    server.put(bytes(100_000))
+    server.faults.extend([busy, silent])
+    began, used = time.monotonic(), time.thread_time()
+    with pytest.raises(DownloadFailedError):
+        device.fetch(server, attempts=2, stall_seconds=1.0)
+    assert device.fetch(server, bytes_per_second=100_000).bytes_fetched == 100_000
+    took = time.monotonic() - began
+    assert took > 2
+    assert time.thread_time() - used < 0.1 * took
