@@ -38,7 +38,9 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
         constraints = x509.BasicConstraints(ca=True, path_length=None)
-        builder = _builder(name, name, self._key).add_extension(constraints, critical=True)
+        builder = _builder(name, name, self._key.public_key()).add_extension(
+            constraints, critical=True
+        )
         self._certificate = builder.sign(self._key, hashes.SHA256())
         self.pem = self._certificate.public_bytes(_PEM)
 
@@ -47,24 +49,27 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
         hosts = x509.SubjectAlternativeName([x509.DNSName("localhost")])
-        builder = _builder(subject, self._certificate.subject, key, days=days).add_extension(
-            hosts, critical=False
-        )
+        builder = _builder(
+            subject, self._certificate.subject, key.public_key(), days=days
+        ).add_extension(hosts, critical=False)
         certificate = builder.sign(self._key, hashes.SHA256()).public_bytes(_PEM)
         form, plain = serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
         return certificate, key.private_bytes(_PEM, form, plain)
 
+    def sign(self, request: str) -> bytes:
+        """Certificate as PEM, for a PEM request."""
+        found = x509.load_pem_x509_csr(request.encode())
+        key = found.public_key()
+        assert isinstance(key, ec.EllipticCurvePublicKey)
+        builder = _builder(found.subject, self._certificate.subject, key)
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(_PEM)
+
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, *, days: int = 1
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, *, days: int = 1
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-    )
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key)
     until = now + timedelta(days=days)
     return (
         builder.serial_number(secrets.randbits(64))
