@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from cedarfleet_device.wire import (
     DownloadDocument,
     StatusMessage,
     WireError,
+    WrongVersionError,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -201,6 +203,119 @@ def test_json_that_parsers_disagree_on_is_refused(payload: bytes):
     """Duplicate members, NaN, deep nesting and their like are refused, not interpreted."""
     with pytest.raises(WireError):
         CommandMessage.decode(payload)
+
+
+STATUS: dict[str, Any] = {
+    "wire": 1,
+    "sequence": "0001",
+    "state": "running",
+    "detail": {},
+    "at": 1,
+}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"wire": 2},
+        {"sequence": 1},
+        {"sequence": "1"},
+        {"sequence": "00001"},
+        {"sequence": "000x"},
+        {"sequence": None},
+        {"state": "flying"},
+        {"state": "RUNNING"},
+        {"state": None},
+        {"detail": []},
+        {"detail": None},
+        {"at": -1},
+        {"at": "1"},
+        {"at": True},
+        {"at": 2**53},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_each_member_of_a_status_is_checked(changes: dict[str, Any]):
+    """A state of another form, a missing or a foreign member is refused."""
+    assert StatusMessage.decode(json.dumps(STATUS).encode()).sequence == 1
+    with pytest.raises(WireError):
+        StatusMessage.decode(json.dumps(STATUS | changes).encode())
+    for key in changes.keys() & STATUS.keys():
+        without = {each: STATUS[each] for each in STATUS if each != key}
+        with pytest.raises(WireError):
+            StatusMessage.decode(json.dumps(without).encode())
+
+
+def _status(length: int, *, sequence: int = 1) -> StatusMessage:
+    """A state whose detail is so many bytes long."""
+    detail = {"x": "y" * (length - len('{"x":""}'))}
+    return StatusMessage(sequence=sequence, state=CommandState.FAILED, detail=detail, at=1)
+
+
+def test_a_detail_may_have_eight_kibibytes():
+    """Not one more: the table's items and the status rule were measured with that."""
+    assert StatusMessage.decode(_status(8192).encode()) == _status(8192)
+    with pytest.raises(WireError, match="`detail` is not of its form: at most 8192 bytes"):
+        _status(8193).encode()
+    # In bytes, not in letters.
+    with pytest.raises(WireError, match="`detail`"):
+        StatusMessage(
+            sequence=1, state=CommandState.FAILED, detail={"x": "ü" * 4100}, at=1
+        ).encode()
+
+
+def test_a_message_may_have_what_aws_iot_takes():
+    """128 KiB to the byte, written and read: its quota of a payload."""
+    plain = CommandMessage.decode(json.dumps(GOOD).encode())
+
+    def message(length: int) -> CommandMessage:
+        empty = len(replace(plain, arguments={"x": ""}).encode())
+        return replace(plain, arguments={"x": "y" * (length - empty)})
+
+    assert CommandMessage.decode(message(131_072).encode()) == message(131_072)
+    with pytest.raises(WireError, match="at most 131072 bytes"):
+        message(131_073).encode()
+    with pytest.raises(WireError, match="at most 131072 bytes"):
+        CommandMessage.decode(message(131_072).encode() + b" ")
+
+
+def test_sequences_and_instants_end_where_they_say():
+    """9999 is the last number of a state, and 2 ** 53 - 1 the last instant."""
+    for sequence in (1, 9999):
+        assert StatusMessage.decode(_status(100, sequence=sequence).encode()).sequence == sequence
+    for instant in (0, 2**53 - 1):
+        assert CommandMessage.decode(json.dumps(GOOD | {"issued_at": instant}).encode())
+        assert StatusMessage.decode(json.dumps(STATUS | {"at": instant}).encode()).at == instant
+
+
+def test_a_thing_name_of_a_message_ends_at_iot_s_limit():
+    """1 to 128 characters."""
+    for thing in ("x", "x" * 128):
+        assert CommandMessage.decode(json.dumps(GOOD | {"thing": thing}).encode()).thing == thing
+    with pytest.raises(WireError, match="`thing` is not of its form: a thing name"):
+        CommandMessage.decode(json.dumps(GOOD | {"thing": "x" * 129}).encode())
+
+
+def test_another_version_of_the_wire_has_an_error_of_its_own():
+    """It is told from a malformed message, which no newer SDK would understand either."""
+    for decode, good in ((CommandMessage.decode, GOOD), (StatusMessage.decode, STATUS)):
+        with pytest.raises(WrongVersionError, match="wire version `2` is not 1"):
+            decode(json.dumps(good | {"wire": 2}).encode())
+
+
+@pytest.mark.parametrize("state", list(CommandState))
+def test_two_states_are_followed_by_another(state: CommandState):
+    """All but RECEIVED and RUNNING are final."""
+    assert state.is_final == (state.value not in ("received", "running"))
+
+
+@pytest.mark.parametrize("name", ["", "acme", "acme-press-07", "--press", "acme--", "Acme--x"])
+def test_a_name_that_carries_no_tenant_is_refused(name: str):
+    """Nothing but tenant and device, two dashes between, is taken apart."""
+    with pytest.raises(WireError, match="is no thing name of the form"):
+        wire.split_thing_name(name)
+    assert wire.split_thing_name("acme--a--b") == ("acme", "a--b")
 
 
 def test_what_is_too_large_is_not_encoded():
