@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from cedarfleet_device.wire import MAX_DETAIL_BYTES, CommandState
+
+from infra.stacks import iam
 
 KEEP_SECONDS: Final = 90 * 24 * 3600
 """How long a state stays; the service keeps its records as long by default (its setting ``record_days``)."""
@@ -39,37 +41,14 @@ STATUS_SQL: Final = " ".join(
 SQL_VERSION: Final = "2016-03-23"
 
 
-def trust(*, account_id: str) -> dict[str, Any]:
+def trust(*, account_id: str) -> iam.Document:
     """IoT Core of this account, and no other account's, may assume the role."""
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "iot.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-                "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
-            }
-        ],
-    }
+    return iam.trust("iot.amazonaws.com", account_id)
 
 
-def permissions(*, commands_arn: str, errors_arn: str) -> dict[str, Any]:
+def permissions(*, commands_arn: str, errors_arn: str) -> iam.Document:
     """Write rows into the commands table, and what could not be written into the error queue."""
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "States",
-                "Effect": "Allow",
-                "Action": "dynamodb:PutItem",
-                "Resource": commands_arn,
-            },
-            {
-                "Sid": "Errors",
-                "Effect": "Allow",
-                "Action": "sqs:SendMessage",
-                "Resource": errors_arn,
-            },
-        ],
-    }
+    return iam.document(
+        iam.allow("States", "dynamodb:PutItem", commands_arn),
+        iam.allow("Errors", "sqs:SendMessage", errors_arn),
+    )

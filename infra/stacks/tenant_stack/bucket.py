@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
 from infra import names
+from infra.stacks import iam
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,55 +115,30 @@ class Artifacts(pulumi.ComponentResource):
         )
 
 
-def tls_only(*, bucket: str) -> dict[str, Any]:
+def tls_only(*, bucket: str) -> iam.Document:
     """The bucket's policy: whoever comes without TLS is refused."""
     arn = names.Arns.bucket(bucket)
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "TlsOnly",
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": "s3:*",
-                "Resource": [arn, f"{arn}/*"],
-                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-            }
-        ],
-    }
+    return iam.document(
+        iam.deny_everybody(
+            "TlsOnly",
+            "s3:*",
+            [arn, f"{arn}/*"],
+            when={"Bool": {"aws:SecureTransport": "false"}},
+        )
+    )
 
 
-def presign_trust(*, tenant: str, arns: names.Arns) -> dict[str, Any]:
+def presign_trust(*, tenant: str, arns: names.Arns) -> iam.Document:
     """IoT Core may assume the role, for jobs of this tenant only.
 
     Source: AWS IoT Core developer guide, presigned URLs of jobs.
     """
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "iot.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-                "Condition": {
-                    "StringEquals": {"aws:SourceAccount": arns.account_id},
-                    "ArnLike": {"aws:SourceArn": arns.iot(f"job/{names.thing_prefix(tenant)}*")},
-                },
-            }
-        ],
-    }
+    jobs = arns.iot(f"job/{names.thing_prefix(tenant)}*")
+    return iam.trust("iot.amazonaws.com", arns.account_id, source_arn=jobs)
 
 
-def presign_permissions(*, bucket: str) -> dict[str, Any]:
+def presign_permissions(*, bucket: str) -> iam.Document:
     """A signed URL can read this bucket's objects and nothing else."""
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "ReadArtifacts",
-                "Effect": "Allow",
-                "Action": "s3:GetObject",
-                "Resource": f"{names.Arns.bucket(bucket)}/*",
-            }
-        ],
-    }
+    return iam.document(
+        iam.allow("ReadArtifacts", "s3:GetObject", f"{names.Arns.bucket(bucket)}/*")
+    )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device import wire
 
 from infra import names
+from infra.stacks import iam
 
 if TYPE_CHECKING:
     from infra.names import Arns
@@ -28,46 +29,32 @@ def device_policy(*, tenant: str, arns: Arns) -> str:
         JSON without whitespace; the Jobs and shadow topics are not listed one by one, or the quota would be exceeded.
     """
     aws_topics = [f"$aws/things/{_ME}/jobs/*", f"$aws/things/{_ME}/shadow/*"]
+
+    def topics(kind: str, ours: str) -> list[str]:
+        return [arns.iot(f"{kind}/{topic}") for topic in (ours, *aws_topics)]
+
     return _compact(
-        {
-            "Effect": "Allow",
-            "Action": "iot:Connect",
-            "Resource": arns.iot(f"client/{_ME}"),
-            "Condition": {
+        iam.allow(
+            None,
+            "iot:Connect",
+            arns.iot(f"client/{_ME}"),
+            when={
                 "Bool": {"iot:Connection.Thing.IsAttached": "true"},
                 "StringLike": {"iot:Connection.Thing.ThingName": f"{names.thing_prefix(tenant)}*"},
             },
-        },
-        {
-            "Effect": "Allow",
-            "Action": "iot:Subscribe",
-            "Resource": [
-                arns.iot(f"topicfilter/{topic}")
-                for topic in (wire.command_filter(_ME), *aws_topics)
-            ],
-        },
-        {
-            "Effect": "Allow",
-            "Action": "iot:Receive",
-            "Resource": [
-                arns.iot(f"topic/{topic}") for topic in (wire.command_topic(_ME, "*"), *aws_topics)
-            ],
-        },
-        {
-            "Effect": "Allow",
-            "Action": "iot:Publish",
-            "Resource": [
-                arns.iot(f"topic/{topic}") for topic in (wire.status_topic(_ME, "*"), *aws_topics)
-            ],
-        },
+        ),
+        iam.allow(None, "iot:Subscribe", topics("topicfilter", wire.command_filter(_ME))),
+        iam.allow(None, "iot:Receive", topics("topic", wire.command_topic(_ME, "*"))),
+        iam.allow(None, "iot:Publish", topics("topic", wire.status_topic(_ME, "*"))),
     )
 
 
 def claim_policy(*, tenant: str, arns: Arns) -> str:
-    """What a claim certificate of the tenant may do: ask for a certificate, and provision by the tenant's template.
+    """What a claim of the tenant may do: ask for a certificate, and provision by its template.
 
-    For claims that are made by hand for an assembly line; those of CreateProvisioningClaim carry AWS's own policy.
-    The client id holds a `:`, which no thing name of ours does, so a claim can never take over a device's connection.
+    For claims that are made by hand for an assembly line; those of CreateProvisioningClaim carry
+    AWS's own policy. The client id holds a `:`, which no thing name of ours does, so a claim can
+    never take over a device's connection.
     """
     topics = [
         "$aws/certificates/create/*",
@@ -75,23 +62,15 @@ def claim_policy(*, tenant: str, arns: Arns) -> str:
         f"$aws/provisioning-templates/{names.provisioning_template(tenant)}/provision/*",
     ]
     return _compact(
-        {
-            "Effect": "Allow",
-            "Action": "iot:Connect",
-            "Resource": arns.iot(f"client/claim:{tenant}:*"),
-        },
-        {
-            "Effect": "Allow",
-            "Action": ["iot:Publish", "iot:Receive"],
-            "Resource": [arns.iot(f"topic/{topic}") for topic in topics],
-        },
-        {
-            "Effect": "Allow",
-            "Action": "iot:Subscribe",
-            "Resource": [arns.iot(f"topicfilter/{topic}") for topic in topics],
-        },
+        iam.allow(None, "iot:Connect", arns.iot(f"client/claim:{tenant}:*")),
+        iam.allow(
+            None,
+            ["iot:Publish", "iot:Receive"],
+            [arns.iot(f"topic/{topic}") for topic in topics],
+        ),
+        iam.allow(None, "iot:Subscribe", [arns.iot(f"topicfilter/{topic}") for topic in topics]),
     )
 
 
-def _compact(*statements: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))
+def _compact(*statements: iam.Statement) -> str:
+    return json.dumps(iam.document(*statements), separators=(",", ":"))

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from infra import names
+from infra.stacks import iam
 
 if TYPE_CHECKING:
     from infra.names import Arns
@@ -56,75 +57,51 @@ def template_body(*, tenant: str, thing_type: str) -> str:
     )
 
 
-def trust(*, tenant: str, arns: Arns) -> dict[str, Any]:
+def trust(*, tenant: str, arns: Arns) -> iam.Document:
     """IoT Core may assume the role, for this tenant's template only.
 
     Source: AWS IoT Core developer guide, cross-service confused deputy prevention.
     """
     template = arns.iot(f"provisioningtemplate/{names.provisioning_template(tenant)}")
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "iot.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-                "Condition": {
-                    "StringEquals": {"aws:SourceAccount": arns.account_id},
-                    "ArnEquals": {"aws:SourceArn": template},
-                },
-            }
-        ],
-    }
+    return iam.trust("iot.amazonaws.com", arns.account_id, source_arn=template)
 
 
-def permissions(*, tenant: str, thing_type: str, arns: Arns) -> dict[str, Any]:
+def permissions(*, tenant: str, thing_type: str, arns: Arns) -> iam.Document:
     """What provisioning needs, on this tenant's things, groups and policy only.
 
-    AWS's managed policy for it (AWSIoTThingsRegistration) allows these and more on `*`: billing groups, replacing the
-    groups or attributes of things, detaching, and making policies, none of which the template asks for.
+    AWS's managed policy for it (AWSIoTThingsRegistration) allows these and more on `*`: billing
+    groups, replacing the groups or attributes of things, detaching, and making policies, none of
+    which the template asks for.
     """
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "Things",
-                "Effect": "Allow",
-                "Action": [
-                    "iot:AddThingToThingGroup",
-                    "iot:CreateThing",
-                    "iot:DescribeThing",
-                    "iot:DescribeThingGroup",
-                    "iot:DescribeThingType",
-                    "iot:ListThingGroupsForThing",
-                    "iot:ListThingPrincipals",
-                ],
-                "Resource": [
-                    arns.iot(f"thing/{names.thing_prefix(tenant)}*"),
-                    arns.iot(f"thinggroup/{names.thing_group(tenant)}"),
-                    arns.iot(f"thingtype/{thing_type}"),
-                ],
-            },
-            {
-                "Sid": "Certificates",
-                "Effect": "Allow",
-                "Action": [
-                    "iot:AttachPolicy",
-                    "iot:DescribeCertificate",
-                    "iot:GetPolicy",
-                    "iot:UpdateCertificate",
-                ],
-                "Resource": [
-                    arns.iot("cert/*"),
-                    arns.iot(f"policy/{names.device_policy(tenant)}"),
-                ],
-            },
-            {
-                "Sid": "Register",
-                "Effect": "Allow",
-                # Neither knows a resource (source: AWS IoT service authorization page): an ARN would match no call.
-                "Action": ["iot:AttachThingPrincipal", "iot:RegisterThing"],
-                "Resource": "*",
-            },
-        ],
-    }
+    return iam.document(
+        iam.allow(
+            "Things",
+            [
+                "iot:AddThingToThingGroup",
+                "iot:CreateThing",
+                "iot:DescribeThing",
+                "iot:DescribeThingGroup",
+                "iot:DescribeThingType",
+                "iot:ListThingGroupsForThing",
+                "iot:ListThingPrincipals",
+            ],
+            [
+                arns.iot(f"thing/{names.thing_prefix(tenant)}*"),
+                arns.iot(f"thinggroup/{names.thing_group(tenant)}"),
+                arns.iot(f"thingtype/{thing_type}"),
+            ],
+        ),
+        iam.allow(
+            "Certificates",
+            [
+                "iot:AttachPolicy",
+                "iot:DescribeCertificate",
+                "iot:GetPolicy",
+                "iot:UpdateCertificate",
+            ],
+            [arns.iot("cert/*"), arns.iot(f"policy/{names.device_policy(tenant)}")],
+        ),
+        # Neither knows a resource (source: AWS IoT service authorization page): an ARN would match
+        # no call.
+        iam.allow("Register", ["iot:AttachThingPrincipal", "iot:RegisterThing"], "*"),
+    )

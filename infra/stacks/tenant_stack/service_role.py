@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
 from infra import names
+from infra.stacks import iam
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,14 +63,9 @@ class Access(pulumi.ComponentResource):
         self.register_outputs({"role_arn": self.role_arn})
 
 
-def trust(*, service_role_arn: str) -> dict[str, Any]:
+def trust(*, service_role_arn: str) -> iam.Document:
     """The service's task role, and nobody else, may act for the tenant."""
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": "Allow", "Principal": {"AWS": service_role_arn}, "Action": "sts:AssumeRole"}
-        ],
-    }
+    return iam.trust_role(service_role_arn)
 
 
 def permissions(
@@ -81,14 +76,15 @@ def permissions(
     bucket: str,
     commands_table: str,
     audit_table: str,
-) -> dict[str, Any]:
+) -> iam.Document:
     """Exactly what the service does for a tenant.
 
-    `iot:SearchIndex` is the one action that AWS cannot confine to a tenant: its resource is the account's index, so
-    the service's query must name the tenant's root group. CreateJob lists job *and* targets as resources, so a job
-    with a foreign target is refused. The shared tables are confined by the leading key, and by `Null` since a
-    `ForAllValues` condition holds when the key is absent (fail closed): no Scan, no PartiQL. The audit trail can be
-    added to and not read; that a row is not written over is the service's condition, since IAM knows none for it.
+    `iot:SearchIndex` is the one action that AWS cannot confine to a tenant: its resource is the
+    account's index, so the service's query must name the tenant's root group. CreateJob lists job
+    *and* targets as resources, so a job with a foreign target is refused. The shared tables are
+    confined by the leading key, and by `Null` since a `ForAllValues` condition holds when the key
+    is absent (fail closed): no Scan, no PartiQL. The audit trail can be added to and not read; that
+    a row is not written over is the service's condition, since IAM knows none for it.
     """
     prefix = names.thing_prefix(tenant)
     things, jobs = arns.iot(f"thing/{prefix}*"), arns.iot(f"job/{prefix}*")
@@ -96,48 +92,39 @@ def permissions(
     presign = arns.role(names.PRESIGN_ROLE_PATH, names.presign_role(tenant))
     files = arns.bucket(bucket)
     own_rows = {
-        "Condition": {
-            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{prefix}*"]},
-            "Null": {"dynamodb:LeadingKeys": "false"},
-        }
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{prefix}*"]},
+        "Null": {"dynamodb:LeadingKeys": "false"},
     }
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            _allow(
-                "Decide",
-                [
-                    "verifiedpermissions:IsAuthorizedWithToken",
-                    "verifiedpermissions:BatchIsAuthorizedWithToken",
-                ],
-                arns.policy_store(store_id),
-            ),
-            _allow("SendCommands", ["iot:Publish"], arns.iot(f"topic/fleet/{prefix}*")),
-            _allow(
-                "Devices",
-                ["iot:DescribeThing", "iot:UpdateThing", "iot:ListThingGroupsForThing"],
-                things,
-            ),
-            _allow("Groups", ["iot:DescribeThingGroup", "iot:ListThingsInThingGroup"], groups),
-            _allow("Find", ["iot:SearchIndex"], arns.iot("index/AWS_Things")),
-            _allow("Jobs", ["iot:CreateJob"], [jobs, things, *groups]),
-            _allow("JobsMade", ["iot:DescribeJob", "iot:ListJobExecutionsForJob"], jobs),
-            _allow("JobsOnDevices", ["iot:DescribeJobExecution"], [jobs, things]),
-            _allow("SignDownloads", ["iam:PassRole"], presign)
-            | {"Condition": {"StringEquals": {"iam:PassedToService": "iot.amazonaws.com"}}},
-            # Without the right to list, S3 answers 403 for a file that does not exist, instead of 404.
-            _allow("ListFiles", ["s3:ListBucket"], files),
-            _allow("Files", ["s3:GetObject"], f"{files}/*"),
-            _allow(
-                "OwnCommands",
-                ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"],
-                arns.table(commands_table),
-            )
-            | own_rows,
-            _allow("OwnAudit", ["dynamodb:PutItem"], arns.table(audit_table)) | own_rows,
-        ],
-    }
-
-
-def _allow(sid: str, actions: list[str], resources: str | list[str]) -> dict[str, Any]:
-    return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
+    to_iot = {"StringEquals": {"iam:PassedToService": "iot.amazonaws.com"}}
+    return iam.document(
+        iam.allow(
+            "Decide",
+            [
+                "verifiedpermissions:IsAuthorizedWithToken",
+                "verifiedpermissions:BatchIsAuthorizedWithToken",
+            ],
+            arns.policy_store(store_id),
+        ),
+        iam.allow("SendCommands", ["iot:Publish"], arns.iot(f"topic/fleet/{prefix}*")),
+        iam.allow(
+            "Devices",
+            ["iot:DescribeThing", "iot:UpdateThing", "iot:ListThingGroupsForThing"],
+            things,
+        ),
+        iam.allow("Groups", ["iot:DescribeThingGroup", "iot:ListThingsInThingGroup"], groups),
+        iam.allow("Find", ["iot:SearchIndex"], arns.iot("index/AWS_Things")),
+        iam.allow("Jobs", ["iot:CreateJob"], [jobs, things, *groups]),
+        iam.allow("JobsMade", ["iot:DescribeJob", "iot:ListJobExecutionsForJob"], jobs),
+        iam.allow("JobsOnDevices", ["iot:DescribeJobExecution"], [jobs, things]),
+        iam.allow("SignDownloads", ["iam:PassRole"], presign, when=to_iot),
+        # Without the right to list, S3 answers 403 for a file that does not exist, instead of 404.
+        iam.allow("ListFiles", ["s3:ListBucket"], files),
+        iam.allow("Files", ["s3:GetObject"], f"{files}/*"),
+        iam.allow(
+            "OwnCommands",
+            ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"],
+            arns.table(commands_table),
+            when=own_rows,
+        ),
+        iam.allow("OwnAudit", ["dynamodb:PutItem"], arns.table(audit_table), when=own_rows),
+    )
