@@ -1,8 +1,9 @@
-"""The one place where a tenant stack reads the platform stack."""
+"""What the stacks export, and how a tenant's stack reads the platform's: each name is a field."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Self
 
 import pulumi
 
@@ -11,17 +12,30 @@ from infra.stacks.config.reading import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Platform:
-    """What a tenant needs to know of the platform; every value is an output of its stack.
+class _Outputs:
+    def export(self) -> None:
+        """Make each field an output of the stack that runs, under the field's name."""
+        for field in fields(self):
+            pulumi.export(field.name, getattr(self, field.name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlatformOutputs(_Outputs):
+    """What the platform's stack exports, and a tenant's stack knows of it.
 
     Attributes:
-        region: the platform's region, proven equal to this stack's.
+        region: of the platform; every tenant's stack is in the same.
         account_id: twelve digits.
-        tenants_table: where the registry row goes.
-        commands_table: shared table that the tenant's role reaches its own rows of.
+        tenants_table: where the registry rows go.
+        commands_table: shared table that each tenant's role reaches its own rows of.
         audit_table: the same for the audit trail.
-        service_role_arn: who may assume the tenant's role.
         thing_type: type of every device.
+        status_errors_queue: URL of the queue of states that could not be written.
+        service_role_arn: who may assume the tenants' roles.
+        service_url: of the API.
+        image_repository: where the service's images are pushed to.
+        log_group: of the service.
+        alarms_topic_arn: where alarms are sent.
     """
 
     region: pulumi.Output[str]
@@ -29,8 +43,26 @@ class Platform:
     tenants_table: pulumi.Output[str]
     commands_table: pulumi.Output[str]
     audit_table: pulumi.Output[str]
-    service_role_arn: pulumi.Output[str]
     thing_type: pulumi.Output[str]
+    status_errors_queue: pulumi.Output[str]
+    service_role_arn: pulumi.Output[str]
+    service_url: pulumi.Output[str]
+    image_repository: pulumi.Output[str]
+    log_group: pulumi.Output[str]
+    alarms_topic_arn: pulumi.Output[str]
+
+    @classmethod
+    def read(cls, *, region: str) -> Self:
+        """The platform stack's outputs, as known after its last `up`.
+
+        Args:
+            region: this stack's region. Another one than the platform's fails every resource of the
+                stack before it is made, since the provider waits for the answer.
+        """
+        stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{names.PLATFORM_STACK}"
+        reference = pulumi.StackReference("platform", stack_name=stack)
+        found = {field.name: reference.require_output(field.name) for field in fields(cls)}
+        return cls(**found | {"region": found["region"].apply(lambda one: _same(one, region))})
 
     @property
     def arns(self) -> pulumi.Output[names.Arns]:
@@ -40,30 +72,47 @@ class Platform:
         )
 
 
-def read_platform(*, region: str) -> Platform:
-    """The platform stack's outputs, as known after its last `up`.
+def _same(platforms: str, region: str) -> str:
+    if platforms != region:
+        raise ConfigError(
+            f"tenants/Pulumi.{pulumi.get_stack()}.yaml: aws:region: must be the platform's region "
+            f"`{platforms}`, is `{region}`"
+        )
+    return platforms
 
-    Args:
-        region: this stack's region. Another one than the platform's fails every resource of the stack before it is
-            made, since the provider waits for the answer.
+
+@dataclass(frozen=True, kw_only=True)
+class TenantOutputs(_Outputs):
+    """What a tenant's stack exports: what operators, tenants' programs and devices are set up with.
+
+    Attributes:
+        tenant: its id.
+        issuer: of the tokens of its people and machines.
+        user_pool_id: of its people.
+        client_id: of the app that people sign in with.
+        machine_clients: machine -> client id.
+        machine_secrets: machine -> client secret; a secret output.
+        sign_in_url: of its sign-in page.
+        policy_store_id: of its policies.
+        policy_names: id of a stamped policy -> our name of it.
+        thing_group: of all its devices.
+        provisioning_template: that makes devices out of claims.
+        bucket: of its files.
+        presign_role_arn: with which IoT Jobs signs download URLs.
+        role_arn: with which the service acts for it.
     """
-    stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{names.PLATFORM_STACK}"
-    reference = pulumi.StackReference("platform", stack_name=stack)
 
-    def same_region(platform_region: str) -> str:
-        if platform_region != region:
-            raise ConfigError(
-                f"tenants/Pulumi.{pulumi.get_stack()}.yaml: aws:region: must be the platform's region "
-                f"`{platform_region}`, is `{region}`"
-            )
-        return platform_region
-
-    return Platform(
-        region=reference.require_output("region").apply(same_region),
-        account_id=reference.require_output("account_id"),
-        tenants_table=reference.require_output("tenants_table"),
-        commands_table=reference.require_output("commands_table"),
-        audit_table=reference.require_output("audit_table"),
-        service_role_arn=reference.require_output("service_role_arn"),
-        thing_type=reference.require_output("thing_type"),
-    )
+    tenant: str
+    issuer: pulumi.Output[str]
+    user_pool_id: pulumi.Output[str]
+    client_id: pulumi.Output[str]
+    machine_clients: dict[str, pulumi.Output[str]]
+    machine_secrets: pulumi.Output[dict[str, str]]
+    sign_in_url: pulumi.Output[str]
+    policy_store_id: pulumi.Output[str]
+    policy_names: pulumi.Output[dict[str, str]]
+    thing_group: pulumi.Output[str]
+    provisioning_template: pulumi.Output[str]
+    bucket: pulumi.Output[str]
+    presign_role_arn: pulumi.Output[str]
+    role_arn: pulumi.Output[str]

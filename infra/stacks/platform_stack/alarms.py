@@ -10,25 +10,26 @@ import pulumi_aws as aws
 
 if TYPE_CHECKING:
     from infra.stacks.platform_stack.balancer import Balancer
+    from infra.stacks.platform_stack.iot import Iot
 
 _MINUTE = 60  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
-class ObservabilityArgs:
+class AlarmsArgs:
     """What is watched: the way in, and the queue of states that the rule could not store."""
 
     balancer: Balancer
-    status_errors_queue: pulumi.Output[str]
+    iot: Iot
 
 
-class Observability(pulumi.ComponentResource):
+class Alarms(pulumi.ComponentResource):
     """Alarms and the topic they are sent to; who listens to the topic is the operator's choice."""
 
     topic_arn: pulumi.Output[str]
 
     def __init__(
-        self, name: str, args: ObservabilityArgs, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: AlarmsArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("cedarfleet:platform:Observability", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
@@ -39,7 +40,7 @@ class Observability(pulumi.ComponentResource):
             "status-lost",
             "a device's state could not be written: look into the queue, then repair rule, role or table",
             metric=("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum"),
-            dimensions={"QueueName": args.status_errors_queue},
+            dimensions={"QueueName": args.iot.errors.name},
             more_than=0,
         )
         self._alarm(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pulumi
 import pulumi_aws as aws
 
 from infra.stacks.platform_stack.network import SERVICE_PORT, Network
+
+if TYPE_CHECKING:
+    from infra.stacks.config.platform import PlatformConfig
 
 # TLS 1.3 and 1.2 with forward secrecy (source: Elastic Load Balancing, security policies).
 _TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
@@ -15,12 +19,10 @@ _TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 
 @dataclass(frozen=True, kw_only=True)
 class BalancerArgs:
-    """Host and zone of the API, the network it stands in, and whether it refuses deletion."""
+    """What the file says of host, zone and deletion, and the network that it stands in."""
 
-    domain_name: str
-    hosted_zone_id: str
+    config: PlatformConfig
     network: Network
-    protect: bool
 
 
 class Balancer(pulumi.ComponentResource):
@@ -46,7 +48,7 @@ class Balancer(pulumi.ComponentResource):
             security_groups=[args.network.balancer_security_group_id],
             subnets=args.network.public_subnet_ids,
             drop_invalid_header_fields=True,
-            enable_deletion_protection=args.protect,
+            enable_deletion_protection=args.config.protect,
             idle_timeout=60,
             opts=pulumi.ResourceOptions.merge(
                 self._child, pulumi.ResourceOptions(depends_on=[args.network.way_in])
@@ -94,8 +96,8 @@ class Balancer(pulumi.ComponentResource):
         )
         aws.route53.Record(
             f"{name}-name",
-            zone_id=args.hosted_zone_id,
-            name=args.domain_name,
+            zone_id=args.config.hosted_zone_id,
+            name=args.config.domain_name,
             type="A",
             aliases=[
                 {
@@ -106,7 +108,7 @@ class Balancer(pulumi.ComponentResource):
             ],
             opts=self._child,
         )
-        self.url = pulumi.Output.from_input(f"https://{args.domain_name}")
+        self.url = pulumi.Output.from_input(f"https://{args.config.domain_name}")
         self.target_group_arn = targets.arn
         self.load_arn_suffix = balancer.arn_suffix
         self.target_arn_suffix = targets.arn_suffix
@@ -115,14 +117,14 @@ class Balancer(pulumi.ComponentResource):
     def _certificate(self, name: str, args: BalancerArgs) -> pulumi.Output[str]:
         certificate = aws.acm.Certificate(
             f"{name}-certificate",
-            domain_name=args.domain_name,
+            domain_name=args.config.domain_name,
             validation_method="DNS",
             opts=self._child,
         )
         option = certificate.domain_validation_options[0]
         proof = aws.route53.Record(
             f"{name}-proof",
-            zone_id=args.hosted_zone_id,
+            zone_id=args.config.hosted_zone_id,
             name=option.resource_record_name.apply(_required),
             type=option.resource_record_type.apply(_required),
             records=[option.resource_record_value.apply(_required)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pulumi
 import pulumi_aws as aws
@@ -10,17 +11,19 @@ import pulumi_aws as aws
 from infra import names
 from infra.stacks.platform_stack import status_rule
 
+if TYPE_CHECKING:
+    from infra.stacks.platform_stack.tables import Tables
+
 
 @dataclass(frozen=True, kw_only=True)
-class FleetArgs:
-    """Table that the rule writes to, and the account that it runs in."""
+class IotArgs:
+    """The tables, of which the rule writes one, and the account that it runs in."""
 
-    commands_table: pulumi.Input[str]
-    commands_arn: pulumi.Input[str]
-    account_id: pulumi.Input[str]
+    tables: Tables
+    account_id: pulumi.Output[str]
 
 
-class Fleet(pulumi.ComponentResource):
+class Iot(pulumi.ComponentResource):
     """Thing type, index with connectivity, status rule with its role and error queue."""
 
     rule: aws.iot.TopicRule
@@ -28,7 +31,7 @@ class Fleet(pulumi.ComponentResource):
     thing_type: pulumi.Output[str]
 
     def __init__(
-        self, name: str, args: FleetArgs, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: IotArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("cedarfleet:platform:Fleet", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
@@ -63,9 +66,7 @@ class Fleet(pulumi.ComponentResource):
             name="cedarfleet-status-rule",
             description="IoT rule that records command states",
             assume_role_policy=pulumi.Output.json_dumps(
-                pulumi.Output.from_input(args.account_id).apply(
-                    lambda account: status_rule.trust(account_id=account)
-                )
+                args.account_id.apply(lambda account: status_rule.trust(account_id=account))
             ),
             opts=child,
         )
@@ -74,7 +75,7 @@ class Fleet(pulumi.ComponentResource):
             name="write-states",
             role=role.name,
             policy=pulumi.Output.json_dumps(
-                pulumi.Output.all(args.commands_arn, self.errors.arn).apply(
+                pulumi.Output.all(args.tables.commands.arn, self.errors.arn).apply(
                     lambda arns: status_rule.permissions(commands_arn=arns[0], errors_arn=arns[1])
                 )
             ),
@@ -87,7 +88,9 @@ class Fleet(pulumi.ComponentResource):
             enabled=True,
             sql=status_rule.STATUS_SQL,
             sql_version=status_rule.SQL_VERSION,
-            dynamodbv2s=[{"role_arn": role.arn, "put_item": {"table_name": args.commands_table}}],
+            dynamodbv2s=[
+                {"role_arn": role.arn, "put_item": {"table_name": args.tables.commands.name}}
+            ],
             error_action={
                 "sqs": {"role_arn": role.arn, "queue_url": self.errors.url, "use_base64": False}
             },

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network
+from typing import TYPE_CHECKING
 
 import pulumi
 import pulumi_aws as aws
+
+if TYPE_CHECKING:
+    from infra.stacks.config.platform import PlatformConfig
 
 SERVICE_PORT = 8000
 _HTTP = 80
@@ -15,10 +19,9 @@ _HTTPS = 443
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkArgs:
-    """Address range (a /16), two availability zones and the region they are in."""
+    """What the file says of the address range and the zones, and the region they are in."""
 
-    cidr: str
-    availability_zones: tuple[str, str]
+    config: PlatformConfig
     region: str
 
 
@@ -50,7 +53,7 @@ class Network(pulumi.ComponentResource):
         self._name = name
         vpc = aws.ec2.Vpc(
             f"{name}-vpc",
-            cidr_block=args.cidr,
+            cidr_block=args.config.cidr,
             enable_dns_hostnames=True,
             enable_dns_support=True,
             tags={"Name": "cedarfleet"},
@@ -73,11 +76,11 @@ class Network(pulumi.ComponentResource):
             gateway_id=gateway.id,
             opts=self._child,
         )
-        blocks = list(IPv4Network(args.cidr).subnets(new_prefix=20))
-        self.public_cidrs = [str(block) for block in blocks[: len(args.availability_zones)]]
+        blocks = list(IPv4Network(args.config.cidr).subnets(new_prefix=20))
+        self.public_cidrs = [str(block) for block in blocks[: len(args.config.availability_zones)]]
         self.public_subnet_ids, self.private_subnet_ids, self.ways_out = [], [], []
         private_tables: list[pulumi.Output[str]] = []
-        for index, zone in enumerate(args.availability_zones):
+        for index, zone in enumerate(args.config.availability_zones):
             front = self._subnet(f"public-{index}", self.public_cidrs[index], zone, public)
             private = self._route_table(f"private-{index}")
             back = self._subnet(f"private-{index}", str(blocks[8 + index]), zone, private)

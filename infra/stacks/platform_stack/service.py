@@ -14,6 +14,7 @@ from infra.stacks.platform_stack import task_roles
 from infra.stacks.platform_stack.network import SERVICE_PORT, Network
 
 if TYPE_CHECKING:
+    from infra.stacks.config.platform import PlatformConfig
     from infra.stacks.platform_stack.balancer import Balancer
     from infra.stacks.platform_stack.tables import Tables
 
@@ -22,35 +23,28 @@ _MEMORY = 2048  # MiB
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApiArgs:
+class ServiceArgs:
     """Where the service runs, what it reads, and how many of it there are.
 
     Attributes:
+        config: which image runs (none before the first is pushed, and then no task runs), how many
+            tasks, how long logs are kept, and whether images are when the repository would go.
         region: AWS region.
         account_id: twelve digits.
-        image_tag: which image of the repository runs; none before the first is pushed, and then no task runs.
         network: subnets and security group of the tasks.
         balancer: what sends them requests.
         tables: whose names the service is told, and whose registry it may read.
-        tasks_min: tasks that always run.
-        tasks_max: the most that autoscaling starts.
-        log_days: how long logs are kept.
-        protect: keep images when the repository would be deleted.
     """
 
+    config: PlatformConfig
     region: str
-    account_id: pulumi.Input[str]
-    image_tag: str | None
+    account_id: pulumi.Output[str]
     network: Network
     balancer: Balancer
     tables: Tables
-    tasks_min: int
-    tasks_max: int
-    log_days: int
-    protect: bool
 
 
-class Api(pulumi.ComponentResource):
+class Service(pulumi.ComponentResource):
     """ECR repository, log group, roles, ECS cluster, task definition, service, autoscaling."""
 
     role_arn: pulumi.Output[str]
@@ -58,7 +52,7 @@ class Api(pulumi.ComponentResource):
     log_group: pulumi.Output[str]
 
     def __init__(
-        self, name: str, args: ApiArgs, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: ServiceArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("cedarfleet:platform:Api", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
@@ -67,7 +61,7 @@ class Api(pulumi.ComponentResource):
         log = aws.cloudwatch.LogGroup(
             f"{name}-log",
             name="/cedarfleet/service",
-            retention_in_days=args.log_days,
+            retention_in_days=args.config.log_days,
             opts=self._child,
         )
         task_role, task_grant = self._role(
@@ -93,15 +87,15 @@ class Api(pulumi.ComponentResource):
         self.role_arn = task_role.arn
         self.repository_url = repository.repository_url
         self.log_group = log.name
-        if args.image_tag is not None:
-            image = pulumi.Output.concat(repository.repository_url, ":", args.image_tag)
+        if args.config.image_tag is not None:
+            image = pulumi.Output.concat(repository.repository_url, ":", args.config.image_tag)
             task = self._task(args, image, execution_role=execution_role, task_role=task_role)
             self._run(args, task, after=[task_grant, execution_grant])
         self.register_outputs({"role_arn": self.role_arn, "repository_url": self.repository_url})
 
     def _task(
         self,
-        args: ApiArgs,
+        args: ServiceArgs,
         image: pulumi.Output[str],
         *,
         execution_role: aws.iam.Role,
@@ -128,13 +122,13 @@ class Api(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _repository(self, args: ApiArgs) -> aws.ecr.Repository:
+    def _repository(self, args: ServiceArgs) -> aws.ecr.Repository:
         repository = aws.ecr.Repository(
             f"{self._name}-images",
             name="cedarfleet-service",
             image_tag_mutability="IMMUTABLE",
             image_scanning_configuration={"scan_on_push": True},
-            force_delete=not args.protect,
+            force_delete=not args.config.protect,
             opts=self._child,
         )
         rule: dict[str, Any] = {
@@ -152,9 +146,13 @@ class Api(pulumi.ComponentResource):
         return repository
 
     def _role(
-        self, label: str, role_name: str, args: ApiArgs, permissions: pulumi.Output[dict[str, Any]]
+        self,
+        label: str,
+        role_name: str,
+        args: ServiceArgs,
+        permissions: pulumi.Output[dict[str, Any]],
     ) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
-        trust = pulumi.Output.from_input(args.account_id).apply(
+        trust = args.account_id.apply(
             lambda account: json.dumps(task_roles.task_trust(account_id=account))
         )
         role = aws.iam.Role(
@@ -170,7 +168,7 @@ class Api(pulumi.ComponentResource):
         return role, grant
 
     def _run(
-        self, args: ApiArgs, task: aws.ecs.TaskDefinition, *, after: list[aws.iam.RolePolicy]
+        self, args: ServiceArgs, task: aws.ecs.TaskDefinition, *, after: list[aws.iam.RolePolicy]
     ) -> None:
         cluster = aws.ecs.Cluster(
             f"{self._name}-cluster",
@@ -184,7 +182,7 @@ class Api(pulumi.ComponentResource):
             cluster=cluster.arn,
             task_definition=task.arn,
             launch_type="FARGATE",
-            desired_count=args.tasks_min,
+            desired_count=args.config.tasks_min,
             deployment_minimum_healthy_percent=100,
             deployment_maximum_percent=200,
             deployment_circuit_breaker={"enable": True, "rollback": True},
@@ -216,8 +214,8 @@ class Api(pulumi.ComponentResource):
             service_namespace="ecs",
             scalable_dimension="ecs:service:DesiredCount",
             resource_id=pulumi.Output.concat("service/", cluster.name, "/", service.name),
-            min_capacity=args.tasks_min,
-            max_capacity=args.tasks_max,
+            min_capacity=args.config.tasks_min,
+            max_capacity=args.config.tasks_max,
             opts=self._child,
         )
         aws.appautoscaling.Policy(

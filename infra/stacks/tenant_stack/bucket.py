@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pulumi
 import pulumi_aws as aws
@@ -11,34 +12,36 @@ import pulumi_aws as aws
 from infra import names
 from infra.stacks import iam
 
+if TYPE_CHECKING:
+    from infra.stacks.config.tenant import TenantConfig
+
 
 @dataclass(frozen=True, kw_only=True)
-class ArtifactsArgs:
-    """The tenant, how long replaced versions stay, and whether the files refuse deletion."""
+class BucketArgs:
+    """The tenant, what the file says of replaced versions and deletion, and how to name ARNs."""
 
     tenant: str
+    config: TenantConfig
     arns: pulumi.Output[names.Arns]
-    artifact_days: int
-    protect: bool
 
 
-class Artifacts(pulumi.ComponentResource):
+class Bucket(pulumi.ComponentResource):
     """S3 bucket (private, versioned, encrypted, TLS only) and presign role."""
 
     bucket: pulumi.Output[str]
     presign_role_arn: pulumi.Output[str]
 
     def __init__(
-        self, name: str, args: ArtifactsArgs, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: BucketArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("cedarfleet:tenant:Artifacts", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         bucket = aws.s3.Bucket(
             f"{name}-bucket",
             bucket_prefix=f"{args.tenant}-artifacts-",
-            force_destroy=not args.protect,
+            force_destroy=not args.config.protect,
             opts=pulumi.ResourceOptions.merge(
-                self._child, pulumi.ResourceOptions(protect=args.protect)
+                self._child, pulumi.ResourceOptions(protect=args.config.protect)
             ),
         )
         self.bucket = bucket.bucket
@@ -63,7 +66,7 @@ class Artifacts(pulumi.ComponentResource):
         self.presign_role_arn = role.arn
         self.register_outputs({"bucket": self.bucket, "presign_role_arn": self.presign_role_arn})
 
-    def _close(self, name: str, bucket: aws.s3.Bucket, args: ArtifactsArgs) -> None:
+    def _close(self, name: str, bucket: aws.s3.Bucket, args: BucketArgs) -> None:
         closed = aws.s3.BucketPublicAccessBlock(
             f"{name}-private",
             bucket=bucket.id,
@@ -99,7 +102,7 @@ class Artifacts(pulumi.ComponentResource):
                     "id": "forget-replaced",
                     "status": "Enabled",
                     "filter": {"prefix": ""},
-                    "noncurrent_version_expiration": {"noncurrent_days": args.artifact_days},
+                    "noncurrent_version_expiration": {"noncurrent_days": args.config.artifact_days},
                     "abort_incomplete_multipart_upload": {"days_after_initiation": 7},
                 }
             ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pulumi
 import pulumi_aws as aws
@@ -11,26 +12,28 @@ import pulumi_aws as aws
 from infra import names
 from infra.stacks.tenant_stack import iot_policies, provisioning
 
+if TYPE_CHECKING:
+    from infra.stacks.config.tenant import TenantConfig
+    from infra.stacks.outputs import PlatformOutputs
+
 
 @dataclass(frozen=True, kw_only=True)
-class FleetArgs:
-    """The tenant, its lines and regions, the type of its devices, and how to name ARNs."""
+class IotArgs:
+    """The tenant, what the file says of lines and regions, and the platform's type and account."""
 
     tenant: str
-    regions: tuple[str, ...]
-    lines: dict[str, str]
-    thing_type: pulumi.Output[str]
-    arns: pulumi.Output[names.Arns]
+    config: TenantConfig
+    platform: PlatformOutputs
 
 
-class Fleet(pulumi.ComponentResource):
+class Iot(pulumi.ComponentResource):
     """Thing groups (root and one for each line), device and claim policy, provisioning template with its role."""
 
     thing_group: pulumi.Output[str]
     template: pulumi.Output[str]
 
     def __init__(
-        self, name: str, args: FleetArgs, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: IotArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("cedarfleet:tenant:Fleet", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
@@ -40,12 +43,12 @@ class Fleet(pulumi.ComponentResource):
             properties={
                 "description": f"all devices of {args.tenant}",
                 "attribute_payload": {
-                    "attributes": {"tenant": args.tenant, "regions": ",".join(args.regions)}
+                    "attributes": {"tenant": args.tenant, "regions": ",".join(args.config.regions)}
                 },
             },
             opts=self._child,
         )
-        for line, description in args.lines.items():
+        for line, description in args.config.lines.items():
             aws.iot.ThingGroup(
                 f"{name}-{line}",
                 name=names.thing_group(args.tenant, line),
@@ -59,7 +62,7 @@ class Fleet(pulumi.ComponentResource):
         devices = aws.iot.Policy(
             f"{name}-device",
             name=names.device_policy(args.tenant),
-            policy=args.arns.apply(
+            policy=args.platform.arns.apply(
                 lambda arns: iot_policies.device_policy(tenant=args.tenant, arns=arns)
             ),
             opts=self._child,
@@ -67,7 +70,7 @@ class Fleet(pulumi.ComponentResource):
         aws.iot.Policy(
             f"{name}-claim",
             name=names.claim_policy(args.tenant),
-            policy=args.arns.apply(
+            policy=args.platform.arns.apply(
                 lambda arns: iot_policies.claim_policy(tenant=args.tenant, arns=arns)
             ),
             opts=self._child,
@@ -77,13 +80,13 @@ class Fleet(pulumi.ComponentResource):
         self.register_outputs({"thing_group": self.thing_group, "template": self.template})
 
     def _template(
-        self, name: str, args: FleetArgs, after: list[pulumi.Resource]
+        self, name: str, args: IotArgs, after: list[pulumi.Resource]
     ) -> pulumi.Output[str]:
         role = aws.iam.Role(
             f"{name}-provisioning",
             name=names.provisioning_role(args.tenant),
             description=f"IoT Core makes things of {args.tenant}",
-            assume_role_policy=args.arns.apply(
+            assume_role_policy=args.platform.arns.apply(
                 lambda arns: json.dumps(provisioning.trust(tenant=args.tenant, arns=arns))
             ),
             opts=self._child,
@@ -92,7 +95,7 @@ class Fleet(pulumi.ComponentResource):
             f"{name}-provisioning",
             name="provision",
             role=role.name,
-            policy=pulumi.Output.all(args.arns, args.thing_type).apply(
+            policy=pulumi.Output.all(args.platform.arns, args.platform.thing_type).apply(
                 lambda known: json.dumps(
                     provisioning.permissions(tenant=args.tenant, arns=known[0], thing_type=known[1])
                 )
@@ -105,7 +108,7 @@ class Fleet(pulumi.ComponentResource):
             description=f"devices of {args.tenant}"[:500],
             enabled=True,
             provisioning_role_arn=role.arn,
-            template_body=args.thing_type.apply(
+            template_body=args.platform.thing_type.apply(
                 lambda thing_type: provisioning.template_body(
                     tenant=args.tenant, thing_type=thing_type
                 )

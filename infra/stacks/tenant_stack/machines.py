@@ -11,18 +11,18 @@ import pulumi_aws as aws
 from infra.stacks.config.limits import SCOPES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from infra.stacks.config.tenant import TenantConfig
+    from infra.stacks.tenant_stack.user_pool import UserPool
 
 _IDENTIFIER = "fleet"  # the policies say `fleet/view` and so on
 
 
 @dataclass(frozen=True, kw_only=True)
 class MachinesArgs:
-    """The pool, each machine with its scopes, and how long an access token lives."""
+    """What the file says of machines and of the life of tokens, and the pool that knows them."""
 
-    pool_id: pulumi.Output[str]
-    machines: Mapping[str, tuple[str, ...]]
-    token_minutes: int
+    config: TenantConfig
+    user_pool: UserPool
 
 
 class Machines(pulumi.ComponentResource):
@@ -41,12 +41,12 @@ class Machines(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self._name = name
         clients: dict[str, aws.cognito.UserPoolClient] = {}
-        if args.machines:
+        if args.config.machines:
             server = aws.cognito.ResourceServer(
                 f"{name}-scopes",
                 identifier=_IDENTIFIER,
                 name=_IDENTIFIER,
-                user_pool_id=args.pool_id,
+                user_pool_id=args.user_pool.pool_id,
                 scopes=[
                     {"scope_name": scope, "scope_description": text}
                     for scope, text in SCOPES.items()
@@ -55,7 +55,7 @@ class Machines(pulumi.ComponentResource):
             )
             clients = {
                 one: self._client(one, scopes, server, args)
-                for one, scopes in args.machines.items()
+                for one, scopes in args.config.machines.items()
             }
         self.client_ids = {one: client.id for one, client in clients.items()}
         secrets = pulumi.Output.all(
@@ -74,7 +74,7 @@ class Machines(pulumi.ComponentResource):
         return aws.cognito.UserPoolClient(
             f"{self._name}-client-{machine}",
             name=machine,
-            user_pool_id=args.pool_id,
+            user_pool_id=args.user_pool.pool_id,
             generate_secret=True,
             allowed_oauth_flows_user_pool_client=True,
             allowed_oauth_flows=["client_credentials"],
@@ -85,8 +85,8 @@ class Machines(pulumi.ComponentResource):
             explicit_auth_flows=["ALLOW_REFRESH_TOKEN_AUTH"],
             prevent_user_existence_errors="ENABLED",
             enable_token_revocation=True,
-            id_token_validity=args.token_minutes,
-            access_token_validity=args.token_minutes,
+            id_token_validity=args.config.sign_in.token_minutes,
+            access_token_validity=args.config.sign_in.token_minutes,
             refresh_token_validity=60,  # Cognito's least; the grant gives no such token
             token_validity_units={
                 "id_token": "minutes",

@@ -12,19 +12,20 @@ from service.cedar.binding import bind, bind_uid
 
 if TYPE_CHECKING:
     from infra.policies.files.bundle import PolicyBundle, StaticPolicy, Template
+    from infra.stacks.tenant_stack.machines import Machines
+    from infra.stacks.tenant_stack.user_pool import UserPool
     from service.cedar.policy_set import Link
     from service.cedar.values import EntityUid
 
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyStoreArgs:
-    """The tenant, its checked policies, and the pool and clients whose tokens count."""
+    """The tenant, its checked policies, and the pool and machines whose tokens count."""
 
     tenant: str
     bundle: PolicyBundle
-    pool_id: pulumi.Output[str]
-    pool_arn: pulumi.Output[str]
-    client_ids: list[pulumi.Output[str]]
+    user_pool: UserPool
+    machines: Machines
     protect: bool
 
 
@@ -78,8 +79,8 @@ class PolicyStore(pulumi.ComponentResource):
             principal_entity_type="Fleet::User",
             configuration={
                 "cognito_user_pool_configuration": {
-                    "user_pool_arn": args.pool_arn,
-                    "client_ids": args.client_ids,
+                    "user_pool_arn": args.user_pool.pool_arn,
+                    "client_ids": [args.user_pool.client_id, *args.machines.client_ids.values()],
                     "group_configuration": {"group_entity_type": "Fleet::Group"},
                 }
             },
@@ -139,12 +140,12 @@ class PolicyStore(pulumi.ComponentResource):
         )
 
     def _bound(self, statement: str) -> pulumi.Output[str]:
-        return self._args.pool_id.apply(
+        return self._args.user_pool.pool_id.apply(
             lambda pool: bind(statement, tenant=self._args.tenant, pool_id=pool)
         )
 
     def _entity_id(self, entity: EntityUid) -> pulumi.Output[str]:
-        return self._args.pool_id.apply(
+        return self._args.user_pool.pool_id.apply(
             lambda pool: bind_uid(entity, tenant=self._args.tenant, pool_id=pool).id
         )
 

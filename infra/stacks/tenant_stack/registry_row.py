@@ -4,53 +4,86 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 import pulumi_aws as aws
 
+if TYPE_CHECKING:
+    from infra.stacks.config.tenant import TenantConfig
+    from infra.stacks.outputs import PlatformOutputs
+    from infra.stacks.tenant_stack.bucket import Bucket
+    from infra.stacks.tenant_stack.iot import Iot
+    from infra.stacks.tenant_stack.machines import Machines
+    from infra.stacks.tenant_stack.policy_store import PolicyStore
+    from infra.stacks.tenant_stack.service_role import ServiceRole
+    from infra.stacks.tenant_stack.user_pool import UserPool
+
 
 @dataclass(frozen=True, kw_only=True)
 class RegistryRowArgs:
-    """The table and every column of the row; the names are the columns', and `suspended` decides `status`."""
+    """The tenant, what its file says, and everything that was made for it."""
 
-    tenants_table: pulumi.Output[str]
     tenant: str
-    display_name: str
-    suspended: bool
-    issuer: pulumi.Output[str]
-    region: pulumi.Output[str]
-    account_id: pulumi.Output[str]
-    jwks_uri: pulumi.Output[str]
-    sign_in_url: pulumi.Output[str]
-    client_ids: list[pulumi.Output[str]]
-    policy_store_id: pulumi.Output[str]
-    policy_names: pulumi.Output[dict[str, str]]
-    role_arn: pulumi.Output[str]
-    thing_group: pulumi.Output[str]
-    bucket: pulumi.Output[str]
-    presign_role_arn: pulumi.Output[str]
-    commands: dict[str, str]
+    config: TenantConfig
+    platform: PlatformOutputs
+    user_pool: UserPool
+    machines: Machines
+    policy_store: PolicyStore
+    iot: Iot
+    bucket: Bucket
+    service_role: ServiceRole
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The columns of the row; the service reads them by these names."""
+        return {
+            "tenant": self.tenant,
+            "display_name": self.config.display_name,
+            "status": "SUSPENDED" if self.config.suspended else "ACTIVE",
+            "issuer": self.user_pool.issuer,
+            "region": self.platform.region,
+            "account_id": self.platform.account_id,
+            "jwks_uri": self.user_pool.jwks_uri,
+            "sign_in_url": self.user_pool.sign_in_url,
+            "client_ids": [self.user_pool.client_id, *self.machines.client_ids.values()],
+            "policy_store_id": self.policy_store.store_id,
+            "policy_names": self.policy_store.policy_names,
+            "role_arn": self.service_role.role_arn,
+            "thing_group": self.iot.thing_group,
+            "bucket": self.bucket.bucket,
+            "presign_role_arn": self.bucket.presign_role_arn,
+            "commands": self.config.commands,
+        }
+
+    @property
+    def parts(self) -> list[pulumi.Resource]:
+        """What must stand before the service may know of the tenant."""
+        return [
+            self.user_pool,
+            self.machines,
+            self.policy_store,
+            self.iot,
+            self.bucket,
+            self.service_role,
+        ]
 
 
 class RegistryRow(pulumi.ComponentResource):
-    """One item of the registry table, written last: the service knows a tenant only when all of it stands."""
+    """One item of the registry table, written last: a tenant is known only when all of it stands."""
 
     def __init__(
         self, name: str, args: RegistryRowArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__("cedarfleet:tenant:RegistryRow", name, None, opts)
-        columns = {
-            key: value
-            for key, value in vars(args).items()
-            if key not in ("tenants_table", "suspended")
-        }
-        columns["status"] = "SUSPENDED" if args.suspended else "ACTIVE"
+        after = pulumi.ResourceOptions(depends_on=args.parts)
+        super().__init__(
+            "cedarfleet:tenant:RegistryRow", name, None, pulumi.ResourceOptions.merge(opts, after)
+        )
         aws.dynamodb.TableItem(
             f"{name}-row",
-            table_name=args.tenants_table,
+            table_name=args.platform.tenants_table,
             hash_key="issuer",
-            item=pulumi.Output.all(**columns).apply(registry_item),
+            item=pulumi.Output.all(**args.columns).apply(registry_item),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})

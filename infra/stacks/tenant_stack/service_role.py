@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pulumi
 import pulumi_aws as aws
@@ -11,27 +12,29 @@ import pulumi_aws as aws
 from infra import names
 from infra.stacks import iam
 
+if TYPE_CHECKING:
+    from infra.stacks.outputs import PlatformOutputs
+    from infra.stacks.tenant_stack.bucket import Bucket
+    from infra.stacks.tenant_stack.policy_store import PolicyStore
+
 
 @dataclass(frozen=True, kw_only=True)
-class AccessArgs:
+class ServiceRoleArgs:
     """Who may assume the role, and what it reaches."""
 
     tenant: str
-    service_role_arn: pulumi.Output[str]
-    arns: pulumi.Output[names.Arns]
-    store_id: pulumi.Output[str]
-    bucket: pulumi.Output[str]
-    commands_table: pulumi.Output[str]
-    audit_table: pulumi.Output[str]
+    platform: PlatformOutputs
+    policy_store: PolicyStore
+    bucket: Bucket
 
 
-class Access(pulumi.ComponentResource):
+class ServiceRole(pulumi.ComponentResource):
     """The tenant's role with its one inline policy."""
 
     role_arn: pulumi.Output[str]
 
     def __init__(
-        self, name: str, args: AccessArgs, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: ServiceRoleArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("cedarfleet:tenant:Access", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
@@ -41,7 +44,7 @@ class Access(pulumi.ComponentResource):
             path=names.TENANT_ROLE_PATH,
             description=f"the service acting for {args.tenant}",
             max_session_duration=3600,
-            assume_role_policy=args.service_role_arn.apply(
+            assume_role_policy=args.platform.service_role_arn.apply(
                 lambda arn: json.dumps(trust(service_role_arn=arn))
             ),
             opts=child,
@@ -51,11 +54,11 @@ class Access(pulumi.ComponentResource):
             name="one-tenant",
             role=role.name,
             policy=pulumi.Output.all(
-                arns=args.arns,
-                store_id=args.store_id,
-                bucket=args.bucket,
-                commands_table=args.commands_table,
-                audit_table=args.audit_table,
+                arns=args.platform.arns,
+                store_id=args.policy_store.store_id,
+                bucket=args.bucket.bucket,
+                commands_table=args.platform.commands_table,
+                audit_table=args.platform.audit_table,
             ).apply(lambda known: json.dumps(permissions(tenant=args.tenant, **known))),
             opts=child,
         )

@@ -10,7 +10,7 @@ import pulumi_aws as aws
 
 if TYPE_CHECKING:
     from infra.stacks.config.limits import SignInFlow
-    from infra.stacks.config.tenant import SignIn
+    from infra.stacks.config.tenant import TenantConfig
 
 # What a person may change in their own profile. Everything else, `custom:region` and `email` above all, only an
 # administrator: a client without this list may write every attribute (source: Cognito, "attribute permissions").
@@ -25,17 +25,15 @@ _FLOWS: Final[dict[SignInFlow, str]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class IdentityArgs:
-    """Whose pool it is, its groups, how people sign in, and whether it refuses deletion."""
+class UserPoolArgs:
+    """Whose pool it is, what the file says of groups, sign-in and deletion, and the region."""
 
     tenant: str
+    config: TenantConfig
     region: pulumi.Output[str]
-    groups: dict[str, str]
-    sign_in: SignIn
-    protect: bool
 
 
-class Identity(pulumi.ComponentResource):
+class UserPool(pulumi.ComponentResource):
     """Cognito user pool, groups, app client (public, code flow with PKCE), domain of the sign-in page."""
 
     pool_id: pulumi.Output[str]
@@ -46,12 +44,12 @@ class Identity(pulumi.ComponentResource):
     sign_in_url: pulumi.Output[str]
 
     def __init__(
-        self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: UserPoolArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("cedarfleet:tenant:Identity", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         pool = self._pool(name, args)
-        for group, description in args.groups.items():
+        for group, description in args.config.groups.items():
             aws.cognito.UserGroup(
                 f"{name}-{group}",
                 name=group,
@@ -62,7 +60,7 @@ class Identity(pulumi.ComponentResource):
         client = self._client(name, args, pool)
         domain = aws.cognito.UserPoolDomain(
             f"{name}-page",
-            domain=args.sign_in.domain_prefix,
+            domain=args.config.sign_in.domain_prefix,
             user_pool_id=pool.id,
             opts=self._child,
         )
@@ -80,7 +78,7 @@ class Identity(pulumi.ComponentResource):
             {"pool_id": self.pool_id, "client_id": self.client_id, "issuer": self.issuer}
         )
 
-    def _pool(self, name: str, args: IdentityArgs) -> aws.cognito.UserPool:
+    def _pool(self, name: str, args: UserPoolArgs) -> aws.cognito.UserPool:
         return aws.cognito.UserPool(
             f"{name}-pool",
             name=f"cedarfleet-{args.tenant}",
@@ -91,9 +89,9 @@ class Identity(pulumi.ComponentResource):
             account_recovery_setting={
                 "recovery_mechanisms": [{"name": "verified_email", "priority": 1}]
             },
-            mfa_configuration=args.sign_in.mfa.upper(),
+            mfa_configuration=args.config.sign_in.mfa.upper(),
             software_token_mfa_configuration={"enabled": True}
-            if args.sign_in.mfa != "off"
+            if args.config.sign_in.mfa != "off"
             else None,
             password_policy={
                 "minimum_length": 14,
@@ -111,14 +109,14 @@ class Identity(pulumi.ComponentResource):
                     "string_attribute_constraints": {"min_length": "1", "max_length": "64"},
                 }
             ],
-            deletion_protection="ACTIVE" if args.protect else "INACTIVE",
+            deletion_protection="ACTIVE" if args.config.protect else "INACTIVE",
             opts=pulumi.ResourceOptions.merge(
-                self._child, pulumi.ResourceOptions(protect=args.protect)
+                self._child, pulumi.ResourceOptions(protect=args.config.protect)
             ),
         )
 
     def _client(
-        self, name: str, args: IdentityArgs, pool: aws.cognito.UserPool
+        self, name: str, args: UserPoolArgs, pool: aws.cognito.UserPool
     ) -> aws.cognito.UserPoolClient:
         return aws.cognito.UserPoolClient(
             f"{name}-app",
@@ -129,17 +127,17 @@ class Identity(pulumi.ComponentResource):
             allowed_oauth_flows=["code"],
             allowed_oauth_scopes=["openid", "email", "profile"],
             supported_identity_providers=["COGNITO"],
-            callback_urls=list(args.sign_in.callback_urls),
-            logout_urls=list(args.sign_in.logout_urls),
+            callback_urls=list(args.config.sign_in.callback_urls),
+            logout_urls=list(args.config.sign_in.logout_urls),
             explicit_auth_flows=[
                 "ALLOW_REFRESH_TOKEN_AUTH",
-                *(_FLOWS[flow] for flow in args.sign_in.flows),
+                *(_FLOWS[flow] for flow in args.config.sign_in.flows),
             ],
             prevent_user_existence_errors="ENABLED",
             enable_token_revocation=True,
-            id_token_validity=args.sign_in.token_minutes,
-            access_token_validity=args.sign_in.token_minutes,
-            refresh_token_validity=args.sign_in.refresh_days,
+            id_token_validity=args.config.sign_in.token_minutes,
+            access_token_validity=args.config.sign_in.token_minutes,
+            refresh_token_validity=args.config.sign_in.refresh_days,
             token_validity_units={
                 "id_token": "minutes",
                 "access_token": "minutes",
