@@ -1,1 +1,1 @@
-"""The HTTPS API of Cedarfleet: verifies who calls, asks the tenant's policy store, and acts on the tenant's devices."""
+"""The HTTPS API: verifies who calls, asks the tenant's policies, acts on the tenant's devices."""

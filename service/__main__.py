@@ -1,4 +1,4 @@
-"""``python -m service``: one process, settings from the environment, JSON logs, an orderly end on SIGTERM."""
+"""``python -m service``: the API as a process with JSON logs and an orderly end on SIGTERM."""
 
 from __future__ import annotations
 
@@ -39,14 +39,16 @@ def main() -> int:
     try:
         settings = Settings.read(os.environ)
     except ConfigurationError as error:
-        log.error("service.misconfigured", problem=str(error))  # noqa: TRY400 - the operator needs words, no traceback
+        # The operator needs words, no traceback.
+        log.error("service.misconfigured", problem=str(error))  # noqa: TRY400 - as said
         return 2
     http = settings.http
     try:
         listener = socket.create_server((http.host, http.port), backlog=2048)
     except OSError as error:
         address = f"{http.host}:{http.port}"
-        log.error("service.cannot_listen", address=address, problem=error.strerror)  # noqa: TRY400 - as above
+        problem = error.strerror
+        log.error("service.cannot_listen", address=address, problem=problem)  # noqa: TRY400 - same
         return 2
     config = uvicorn.Config(
         build(settings),
@@ -67,7 +69,7 @@ def main() -> int:
 
 
 def _already_handled(number: int, frame: FrameType | None) -> None:
-    """Uvicorn raises the signal again after its orderly end; by then there is nothing left to do."""
+    """Uvicorn raises the signal again after its orderly end; nothing is left to do by then."""
 
 
 if __name__ == "__main__":

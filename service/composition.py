@@ -1,4 +1,4 @@
-"""The composition root: the only place that sees both the operations and the AWS adapters."""
+"""Settings -> adapters -> operations: the only place that sees both sides of the ports."""
 
 from __future__ import annotations
 

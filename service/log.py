@@ -1,6 +1,7 @@
-"""Logs as JSON lines on standard output: one event each, with request id, tenant and principal where there are any.
+"""Logs as JSON lines on standard output, with request id, tenant and principal if there are any.
 
-Events are static dotted names with identifiers. Tokens, signed URLs and payloads never stand in a log.
+Events are static dotted names with identifiers. Tokens, signed URLs and payloads never stand in a
+log.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def configure() -> None:
     root.setLevel(logging.WARNING)
 
 
-def _named(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:  # noqa: ARG001 - structlog's processor signature
+def _named(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Give a library's free text a static event name."""
     record = event.get("_record")
     event["text"], event["event"] = (

@@ -42,8 +42,8 @@ class HttpSettings:
     Attributes:
         host: address to listen on.
         port: port to listen on; 0 takes a free one.
-        trusted_proxies: comma-separated addresses or networks whose ``X-Forwarded-For`` is believed;
-            empty: none.
+        trusted_proxies: comma-separated addresses or networks whose ``X-Forwarded-For`` is
+            believed; empty: none.
         body_max_bytes: a larger request body is refused with 413.
         shutdown_seconds: how long open requests may take after SIGTERM.
     """
@@ -178,7 +178,8 @@ class JobSettings:
 
     Attributes:
         url_ttl_seconds: life of each presigned URL; a device asks the job again for a fresh one.
-        device_timeout_minutes: from a device's start of a download to its end, else it is timed out.
+        device_timeout_minutes: from a device's start of a download to its end; then it is timed
+            out.
         devices_per_minute: rollout speed of a group download.
     """
 

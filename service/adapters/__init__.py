@@ -1,1 +1,1 @@
-"""The doors to the world: ``aws`` for production and the embedded cloud, ``memory`` for tests and experiments."""
+"""What answers the ports: ``aws``, ``cache`` before it, and ``memory``, a twin for each port."""

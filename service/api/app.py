@@ -18,9 +18,11 @@ from service.settings import HttpSettings
 
 
 class _Application(Litestar):
-    """Litestar inside our outermost layer: its own middleware does not see requests that match no route."""
+    """Litestar inside our outermost layer: its middleware does not see requests without a route."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
+    async def __call__(  # type: ignore[override] - Litestar narrows the scope to its own
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         await around_requests(super().__call__)(scope, receive, send)
 
 
@@ -50,7 +52,8 @@ def create_app(
         openapi_config=OpenAPIConfig(
             title="Cedarfleet",
             version="1",
-            description="Devices, commands and downloads of one tenant. Every error is a problem document (RFC 9457).",
+            description="Devices, commands and downloads of one tenant."
+            " Every error is a problem document (RFC 9457).",
             path="/v1/openapi",
             render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
             components=Components(security_schemes={"bearer": scheme}),

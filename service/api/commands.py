@@ -50,8 +50,8 @@ class ReportedOut(Struct, frozen=True):
 class CommandOut(Struct, frozen=True):
     """Where a command stands; ``reported_by`` says who knows it.
 
-    ``history`` is what the device reported, the last 200 states; ``history_truncated``: it reported more, or a detail
-    that is too large or cannot be said in JSON.
+    ``history`` is what the device reported, the last 200 states; ``history_truncated``: it reported
+    more, or a detail that is too large or cannot be said in JSON.
     """
 
     id: str

@@ -1,7 +1,8 @@
-"""Each route says what it asks for; the guard turns the caller's token into the access of that one request."""
+"""Each route says what it asks for; the guard turns the caller's token into that one access."""
 
 import ipaddress
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import litestar.routes.http
@@ -51,13 +52,13 @@ async def guard(
     if _is_litestars_own(handler):
         return
     stated = handler.opt.get("access")
-    if not isinstance(
-        stated, Needs | SignedIn
-    ):  # fail closed: a route that says nothing is not served
+    # Fail closed: a route that says nothing is not served.
+    if not isinstance(stated, Needs | SignedIn):
         raise ConfigurationError(f"route {handler} states no access")
     operations: Operations = connection.app.state.operations
     given = connection.headers.getall("authorization", [])
-    if len(given) > 1:  # fail closed: a proxy in front may have checked the other one
+    # Fail closed: a proxy in front may have checked the other one.
+    if len(given) > 1:
         raise UnauthenticatedError("more than one authorization header")
     principal = await operations.authenticate(given[0] if given else None)
     structlog.contextvars.bind_contextvars(
@@ -74,11 +75,14 @@ async def guard(
 
 
 def decided_middleware(app: ASGIApp) -> ASGIApp:
-    """Refuse a success that no policy allowed: a handler that forgot to ask answers 500, not data."""
+    """Refuse a success that no policy allowed: who forgot to ask answers 500, not data."""
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_decided(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] < 400:  # noqa: PLR2004 - HTTP success
+            if (
+                message["type"] == "http.response.start"
+                and message["status"] < HTTPStatus.BAD_REQUEST
+            ):
                 _check(scope)
             await send(message)
 
@@ -88,7 +92,7 @@ def decided_middleware(app: ASGIApp) -> ASGIApp:
 
 
 def _is_litestars_own(handler: BaseRouteHandler) -> bool:
-    """Whether Litestar made the handler itself: OPTIONS, which names a path's methods and nothing else."""
+    """Whether Litestar made the handler itself: OPTIONS, which names a path's methods only."""
     return getattr(handler.fn, "__module__", None) == litestar.routes.http.__name__
 
 
@@ -111,7 +115,6 @@ async def provide_operations(request: Request[Any, Any, State]) -> Operations:
 
 def _check(scope: Any) -> None:
     stated = scope["route_handler"].opt.get("access")
-    if (
-        isinstance(stated, Needs) and not scope["state"]["access"].granted
-    ):  # fail closed: no decision, no answer
+    # Fail closed: no decision, no answer.
+    if isinstance(stated, Needs) and not scope["state"]["access"].granted:
         raise ConfigurationError(f"a route of {sorted(stated.actions)} answered without a decision")

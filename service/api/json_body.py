@@ -12,7 +12,9 @@ _JSON: Final = re.compile(r"application/json *(; *charset=\"?utf-8\"? *)?", re.I
 
 
 async def check_body(request: Request[Any, Any, Any]) -> None:
-    """Read a JSON body by its type, to the letter: Litestar itself would take ``"60"`` for 60 and ``"null"`` for null.
+    """Read a JSON body by its type, to the letter.
+
+    Litestar itself would take ``"60"`` for 60 and ``"null"`` for null.
 
     Raises:
         WrongMediaTypeError: not declared as JSON.
@@ -22,9 +24,8 @@ async def check_body(request: Request[Any, Any, Any]) -> None:
     if body is None:
         return
     declared = request.headers.getall("content-type", [])
-    if (
-        len(declared) != 1 or _JSON.fullmatch(declared[0]) is None
-    ):  # fail closed: a form of a foreign page is no JSON
+    # Fail closed: a page of a stranger can send a form or plain text, but no JSON.
+    if len(declared) != 1 or _JSON.fullmatch(declared[0]) is None:
         raise WrongMediaTypeError
     try:
         msgspec.json.decode(await request.body(), type=body.annotation)

@@ -41,7 +41,7 @@ STATUS: Final[dict[type[Exception], tuple[HTTPStatus, str]]] = {
     UnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
     UpstreamError: (HTTPStatus.BAD_GATEWAY, "upstream-refused"),
 }
-"""Status and type of each of our errors; what is not here is our own fault, 500, and says nothing."""
+"""Status and type of each error of ours; what is not here is our own fault: a silent 500."""
 
 
 def from_error(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
@@ -80,7 +80,7 @@ def from_error(request: Request[Any, Any, Any], error: Exception) -> Response[di
 
 
 def from_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
-    """The answer to what Litestar itself refuses: unknown paths and methods, bodies that are too large or malformed."""
+    """The answer to what Litestar itself refuses: unknown paths and methods, malformed bodies."""
     status = HTTPStatus(error.status_code)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return from_error(request, error)

@@ -21,7 +21,7 @@ _HEADERS: Final = (
 
 
 def around_requests(app: ASGIApp) -> ASGIApp:
-    """Wrap ``app``; the outermost layer, so that unknown paths and methods too have an id and a log line."""
+    """Wrap ``app``; outermost, so that unknown paths and methods too have an id and a log line."""
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:

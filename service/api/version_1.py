@@ -25,7 +25,10 @@ ROUTES: Final[list[Any]] = [
 
 
 def version_1() -> Router:
-    """The versioned router; its guard stands here: an app-level one would also meet Litestar's own OPTIONS handlers."""
+    """The versioned router.
+
+    Its guard stands here: an app-level one would also meet Litestar's own OPTIONS handlers.
+    """
     return Router(
         path="/v1",
         route_handlers=ROUTES,

@@ -20,7 +20,7 @@ _FIRMWARE: Final = "firmware/"
 
 
 def is_artifact_name(text: str) -> bool:
-    """Whether ``text`` may name a file: plain segments between single slashes, no ``.`` or ``..`` segment."""
+    """Whether ``text`` may name a file: plain segments between single slashes, no ``.``, ``..``."""
     return len(text) <= _MAX_ARTIFACT and _ARTIFACT.fullmatch(text) is not None
 
 

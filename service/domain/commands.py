@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 MAX_STATES: Final = 200
-"""States of one command that are read: a device reports a handful, a broken one as many as the sequence allows."""
+"""States of one command that are read: a device reports a handful, a broken one thousands."""
 
 
 class CommandRecordState(StrEnum):
@@ -122,9 +122,10 @@ def status_of(
 ) -> CommandStatus:
     """The one state that is true as far as anyone knows.
 
-    What the device reported always wins, since it alone knows; its first final state stands. The device is the
-    authority of its own states: if it reports a sequence again, the rule keeps what it said last, and nobody here can
-    tell. Without a word of the device, a command past its expiry is expired: no device starts it any more.
+    What the device reported always wins, since it alone knows; its first final state stands. The
+    device is the authority of its own states: if it reports a sequence again, the rule keeps what
+    it said last, and nobody here can tell. Without a word of the device, a command past its expiry
+    is expired: no device starts it any more.
 
     Args:
         record: the service's record.
@@ -146,7 +147,8 @@ def status_of(
         )
     if now_ms > record.expires_at:
         reason = (
-            "it was not confirmed that the command left for the device, and the device did not answer in time"
+            "it was not confirmed that the command left for the device,"
+            " and the device did not answer in time"
             if record.state is CommandRecordState.CREATED
             else "the device did not answer in time"
         )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Connectivity:
-    """What the fleet index last saw of a connection; ``since_ms`` is milliseconds since the epoch."""
+    """What the fleet index last saw of a connection; ``since_ms`` is since the epoch."""
 
     connected: bool
     since_ms: int | None = None

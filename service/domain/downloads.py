@@ -27,11 +27,12 @@ class DownloadRecordState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadRecord:
-    """What the service wrote down before it created the job; ``created_at`` is milliseconds since the epoch.
+    """What the service wrote down before it created the job.
 
     Attributes:
-        members: the devices of a group that were decided on one by one; the job is for these alone. Empty: for the
-            group as it is when the job starts.
+        created_at: milliseconds since the epoch.
+        members: the devices of a group that were decided on one by one; the job is for these alone.
+            Empty: for the group as it is when the job starts.
     """
 
     download_id: str
@@ -109,7 +110,8 @@ class DownloadProgress:
 def whole_state(job_status: str, counts: Mapping[DeliveryState, int]) -> DeliveryState:
     """The state of the whole download.
 
-    IoT Jobs calls a job ``COMPLETED`` once every execution ended, also when every one failed; we do not.
+    IoT Jobs calls a job ``COMPLETED`` once every execution ended, also when every one failed; we do
+    not.
 
     Args:
         job_status: ``DescribeJob``'s ``status``.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class IdempotencyKey:
-    """An idempotency key, bound to its caller, with the digest of the request that it stands for."""
+    """A key, bound to its caller, with the digest of the request that it stands for."""
 
     tenant: str
     digest: str

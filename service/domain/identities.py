@@ -1,4 +1,4 @@
-"""Who calls, in the order in which trust grows: ``UnverifiedToken`` -> ``VerifiedClaims`` -> ``Principal``."""
+"""Who calls, as trust grows: ``UnverifiedToken`` -> ``VerifiedClaims`` -> ``Principal``."""
 
 from __future__ import annotations
 
@@ -39,10 +39,12 @@ class UnverifiedToken:
     def read(cls, text: str, *, max_bytes: int) -> UnverifiedToken:
         """Take a compact JWS apart without believing it.
 
-        Each segment must be canonical base64url: other spellings of one token would be other cache keys.
+        Each segment must be canonical base64url: other spellings of one token would be other keys
+        of the cache.
 
         Raises:
-            UnauthenticatedError: too large, not three canonical segments, not ``RS256`` with a key id, or no issuer.
+            UnauthenticatedError: too large, not three canonical segments, not ``RS256`` with a key
+                id, or no issuer.
         """
         if len(text) > max_bytes or not text.isascii():
             raise UnauthenticatedError("token too large or not ascii")
@@ -51,9 +53,8 @@ class UnverifiedToken:
             raise UnauthenticatedError("token has not three segments")
         header, payload, _ = (_canonical(segment) for segment in segments)
         head, claims = _json_object(header), _json_object(payload)
-        if (
-            head.get("alg") != "RS256" or "crit" in head
-        ):  # fail closed: nothing but what Cognito signs with
+        # Fail closed: nothing but what Cognito signs with.
+        if head.get("alg") != "RS256" or "crit" in head:
             raise UnauthenticatedError("token algorithm is not RS256")
         key_id, issuer = head.get("kid"), claims.get("iss")
         if not isinstance(key_id, str) or not isinstance(issuer, str):
@@ -85,7 +86,10 @@ class Principal:
 
     @property
     def entity_id(self) -> str:
-        """The principal's id in the policy store (docs: Verified Permissions "Cognito identity sources")."""
+        """The principal's id in the policy store.
+
+        Source: Verified Permissions, "Cognito identity sources".
+        """
         return f"{self.tenant.pool_id}|{self.subject}"
 
 
@@ -94,9 +98,8 @@ def _canonical(segment: str) -> bytes:
         data = base64.b64decode(segment + "=" * (-len(segment) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
         raise UnauthenticatedError("token segment is not base64url") from error
-    if (
-        base64.urlsafe_b64encode(data).rstrip(b"=").decode() != segment
-    ):  # fail closed: one spelling only
+    # Fail closed: one spelling only.
+    if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != segment:
         raise UnauthenticatedError("token segment is not canonical base64url")
     return data
 
@@ -113,8 +116,7 @@ def _json_object(data: bytes) -> dict[str, Any]:
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     data = dict(pairs)
-    if len(data) != len(
-        pairs
-    ):  # fail closed: two readers of a double member may see two different tokens
+    # Fail closed: two readers of a double member may see two different tokens.
+    if len(data) != len(pairs):
         raise ValueError("a member stands twice")
     return data

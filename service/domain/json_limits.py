@@ -1,4 +1,4 @@
-"""JSON from outside, bounded to what every later part can say again: our answers, DynamoDB and a device's parser."""
+"""JSON from outside, bounded to what answers, DynamoDB and a device's parser can say again."""
 
 from __future__ import annotations
 

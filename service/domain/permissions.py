@@ -1,11 +1,11 @@
-"""Every action that a policy can allow or forbid, spelt exactly as in ``policies/schema.cedarschema``."""
+"""Every action that a policy can allow or forbid, spelt as in ``policies/schema.cedarschema``."""
 
 from enum import StrEnum
 from typing import Final
 
 
 class Permission(StrEnum):
-    """The leaf actions of the Cedar schema; its groups (View, Operate, ...) exist only for policies."""
+    """The leaf actions of the Cedar schema; its groups (View, Operate, ...) serve policies only."""
 
     LIST_DEVICES = "ListDevices"
     VIEW_DEVICE = "ViewDevice"

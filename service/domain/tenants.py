@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from service.domain.permissions import Permission
 
 _ISSUER: Final = re.compile(
-    r"https://cognito-idp\.(?P<region>[a-z]{2}(?:-[a-z]+)+-[0-9])\.amazonaws\.com/(?P<pool>(?P=region)_[A-Za-z0-9]{1,55})"
+    r"https://cognito-idp\.(?P<region>[a-z]{2}(?:-[a-z]+)+-[0-9])\.amazonaws\.com"
+    r"/(?P<pool>(?P=region)_[A-Za-z0-9]{1,55})"
 )
 
 
@@ -62,5 +63,8 @@ class Tenant:
 
 
 def is_issuer(text: str) -> bool:
-    """Whether ``text`` has the form of a Cognito user pool's issuer (docs: Cognito "Verifying JSON web tokens")."""
+    """Whether ``text`` has the form of a Cognito user pool's issuer.
+
+    Source: Cognito, "Verifying JSON web tokens".
+    """
     return _ISSUER.fullmatch(text) is not None

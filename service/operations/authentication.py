@@ -1,4 +1,4 @@
-"""From the ``Authorization`` header to a principal: the tenant comes from the verified token and from nowhere else."""
+"""From the ``Authorization`` header to a principal, whose tenant the verified token alone tells."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 _CLOCK_SKEW_SECONDS: Final = 5  # for `iat` and `nbf` only; `exp` is exact
 _REQUIRED: Final = ["exp", "iat", "iss", "sub", "token_use"]
 _OF_A_PERSON: Final = frozenset({"username", "cognito:groups"})
-"""Claims of a person's access token; that of a client credentials grant has neither, and its subject is its client."""
+"""Claims of a person's access token; a machine's has neither, and its subject is its client."""
 
 
 class Authenticate:
-    """Verifies bearer tokens, each once; what was proved is remembered for ``cache_seconds``, never past ``exp``."""
+    """Verifies bearer tokens, each once; what was proved is remembered, never past ``exp``."""
 
     def __init__(
         self,
@@ -114,17 +114,17 @@ def _principal(text: str, claims: VerifiedClaims, tenant: Tenant) -> Principal:
     except (ValueError, TypeError) as error:
         raise UnauthenticatedError("token of an unknown use") from error
     client_id = claims.get("aud" if use is TokenUse.ID else "client_id")
-    if (
-        not isinstance(client_id, str) or client_id not in tenant.client_ids
-    ):  # fail closed: an audience list is no string
+    # Fail closed: a list of audiences is no string.
+    if not isinstance(client_id, str) or client_id not in tenant.client_ids:
         raise UnauthenticatedError("token of another app client")
     subject, expires_at, groups, email = (
         claims.get(name) for name in ("sub", "exp", "cognito:groups", "email")
     )
     if not isinstance(subject, str) or not subject or type(expires_at) is not int:
         raise UnauthenticatedError("token without subject or integer expiry")
+    # Fail closed: people send ID tokens.
     if use is TokenUse.ACCESS and (subject != client_id or _OF_A_PERSON & claims.keys()):
-        raise UnauthenticatedError("access token of a person")  # fail closed: people send ID tokens
+        raise UnauthenticatedError("access token of a person")
     return Principal(
         tenant=tenant,
         subject=subject,

@@ -13,17 +13,17 @@ from service.cedar.entities import USER
 from service.cedar.request import AuthorizationRequest, RequestContext
 from service.cedar.values import EntityUid
 from service.domain.audit import AuditRecord
-from service.domain.instants import new_ulid
+from service.domain.instants import milliseconds, new_ulid
 from service.errors import ConfigurationError, PermissionDeniedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from datetime import datetime
+    from collections.abc import Sequence
 
     from service.cedar.decision import Decision
     from service.cedar.entities import Entity
     from service.domain.artifacts import Artifact
     from service.domain.identities import Principal
+    from service.domain.instants import Clock
     from service.domain.permissions import Permission
     from service.ports.audit import AuditLog
     from service.ports.authorizer import Authorizer
@@ -33,7 +33,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 @dataclass(frozen=True, kw_only=True)
 class RequestFacts:
-    """What the server knows of a request by itself; ``source_ip`` is an address in text, or ``None``."""
+    """What the server knows of a request by itself; ``source_ip`` is an address, or ``None``."""
 
     request_id: str
     source_ip: str | None
@@ -71,7 +71,7 @@ class Access:
     declared: frozenset[Permission]
     authorizer: Authorizer = field(repr=False)
     audit: AuditLog = field(repr=False)
-    clock: Callable[[], datetime] = field(repr=False)
+    clock: Clock = field(repr=False)
     granted: set[Permission] = field(default_factory=set["Permission"])
 
     async def require(
@@ -124,7 +124,8 @@ class Access:
         return bool(decisions) and all(isinstance(decision, Allowed) for decision in decisions)
 
     def _check_declared(self, action: Permission) -> None:
-        if action not in self.declared:  # fail closed: a route does what it says, or nothing
+        # Fail closed: a route does what it says, or nothing.
+        if action not in self.declared:
             raise ConfigurationError(
                 f"the route asks for `{action}`, but states {sorted(self.declared)}"
             )
@@ -156,7 +157,7 @@ class Access:
         decision: Decision,
         purpose: Purpose,
     ) -> None:
-        at = int(self.clock().timestamp() * 1000)
+        at = milliseconds(self.clock())
         record = AuditRecord(
             audit_id=new_ulid(at),
             at=at,

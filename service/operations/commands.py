@@ -37,7 +37,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 @dataclass(frozen=True, kw_only=True)
 class CommandRequest:
-    """What the caller wants the device to do; ``timeout_seconds`` bounds when the device may start it."""
+    """What the caller wants the device to do, and for how long the device may start it."""
 
     device: str
     name: str
@@ -78,11 +78,12 @@ class Commands:
 
         Raises:
             NotFoundError: the tenant has no such device.
-            InvalidRequestError: the tenant has no such command, or its arguments are too large, too deep or no JSON.
+            InvalidRequestError: the tenant has no such command, or its arguments are too large, too
+                deep or no JSON.
             PermissionDeniedError: not allowed.
             IdempotencyMismatchError: the idempotency key stands for another request.
-            CommandNotPublishedError: recorded as failed; if even that could not be stored, the record stays
-                ``created``, and past its expiry says that nothing was confirmed.
+            CommandNotPublishedError: recorded as failed; if even that could not be stored, the
+                record stays ``created``, and past its expiry says that nothing was confirmed.
         """
         tenant = access.principal.tenant
         action = tenant.commands.get(request.name)
@@ -150,7 +151,7 @@ class Commands:
         )
 
     async def _publish(self, access: Access, record: CommandRecord) -> CommandRecord:
-        """Publish a recorded command; repeating it is safe, since the device runs a command id once."""
+        """Publish a recorded command; again is safe, since the device runs a command id once."""
         tenant = access.principal.tenant
         try:
             await self._broker.publish(tenant, record, now_ms=self._once.now_ms())

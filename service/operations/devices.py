@@ -57,8 +57,8 @@ class Devices:
         """Set attributes that policies decide by; ``None`` removes one.
 
         Raises:
-            InvalidRequestError: no attribute is given, one is not of its form, or a time zone would stand beside an
-                offset.
+            InvalidRequestError: no attribute is given, one is not of its form, or a time zone would
+                stand beside an offset.
             NotFoundError: the tenant has no such device.
             PermissionDeniedError: not allowed.
             ConflictError: someone else changed the device meanwhile.
@@ -77,7 +77,7 @@ class Devices:
 
 
 async def find_device(registry: DeviceRegistry, tenant: Tenant, device_id: str) -> Device:
-    """The device, looked up inside the tenant only: another tenant's device is not found, like any unknown one.
+    """The device, looked up inside the tenant only: another tenant's is as unknown as none.
 
     Raises:
         NotFoundError: the tenant has no such device.

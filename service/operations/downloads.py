@@ -1,4 +1,4 @@
-"""Deliver a file of the tenant's bucket to a device or a group, and read how far each device came."""
+"""Deliver a file of the tenant's bucket to a device or group, and read how far each device came."""
 
 from __future__ import annotations
 
@@ -103,7 +103,8 @@ class Downloads:
             PermissionDeniedError: not allowed; said before whether the file exists.
             ConflictError: nobody vouches for the file's SHA-256, so no device could verify it.
             IdempotencyMismatchError: the idempotency key stands for another request.
-            DownloadNotStartedError: recorded as failed; if even that could not be stored, the record stays ``created``.
+            DownloadNotStartedError: recorded as failed; if even that could not be stored, the
+                record stays ``created``.
         """
         if not is_artifact_name(request.artifact):
             raise InvalidRequestError(
@@ -175,11 +176,15 @@ class Downloads:
     async def _members_allowed(
         self, access: Access, group: DeviceGroup, action: Permission, purpose: Purpose
     ) -> tuple[str, ...]:
-        """The members, if each may get the firmware by itself: a group has no window and no patch date of its own."""
+        """The members, if each may get the firmware by itself.
+
+        A group has no window and no patch date of its own.
+        """
         members = await self._groups.members(access.principal.tenant, group, limit=_MAX_MEMBERS)
         if len(members) > _MAX_MEMBERS:
             log.warning("download.group_too_large", group=group.id, limit=_MAX_MEMBERS)
-            return ()  # fail closed: the policies then decide as if a member had been refused
+            # Fail closed: the policies then decide as if a member had been refused.
+            return ()
         tenant = access.principal.tenant
         devices = await asyncio.gather(
             *(find_device(self._devices, tenant, member) for member in members)
@@ -192,10 +197,11 @@ class Downloads:
     def _record(
         self, access: Access, request: DownloadRequest, artifact: Artifact, members: tuple[str, ...]
     ) -> DownloadRecord:
-        if artifact.sha256 is None:  # fail closed: a file that nobody can verify is not delivered
+        # Fail closed: a file that nobody can verify is not delivered.
+        if artifact.sha256 is None:
             raise ConflictError(
-                f"artifact `{artifact.name}` has no SHA-256 of the whole file: upload it with a full-object SHA-256"
-                " checksum, or with metadata `sha256`"
+                f"artifact `{artifact.name}` has no SHA-256 of the whole file: upload it with a"
+                " full-object SHA-256 checksum, or with metadata `sha256`"
             )
         now = self._once.now_ms()
         return DownloadRecord(
@@ -214,7 +220,7 @@ class Downloads:
         )
 
     async def _start(self, tenant: Tenant, record: DownloadRecord) -> DownloadRecord:
-        """Create the recorded download's job; repeating it is safe, since the job's id is the download's."""
+        """Create the recorded download's job; again is safe: the job's id is the download's."""
         try:
             await self._jobs.start(tenant, record)
         except UpstreamError as error:

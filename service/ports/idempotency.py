@@ -15,7 +15,7 @@ class OnceRecords(Protocol[R]):
     """What the records of commands and of downloads have in common."""
 
     async def create(self, tenant: Tenant, record: R, key: IdempotencyKey | None) -> R:
-        """Store a new record, durably; answer it, or the earlier one that was made with the same key.
+        """Store a new record, durably; answer it, or the one that the same key made before.
 
         Raises:
             IdempotencyMismatchError: the key stands for another request.

@@ -30,7 +30,6 @@ class S3Artifacts:
     sessions: AwsSessions
 
     async def find(self, tenant: Tenant, name: str) -> Artifact | None:
-        """See ``ports.Artifacts``."""
         head = await self.calls.run("the tenant's bucket", self._head, tenant, name)
         if head is None:
             return None
@@ -59,7 +58,8 @@ class S3Artifacts:
 def _sha256(head: Mapping[str, Any]) -> str | None:
     """S3's own checksum of the whole object, else what the uploader wrote into the metadata.
 
-    A ``COMPOSITE`` checksum is of the parts' checksums, not of the file (docs: S3 "Checking object integrity").
+    A ``COMPOSITE`` checksum is of the parts' checksums, not of the file (docs: S3 "Checking object
+    integrity").
     """
     checksum = head.get("ChecksumSHA256")
     if (

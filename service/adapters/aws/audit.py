@@ -28,7 +28,6 @@ class DynamoAuditLog:
     settings: RecordSettings
 
     async def write(self, tenant: Tenant, record: AuditRecord) -> None:
-        """See ``ports.AuditLog``."""
         await self.calls.run("the audit trail", self._write, tenant, record)
 
     def _write(self, tenant: Tenant, record: AuditRecord) -> None:
@@ -55,11 +54,12 @@ class DynamoAuditLog:
             self.sessions.tenant(tenant, "dynamodb").put_item(
                 TableName=self.settings.audit_table,
                 Item=item,
-                ConditionExpression="attribute_not_exists(sk)",  # a trail is added to, never written over
+                # A trail is added to, never written over.
+                ConditionExpression="attribute_not_exists(sk)",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
-            # boto3 repeats a put whose answer was lost: then the row that stands in the way is this very one.
+            # boto3 repeats a put whose answer was lost: then the row in the way is this very one.
             if (
                 error_code(error) != "ConditionalCheckFailedException"
                 or error.response.get("Item") != item

@@ -40,13 +40,11 @@ class VerifiedPermissionsAuthorizer:
     sessions: AwsSessions
 
     async def decide(self, principal: Principal, request: AuthorizationRequest) -> Decision:
-        """See ``ports.Authorizer``."""
         return await self.calls.run("the policy store", self._ask, principal, request)
 
     async def decide_all(
         self, principal: Principal, requests: Sequence[AuthorizationRequest]
     ) -> tuple[Decision, ...]:
-        """See ``ports.Authorizer``."""
         return await self.calls.run("the policy store", self._ask_all, principal, requests)
 
     def _ask(self, principal: Principal, request: AuthorizationRequest) -> Decision:

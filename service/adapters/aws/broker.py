@@ -24,7 +24,6 @@ class IotCommandBroker:
     sessions: AwsSessions
 
     async def publish(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> None:
-        """See ``ports.CommandChannel``."""
         await self.calls.run("the device broker", self._publish, tenant, record, now_ms)
 
     def _publish(self, tenant: Tenant, record: CommandRecord, now_ms: int) -> None:

@@ -2,10 +2,10 @@
 
 Rows of the commands table::
 
-    thing                        sk                          written by
-    <thing>                      <command id>#record         the service
-    <thing>                      <command id>#status#<seq>   the IoT rule, from the device's status messages
-    <tenant>--command#<id>       pointer                     the service: which thing has the command
+    thing                    sk                         written by
+    <thing>                  <command id>#record        the service
+    <thing>                  <command id>#status#<seq>  the IoT rule, from the device's messages
+    <tenant>--command#<id>   pointer                    the service: which thing has it
 """
 
 from __future__ import annotations
@@ -39,9 +39,8 @@ if TYPE_CHECKING:
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _TABLE: Final = "the commands table"
-_MAX_ENCODED: Final = (
-    4 * wire.MAX_DETAIL_BYTES
-)  # characters: in base64, where IoT Core has escaped every character
+# Characters: in base64, where IoT Core has escaped every character.
+_MAX_ENCODED: Final = 4 * wire.MAX_DETAIL_BYTES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,15 +54,12 @@ class DynamoCommandRecords:
     async def create(
         self, tenant: Tenant, record: CommandRecord, key: IdempotencyKey | None
     ) -> CommandRecord:
-        """See ``ports.CommandRecords``."""
         return await self.calls.run(_TABLE, self._create, tenant, record, key)
 
     async def settle(self, tenant: Tenant, record: CommandRecord) -> None:
-        """See ``ports.CommandRecords``."""
         await self.calls.run(_TABLE, self._settle, tenant, record)
 
     async def read(self, tenant: Tenant, command_id: str) -> RecordedCommand | None:
-        """See ``ports.CommandRecords``."""
         return await self.calls.run(_TABLE, self._read, tenant, command_id)
 
     def _create(
@@ -105,7 +101,8 @@ class DynamoCommandRecords:
         thing, record = found["Item"]["target"], f"{command_id}#record"
         rows = self._last_rows(client, thing, command_id)
         item = next((row for row in rows if row["sk"]["S"] == record), None)
-        if item is None:  # behind more states than are read
+        # The record stands behind more states than are read.
+        if item is None:
             key = {"thing": thing, "sk": {"S": record}}
             item = client.get_item(
                 TableName=self.settings.commands_table, Key=key, ConsistentRead=True
@@ -123,7 +120,7 @@ class DynamoCommandRecords:
     def _last_rows(
         self, client: Any, thing: Mapping[str, Any], command_id: str
     ) -> list[dict[str, Any]]:
-        """The last states and, if they are not more than ``MAX_STATES``, the record, which stands before them."""
+        """The last states and, unless they are more than ``MAX_STATES``, the record before them."""
         pages = client.get_paginator("query").paginate(
             TableName=self.settings.commands_table,
             KeyConditionExpression="thing = :thing AND begins_with(sk, :prefix)",
@@ -138,8 +135,8 @@ class DynamoCommandRecords:
 def reported_state(item: Mapping[str, Any]) -> ReportedState | None:
     """A state of its row, or ``None`` for a row that no rule of ours would write.
 
-    The state stands also where its detail breaks the wire's bounds or cannot be said again: then it says that the
-    detail was left out.
+    The state stands also where its detail breaks the wire's bounds or cannot be said again: then it
+    says that the detail was left out.
     """
     try:
         detail = _detail(item["detail"]["S"]) if "detail" in item else {}
@@ -166,9 +163,8 @@ def _detail(encoded: str) -> dict[str, Any] | None:
         return None
     if not isinstance(document, dict) or problem_of(cast("object", document)):
         return None
-    text = json.dumps(
-        document, separators=(",", ":"), ensure_ascii=False
-    )  # as the wire measures it
+    # As the wire measures it.
+    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
     return cast("dict[str, Any]", document) if len(text.encode()) <= wire.MAX_DETAIL_BYTES else None
 
 

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
+from service.adapters.aws.client.calls import error_code
 from service.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 
 def seal(scope: str, token: str | None) -> str | None:
@@ -15,14 +23,27 @@ def seal(scope: str, token: str | None) -> str | None:
     return base64.urlsafe_b64encode(f"{scope} {token}".encode()).decode().rstrip("=")
 
 
-def unseal(scope: str, cursor: str | None) -> str | None:
-    """AWS's token of a cursor.
+@contextmanager
+def unsealed(scope: str, cursor: str | None) -> Generator[dict[str, str]]:
+    """What asks AWS for the page of a cursor: arguments for the call that is made inside.
+
+    A cursor proves nothing, and need not: the call itself is bound to the tenant.
 
     Raises:
-        InvalidRequestError: no cursor of this list. It proves nothing: the query itself is bound to the tenant.
+        InvalidRequestError: the cursor is of another list, or AWS refuses its token.
     """
-    if cursor is None:
-        return None
+    token = None if cursor is None else _token(scope, cursor)
+    try:
+        yield {"nextToken": token} if token else {}
+    except ClientError as error:
+        if token and error_code(error) == "InvalidRequestException":
+            raise InvalidRequestError(
+                "cursor", "must be the `cursor` of an earlier page"
+            ) from error
+        raise
+
+
+def _token(scope: str, cursor: str) -> str:
     try:
         text = base64.b64decode(
             cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True

@@ -1,4 +1,4 @@
-"""Devices and groups in AWS IoT Core: the registry for what is, the fleet index for lists and connectivity."""
+"""Devices in AWS IoT Core: the registry for what is, the fleet index for lists and connectivity."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from cedarfleet_device import wire
 
 from service.adapters.aws.client.calls import error_code
-from service.adapters.aws.cursors import seal, unseal
+from service.adapters.aws.cursors import seal, unsealed
 from service.cedar.device_facts import DEVICE_FACTS
 from service.cedar.entities import ROOT_GROUP
 from service.domain.devices import Connectivity, Device, DevicePage
@@ -44,7 +44,6 @@ class IotDeviceRegistry:
     sessions: AwsSessions
 
     async def find(self, tenant: Tenant, device_id: str) -> Device | None:
-        """See ``ports.Fleet``."""
         thing = wire.thing_name(tenant.id, device_id)
         described, groups = await asyncio.gather(
             self.calls.run(_REGISTRY, self._describe, tenant, thing),
@@ -63,7 +62,6 @@ class IotDeviceRegistry:
     async def set_attributes(
         self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]
     ) -> None:
-        """See ``ports.FleetDetails``."""
         await self.calls.run(_REGISTRY, self._set_attributes, tenant, device, changes)
 
     def _describe(self, tenant: Tenant, thing: str) -> dict[str, Any] | None:
@@ -113,27 +111,19 @@ class IotFleetIndex:
     sessions: AwsSessions
 
     async def page(self, tenant: Tenant, *, limit: int, cursor: str | None) -> DevicePage:
-        """See ``ports.Fleet``."""
         return await self.calls.run(_INDEX, self._page, tenant, limit, cursor)
 
     async def connectivity(self, tenant: Tenant, device: Device) -> Device:
-        """See ``ports.FleetDetails``; a device that the index does not know yet has none."""
+
         return await self.calls.run(_INDEX, self._connectivity, tenant, device)
 
     def _page(self, tenant: Tenant, limit: int, cursor: str | None) -> DevicePage:
         scope = f"devices:{tenant.id}"
-        token = unseal(scope, cursor)
         query = f"thingGroupNames:{tenant.thing_group} AND thingName:{tenant.id}--*"
-        try:
+        with unsealed(scope, cursor) as page:
             answer = self.sessions.tenant(tenant, "iot").search_index(
-                queryString=query, maxResults=limit, **({"nextToken": token} if token else {})
+                queryString=query, maxResults=limit, **page
             )
-        except ClientError as error:
-            if token and error_code(error) == "InvalidRequestException":
-                raise InvalidRequestError(
-                    "cursor", "must be the `cursor` of an earlier page"
-                ) from error
-            raise
         found = (_indexed(tenant, document) for document in answer.get("things", []))
         return DevicePage(
             devices=tuple(device for device in found if device),
@@ -155,7 +145,8 @@ def _indexed(tenant: Tenant, document: Mapping[str, Any]) -> Device | None:
         owner, device_id = wire.split_thing_name(document["thingName"])
     except wire.WireError:
         return None
-    if owner != tenant.id:  # fail closed: the index is shared by all tenants
+    # Fail closed: the index is shared by all tenants.
+    if owner != tenant.id:
         return None
     return Device(
         tenant=tenant.id,
@@ -178,7 +169,7 @@ def _attributes(stored: Mapping[str, str]) -> dict[str, str]:
 
 
 def _stored(name: str, text: str) -> str:
-    """The text of an attribute as IoT Core can store it: `+02:00` without its `+`, which AWS refuses."""
+    """The attribute as IoT Core can store it: `+02:00` without its `+`, which AWS refuses."""
     written = text.removeprefix("+") if name == _OFFSET else text
     if _STORABLE.fullmatch(written) is None:
         raise InvalidRequestError(name, "cannot be stored: use A-Z, a-z, 0-9 and `_.,@/:#=[]-`")

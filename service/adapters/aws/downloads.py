@@ -1,4 +1,4 @@
-"""Downloads as recorded: rows ``<tenant>--download#<id>``, ``record`` of the commands table in DynamoDB."""
+"""Download records: rows ``<tenant>--download#<id>``, ``record`` of the commands table."""
 
 from __future__ import annotations
 
@@ -35,15 +35,12 @@ class DynamoDownloadRecords:
     async def create(
         self, tenant: Tenant, record: DownloadRecord, key: IdempotencyKey | None
     ) -> DownloadRecord:
-        """See ``ports.DownloadRecords``."""
         return await self.calls.run(_TABLE, self._create, tenant, record, key)
 
     async def settle(self, tenant: Tenant, record: DownloadRecord) -> None:
-        """See ``ports.DownloadRecords``."""
         await self.calls.run(_TABLE, self._settle, tenant, record)
 
     async def read(self, tenant: Tenant, download_id: str) -> DownloadRecord | None:
-        """See ``ports.DownloadRecords``."""
         return await self.calls.run(_TABLE, self._read, tenant, download_id)
 
     def _create(

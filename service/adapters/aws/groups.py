@@ -31,11 +31,9 @@ class IotDeviceGroups:
     sessions: AwsSessions
 
     async def find(self, tenant: Tenant, group_id: str) -> DeviceGroup | None:
-        """See ``ports.Fleet``."""
         return await self.calls.run(_REGISTRY, self._group, tenant, group_id)
 
     async def members(self, tenant: Tenant, group: DeviceGroup, *, limit: int) -> tuple[str, ...]:
-        """See ``ports.FleetDetails``."""
         return await self.calls.run(_REGISTRY, self._members, tenant, group, limit)
 
     def _group(self, tenant: Tenant, group_id: str) -> DeviceGroup | None:
@@ -59,15 +57,15 @@ class IotDeviceGroups:
         ):
             for thing in page["things"]:
                 owner, _, device_id = thing.partition("--")
-                if (
-                    owner != tenant.id
-                ):  # fail closed: never decide on, or deliver to, another tenant's device
+                # Fail closed: never decide on, or deliver to, another tenant's device.
+                if owner != tenant.id:
                     raise ConflictError(
                         f"group `{group.id}` holds a thing that is not the tenant's"
                     )
                 if wire.is_device_id(device_id):
                     found.append(device_id)
-                else:  # a claim may make such a thing; it must not keep the devices from what is theirs
+                else:
+                    # A claim may make such a thing; it must not keep devices from what is theirs.
                     log.warning("fleet.no_device", thing=thing, group=group.id)
             if len(found) > limit:
                 break

@@ -1,4 +1,4 @@
-"""Creates a record once: a transaction of DynamoDB puts that also claims the caller's idempotency key."""
+"""Creates a record once: a transaction of puts that also claims the caller's idempotency key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def create_once(
     now_ms: int,
     key: IdempotencyKey | None,
 ) -> str:
-    """Put ``items`` together, or nothing; answer ``made``, or what was made with the same key before.
+    """Put ``items`` together, or nothing; answer ``made``, or what the same key made before.
 
     Args:
         client: DynamoDB, of the tenant.
@@ -55,7 +55,8 @@ def create_once(
             raise
         claimed = {"thing": claim["thing"], "sk": claim["sk"]}
         earlier = client.get_item(TableName=table, Key=claimed, ConsistentRead=True).get("Item")
-        if earlier is None:  # cancelled for another reason
+        # Without a claim the transaction was cancelled for another reason.
+        if earlier is None:
             raise
         if earlier["request"]["S"] != key.request_digest:
             raise IdempotencyMismatchError from error

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from cedarfleet_device import wire
 
 from service.adapters.aws.client.calls import error_code
-from service.adapters.aws.cursors import seal, unseal
+from service.adapters.aws.cursors import seal, unsealed
 from service.domain.downloads import (
     Delivery,
     DeliveryState,
@@ -18,7 +18,7 @@ from service.domain.downloads import (
     whole_state,
 )
 from service.domain.groups import DeviceGroup
-from service.errors import InvalidRequestError
+from service.domain.instants import milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,13 +53,11 @@ class IotDownloadJobs:
     settings: JobSettings
 
     async def start(self, tenant: Tenant, record: DownloadRecord) -> None:
-        """See ``ports.DownloadJobs``."""
         await self.calls.run(_JOBS, self._start, tenant, record)
 
     async def progress(
         self, tenant: Tenant, record: DownloadRecord, *, limit: int, cursor: str | None
     ) -> DownloadProgress | None:
-        """See ``ports.DownloadJobs``."""
         return await self.calls.run(_JOBS, self._progress, tenant, record, limit, cursor)
 
     def _start(self, tenant: Tenant, record: DownloadRecord) -> None:
@@ -86,9 +84,8 @@ class IotDownloadJobs:
                 abortConfig={"criteriaList": [_ABORT]},
             )
         except ClientError as error:
-            if (
-                error_code(error) != "ResourceAlreadyExistsException"
-            ):  # ours, from an attempt that was not confirmed
+            # A job that exists is ours, from an attempt that was not confirmed.
+            if error_code(error) != "ResourceAlreadyExistsException":
                 raise
 
     def _progress(
@@ -96,19 +93,15 @@ class IotDownloadJobs:
     ) -> DownloadProgress | None:
         client = self.sessions.tenant(tenant, "iot")
         scope = f"download:{record.job_id}"
-        token = unseal(scope, cursor)
         try:
-            job = client.describe_job(jobId=record.job_id)["job"]
-            page = client.list_job_executions_for_job(
-                jobId=record.job_id, maxResults=limit, **({"nextToken": token} if token else {})
-            )
+            with unsealed(scope, cursor) as asked:
+                job = client.describe_job(jobId=record.job_id)["job"]
+                page = client.list_job_executions_for_job(
+                    jobId=record.job_id, maxResults=limit, **asked
+                )
         except ClientError as error:
             if error_code(error) == "ResourceNotFoundException":
                 return None
-            if token and error_code(error) == "InvalidRequestException":
-                raise InvalidRequestError(
-                    "cursor", "must be the `cursor` of an earlier page"
-                ) from error
             raise
         details = job.get("jobProcessDetails", {})
         counts = {state: details[name] for name, state in _COUNTERS.items() if details.get(name)}
@@ -137,7 +130,8 @@ class IotDownloadJobs:
             state = DeliveryState(execution["status"].lower())
         except ValueError:
             return None
-        if owner != tenant.id:  # fail closed: never show another tenant's device
+        # Fail closed: never show another tenant's device.
+        if owner != tenant.id:
             return None
         detail: Mapping[str, str] = {}
         if state in _FAILED or record.target_kind is TargetKind.DEVICE:
@@ -164,7 +158,10 @@ _ABORT: Final = {
 
 
 def _target_arns(tenant: Tenant, record: DownloadRecord) -> list[str]:
-    """The job's targets, at most 100, built from the verified tenant alone: IAM is the second wall, not the first."""
+    """The job's targets, at most 100.
+
+    Built from the verified tenant alone: IAM is the second wall, not the first.
+    """
     if record.target_kind is TargetKind.GROUP and not record.members:
         resources = [f"thinggroup/{DeviceGroup(tenant=tenant.id, id=record.target).thing_group}"]
     else:
@@ -174,4 +171,4 @@ def _target_arns(tenant: Tenant, record: DownloadRecord) -> list[str]:
 
 
 def _milliseconds(instant: datetime | None) -> int | None:
-    return None if instant is None else int(instant.timestamp() * 1000)
+    return None if instant is None else milliseconds(instant)

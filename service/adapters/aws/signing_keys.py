@@ -1,4 +1,4 @@
-"""Signing keys of user pools, fetched from each pool's JWKS address as the tenant's registry row gives it."""
+"""Signing keys of user pools, fetched from the JWKS address in each tenant's registry row."""
 
 from __future__ import annotations
 
@@ -28,9 +28,8 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _KEYS: Final = "the user pool's signing keys"
 _MAX_BYTES: Final = 64 * 1024
 _MIN_RSA_BITS: Final = 2048
-_AFTER_FAILURE_SECONDS: Final = (
-    2.0  # a short outage of the address must not become a long one of ours
-)
+# A short outage of the address must not become a long one of ours.
+_AFTER_FAILURE_SECONDS: Final = 2.0
 
 
 @dataclass
@@ -65,23 +64,23 @@ class JwksKeys:
         self._settings = settings
         self._timeout_seconds = timeout_seconds
         self._clock = clock
-        self._pools: dict[str, _Pool] = {}  # bounded by the registry: only known issuers come here
+        # Bounded by the registry: only known issuers come here.
+        self._pools: dict[str, _Pool] = {}
 
     async def find(self, tenant: Tenant, key_id: str) -> RSAPublicKey | None:
-        """See ``ports.SigningKeys``."""
         pool = self._pools.setdefault(tenant.issuer, _Pool())
         if key_id in pool.keys and self._clock() < pool.fresh_until:
             return pool.keys[key_id]
-        async with pool.lock:  # single flight: whoever waited finds the keys
+        # Single flight: whoever waited finds the keys.
+        async with pool.lock:
             now = self._clock()
             if now >= pool.ask_again_at:
                 pool.ask_again_at = now + min(self._settings.again_seconds, _AFTER_FAILURE_SECONDS)
                 pool.keys = await self._calls.run(_KEYS, self._fetch, self._url(tenant))
                 pool.ask_again_at = now + self._settings.again_seconds
                 pool.fresh_until = self._clock() + self._settings.cache_seconds
-            elif (
-                now >= pool.fresh_until
-            ):  # the last fetch failed a moment ago: nothing can be proved now
+            elif now >= pool.fresh_until:
+                # The last fetch failed a moment ago: nothing can be proved now.
                 raise UnavailableError(_KEYS)
         return pool.keys.get(key_id)
 
@@ -117,7 +116,7 @@ class JwksKeys:
 
 
 def read_key_set(body: bytes) -> dict[str, RSAPublicKey]:
-    """The usable keys of a JWK set by key id: RSA public keys of at least 2,048 bits for signatures.
+    """The usable keys of a JWK set by id: RSA public keys of at least 2,048 bits for signatures.
 
     Raises:
         ValueError: not a JWK set.

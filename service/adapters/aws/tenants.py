@@ -1,4 +1,4 @@
-"""The tenant registry: one DynamoDB row per tenant, written by the tenant's stack, checked member by member."""
+"""The tenant registry: a DynamoDB row per tenant, written by its stack, checked by member."""
 
 from __future__ import annotations
 
@@ -36,12 +36,10 @@ class DynamoTenantRegistry:
     region: str
 
     async def find(self, issuer: str) -> Tenant | None:
-        """See ``ports.TenantRegistry``."""
         item = await self.calls.run(_REGISTRY, self._get, issuer)
         return None if item is None else tenant_of(item, region=self.region)
 
     async def check(self) -> None:
-        """See ``ports.TenantRegistry``."""
         await self.calls.run(_REGISTRY, self._get, "none")
 
     def _get(self, issuer: str) -> dict[str, Any] | None:
@@ -56,7 +54,8 @@ def tenant_of(item: Mapping[str, Any], *, region: str) -> Tenant:
     """A tenant of its DynamoDB item.
 
     Raises:
-        ConfigurationError: a member is missing or not of its form; the tenant is not served until its stack is right.
+        ConfigurationError: a member is missing or not of its form; the tenant is not served until
+            its stack is right.
     """
     deserializer = TypeDeserializer()
     row = {name: deserializer.deserialize(value) for name, value in item.items()}
@@ -94,9 +93,8 @@ def tenant_of(item: Mapping[str, Any], *, region: str) -> Tenant:
         (all(map(wire.is_command_name, tenant.commands)), "commands"),
         (set(tenant.commands.values()) <= COMMANDING, "commands"),
     ):
-        if (
-            not holds
-        ):  # fail closed: better no service for the tenant than service with another's resources
+        # Fail closed: better no service for the tenant than service with another's resources.
+        if not holds:
             raise ConfigurationError(
                 f"registry row of `{tenant.id}`: `{member}` is not of its form"
             )

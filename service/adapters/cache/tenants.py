@@ -1,4 +1,4 @@
-"""A tenant registry in front of another: remembers rows for a while, asks once for many, and cannot be made to grow."""
+"""Remembers rows of the tenant registry for a while, asks once for many, and cannot be grown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class CachedTenantRegistry:
 
     A suspended tenant is refused, and a changed row is used, after at most ``cache_seconds``.
 
-    Unknown issuers are remembered apart, so that a flood of made-up ones cannot push real tenants out.
+    Unknown issuers are remembered apart, so that a flood of made-up ones cannot push real tenants
+    out.
 
     Args:
         origin: the registry to ask.
@@ -43,7 +44,6 @@ class CachedTenantRegistry:
         self._asking: dict[str, asyncio.Task[Tenant | None]] = {}
 
     async def find(self, issuer: str) -> Tenant | None:
-        """See ``ports.TenantRegistry``."""
         if (tenant := self._known.get(issuer)) is not None:
             return tenant
         if self._unknown.get(issuer):
@@ -58,7 +58,6 @@ class CachedTenantRegistry:
         return await asyncio.shield(task)  # one caller that leaves must not cancel the others
 
     async def check(self) -> None:
-        """See ``ports.TenantRegistry``."""
         await self._origin.check()
 
     async def _ask(self, issuer: str) -> Tenant | None:

@@ -22,5 +22,4 @@ class MemoryArtifacts:
         self.files[artifact.tenant, artifact.name] = artifact
 
     async def find(self, tenant: Tenant, name: str) -> Artifact | None:
-        """See ``ports.Artifacts``."""
         return self.files.get((tenant.id, name))

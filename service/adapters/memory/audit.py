@@ -19,8 +19,7 @@ class MemoryAuditLog:
     trail: list[AuditRecord] = field(default_factory=list["AuditRecord"])
     available: bool = True
 
-    async def write(self, tenant: Tenant, record: AuditRecord) -> None:  # noqa: ARG002 - the port's signature
-        """See ``ports.AuditLog``."""
+    async def write(self, tenant: Tenant, record: AuditRecord) -> None:
         if not self.available:
             raise UnavailableError("the audit trail")
         self.trail.append(record)

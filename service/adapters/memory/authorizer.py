@@ -1,7 +1,7 @@
 """A twin of Verified Permissions: the real Cedar engine on the real policy files of a directory.
 
-It trusts the principal that the service verified, where Verified Permissions verifies the token once
-more.
+It trusts the principal that the service verified, where Verified Permissions verifies the token
+once more.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class CedarAuthorizer:
 
     Args:
         policies: the directory, with ``schema.cedarschema`` and ``static/*.cedar``.
-        tenants: by tenant id, everything that its store holds if that is more than the base: its own
-            policies and its grants; as the files say it, not yet bound to tenant and pool.
+        tenants: by tenant id, everything that its store holds if that is more than the base: its
+            own policies and its grants; as the files say it, not yet bound to tenant and pool.
 
     Raises:
         ConfigurationError: a file is missing.
@@ -61,7 +61,6 @@ class CedarAuthorizer:
     async def decide_all(
         self, principal: Principal, requests: Sequence[AuthorizationRequest]
     ) -> tuple[Decision, ...]:
-        """See ``ports.Authorizer``."""
         return tuple([await self.decide(principal, request) for request in requests])
 
     def _evaluator(self, tenant: Tenant) -> Evaluator:

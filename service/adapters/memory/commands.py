@@ -27,15 +27,12 @@ class MemoryCommandRecords:
         record: CommandRecord,
         key: IdempotencyKey | None,
     ) -> CommandRecord:
-        """See ``ports.CommandRecords``."""
         return self.once.create(tenant.id, record.command_id, record, key)
 
     async def settle(self, tenant: Tenant, record: CommandRecord) -> None:
-        """See ``ports.CommandRecords``."""
         self.once.settle(tenant.id, record.command_id, record)
 
     async def read(self, tenant: Tenant, command_id: str) -> RecordedCommand | None:
-        """See ``ports.CommandRecords``."""
         record = self.once.records.get((tenant.id, command_id))
         if record is None:
             return None
@@ -54,8 +51,7 @@ class MemoryCommandBroker:
     published: list[CommandRecord] = field(default_factory=list[CommandRecord])
     available: bool = True
 
-    async def publish(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> None:  # noqa: ARG002 - the port's signature
-        """See ``ports.CommandChannel``."""
+    async def publish(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> None:
         if not self.available:
             raise UnavailableError("the device broker")
         self.published.append(record)

@@ -25,7 +25,6 @@ class MemoryDevices:
         self.devices[device.thing] = device
 
     async def page(self, tenant: Tenant, *, limit: int, cursor: str | None) -> DevicePage:
-        """See ``ports.Fleet``."""
         own = sorted(
             (device for device in self.devices.values() if device.tenant == tenant.id),
             key=lambda one: one.id,
@@ -37,18 +36,15 @@ class MemoryDevices:
         return DevicePage(devices=tuple(shown), cursor=shown[-1].id if len(rest) > limit else None)
 
     async def find(self, tenant: Tenant, device_id: str) -> Device | None:
-        """See ``ports.Fleet``."""
         found = self.devices.get(f"{tenant.id}--{device_id}")
         return replace(found, connectivity=None) if found else None
 
     async def connectivity(self, tenant: Tenant, device: Device) -> Device:
-        """See ``ports.FleetDetails``."""
         return replace(device, connectivity=self.devices[f"{tenant.id}--{device.id}"].connectivity)
 
     async def set_attributes(
         self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]
     ) -> None:
-        """See ``ports.FleetDetails``."""
         stored = self.devices[f"{tenant.id}--{device.id}"]
         if stored.version != device.version:
             raise ConflictError(

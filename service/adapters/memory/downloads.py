@@ -26,41 +26,39 @@ class MemoryDownloadRecords:
         record: DownloadRecord,
         key: IdempotencyKey | None,
     ) -> DownloadRecord:
-        """See ``ports.DownloadRecords``."""
         return self.once.create(tenant.id, record.download_id, record, key)
 
     async def settle(self, tenant: Tenant, record: DownloadRecord) -> None:
-        """See ``ports.DownloadRecords``."""
         self.once.settle(tenant.id, record.download_id, record)
 
     async def read(self, tenant: Tenant, download_id: str) -> DownloadRecord | None:
-        """See ``ports.DownloadRecords``."""
         return self.once.records.get((tenant.id, download_id))
 
 
 @dataclass(kw_only=True)
 class MemoryDownloadJobs:
-    """Jobs by id; ``available = False`` makes starting fail; ``progress_of`` is what the devices would report."""
+    """Jobs by id; ``available = False`` makes starting fail.
+
+    ``progress_of`` is what the devices would report.
+    """
 
     started: dict[str, DownloadRecord] = field(default_factory=dict[str, DownloadRecord])
     progress_of: dict[str, DownloadProgress] = field(default_factory=dict[str, DownloadProgress])
     available: bool = True
 
-    async def start(self, tenant: Tenant, record: DownloadRecord) -> None:  # noqa: ARG002 - the port's signature
-        """See ``ports.DownloadJobs``."""
+    async def start(self, tenant: Tenant, record: DownloadRecord) -> None:
         if not self.available:
             raise UnavailableError("the jobs service")
         self.started[record.job_id] = record
 
     async def progress(
         self,
-        tenant: Tenant,  # noqa: ARG002 - the port's signature
+        tenant: Tenant,
         record: DownloadRecord,
         *,
-        limit: int,  # noqa: ARG002 - the port's signature
-        cursor: str | None,  # noqa: ARG002 - the port's signature
+        limit: int,
+        cursor: str | None,
     ) -> DownloadProgress | None:
-        """See ``ports.DownloadJobs``."""
         if record.job_id not in self.started:
             return None
         return self.progress_of.get(record.job_id, DownloadProgress(state=DeliveryState.QUEUED))

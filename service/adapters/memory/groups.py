@@ -21,13 +21,11 @@ class MemoryDeviceGroups:
     empty: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
     async def find(self, tenant: Tenant, group_id: str) -> DeviceGroup | None:
-        """See ``ports.DeviceGroups``."""
         group = DeviceGroup(tenant=tenant.id, id=group_id)
         known = group_id == ROOT_GROUP or (tenant.id, group_id) in self.empty
         return group if known or await self.members(tenant, group, limit=0) else None
 
     async def members(self, tenant: Tenant, group: DeviceGroup, *, limit: int) -> tuple[str, ...]:
-        """See ``ports.FleetDetails``."""
         own = (device for device in self.devices.devices.values() if device.tenant == tenant.id)
         ids = sorted(
             device.id for device in own if group.id == ROOT_GROUP or group.id in device.groups

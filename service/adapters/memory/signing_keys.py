@@ -20,5 +20,4 @@ class MemorySigningKeys:
     )
 
     async def find(self, tenant: Tenant, key_id: str) -> RSAPublicKey | None:
-        """See ``ports.SigningKeys``."""
         return self.keys.get((tenant.issuer, key_id))

@@ -20,12 +20,10 @@ class MemoryTenantRegistry:
     lookups: int = 0
 
     async def find(self, issuer: str) -> Tenant | None:
-        """See ``ports.TenantRegistry``."""
         self.lookups += 1
         await self.check()
         return self.rows.get(issuer)
 
     async def check(self) -> None:
-        """See ``ports.TenantRegistry``."""
         if not self.available:
             raise UnavailableError("the tenant registry")

@@ -1,4 +1,4 @@
-"""A twin of a Cognito user pool: it has a signing key and issues ID and access tokens as Cognito shapes them."""
+"""A twin of a Cognito user pool: issues ID and access tokens as Cognito shapes them."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class MemoryUserPool:
         return self.sign(self.claims(name, groups, **changes))
 
     def access_token(self, name: str, scope: str, **changes: object) -> str:
-        """A machine's token, as the client credentials grant issues it: its subject is the app client."""
+        """A machine's token, as client credentials are given it: its subject is its client."""
         own = {"sub": self.client_id, "client_id": self.client_id, "token_use": "access"}
         changes = {"aud": None, "email": None, **own, **changes}
         claims = self.claims(name, (), scope=scope, **changes)

@@ -1,1 +1,1 @@
-"""The one way to AWS: bounded calls beside the event loop, and clients with a tenant's credentials."""
+"""The one way to AWS: ``calls`` beside the event loop, made with clients of ``sessions``."""

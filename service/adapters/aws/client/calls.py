@@ -1,4 +1,4 @@
-"""Runs blocking boto3 calls beside the event loop: a pool of their own, bounded in number, waiting and time."""
+"""Runs blocking boto3 calls beside the event loop, bounded in number, waiting and time."""
 
 from __future__ import annotations
 
@@ -60,18 +60,18 @@ class AwsCalls:
         """The answer of ``call``; ``what`` names the part in errors and log.
 
         Raises:
-            UnavailableError: no answer in time, throttled, a fault of AWS, or too many calls waiting.
+            UnavailableError: no answer in time, throttled, a fault of AWS, too many calls waiting.
             UpstreamError: AWS refused the call.
         """
         with self._lock:
-            if self._open >= self._limit:  # fail closed: shed load instead of queueing without end
+            # Fail closed: shed load instead of queueing without end.
+            if self._open >= self._limit:
                 log.warning("aws.overloaded", what=what, open=self._open)
                 raise UnavailableError(what)
             self._open += 1
         future = self._pool.submit(partial(call, *args, **kwargs))
-        future.add_done_callback(
-            self._closed
-        )  # of the thread's own future: after a deadline the thread may still run
+        # Of the thread's own future: after a deadline the thread may still run.
+        future.add_done_callback(self._closed)
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), self._deadline_seconds)
         except ClientError as error:

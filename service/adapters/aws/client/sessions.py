@@ -1,4 +1,4 @@
-"""AWS clients: the service's own, and each tenant's through the role that the tenant's stack made."""
+"""AWS clients: the service's own, and each tenant's by the role that the tenant's stack made."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from service.domain.tenants import Tenant
     from service.settings import AwsSettings
 
-_SESSION_SECONDS: Final = (
-    3600  # AWS's longest for a role assumed by a role (docs: IAM "role chaining")
-)
+# AWS's longest for a role assumed by a role (docs: IAM "role chaining").
+_SESSION_SECONDS: Final = 3600
 _SERVICES: Final = frozenset({"dynamodb", "iot", "iot-data", "s3", "verifiedpermissions"})
 
 
@@ -72,7 +71,8 @@ class AwsSessions:
         if service == "s3":
             style = "path" if self._endpoint_url else "virtual"
             config = config.merge(Config(signature_version="s3v4", s3={"addressing_style": style}))
-        return session.client(service, endpoint_url=self._endpoint_url, config=config)  # pyright: ignore[reportCallIssue, reportArgumentType] - any service
+        make: Any = session.client  # typed for literal names of services only
+        return make(service, endpoint_url=self._endpoint_url, config=config)
 
     def _assumed(self, tenant: Tenant) -> boto3.Session:
         def refresh() -> dict[str, str]:
@@ -89,9 +89,10 @@ class AwsSessions:
                 "expiry_time": credentials["Expiration"].isoformat(),
             }
 
-        session = BotocoreSession()
+        session: Any = BotocoreSession()
+        credentials = DeferredRefreshableCredentials(refresh, "assume-role")
         # botocore has no public setter for credentials that refresh themselves.
-        session._credentials = DeferredRefreshableCredentials(refresh, "assume-role")  # pyright: ignore[reportAttributeAccessIssue]  # noqa: SLF001 - see above
+        session._credentials = credentials  # noqa: SLF001 - see above
         return boto3.Session(botocore_session=session, region_name=self._region)
 
 
