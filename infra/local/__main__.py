@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 
-from infra.local.cloud import CloudError, EmbeddedCloud
+from infra.local.cloud import EmbeddedCloud, EmbeddedCloudError
 from infra.local.engine import EngineError
 from infra.local.processes import ChildError
 from infra.local.running_cloud import description
@@ -67,7 +67,7 @@ def main() -> int:
                 )
             else:
                 _set_up(cloud, given, console, running)
-        except (CloudError, EngineError, ChildError) as error:
+        except (EmbeddedCloudError, EngineError, ChildError) as error:
             console.print(f"[red]not started:[/] {error}", markup=True)
             return 1
         stop.wait()

@@ -6,7 +6,7 @@ Inside is the emulator ministack, pinned, behind a front door of our own (``fron
 
 from infra.local.cloud.embedded import EmbeddedCloud
 from infra.local.cloud.errors import (
-    CloudError,
+    EmbeddedCloudError,
     EmulatorChangedError,
     PortTakenError,
     StateDamagedError,
@@ -14,8 +14,8 @@ from infra.local.cloud.errors import (
 )
 
 __all__ = [
-    "CloudError",
     "EmbeddedCloud",
+    "EmbeddedCloudError",
     "EmulatorChangedError",
     "PortTakenError",
     "StateDamagedError",

@@ -80,7 +80,7 @@ class EmbeddedCloud:
             PortTakenError: a port given by number is in use.
             StateInUseError: another process runs on this directory.
             StateDamagedError: the state is not what was written.
-            CloudError: anything else that stops it; the message says what to do.
+            EmbeddedCloudError: anything else that stops it; the message says what to do.
         """
         with ExitStack() as stack:
             self._start(stack)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from infra.local.cloud.errors import CloudError, EmulatorChangedError
+from infra.local.cloud.errors import EmbeddedCloudError, EmulatorChangedError
 
 if TYPE_CHECKING:
     import socket
@@ -70,7 +70,7 @@ def load(
     """Import the emulator with these settings.
 
     Raises:
-        CloudError: this process has loaded it before.
+        EmbeddedCloudError: this process has loaded it before.
         EmulatorChangedError: not the pinned version.
     """
     installed = importlib.metadata.version("ministack")
@@ -114,7 +114,7 @@ _loaded = False
 def _claim_process() -> None:
     global _loaded  # noqa: PLW0603 - the emulator's own state is global to the process
     if _loaded:
-        raise CloudError(
+        raise EmbeddedCloudError(
             "this process has already run an embedded cloud: start another process for a second one"
         )
     _loaded = True

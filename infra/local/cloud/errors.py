@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 
-class CloudError(Exception):
+class EmbeddedCloudError(Exception):
     """The embedded cloud could not start, or does not serve what was asked; the message says what would be right."""
 
 
-class PortTakenError(CloudError):
+class PortTakenError(EmbeddedCloudError):
     """A port that was asked for by number is in use."""
 
     def __init__(self, *, purpose: str, port: int) -> None:
@@ -18,13 +18,13 @@ class PortTakenError(CloudError):
         self.port = port
 
 
-class StateInUseError(CloudError):
+class StateInUseError(EmbeddedCloudError):
     """Another process runs an embedded cloud on the same state directory."""
 
 
-class StateDamagedError(CloudError):
+class StateDamagedError(EmbeddedCloudError):
     """The state on disk is not what this program wrote; it is not loaded, and not overwritten."""
 
 
-class EmulatorChangedError(CloudError):
+class EmulatorChangedError(EmbeddedCloudError):
     """A private name that a correction replaces is gone: another version of the emulator is installed."""

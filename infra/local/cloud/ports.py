@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 
-from infra.local.cloud.errors import CloudError, PortTakenError
+from infra.local.cloud.errors import EmbeddedCloudError, PortTakenError
 
 LOOPBACK = "127.0.0.1"
 _HIGHEST_PORT = 65535
@@ -21,10 +21,10 @@ def listen(*, purpose: str, wanted: int, remembered: int = 0) -> socket.socket:
 
     Raises:
         PortTakenError: ``wanted`` is in use.
-        CloudError: ``wanted`` is no port, or may not be bound by this user.
+        EmbeddedCloudError: ``wanted`` is no port, or may not be bound by this user.
     """
     if not 0 <= wanted <= _HIGHEST_PORT:
-        raise CloudError(
+        raise EmbeddedCloudError(
             f"`{wanted}` is no port for {purpose}: 1 to {_HIGHEST_PORT}, or 0 to have one chosen"
         )
     if wanted == 0 and remembered:
@@ -37,7 +37,7 @@ def listen(*, purpose: str, wanted: int, remembered: int = 0) -> socket.socket:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise PortTakenError(purpose=purpose, port=wanted) from error
-        raise CloudError(
+        raise EmbeddedCloudError(
             f"port {wanted} for {purpose} cannot be used: {error.strerror}; name another"
         ) from error
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from infra.local.cloud.errors import CloudError
+from infra.local.cloud.errors import EmbeddedCloudError
 
 if TYPE_CHECKING:
     import socket
@@ -33,7 +33,7 @@ class Server:
     """Serve ``application`` on the gateway's socket, and the broker, until ``stop``.
 
     Raises:
-        CloudError: from ``start``, when the loop does not come up.
+        EmbeddedCloudError: from ``start``, when the loop does not come up.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Server:
         try:
             self._started.result(_START_SECONDS)
         except TimeoutError as error:
-            raise CloudError(
+            raise EmbeddedCloudError(
                 f"the embedded cloud was not ready after {_START_SECONDS:.0f} s"
             ) from error
 
@@ -82,7 +82,9 @@ class Server:
                 self._started.result().call_soon_threadsafe(self._stop.set)
         self._thread.join(_STOP_SECONDS)
         if self._thread.is_alive():
-            raise CloudError(f"the embedded cloud did not stop within {_STOP_SECONDS:.0f} s")
+            raise EmbeddedCloudError(
+                f"the embedded cloud did not stop within {_STOP_SECONDS:.0f} s"
+            )
         if self._started.exception() is None:
             self._ended.result()
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from infra.local.clients import RootKeys
-from infra.local.cloud.errors import CloudError, StateDamagedError, StateInUseError
+from infra.local.cloud.errors import EmbeddedCloudError, StateDamagedError, StateInUseError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ class StateDirectory:
 
     Raises:
         StateInUseError: another process holds it.
-        CloudError: the path is no directory, or belongs to another user.
+        EmbeddedCloudError: the path is no directory, or belongs to another user.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,9 +44,11 @@ class StateDirectory:
         try:
             self.path.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
         except FileExistsError as error:
-            raise CloudError(f"the state directory `{path}` is a file: name a directory") from error
+            raise EmbeddedCloudError(
+                f"the state directory `{path}` is a file: name a directory"
+            ) from error
         if self.path.stat().st_uid != os.getuid():
-            raise CloudError(
+            raise EmbeddedCloudError(
                 f"the state directory `{path}` belongs to another user: name one of your own"
             )
         self.path.chmod(_PRIVATE_DIRECTORY)

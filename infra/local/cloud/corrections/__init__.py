@@ -18,7 +18,7 @@ from infra.local.cloud.corrections import (
     rules,
     sessions,
 )
-from infra.local.cloud.errors import CloudError
+from infra.local.cloud.errors import EmbeddedCloudError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -63,11 +63,11 @@ def apply(emulator: Emulator, *, without: Collection[str] = ()) -> None:
         without: names of corrections to leave out; for the tests that show each hole.
 
     Raises:
-        CloudError: ``without`` names no correction.
+        EmbeddedCloudError: ``without`` names no correction.
         EmulatorChangedError: the emulator is not the one that they are for.
     """
     if unknown := set(without) - {correction.__name__ for correction in CORRECTIONS}:
-        raise CloudError(f"no such correction: {', '.join(sorted(unknown))}")
+        raise EmbeddedCloudError(f"no such correction: {', '.join(sorted(unknown))}")
     for correction in CORRECTIONS:
         if correction.__name__ not in without:
             correction(emulator)

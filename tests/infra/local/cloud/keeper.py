@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from infra.local.cloud import CloudError, EmbeddedCloud
+from infra.local.cloud import EmbeddedCloud, EmbeddedCloudError
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
             print(json.dumps(ready), flush=True)
             with suppress(KeyboardInterrupt):
                 signal.pause()
-    except CloudError as error:
+    except EmbeddedCloudError as error:
         sys.exit(f"{type(error).__name__}: {error}")
     print(
         json.dumps({"threads": sorted(thread.name for thread in threading.enumerate())}), flush=True

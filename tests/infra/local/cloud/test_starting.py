@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.local.clients import RootKeys
-from infra.local.cloud import CloudError, EmbeddedCloud, EmulatorChangedError
+from infra.local.cloud import EmbeddedCloud, EmbeddedCloudError, EmulatorChangedError
 from infra.local.cloud.emulator import Emulator
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def test_file_is_no_state_directory(tmp_path: Path) -> None:
     """A file in the place of the directory is an error that names it."""
     (tmp_path / "state").write_text("")
     with (
-        pytest.raises(CloudError, match="is a file: name a directory"),
+        pytest.raises(EmbeddedCloudError, match="is a file: name a directory"),
         EmbeddedCloud(tmp_path / "state"),
     ):
         pass
@@ -89,7 +89,7 @@ def test_file_is_no_state_directory(tmp_path: Path) -> None:
 def test_port_out_of_range(port: int, tmp_path: Path) -> None:
     """A number that is no port is refused."""
     with (
-        pytest.raises(CloudError, match=f"`{port}` is no port"),
+        pytest.raises(EmbeddedCloudError, match=f"`{port}` is no port"),
         EmbeddedCloud(tmp_path, gateway_port=port),
     ):
         pass
@@ -100,7 +100,7 @@ def test_second_cloud_in_a_process_is_refused(
 ) -> None:
     """A process runs one cloud, ever, and the first stays as it was."""
     with (
-        pytest.raises(CloudError, match="start another process"),
+        pytest.raises(EmbeddedCloudError, match="start another process"),
         EmbeddedCloud(tmp_path / "second"),
     ):
         pass
