@@ -1,4 +1,4 @@
-"""`make up`: the embedded cloud with platform, tenants, people, devices and service; stays until Ctrl-C.
+"""`make up`: the embedded cloud with platform, tenants, people, devices, service; until Ctrl-C.
 
 What it makes is kept under `.cedarfleet/` and found again at the next start, also after a crash.
 """
@@ -43,7 +43,11 @@ COMPLETE: Final = "set-up-complete"
 
 
 def main() -> int:
-    """Start everything, print how to use it, wait; 0 after Ctrl-C or SIGTERM, 1 when something could not start."""
+    """Start everything, print how to use it, wait.
+
+    Returns:
+        0 after Ctrl-C or SIGTERM, 1 when something could not start.
+    """
     given = _arguments()
     console = Console(highlight=False, soft_wrap=True)
     stop = threading.Event()
@@ -59,11 +63,13 @@ def main() -> int:
             )
             _write_private(given.state_dir / DESCRIPTION, description(cloud))
             console.print(
-                f"The embedded cloud listens on {cloud.endpoint_url} (loopback only; no production cloud)."
+                f"The embedded cloud listens on {cloud.endpoint_url} "
+                "(loopback only; no production cloud)."
             )
             if given.cloud_only:
                 console.print(
-                    "Stacks: `python -m infra.local.stacks up -s STACK` in another shell. Ctrl-C ends."
+                    "Stacks: `python -m infra.local.stacks up -s STACK` in another shell. "
+                    "Ctrl-C ends."
                 )
             else:
                 _set_up(cloud, given, console, running)
@@ -96,9 +102,8 @@ def _set_up(
 ) -> None:
     setup = Setup(cloud=cloud, state_dir=given.state_dir)
     complete = given.state_dir / COMPLETE
-    interrupted = (
-        not complete.exists()
-    )  # killed while it was set up, the cloud may lack what the stacks' state holds
+    # Killed while it was set up, the cloud may lack what the stacks' state holds.
+    interrupted = not complete.exists()
     complete.unlink(missing_ok=True)
     for stack in (PLATFORM, *TENANTS):
         result = setup.stamp(stack, refresh=interrupted)

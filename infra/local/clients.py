@@ -63,7 +63,7 @@ class RootClients:
         with self._lock:
             if service not in self._clients:
                 self._clients[service] = self._session.client(
-                    service,  # pyright: ignore[reportCallIssue, reportArgumentType] - known at run time
+                    service,  # pyright: ignore[reportCallIssue, reportArgumentType]
                     endpoint_url=self._endpoint_url,
                     config=Config(
                         signature_version="s3v4" if service == "s3" else None,

@@ -1,4 +1,4 @@
-"""Devices of the demo: each gets a claim, makes its own key, and runs as a process of the installed SDK."""
+"""Devices of the demo: each provisions itself by claim and runs as a process of the SDK."""
 
 from __future__ import annotations
 
@@ -68,9 +68,8 @@ def install(cloud: EmbeddedCloud, device: Device, *, template: str) -> None:
     }
     sections = {
         "provisioning": {"template": template, "device": device.device},
-        "downloads": {
-            "allow_http": True
-        },  # the embedded cloud serves S3 over plain HTTP on loopback
+        # The embedded cloud serves S3 over plain HTTP on loopback.
+        "downloads": {"allow_http": True},
     }
     lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
     for section, values in sections.items():
@@ -83,10 +82,10 @@ def install(cloud: EmbeddedCloud, device: Device, *, template: str) -> None:
 
 
 def provision(iot: Any, device: Device, *, template: str) -> None:
-    """Make a claim that lives five minutes, and let the device exchange it for a certificate of its own.
+    """Make a claim that lives five minutes, and let the device exchange it for a certificate.
 
-    Does nothing for a device that has its certificate, unless the cloud has forgotten the device: killed, it may lose
-    what it did last. The claim's key lies in two files of mode 0600 meanwhile.
+    Does nothing for a device that has its certificate, unless the cloud has forgotten the device:
+    killed, it may lose what it did last. The claim's key lies in two files of mode 0600 meanwhile.
 
     Raises:
         ChildError: the device's program refused.

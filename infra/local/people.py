@@ -1,7 +1,8 @@
-"""People of a tenant's user pool: added by the administrator, signed in through the pool's own page.
+"""People of a tenant's user pool: added by its administrator, signed in through its own page.
 
-The sign-in is the one of a browser: authorization code with PKCE (RFC 7636) on Cognito's managed login page, whose form
-is filled in here. No password flow of the API is needed, so no tenant has to allow one.
+The sign-in is the one of a browser: authorization code with PKCE (RFC 7636) on Cognito's managed
+login page, whose form is filled in here. No password flow of the API is needed, so no tenant has to
+allow one.
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ def sign_in(*, page_url: str, client_id: str, callback_url: str, person: Person)
     Args:
         page_url: base of the page, on AWS the pool's domain; here the embedded cloud.
         client_id: the app client.
-        callback_url: one of the client's; nobody listens there, its code is taken from the redirect.
+        callback_url: one of the client's; nobody listens there, its code is taken from the
+            redirect.
         person: who signs in.
 
     Raises:

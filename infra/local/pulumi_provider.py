@@ -1,8 +1,9 @@
-"""The handlers behind Pulumi's provider protocol, so that the real ``pulumi`` CLI can drive the program locally.
+"""The resource handlers behind Pulumi's provider protocol, for the real ``pulumi`` CLI.
 
-The protocol is pulumirpc.ResourceProvider: the CLI starts an executable ``pulumi-resource-<package>`` and reads the
-port that it prints. Never install this under the name ``pulumi-resource-aws`` on PATH, and never name it in
-``Pulumi.yaml``: it would take the place of the real provider. A test puts it in a private ``PULUMI_HOME``.
+The protocol is pulumirpc.ResourceProvider: the CLI starts an executable
+``pulumi-resource-<package>`` and reads the port that it prints. Never install this under the name
+``pulumi-resource-aws`` on PATH, and never name it in ``Pulumi.yaml``: it would take the place of
+the real provider. A test puts it in a private ``PULUMI_HOME``.
 """
 
 from __future__ import annotations
@@ -78,9 +79,8 @@ class PulumiProvider(provider_pb2_grpc.ResourceProviderServicer):
         region = reveal(from_struct(request.news)).get("region", self._cloud.region)
         if region != self._cloud.region:
             reason = f"region `{region}`: the embedded cloud is in {self._cloud.region}"
-            return pb.CheckResponse(
-                failures=[pb.CheckFailure(property="region", reason=reason)]
-            )  # fail closed
+            # Fail closed.
+            return pb.CheckResponse(failures=[pb.CheckFailure(property="region", reason=reason)])
         return pb.CheckResponse(inputs=request.news)
 
     def DiffConfig(self, request: pb.DiffRequest, context: grpc.ServicerContext) -> pb.DiffResponse:
@@ -105,7 +105,8 @@ class PulumiProvider(provider_pb2_grpc.ResourceProviderServicer):
         answer = _guarded(
             context, lambda: function(self._cloud, for_handler(from_struct(request.args)))
         )
-        return pb.InvokeResponse(**{"return": to_struct(from_handler(answer))})  # pyright: ignore[reportArgumentType] - the field's name is a keyword
+        found: dict[str, Any] = {"return": to_struct(from_handler(answer))}  # a keyword of Python
+        return pb.InvokeResponse(**found)
 
     def Check(self, request: pb.CheckRequest, context: grpc.ServicerContext) -> pb.CheckResponse:
         """Draw names and merge tags, as the in-process engine does."""
@@ -211,7 +212,7 @@ def _refuse(context: grpc.ServicerContext, reason: str) -> NoReturn:
 
 
 def serve(provider: PulumiProvider) -> None:
-    """Listen on a free loopback port, print it as the CLI expects, and stay until the process is ended."""
+    """Listen on a free loopback port, print it as the CLI expects, stay until ended."""
     server = grpc.server(
         ThreadPoolExecutor(32), options=[("grpc.max_receive_message_length", 400 << 20)]
     )
@@ -223,7 +224,7 @@ def serve(provider: PulumiProvider) -> None:
 
 
 def main() -> None:
-    """Serve the project's own handlers as the package ``aws``; the CLI adds arguments that are not for us."""
+    """Serve the project's handlers as the package ``aws``; the CLI's own arguments are ignored."""
     parser = argparse.ArgumentParser(
         prog="python -m infra.local.pulumi_provider", description=__doc__
     )

@@ -1,4 +1,4 @@
-"""The embedded cloud of another process, as that process describes it in ``.cedarfleet/cloud.json``."""
+"""The embedded cloud of another process, as described in ``.cedarfleet/cloud.json``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class CloudNotRunningError(Exception):
 
 
 def description(cloud: EmbeddedCloud) -> dict[str, Any]:
-    """What other programs need to find the cloud; its root keys are in it, so the file is private."""
+    """What other programs need to find the cloud; the file is private, for root keys are in it."""
     return {
         "endpoint_url": cloud.endpoint_url,
         "region": cloud.region,

@@ -53,21 +53,25 @@ def main(arguments: list[str] | None = None) -> int:
             result = _run(engine, given.verb, given.stack)
             decisions = _decisions(engine, cloud, given.stack) if result.preview else ""
     except KeyboardInterrupt:
-        print(f"{given.verb} {given.stack}: interrupted; run `up` to go on", file=sys.stderr)  # noqa: T201
+        _complain(f"{given.verb} {given.stack}: interrupted; run `up` to go on")
         return 130
     except (EngineError, CloudNotRunningError) as error:
         if isinstance(error, DeploymentFailedError):
             print(*error.result.lines(), sep="\n")  # noqa: T201 - a command line speaks on stdout
-        print(f"{given.verb} {given.stack}: {error}", file=sys.stderr)  # noqa: T201
+        _complain(f"{given.verb} {given.stack}: {error}")
         return 1
     # Fail closed: no preview without its decisions.
     except (NotDeployedError, BotoCoreError, ClientError) as error:
-        print(f"{given.verb} {given.stack}: cannot read what is deployed: {error}", file=sys.stderr)  # noqa: T201
+        _complain(f"{given.verb} {given.stack}: cannot read what is deployed: {error}")
         return 1
     print(*result.lines(), sep="\n")  # noqa: T201
     if decisions:
         print("", decisions, sep="\n")  # noqa: T201
     return 0
+
+
+def _complain(words: str) -> None:
+    print(words, file=sys.stderr)  # noqa: T201 - a command line complains on stderr
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:

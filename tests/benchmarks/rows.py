@@ -17,8 +17,10 @@ class Row:
     Attributes:
         name: what was measured.
         ours: our figure (median), in ``unit``.
-        reference: the figure it is compared with (median), in ``unit``; None when the target is absolute.
-        ratio: how the two compare (median over rounds, each round's own ratio); None without a reference.
+        reference: the figure it is compared with (median), in ``unit``; None when the target is
+            absolute.
+        ratio: how the two compare (median over rounds, each round's own ratio); None without a
+            reference.
         unit: of ``ours`` and ``reference``.
         target: in words, e.g. ``>= 1.8x``.
         met: whether the target is met by the median.

@@ -54,9 +54,8 @@ def _in_process(count: int, people: int, rounds: int) -> Row:
     store = _filled(lambda operation, **request: app.perform(operation, request, CALLER), count)
     policy_set = cedarpy.PolicySet.from_str("\n".join(policies(count)))
     schema = cedarpy.Schema.from_json_str(SCHEMA)
-    asked = [
-        asking(f"user-{number}") for number in range(people)
-    ]  # a third of the policies name such a user
+    # A third of the policies name such a user.
+    asked = [asking(f"user-{number}") for number in range(people)]
     bodies = cycle(
         [json.dumps({"policyStoreId": store, **by_api}).encode() for by_api, _, _ in asked]
     )
@@ -68,7 +67,8 @@ def _in_process(count: int, people: int, rounds: int) -> Row:
         return app.perform("IsAuthorized", request, CALLER)["decision"] == "ALLOW"
 
     def bare() -> bool:
-        # Action groups need the schema's actions among the entities, so the entities are read with the schema.
+        # Action groups need the schema's actions among the entities, so the entities are read with
+        # the schema.
         request, entities = next(requests)
         return cedarpy.is_authorized(
             request, policy_set, cedarpy.Entities.from_json_str(entities, schema), schema

@@ -2,7 +2,8 @@
 
     python cloud_process.py STATE_DIRECTORY
 
-Prints one JSON line when ready; then, for each line read (a role's ARN), one line with that role's environment.
+Prints one JSON line when ready; then, for each line read (a role's ARN), one line with that role's
+environment.
 """
 
 from __future__ import annotations

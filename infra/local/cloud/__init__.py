@@ -1,7 +1,8 @@
-"""The embedded cloud: AWS on loopback, in this process, for laptops and tests. It is no production cloud.
+"""The embedded cloud: AWS on loopback, in this process, for laptops and tests; not for production.
 
-Inside is the emulator ministack, pinned, behind a front door of our own (``front_door``) and with the corrections of
-``corrections``; Verified Permissions is answered by ``infra.local.verified_permissions``.
+Inside is the emulator ministack, pinned, behind a front door of our own (``front_door``) and with
+the corrections of ``corrections``; Verified Permissions is answered by
+``infra.local.verified_permissions``.
 """
 
 from infra.local.cloud.embedded import EmbeddedCloud

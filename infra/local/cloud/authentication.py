@@ -1,6 +1,9 @@
-"""What Verified Permissions asks of the cloud: who signed a request and whether IAM lets him, and a user pool's keys.
+"""Answers what the Verified Permissions endpoint asks of the cloud around it.
 
-Both are answered by the emulator in this process, never over HTTP: a fetch inside the server's loop waits for itself.
+That is: who signed a request, does IAM allow it, and what are a user pool's keys.
+
+Both are answered by the emulator in this process, never over HTTP: a fetch inside the server's loop
+waits for itself.
 """
 
 # ruff: noqa: SLF001 - the emulator is untyped, and private names are all that it has
@@ -20,13 +23,14 @@ if TYPE_CHECKING:
     from infra.local.cloud.emulator import Emulator
 
 _ISSUER = re.compile(
-    r"https://cognito-idp\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<pool>(?P=region)_[A-Za-z0-9]+)"
+    r"https://cognito-idp\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/"
+    r"(?P<pool>(?P=region)_[A-Za-z0-9]+)"
 )
 _SERVICE = "verifiedpermissions"
 
 
 class Authentication:
-    """The emulator's own signature check and policy evaluation, for an endpoint that stands beside it."""
+    """The emulator's own signature check and policy evaluation, for an endpoint beside it."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
@@ -45,9 +49,8 @@ class Authentication:
             [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
         )
         signature = claimed_signature(raw, b"")
-        if (
-            signature is None
-        ):  # fail closed: also a signature in the query, which no client of this API makes
+        # Fail closed: also a signature in the query, which no client of this API makes.
+        if signature is None:
             raise AccessDenied(
                 "MissingAuthenticationTokenException", "The Authorization header is missing.", 403
             )
@@ -77,7 +80,10 @@ class Authentication:
         if isinstance(denied, evaluator.AuthError):
             raise AccessDenied(denied.code, denied.message, 403)
         if denied is not None:
-            words = f"User: {denied.principal_arn} is not authorized to perform: {action} on resource: {resource}"
+            words = (
+                f"User: {denied.principal_arn} is not authorized to perform: {action} "
+                f"on resource: {resource}"
+            )
             raise AccessDenied("AccessDeniedException", words, 400)
         return Caller(account_id=self._emulator.account_id, region=region)
 
@@ -85,7 +91,8 @@ class Authentication:
         """The JWK set of a user pool.
 
         Raises:
-            LookupError: the issuer is no user pool of this cloud; the emulator itself would answer with a default key.
+            LookupError: the issuer is no user pool of this cloud; the emulator itself would answer
+                with a default key.
         """
         cognito, match = self._emulator.module("services.cognito"), _ISSUER.fullmatch(issuer)
         pools = cognito._user_pools.all_items()

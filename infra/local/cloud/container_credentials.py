@@ -1,8 +1,9 @@
-"""The credentials endpoint of an ECS task: child processes get sessions of their role and never see the root keys.
+"""The credentials endpoint of an ECS task: children get sessions of a role, never the root keys.
 
-Protocol: boto3's container provider sends ``GET AWS_CONTAINER_CREDENTIALS_FULL_URI`` with ``Authorization: <token>``
-and expects ``AccessKeyId``, ``SecretAccessKey``, ``Token`` and ``Expiration`` (AWS SDK reference guide, "Container
-credential provider"). Tokens are random, per role, and kept in memory only.
+Protocol: boto3's container provider sends ``GET AWS_CONTAINER_CREDENTIALS_FULL_URI`` with
+``Authorization: <token>`` and expects ``AccessKeyId``, ``SecretAccessKey``, ``Token`` and
+``Expiration`` (AWS SDK reference guide, "Container credential provider"). Tokens are random, per
+role, and kept in memory only.
 """
 
 # ruff: noqa: SLF001 - the emulator is untyped, and private names are all that it has
@@ -57,10 +58,11 @@ class ContainerCredentials:
             or len(given) != 1
             or not _equal(given[0], expected)
         ):
+            # Fail closed.
             status, document = (
                 403,
                 {"code": "AccessDenied", "message": "no such role, or not its token"},
-            )  # fail closed
+            )
         else:
             status, document = self._session(role)
         body = json.dumps(document).encode()
@@ -111,8 +113,8 @@ class ContainerCredentials:
 def _trusts_tasks(document: Any, account_id: str) -> bool:
     """Whether a trust policy lets ECS tasks of this account assume the role.
 
-    The one condition that is understood is the account, as AWS advises against a confused deputy; a statement with any
-    other counts for nothing.
+    The one condition that is understood is the account, as AWS advises against a confused deputy; a
+    statement with any other counts for nothing.
     """
     own_account = {"StringEquals": {"aws:SourceAccount": account_id}}
     statements = json.loads(document).get("Statement", []) if isinstance(document, str) else []

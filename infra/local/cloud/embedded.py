@@ -1,4 +1,4 @@
-"""``EmbeddedCloud``: start AWS on loopback in this process, use it, stop it; its state stays in a directory."""
+"""``EmbeddedCloud``: start AWS on loopback in this process, use it, stop it; its state stays."""
 
 # ruff: noqa: SLF001 - the emulator is untyped, and private names are all that it has
 
@@ -32,7 +32,9 @@ FRONT_DOOR: Final = "front_door"
 
 
 class EmbeddedCloud:
-    """One AWS account in one region. A process can run one, once: the emulator's state is global to the process.
+    """One AWS account in one region.
+
+    A process can run one, once: the emulator's state is global to the process.
 
     Attributes:
         endpoint_url: every AWS API, Verified Permissions included, and the Cognito pages.
@@ -60,11 +62,13 @@ class EmbeddedCloud:
         """Only remember the wishes; entering the context starts the cloud.
 
         Args:
-            state_dir: made when missing, kept afterwards; private to this user and to one process at a time.
+            state_dir: made when missing, kept afterwards; private to this user and to one process
+                at a time.
             gateway_port: 0: that of the last run if free, else any.
             mqtt_port: likewise.
             region: of everything in it.
-            without: corrections to leave out (``front_door`` too); for tests that show what they are for.
+            without: corrections to leave out (``front_door`` too); for tests that show what they
+                are for.
         """
         self.region = region
         self.account_id = ACCOUNT_ID
@@ -164,7 +168,7 @@ class EmbeddedCloud:
         self._stack.close()
 
     def save(self) -> None:
-        """Write the state now: what was done before the call is found again, also after ``kill -9``.
+        """Write the state now: what was done before is found again, also after ``kill -9``.
 
         Raises:
             OSError: it cannot be written.
@@ -172,14 +176,15 @@ class EmbeddedCloud:
         self._server.save()
 
     def client(self, service: str) -> Any:
-        """The boto3 client of a service, as the account's root; one per service, closed with the cloud."""
+        """The boto3 client of a service, as the account's root; closed with the cloud."""
         return self._clients.get(service)
 
     def environment(self, role_arn: str | None = None) -> dict[str, str]:
         """Environment variables for a child process.
 
         Args:
-            role_arn: the child gets sessions of this role, refreshed, as an ECS task does; without it, the root keys.
+            role_arn: the child gets sessions of this role, refreshed, as an ECS task does; without
+                it, the root keys.
         """
         variables = clients.environment(endpoint_url=self.endpoint_url, region=self.region)
         if role_arn is None:

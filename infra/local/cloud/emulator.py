@@ -1,6 +1,7 @@
 """ministack as a library: imported once, with its settings, and corrected by name.
 
-Its settings are environment variables read at import and its state is module-global: a process has one emulator, ever.
+Its settings are environment variables read at import and its state is module-global: a process has
+one emulator, ever.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The emulator's warnings go to a file in the state directory: a device that is killed is no news on the terminal."""
+"""Sends the emulator's warnings to a file in the state directory instead of the terminal.
+
+A device that is killed is no news there.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-# asyncio says so of a connection that ends together with its handshake. The emulator's broker takes connections by
-# `start_tls`; its stream, not yet told that it is over TLS, would keep the other direction open (asyncio/streams.py).
+# asyncio says so of a connection that ends together with its handshake. The emulator's broker takes
+# connections by `start_tls`; its stream, not yet told that it is over TLS, would keep the other
+# direction open (asyncio/streams.py).
 _END_OF_A_DEVICE: Final = "returning true from eof_received() has no effect when using ssl"
 
 
 @contextmanager
 def logged_to(file: Path) -> Generator[None]:
-    """Send what the emulator's loaded modules log to ``file``, and nowhere else, until the context ends.
+    """Send what the emulator's loaded modules log to ``file`` alone, until the context ends.
 
-    So with the one thing that asyncio says of a device that is gone; all else that asyncio logs stays where it was.
-    The file is begun anew by each run.
+    So with the one thing that asyncio says of a device that is gone; all else that asyncio logs
+    stays where it was. The file is begun anew by each run.
     """
     handler = logging.FileHandler(file, mode="w", encoding="utf-8", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

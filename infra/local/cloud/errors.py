@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class EmbeddedCloudError(Exception):
-    """The embedded cloud could not start, or does not serve what was asked; the message says what would be right."""
+    """The embedded cloud could not start, or does not serve what was asked; says what would do."""
 
 
 class PortTakenError(EmbeddedCloudError):
@@ -12,7 +12,8 @@ class PortTakenError(EmbeddedCloudError):
 
     def __init__(self, *, purpose: str, port: int) -> None:
         super().__init__(
-            f"port {port} for {purpose} is taken by another process: stop that process, name another port, "
+            f"port {port} for {purpose} is taken by another process: stop that process, "
+            "name another port, "
             "or name 0 and a free one is chosen"
         )
         self.port = port
@@ -27,4 +28,4 @@ class StateDamagedError(EmbeddedCloudError):
 
 
 class EmulatorChangedError(EmbeddedCloudError):
-    """A private name that a correction replaces is gone: another version of the emulator is installed."""
+    """A private name that a correction replaces is gone: the emulator is another version."""

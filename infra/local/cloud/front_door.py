@@ -1,8 +1,9 @@
 """The only way in: refuse every HTTP request and WebSocket that AWS would not even look at.
 
-Let through are requests with one well-formed Signature Version 4 of a service that this project uses (the emulator then
-verifies it) and the few endpoints that are unsigned on AWS too. Everything else is refused here: the emulator takes
-an unknown Authorization header for the account's root, and serves its own administration to anyone.
+Let through are requests with one well-formed Signature Version 4 of a service that this project
+uses (the emulator then verifies it) and the few endpoints that are unsigned on AWS too. Everything
+else is refused here: the emulator takes an unknown Authorization header for the account's root, and
+serves its own administration to anyone.
 """
 
 from __future__ import annotations
@@ -115,7 +116,10 @@ class FrontDoor:
         if signature is not None and not path.startswith(("/_ministack", "/_localstack")):
             if signature.service in SERVICES:
                 return None
-            words = f"`{signature.service}` is not part of the embedded cloud, which has: {', '.join(sorted(SERVICES))}"
+            words = (
+                f"`{signature.service}` is not part of the embedded cloud, which has: "
+                + ", ".join(sorted(SERVICES))
+            )
             return 400, "UnknownService", words
         if (
             scope["type"] == "http"
@@ -141,9 +145,10 @@ class FrontDoor:
 
 
 def _is_machine(scope: Scope) -> bool:
-    """Whether an app client names itself to the token endpoint by HTTP Basic, as RFC 6749 section 2.3.1 has it.
+    """Whether an app client names itself to the token endpoint by HTTP Basic (RFC 6749, 2.3.1).
 
-    The emulator takes this header too for the account's root, so nothing else of the request may lead it elsewhere.
+    The emulator takes this header too for the account's root, so nothing else of the request may
+    lead it elsewhere.
     """
     headers = scope["headers"]
     hosts = header_values(headers, b"host")
@@ -158,7 +163,7 @@ def _is_machine(scope: Scope) -> bool:
 
 
 def _with_page_headers(send: Send) -> Send:
-    """Sign-in pages may not be framed, run no script, and leak no address: the emulator's have no such headers."""
+    """Add headers that the emulator's sign-in pages lack: no frames, no scripts, no referrer."""
 
     async def wrapped(message: Message) -> None:
         if message["type"] == "http.response.start":

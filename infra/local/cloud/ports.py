@@ -1,4 +1,4 @@
-"""Listening sockets on loopback, bound before anything else starts, so that a taken port stops the start."""
+"""Listening sockets on loopback, bound before all else, so that a taken port stops the start."""
 
 from __future__ import annotations
 

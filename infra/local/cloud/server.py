@@ -1,4 +1,4 @@
-"""The cloud's event loop in a thread of its own: gateway over HTTP, MQTT broker, and the writer of snapshots."""
+"""The cloud's event loop in a thread of its own: HTTP gateway, MQTT broker, snapshot writer."""
 
 # ruff: noqa: SLF001 - the emulator is untyped, and private names are all that it has
 
@@ -107,9 +107,8 @@ class Server:
         iot = self._emulator.module("services.iot")
         self._snapshots.load()
         await iot.mtls_start()
-        await (
-            iot._mtls_context()
-        )  # makes the CA and the broker's certificate, which else the first device would wait for
+        # Makes the CA and the broker's certificate, which else the first device would wait for.
+        await iot._mtls_context()
         app._iot_mtls_state = "listening"
         saver = asyncio.create_task(self._snapshots.keep_saving())
         ender = asyncio.create_task(self._end_connections())
@@ -126,7 +125,7 @@ class Server:
             self._snapshots.save()
 
     async def _end_connections(self) -> None:
-        """After the grace, cut what is open: a client that stopped reading in the middle would hold up the end."""
+        """After the grace, cut what is open: who stopped reading would hold up the end."""
         loop = asyncio.get_running_loop()
         if not isinstance(loop, _Loop) or self._stop is None:
             raise TypeError(type(loop))
@@ -147,7 +146,7 @@ class Server:
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """Knows the connections that its servers took, which neither asyncio's servers (before 3.13) nor hypercorn tell."""
+    """Knows its servers' connections, which neither asyncio (before 3.13) nor hypercorn tell."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -172,7 +171,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 def _no_lifespan(application: Application) -> Any:
-    """Answer start and stop here: the emulator's own would run scripts of the machine, Docker and schedulers."""
+    """Answer start and stop here: the emulator's own run scripts, Docker and schedulers."""
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":

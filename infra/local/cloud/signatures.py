@@ -1,4 +1,4 @@
-"""What a request claims about its signer, read from its headers and query; nothing here is verified."""
+"""What a request claims about its signer, read from headers and query; nothing is verified here."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ def header_values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[s
 def claimed_signature(
     headers: Iterable[tuple[bytes, bytes]], query: bytes
 ) -> ClaimedSignature | None:
-    """The one well-formed SigV4 signature of a request: one Authorization header, else one complete query.
+    """The one well-formed SigV4 signature of a request, in its header or else in its query.
 
-    A key that is no ``A...`` of at least 16 characters is refused: the emulator takes blank and numeric keys for root.
+    A key that is no ``A...`` of at least 16 characters is refused: the emulator takes blank and
+    numeric keys for root.
     """
     authorization = header_values(headers, b"authorization")
     if authorization:
@@ -56,9 +57,10 @@ def claimed_signature(
 def covers_body(headers: Mapping[str, str], body: bytes, *, service: str) -> bool:
     """Whether the body's hash under a signature is that of this body.
 
-    Signers and verifiers take it from ``x-amz-content-sha256`` where that header stands, signed or not, so a false one
-    leaves the body open to change. ``UNSIGNED-PAYLOAD`` and ``STREAMING-...`` are for S3 alone (Amazon S3 API
-    reference, "Authenticating Requests: Using the Authorization Header").
+    Signers and verifiers take it from ``x-amz-content-sha256`` where that header stands, signed or
+    not, so a false one leaves the body open to change. ``UNSIGNED-PAYLOAD`` and ``STREAMING-...``
+    are for S3 alone (Amazon S3 API reference, "Authenticating Requests: Using the Authorization
+    Header").
 
     Args:
         headers: lower-case names.

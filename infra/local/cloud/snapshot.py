@@ -1,8 +1,9 @@
-"""What the emulator keeps in memory, written to one file soon after each change, so that kill -9 loses little.
+"""Writes the emulator's memory to one file soon after each change; kill -9 loses little.
 
-The file is one line of JSON (format, emulator version, SHA-256 of the rest) and then the services' states as
-the emulator's own encoder writes them. It is replaced as a whole; a file whose sum does not match is not loaded. Bodies
-of S3 objects are not in it: the emulator writes those to disk itself before it answers. MQTT sessions do not survive.
+The file is one line of JSON (format, emulator version, SHA-256 of the rest) and then the services'
+states as the emulator's own encoder writes them. It is replaced as a whole; a file whose sum does
+not match is not loaded. Bodies of S3 objects are not in it: the emulator writes those to disk
+itself before it answers. MQTT sessions do not survive.
 """
 
 # ruff: noqa: SLF001 - the emulator is untyped, and private names are all that it has
@@ -55,7 +56,8 @@ _log = logging.getLogger(__name__)
 class Snapshots:
     """ASGI application in front of ``inner`` that notes changes, and the writer of the file.
 
-    Use from the server's loop only: there no request of the emulator is half done, bar Cognito's, which run in threads.
+    Use from the server's loop only: there no request of the emulator is half done, bar Cognito's,
+    which run in threads.
     """
 
     def __init__(
@@ -77,7 +79,7 @@ class Snapshots:
                 self._changed.set()
 
     def _watch_broker(self) -> None:
-        """Note a change whenever an MQTT client sends something: a job's state, a shadow, a rule's item."""
+        """Note a change whenever an MQTT client sends something: a job's state, a shadow."""
 
         def noted(original: Any) -> Any:
             async def feed(session: Any, data: bytes, limit: int) -> Any:
@@ -133,9 +135,10 @@ class Snapshots:
 
     @contextmanager
     def _uncopied(self, name: str) -> Generator[None]:
-        """Let a service hand out its state without a deep copy, which takes five times as long as the encoding.
+        """Let a service hand out its state without a deep copy, five times as slow as the encoding.
 
-        Right only because all of these services' work is done on this loop, and nothing else runs on it meanwhile.
+        Right only because all of these services' work is done on this loop, and nothing else runs
+        on it meanwhile.
         """
         service = self._emulator.module(f"services.{name}")
         service.copy = SimpleNamespace(copy=copy.copy, deepcopy=lambda value: value)
@@ -159,9 +162,10 @@ class Snapshots:
                     "the state of the embedded cloud could not be written: %s; trying again", error
                 )
                 self._changed.set()
-            except Exception:  # noqa: BLE001 - said aloud; a writer that ended would lose everything in silence
+            except Exception:  # noqa: BLE001 - logged; a writer that ended would lose everything
                 _log.exception(
-                    "the state of the embedded cloud could not be written; the next change tries again"
+                    "the state of the embedded cloud could not be written; "
+                    "the next change tries again"
                 )
 
 
@@ -179,7 +183,8 @@ def read(path: Path) -> bytes | None:
     """The body of the file, or None when there is no file.
 
     Raises:
-        StateDamagedError: it is not the whole of what ``compose`` made, with this version of the emulator.
+        StateDamagedError: it is not the whole of what ``compose`` made, with this version of the
+            emulator.
     """
     try:
         header, _, body = path.read_bytes().partition(b"\n")

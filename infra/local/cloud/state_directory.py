@@ -1,8 +1,9 @@
 """The folder that keeps a cloud between runs: one owner at a time, readable by its user only.
 
-Holds ``lock``, ``root-keys.json``, ``ports.json``, ``snapshot.json`` (see ``snapshot``), ``broker-ca.pem``, ``s3/``
-(objects, written by the emulator at once), ``pool-keys/`` (with which Cognito signs), ``verified-permissions/`` and
-``emulator.log``. The snapshot contains passwords and private keys in the clear.
+Holds ``lock``, ``root-keys.json``, ``ports.json``, ``snapshot.json`` (see ``snapshot``),
+``broker-ca.pem``, ``s3/`` (objects, written by the emulator at once), ``pool-keys/`` (with which
+Cognito signs), ``verified-permissions/`` and ``emulator.log``. The snapshot contains passwords and
+private keys in the clear.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ class StateDirectory:
             holder = os.pread(self._lock, 20, 0).decode(errors="replace").strip() or "unknown"
             os.close(self._lock)
             raise StateInUseError(
-                f"the state directory `{path}` is in use by process {holder}: stop it, or name another directory"
+                f"the state directory `{path}` is in use by process {holder}: "
+                "stop it, or name another directory"
             ) from error
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)

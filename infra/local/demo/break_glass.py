@@ -1,4 +1,4 @@
-"""Lend somebody a device for a while, as stamping a tenant's grant would: one template with its end, one link."""
+"""Lends somebody a device for a while, as a tenant's grant would: one template, one link."""
 
 from __future__ import annotations
 

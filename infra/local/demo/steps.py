@@ -116,7 +116,7 @@ def tenants_are_apart(run: DemoRun) -> None:
 
 
 def window_decides(run: DemoRun) -> None:
-    """The same request of the same person: refused outside the maintenance window, accepted inside."""
+    """The same person asks the same: refused outside the maintenance window, accepted inside."""
     with run.report.step("the maintenance window decides by time") as step:
         device = run.devices["acme"].device
         manager, staff = run.apps["acme", "managers"], run.apps["acme", "it-staff"]

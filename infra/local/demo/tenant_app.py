@@ -65,7 +65,8 @@ class TenantApp:
                 return document
             if time.monotonic() > deadline:
                 raise StepError(
-                    f"GET {path} did not come to its end in {seconds:g} s, last: {answer.text[:500]}"
+                    f"GET {path} did not come to its end in {seconds:g} s, "
+                    f"last: {answer.text[:500]}"
                 )
             time.sleep(_PAUSE_SECONDS)
 

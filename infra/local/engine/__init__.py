@@ -1,4 +1,4 @@
-"""An in-process Pulumi engine: runs the project's program without the CLI and keeps its state on disk."""
+"""An in-process Pulumi engine: runs a project's program without the CLI, keeps state on disk."""
 
 from infra.local.engine.engine import Engine
 from infra.local.engine.errors import (

@@ -1,8 +1,9 @@
-"""What becomes of a program's inputs before a handler sees them: default tags, names, hashes; and how inputs differ.
+"""What becomes of a program's inputs before a handler sees them; and how inputs differ.
 
-The same rules serve the in-process engine and the provider plugin. They follow pulumi-aws (pulumi-terraform-bridge):
-default tags are merged into the input ``tags``; a name that the program leaves out is drawn once, kept over updates,
-listed in ``__defaults``, and drawn anew for a replacement.
+The same rules serve the in-process engine and the provider plugin. They follow pulumi-aws
+(pulumi-terraform-bridge): default tags are merged into the input ``tags``; a name that the program
+leaves out is drawn once, kept over updates, listed in ``__defaults``, and drawn anew for a
+replacement.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class Difference:
 def differ(
     handler: Handler, old: Mapping[str, Any], new: Mapping[str, Any], replace_on: Iterable[str] = ()
 ) -> Difference:
-    """Compare checked inputs; ``replace_on`` adds the program's ``replace_on_changes`` (``*`` is all)."""
+    """Compare checked inputs; ``replace_on`` adds ``replace_on_changes`` (``*`` is all)."""
     keys = {
         key
         for key in {*old, *new} - {DEFAULTS}
@@ -111,7 +112,7 @@ def _comparable(value: Value) -> Value:
 
 
 def ignore(old: Mapping[str, Any], new: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:
-    """Take the inputs at ``paths`` (``tags`` or ``tags.owner``) from the state instead of from the program.
+    """Take the inputs at ``paths`` (``tags``, ``tags.owner``) from the state, not the program.
 
     Raises:
         ProgramError: A path has an index or a wildcard, which this engine does not follow.
@@ -133,7 +134,9 @@ def ignore(old: Mapping[str, Any], new: Mapping[str, Any], paths: Iterable[str])
 
 
 def with_hashes(inputs: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Make the paths of assets absolute (they are relative to the program's folder) and add hashes of the contents.
+    """Make the paths of assets absolute, and add hashes of the contents.
+
+    In the program they are relative to its folder.
 
     Raises:
         ProgramError: A file cannot be read.

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class Engine:
     """Deploys the stacks of one Pulumi project to one cloud.
 
-    Several stacks may be deployed at once, from several threads or processes; one stack only once at a time.
+    Several stacks may be deployed at once, from several threads or processes; one stack only once
+    at a time.
     """
 
     def __init__(
@@ -66,7 +67,9 @@ class Engine:
         self._passphrase = passphrase
 
     def preview(self, stack: str) -> Result:
-        """Say what ``up`` would do; makes nothing, and calls handlers only for ``read`` of what the program looks up.
+        """Say what ``up`` would do.
+
+        Makes nothing, and calls handlers only for ``read`` of what the program looks up.
 
         Raises:
             EngineError: As ``up``.
@@ -74,7 +77,7 @@ class Engine:
         return self._deploy(stack, self._state(stack), preview=True)
 
     def up(self, stack: str, *, refresh: bool = False) -> Result:
-        """Bring the stack to what the program says. Previews first: what that refuses changes nothing.
+        """Bring the stack to what the program says; what a preview refuses changes nothing.
 
         Args:
             stack: its name.
@@ -82,10 +85,11 @@ class Engine:
 
         Raises:
             ProjectError: The stack's configuration cannot be used.
-            ProgramError: The program failed or asks for something that does not exist here, e.g. a resource type
-                without handler.
+            ProgramError: The program failed or asks for something that does not exist here, e.g. a
+                resource type without handler.
             ProtectedError: Something protected would be lost.
-            DeploymentFailedError: Steps failed. What was done is in the state; ``up`` again goes on from there.
+            DeploymentFailedError: Steps failed. What was done is in the state; ``up`` again goes on
+                from there.
             StateError: The state is damaged, or another run holds the stack.
         """
         state = self._state(stack)
@@ -117,7 +121,9 @@ class Engine:
             return run.result(state.snapshot)
 
     def refresh(self, stack: str) -> Result:
-        """Bring the state to what is in the cloud: what is gone there is dropped, so that ``up`` makes it again.
+        """Bring the state to what is in the cloud.
+
+        What is gone there is dropped, so that ``up`` makes it again.
 
         Raises:
             DeploymentFailedError: A resource could not be read.
@@ -183,7 +189,10 @@ class Engine:
         )
 
     def _outputs_of(self, name: str) -> dict[str, Any]:
-        """Outputs (wire values) of a stack named ``stack``, ``project/stack`` or ``organization/project/stack``."""
+        """Outputs (wire values) of a stack.
+
+        It is named ``stack``, ``project/stack`` or ``organization/project/stack``.
+        """
         *_, project, stack = (
             ["", self.project.name, *name.split("/")] if "/" not in name else name.split("/")
         )

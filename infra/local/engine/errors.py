@@ -6,7 +6,7 @@ The tree::
     ├── ProjectError           the author of Pulumi.yaml or of a stack file
     ├── StateError             whoever touched the state on disk
     │   └── StackLockedError   wait for the other run
-    ├── ProgramError           the author of the program: duplicate names, unknown types, options not supported here
+    ├── ProgramError           the author of the program: duplicate names, unknown types
     ├── ProtectedError         the operator: something that must not be lost would be
     └── DeploymentFailedError  see the failures: a handler or the cloud refused
 """

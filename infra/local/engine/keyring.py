@@ -1,8 +1,8 @@
 """Encrypts secrets in the state, in the form of Pulumi's passphrase provider.
 
 Form (pulumi pkg/secrets/passphrase and sdk/go/common/resource/config/crypt.go): AES-256-GCM under
-PBKDF2-HMAC-SHA256(passphrase, 8-byte salt, 1,000,000 rounds); a value is ``v1:<b64 nonce>:<b64 ciphertext and tag>``;
-the salt is kept as ``v1:<b64 salt>:<value that decrypts to "pulumi">``.
+PBKDF2-HMAC-SHA256(passphrase, 8-byte salt, 1,000,000 rounds); a value is ``v1:<b64 nonce>:<b64
+ciphertext and tag>``; the salt is kept as ``v1:<b64 salt>:<value that decrypts to "pulumi">``.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ class Crypter:
     def encrypt(self, text: str) -> str:
         """Encrypt under a fresh nonce."""
         nonce = secrets.token_bytes(12)
-        return f"v1:{b64encode(nonce).decode()}:{b64encode(self._aes.encrypt(nonce, text.encode(), None)).decode()}"
+        sealed = self._aes.encrypt(nonce, text.encode(), None)
+        return f"v1:{b64encode(nonce).decode()}:{b64encode(sealed).decode()}"
 
     def decrypt(self, value: str) -> str:
         """Decrypt.
@@ -92,7 +93,7 @@ class Crypter:
 
 
 class Keyring:
-    """The passphrase of one state folder: made on first use, kept beside the state in a file of mode 0600."""
+    """The passphrase of one state folder: made on first use, kept beside the state, mode 0600."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "passphrase.json"
@@ -101,13 +102,15 @@ class Keyring:
         """Return the crypter for a state that names its salt, or for a new one.
 
         Raises:
-            StateError: The state has a salt but the passphrase file is missing, or is not the right one.
+            StateError: The state has a salt but the passphrase file is missing, or is not the right
+                one.
         """
         if not self._file.exists():
             if salt_state is not None:
+                # Fail closed.
                 raise StateError(
                     f"{self._file} is missing: the secrets of the state cannot be read"
-                )  # fail closed
+                )
             self._make()
         kept = json.loads(self._file.read_text())
         return Crypter(kept["passphrase"], salt_state or kept["salt"])
@@ -122,9 +125,8 @@ class Keyring:
             stream.flush()
             os.fsync(stream.fileno())
         try:
-            os.link(
-                draft, self._file
-            )  # of two processes that start at once, one makes the key and both use it
+            # Of two processes that start at once, one makes the key and both use it.
+            os.link(draft, self._file)
         except FileExistsError:
             pass
         finally:

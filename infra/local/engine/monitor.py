@@ -1,8 +1,11 @@
-"""Pulumi's resource monitor as a plain object: what the SDK calls for each resource that the program declares.
+"""Pulumi's resource monitor as a plain object: what the SDK calls for each declared resource.
 
-The protocol is pulumi.resource.ResourceMonitor of the SDK's own version (pinned in pyproject.toml); method names and
-messages are its. Requests arrive on the SDK's worker threads, each already waiting for what it depends on.
+The protocol is pulumi.resource.ResourceMonitor of the SDK's own version (pinned in pyproject.toml);
+method names and messages are its. Requests arrive on the SDK's worker threads, each already waiting
+for what it depends on.
 """
+
+# ruff: noqa: N802 - the methods have the protocol's names
 
 from __future__ import annotations
 
@@ -78,7 +81,7 @@ class Monitor:
         self._claimed: set[str] = set()
         self._mutex = threading.Lock()
 
-    def GetDeploymentInfo(self, _request: object) -> pb.DeploymentInfo:  # noqa: N802 - the protocol's name
+    def GetDeploymentInfo(self, _request: object) -> pb.DeploymentInfo:
         """Say what this engine can do."""
         features = [
             pb.ResourceMonitorFeature.Value(f"RESOURCE_MONITOR_FEATURE_{name}")
@@ -86,20 +89,20 @@ class Monitor:
         ]
         return pb.DeploymentInfo(supportedFeatures=features)
 
-    def SupportsFeature(self, _request: object) -> pb.SupportsFeatureResponse:  # noqa: N802 - the protocol's name
+    def SupportsFeature(self, _request: object) -> pb.SupportsFeatureResponse:
         """Answer for the features that GetDeploymentInfo did not list."""
         return pb.SupportsFeatureResponse(hasSupport=False)
 
-    def SignalAndWaitForShutdown(self, _request: object) -> empty_pb2.Empty:  # noqa: N802 - the protocol's name
+    def SignalAndWaitForShutdown(self, _request: object) -> empty_pb2.Empty:
         """Nothing of the program is needed after its end: there are no delete hooks."""
         return empty_pb2.Empty()
 
-    def RegisterStackTransform(self, request: Callback) -> empty_pb2.Empty:  # noqa: N802 - the protocol's name
+    def RegisterStackTransform(self, request: Callback) -> empty_pb2.Empty:
         """Remember a transform of every resource."""
         self._transforms.append(request)
         return empty_pb2.Empty()
 
-    def RegisterResource(self, request: pb.RegisterResourceRequest) -> pb.RegisterResourceResponse:  # noqa: N802 - the protocol's name
+    def RegisterResource(self, request: pb.RegisterResourceRequest) -> pb.RegisterResourceResponse:
         """Bring one resource about.
 
         Raises:
@@ -135,12 +138,10 @@ class Monitor:
             return self._keep(resource, old)
         handler = self._run.handler(request.type, urn)
         if handler is None:
-            if (
-                not self._run.preview
-            ):  # the program asks for it only now that it knows the outputs of others
-                raise ProgramError(
-                    f"no resource handler for {request.type} (of {urn})"
-                )  # fail closed
+            # The program asks for it only now that it knows the outputs of others.
+            if not self._run.preview:
+                # Fail closed.
+                raise ProgramError(f"no resource handler for {request.type} (of {urn})")
             # All that are missing are named together at the end of the preview.
             return pb.RegisterResourceResponse(urn=urn, object=to_struct(wire))
         reference = self._providers.reference(request.provider, request.type, request.version, urn)
@@ -158,17 +159,17 @@ class Monitor:
         made = self._steps.deploy(wanted)
         return pb.RegisterResourceResponse(urn=urn, id=made.id, object=to_struct(made.outputs))
 
-    def RegisterResourceOutputs(  # noqa: N802 - gRPC's name
+    def RegisterResourceOutputs(
         self, request: pb.RegisterResourceOutputsRequest
     ) -> empty_pb2.Empty:
-        """Take the outputs of a component or of the stack; a stack that failed keeps those it had."""
+        """Take the outputs of a component or the stack; one that failed keeps those it had."""
         if not self._run.is_ending:
             known = self._state.snapshot.done[request.urn]
             self._state.amend(replace(known, outputs=from_struct(request.outputs)))
         return empty_pb2.Empty()
 
-    def ReadResource(self, request: pb.ReadResourceRequest) -> pb.ReadResourceResponse:  # noqa: N802 - the protocol's name
-        """Look up what exists outside of the stack: another stack's outputs, or a resource by its id.
+    def ReadResource(self, request: pb.ReadResourceRequest) -> pb.ReadResourceResponse:
+        """Look up what exists outside of the stack: another's outputs, or a resource by its id.
 
         Raises:
             ProgramError: There is no such stack, resource or type.
@@ -207,7 +208,7 @@ class Monitor:
             urn=urn, id=request.id, properties=to_struct(resource.outputs)
         )
 
-    def Invoke(self, request: pb.ResourceInvokeRequest) -> pb.ResourceInvokeResponse:  # noqa: N802 - the protocol's name
+    def Invoke(self, request: pb.ResourceInvokeRequest) -> pb.ResourceInvokeResponse:
         """Call a provider function.
 
         Raises:
@@ -221,7 +222,8 @@ class Monitor:
             answer = function(self._cloud, for_handler(from_struct(request.args)))
         except Exception as error:
             raise ProgramError(f"function `{request.tok}`: {error}") from error
-        return pb.ResourceInvokeResponse(**{"return": to_struct(from_handler(answer))})  # pyright: ignore[reportArgumentType] - the field's name is a keyword
+        found: dict[str, Any] = {"return": to_struct(from_handler(answer))}  # a keyword of Python
+        return pb.ResourceInvokeResponse(**found)
 
     def _claim(self, parent: str, kind: str, name: str) -> str:
         urn = urns.make(self._state.stack, self._project, parent, kind, name)

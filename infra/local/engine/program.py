@@ -1,6 +1,7 @@
 """Runs a Pulumi program in this process, against a monitor that is a plain object.
 
-``Settings`` that take objects, ``configure``, ``set_all_config``, ``run_in_stack``: what the CLI's own executor calls.
+``Settings`` that take objects, ``configure``, ``set_all_config``, ``run_in_stack``: what the CLI's
+own executor calls.
 """
 
 from __future__ import annotations
@@ -33,13 +34,14 @@ Program: TypeAlias = Callable[[], Any]
 def from_file(file: Path) -> Program:
     """Return the program in a file, executed as ``__main__`` on every call.
 
-    It does not touch ``sys.path`` or the current folder, so several can run at once: the program's own modules must be
-    importable, as they are in an installed project.
+    It does not touch ``sys.path`` or the current folder, so several can run at once: the program's
+    own modules must be importable, as they are in an installed project.
     """
 
     def program() -> None:
         code = compile(file.read_text(), str(file), "exec")
-        exec(code, {"__name__": "__main__", "__file__": str(file)})  # noqa: S102 - running the program is the purpose
+        # Running the program is the purpose.
+        exec(code, {"__name__": "__main__", "__file__": str(file)})  # noqa: S102
 
     return program
 
@@ -62,14 +64,14 @@ class _Log:
     def __init__(self, run: Run) -> None:
         self._run = run
 
-    def Log(self, request: engine_pb2.LogRequest) -> empty_pb2.Empty:  # noqa: N802 - the protocol's name
+    def Log(self, request: engine_pb2.LogRequest) -> empty_pb2.Empty:  # noqa: N802 - protocol's
         if request.severity == engine_pb2.WARNING:
             self._run.warn(request.message)
         return empty_pb2.Empty()
 
 
 def execute(program: Program, monitor: object, run: Run, surroundings: Surroundings) -> None:
-    """Run the program to its end, in a thread of its own, so that a caller's event loop is not disturbed.
+    """Run the program to its end, in a thread: a caller's event loop is not disturbed.
 
     Raises:
         KeyboardInterrupt: The operator interrupted; steps that were under way have ended.
@@ -100,7 +102,7 @@ def execute(program: Program, monitor: object, run: Run, surroundings: Surroundi
 
 
 def _let_go(error: BaseException) -> None:
-    """Free at once what the frames of a failed program hold, so that the filter in ``_execute`` still covers it."""
+    """Free what the frames of a failed program hold, while ``_execute``'s filter covers it."""
     links, seen = [error], set[int]()
     while links:
         link = links.pop()
@@ -112,7 +114,8 @@ def _let_go(error: BaseException) -> None:
 
 
 def _execute(program: Program, monitor: object, run: Run, surroundings: Surroundings) -> None:
-    # An Output whose first part failed never awaits its others (``StackReference.get_output``): the SDK's, not news.
+    # An Output whose first part failed never awaits its others (``StackReference.get_output``): the
+    # SDK's, not news.
     warnings.filterwarnings(
         "ignore", message=r"coroutine 'Output\.\w+' was never awaited", category=RuntimeWarning
     )
@@ -131,9 +134,8 @@ def _execute(program: Program, monitor: object, run: Run, surroundings: Surround
     )
     config.set_all_config(dict(surroundings.config.values), list(surroundings.config.secret_keys))
     loop = asyncio.new_event_loop()
-    loop.set_exception_handler(
-        lambda _loop, _context: None
-    )  # tasks that a failure leaves behind; it is reported once
+    # Tasks that a failure leaves behind; it is reported once.
+    loop.set_exception_handler(lambda _loop, _context: None)
     loop.set_default_executor(
         ThreadPoolExecutor(surroundings.parallel, thread_name_prefix="pulumi-step")
     )
@@ -145,8 +147,7 @@ def _execute(program: Program, monitor: object, run: Run, surroundings: Surround
             for task in tasks:
                 task.cancel()
             loop.run_until_complete(asyncio.wait(tasks))
-        loop.run_until_complete(
-            loop.shutdown_default_executor()
-        )  # steps that are under way end and are recorded
+        # Steps that are under way end and are recorded.
+        loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
         asyncio.set_event_loop(None)

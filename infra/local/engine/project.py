@@ -91,8 +91,8 @@ class Project:
             passphrase: Decrypts ``secure:`` values of the passphrase provider.
 
         Raises:
-            ProjectError: No such file, a key without value, a value of another type than declared, or a ``secure:``
-                value that cannot be decrypted here.
+            ProjectError: No such file, a key without value, a value of another type than declared,
+                or a ``secure:`` value that cannot be decrypted here.
         """
         file = self.config_dir / f"Pulumi.{stack}.yaml"
         if not file.exists():
@@ -130,7 +130,8 @@ class Project:
             kind = declaration.get("type")
             if kind is not None and kind not in _TYPES:
                 raise ProjectError(
-                    f"{self.root / 'Pulumi.yaml'}: `{name}`: no such type `{kind}`; {', '.join(_TYPES)}"
+                    f"{self.root / 'Pulumi.yaml'}: `{name}`: no such type `{kind}`; "
+                    + ", ".join(_TYPES)
                 )
             if declaration.get("secret"):
                 secret.add(key)

@@ -1,4 +1,4 @@
-"""Which provider makes a resource: explicit ``aws.Provider`` resources, the default ones, and their default tags."""
+"""Which provider makes a resource: explicit ones, the default ones; and their default tags."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 
 
 def is_default(urn: str) -> bool:
-    """Whether it is a provider that the engine added by itself; like the CLI, the engine does not speak of those."""
+    """Whether the engine added the provider by itself; like the CLI, it does not name those."""
     return type_chain(urn).startswith("pulumi:providers:") and name_of(urn).startswith("default")
 
 
 class Providers:
     """The providers of one run.
 
-    The embedded cloud is the same behind each of them: of a provider's settings only region and default tags count.
+    The embedded cloud is the same behind each of them: of a provider's settings only region and
+    default tags count.
     """
 
     def __init__(self, state: StackState, project: str, config: StackConfig, cloud: Cloud) -> None:
@@ -77,7 +78,8 @@ class Providers:
         disabled = self._config.flag("pulumi:disable-default-providers")
         if package != "pulumi" and (package in disabled or "*" in disabled):
             raise ProgramError(
-                f"Default provider for '{package}' disabled. '{user}' must use an explicit provider."
+                f"Default provider for '{package}' disabled. "
+                f"'{user}' must use an explicit provider."
             )
         return self._default(package, version)
 

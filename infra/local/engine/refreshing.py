@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 
 def refresh(state: StackState, cloud: Cloud, run: Run) -> None:
-    """Read every managed resource; drop what is gone, take over what drifted, clear what was left pending.
+    """Read every managed resource; drop what is gone, take over what drifted.
 
-    An input that drifted is taken over too, so that the next ``up`` sees that it differs from the program.
+    What was left pending is cleared.
+
+    An input that drifted is taken over too, so that the next ``up`` sees that it differs from the
+    program.
     """
     gone: set[str] = set()
     for resource in state.snapshot.resources():
@@ -32,7 +35,8 @@ def refresh(state: StackState, cloud: Cloud, run: Run) -> None:
         known = for_handler(resource.outputs)
         try:
             found = handler.read(cloud, resource.id, dict(known))
-        except Exception as error:  # noqa: BLE001 - one resource that cannot be read must not hide the others
+        # One resource that cannot be read must not hide the others.
+        except Exception as error:  # noqa: BLE001
             run.fail(resource.urn, "reading", error)
             continue
         if found is None:

@@ -37,7 +37,8 @@ class Change:
     """One resource that was (or, in a preview, would be) touched.
 
     Attributes:
-        keys: Inputs that differ; of a replacement, those that force it come first; of a refresh, the outputs.
+        keys: Inputs that differ; of a replacement, those that force it come first; of a refresh,
+            the outputs.
         recorded: Nothing stands behind it in this cloud: the engine only wrote it down.
     """
 
@@ -63,7 +64,8 @@ class Result:
         outputs: The stack's outputs, secrets in clear: never print it, print ``lines()``.
         secret_outputs: Which outputs are secret.
         recorded: URNs of resources in the stack that are only recorded.
-        warnings: What the operator should know, e.g. operations that an earlier run left unfinished.
+        warnings: What the operator should know, e.g. operations that an earlier run left
+            unfinished.
         preview: Whether nothing was really done.
     """
 
@@ -87,6 +89,8 @@ class Result:
         words = [f"{number} {op}" for op, number in counts.items()] + [f"{self.same} unchanged"]
         yield f"{'would be: ' if self.preview else ''}{', '.join(words)}"
         if self.recorded:
-            yield f"{len(self.recorded)} resources are only recorded: nothing stands behind them here"
+            yield (
+                f"{len(self.recorded)} resources are only recorded: nothing stands behind them here"
+            )
         for name, value in sorted(self.outputs.items()):
             yield f"  {name}: {'[secret]' if name in self.secret_outputs else value}"

@@ -1,4 +1,4 @@
-"""The resources of one stack in memory, in dependency order, and the journal entries that change them."""
+"""The resources of one stack in memory, in dependency order, and what changes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NAMES: Final = {
     "retain_on_delete": "retainOnDelete",
     "deleted_with": "deletedWith",
 }
-"""Field -> name in Pulumi's deployment format, where they differ (sdk/go/common/apitype, ResourceV3)."""
+"""Field -> name in Pulumi's deployment format (sdk/go/common/apitype, ResourceV3)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Resource:
 
     @property
     def key(self) -> str:
-        """What tells it from every other entry of the stack: replaced ones keep their URN until they are deleted."""
+        """What tells it from the other entries: a replaced one keeps its URN till it is deleted."""
         return f"{self.urn}!{self.id}" if self.delete else self.urn
 
     @property
@@ -74,8 +74,9 @@ class Pending:
 class Snapshot:
     """What is deployed.
 
-    ``base`` is what earlier runs left, in their order; ``done`` is what this run has registered, in its order. Both are
-    in dependency order, and nothing in ``done`` depends on ``base``: so is ``done`` followed by ``base``.
+    ``base`` is what earlier runs left, in their order; ``done`` is what this run has registered, in
+    its order. Both are in dependency order, and nothing in ``done`` depends on ``base``: so is
+    ``done`` followed by ``base``.
     """
 
     def __init__(self, resources: list[Resource], pending: list[Pending]) -> None:
@@ -101,7 +102,8 @@ class Snapshot:
         Args:
             resource: The new state.
             was: Its URN so far, if an alias led to it.
-            replacing: The former resource stays until it is deleted, at the end of this run or of a later one.
+            replacing: The former resource stays until it is deleted, at the end of this run or of a
+                later one.
         """
         self.pending.pop(resource.urn, None)
         former = was or resource.urn

@@ -1,10 +1,11 @@
-"""One stack's state on disk: a deployment file in Pulumi's own format, and a journal of what happened since.
+"""One stack's state on disk: a deployment file in Pulumi's format, and a journal since.
 
-A run appends one line per change, so that a deployment of n resources writes O(n) bytes, and folds the journal into the
-file when it ends. A process that dies leaves the journal; the next run reads file and journal. A torn last line is what
-was being written at that moment: it is ignored. The first line says which file the journal extends: after a death
-between folding and removing it, it extends no longer what is there, and is ignored as a whole. Lines reach the kernel
-at once, so they survive the death of the process; the file itself is synced to disk.
+A run appends one line per change, so that a deployment of n resources writes O(n) bytes, and folds
+the journal into the file when it ends. A process that dies leaves the journal; the next run reads
+file and journal. A torn last line is what was being written at that moment: it is ignored. The
+first line says which file the journal extends: after a death between folding and removing it, it
+extends no longer what is there, and is ignored as a whole. Lines reach the kernel at once, so they
+survive the death of the process; the file itself is synced to disk.
 """
 
 from __future__ import annotations
@@ -33,15 +34,17 @@ _FORMAT: Final = 3  # apitype.DeploymentV3
 class StackState:
     """Reads and writes one stack.
 
-    Every change of ``snapshot`` goes through the methods here, from any thread; they write the journal first when one
-    is open. Live changes and replayed ones take the same way, so what is in memory is what a later run will read.
+    Every change of ``snapshot`` goes through the methods here, from any thread; they write the
+    journal first when one is open. Live changes and replayed ones take the same way, so what is in
+    memory is what a later run will read.
     """
 
     def __init__(self, folder: Path, project: str, stack: str) -> None:
         """Load the stack; one that was never deployed is empty.
 
         Raises:
-            StateError: File or journal is damaged or of another format, or its secrets cannot be decrypted.
+            StateError: File or journal is damaged or of another format, or its secrets cannot be
+                decrypted.
         """
         self.stack = stack
         self._file = folder / "stacks" / project / f"{stack}.json"
@@ -56,7 +59,7 @@ class StackState:
 
     @contextmanager
     def lock(self) -> Generator[None]:
-        """Hold the stack for writing: reload, open the journal, fold it at the end, also after an exception.
+        """Hold the stack for writing: reload, open the journal, fold it at the end in any case.
 
         Raises:
             StackLockedError: Another run holds it; names the process.
@@ -64,13 +67,13 @@ class StackState:
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._file.with_suffix(".lock").open("a+") as holder:
             try:
-                fcntl.flock(
-                    holder, fcntl.LOCK_EX | fcntl.LOCK_NB
-                )  # the kernel frees it when the process dies
+                # The kernel frees it when the process dies.
+                fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 holder.seek(0)
                 raise StackLockedError(
-                    f"stack `{self.stack}` is being changed by process {holder.read().strip()}: wait for it to end"
+                    f"stack `{self.stack}` is being changed by process {holder.read().strip()}: "
+                    "wait for it to end"
                 ) from error
             holder.truncate(0)
             holder.write(str(os.getpid()))

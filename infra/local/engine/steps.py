@@ -1,4 +1,4 @@
-"""What is done to one resource: create, update, replace, delete, each journalled before and after."""
+"""What is done to one resource: create, update, replace, delete; journalled before and after."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Wanted:
 
 
 class Steps:
-    """Carries out the steps of one run; in a preview it goes the same way without a handler and without a journal."""
+    """Carries out the steps of one run; in a preview without handler and without journal."""
 
     def __init__(self, state: StackState, cloud: Cloud, run: Run) -> None:
         self._state = state
@@ -85,7 +85,9 @@ class Steps:
         return updated
 
     def delete(self, doomed: Iterable[Resource]) -> None:
-        """Delete what the program no longer has, dependents first; what no handler made is only forgotten.
+        """Delete what the program no longer has, dependents first.
+
+        What no handler made is only forgotten.
 
         Raises:
             ProtectedError: One of them is protected; nothing is deleted then.
@@ -97,13 +99,12 @@ class Steps:
         for resource in reversed(resources):
             kept = resource.retain_on_delete or resource.deleted_with in gone
             self._remove(resource, forget=kept)
-            if not resource.delete and not is_default(
-                resource.urn
-            ):  # the other half of a replacement is not news
+            # The other half of a replacement is not news.
+            if not resource.delete and not is_default(resource.urn):
                 self._run.note(Op.DELETE, resource.urn, resource.type)
 
     def finish(self) -> None:
-        """Delete what the program did not register: called only when the program came to its end."""
+        """Delete what the program did not register; only for a program that came to its end."""
         base = list(self._state.snapshot.base.values())
         registered = self._state.snapshot.done
         self.delete(base)
@@ -135,7 +136,7 @@ class Steps:
         return made
 
     def _dependents(self, root: Resource) -> list[Resource]:
-        """Resources that cannot outlive ``root``: an input that forces their replacement comes from it."""
+        """Resources that cannot outlive ``root``: an input from it forces their replacement."""
         lost = {root.urn}
         found: list[Resource] = []
         for item in list(self._state.snapshot.base.values()):

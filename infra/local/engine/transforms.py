@@ -1,4 +1,4 @@
-"""Runs the program's resource transforms: the engine calls back into the SDK before it registers a resource."""
+"""Runs the program's resource transforms, by calls back into the SDK before registering."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ def _take(
         return
     options = answer.options
     for ours, theirs in _LISTS.items():
-        request.ClearField(theirs)  # pyright: ignore[reportArgumentType] - a name from the table above
+        request.ClearField(theirs)  # pyright: ignore[reportArgumentType] - from the table
         getattr(request, theirs).extend(getattr(options, ours))
     for ours, theirs in _SCALARS.items():
         setattr(request, theirs, getattr(options, ours))
     for ours, theirs in _OPTIONAL.items():
-        if options.HasField(ours):  # pyright: ignore[reportArgumentType] - a name from the table above
+        if options.HasField(ours):  # pyright: ignore[reportArgumentType] - from the table
             setattr(request, theirs, getattr(options, ours))
     request.deleteBeforeReplaceDefined = options.HasField("delete_before_replace")
     request.deleteBeforeReplace = options.delete_before_replace

@@ -30,7 +30,7 @@ def name_of(urn: str) -> str:
 
 
 class Aliases:
-    """Former URNs of what the program registers, those inherited from a parent's former URN included."""
+    """Former URNs of what the program registers, with those inherited from a parent's."""
 
     def __init__(self, stack: str, project: str) -> None:
         self._stack = stack
@@ -38,7 +38,7 @@ class Aliases:
         self._known: dict[str, list[str]] = {}
 
     def of(self, urn: str, parent: str, kind: str, name: str, aliases: list[Alias]) -> list[str]:
-        """Return the former URNs that the resource may be found under, and remember them for its children."""
+        """Return the former URNs of a resource, and remember them for its children."""
         own = [former for alias in aliases for former in self._of_alias(alias, parent, kind, name)]
         inherited = [
             make(
@@ -73,5 +73,5 @@ class Aliases:
 
 
 def _renamed(name: str, parent: str, former: str) -> str:
-    """A child named after its parent was named after the parent's former name (as Pulumi's engine infers it)."""
+    """A child named after its parent had the parent's former name, as Pulumi's engine infers."""
     return former + name.removeprefix(parent) if name.startswith(parent) else name

@@ -1,7 +1,9 @@
-"""Property values on Pulumi's wire: secrets, unknowns, assets, and how they become what a handler gets.
+"""Property values on Pulumi's wire, and how they become what a handler gets.
 
-A *wire value* here is JSON as in the protocol's Struct. The signatures are Pulumi's (sdk/go/common/resource/sig):
-an object whose key ``SIGNATURE`` names what it is.
+Secrets, unknowns and assets are objects on the wire.
+
+A *wire value* here is JSON as in the protocol's Struct. The signatures are Pulumi's
+(sdk/go/common/resource/sig): an object whose key ``SIGNATURE`` names what it is.
 """
 
 from __future__ import annotations
@@ -23,11 +25,12 @@ ASSET: Final = "c44067f5952c0a294b673a41bacd8c17"
 ARCHIVE: Final = "0def7320c3a5731c473e5ecbe6d01bc7"
 REFERENCE: Final = "5cf8f73096256a8f31e491e813e4eb8e"
 UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-DEFAULTS: Final = "__defaults"  # input that lists what the provider filled in, as Pulumi's Terraform bridge keeps it
+# Input that lists what the provider filled in, as Pulumi's Terraform bridge keeps it.
+DEFAULTS: Final = "__defaults"
 
 
 def from_struct(struct: struct_pb2.Struct) -> dict[str, Any]:
-    """Decode a Struct; whole numbers become ``int`` (the wire has only doubles) and nulls at the top are dropped."""
+    """Decode a Struct: whole numbers become ``int`` (the wire has doubles), nulls at the top go."""
     return {
         key: _whole(value)
         for key, value in json_format.MessageToDict(struct).items()

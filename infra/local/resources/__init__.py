@@ -1,6 +1,9 @@
-"""How the embedded cloud makes each resource type of the Pulumi program: a handler for a type, a module for a service.
+"""How the embedded cloud makes each resource type of the Pulumi program: a handler for a type.
 
-The types of `recorded` have no service behind them here; they are only written down, and the engine's result says so.
+There is one file for each family of types.
+
+The types of `recorded` have no service behind them here; they are only written down, and the
+engine's result says so.
 """
 
 from __future__ import annotations

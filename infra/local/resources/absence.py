@@ -24,7 +24,8 @@ _EXACT: Final = frozenset(
         "ServerSideEncryptionConfigurationNotFoundError",
     }
 )
-# EC2: InvalidVpcID.NotFound, InvalidGroup.NotFound, NatGatewayNotFound ...; S3: NoSuchBucketPolicy, NoSuchLifecycle...
+# EC2: InvalidVpcID.NotFound, InvalidGroup.NotFound, NatGatewayNotFound ...; S3: NoSuchBucketPolicy,
+# NoSuchLifecycle...
 _SUFFIXES: Final = (".NotFound", "NotFound", ".Malformed")
 
 
@@ -32,9 +33,8 @@ def is_absent(error: ClientError) -> bool:
     """Whether the service refused because the thing does not exist."""
     told = error.response.get("Error", {})
     code = str(told.get("Code", ""))
-    if (
-        code == "ClientException"
-    ):  # ECS has no code of its own for a task definition that it does not know
+    # ECS has no code of its own for a task definition that it does not know.
+    if code == "ClientException":
         return "Unable to describe task definition" in str(told.get("Message", ""))
     return code in _EXACT or code.endswith(_SUFFIXES) or code.startswith("NoSuch")
 

@@ -53,14 +53,14 @@ class UserPoolClient(Handler):
     def update(
         self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
     ) -> dict[str, Any]:
-        """UpdateUserPoolClient: everything that is not named falls back to its default, so all of it is named."""
+        """UpdateUserPoolClient with every setting: what is not named falls back to its default."""
         cloud.client("cognito-idp").update_user_pool_client(
             UserPoolId=inputs["userPoolId"], ClientId=id, **_client(inputs)
         )
         return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
-        """DescribeUserPoolClient; flows, addresses, scopes and writable attributes show when somebody changed them."""
+        """DescribeUserPoolClient; what somebody has changed of the settings below shows."""
         answer = unless_absent(
             cloud.client("cognito-idp").describe_user_pool_client,
             UserPoolId=outputs["userPoolId"],
@@ -190,7 +190,7 @@ def _client(inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _same_order(known: list[str] | None, now: list[str]) -> list[str] | None:
-    """The service does not keep the order of these sets, and an empty one is one that was left out."""
+    """The service keeps no order of these sets, and an empty one is one that was left out."""
     return known if sorted(known or []) == sorted(now) else now
 
 

@@ -1,4 +1,4 @@
-"""EC2: the network. Its parts are made, looked up and deleted by calls of one pattern; names and arguments differ."""
+"""EC2: the network. Its parts are made, looked up and deleted by calls of one pattern."""
 
 # ruff: noqa: A002 - `id` is Pulumi's word, and the engine's
 

@@ -1,4 +1,4 @@
-"""ECS and ECR: repository, cluster, task definition. The service itself is recorded: nothing here runs containers."""
+"""ECS and ECR: repository, cluster, task definition; the service is recorded, nothing runs here."""
 
 # ruff: noqa: A002 - `id` is Pulumi's word, and the engine's
 

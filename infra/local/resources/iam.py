@@ -110,7 +110,7 @@ class RolePolicy(Handler):
 
 
 def same_json(known: str | None, now: object) -> str:
-    """`known` if it says what the service says now, else the service's text: formatting is no difference."""
+    """`known` if the service says the same now, else the service's text; layout is ignored."""
     if isinstance(now, str):
         now = json.loads(now)
     if known is not None and json.loads(known) == now:

@@ -53,7 +53,7 @@ class ThingType(Handler):
         return None if answer is None else {**outputs, "name": id, "arn": answer["thingTypeArn"]}
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
-        """Deprecate, then delete. AWS wants five minutes in between; the embedded cloud does not."""
+        """Deprecate, then delete; AWS wants five minutes in between, this cloud none."""
         del outputs
         client = cloud.client("iot")
         with absent_is_fine():
@@ -155,7 +155,7 @@ class Policy(Handler):
         }
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
-        """Old versions first. Certificates that still carry it are detached: the tenant is leaving."""
+        """Delete old versions first; certificates that still carry it are detached."""
         del outputs
         client = cloud.client("iot")
         with absent_is_fine():
@@ -175,7 +175,7 @@ class Policy(Handler):
 
 
 class IndexingConfiguration(Handler):
-    """`aws.iot.IndexingConfiguration`: one in an account and region, so a delete leaves it as it is."""
+    """`aws.iot.IndexingConfiguration`: one in an account and region, so a delete leaves it."""
 
     def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
         """UpdateIndexingConfiguration."""

@@ -1,7 +1,10 @@
-"""Types that the embedded cloud does not make: written down with the outputs that the program needs, and reported so.
+"""Types that the embedded cloud does not make: recorded with the outputs that the program needs.
 
-Load balancer, certificate, DNS and autoscaling belong to the road that requests take on AWS; the embedded service is a
-process that is called directly. Only the shape of their outputs follows AWS, nothing listens, and no state is proven.
+The engine's result names them.
+
+Load balancer, certificate, DNS and autoscaling belong to the road that requests take on AWS; the
+embedded service is a process that is called directly. Only the shape of their outputs follows AWS,
+nothing listens, and no state is proven.
 """
 
 # ruff: noqa: A002 - `id` is Pulumi's word, and the engine's
@@ -71,7 +74,8 @@ def _digest(*parts: str) -> str:
 def _arn(service: str, resource: str) -> Callable[[Cloud, dict[str, Any]], str]:
     def identify(cloud: Cloud, inputs: dict[str, Any]) -> str:
         name = inputs.get("name") or inputs.get("domainName") or ""
-        return f"arn:aws:{service}:{cloud.region}:{cloud.account_id}:{resource}/{name}/{_digest(resource, name)}"
+        arn = f"arn:aws:{service}:{cloud.region}:{cloud.account_id}:{resource}"
+        return f"{arn}/{name}/{_digest(resource, name)}"
 
     return identify
 
@@ -79,7 +83,8 @@ def _arn(service: str, resource: str) -> Callable[[Cloud, dict[str, Any]], str]:
 def _listener(cloud: Cloud, inputs: dict[str, Any]) -> str:
     del cloud
     balancer: str = inputs["loadBalancerArn"]
-    return f"{balancer.replace(':loadbalancer/', ':listener/')}/{_digest(balancer, str(inputs['port']))}"
+    listener = balancer.replace(":loadbalancer/", ":listener/")
+    return f"{listener}/{_digest(balancer, str(inputs['port']))}"
 
 
 def _certificate(made: str, inputs: dict[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Bucket(Handler):
         return None if unless_absent(cloud.client("s3").head_bucket, Bucket=id) is None else outputs
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
-        """DeleteBucket; with `forceDestroy` every version of every object first, else S3 refuses a bucket in use."""
+        """DeleteBucket; with `forceDestroy` every version of every object first."""
         client = cloud.client("s3")
         with absent_is_fine():
             if outputs.get("forceDestroy"):

@@ -20,7 +20,8 @@ class BucketSetting(Handler):
     """One setting of a bucket; its id is the bucket's name.
 
     Args:
-        setting: the operations' common name in boto3: `put_<setting>`, `get_<setting>`, `delete_<setting>`.
+        setting: the operations' common name in boto3: `put_<setting>`, `get_<setting>`,
+            `delete_<setting>`.
         document: from the inputs to the arguments of the put.
         removable: whether a delete call exists; without one the setting leaves with its bucket.
     """
@@ -51,7 +52,7 @@ class BucketSetting(Handler):
         return self.create(cloud, inputs).outputs
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
-        """Whether there is one; what it says is compared where AWS hands back what it was given, a policy."""
+        """Whether there is one; a policy, which AWS hands back as given, is compared too."""
         answer = unless_absent(getattr(cloud.client("s3"), f"get_{self._setting}"), Bucket=id)
         if answer is None:
             return None
@@ -69,7 +70,8 @@ class BucketSetting(Handler):
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """Delete the document."""
         del outputs
-        # S3 names one pair of calls unevenly: PutBucketLifecycleConfiguration, DeleteBucketLifecycle.
+        # S3 names one pair of calls unevenly: PutBucketLifecycleConfiguration,
+        # DeleteBucketLifecycle.
         setting = self._setting.replace("_lifecycle_configuration", "_lifecycle")
         if self._removable:
             with absent_is_fine():
@@ -139,6 +141,9 @@ def _policy(inputs: dict[str, Any]) -> dict[str, Any]:
     return {"Policy": inputs["policy"]}
 
 
+_ENCRYPTION: Final = (
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
+)
 HANDLERS: Final[Mapping[str, Handler]] = {
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": BucketSetting(
         "public_access_block", _public_access
@@ -149,9 +154,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "aws:s3/bucketVersioning:BucketVersioning": BucketSetting(
         "bucket_versioning", _versioning, removable=False
     ),
-    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": BucketSetting(
-        "bucket_encryption", _encryption
-    ),
+    _ENCRYPTION: BucketSetting("bucket_encryption", _encryption),
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": BucketSetting(
         "bucket_lifecycle_configuration", _lifecycle
     ),

@@ -24,7 +24,7 @@ class SecurityGroup(Handler):
     taggable = True
 
     def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
-        """CreateSecurityGroup; the rule by which AWS lets everything out is taken back, as the real provider does."""
+        """CreateSecurityGroup, without the rule that lets everything out, as pulumi-aws does."""
         client = cloud.client("ec2")
         tags = [{"ResourceType": "security-group", "Tags": pairs(inputs)}] if pairs(inputs) else []
         group_id = client.create_security_group(

@@ -28,7 +28,7 @@ def retag(  # noqa: PLR0917 - client and ARN, then what `pairs` takes
     key: str = "Key",
     value: str = "Value",
 ) -> None:
-    """Set the tags of a resource and remove those that are no longer there; the calls of IoT, ECR and ECS are alike."""
+    """Set the tags of a resource and remove those that are gone; for IoT, ECR and ECS."""
     if wanted := pairs(inputs, key, value):
         client.tag_resource(resourceArn=arn, tags=wanted)
     if gone := changed(old, inputs):

@@ -21,7 +21,8 @@ _SERVICE: Final = "verifiedpermissions"
 class Policy(Handler):
     """`aws.verifiedpermissions.Policy`, static or template-linked.
 
-    As the real provider does, it changes a static statement in place unless the program says `replace_on_changes`.
+    As the real provider does, it changes a static statement in place unless the program says
+    `replace_on_changes`.
     """
 
     replace_on = frozenset({"policyStoreId"})
@@ -81,7 +82,7 @@ class Policy(Handler):
 
 
 class PolicyTemplate(Handler):
-    """`aws.verifiedpermissions.PolicyTemplate`, changed in place like a policy, and its links with it."""
+    """`aws.verifiedpermissions.PolicyTemplate`, changed in place, and its links with it."""
 
     replace_on = frozenset({"policyStoreId"})
 

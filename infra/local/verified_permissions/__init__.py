@@ -1,4 +1,4 @@
-"""Amazon Verified Permissions on a laptop: the whole API, answered by the real Cedar engine. See README.md."""
+"""Amazon Verified Permissions on a laptop: the whole API, answered by Cedar. See README.md."""
 
 from .app import VerifiedPermissions
 from .call import Caller

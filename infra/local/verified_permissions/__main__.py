@@ -1,6 +1,7 @@
 """``python -m infra.local.verified_permissions``: the endpoint alone, on the loopback interface.
 
-The access key is taken from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; without them a random one is made and printed.
+The access key is taken from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; without them a random one
+is made and printed.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         app.close()
         return _complain(
-            f"port {options.port} of 127.0.0.1 cannot be used ({error.strerror}); choose another --port"
+            f"port {options.port} of 127.0.0.1 cannot be used ({error.strerror}); "
+            "choose another --port"
         )
     port = listener.getsockname()[1]
     started = {
@@ -85,7 +87,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="ISSUER=FILE-OR-URL",
-        help="where an issuer's JWK set is, e.g. https://cognito-idp.eu-central-1.amazonaws.com/<pool>=keys.json",
+        help="where an issuer's JWK set is, e.g. "
+        "https://cognito-idp.eu-central-1.amazonaws.com/<pool>=keys.json",
     )
     parser.add_argument(
         "--forbid-errors", choices=["deny", "skip"], default="deny", help="see README.md"

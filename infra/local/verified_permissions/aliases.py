@@ -78,7 +78,10 @@ def list_policy_store_aliases(call: Call) -> dict[str, Any]:
 
 
 def delete_policy_store_alias(call: Call) -> dict[str, Any]:
-    """DeletePolicyStoreAlias: softly keeps the name reserved, hard frees it; a missing alias is already deleted."""
+    """DeletePolicyStoreAlias: softly keeps the name reserved, hard frees it.
+
+    A missing alias is already deleted.
+    """
     alias = _held(call, _checked(call.request["aliasName"]))
     if alias is None:
         return {}

@@ -49,13 +49,16 @@ class VerifiedPermissions:
 
     Args:
         state_dir: where the journal is kept; None keeps nothing.
-        authenticate: called with headers (lower-case names), body, IAM action without its prefix, and the ARN of the
-            resource or None; answers who calls, or raises ``AccessDenied``. A request may ask it several times.
-        signing_keys: issuer -> JWK set as a dict; raises LookupError for an unknown issuer. Must not block.
+        authenticate: called with headers (lower-case names), body, IAM action without its prefix,
+            and the ARN of the resource or None; answers who calls, or raises ``AccessDenied``. A
+            request may ask it several times.
+        signing_keys: issuer -> JWK set as a dict; raises LookupError for an unknown issuer. Must
+            not block.
         account_id: the account whose stores these are.
         forbid_errors: see ``Decider``; the default departs from AWS and fails closed.
         request_validation: see ``Decider``.
-        consistency_delay_seconds: how long a new policy store is not found yet, to try out a client's retries.
+        consistency_delay_seconds: how long a new policy store is not found yet, to try out a
+            client's retries.
         clock: seconds since the epoch.
 
     Raises:
@@ -114,7 +117,7 @@ class VerifiedPermissions:
         await send({"type": "http.response.body", "body": content})
 
     def answer(self, headers: Mapping[str, str], body: bytes | None) -> tuple[int, dict[str, Any]]:
-        """Status and JSON document for one request; ``body`` is None when it was larger than allowed."""
+        """Status and JSON document for one request; ``body`` is None when it was too large."""
         target = headers.get("x-amz-target", "")
         operation = target.removeprefix(_TARGET) if target.startswith(_TARGET) else ""
         try:
@@ -174,7 +177,8 @@ class VerifiedPermissions:
     ) -> Caller:
         """Who calls, once every resource of the request is allowed to them."""
         entry = OPERATIONS[operation]
-        # The region is needed to look an alias up before anyone is recognised; the signature covers it.
+        # The region is needed to look an alias up before anyone is recognised; the signature covers
+        # it.
         claimed = _REGION.search(headers.get("authorization", ""))
         presumed = Caller(account_id=self._account_id, region=claimed[1] if claimed else "")
         caller: Caller | None = None
@@ -183,7 +187,8 @@ class VerifiedPermissions:
             if caller != presumed:  # fail closed: the ARNs were made for another account or region
                 raise AccessDenied(
                     "AccessDeniedException",
-                    f"Account {caller.account_id} in region {caller.region} has no policy stores here.",
+                    f"Account {caller.account_id} in region {caller.region} "
+                    "has no policy stores here.",
                 )
         if caller is None:
             raise AccessDenied("AccessDeniedException", "Nobody was asked.")  # fail closed
@@ -191,7 +196,11 @@ class VerifiedPermissions:
 
 
 def _refusal(operation: str, error: ApiError) -> tuple[int, dict[str, Any]]:
-    """An error that the operation does not model travels as the ValidationException that every operation has."""
+    """Status and document of an error.
+
+    One that the operation does not model travels as the ValidationException that every operation
+    has.
+    """
     own = (UnknownOperationError.code, MalformedRequestError.code)
     if error.code not in own and error.code not in modelled_errors(operation):
         error = InvalidInputError(message=error.message)
@@ -211,7 +220,10 @@ def _parsed(body: bytes) -> dict[str, Any]:
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """The body, or None when it is too large; the rest is read and dropped, so that the client hears the answer."""
+    """The body, or None when it is too large.
+
+    The rest is read and dropped, so that the client hears the answer.
+    """
     chunks: list[bytes] = []
     size = 0
     while True:

@@ -1,4 +1,4 @@
-"""The four authorization operations: with a named principal or with tokens, one request or up to 30."""
+"""The four authorization operations: by principal or by tokens, one request or up to 30."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One request on its way through an operation: who calls, what for, and the state that it may read and change."""
+"""One request on its way through an operation: its caller, and the state it may read and change."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ Operation = Callable[[Call], dict[str, Any]]
 
 
 def find_store(state: State, caller: Caller, name: str) -> PolicyStore | None:
-    """The caller's store by id or by an active alias; another account's or region's store is no store."""
+    """The caller's store by id or by an active alias; another account's or region's is none."""
     if name.startswith(ALIAS_PREFIX):
         alias = state.aliases.get(alias_key(caller.account_id, caller.region, name))
         if alias is None or alias.state != "Active":

@@ -1,6 +1,7 @@
 """From the API's typed JSON to Cedar's JSON: identifiers, attribute values, entities, context.
 
-Everything that arrives here has passed the service model, so unions have exactly one member and patterns hold.
+Everything that arrives here has passed the service model, so unions have exactly one member and
+patterns hold.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ def values(typed: dict[str, Any] | None) -> dict[str, Any]:
     """A map of attribute values as a Cedar record.
 
     Raises:
-        InvalidInputError: a name is an escape of Cedar's JSON, which would make the record something else.
+        InvalidInputError: a name is an escape of Cedar's JSON, which would make the record
+            something else.
     """
     if not typed:
         return {}
@@ -93,7 +95,7 @@ def context(definition: dict[str, Any] | None, path: str = "/context") -> dict[s
 
 
 def entities(definition: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """An ``EntitiesDefinition`` as Cedar's list of entities; of two with one identifier the last wins.
+    """An ``EntitiesDefinition`` as Cedar's list of entities; of two of one id the last wins.
 
     Raises:
         InvalidInputError: ``cedarJson`` is not a JSON array of objects.
@@ -147,7 +149,8 @@ def required_uid(reference: object) -> Uid:
         members = cast("dict[str, Any]", reference)
         inner = members.get("__entity", members)
         if isinstance(inner, dict):
-            kind, name = inner.get("type"), inner.get("id")  # pyright: ignore[reportUnknownVariableType] - JSON
+            kind: Any = inner.get("type")
+            name: Any = inner.get("id")
             if isinstance(kind, str) and isinstance(name, str):
                 return kind, name
     raise InvalidInputError(

@@ -1,8 +1,8 @@
 """From verified claims to a principal, its groups, its attributes and ``context.token``.
 
-Source: Verified Permissions user guide, "Mapping identity provider tokens to schema". What the guide leaves open is
-decided here: with a schema, claims that it does not declare are left out; numbers with a fraction and nulls, which
-Cedar does not have, are left out always.
+Source: Verified Permissions user guide, "Mapping identity provider tokens to schema". What the
+guide leaves open is decided here: with a schema, claims that it does not declare are left out;
+numbers with a fraction and nulls, which Cedar does not have, are left out always.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class TokenPrincipal:
         uid: Cedar ``{"type", "id"}``.
         entity: the principal as a Cedar entity, its groups as parents.
         access: the access token's claims, if there is one.
-        reserved: entity types that a request may not define beside a token, with their names in the refusal.
+        reserved: entity types that a request may not define beside a token, with their names in the
+            refusal.
     """
 
     uid: dict[str, str]
@@ -205,12 +206,13 @@ def _cedar_value(claim: Any) -> Any:
 def _projected(
     values: dict[str, Any], declared: Record, shapes: SchemaShapes, near: str
 ) -> dict[str, Any]:
-    """Only what the schema declares, in the declared type where the claim's type is a mere habit of the issuer."""
+    """Only what the schema declares, in the declared type where the issuer's is mere habit."""
     result: dict[str, Any] = {}
     for name, kind in declared.items():
         if name not in values:
             continue
         value, resolved = values[name], shapes.resolve(kind, near)
+        # Cognito sends custom attributes as strings.
         match resolved.get("type"):
             case "Record" if isinstance(value, dict):
                 value = _projected(
@@ -226,7 +228,7 @@ def _projected(
             case "Boolean" if value in (
                 "true",
                 "false",
-            ):  # Cognito sends custom attributes as strings
+            ):
                 value = value == "true"
             case _:
                 pass

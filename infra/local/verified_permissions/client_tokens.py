@@ -1,4 +1,4 @@
-"""Retries of a create: the same client token with the same parameters gives the first answer again."""
+"""Retries of a create: the same client token and parameters give the first answer again."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def earlier_answer(call: Call, resource_type: ResourceType) -> dict[str, Any] | 
 def commit_created(
     call: Call, record: Record, *, resource_id: str, response: dict[str, Any]
 ) -> dict[str, Any]:
-    """Store what was created together with its client token, in one transaction; tokens past their time go."""
+    """Store what was created with its client token, in one transaction; expired tokens go."""
     token = call.request.get("clientToken")
     put: list[Record] = [record]
     if token is not None:

@@ -1,4 +1,4 @@
-"""Decides requests against a store's compiled policies; shared by the four authorization operations."""
+"""Decides requests against a store's compiled policies, for all authorization operations."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class World:
 
     Attributes:
         schema: with which the entities were read, and requests are to be.
-        strict: whether a request that does not fit the schema is refused; otherwise it is decided without the schema.
+        strict: whether a request that does not fit the schema is refused; otherwise it is decided
+            without the schema.
     """
 
     compiled: CompiledStore
@@ -42,9 +43,10 @@ class Decider:
     """Holds the compiled stores.
 
     Args:
-        forbid_errors: what becomes of an ALLOW while the evaluation of a ``forbid`` failed: ``deny`` turns it into a
-            DENY; ``skip`` leaves it, as Cedar and AWS do.
-        request_validation: ``store`` refuses requests that do not fit the schema of a STRICT store; ``lenient`` never.
+        forbid_errors: what becomes of an ALLOW while the evaluation of a ``forbid`` failed:
+            ``deny`` turns it into a DENY; ``skip`` leaves it, as Cedar and AWS do.
+        request_validation: ``store`` refuses requests that do not fit the schema of a STRICT store;
+            ``lenient`` never.
     """
 
     def __init__(
@@ -78,8 +80,8 @@ class Decider:
         """Parse the entities of a request; they are in Cedar's JSON and hold no actions.
 
         Raises:
-            InvalidInputError: Cedar's words, when they are malformed or do not fit the schema; or one has too many
-                ancestors.
+            InvalidInputError: Cedar's words, when they are malformed or do not fit the schema; or
+                one has too many ancestors.
         """
         check_ancestors(parents_by_entity(entities))
         text = json.dumps(entities)
@@ -124,9 +126,8 @@ class Decider:
                 if failed is None
                 else tuple(name for name in failed if compiled.effects[name] == "forbid")
             )
-            if (
-                forbids is None or forbids
-            ):  # fail closed: also when it cannot be told whose error it is
+            # Fail closed: also when it cannot be told whose error it is.
+            if forbids is None or forbids:
                 allowed, determining = False, forbids or ()
         return {
             "decision": "ALLOW" if allowed else "DENY",
@@ -146,7 +147,7 @@ def _verdict(world: World, request: dict[str, Any]) -> Verdict:
 
 
 def _entities_refused(text: str, schema: cedarpy.Schema | None) -> str:
-    """Why Cedar does not read these entities: a handle only says that it does not, a decision says why."""
+    """Why Cedar does not read these entities, which a handle does not say."""
     nobody = {"type": "Nobody", "id": ""}
     answer = cedarpy.is_authorized(
         {"principal": nobody, "action": nobody, "resource": nobody}, "", text, schema

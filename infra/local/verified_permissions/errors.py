@@ -5,7 +5,7 @@ Drawn by who must act::
     ApiError
     ├── the caller's request is wrong
     │   ├── InvalidInputError          ValidationException, with the fields at fault
-    │   ├── MalformedRequestError      SerializationException: the body is not what awsJson1.0 allows
+    │   ├── MalformedRequestError      SerializationException: the body is not awsJson1.0
     │   └── UnknownOperationError      UnknownOperationException
     ├── the caller's request does not fit what is stored
     │   ├── NotFoundError              ResourceNotFoundException

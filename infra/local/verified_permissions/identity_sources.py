@@ -23,7 +23,7 @@ _POOL_ARN: Final = re.compile(
 
 
 def create_identity_source(call: Call) -> dict[str, Any]:
-    """CreateIdentitySource: a Cognito pool of the same account, or an OIDC issuer whose keys can be had."""
+    """CreateIdentitySource: a Cognito pool of the same account, or an OIDC issuer with keys."""
     store = call.store()
     if (earlier := client_tokens.earlier_answer(call, "IDENTITY_SOURCE")) is not None:
         return earlier
@@ -68,7 +68,7 @@ def list_identity_sources(call: Call) -> dict[str, Any]:
 
 
 def update_identity_source(call: Call) -> dict[str, Any]:
-    """UpdateIdentitySource: replaces the configuration; the principal type stays unless it is sent."""
+    """UpdateIdentitySource: the configuration; the principal type stays unless it is sent."""
     source = _required(call, call.store())
     configuration = call.request["updateConfiguration"]
     principal_type = call.request.get("principalEntityType") or source.principal_type

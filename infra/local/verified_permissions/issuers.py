@@ -1,4 +1,7 @@
-"""Where the endpoint, when it runs alone, finds the keys of token issuers: files and URLs named on the command line."""
+"""Finds the keys of token issuers when the endpoint runs alone: in files and at URLs.
+
+They are named on the command line.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,8 @@ class IssuersError(Exception):
 class Issuers:
     """Issuer -> place of its JWK set. A place is read again after a minute, so keys may be rotated.
 
-    Reading a URL holds the endpoint up for at most three seconds; it must not be a URL that the endpoint itself serves.
+    Reading a URL holds the endpoint up for at most three seconds; it must not be a URL that the
+    endpoint itself serves.
     """
 
     places: Mapping[str, str]
@@ -67,7 +71,8 @@ class Issuers:
 def _load(place: str) -> dict[str, Any]:
     try:
         if place.startswith(("http://", "https://")):
-            with urllib.request.urlopen(place, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310 - http(s) only, above
+            # Only http and https, see the line above.
+            with urllib.request.urlopen(place, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
                 text = answer.read(_MAX_BYTES)
         else:
             text = Path(place).read_bytes()
@@ -77,5 +82,6 @@ def _load(place: str) -> dict[str, Any]:
     if not isinstance(document, dict) or not isinstance(
         cast("dict[str, Any]", document).get("keys"), list
     ):
-        raise LookupError(f"no JWK set at `{place}`")  # noqa: TRY004 - one error for every unusable place
+        # One error for every unusable place.
+        raise LookupError(f"no JWK set at `{place}`")  # noqa: TRY004
     return cast("dict[str, Any]", document)

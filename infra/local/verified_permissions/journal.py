@@ -1,9 +1,10 @@
 """The state on disk: an append-only file of checksummed transactions that a power cut cannot tear.
 
-One line is one transaction: ``<sha256 of the rest> <JSON list of changes>``. It is written and fsynced before the
-change is visible. On opening, a last line that is incomplete or does not match its checksum was never answered for and
-is cut off; a bad line before the end is damage, and the file is refused. When most lines are history the file is
-rewritten beside itself, fsynced and renamed.
+One line is one transaction: ``<sha256 of the rest> <JSON list of changes>``. It is written and
+fsynced before the change is visible. On opening, a last line that is incomplete or does not match
+its checksum was never answered for and is cut off; a bad line before the end is damage, and the
+file is refused. When most lines are history the file is rewritten beside itself, fsynced and
+renamed.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ class Journal:
         Must be exhausted before the first ``append``. A torn tail is cut off here.
 
         Raises:
-            JournalError: the file is no journal, a line before the last one is damaged, or a whole line says what
-                this version does not know.
+            JournalError: the file is no journal, a line before the last one is damaged, or a whole
+                line says what this version does not know.
         """
         content = self.path.read_bytes()
         if not content.startswith(_HEADER):
@@ -111,7 +112,8 @@ class Journal:
         Raises:
             OSError: the disk refused; the journal goes on as it was.
         """
-        # What is still alive must not count as history, and a full disk must not be tried at every change.
+        # What is still alive must not count as history, and a full disk must not be tried at every
+        # change.
         self._transactions = 0
         content = _HEADER + b"".join(_line([("put", record)]) for record in records)
         fresh = self.path.with_suffix(".journal.new")
@@ -137,7 +139,8 @@ class Journal:
             return [_change(*change) for change in json.loads(line[_DIGEST_LENGTH + 1 :])]
         except (KeyError, TypeError, ValueError) as error:
             raise JournalError(
-                f"`{self.path}` holds at byte {start} a change that this version does not know ({error!r}); "
+                f"`{self.path}` holds at byte {start} a change that this version does not know "
+                f"({error!r}); "
                 "run the version that wrote it, or move the file away"
             ) from error
 

@@ -1,4 +1,4 @@
-"""Every operation of the API: its function, the IAM action that allows it, and what that is asked for."""
+"""Every operation of the API: its function, the IAM action that allows it, and on what."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _tagged(_state: State, _caller: Caller, request: Mapping[str, Any]) -> list[
 
 
 def _store_of(state: State, caller: Caller, name: object) -> str | None:
-    """An alias stands for its store: whoever may not use the store may not use it by another name."""
+    """An alias stands for its store: whoever may not use one may not use the other."""
     if not isinstance(name, str):
         return None
     found = find_store(state, caller, name) if name.startswith(ALIAS_PREFIX) else None

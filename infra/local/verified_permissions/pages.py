@@ -1,4 +1,4 @@
-"""Lists in pages: an opaque token says after which record the next page starts, and of which list."""
+"""Lists in pages: an opaque token says after which record the next page of which list starts."""
 
 from __future__ import annotations
 

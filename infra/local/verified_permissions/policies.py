@@ -22,7 +22,7 @@ _EFFECTS: Final = {"permit": "Permit", "forbid": "Forbid"}
 
 
 def create_policy(call: Call) -> dict[str, Any]:
-    """CreatePolicy: refused before anything is stored when it does not parse, or does not validate in STRICT mode."""
+    """CreatePolicy: nothing is stored that does not parse, or does not validate in STRICT mode."""
     store = call.store()
     if (earlier := client_tokens.earlier_answer(call, "POLICY")) is not None:
         return earlier
@@ -117,7 +117,7 @@ def list_policies(call: Call) -> dict[str, Any]:
 
 
 def update_policy(call: Call) -> dict[str, Any]:
-    """UpdatePolicy: action, conditions, description and name of a static policy; only the name of a link."""
+    """UpdatePolicy: all but effect, principal and resource; of a link only the name."""
     store = call.store()
     policy = _required(call, store)
     statement = statement_of(call.state, policy)

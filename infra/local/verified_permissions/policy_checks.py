@@ -1,6 +1,7 @@
 """May this statement enter the store? Form, slots, size, and the schema where the store is STRICT.
 
-The field paths and messages are those that AWS was seen to give (deploy evidence of badmintoncryer/cdk-preflight).
+The field paths and messages are those that AWS was seen to give (deploy evidence of
+badmintoncryer/cdk-preflight).
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def template_statement(call: Call, store: PolicyStore, text: str) -> Statement:
     """A statement that may be a template of ``store``.
 
     Raises:
-        InvalidInputError: it does not parse, has no slot, leaves principal or resource open, or does not validate.
+        InvalidInputError: it does not parse, has no slot, leaves principal or resource open, or
+            does not validate.
         QuotaExceededError: it is too large.
     """
     statement = _parsed(text, _TEMPLATE_PATH, "POLICY_TEMPLATE")
@@ -79,7 +81,8 @@ def link_statement(
     """The static statement that a template is for the given entities.
 
     Raises:
-        InvalidInputError: an entity is missing or too many, is no Cedar name, or the result does not validate.
+        InvalidInputError: an entity is missing or too many, is no Cedar name, or the result does
+            not validate.
     """
     if principal is None and resource is None:
         raise InvalidInputError(
@@ -143,7 +146,8 @@ def _parsed(text: str, path: str, resource_type: ResourceType) -> Statement:
     try:
         return parse(text)
     except StatementError as error:
-        # AWS says only the first message; the parser's words follow, since a laptop has no console to look them up.
+        # AWS says only the first message; the parser's words follow, since a laptop has no console
+        # to look them up.
         raise InvalidInputError(
             Field(path, "Failed to validate policy body."), Field(path, f"{error}")
         ) from error

@@ -1,4 +1,4 @@
-"""The policies of a store as Cedar wants them: one set, parsed when the store has changed and never for a request."""
+"""The policies of a store as one Cedar set, parsed when the store changes, never for a request."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class CompiledStore:
 
     @cached_property
     def _policies(self) -> cedarpy.PolicySet:
-        """Parsed for the first decision: a store that is only filled reads nothing a second time."""
+        """Parsed for the first decision: a store that is only filled reads nothing twice."""
         return cedarpy.PolicySet.from_str(self._text)
 
     def decide(
@@ -74,7 +74,8 @@ class CompiledStore:
         """Ask Cedar.
 
         Args:
-            request: ``principal``, ``action``, ``resource`` as ``{"type", "id"}`` and ``context`` as a Cedar record.
+            request: ``principal``, ``action``, ``resource`` as ``{"type", "id"}`` and ``context``
+                as a Cedar record.
             entities: ``actions`` with the request's own entities added.
             schema: validates the request and reads the context by its types; None does neither.
 

@@ -26,7 +26,7 @@ _STORE_ARN: Final = re.compile(r"arn:[^:]*:verifiedpermissions::(\d{12}):policy-
 
 
 def create_policy_store(call: Call) -> dict[str, Any]:
-    """CreatePolicyStore: STRICT without a schema is allowed; then every policy is refused until one is put."""
+    """CreatePolicyStore: without a schema, STRICT refuses every policy until one is put."""
     if (earlier := client_tokens.earlier_answer(call, "POLICY_STORE")) is not None:
         return earlier
     if len(_own_stores(call)) >= MAX_STORES:
@@ -80,7 +80,10 @@ def list_policy_stores(call: Call) -> dict[str, Any]:
 
 
 def update_policy_store(call: Call) -> dict[str, Any]:
-    """UpdatePolicyStore: a description that is left out is erased; deletion protection stays unless it is sent."""
+    """UpdatePolicyStore.
+
+    A description that is left out is erased; deletion protection stays unless it is sent.
+    """
     store = call.store()
     protection = call.request.get("deletionProtection")
     updated = replace(
@@ -95,7 +98,10 @@ def update_policy_store(call: Call) -> dict[str, Any]:
 
 
 def delete_policy_store(call: Call) -> dict[str, Any]:
-    """DeletePolicyStore: by id only; its children and aliases go with it; a missing store is already deleted."""
+    """DeletePolicyStore: by id only; children and aliases go too.
+
+    A missing store is already deleted.
+    """
     name = call.request["policyStoreId"]
     if name.startswith(ALIAS_PREFIX):
         raise InvalidInputError(

@@ -36,7 +36,10 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyStore(Record):
-    """A policy store. Times are ISO-8601 strings; ``created_at`` is seconds since the epoch; ``order`` sorts lists."""
+    """A policy store.
+
+    Times are ISO-8601 strings; ``created_at`` is seconds since the epoch; ``order`` sorts lists.
+    """
 
     id: str
     account: str
@@ -80,7 +83,7 @@ class StoredSchema(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Policy(Record):
-    """A static policy (``statement``) or a link (``template`` with ``principal`` and ``resource``)."""
+    """A static policy (``statement``) or a link (``template``, ``principal``, ``resource``)."""
 
     id: str
     store: str
@@ -121,7 +124,7 @@ class Template(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class IdentitySource(Record):
-    """Who signs the tokens that a store accepts; ``configuration`` is the request's union member, as it came."""
+    """Who signs the tokens of a store; ``configuration`` is the request's union member."""
 
     id: str
     store: str
@@ -162,7 +165,7 @@ class Alias(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class ClientToken(Record):
-    """The answer that a create operation gave under a client token; ``expires_at`` in seconds since the epoch."""
+    """The answer of a create under a client token; ``expires_at`` in seconds since the epoch."""
 
     account: str
     region: str

@@ -32,7 +32,7 @@ class SchemaShapes:
         return total
 
     def entity_attributes(self, entity_type: str) -> Record | None:
-        """The declared attributes of ``Namespace::Type``; None when the schema does not declare the type."""
+        """The declared attributes of ``Namespace::Type``; None when the type is not declared."""
         namespace, name = _split(entity_type)
         declared = self._schema.get(namespace, {}).get("entityTypes", {}).get(name)
         if declared is None:
@@ -51,7 +51,7 @@ class SchemaShapes:
         return self._record(declared, _split(near)[0])
 
     def resolve(self, declared: dict[str, Any], near: str) -> dict[str, Any]:
-        """A declared type with references to common types followed; ``near`` is a name of the same namespace."""
+        """A declared type, its common types followed; ``near`` is a name of the same namespace."""
         return self._resolve(declared, _split(near)[0])
 
     def _size(self, declared: object, namespace: str, known: dict[tuple[str, str], int]) -> int:

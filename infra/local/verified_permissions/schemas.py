@@ -25,7 +25,7 @@ _POSITION: Final = re.compile(r" at line \d+ column \d+$")
 
 
 def put_schema(call: Call) -> dict[str, Any]:
-    """PutSchema: ``{}`` is a schema that declares nothing. Policies that are there are not checked again."""
+    """PutSchema: ``{}`` declares nothing. Policies that are there are not checked again."""
     store = call.store()
     text = call.request["definition"]["cedarJson"]
     if len(text.encode()) > MAX_SCHEMA_BYTES:
@@ -91,7 +91,8 @@ def _namespaces(text: str) -> list[str]:
         size = len(name.encode())
         if not 1 <= size <= MAX_NAMESPACE_BYTES:
             raise _refused(
-                f"Namespace lengths must be at least 1 and at most {MAX_NAMESPACE_BYTES} bytes in size, "
+                f"Namespace lengths must be at least 1 and at most {MAX_NAMESPACE_BYTES} bytes "
+                "in size, "
                 f"but '{name}' is {size} bytes in size."
             )
         if name.partition("::")[0].lower() in _RESERVED:
@@ -100,7 +101,7 @@ def _namespaces(text: str) -> list[str]:
 
 
 def _check_expansion(text: str) -> None:
-    """Common types that each use another one twice double at every step; Cedar would fill the memory with them."""
+    """Refuse common types that would fill the memory: each uses another twice, and so on."""
     try:
         size = SchemaShapes(json.loads(text)).expanded_size()
     except (AttributeError, TypeError):
@@ -114,7 +115,7 @@ class _MemberNameError(ValueError):
 
 
 def _named_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuses what Cedar would overlook: of two members with one name, readers see different ones."""
+    """Refuses two members of one name: readers would see different ones, Cedar none."""
     members = dict(pairs)
     if len(members) != len(pairs):
         raise _MemberNameError("Provided schema has a duplicate key name.")

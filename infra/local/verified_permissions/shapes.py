@@ -1,6 +1,9 @@
-"""Checks a request against the service model that botocore ships: types, required members, unions and constraints.
+"""Checks a request against the service model that botocore ships.
 
-Each input shape is compiled once into one function, since a decision request passes through here every time.
+That is: types, required members, unions and constraints.
+
+Each input shape is compiled once into one function, since a decision request passes through here
+every time.
 """
 
 from __future__ import annotations
@@ -17,10 +20,12 @@ from .errors import Field, InvalidInputError, MalformedRequestError
 
 Check = Callable[[Any, str, list[Field]], None]
 
-# The model's own pattern for tokens has unescaped dots between three greedy groups: cubic time on 128 KiB of hostile
-# input. A JWT has literal dots, which needs linear time.
+# The model's own pattern for tokens has unescaped dots between three greedy groups: cubic time on
+# 128 KiB of hostile input. A JWT has literal dots, which needs linear time.
 _SAFE_PATTERNS: Final = {
-    "[A-Za-z0-9-_=]+.[A-Za-z0-9-_=]+.[A-Za-z0-9-_=]+": r"[A-Za-z0-9\-_=]+\.[A-Za-z0-9\-_=]+\.[A-Za-z0-9\-_=]+",
+    "[A-Za-z0-9-_=]+.[A-Za-z0-9-_=]+.[A-Za-z0-9-_=]+": (
+        r"[A-Za-z0-9\-_=]+\.[A-Za-z0-9\-_=]+\.[A-Za-z0-9\-_=]+"
+    ),
 }
 _INT64: Final = range(-(2**63), 2**63)
 _INT32: Final = range(-(2**31), 2**31)
@@ -71,7 +76,7 @@ def _input_check(operation: str) -> Check:
 
 
 def _compile(shape: Shape, known: dict[str, Check]) -> Check:
-    """One check per shape name; recursive shapes (AttributeValue) refer to themselves through ``known``."""
+    """One check per shape name; recursive shapes (AttributeValue) use ``known`` for themselves."""
     if shape.name in known:
         return lambda value, path, problems, name=shape.name: known[name](value, path, problems)
     known[shape.name] = _unset
@@ -116,7 +121,8 @@ def _structure(shape: StructureShape, known: dict[str, Check]) -> Check:
                 problems.append(
                     Field(
                         at,
-                        f"Value null at '{at}' failed to satisfy constraint: Member must not be null",
+                        f"Value null at '{at}' failed to satisfy constraint: "
+                        "Member must not be null",
                     )
                 )
         present = 0
@@ -216,7 +222,8 @@ def _string(shape: StringShape) -> Check:
             problems.append(
                 Field(
                     path,
-                    f"Value at '{path}' failed to satisfy constraint: Member must satisfy enum value set: [{names}]",
+                    f"Value at '{path}' failed to satisfy constraint: "
+                    f"Member must satisfy enum value set: [{names}]",
                 )
             )
 
@@ -234,7 +241,8 @@ def _integer(shape: Shape) -> Check:
             problems.append(
                 Field(
                     path,
-                    f"Value at '{path}' failed to satisfy constraint: Member must be greater than or equal to {low}",
+                    f"Value at '{path}' failed to satisfy constraint: "
+                    f"Member must be greater than or equal to {low}",
                 )
             )
 

@@ -1,4 +1,4 @@
-"""Checks a request's AWS signature (Signature Version 4) by making it again with botocore's own signer."""
+"""Checks a request's Signature Version 4 by making it again with botocore's own signer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _AUTHORIZATION: Final = re.compile(
-    r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/]+)/(?P<date>\d{8})/(?P<region>[a-z0-9-]+)/(?P<service>[a-z0-9-]+)"
+    r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/]+)/(?P<date>\d{8})/(?P<region>[a-z0-9-]+)"
+    r"/(?P<service>[a-z0-9-]+)"
     r"/aws4_request, ?SignedHeaders=(?P<signed>[a-z0-9;-]+), ?Signature=(?P<signature>[0-9a-f]{64})"
 )
 _SKEW_SECONDS: Final = 15 * 60  # as AWS
@@ -69,7 +70,8 @@ class AccessKey:
             raise AccessDenied(
                 "SignatureDoesNotMatch", "The signature is expired or not yet current.", 403
             )
-        # The signer takes the body's hash from this header when it is there: UNSIGNED-PAYLOAD and false hashes too.
+        # The signer takes the body's hash from this header when it is there: UNSIGNED-PAYLOAD and
+        # false hashes too.
         stated = headers.get("x-amz-content-sha256")
         if stated is not None and stated != hashlib.sha256(body).hexdigest():  # fail closed
             raise AccessDenied(

@@ -1,4 +1,4 @@
-"""The state in memory: every record by its key, changed only in whole transactions that are on disk first."""
+"""The state in memory: every record by its key, changed in transactions that are on disk first."""
 
 from __future__ import annotations
 
@@ -28,10 +28,12 @@ _log = logging.getLogger(__name__)
 class State:
     """All policy stores of the endpoint.
 
-    Not thread-safe: one event loop owns it, and an operation never awaits between reading and committing.
+    Not thread-safe: one event loop owns it, and an operation never awaits between reading and
+    committing.
 
     Attributes:
-        policies: by store id, then by policy id, in order of creation; likewise ``templates`` and ``sources``.
+        policies: by store id, then by policy id, in order of creation; likewise ``templates`` and
+            ``sources``.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -68,7 +70,8 @@ class State:
         if self._journal is not None and self._journal.wants_rewrite:
             try:
                 self._journal.rewrite(self._records())
-            except OSError:  # the change is durable all the same; the journal keeps growing until a rewrite succeeds
+            except OSError:
+                # The change is durable; the journal keeps growing until a rewrite succeeds.
                 _log.exception(
                     "verified_permissions.rewrite_failed",
                     extra={"journal": str(self._journal.path)},
@@ -100,7 +103,8 @@ class State:
         if store is not None:
             self._revisions[store] += 1
 
-    def _place(self, record: Record) -> tuple[str | None, dict[str, Any], str]:  # noqa: PLR0911 - one line a kind
+    # One return for each kind of record.
+    def _place(self, record: Record) -> tuple[str | None, dict[str, Any], str]:  # noqa: PLR0911
         """The store whose decisions the record may alter, its table and its key there."""
         match record:
             case PolicyStore():

@@ -1,7 +1,8 @@
 """One Cedar statement: parsed once, its scope known, its links written out.
 
-A store keeps statements as text. Cedar's JSON form would carry ids of our own, but its reader refuses expressions
-nested deeper than 128 levels, which a plain chain of 60 ``&&`` reaches; text has no such limit.
+A store keeps statements as text. Cedar's JSON form would carry ids of our own, but its reader
+refuses expressions nested deeper than 128 levels, which a plain chain of 60 ``&&`` reaches; text
+has no such limit.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from typing import Any, Final, Literal
 
 import cedarpy
 
-MAX_NESTING: Final = (
-    100  # brackets in brackets; Cedar's parser overflows the process's stack at about 1000
-)
+# Brackets in brackets; Cedar's parser overflows the process's stack at about 1000.
+MAX_NESTING: Final = 100
 
 _TOKEN: Final = re.compile(
-    r'//[^\n\r]*|"(?:\\.|[^"\\])*"|\?(?:principal|resource)\b|@\s*[A-Za-z_]\w*|[A-Za-z_]\w*|[()\[\]{}]',
+    r'//[^\n\r]*|"(?:\\.|[^"\\])*"|\?(?:principal|resource)\b'
+    r"|@\s*[A-Za-z_]\w*|[A-Za-z_]\w*|[()\[\]{}]",
     re.DOTALL,
 )
 _ENTITY_TYPE: Final = re.compile(r"(?:[_a-zA-Z][_a-zA-Z0-9]*::)*[_a-zA-Z][_a-zA-Z0-9]*")
@@ -39,9 +40,10 @@ class Statement:
     Attributes:
         kind: a ``template`` has at least one slot.
         effect: ``permit`` or ``forbid``.
-        principal: Cedar's JSON form of the scope constraint, e.g. ``{"op": "==", "entity": {...}}``; likewise
-            ``action`` and ``resource``.
-        slots: where ``?principal`` and ``?resource`` stand in ``text``: start, end, name without the question mark.
+        principal: Cedar's JSON form of the scope constraint, e.g. ``{"op": "==", "entity":
+            {...}}``; likewise ``action`` and ``resource``.
+        slots: where ``?principal`` and ``?resource`` stand in ``text``: start, end, name without
+            the question mark.
     """
 
     text: str
@@ -114,7 +116,8 @@ def entity_literal(entity: dict[str, str]) -> str:
     r"""An entity as Cedar text: ``Fleet::User::"eu-1_x|a"``; unusual characters become ``\u{...}``.
 
     Raises:
-        StatementError: the type is no Cedar name, and so could carry text of its own into the policy.
+        StatementError: the type is no Cedar name, and so could carry text of its own into the
+            policy.
     """
     if _ENTITY_TYPE.fullmatch(entity["type"]) is None:
         raise StatementError(f"invalid entity type `{entity['type']}`")

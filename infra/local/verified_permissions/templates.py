@@ -53,7 +53,7 @@ def list_policy_templates(call: Call) -> dict[str, Any]:
 
 
 def update_policy_template(call: Call) -> dict[str, Any]:
-    """UpdatePolicyTemplate: action, conditions, description and name; every link decides by the new text at once."""
+    """UpdatePolicyTemplate: all but effect, principal and resource; its links follow at once."""
     store = call.store()
     template = call.required_template(store, call.request["policyTemplateId"])
     new = template_statement(call, store, call.request["statement"])

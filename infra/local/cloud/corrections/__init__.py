@@ -1,7 +1,8 @@
-"""What ministack 1.5.33 gets wrong and this project cannot live with; every correction says why in its docstring.
+"""What ministack 1.5.33 gets wrong and this project cannot live with; each docstring says why.
 
-Each is a function of the loaded emulator that replaces private names; ``Emulator.replace`` fails when one is gone.
-Tests show each hole open without its correction and closed with it (``tests/infra/local/cloud/corrections``).
+Each is a function of the loaded emulator that replaces private names; ``Emulator.replace`` fails
+when one is gone. Tests show each hole open without its correction and closed with it
+(``tests/infra/local/cloud/corrections``).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""IAM: what the emulator's policy check does not look at, and what a tenant's session would see or do because of it."""
+"""IAM: what the emulator's policy check does not look at, and what sessions see because of it."""
 
 # ruff: noqa: SLF001 - the emulator is untyped, and private names are all that it has
 
@@ -21,7 +21,7 @@ _PAGE: Final = 25
 
 
 def leading_keys_are_known(emulator: Emulator) -> None:
-    """``dynamodb:LeadingKeys`` is absent, so that ForAllValues lets a tenant read every partition; now it is set."""
+    """Set ``dynamodb:LeadingKeys``: without, ForAllValues lets a tenant read every partition."""
     dynamodb = emulator.module("services.dynamodb")
 
     def correction(original: Any) -> Any:
@@ -39,7 +39,7 @@ def leading_keys_are_known(emulator: Emulator) -> None:
 
 
 def loopback_counts_as_tls(emulator: Emulator) -> None:
-    """A bucket that refuses what comes without TLS would refuse everybody here, where only loopback is listened on."""
+    """Let a bucket be used that refuses what comes without TLS: here all comes over loopback."""
 
     def correction(original: Any) -> Any:
         def resolve(key: str, context: Any) -> Any:
@@ -51,7 +51,7 @@ def loopback_counts_as_tls(emulator: Emulator) -> None:
 
 
 def _leading_keys(tables: Any, request: dict[str, Any]) -> Iterator[str]:
-    """Every partition key value that a request names; nothing for requests that name none (Scan, PartiQL)."""
+    """Every partition key value that a request names; none without one (Scan, PartiQL)."""
     attribute = _hash_key(tables, request.get("TableName"), request.get("IndexName"))
     for part in ("Key", "Item"):
         if isinstance(request.get(part), dict):
@@ -109,7 +109,7 @@ def _text(value: Any) -> str:
 
 
 def job_targets_are_authorized(emulator: Emulator) -> None:
-    """CreateJob checks only the job's own name; AWS also checks every target, and PassRole of the presigning role."""
+    """Check each target of CreateJob and PassRole of its presigning role, not only its name."""
     iot, evaluator = emulator.module(_IOT), emulator.module("core.iam_evaluator")
 
     def correction(original: Any) -> Any:
@@ -131,7 +131,10 @@ def job_targets_are_authorized(emulator: Emulator) -> None:
                     )
                 ):
                     caller = getattr(denied, "principal_arn", "the caller")
-                    words = f"User: {caller} is not authorized to perform: {action} on resource: {resource}"
+                    words = (
+                        f"User: {caller} is not authorized to perform: {action} "
+                        f"on resource: {resource}"
+                    )
                     return iot.error_response_json("AccessDeniedException", words, 403)
             return await original(job_id, payload)
 
@@ -141,7 +144,7 @@ def job_targets_are_authorized(emulator: Emulator) -> None:
 
 
 def search_names_its_index(emulator: Emulator) -> None:
-    """SearchIndex is checked on ``*``, so that a grant on the index, all that AWS needs, is refused."""
+    """Check SearchIndex on the index, which is all that AWS needs; on ``*`` a grant is refused."""
 
     def correction(original: Any) -> Any:
         def extract(
@@ -162,7 +165,7 @@ def search_names_its_index(emulator: Emulator) -> None:
 
 
 def job_list_is_filtered_and_paged(emulator: Emulator) -> None:
-    """ListJobs ignores the group, the page size and the token, and so shows every tenant's jobs to all who may list."""
+    """Heed group, page size and token in ListJobs; else all who may list see all tenants' jobs."""
     iot = emulator.module(_IOT)
 
     def correction(original: Any) -> Any:

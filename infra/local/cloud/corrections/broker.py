@@ -1,4 +1,4 @@
-"""MQTT: corrections to the emulator's broker, so that it admits, keeps and drops clients as AWS IoT Core does."""
+"""MQTT: makes the emulator's broker admit, keep and drop clients as AWS IoT Core does."""
 
 # ruff: noqa: SLF001 - the emulator is untyped, and private names are all that it has
 
@@ -21,7 +21,7 @@ _RETRANSMIT_SECONDS: Final = 1
 
 
 def listens_on_loopback(emulator: Emulator) -> None:
-    """The listener binds every interface of the machine; now it takes the socket that was bound on loopback."""
+    """Take the socket that was bound on loopback; the listener's own binds every interface."""
     iot = emulator.module(_IOT)
     given = [emulator.mqtt_listener]
 
@@ -41,7 +41,7 @@ def listens_on_loopback(emulator: Emulator) -> None:
 
 
 def client_certificate_is_required(emulator: Emulator) -> None:
-    """A client without certificate may subscribe to ``#`` and publish anything; now its handshake fails."""
+    """Fail the handshake of a client without certificate; else it may subscribe to ``#``."""
 
     def required(original: Any) -> Any:
         def build() -> ssl.SSLContext:
@@ -62,7 +62,7 @@ def client_certificate_is_required(emulator: Emulator) -> None:
 
 
 def keep_alive_is_enforced(emulator: Emulator) -> None:
-    """A half-open device stays "connected" for ever; now it is dropped after 1.5 times its keep-alive."""
+    """Drop a half-open device after 1.5 times its keep-alive; else it stays "connected"."""
     iot = emulator.module(_IOT)
     heard: dict[int, float] = {}  # by session object: the time of its last bytes
 
@@ -102,7 +102,7 @@ def keep_alive_is_enforced(emulator: Emulator) -> None:
 
 
 def slow_subscriber_is_dropped(emulator: Emulator) -> None:
-    """A subscriber that stops reading blocks every publisher of its topics; now it is dropped after 5 s."""
+    """Drop a subscriber that reads nothing for 5 s; else it blocks all publishers of its topics."""
 
     def correction(original: Any) -> Any:
         async def send(session: Any, data: bytes) -> None:
@@ -118,7 +118,7 @@ def slow_subscriber_is_dropped(emulator: Emulator) -> None:
 
 
 def deactivated_certificate_is_dropped(emulator: Emulator) -> None:
-    """Deactivating a certificate leaves its live connection open; AWS drops it, and so does this."""
+    """Drop live connections when their certificate is deactivated, as AWS does."""
     iot = emulator.module(_IOT)
 
     def correction(original: Any) -> Any:
@@ -142,7 +142,7 @@ def deactivated_certificate_is_dropped(emulator: Emulator) -> None:
 
 
 def subscribing_again_replaces(emulator: Emulator) -> None:
-    """Subscribing again to a filter adds one more copy of every message, also later; now it replaces."""
+    """Replace a subscription to the same filter; else it adds one more copy of every message."""
     iot = emulator.module(_IOT)
 
     def correction(original: Any) -> Any:
@@ -166,15 +166,16 @@ def subscribing_again_replaces(emulator: Emulator) -> None:
 
 
 def retransmits_every_second(emulator: Emulator) -> None:
-    """An unacknowledged message is sent again only after 30 s; AWS does when the device is back: 1 s is nearer."""
+    """Send an unacknowledged message again after 1 s, not 30: AWS does when the device returns."""
     emulator.replace(_IOT, "_RETRANSMIT_INTERVAL_SECONDS", lambda _: _RETRANSMIT_SECONDS)
 
 
 def goodbye_is_heard(emulator: Emulator) -> None:
-    """A client that leaves while an answer to it is under way gets its will sent; now its DISCONNECT behind counts.
+    """Let a DISCONNECT count that comes behind an answer under way; else the client's will is sent.
 
-    The emulator gives a connection up when an answer cannot be written, with what it has received but not yet read;
-    waiting for the write, as ``slow_subscriber_is_dropped`` does, makes that likely.
+    The emulator gives a connection up when an answer cannot be written, with what it has received
+    but not yet read; waiting for the write, as ``slow_subscriber_is_dropped`` does, makes that
+    likely.
     """
 
     def correction(original: Any) -> Any:
@@ -185,7 +186,8 @@ def goodbye_is_heard(emulator: Emulator) -> None:
                 except ConnectionError:
                     if session._cleaned_up:  # dropped by us: nothing of it counts any more
                         raise
-                    data = b""  # the packet whose answer found nobody is taken; go on with those behind it
+                    # The packet whose answer found nobody is taken; go on with those behind it.
+                    data = b""
 
         return feed
 
@@ -193,14 +195,14 @@ def goodbye_is_heard(emulator: Emulator) -> None:
 
 
 async def _drop(session: Any, reason: str) -> None:
-    """Close a session; ``reason`` is what its disconnect event says (AWS IoT "Lifecycle events")."""
+    """Close a session; ``reason`` is told by its disconnect event (AWS IoT "Lifecycle events")."""
     session._forced_disconnect_reason = reason
     await session._send(dict(_CLOSE))
     await session.cleanup()
 
 
 def _keep_alive_seconds(connect: bytes) -> int:
-    """The keep-alive of a CONNECT packet's variable header; 0 = none, also when the packet is too short to have one."""
+    """The keep-alive of a CONNECT packet's variable header; 0 = none, or too short a packet."""
     if len(connect) < 2:  # noqa: PLR2004 - the length of the protocol name
         return 0
     offset = 2 + struct.unpack_from("!H", connect)[0] + 2  # name, version, flags

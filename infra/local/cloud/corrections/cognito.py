@@ -1,4 +1,4 @@
-"""Cognito: corrections to sign-in and to who may write which attribute; without them any user can become any other."""
+"""Cognito: sign-in, and who may write which attribute; else any user can become any other."""
 
 # ruff: noqa: SLF001 - the emulator is untyped, and private names are all that it has
 
@@ -48,7 +48,7 @@ _SESSION_CHALLENGES: Final = frozenset(
 
 
 def codes_are_random(emulator: Emulator) -> None:
-    """Sign-up and reset codes are always 123456 and 654321, which gives any account away; now they are random."""
+    """Draw sign-up and reset codes; else, always 123456 and 654321, they give accounts away."""
     cognito = emulator.module(_COGNITO)
 
     def sent(original: Any) -> Any:
@@ -64,10 +64,10 @@ def codes_are_random(emulator: Emulator) -> None:
         return send
 
     def checked(original: Any) -> Any:
-        # A code that was never sent (a user without e-mail address) is still a fixed one: no code was issued.
-        return lambda issued, code: original(
-            None if issued in _FIXED_CODES else issued, code
-        )  # fail closed
+        # A code that was never sent (a user without e-mail address) is still a fixed one: no code
+        # was issued.
+        # Fail closed.
+        return lambda issued, code: original(None if issued in _FIXED_CODES else issued, code)
 
     emulator.replace(_COGNITO, "_send_verification_email", sent)
     emulator.replace(_COGNITO, "_code_error", checked)
@@ -75,7 +75,7 @@ def codes_are_random(emulator: Emulator) -> None:
 
 
 def attribute_rules_hold(emulator: Emulator) -> None:
-    """Undeclared, immutable and not writable attributes are written, ``sub`` too: a user could become any other."""
+    """Refuse undeclared, immutable and not writable attributes; who writes ``sub`` is another."""
     cognito = emulator.module(_COGNITO)
 
     def correction(original: Any) -> Any:
@@ -114,9 +114,12 @@ def _attribute_error(cognito: Any, action: str, data: dict[str, Any]) -> Any:
 def _refusal(
     name: str, schema: dict[str, Any], action: str, writable: list[str] | None
 ) -> tuple[str, str] | None:
-    """Why this attribute may not be written by this operation: error code and words as AWS has them, or None."""
+    """Why this operation may not write this attribute, as AWS says it (code and words), or None."""
     if name not in _STANDARD and not (name.startswith("custom:") and schema):
-        words = f"Attributes did not conform to the schema: Type for attribute {{{name}}} could not be determined"
+        words = (
+            f"Attributes did not conform to the schema: "
+            f"Type for attribute {{{name}}} could not be determined"
+        )
         return "InvalidParameterException", words
     if name == "sub" or (
         action not in _CREATING and name.startswith("custom:") and schema.get("Mutable") is False
@@ -158,7 +161,7 @@ class _Challenge:
 
 
 def challenge_needs_its_session(emulator: Emulator) -> None:
-    """A challenge is answered without its session: anyone could set anyone's password (NEW_PASSWORD_REQUIRED)."""
+    """Ask a challenge's answer for its session; else anyone could set anyone's password."""
     cognito = emulator.module(_COGNITO)
     issued: dict[
         str, _Challenge
@@ -184,9 +187,8 @@ def challenge_needs_its_session(emulator: Emulator) -> None:
                     or (held.pool, held.username, held.name) != expected
                 ):
                     words = "Invalid session for the user."
-                    return cognito.error_response_json(
-                        "NotAuthorizedException", words, 400
-                    )  # fail closed
+                    # Fail closed.
+                    return cognito.error_response_json("NotAuthorizedException", words, 400)
             status, headers, body = original(handler, action, data)
             outcome = json.loads(body) if status == 200 else {}  # noqa: PLR2004 - HTTP OK
             if outcome:
@@ -217,7 +219,7 @@ def _remember(issued: dict[str, _Challenge], session: str, challenge: _Challenge
 
 
 def _enter_scope(cognito: Any, action: str, data: dict[str, Any]) -> None:
-    """Look for the pool where the operation will: an unsigned one is served in its pool's region."""
+    """Look for the pool where the operation will: an unsigned one is served in its own region."""
     if action in cognito._UNSIGNED_IDP_ACTIONS:
         cognito._pin_unsigned_idp_scope(data)
 

@@ -16,13 +16,13 @@ _ALSO_IMPORTED_BY = ("services.sts", "services.s3")
 
 
 def root_key_is_one_and_verified(emulator: Emulator) -> None:
-    """The keys ``test``, any 12 digits and the root key are root with any secret; now one key is, verified."""
+    """Know one root key, verified; else ``test`` and any 12 digits are root with any secret."""
     evaluator = emulator.module(_EVALUATOR)
     root = emulator.root
     not_checked = evaluator._SESSION_TOKEN_NOT_CHECKED
 
-    # The blank key stays: it is how an unsigned, public Cognito operation looks. Unsigned calls of anything else are
-    # refused as anonymous.
+    # The blank key stays: it is how an unsigned, public Cognito operation looks. Unsigned calls of
+    # anything else are refused as anonymous.
     def is_root(access_key_id: str) -> bool:
         return not access_key_id or access_key_id == root.access_key_id
 
@@ -47,9 +47,8 @@ def root_key_is_one_and_verified(emulator: Emulator) -> None:
         return resolve_credential
 
     emulator.replace(_EVALUATOR, "is_root_access_key", lambda _: is_root)
-    emulator.replace(
-        _EVALUATOR, "_is_root_key", lambda _: lambda _key: False
-    )  # so that its signature is verified too
+    # So that its signature is verified too.
+    emulator.replace(_EVALUATOR, "_is_root_key", lambda _: lambda _key: False)
     emulator.replace(_EVALUATOR, "resolve_credential", resolve)
     for module in _ALSO_IMPORTED_BY:
         emulator.replace(module, "resolve_credential", lambda _: evaluator.resolve_credential)
@@ -57,7 +56,10 @@ def root_key_is_one_and_verified(emulator: Emulator) -> None:
 
 
 def only_signature_version_4_counts(emulator: Emulator) -> None:
-    """Any other Authorization header (``Bearer x``) is root; now it is anonymous, past the front door too."""
+    """Take any other Authorization header (``Bearer x``) for anonymous, not for root.
+
+    This holds past the front door too.
+    """
     evaluator = emulator.module(_EVALUATOR)
 
     def correction(original: Any) -> Any:
@@ -79,7 +81,7 @@ def only_signature_version_4_counts(emulator: Emulator) -> None:
 
 
 def signature_covers_the_body(emulator: Emulator) -> None:
-    """The hash in ``x-amz-content-sha256`` is believed, so a signed request takes any body; now the body must have it.
+    """Check the hash in ``x-amz-content-sha256``; unchecked, a signature takes any body.
 
     On S3 ``UNSIGNED-PAYLOAD`` and chunked bodies stay what they are on AWS.
     """

@@ -19,7 +19,7 @@ _OPERATION: Final = "create-from-csr"
 
 
 def certificate_from_csr_over_mqtt(emulator: Emulator) -> None:
-    """CreateCertificateFromCsr over MQTT is never answered, so a device could not keep its private key to itself."""
+    """Answer CreateCertificateFromCsr over MQTT, so that a device's private key stays with it."""
     iot = emulator.module(_IOT)
 
     def parse(original: Any) -> Any:
@@ -65,7 +65,7 @@ def certificate_from_csr_over_mqtt(emulator: Emulator) -> None:
 
 
 def claim_is_no_device(emulator: Emulator) -> None:
-    """A claim may connect by the name of a device and so throw it off; now client ids of our things' form are refused.
+    """Refuse claims that connect by client ids of our things' form, which would throw a device off.
 
     AWS does not say which client ids the claims of CreateProvisioningClaim may use.
     """

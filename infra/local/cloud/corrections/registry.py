@@ -16,7 +16,7 @@ _NAME: Final = r"[a-zA-Z0-9_.,@/:#-]+"
 
 
 def attributes_are_of_their_form(emulator: Emulator) -> None:
-    """An attribute of a thing may hold any text, e.g. a `+`; AWS refuses what is not of AttributeValue's pattern."""
+    """Refuse a thing's attribute that is not of AttributeValue's pattern, e.g. one with a `+`."""
     iot = emulator.module(_IOT)
 
     def correction(original: Any) -> Any:
@@ -31,19 +31,26 @@ def attributes_are_of_their_form(emulator: Emulator) -> None:
 
 
 def _problem(body: bytes) -> str | None:
-    """What is wrong with the attributes of a CreateThing or UpdateThing; other faults are left to the emulator."""
+    """What is wrong with the attributes of a CreateThing or UpdateThing; no other fault."""
     try:
         attributes = json.loads(body or b"{}")["attributePayload"]["attributes"].items()
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    where = "1 validation error detected: Value at 'attributePayload.attributes' failed to satisfy constraint: "
+    where = (
+        "1 validation error detected: Value at 'attributePayload.attributes' "
+        "failed to satisfy constraint: "
+    )
     for name, value in attributes:
         if re.fullmatch(_NAME, name) is None:
-            return f"{where}Map keys must satisfy constraint: [Member must satisfy regular expression pattern: {_NAME}]"
+            return (
+                f"{where}Map keys must satisfy constraint: "
+                f"[Member must satisfy regular expression pattern: {_NAME}]"
+            )
         text = str(value or "")
         if len(text) > _MAX_VALUE or re.fullmatch(_VALUE, text) is None:
             return (
-                f"{where}Map value must satisfy constraint: [Member must have length less than or equal to {_MAX_VALUE}"
+                f"{where}Map value must satisfy constraint: "
+                f"[Member must have length less than or equal to {_MAX_VALUE}"
                 f", Member must satisfy regular expression pattern: {_VALUE}]"
             )
     return None

@@ -16,7 +16,7 @@ _IOT: Final = "services.iot"
 
 
 def length_is_known(emulator: Emulator) -> None:
-    """`length(text)` is Undefined, so that a rule that bounds what a device may write would never fire."""
+    """Know `length(text)`; Undefined, a rule that bounds what devices write never fires."""
     iot = emulator.module(_IOT)
 
     def length(value: Any) -> Any:
@@ -27,7 +27,7 @@ def length_is_known(emulator: Emulator) -> None:
 
 
 def floor_is_known(emulator: Emulator) -> None:
-    """`floor(number)` is Undefined, so that a rule could not make whole seconds of `timestamp()`."""
+    """Know `floor(number)`, which is Undefined: no rule could make seconds of `timestamp()`."""
     iot = emulator.module(_IOT)
 
     def floor(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""MQTT: a persistent session of the emulator keeps every QoS 1 message, also while its connection comes or goes."""
+"""MQTT: a persistent session keeps every QoS 1 message, also while its connection comes or goes."""
 
 # ruff: noqa: SLF001 - the emulator is untyped, and private names are all that it has
 
@@ -13,21 +13,22 @@ if TYPE_CHECKING:
     from infra.local.cloud.emulator import Emulator
 
 _IOT: Final = "services.iot"
-_reached: ContextVar[set[Any]] = ContextVar(
-    "_reached"
-)  # keys of the sessions that took the message at hand
+# Keys of the sessions that took the message at hand.
+_reached: ContextVar[set[Any]] = ContextVar("_reached")
 
 
 def persistent_session_loses_nothing(emulator: Emulator) -> None:
-    """Messages vanish that arrive while a session is resumed or given up, and those behind one whose write fails.
+    """Keep messages that arrive while a session is resumed or given up, or behind a failed write.
 
-    The emulator counts a device as connected before it has subscribed it again, and until after it has unsubscribed
-    it; a message in between finds neither a subscription nor a queue. Now whatever reached no connection of a
-    persistent session that wants it is queued, or handed to the connection that stands by then.
+    The emulator counts a device as connected before it has subscribed it again, and until after it
+    has unsubscribed it; a message in between finds neither a subscription nor a queue. Now whatever
+    reached no connection of a persistent session that wants it is queued, or handed to the
+    connection that stands by then.
 
-    It also stores an ending session only when its will is out; a device that is back by then is told that its session
-    stands, and subscribed to nothing. Now the session is stored before its will is published, and only then. What is
-    still replayed to a connection that a new one has taken over goes to the new one.
+    It also stores an ending session only when its will is out; a device that is back by then is
+    told that its session stands, and subscribed to nothing. Now the session is stored before its
+    will is published, and only then. What is still replayed to a connection that a new one has
+    taken over goes to the new one.
     """
     iot = emulator.module(_IOT)
 
@@ -80,11 +81,11 @@ def _deliver_correction(iot: Any) -> Any:
             except Exception:
                 if not persistent:
                     raise
-                # The line broke: the message is in flight by now, and the session keeps what is in flight.
+                # The line broke: the message is in flight by now, and the session keeps what is in
+                # flight.
             if persistent and session._cleaned_up and reached is not None:
-                reached.discard(
-                    _key(session)
-                )  # ... unless it was put away meanwhile: then publish hands it over
+                # ... unless it was put away meanwhile: then publish hands it over.
+                reached.discard(_key(session))
 
         return deliver
 
@@ -104,9 +105,8 @@ def _preserve_correction(original: Any) -> Any:
     preserved: WeakSet[Any] = WeakSet()
 
     def preserve(session: Any) -> None:
-        if (
-            session not in preserved
-        ):  # again, after its will, it would undo what a connection since then has stored
+        # Again, after its will, it would undo what a connection since then has stored.
+        if session not in preserved:
             preserved.add(session)
             original(session)
 
@@ -114,7 +114,7 @@ def _preserve_correction(original: Any) -> Any:
 
 
 def _misses(iot: Any, stored: Any, message: tuple[str, bytes, int, bytes]) -> bool:
-    """Whether the session wants the message and the emulator, seeing it come or go, has not queued it."""
+    """Whether the session wants the message, and the emulator has not queued it."""
     topic, payload, _, _ = message
     if iot._is_session_expired(stored):
         return False

@@ -31,7 +31,8 @@ def taken() -> Iterator[int]:
 def test_ready_in_time_with_and_without_state(keep: Callable[..., Any], tmp_path: Path) -> None:
     """A cloud serves its first request within 5 s, empty and with the state of an earlier run.
 
-    The best of three starts counts, and a start in time is the last: other work of the machine is not the cloud's.
+    The best of three starts counts, and a start in time is the last: other work of the machine is
+    not the cloud's.
     """
 
     def seconds(directory: Path) -> float:

@@ -159,7 +159,8 @@ def test_ctrl_c_loses_nothing_and_leaves_nothing(keep: Callable[..., Any], tmp_p
     output, errors = cloud.interrupt()
     assert errors == ""
     assert cloud.process.returncode == 0
-    # The emulator starts one daemon thread when it is imported, which deletes expired items and never ends.
+    # The emulator starts one daemon thread when it is imported, which deletes expired items and
+    # never ends.
     assert json.loads(output)["threads"] == ["MainThread", "dynamodb-ttl-reaper"]
     _check(keep(tmp_path / "state"), made)
 

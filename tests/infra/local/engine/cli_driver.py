@@ -1,9 +1,10 @@
 """Drives the real `pulumi` CLI in a process of its own: `cli_driver.py FOLDER STEPS`, both engines' programs inside.
 
-STEPS is JSON: a list of `[verb, program, arguments]`, of `["refuse", name]` and `["allow", name]` for the cloud, or of
-`["import", folder]`, the state folder of the in-process engine, whose stack `dev` the CLI then takes over. The answer
-is one JSON line on stdout: for each verb its operations by URN, its outputs, which are secret, and any error. The
-Automation API leaves event loops and sockets open after a failure; they end with this process.
+STEPS is JSON: a list of `[verb, program, arguments]`, of `["refuse", name]` and `["allow", name]`
+for the cloud, or of `["import", folder]`, the state folder of the in-process engine, whose stack
+`dev` the CLI then takes over. The answer is one JSON line on stdout: for each verb its operations
+by URN, its outputs, which are secret, and any error. The Automation API leaves event loops and
+sockets open after a failure; they end with this process.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Deploys this project to an embedded cloud of its own: `project_driver.py FOLDER cli|engine`, in a process of its own.
 
-The answer is one JSON line: for each step its operations by URN, the names of its outputs, which are secret, any error.
-With `cli`, the real `pulumi` reads copies of `Pulumi.yaml` and `tenants/` itself; only the language host is ours (the
-Automation API's inline program), so that no other part of a Pulumi installation is needed.
+The answer is one JSON line: for each step its operations by URN, the names of its outputs, which
+are secret, any error. With `cli`, the real `pulumi` reads copies of `Pulumi.yaml` and `tenants/`
+itself; only the language host is ours (the Automation API's inline program), so that no other part
+of a Pulumi installation is needed.
 """
 
 from __future__ import annotations
@@ -112,9 +113,8 @@ def _options(folder: Path, cloud: EmbeddedCloud) -> automation.LocalWorkspaceOpt
     plugin.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" {call} "$@"\n')
     plugin.chmod(0o700)
     work = folder / "work"
-    shutil.copytree(
-        ROOT / "tenants", work / "tenants"
-    )  # the CLI writes its salt into a stack's file
+    # The CLI writes its salt into a stack's file.
+    shutil.copytree(ROOT / "tenants", work / "tenants")
     shutil.copy(ROOT / "Pulumi.yaml", work)
     (work / "infra" / "stacks").mkdir(parents=True)
     (folder / "state").mkdir()

@@ -42,14 +42,12 @@ def _stopped_in_a_create(root: Path) -> subprocess.Popen[str]:
     child = subprocess.Popen(
         [sys.executable, "-c", _CHILD, str(root)], stdout=subprocess.PIPE, text=True
     )
-    with pipe.open(
-        "w"
-    ):  # opens when the handler opens its end: the box exists, the handler has not returned
+    # Opens when the handler opens its end: the box exists, the handler has not returned.
+    with pipe.open("w"):
         pipe.unlink()
         child.send_signal(signal.SIGSTOP)
-        os.waitid(
-            os.P_PID, child.pid, os.WSTOPPED
-        )  # before, other threads of it may run on when the pipe ends
+        # Before, other threads of it may run on when the pipe ends.
+        os.waitid(os.P_PID, child.pid, os.WSTOPPED)
     return child
 
 
@@ -90,9 +88,8 @@ def test_kills_at_random_moments_lose_and_double_nothing(workshop: Workshop) -> 
         recorded = moments.randint(1, 4)
         child.stdin.write("." * recorded)
         child.stdin.flush()
-        child.stdout.read(
-            recorded + 1
-        )  # so many boxes are made: at least one of them is not recorded
+        # So many boxes are made: at least one of them is not recorded.
+        child.stdout.read(recorded + 1)
         child.kill()
         child.communicate()
     (workshop.root / "boxes" / "slow").unlink()

@@ -1,7 +1,8 @@
 """The real `pulumi` CLI and the in-process engine do the same with the same program and the same handlers.
 
-Runs where `pulumi` is on PATH (https://www.pulumi.com/docs/install/) and skips elsewhere. The CLI gets a private home
-with our plugin in it, and a state of its own in a temporary folder; it reaches no network.
+Runs where `pulumi` is on PATH (https://www.pulumi.com/docs/install/) and skips elsewhere. The CLI
+gets a private home with our plugin in it, and a state of its own in a temporary folder; it reaches
+no network.
 """
 
 from __future__ import annotations

@@ -108,9 +108,8 @@ def test_what_was_answered_survives_kills_in_the_middle_of_writing(
         )
         found = {item["policyId"] for page in pages for item in page["policies"]}
         assert found >= set(answered)
-        assert (
-            len(found - set(answered)) <= 2
-        )  # one create and one delete that were cut off before their answer
+        # One create and one delete that were cut off before their answer.
+        assert len(found - set(answered)) <= 2
         for policy_id in found - set(answered):
             got = started[-1].client.get_policy(policyStoreId=store, policyId=policy_id)
             answered[policy_id] = got["definition"]["static"]["statement"]

@@ -215,7 +215,8 @@ def test_quotas_of_sizes_and_counts(client: VerifiedPermissionsClient, open_stor
         ]
     response = refused(client.create_policy_template, policyStoreId=open_store, statement=TEMPLATE)
     assert response["resourceType"] == "POLICY_TEMPLATE"
-    # UpdatePolicyTemplate models no quota error, so the same refusal comes as a ValidationException.
+    # UpdatePolicyTemplate models no quota error, so the same refusal comes as a
+    # ValidationException.
     grown = TEMPLATE.replace(";", ' when { "%s" == "x" };' % ("x" * 10_000))
     response = refused(
         client.update_policy_template,

@@ -1,7 +1,7 @@
 """What must hold in a STRICT store: groups of actions, declared types and tokens decide as Cedar does by hand.
 
-By hand means without schema and endpoint: the actions' own hierarchy is written among the entities, and a token is the
-principal, the groups and the context that the user guide says it becomes.
+By hand means without schema and endpoint: the actions' own hierarchy is written among the entities,
+and a token is the principal, the groups and the context that the user guide says it becomes.
 """
 
 from __future__ import annotations

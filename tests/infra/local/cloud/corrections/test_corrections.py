@@ -20,11 +20,12 @@ _ROOT, _ONLY, _LOOPBACK = (
     "listens_on_loopback",
 )
 _GOODBYE = "goodbye_is_heard"  # its hole shows only while `slow_subscriber_is_dropped` is there
+# All of one correction.
 _SESSIONS = {
     "session_is_taken_over",
     "ending_session_is_kept",
     "ending_session_is_resumed",
-}  # all of one correction
+}
 _SIGNING = {_ROOT, _ONLY}
 _REST = _ALL - _SIGNING - {_LOOPBACK, _GOODBYE}
 # (left out, open, closed): what hides another hole is left out with it.

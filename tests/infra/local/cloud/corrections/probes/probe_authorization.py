@@ -144,9 +144,8 @@ def _allowed(attempt: Callable[[], object]) -> bool:
     try:
         attempt()
     except ClientError as error:
-        if "AccessDenied" not in str(
-            error
-        ):  # refused for another reason: the probe itself is wrong
+        # Refused for another reason: the probe itself is wrong.
+        if "AccessDenied" not in str(error):
             raise
         return False
     return True

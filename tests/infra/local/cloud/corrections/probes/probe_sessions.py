@@ -62,9 +62,8 @@ def _misses_some(rig: Rig, identity: Identity) -> bool:
     with rig.connect(identity, clean=False) as device:
         news = time.monotonic()
         try:
-            while (
-                len(arrived) < QUEUED and time.monotonic() - news < _SILENT_SECONDS
-            ):  # what came is sent again for ever
+            # What came is sent again for ever.
+            while len(arrived) < QUEUED and time.monotonic() - news < _SILENT_SECONDS:
                 packet = device.read(seconds=_SILENT_SECONDS)
                 if packet.kind == PUBLISH and packet.payload[:4] not in arrived:
                     arrived.add(packet.payload[:4])
@@ -79,7 +78,8 @@ def _loses_during_will(rig: Rig, *, resumes_first: bool) -> bool:
 
     Args:
         rig: the cloud.
-        resumes_first: the device comes back before the message is published, else after all is over.
+        resumes_first: the device comes back before the message is published, else after all is
+            over.
     """
     identity = rig.device()
     topic, will, flood = (

@@ -28,9 +28,8 @@ class Packet:
     def payload(self) -> bytes:
         """The payload of a PUBLISH."""
         (length,) = struct.unpack_from("!H", self.body)
-        return self.body[
-            2 + length + (2 if self.flags & 0b0110 else 0) :
-        ]  # a packet identifier at QoS 1
+        # A packet identifier at QoS 1.
+        return self.body[2 + length + (2 if self.flags & 0b0110 else 0) :]
 
 
 class RawDevice:
