@@ -1,4 +1,4 @@
-"""``make bench``: measure speed and print what was met, what was not, and what could not be measured here.
+"""``make bench``: measure speed; print what was met, what was not, and what was not measured.
 
 Each module of this folder with a function ``rows(rounds)`` is a benchmark, named after its file.
 """
@@ -80,7 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if isinstance(outcome, Row):
                 results.append(outcome)
                 console.print(
-                    f"  {outcome.name}: {outcome.ours:.4g} {outcome.unit}, {'met' if outcome.met else 'NOT MET'}"
+                    f"  {outcome.name}: {outcome.ours:.4g} {outcome.unit}, "
+                    f"{'met' if outcome.met else 'NOT MET'}"
                 )
             else:
                 missing.append(outcome)

@@ -41,13 +41,14 @@ SCHEMA = json.dumps(
     }
 )
 DECIDING = (
-    'permit(principal in Plant::Group::"operators", action in Plant::Action::"operate", resource is Plant::Device) '
+    'permit(principal in Plant::Group::"operators", action in Plant::Action::"operate", resource '
+    "is Plant::Device) "
     "when { principal.region == resource.region && context.mfa };"
 )
 
 
 def asking(name: str) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
-    """A request of this user as the API takes it; the same by hand for Cedar; and its entities by hand."""
+    """A user's request as the API takes it; by hand for Cedar; and its entities by hand."""
     user = {"entityType": "Plant::User", "entityId": name}
     device = {"entityType": "Plant::Device", "entityId": "press-07"}
     by_api: dict[str, Any] = {
@@ -96,13 +97,17 @@ def asking(name: str) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, An
 
 
 def policies(count: int) -> list[str]:
-    """``count`` policies of three kinds, a third of them open to all principals and resources; the last decides."""
+    """``count`` policies of three kinds, a third of them open to all; the last one decides."""
     kinds = (
         (
-            'permit(principal in Plant::Group::"group-{0}", action, resource in Plant::Line::"line-{0}x") '
+            'permit(principal in Plant::Group::"group-{0}", action, resource in '
+            'Plant::Line::"line-{0}x") '
             'when {{ resource.criticality != "high" }};'
         ),
-        'permit(principal == Plant::User::"user-{0}", action, resource == Plant::Device::"device-{0}");',
+        (
+            'permit(principal == Plant::User::"user-{0}", action, resource == '
+            'Plant::Device::"device-{0}");'
+        ),
         (
             'forbid(principal, action == Plant::Action::"reboot", resource) '
             'when {{ resource.region == "region-{0}" && !context.mfa }};'

@@ -1,4 +1,4 @@
-"""What one benchmark says: a figure of ours beside a reference measured in the same run, and how they are printed."""
+"""What a benchmark returns: our figure beside a reference of the same run; how to compare them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def compare(
     at_most: float | None = None,
     note: str = "",
 ) -> Row:
-    """The row of two series that were measured in turns; the ratio is ours / reference, round by round.
+    """The row of two series that were measured in turns; the ratio is ours / reference.
+
+    It is taken round by round.
 
     Args:
         name: what was measured.
@@ -98,7 +100,7 @@ def compare(
 
 
 def interleaved(rounds: int, *measured: Callable[[], float]) -> tuple[list[float], ...]:
-    """Measure each in turn, ``rounds`` times, the order turned round each time; one series for each."""
+    """Measure each in turn, ``rounds`` times, the order reversed each time; one series each."""
     series: tuple[list[float], ...] = tuple([] for _ in measured)
     for number in range(rounds):
         order = range(len(measured)) if number % 2 == 0 else reversed(range(len(measured)))

@@ -8,7 +8,7 @@ from tests.benchmarks.rows import compare, interleaved
 
 
 def test_a_comparison_is_of_the_rounds_and_not_of_the_medians():
-    """The ratio is the median of each round's own ratio, the worst round is in the note, and the target decides."""
+    """The ratio is the median of the rounds' own ratios, the worst is noted, the target decides."""
     row = compare(
         name="x", ours=[10, 30, 20], reference=[10, 10, 20], unit="MiB/s", at_least=1.5, note="here"
     )

@@ -1,4 +1,4 @@
-"""Decisions of the Verified Permissions endpoint: in process beside bare cedarpy, and through boto3 over HTTP."""
+"""Decisions of the Verified Permissions endpoint: beside bare cedarpy, and through boto3."""
 
 from __future__ import annotations
 
@@ -77,12 +77,14 @@ def _in_process(count: int, people: int, rounds: int) -> Row:
     decisions = max(DECISIONS, people)
     series = interleaved(rounds, _microseconds(ours, decisions), _microseconds(bare, decisions))
     return compare(
-        name=f"decision in process, {count} policies, {people} principal{'s in turn' if people > 1 else ''}",
+        name=f"decision in process, {count} policies, "
+        f"{people} principal{'s in turn' if people > 1 else ''}",
         ours=series[0],
         reference=series[1],
         unit="us CPU",
         at_most=MAX_RATIO,
-        note="request JSON to answer, beside cedarpy with parsed policies and schema, entities read for each request",
+        note="request JSON to answer, beside cedarpy with parsed policies and schema, "
+        "entities read for each request",
     )
 
 

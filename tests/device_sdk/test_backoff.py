@@ -7,7 +7,7 @@ import random
 import pytest
 from cedarfleet_device.backoff import Backoff
 
-from tests.device_sdk.seed import new_seed
+from tests.seed import new_seed
 
 
 @pytest.mark.parametrize("jitter", [(0.0, 1.0), (0.5, 1.0), (1.0, 1.5)])

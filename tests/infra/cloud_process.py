@@ -1,4 +1,4 @@
-"""A process with an embedded cloud of its own, for tests that stamp whole stacks: their physical names are fixed.
+"""A process with an embedded cloud, for tests that stamp whole stacks: their names are fixed.
 
     python cloud_process.py STATE_DIRECTORY
 

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 def running(
     state_dir: Path, *, until: str = "API: "
 ) -> Generator[tuple[subprocess.Popen[str], list[str]]]:
-    """`make up` on this state, from the moment when it has printed its last line, or the first that begins so."""
+    """`make up` on this state, once it has printed a line that begins with `until`."""
     process = subprocess.Popen(
         [sys.executable, "-m", "infra.local", "--state-dir", str(state_dir)],
         cwd=ROOT,
@@ -61,7 +61,7 @@ def listed(state_dir: Path, tenant: str) -> list[dict[str, Any]]:
 
 
 def test_a_killed_cloud_finds_everything_again(tmp_path: Path) -> None:
-    """After kill -9 nothing is made anew: stacks, people, devices and files are there; Ctrl-C then ends all of it."""
+    """After kill -9 stacks, people, devices and files are there; Ctrl-C then ends all."""
     with running(tmp_path) as (process, _):
         before = {
             tenant: [each["id"] for each in listed(tmp_path, tenant)]
@@ -82,7 +82,7 @@ def test_a_killed_cloud_finds_everything_again(tmp_path: Path) -> None:
         assert rest.strip() == "stopping"
 
 
-def test_a_cloud_that_is_killed_while_it_is_set_up_can_be_set_up_again(tmp_path: Path) -> None:
+def test_cloud_killed_during_set_up_can_be_set_up_again(tmp_path: Path) -> None:
     """Whatever the last moments before kill -9 had not brought to the disk is made again."""
     with running(tmp_path, until="acme--press-07 is connected") as (process, _):
         process.send_signal(signal.SIGKILL)

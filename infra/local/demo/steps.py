@@ -123,11 +123,13 @@ def window_decides(run: DemoRun) -> None:
         now = datetime.now(UTC)
         patched = {"utc_offset": "+00:00", "security_patch": f"{now - timedelta(days=60):%Y-%m-%d}"}
         body = {"device": device, "artifact": FIRMWARE}
-        shut, opened = _window(now, after_hours=6), _window(now, after_hours=-1)
-        ok(manager.patch(f"/v1/devices/{device}", patched | {"window": shut}))
+        closed, opened = _window(now, after_hours=6), _window(now, after_hours=-1)
+        ok(manager.patch(f"/v1/devices/{device}", patched | {"window": closed}))
         step.check(
             *_refusal(
-                staff.post("/v1/downloads", body), "firmware-in-maintenance-window", f"{shut} UTC: "
+                staff.post("/v1/downloads", body),
+                "firmware-in-maintenance-window",
+                f"{closed} UTC: ",
             )
         )
         ok(manager.patch(f"/v1/devices/{device}", {"window": opened}))

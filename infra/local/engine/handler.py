@@ -91,7 +91,7 @@ class Handler(Protocol):
         """Return its outputs as they are in the cloud now, or ``None`` if it is gone.
 
         ``outputs`` is what the state knows (empty for a resource that the program only looks up);
-        keys that the cloud does not tell are handed back as they came.
+        keys that the cloud does not return are handed back as they came.
         """
         ...
 

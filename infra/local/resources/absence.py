@@ -31,11 +31,11 @@ _SUFFIXES: Final = (".NotFound", "NotFound", ".Malformed")
 
 def is_absent(error: ClientError) -> bool:
     """Whether the service refused because the thing does not exist."""
-    told = error.response.get("Error", {})
-    code = str(told.get("Code", ""))
+    details = error.response.get("Error", {})
+    code = str(details.get("Code", ""))
     # ECS has no code of its own for a task definition that it does not know.
     if code == "ClientException":
-        return "Unable to describe task definition" in str(told.get("Message", ""))
+        return "Unable to describe task definition" in str(details.get("Message", ""))
     return code in _EXACT or code.endswith(_SUFFIXES) or code.startswith("NoSuch")
 
 

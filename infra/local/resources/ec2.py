@@ -85,8 +85,8 @@ class NetworkPart(Handler):
         if answer is None:
             return None
         found = next((value for value in answer.values() if isinstance(value, list)), [])
-        alive = [one for one in found if one.get("State") != "deleted"]
-        return outputs if alive else None
+        existing = [one for one in found if one.get("State") != "deleted"]
+        return outputs if existing else None
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """Delete it."""

@@ -2,7 +2,7 @@
 
 The engine's result names them.
 
-Load balancer, certificate, DNS and autoscaling belong to the road that requests take on AWS; the
+Load balancer, certificate, DNS and autoscaling belong to the path of requests on AWS; the
 embedded service is a process that is called directly. Only the shape of their outputs follows AWS,
 nothing listens, and no state is proven.
 """

@@ -222,7 +222,7 @@ def _parsed(body: bytes) -> dict[str, Any]:
 async def _read(receive: Receive) -> bytes | None:
     """The body, or None when it is too large.
 
-    The rest is read and dropped, so that the client hears the answer.
+    The rest is read and dropped, so that the client gets the answer.
     """
     chunks: list[bytes] = []
     size = 0

@@ -27,8 +27,8 @@ def is_authorized(call: Call) -> dict[str, Any]:
     store = call.store()
     compiled = call.decider.compiled(call.state, store.id)
     query = _query(call.request, "")
-    world = call.decider.world(compiled, store, _entities(call))
-    return call.decider.decide(world, query)
+    parsed = call.decider.parsed(compiled, store, _entities(call))
+    return call.decider.decide(parsed, query)
 
 
 def batch_is_authorized(call: Call) -> dict[str, Any]:
@@ -43,10 +43,10 @@ def batch_is_authorized(call: Call) -> dict[str, Any]:
         )
     entities = _entities(call)
     _check_counts(entities, queries)
-    world = call.decider.world(compiled, store, entities)
+    parsed = call.decider.parsed(compiled, store, entities)
     return {
         "results": [
-            {"request": item, **call.decider.decide(world, query, f"/requests/{number}")}
+            {"request": item, **call.decider.decide(parsed, query, f"/requests/{number}")}
             for number, (item, query) in enumerate(zip(items, queries, strict=True))
         ]
     }
@@ -56,9 +56,9 @@ def is_authorized_with_token(call: Call) -> dict[str, Any]:
     """IsAuthorizedWithToken: the principal is whom the tokens name."""
     store, compiled, who = _recognised(call)
     query = _token_query(call.request, who, compiled, "")
-    world = call.decider.world(compiled, store, _entities_beside(call, who))
+    parsed = call.decider.parsed(compiled, store, _entities_beside(call, who))
     return {
-        **call.decider.decide(world, query),
+        **call.decider.decide(parsed, query),
         "principal": cedar_values.entity_identifier(who.uid),
     }
 
@@ -75,11 +75,11 @@ def batch_is_authorized_with_token(call: Call) -> dict[str, Any]:
         raise InvalidInputError(Field("/", f"The tokens name more than {MAX_GROUPS} groups."))
     entities = _entities_beside(call, who)
     _check_counts(entities, queries)
-    world = call.decider.world(compiled, store, entities)
+    parsed = call.decider.parsed(compiled, store, entities)
     return {
         "principal": cedar_values.entity_identifier(who.uid),
         "results": [
-            {"request": item, **call.decider.decide(world, query, f"/requests/{number}")}
+            {"request": item, **call.decider.decide(parsed, query, f"/requests/{number}")}
             for number, (item, query) in enumerate(zip(items, queries, strict=True))
         ],
     }

@@ -24,7 +24,7 @@ _KEPT_STORES: Final = 100  # compiled ones; the least recently used go
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
+class ParsedEntities:
     """The entities of one request, parsed by Cedar once for all its decisions.
 
     Attributes:
@@ -74,9 +74,9 @@ class Decider:
         """The store's parsed schema, if it has one."""
         return self.compiled(state, store_id).schema
 
-    def world(
+    def parsed(
         self, compiled: CompiledStore, store: PolicyStore, entities: list[dict[str, Any]]
-    ) -> World:
+    ) -> ParsedEntities:
         """Parse the entities of a request; they are in Cedar's JSON and hold no actions.
 
         Raises:
@@ -91,7 +91,7 @@ class Decider:
         )
         for last, schema in zip((*[False] * (len(attempts) - 1), True), attempts, strict=True):
             try:
-                parsed = (
+                read = (
                     compiled.actions.with_added_json_str(text, schema)
                     if entities
                     else compiled.actions
@@ -102,20 +102,24 @@ class Decider:
                         Field("/entities", _entities_refused(text, schema))
                     ) from error
             else:
-                return World(compiled=compiled, entities=parsed, schema=schema, strict=strict)
+                return ParsedEntities(
+                    compiled=compiled, entities=read, schema=schema, strict=strict
+                )
         raise AssertionError
 
-    def decide(self, world: World, request: dict[str, Any], path: str = "") -> dict[str, Any]:
+    def decide(
+        self, parsed: ParsedEntities, request: dict[str, Any], path: str = ""
+    ) -> dict[str, Any]:
         """The decision on one request in Cedar's JSON, as the API answers it.
 
         Raises:
             InvalidInputError: the request does not fit the schema.
         """
         try:
-            verdict = _verdict(world, request)
+            verdict = _verdict(parsed, request)
         except RequestRejectedError as error:
             raise InvalidInputError(Field(path or "/", f"{error}")) from error
-        return self._answer(world.compiled, verdict)
+        return self._answer(parsed.compiled, verdict)
 
     def _answer(self, compiled: CompiledStore, verdict: Verdict) -> dict[str, Any]:
         allowed, determining = verdict.allowed, verdict.determining
@@ -136,14 +140,14 @@ class Decider:
         }
 
 
-def _verdict(world: World, request: dict[str, Any]) -> Verdict:
-    if world.strict or world.schema is None:
-        return world.compiled.decide(request, world.entities, world.schema)
+def _verdict(parsed: ParsedEntities, request: dict[str, Any]) -> Verdict:
+    if parsed.strict or parsed.schema is None:
+        return parsed.compiled.decide(request, parsed.entities, parsed.schema)
     try:
         # The schema also says how plain JSON in the context is to be read, so it is tried first.
-        return world.compiled.decide(request, world.entities, world.schema)
+        return parsed.compiled.decide(request, parsed.entities, parsed.schema)
     except RequestRejectedError:
-        return world.compiled.decide(request, world.entities, None)
+        return parsed.compiled.decide(request, parsed.entities, None)
 
 
 def _entities_refused(text: str, schema: cedarpy.Schema | None) -> str:

@@ -26,7 +26,7 @@ from cedarfleet_device.store.store import Store
 from cedarfleet_device.wire import CommandState, StatusMessage
 
 from tests.device_sdk.devices import new_command
-from tests.device_sdk.seed import new_seed
+from tests.seed import new_seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ import pytest
 from cedarfleet_device.wire import CommandState
 
 from tests.device_sdk.commands.killed_device import KilledDevice, Phase
-from tests.device_sdk.seed import new_seed
+from tests.seed import new_seed
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ import pytest
 
 from tests.device_sdk.downloads.device_process import DELIVERED, REFUSED, DownloadTask, run, start
 from tests.device_sdk.downloads.object_server import ObjectServer
-from tests.device_sdk.seed import new_seed
+from tests.seed import new_seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -69,7 +69,7 @@ def server() -> Iterator[_Server]:
 
 @pytest.mark.parametrize("kind", [RootClients, RunningCloud])
 def test_no_connection_is_thrown_away(kind: type, server: _Server, tmp_path: Path) -> None:
-    """As many calls at once as the engine makes, again and again, open no more connections than the first time."""
+    """As many calls as the engine makes at once open no more connections when repeated."""
     url = f"http://127.0.0.1:{server.server_port}"
     if kind is RootClients:
         clients: Any = RootClients(endpoint_url=url, region="eu-central-1", root=RootKeys.random())

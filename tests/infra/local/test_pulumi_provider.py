@@ -1,4 +1,4 @@
-"""The handlers behind Pulumi's provider protocol, asked over a real socket as the CLI's engine asks."""
+"""The resource handlers behind Pulumi's provider protocol, called over a real socket."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def checked(
 
 
 def test_a_resource_lives_through_the_protocol(provider: Any, cloud: FolderCloud) -> None:
-    """Check, create, diff, update, read and delete, with default tags and a drawn name that stays."""
+    """Check, create, diff, update, read, delete; with default tags and a name that stays."""
     inputs = checked(provider, {"size": 1, "code": secret("sesame")})
     assert inputs["tags"] == {"tenant": "acme"}
     made = provider.Create(pb.CreateRequest(urn=_URN, properties=to_struct(inputs)))
@@ -107,7 +107,7 @@ def test_a_preview_makes_nothing(provider: Any, cloud: FolderCloud) -> None:
 
 
 def test_refusals_say_why(provider: Any, cloud: FolderCloud) -> None:
-    """An unknown type, an unknown function, another region and a handler's error each come back in words."""
+    """An unknown type or function, another region, a handler's error: each in words."""
     crate = provider.Check(
         pb.CheckRequest(urn=_URN.replace("Box::", "Crate::"), news=to_struct({}))
     )

@@ -1,4 +1,4 @@
-"""`python -m infra.local.stacks` against an embedded cloud in another process, with the project's own handlers."""
+"""`python -m infra.local.stacks` against an embedded cloud in another process."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run(state: Path, verb: str, stack: str = "platform") -> int:
 
 
 def test_the_platform_goes_up_and_stays(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Preview, up, no-op up and outputs say in plain lines what they did, and what is only recorded."""
+    """Preview, up, no-op up and outputs print what they did, and what is only recorded."""
     assert run(state, "preview") == 0
     assert "would be: " in capsys.readouterr().out
     assert run(state, "up") == 0
@@ -62,7 +62,7 @@ def test_the_platform_goes_up_and_stays(state: Path, capsys: pytest.CaptureFixtu
 def test_what_must_not_be_lost_is_not_destroyed(
     state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A stack with protected tables refuses to be destroyed; the reason is on stderr and the exit code is 1."""
+    """A stack with protected tables is not destroyed; stderr says why, the exit code is 1."""
     run(state, "up")
     assert run(state, "destroy") == 1
     assert "protected" in capsys.readouterr().err

@@ -37,7 +37,7 @@ CORRECTIONS: Final[tuple[Callable[[Emulator], None], ...]] = (
     broker.deactivated_certificate_is_dropped,
     broker.subscribing_again_replaces,
     broker.retransmits_every_second,
-    broker.goodbye_is_heard,
+    broker.disconnect_behind_answers_counts,
     sessions.persistent_session_loses_nothing,
     provisioning.certificate_from_csr_over_mqtt,
     provisioning.claim_is_no_device,

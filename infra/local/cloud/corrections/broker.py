@@ -170,7 +170,7 @@ def retransmits_every_second(emulator: Emulator) -> None:
     emulator.replace(_IOT, "_RETRANSMIT_INTERVAL_SECONDS", lambda _: _RETRANSMIT_SECONDS)
 
 
-def goodbye_is_heard(emulator: Emulator) -> None:
+def disconnect_behind_answers_counts(emulator: Emulator) -> None:
     """Let a DISCONNECT count that comes behind an answer under way; else the client's will is sent.
 
     The emulator gives a connection up when an answer cannot be written, with what it has received

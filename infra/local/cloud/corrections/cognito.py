@@ -132,7 +132,7 @@ def _refusal(
 
 
 def sign_up_can_be_closed(emulator: Emulator) -> None:
-    """``AllowAdminCreateUserOnly`` is ignored: anyone could make himself a user of a tenant."""
+    """``AllowAdminCreateUserOnly`` is ignored: anyone could become a user of a tenant."""
     cognito = emulator.module(_COGNITO)
 
     def correction(original: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A client at the gateway, and clouds in processes of their own, so that they can be killed, and several can run."""
+"""A client at the gateway, and clouds in processes, so that they can be killed."""
 
 from __future__ import annotations
 
@@ -20,12 +20,25 @@ if TYPE_CHECKING:
 
     from infra.local.cloud import EmbeddedCloud
 
+# A request for the account's tables, and signatures that were made with no key's secret.
+TABLES = {
+    "X-Amz-Target": "DynamoDB_20120810.ListTables",
+    "Content-Type": "application/x-amz-json-1.0",
+}
+SCOPE = "20261122/eu-central-1/dynamodb/aws4_request"
+ROOTLIKE = "AKIA0000000000000000"
+SIGNED = f"AWS4-HMAC-SHA256 Credential={ROOTLIKE}/{SCOPE}, SignedHeaders=host, Signature={'0' * 64}"
+QUERY = (
+    "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20261122T110000Z&X-Amz-Expires=100000"
+    f"&X-Amz-SignedHeaders=host&X-Amz-Signature={'0' * 64}&X-Amz-Credential="
+)
+
 _SESSION = boto3.Session()  # one, since it keeps the parsed models of services
-_KEEPER = Path(__file__).parent / "keeper.py"
+_RUN_CLOUD = Path(__file__).parent / "run_cloud.py"
 
 
 @dataclass(kw_only=True)
-class Keeper:
+class CloudProcess:
     """A running cloud in another process."""
 
     process: subprocess.Popen[str]
@@ -67,7 +80,7 @@ def _start(directory: Path, gateway_port: int = 0, mqtt_port: int = 0) -> subpro
         sys.executable,
         "-W",
         "error",
-        str(_KEEPER),
+        str(_RUN_CLOUD),
         str(directory),
         str(gateway_port),
         str(mqtt_port),
@@ -83,24 +96,27 @@ def http(embedded_cloud: EmbeddedCloud) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def keep() -> Iterator[Callable[..., Keeper]]:
-    """Start a cloud in a process of its own: ``keep(directory, gateway_port, mqtt_port)``; ended with the test."""
-    keepers: list[Keeper] = []
+def start_cloud() -> Iterator[Callable[..., CloudProcess]]:
+    """Start a cloud in a process: ``start_cloud(directory, gateway_port, mqtt_port)``.
 
-    def keep(directory: Path, gateway_port: int = 0, mqtt_port: int = 0) -> Keeper:
+    It ends with the test.
+    """
+    started: list[CloudProcess] = []
+
+    def start_cloud(directory: Path, gateway_port: int = 0, mqtt_port: int = 0) -> CloudProcess:
         process = _start(directory, gateway_port, mqtt_port)
-        keepers.append(Keeper(process=process, ready={}, clients=[]))
+        started.append(CloudProcess(process=process, ready={}, clients=[]))
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, process.communicate()[1]
-        keepers[-1].ready = json.loads(line)
-        return keepers[-1]
+        started[-1].ready = json.loads(line)
+        return started[-1]
 
-    yield keep
-    for keeper in keepers:
-        keeper.process.kill()
-        keeper.process.communicate()
-        for client in keeper.clients:
+    yield start_cloud
+    for cloud in started:
+        cloud.process.kill()
+        cloud.process.communicate()
+        for client in cloud.clients:
             client.close()
 
 

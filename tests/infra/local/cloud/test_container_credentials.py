@@ -28,7 +28,8 @@ try:
 except Exception as error:
     refused = error.response["Error"]["Code"]
 found = session.get_credentials()
-print(json.dumps({"arn": sts.get_caller_identity()["Arn"], "method": found.method, "refused": refused,
+print(json.dumps({"arn": sts.get_caller_identity()["Arn"],
+                  "method": found.method, "refused": refused,
                   "expires": str(found._expiry_time)}))
 """
 
@@ -54,7 +55,7 @@ def _document(statement: dict[str, Any]) -> str:
 
 
 def test_child_has_a_session_of_its_role(embedded_cloud: EmbeddedCloud, tmp_path: Path) -> None:
-    """boto3 in a child finds the role's session by itself, whatever AWS files the machine has, and IAM binds it."""
+    """boto3 in a child finds the role's session, whatever files the machine has; IAM binds it."""
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / "credentials").write_text(
         "[default]\naws_access_key_id=AKIAOFTHEMACHINE0000\naws_secret_access_key=x\n"

@@ -19,10 +19,10 @@ GONE = "returning true from eof_received() has no effect when using ssl"
 
 
 def test_a_device_that_is_gone_is_no_news_on_the_terminal(
-    keep: Callable[..., Any], tmp_path: Path
+    start_cloud: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """What asyncio says of a device's connection that ends stands in the log file, and nothing on stderr."""
-    cloud = keep(tmp_path / "state")
+    """What asyncio logs of a device's connection that ends is in the file, not on stderr."""
+    cloud = start_cloud(tmp_path / "state")
     made = cloud.client("iot").create_keys_and_certificate(setAsActive=True)
     (tmp_path / "device.pem").write_text(made["certificatePem"] + made["keyPair"]["PrivateKey"])
     context = ssl.create_default_context(cadata=cloud.ready["ca"])
@@ -36,7 +36,7 @@ def test_a_device_that_is_gone_is_no_news_on_the_terminal(
 
 
 def _connect_and_die(context: ssl.SSLContext, port: int) -> None:
-    """Send the last message of the handshake and the end of the connection in one segment, as one event."""
+    """Send the handshake's last message and the connection's end in one segment, as one event."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     device = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
     with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:

@@ -1,4 +1,4 @@
-"""What anyone on this machine can reach without an AWS signature, and what nobody can: almost nothing."""
+"""What can be reached on this machine without an AWS signature: almost nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from infra.local.cloud.front_door import SERVICES
-from tests.infra.local.cloud.forged import TABLES
+from tests.infra.local.cloud.conftest import TABLES
 
 if TYPE_CHECKING:
     import httpx
@@ -75,7 +75,7 @@ def test_administration_is_closed_to_root_too(
 
 
 def test_unknown_service_is_refused_with_a_list(embedded_cloud: EmbeddedCloud) -> None:
-    """A service that the cloud does not have is refused by name, without loading every model of botocore."""
+    """A service that the cloud does not have is refused by name, without loading all models."""
     environment = embedded_cloud.environment()
     tracing = boto3.Session(region_name=embedded_cloud.region).client(
         "xray",
@@ -93,7 +93,7 @@ def test_unknown_service_is_refused_with_a_list(embedded_cloud: EmbeddedCloud) -
 def test_no_served_service_loads_every_model(
     embedded_cloud: EmbeddedCloud, http: httpx.Client
 ) -> None:
-    """Each service that the door lets in is one that the emulator knows: guessing would cost seconds and 366 MB."""
+    """Each service let in is one that the emulator knows; guessing would cost 366 MB."""
     environment = embedded_cloud.environment()
     credentials = Credentials(
         environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
@@ -106,7 +106,7 @@ def test_no_served_service_loads_every_model(
 
 
 def test_gateway_is_on_loopback_only(embedded_cloud: EmbeddedCloud) -> None:
-    """Linux serves all of 127/8 on loopback: what is bound to 127.0.0.1 only is not at 127.0.0.2."""
+    """Linux serves all of 127/8 on loopback: what listens on 127.0.0.1 is not at 127.0.0.2."""
     port = int(embedded_cloud.endpoint_url.rsplit(":", 1)[1])
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.2", port), timeout=5)

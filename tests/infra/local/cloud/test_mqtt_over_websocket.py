@@ -1,4 +1,4 @@
-"""The broker is entered through the gateway by who signs the WebSocket's upgrade, and by nobody else."""
+"""The broker is reached through the gateway by whoever signs the upgrade, and nobody else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from tests.infra.local.cloud.forged import QUERY, ROOTLIKE, SIGNED
+from tests.infra.local.cloud.conftest import QUERY, ROOTLIKE, SIGNED
 
 if TYPE_CHECKING:
     from infra.local.cloud import EmbeddedCloud
@@ -20,8 +20,10 @@ def _upgrade(address: Any, path: str, headers: str) -> bytes:
     """The first line of the answer to an MQTT-over-WebSocket upgrade."""
     with socket.create_connection(address, timeout=5) as client:
         client.sendall(
-            f"GET {path} HTTP/1.1\r\nHost: x-ats.iot.eu-central-1.localhost\r\nUpgrade: websocket\r\n"
-            "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+            f"GET {path} HTTP/1.1\r\nHost: x-ats.iot.eu-central-1.localhost\r\nUpgrade: "
+            "websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Key: "
+            "dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
             f"Sec-WebSocket-Protocol: mqtt\r\n{headers}\r\n".encode()
         )
         return client.recv(4096).split(b"\r\n")[0]

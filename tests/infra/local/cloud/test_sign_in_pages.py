@@ -1,4 +1,4 @@
-"""What anyone may ask of Cognito without a signature, and that nothing else can be reached that way."""
+"""What anyone may ask of Cognito without a signature, and that it leads to nothing else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.infra.local.cloud.forged import TABLES
+from tests.infra.local.cloud.conftest import TABLES
 
 if TYPE_CHECKING:
     import httpx
@@ -45,7 +45,7 @@ def sign_in(embedded_cloud: EmbeddedCloud) -> SignIn:
 
 
 def test_sign_in_page_cannot_be_framed_or_scripted(sign_in: SignIn, http: httpx.Client) -> None:
-    """The page of a pool is served to anyone, with headers that forbid frames, scripts and referrers."""
+    """A pool's page is served to anyone, with headers against frames, scripts and referrers."""
     parameters = {
         "client_id": sign_in.app,
         "response_type": "code",
@@ -85,7 +85,7 @@ def test_keys_of_a_pool_are_public(
 
 
 def test_a_machine_names_itself_to_the_token_endpoint(http: httpx.Client) -> None:
-    """HTTP Basic leads to the token endpoint, which says itself that it does not know the client."""
+    """HTTP Basic leads to the token endpoint, which itself does not know the client."""
     answer = http.post(
         "/oauth2/token", data={"grant_type": "client_credentials"}, auth=("nobody", "secret")
     )
@@ -109,7 +109,7 @@ def test_a_machine_names_itself_to_the_token_endpoint(http: httpx.Client) -> Non
 def test_basic_authorization_leads_nowhere_else(
     path: str, headers: dict[str, str], http: httpx.Client
 ) -> None:
-    """The emulator would take the header for the account's root, so no target, host or query may come along."""
+    """The emulator takes the header for root, so no target, host or query may come with it."""
     assert (
         http.post(
             path, headers={"Authorization": "Basic eDp4"} | headers, content=b"{}"

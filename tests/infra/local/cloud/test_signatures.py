@@ -1,4 +1,4 @@
-"""Only a signature of AWS that was made with the secret of a key opens the cloud, in a header or in a query."""
+"""Only a signature made with a key's secret opens the cloud, in a header or in a query."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.infra.local.cloud.forged import QUERY, ROOTLIKE, SIGNED, TABLES
+from tests.infra.local.cloud.conftest import QUERY, ROOTLIKE, SIGNED, TABLES
 
 if TYPE_CHECKING:
     import httpx
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 def test_header_that_is_no_signature_is_refused(
     authorization: str | None, http: httpx.Client
 ) -> None:
-    """Anything but one well-formed Signature Version 4 header is refused before the emulator sees it."""
+    """Anything but one well-formed Signature Version 4 is refused before the emulator."""
     headers = TABLES if authorization is None else TABLES | {"Authorization": authorization}
     answer = http.post("/", headers=headers, content=b"{}")
     assert answer.status_code == 403
@@ -54,7 +54,7 @@ def test_two_authorization_headers_are_refused(second: str, http: httpx.Client) 
 def test_wrong_signature_is_refused(
     key: str, embedded_cloud: EmbeddedCloud, http: httpx.Client
 ) -> None:
-    """A well-formed signature that was not made with the key's secret is refused by the emulator."""
+    """A well-formed signature without the key's secret is refused by the emulator."""
     key = embedded_cloud.environment()["AWS_ACCESS_KEY_ID"] if key == "root" else key
     headers = TABLES | {
         "Authorization": SIGNED.replace(ROOTLIKE, key),
@@ -90,7 +90,7 @@ def test_query_that_is_no_signature_is_refused(method: str, query: str, http: ht
 
 
 def test_presigned_url_is_checked(embedded_cloud: EmbeddedCloud, http: httpx.Client) -> None:
-    """A presigned URL works unchanged, also for a range; altered, or for another object, it does not."""
+    """A presigned URL works unchanged, with a range too; altered or for another object not."""
     store, bucket = embedded_cloud.client("s3"), f"door-{uuid.uuid4().hex[:8]}"
     store.create_bucket(
         Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": embedded_cloud.region}

@@ -28,7 +28,9 @@ def taken() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def test_ready_in_time_with_and_without_state(keep: Callable[..., Any], tmp_path: Path) -> None:
+def test_ready_in_time_with_and_without_state(
+    start_cloud: Callable[..., Any], tmp_path: Path
+) -> None:
     """A cloud serves its first request within 5 s, empty and with the state of an earlier run.
 
     The best of three starts counts, and a start in time is the last: other work of the machine is
@@ -36,7 +38,7 @@ def test_ready_in_time_with_and_without_state(keep: Callable[..., Any], tmp_path
     """
 
     def seconds(directory: Path) -> float:
-        cloud = keep(directory)
+        cloud = start_cloud(directory)
         cloud.client("iot").list_things()
         cloud.interrupt()
         print(f"ready after {cloud.ready['seconds']:.2f} s")
@@ -47,7 +49,7 @@ def test_ready_in_time_with_and_without_state(keep: Callable[..., Any], tmp_path
 
 
 def test_taken_port_is_named(refused: Callable[..., str], taken: int, tmp_path: Path) -> None:
-    """A port given by number that is in use stops the start; the error names it and says what to do."""
+    """A port given by number that is in use stops the start; the error names it."""
     gateway, mqtt = refused(tmp_path / "a", taken, 0), refused(tmp_path / "b", 0, taken)
     for complaint, purpose in ((gateway, "the gateway"), (mqtt, "MQTT")):
         assert complaint.startswith(
@@ -57,20 +59,20 @@ def test_taken_port_is_named(refused: Callable[..., str], taken: int, tmp_path: 
 
 
 def test_remembered_port_that_is_taken_is_replaced(
-    keep: Callable[..., Any], taken: int, tmp_path: Path
+    start_cloud: Callable[..., Any], taken: int, tmp_path: Path
 ) -> None:
     """A port that was only remembered gives way: the cloud starts on another."""
     directory = tmp_path / "state"
     directory.mkdir()
     (directory / "ports.json").write_text(json.dumps({"gateway": taken, "mqtt": 0}))
-    assert not keep(directory).endpoint_url.endswith(f":{taken}")
+    assert not start_cloud(directory).endpoint_url.endswith(f":{taken}")
 
 
 def test_state_directory_has_one_owner(
-    keep: Callable[..., Any], refused: Callable[..., str], tmp_path: Path
+    start_cloud: Callable[..., Any], refused: Callable[..., str], tmp_path: Path
 ) -> None:
     """A second process on the same directory is refused, and told which process has it."""
-    cloud = keep(tmp_path / "state")
+    cloud = start_cloud(tmp_path / "state")
     complaint = refused(tmp_path / "state")
     assert complaint.startswith("StateInUseError")
     assert f"in use by process {cloud.process.pid}" in complaint

@@ -14,6 +14,8 @@ import pytest
 from awsiot import mqtt5_client_builder
 from botocore.exceptions import ClientError
 
+from tests.seed import new_seed
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -66,7 +68,7 @@ def _make(cloud: Any) -> dict[str, Any]:
 
 def _signing_keys(cloud: Any, made: dict[str, Any]) -> list[str]:
     address = f"{cloud.endpoint_url}/{made['pool']}/.well-known/jwks.json"
-    with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 - the cloud's own address
+    with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 - the cloud's own
         return sorted(key["kid"] for key in json.load(answer)["keys"])
 
 
@@ -115,26 +117,25 @@ def _connects(cloud: Any, made: dict[str, Any]) -> bool:
 
 
 def test_kill_loses_at_most_the_last_second(
-    keep: Callable[..., Any],
+    start_cloud: Callable[..., Any],
     tmp_path: Path,
     record_testsuite_property: Callable[[str, object], None],
 ) -> None:
     """After a kill at a random moment of steady writing, only the last second of it is missing."""
-    seed = random.randrange(2**32)  # noqa: S311 - a test's dice
-    print(f"seed {seed}")
-    dice, lost = random.Random(seed), list[float]()  # noqa: S311 - as above
-    cloud = keep(tmp_path / "state")
+    moments = random.Random(new_seed())  # noqa: S311 - moments of a test
+    lost: list[float] = []
+    cloud = start_cloud(tmp_path / "state")
     first, made = cloud.ready, _make(cloud)
     for round_ in range(3):
         table, written = cloud.client("dynamodb"), list[tuple[str, float]]()
-        end = time.monotonic() + dice.uniform(0.4, 1.0)
+        end = time.monotonic() + moments.uniform(0.4, 1.0)
         while time.monotonic() < end:
             key = f"{round_}-{len(written):06}"
             table.put_item(TableName="registry", Item={"key": {"S": key}})
             written.append((key, time.monotonic()))
         cloud.kill()
         killed = time.monotonic()
-        cloud = keep(tmp_path / "state")
+        cloud = start_cloud(tmp_path / "state")
         _check(cloud, made)
         assert cloud.ready == first | {"seconds": cloud.ready["seconds"]}, (
             "ports, root keys and CA stay"
@@ -152,9 +153,11 @@ def test_kill_loses_at_most_the_last_second(
     assert max(lost) < LOST_SECONDS_AT_MOST
 
 
-def test_ctrl_c_loses_nothing_and_leaves_nothing(keep: Callable[..., Any], tmp_path: Path) -> None:
-    """After Ctrl-C no thread of the server is left, nothing was complained of, and everything is found again."""
-    cloud = keep(tmp_path / "state")
+def test_ctrl_c_loses_nothing_and_leaves_nothing(
+    start_cloud: Callable[..., Any], tmp_path: Path
+) -> None:
+    """After Ctrl-C no thread is left, nothing is on stderr, and everything is found again."""
+    cloud = start_cloud(tmp_path / "state")
     made = _make(cloud)
     output, errors = cloud.interrupt()
     assert errors == ""
@@ -162,14 +165,14 @@ def test_ctrl_c_loses_nothing_and_leaves_nothing(keep: Callable[..., Any], tmp_p
     # The emulator starts one daemon thread when it is imported, which deletes expired items and
     # never ends.
     assert json.loads(output)["threads"] == ["MainThread", "dynamodb-ttl-reaper"]
-    _check(keep(tmp_path / "state"), made)
+    _check(start_cloud(tmp_path / "state"), made)
 
 
-def test_state_is_private(keep: Callable[..., Any], tmp_path: Path) -> None:
+def test_state_is_private(start_cloud: Callable[..., Any], tmp_path: Path) -> None:
     """Only this user may look into the state directory, also when it existed with a wider mode."""
     directory = tmp_path / "state"
     directory.mkdir(mode=0o755)
-    cloud = keep(directory)
+    cloud = start_cloud(directory)
     cloud.client("iot").create_thing(thingName="one")
     cloud.interrupt()
     assert directory.stat().st_mode & 0o777 == 0o700
@@ -178,11 +181,11 @@ def test_state_is_private(keep: Callable[..., Any], tmp_path: Path) -> None:
 
 
 def test_torn_snapshot_stops_the_start(
-    keep: Callable[..., Any], refused: Callable[..., str], tmp_path: Path
+    start_cloud: Callable[..., Any], refused: Callable[..., str], tmp_path: Path
 ) -> None:
     """A torn snapshot is neither loaded nor overwritten: the start fails and says what to do."""
     directory, file = tmp_path / "state", tmp_path / "state" / "snapshot.json"
-    keep(directory).interrupt()
+    start_cloud(directory).interrupt()
     torn = file.read_bytes()[:-100]
     file.write_bytes(torn)
     complaint = refused(directory)
@@ -192,10 +195,10 @@ def test_torn_snapshot_stops_the_start(
 
 
 def test_root_keys_of_another_directory_are_refused(
-    keep: Callable[..., Any], tmp_path: Path
+    start_cloud: Callable[..., Any], tmp_path: Path
 ) -> None:
     """Every state directory has root keys of its own."""
-    one, other = keep(tmp_path / "one"), keep(tmp_path / "other")
+    one, other = start_cloud(tmp_path / "one"), start_cloud(tmp_path / "other")
     one.ready["environment"]["AWS_ENDPOINT_URL"] = other.endpoint_url
     with pytest.raises(ClientError, match="security token included in the request is invalid"):
         one.client("iam").list_roles()

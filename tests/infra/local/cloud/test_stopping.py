@@ -19,10 +19,10 @@ STOP_SECONDS_AT_MOST = 10.0  # of them, one is the grace for answers that are un
 
 @pytest.mark.parametrize("way", ["holds on", "hangs up"])
 def test_a_download_left_half_way_does_not_hold_up_the_end(
-    keep: Callable[..., Any], tmp_path: Path, way: str
+    start_cloud: Callable[..., Any], tmp_path: Path, way: str
 ) -> None:
-    """A client that stops reading a big object, or is gone, costs the cloud no more than its grace; state is kept."""
-    cloud = keep(tmp_path / "state")
+    """A client that stops reading, or is gone, costs the cloud its grace at most; state is kept."""
+    cloud = start_cloud(tmp_path / "state")
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket="big", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     s3.put_object(Bucket="big", Key="x", Body=bytes(BIG))
@@ -41,5 +41,5 @@ def test_a_download_left_half_way_does_not_hold_up_the_end(
     assert not complaints
     assert cloud.process.returncode == 0
     assert time.monotonic() - began < STOP_SECONDS_AT_MOST
-    again = keep(tmp_path / "state").client("s3")
+    again = start_cloud(tmp_path / "state").client("s3")
     assert again.head_object(Bucket="big", Key="x")["ContentLength"] == BIG

@@ -1,4 +1,4 @@
-"""Verified Permissions inside the cloud: the same signatures, the same IAM, and the keys of the cloud's own pools."""
+"""Verified Permissions inside the cloud: its signatures, its IAM, its own pools' keys."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_signature_is_verified(embedded_cloud: EmbeddedCloud) -> None:
 
 
 def _posted(cloud: EmbeddedCloud, *, service: str, stated: str, signed: bytes, sent: bytes) -> str:
-    """Sign one body as the account's root and send another: the error's code, empty when it was served."""
+    """Sign one body as root and send another: the error's code, empty when served."""
     environment = cloud.environment()
     credentials = Credentials(
         environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
@@ -89,7 +89,8 @@ def _posted(cloud: EmbeddedCloud, *, service: str, stated: str, signed: bytes, s
     }
     request = AWSRequest("POST", f"{cloud.endpoint_url}/", data=signed, headers=headers)
     SigV4Auth(credentials, service, cloud.region).add_auth(request)
-    gateway = urllib.request.Request(cloud.endpoint_url, sent, dict(request.headers))  # noqa: S310 - http to ourselves
+    # The address is the test's own.
+    gateway = urllib.request.Request(cloud.endpoint_url, sent, dict(request.headers))  # noqa: S310
     try:
         with urllib.request.urlopen(gateway, timeout=10):  # noqa: S310 - as above
             return ""
@@ -99,7 +100,7 @@ def _posted(cloud: EmbeddedCloud, *, service: str, stated: str, signed: bytes, s
 
 
 def test_signature_covers_the_body_and_the_service(embedded_cloud: EmbeddedCloud) -> None:
-    """A signed hash that is not the body's is refused, no hash at all too, and a signature for S3."""
+    """A signed hash of another body, no hash at all, and a signature for S3 are refused."""
     signed, sent = b'{"maxResults": 1}', b'{"maxResults": 2}'
     digest, service = hashlib.sha256(signed).hexdigest(), "verifiedpermissions"
     assert not _posted(embedded_cloud, service=service, stated=digest, signed=signed, sent=signed)
@@ -156,7 +157,7 @@ def _person(cloud: EmbeddedCloud) -> tuple[str, str, str]:
 
 
 def test_token_of_the_pool_decides_and_of_another_does_not(embedded_cloud: EmbeddedCloud) -> None:
-    """A store trusts the tokens of its own pool, with the keys that the pool signs with now, and no others."""
+    """A store trusts the tokens of its own pool, with the keys it signs with now."""
     policies = embedded_cloud.client("verifiedpermissions")
     (store, _), (pool, app, token), (_, _, foreign) = (
         _store(embedded_cloud),

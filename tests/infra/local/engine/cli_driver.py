@@ -1,4 +1,4 @@
-"""Drives the real `pulumi` CLI in a process of its own: `cli_driver.py FOLDER STEPS`, both engines' programs inside.
+"""Drives the real `pulumi` CLI: `cli_driver.py FOLDER STEPS`, with the tests' programs inside.
 
 STEPS is JSON: a list of `[verb, program, arguments]`, of `["refuse", name]` and `["allow", name]`
 for the cloud, or of `["import", folder]`, the state folder of the in-process engine, whose stack
@@ -27,7 +27,7 @@ _ROOT = Path(__file__).parents[4]
 
 
 def shelf(material: str, size: int, *, label: bool = True) -> None:
-    """A component with a box of a fixed name and what hangs on it, a box of a drawn name, a secret."""
+    """A component with a box of fixed name and what depends on it; a drawn name; a secret."""
 
     class Shelf(pulumi.ComponentResource):
         def __init__(self, name: str) -> None:
@@ -62,7 +62,7 @@ PROGRAMS: Final[dict[str, Callable[..., None]]] = {
 
 
 def options(folder: Path) -> automation.LocalWorkspaceOptions:
-    """A private home with the plugin of `box` in it, and a state, all below `folder`; no network."""
+    """A private home with the provider of `box`, and a state, below `folder`; no network."""
     plugin = folder / "home" / "plugins" / "resource-box-v1.0.0" / "pulumi-resource-box"
     plugin.parent.mkdir(parents=True)
     script = Path(folder_cloud.__file__)
@@ -84,7 +84,7 @@ def options(folder: Path) -> automation.LocalWorkspaceOptions:
 
 
 def run(stack: automation.Stack, verb: str) -> dict[str, Any]:
-    """Run one verb; the two or three halves of a replacement are one operation, default providers are left out."""
+    """Run one verb; the parts of a replacement are one, default providers are left out."""
     operations: dict[str, str] = {}
     error = ""
 
@@ -110,7 +110,7 @@ def run(stack: automation.Stack, verb: str) -> dict[str, Any]:
 
 
 def take_over(state: Path, opts: automation.LocalWorkspaceOptions) -> None:
-    """Import the engine's state, as `pulumi stack import` does, under the engine's own passphrase."""
+    """Import the engine's state, as `pulumi stack import` does, under its own passphrase."""
     passphrase = json.loads((state / "passphrase.json").read_text())["passphrase"]
     opts.env_vars = {**(opts.env_vars or {}), "PULUMI_CONFIG_PASSPHRASE": passphrase}
     document = json.loads((state / "stacks" / "store" / "dev.json").read_text())

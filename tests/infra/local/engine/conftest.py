@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,24 +10,21 @@ from infra.local.engine import Engine
 from tests.infra.local.engine.folder_cloud import HANDLERS, INVOKES, FolderCloud
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from infra.local.engine.program import Program
 
 
-class Workshop(Protocol):
-    """Makes engines that share one project, one state and one cloud."""
+class StoreProject:
+    """The project `store` with the stacks `dev` and `other`.
 
-    cloud: FolderCloud
-    root: Path
+    Called with a program, it makes an engine; all of them share one project, state and cloud.
 
-    def __call__(self, program: Program) -> Engine:
-        """Return the engine for a program."""
-        ...
+    Attributes:
+        root: folder of the project.
+        cloud: makes its boxes in `boxes/` of that folder.
+    """
 
-
-class _Workshop:
     def __init__(self, root: Path) -> None:
         self.root = root
         (root / "boxes").mkdir()
@@ -37,13 +34,14 @@ class _Workshop:
             (root / "stacks" / f"Pulumi.{stack}.yaml").write_text("config: {}\n")
         self.cloud = FolderCloud(root / "boxes")
 
-    def __call__(self, program: Callable[[], object]) -> Engine:
+    def __call__(self, program: Program) -> Engine:
+        """Return the engine for a program."""
         return Engine(
             self.root, self.root / "state", self.cloud, HANDLERS, INVOKES, program=program
         )
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Workshop:
-    """A project `store` with the stacks `dev` and `other`."""
-    return _Workshop(tmp_path)
+def store(tmp_path: Path) -> StoreProject:
+    """A project in a folder of its own."""
+    return StoreProject(tmp_path)

@@ -4,6 +4,8 @@ So other processes see it too. As a script, `folder_cloud.py FOLDER [what the CL
 provider of the package `box` for the real CLI.
 """
 
+# ruff: noqa: A002, ARG002 - Pulumi's words, and the protocol's arguments
+
 from __future__ import annotations
 
 import json
@@ -21,14 +23,17 @@ from infra.local.pulumi_provider import PulumiProvider, serve
 
 @dataclass(frozen=True)
 class FolderCloud:
-    """Resources are ``<id>.json``, handler calls are lines of ``calls.log``; ``refuse-<name>`` makes a create fail."""
+    """Resources are ``<id>.json``, handler calls lines of ``calls.log``.
+
+    ``refuse-<name>`` makes a create fail.
+    """
 
     folder: Path
     region: str = "eu-central-1"
     account_id: str = "123456789012"
     endpoint_url: str = "http://127.0.0.1:0"
 
-    def client(self, service: str, /) -> Path:  # noqa: ARG002 - one for all
+    def client(self, service: str, /) -> Path:
         """The folder stands for every client."""
         return self.folder
 
@@ -86,7 +91,7 @@ class BoxHandler(Handler):
     def update(
         self,
         cloud: Any,
-        id: str,  # noqa: A002 - Pulumi\'s word
+        id: str,
         old: dict[str, Any],
         inputs: dict[str, Any],
     ) -> dict[str, Any]:
@@ -95,7 +100,7 @@ class BoxHandler(Handler):
         (cloud.folder / f"{id}.json").write_text(json.dumps(inputs))
         return {**old, **inputs}
 
-    def read(self, cloud: Any, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:  # noqa: A002 - Pulumi's word; a FolderCloud
+    def read(self, cloud: Any, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
         """Read its file."""
         cloud.note(f"read {id}")
         file = cloud.folder / f"{id}.json"
@@ -108,7 +113,7 @@ class BoxHandler(Handler):
             **json.loads(file.read_text()),
         }
 
-    def delete(self, cloud: Any, id: str, outputs: dict[str, Any]) -> None:  # noqa: A002, ARG002 - Pulumi's word; a FolderCloud
+    def delete(self, cloud: Any, id: str, outputs: dict[str, Any]) -> None:
         """Remove its file."""
         cloud.note(f"delete {id}")
         (cloud.folder / f"{id}.json").unlink(missing_ok=True)
@@ -144,6 +149,20 @@ class Box(pulumi.CustomResource):
     ) -> None:
         props: dict[str, Any] = {"name": None, "arn": None, "key": None, "tagsAll": None, **inputs}
         super().__init__(f"box:index:{kind}", resource_name, props, opts)
+
+
+def chain() -> None:
+    """Three boxes, each with the address of the one before."""
+    first = Box("first", name="first", size=1)
+    second = Box("second", name="second", of=first.arn)
+    third = Box("third", name="third", of=second.arn)
+    pulumi.export("arn", third.arn)
+
+
+def many() -> None:
+    """A hundred boxes with drawn names."""
+    for number in range(100):
+        Box(f"box-{number}", size=number)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Deploys this project to an embedded cloud of its own: `project_driver.py FOLDER cli|engine`, in a process of its own.
+"""Deploys this project to an embedded cloud of its own: `project_driver.py FOLDER cli|engine`.
 
 The answer is one JSON line: for each step its operations by URN, the names of its outputs, which
 are secret, any error. With `cli`, the real `pulumi` reads copies of `Pulumi.yaml` and `tenants/`
@@ -63,7 +63,8 @@ def by_cli(folder: Path, cloud: EmbeddedCloud) -> Iterator[dict[str, Any]]:
 
     def inline() -> None:
         # What the Python language host sets for a program on disk.
-        SETTINGS.root_directory = str(ROOT)  # pyright: ignore[reportAttributeAccessIssue] - a context property
+        context: Any = SETTINGS
+        context.root_directory = str(ROOT)
         program()
 
     options = _options(folder, cloud)

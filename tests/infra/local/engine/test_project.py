@@ -47,8 +47,11 @@ def test_the_project_names_its_program_and_where_its_stacks_are(tmp_path: Path) 
 
 
 def test_values_are_text_and_lists_are_json_text(tmp_path: Path) -> None:
-    """Own keys get the project's name, numbers and booleans become text, defaults are merged, secrets are marked."""
-    stack = "config:\n  size: 12\n  store:flag: true\n  store:list: [1, {a: b}]\n  other:key: 1.5\n  store:days: 7\n"
+    """Own keys get the project's name, values become text, defaults merge, secrets are marked."""
+    stack = (
+        "config:\n  size: 12\n  store:flag: true\n  store:list: [1, {a: b}]\n  other:key: 1.5\n  "
+        "store:days: 7\n"
+    )
     found = project(tmp_path, stack).stack_config("dev")
     assert found.values == {
         "aws:region": "eu-central-1",
@@ -67,7 +70,10 @@ def test_values_are_text_and_lists_are_json_text(tmp_path: Path) -> None:
 def test_values_under_a_passphrase_are_decrypted(tmp_path: Path) -> None:
     """A `secure:` value of the passphrase provider needs the passphrase, and becomes a secret."""
     crypter = Crypter("for this test")
-    stack = f"encryptionsalt: {crypter.salt_state}\nconfig:\n  store:key: {{secure: '{crypter.encrypt('sesame')}'}}\n"
+    stack = (
+        f"encryptionsalt: {crypter.salt_state}\nconfig:\n  store:key: {{secure: "
+        f"'{crypter.encrypt('sesame')}'}}\n"
+    )
     found = project(tmp_path, stack)
     config = found.stack_config("dev", "for this test")
     assert (config.values["store:key"], "store:key" in config.secret_keys) == ("sesame", True)

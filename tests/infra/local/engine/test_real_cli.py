@@ -1,4 +1,4 @@
-"""The real `pulumi` CLI and the in-process engine do the same with the same program and the same handlers.
+"""The real `pulumi` CLI and the in-process engine do the same with the same program.
 
 Runs where `pulumi` is on PATH (https://www.pulumi.com/docs/install/) and skips elsewhere. The CLI
 gets a private home with our plugin in it, and a state of its own in a temporary folder; it reaches
@@ -25,7 +25,7 @@ from tests.infra.local.engine.folder_cloud import FolderCloud
 
 if TYPE_CHECKING:
     from infra.local.engine import Result
-    from tests.infra.local.engine.conftest import Workshop
+    from tests.infra.local.engine.conftest import StoreProject
 
 pytestmark = [
     pytest.mark.skipif(
@@ -56,16 +56,16 @@ def operations(result: Result) -> dict[str, str]:
     return {change.urn: change.op.value for change in result.changes}
 
 
-def by_engine(workshop: Workshop, step: list[Any]) -> Result:
+def by_engine(store: StoreProject, step: list[Any]) -> Result:
     """Take one step with the in-process engine."""
     verb, name, *arguments = step
-    return getattr(workshop(partial(PROGRAMS[name], *arguments)), verb)("dev")
+    return getattr(store(partial(PROGRAMS[name], *arguments)), verb)("dev")
 
 
 def test_both_engines_take_the_same_steps_to_the_same_end(
-    workshop: Workshop, tmp_path: Path
+    store: StoreProject, tmp_path: Path
 ) -> None:
-    """Preview, up, no-op, update, replacement with cascade, removal, refresh, destroy: equal operations and outputs."""
+    """From preview to destroy, with a cascade: equal operations and outputs."""
     steps: list[list[Any]] = [
         ["preview", "shelf", "oak", 1],
         ["up", "shelf", "oak", 1],
@@ -77,42 +77,42 @@ def test_both_engines_take_the_same_steps_to_the_same_end(
         ["destroy", "nothing"],
     ]
     for step, theirs in zip(steps, by_cli(tmp_path / "cli", steps), strict=True):
-        ours = by_engine(workshop, step)
+        ours = by_engine(store, step)
         assert theirs["error"] == "", step
         assert operations(ours) == theirs["operations"], step
         if step[0] == "up":
             assert ours.outputs == theirs["outputs"], step
             assert sorted(ours.secret_outputs) == theirs["secret"], step
-    assert FolderCloud(tmp_path / "cli" / "boxes").boxes() == workshop.cloud.boxes() == {}
+    assert FolderCloud(tmp_path / "cli" / "boxes").boxes() == store.cloud.boxes() == {}
 
 
-def test_the_cli_takes_over_a_stack_of_the_engine(workshop: Workshop) -> None:
-    """The engine's state is imported, its secrets open, a preview finds nothing to do, and the CLI destroys it all."""
-    ours = by_engine(workshop, ["up", "shelf", "oak", 1])
+def test_the_cli_takes_over_a_stack_of_the_engine(store: StoreProject) -> None:
+    """The CLI imports the engine's state, opens its secrets, finds no change, destroys it all."""
+    ours = by_engine(store, ["up", "shelf", "oak", 1])
     steps = [
-        ["import", str(workshop.root / "state")],
+        ["import", str(store.root / "state")],
         ["preview", "shelf", "oak", 1],
         ["destroy", "nothing"],
     ]
-    preview, destroy = by_cli(workshop.root, steps)
+    preview, destroy = by_cli(store.root, steps)
     assert (preview["operations"], preview["error"]) == ({}, "")
     assert (preview["outputs"], preview["secret"]) == (ours.outputs, sorted(ours.secret_outputs))
     assert destroy["error"] == ""
-    assert workshop.cloud.boxes() == {}
+    assert store.cloud.boxes() == {}
 
 
-def test_both_engines_resume_after_a_failure(workshop: Workshop, tmp_path: Path) -> None:
+def test_both_engines_resume_after_a_failure(store: StoreProject, tmp_path: Path) -> None:
     """A create that is refused leaves the same behind: the next run makes the same rest."""
     failed, resumed = by_cli(
         tmp_path / "cli",
         [["refuse", "second"], ["up", "chain"], ["allow", "second"], ["up", "chain"]],
     )
-    refusal = workshop.root / "boxes" / "refuse-second"
+    refusal = store.root / "boxes" / "refuse-second"
     refusal.touch()
     with pytest.raises(DeploymentFailedError, match="not allowed to make second"):
-        by_engine(workshop, ["up", "chain"])
+        by_engine(store, ["up", "chain"])
     refusal.unlink()
     assert "not allowed to make second" in failed["error"]
-    ours = operations(by_engine(workshop, ["up", "chain"]))
+    ours = operations(by_engine(store, ["up", "chain"]))
     assert ours == resumed["operations"]
     assert [name_of(urn) for urn in ours] == ["second"]

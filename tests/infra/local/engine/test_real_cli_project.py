@@ -1,4 +1,4 @@
-"""The real `pulumi` CLI deploys this project's own program to the embedded cloud just as the in-process engine does.
+"""The real `pulumi` CLI deploys this project's own program just as the engine does.
 
 Runs where `pulumi` is on PATH (https://www.pulumi.com/docs/install/) and skips elsewhere.
 """
@@ -28,7 +28,7 @@ pytestmark = [
 
 
 def test_the_project_deploys_the_same_under_the_real_cli(tmp_path: Path) -> None:
-    """Platform and a tenant: equal operations on every resource, nothing on a second up, equal outputs and secrets."""
+    """Platform and a tenant: equal operations, nothing on a second up, equal outputs."""
     answers: list[list[dict[str, Any]]] = []
     for how in ("cli", "engine"):
         done = subprocess.run(
@@ -59,7 +59,7 @@ def test_the_project_deploys_the_same_under_the_real_cli(tmp_path: Path) -> None
 
 
 def _without_references(answer: dict[str, Any]) -> dict[str, str]:
-    """The CLI reports a stack reference as read in every run; our engine only if its outputs are new."""
+    """The CLI reads a stack reference in every run; our engine only if its outputs are new."""
     operations: dict[str, str] = answer["operations"]
     return {
         urn: op

@@ -1,4 +1,4 @@
-"""The state on disk: Pulumi's own deployment format, secrets encrypted, and written in proportion to the changes."""
+"""The state on disk: Pulumi's deployment format, secrets encrypted, written by changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from infra.local.engine.keyring import Crypter
 from tests.infra.local.engine.folder_cloud import Box
 
 if TYPE_CHECKING:
-    from tests.infra.local.engine.conftest import Workshop
+    from tests.infra.local.engine.conftest import StoreProject
 
 _URN = {"type": "string", "pattern": "^urn:pulumi:[^:]+::[^:]+::.+::.+$"}
 _URNS = {"type": "array", "items": _URN}
@@ -88,12 +88,12 @@ DEPLOYMENT: dict[str, Any] = {
         },
     },
 }
-"""The part of Pulumi's deployment schema (apitype: deployments and resources, version 3) that this engine writes."""
+"""What this engine writes of Pulumi's schema (apitype: deployments, resources, version 3)."""
 
 
-def deployment(workshop: Workshop, stack: str = "dev") -> dict[str, Any]:
+def deployment(store: StoreProject, stack: str = "dev") -> dict[str, Any]:
     """The state file of a stack."""
-    return json.loads((workshop.root / "state" / "stacks" / "store" / f"{stack}.json").read_text())
+    return json.loads((store.root / "state" / "stacks" / "store" / f"{stack}.json").read_text())
 
 
 def treasure() -> None:
@@ -109,10 +109,10 @@ def treasure() -> None:
     pulumi.export("arn", box.arn)
 
 
-def test_the_state_is_a_pulumi_deployment(workshop: Workshop) -> None:
-    """The file follows Pulumi's schema, each resource stands after its parent, provider and dependencies."""
-    workshop(treasure).up("dev")
-    document = deployment(workshop)
+def test_the_state_is_a_pulumi_deployment(store: StoreProject) -> None:
+    """The file follows Pulumi's schema; each resource stands after what it depends on."""
+    store(treasure).up("dev")
+    document = deployment(store)
     jsonschema.validate(document, DEPLOYMENT)
     seen: set[str] = set()
     for resource in document["deployment"]["resources"]:
@@ -120,30 +120,30 @@ def test_the_state_is_a_pulumi_deployment(workshop: Workshop) -> None:
         assert needs | set(resource.get("dependencies", [])) <= seen | {""}
         seen.add(resource["urn"])
     assert len(seen) == 4
-    (workshop.root / "boxes" / "refuse-third").touch()
+    (store.root / "boxes" / "refuse-third").touch()
 
 
-def test_no_secret_is_on_disk_in_clear(workshop: Workshop) -> None:
-    """Secrets, and what was computed from them, are ciphertext in every file of the state, and hidden in print."""
-    result = workshop(treasure).up("dev")
+def test_no_secret_is_on_disk_in_clear(store: StoreProject) -> None:
+    """Secrets, and what is computed from them, are ciphertext in every file and never printed."""
+    result = store(treasure).up("dev")
     assert result.outputs["key"] == "key-of-box"
     assert result.secret_outputs == {"key"}
     assert not any("key-of-box" in line for line in result.lines())
     assert "key-of-box" not in repr(result)
-    files = [file for file in (workshop.root / "state").rglob("*") if file.is_file()]
+    files = [file for file in (store.root / "state").rglob("*") if file.is_file()]
     assert files
     for file in files:
         assert "sesame" not in file.read_text()
         assert "key-of-box" not in file.read_text()
-    assert workshop.cloud.boxes()["box"]["code"] == "open sesame"
-    assert workshop(treasure).up("dev").changes == ()
-    assert workshop(treasure).outputs("dev").outputs["key"] == "key-of-box"
+    assert store.cloud.boxes()["box"]["code"] == "open sesame"
+    assert store(treasure).up("dev").changes == ()
+    assert store(treasure).outputs("dev").outputs["key"] == "key-of-box"
 
 
-def test_the_key_is_for_the_owner_alone_and_is_missed(workshop: Workshop) -> None:
-    """Passphrase and state are 0600; without the passphrase, or with another, the state is refused."""
-    workshop(treasure).up("dev")
-    folder = workshop.root / "state"
+def test_the_key_is_for_the_owner_alone_and_is_missed(store: StoreProject) -> None:
+    """Passphrase and state are 0600; without the right passphrase the state is refused."""
+    store(treasure).up("dev")
+    folder = store.root / "state"
     for name in ("passphrase.json", "stacks/store/dev.json"):
         assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
     kept = (folder / "passphrase.json").read_text()
@@ -151,10 +151,10 @@ def test_the_key_is_for_the_owner_alone_and_is_missed(workshop: Workshop) -> Non
         json.dumps({**json.loads(kept), "passphrase": "another"})
     )
     with pytest.raises(StateError, match="wrong passphrase"):
-        workshop(treasure).outputs("dev")
+        store(treasure).outputs("dev")
     (folder / "passphrase.json").unlink()
     with pytest.raises(StateError, match=r"passphrase\.json is missing"):
-        workshop(treasure).up("dev")
+        store(treasure).up("dev")
 
 
 def test_secrets_have_the_form_of_pulumis_passphrase_provider() -> None:
@@ -168,12 +168,12 @@ def test_secrets_have_the_form_of_pulumis_passphrase_provider() -> None:
         crypter.decrypt(sealed[:-4] + ("AAA=" if not sealed.endswith("AAA=") else "BBB="))
 
 
-def test_bytes_written_grow_with_the_resources_not_with_their_square(workshop: Workshop) -> None:
-    """Five times the resources write at most six times the bytes: a step appends, it does not rewrite."""
+def test_bytes_written_grow_with_the_number_of_resources(store: StoreProject) -> None:
+    """Five times the resources write at most six times the bytes: a step appends."""
 
     def written(count: int) -> int:
         before = _bytes_written()
-        workshop(lambda: [Box(f"box-{number}") for number in range(count)]).up(
+        store(lambda: [Box(f"box-{number}") for number in range(count)]).up(
             "dev" if count < 50 else "other"
         )
         return _bytes_written() - before

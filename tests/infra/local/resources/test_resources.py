@@ -1,4 +1,4 @@
-"""The handlers on the embedded cloud: complete, drift seen and mended, everything gone after a destroy."""
+"""The handlers on the embedded cloud: complete, drift is seen and mended, destroys are whole."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def touched(project: Project, action: str, stack: str) -> set[tuple[str, str]]:
     }
 
 
-def test_there_is_a_handler_for_each_type_of_the_program_and_for_nothing_else(
+def test_handlers_are_those_of_the_programs_types(
     scratch: Project,
 ) -> None:
     """A handler that no resource uses would be untested code."""
@@ -67,7 +67,7 @@ def test_what_vanished_is_seen_and_made_again(scratch: Project) -> None:
 
 
 def test_what_was_changed_is_seen_and_set_back(scratch: Project) -> None:
-    """A policy widened by hand shows in a refresh, and the next `up` writes what the program says."""
+    """A policy widened by hand shows in a refresh; the next `up` writes the program's."""
     iam, iot = scratch.cloud.client("iam"), scratch.cloud.client("iot")
     said = iam.get_role_policy(RoleName="cedarfleet-acme", PolicyName="one-tenant")[
         "PolicyDocument"
@@ -96,7 +96,7 @@ def test_what_was_changed_is_seen_and_set_back(scratch: Project) -> None:
     assert iot.get_policy(policyName="acme-device")["policyDocument"] == device
 
 
-def test_a_policy_of_the_broker_can_change_more_often_than_it_has_versions(
+def test_iot_policy_changes_more_often_than_it_has_versions(
     scratch: Project,
 ) -> None:
     """AWS keeps five versions; the oldest makes room."""
@@ -123,7 +123,7 @@ def test_a_policy_of_the_broker_can_change_more_often_than_it_has_versions(
 
 
 def test_a_group_keeps_its_members_when_its_description_changes(scratch: Project) -> None:
-    """The embedded Cognito cannot update a group, so it is made again, and nobody loses a right by it."""
+    """The embedded Cognito cannot update a group; made again, it keeps its members."""
     cognito, pool = (
         scratch.cloud.client("cognito-idp"),
         by_name(scratch, "acme", "identity-pool")["id"],
@@ -152,7 +152,7 @@ def test_a_group_keeps_its_members_when_its_description_changes(scratch: Project
 
 
 def test_an_update_of_every_type_keeps_what_it_is(scratch: Project) -> None:
-    """Each handler takes an update in place of its own inputs, with one tag more and one less where there are tags."""
+    """Each handler updates in place with its own inputs, a tag added and one removed."""
     for stack in ("platform", "acme"):
         for one in resources(scratch, stack):
             handler, inputs, old = HANDLERS[one["type"]], dict(one["inputs"]), dict(one["outputs"])
@@ -171,7 +171,7 @@ def test_an_update_of_every_type_keeps_what_it_is(scratch: Project) -> None:
 
 
 def test_every_made_resource_is_found_by_what_it_was_made_of(scratch: Project) -> None:
-    """After a crash the engine asks by the inputs alone; where a handler answers, it answers the right id."""
+    """After a crash the engine asks by the inputs alone; a handler's answer is the right id."""
     asked = 0
     for stack in ("platform", "acme"):
         for one in resources(scratch, stack):
@@ -182,7 +182,7 @@ def test_every_made_resource_is_found_by_what_it_was_made_of(scratch: Project) -
 
 
 def test_after_a_destroy_nothing_is_left(scratch: Project) -> None:
-    """Every handler's delete removes what it made, its read knows it, and deleting again is no error."""
+    """Every handler's delete removes what it made, and deleting again is no error."""
     left: list[str] = []
     for stack in ("acme", "platform"):
         known = resources(scratch, stack)

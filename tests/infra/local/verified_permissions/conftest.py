@@ -1,4 +1,4 @@
-"""The endpoint behind a real socket with a boto3 client that signs, or asked in process; stores to fill."""
+"""The endpoint behind a real socket with a boto3 client, or called in process; stores."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def oidc() -> Issuer:
 
 @pytest.fixture(scope="module")
 def endpoint(pool: Issuer, oidc: Issuer) -> Iterator[Endpoint]:
-    """One endpoint without a state folder for the tests of a module; each test makes its own stores."""
+    """One endpoint without a state folder for a module; each test makes its own stores."""
     key = AccessKey(account_id=ACCOUNT)
     keys = {issuer.url: issuer.jwks() for issuer in (pool, oidc)}
     app = VerifiedPermissions(
@@ -155,7 +155,7 @@ def schema() -> dict[str, Any]:
 
 
 class Ask:
-    """Short ways to ask the endpoint in process, without a socket; for tests that ask thousands of times."""
+    """Short ways to ask the endpoint in process, for tests that ask thousands of times."""
 
     caller = Caller(account_id=ACCOUNT, region=REGION)
 

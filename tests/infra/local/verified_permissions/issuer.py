@@ -28,7 +28,7 @@ class Issuer:
         return {"keys": [public | {"kid": self.key_id, "use": "sig", "alg": "RS256"}]}
 
     def sign(self, **claims: Json) -> str:
-        """A token with exactly these claims beside issuer and a minute to live, unless they are given."""
+        """A token with these claims beside issuer and a minute to expiry, unless given."""
         return jwt.encode(
             {"iss": self.url, "exp": int(time.time()) + 60, **claims},
             self.key,

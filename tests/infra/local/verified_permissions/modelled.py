@@ -1,4 +1,4 @@
-"""Values that a shape of botocore's service model allows, and values that break it in one place each."""
+"""Values that a shape of botocore's model allows, and values that break it in one place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shop that the tests ask about: its schema, and the question whether alice may view the hat."""
+"""The shop of the tests: its schema, and the request whether alice may view the hat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python -m infra.local.verified_permissions``: complaints in words, keys from files and URLs, no project imports."""
+"""``python -m infra.local.verified_permissions``: complaints, keys, no project imports."""
 
 from __future__ import annotations
 
@@ -55,9 +55,7 @@ def test_half_an_access_key_and_a_bad_issuer_are_refused():
     assert "12 digits" in complaint("--account", "1234")
 
 
-def test_it_prints_a_key_that_works_and_takes_tokens_of_the_named_issuer(
-    pool: Issuer, tmp_path: Path
-):
+def test_program_prints_a_working_key_and_takes_tokens(pool: Issuer, tmp_path: Path):
     """Everything that is needed to call it is in its first line; it serves loopback only."""
     keys = tmp_path / "keys.json"
     keys.write_text(json.dumps(pool.jwks()))
@@ -112,7 +110,7 @@ def test_keys_are_fetched_from_a_url_and_again_after_a_minute(pool: Issuer):
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's
             pass
 
     now = [0.0]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.infra.local.verified_permissions.drawings import NAMES, RECENT
+from tests.infra.local.verified_permissions.strategies import NAMES, RECENT
 
 if TYPE_CHECKING:
     from .conftest import Ask

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import pytest
 
+from tests.infra.local.verified_permissions.assertions import fields, refused
 from tests.infra.local.verified_permissions.issuer import Issuer
-from tests.infra.local.verified_permissions.refusals import fields, refused
 from tests.infra.local.verified_permissions.shop import HAT, VIEW
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ BAD_TOKENS: dict[str, Callable[[Issuer], str]] = {
 def test_a_bad_token_is_refused_before_any_decision(
     client: VerifiedPermissionsClient, endpoint: Endpoint, trusting_store: str, kind: str
 ):
-    """Each way to be bad is a ValidationException whose text holds nothing of the token; the good one passes."""
+    """Each bad token is a ValidationException without any part of it; the good one passes."""
     allow: Any = {
         "static": {"statement": 'permit(principal, action == Shop::Action::"view", resource);'}
     }

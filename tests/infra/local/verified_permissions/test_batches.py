@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from tests.infra.local.verified_permissions.refusals import refusal
+from tests.infra.local.verified_permissions.assertions import refusal
 from tests.infra.local.verified_permissions.shop import ALICE, ASK, VIEW
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""A policy that fails in evaluation: a forbid shuts the door, a permit opens nothing, and both are told."""
+"""A policy that fails in evaluation: a forbid denies, a permit allows nothing, both listed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BROKEN_PERMIT = "permit(principal, action, resource) when { principal.nothing };
 
 
 def test_an_allow_beside_a_broken_forbid_is_a_deny(ask: type[Ask]):
-    """Cedar skips a forbid whose condition fails, which opens the door; here the door stays shut."""
+    """Cedar skips a forbid whose condition fails, which allows; here it is a DENY."""
     asked = ask()
     store, (_, forbid) = asked.store(PERMIT, BROKEN_FORBID)
     answer = asked("IsAuthorized", policyStoreId=store, **ASK)
@@ -27,7 +27,7 @@ def test_an_allow_beside_a_broken_forbid_is_a_deny(ask: type[Ask]):
     )
 
 
-def test_an_allow_beside_a_broken_forbid_stays_when_aws_is_wanted(ask: type[Ask]):
+def test_allow_beside_a_broken_forbid_stays_as_on_aws(ask: type[Ask]):
     """With `skip` the answer is Cedar's own: ALLOW, and the error beside it."""
     asked = ask(forbid_errors="skip")
     store, (permit_id, forbid) = asked.store(PERMIT, BROKEN_FORBID)
@@ -39,8 +39,8 @@ def test_an_allow_beside_a_broken_forbid_stays_when_aws_is_wanted(ask: type[Ask]
     assert f"`{forbid}`" in answer["errors"][0]["errorDescription"]
 
 
-def test_an_allow_beside_a_broken_permit_is_reported_as_cedar_does(ask: type[Ask]):
-    """A permit that fails grants nothing; the other permit still decides, and the error is listed."""
+def test_allow_beside_a_broken_permit_is_as_cedar_reports_it(ask: type[Ask]):
+    """A permit that fails grants nothing; the other still decides, and the error is listed."""
     asked = ask()
     store, (permit_id, broken) = asked.store(PERMIT, BROKEN_PERMIT)
     answer = asked("IsAuthorized", policyStoreId=store, **ASK)

@@ -23,7 +23,7 @@ FORBID: Any = {
 
 
 def test_decisions_during_writes_are_those_of_some_moment(endpoint: Endpoint, open_store: str):
-    """While a permit is replaced, new before old, viewing is always allowed and the safe always closed."""
+    """While a permit is replaced, new before old, viewing stays allowed, the safe closed."""
     writer, readers = endpoint.client(), [endpoint.client() for _ in range(3)]
     old = writer.create_policy(policyStoreId=open_store, definition=PERMIT)["policyId"]
     forbid = writer.create_policy(policyStoreId=open_store, definition=FORBID)["policyId"]
@@ -75,9 +75,7 @@ def test_a_policy_counts_from_the_answer_to_its_creation(endpoint: Endpoint, ope
     client.close()
 
 
-def test_one_client_token_creates_one_policy_however_often_it_is_sent_at_once(
-    endpoint: Endpoint, open_store: str
-):
+def test_one_client_token_creates_one_policy_when_sent_at_once(endpoint: Endpoint, open_store: str):
     """Ten simultaneous retries get one id."""
     clients = [endpoint.client() for _ in range(10)]
     with ThreadPoolExecutor(10) as pool:

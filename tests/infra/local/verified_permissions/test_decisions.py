@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from tests.infra.local.verified_permissions.refusals import refusal
+from tests.infra.local.verified_permissions.assertions import refusal
 from tests.infra.local.verified_permissions.shop import ALICE, ASK, HAT
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def permit(client: VerifiedPermissionsClient, store: str, text: str) -> str:
 
 
 def test_every_type_of_value_means_what_it_says(client: VerifiedPermissionsClient, open_store: str):
-    """Each union member of AttributeValue, in attributes, tags and context, reaches Cedar as its type."""
+    """Each member of AttributeValue, in attributes, tags and context, reaches Cedar typed."""
     conditions = [
         'principal.s == "x"',
         "principal.b",
@@ -89,7 +89,7 @@ def test_a_record_with_the_name_of_an_escape_is_refused(
 def test_entities_in_cedar_json_are_read_by_the_schema(
     client: VerifiedPermissionsClient, store: str
 ):
-    """As in AWS's own example, a plain object is an entity reference where the schema says so, OFF or STRICT."""
+    """As in AWS's example, a plain object is an entity reference where the schema says so."""
     policy = permit(
         client,
         store,
@@ -111,10 +111,10 @@ def test_entities_in_cedar_json_are_read_by_the_schema(
         assert answer["determiningPolicies"] == [{"policyId": policy}]
 
 
-def test_a_strict_store_refuses_requests_that_do_not_fit_its_schema(
+def test_strict_store_refuses_requests_outside_its_schema(
     client: VerifiedPermissionsClient, store: str, ask: type[Ask], schema: dict[str, Any]
 ):
-    """Undeclared attributes, types and context are ValidationExceptions; OFF and lenient evaluate them."""
+    """Undeclared attributes, types and context are refused; OFF and lenient evaluate them."""
     entities: Any = {
         "entityList": [{"identifier": HAT, "attributes": {"colour": {"string": "red"}}}]
     }
@@ -125,7 +125,10 @@ def test_a_strict_store_refuses_requests_that_do_not_fit_its_schema(
     assert "Shop::Item" in refusal(client.is_authorized, policyStoreId=store, **stranger)[1]
     context: Any = {"contextMap": {"colour": {"string": "red"}}}
     refusal(client.is_authorized, policyStoreId=store, **ASK, context=context)
-    statement = 'permit(principal, action in Shop::Action::"read", resource) when { resource.colour == "red" };'
+    statement = (
+        'permit(principal, action in Shop::Action::"read", resource) when { resource.colour == '
+        '"red" };'
+    )
     for options, mode in (({}, "OFF"), ({"request_validation": "lenient"}, "OFF")):
         asked = ask(**cast("Json", options))
         lax, made = asked.store(statement, mode=mode, schema=schema)
@@ -138,9 +141,7 @@ def test_a_strict_store_refuses_requests_that_do_not_fit_its_schema(
         assert answer["decision"] == "DENY"  # and not refused: only the context is undeclared
 
 
-def test_action_groups_come_from_the_schema_and_from_nowhere_else(
-    client: VerifiedPermissionsClient, store: str
-):
+def test_action_groups_come_from_the_schema_alone(client: VerifiedPermissionsClient, store: str):
     """`action in read` holds for `view` without anybody passing it, and cannot be passed."""
     policy = permit(client, store, 'permit(principal, action in Shop::Action::"read", resource);')
     answer = client.is_authorized(policyStoreId=store, **ASK)
@@ -176,7 +177,7 @@ def test_of_two_entities_with_one_identifier_the_last_counts(
 
 
 @pytest.mark.parametrize("part", ["principal", "action", "resource"])
-def test_nothing_is_decided_without_principal_action_and_resource(
+def test_decision_needs_principal_action_and_resource(
     client: VerifiedPermissionsClient, open_store: str, part: str
 ):
     """The model makes them optional; a decision without one is refused, not guessed."""

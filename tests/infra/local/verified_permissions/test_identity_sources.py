@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.infra.local.verified_permissions.refusals import fields, refused
+from tests.infra.local.verified_permissions.assertions import fields, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,10 @@ def allowed_if(
         policyStoreId=store,
         definition={
             "static": {
-                "statement": f'permit(principal, action == Shop::Action::"view", resource) when {{{condition}}};'
+                "statement": (
+                    'permit(principal, action == Shop::Action::"view", resource) when '
+                    f"{{{condition}}};"
+                )
             }
         },
     )["policyId"]
@@ -116,7 +119,7 @@ def test_a_store_has_one_source_of_its_own_account(
     assert response["Error"]["Message"] == "Identity Source Limit Exceeded."
 
 
-def test_an_oidc_source_needs_a_principal_type_and_a_known_issuer(
+def test_oidc_source_needs_a_principal_type_and_known_issuer(
     client: VerifiedPermissionsClient, endpoint: Endpoint, open_store: str
 ):
     """The refusals are the ones that AWS was seen to give."""
@@ -144,7 +147,7 @@ def test_an_oidc_source_needs_a_principal_type_and_a_known_issuer(
 def test_an_oidc_identity_token_maps_prefix_claim_and_groups(
     client: VerifiedPermissionsClient, endpoint: Endpoint, store: str, groups: Json
 ):
-    """Principal and groups carry the prefix; the group claim may be a list or words; access tokens are refused."""
+    """Principal and groups carry the prefix; the group claim may be a list or words."""
     client.create_identity_source(
         policyStoreId=store,
         configuration=oidc_source(

@@ -1,4 +1,4 @@
-"""The journal on disk: what is torn at its end is cut off, what is damaged is never loaded, history is rewritten."""
+"""The journal on disk: a torn end is cut off, damage is not loaded, history is rewritten."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STATEMENT = 'permit(principal == Shop::User::"{}", action, resource);'
 
 
 def test_a_tail_torn_anywhere_is_cut_off(tmp_path: Path, ask: type[Ask]):
-    """Whatever part of the last transaction reached the disk, the ones before it load and the file works on."""
+    """Whatever part of the last transaction reached the disk, the ones before it load."""
     asked = ask(tmp_path / "whole")
     store, (first, _) = asked.store(STATEMENT.format("a"), STATEMENT.format("b"))
     asked.app.close()
@@ -70,7 +70,7 @@ def test_one_folder_serves_one_process(tmp_path: Path, ask: type[Ask]):
 
 
 def test_history_is_rewritten_and_nothing_living_is_lost(tmp_path: Path, ask: type[Ask]):
-    """Hundreds of changes leave a file in proportion to what is alive, readable only by its owner."""
+    """Hundreds of changes leave a file in proportion to what is kept, of its owner only."""
     asked = ask(tmp_path)
     store, _ = asked.store(STATEMENT.format("a"))
     for number in range(600):
@@ -91,7 +91,7 @@ def test_history_is_rewritten_and_nothing_living_is_lost(tmp_path: Path, ask: ty
 
 
 def test_a_full_disk_changes_nothing(tmp_path: Path, ask: type[Ask]):
-    """When the journal cannot be written the answer is a 500, and neither memory nor file has the change."""
+    """When the journal cannot be written the answer is a 500, and nothing has the change."""
     asked = ask(tmp_path)
     store, (first,) = asked.store(STATEMENT.format("a"))
     before = (tmp_path / "verified-permissions.journal").read_bytes()
@@ -111,10 +111,10 @@ def test_a_full_disk_changes_nothing(tmp_path: Path, ask: type[Ask]):
     asked.app.close()
 
 
-def test_a_rewrite_that_the_disk_refuses_does_not_undo_the_change(
+def test_rewrite_refused_by_the_disk_undoes_nothing(
     tmp_path: Path, ask: type[Ask], caplog: pytest.LogCaptureFixture
 ):
-    """Every change is answered and kept, the failure is logged once in hundreds, and a later rewrite succeeds."""
+    """Every change is answered and kept, the failure logged once, a later rewrite succeeds."""
     asked = ask(tmp_path)
     store, _ = asked.store(STATEMENT.format("a"))
     in_the_way = tmp_path / "verified-permissions.journal.new"
@@ -156,7 +156,7 @@ def test_a_rewrite_that_the_disk_refuses_does_not_undo_the_change(
     ],
 )
 def test_a_whole_line_of_another_version_is_refused(tmp_path: Path, ask: type[Ask], change: Json):
-    """What is not known is never skipped nor taken for a deletion; the message says where it stands."""
+    """What is not known is neither skipped nor taken for a deletion; the message names it."""
     asked = ask(tmp_path)
     asked.store(STATEMENT.format("a"))
     asked.app.close()

@@ -1,4 +1,4 @@
-"""The endpoint against botocore's own service model: every operation, every required member, every constraint."""
+"""The endpoint against botocore's service model: operations, required members, constraints."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def method_name(operation: str) -> str:
 
 @pytest.mark.parametrize("operation", MODEL.operation_names)
 def test_every_modelled_constraint_is_refused(endpoint: Endpoint, operation: str):
-    """A request that breaks one constraint of the model is a ValidationException that names the place."""
+    """A request that breaks one constraint is a ValidationException that names the place."""
     sender = endpoint.client(check=False)
     shape = MODEL.operation_model(operation).input_shape
     assert shape is not None
@@ -70,7 +70,7 @@ def test_every_modelled_constraint_is_refused(endpoint: Endpoint, operation: str
         ),
     ],
 )
-def test_a_member_of_the_wrong_json_type_is_a_serialization_error(
+def test_member_of_the_wrong_json_type_is_a_serialization_error(
     ask: type[Ask], operation: str, request_: dict[str, Any], place: str
 ):
     """The place is named; numbers out of range are of the wrong type too."""
@@ -185,7 +185,8 @@ def test_every_operation_answers_with_its_required_members(  # noqa: PLR0915 - a
         **store,
         configuration={
             "cognitoUserPoolConfiguration": {
-                "userPoolArn": "arn:aws:cognito-idp:eu-central-1:123456789012:userpool/eu-central-1_AbCdEfGhI"
+                "userPoolArn": "arn:aws:cognito-idp:eu-central-1:123456789012:userpool/"
+                "eu-central-1_AbCdEfGhI"
             }
         },
         principalEntityType="Shop::User",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from tests.infra.local.verified_permissions.refusals import fields, refused
+from tests.infra.local.verified_permissions.assertions import fields, refused
 
 if TYPE_CHECKING:
     from types_boto3_verifiedpermissions.client import VerifiedPermissionsClient
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 Json = Any  # what travels, before anybody has looked at it
-PERMIT = 'permit(principal == Shop::User::"alice", action == Shop::Action::"view", resource in Shop::Shelf::"top");'
+PERMIT = (
+    'permit(principal == Shop::User::"alice", action == Shop::Action::"view", resource in '
+    'Shop::Shelf::"top");'
+)
 TEMPLATE = 'permit(principal == ?principal, action == Shop::Action::"view", resource == ?resource);'
 ALICE: Any = {"entityType": "Shop::User", "entityId": "alice"}
 HAT: Any = {"entityType": "Shop::Item", "entityId": "hat"}
@@ -48,7 +51,7 @@ def static(text: str) -> Json:
         ),
     ],
 )
-def test_a_static_policy_is_one_statement_without_slots_in_any_mode(  # noqa: PLR0917 - pytest passes by name
+def test_static_policy_is_one_statement_without_slots(  # noqa: PLR0917 - pytest passes by name
     client: VerifiedPermissionsClient,
     store: str,
     open_store: str,
@@ -56,7 +59,7 @@ def test_a_static_policy_is_one_statement_without_slots_in_any_mode(  # noqa: PL
     statement: str,
     words: str,
 ):
-    """The parser's refusals do not depend on validation; deep nesting is refused before it reaches the parser."""
+    """The parser refuses in any mode; deep nesting is refused before it."""
     response = refused(
         client.create_policy,
         policyStoreId=store if mode == "STRICT" else open_store,
@@ -67,7 +70,7 @@ def test_a_static_policy_is_one_statement_without_slots_in_any_mode(  # noqa: PL
     assert message.startswith(words)
 
 
-def test_a_strict_store_refuses_what_does_not_validate_and_an_off_store_takes_it(
+def test_only_a_strict_store_refuses_what_does_not_validate(
     client: VerifiedPermissionsClient, store: str, open_store: str
 ):
     """One entry for each of the validator's words, as AWS writes them."""
@@ -76,17 +79,21 @@ def test_a_strict_store_refuses_what_does_not_validate_and_an_off_store_takes_it
         ("/definition", "for policy `policy0`, unrecognized entity type `Shop::Widget`."),
         (
             "/definition",
-            "for policy `policy0`, unable to find an applicable action given the policy scope constraints.",
+            (
+                "for policy `policy0`, unable to find an applicable action given the policy scope "
+                "constraints."
+            ),
         ),
     ]
     client.create_policy(policyStoreId=open_store, definition=wrong)
 
 
 def test_a_policy_tells_its_scope(client: VerifiedPermissionsClient, open_store: str):
-    """Effect, principal, resource and actions are read from the scope, and left out where it is open."""
+    """Effect, principal, resource and actions are read from the scope; an open one is left out."""
     text = (
         '// who\n@id("permit(") forbid(principal is Shop::User in Shop::Group::"g", '
-        'action in [Shop::Action::"view", Shop::Action::"edit"], resource) when { "permit(" == "x" };'
+        'action in [Shop::Action::"view", Shop::Action::"edit"], resource) when { "permit(" == "x" '
+        "};"
     )
     made = client.create_policy(policyStoreId=open_store, definition=static(text))
     got = client.get_policy(policyStoreId=open_store, policyId=made["policyId"])
@@ -124,7 +131,7 @@ def test_an_update_changes_action_and_conditions_only(
 
 
 def test_names_are_unique_and_stand_for_ids(client: VerifiedPermissionsClient, store: str):
-    """A name works where an id does; a second one conflicts; an empty one removes; an omitted one stays."""
+    """A name works where an id does; a second conflicts; an empty one removes, none keeps it."""
     made = client.create_policy(policyStoreId=store, definition=static(PERMIT), name="name/one")[
         "policyId"
     ]
@@ -159,7 +166,7 @@ def test_a_null_name_is_an_omitted_one(ask: type[Ask]):
 def test_policies_are_listed_by_filter_without_their_text(
     client: VerifiedPermissionsClient, store: str
 ):
-    """Filters on principal, resource, type and template; unspecified means that the scope is open."""
+    """Filters on principal, resource, type and template; unspecified means an open scope."""
     one = client.create_policy(policyStoreId=store, definition=static(PERMIT))["policyId"]
     two = client.create_policy(
         policyStoreId=store,
@@ -188,7 +195,7 @@ def test_policies_are_listed_by_filter_without_their_text(
 
 
 def test_quotas_of_sizes_and_counts(client: VerifiedPermissionsClient, open_store: str):
-    """10 kB a policy, 100 kB a schema, 40 templates a store, 200 kB of policies for one resource."""
+    """10 kB a policy, 100 kB a schema, 40 templates a store, 200 kB of policies a resource."""
     long = 'permit(principal, action, resource) when {{ "{}" == "x" }};'
     response = refused(
         client.create_policy, policyStoreId=open_store, definition=static(long.format("x" * 10_000))

@@ -16,7 +16,7 @@ PEOPLE = 300
 
 @contextmanager
 def parses() -> Generator[list[int]]:
-    """How often Cedar reads policies in here, in a list of one; counted by the interpreter's own profiling hook."""
+    """How often Cedar reads policies in here, in a list of one; counted by a profiling hook."""
     total = [0]
 
     def count(_frame: object, event: str, called: Any) -> None:
@@ -32,7 +32,7 @@ def parses() -> Generator[list[int]]:
 
 
 def test_a_store_with_many_people_is_parsed_once_for_each_change(ask: type[Ask]):
-    """Hundreds of principals in turn, each with a policy of his own, parse nothing again until a policy changes."""
+    """Hundreds of principals, each with an own policy, parse nothing until a policy changes."""
     asked = ask()
     store, made = asked.store(
         *(f'permit(principal == U::"u{n}", action, resource);' for n in range(PEOPLE))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.infra.local.verified_permissions.refusals import refused
+from tests.infra.local.verified_permissions.assertions import refused
 
 if TYPE_CHECKING:
     from types_boto3_verifiedpermissions.client import VerifiedPermissionsClient
@@ -42,7 +42,7 @@ def test_a_store_is_as_it_was_made(client: VerifiedPermissionsClient):
     assert client.get_policy_store(policyStoreId=store, tags=True).get("tags") == {"a": "b"}
 
 
-def test_an_update_without_description_erases_it_and_keeps_protection(
+def test_update_without_description_erases_it_only(
     client: VerifiedPermissionsClient,
 ):
     """UpdatePolicyStore replaces the description, but deletion protection only when it is sent."""
@@ -58,7 +58,7 @@ def test_an_update_without_description_erases_it_and_keeps_protection(
 
 
 def test_a_protected_store_is_not_deleted(client: VerifiedPermissionsClient):
-    """Deletion protection refuses the deletion until it is switched off; a second deletion succeeds."""
+    """Deletion protection refuses until it is off; a second deletion succeeds."""
     store = client.create_policy_store(validationSettings=STRICT, deletionProtection="ENABLED")[
         "policyStoreId"
     ]
@@ -106,7 +106,7 @@ def test_a_store_belongs_to_its_region(endpoint: Endpoint, store: str):
 
 
 def test_tags_are_added_replaced_removed_and_counted(client: VerifiedPermissionsClient):
-    """At most 50 tags; a known key gets the new value; unknown keys are removed without complaint."""
+    """At most 50 tags; a known key gets the new value; unknown keys may be removed."""
     arn = client.create_policy_store(validationSettings=STRICT, tags={"a": "1"})["arn"]
     client.tag_resource(resourceArn=arn, tags={"a": "2", "b": "3"})
     client.untag_resource(resourceArn=arn, tagKeys=["b", "none"])
@@ -149,10 +149,10 @@ def test_an_alias_stands_for_its_store_everywhere_but_two_places(
         assert refused(call, **request)["Error"]["Code"] == "ValidationException"
 
 
-def test_alias_names_are_unique_reserved_while_pending_and_freed_by_a_hard_delete(
+def test_alias_names_are_unique_and_freed_by_a_hard_delete(
     client: VerifiedPermissionsClient, store: str, open_store: str
 ):
-    """The same pair again is no change; another store conflicts; soft deletion reserves, hard deletion frees."""
+    """The same pair is no change; another store conflicts; hard deletion frees the name."""
     alias = "policy-store-alias/unique"
     first = client.create_policy_store_alias(aliasName=alias, policyStoreId=store)
     again = client.create_policy_store_alias(aliasName=alias, policyStoreId=store)

@@ -1,4 +1,4 @@
-"""What must hold for any request: the endpoint decides as Cedar does on the same request written by hand."""
+"""For any request the endpoint decides as Cedar does on the request written by hand."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.infra.local.verified_permissions.by_hand import assert_same
-from tests.infra.local.verified_permissions.drawings import (
+from tests.infra.local.verified_permissions.assertions import assert_same
+from tests.infra.local.verified_permissions.strategies import (
     CONDITIONS,
     MEMBERS,
     RECENT,
@@ -52,7 +52,7 @@ def test_a_decision_is_cedars_own(  # noqa: PLR0917 - pytest passes by name
     forbid_errors: str,
     written: bool,
 ):
-    """Decision, deciding policies and failing policies equal cedarpy's; no ALLOW where a forbid failed."""
+    """Decision, deciding and failing policies equal cedarpy's; no ALLOW beside a failed forbid."""
     asked: Ask = askers.setdefault(forbid_errors, None) or ask(forbid_errors=forbid_errors)
     askers[forbid_errors] = asked
     typed, plain = world
@@ -85,13 +85,13 @@ def test_a_decision_is_cedars_own(  # noqa: PLR0917 - pytest passes by name
     st.lists(STATEMENTS, min_size=20, max_size=60),
     st.lists(st.tuples(worlds(), UIDS, UIDS), min_size=10, max_size=20),
 )
-def test_many_requests_to_one_store_are_each_decided_by_all_its_policies(
+def test_many_requests_are_each_decided_by_all_policies(
     ask: type[Ask],
     askers: dict[str, Any],
     statements: list[str],
     requests: list[tuple[tuple[list[Any], list[Any]], tuple[str, str], tuple[str, str]]],
 ):
-    """What is kept of a store between requests of different people on different things never changes an answer."""
+    """What is kept of a store between requests of different people changes no answer."""
     asked: Ask = askers.setdefault("skip", None) or ask(forbid_errors="skip")
     askers["skip"] = asked
     store, ids = asked.store(*statements)
@@ -145,7 +145,8 @@ def test_a_link_is_what_cedar_links(  # noqa: PLR0917 - pytest passes by name
     askers["skip"] = asked
     text = (
         f"permit(principal {on_principal} ?principal, action, "
-        f"{'resource ' + on_resource if on_resource != 'is' else 'resource'} ?resource) {condition};"
+        f"{'resource ' + on_resource if on_resource != 'is' else 'resource'} ?resource) "
+        f"{condition};"
     )
     store, _ = asked.store()
     template = asked("CreatePolicyTemplate", policyStoreId=store, statement=text)[

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.infra.local.verified_permissions.refusals import fields, refused
+from tests.infra.local.verified_permissions.assertions import fields, refused
 
 if TYPE_CHECKING:
     from types_boto3_verifiedpermissions.client import VerifiedPermissionsClient
 
 
 Json = Any  # what travels, before anybody has looked at it
-PERMIT = 'permit(principal == Shop::User::"alice", action == Shop::Action::"view", resource in Shop::Shelf::"top");'
+PERMIT = (
+    'permit(principal == Shop::User::"alice", action == Shop::Action::"view", resource in '
+    'Shop::Shelf::"top");'
+)
 
 
 def static(text: str) -> Json:
@@ -29,7 +32,10 @@ def static(text: str) -> Json:
         ("{", "Provided schema is not a valid JSON object."),
         (
             '{"": {"entityTypes": {}, "actions": {}}}',
-            "Namespace lengths must be at least 1 and at most 100 bytes in size, but '' is 0 bytes in size.",
+            (
+                "Namespace lengths must be at least 1 and at most 100 bytes in size, "
+                "but '' is 0 bytes in size."
+            ),
         ),
         ('{"N": {"entityTypes": {}}}', "missing field `actions`"),
         (
@@ -38,7 +44,10 @@ def static(text: str) -> Json:
         ),
         (
             '{"N": {"entityTypes": {}, "actions": {}, "x": 1}}',
-            "unknown field `x`, expected one of `commonTypes`, `entityTypes`, `actions`, `annotations`",
+            (
+                "unknown field `x`, expected one of `commonTypes`, `entityTypes`, `actions`, "
+                "`annotations`"
+            ),
         ),
         (
             '{"N": {"entityTypes": {"Action": {}}, "actions": {}}}',
@@ -67,7 +76,7 @@ def test_a_bad_schema_is_refused_with_the_words_of_the_service(
 
 
 def test_a_schema_that_explodes_is_refused(client: VerifiedPermissionsClient, empty_store: str):
-    """Thirty common types that each hold the next one twice are a billion types; refused before Cedar expands them."""
+    """Thirty common types that each hold the next twice are refused before Cedar expands them."""
     doubling: Json = {
         f"T{n}": {"type": "Record", "attributes": {side: {"type": f"T{n + 1}"} for side in "lr"}}
         for n in range(30)

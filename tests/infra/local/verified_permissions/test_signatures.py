@@ -1,4 +1,4 @@
-"""Who may call: the signature check of the endpoint when it runs alone, and what is asked of any authenticator."""
+"""Who may call: the signature check when it runs alone, and any authenticator's contract."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def code(raised: pytest.ExceptionInfo[ClientError]) -> str:
 
 
 def test_another_secret_or_key_is_refused(endpoint: Endpoint):
-    """The right key id with a wrong secret, and an unknown key id, are told apart from each other."""
+    """The right key id with a wrong secret has another code than an unknown key id."""
     wrong = AccessKey(access_key_id=endpoint.key.access_key_id, secret_access_key="wrong")
     with pytest.raises(ClientError) as raised:
         endpoint.client(key=wrong).list_policy_stores()
@@ -46,7 +46,7 @@ def signed(
     service: str = "verifiedpermissions",
     stated: str | None = None,
 ) -> dict[str, str]:
-    """Headers of a signed ListPolicyStores, made with botocore's signer at some time; ``stated`` is the body's hash."""
+    """Headers of a signed ListPolicyStores of some time; ``stated`` is the body's hash."""
     from botocore.auth import SigV4Auth  # noqa: PLC0415 - only these tests sign by hand
     from botocore.awsrequest import AWSRequest  # noqa: PLC0415
     from botocore.credentials import Credentials  # noqa: PLC0415
@@ -70,7 +70,8 @@ def signed(
     return headers | {
         "x-amz-date": request.context["timestamp"],
         "authorization": (
-            f"AWS4-HMAC-SHA256 Credential={signer.scope(request)}, SignedHeaders={names}, Signature={signature}"
+            f"AWS4-HMAC-SHA256 Credential={signer.scope(request)}, SignedHeaders={names}, "
+            f"Signature={signature}"
         ),
     }
 
@@ -107,7 +108,7 @@ def test_a_signature_covers_body_time_service_and_target(endpoint: Endpoint):
 
 
 def test_a_stated_hash_does_not_stand_for_the_body(endpoint: Endpoint):
-    """`x-amz-content-sha256` must be the body's own hash, whether it is signed or only sent along."""
+    """`x-amz-content-sha256` must be the body's own hash, signed or only sent along."""
     body, other = b'{"maxResults": 1}', b'{"maxResults": 2}'
     digest = hashlib.sha256(body).hexdigest()
     good = signed(endpoint, body, stated=digest)
@@ -125,12 +126,13 @@ def test_a_stated_hash_does_not_stand_for_the_body(endpoint: Endpoint):
 
 
 def test_an_unsigned_request_is_refused_over_http(endpoint: Endpoint):
-    """With AWS's headers on the answer; an unknown target and a body that is no JSON object have their own codes."""
+    """AWS's headers are on the answer; unknown targets and bodies have their own codes."""
 
     def post(target: str, body: bytes) -> tuple[int, Any]:
-        request = urllib.request.Request(endpoint.url, body, {"X-Amz-Target": target})  # noqa: S310 - http to ourselves
-        with pytest.raises(HTTPError) as raised, urllib.request.urlopen(request):  # noqa: S310 - as above
-            pass
+        # The address is the test's own.
+        request = urllib.request.Request(endpoint.url, body, {"X-Amz-Target": target})  # noqa: S310
+        with pytest.raises(HTTPError) as raised:
+            urllib.request.urlopen(request)  # noqa: S310 - as above
         with raised.value as error:
             assert error.headers["content-type"] == "application/x-amz-json-1.0"
             assert error.headers["x-amzn-requestid"]
@@ -171,15 +173,16 @@ def ask_at(gate: Gate) -> Json:
     def ask(operation: str, **request: Json) -> dict[str, Any]:
         headers = {
             "x-amz-target": f"VerifiedPermissions.{operation}",
-            "authorization": "Credential=AKIA/20261122/eu-central-1/verifiedpermissions/aws4_request",
+            "authorization": "Credential=AKIA/20261122/eu-central-1/verifiedpermissions/"
+            "aws4_request",
         }
         return app.answer(headers, json.dumps(request).encode())[1]
 
     return ask
 
 
-def test_the_authenticator_is_asked_for_the_store_behind_every_name():
-    """Alias, batch and tags cannot reach a store that its ARN may not; batches ask for the action that IAM knows."""
+def test_authenticator_is_asked_for_the_store_behind_each_name():
+    """Alias, batch and tags cannot reach a store that its ARN may not."""
     gate = Gate()
     ask = ask_at(gate)
     mine, theirs = (ask("CreatePolicyStore", validationSettings={"mode": "OFF"}) for _ in range(2))

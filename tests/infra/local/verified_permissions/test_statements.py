@@ -1,4 +1,4 @@
-"""Statements as text: what is one policy, where its scope is, and that no text brings the process down."""
+"""Statements as text: what is one policy, where its scope is, and that none is fatal."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ PIECES = st.sampled_from(
 @settings(max_examples=400, deadline=None, print_blob=True)
 @given(st.lists(PIECES, max_size=25).map(" ".join))
 def test_any_text_is_read_as_cedar_reads_it_or_refused(text: str):
-    """What is accepted is exactly one policy of Cedar's, with the scope that Cedar sees in the whole text."""
+    """What is accepted is one policy of Cedar's, with the scope that Cedar sees in it."""
     try:
         statement = parse(text)
     except StatementError:
@@ -94,8 +94,11 @@ def test_long_policies_are_taken(condition: str):
 @pytest.mark.parametrize("pair", ["()", "[]", "{}"])
 @pytest.mark.parametrize("before", ["", '"\\"" == "(" || ', '// "\r', "// \n"])
 def test_deep_policies_are_refused_before_the_parser(pair: str, before: str):
-    """A thousand brackets, which overflow the parser's stack, never reach it, whatever stands before them."""
-    text = f"permit(principal, action, resource) when {{ {before} {pair[0] * 4000}1{pair[1] * 4000} == 1 }};"
+    """A thousand brackets, which overflow the parser's stack, never reach it."""
+    text = (
+        f"permit(principal, action, resource) when {{ {before} {pair[0] * 4000}1{pair[1] * 4000} "
+        f"== 1 }};"
+    )
     with pytest.raises(StatementError, match="nested"):
         parse(text)
 

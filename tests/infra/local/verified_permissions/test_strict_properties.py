@@ -1,4 +1,4 @@
-"""What must hold in a STRICT store: groups of actions, declared types and tokens decide as Cedar does by hand.
+"""STRICT stores: groups of actions, declared types and tokens decide as Cedar by hand.
 
 By hand means without schema and endpoint: the actions' own hierarchy is written among the entities,
 and a token is the principal, the groups and the context that the user guide says it becomes.
@@ -13,9 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.infra.local.verified_permissions.by_hand import assert_same
-from tests.infra.local.verified_permissions.drawings import RECENT, Pair
-from tests.infra.local.verified_permissions.shop_drawings import (
+from tests.infra.local.verified_permissions.assertions import assert_same
+from tests.infra.local.verified_permissions.shop_strategies import (
     ACTIONS,
     ASKED,
     CLAIMS,
@@ -25,6 +24,7 @@ from tests.infra.local.verified_permissions.shop_drawings import (
     POOL,
     STATEMENTS,
 )
+from tests.infra.local.verified_permissions.strategies import RECENT, Pair
 
 if TYPE_CHECKING:
     from .conftest import Ask
@@ -91,7 +91,7 @@ def grouped(schema: dict[str, Any]) -> dict[str, Any]:
 
 @RECENT
 @given(st.lists(STATEMENTS, min_size=1, max_size=6), PEOPLE, CLAIMS, ASKED, ITEMS_SHELVED, CONTEXTS)
-def test_a_strict_store_decides_as_cedar_does_with_the_actions_written_by_hand(  # noqa: PLR0917 - pytest passes by name
+def test_strict_decisions_equal_cedar_with_actions_by_hand(  # noqa: PLR0917 - pytest passes by name
     asked: Ask,
     grouped: dict[str, Any],
     statements: list[str],
@@ -101,7 +101,7 @@ def test_a_strict_store_decides_as_cedar_does_with_the_actions_written_by_hand( 
     about: tuple[str, tuple[list[Any], list[Any]]],
     context: Pair,
 ):
-    """`action in <group>` holds through groups of groups; declared attributes and context mean what they say."""
+    """`action in <group>` holds through groups of groups; declared types mean what they say."""
     (item, (typed, plain)), user = about, _user(name, claims, set(claims.get("cognito:groups", [])))
     attributes: dict[str, Any] = {
         claim: {"long" if claim == "level" else "string": text}
@@ -152,7 +152,7 @@ def test_tokens_decide_as_the_principal_that_they_become(  # noqa: PLR0917 - pyt
     tokens: tuple[dict[str, Any] | None, dict[str, Any] | None],
     requests: list[tuple[str, tuple[str, tuple[list[Any], list[Any]]], Pair]],
 ):
-    """Identity claims are attributes, access claims `context.token`, groups of both parents; other claims nothing."""
+    """Identity claims are attributes, access claims `context.token`, groups of both parents."""
     identity, access = tokens
     store, ids = asked.store(*statements, mode="STRICT", schema=grouped)
     asked(

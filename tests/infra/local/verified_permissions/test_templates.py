@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.infra.local.verified_permissions.refusals import fields, refused
+from tests.infra.local.verified_permissions.assertions import fields, refused
 
 if TYPE_CHECKING:
     from types_boto3_verifiedpermissions.client import VerifiedPermissionsClient
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 Json = Any  # what travels, before anybody has looked at it
-PERMIT = 'permit(principal == Shop::User::"alice", action == Shop::Action::"view", resource in Shop::Shelf::"top");'
+PERMIT = (
+    'permit(principal == Shop::User::"alice", action == Shop::Action::"view", resource in '
+    'Shop::Shelf::"top");'
+)
 TEMPLATE = 'permit(principal == ?principal, action == Shop::Action::"view", resource == ?resource);'
 ALICE: Any = {"entityType": "Shop::User", "entityId": "alice"}
 HAT: Any = {"entityType": "Shop::Item", "entityId": "hat"}
@@ -59,7 +62,7 @@ def test_a_template_has_slots_in_their_places(
 
 
 def test_links_follow_their_template_and_go_with_it(client: VerifiedPermissionsClient, store: str):
-    """A link decides by its template's text of the moment; deleting the template deletes the link."""
+    """A link decides by its template's text of the moment; they are deleted together."""
     template = client.create_policy_template(policyStoreId=store, statement=TEMPLATE)[
         "policyTemplateId"
     ]
@@ -107,8 +110,11 @@ def test_links_follow_their_template_and_go_with_it(client: VerifiedPermissionsC
 def test_a_link_fills_exactly_the_slots_of_its_template(
     client: VerifiedPermissionsClient, store: str
 ):
-    """Missing or additional entities are refused as on AWS, and so is a link that does not validate."""
-    statement = 'permit(principal == ?principal, action == Shop::Action::"view", resource in Shop::Shelf::"s");'
+    """Missing or additional entities are refused as on AWS; so is a link that is invalid."""
+    statement = (
+        'permit(principal == ?principal, action == Shop::Action::"view", resource in '
+        'Shop::Shelf::"s");'
+    )
     template = client.create_policy_template(policyStoreId=store, statement=statement)[
         "policyTemplateId"
     ]

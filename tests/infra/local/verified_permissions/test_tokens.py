@@ -28,7 +28,10 @@ def allowed_if(
         policyStoreId=store,
         definition={
             "static": {
-                "statement": f'permit(principal, action == Shop::Action::"view", resource) when {{{condition}}};'
+                "statement": (
+                    'permit(principal, action == Shop::Action::"view", resource) when '
+                    f"{{{condition}}};"
+                )
             }
         },
     )["policyId"]
@@ -40,10 +43,10 @@ def allowed_if(
     return answer["decision"] == "ALLOW"
 
 
-def test_an_identity_token_is_a_principal_with_groups_and_attributes(
+def test_identity_token_is_a_principal_with_its_groups(
     client: VerifiedPermissionsClient, endpoint: Endpoint, trusting_store: str
 ):
-    """The id is pool and sub, groups are parents with the pool's prefix, declared claims are attributes."""
+    """The id is pool and sub, groups are parents with the prefix, declared claims attributes."""
     token = endpoint.pool.identity_token(
         **{
             "cognito:groups": ["managers"],
@@ -86,7 +89,10 @@ def test_an_access_token_is_context_and_has_no_attributes(
         }
     )
     for condition in (
-        'context has token && context.token has scope && context.token.scope.contains("shop/write")',
+        (
+            "context has token && context.token has scope && "
+            'context.token.scope.contains("shop/write")'
+        ),
         'context has token && context.token has client_id && context.token.client_id == "web"',
         f'principal in Shop::Group::"{POOL}|managers"',
         "!(principal has email)",
@@ -111,7 +117,10 @@ def test_claims_cannot_speak_cedar(
 ):
     """A claim in the form of an entity reference stays a plain value, or is left out."""
     client.create_identity_source(policyStoreId=open_store, configuration=cognito())
-    statement = 'permit(principal, action, resource) when { principal has a && principal.a == Shop::User::"root" };'
+    statement = (
+        "permit(principal, action, resource) when { principal has a && principal.a == "
+        'Shop::User::"root" };'
+    )
     client.create_policy(policyStoreId=open_store, definition={"static": {"statement": statement}})
     reference = {"__entity": {"type": "Shop::User", "id": "root"}}
     token = endpoint.pool.identity_token(
@@ -133,8 +142,11 @@ def test_claims_cannot_speak_cedar(
 def test_a_batch_checks_the_token_once_for_all(
     client: VerifiedPermissionsClient, endpoint: Endpoint, trusting_store: str
 ):
-    """The principal stands once; results echo their requests in order; a bad token refuses the whole batch."""
-    statement = f'permit(principal in Shop::Group::"{POOL}|managers", action == Shop::Action::"view", resource);'
+    """The principal stands once; results echo their requests; a bad token refuses all."""
+    statement = (
+        f'permit(principal in Shop::Group::"{POOL}|managers", action == Shop::Action::"view", '
+        "resource);"
+    )
     client.create_policy(
         policyStoreId=trusting_store, definition={"static": {"statement": statement}}
     )

@@ -17,7 +17,7 @@ from msgspec import inspect
 from infra.stacks.config.platform import PlatformConfig
 from infra.stacks.config.reading import ConfigError, read
 from infra.stacks.config.tenant import TenantConfig
-from tests.device_sdk.seed import new_seed
+from tests.seed import new_seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,17 +6,17 @@ import json
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
-from rig import allow
+from probed_cloud import allow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rig import Rig
+    from probed_cloud import ProbedCloud
 
 
-def leading_keys_are_known(rig: Rig) -> bool:
-    """A session that may read partitions of acme reads one of globex, by any of the ways to read."""
-    root = rig.cloud.client("dynamodb")
+def leading_keys_are_known(probed: ProbedCloud) -> bool:
+    """A session that may read partitions of acme reads one of globex, by any way to read."""
+    root = probed.cloud.client("dynamodb")
     root.create_table(
         TableName="shared",
         KeySchema=[
@@ -36,7 +36,7 @@ def leading_keys_are_known(rig: Rig) -> bool:
     for item in (mine, foreign):
         root.put_item(TableName="shared", Item=item)
     condition = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["acme--*"]}}
-    session = rig.session_client("dynamodb", allow("dynamodb:*", "*", **condition))
+    session = probed.session_client("dynamodb", allow("dynamodb:*", "*", **condition))
     assert "Item" in session.get_item(TableName="shared", Key=mine)
     assert session.query(
         TableName="shared",
@@ -63,11 +63,11 @@ def leading_keys_are_known(rig: Rig) -> bool:
     )
 
 
-def loopback_counts_as_tls(rig: Rig) -> bool:
-    """The bucket policy that AWS advises, no request without TLS, shuts a session out of its own bucket."""
-    root = rig.cloud.client("s3")
+def loopback_counts_as_tls(probed: ProbedCloud) -> bool:
+    """The bucket policy that AWS advises (only TLS) keeps a session out of its own bucket."""
+    root = probed.cloud.client("s3")
     root.create_bucket(
-        Bucket="tls-only", CreateBucketConfiguration={"LocationConstraint": rig.cloud.region}
+        Bucket="tls-only", CreateBucketConfiguration={"LocationConstraint": probed.cloud.region}
     )
     root.put_object(Bucket="tls-only", Key="file", Body=b"content")
     statement = {
@@ -80,23 +80,23 @@ def loopback_counts_as_tls(rig: Rig) -> bool:
     root.put_bucket_policy(
         Bucket="tls-only", Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     )
-    session = rig.session_client("s3", allow("s3:GetObject", "arn:aws:s3:::tls-only/*"))
+    session = probed.session_client("s3", allow("s3:GetObject", "arn:aws:s3:::tls-only/*"))
     return not _allowed(lambda: session.get_object(Bucket="tls-only", Key="file"))
 
 
-def job_targets_are_authorized(rig: Rig) -> bool:
-    """A session creates a job of its own for another tenant's thing, or with a role that it may not pass."""
-    iot = rig.cloud.client("iot")
+def job_targets_are_authorized(probed: ProbedCloud) -> bool:
+    """A session creates a job for another tenant's thing, or with a role it may not pass."""
+    iot = probed.cloud.client("iot")
     for thing in ("acme--target", "globex--target"):
         iot.create_thing(thingName=thing)
-    may = allow("iot:CreateJob", [f"{rig.arn}:job/acme--*", f"{rig.arn}:thing/acme--*"])
+    may = allow("iot:CreateJob", [f"{probed.arn}:job/acme--*", f"{probed.arn}:thing/acme--*"])
     session, mine, foreign = (
-        rig.session_client("iot", may),
+        probed.session_client("iot", may),
         "thing/acme--target",
         "thing/globex--target",
     )
-    session.create_job(jobId="acme--own", targets=[f"{rig.arn}:{mine}"], document="{}")
-    role = f"arn:aws:iam::{rig.cloud.account_id}:role/not-mine"
+    session.create_job(jobId="acme--own", targets=[f"{probed.arn}:{mine}"], document="{}")
+    role = f"arn:aws:iam::{probed.cloud.account_id}:role/not-mine"
     presign = {"roleArn": role, "expiresInSec": 60}
     document = json.dumps(
         {"url": "${aws:iot:s3-presigned-url:https://s3.amazonaws.com/bucket/key}"}
@@ -105,11 +105,11 @@ def job_targets_are_authorized(rig: Rig) -> bool:
         _allowed(attempt)
         for attempt in (
             lambda: session.create_job(
-                jobId="acme--1", targets=[f"{rig.arn}:{foreign}"], document="{}"
+                jobId="acme--1", targets=[f"{probed.arn}:{foreign}"], document="{}"
             ),
             lambda: session.create_job(
                 jobId="acme--2",
-                targets=[f"{rig.arn}:{mine}"],
+                targets=[f"{probed.arn}:{mine}"],
                 document=document,
                 presignedUrlConfig=presign,
             ),
@@ -117,17 +117,19 @@ def job_targets_are_authorized(rig: Rig) -> bool:
     )
 
 
-def search_names_its_index(rig: Rig) -> bool:
+def search_names_its_index(probed: ProbedCloud) -> bool:
     """A session with a grant on the index is refused."""
     indexed = {"thingIndexingMode": "REGISTRY", "thingConnectivityIndexingMode": "STATUS"}
-    rig.cloud.client("iot").update_indexing_configuration(thingIndexingConfiguration=indexed)
-    session = rig.session_client("iot", allow("iot:SearchIndex", f"{rig.arn}:index/AWS_Things"))
+    probed.cloud.client("iot").update_indexing_configuration(thingIndexingConfiguration=indexed)
+    session = probed.session_client(
+        "iot", allow("iot:SearchIndex", f"{probed.arn}:index/AWS_Things")
+    )
     return not _allowed(lambda: session.search_index(queryString="thingName:acme--*"))
 
 
-def job_list_is_filtered_and_paged(rig: Rig) -> bool:
+def job_list_is_filtered_and_paged(probed: ProbedCloud) -> bool:
     """A list of one group's jobs shows the other's, or ignores the page size."""
-    iot = rig.cloud.client("iot")
+    iot = probed.cloud.client("iot")
     for group in ("listed-acme", "listed-globex"):
         target = iot.create_thing_group(thingGroupName=group)["thingGroupArn"]
         for number in range(3):

@@ -14,45 +14,45 @@ from cryptography.x509.oid import NameOID
 from raw_mqtt import PUBLISH, RawDevice
 
 if TYPE_CHECKING:
-    from rig import Rig
+    from probed_cloud import ProbedCloud
 
 INDEXED = {"thingIndexingMode": "REGISTRY", "thingConnectivityIndexingMode": "STATUS"}
 
 
-def client_certificate_is_required(rig: Rig) -> bool:
+def client_certificate_is_required(probed: ProbedCloud) -> bool:
     """A client without certificate subscribes to everything."""
     try:
-        with RawDevice(port=rig.cloud.mqtt_port, ca_file=rig.cloud.ca_file) as device:
+        with RawDevice(port=probed.cloud.mqtt_port, ca_file=probed.cloud.ca_file) as device:
             return device.connect("anyone") == 0 and device.subscribe("#") < 128
     except (ssl.SSLError, ConnectionError):
         return False
 
 
-def keep_alive_is_enforced(rig: Rig) -> bool:
-    """A device with a keep-alive of 1 s says nothing and stays connected, or is dropped without its will."""
-    rig.cloud.client("iot").update_indexing_configuration(thingIndexingConfiguration=INDEXED)
-    silent = rig.device()
+def keep_alive_is_enforced(probed: ProbedCloud) -> bool:
+    """A device with a keep-alive of 1 s is silent and stays connected, or goes without its will."""
+    probed.cloud.client("iot").update_indexing_configuration(thingIndexingConfiguration=INDEXED)
+    silent = probed.device()
     with (
-        rig.connect(rig.device()) as other,
-        rig.connect(silent, keep_alive=1, will_topic="last/will") as device,
+        probed.connect(probed.device()) as other,
+        probed.connect(silent, keep_alive=1, will_topic="last/will") as device,
     ):
         other.subscribe("last/will")
         if not device.is_closed_within(8):
             return True
         assert other.read(seconds=5).payload == b"gone"
-    found = rig.cloud.client("iot").search_index(queryString=f"thingName:{silent.thing}")["things"][
-        0
-    ]
+    found = probed.cloud.client("iot").search_index(queryString=f"thingName:{silent.thing}")[
+        "things"
+    ][0]
     assert found["connectivity"]["connected"] is False
     assert found["connectivity"]["disconnectReason"] == "MQTT_KEEP_ALIVE_TIMEOUT"
     return False
 
 
-def slow_subscriber_is_dropped(rig: Rig) -> bool:
+def slow_subscriber_is_dropped(probed: ProbedCloud) -> bool:
     """A subscriber that does not read makes a publisher wait for ever."""
-    root = rig.cloud.client("iot-data")._request_signer._credentials
-    publisher = rig.plain_client("iot-data", root.access_key, root.secret_key, read_timeout=9)
-    with rig.connect(rig.device()) as device:
+    root = probed.cloud.client("iot-data")._request_signer._credentials
+    publisher = probed.plain_client("iot-data", root.access_key, root.secret_key, read_timeout=9)
+    with probed.connect(probed.device()) as device:
         device.subscribe("slow/topic")
         try:
             for _ in range(100):
@@ -64,31 +64,31 @@ def slow_subscriber_is_dropped(rig: Rig) -> bool:
         return False
 
 
-def deactivated_certificate_is_dropped(rig: Rig) -> bool:
+def deactivated_certificate_is_dropped(probed: ProbedCloud) -> bool:
     """A device stays connected after its certificate was deactivated."""
-    identity = rig.device()
-    with rig.connect(identity) as device:
-        rig.cloud.client("iot").update_certificate(
+    identity = probed.device()
+    with probed.connect(identity) as device:
+        probed.cloud.client("iot").update_certificate(
             certificateId=identity.certificate_id, newStatus="INACTIVE"
         )
         return not device.is_closed_within(8)
 
 
-def subscribing_again_replaces(rig: Rig) -> bool:
+def subscribing_again_replaces(probed: ProbedCloud) -> bool:
     """A device that subscribed twice gets the first message twice."""
-    with rig.connect(rig.device()) as device:
+    with probed.connect(probed.device()) as device:
         device.subscribe("again/topic", identifier=1)
         device.subscribe("again/topic", identifier=2)
         for payload in (b"first", b"second"):
-            rig.cloud.client("iot-data").publish(topic="again/topic", qos=1, payload=payload)
+            probed.cloud.client("iot-data").publish(topic="again/topic", qos=1, payload=payload)
         return [device.read(seconds=5).payload for _ in range(2)] == [b"first", b"first"]
 
 
-def retransmits_every_second(rig: Rig) -> bool:
+def retransmits_every_second(probed: ProbedCloud) -> bool:
     """A message that is not acknowledged does not come again soon."""
-    with rig.connect(rig.device()) as device:
+    with probed.connect(probed.device()) as device:
         device.subscribe("unacknowledged/topic")
-        rig.cloud.client("iot-data").publish(topic="unacknowledged/topic", qos=1, payload=b"x")
+        probed.cloud.client("iot-data").publish(topic="unacknowledged/topic", qos=1, payload=b"x")
         assert device.read(seconds=5).kind == PUBLISH
         try:
             return device.read(seconds=8).payload != b"x"
@@ -96,11 +96,11 @@ def retransmits_every_second(rig: Rig) -> bool:
             return True
 
 
-def goodbye_is_heard(rig: Rig) -> bool:
-    """A device says goodbye, with answers still under way to it, and its will is sent all the same."""
-    with rig.connect(rig.device()) as other:
+def disconnect_behind_answers_counts(probed: ProbedCloud) -> bool:
+    """A device sends DISCONNECT behind answers under way to it, and its will is still sent."""
+    with probed.connect(probed.device()) as other:
         other.subscribe("goodbye/will")
-        with rig.connect(rig.device(), will_topic="goodbye/will") as device:
+        with probed.connect(probed.device(), will_topic="goodbye/will") as device:
             device.leave_unheard(questions=500)
         try:
             return other.read(seconds=5).payload == b"gone"
@@ -108,9 +108,9 @@ def goodbye_is_heard(rig: Rig) -> bool:
             return False
 
 
-def certificate_from_csr_over_mqtt(rig: Rig) -> bool:
+def certificate_from_csr_over_mqtt(probed: ProbedCloud) -> bool:
     """A claim's request for a certificate of the device's own key is not answered."""
-    claim = rig.claim("csr")
+    claim = probed.claim("csr")
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "device")])
     request = (
@@ -118,8 +118,8 @@ def certificate_from_csr_over_mqtt(rig: Rig) -> bool:
     )
     pem = request.public_bytes(serialization.Encoding.PEM).decode()
     with RawDevice(
-        port=rig.cloud.mqtt_port,
-        ca_file=rig.cloud.ca_file,
+        port=probed.cloud.mqtt_port,
+        ca_file=probed.cloud.ca_file,
         certificate=claim["certificatePem"],
         key=claim["keyPair"]["PrivateKey"],
     ) as device:

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rig import Rig
+    from probed_cloud import ProbedCloud
 
 PASSWORD, OTHER = "Perm-Passw0rd!2", "Perm-Passw0rd!3"
 
@@ -36,9 +36,9 @@ class Pool:
         )
 
 
-def pool(rig: Rig, *, temporary: bool = False) -> Pool:
-    """A pool that only its administrator adds users to, with the immutable attribute ``custom:tenant``."""
-    admin = rig.cloud.client("cognito-idp")
+def pool(probed: ProbedCloud, *, temporary: bool = False) -> Pool:
+    """A pool whose administrator adds the users, with the immutable ``custom:tenant``."""
+    admin = probed.cloud.client("cognito-idp")
     pool_id = admin.create_user_pool(
         PoolName="people",
         Schema=[
@@ -72,17 +72,17 @@ def pool(rig: Rig, *, temporary: bool = False) -> Pool:
     admin.admin_set_user_password(
         UserPoolId=pool_id, Username=username, Password=PASSWORD, Permanent=not temporary
     )
-    anyone = boto3.Session(region_name=rig.cloud.region).client(
+    anyone = boto3.Session(region_name=probed.cloud.region).client(
         "cognito-idp",
-        endpoint_url=rig.cloud.endpoint_url,
+        endpoint_url=probed.cloud.endpoint_url,
         config=Config(signature_version=UNSIGNED),
     )
     return Pool(client_id=client_id, pool_id=pool_id, username=username, anyone=anyone)
 
 
-def codes_are_random(rig: Rig) -> bool:
-    """Anyone who names a user resets his password with the code that the emulator always uses."""
-    people = pool(rig)
+def codes_are_random(probed: ProbedCloud) -> bool:
+    """Anyone who names a user resets that password with the code that the emulator always uses."""
+    people = pool(probed)
     people.anyone.forgot_password(ClientId=people.client_id, Username=people.username)
     return any(
         _accepted(
@@ -97,9 +97,9 @@ def codes_are_random(rig: Rig) -> bool:
     )
 
 
-def attribute_rules_hold(rig: Rig) -> bool:
-    """A user moves to another tenant, becomes another user, or writes what his app may not or nobody declared."""
-    people = pool(rig)
+def attribute_rules_hold(probed: ProbedCloud) -> bool:
+    """A user moves to another tenant, becomes another user, or writes what the app may not."""
+    people = pool(probed)
     token = people.sign_in(PASSWORD)["AuthenticationResult"]["AccessToken"]
 
     def write(name: str) -> bool:
@@ -122,17 +122,17 @@ def attribute_rules_hold(rig: Rig) -> bool:
     return any(write(name) for name in forbidden)
 
 
-def sign_up_can_be_closed(rig: Rig) -> bool:
+def sign_up_can_be_closed(probed: ProbedCloud) -> bool:
     """Anyone signs up to a pool whose users only its administrator may add."""
-    people = pool(rig)
+    people = pool(probed)
     return _accepted(
         lambda: people.anyone.sign_up(ClientId=people.client_id, Username="mallory", Password=OTHER)
     )
 
 
-def challenge_needs_its_session(rig: Rig) -> bool:
+def challenge_needs_its_session(probed: ProbedCloud) -> bool:
     """Anyone sets a user's password by answering a challenge that was never put."""
-    people = pool(rig, temporary=True)
+    people = pool(probed, temporary=True)
 
     def answer(**session: str) -> bool:
         responses = {"USERNAME": people.username, "NEW_PASSWORD": OTHER}
@@ -148,7 +148,7 @@ def challenge_needs_its_session(rig: Rig) -> bool:
     if answer() or answer(Session="x" * 40):
         return True
     session = people.sign_in(PASSWORD)["Session"]
-    other = pool(rig, temporary=True)
+    other = pool(probed, temporary=True)
     borrowed = {"USERNAME": other.username, "NEW_PASSWORD": OTHER}
     if _accepted(
         lambda: other.anyone.respond_to_auth_challenge(

@@ -16,7 +16,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
-    from rig import Rig
+    from probed_cloud import ProbedCloud
 
 LIST_TABLES = {
     "X-Amz-Target": "DynamoDB_20120810.ListTables",
@@ -24,14 +24,14 @@ LIST_TABLES = {
 }
 
 
-def root_key_is_one_and_verified(rig: Rig) -> bool:
+def root_key_is_one_and_verified(probed: ProbedCloud) -> bool:
     """A well-known key, a number, or the root's key with a wrong secret is root."""
-    names = [rig.cloud.environment()["AWS_ACCESS_KEY_ID"], "test", "123456789012"]
-    return any(_lists_tables(rig, name) for name in names)
+    names = [probed.cloud.environment()["AWS_ACCESS_KEY_ID"], "test", "123456789012"]
+    return any(_lists_tables(probed, name) for name in names)
 
 
-def _lists_tables(rig: Rig, key: str) -> bool:
-    client = rig.plain_client("dynamodb", key, "wrong")
+def _lists_tables(probed: ProbedCloud, key: str) -> bool:
+    client = probed.plain_client("dynamodb", key, "wrong")
     try:
         client.list_tables()
     except ClientError:
@@ -41,16 +41,17 @@ def _lists_tables(rig: Rig, key: str) -> bool:
     return True
 
 
-def only_signature_version_4_counts(rig: Rig) -> bool:
+def only_signature_version_4_counts(probed: ProbedCloud) -> bool:
     """An Authorization header of another kind is root."""
     return any(
-        _answers(rig, {"Authorization": value}) for value in ("Bearer x", "Basic eDp4", "anything")
+        _answers(probed, {"Authorization": value})
+        for value in ("Bearer x", "Basic eDp4", "anything")
     )
 
 
-def signature_covers_the_body(rig: Rig) -> bool:
+def signature_covers_the_body(probed: ProbedCloud) -> bool:
     """A signed request passes with another body than the one that was signed."""
-    environment = rig.cloud.environment()
+    environment = probed.cloud.environment()
     credentials = Credentials(
         environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
     )
@@ -62,8 +63,8 @@ def signature_covers_the_body(rig: Rig) -> bool:
         (hashlib.sha256(signed).hexdigest(), signed),
     ):
         headers = {**LIST_TABLES, "X-Amz-Content-SHA256": stated}
-        request = AWSRequest("POST", f"{rig.cloud.endpoint_url}/", data=signed, headers=headers)
-        SigV4Auth(credentials, "dynamodb", rig.cloud.region).add_auth(request)
+        request = AWSRequest("POST", f"{probed.cloud.endpoint_url}/", data=signed, headers=headers)
+        SigV4Auth(credentials, "dynamodb", probed.cloud.region).add_auth(request)
         passed.append(
             _served(
                 urllib.request.Request(request.url or "", data=body, headers=dict(request.headers))
@@ -73,18 +74,18 @@ def signature_covers_the_body(rig: Rig) -> bool:
     return any(passed[:-1])
 
 
-def front_door(rig: Rig) -> bool:
+def front_door(probed: ProbedCloud) -> bool:
     """The emulator's administration is open to anyone."""
     request = urllib.request.Request(
-        f"{rig.cloud.endpoint_url}/_ministack/config", data=b"{}", method="POST"
+        f"{probed.cloud.endpoint_url}/_ministack/config", data=b"{}", method="POST"
     )
     return _served(request)
 
 
-def _answers(rig: Rig, headers: dict[str, str]) -> bool:
+def _answers(probed: ProbedCloud, headers: dict[str, str]) -> bool:
     body = json.dumps({}).encode()
     return _served(
-        urllib.request.Request(rig.cloud.endpoint_url, data=body, headers=LIST_TABLES | headers)
+        urllib.request.Request(probed.cloud.endpoint_url, data=body, headers=LIST_TABLES | headers)
     )
 
 

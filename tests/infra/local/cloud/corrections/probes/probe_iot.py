@@ -9,12 +9,12 @@ from botocore.exceptions import ClientError
 from raw_mqtt import RawDevice
 
 if TYPE_CHECKING:
-    from rig import Rig
+    from probed_cloud import ProbedCloud
 
 
-def attributes_are_of_their_form(rig: Rig) -> bool:
+def attributes_are_of_their_form(probed: ProbedCloud) -> bool:
     """A thing is made, or changed, with an attribute that AWS refuses."""
-    iot = rig.cloud.client("iot")
+    iot = probed.cloud.client("iot")
     iot.create_thing(
         thingName="acme--formed", attributePayload={"attributes": {"utc_offset": "02:00"}}
     )
@@ -34,14 +34,14 @@ def attributes_are_of_their_form(rig: Rig) -> bool:
     return refused < 2
 
 
-def claim_is_no_device(rig: Rig) -> bool:
+def claim_is_no_device(probed: ProbedCloud) -> bool:
     """A claim connects under a device's name, and the device is thrown off."""
-    claim = rig.claim("claims")
+    claim = probed.claim("claims")
 
     def accepted(client_id: str) -> bool:
         with RawDevice(
-            port=rig.cloud.mqtt_port,
-            ca_file=rig.cloud.ca_file,
+            port=probed.cloud.mqtt_port,
+            ca_file=probed.cloud.ca_file,
             certificate=claim["certificatePem"],
             key=claim["keyPair"]["PrivateKey"],
         ) as device:
@@ -51,34 +51,34 @@ def claim_is_no_device(rig: Rig) -> bool:
                 return False
 
     assert accepted("claim:acme:0001")
-    device = rig.device()
-    with rig.connect(device) as connected:
+    device = probed.device()
+    with probed.connect(device) as connected:
         taken = accepted(device.thing)
         assert taken == connected.is_closed_within(1)
     return taken
 
 
-def length_is_known(rig: Rig) -> bool:
+def length_is_known(probed: ProbedCloud) -> bool:
     """A rule that bounds a text by its length stores nothing."""
     found = _fired(
-        rig, "bounded", "SELECT length(text) AS length FROM 'bounded/in' WHERE length(text) <= 3"
+        probed, "bounded", "SELECT length(text) AS length FROM 'bounded/in' WHERE length(text) <= 3"
     )
     assert found in ([], [{"length": 3}]), found
     return not found
 
 
-def floor_is_known(rig: Rig) -> bool:
+def floor_is_known(probed: ProbedCloud) -> bool:
     """A rule cannot make a whole number."""
     [found] = _fired(
-        rig, "rounded", "SELECT floor(number / 1000) + 5 AS seconds, text FROM 'rounded/in'"
+        probed, "rounded", "SELECT floor(number / 1000) + 5 AS seconds, text FROM 'rounded/in'"
     )[-1:]
     assert found.get("seconds") in (None, 7), found
     return "seconds" not in found
 
 
-def _fired(rig: Rig, name: str, sql: str) -> list[dict[str, Any]]:
-    """What a rule with this SQL sends on for a text that is too long, one that is not, and a fence."""
-    sqs, iam, iot = (rig.cloud.client(service) for service in ("sqs", "iam", "iot"))
+def _fired(probed: ProbedCloud, name: str, sql: str) -> list[dict[str, Any]]:
+    """What a rule with this SQL sends on of too long a text, a good one, and a fence."""
+    sqs, iam, iot = (probed.cloud.client(service) for service in ("sqs", "iam", "iot"))
     queue = sqs.create_queue(QueueName=name)["QueueUrl"]
     trust = {
         "Effect": "Allow",
@@ -93,11 +93,13 @@ def _fired(rig: Rig, name: str, sql: str) -> list[dict[str, Any]]:
     allowed = json.dumps({"Version": "2012-10-17", "Statement": [send]})
     iam.put_role_policy(RoleName=f"rule-{name}", PolicyName="send", PolicyDocument=allowed)
     action = {"sqs": {"roleArn": role, "queueUrl": queue, "useBase64": False}}
-    rules = {name: sql, f"{name}_fence": f"SELECT 'fence' AS fence FROM '{name}/fence'"}  # noqa: S608 - the SQL of a rule
+    # The SQL of an IoT rule, not of a database.
+    fence = f"SELECT 'fence' AS fence FROM '{name}/fence'"  # noqa: S608
+    rules = {name: sql, f"{name}_fence": fence}
     for rule, text in rules.items():
         payload = {"sql": text, "awsIotSqlVersion": "2016-03-23", "actions": [action]}
         iot.create_topic_rule(ruleName=rule, topicRulePayload=payload)
-    data = rig.cloud.client("iot-data")
+    data = probed.cloud.client("iot-data")
     for topic, text in (("in", "four"), ("in", "abc"), ("fence", "")):
         message = json.dumps({"text": text, "number": 2999.5}).encode()
         data.publish(topic=f"{name}/{topic}", qos=1, payload=message)

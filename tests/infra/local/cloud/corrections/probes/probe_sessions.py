@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from raw_mqtt import PUBLISH, RawDevice
 
 if TYPE_CHECKING:
-    from rig import Identity, Rig
+    from probed_cloud import Identity, ProbedCloud
 
 QUEUED = 60
 _SILENT_SECONDS = 6.0  # more than the 5 s that the broker gives a line to take a message
@@ -17,49 +17,49 @@ _FLOOD = bytes(100_000)
 _MOST_FLOODS = 200  # 20 MB: more than the kernel's buffers of a connection hold
 
 
-def persistent_session_loses_nothing(rig: Rig) -> bool:
-    """A device comes back and breaks off while its queue is replayed; the next time most of the queue is gone."""
-    identity = _queue(rig)
-    with _Watcher(rig, _gone(identity)) as watcher:
-        rig.connect(identity, clean=False).reset()
+def persistent_session_loses_nothing(probed: ProbedCloud) -> bool:
+    """A device breaks off while its queue is replayed; the next time most of it is gone."""
+    identity = _queue(probed)
+    with _Watcher(probed, _gone(identity)) as watcher:
+        probed.connect(identity, clean=False).reset()
         watcher.read()
-    return _misses_some(rig, identity)
+    return _misses_some(probed, identity)
 
 
-def session_is_taken_over(rig: Rig) -> bool:
-    """A device comes back over a new line while its queue is replayed to a dead one; the rest of the queue is gone."""
-    identity = _queue(rig)
-    with rig.connect(identity, clean=False):
-        return _misses_some(rig, identity)
+def session_is_taken_over(probed: ProbedCloud) -> bool:
+    """A device comes back while its queue is replayed to a dead line; the rest is gone."""
+    identity = _queue(probed)
+    with probed.connect(identity, clean=False):
+        return _misses_some(probed, identity)
 
 
-def ending_session_is_kept(rig: Rig) -> bool:
+def ending_session_is_kept(probed: ProbedCloud) -> bool:
     """A message is lost that comes while the will of a device's first session is published."""
-    return _loses_during_will(rig, resumes_first=False)
+    return _loses_during_will(probed, resumes_first=False)
 
 
-def ending_session_is_resumed(rig: Rig) -> bool:
-    """A device that comes back while its will is published is told that its session stands, and hears nothing."""
-    return _loses_during_will(rig, resumes_first=True)
+def ending_session_is_resumed(probed: ProbedCloud) -> bool:
+    """A device back while its will is published has a session, and receives nothing."""
+    return _loses_during_will(probed, resumes_first=True)
 
 
-def _queue(rig: Rig) -> Identity:
+def _queue(probed: ProbedCloud) -> Identity:
     """A device for which ``QUEUED`` messages wait."""
-    identity = rig.device()
+    identity = probed.device()
     topic = f"t/{identity.thing}"
-    with rig.connect(identity, clean=False) as device:
+    with probed.connect(identity, clean=False) as device:
         device.subscribe(topic)
     for number in range(QUEUED):
-        rig.cloud.client("iot-data").publish(
+        probed.cloud.client("iot-data").publish(
             topic=topic, qos=1, payload=f"{number:04}".encode() + _FLOOD
         )
     return identity
 
 
-def _misses_some(rig: Rig, identity: Identity) -> bool:
+def _misses_some(probed: ProbedCloud, identity: Identity) -> bool:
     """Whether the device, back again, receives less than was queued."""
     arrived: set[bytes] = set()
-    with rig.connect(identity, clean=False) as device:
+    with probed.connect(identity, clean=False) as device:
         news = time.monotonic()
         try:
             # What came is sent again for ever.
@@ -73,15 +73,17 @@ def _misses_some(rig: Rig, identity: Identity) -> bool:
     return len(arrived) < QUEUED
 
 
-def _loses_during_will(rig: Rig, *, resumes_first: bool) -> bool:
-    """Whether a message is lost that is published while the will of the device is, which a slow subscriber holds up.
+def _loses_during_will(probed: ProbedCloud, *, resumes_first: bool) -> bool:
+    """Whether a message is lost that is published while the device's will is.
+
+    A slow subscriber holds the will up.
 
     Args:
-        rig: the cloud.
+        probed: the cloud.
         resumes_first: the device comes back before the message is published, else after all is
             over.
     """
-    identity = rig.device()
+    identity = probed.device()
     topic, will, flood = (
         f"t/{identity.thing}",
         f"will/{identity.thing}/last",
@@ -89,28 +91,28 @@ def _loses_during_will(rig: Rig, *, resumes_first: bool) -> bool:
     )
     with ExitStack() as stack:
         watcher = stack.enter_context(
-            _Watcher(rig, f"will/{identity.thing}/+", topic, _gone(identity))
+            _Watcher(probed, f"will/{identity.thing}/+", topic, _gone(identity))
         )
-        slow = stack.enter_context(rig.connect(rig.device()))
+        slow = stack.enter_context(probed.connect(probed.device()))
         for wanted in (flood, will):  # the will reaches the watcher first, whose filter is older
             slow.subscribe(wanted, qos=0)
-        rig.connect(identity).close()  # clean: no session of before
+        probed.connect(identity).close()  # clean: no session of before
         assert b"disconnected" in watcher.read()
-        device = rig.connect(identity, clean=False, will_topic=will)
+        device = probed.connect(identity, clean=False, will_topic=will)
         device.subscribe(topic)
-        _stall(stack.enter_context(rig.connect(rig.device())), flood)
+        _stall(stack.enter_context(probed.connect(probed.device())), flood)
         device.reset()
         assert watcher.read() == b"gone"
         if resumes_first:
-            device = stack.enter_context(rig.connect(identity, clean=False))
-        rig.cloud.client("iot-data").publish(topic=topic, qos=1, payload=b"meanwhile")
+            device = stack.enter_context(probed.connect(identity, clean=False))
+        probed.cloud.client("iot-data").publish(topic=topic, qos=1, payload=b"meanwhile")
         assert watcher.read() == b"meanwhile"
         slow.reset()
         if not resumes_first:
             assert b"disconnected" in watcher.read(), (
                 "the will was out before the message came: nothing is proved"
             )
-            device = stack.enter_context(rig.connect(identity, clean=False))
+            device = stack.enter_context(probed.connect(identity, clean=False))
         try:
             while (packet := device.read(seconds=_SILENT_SECONDS)).kind != PUBLISH:
                 pass
@@ -138,8 +140,8 @@ def _gone(identity: Identity) -> str:
 class _Watcher:
     """Hears the topics, in the order of publication."""
 
-    def __init__(self, rig: Rig, *topics: str) -> None:
-        self._device = rig.connect(rig.device())
+    def __init__(self, probed: ProbedCloud, *topics: str) -> None:
+        self._device = probed.connect(probed.device())
         for topic in topics:
             self._device.subscribe(topic, qos=0)
 

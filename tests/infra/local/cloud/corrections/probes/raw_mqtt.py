@@ -1,4 +1,4 @@
-"""A device that speaks MQTT 3.1.1 byte by byte, so that it can also stay silent, stop reading, or never acknowledge."""
+"""A device that writes MQTT 3.1.1 byte by byte: it can stay silent, or never acknowledge."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Packet:
 
 
 class RawDevice:
-    """One connection; ``certificate`` and ``key`` are PEM texts, or None for a client without certificate."""
+    """One connection; ``certificate`` and ``key`` are PEM texts, or None for no certificate."""
 
     def __init__(
         self, *, port: int, ca_file: Path, certificate: str | None = None, key: str | None = None

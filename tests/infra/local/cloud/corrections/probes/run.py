@@ -22,7 +22,7 @@ import probe_cognito
 import probe_credentials
 import probe_iot
 import probe_sessions
-from rig import Rig
+from probed_cloud import ProbedCloud
 
 from infra.local.cloud import EmbeddedCloud
 
@@ -39,29 +39,29 @@ _LOOPBACK = "listens_on_loopback"
 
 def main() -> None:
     """Probe."""
-    directory, left_out, probed = Path(sys.argv[1]), sys.argv[2].split(), sys.argv[3].split()
+    directory, left_out, names = Path(sys.argv[1]), sys.argv[2].split(), sys.argv[3].split()
     if _LOOPBACK in left_out:
         print(json.dumps({_LOOPBACK: _uncorrected_listener() != "127.0.0.1"}))
         return
     with EmbeddedCloud(directory, without=left_out) as cloud:
-        rig = Rig(cloud)
+        probed = ProbedCloud(cloud)
         for service in ("iot", "iot-data", "iam", "sts", "dynamodb", "cognito-idp", "s3", "sqs"):
             cloud.client(service)
-        with ThreadPoolExecutor(len(probed)) as pool:  # most of them wait most of the time
-            probes = {name: pool.submit(_probe, rig, name) for name in probed}
+        with ThreadPoolExecutor(len(names)) as pool:  # most of them wait most of the time
+            probes = {name: pool.submit(_probe, probed, name) for name in names}
             print(json.dumps({name: probe.result() for name, probe in probes.items()}))
 
 
-def _probe(rig: Rig, name: str) -> bool:
+def _probe(probed: ProbedCloud, name: str) -> bool:
     if name == _LOOPBACK:
-        return _reachable("127.0.0.2", rig.cloud.mqtt_port)
+        return _reachable("127.0.0.2", probed.cloud.mqtt_port)
     probe = next(getattr(module, name) for module in _MODULES if hasattr(module, name))
-    is_open: bool = probe(rig)
+    is_open: bool = probe(probed)
     return is_open
 
 
 def _reachable(address: str, port: int) -> bool:
-    """Linux serves all of 127/8 on the loopback interface: what listens on 127.0.0.1 only is not at 127.0.0.2."""
+    """Linux serves all of 127/8 on loopback: what listens on 127.0.0.1 is not at 127.0.0.2."""
     try:
         socket.create_connection((address, port), timeout=3).close()
     except OSError:

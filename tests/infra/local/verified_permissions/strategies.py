@@ -1,4 +1,4 @@
-"""What property tests draw: values, entities and statements, each as the API writes it and as Cedar writes it."""
+"""Hypothesis strategies: values, entities, statements, as the API and as Cedar write them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What property tests of the shop draw: statements, items on shelves, contexts and claims that fit its schema."""
+"""Hypothesis strategies of the shop: statements, items, contexts and claims of its schema."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
-    from tests.infra.local.verified_permissions.drawings import Pair
+    from tests.infra.local.verified_permissions.strategies import Pair
 
 POOL = "eu-central-1_AbCdEfGhI"
 # Each group of actions is in the next; `view` reaches `all` only through `read`.
@@ -57,11 +57,23 @@ CONDITIONS = st.sampled_from(
         "when { principal has level && principal.level * 2 > 3 }",
         "unless { context has mfa && context.mfa }",
         "when { resource has owner && resource.owner == principal }",
-        "when { resource has price && principal has level && resource.price - 1 <= principal.level }",
+        (
+            "when { resource has price && principal has level && "
+            "resource.price - 1 <= principal.level }"
+        ),
         'when { context has now && context.now < datetime("2026-06-01") }',
-        'when { context has token && context.token has scope && context.token.scope.contains("shop/write") }',
-        'unless { context has token && context.token has client_id && context.token.client_id == "web" }',
-        'when { principal has custom && principal.custom has dept && principal.custom.dept == "hats" }',
+        (
+            "when { context has token && context.token has scope && "
+            'context.token.scope.contains("shop/write") }'
+        ),
+        (
+            "unless { context has token && context.token has client_id && "
+            'context.token.client_id == "web" }'
+        ),
+        (
+            "when { principal has custom && principal.custom has dept && "
+            'principal.custom.dept == "hats" }'
+        ),
         f"unless {{ principal in {_literal('Group', POOL + '|managers')} }}",
         f"when {{ action in {_literal('Action', 'all')} }}",
     ]

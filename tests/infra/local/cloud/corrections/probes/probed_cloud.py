@@ -30,7 +30,7 @@ class Identity:
     key: str
 
 
-class Rig:
+class ProbedCloud:
     """Made once per probe process."""
 
     def __init__(self, cloud: EmbeddedCloud) -> None:

@@ -1,14 +1,38 @@
-"""Compares an answer of the endpoint with what cedarpy says of the same request written by hand."""
+"""What tests assert of answers: that a call is refused, and that decisions are Cedar's own."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
 
+import pytest
+from botocore.exceptions import ClientError
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import cedarpy
+
+
+Json = Any  # what travels, before anybody has looked at it
+
+
+def refused(call: Callable[..., object], **request: Json) -> Json:
+    """The response of the error that the call must raise."""
+    with pytest.raises(ClientError) as raised:
+        call(**request)
+    return raised.value.response
+
+
+def fields(response: Json) -> list[tuple[str, str]]:
+    """Path and message of every field at fault; the response must be a ValidationException."""
+    assert response["Error"]["Code"] == "ValidationException", response
+    return [(item["path"], item["message"]) for item in response["fieldList"]]
+
+
+def refusal(call: Callable[..., object], **request: Json) -> tuple[str, str]:
+    """Path and message of the first field of the ValidationException that the call must raise."""
+    return fields(refused(call, **request))[0]
 
 
 def assert_same(
@@ -19,7 +43,9 @@ def assert_same(
     *,
     forbid_errors: str,
 ) -> None:
-    """Decision, deciding policies and errors are Cedar's; with ``deny`` an ALLOW where a forbid failed is a DENY.
+    """Decision, deciding policies and errors are Cedar's, but for a forbid that failed.
+
+    With ``deny`` an ALLOW is a DENY then.
 
     Args:
         answer: of the endpoint.

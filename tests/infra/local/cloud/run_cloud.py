@@ -1,6 +1,6 @@
-"""A process that runs an embedded cloud until it is interrupted; started by the tests, which are its clients.
+"""A process that runs an embedded cloud until it is interrupted; the tests are its clients.
 
-    python keeper.py STATE_DIRECTORY GATEWAY_PORT MQTT_PORT
+    python run_cloud.py STATE_DIRECTORY GATEWAY_PORT MQTT_PORT
 
 Prints one JSON line when ready and one when stopped.
 """
