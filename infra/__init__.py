@@ -1,1 +1,1 @@
-"""The Pulumi program of the platform and its tenants, and the embedded cloud that it runs against on a laptop."""
+"""The Pulumi program, the operator's command, and the embedded cloud for a laptop."""

@@ -19,11 +19,12 @@ SERVICE_ROLE: Final = "cedarfleet-service"
 EXECUTION_ROLE: Final = "cedarfleet-execution"
 STATUS_ROLE: Final = "cedarfleet-status-rule"
 
-# What AWS leaves of its longest names: 36 of a provisioning template (`<tenant>-devices`), 37 of a bucket's prefix
-# (`<tenant>-artifacts-`). The wire allows 32.
+# What AWS leaves of its longest names: 36 of a provisioning template (`<tenant>-devices`), 37 of a
+# bucket's prefix (`<tenant>-artifacts-`). The wire allows 32.
 TENANT_CHARACTERS: Final = 26
 
-# The service may assume what lies in the first path and nothing else; what IoT may be handed lies in the second.
+# The service may assume what lies in the first path and nothing else; what IoT may be handed lies
+# in the second.
 TENANT_ROLE_PATH: Final = "/cedarfleet/tenants/"
 PRESIGN_ROLE_PATH: Final = "/cedarfleet/presign/"
 _PRESIGN: Final = "-presign"
@@ -32,7 +33,7 @@ _ROLE_SUFFIXES: Final = (_PRESIGN, _PROVISIONING)
 
 
 def is_reserved(tenant: str) -> bool:
-    """Whether a tenant of this id would take a name that is the platform's, or could be another tenant's.
+    """Whether a tenant of this id would take a name of the platform, or of another tenant.
 
     Role names are one space in an account, whatever their paths are.
     """
@@ -45,12 +46,12 @@ def is_reserved(tenant: str) -> bool:
 
 
 def thing_group(tenant: str, line: str | None = None) -> str:
-    """The root thing group of a tenant, or the group of one of its lines: `acme`, `acme--line-press`."""
+    """The root thing group of a tenant, or that of a line: `acme`, `acme--line-press`."""
     return tenant if line is None else f"{tenant}--{line}"
 
 
 def thing_prefix(tenant: str) -> str:
-    """What the name of every thing of a tenant starts with, and of every shared table's key: `acme--`."""
+    """What a tenant's thing names and keys of shared tables start with: `acme--`."""
     return f"{tenant}--"
 
 
@@ -65,7 +66,7 @@ def claim_policy(tenant: str) -> str:
 
 
 def provisioning_template(tenant: str) -> str:
-    """The fleet provisioning template that gives a device its identity (at most 36 characters on AWS)."""
+    """The template that gives a device its identity (at most 36 characters on AWS)."""
     return f"{tenant}-devices"
 
 
@@ -109,7 +110,7 @@ class Arns:
         return f"arn:aws:iam::{self.account_id}:role{path}{name}"
 
     def policy_store(self, store_id: str) -> str:
-        """A policy store of Verified Permissions; its ARN has no region (source: its service authorization page)."""
+        """A policy store; its ARN has no region (source: its service authorization page)."""
         return f"arn:aws:verifiedpermissions::{self.account_id}:policy-store/{store_id}"
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The one AWS provider of a stack: its region, its tags, and the options that tie a component to it."""
+"""The one AWS provider of a stack, and the options that tie a component to it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pulumi_aws as aws
 
 
 def stack_provider(*, region: pulumi.Input[str], tenant: str) -> aws.Provider:
-    """The explicit provider of this stack; every resource it makes carries tenant, stack and managed-by tags."""
+    """The provider of this stack; what it makes is tagged with tenant, stack and managed-by."""
     return aws.Provider(
         "aws",
         region=region,

@@ -1,4 +1,4 @@
-"""Fixtures for stamping: a cloud in a process of its own, and a project of which each test may have its own files."""
+"""Fixtures for stamping: a cloud in its own process, a project with files of its own."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class ProcessCloud:
         return json.loads(self.process.stdout.readline())
 
     def client_of(self, role_arn: str, service: str, *, assuming: str | None = None) -> Any:
-        """A client with the credentials that an ECS task of `role_arn` has, or of a role that it assumes."""
+        """A client with the credentials of an ECS task's role, or of a role that it assumes."""
         environment = self.environment_of(role_arn)
         task = Session()
         fetcher = cast("Any", ContainerMetadataFetcher())  # its stub names the wrong fetcher
@@ -87,7 +87,8 @@ class ProcessCloud:
 
     def _make(self, session: boto3.Session, service: str) -> Any:
         style = Config(s3={"addressing_style": "path"}, max_pool_connections=20)
-        return session.client(service, endpoint_url=self.endpoint_url, config=style)  # pyright: ignore[reportCallIssue, reportArgumentType] - any service
+        any_client: Any = session.client  # of any service, which the stubs do not know
+        return any_client(service, endpoint_url=self.endpoint_url, config=style)
 
 
 @dataclass
@@ -115,7 +116,7 @@ class Project:
         path.write_text(yaml.safe_dump(document))
 
     def named(self, tenant: str) -> list[str]:
-        """What in the cloud bears a tenant's name: things' groups, policies and templates, roles, user pools."""
+        """What bears a tenant's name: thing groups, IoT policies, templates, roles, user pools."""
         iot, iam = self.cloud.client("iot"), self.cloud.client("iam")
         names = [group["groupName"] for group in iot.list_thing_groups()["thingGroups"]]
         names += [policy["policyName"] for policy in iot.list_policies()["policies"]]
@@ -178,7 +179,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 @pytest.fixture(scope="module")
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """The platform and acme on a cloud of their own, unprotected, so that they can be broken and destroyed."""
+    """The platform and acme on their own cloud, unprotected: they can be broken and destroyed."""
     with running_cloud(tmp_path_factory.mktemp("scratch-cloud")) as cloud:
         made = Project(copy_project(tmp_path_factory.mktemp("scratch")), cloud)
         for stack in ("platform", "acme"):

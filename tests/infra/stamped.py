@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Stamped:
-    """One resource of a stack's state: type token, logical name, inputs as sent, and the names that it waited for."""
+    """A resource of a stack's state: type, logical name, inputs, and names it waited for."""
 
     kind: str
     name: str

@@ -1,4 +1,4 @@
-"""A device on the stamped resources: from claim to certificate, and from a status message to a row."""
+"""A device on the stamped resources: from claim to certificate, from status to row."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_a_claim_becomes_a_thing_of_the_tenant(project: Project, onboarded: Devi
 
 
 def test_the_index_holds_what_is_asked_of_it(project: Project) -> None:
-    """Registry and connectivity; no shadow, which a device writes itself and the service never reads."""
+    """Registry and connectivity; no shadow, which a device writes and the service never reads."""
     indexed = project.cloud.client("iot").get_indexing_configuration()["thingIndexingConfiguration"]
     assert (indexed["thingIndexingMode"], indexed["thingConnectivityIndexingMode"]) == (
         "REGISTRY",
@@ -143,7 +143,7 @@ def test_the_index_holds_what_is_asked_of_it(project: Project) -> None:
 def test_a_claim_cannot_take_over_a_device_in_service(
     project: Project, onboarded: DeviceConfig, tmp_path: Path
 ) -> None:
-    """Asking for the name of a device that exists is refused, and its certificate stays the only one."""
+    """Asking for the name of an existing device is refused, and its certificate stays alone."""
     with pytest.raises(CloudError, match="RegisterThing"):
         onboard(project, tmp_path / "thief", tenant="acme", device=DEVICE, template="acme-devices")
 
@@ -167,7 +167,7 @@ def test_a_claim_makes_no_device_of_another_tenant(project: Project, tmp_path: P
 def test_a_reported_state_becomes_a_row_beside_the_command(
     project: Project, client: mqtt5.Client
 ) -> None:
-    """The rule writes what the wire says, under the thing of the topic; the same sequence overwrites."""
+    """The rule writes what the wire says under the topic's thing; the same sequence overwrites."""
     thing = f"acme--{DEVICE}"
     for sequence, state in (
         (1, wire.CommandState.RECEIVED),
@@ -191,7 +191,8 @@ def test_a_reported_state_becomes_a_row_beside_the_command(
     assert rows[1]["device_time"] == {"N": "1700000000000"}
     assert rows[1]["command_id"] == {"S": COMMAND}
     assert set(rows[1]) == {
-        "thing", "sk", "command_id", "sequence", "state", "detail", "device_time", "received_at", "ttl",
+        "thing", "sk", "command_id", "sequence", "state", "detail", "device_time", "received_at",
+        "ttl",
     }  # fmt: skip
     assert (
         int(rows[1]["ttl"]["N"])
@@ -239,11 +240,12 @@ async def _until(look: Callable[[], list[dict[str, Any]]], count: int) -> list[d
 def test_what_is_no_status_writes_nothing(
     project: Project, client: mqtt5.Client, payload: bytes
 ) -> None:
-    """Neither the service's own record nor another row can be written by a device, and nothing is retried."""
+    """A device writes neither the service's record nor another's row; nothing is retried."""
     thing = f"acme--{DEVICE}"
     topic = wire.status_topic(thing, OTHER_COMMAND)
     publish(client, topic, payload)
-    # A good message behind it: messages of one connection are taken in order, so once it is a row the bad one is done.
+    # A good message behind it: messages of one connection are taken in order, so once it is a row
+    # the bad one is done.
     publish(
         client,
         topic,

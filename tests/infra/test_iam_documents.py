@@ -1,4 +1,4 @@
-"""Every IAM document of the program, linted: no wildcard action, resources scoped, no tenant reaches another."""
+"""Every IAM document, linted: no wildcard action, scoped resources, no tenant at another's."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ TRUSTS: dict[str, dict[str, Any]] = {
     "presign": bucket.presign_trust(tenant="acme", arns=ARNS),
     "provisioning": provisioning.trust(tenant="acme", arns=ARNS),
 }
-# AWS knows no resource for these (source: service authorization reference): `*`, and nothing else, grants them.
+# AWS knows no resource for these (source: service authorization reference): `*`, and nothing else,
+# grants them.
 WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken", "iot:AttachThingPrincipal", "iot:RegisterThing"}
 
 
@@ -68,7 +69,7 @@ def test_every_statement_names_its_actions(name: str) -> None:
 
 @pytest.mark.parametrize("name", PERMISSIONS)
 def test_every_statement_names_its_resources(name: str) -> None:
-    """`*` stands only where AWS knows no resource, there nothing else does, and an ARN is this account's."""
+    """`*` stands where AWS knows no resource, nothing else does; an ARN is this account's."""
     for statement in PERMISSIONS[name]["Statement"]:
         if WITHOUT_RESOURCE & set(listed(statement["Action"])):
             assert statement["Resource"] == "*"
@@ -82,7 +83,7 @@ def test_every_statement_names_its_resources(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["tenant", "presign", "provisioning"])
 def test_every_resource_of_a_tenant_names_the_tenant(name: str) -> None:
-    """What is shared is an exception with a reason: the index (query), the tables (leading key), type, certificates."""
+    """What is shared has its reason: index (query), tables (leading key), type, certificates."""
     shared = {
         ARNS.iot("index/AWS_Things"),
         ARNS.iot("thingtype/cedarfleet-device"),
@@ -158,7 +159,7 @@ def test_the_service_can_assume_tenant_roles_only() -> None:
 
 
 def test_the_tenants_policy_fits_into_a_role() -> None:
-    """An inline policy holds 10,240 characters, whitespace not counted, also for the longest names."""
+    """An inline policy holds 10,240 characters without whitespace, also for the longest names."""
     document = service_role.permissions(
         tenant="t" * 32,
         arns=names.Arns(region="ap-southeast-1", account_id=ACCOUNT),

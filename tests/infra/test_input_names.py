@@ -1,4 +1,4 @@
-"""Names inside the program's inputs are those of pulumi_aws: the local handlers take any, the provider would not."""
+"""Names inside inputs are those of pulumi_aws: the laptop's resources would take any."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Registered:
 
 
 def shapes(annotation: object) -> Iterator[str]:
-    """The typed dictionaries that an annotation of the SDK names, e.g. `ServiceLoadBalancerArgsDict`."""
+    """The typed dictionaries that an annotation names, e.g. `ServiceLoadBalancerArgsDict`."""
     text = annotation.__forward_arg__ if isinstance(annotation, ForwardRef) else annotation
     if isinstance(text, str) and text.endswith("ArgsDict"):
         yield text
@@ -44,7 +44,7 @@ def shapes(annotation: object) -> Iterator[str]:
 def wrong_names(
     value: object, annotation: object, module: ModuleType, where: str, seen: Counter[str]
 ) -> Iterator[str]:
-    """Every key inside a value that its shape does not have, and every required key that is missing."""
+    """Each key of a value that its shape does not have, and each required one that is missing."""
     if isinstance(value, list | tuple):
         for index, item in enumerate(value):
             yield from wrong_names(item, annotation, module, f"{where}[{index}]", seen)
@@ -71,7 +71,8 @@ def wrong_names(
 def wrong_inputs(one: Registered, seen: Counter[str]) -> list[str]:
     """What is wrong with the names inside a resource's inputs."""
     wrong: list[str] = []
-    for name, parameter in inspect.signature(one.type._internal_init).parameters.items():  # pyright: ignore[reportAttributeAccessIssue] - of every generated class
+    generated: Any = one.type  # each class of pulumi_aws has the method
+    for name, parameter in inspect.signature(generated._internal_init).parameters.items():
         if one.inputs.get(name) is not None:
             module = sys.modules[one.type.__module__]
             wrong += wrong_names(
@@ -82,7 +83,7 @@ def wrong_inputs(one: Registered, seen: Counter[str]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def registered(project: Project) -> list[Registered]:
-    """Everything that the program asks pulumi_aws for: the platform and the tenant that uses most."""
+    """All that the program asks pulumi_aws for: the platform and the tenant that uses most."""
     found: list[Registered] = []
 
     def take(args: pulumi.ResourceTransformationArgs) -> None:
@@ -105,7 +106,7 @@ def registered(project: Project) -> list[Registered]:
 
 
 def test_every_name_inside_an_input_is_one_of_the_provider(registered: list[Registered]) -> None:
-    """Keys of nested inputs are spelled as pulumi_aws spells them, and none that it requires is missing."""
+    """Keys of nested inputs are those of pulumi_aws, and none that it requires is missing."""
     seen: Counter[str] = Counter()
     wrong = [words for one in registered for words in wrong_inputs(one, seen)]
 

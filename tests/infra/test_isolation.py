@@ -1,4 +1,4 @@
-"""What the stamped roles and IoT policies allow: the service becomes one tenant at a time, and a tenant is alone."""
+"""Stamped roles and IoT policies: the service becomes one tenant, and a tenant is alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OWN, FOREIGN = "acme--press-07", "globex--pump-03"
 
 @pytest.fixture(scope="module")
 def session(project: Project) -> Callable[[str], Any]:
-    """Clients of acme's session, as the service gets it: task role first, tenant role from there."""
+    """Clients of acme's session, as the service gets it: task role, then tenant role."""
     service_role = project.engine.outputs("platform").outputs["service_role_arn"]
     role = project.engine.outputs("acme").outputs["role_arn"]
     root = project.cloud.client("iot")
@@ -40,8 +40,8 @@ def refused(call: Callable[..., Any], **arguments: object) -> bool:
     return False
 
 
-def test_the_service_itself_reads_the_registry_and_touches_nothing(project: Project) -> None:
-    """The task role gets a registry row; it writes none, and devices, files and commands are closed to it."""
+def test_the_service_itself_reads_the_registry_only(project: Project) -> None:
+    """The task role reads a registry row, writes none, and reaches no device, file or command."""
     made = project.engine.outputs("acme").outputs
     role = project.engine.outputs("platform").outputs["service_role_arn"]
     client = {
@@ -83,7 +83,7 @@ def test_nobody_but_the_service_becomes_a_tenant(project: Project) -> None:
 
 
 def test_a_tenants_session_reaches_its_own_things_only(session: Callable[[str], Any]) -> None:
-    """Publish, describe, groups and jobs end at the tenant's prefix, a job with one foreign target included."""
+    """Publish, describe, groups and jobs end at the prefix, also a job with one foreign target."""
     iot, data = session("iot"), session("iot-data")
     own_arn = iot.describe_thing(thingName=OWN)["thingArn"]
     foreign_arn = own_arn.replace(OWN, FOREIGN)
@@ -131,7 +131,7 @@ def test_a_tenants_session_passes_its_own_presign_role_only(
 def test_a_tenants_session_reads_and_writes_its_own_rows_only(
     session: Callable[[str], Any],
 ) -> None:
-    """The leading key decides in both shared tables, in transactions too; scans and the registry are closed."""
+    """The leading key decides in both tables, in transactions too; scan and registry are shut."""
     table = session("dynamodb")
     table.put_item(TableName="cedarfleet-commands", Item={"thing": {"S": OWN}, "sk": {"S": "x"}})
     table.get_item(TableName="cedarfleet-commands", Key={"thing": {"S": OWN}, "sk": {"S": "x"}})
@@ -156,7 +156,7 @@ def test_a_tenants_session_reads_and_writes_its_own_rows_only(
 def test_a_tenants_session_adds_to_its_audit_trail_and_no_more(
     session: Callable[[str], Any],
 ) -> None:
-    """What was done can be written down, and neither read, changed nor deleted by the session that did it."""
+    """What was done can be written, and not be read, changed or deleted by who did it."""
     table = session("dynamodb")
     key = {"partition": {"S": "acme--audit#2026-11-22"}, "sk": {"S": "01JD0000000000000000000000"}}
     table.put_item(

@@ -1,4 +1,4 @@
-"""A program of a tenant, from its stack file to the API: its secret, its token, and what its scopes let it do."""
+"""A tenant's program, from stack file to API: secret, token, and what its scopes allow."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ def factory(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Itera
         command=[sys.executable, "-m", "service"],
         environment=project.cloud.environment_of(platform["service_role_arn"])
         | {
-            "CEDARFLEET_JWKS_URL_TEMPLATE": f"{project.cloud.endpoint_url}/{{pool}}/.well-known/jwks.json"
+            "CEDARFLEET_JWKS_URL_TEMPLATE": (
+                f"{project.cloud.endpoint_url}/{{pool}}/.well-known/jwks.json"
+            )
         },
         log_file=tmp_path_factory.mktemp("service") / "service.log",
     )
@@ -86,7 +88,7 @@ def factory(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def test_a_machine_does_what_its_scopes_say_and_no_more(factory: Factory) -> None:
-    """View and operate: it lists devices and runs one; for files and firmware it lacks the scope."""
+    """View and operate: it lists devices and runs one; files and firmware need a scope more."""
     token = factory.token()
     listed = factory.call(token, "GET", "/v1/devices")
     assert listed.status_code == 200, listed.text
@@ -102,7 +104,7 @@ def test_a_machine_does_what_its_scopes_say_and_no_more(factory: Factory) -> Non
 
 
 def test_a_token_of_fewer_scopes_does_less(factory: Factory) -> None:
-    """A program that asks for `fleet/view` alone may look, and gets nothing else by what its client could have."""
+    """A program that asks for `fleet/view` alone may look, whatever else its client could have."""
     token = factory.token(scope="fleet/view")
     assert factory.call(token, "GET", "/v1/devices").status_code == 200
     assert (
@@ -114,14 +116,14 @@ def test_a_token_of_fewer_scopes_does_less(factory: Factory) -> None:
 
 
 def test_no_token_without_the_secret_or_for_another_scope(factory: Factory) -> None:
-    """A wrong secret is refused, and so is a scope that the tenant's file does not give the machine."""
+    """A wrong secret is refused, and so is a scope that the file does not give the machine."""
     assert factory.ask_for_token("wrong").json()["error"] == "invalid_client"
     secret = factory.outputs["machine_secrets"]["mes"]
     assert factory.ask_for_token(secret, scope="fleet/update").status_code == 400
 
 
 def test_a_machine_is_of_one_tenant(factory: Factory, project: Project) -> None:
-    """Its token is acme's: globex's devices are not found, and globex's policy store refuses the token itself."""
+    """Its token is acme's: globex's devices are not found, globex's store refuses the token."""
     token = factory.token()
     claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
     assert claims["iss"] == factory.outputs["issuer"]

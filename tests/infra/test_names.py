@@ -1,4 +1,4 @@
-"""Names on AWS: short enough for the longest tenant, and no tenant's name is another's or the platform's."""
+"""Names on AWS: short enough for the longest tenant, and nobody else's."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_the_longest_tenants_names_fit(
 
 
 def test_the_longest_tenants_bucket_has_room_for_its_random_end(project: Project) -> None:
-    """The prefix that acme's bucket was asked for leaves AWS's provider its characters, for the longest id too."""
+    """The bucket's prefix leaves the provider its characters, for the longest id too."""
     (bucket,) = [
         one for one in resources(project.root, "acme") if one.kind == "aws:s3/bucket:Bucket"
     ]
@@ -100,13 +100,13 @@ def test_a_longer_tenant_id_is_refused() -> None:
     "tenant", ["platform", "service", "execution", "status-rule", "acme-presign", "x-provisioning"]
 )
 def test_a_tenant_id_whose_names_are_taken_is_refused(tenant: str) -> None:
-    """Nobody can be called so that a role of the platform, or of another tenant, gets the tenant's rights."""
+    """No id makes a role of the platform, or of another tenant, the tenant's."""
     with pytest.raises(ConfigError, match=f"`{tenant}` is reserved"):
         read(tenant)
 
 
 def test_every_role_of_the_platform_is_reserved(project: Project) -> None:
-    """A role that is added to the platform must be reserved too, or a tenant of its name could not be stamped."""
+    """A role added to the platform is reserved too: a tenant of its name could not be stamped."""
     roles = [
         one.inputs["name"]
         for one in resources(project.root, "platform")

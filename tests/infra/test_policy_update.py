@@ -1,4 +1,4 @@
-"""A tenant's policies change while people work: at no moment is something allowed that old and new files deny."""
+"""A tenant's policies change under load: nothing that old and new deny is ever allowed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ when {{ resource has kind && {condition} }};
 
 
 def test_an_update_leaves_no_gap(project: Project) -> None:
-    """While a forbid is replaced by another that denies the same, a manager's question is denied every time."""
+    """While a forbid replaces one that denies the same, a manager is denied every time."""
     folder = project.root / "tenants" / "vandelay" / "policies"
     folder.mkdir(parents=True)
     file = folder / "presses-stand-still.cedar"
@@ -70,7 +70,7 @@ def test_an_update_leaves_no_gap(project: Project) -> None:
 
 
 def _question(store: str, pool: str) -> dict[str, Any]:
-    """May a manager operate a press? The managers' permit says yes, so only the forbid can say no."""
+    """May a manager operate a press? The permit says yes, so only the forbid can say no."""
     tenant = {"entityType": "Fleet::Tenant", "entityId": "vandelay"}
     user = {"entityType": "Fleet::User", "entityId": f"{pool}|m"}
     device = {"entityType": "Fleet::Device", "entityId": "press-1"}

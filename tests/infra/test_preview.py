@@ -51,7 +51,7 @@ def forbid(project: Project) -> Iterator[Path]:
 
 
 def test_a_preview_says_which_decisions_flip(places: list[str], forbid: Path) -> None:
-    """After the resources comes the table: managers would no longer stop devices, and nobody else is concerned."""
+    """The table follows: managers would no longer stop devices; it concerns nobody else."""
     command = [sys.executable, "-m", "infra.local.stacks", "preview", "-s", "acme", *places]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -99,7 +99,7 @@ def test_there_is_nothing_to_compare(
 def test_a_store_that_is_gone_is_said(
     places: list[str], project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A preview that cannot tell the decisions fails and names the store, instead of leaving them out."""
+    """A preview that cannot tell the decisions fails and names the store, and omits nothing."""
     path = project.root / "state" / "stacks" / "cedarfleet" / "globex.json"
     before = path.read_text()
     store = project.engine.outputs("globex").outputs["policy_store_id"]

@@ -1,4 +1,4 @@
-"""What the program refuses: bad policies, bad files and the end of what holds data; the cloud stays as it was."""
+"""What the program refuses before it makes anything: bad policies, bad files, deletion."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def test_what_holds_data_refuses_to_be_destroyed(project: Project) -> None:
-    """Neither the platform nor a tenant can be destroyed while its file says `protect`, and nothing is deleted."""
+    """No stack can be destroyed while its file says `protect`, and nothing is deleted."""
     for stack in ("platform", "acme", "globex"):
         with pytest.raises(ProtectedError):
             project.engine.destroy(stack)
@@ -26,7 +26,7 @@ def test_what_holds_data_refuses_to_be_destroyed(project: Project) -> None:
 
 
 def test_a_bad_policy_stops_the_stamping_before_anything_is_made(project: Project) -> None:
-    """A tenant's policy that does not validate is named with file and line, and the cloud stays as it was."""
+    """A policy that does not validate is named with file and line; the cloud stays as it was."""
     folder = project.root / "tenants" / "wonka" / "policies"
     folder.mkdir(parents=True)
     (folder / "broken.cedar").write_text(

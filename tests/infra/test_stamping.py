@@ -1,4 +1,4 @@
-"""The program as a whole: the platform and its tenants, stamped by the engine on the embedded cloud."""
+"""The whole program: platform and tenants, stamped by the engine on the embedded cloud."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_stamping_again_changes_nothing(project: Project, stack: str) -> None:
 
 
 def test_a_cloud_that_lost_everything_is_filled_again(project: Project, tmp_path: Path) -> None:
-    """On an empty cloud a refresh finds every resource gone, none unreadable, and `up --refresh` makes them again."""
+    """On an empty cloud a refresh finds all resources gone, and `up --refresh` makes them again."""
     shutil.copytree(project.root, tmp_path / "project", symlinks=True)
     (tmp_path / "cloud").mkdir()
     with running_cloud(tmp_path / "cloud") as empty:
@@ -57,7 +57,7 @@ def test_a_cloud_that_lost_everything_is_filled_again(project: Project, tmp_path
 
 
 def test_no_logical_name_carries_a_tenant(project: Project) -> None:
-    """The two tenants' resources have the same names where they have the same purpose, so a stack can be compared."""
+    """The tenants' resources of the same purpose have the same names, and can be compared."""
     for tenant in ("acme", "globex"):
         state = json.loads(
             (project.root / "state" / "stacks" / "cedarfleet" / f"{tenant}.json").read_text()
@@ -86,7 +86,7 @@ def test_everything_that_can_be_tagged_says_whose_it_is(project: Project) -> Non
 
 
 def test_only_what_the_embedded_cloud_lacks_is_recorded(project: Project) -> None:
-    """The result names what was only written down: the road to the service on AWS, and nothing of a tenant."""
+    """The result names what was only written down: the way to the service, none of a tenant."""
     platform = project.engine.outputs("platform")
 
     services = {urn.split("::")[2].split("$")[-1].rpartition("/")[0] for urn in platform.recorded}
@@ -98,7 +98,7 @@ def test_only_what_the_embedded_cloud_lacks_is_recorded(project: Project) -> Non
 
 
 def test_the_registry_row_leads_to_everything_of_the_tenant(project: Project) -> None:
-    """From a token's issuer alone the row tells store, clients, role, group, bucket and commands of that tenant."""
+    """A token's issuer finds store, clients, role, group, bucket and commands of its tenant."""
     outputs = {tenant: project.engine.outputs(tenant).outputs for tenant in ("acme", "globex")}
     table = project.cloud.client("dynamodb")
     for tenant, made in outputs.items():
@@ -124,7 +124,7 @@ def test_the_registry_row_leads_to_everything_of_the_tenant(project: Project) ->
 
 
 def test_the_policy_names_of_the_row_are_those_of_the_store(project: Project) -> None:
-    """Every policy in the tenant's store has its name in the row, so each refusal can name what decided it."""
+    """Every policy of the store has its name in the row: each refusal can name what decided."""
     made = project.engine.outputs("acme").outputs
     client = project.cloud.client("verifiedpermissions")
     pages = client.get_paginator("list_policies").paginate(policyStoreId=made["policy_store_id"])
@@ -137,7 +137,7 @@ def test_the_policy_names_of_the_row_are_those_of_the_store(project: Project) ->
 
 
 def test_a_tenant_is_a_file(project: Project) -> None:
-    """A third tenant, made of nothing but a stack file, is stamped, changed and destroyed without a trace."""
+    """A third tenant, nothing but a stack file, is stamped, changed and destroyed tracelessly."""
     document = yaml.safe_load((project.root / "tenants" / "Pulumi.acme.yaml").read_text())
     tenant = document["config"]["cedarfleet:tenant"]
     del tenant["policies"]
@@ -206,7 +206,7 @@ def _check_order(stamped: Result) -> None:
 
 
 def test_no_private_key_and_no_secret_is_in_the_state(project: Project) -> None:
-    """A machine's secret is ciphertext in the state and in no registry row; keys of devices are not there at all."""
+    """A machine's secret is ciphertext in the state, in no row; device keys are nowhere."""
     made = project.engine.outputs("acme")
     (secret,) = made.outputs["machine_secrets"].values()
     assert "machine_secrets" in made.secret_outputs

@@ -1,4 +1,4 @@
-"""Names and descriptions hold only characters that AWS takes: the local handlers take any, AWS fails half way."""
+"""Names and descriptions are what AWS takes: it would fail half way, the laptop takes any."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from tests.infra.stamped import Stamped, resources
 if TYPE_CHECKING:
     from tests.infra.conftest import Project
 
-# EC2 API reference, CreateSecurityGroup; IAM, CreateRole; AWS IoT, CreateThingGroup and CreateProvisioningTemplate;
-# Elastic Load Balancing, CreateLoadBalancer and CreateTargetGroup; CloudWatch, PutMetricAlarm; Cognito, CreateGroup;
-# Verified Permissions, CreatePolicyStore and CreatePolicyTemplate.
+# EC2 API reference, CreateSecurityGroup; IAM, CreateRole; AWS IoT, CreateThingGroup and
+# CreateProvisioningTemplate; Elastic Load Balancing, CreateLoadBalancer and CreateTargetGroup;
+# CloudWatch, PutMetricAlarm; Cognito, CreateGroup; Verified Permissions, CreatePolicyStore and
+# CreatePolicyTemplate.
 PRINTABLE = r"[ -~]"
 FORMS = {
     (
@@ -90,7 +91,7 @@ def test_every_text_is_one_that_aws_takes(project: Project, stack: str) -> None:
 
 
 def test_no_description_is_without_a_rule(project: Project) -> None:
-    """A description that is added to the program needs a rule here, or nobody would ask what AWS takes."""
+    """A description added to the program needs a rule here: somebody must ask what AWS takes."""
     described = {
         (one.kind, key)
         for stack in ("platform", "acme")

@@ -1,4 +1,4 @@
-"""What was stamped by an earlier release stays: the program of today replaces and deletes nothing that it made."""
+"""What a release stamped stays: the program of today replaces and deletes none of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ RECORDED: Final = sorted(
     folder.name for folder in RELEASES.iterdir() if (folder / "platform.json").exists()
 )
 
-# (release, stack, operation, logical name) -> why the program of today may do it to what the release stamped
+# (release, stack, operation, logical name) -> why the program of today may do it to what the
+# release stamped
 MEANT: Final[dict[tuple[str, str, str, str], str]] = {}
 
 
@@ -38,7 +39,7 @@ def upgraded(
 
 
 def test_an_upgrade_replaces_nothing(upgraded: tuple[str, Project]) -> None:
-    """Types, names and parents stay: whatever is replaced or deleted of a release's stacks is meant, with a reason."""
+    """Types, names and parents stay: what is replaced or deleted is meant, with a reason."""
     release, project = upgraded
     lost: set[tuple[str, str, str, str]] = set()
     for stack in STACKS:
@@ -53,7 +54,7 @@ def test_an_upgrade_replaces_nothing(upgraded: tuple[str, Project]) -> None:
 
 
 def test_a_lost_name_is_seen(upgraded: tuple[str, Project]) -> None:
-    """A resource under another logical name than the release's is a deletion: the test above can fail."""
+    """A resource under another logical name is a deletion: the test above can fail."""
     _, project = upgraded
     file = project.root / "state" / "stacks" / "cedarfleet" / "platform.json"
     file.write_text(file.read_text().replace("::network-vpc", "::network-range"))

@@ -38,7 +38,8 @@ class Alarms(pulumi.ComponentResource):
         balancer = {"LoadBalancer": args.balancer.load_arn_suffix}
         self._alarm(
             "status-lost",
-            "a device's state could not be written: look into the queue, then repair rule, role or table",
+            "a device's state could not be written: look into the queue, "
+            "then repair rule, role or table",
             metric=("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum"),
             dimensions={"QueueName": args.iot.errors.name},
             more_than=0,
@@ -69,7 +70,7 @@ class Alarms(pulumi.ComponentResource):
         dimensions: dict[str, pulumi.Output[str]],
         more_than: int,
     ) -> None:
-        """One alarm: breaching in three of five minutes; no data is no breach, since no traffic is no error."""
+        """One alarm: breaching in three of five minutes; no data is no breach."""
         namespace, metric_name, statistic = metric
         aws.cloudwatch.MetricAlarm(
             f"{self._name}-{label}",

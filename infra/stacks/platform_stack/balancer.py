@@ -1,4 +1,4 @@
-"""The way in: a load balancer that speaks TLS with a certificate proven by DNS, and redirects plain HTTP."""
+"""The load balancer: TLS with a certificate proven by DNS; plain HTTP is redirected."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ class Balancer(pulumi.ComponentResource):
             protocol="HTTP",
             target_type="ip",
             deregistration_delay=30,
-            # Live, not ready: a failing DynamoDB would make every task unready, and ECS would replace them all for it.
+            # Live, not ready: a failing DynamoDB would make every task unready, and ECS would
+            # replace them all for it.
             health_check={
                 "path": "/health/live",
                 "interval": 15,

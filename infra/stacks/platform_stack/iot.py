@@ -1,4 +1,4 @@
-"""What the account's IoT Core needs once: thing type, fleet index, and the rule that records device status."""
+"""What IoT Core needs once: thing type, fleet index, and the rule that records device status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network of the service: two zones, public subnets for the load balancer, private ones for the tasks."""
+"""The service's network: two zones, public subnets for the balancer, private ones for tasks."""
 
 from __future__ import annotations
 
@@ -28,11 +28,13 @@ class NetworkArgs:
 class Network(pulumi.ComponentResource):
     """VPC, subnets, ways out, and who may talk to whom.
 
-    Tasks leave through one NAT gateway in each zone, since the IoT control plane has no VPC endpoint; S3 and DynamoDB
-    traffic takes free gateway endpoints instead. Only the load balancer reaches the tasks.
+    Tasks leave through one NAT gateway in each zone, since the IoT control plane has no VPC
+    endpoint; S3 and DynamoDB traffic takes free gateway endpoints instead. Only the load balancer
+    reaches the tasks.
 
     Attributes:
-        way_in: after it a load balancer can stand in the public subnets; AWS refuses one without a gateway.
+        way_in: after it a load balancer can stand in the public subnets; AWS refuses one without a
+            gateway.
         ways_out: after them a task in the private subnets reaches AWS, and so its image.
     """
 
@@ -101,8 +103,8 @@ class Network(pulumi.ComponentResource):
     def _way_out(
         self, index: int, front: aws.ec2.Subnet, private: aws.ec2.RouteTable
     ) -> aws.ec2.Route:
-        # A public address and a NAT gateway need the attached internet gateway, which none of their inputs names
-        # (source: registry documentation of both).
+        # A public address and a NAT gateway need the attached internet gateway, which none of their
+        # inputs names (source: registry documentation of both).
         after = pulumi.ResourceOptions.merge(
             self._child, pulumi.ResourceOptions(depends_on=[self.way_in])
         )

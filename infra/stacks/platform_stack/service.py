@@ -1,4 +1,4 @@
-"""The service itself: its image's repository, its log, and the Fargate tasks that scale with their load."""
+"""The service: its image's repository, its log, and Fargate tasks that scale with their load."""
 
 from __future__ import annotations
 
@@ -199,8 +199,9 @@ class Service(pulumi.ComponentResource):
                     "container_port": SERVICE_PORT,
                 }
             ],
-            # Autoscaling owns the count from then on. A target group takes tasks only once a listener forwards to it,
-            # and a task that comes before its way to AWS or its rights would fail, and the first deployment with it.
+            # Autoscaling owns the count from then on. A target group takes tasks only once a
+            # listener forwards to it, and a task that comes before its way to AWS or its rights
+            # would fail, and the first deployment with it.
             opts=pulumi.ResourceOptions.merge(
                 self._child,
                 pulumi.ResourceOptions(
@@ -239,12 +240,14 @@ class Service(pulumi.ComponentResource):
 
 def _container(region: str, known: dict[str, Any]) -> dict[str, Any]:
     environment = {
-        "CEDARFLEET_HOST": "0.0.0.0",  # noqa: S104 - inside the task; its security group admits the load balancer only
+        # Inside the task, whose security group admits the load balancer only.
+        "CEDARFLEET_HOST": "0.0.0.0",  # noqa: S104 - as said above
         "CEDARFLEET_PORT": str(SERVICE_PORT),
         "CEDARFLEET_TENANTS_TABLE": known["tenants"],
         "CEDARFLEET_COMMANDS_TABLE": known["commands"],
         "CEDARFLEET_AUDIT_TABLE": known["audit"],
-        # The load balancer's subnets: what it says of the caller's address is believed, and what nobody else says.
+        # The load balancer's subnets: what it says of the caller's address is believed, and what
+        # nobody else says.
         "CEDARFLEET_TRUSTED_PROXIES": known["trusted_proxies"],
         "AWS_REGION": region,
     }

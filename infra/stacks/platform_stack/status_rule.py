@@ -9,22 +9,23 @@ from cedarfleet_device.wire import MAX_DETAIL_BYTES, CommandState
 from infra.stacks import iam
 
 KEEP_SECONDS: Final = 90 * 24 * 3600
-"""How long a state stays; the service keeps its records as long by default (its setting ``record_days``)."""
+"""How long a state stays; as long as the service's records by default (``record_days``)."""
 
 MAX_DETAIL_TEXT: Final = 4 * MAX_DETAIL_BYTES
 """Characters of ``detail`` in base64.
 
-IoT Core writes the object anew before it encodes it: `é` may become ``\\u00e9``, three times its bytes, and base64 adds
-a third. What the wire allows is never dropped.
+IoT Core writes the object anew before it encodes it: `é` may become ``\\u00e9``, three times its
+bytes, and base64 adds a third. What the wire allows is never dropped.
 """
 
 _MAX_INSTANT_TEXT: Final = 20  # characters of a time in milliseconds, with room for a decimal form
 _STATES: Final = "|".join(CommandState)
 
-# Every column by name, never `*`: a payload could otherwise write into another tenant's partition. The thing comes
-# from the topic and must be the sender; command id, sequence and state are checked, since the sort key is built from
-# what the device says. `detail` is base64, since the embedded cloud and AWS store an object differently. All that a
-# device chooses is bounded: what is larger is dropped here, before it costs anyone a read. The row leaves by `ttl`.
+# Every column by name, never `*`: a payload could otherwise write into another tenant's partition.
+# The thing comes from the topic and must be the sender; command id, sequence and state are checked,
+# since the sort key is built from what the device says. `detail` is base64, since the embedded
+# cloud and AWS store an object differently. All that a device chooses is bounded: what is larger is
+# dropped here, before it costs anyone a read. The row leaves by `ttl`.
 STATUS_SQL: Final = " ".join(
     (
         "SELECT topic(2) AS thing, topic(4) + '#status#' + sequence AS sk, topic(4) AS command_id,",
@@ -35,7 +36,8 @@ STATUS_SQL: Final = " ".join(
         "WHERE clientid() = topic(2) AND regexp_matches(topic(4), '^[0-9A-HJKMNP-TV-Z]{26}$')",
         "AND regexp_matches(sequence, '^[0-9]{4}$')",
         f"AND regexp_matches(state, '^({_STATES})$')",
-        f"AND length(encode(detail, 'base64')) <= {MAX_DETAIL_TEXT} AND length(at) <= {_MAX_INSTANT_TEXT}",
+        f"AND length(encode(detail, 'base64')) <= {MAX_DETAIL_TEXT}",
+        f"AND length(at) <= {_MAX_INSTANT_TEXT}",
     )
 )
 SQL_VERSION: Final = "2016-03-23"

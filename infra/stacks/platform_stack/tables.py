@@ -1,4 +1,4 @@
-"""The three shared tables: tenant registry, commands and audit; keyed so that IAM can tell tenants apart."""
+"""The shared tables (tenants, commands, audit), keyed so that IAM can tell tenants apart."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class TablesArgs:
 class Tables(pulumi.ComponentResource):
     """DynamoDB tables, on demand, encrypted, restorable to any second of the last 35 days.
 
-    The keys of commands and audit start with `<tenant>--`: `dynamodb:LeadingKeys` in the tenant's role confines it
-    to its own rows. Rows leave by the attribute `ttl` (epoch seconds).
+    The keys of commands and audit start with `<tenant>--`: `dynamodb:LeadingKeys` in the tenant's
+    role confines it to its own rows. Rows leave by the attribute `ttl` (epoch seconds).
     """
 
     tenants: aws.dynamodb.Table

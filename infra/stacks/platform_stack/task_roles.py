@@ -1,4 +1,4 @@
-"""What the service's tasks may do: become one tenant at a time, and read which tenants there are."""
+"""What the service's tasks may do: become one tenant at a time, and read the registry."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from infra.stacks import iam
 
 
 def task_trust(*, account_id: str) -> iam.Document:
-    """ECS tasks of this account may assume the role (source: ECS developer guide, task IAM roles)."""
+    """ECS tasks of this account may assume the role (source: ECS developer guide)."""
     return iam.trust("ecs-tasks.amazonaws.com", account_id)
 
 

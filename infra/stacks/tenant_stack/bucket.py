@@ -1,4 +1,4 @@
-"""The tenant's files: a private bucket, and the role with which IoT Jobs signs download URLs for it."""
+"""The tenant's files: a private bucket, and the role with which IoT Jobs signs URLs of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the tenant's devices live in IoT Core: groups, their policy, and the template that gives them identities."""
+"""The tenant's devices in IoT Core: groups, policies, and the template of their identities."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class IotArgs:
 
 
 class Iot(pulumi.ComponentResource):
-    """Thing groups (root and one for each line), device and claim policy, provisioning template with its role."""
+    """Thing groups (root, and one a line), two policies, provisioning template with its role."""
 
     thing_group: pulumi.Output[str]
     template: pulumi.Output[str]

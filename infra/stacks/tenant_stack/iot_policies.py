@@ -1,4 +1,4 @@
-"""What a device of the tenant, and a claim that becomes one, may do at the message broker: two IoT policies."""
+"""The two IoT policies: what a device of the tenant, and a claim that becomes one, may do."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ _ME: Final = "${iot:Connection.Thing.ThingName}"
 def device_policy(*, tenant: str, arns: Arns) -> str:
     """The one literal IoT policy of all of a tenant's devices.
 
-    A device connects under its thing's name, hears its own commands, reports their states, and uses its own Jobs and
-    shadow topics. The Resource cannot be cut down to the tenant (there is no intersection of a variable and a prefix),
-    so a *condition* does: without it a certificate of this policy on another tenant's thing would connect.
-    `+` is literal in a policy: right in a topic filter, while topics take `*`.
+    A device connects under its thing's name, hears its own commands, reports their states, and uses
+    its own Jobs and shadow topics. The Resource cannot be cut down to the tenant (there is no
+    intersection of a variable and a prefix), so a *condition* does: without it a certificate of
+    this policy on another tenant's thing would connect. `+` is literal in a policy: right in a
+    topic filter, while topics take `*`.
 
     Returns:
-        JSON without whitespace; the Jobs and shadow topics are not listed one by one, or the quota would be exceeded.
+        JSON without whitespace; the Jobs and shadow topics are not listed one by one, or the quota
+        would be exceeded.
     """
     aws_topics = [f"$aws/things/{_ME}/jobs/*", f"$aws/things/{_ME}/shadow/*"]
 

@@ -1,4 +1,4 @@
-"""The tenant's programs that call the API by themselves: an app client and a secret each, and what they may ask for."""
+"""The tenant's programs that call the API: an app client, a secret and scopes each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class MachinesArgs:
 
 
 class Machines(pulumi.ComponentResource):
-    """Resource server with the scopes, and an app client (client credentials only) for each machine.
+    """Resource server with the scopes, and a client (client credentials only) for each machine.
 
     The secrets are secret outputs: ciphertext in the state, and in no other resource.
     """

@@ -1,4 +1,4 @@
-"""What the tenant's people may do: a policy store that trusts only the tenant's own pool, and its policies."""
+"""The tenant's policy store, which trusts the tenant's own pool only, and its policies."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ class PolicyStoreArgs:
 class PolicyStore(pulumi.ComponentResource):
     """Policy store (STRICT), schema, policies, templates, links, identity source.
 
-    A permit waits for every forbid: at no moment of a first stamping or of an update can something be allowed that a
-    forbid of the same files denies. A changed policy or template is always a new one beside the old one, which leaves
-    last: the provider would change a `when` in place, and so loosen a forbid before a permit has narrowed (see
-    `infra.policies.store.update_order`). The identity source comes last, so no token is accepted before the policies
-    stand.
+    A permit waits for every forbid: at no moment of a first stamping or of an update can something
+    be allowed that a forbid of the same files denies. A changed policy or template is always a new
+    one beside the old one, which leaves
+    last: the provider would change a `when` in place, and so loosen a forbid before a permit has
+        narrowed (see `infra.policies.store.update_order`). The identity source comes last, so no
+        token is accepted before the policies stand.
     """
 
     store_id: pulumi.Output[str]
@@ -155,7 +156,7 @@ class PolicyStore(pulumi.ComponentResource):
         )
 
     def _anew(self, changed: str, after: list[pulumi.Resource]) -> pulumi.ResourceOptions:
-        """Created after `after`; when the input `changed` changes, created anew before the old one is deleted."""
+        """Created after `after`; anew, before the old one goes, when `changed` changes."""
         return pulumi.ResourceOptions.merge(
             self._after(after), pulumi.ResourceOptions(replace_on_changes=[changed])
         )

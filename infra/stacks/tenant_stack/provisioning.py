@@ -1,4 +1,4 @@
-"""How a claim becomes a device of this tenant and of no other: the fleet provisioning template and its role."""
+"""How a claim becomes a device of this tenant only: the provisioning template and its role."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 def template_body(*, tenant: str, thing_type: str) -> str:
     """The fleet provisioning template.
 
-    The device names itself by the one parameter `DeviceName`; the tenant's prefix, type, group and policy are literals.
-    A claim cannot take over a device that is in service: `FAIL` refuses a thing that exists with *other* values, and
-    the attribute `claimed_by`, the id of the new certificate, is always another value. A device that is set up anew
-    is deleted by an administrator first.
+    The device names itself by the one parameter `DeviceName`; the tenant's prefix, type, group and
+    policy are literals. A claim cannot take over a device that is in service: `FAIL` refuses a
+    thing that exists with *other* values, and the attribute `claimed_by`, the id of the new
+    certificate, is always another value. A device that is set up anew is deleted by an
+    administrator first.
 
-    Not checked here: that `DeviceName` is a device id of ours. A template cannot bound a parameter; only a
-    pre-provisioning hook could, and a Lambda in the way of every onboarding costs more than it saves. A thing such as
-    `acme--a:b` stays inside its tenant (prefix, group and policy are literals), and the service takes it for no device.
+    Not checked here: that `DeviceName` is a device id of ours. A template cannot bound a parameter;
+    only a pre-provisioning hook could, and a Lambda in the way of every onboarding costs more than
+    it saves. A thing such as `acme--a:b` stays inside its tenant (prefix, group and policy are
+    literals), and the service takes it for no device.
     """
     thing: dict[str, Any] = {
         "Type": "AWS::IoT::Thing",

@@ -1,10 +1,10 @@
-"""The tenant's row of the registry: by it the service finds everything else of the tenant from a token's issuer."""
+"""The tenant's row of the registry: what the service finds of it by a token's issuer."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pulumi
 import pulumi_aws as aws
@@ -70,7 +70,7 @@ class RegistryRowArgs:
 
 
 class RegistryRow(pulumi.ComponentResource):
-    """One item of the registry table, written last: a tenant is known only when all of it stands."""
+    """One item of the registry table, written last: a tenant is known when all of it stands."""
 
     def __init__(
         self, name: str, args: RegistryRowArgs, opts: pulumi.ResourceOptions | None = None
@@ -96,7 +96,7 @@ def registry_item(columns: dict[str, Any]) -> str:
         if isinstance(value, str):
             item[column] = {"S": value}
         elif isinstance(value, list):
-            item[column] = {"SS": sorted(value)}  # pyright: ignore[reportUnknownArgumentType] - texts, by the args
+            item[column] = {"SS": sorted(cast("list[str]", value))}
         else:
             item[column] = {"M": {key: {"S": text} for key, text in value.items()}}
     return json.dumps(item, sort_keys=True)

@@ -1,4 +1,4 @@
-"""The role that the service assumes for the tenant: this tenant's store, things, jobs, files and rows, no other's."""
+"""The role that the service assumes for a tenant: its store, things, jobs, files and rows."""
 
 from __future__ import annotations
 

@@ -34,7 +34,8 @@ def stamp_tenant(tenant: str, config: TenantConfig, *, region: str, root: Path) 
 
     Raises:
         PolicyError: a policy is wrong; nothing has been made.
-        ConfigError: a command maps to an action that the schema does not have; nothing has been made.
+        ConfigError: a command maps to an action that the schema does not have; nothing has been
+            made.
     """
     bundle = load(root / "policies", from_config(config, tenant=tenant, root=root))
     _check_commands(tenant, config, bundle)

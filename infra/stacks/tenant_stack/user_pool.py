@@ -1,4 +1,4 @@
-"""Who the tenant's people are: a user pool of their own, its groups, its one app client and its sign-in page."""
+"""The tenant's people: a user pool, its groups, its one app client and its sign-in page."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from infra.stacks.config.limits import SignInFlow
     from infra.stacks.config.tenant import TenantConfig
 
-# What a person may change in their own profile. Everything else, `custom:region` and `email` above all, only an
-# administrator: a client without this list may write every attribute (source: Cognito, "attribute permissions").
+# What a person may change in their own profile. Everything else, `custom:region` and `email` above
+# all, only an administrator: a client without this list may write every attribute (source: Cognito,
+# "attribute permissions").
 _OWN_ATTRIBUTES = ["family_name", "given_name", "locale", "zoneinfo"]
 
 
@@ -34,7 +35,7 @@ class UserPoolArgs:
 
 
 class UserPool(pulumi.ComponentResource):
-    """Cognito user pool, groups, app client (public, code flow with PKCE), domain of the sign-in page."""
+    """Cognito user pool, groups, public app client (code flow with PKCE), sign-in domain."""
 
     pool_id: pulumi.Output[str]
     pool_arn: pulumi.Output[str]

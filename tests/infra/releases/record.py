@@ -1,4 +1,4 @@
-"""Records the state of all stacks as this release stamps them: ``python -m tests.infra.releases.record 0.1.0``."""
+"""Records all stacks as a release stamps them: ``python -m tests.infra.releases.record 0.1.0``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STACKS = ("platform", "acme", "globex")
 
 
 def main(release: str) -> None:
-    """Stamp the stacks on a cloud of their own and keep what the engine wrote, with the key to its made-up secrets."""
+    """Stamp the stacks and keep what the engine wrote, with the key to its made-up secrets."""
     folder = RELEASES / release
     folder.mkdir()  # a release is recorded once
     with tempfile.TemporaryDirectory() as made:

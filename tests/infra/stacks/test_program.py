@@ -1,4 +1,4 @@
-"""The program's folder on the module path, where the Pulumi CLI puts it: it hides no module there."""
+"""The program's folder is on the module path, as the Pulumi CLI puts it, and hides nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ print(json.dumps([sys.path, platform.__file__, uuid.__file__, ended]))
 
 
 def test_program_sees_the_standard_library() -> None:
-    """Run as the CLI runs it, `platform` and `uuid` are Python's own, and `infra/` is on no path."""
+    """Run as the CLI runs it, `platform` and `uuid` are Python's own; `infra/` is on no path."""
     done = subprocess.run(
         [sys.executable, "-I", "-c", PROGRAM, str(FOLDER)],
         cwd=FOLDER,

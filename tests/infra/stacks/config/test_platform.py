@@ -92,5 +92,5 @@ def test_logs_are_kept_as_long_as_cloudwatch_knows() -> None:
 
 
 def test_the_first_run_has_no_image_yet() -> None:
-    """A file without `image_tag` is right: the repository must stand before an image can be pushed to it."""
+    """A file may have no `image_tag`: the repository stands before an image can be pushed."""
     assert read(without="image_tag").image_tag is None

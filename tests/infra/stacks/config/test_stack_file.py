@@ -1,4 +1,4 @@
-"""The YAML of a stack file: what is none, and dates that lack their offset, are refused in words."""
+"""The YAML of a stack file: what is none, and a date without its offset, is refused."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def test_the_two_tenants_are_different() -> None:
     assert globex.protect
 
 
-def test_no_call_beside_the_page_signs_people_in_unless_the_file_asks() -> None:
+def test_no_call_beside_the_page_signs_people_in() -> None:
     """The committed tenants allow the hosted page only."""
     for name in ("acme", "globex"):
         assert tenant(read_file(name), name).sign_in.flows == ()
@@ -276,9 +276,7 @@ def test_yaml_words_that_read_as_truth_values_are_understood() -> None:
         ("tasks", 3, ".tasks: unknown key"),
     ],
 )
-def test_a_wrong_value_of_the_platform_is_refused_with_file_and_key(
-    path: str, value: object, words: str
-) -> None:
+def test_a_wrong_value_of_the_platform_is_refused(path: str, value: object, words: str) -> None:
     """The platform's file is read as strictly."""
     with pytest.raises(ConfigError) as refusal:
         PlatformConfig.read(

@@ -1,4 +1,4 @@
-"""The service's image: it holds what the service imports, at the locked versions, and nothing else gets near it."""
+"""The service's image: what the service imports, at the locked versions, and nothing else."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def needed(wanted: Iterator[str] | tuple[str, ...], seen: set[str]) -> set[str]:
 
 
 def test_the_service_starts_from_what_is_copied(tmp_path: Path) -> None:
-    """In a folder that holds the copied files alone, with all left-out packages blocked, the process's modules load."""
+    """With the copied files alone and all left-out packages blocked, the modules load."""
     for sources, destination in copied():
         for source in sources:
             if destination == "./":
@@ -82,7 +82,8 @@ def test_the_service_starts_from_what_is_copied(tmp_path: Path) -> None:
                 (tmp_path / destination).mkdir(exist_ok=True)
                 shutil.copy(ROOT / source, tmp_path / destination)
     program = (
-        f"import sys; sys.modules.update(dict.fromkeys({ABSENT!r})); import service.composition, service.__main__;"
+        f"import sys; sys.modules.update(dict.fromkeys({ABSENT!r}));"
+        "import service.composition, service.__main__;"
         "import cedarfleet_device; print(service.__file__); print(cedarfleet_device.__file__)"
     )
     done = subprocess.run(
@@ -93,8 +94,8 @@ def test_the_service_starts_from_what_is_copied(tmp_path: Path) -> None:
     assert [Path(line).parent.parent for line in done.stdout.split()] == [tmp_path, tmp_path]
 
 
-def test_the_image_installs_the_locked_versions_and_all_that_they_need() -> None:
-    """Its lock is what the service needs of the project's lock: same versions, same hashes, nothing missing."""
+def test_the_image_installs_all_that_it_needs_as_locked() -> None:
+    """Its lock is what the service needs of the project's: same versions and hashes, all of it."""
     whole, part = locked(ROOT / "requirements.lock"), locked(ROOT / "service" / "requirements.lock")
 
     assert {name: whole.get(name) for name in part} == part
@@ -114,7 +115,7 @@ def test_the_image_installs_nothing_without_a_hash() -> None:
 
 
 def test_what_the_image_needs_is_what_reaches_the_build() -> None:
-    """The build's context is all shut out, and opened for the copied files: no state, key or environment gets there."""
+    """The context is shut but for the copied files: no state, key or environment gets in."""
     lines = [
         line
         for line in (ROOT / ".dockerignore").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""What AWS needs before what, where no input of the later names the earlier: read off the stamped platform."""
+"""What AWS needs before what, where no input names it: read off the stamped platform."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_it_waits_for_what_it_needs(project: Project, later: str, earlier: set[s
 
 
 def test_the_load_balancer_asks_whether_a_task_lives(project: Project) -> None:
-    """A task that is not ready, since DynamoDB fails, is not replaced by another that would not be ready either."""
+    """A task that is unready since DynamoDB fails is not replaced: the next would be as unready."""
     (group,) = [
         one for one in resources(project.root, "platform") if one.name.startswith("TargetGroup ")
     ]

@@ -45,7 +45,7 @@ def client_seen(trusted: str, *, peer: str, forwarded: str) -> str:
 
 
 def test_the_service_is_told_the_names_of_the_tables(settings: Settings) -> None:
-    """The service accepts every variable of the container, and finds the platform's tables and port."""
+    """The service takes every variable of the container, and finds tables and port by them."""
     assert (settings.tenants.table, settings.records.commands_table) == (
         "cedarfleet-tenants",
         "cedarfleet-commands",
@@ -58,7 +58,7 @@ def test_the_service_is_told_the_names_of_the_tables(settings: Settings) -> None
 
 
 def test_the_load_balancer_alone_says_who_calls(settings: Settings) -> None:
-    """Policies and audit get the caller's address from the load balancer; neither caller nor a task can forge it."""
+    """The caller's address is the load balancer's word; neither caller nor task can forge it."""
     trusted = settings.http.trusted_proxies
     assert client_seen(trusted, peer="10.20.0.7", forwarded="203.0.113.9") == "203.0.113.9"
     assert (
@@ -68,8 +68,8 @@ def test_the_load_balancer_alone_says_who_calls(settings: Settings) -> None:
     assert client_seen(trusted, peer="10.20.128.7", forwarded="203.0.113.9") == "10.20.128.7"
 
 
-def test_before_the_first_image_the_repository_stands_and_no_task_runs(project: Project) -> None:
-    """Without `image_tag` the stack asks for the repository and all around it, and for nothing that would pull."""
+def test_no_task_runs_before_the_first_image(project: Project) -> None:
+    """Without `image_tag` the repository and all around it stand, and nothing that would pull."""
     path = project.root / "tenants" / "Pulumi.platform.yaml"
     text = path.read_text()
     document = yaml.safe_load(text)

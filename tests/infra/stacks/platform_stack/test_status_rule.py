@@ -1,4 +1,4 @@
-"""The SQL of the status rule agrees with the wire and trusts nothing that a device says of itself."""
+"""The status rule's SQL agrees with the wire and trusts nothing a device says of itself."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_state_stays_as_long_as_its_command() -> None:
 
 
 def test_the_rule_bounds_all_that_a_device_chooses() -> None:
-    """Whatever the wire allows passes, also written with escapes and in base64; nothing much larger does."""
+    """What the wire allows passes, also escaped and in base64; nothing much larger does."""
     escaped = json.dumps("é" * (MAX_DETAIL_BYTES // 2))
     assert len(base64.b64encode(escaped[1:-1].encode())) <= MAX_DETAIL_TEXT
     assert f"length(encode(detail, 'base64')) <= {MAX_DETAIL_TEXT}" in STATUS_SQL
@@ -61,5 +61,6 @@ def test_the_rule_names_every_column() -> None:
     assert columns is not None
     assert "*" not in columns[1]
     assert re.findall(r" AS (\w+)", columns[1]) == [
-        "thing", "sk", "command_id", "sequence", "state", "detail", "device_time", "received_at", "ttl",
+        "thing", "sk", "command_id", "sequence", "state", "detail", "device_time", "received_at",
+        "ttl",
     ]  # fmt: skip

@@ -42,7 +42,7 @@ def test_a_policy_fits_into_awss_quota(policy: object) -> None:
 
 
 def test_a_device_speaks_exactly_the_topics_of_the_wire() -> None:
-    """It hears its own commands and reports their states; it can neither command itself nor reach another device."""
+    """It hears its commands and reports their states; it reaches neither itself nor another."""
     policy = device_policy(tenant="acme", arns=ARNS)
     command, status = wire.command_topic(ME, "c1"), wire.status_topic(ME, "c1")
 
@@ -61,7 +61,7 @@ def test_a_device_speaks_exactly_the_topics_of_the_wire() -> None:
 
 
 def test_only_an_attached_thing_of_the_tenant_connects() -> None:
-    """The condition carries what the resource cannot: certificate on the thing, and the thing is the tenant's."""
+    """The condition says what the resource cannot: certificate on a thing, thing of the tenant."""
     connect = json.loads(device_policy(tenant="acme", arns=ARNS))["Statement"][0]
 
     assert connect["Action"] == "iot:Connect"
@@ -71,7 +71,7 @@ def test_only_an_attached_thing_of_the_tenant_connects() -> None:
     }
 
 
-def test_a_claim_can_provision_by_its_tenants_template_and_nothing_else() -> None:
+def test_a_claim_can_provision_and_nothing_else() -> None:
     """No other template, no device topic, and no client id that a device could have."""
     policy = claim_policy(tenant="acme", arns=ARNS)
 
@@ -86,7 +86,7 @@ def test_a_claim_can_provision_by_its_tenants_template_and_nothing_else() -> Non
     assert not allows(policy, "iot:Connect", f"client/{ME}")
 
 
-def test_the_template_lets_the_device_choose_nothing_but_its_name() -> None:
+def test_the_device_chooses_nothing_but_its_name() -> None:
     """Prefix, group, type and policy are literals of the tenant."""
     body = json.loads(provisioning.template_body(tenant="acme", thing_type="cedarfleet-device"))
 

@@ -1,4 +1,4 @@
-"""What the program asks of the engine for a tenant's policies: read off the resources that it registers."""
+"""What the program asks for a tenant's policies, read off the resources that it registers."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ class Registered:
 
 @pytest.fixture(scope="module")
 def registered(project: Project) -> Iterator[list[Registered]]:
-    """A preview of a tenant with a policy called `store`, like the store itself, and one called like a link."""
+    """A preview of a tenant with policies called `store`, as the store is, and as a link is."""
     folder = project.root / "tenants" / TENANT / "policies"
     folder.mkdir(parents=True)
     for name in ("store", "link-firmware-hall-1"):
-        text = f'// For the test.\n@id("{name}")\nforbid (principal, action, resource) when {{ false }};\n'
+        statement = "forbid (principal, action, resource) when { false };"
+        text = f'// For the test.\n@id("{name}")\n{statement}\n'
         (folder / f"{name}.cedar").write_text(text)
     document = yaml.safe_load((project.root / "tenants" / "Pulumi.acme.yaml").read_text())
     document["config"]["cedarfleet:tenant"]["policies"] = f"{TENANT}/policies"
@@ -69,7 +70,7 @@ def registered(project: Project) -> Iterator[list[Registered]]:
 
 
 def test_a_changed_policy_is_a_new_one_beside_the_old(registered: list[Registered]) -> None:
-    """Policies, links and templates are replaced on any change: the provider would change a `when` in place."""
+    """All are replaced on any change: the provider would change a `when` in place."""
     asked = {
         (one.kind, one.replace_on_changes) for one in registered if one.kind in (POLICY, TEMPLATE)
     }
@@ -77,7 +78,7 @@ def test_a_changed_policy_is_a_new_one_beside_the_old(registered: list[Registere
 
 
 def test_no_name_of_a_policy_is_another_resources(registered: list[Registered]) -> None:
-    """However a tenant calls its policies, each resource of the store has a logical name of its own."""
+    """However policies are called, each resource of the store has a logical name of its own."""
     names = [one.name for one in registered if one.name.startswith("policies-")]
     assert {"policies-store", "policies-policy-store", "policies-link-firmware-hall-1"} <= set(
         names

@@ -33,10 +33,10 @@ NOT_PROVISIONED = {
 }
 
 
-def test_provisioning_has_what_awss_own_policy_has_or_leaves_it_out_for_a_reason(
+def test_provisioning_has_all_of_awss_own_policy_but_for_reasons(
     project: Project,
 ) -> None:
-    """Each action of the managed policy is granted or listed above, and nothing is granted beside it."""
+    """Each action of the managed policy is granted or listed above, and no other is granted."""
     iam = project.cloud.client("iam")
     version = iam.get_policy(PolicyArn=MANAGED)["Policy"]["DefaultVersionId"]
     document = iam.get_policy_version(PolicyArn=MANAGED, VersionId=version)["PolicyVersion"][

@@ -1,4 +1,4 @@
-"""The tenant's row of the registry: what its file says of the tenant's standing is what the service reads."""
+"""The tenant's row of the registry: the service reads there what the file says."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def changes(project: Project) -> list[tuple[Op, str]]:
 
 
 def test_a_suspended_tenant_stays_suspended(project: Project) -> None:
-    """Suspending changes the row alone; stamping again does not bring the tenant back, only its file does."""
+    """Suspending changes the row alone, and only the file brings the tenant back."""
     assert status(project) == {"S": "ACTIVE"}
     try:
         project.change("globex", suspended=True)
