@@ -1,4 +1,4 @@
-"""Fixtures of the whole suite: the embedded cloud, one per test process, since a process can run only one."""
+"""Fixtures of the whole suite: the embedded cloud, of which a process can run only one."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def embedded_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedCloud]:
-    """A running cloud on free ports, shared by all tests of this process: name things so that tests do not meet."""
-    from infra.local.cloud import EmbeddedCloud  # noqa: PLC0415 - half a second that only its users should pay
+    """A running cloud on free ports, shared by all tests of this process.
+
+    Name things so that tests do not meet.
+    """
+    # half a second that only its users should pay
+    from infra.local.cloud import EmbeddedCloud  # noqa: PLC0415 - see above
 
     with EmbeddedCloud(tmp_path_factory.mktemp("cloud")) as cloud:
         yield cloud

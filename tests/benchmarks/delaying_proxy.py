@@ -1,6 +1,7 @@
-"""A TCP proxy that adds a round trip to every connection and lets a bounded window of bytes be under way.
+"""A TCP proxy that adds a round trip to every connection and bounds the bytes under way.
 
-It stands for a long path: one connection brings at most window / round trip. Run by the benchmark as a process.
+It stands for a long path: one connection brings at most window / round trip. The benchmark runs it
+as a process.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _PIECE = 64 * 1024
 
 
 def _pump(source: socket.socket, sink: socket.socket, delay: float, window: int) -> None:
-    """Carry bytes from ``source`` to ``sink``, each ``delay`` seconds late, at most ``window`` bytes under way."""
+    """Carry bytes from ``source`` to ``sink``, ``delay`` seconds late, ``window`` under way."""
     under_way: Queue[tuple[float, bytes]] = Queue(maxsize=max(1, window // _PIECE))
 
     def deliver() -> None:
@@ -52,13 +53,13 @@ def _serve(client: socket.socket, target: tuple[str, int], delay: float, window:
 
 
 def main() -> None:
-    """``python -m tests.benchmarks.delaying_proxy TARGET_PORT ROUND_TRIP_SECONDS WINDOW_BYTES``: prints its port."""
+    """Arguments TARGET_PORT ROUND_TRIP_SECONDS WINDOW_BYTES: serve, and print the own port."""
     target_port, round_trip, window = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     print(listener.getsockname()[1], flush=True)
     while True:
         client, _ = listener.accept()
-        # The handshake with us takes no time: the first answer of a connection carries its round trip too.
+        # The handshake with us takes no time: a connection's first answer carries its round trip.
         threading.Thread(
             target=_serve,
             args=(client, ("127.0.0.1", target_port), round_trip / 2, window),

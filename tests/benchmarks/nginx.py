@@ -1,4 +1,4 @@
-"""A private nginx that serves one folder over HTTP and TLS from memory, for the download benchmarks."""
+"""A private nginx that serves one folder over HTTP and TLS from memory, for benchmarks."""
 
 from __future__ import annotations
 
