@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import names
 from infra.policies.cases import matrix
-from infra.policies.cases.cases import Judge
+from infra.policies.cases.cases import CaseEvaluator
 from infra.policies.cases.reference_fleet import ReferenceFleet
 from infra.policies.comparison.with_deployed import difference_of
 from infra.policies.files import formatting
@@ -95,7 +95,7 @@ def _problems(root: Path) -> Iterator[str]:
             except (PolicyError, ConfigError) as error:
                 yield str(error)
         try:
-            yield from map(str, Judge(root / "policies").problems())
+            yield from map(str, CaseEvaluator(root / "policies").problems())
         except PolicyError as error:
             yield str(error)
         if (root / "policies" / matrix.FILE).read_text(encoding="utf-8") != matrix.render(

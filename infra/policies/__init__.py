@@ -1,7 +1,8 @@
-"""The policies of a tenant: read from files, checked, judged by cases, compared with the store's.
+"""The policies of a tenant: read from files, checked, tested by cases, compared with the store's.
 
-``files`` reads and checks them, ``cases`` judges them, ``store`` reads what is deployed and orders its
-update, ``comparison`` says which decisions a change flips. What Cedar sees is ``service.cedar``.
+``files`` reads and checks them, ``cases`` tests them, ``store`` reads what is deployed and orders
+its update, ``comparison`` says which decisions a change flips. What Cedar sees stands in
+``service.cedar``.
 """
 
 from infra.policies.files.bundle import (

@@ -1,4 +1,4 @@
-"""What a tenant says of its devices: the form of each fact in IoT Core, and what policies see of it.
+"""Reads what a tenant says of a device: each fact's form in IoT Core, and what policies see of it.
 
 IoT Core stores text by name. One fact may be more than one Cedar attribute (``window``) or none by
 itself (``time_zone``, which gives the ``utc_offset`` of the moment: ``entities.Entity.at``).

@@ -55,13 +55,14 @@ class Evaluator:
         entities: dict[EntityUid, Entity] = {}
         for request in requests:
             for entity in request.entities:
-                if entities.setdefault(entity.uid, entity) != entity:
+                known = entities.setdefault(entity.uid, entity)
+                if known is not entity and known != entity:
                     raise ValueError(f"two requests disagree about `{entity.uid}`")
-        known = self._actions.with_added_json_str(
+        given = self._actions.with_added_json_str(
             json.dumps([entity.json() for entity in entities.values()]), self._schema
         )
         asked = [request.json() for request in requests]
-        results = cedarpy.is_authorized_batch(asked, self._policies, known, self._schema)
+        results = cedarpy.is_authorized_batch(asked, self._policies, given, self._schema)
         return [_evaluation(result) for result in results]
 
 

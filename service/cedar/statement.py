@@ -145,9 +145,9 @@ def _too_deep(text: str) -> int | None:
 def _syntax_error_line(text: str) -> int:
     """The line of the first lexeme that cannot stand where it stands.
 
-    Cedar's messages have no position. But its parser says ``unexpected end of input`` of a text that
-    needs to go on, so the lexeme is the last of the shortest beginning of which it says something
-    else.
+    Cedar's messages have no position. But its parser says ``unexpected end of input`` of a text
+    that needs to go on, so the lexeme is the last of the shortest beginning of which it says
+    something else.
     """
     ends = [match.end() for match in _LEXEME.finditer(text) if not match[0].startswith("//")]
     good, bad = 0, len(ends)

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from infra.policies import load
-from infra.policies.cases.cases import Case, Judge, read
+from infra.policies.cases.cases import Case, CaseEvaluator, read
 from infra.policies.cases.reference_fleet import POOL_ID, TENANT_ID, ReferenceFleet
 from service.cedar.evaluator import Evaluator
 
 POLICIES = Path(__file__).parents[2] / "policies"
 CASES = list(read(POLICIES))
-JUDGE = Judge(POLICIES)
+EVALUATOR = CaseEvaluator(POLICIES)
 FLEET = ReferenceFleet.read(POLICIES)
 BASE = load(POLICIES, FLEET.policies).policy_set.bound(tenant=TENANT_ID, pool_id=POOL_ID)
 
@@ -23,12 +23,12 @@ BASE = load(POLICIES, FLEET.policies).policy_set.bound(tenant=TENANT_ID, pool_id
     "case", CASES, ids=[case.file.removeprefix("policies/cases/") for case in CASES]
 )
 def test_case(case: Case):
-    """The policies decide as the case says, by the policies that it names, and none fails to evaluate."""
-    assert JUDGE.evaluate(case) == case.expected, case.why
+    """The policies decide as the case says, by those that it names, and none fails to evaluate."""
+    assert EVALUATOR.evaluate(case) == case.expected, case.why
 
 
 def test_every_policy_decides_a_case():
-    """No policy is there that no case sees decide; templates are seen through the reference fleet's grants."""
+    """No policy is there that no case sees decide; templates decide through the fleet's grants."""
     named = {policy for case in CASES for policy in case.expected.policies}
     files = {
         path.stem
@@ -43,7 +43,7 @@ def test_every_policy_decides_a_case():
 
 @pytest.mark.parametrize("policy", sorted(BASE.static))
 def test_no_policy_is_superfluous(policy: str):
-    """Without the policy some case comes out the other way: a denial allowed, or a permission denied."""
+    """Without the policy some case comes out otherwise."""
     static = {name: statement for name, statement in BASE.static.items() if name != policy}
     without = Evaluator(replace(BASE, static=static))
     decided = [

@@ -67,7 +67,7 @@ UNKNOWN = asked(
 
 
 def test_naive_guard_fails_open():
-    """Without the device's entity the naive guard fails to evaluate: Cedar leaves it out and allows."""
+    """Without the device's entity the naive guard fails: Cedar leaves it out and allows."""
     naive = Evaluator(
         PolicySet(
             schema=BOUND.schema,
@@ -161,7 +161,7 @@ ACTIONS = some.sampled_from(
 def test_no_policy_fails_to_evaluate_whatever_is_missing(
     bearer: TokenBearer, action: str, device: Resource, context: RequestContext, known: bool
 ):
-    """No attribute, missing or absurd, fails a policy, and nothing unknown or foreign is allowed."""
+    """No attribute, missing or absurd, fails a policy; nothing unknown or foreign is allowed."""
     evaluation = EVALUATOR.evaluate(asked(bearer, action, device, context, known=known))
     assert evaluation.errors == (), f"seed {SEED}"
     foreign_file = context.artifact and context.artifact.uid.id.startswith(OTHER_TENANT)
@@ -185,7 +185,7 @@ def test_no_policy_fails_to_evaluate_whatever_is_missing(
 def test_window_and_patch_date_agree_with_the_calendar(
     now: datetime, offset_minutes: int, start: int, end: int, patched_days_ago: int
 ):
-    """IT staff get firmware through exactly when Python's calendar says that window and date fit."""
+    """IT staff get firmware through exactly when Python's calendar says that both fit."""
     now = now.replace(microsecond=0)
     patch = (now - timedelta(days=patched_days_ago)).replace(hour=0, minute=0, second=0)
     device = Resource(

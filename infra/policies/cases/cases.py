@@ -1,7 +1,8 @@
 """Reads `policies/cases`: requests, and the decision that must come out, by the policies named.
 
 A case is an authorization request in Cedar's JSON form with ``why`` and ``expected``. The entities
-are those of ``entities.json``; a case's own ``entities`` stand in the place of those of the same uid.
+are those of ``entities.json``; a case's own ``entities`` stand in the place of those of the same
+uid.
 """
 
 from __future__ import annotations
@@ -73,8 +74,8 @@ def read(root: Path) -> Iterator[Case]:
             yield case
 
 
-class Judge:
-    """Decides cases by the files below ``root``; loads each tenant's policies once."""
+class CaseEvaluator:
+    """Evaluates cases by the files below ``root``; loads each tenant's policies once."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -113,7 +114,7 @@ class Judge:
 
 
 def case_policies(root: Path, tenant: str | None) -> TenantPolicies:
-    """What decides a case: the fleet's grants, and the own policies of ``tenant`` if one is named."""
+    """What decides a case: the fleet's grants, and ``tenant``'s own policies if it is named."""
     folder = None if tenant is None else root.parent / "tenants" / tenant / "policies"
     grants = ReferenceFleet.read(root).grants
     return TenantPolicies(tenant=TENANT_ID, folder=folder, grants=grants)

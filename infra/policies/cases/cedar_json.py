@@ -2,8 +2,8 @@
 
 With a schema the escapes ``__entity`` and ``__extn`` may be left out (docs: Cedar "Entities and
 context syntax"): a duration is ``"1h"``, a moment ``"2026-11-22T23:00:00Z"``, an entity
-``{"type": "Fleet::Tenant", "id": "acme"}``. The files of ``policies/cases`` are written so, and every
-member that the schema does not know is an error.
+``{"type": "Fleet::Tenant", "id": "acme"}``. The files of ``policies/cases`` are written so, and
+every member that the schema does not know is an error.
 """
 
 from __future__ import annotations

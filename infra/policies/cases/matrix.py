@@ -24,10 +24,10 @@ FILE: Final = "matrix.md"
 _HEAD: Final = """\
 # Who may do what
 
-Written by `python -m infra policies matrix --write`; a test keeps it true. The decisions are those of
-the base policies with the people, devices and grants of `cases/entities.json` and `cases/grants.yaml`;
-a tenant's own policies come on top. `yes` and `no` name the deciding policies; a bare `no` means that
-nothing permits it; an empty cell, that the action does not apply.
+Written by `python -m infra policies matrix --write`; a test keeps it true. The decisions are those
+of the base policies with the people, devices and grants of `cases/entities.json` and
+`cases/grants.yaml`; a tenant's own policies come on top. `yes` and `no` name the deciding policies;
+a bare `no` means that nothing permits it; an empty cell, that the action does not apply.
 
 The time is 2026-11-22T23:00Z unless the heading says noon, which is 11:00Z.
 

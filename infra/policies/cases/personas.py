@@ -1,4 +1,4 @@
-"""The people and machines of the matrix, each in the context in which the policies are judged."""
+"""The people and machines of the matrix, each in the context in which the policies are asked."""
 
 from __future__ import annotations
 

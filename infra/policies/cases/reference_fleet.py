@@ -1,4 +1,4 @@
-"""The reference fleet: people, devices, groups, files and grants by which the policies are judged."""
+"""The reference fleet: people, devices, groups, files and grants of `policies/cases`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ReferenceFleet:
         """The fleet of ``root``, the folder ``policies``.
 
         Raises:
-            PolicyError: a file is not there, or not of the form that ``policies/README.md`` describes.
+            PolicyError: a file is missing, or not of the form of ``policies/README.md``.
         """
         reader = SchemaReader(read_schema(root))
         file = _ENTITIES

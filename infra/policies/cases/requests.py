@@ -101,6 +101,8 @@ def all_requests(
     An action that delivers something comes with the artifact of ``context``, or else with one that
     befits it; no other action comes with any.
     """
+    # Made once: an evaluation of several requests compares their entities.
+    entities = {name: resource.entities(tenant) for name, resource in resources.items()}
     for action in ACTIONS:
         kind = _DELIVERED.get(action)
         artifact = kind and (context.artifact or sample_artifact(kind=kind, tenant=tenant))
@@ -109,7 +111,7 @@ def all_requests(
                 request = AuthorizationRequest.of(
                     principal=bearer.uid(pool_id),
                     action=action,
-                    entities=resource.entities(tenant),
+                    entities=entities[name],
                     context=replace(context, artifact=artifact or None),
                 )
                 yield action, name, request.with_bearer(bearer, pool_id=pool_id)

@@ -54,8 +54,8 @@ class Difference:
         asked: how many requests were put to both sets, of actions that a policy which comes or goes
             speaks of.
         whens: the contexts that were asked about.
-        unreached: policies that come, go or change and that no request matched, or of which none told
-            the old form from the new: of these the flips say nothing.
+        unreached: policies that come, go or change and that no request matched, or of which none
+            told the old form from the new: of these the flips say nothing.
     """
 
     flips: tuple[Flip, ...]
@@ -115,7 +115,7 @@ def difference(
         ValueError: a deployed policy does not fit the schema of the files.
     """
     schema_changes = json.loads(deployed.schema) != json.loads(files.schema)
-    # The schema is the first thing that an update writes: from then on it holds for the old set too.
+    # An update writes the schema first: from then on it holds for the old set too.
     deployed = replace(deployed, schema=files.schema)
     steps = plan(pieces(deployed), pieces(files))
     if not steps:

@@ -1,4 +1,4 @@
-"""Keeps account of which changed policies the requests of a comparison have reached, so that silence is no promise."""
+"""Keeps account of which changed policies some request matched, and names the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the conditions of a policy look at: attributes, and the literals that they compare them with."""
+"""Reads from conditions which attributes they look at, and what they compare them with."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Literals:
     """Of one statement, or of several together.
 
     Attributes:
-        texts: attribute, e.g. ``context.command`` or ``principal.custom:region`` -> the texts that stand in a statement
-            which reads it; of a pattern of ``like`` one that fits.
+        texts: attribute, e.g. ``context.command`` or ``principal.custom:region`` -> the texts that
+            stand in a statement which reads it; of a pattern of ``like`` one that fits.
         numbers: attribute -> integers, likewise.
         moments: in ``datetime("...")``.
         durations: in ``duration("...")``.
@@ -37,7 +37,7 @@ class Literals:
         return attribute in self.texts
 
     def edges(self) -> set[datetime]:
-        """The moments at which an answer may change: those named, and those a named duration away from them."""
+        """Moments at which an answer may change: those named, and a named duration from them."""
         return self.moments | {
             moment + duration for moment in self.moments for duration in self.durations
         }
@@ -100,7 +100,7 @@ class _Reader:
 
 
 def _path(node: dict[str, Any]) -> str:
-    """``context.token`` of an access to one of its attributes; something without dots for what is no attribute."""
+    """``context.token`` of an access to its attributes; without dots for what is no attribute."""
     if "." in node:
         return f"{_path(node['.']['left'])}.{node['.']['attr']}"
     return str(node.get("Var", "?"))

@@ -1,9 +1,9 @@
 """Finds whom and what to ask about: everything that either of two compared policy sets names.
 
 A decision can only differ where a policy looks. So the requests are made of the groups, users,
-scopes, lines, attributes and moments that stand in the policies, beside the devices of the reference
-fleet; what the changed policies look at is asked about more finely (see ``samples``), and whoever
-they name also together with everybody else.
+scopes, lines, attributes and moments that stand in the policies, beside the devices of the
+reference fleet; what the changed policies look at is asked about more finely (see ``samples``), and
+whoever they name also together with everybody else.
 """
 
 from __future__ import annotations

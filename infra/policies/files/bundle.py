@@ -1,4 +1,4 @@
-"""What a tenant's policies are, as values: what goes in, what is stamped, and what is wrong with them."""
+"""A tenant's policies as values: what its files ask for, what is stamped, what is wrong."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ class Grant:
     Attributes:
         id: unique among the tenant's policies, e.g. ``line-press-certified``.
         template: name of a file in ``policies/templates``, without its ending.
-        principal: who, as in a policy file: ``Fleet::Group::"certified-line-press"`` or ``Fleet::User::"<sub>"``.
-        resource: where, as in a policy file: ``Fleet::DeviceGroup::"line-press"`` or ``Fleet::Device::"press-07"``.
-        until: end of the grant, with a time zone; needed by a template that says ``datetime("until")``, refused by
-            the others.
+        principal: who, as in a policy file: ``Fleet::Group::"certified-line-press"`` or
+            ``Fleet::User::"<sub>"``.
+        resource: where, as in a policy file: ``Fleet::DeviceGroup::"line-press"`` or
+            ``Fleet::Device::"press-07"``.
+        until: end of the grant, with a time zone; needed by a template that says
+            ``datetime("until")``, refused by the others.
     """
 
     id: str
@@ -43,9 +45,10 @@ class TenantPolicies:
         tenant: tenant id.
         folder: the tenant's own ``*.cedar`` files, or ``None`` if it has none.
         grants: its template links.
-        groups: the groups of its user pool; its own policies may name no other, since one with a slip in a name would
-            match nobody. ``None`` if they are not known.
-        lines: its device groups, without ``all``; its own policies and grants may name no other. ``None`` as above.
+        groups: the groups of its user pool; its own policies may name no other, since one with a
+            slip in a name would match nobody. ``None`` if they are not known.
+        lines: its device groups, without ``all``; its own policies and grants may name no other.
+            ``None`` as above.
     """
 
     tenant: str
@@ -67,7 +70,7 @@ class StaticPolicy:
 
 @dataclass(frozen=True, kw_only=True)
 class Template:
-    """One template to stamp; one with an end is stamped once for each end, as ``<file>-until-<time>``."""
+    """One template to stamp; one that ends, once for each end, as ``<file>-until-<time>``."""
 
     id: str
     why: str
@@ -80,7 +83,7 @@ class PolicyBundle:
 
     Attributes:
         schema_json: for ``PutSchema``.
-        static: forbids first, then permits: the order in which they are to be created (see ``update.plan``).
+        static: forbids first, then permits, as they are to be created (see ``update_order``).
         templates: those that ``links`` need, all of effect permit.
         links: the grants.
     """
@@ -112,7 +115,11 @@ class PolicyBundle:
 
 
 class PolicyError(Exception):
-    """The policies cannot be stamped; ``problems`` lists all that is wrong, ``str(error)`` one problem a line."""
+    """The policies cannot be stamped.
+
+    Attributes:
+        problems: all that is wrong; the message has one problem a line.
+    """
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))

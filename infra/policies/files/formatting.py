@@ -16,7 +16,7 @@ LINE_WIDTH: Final = 120
 
 
 def unformatted(root: Path) -> Iterator[tuple[Path, str]]:
-    """Every policy file below ``root``, the project's folder, that has another form, with its right form.
+    """Every policy file below ``root``, the project's folder, of another form, with its right form.
 
     A file that does not parse is left out: that is for ``load`` to say, with the line.
     """

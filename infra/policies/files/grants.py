@@ -29,9 +29,10 @@ _SLOT: Final = re.compile(r'//[^\n]*|"(?:[^"\\]|\\.)*"|\?(?P<slot>principal|reso
 def stamp(
     tenant: TenantPolicies, templates: dict[str, Statement], schema: Schema, problems: list[Problem]
 ) -> tuple[list[Template], list[Link]]:
-    """The templates that the grants need, each once for each end, and the links; adds what is wrong to ``problems``.
+    """The templates that the grants need, each once for each end, and the links.
 
-    Each link is written out and validated, as the store does when it is made: by then half of a stamping is done.
+    Each link is written out and validated, as the store does when it is made: by then half of a
+    stamping is done. What is wrong is added to ``problems``.
     """
     stamped: dict[str, Template] = {}
     links: list[Link] = []
@@ -61,7 +62,7 @@ def _one(
             f"no template `{grant.template}`; there are: {', '.join(sorted(templates)) or 'none'}"
         )
     made = _stamped(template, grant)
-    # `principal == ?principal`: a group never asks anything itself, so such a link would never speak
+    # `principal == ?principal`: a group never asks anything itself, so such a link never matches.
     single = template.est["principal"]["op"] == "=="
     principal = _entity(grant.principal, [USER] if single else [GROUP, USER])
     resource = _entity(grant.resource, [DEVICE, DEVICE_GROUP])
@@ -101,7 +102,7 @@ def _refuse_unknown(
 
 
 def _stamped(template: Statement, grant: Grant) -> Template:
-    """The template of a grant: one for each end, since a link can fill in two entities but no time."""
+    """The template of a grant, one for each end: a link fills in two entities but no time."""
     if not template.needs_until:
         if grant.until is not None:
             raise ValueError(

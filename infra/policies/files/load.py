@@ -1,4 +1,4 @@
-"""Reads a tenant's policies from the files, base and own; nothing passes that store or house would refuse."""
+"""Reads a tenant's policies from the files, base and own, and refuses what a store would refuse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The house rules that Cedar's validator does not know: names, reasons, binding, sizes, a tenant's limits."""
+"""Rules that Cedar's validator does not know: names, reasons, binding, sizes, a tenant's limits."""
 
 from __future__ import annotations
 
@@ -16,14 +16,12 @@ if TYPE_CHECKING:
     from infra.policies.files.schema_json import Actions
 
 MAX_STATEMENT_BYTES: Final = 10_000  # quota of Verified Permissions: size of a policy
-# Half of what a store may hold: while an update runs, each new policy stands beside the old one (see `update`).
-MAX_UNSPECIFIC_BYTES: Final = (
-    100_000  # quota of Verified Permissions: 200,000 for all policies that name no resource
-)
+# Half of what a store may hold: while an update runs, each new policy stands beside the old one
+# (see `update_order`). Quota of Verified Permissions: 200,000 for all that name no resource.
+MAX_UNSPECIFIC_BYTES: Final = 100_000
 MAX_TEMPLATES: Final = 20  # quota of Verified Permissions: 40 templates in a policy store
-ID: Final = re.compile(
-    r"(?=.{1,64}$)[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
-)  # in decisions, audit and resource names
+# In decisions, audit and resource names.
+ID: Final = re.compile(r"(?=.{1,64}$)[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 VIEW: Final = "View"  # the action group that changes nothing
 _LONGEST_POOL_ID: Final = "x" * 55  # docs: Cognito UserPoolIdType
 _LONGEST_TENANT: Final = "t" * 32
@@ -62,7 +60,7 @@ def static(statement: Statement) -> Iterator[Problem]:
 
 
 def template(statement: Statement) -> Iterator[Problem]:
-    """A template is a permit with both slots: Verified Permissions refuses an open principal or resource."""
+    """A template is a permit with both slots: a store refuses an open principal or resource."""
     if statement.effect != "permit":
         yield statement.problem(
             "a template must be a permit: forbids hold for everybody, from the first moment"
@@ -75,7 +73,7 @@ def template(statement: Statement) -> Iterator[Problem]:
 
 
 def bindable(statement: Statement) -> Iterator[Problem]:
-    """Every group, user and tenant is bound to the tenant's pool, and the result fits into the quota."""
+    """Every group, user and tenant can be bound to a pool, and the result fits into the quota."""
     for uid in statement.entities():
         literal = str(uid)
         if uid.type == TENANT and uid.id != THIS_TENANT:
@@ -116,8 +114,9 @@ def all_together(statements: Iterable[Statement]) -> Iterator[Problem]:
     ]
     if sum(sizes) > MAX_UNSPECIFIC_BYTES:
         words = (
-            f"{len(sizes)} policies name no resource, {sum(sizes)} bytes together; at most {MAX_UNSPECIFIC_BYTES}, "
-            "half of what a policy store may hold: an update that changes them needs old and new together"
+            f"{len(sizes)} policies name no resource, {sum(sizes)} bytes together; at most "
+            f"{MAX_UNSPECIFIC_BYTES}, half of what a policy store may hold: an update that changes "
+            "them needs old and new together"
         )
         yield Problem(file="policies", line=0, words=words)
 
@@ -127,18 +126,19 @@ def too_many_templates(count: int) -> str:
     if count <= MAX_TEMPLATES:
         return ""
     return (
-        f"{count} templates, one for each template and end; at most {MAX_TEMPLATES}, half of what a policy store may "
-        "hold: an update that changes them needs old and new together. Remove grants that have ended, or let several "
-        "end at the same time"
+        f"{count} templates, one for each template and end; at most {MAX_TEMPLATES}, half of what "
+        "a policy store may hold: an update that changes them needs old and new together. Remove "
+        "grants that have ended, or let several end at the same time"
     )
 
 
 def of_a_tenant(
     statement: Statement, tenant: TenantPolicies, actions: Actions
 ) -> Iterator[Problem]:
-    """A tenant's policy names only groups and lines that the tenant has, and a permit to change something says who.
+    """A tenant's policy names only its groups and lines, and a permit to change something says who.
 
-    The base forbids stay whatever a tenant writes, but nothing should be open to everybody by accident.
+    The base forbids stay whatever a tenant writes, but nothing should be open to everybody by
+    accident.
     ``principal is Fleet::User`` is no constraint, since there is no other type of principal.
     """
     lines = None if tenant.lines is None else tenant.lines | {ROOT_GROUP}
@@ -158,11 +158,13 @@ def of_a_tenant(
         return
     if _is_open(statement.est["action"]):
         yield statement.problem(
-            "a permit must constrain principal or action: this one is open to everybody for everything"
+            "a permit must constrain principal or action: this one is open to everybody for "
+            "everything"
         )
     elif beyond := sorted(actions.of(statement.est["action"]) - actions.of_group(VIEW)):
         yield statement.problem(
-            f"a permit that is open to everybody may give no more than {VIEW}; this one gives {', '.join(beyond)}: "
+            f"a permit that is open to everybody may give no more than {VIEW}; this one gives "
+            f"{', '.join(beyond)}: "
             'say who, as in `principal in Fleet::Group::"..."`'
         )
 

@@ -1,8 +1,8 @@
 """Turns the Cedar text of the schema into the JSON that PutSchema takes, and reads its actions.
 
-People review ``policies/schema.cedarschema``, with its comments; AWS accepts only JSON. cedarpy prints
-a parsed schema in one regular form (declarations sorted, names resolved), which is what this reads.
-The result is not trusted: the engine parses it again, and it must print the same text.
+People review ``policies/schema.cedarschema``, with its comments; AWS accepts only JSON. cedarpy
+prints a parsed schema in one regular form (declarations sorted, names resolved), which is what this
+reads. The result is not trusted: the engine parses it again, and it must print the same text.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def schema_json(text: str) -> str:
     # Fail closed: never stamp another schema.
     if printed != canonical:
         raise SchemaError(
-            "the JSON form says something else than the text: a part of the language is not converted"
+            "the JSON form says something else than the text: a part of the language is not "
+            "converted"
         )
     return converted
 

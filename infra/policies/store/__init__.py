@@ -1,1 +1,1 @@
-"""A tenant's policy store: ``deployed`` reads what it holds, ``update_order`` says how it changes."""
+"""A tenant's policy store: ``deployed`` reads it, ``update_order`` says how it changes."""

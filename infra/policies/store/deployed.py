@@ -22,7 +22,7 @@ _PAGE: Final = 50  # ListPolicies gives so many
 
 
 class NotDeployedError(Exception):
-    """There is no such tenant, or its store cannot be read; the message says what was looked for and where."""
+    """There is no such tenant, or its store cannot be read; the message says what and where."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ def find(client: DynamoDBClient, tenant: str, *, table: str) -> Store:
 
 
 def read(client: VerifiedPermissionsClient, policy_store_id: str) -> PolicySet:
-    """Everything that decides in the store; policies are named by their ``@id``, links by their store id.
+    """Everything that decides in the store; policies by their ``@id``, links by their store id.
 
     Raises:
         NotDeployedError: the store is not there, or it changed while it was read.

@@ -1,21 +1,23 @@
-"""In which order a policy store goes from one set of policies to another, so that no decision is wrong in between.
+"""Orders the steps from one policy set to another, so that no decision is wrong in between.
 
 Wrong is an answer that neither the old nor the new set gives. The order that has none:
 
 1. create the new forbids: what they refuse, the new set refuses;
-2. create the new permits and links: every forbid of both sets is there, so what a new permit allows, the new set
-   allows;
-3. delete the old permits and links: every forbid is still there, and what no permit allows any more, the new set
-   refuses;
+2. create the new permits and links: every forbid of both sets is there, so what a new permit
+   allows, the new set allows;
+3. delete the old permits and links: every forbid is still there, and what no permit allows any
+   more, the new set refuses;
 4. delete the old forbids: only permits of the new set are left, and all its forbids.
 
-A request that both sets allow matches no forbid of either, and at each moment a permit of one of them: it is never
-refused. A policy that changed is a new one and an old one. Changing it in place (UpdatePolicy) would be steps 2 and 3
-at once, too early for a permission that moves from one policy to another.
+A request that both sets allow matches no forbid of either, and at each moment a permit of one of
+them: it is never refused. A policy that changed is a new one and an old one. Changing it in place
+(UpdatePolicy) would be steps 2 and 3 at once, too early for a permission that moves from one policy
+to another.
 
 The Pulumi program gets this order from the engine: every ``verifiedpermissions.Policy`` has
-``replace_on_changes=["definition"]`` (so a change is create-before-delete; deletes come last, dependents first), every
-permit and link ``depends_on`` all forbids, and everything ``depends_on`` the schema.
+``replace_on_changes=["definition"]`` (so a change is create-before-delete; deletes come last,
+dependents first), every permit and link ``depends_on`` all forbids, and everything ``depends_on``
+the schema.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """One policy of a store: a static one, or a link with its template. Equal pieces are the same policy.
+    """One policy of a store, static or a link with its template; equal ones are the same policy.
 
     Attributes:
         name: our id, for people.

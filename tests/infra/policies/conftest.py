@@ -1,4 +1,4 @@
-"""Shared by the tests of the policies: a copy of the policy files to break, and a Verified Permissions endpoint."""
+"""A copy of the policy files to break, and policy stores of a Verified Permissions endpoint."""
 
 from __future__ import annotations
 

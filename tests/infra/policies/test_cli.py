@@ -1,4 +1,4 @@
-"""``python -m infra policies``: check, format, matrix and diff, as people and ``make check`` run them."""
+"""``python -m infra policies``: check, format, matrix and diff, as people and make run them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_every_tenant_can_be_stamped(tenant: str):
 
 
 def test_check_names_a_broken_tenant(files: Path, capsys: pytest.CaptureFixture[str]):
-    """A tenant's policy that does not parse, and a grant that does not fit, are named with the file."""
+    """A tenant's policy that does not parse, and a grant that does not fit, are named."""
     (files / "tenants" / "acme" / "policies" / "mine.cedar").write_text("permit (")
     stack = files / "tenants" / "Pulumi.globex.yaml"
     stack.write_text(
@@ -57,7 +57,10 @@ def test_check_names_a_broken_tenant(files: Path, capsys: pytest.CaptureFixture[
     assert run("check", root=files) == 1
     assert capsys.readouterr().err.splitlines() == [
         "tenants/acme/policies/mine.cedar:1: unexpected end of input",
-        "tenant globex, grant firmware-ward-5: template `break-glass` ends: say `until`, e.g. 2026-12-24T18:00:00Z",
+        (
+            "tenant globex, grant firmware-ward-5: template `break-glass` ends: say `until`, "
+            "e.g. 2026-12-24T18:00:00Z"
+        ),
     ]
 
 
@@ -70,9 +73,18 @@ def test_check_compares_cases_matrix_and_form(files: Path, capsys: pytest.Captur
     assert run("check", root=files) == 1
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
-        "policies/cases/ALLOW/operator-lists-devices.json: expected `yes: operators-view`, decided `no`",
-        "policies/matrix.md: is not what the policies say; `python -m infra policies matrix --write`",
-        "policies/static/operators-view.cedar: is not in the house form; `python -m infra policies format` rewrites it",
+        (
+            "policies/cases/ALLOW/operator-lists-devices.json: "
+            "expected `yes: operators-view`, decided `no`"
+        ),
+        (
+            "policies/matrix.md: is not what the policies say; "
+            "`python -m infra policies matrix --write`"
+        ),
+        (
+            "policies/static/operators-view.cedar: is not in the house form; "
+            "`python -m infra policies format` rewrites it"
+        ),
     ]
     assert run("format", root=files) == 0
     assert run("matrix", "--write", root=files) == 0
@@ -98,6 +110,7 @@ def test_broken_base_is_said_once(files: Path, capsys: pytest.CaptureFixture[str
             '{"why": ""}',
             "missing or unknown member: action, context, expected, principal, resource",
         ),
+        ("[]", "is no case: a case must be an object"),
         (None, "expects the other decision than its folder ALLOW"),
     ],
 )
@@ -110,6 +123,28 @@ def test_malformed_case_is_refused(
     assert run("check", root=files) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("policies/cases/ALLOW/a.json: ")
+    assert words in line
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("newcomer", "nobody", 'no person or machine `Fleet::User::"nobody"` in entities.json'),
+        ("ViewDevice", "Explode", "Explode"),
+        ("Fleet::Action", "Action", "`action` is written Fleet::Action::"),
+        ("emergency", "emergncy", "`context`: the schema has no attribute `emergncy`"),
+        ("DENY", "REFUSE", "`expected` has `decision`, ALLOW or DENY, and `policies`"),
+    ],
+)
+def test_slip_in_a_case_is_named(
+    files: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, words: str
+):
+    """A name that nobody knows would be denied by every policy: such a case would prove nothing."""
+    case = files / "policies" / "cases" / "DENY" / "nobody-views.json"
+    case.write_text(case.read_text().replace(old, new))
+    assert run("check", root=files) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("policies/cases/DENY/nobody-views.json: ")
     assert words in line
 
 
@@ -153,7 +188,7 @@ def test_diff_of_a_deployed_tenant(
     client: VerifiedPermissionsClient,
     store_of: Callable[[str], LiveStore],
 ):
-    """As a command against a store: no difference after stamping, then a policy that was deleted by hand."""
+    """Against a store: no difference after stamping, then a policy that was deleted by hand."""
     bundle = load(PROJECT / "policies", of_tenant(PROJECT, "globex"))
     wanted = bundle.policy_set.bound(tenant="globex", pool_id=POOL)
     store = store_of(wanted.schema)

@@ -1,4 +1,4 @@
-"""The Pulumi program changes a tenant's policies without a gap: its engine takes the steps in the order of the plan."""
+"""The Pulumi program changes a tenant's policies without a gap, in the order of the plan."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NEW = {
 
 
 def test_stamping_changes_policies_without_a_gap(project: Project) -> None:
-    """While a tenant is stamped with other policies, every decision is that of the old or of the new files."""
+    """While other policies are stamped, every decision is that of the old or of the new files."""
     stack = yaml.safe_load((project.root / "tenants" / "Pulumi.acme.yaml").read_text())
     tenant = stack["config"]["cedarfleet:tenant"]
     tenant |= {"policies": f"{TENANT}/policies", "protect": False}
@@ -112,7 +112,8 @@ def write(project: Project, policies: dict[str, tuple[str, str, str]]) -> None:
     for name, (effect, actions, group) in policies.items():
         (folder / f"{name}.cedar").write_text(
             f'// For the test.\n@id("{name}")\n'
-            f'{effect} (principal in Fleet::Group::"{group}", action in {actions}, resource is Fleet::Device);\n'
+            f'{effect} (principal in Fleet::Group::"{group}", action in {actions}, '
+            "resource is Fleet::Device);\n"
         )
 
 

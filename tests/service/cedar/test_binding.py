@@ -17,7 +17,7 @@ when { resource in Fleet::DeviceGroup::"line-press" };
 
 
 def test_groups_users_and_tenant_are_bound():
-    """Groups and users get the pool's prefix, the tenant its id; comments, strings and device groups stay."""
+    """Groups and users get the pool's prefix, the tenant its id; all else stays."""
     assert bind(STATEMENT, tenant="acme", pool_id="eu-central-1_A") == (
         STATEMENT.replace('Group::"managers"', 'Group::"eu-central-1_A|managers"')
         .replace('User::"42"', 'User::"eu-central-1_A|42"')

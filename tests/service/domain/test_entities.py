@@ -1,37 +1,19 @@
-"""What policies see of a device, and how both engines spell it."""
+"""What policies see of a device and a group, and how many of them one call may carry."""
 
 from __future__ import annotations
 
-import json
-import re
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
-from typing import TYPE_CHECKING
 
-import cedarpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.adapters.aws.authorizer import attribute_value, batches
-from service.cedar.decision import Allowed, Denied, Evaluation, Refusal
+from service.adapters.aws.authorizer import batches
 from service.cedar.request import AuthorizationRequest
-from service.cedar.values import EntityUid, json_value
+from service.cedar.values import EntityUid
 from service.domain.devices import Device
 from service.domain.groups import DeviceGroup, group_id_of
 from service.domain.permissions import Permission
-
-if TYPE_CHECKING:
-    from service.cedar.decision import Decision
-    from service.cedar.values import Value
-
-values = st.one_of(
-    st.booleans(),
-    st.integers(-(2**63), 2**63 - 1),
-    st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - hypothesis wants naive bounds
-    st.timedeltas(timedelta(days=-30), timedelta(days=30)),
-    st.ip_addresses(),
-)
 
 
 def test_a_device_stands_in_its_groups_and_its_tenant() -> None:
@@ -102,35 +84,6 @@ def test_only_the_tenants_own_groups_count(thing_group: str, expected: str | Non
         assert DeviceGroup(tenant="acme", id=expected).thing_group == thing_group
 
 
-@given(values)
-def test_both_engines_get_the_same_value(value: Value) -> None:
-    """What Verified Permissions is sent is of its model, and says the same as the Cedar JSON of the twin."""
-    sent = attribute_value(value)
-    [(member, content)] = sent.items()
-    patterns = {
-        "datetime": r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d{3})?(Z|[+-]\d{4}))?",
-        "duration": r"-?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?",
-        "ipaddr": r"[0-9a-fA-F\.:\/]*",
-    }
-    twin = json_value(value)
-    if member in patterns:
-        assert re.fullmatch(patterns[member], content)
-        assert twin["__extn"]["arg"] == content
-        function = {"ipaddr": "ip"}.get(member, member)
-        equal = (
-            f'permit(principal, action, resource) when {{ context.v == {function}("{content}") }};'
-        )
-        request = {
-            "principal": 'A::"a"',
-            "action": 'Action::"a"',
-            "resource": 'A::"a"',
-            "context": {"v": twin},
-        }
-        assert cedarpy.is_authorized(request, equal, []).decision is cedarpy.Decision.Allow
-    else:
-        assert twin == content
-
-
 def test_batches_stay_within_the_quotas() -> None:
     """At most 30 requests and 100 entities in one call, all in order."""
     requests = [
@@ -153,27 +106,3 @@ def test_batches_stay_within_the_quotas() -> None:
         assert len(batch) <= 30
         assert len({entity.uid for request in batch for entity in request.entities}) <= 100
     assert list(batches([])) == []
-
-
-def test_an_allow_with_errors_is_a_denial() -> None:
-    """An error may hide a forbid, so it denies; a denial keeps its policies."""
-
-    def decided(*, allowed: bool, policies: tuple[str, ...], errors: int) -> Decision:
-        return Evaluation(engine_allows=allowed, policies=policies, errors=("?",) * errors).decision
-
-    failed = Denied(reason=Refusal.EVALUATION_FAILED)
-    assert decided(allowed=True, policies=("p",), errors=0) == Allowed(policies=("p",))
-    assert decided(allowed=True, policies=("p",), errors=1) == failed
-    assert decided(allowed=False, policies=(), errors=1) == failed
-    assert decided(allowed=False, policies=("f",), errors=1) == Denied(
-        reason=Refusal.FORBIDDEN, policies=("f",)
-    )
-    assert decided(allowed=False, policies=(), errors=0) == Denied(reason=Refusal.NOT_PERMITTED)
-
-
-def test_addresses_of_both_families_are_spelt_for_the_policies() -> None:
-    """IPv4 and IPv6 in the service's context."""
-    assert attribute_value(ip_address("10.0.0.1")) == {"ipaddr": "10.0.0.1"}
-    assert json.loads(json.dumps(json_value(ip_address("2001:db8::1")))) == {
-        "__extn": {"fn": "ip", "arg": "2001:db8::1"}
-    }

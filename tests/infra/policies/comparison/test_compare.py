@@ -1,4 +1,4 @@
-"""The diff finds every decision that flips between a store and the files, and none that does not."""
+"""The diff finds every decision that flips between a store and the files, and no other."""
 
 from __future__ import annotations
 
@@ -57,9 +57,13 @@ def test_same_set_has_no_difference(policies: PolicySet):
 
 
 def test_new_permit_flips_what_it_opens(policies: PolicySet):
-    """A permit for a group that the base does not know, on a kind of device that the fleet does not have, is found."""
+    """A permit for a group and a kind of device that nobody knew is found."""
     visitors = """@id("visitors")
-permit (principal in Fleet::Group::"visitors", action == Fleet::Action::"ViewDevice", resource is Fleet::Device)
+permit (
+  principal in Fleet::Group::"visitors",
+  action == Fleet::Action::"ViewDevice",
+  resource is Fleet::Device
+)
 when { resource has kind && resource.kind == "elevator" };
 """
     found = between(policies, with_policy(policies, "visitors", visitors))

@@ -8,14 +8,15 @@ from infra.policies.comparison.literals import literals
 
 STATEMENT = """permit (principal, action, resource)
 when {
-  context.token.scope.contains("fleet/view") && principal["custom:region"] != "eu" && context has command &&
-  context.source_ip.isInRange(ip("10.0.0.0/8")) && !(resource.kind like "press*\\*") && resource.size <= 7 &&
+  context.token.scope.contains("fleet/view") && principal["custom:region"] != "eu" &&
+  context has command && context.source_ip.isInRange(ip("10.0.0.0/8")) &&
+  !(resource.kind like "press*\\*") && resource.size <= 7 &&
   context.now < datetime("2026-12-01").offset(duration("-1d2h3m4s5ms"))
 };"""
 
 
 def test_everything_that_is_compared_is_read():
-    """Texts, patterns, numbers, moments, durations and addresses, by the attributes that the statement reads."""
+    """Texts, patterns, numbers, moments, durations and addresses, by the attributes read."""
     found = literals([STATEMENT])
     assert {
         "context.token.scope",

@@ -1,4 +1,4 @@
-"""The diff tells who gains by a forbid loosened by the least step, and names what its questions do not reach."""
+"""The diff tells who gains by the least loosening of a forbid, and names what it did not reach."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_least_change_flips(
     new: str,
     flip: tuple[str, str, str, str],
 ):
-    """A condition that is taken away or moved by one step is told with an example, both ways round."""
+    """A condition taken away or moved by one step is told with an example, both ways round."""
     before = only(policies, *names)
     found = between(before, changed(before, names[0], old, new))
     told = {(one.who, one.when, one.action, one.resource): one.after.allowed for one in found.flips}
@@ -123,7 +123,7 @@ def test_least_change_flips(
 
 
 def test_forbid_that_only_a_grant_meets_is_missed(policies: PolicySet):
-    """Without `operators-view-only` an operator with a technician's grant services devices: a link and a group."""
+    """Without `operators-view-only` an operator with a technician's grant services devices."""
     kept = {
         name: text
         for name, text in policies.static.items()
@@ -169,14 +169,15 @@ def test_whatever_a_new_permit_compares_is_asked(
 ):
     """The literals of conditions make circumstances and people."""
     before = only(policies, "operators-view-only")
-    text = f'@id("odd") permit (principal, action in Fleet::Action::"Operate", resource) when {{ {condition} }};'
+    scope = 'principal, action in Fleet::Action::"Operate", resource'
+    text = f'@id("odd") permit ({scope}) when {{ {condition} }};'
     found = between(before, replace(before, static={**before.static, "odd": text}))
     assert (who, when) in {(flip.who, flip.when) for flip in found.flips}
     assert found.unreached == ()
 
 
 def test_what_no_question_reaches_is_named(policies: PolicySet):
-    """A policy that no question matches, and a change that none tells apart, are said; other words are not."""
+    """A policy that no request matches, and a change that none tells apart, are said."""
     before = only(policies, "tenant-guard", "managers-everything")
     odd = (
         '@id("odd") permit (principal, action, resource) '
@@ -201,7 +202,7 @@ def test_what_no_question_reaches_is_named(policies: PolicySet):
 def test_grant_over_all_devices_is_compared(
     client: VerifiedPermissionsClient, live_store: LiveStore
 ):
-    """A grant over the group that holds every device is asked about like any other, in diff and in preview."""
+    """A grant over the group that holds every device is asked about like any other."""
     bundle = small(load(POLICIES, TenantPolicies(tenant=TENANT_ID, grants=(EVERYWHERE,))))
     found = of_store(client, live_store, bundle)
     told = {(flip.who, flip.action, flip.resource) for flip in found.flips}
@@ -212,7 +213,7 @@ def test_grant_over_all_devices_is_compared(
 def test_other_pool_and_incomparable_store_are_said(
     client: VerifiedPermissionsClient, live_store: LiveStore, policies: PolicySet
 ):
-    """A wrong pool is refused instead of every decision flipping; what the schema does not know is words."""
+    """A wrong pool is refused instead of every decision flipping; an unknown part is told."""
     bundle = small(load(POLICIES, TenantPolicies(tenant=TENANT_ID)))
     for step in plan([], pieces(only(policies, "operators-view"))):
         live_store.take(step)

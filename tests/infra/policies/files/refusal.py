@@ -1,4 +1,4 @@
-"""What ``load`` says of the project's files with one more policy of a tenant, or with more grants."""
+"""What ``load`` says of the project with one more policy of a tenant, or with more grants."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def refusal(
     grants: tuple[Grant, ...] = (),
     known: bool = False,
 ) -> list[str]:
-    """What ``load`` says of the project with one more policy of the tenant, whose groups and lines may be known."""
+    """What ``load`` says with one more policy; the tenant's groups and lines may be known."""
     folder = files / "tenants" / "acme" / "policies"
     if own:
         (folder / f"{name}.cedar").write_text(own, encoding="utf-8")

@@ -70,7 +70,7 @@ def test_bad_grant_is_refused(files: Path, bad: Grant, words: str):
 
 
 def test_grant_that_the_store_would_refuse_is_refused_before(files: Path):
-    """A link is written out and validated: one that fits no request would stop a stamping half way."""
+    """A link is validated: one that fits no request would stop a stamping half way."""
     template = files / "policies" / "templates" / "certified-for-line.cedar"
     template.write_text(
         template.read_text().replace('[Fleet::Action::"View", ', '[Fleet::Action::"ListDevices", ')
@@ -93,8 +93,8 @@ def test_template_quota_is_checked(files: Path):
     )
     (problem,) = refusal(files, grants=grants)
     assert problem.startswith(
-        "tenant acme, grants: 21 templates, one for each template and end; at most 20, half of what a policy store may "
-        "hold: an update that changes them needs old and new together."
+        "tenant acme, grants: 21 templates, one for each template and end; at most 20, half of "
+        "what a policy store may hold: an update that changes them needs old and new together."
     )
     assert (
         load(files / "policies", TenantPolicies(tenant="acme", grants=grants[1:])).links[0].id

@@ -1,4 +1,4 @@
-"""A project's policies are loaded in the order of their creation, or refused with everything that is wrong at once."""
+"""Policies are loaded in the order of their creation, or refused with all that is wrong at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_forbids_come_first_and_templates_only_if_linked(files: Path):
-    """The bundle is in the order in which it is to be created, and holds each template once for each end."""
+    """The bundle is in the order of creation, and holds each template once for each end."""
     bundle = load(files / "policies", ReferenceFleet.read(files / "policies").policies)
     effects = [policy.effect for policy in bundle.static]
     assert effects == sorted(effects)
@@ -34,7 +34,7 @@ def test_forbids_come_first_and_templates_only_if_linked(files: Path):
 
 
 def test_tenant_may_not_reuse_an_id(files: Path):
-    """A tenant's policy named like a base policy, or a grant like either, is refused: it would hide the other."""
+    """A tenant's policy named like a base policy, or a grant like either, is refused."""
     own = (
         '// Why.\n@id("tenant-guard")\nforbid (principal in Fleet::Group::"x", action, resource);\n'
     )

@@ -17,7 +17,10 @@ GROUPS = ", ".join(
     f'Fleet::Action::"{group}"' for group in ("View", "Operate", "Maintain", "Update", "Administer")
 )
 BEYOND = "a permit that is open to everybody may give no more than View; this one gives "
-EVERYTHING = "ConfigureDevice, DownloadFile, MaintainDevice, OperateDevice, SetParameters, StopDevice, UpdateFirmware"
+EVERYTHING = (
+    "ConfigureDevice, DownloadFile, MaintainDevice, OperateDevice, SetParameters, StopDevice, "
+    "UpdateFirmware"
+)
 SAY_WHO = 'say who, as in `principal in Fleet::Group::"..."`'
 NO_ACTION = "unable to find an applicable action given the policy scope constraints"
 
@@ -38,7 +41,10 @@ NO_ACTION = "unable to find an applicable action given the policy scope constrai
             ["5: unexpected end of input"],
         ),
         (
-            'forbid (principal, action, resource is Fleet::Device)\nwhen { resource.colour == "red" };',
+            (
+                "forbid (principal, action, resource is Fleet::Device)\n"
+                'when { resource.colour == "red" };'
+            ),
             ["4: attribute `colour` on entity type `Fleet::Device` not found"],
         ),
         (
@@ -55,11 +61,17 @@ NO_ACTION = "unable to find an applicable action given the policy scope constrai
             [f"3: {BEYOND}{EVERYTHING}: {SAY_WHO}"],
         ),
         (
-            'permit (principal, action in [Fleet::Action::"View", Fleet::Action::"StopDevice"], resource);',
+            (
+                "permit (principal, "
+                'action in [Fleet::Action::"View", Fleet::Action::"StopDevice"], resource);'
+            ),
             [f"3: {BEYOND}StopDevice: {SAY_WHO}"],
         ),
         (
-            'permit (principal, action == Fleet::Action::"DownloadFile", resource)\nwhen { context has token };',
+            (
+                'permit (principal, action == Fleet::Action::"DownloadFile", resource)\n'
+                "when { context has token };"
+            ),
             [f"3: {BEYOND}DownloadFile: {SAY_WHO}"],
         ),
         ("permit (principal is Fleet::User, action, resource)\nwhen { true };", [f"3: {OPEN}"]),
@@ -68,7 +80,10 @@ NO_ACTION = "unable to find an applicable action given the policy scope constrai
             ["3: a policy has no slot; a template stands in policies/templates"],
         ),
         (
-            'forbid (principal, action, resource)\nwhen { context has now && context.now < datetime("until") };',
+            (
+                "forbid (principal, action, resource)\n"
+                'when { context has now && context.now < datetime("until") };'
+            ),
             ['4: only a template ends: `datetime("until")` is written by a grant'],
         ),
         (
@@ -88,7 +103,7 @@ NO_ACTION = "unable to find an applicable action given the policy scope constrai
 def test_bad_policy_is_refused_with_file_line_and_words(
     files: Path, statement: str, expected: list[str]
 ):
-    """Each mistake names the file, the line and what is wrong, in the validator's words where it is Cedar's."""
+    """Each mistake names file, line and what is wrong, where it is Cedar's in its words."""
     found = refusal(files, own=f'// Why.\n@id("mine")\n{statement}\n')
     assert found == [f"tenants/acme/policies/mine.cedar:{problem}" for problem in expected]
 
@@ -108,13 +123,14 @@ def test_open_permit_may_give_a_view(files: Path):
     assert {"mine", "ours"} <= {policy.id for policy in bundle.permits}
 
 
-def test_file_without_name_reason_or_with_two_statements_is_refused(files: Path):
-    """The house rules: ``@id`` is the file's name, the first line says why, one statement a file."""
+def test_file_without_name_or_reason_or_with_two_is_refused(files: Path):
+    """``@id`` is the file's name, the first line says why, and a file has one statement."""
+    where = "tenants/acme/policies/mine.cedar:1: "
     assert refusal(
         files, own='@id("other")\npermit (principal in Fleet::Group::"x", action, resource);\n'
     ) == [
-        'tenants/acme/policies/mine.cedar:1: `@id("mine")` expected, the file\'s name; found `other`',
-        "tenants/acme/policies/mine.cedar:1: the first line must be a comment that says why the policy is there",
+        f'{where}`@id("mine")` expected, the file\'s name; found `other`',
+        f"{where}the first line must be a comment that says why the policy is there",
     ]
     for own, count in (("// Nothing.\n", 0), ("permit (principal, action, resource);\n" * 2, 2)):
         assert refusal(files, own=own) == [
@@ -125,27 +141,30 @@ def test_file_without_name_reason_or_with_two_statements_is_refused(files: Path)
 def test_oversized_policy_is_refused(files: Path):
     """A policy that would exceed the quota once bound is refused before anything is stamped."""
     padding = "// padding\n" * 1000
-    own = f'// Why.\n{padding}@id("mine")\nforbid (principal in Fleet::Group::"x", action, resource);\n'
+    forbid = 'forbid (principal in Fleet::Group::"x", action, resource);'
+    own = f'// Why.\n{padding}@id("mine")\n{forbid}\n'
     assert refusal(files, own=own) == [
         "tenants/acme/policies/mine.cedar: 11135 bytes once bound; at most 10000"
     ]
 
 
 def test_deep_nesting_is_refused_before_the_parser_sees_it(files: Path):
-    """A file that would overflow Cedar's parser, and with it end the whole process, is named like any other mistake."""
-    text = '// why\n@id("mine")\npermit (principal in Fleet::Group::"managers", action, resource)\nwhen { '
+    """A file that would overflow Cedar's parser, and end the process, is named like any mistake."""
+    scope = 'principal in Fleet::Group::"managers", action, resource'
+    text = f'// why\n@id("mine")\npermit ({scope})\nwhen {{ '
     found = refusal(files, own=text + "(" * 5000 + "true" + ")" * 5000 + " };\n")
     assert found == ["tenants/acme/policies/mine.cedar:4: brackets are nested more than 100 deep"]
 
 
 def test_policies_without_resource_share_a_quota(files: Path):
-    """Twelve large policies that name no resource are refused together; a name that is no id is refused too."""
+    """Twelve large policies that name no resource are refused together, and so is a bad name."""
+    scope = 'principal in Fleet::Group::"x", action, resource'
     folder = files / "tenants" / "acme" / "policies"
     padding = "// padding\n" * 800
     for number in range(12):
-        text = f'// Why.\n{padding}@id("p{number}")\nforbid (principal in Fleet::Group::"x", action, resource);\n'
+        text = f'// Why.\n{padding}@id("p{number}")\nforbid ({scope});\n'
         (folder / f"p{number}.cedar").write_text(text)
-    own = '// Why.\n@id("Mine_2")\nforbid (principal in Fleet::Group::"x", action, resource is Fleet::Device);\n'
+    own = f'// Why.\n@id("Mine_2")\nforbid ({scope} is Fleet::Device);\n'
     name, together = refusal(files, own=own, name="Mine_2")
     assert name.startswith(
         "tenants/acme/policies/Mine_2.cedar: `Mine_2`: a name is a-z, 0-9 and single inner `-`"
@@ -166,7 +185,10 @@ def test_own_policy_names_only_groups_and_lines_of_the_tenant(files: Path):
     )
     assert refusal(files, own=own, known=True) == [
         f'{where}`Fleet::Group::"operatosr"` is no group of this tenant; it has {groups}',
-        f'{where}`Fleet::DeviceGroup::"line-perss"` is no device group of this tenant; it has all, line-press',
+        (
+            f'{where}`Fleet::DeviceGroup::"line-perss"` is no device group of this tenant; '
+            "it has all, line-press"
+        ),
     ]
     right = own.replace("operatosr", "quality-inspectors")
     (files / "tenants" / "acme" / "policies" / "mine.cedar").write_text(

@@ -24,7 +24,7 @@ def test_text_and_json_are_the_same_schema():
 
 
 def test_no_attribute_is_required():
-    """Every attribute is optional: so the validator refuses a policy that reads one without `has`."""
+    """Every attribute is optional: the validator refuses a policy that reads one without `has`."""
     required: list[object] = []
 
     def walk(node: Any) -> None:

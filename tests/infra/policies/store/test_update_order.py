@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from service.cedar.policy_set import PolicySet
     from service.cedar.request import AuthorizationRequest
+    from service.cedar.statement import Effect
     from tests.infra.policies.conftest import LiveStore
 
 SEED = int(os.environ.get("CEDARFLEET_SEED", "0")) or int.from_bytes(os.urandom(4))
@@ -36,10 +37,10 @@ POLICY = some.tuples(
 POLICIES = some.frozensets(POLICY, max_size=6)
 
 
-def abstract(policies: Iterable[tuple[str, frozenset[int]]]) -> list[Piece]:
+def abstract(policies: Iterable[tuple[Effect, frozenset[int]]]) -> list[Piece]:
     """Pieces whose statement lists the requests that they match."""
     return [
-        Piece(name=repr(sorted(matched)), effect=effect, statement=f"{effect} {sorted(matched)}")  # pyright: ignore[reportArgumentType]
+        Piece(name=repr(sorted(matched)), effect=effect, statement=f"{effect} {sorted(matched)}")
         for effect, matched in policies
     ]
 
@@ -72,15 +73,15 @@ def wrong_answers(old: list[Piece], new: list[Piece], steps: Iterable[Step]) -> 
 @settings(max_examples=500, deadline=None, database=None)
 @given(old=POLICIES, new=POLICIES)
 def test_no_step_of_a_plan_gives_a_wrong_answer(
-    old: frozenset[tuple[str, frozenset[int]]], new: frozenset[tuple[str, frozenset[int]]]
+    old: frozenset[tuple[Effect, frozenset[int]]], new: frozenset[tuple[Effect, frozenset[int]]]
 ):
-    """After each step every answer is that of the old or of the new set, and what both allow stays allowed."""
+    """After each step every answer is that of one of the sets; what both allow stays allowed."""
     before, after = abstract(old), abstract(new)
     assert wrong_answers(before, after, plan(before, after)) == set(), f"seed {SEED}"
 
 
 def test_other_orders_give_wrong_answers():
-    """Delete first refuses what both allow; permits first, or forbids deleted first, allow what neither does."""
+    """Delete first refuses what both allow; permits first allow what neither does."""
     permit, narrow, forbid = abstract(
         [("permit", frozenset({0, 1})), ("permit", frozenset({0})), ("forbid", frozenset({1}))]
     )
@@ -111,7 +112,7 @@ def test_plan_leaves_alone_what_stays(policies: PolicySet):
 
 
 def changed(policies: PolicySet) -> PolicySet:
-    """Another set: a permission moves between policies, permits and a link go, a forbid comes and one goes."""
+    """Another set: a permission moves, permits and a link go, a forbid comes and one goes."""
     static = dict(policies.static)
     everything = static["managers-everything"]
     static["managers-everything"] = everything.replace('Fleet::Action::"View", ', "").replace(
@@ -119,7 +120,8 @@ def changed(policies: PolicySet) -> PolicySet:
     )
     static["managers-see"] = static["operators-view"].replace("operators", "managers")
     static["no-stops-by-machines"] = (
-        '@id("no-stops-by-machines") forbid (principal, action == Fleet::Action::"StopDevice", resource) '
+        '@id("no-stops-by-machines") '
+        'forbid (principal, action == Fleet::Action::"StopDevice", resource) '
         "when { context has token };"
     )
     del static["operators-view"], static["operators-view-only"]
@@ -131,7 +133,7 @@ def changed(policies: PolicySet) -> PolicySet:
 def test_live_store_gives_no_wrong_answer_during_updates(
     policies: PolicySet, live_store: LiveStore
 ):
-    """While a store goes back and forth between two sets, every decision asked of it is that of one of them."""
+    """While a store goes back and forth between two sets, every decision is that of one of them."""
     other = changed(policies)
     old, new = (Evaluator(p) for p in (policies, other))
     for step in plan([], pieces(policies)):
