@@ -47,7 +47,7 @@ def aws_ports(settings: Settings, calls: AwsCalls) -> Ports:
         tenants=CachedTenantRegistry(
             registry,
             settings.tenants,
-            max_strangers=max(1, aws.threads // 4),
+            max_unknown=max(1, aws.threads // 4),
         ),
         signing_keys=JwksKeys(settings.jwks, calls=calls, timeout_seconds=aws.connect_seconds),
         authorizer=VerifiedPermissionsAuthorizer(calls=calls, sessions=sessions),

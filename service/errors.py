@@ -5,7 +5,7 @@
     CedarfleetError
     ├── CallerError                    the caller must change the request
     │   ├── UnauthenticatedError       no token, or one that proves nothing
-    │   ├── TenantSuspendedError       the tenant's contract rests
+    │   ├── TenantSuspendedError       the tenant is suspended
     │   ├── PermissionDeniedError      the tenant's policies say no
     │   ├── NotFoundError              no such thing in this tenant
     │   ├── WrongMediaTypeError        the body is not declared as JSON

@@ -1,4 +1,4 @@
-"""A command from its record to one honest state."""
+"""A command: its record, what its device reported, and the one state that both amount to."""
 
 from __future__ import annotations
 

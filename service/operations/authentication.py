@@ -51,7 +51,7 @@ class Authenticate:
 
         Raises:
             UnauthenticatedError: no bearer token, or one that proves nothing.
-            TenantSuspendedError: the token is good, its tenant rests.
+            TenantSuspendedError: the token is good, its tenant is suspended.
             UnavailableError: the registry or the pool's keys cannot be read; nothing was proved.
         """
         text = _bearer(authorization)

@@ -49,7 +49,7 @@ class CommandRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class CommandView:
-    """A command as recorded, and its one honest status."""
+    """A command as recorded, and where it stands."""
 
     recorded: RecordedCommand
     status: CommandStatus

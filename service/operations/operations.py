@@ -22,7 +22,7 @@ class Operations:
     """Everything that the service does, over one set of ports.
 
     Args:
-        ports: the doors to the world.
+        ports: what the operations need of the world.
         tokens: how tokens are verified.
     """
 

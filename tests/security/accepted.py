@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def accepted(authenticate: Authenticate, tokens: Iterable[str]) -> tuple[int, list[str]]:
-    """How many tokens were tried, and those that proved an identity; any error but a refusal fails the test."""
+    """How many tokens were tried, and those that proved an identity; no other error is let pass."""
 
     async def sweep() -> tuple[int, list[str]]:
         count, through = 0, list[str]()

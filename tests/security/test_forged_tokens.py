@@ -1,4 +1,4 @@
-"""Forged tokens: what an attacker with the public key, a key of his own or another pool can make."""
+"""Forged tokens: what the public key, a key of one's own or another pool lets an attacker make."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import RSAAlgorithm
 
@@ -80,7 +82,7 @@ def test_no_other_algorithm_is_accepted(authenticate: Authenticate, acme: Memory
 def test_no_foreign_key_is_accepted(
     authenticate: Authenticate, acme: MemoryUserPool, globex: MemoryUserPool
 ) -> None:
-    """Not with the right key id, not with a key that the header brings along, not with the key of another pool."""
+    """Not with the right key id, a key that the header brings along, or the key of another pool."""
     thief = MemoryUserPool("acme")
     claims = acme.claims("alice", ["managers"])
     brought = json.loads(RSAAlgorithm.to_jwk(thief.key.public_key()))
@@ -108,7 +110,7 @@ def test_no_foreign_key_is_accepted(
 def test_no_wrong_claim_is_accepted(
     authenticate: Authenticate, acme: MemoryUserPool, globex: MemoryUserPool
 ) -> None:
-    """Signed by the right pool, but expired, early, for another client, of another use, or without a claim."""
+    """Signed by the right pool, but expired, early, for another client or use, or incomplete."""
     now = int(time.time())
     elsewhere = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_nobody"
     wrong: list[dict[str, Any]] = [
@@ -150,7 +152,7 @@ def test_no_wrong_claim_is_accepted(
 def test_no_access_token_of_a_person_is_accepted(
     authenticate: Authenticate, acme: MemoryUserPool
 ) -> None:
-    """A machine's access token is taken; with any one mark of a person in it, even an empty one, it is refused."""
+    """A machine's is taken; with one mark of a person in it, even an empty one, it is refused."""
     machine = acme.access_token("plc", "fleet/view")
     assert accepted(authenticate, [machine]) == (1, [machine])
     claims = acme.claims("plc", aud=None, email=None, token_use="access", scope="fleet/view")
@@ -176,9 +178,6 @@ def test_a_double_member_is_refused(authenticate: Authenticate, acme: MemoryUser
     payload = claims[:-1] + f', "iss": {json.dumps(acme.tenant.issuer)}}}'
     header = _segment({"alg": "RS256", "kid": acme.key_id})
     body = base64.urlsafe_b64encode(payload.encode()).rstrip(b"=").decode()
-    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415 - used once, by hand
-    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - as above
-
     signature = acme.key.sign(f"{header}.{body}".encode(), PKCS1v15(), SHA256())
     token = f"{header}.{body}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
     assert accepted(authenticate, [token]) == (1, [])

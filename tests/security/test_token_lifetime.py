@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def test_what_was_verified_ends_in_time(ports: MemoryPorts, acme: MemoryUserPool) -> None:
-    """A remembered token is refused once it has expired, once its tenant is suspended, and once the tenant is gone."""
+    """A remembered token is refused once it has expired, or its tenant is suspended or gone."""
     now = datetime.now(UTC)
     moment = [now]
     authenticate = Authenticate(
@@ -54,7 +54,7 @@ def test_what_was_verified_ends_in_time(ports: MemoryPorts, acme: MemoryUserPool
 
 
 def test_a_refusal_tells_an_attacker_nothing(ports: MemoryPorts, acme: MemoryUserPool) -> None:
-    """Over HTTP each refused token gets the same 401 document, but for the request id, and the same challenge."""
+    """Over HTTP each refused token gets the same challenge and document, but for the request id."""
     operations = Operations(ports, TokenSettings())
     thief = MemoryUserPool("acme")  # the same names, another key
     tokens = [

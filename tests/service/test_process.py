@@ -51,7 +51,7 @@ def process() -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 def test_it_listens_answers_and_ends_in_order(process: tuple[subprocess.Popen[str], str]) -> None:
-    """Alive at once; not ready while the registry does not answer; SIGTERM ends it with code 0 and a last word."""
+    """Alive at once, not ready without a registry; SIGTERM ends it with code 0 and an event."""
     started, url = process
     assert httpx.get(f"{url}/health/live", trust_env=False).status_code == 200
     ready = httpx.get(f"{url}/health/ready", trust_env=False, timeout=30)
@@ -72,7 +72,8 @@ def test_an_open_request_is_answered_before_the_end(
     started, url = process
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=20) as connection:
-        request = "POST /health/live HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n"
+        lines = ("POST /health/live HTTP/1.1", "Host: x", "Content-Length: 2", "Connection: close")
+        request = "\r\n".join((*lines, "", ""))
         connection.sendall(request.encode())  # the body is missing: the request stays open
         with httpx.Client(base_url=url, trust_env=False) as other:
             other.get("/health/live")
@@ -105,7 +106,7 @@ def test_a_start_that_cannot_be_says_why_and_ends_with_2() -> None:
 
 
 def test_the_process_needs_no_local_cloud_and_no_pulumi() -> None:
-    """What the image leaves out is not imported: no embedded cloud, no Pulumi, no Cedar engine of the twins."""
+    """What the image leaves out is not imported: embedded cloud, Pulumi, the Cedar engine."""
     program = "import service.__main__, sys; print(*{name.split('.')[0] for name in sys.modules})"
     seen = subprocess.run(
         [sys.executable, "-c", program],

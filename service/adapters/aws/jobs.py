@@ -160,7 +160,7 @@ _ABORT: Final = {
 def _target_arns(tenant: Tenant, record: DownloadRecord) -> list[str]:
     """The job's targets, at most 100.
 
-    Built from the verified tenant alone: IAM is the second wall, not the first.
+    Built from the verified tenant alone: IAM would refuse another's, but is not relied on.
     """
     if record.target_kind is TargetKind.GROUP and not record.members:
         resources = [f"thinggroup/{DeviceGroup(tenant=tenant.id, id=record.target).thing_group}"]

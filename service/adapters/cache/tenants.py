@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from service.ports.tenants import TenantRegistry
     from service.settings import TenantSettings
 
-_MET_SECONDS: Final = 24 * 3600
+_FOUND_BEFORE_SECONDS: Final = 24 * 3600
 
 
 class CachedTenantRegistry:
@@ -27,20 +27,20 @@ class CachedTenantRegistry:
     Args:
         origin: the registry to ask.
         settings: how long and how much is remembered, of each kind.
-        max_strangers: look-ups at once for issuers that were never found; further ones are refused,
+        max_unknown: look-ups at once for issuers that were never found; further ones are refused,
             so that made-up issuers cannot keep real tenants from being read again.
     """
 
     def __init__(
-        self, origin: TenantRegistry, settings: TenantSettings, *, max_strangers: int
+        self, origin: TenantRegistry, settings: TenantSettings, *, max_unknown: int
     ) -> None:
         self._origin = origin
         self._settings = settings
         entries = settings.cache_entries
         self._known: BoundedCache[str, Tenant] = BoundedCache(max_entries=entries)
         self._unknown: BoundedCache[str, bool] = BoundedCache(max_entries=entries)
-        self._met: BoundedCache[str, bool] = BoundedCache(max_entries=entries)
-        self._max_strangers = max_strangers
+        self._found_before: BoundedCache[str, bool] = BoundedCache(max_entries=entries)
+        self._max_unknown = max_unknown
         self._asking: dict[str, asyncio.Task[Tenant | None]] = {}
 
     async def find(self, issuer: str) -> Tenant | None:
@@ -50,7 +50,7 @@ class CachedTenantRegistry:
             return None
         task = self._asking.get(issuer)
         if task is None:
-            if not self._met.get(issuer) and len(self._asking) >= self._max_strangers:
+            if not self._found_before.get(issuer) and len(self._asking) >= self._max_unknown:
                 raise UnavailableError("the tenant registry")
             task = asyncio.ensure_future(self._ask(issuer))
             self._asking[issuer] = task
@@ -66,5 +66,5 @@ class CachedTenantRegistry:
             self._unknown.put(issuer, True, seconds=self._settings.unknown_cache_seconds)
         else:
             self._known.put(issuer, tenant, seconds=self._settings.cache_seconds)
-            self._met.put(issuer, True, seconds=_MET_SECONDS)
+            self._found_before.put(issuer, True, seconds=_FOUND_BEFORE_SECONDS)
         return tenant

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 URL = "/v1/devices/press-01/commands"
 
 
-def test_a_command_is_recorded_published_audited_and_can_be_watched(
+def test_a_command_is_recorded_published_and_audited(
     service: ServiceUnderTest,
 ) -> None:
     """202 with the place to look; the broker got the same command; the trail names who did it."""
@@ -48,7 +48,7 @@ def test_a_command_is_recorded_published_audited_and_can_be_watched(
 
 
 def test_the_devices_word_wins(service: ServiceUnderTest) -> None:
-    """The state is the device's last one; after its first final state nothing changes it; the history is kept."""
+    """The state is the device's last one; nothing changes its first final one; history is kept."""
     command = service.call("POST", URL, json={"name": "reboot"}).json()
     service.ports.command_records.states[command["id"]] = [
         ReportedState(
@@ -88,7 +88,7 @@ def test_a_command_that_does_not_leave_is_visibly_failed(service: ServiceUnderTe
 
 
 def test_a_failure_that_cannot_be_recorded_is_told_all_the_same(service: ServiceUnderTest) -> None:
-    """Broker and table both away: still 502 with the command's place, and the record never claims that it left."""
+    """Broker and table both away: still 502 with the place of a record that claims nothing."""
     service.ports.broker.available = False
     service.ports.command_records.once.can_settle = False
     answer = service.call("POST", URL, json={"name": "reboot", "timeout_seconds": 5})
@@ -143,7 +143,7 @@ def test_an_operator_is_refused_with_the_deciding_policy(service: ServiceUnderTe
     assert service.ports.broker.published == []
 
 
-def test_a_stranger_of_the_tenant_is_told_that_nothing_permits_it(
+def test_a_person_of_no_group_is_told_that_nothing_permits_it(
     service: ServiceUnderTest,
 ) -> None:
     """A person of no group is denied without a deciding policy, and the document says so."""
@@ -161,7 +161,7 @@ def test_a_stranger_of_the_tenant_is_told_that_nothing_permits_it(
 def test_an_emergency_opens_what_is_closed_otherwise(
     service: ServiceUnderTest, body: dict[str, object], status: int
 ) -> None:
-    """Emergency responders act on devices of high criticality only in a declared emergency; its reason is audited."""
+    """Emergency responders act only in a declared emergency; its reason is audited."""
     answer = service.call("POST", URL, as_="emergency-responders", json=body)
     assert answer.status_code == status
     expected = None if status == 403 else "fire in hall 2"
@@ -182,7 +182,7 @@ def test_an_emergency_does_not_open_a_device_of_low_criticality(service: Service
 
 
 def test_the_name_decides_the_action(service: ServiceUnderTest) -> None:
-    """A process engineer may set parameters but not reboot; an unknown command is refused with the known ones."""
+    """A process engineer may set parameters but not run diagnostics; an unknown name is refused."""
     assert (
         service.call(
             "POST", URL, as_="process-engineers", json={"name": "set-parameters"}
@@ -210,7 +210,7 @@ def test_a_machine_acts_by_its_scope(service: ServiceUnderTest) -> None:
 
 
 def test_a_person_sends_no_access_token(service: ServiceUnderTest) -> None:
-    """With the mark of a person it is refused like any token that proves nothing, in the same words."""
+    """With the mark of a person it is refused in the words for any token that proves nothing."""
     unproven = service.client.post(
         URL, headers={"Authorization": "Bearer x.y.z"}, json={"name": "reboot"}
     )
@@ -225,7 +225,7 @@ def test_a_person_sends_no_access_token(service: ServiceUnderTest) -> None:
 
 
 def test_a_repeated_request_with_one_key_is_done_once(service: ServiceUnderTest) -> None:
-    """The same key and request answer the same command; another request under the key is refused; keys are personal."""
+    """Same key and request: the same command; another request is refused; keys are personal."""
     headers = {"Idempotency-Key": "order-4711"}
     first = service.call("POST", URL, json={"name": "reboot"}, headers=headers)
     again = service.call("POST", URL, json={"name": "reboot"}, headers=headers)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def test_a_person_learns_who_they_are(service: ServiceUnderTest) -> None:
-    """``/me`` answers tenant, principal, groups and the tenant's commands, from the token and the registry."""
+    """``/me`` answers tenant, principal, groups and commands, from the token and the registry."""
     me = service.call("GET", "/v1/me", as_="operators").json()
     assert (me["tenant"], me["groups"], me["email"]) == (
         "acme",
@@ -33,7 +33,7 @@ def test_a_person_learns_who_they_are(service: ServiceUnderTest) -> None:
 
 
 def test_operators_see_their_tenants_devices_only(service: ServiceUnderTest) -> None:
-    """A list holds every device of the caller's tenant with connectivity, and none of another tenant."""
+    """A list holds every device of the caller's tenant with connectivity, and no other."""
     answer = service.call("GET", "/v1/devices", as_="operators")
     assert answer.status_code == 200
     devices = answer.json()["devices"]
@@ -60,7 +60,7 @@ def test_pages_follow_each_other_without_gap(service: ServiceUnderTest) -> None:
     assert seen == ["press-01", "press-02", "press-03"]
 
 
-def test_a_device_of_another_tenant_is_like_one_that_does_not_exist(
+def test_a_device_of_another_tenant_is_as_unknown_as_none(
     service: ServiceUnderTest,
 ) -> None:
     """404 for both, and the documents differ in the asked name only."""
@@ -152,7 +152,7 @@ def test_an_operator_changes_no_attribute(service: ServiceUnderTest) -> None:
     assert service.ports.devices.devices["acme--press-01"].attributes["criticality"] == "high"
 
 
-def test_a_device_whose_stored_attribute_is_unreadable_is_refused(
+def test_a_device_with_an_unreadable_attribute_is_refused(
     service: ServiceUnderTest,
 ) -> None:
     """No policy decides on a device without an attribute that it has but nobody can read."""

@@ -74,7 +74,7 @@ def test_every_route_but_the_public_ones_wants_a_token(service: ServiceUnderTest
 
 
 def test_options_and_head_say_nothing_and_break_nothing(service: ServiceUnderTest) -> None:
-    """OPTIONS names a path's methods, with a token and without; HEAD is answered as any method that a path lacks."""
+    """OPTIONS names a path's methods, with and without a token; HEAD is none of them."""
     for path in {path for path, _, _ in handlers(service.app)} - {NOTHING}:
         url = re.sub(r"\{[^}]+\}", "press-01", path)
         methods = {method for other, method, _ in handlers(service.app) if other == path}
@@ -118,7 +118,7 @@ def test_every_error_of_ours_has_its_line_in_the_table() -> None:
 
 
 def test_a_route_that_forgets_to_ask_answers_nothing(service: ServiceUnderTest) -> None:
-    """A handler that returns data without a decision, or asks for an action that it does not state, is 500."""
+    """A handler that answers without a decision, or asks for what it does not state, is 500."""
 
     @get("/forgets", opt=needs(Permission.VIEW_DEVICE))
     async def forgets() -> dict[str, str]:

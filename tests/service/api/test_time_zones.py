@@ -42,7 +42,7 @@ def store(service: ServiceUnderTest, attributes: Mapping[str, str]) -> None:
 def test_a_window_holds_in_local_time_over_both_changeovers(
     service: ServiceUnderTest, utc: str, local: str, inside: bool
 ) -> None:
-    """Europe/Berlin in 2026, 22:00 to 04:00: firmware gets in by the clock on the wall, on 29 March and 25 October."""
+    """Europe/Berlin in 2026, 22:00 to 04:00: firmware gets in by local time on both days."""
     berlin = {"utc_offset": None, "time_zone": "Europe/Berlin"}
     assert (
         service.call("PATCH", PRESS, json=berlin).json()["attributes"]["time_zone"]
@@ -76,7 +76,7 @@ def test_a_window_holds_in_local_time_over_both_changeovers(
     ],
 )
 def test_an_unknown_zone_is_refused(service: ServiceUnderTest, zone: str) -> None:
-    """400 with the attribute's name for names that are no zone's, files beside them, and what cannot be stored."""
+    """400 with the attribute's name for names of no zone, of other files, or not storable."""
     answer = service.call("PATCH", PRESS, json={"utc_offset": None, "time_zone": zone})
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["field"].endswith("time_zone")
@@ -84,7 +84,7 @@ def test_an_unknown_zone_is_refused(service: ServiceUnderTest, zone: str) -> Non
 
 
 def test_a_zone_and_an_offset_exclude_each_other(service: ServiceUnderTest) -> None:
-    """Either beside the other, stored or in one request, is refused with the way to change over, which works."""
+    """Either beside the other, stored or in one request, is refused with a remedy that works."""
     both = {"time_zone": "Europe/Berlin", "utc_offset": "+02:00"}
     for stored, given, remedy in (
         ({"utc_offset": "+01:00"}, {"time_zone": "Europe/Berlin"}, {"utc_offset": None}),
@@ -101,7 +101,7 @@ def test_a_zone_and_an_offset_exclude_each_other(service: ServiceUnderTest) -> N
         assert service.call("PATCH", PRESS, json=given | remedy).status_code == 200, given
 
 
-def test_a_device_with_both_or_with_an_unknown_zone_is_not_decided_on(
+def test_a_device_of_unknown_offset_is_not_decided_on(
     service: ServiceUnderTest,
 ) -> None:
     """If somebody stored that past the API, no policy is asked with a guessed offset: 409."""

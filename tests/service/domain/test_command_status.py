@@ -1,17 +1,15 @@
-"""One honest state out of what was recorded and what was reported."""
+"""One state of a command out of what was recorded and what was reported."""
 
 from __future__ import annotations
 
 from typing import Final
 
 import pytest
-from cedarfleet_device.wire import CommandState, is_command_id
+from cedarfleet_device.wire import CommandState
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.artifacts import is_artifact_name
 from service.domain.commands import CommandRecord, CommandRecordState, ReportedState, status_of
-from service.domain.downloads import DeliveryState, whole_state
 from service.domain.instants import new_ulid
 
 EXPIRY: Final = 1_000
@@ -48,7 +46,7 @@ def record(state: CommandRecordState) -> CommandRecord:
 def test_the_device_wins_whatever_the_record_and_clock_say(
     state: CommandRecordState, states: list[ReportedState], now_ms: int, chance: object
 ) -> None:
-    """Any word of the device decides, in any order of arrival; its first final state is never taken back."""
+    """What the device reported decides, in any order; its first final state is not taken back."""
     status = status_of(record(state), states, now_ms=now_ms)
     ordered = sorted(states, key=lambda told: told.sequence)
     finals = [told for told in ordered if told.state.is_final]
@@ -71,7 +69,7 @@ def test_the_device_wins_whatever_the_record_and_clock_say(
         (CommandRecordState.FAILED, EXPIRY + 1, "failed"),
     ],
 )
-def test_without_a_word_of_the_device_the_record_and_the_clock_speak(
+def test_a_silent_devices_command_is_as_record_and_clock_say(
     state: CommandRecordState, now_ms: int, expected: str
 ) -> None:
     """Nothing stays open after its expiry."""
@@ -80,8 +78,8 @@ def test_without_a_word_of_the_device_the_record_and_the_clock_speak(
     assert status.is_final == (expected in ("expired", "failed"))
 
 
-def test_an_expired_command_says_whether_it_is_known_to_have_left() -> None:
-    """A record that stayed `created` promises no publish; only a published one lays the silence on the device."""
+def test_an_expired_command_says_whether_it_surely_left() -> None:
+    """A record that stayed `created` promises no publish; a published one, a silent device."""
     reasons = {
         state: status_of(record(state), (), now_ms=EXPIRY + 1).detail["reason"]
         for state in (CommandRecordState.CREATED, CommandRecordState.PUBLISHED)
@@ -90,47 +88,3 @@ def test_an_expired_command_says_whether_it_is_known_to_have_left() -> None:
     assert reasons[CommandRecordState.CREATED].startswith(
         "it was not confirmed that the command left for the device"
     )
-
-
-@pytest.mark.parametrize(
-    ("job", "counts", "expected"),
-    [
-        ("IN_PROGRESS", {}, DeliveryState.QUEUED),
-        ("IN_PROGRESS", {"queued": 2}, DeliveryState.QUEUED),
-        ("IN_PROGRESS", {"queued": 1, "succeeded": 1}, DeliveryState.IN_PROGRESS),
-        ("IN_PROGRESS", {"in_progress": 1}, DeliveryState.IN_PROGRESS),
-        ("IN_PROGRESS", {"succeeded": 2}, DeliveryState.SUCCEEDED),
-        ("COMPLETED", {"succeeded": 2}, DeliveryState.SUCCEEDED),
-        ("COMPLETED", {"succeeded": 1, "failed": 1}, DeliveryState.PARTLY_FAILED),
-        ("COMPLETED", {"failed": 1, "timed_out": 1}, DeliveryState.FAILED),
-        ("COMPLETED", {"rejected": 1}, DeliveryState.FAILED),
-        ("COMPLETED", {}, DeliveryState.UNKNOWN),
-        ("CANCELED", {"succeeded": 1}, DeliveryState.CANCELED),
-        ("SCHEDULED", {}, DeliveryState.QUEUED),
-    ],
-)
-def test_a_completed_job_is_not_a_success_by_itself(
-    job: str, counts: dict[str, int], expected: DeliveryState
-) -> None:
-    """IoT Jobs completes a job that failed everywhere; we say that it failed."""
-    assert (
-        whole_state(job, {DeliveryState(name): count for name, count in counts.items()}) is expected
-    )
-
-
-@given(st.integers(0, 2**48 - 1), st.integers(0, 2**48 - 1))
-def test_ids_sort_by_time(first: int, second: int) -> None:
-    """A later instant gives a greater id; every id is a ULID of the wire."""
-    ids = new_ulid(first), new_ulid(second)
-    assert all(map(is_command_id, ids))
-    if first != second:
-        assert (ids[0] < ids[1]) == (first < second)
-
-
-@given(st.text(max_size=40))
-def test_an_accepted_file_name_has_plain_segments_only(text: str) -> None:
-    """Whatever is accepted has no empty, `.` or `..` segment and nothing that a URL or job document could read."""
-    if is_artifact_name(text):
-        assert all(segment not in ("", ".", "..") for segment in text.split("/"))
-        assert text.isascii()
-        assert not set(text) & set("\\%?#&${}\"' \n\x00:*")

@@ -1,4 +1,4 @@
-"""What policies see of a device and a group, and how many of them one call may carry."""
+"""What policies see of a device and a group."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.adapters.aws.authorizer import batches
-from service.cedar.request import AuthorizationRequest
 from service.cedar.values import EntityUid
 from service.domain.devices import Device
 from service.domain.groups import DeviceGroup, group_id_of
-from service.domain.permissions import Permission
+
+# Hypothesis wants naive bounds, and puts the zone to what it draws.
+FIRST, LAST = (datetime(year, 1, 1, tzinfo=UTC).replace(tzinfo=None) for year in (2020, 2036))
+moments = st.datetimes(FIRST, LAST, timezones=st.just(UTC))
 
 
 def test_a_device_stands_in_its_groups_and_its_tenant() -> None:
@@ -45,9 +46,9 @@ def test_a_device_stands_in_its_groups_and_its_tenant() -> None:
     assert found[everything].parents == (EntityUid("Fleet::Tenant", "acme"),)
 
 
-@given(st.datetimes(datetime(2020, 1, 1), datetime(2036, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - hypothesis wants naive bounds
+@given(moments)
 def test_a_time_zone_gives_the_offset_of_the_moment(now: datetime) -> None:
-    """Berlin's summer time is from 01:00 UTC of March's last Sunday to October's; without a zone nothing changes."""
+    """Berlin's summer is from 01:00 UTC of March's last Sunday to October's; no zone, no change."""
 
     def changeover(month: int) -> datetime:
         last = datetime(now.year, month, 31, 1, tzinfo=UTC)
@@ -82,27 +83,3 @@ def test_only_the_tenants_own_groups_count(thing_group: str, expected: str | Non
     assert group_id_of("acme", thing_group) == expected
     if expected is not None:
         assert DeviceGroup(tenant="acme", id=expected).thing_group == thing_group
-
-
-def test_batches_stay_within_the_quotas() -> None:
-    """At most 30 requests and 100 entities in one call, all in order."""
-    requests = [
-        AuthorizationRequest(
-            principal=EntityUid("Fleet::User", "pool|someone"),
-            action=Permission.UPDATE_FIRMWARE,
-            resource=EntityUid("Fleet::Device", f"d{number}"),
-            entities=Device(
-                tenant="acme",
-                id=f"d{number}",
-                groups=tuple(f"g{number}-{group}" for group in range(number % 9)),
-            ).entities(),
-            context={"now": datetime.now(UTC)},
-        )
-        for number in range(100)
-    ]
-    cut = list(batches(requests))
-    assert [request for batch in cut for request in batch] == requests
-    for batch in cut:
-        assert len(batch) <= 30
-        assert len({entity.uid for request in batch for entity in request.entities}) <= 100
-    assert list(batches([])) == []

@@ -27,7 +27,7 @@ anything: st.SearchStrategy[Any] = st.recursive(
 
 @given(anything)
 def test_what_has_no_problem_survives_every_encoder(document: object) -> None:
-    """The standard library's strict encoder and our answers' encoder say it, and the same comes back."""
+    """The standard library's strict encoder and that of our answers say it, and it comes back."""
     if problem_of(document) is None:
         said = json.dumps(document, allow_nan=False, ensure_ascii=False).encode()
         assert json.loads(said) == document

@@ -46,7 +46,7 @@ class Root:
 
 
 def test_a_record_is_never_written_over(embedded_cloud: EmbeddedCloud) -> None:
-    """The same record again is the same put repeated, and fine; another under its key is refused."""
+    """The same record again is a put repeated, and fine; another under its key is refused."""
     table, client = "audit-once", embedded_cloud.client("dynamodb")
     client.create_table(
         TableName=table,

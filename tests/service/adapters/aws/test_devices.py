@@ -26,12 +26,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class Index:
-    """A client of AWS IoT whose index compares names without case, as the real one does; it keeps what was stored."""
+    """AWS IoT whose index compares names without case, as the real one; keeps what is stored."""
 
     things: list[str]
     stored: dict[str, str] = field(default_factory=dict[str, str])
 
-    def search_index(self, *, queryString: str, maxResults: int = 100) -> dict[str, Any]:  # noqa: N803 - AWS's names
+    def search_index(
+        self,
+        *,
+        queryString: str,  # noqa: N803 - AWS's name
+        maxResults: int = 100,  # noqa: N803 - AWS's name
+    ) -> dict[str, Any]:
         """The first matches."""
         name = queryString.partition(":")[2].lower()
         found = [thing for thing in self.things if thing.lower() == name]
@@ -65,7 +70,7 @@ def calls() -> AwsCalls:
     )
 
 
-def test_connectivity_is_the_devices_own_among_names_of_another_case(calls: AwsCalls) -> None:
+def test_connectivity_is_of_the_name_in_its_own_case(calls: AwsCalls) -> None:
     """`PRESS-07` stands first in an index that compares without case; it is another device."""
     index = Index(["acme--PRESS-07", "acme--Press-07", "acme--press-07"])
     device = Device(tenant="acme", id="press-07")
@@ -85,7 +90,7 @@ def test_connectivity_is_the_devices_own_among_names_of_another_case(calls: AwsC
     | st.text(max_size=70),
 )
 def test_whatever_is_accepted_is_of_awss_own_pattern(calls: AwsCalls, name: str, text: str) -> None:
-    """An attribute that passes our rules is stored as a text that botocore's model of AWS IoT allows."""
+    """An attribute that passes our rules is stored as a text that botocore's model allows."""
     try:
         check_attributes({name: text})
     except InvalidRequestError:

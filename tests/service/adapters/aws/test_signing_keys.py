@@ -1,4 +1,4 @@
-"""Signing keys from a real HTTP server: fetched beside the event loop, once for many, and not at an attacker's pace."""
+"""Signing keys from a real HTTP server: fetched once for many, and not at an attacker's pace."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ def server() -> Iterator[JwksServer]:
             self.end_headers()
             self.wfile.write(state.body)
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's signature
+        # The base class's signature.
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - see above
             """Keep quiet."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
@@ -85,10 +86,8 @@ def jwk(pool: MemoryUserPool, **changes: object) -> dict[str, Any]:
     } | changes
 
 
-def test_a_pool_is_asked_once_for_many_and_again_only_after_a_while(
-    server: JwksServer, calls: AwsCalls
-) -> None:
-    """50 callers make one fetch; made-up key ids make at most one more per interval; then a new key is found."""
+def test_a_pool_is_asked_once_for_many_callers(server: JwksServer, calls: AwsCalls) -> None:
+    """50 callers make one fetch, made-up key ids one more per interval; then a new key is found."""
     pool = MemoryUserPool("acme")
     server.body = json.dumps({"keys": [jwk(pool)]}).encode()
     clock = [0.0]
@@ -99,7 +98,7 @@ def test_a_pool_is_asked_once_for_many_and_again_only_after_a_while(
         clock=lambda: clock[0],
     )
 
-    async def story() -> None:
+    async def scenario() -> None:
         found = await asyncio.gather(*(keys.find(pool.tenant, pool.key_id) for _ in range(50)))
         assert all(key is not None for key in found)
         assert server.asked == [f"/{pool.tenant.pool_id}/.well-known/jwks.json"]
@@ -112,7 +111,7 @@ def test_a_pool_is_asked_once_for_many_and_again_only_after_a_while(
         assert await keys.find(pool.tenant, pool.key_id) is None  # a removed key proves nothing
         assert len(server.asked) == 2
 
-    asyncio.run(story())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -130,7 +129,7 @@ def test_a_pool_is_asked_once_for_many_and_again_only_after_a_while(
 def test_an_address_that_gives_no_key_set_proves_nothing(
     server: JwksServer, calls: AwsCalls, status: int, body: bytes
 ) -> None:
-    """Errors, redirects, other documents and floods are an outage of ours, never an accepted token."""
+    """Errors, redirects, other documents and floods are our outage, never an accepted token."""
     server.status, server.body = status, body
     pool = MemoryUserPool("acme")
     keys = JwksKeys(
@@ -139,19 +138,20 @@ def test_an_address_that_gives_no_key_set_proves_nothing(
         timeout_seconds=2,
     )
 
-    async def story() -> None:
+    async def scenario() -> None:
         for _ in range(3):
             with pytest.raises(UnavailableError):
                 await keys.find(pool.tenant, pool.key_id)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
     assert len(server.asked) == 1
 
 
 def test_only_proper_public_keys_are_read() -> None:
-    """Other types, uses and algorithms, private keys, short keys and keys without an id are left out."""
+    """Other types, uses and algorithms, private and short keys, and those without an id are not."""
     pool = MemoryUserPool("acme")
-    short = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - what must be refused
+    bits = 1024  # what must be refused
+    short = rsa.generate_private_key(public_exponent=65537, key_size=bits)
     weak = json.loads(RSAAlgorithm.to_jwk(short.public_key()))
     entries: list[Any] = [
         jwk(pool),

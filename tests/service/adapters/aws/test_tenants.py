@@ -14,6 +14,7 @@ from service.domain.tenants import TenantStatus
 from service.errors import ConfigurationError
 
 ROLE = "arn:aws:iam::123456789012:role/cedarfleet/tenants/cedarfleet-acme"
+PRESIGN_ROLE = "arn:aws:iam::123456789012:role/cedarfleet/presign/cedarfleet-acme-presign"
 ISSUER = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbCd12345"
 
 
@@ -34,7 +35,7 @@ def row(**changes: object) -> dict[str, Any]:
         "role_arn": ROLE,
         "thing_group": "acme",
         "bucket": "acme-artifacts-1a2b3c4",
-        "presign_role_arn": "arn:aws:iam::123456789012:role/cedarfleet/presign/cedarfleet-acme-presign",
+        "presign_role_arn": PRESIGN_ROLE,
         "commands": {"reboot": "OperateDevice"},
     }
     kept = {name: value for name, value in (columns | changes).items() if value is not None}

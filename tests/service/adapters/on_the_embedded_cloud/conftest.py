@@ -1,4 +1,4 @@
-"""The service as a process of its own on the embedded cloud, with two stamped tenants, their people and things."""
+"""The service as a process on the embedded cloud, with two tenants, their people and things."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ ATTRIBUTES = {
 
 
 @dataclass
-class Plant:
-    """Everything on one cloud; ``call`` speaks HTTP to the service's process as somebody of a tenant."""
+class DeployedService:
+    """A process over one cloud; ``call`` speaks HTTP to it as somebody of a tenant."""
 
     setup: Setup
     service: Child
@@ -58,7 +58,7 @@ class Plant:
         return self.http.request(method, path, headers=headers, **request)
 
     def leaks(self) -> list[str]:
-        """What stands in the service's log up to now though it must not, by its kind and never itself."""
+        """What stands in the service's log though it must not, by its kind and never itself."""
         log = (self.setup.state_dir / "service.log").read_text()
         secret: dict[str, tuple[str, ...]] = {
             "signed URL": ("X-Amz-Signature",),
@@ -70,11 +70,11 @@ class Plant:
 
 
 @pytest.fixture(scope="session")
-def plant(
+def deployed(
     embedded_cloud: EmbeddedCloud, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Plant]:
+) -> Iterator[DeployedService]:
     """Stamped by the real program, served by the real process."""
-    setup = Setup(cloud=embedded_cloud, state_dir=tmp_path_factory.mktemp("plant"))
+    setup = Setup(cloud=embedded_cloud, state_dir=tmp_path_factory.mktemp("deployed"))
     for stack in (PLATFORM, "acme", "globex"):
         setup.stamp(stack)
     people = {tenant: setup.add_people(tenant) for tenant in ("acme", "globex")}
@@ -93,7 +93,7 @@ def plant(
     service, url = setup.start_service()
     try:
         with httpx.Client(base_url=url, timeout=30, trust_env=False) as http:
-            running = Plant(setup=setup, service=service, http=http, people=people)
+            running = DeployedService(setup=setup, service=service, http=http, people=people)
             yield running
     finally:
         code = service.stop()

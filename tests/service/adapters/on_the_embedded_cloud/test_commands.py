@@ -1,4 +1,4 @@
-"""A command is recorded, published under the tenant's role, and read with the states that its device reports."""
+"""A command is published under the tenant's role, and read with the states of its device."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import httpx
 
-    from tests.service.adapters.on_the_embedded_cloud.conftest import Plant
+    from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
 
 COMMANDS = "/v1/devices/press-01/commands"
 
@@ -31,34 +31,34 @@ def status_row(
     }
 
 
-def test_a_command_is_recorded_published_and_read_with_the_devices_states(plant: Plant) -> None:
-    """202; the record stands beside the states that the IoT rule writes; the device's last word is the answer."""
-    answer = plant.call(
+def test_a_command_is_read_with_the_states_of_its_device(deployed: DeployedService) -> None:
+    """The record stands beside what the IoT rule writes; the device's last state is the answer."""
+    answer = deployed.call(
         "POST", COMMANDS, json={"name": "reboot", "arguments": {"n": 1}, "timeout_seconds": 120}
     )
     assert answer.status_code == 202, answer.text
     command = answer.json()
-    assert plant.call("GET", command["url"]).json()["state"] == "published"
-    table = plant.setup.stacks["platform"]["commands_table"]
+    assert deployed.call("GET", command["url"]).json()["state"] == "published"
+    table = deployed.setup.stacks["platform"]["commands_table"]
     for sequence, state, detail in ((1, "received", {}), (2, "failed", {"reason": "no power"})):
         row = status_row(command["id"], sequence, json.dumps(detail).encode(), state=state)
-        plant.setup.cloud.client("dynamodb").put_item(TableName=table, Item=row)
-    seen = plant.call("GET", command["url"]).json()
+        deployed.setup.cloud.client("dynamodb").put_item(TableName=table, Item=row)
+    seen = deployed.call("GET", command["url"]).json()
     assert (seen["state"], seen["is_final"], seen["detail"]) == (
         "failed",
         True,
         {"reason": "no power"},
     )
     assert [told["state"] for told in seen["history"]] == ["received", "failed"]
-    assert plant.call("GET", command["url"], tenant="globex").status_code == 404
+    assert deployed.call("GET", command["url"], tenant="globex").status_code == 404
 
 
-def test_what_a_broken_device_reports_is_read_within_bounds(plant: Plant) -> None:
-    """Thousands of large states, or a detail that no encoder can say, cost one bounded answer and never an error."""
-    command = plant.call("POST", COMMANDS, json={"name": "reboot"}).json()
+def test_what_a_broken_device_reports_is_read_within_bounds(deployed: DeployedService) -> None:
+    """Many large states, or a detail that no encoder can say, cost one bounded answer, no error."""
+    command = deployed.call("POST", COMMANDS, json={"name": "reboot"}).json()
     dynamodb, table = (
-        plant.setup.cloud.client("dynamodb"),
-        plant.setup.stacks["platform"]["commands_table"],
+        deployed.setup.cloud.client("dynamodb"),
+        deployed.setup.stacks["platform"]["commands_table"],
     )
     details = [
         b'{"x":"\\ud800"}',
@@ -78,7 +78,7 @@ def test_what_a_broken_device_reports_is_read_within_bounds(plant: Plant) -> Non
     dynamodb.put_item(
         TableName=table, Item=status_row(command["id"], 401, b'{"ok":true}', state="succeeded")
     )
-    answer = plant.call("GET", command["url"])
+    answer = deployed.call("GET", command["url"])
     assert answer.status_code == 200, answer.text
     seen = answer.json()
     assert (seen["state"], seen["detail"], seen["history_truncated"]) == (
@@ -91,47 +91,49 @@ def test_what_a_broken_device_reports_is_read_within_bounds(plant: Plant) -> Non
     assert len(answer.content) < 64 * 1024
 
 
-def test_a_refused_publish_is_visibly_failed(plant: Plant) -> None:
-    """If the broker refuses the tenant's role, the answer is 502 with the command's place, where it is `failed`."""
+def test_a_refused_publish_is_visibly_failed(deployed: DeployedService) -> None:
+    """If the broker refuses the tenant's role: 502 with the command's place, which is `failed`."""
     iam, role = (
-        plant.setup.cloud.client("iam"),
-        plant.setup.stacks["globex"]["role_arn"].rpartition("/")[2],
+        deployed.setup.cloud.client("iam"),
+        deployed.setup.stacks["globex"]["role_arn"].rpartition("/")[2],
     )
     deny = {"Effect": "Deny", "Action": "iot:Publish", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
     iam.put_role_policy(RoleName=role, PolicyName="no-publish", PolicyDocument=document)
     try:
         body = {"name": "pause-infusion"}
-        answer = plant.call("POST", "/v1/devices/pump-01/commands", tenant="globex", json=body)
+        answer = deployed.call("POST", "/v1/devices/pump-01/commands", tenant="globex", json=body)
     finally:
         iam.delete_role_policy(RoleName=role, PolicyName="no-publish")
     assert (answer.status_code, answer.json()["type"]) == (
         502,
         "urn:cedarfleet:problem:command-not-published",
     )
-    seen = plant.call("GET", answer.headers["Location"], tenant="globex").json()
+    seen = deployed.call("GET", answer.headers["Location"], tenant="globex").json()
     assert (seen["state"], seen["is_final"], seen["reported_by"]) == ("failed", True, "service")
 
 
-def test_one_key_makes_one_command(plant: Plant) -> None:
+def test_one_key_makes_one_command(deployed: DeployedService) -> None:
     """The idempotency key is claimed in the same transaction as the record."""
     headers = {"Idempotency-Key": "adapter-1"}
-    first = plant.call("POST", COMMANDS, json={"name": "reboot"}, headers=headers)
-    again = plant.call("POST", COMMANDS, json={"name": "reboot"}, headers=headers)
+    first = deployed.call("POST", COMMANDS, json={"name": "reboot"}, headers=headers)
+    again = deployed.call("POST", COMMANDS, json={"name": "reboot"}, headers=headers)
     assert first.status_code == again.status_code == 202, again.text
     assert first.json()["id"] == again.json()["id"]
-    assert plant.call("POST", COMMANDS, json={"name": "stop"}, headers=headers).status_code == 422
+    assert (
+        deployed.call("POST", COMMANDS, json={"name": "stop"}, headers=headers).status_code == 422
+    )
 
 
-def test_one_key_makes_one_command_also_at_once(plant: Plant) -> None:
-    """Eight requests at the same time under one key: each is answered with the one command, or told to try again."""
+def test_one_key_makes_one_command_also_at_once(deployed: DeployedService) -> None:
+    """Eight requests at once under one key: each gets the one command, or is told to try again."""
     token = {
-        "Authorization": f"Bearer {plant.token('acme', 'managers')}",
+        "Authorization": f"Bearer {deployed.token('acme', 'managers')}",
         "Idempotency-Key": "adapter-2",
     }
 
     def send(_: int) -> httpx.Response:
-        return plant.http.post(COMMANDS, headers=token, json={"name": "reboot"})
+        return deployed.http.post(COMMANDS, headers=token, json={"name": "reboot"})
 
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(send, range(8)))

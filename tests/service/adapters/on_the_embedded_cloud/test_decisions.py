@@ -1,4 +1,4 @@
-"""The tenant's policy store decides, names its reasons by our files, and decides as the shipped twin does."""
+"""The tenant's policy store decides, names policies by our files, and decides as the twin does."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import httpx
     from litestar import Litestar
 
-    from tests.service.adapters.on_the_embedded_cloud.conftest import Plant
+    from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
 
 FIRE = {"reason": "fire in the ward"}
 REQUESTS: list[tuple[str, str, dict[str, Any] | None]] = [
@@ -64,15 +64,15 @@ class Twin:
 
 
 @pytest.fixture
-def twin(plant: Plant) -> Iterator[Twin]:
-    """The same service over the shipped twins and the policy files; globex has the same on the cloud."""
+def twin(deployed: DeployedService) -> Iterator[Twin]:
+    """The same service over the twins and the policy files; globex has the same on the cloud."""
     commands = {"pause-infusion": Permission.STOP_DEVICE, "self-test": Permission.MAINTAIN_DEVICE}
     pool = MemoryUserPool("globex", commands=commands)
     ports = MemoryPorts.around(CedarAuthorizer(ROOT / "policies"))
     pool.join(ports)
     ports.devices.add(Device(tenant="globex", id="pump-01", attributes=ATTRIBUTES))
     for name in ("recipes/dose.json", "firmware/pump.bin"):
-        plant.setup.upload("globex", name, b"1")
+        deployed.setup.upload("globex", name, b"1")
         ports.artifacts.add(
             Artifact(tenant="globex", name=name, size=1, sha256="0" * 64, etag='"e"')
         )
@@ -87,10 +87,10 @@ def verdict(answer: httpx.Response) -> tuple[int, str | None, list[str] | None]:
     return answer.status_code, document.get("reason"), document.get("policies")
 
 
-def test_a_denial_names_the_policy_and_is_audited(plant: Plant) -> None:
-    """The policy store's own ids are answered as the names of our files; the trail holds the denial."""
+def test_a_denial_names_the_policy_and_is_audited(deployed: DeployedService) -> None:
+    """The policy store's ids are answered as the names of our files; the trail holds the denial."""
     forged = {"X-Forwarded-For": "203.0.113.9"}
-    answer = plant.call(
+    answer = deployed.call(
         "POST",
         "/v1/devices/press-01/commands",
         group="operators",
@@ -100,9 +100,9 @@ def test_a_denial_names_the_policy_and_is_audited(plant: Plant) -> None:
     assert answer.status_code == 403
     assert answer.json()["policies"] == ["operators-view-only"]
     pages = (
-        plant.setup.cloud.client("dynamodb")
+        deployed.setup.cloud.client("dynamodb")
         .get_paginator("scan")
-        .paginate(TableName=plant.setup.stacks["platform"]["audit_table"])
+        .paginate(TableName=deployed.setup.stacks["platform"]["audit_table"])
     )
     trail = [item for page in pages for item in page["Items"]]
     [denial] = [item for item in trail if item["request_id"]["S"] == answer.json()["request_id"]]
@@ -114,12 +114,12 @@ def test_a_denial_names_the_policy_and_is_audited(plant: Plant) -> None:
     )
 
 
-def test_the_twin_decides_as_the_policy_store_does(plant: Plant, twin: Twin) -> None:
-    """Each persona of globex with each kind of request: same status, same reason, same policies by name."""
+def test_the_twin_decides_as_the_policy_store_does(deployed: DeployedService, twin: Twin) -> None:
+    """Each persona of globex with each kind of request: same status, reason and policies."""
     different: list[object] = []
     for group in GROUPS:
         for method, path, body in REQUESTS:
-            real = verdict(plant.call(method, path, tenant="globex", group=group, json=body))
+            real = verdict(deployed.call(method, path, tenant="globex", group=group, json=body))
             ours = verdict(twin.call(method, path, group=group, json=body))
             if real != ours:
                 different.append((group, method, path, body, real, ours))

@@ -6,18 +6,18 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.service.adapters.on_the_embedded_cloud.conftest import Plant
+    from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
 
 
-def test_the_log_names_request_tenant_and_principal(plant: Plant) -> None:
-    """Each event of a request carries its id, the verified tenant and the principal, by these names."""
-    answer = plant.call("GET", "/v1/devices", headers={"X-Request-Id": "fields-12345678"})
-    principal = plant.call("GET", "/v1/me").json()["principal"]
+def test_the_log_names_request_tenant_and_principal(deployed: DeployedService) -> None:
+    """Each event of a request carries its id, the verified tenant and the principal."""
+    answer = deployed.call("GET", "/v1/devices", headers={"X-Request-Id": "fields-12345678"})
+    principal = deployed.call("GET", "/v1/me").json()["principal"]
     mine = {"request_id": "fields-12345678"}
-    plant.service.await_event(
+    deployed.service.await_event(
         "request.done", seconds=20, where=lambda line: line.items() >= mine.items()
     )
-    log = (plant.setup.state_dir / "service.log").read_text().splitlines()
+    log = (deployed.setup.state_dir / "service.log").read_text().splitlines()
     lines = [json.loads(line) for line in log if "fields-12345678" in line]
     assert answer.headers["X-Request-Id"] == "fields-12345678"
     assert {line["event"] for line in lines} >= {"access.decided", "request.done"}
@@ -26,19 +26,21 @@ def test_the_log_names_request_tenant_and_principal(plant: Plant) -> None:
         assert named == {"request_id": "fields-12345678", "tenant": "acme", "principal": principal}
 
 
-def test_nothing_secret_is_logged(plant: Plant) -> None:
-    """A command, a file and a refusal leave events, but no token, signed URL, argument or content."""
+def test_nothing_secret_is_logged(deployed: DeployedService) -> None:
+    """A command, a file and a refusal leave events without token, signed URL or content."""
     command = {"name": "reboot", "arguments": {"temperature": 900}}
     asked = {"X-Request-Id": "secrets-12345678"}
     assert (
-        plant.call("POST", "/v1/devices/press-01/commands", json=command, headers=asked).status_code
+        deployed.call(
+            "POST", "/v1/devices/press-01/commands", json=command, headers=asked
+        ).status_code
         == 202
     )
     body = {"device": "press-02", "artifact": "recipes/steel.json"}
-    assert plant.call("POST", "/v1/downloads", json=body).status_code == 202
-    assert plant.call("POST", "/v1/downloads", group="operators", json=body).status_code == 403
+    assert deployed.call("POST", "/v1/downloads", json=body).status_code == 202
+    assert deployed.call("POST", "/v1/downloads", group="operators", json=body).status_code == 403
     mine = {"request_id": "secrets-12345678"}
-    plant.service.await_event(
+    deployed.service.await_event(
         "command.published", seconds=20, where=lambda line: line.items() >= mine.items()
     )
-    assert plant.leaks() == []
+    assert deployed.leaks() == []

@@ -1,4 +1,4 @@
-"""The token decides the tenant, and the registry what is the tenant's: each sees its own and nothing else."""
+"""The token decides the tenant, the registry what is the tenant's: each sees its own alone."""
 
 from __future__ import annotations
 
@@ -7,49 +7,49 @@ from typing import TYPE_CHECKING
 import httpx
 
 if TYPE_CHECKING:
-    from tests.service.adapters.on_the_embedded_cloud.conftest import Plant
+    from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
 
 
-def test_the_service_is_ready(plant: Plant) -> None:
+def test_the_service_is_ready(deployed: DeployedService) -> None:
     """The registry answers."""
-    assert plant.http.get("/health/ready").json() == {"status": "ready"}
+    assert deployed.http.get("/health/ready").json() == {"status": "ready"}
 
 
-def test_two_tokens_are_none(plant: Plant) -> None:
-    """A proxy in front might check the one, and we the other: 401, whichever comes first; one alone is fine."""
-    token = f"Bearer {plant.token('acme', 'managers')}"
+def test_two_tokens_are_none(deployed: DeployedService) -> None:
+    """A proxy in front might check the one, and we the other: 401 in any order; one is fine."""
+    token = f"Bearer {deployed.token('acme', 'managers')}"
     for given in ((token, "Bearer x"), ("Bearer x", token), (token, token), (token,)):
-        answer = plant.http.get("/v1/me", headers=[("Authorization", text) for text in given])
+        answer = deployed.http.get("/v1/me", headers=[("Authorization", text) for text in given])
         assert answer.status_code == (200 if len(given) == 1 else 401), given[0][:8]
 
 
-def test_people_see_their_own_tenant(plant: Plant) -> None:
-    """The token's issuer decides the tenant; each sees its own devices with groups and attributes."""
-    assert plant.call("GET", "/v1/me").json()["tenant"] == "acme"
-    devices = plant.call("GET", "/v1/devices", group="operators").json()["devices"]
+def test_people_see_their_own_tenant(deployed: DeployedService) -> None:
+    """The token's issuer decides the tenant; each sees its devices with groups and attributes."""
+    assert deployed.call("GET", "/v1/me").json()["tenant"] == "acme"
+    devices = deployed.call("GET", "/v1/devices", group="operators").json()["devices"]
     assert [device["id"] for device in devices] == ["press-01", "press-02"]
     assert devices[0]["groups"] == ["line-press"]
     assert devices[0]["attributes"]["criticality"] == "high"
     assert devices[0]["connectivity"]["connected"] is False
-    foreign = plant.call("GET", "/v1/devices", tenant="globex").json()["devices"]
+    foreign = deployed.call("GET", "/v1/devices", tenant="globex").json()["devices"]
     assert [device["id"] for device in foreign] == ["pump-01"]
 
 
-def test_a_device_of_another_tenant_is_not_found(plant: Plant) -> None:
+def test_a_device_of_another_tenant_is_not_found(deployed: DeployedService) -> None:
     """404 as for any unknown device."""
-    assert plant.call("GET", "/v1/devices/press-01").status_code == 200
+    assert deployed.call("GET", "/v1/devices/press-01").status_code == 200
     for name in ("pump-01", "press-99"):
-        assert plant.call("GET", f"/v1/devices/{name}").status_code == 404
-    assert plant.call(
+        assert deployed.call("GET", f"/v1/devices/{name}").status_code == 404
+    assert deployed.call(
         "POST", "/v1/devices/press-01/commands", tenant="globex", json={"name": "reboot"}
     ).status_code in (400, 404)
 
 
-def test_a_mixed_up_registry_row_opens_nothing(plant: Plant) -> None:
-    """If acme's row led to globex's store, role and bucket, that store would refuse acme's token: nobody gets in."""
+def test_a_mixed_up_registry_row_opens_nothing(deployed: DeployedService) -> None:
+    """If acme's row led to globex's store, role and bucket, the store would refuse acme's token."""
     dynamodb, table = (
-        plant.setup.cloud.client("dynamodb"),
-        plant.setup.stacks["platform"]["tenants_table"],
+        deployed.setup.cloud.client("dynamodb"),
+        deployed.setup.stacks["platform"]["tenants_table"],
     )
     rows = {row["tenant"]["S"]: row for row in dynamodb.scan(TableName=table)["Items"]}
     mixed = {
@@ -57,8 +57,8 @@ def test_a_mixed_up_registry_row_opens_nothing(plant: Plant) -> None:
         for name in ("policy_store_id", "role_arn", "bucket", "presign_role_arn")
     }
     dynamodb.put_item(TableName=table, Item=rows["acme"] | mixed)
-    fresh, url = plant.setup.start_service()  # a process that has not read the right row
-    headers = {"Authorization": f"Bearer {plant.token('acme', 'managers')}"}
+    fresh, url = deployed.setup.start_service()  # a process that has not read the right row
+    headers = {"Authorization": f"Bearer {deployed.token('acme', 'managers')}"}
     try:
         with httpx.Client(base_url=url, timeout=30, trust_env=False, headers=headers) as http:
             assert http.get("/v1/me").json()["tenant"] == "acme"

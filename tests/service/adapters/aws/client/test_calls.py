@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
@@ -33,7 +33,8 @@ def refused(code: str, status: int) -> ClientError:
         "Error": {"Code": code, "Message": "secret words"},
         "ResponseMetadata": {"HTTPStatusCode": status},
     }
-    return ClientError(answer, "Operation")  # pyright: ignore[reportArgumentType] - the members that matter
+    shape: Any = answer  # the members that matter
+    return ClientError(shape, "Operation")
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def refused(code: str, status: int) -> ClientError:
 def test_errors_of_aws_become_ours(
     calls: AwsCalls, error: Exception, kind: type[CedarfleetError]
 ) -> None:
-    """What may pass is `unavailable`, what will not is `upstream`; AWS's own words stay in the log."""
+    """What may pass is `unavailable`, what will not is `upstream`; AWS's words stay in the log."""
 
     def fail() -> None:
         raise error
@@ -62,10 +63,10 @@ def test_errors_of_aws_become_ours(
 
 
 def test_too_many_and_too_slow_calls_are_refused(calls: AwsCalls) -> None:
-    """One runs, one waits, the third is refused at once; both end at the deadline; a busy thread still counts."""
+    """One runs, one waits, the third is refused; both end at the deadline; a busy thread counts."""
     release = threading.Event()
 
-    async def story() -> None:
+    async def scenario() -> None:
         loop = asyncio.get_running_loop()
         slow = [asyncio.ensure_future(calls.run("slow", release.wait, 10)) for _ in range(2)]
         await asyncio.sleep(0)
@@ -81,4 +82,4 @@ def test_too_many_and_too_slow_calls_are_refused(calls: AwsCalls) -> None:
             await asyncio.sleep(0)
         assert await calls.run("again", lambda: 1) == 1
 
-    asyncio.run(story())
+    asyncio.run(scenario())
