@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("device", ["press-07", "pump-03", "infusion-12"])
 def test_device_is_that_of_the_file(device: str):
-    """A device of the matrix, made of its parts, has the entities that the cases give the engine."""
+    """A device of the matrix, made of its parts, has the entities that the engine gets."""
     for entity in FLEET.device(device).entities(TENANT_ID):
         assert entity == FLEET.entities[entity.uid]
 
 
-def test_every_device_and_person_is_known_to_the_matrix_or_a_case():
+def test_every_device_and_person_is_in_the_matrix_or_a_case():
     """Each persona is a person of the file, with the groups that stand there as parents."""
     for persona in PERSONAS:
         bearer = persona.bearer(FLEET)
