@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from cedarfleet_device.files import write_atomically
 
+from tests.device_sdk.volatile_disk import Kept, VolatileDisk
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -22,6 +25,43 @@ def test_a_file_is_replaced_and_private(tmp_path: Path, *, durable: bool):
     assert file.read_bytes() == b"new"
     assert file.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("had", [True, False], ids=["replaced", "first"])
+def test_a_file_outlives_the_loss_of_power_whole(tmp_path: Path, *, had: bool):
+    """At every moment the old or the new content stands there, and the new one in the end."""
+    file = tmp_path / "journal"
+    allowed: set[bytes | None] = {b"old" if had else None, b"new"}
+    if had:
+        file.write_bytes(b"old")
+
+    def holds(state: Mapping[str, Kept]) -> None:
+        kept = state.get("journal")
+        assert (None if kept is None else kept.content) in allowed
+        assert kept is None or kept.content == b"old" or kept.mode == 0o600
+
+    with VolatileDisk(tmp_path, holds) as disk:
+        write_atomically(file, b"new", disk=disk)
+        allowed = {b"new"}
+        disk.lose_power()
+        assert disk.syncs == 3
+
+
+def test_a_folder_and_those_above_it_outlive_the_loss_of_power(tmp_path: Path):
+    """Once made, a folder is there, whatever name is lost; one that is there is left as it is."""
+    folder = tmp_path / "a" / "b" / "c"
+    kept: list[bool] = []
+    with VolatileDisk(tmp_path, lambda state: kept.append("a/b/c/file" in state)) as disk:
+        disk.make_folder(folder, mode=0o700)
+        (folder / "file").write_text("in it")
+        disk.sync_folder(folder)
+        kept.clear()
+        disk.lose_power()
+        assert set(kept) == {True}
+        disk.make_folder(folder, mode=0o750)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    with pytest.raises(FileExistsError):
+        disk.make_folder(folder / "file", mode=0o700)
 
 
 def test_a_planted_symlink_is_not_written_through(tmp_path: Path):

@@ -1,16 +1,75 @@
-"""Files that are replaced whole, and names that stay in their folder over a loss of power."""
+"""What a disk keeps over a loss of power, and files that are replaced whole."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
+class Disk:
+    """Makes what was written outlive the loss of power: whoever promises that asks it first."""
+
+    def sync(self, handle: int) -> None:
+        """Make a file durable with its length and mode, or the names in a folder.
+
+        A file's own sync does not keep its name (Linux: fsync(2)).
+
+        Raises:
+            OSError: it cannot be synced.
+        """
+        os.fsync(handle)
+
+    def sync_data(self, handle: int) -> None:
+        """Make the bytes of a file durable, and its length.
+
+        Raises:
+            OSError: it cannot be synced.
+        """
+        os.fdatasync(handle)
+
+    def sync_folder(self, folder: Path) -> None:
+        """Make the names in ``folder`` durable: files made, moved or removed in it stay so.
+
+        Raises:
+            OSError: it cannot be opened or synced.
+        """
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self.sync(handle)
+        finally:
+            os.close(handle)
+
+    def make_folder(self, folder: Path, *, mode: int) -> None:
+        """Make ``folder``, and what is missing above it, where it is not there; with durable names.
+
+        Args:
+            folder: what stands there already is left as it is.
+            mode: of the folder itself; those above it have the usual one.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        if folder.is_dir():
+            return
+        if not folder.parent.is_dir():
+            self.make_folder(folder.parent, mode=0o777)
+        folder.mkdir(mode=mode, exist_ok=True)
+        self.sync_folder(folder.parent)
+
+
+DISK: Final = Disk()
+
+
 def write_atomically(
-    file: Path, content: bytes, *, durable: bool = True, for_folder_owner: bool = False
+    file: Path,
+    content: bytes,
+    *,
+    durable: bool = True,
+    for_folder_owner: bool = False,
+    disk: Disk = DISK,
 ) -> None:
     """Write a file of mode 0600 whole or not at all, by way of ``<file>.new`` beside it.
 
@@ -19,6 +78,7 @@ def write_atomically(
         content: what it holds from now on.
         durable: whether it must stay so over a loss of power.
         for_folder_owner: whether root writes it for the owner of the folder.
+        disk: makes it durable.
 
     Raises:
         OSError: it cannot be written; then the former file is still in place.
@@ -34,22 +94,7 @@ def write_atomically(
         writer.write(content)
         writer.flush()
         if durable:
-            os.fsync(writer.fileno())
+            disk.sync(writer.fileno())
     fresh.replace(file)  # rename(2): at every instant a whole file stands there
     if durable:
-        sync_folder(file.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Sync the entries of ``folder``, which a file's own sync does not (Linux: fsync(2)).
-
-    Files made, moved or removed in it stay so over a loss of power.
-
-    Raises:
-        OSError: it cannot be opened or synced.
-    """
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        disk.sync_folder(file.parent)

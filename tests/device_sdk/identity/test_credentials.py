@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -11,16 +12,26 @@ from typing import TYPE_CHECKING
 
 import pytest
 from awscrt.crypto import ECExportFormat
+from cedarfleet_device import DeviceConfig
 from cedarfleet_device.errors import ConfigError
-from cedarfleet_device.identity.credentials import finish_replacing, replace_credentials
+from cedarfleet_device.identity.credentials import (
+    finish_replacing,
+    load_credentials,
+    replace_credentials,
+    restore_credentials,
+    write_private,
+)
 from cedarfleet_device.identity.x509 import key_pem, new_key, public_key, request_pem, valid_until
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.device_sdk.devices import write_config
 from tests.device_sdk.mosquitto import Authority
+from tests.device_sdk.volatile_disk import Kept, VolatileDisk
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -138,6 +149,44 @@ credentials.replace_credentials(
     assert survive > 10
 
 
+@pytest.mark.parametrize("had", [True, False], ids=["replaced", "first"])
+def test_a_pair_outlives_the_loss_of_power_as_a_pair(tmp_path: Path, *, had: bool):
+    """Whatever of the names a power cut leaves, the next start has a pair that matches.
+
+    Once replaced, it is the new one.
+    """
+    folder, left = tmp_path / "device", tmp_path / "left"
+    folder.mkdir()
+    old = (b"old crt", b"old key") if had else (None, None)
+    for name, content in zip(("d.crt", "d.key"), old, strict=True):
+        if content is not None:
+            (folder / name).write_bytes(content)
+    found: set[tuple[bytes | None, ...]] = set()
+
+    def holds(state: Mapping[str, Kept]) -> None:
+        shutil.rmtree(left, ignore_errors=True)
+        left.mkdir()
+        for name, kept in state.items():
+            (left / name).write_bytes(kept.content)
+        finish_replacing(left / "d.crt", left / "d.key")
+        pair = tuple(
+            (left / name).read_bytes() if (left / name).exists() else None
+            for name in ("d.crt", "d.key")
+        )
+        assert pair in (old, (b"new crt", b"new key"))
+        found.add(pair)
+
+    with VolatileDisk(folder, holds) as disk:
+        replace_credentials(
+            folder / "d.crt", folder / "d.key", certificate=b"new crt", key=b"new key", disk=disk
+        )
+        assert found == {old, (b"new crt", b"new key")}
+        found.clear()
+        disk.lose_power()
+        assert found == {(b"new crt", b"new key")}
+        assert disk.syncs > 6
+
+
 def test_files_are_private_and_the_former_pair_is_kept(tmp_path: Path):
     """Mode 0600 whatever the umask, and a way back."""
     previous = os.umask(0)
@@ -158,3 +207,73 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path):
         replace_credentials(
             tmp_path / "file" / "d.crt", tmp_path / "file" / "d.key", certificate=b"", key=b""
         )
+
+
+def _device(folder: Path) -> DeviceConfig:
+    """The configuration of a device that has its files in ``folder``."""
+    authority = Authority()
+    certificate, key = authority.issue("press-07")
+    (folder / "device.crt").write_bytes(certificate)
+    (folder / "device.key").write_bytes(key)
+    (folder / "device.key").chmod(0o600)
+    (folder / "ca.pem").write_bytes(authority.pem)
+    fields = {"thing": "acme--press-07", "endpoint": "localhost", "ca_file": "ca.pem"}
+    return DeviceConfig.load(write_config(folder, fields))
+
+
+def test_certificate_key_and_authority_are_loaded(tmp_path: Path):
+    """As they stand in their files, and a replacement that was broken off is finished first."""
+    config = _device(tmp_path)
+    names = ("device.crt", "device.key", "ca.pem")
+    assert load_credentials(config) == tuple((tmp_path / each).read_bytes() for each in names)
+    certificate, key = Authority().issue("press-07")
+    write_private(tmp_path / "device.key.next", key)
+    write_private(tmp_path / "device.crt.next", certificate)
+    assert load_credentials(config)[:2] == (certificate, key)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o644])
+def test_a_key_that_others_may_use_is_refused(tmp_path: Path, mode: int):
+    """Whatever others or the group may do with it, it is no key of this device alone."""
+    config = _device(tmp_path)
+    config.key_file.chmod(mode)
+    with pytest.raises(ConfigError, match=f"has mode {mode:04o}, it must be 0600"):
+        load_credentials(config)
+    for private in (0o600, 0o400, 0o700):
+        config.key_file.chmod(private)
+        load_credentials(config)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("device.crt", True), ("device.key", True), ("ca.pem", False)]
+)
+def test_a_file_that_is_missing_or_no_pem_is_named(tmp_path: Path, name: str, *, hint: bool):
+    """The error names file and setting; of what provisioning makes it says so."""
+    config = _device(tmp_path)
+    (tmp_path / name).write_text("no PEM")
+    with pytest.raises(ConfigError, match=rf"_file` `.*{name}` is not PEM: no line"):
+        load_credentials(config)
+    (tmp_path / name).unlink()
+    with pytest.raises(ConfigError, match=f"{name}` cannot be read: No such file") as caught:
+        load_credentials(config)
+    assert str(caught.value).endswith("run `cedarfleet-device provision` first") == hint
+
+
+def test_the_former_pair_can_be_put_back(tmp_path: Path):
+    """Both files of it; where there is none, the error names what is missing."""
+    certificate, key = tmp_path / "d.crt", tmp_path / "d.key"
+    with pytest.raises(ConfigError, match=r"d\.crt\.previous` cannot be read: No such file"):
+        restore_credentials(certificate, key)
+    for word in (b"one", b"two"):
+        replace_credentials(certificate, key, certificate=b"crt " + word, key=b"key " + word)
+    restore_credentials(certificate, key)
+    assert (certificate.read_bytes(), key.read_bytes()) == (b"crt one", b"key one")
+
+
+def test_a_key_without_its_certificate_is_dropped(tmp_path: Path):
+    """A replacement that never had both leaves the former pair, and nothing beside it."""
+    for name in ("d.crt", "d.key", "d.key.next"):
+        (tmp_path / name).write_text(name)
+    finish_replacing(tmp_path / "d.crt", tmp_path / "d.key")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["d.crt", "d.key"]
+    assert (tmp_path / "d.key").read_text() == "d.key"

@@ -20,6 +20,7 @@ from cedarfleet_device.downloads.partial_file import disk_trouble
 from cedarfleet_device.downloads.progress_journal import ProgressJournal
 from cedarfleet_device.downloads.target import Target
 from cedarfleet_device.downloads.transfer import Callbacks, Transfer
+from cedarfleet_device.files import DISK, Disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -54,6 +55,7 @@ class Downloader:
         state_dir: Path,
         limits: DownloadLimits,
         on_verified: Callable[[Path], None] | None = None,
+        disk: Disk = DISK,
     ) -> None:
         """Prepare.
 
@@ -64,15 +66,17 @@ class Downloader:
             on_verified: called with the file in place (install it). When it raises, the previous
                 file is put back and the download is refused with ``Reason.INSTALL``. It runs again
                 when power went before its end was saved.
+            disk: makes files and their names durable.
 
         Raises:
             OSError: ``limits.ca_file`` cannot be read or ``state_dir`` not be made.
         """
         self._folder = folder
         self._state = state_dir / "downloads"
-        self._state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        disk.make_folder(self._state, mode=0o700)
         self._limits = limits
         self._on_verified = on_verified
+        self._disk = disk
         if limits.ca_file is not None:
             # A wrong file is noticed now; the system's many authorities are read when first needed.
             _ = self._tls
@@ -113,11 +117,11 @@ class Downloader:
             raise DownloadRefusedError(
                 Reason.URL, f"the ETag of `{document.name[:80]!a}` is malformed; S3's has quotes"
             )
-        with Target(self._folder, document.name) as target, self._alone(target):
+        with self._target(document.name) as target, self._alone(target):
             transfer = Transfer(
                 document,
                 target=target,
-                journal=ProgressJournal(self._state, target.key),
+                journal=self._journal(target),
                 limits=self._limits,
                 tls=lambda: self._tls,
                 callbacks=Callbacks(
@@ -126,6 +130,7 @@ class Downloader:
                     cancelled=cancelled,
                     on_verified=self._on_verified,
                 ),
+                disk=self._disk,
             )
             fetched = transfer.run()
             return Delivered(
@@ -147,12 +152,18 @@ class Downloader:
             DownloadFailedError: the file is being fetched.
         """
         with (
-            Target(self._folder, name) as target,
+            self._target(name) as target,
             self._alone(target),
             disk_trouble("discard the download"),
         ):
             target.drop_part()
-            ProgressJournal(self._state, target.key).clear()
+            self._journal(target).clear()
+
+    def _target(self, name: str) -> Target:
+        return Target(self._folder, name, disk=self._disk)
+
+    def _journal(self, target: Target) -> ProgressJournal:
+        return ProgressJournal(self._state, target.key, disk=self._disk)
 
     @contextmanager
     def _alone(self, target: Target) -> Generator[None]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from cedarfleet_device.config import DownloadLimits
     from cedarfleet_device.downloads.progress_journal import Progress, ProgressJournal
+    from cedarfleet_device.files import Disk
 
 _READ_BYTES: Final = 256 * 1024  # still in the core's cache when it is hashed
 _CHECKPOINT_SECONDS: Final = 5.0  # on a slow link a step takes minutes
@@ -58,6 +59,7 @@ class PartialFile:
         *,
         limits: DownloadLimits,
         free_bytes: Callable[[], int],
+        disk: Disk,
     ) -> None:
         """Take the open temporary file; ``recover`` comes next.
 
@@ -67,9 +69,10 @@ class PartialFile:
             entry: what the journal said.
             limits: of disk and checkpoints.
             free_bytes: what the file system has for us.
+            disk: makes the file durable.
         """
         self._handle, self._journal, self._limits = handle, journal, limits
-        self._free_bytes = free_bytes
+        self._free_bytes, self._disk = free_bytes, disk
         self.entry = entry
         self.received = 0
         self._step = checkpoint_step(entry.size, most=limits.checkpoint_bytes)
@@ -206,7 +209,7 @@ class PartialFile:
             DownloadRefusedError: ``Reason.DISK``.
         """
         with disk_trouble("save the download's progress"):
-            os.fdatasync(self._handle)
+            self._disk.sync_data(self._handle)
             beyond = tuple(
                 (max(span.start, self._hashed), span.end)
                 for span in self._ranges
@@ -225,7 +228,7 @@ class PartialFile:
         self.checkpoint()
         with disk_trouble("save the file"):
             os.fchmod(self._handle, self._limits.file_mode)
-            os.fsync(self._handle)
+            self._disk.sync(self._handle)
         # Fail closed: "" equals no digest.
         return self._hash.hexdigest() if self._hashed == self.entry.size else ""
 

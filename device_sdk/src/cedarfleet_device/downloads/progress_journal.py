@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from cedarfleet_device.downloads.ranges import ByteRange
-from cedarfleet_device.files import sync_folder, write_atomically
+from cedarfleet_device.files import DISK, Disk, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,8 +78,9 @@ class Progress:
 class ProgressJournal:
     """One file in the state folder, replaced as a whole, so that it is never read torn."""
 
-    def __init__(self, folder: Path, key: str) -> None:
+    def __init__(self, folder: Path, key: str, *, disk: Disk = DISK) -> None:
         """Keep the journal of download ``key`` in ``folder``, which exists."""
+        self._disk = disk
         self._path = folder / f"{key}.json"
         self._folder = folder
 
@@ -102,13 +103,13 @@ class ProgressJournal:
             OSError: the state folder cannot be written.
         """
         content = json.dumps({"version": _VERSION, **asdict(entry)}).encode()
-        write_atomically(self._path, content)
+        write_atomically(self._path, content, disk=self._disk)
 
     def clear(self) -> None:
         """Forget the download."""
         self._path.with_name(f"{self._path.name}.new").unlink(missing_ok=True)
         self._path.unlink(missing_ok=True)
-        sync_folder(self._folder)
+        self._disk.sync_folder(self._folder)
 
 
 def _decode(data: dict[str, Any]) -> Progress:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from cedarfleet_device.downloads.names import components, same_file_elsewhere
 from cedarfleet_device.downloads.outcomes import DownloadRefusedError, Reason
+from cedarfleet_device.files import DISK, Disk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,19 +30,20 @@ class Target:
         key: stands for the name in file names of our own.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, *, disk: Disk = DISK) -> None:
         """Open the target's directory, making the ones that are missing (mode 0750).
 
         Raises:
             DownloadRefusedError: ``Reason.NAME``: the name, or what stands in its way.
                 ``Reason.DISK``: a directory cannot be made or opened.
         """
+        self._disk = disk
         *parents, self._name = components(name)
         self.key = sha256(name.encode()).hexdigest()[:32]
         self.path = folder.joinpath(*parents, self._name)
         self._part, self._previous = f".{self.key}.part", f".{self.key}.previous"
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+            disk.make_folder(folder, mode=0o750)
             # The maker chose the folder itself, perhaps by a symlink to another disk: only what is
             # below it is judged.
             self._directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -74,6 +76,7 @@ class Target:
             DownloadRefusedError: ``Reason.DISK``: something else bears its name.
             OSError: the directory cannot be written.
         """
+        is_new = not self.has_part()
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
         handle = os.open(self._part, flags, 0o600, dir_fd=self._directory)
         found = os.fstat(handle)
@@ -82,6 +85,8 @@ class Target:
             raise DownloadRefusedError(
                 Reason.DISK, f"`{self._part}` beside the target is no file of ours"
             )
+        if is_new:  # the journal will count on its bytes
+            self._sync_names()
         return handle
 
     def holds(self, size: int, digest: str) -> bool:
@@ -131,7 +136,7 @@ class Target:
             if self._has(self._name):
                 self._link_previous()
         os.replace(self._part, self._name, src_dir_fd=self._directory, dst_dir_fd=self._directory)
-        os.fsync(self._directory)
+        self._sync_names()
 
     def roll_back(self) -> None:
         """Give the target its previous file back, or remove it when there was none."""
@@ -141,7 +146,7 @@ class Target:
             )
         else:
             self._drop(self._name)
-        os.fsync(self._directory)
+        self._sync_names()
 
     def drop_previous(self) -> None:
         """Forget the previous file, if any."""
@@ -153,7 +158,7 @@ class Target:
         try:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(parent, 0o750, dir_fd=self._directory)
-                os.fsync(self._directory)
+                self._sync_names()
             child = os.open(
                 parent,
                 os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC,
@@ -188,6 +193,10 @@ class Target:
                 " where case or Unicode form do not count",
             )
 
+    def _sync_names(self) -> None:
+        """Make what was made, moved or removed in the directory durable."""
+        self._disk.sync(self._directory)
+
     def _has(self, name: str) -> bool:
         try:
             os.stat(name, dir_fd=self._directory, follow_symlinks=False)
@@ -198,7 +207,7 @@ class Target:
     def _drop(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._directory)
-            os.fsync(self._directory)
+            self._sync_names()
 
     def _link_previous(self) -> None:
         try:
@@ -220,5 +229,5 @@ class Target:
                     while chunk := old.read(_COPY_BYTES):
                         new.write(chunk)
                     new.flush()
-                    os.fsync(copy)
-        os.fsync(self._directory)
+                    self._disk.sync(copy)
+        self._sync_names()

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from cedarfleet_device.config import DownloadLimits
     from cedarfleet_device.downloads.progress_journal import ProgressJournal
     from cedarfleet_device.downloads.target import Target
+    from cedarfleet_device.files import Disk
     from cedarfleet_device.wire import DownloadDocument
 
 # The object may change once while it is fetched; more is a fault of the sender.
@@ -68,8 +69,10 @@ class Transfer:
         limits: DownloadLimits,
         tls: Callable[[], ssl.SSLContext],
         callbacks: Callbacks,
+        disk: Disk,
     ) -> None:
         """Prepare; ``run`` does everything. ``tls`` is called when the URL is https."""
+        self._disk = disk
         self._document, self._target, self._journal = document, target, journal
         self._limits, self._tls, self._callbacks = limits, tls, callbacks
         self._bucket = TokenBucket(limits.bytes_per_second)
@@ -108,6 +111,7 @@ class Transfer:
                 replace(entry, stage=Stage.FETCHING),
                 limits=self._limits,
                 free_bytes=self._target.free_bytes,
+                disk=self._disk,
             )
             try:
                 self._fetch(file)
@@ -266,8 +270,9 @@ class Transfer:
     def _forget(self) -> None:
         with disk_trouble("clean up"):
             self._target.drop_part()
-            self._target.drop_previous()
+            # While the journal says that the hook is to run, it may fail: then this one comes back.
             self._journal.clear()
+            self._target.drop_previous()
 
     def _tell(self, file: PartialFile, *, final: bool) -> None:
         now = time.monotonic()

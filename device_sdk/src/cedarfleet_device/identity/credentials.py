@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cedarfleet_device.errors import ConfigError
-from cedarfleet_device.files import sync_folder, write_atomically
+from cedarfleet_device.files import DISK, Disk, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +63,12 @@ def read_pem(file: Path, name: str) -> bytes:
 
 
 def replace_credentials(
-    certificate_file: Path, key_file: Path, *, certificate: bytes, key: bytes
+    certificate_file: Path,
+    key_file: Path,
+    *,
+    certificate: bytes,
+    key: bytes,
+    disk: Disk = DISK,
 ) -> None:
     """Make ``certificate`` and ``key`` the device's pair.
 
@@ -75,16 +80,16 @@ def replace_credentials(
     try:
         # The key first: the next certificate stands for a pair that is complete.
         for file, content in ((key_file, key), (certificate_file, certificate)):
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_private(_beside(file, ".next"), content)
+            disk.make_folder(file.parent, mode=0o700)
+            write_private(_beside(file, ".next"), content, disk=disk)
             if file.exists():
-                write_private(_beside(file, ".previous"), file.read_bytes())
-        finish_replacing(certificate_file, key_file)
+                write_private(_beside(file, ".previous"), file.read_bytes(), disk=disk)
+        finish_replacing(certificate_file, key_file, disk=disk)
     except OSError as error:
         raise ConfigError(f"`{error.filename}` cannot be written: {error.strerror}") from error
 
 
-def finish_replacing(certificate_file: Path, key_file: Path) -> None:
+def finish_replacing(certificate_file: Path, key_file: Path, *, disk: Disk = DISK) -> None:
     """Complete or drop what an earlier replacement left behind."""
     next_certificate, next_key = _beside(certificate_file, ".next"), _beside(key_file, ".next")
     if not next_certificate.exists():
@@ -92,9 +97,9 @@ def finish_replacing(certificate_file: Path, key_file: Path) -> None:
         return
     with suppress(FileNotFoundError):  # it was moved before the power went
         next_key.replace(key_file)
-        sync_folder(key_file.parent)
+        disk.sync_folder(key_file.parent)
     next_certificate.replace(certificate_file)
-    sync_folder(certificate_file.parent)
+    disk.sync_folder(certificate_file.parent)
 
 
 def restore_credentials(certificate_file: Path, key_file: Path) -> None:
@@ -113,7 +118,7 @@ def restore_credentials(certificate_file: Path, key_file: Path) -> None:
     replace_credentials(certificate_file, key_file, certificate=certificate, key=key)
 
 
-def write_private(file: Path, content: bytes) -> None:
+def write_private(file: Path, content: bytes, *, disk: Disk = DISK) -> None:
     """Write a file of mode 0600 whole or not at all, and durably.
 
     Root writes it for the owner of the folder: a device is provisioned by root, and its agent runs
@@ -122,7 +127,7 @@ def write_private(file: Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    write_atomically(file, content, for_folder_owner=True)
+    write_atomically(file, content, for_folder_owner=True, disk=disk)
 
 
 def _beside(file: Path, ending: str) -> Path:

@@ -7,7 +7,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device.errors import ConfigError
-from cedarfleet_device.files import sync_folder
+from cedarfleet_device.files import DISK
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +64,7 @@ def _open(file: Path) -> sqlite3.Connection:
             )
             # With file, log and their names on the disk.
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            sync_folder(file.parent)
+            DISK.sync_folder(file.parent)
             found = _FORMAT
         state = database.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.DatabaseError as error:

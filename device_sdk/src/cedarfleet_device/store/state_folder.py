@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Self
 
 from cedarfleet_device.errors import ConfigError, StateInUseError
+from cedarfleet_device.files import DISK
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +38,7 @@ class StateFolder:
                 f"`state_dir` `{folder}` is in use by process {os.getpid()}: one identity runs once"
             )
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            DISK.make_folder(folder, mode=0o700)
             self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise ConfigError(f"`state_dir` `{folder}` cannot be used: {error.strerror}") from error
