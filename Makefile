@@ -5,7 +5,7 @@ SYNCED := .venv/.synced
 NOT_SERVED := pulumi pulumi-aws cedarpy awsiotsdk   # what the service's image does without
 DEBIAN := mosquitto nginx-light aria2 curl wget openssl systemd python3
 
-.PHONY: demo up test check bench mutants lock fmt clean packages
+.PHONY: demo up test soak check bench mutants lock fmt clean packages
 .DEFAULT_GOAL := help
 
 help: ## say what each target does
@@ -28,6 +28,9 @@ up: $(SYNCED) ## the same set-up, and stay: prints URL and sign-in data
 
 test: $(SYNCED) ## every test
 	@$(BIN)/python -m pytest
+
+soak: $(SYNCED) ## the tests of random faults, with many more of them than in make test (10 minutes)
+	@$(BIN)/python -m pytest --soak -m soak
 
 check: $(SYNCED) ## format, lint, types, imports, Cedar
 	@$(BIN)/ruff format --check .

@@ -1,15 +1,72 @@
-"""Fixtures of the whole suite: the embedded cloud, of which a process can run only one."""
+"""Fixtures of the whole suite: the embedded cloud of a test process, and how many faults to make.
+
+A test of random faults proves more, the more of them there are. ``make test`` makes a bounded
+number, ``make soak`` (``--soak``) the full one; either way the number that ran is told at the end.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from infra.local.cloud import EmbeddedCloud
+
+_SOAK_EXAMPLES: Final = 2000  # of each property test that is run for long
+_SOAK_SECONDS: Final = 1200
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--soak``."""
+    parser.addoption(
+        "--soak", action="store_true", help="make the full number of faults (`make soak`)"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the mark known, and property tests long where that is asked for."""
+    config.addinivalue_line("markers", "soak: makes more faults with --soak")
+    settings.register_profile("soak", max_examples=_SOAK_EXAMPLES)
+    if config.getoption("--soak"):
+        settings.load_profile("soak")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give what is run for long the time for it."""
+    if config.getoption("--soak"):
+        for item in items:
+            if item.get_closest_marker("soak") is not None:
+                # In front of the test's own limit, which suits the bounded number.
+                item.add_marker(pytest.mark.timeout(_SOAK_SECONDS), append=False)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say how many faults were made."""
+    made = [
+        (report.nodeid.rpartition("::")[2], value)
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+        for name, value in getattr(report, "user_properties", ())
+        if name == "faults"
+    ]
+    if made:
+        full = config.getoption("--soak")
+        terminalreporter.section("full faults" if full else "bounded faults (`make soak`: all)")
+        for test, faults in made:
+            terminalreporter.write_line(f"{test}: {faults}")
+
+
+@pytest.fixture
+def faults(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
+    """How many faults to make: called with a bounded number and the full one."""
+    full = bool(request.config.getoption("--soak"))
+    return lambda bounded, of: of if full else bounded
 
 
 @pytest.fixture(scope="session")

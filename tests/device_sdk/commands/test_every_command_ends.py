@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from cedarfleet_device.store.transaction import Transaction
     from cedarfleet_device.wire import CommandMessage
 
-_PROCESSES: Final = 6
+_PROCESSES: Final = (4, 20)  # one after the other, bounded and in full
 _COMMANDS: Final = 24  # new ones in each process, and in each round of the last
-_CALM_ROUNDS: Final = 6
+_CALM_ROUNDS: Final = 4
 _LIMITS: Final = {"once": 10.0, "again": 10.0, "once-brief": 0.02, "again-brief": 0.02}  # seconds
 _SECONDS: Final = 30.0
 
@@ -244,18 +244,26 @@ def _some_command(chance: random.Random, *, quick: bool) -> CommandMessage:
     )
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("parallel", [1, 2])
-def test_every_command_meets_one_true_end(tmp_path: Path, parallel: int):
+def test_every_command_meets_one_true_end(
+    tmp_path: Path,
+    parallel: int,
+    faults: Callable[[int, int], int],
+    record_property: Callable[[str, object], None],
+):
     """One end each, none begun twice that must not be, no promise that a power loss breaks."""
     chance = random.Random(new_seed())  # noqa: S311 - moments, not secrets
     history = History()
     sent: dict[str, CommandMessage] = {}
-    cuts = 0
+    ends = Counter[str]()
+    processes = faults(*_PROCESSES)
+    ways = [way for _ in range(processes) for way in chance.sample(("stop", "kill", "power"), 3)]
     folder = tmp_path / "0"
     folder.mkdir()
-    for number in range(1, _PROCESSES + 1):
+    for number in range(1, processes + 1):
         process = DeviceProcess(history, folder, parallel=parallel)
-        last = number == _PROCESSES
+        last = number == processes
         _send_round(process, sent, chance, calm=False)
         for _ in range(
             _CALM_ROUNDS if last else 0
@@ -270,13 +278,13 @@ def test_every_command_meets_one_true_end(tmp_path: Path, parallel: int):
                 sent,
             )
         folder = tmp_path / str(number)
-        way = "stop" if last else chance.choice(["stop", "kill", "power"])
+        way = "stop" if last else ways[number - 1]
+        ends[way] += 1
         if way == "stop":
             process.stop()
             folder = process.folder
         else:
             process.cut(folder, power=way == "power")
-            cuts += way == "power"
         if parallel == 1:
             places = [
                 process.arrived[each]
@@ -284,6 +292,10 @@ def test_every_command_meets_one_true_end(tmp_path: Path, parallel: int):
                 if each in process.arrived.keys() - history.kept_from
             ]
             assert places == sorted(places)
+    assert ends["kill"]
+    assert ends["power"]
+    told = ", ".join(f"{count} by {way}" for way, count in ends.items())
+    record_property("faults", f"{len(sent)} commands in {processes} processes, ended {told}")
     assert history.broken == []
     with closing(sqlite3.connect(folder / "agent.db")) as database:
         assert dict(database.execute("SELECT phase, count(*) FROM inbox GROUP BY phase")) == {
@@ -291,7 +303,7 @@ def test_every_command_meets_one_true_end(tmp_path: Path, parallel: int):
         }
         assert database.execute("SELECT count(*) FROM outbox").fetchone()[0] == 0
     for key, message in sent.items():
-        _check_end(history, key, once=message.name.startswith("once"), cuts=cuts)
+        _check_end(history, key, once=message.name.startswith("once"), cuts=ends["power"])
 
 
 def _send_round(

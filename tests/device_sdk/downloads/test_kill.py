@@ -16,11 +16,11 @@ from tests.device_sdk.downloads.object_server import ObjectServer
 from tests.seed import new_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.device_sdk.downloads.conftest import Device
 
-RUNS = 100
+RUNS = (30, 100)  # downloads that are killed, bounded and in full
 MIB = 1024 * 1024
 PACE = 80 * MIB  # slow enough that a kill falls into the transfer
 OLD = b"the version before"
@@ -104,16 +104,23 @@ def one_download(seed: int, home: Path) -> tuple[int, int]:
         return server.sent, kills
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(120)
-def test_a_hundred_killed_downloads_end_whole_and_cheap(memory: Path):
+def test_killed_downloads_end_whole_and_cheap(
+    memory: Path,
+    faults: Callable[[int, int], int],
+    record_property: Callable[[str, object], None],
+):
     """None corrupt or partial at the target, all complete, at most 1.2 times the bytes."""
-    first = new_seed()
-    seeds = range(first, first + RUNS)
+    first, runs = new_seed(), faults(*RUNS)
+    seeds = range(first, first + runs)
     downloads = [one_download(seed, memory / str(seed)) for seed in seeds]
     asked = sum(4 * MIB if seed % 2 else 2 * MIB for seed in seeds)
     sent, kills = sum(each[0] for each in downloads), sum(each[1] for each in downloads)
-    print(f"{kills} kills in {RUNS} downloads, {sent / asked:.3f} times the bytes")
-    assert kills >= RUNS
+    record_property(
+        "faults", f"{kills} kills in {runs} downloads, {sent / asked:.3f} times the bytes"
+    )
+    assert kills >= runs
     assert sent <= 1.2 * asked
 
 
@@ -134,12 +141,19 @@ def one_swap(seed: int, home: Path) -> int:
         return code
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(120)
-def test_a_hundred_swapped_objects_never_become_a_file(memory: Path):
+def test_swapped_objects_never_become_a_file(
+    memory: Path,
+    faults: Callable[[int, int], int],
+    record_property: Callable[[str, object], None],
+):
     """Kill, swap, resume: the old file stays, since the object is not the announced one."""
-    first = new_seed()
-    codes = [one_swap(seed, memory / str(seed)) for seed in range(first, first + RUNS)]
-    assert codes.count(REFUSED) > RUNS // 2  # else the kills came too late to show anything
+    first, runs = new_seed(), faults(*RUNS)
+    codes = [one_swap(seed, memory / str(seed)) for seed in range(first, first + runs)]
+    refused = codes.count(REFUSED)
+    record_property("faults", f"{runs} kills with a swap, {refused} before all bytes were there")
+    assert refused > runs // 2  # else the kills came too late to show anything
 
 
 @pytest.mark.timeout(120)

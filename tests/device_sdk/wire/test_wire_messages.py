@@ -94,7 +94,7 @@ def test_a_status_survives_the_wire(status: StatusMessage):
     assert len(json.loads(status.encode())["sequence"]) == 4
 
 
-@settings(max_examples=400)
+@pytest.mark.soak
 @given(
     st.binary(max_size=200) | st.builds(lambda value: json.dumps(value).encode(), objects | values)
 )
@@ -105,7 +105,8 @@ def test_no_bytes_make_the_decoder_do_anything_but_refuse(payload: bytes):
             decode(payload)
 
 
-@settings(max_examples=400, deadline=None)
+@pytest.mark.soak
+@settings(deadline=None)
 @given(messages, st.data())
 def test_a_mutated_command_is_refused_or_still_a_command(
     message: CommandMessage, data: st.DataObject
