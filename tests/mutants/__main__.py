@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[2]
 WANTED: Final = 0.95
-MOST_SECONDS: Final = (
-    240  # of one run of a file's tests; a mutant that runs longer hangs, and is killed by that
-)
+MOST_SECONDS: Final = 240  # of a file's tests without any change
+# A mutant that runs so many times longer than that hangs, and is killed by that.
+HANGS_AFTER: Final = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +56,7 @@ class Copies:
             capture_output=True,
             text=True,
         ).stdout
+        self.seconds: dict[str, float] = {}  # that a file's tests take without any change
         self._free: queue.SimpleQueue[Path] = queue.SimpleQueue()
         for index in range(number):
             root = folder / str(index)
@@ -129,8 +130,11 @@ def _chosen(file: str, most: int, seed: str) -> list[Mutant]:
 
 
 def _passes(copies: Copies, file: str) -> bool:
+    began = monotonic()
     with copies.one() as root:
-        return _run(root, file) == 0
+        passes = _run(root, file, MOST_SECONDS) == 0
+    copies.seconds[file] = monotonic() - began
+    return passes
 
 
 def _try(copies: Copies, file: str, mutant: Mutant) -> Outcome:
@@ -140,13 +144,13 @@ def _try(copies: Copies, file: str, mutant: Mutant) -> Outcome:
         whole = path.read_text(encoding="utf-8")
         path.write_text(mutant.source, encoding="utf-8")
         try:
-            killed = _run(root, file) != 0
+            killed = _run(root, file, HANGS_AFTER * copies.seconds[file] + 10) != 0
         finally:
             path.write_text(whole, encoding="utf-8")
     return Outcome(file=file, mutant=mutant, killed=killed, seconds=monotonic() - began)
 
 
-def _run(root: Path, file: str) -> int:
+def _run(root: Path, file: str, seconds: float) -> int:
     """Exit code of the file's tests in a copy; 124 when they hang."""
     command = [
         sys.executable,
@@ -178,7 +182,7 @@ def _run(root: Path, file: str) -> int:
         ) as process,
     ):
         try:
-            return process.wait(MOST_SECONDS)
+            return process.wait(seconds)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, 9)  # the session that it leads: its own children too
             return 124

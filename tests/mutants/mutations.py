@@ -23,7 +23,7 @@ _SWAPPED: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
     ast.NotIn: ast.In,
 }
 _QUIET: Final = frozenset(
-    {"log", "logger"}
+    {"log", "logger", "event"}
 )  # what is only logged is no behaviour of a critical file
 
 
