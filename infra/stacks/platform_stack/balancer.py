@@ -40,7 +40,31 @@ class Balancer(pulumi.ComponentResource):
         super().__init__("cedarfleet:platform:Balancer", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         certificate_arn = self._certificate(name, args)
-        balancer = aws.lb.LoadBalancer(
+        balancer = self._balancer(name, args)
+        targets = self._targets(name, args)
+        self.https_listener = self._listen(name, balancer, targets, certificate_arn)
+        aws.route53.Record(
+            f"{name}-name",
+            zone_id=args.config.hosted_zone_id,
+            name=args.config.domain_name,
+            type="A",
+            aliases=[
+                {
+                    "name": balancer.dns_name,
+                    "zone_id": balancer.zone_id,
+                    "evaluate_target_health": True,
+                }
+            ],
+            opts=self._child,
+        )
+        self.url = pulumi.Output.from_input(f"https://{args.config.domain_name}")
+        self.target_group_arn = targets.arn
+        self.load_arn_suffix = balancer.arn_suffix
+        self.target_arn_suffix = targets.arn_suffix
+        self.register_outputs({"url": self.url})
+
+    def _balancer(self, name: str, args: BalancerArgs) -> aws.lb.LoadBalancer:
+        return aws.lb.LoadBalancer(
             f"{name}-balancer",
             name="cedarfleet",
             load_balancer_type="application",
@@ -54,7 +78,9 @@ class Balancer(pulumi.ComponentResource):
                 self._child, pulumi.ResourceOptions(depends_on=[args.network.way_in])
             ),
         )
-        targets = aws.lb.TargetGroup(
+
+    def _targets(self, name: str, args: BalancerArgs) -> aws.lb.TargetGroup:
+        return aws.lb.TargetGroup(
             f"{name}-targets",
             name="cedarfleet-service",
             vpc_id=args.network.vpc_id,
@@ -72,7 +98,15 @@ class Balancer(pulumi.ComponentResource):
             },
             opts=self._child,
         )
-        self.https_listener = aws.lb.Listener(
+
+    def _listen(
+        self,
+        name: str,
+        balancer: aws.lb.LoadBalancer,
+        targets: aws.lb.TargetGroup,
+        certificate_arn: pulumi.Output[str],
+    ) -> aws.lb.Listener:
+        https = aws.lb.Listener(
             f"{name}-https",
             load_balancer_arn=balancer.arn,
             port=443,
@@ -95,25 +129,7 @@ class Balancer(pulumi.ComponentResource):
             ],
             opts=self._child,
         )
-        aws.route53.Record(
-            f"{name}-name",
-            zone_id=args.config.hosted_zone_id,
-            name=args.config.domain_name,
-            type="A",
-            aliases=[
-                {
-                    "name": balancer.dns_name,
-                    "zone_id": balancer.zone_id,
-                    "evaluate_target_health": True,
-                }
-            ],
-            opts=self._child,
-        )
-        self.url = pulumi.Output.from_input(f"https://{args.config.domain_name}")
-        self.target_group_arn = targets.arn
-        self.load_arn_suffix = balancer.arn_suffix
-        self.target_arn_suffix = targets.arn_suffix
-        self.register_outputs({"url": self.url})
+        return https
 
     def _certificate(self, name: str, args: BalancerArgs) -> pulumi.Output[str]:
         certificate = aws.acm.Certificate(

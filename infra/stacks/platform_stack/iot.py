@@ -34,7 +34,7 @@ class Iot(pulumi.ComponentResource):
         self, name: str, args: IotArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("cedarfleet:platform:Fleet", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        self._child = pulumi.ResourceOptions(parent=self)
         thing_type = aws.iot.ThingType(
             f"{name}-type",
             name=names.THING_TYPE,
@@ -43,7 +43,7 @@ class Iot(pulumi.ComponentResource):
                 "description": "a device managed by Cedarfleet",
                 "searchable_attributes": ["kind", "region", "criticality"],
             },
-            opts=child,
+            opts=self._child,
         )
         aws.iot.IndexingConfiguration(
             f"{name}-index",
@@ -52,23 +52,30 @@ class Iot(pulumi.ComponentResource):
                 "thing_connectivity_indexing_mode": "STATUS",
             },
             thing_group_indexing_configuration={"thing_group_indexing_mode": "ON"},
-            opts=child,
+            opts=self._child,
         )
         self.errors = aws.sqs.Queue(
             f"{name}-status-errors",
             name="cedarfleet-status-errors",
             message_retention_seconds=14 * 24 * 3600,
             sqs_managed_sse_enabled=True,
-            opts=child,
+            opts=self._child,
         )
+        self.rule = self._status_rule(name, args)
+        self.thing_type = thing_type.name
+        self.register_outputs(
+            {"rule": self.rule.name, "errors": self.errors.url, "thing_type": self.thing_type}
+        )
+
+    def _status_rule(self, name: str, args: IotArgs) -> aws.iot.TopicRule:
         role = aws.iam.Role(
             f"{name}-status",
-            name="cedarfleet-status-rule",
+            name=names.STATUS_ROLE,
             description="IoT rule that records command states",
             assume_role_policy=pulumi.Output.json_dumps(
                 args.account_id.apply(lambda account: status_rule.trust(account_id=account))
             ),
-            opts=child,
+            opts=self._child,
         )
         grant = aws.iam.RolePolicy(
             f"{name}-status",
@@ -79,9 +86,9 @@ class Iot(pulumi.ComponentResource):
                     lambda arns: status_rule.permissions(commands_arn=arns[0], errors_arn=arns[1])
                 )
             ),
-            opts=child,
+            opts=self._child,
         )
-        self.rule = aws.iot.TopicRule(
+        return aws.iot.TopicRule(
             f"{name}-status",
             name=names.STATUS_RULE,
             description="states that devices report, beside the command's record",
@@ -94,9 +101,7 @@ class Iot(pulumi.ComponentResource):
             error_action={
                 "sqs": {"role_arn": role.arn, "queue_url": self.errors.url, "use_base64": False}
             },
-            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[grant])),
-        )
-        self.thing_type = thing_type.name
-        self.register_outputs(
-            {"rule": self.rule.name, "errors": self.errors.url, "thing_type": self.thing_type}
+            opts=pulumi.ResourceOptions.merge(
+                self._child, pulumi.ResourceOptions(depends_on=[grant])
+            ),
         )

@@ -210,6 +210,9 @@ class Service(pulumi.ComponentResource):
                 ),
             ),
         )
+        self._scale(args, cluster, service)
+
+    def _scale(self, args: ServiceArgs, cluster: aws.ecs.Cluster, service: aws.ecs.Service) -> None:
         target = aws.appautoscaling.Target(
             f"{self._name}-scaling",
             service_namespace="ecs",

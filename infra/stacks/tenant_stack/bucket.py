@@ -45,7 +45,8 @@ class Bucket(pulumi.ComponentResource):
             ),
         )
         self.bucket = bucket.bucket
-        self._close(name, bucket, args)
+        self._close(name, bucket)
+        self._keep(name, bucket, args)
         role = aws.iam.Role(
             f"{name}-presign",
             name=names.presign_role(args.tenant),
@@ -66,7 +67,7 @@ class Bucket(pulumi.ComponentResource):
         self.presign_role_arn = role.arn
         self.register_outputs({"bucket": self.bucket, "presign_role_arn": self.presign_role_arn})
 
-    def _close(self, name: str, bucket: aws.s3.Bucket, args: BucketArgs) -> None:
+    def _close(self, name: str, bucket: aws.s3.Bucket) -> None:
         closed = aws.s3.BucketPublicAccessBlock(
             f"{name}-private",
             bucket=bucket.id,
@@ -82,6 +83,16 @@ class Bucket(pulumi.ComponentResource):
             rule={"object_ownership": "BucketOwnerEnforced"},
             opts=self._child,
         )
+        aws.s3.BucketPolicy(
+            f"{name}-tls",
+            bucket=bucket.id,
+            policy=self.bucket.apply(lambda name: json.dumps(tls_only(bucket=name))),
+            opts=pulumi.ResourceOptions.merge(
+                self._child, pulumi.ResourceOptions(depends_on=[closed])
+            ),
+        )
+
+    def _keep(self, name: str, bucket: aws.s3.Bucket, args: BucketArgs) -> None:
         aws.s3.BucketVersioning(
             f"{name}-versions",
             bucket=bucket.id,
@@ -107,14 +118,6 @@ class Bucket(pulumi.ComponentResource):
                 }
             ],
             opts=self._child,
-        )
-        aws.s3.BucketPolicy(
-            f"{name}-tls",
-            bucket=bucket.id,
-            policy=self.bucket.apply(lambda name: json.dumps(tls_only(bucket=name))),
-            opts=pulumi.ResourceOptions.merge(
-                self._child, pulumi.ResourceOptions(depends_on=[closed])
-            ),
         )
 
 
