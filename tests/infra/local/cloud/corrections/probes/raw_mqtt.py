@@ -25,6 +25,11 @@ class Packet:
     body: bytes
 
     @property
+    def is_sent_again(self) -> bool:
+        """The DUP flag of a PUBLISH."""
+        return bool(self.flags & 0b1000)
+
+    @property
     def payload(self) -> bytes:
         """The payload of a PUBLISH."""
         (length,) = struct.unpack_from("!H", self.body)
