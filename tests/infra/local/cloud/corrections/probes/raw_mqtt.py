@@ -25,9 +25,11 @@ class Packet:
     body: bytes
 
     @property
-    def is_sent_again(self) -> bool:
-        """The DUP flag of a PUBLISH."""
-        return bool(self.flags & 0b1000)
+    def identifier(self) -> int:
+        """The packet identifier of a PUBLISH at QoS 1; what is sent again keeps it."""
+        (length,) = struct.unpack_from("!H", self.body)
+        (identifier,) = struct.unpack_from("!H", self.body, 2 + length)
+        return int(identifier)
 
     @property
     def payload(self) -> bytes:
