@@ -83,6 +83,25 @@ def test_an_open_request_is_answered_before_the_end(
     assert started.wait(30) == 0
 
 
+def test_the_programs_are_started_by_name() -> None:
+    """`api` by its name says the same as no name; another name is told with the known ones."""
+    outcomes: dict[str, tuple[int, str]] = {}
+    for name in ("", "api", "cron"):
+        ended = subprocess.run(
+            [*START, *filter(None, [name])],
+            env=environment(CEDARFLEET_PORT="x"),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        line = json.loads(ended.stdout) if ended.stdout else {"event": ended.stderr}
+        outcomes[name] = (ended.returncode, line["event"])
+    assert outcomes[""] == outcomes["api"] == (2, "service.misconfigured")
+    assert outcomes["cron"][0] == 2
+    assert "api" in outcomes["cron"][1].rpartition("choose from")[2]
+
+
 def test_a_start_that_cannot_be_says_why_and_ends_with_2() -> None:
     """A wrong setting and a taken port: one JSON line with the reason, no traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
