@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from service.domain.tenants import Tenant
 
 
+# Read once: an example of the property must not pay for the model of all IoT.
+MODEL = botocore.session.get_session().get_service_model("iot").shape_for("AttributeValue")
+STORABLE = str(MODEL.metadata["pattern"])
+
+
 @dataclass
 class Index:
     """AWS IoT whose index compares names without case, as the real one; keeps what is stored."""
@@ -100,6 +105,5 @@ def test_whatever_is_accepted_is_of_awss_own_pattern(calls: AwsCalls, name: str,
     asyncio.run(
         adapter.set_attributes(cast("Tenant", None), Device(tenant="acme", id="a"), {name: text})
     )
-    model = botocore.session.get_session().get_service_model("iot").shape_for("AttributeValue")
     assert index.stored[name]
-    assert re.fullmatch(str(model.metadata["pattern"]), index.stored[name])
+    assert re.fullmatch(STORABLE, index.stored[name])
