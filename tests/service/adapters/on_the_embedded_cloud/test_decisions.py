@@ -9,6 +9,8 @@ import pytest
 from litestar.testing import TestClient
 
 from infra.local.setup import GROUPS, ROOT
+from infra.policies import load
+from infra.stacks.config.tenants import of_tenant
 from service.adapters.memory.authorizer import CedarAuthorizer
 from service.adapters.memory.memory_ports import MemoryPorts
 from service.adapters.memory.user_pool import MemoryUserPool
@@ -68,7 +70,9 @@ def twin(deployed: DeployedService) -> Iterator[Twin]:
     """The same service over the twins and the policy files; globex has the same on the cloud."""
     commands = {"pause-infusion": Permission.STOP_DEVICE, "self-test": Permission.MAINTAIN_DEVICE}
     pool = MemoryUserPool("globex", commands=commands)
-    ports = MemoryPorts.around(CedarAuthorizer(ROOT / "policies"))
+    bundle = load(ROOT / "policies", of_tenant(ROOT, "globex"))
+    authorizer = CedarAuthorizer(ROOT / "policies", {"globex": bundle.policy_set})
+    ports = MemoryPorts.around(authorizer)
     pool.join(ports)
     ports.devices.add(Device(tenant="globex", id="pump-01", attributes=ATTRIBUTES))
     for name in ("recipes/dose.json", "firmware/pump.bin"):
