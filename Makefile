@@ -45,7 +45,7 @@ packages: ## Debian only, as root: what the broker and systemd tests need and th
 bench: $(SYNCED) ## measure speed: ratios, medians
 	@$(BIN)/python -m tests.benchmarks
 
-mutants: $(SYNCED) ## small changes of critical files that no test sees (an hour; ARGS="authorizer --most 5")
+mutants: $(SYNCED) ## small changes of critical files that no test sees (long; ARGS="inbox --most 5")
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
 fmt: $(SYNCED) ## rewrite Python and Cedar files to the house format

@@ -13,7 +13,7 @@ _COMMANDS_ON_A_STORE: Final = (
 )
 
 CRITICAL: Final[dict[str, tuple[str, ...]]] = {
-    "service/domain/documents.py": ("tests/service/domain/test_documents.py",),
+    "service/domain/json_limits.py": ("tests/service/domain/test_json_limits.py",),
     f"{_DEVICE}/store/store.py": (
         *_COMMANDS_ON_A_STORE,
         f"{_DEVICE_TESTS}/store",

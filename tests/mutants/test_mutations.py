@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from tests.mutants.critical import CRITICAL, EQUIVALENT
 from tests.mutants.mutations import mutants, sample
+
+ROOT = Path(__file__).parents[2]
 
 SOURCE = '''
 from typing import TYPE_CHECKING
@@ -57,3 +62,10 @@ def test_a_sample_is_spread_and_repeats() -> None:
     assert chosen[0].line < third
     assert chosen[-1].line > 2 * third
     assert sample(every, 1000, "1") == every
+
+
+def test_every_critical_file_and_its_tests_exist() -> None:
+    """A file that has moved is moved in the list too, or `make mutants` would not try it."""
+    tests = {each for asked in CRITICAL.values() for each in asked if each.startswith("tests/")}
+    named = {*CRITICAL, *EQUIVALENT, *tests}
+    assert sorted(name for name in named if not (ROOT / name).exists()) == []
