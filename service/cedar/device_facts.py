@@ -25,7 +25,8 @@ _CLOCK: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 _WINDOW: Final = re.compile(rf"(?P<start>{_CLOCK})-(?P<end>{_CLOCK})")
 # No `+`, which IoT Core does not store.
 _ZONE: Final = re.compile(r"[A-Za-z]+(?:/[A-Za-z0-9_-]+){1,2}")
-_LEVELS: Final = ("low", "medium", "high")
+LEVELS: Final = ("low", "medium", "high")
+"""What ``criticality`` may be; the schema of the policies lists the same."""
 
 
 class DeviceFactError(ValueError):
@@ -84,8 +85,8 @@ def _label(name: str) -> Callable[[str], dict[str, Value]]:
 
 
 def _criticality(text: str) -> dict[str, Value]:
-    if text not in _LEVELS:
-        raise ValueError(f"must be one of {', '.join(_LEVELS)}")
+    if text not in LEVELS:
+        raise ValueError(f"must be one of {', '.join(LEVELS)}")
     return {"criticality": text}
 
 

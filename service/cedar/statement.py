@@ -13,7 +13,7 @@ from service.cedar.binding import UNTIL
 from service.cedar.values import EntityUid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 Effect = Literal["permit", "forbid"]
 
@@ -91,9 +91,13 @@ class Statement:
         """Every entity that the statement names."""
         yield from named_entities(self.est)
 
-    def problem(self, words: str, *, mentions: str = "") -> Problem:
-        """Something wrong with this statement, at the first line that mentions ``mentions``."""
-        return Problem(file=self.file, line=self._line_of(mentions), words=words)
+    def problem(self, words: str, *, mentions: str | Sequence[str] = ()) -> Problem:
+        """Something wrong with this statement, at the first line that has a text of ``mentions``.
+
+        The texts are looked for in their order, each as a whole word before as a part of one.
+        """
+        sought = (mentions,) if isinstance(mentions, str) else mentions
+        return Problem(file=self.file, line=self._line_of(sought), words=words)
 
     def validate(self, schema: Schema) -> list[Problem]:
         """What Cedar's strict validator says."""
@@ -106,11 +110,14 @@ class Statement:
             problems.append(self.problem(words, mentions=mentions))
         return problems
 
-    def _line_of(self, mentions: str) -> int:
-        if mentions:
-            for number, line in _code_lines(self.text):
-                if mentions in line:
-                    return number
+    def _line_of(self, mentions: Sequence[str]) -> int:
+        lines = list(_code_lines(self.text))
+        for sought in filter(None, mentions):
+            whole = re.compile(rf"(?<![\w-]){re.escape(sought)}(?![\w-])")
+            for finds in (whole, re.compile(re.escape(sought))):
+                for number, line in lines:
+                    if finds.search(line):
+                        return number
         return self.first_line
 
 
@@ -170,8 +177,8 @@ def _can_go_on(beginning: str) -> bool:
 
 
 def _code_lines(text: str) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(text.splitlines(), start=1):
-        yield number, "" if line.lstrip().startswith("//") else line
+    without = _LEXEME.sub(lambda found: "" if found[0].startswith("//") else found[0], text)
+    yield from enumerate(without.splitlines(), start=1)
 
 
 def statement_est(text: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from service.cedar.policy_set import PolicySet
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -49,6 +50,8 @@ class TenantPolicies:
             slip in a name would match nobody. ``None`` if they are not known.
         lines: its device groups, without ``all``; its own policies and grants may name no other.
             ``None`` as above.
+        lists: the values that its stack file lists, by the key there (``vocabulary.LISTS``); what
+            its own policies compare with a listed attribute must be one of them. ``None`` as above.
     """
 
     tenant: str
@@ -56,6 +59,7 @@ class TenantPolicies:
     grants: tuple[Grant, ...] = ()
     groups: frozenset[str] | None = None
     lines: frozenset[str] | None = None
+    lists: Mapping[str, frozenset[str]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cedarpy import Schema
 
-from infra.policies.files import rules
+from infra.policies.files import meaning, rules
 from infra.policies.files.bundle import PolicyBundle, PolicyError, StaticPolicy, TenantPolicies
 from infra.policies.files.grants import stamp
 from infra.policies.files.schema_json import Actions, SchemaError, schema_json
-from service.cedar.statement import Problem, Statement, parse
+from infra.policies.files.vocabulary import Lists
+from infra.policies.files.vocabulary import Schema as SchemaNames
+from service.cedar.entities import DEVICE_GROUP, GROUP
+from service.cedar.statement import Problem, Statement, named_entities, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+
+T = TypeVar("T")
 
 
 def load(root: Path, tenant: TenantPolicies) -> PolicyBundle:
@@ -29,26 +35,29 @@ def load(root: Path, tenant: TenantPolicies) -> PolicyBundle:
         PolicyError: with every problem of every file, so that one round of corrections is enough.
     """
     base = root.parent
-    schema_text = read_schema(root)
+    schema_text, names = read_schema(root), read_names(root)
     schema, actions = Schema.from_json_str(schema_text), Actions(schema_text)
+    of_base = of_the_base(root)
+    of_tenant = Lists(groups=tenant.groups, lines=tenant.lines, values=tenant.lists)
     problems: list[Problem] = []
     static = list(_read(root / "static", base, problems))
     templates = list(_read(root / "templates", base, problems))
     own = list(_read(tenant.folder, base, problems)) if tenant.folder is not None else []
     for statement in (*static, *own):
+        lists = of_tenant if statement in own else of_base
         problems += [
             *rules.static(statement),
             *rules.bindable(statement),
-            *statement.validate(schema),
+            *meaning.problems(statement, schema, names, lists),
         ]
     for statement in templates:
         problems += [
             *rules.template(statement),
             *rules.bindable(statement),
-            *statement.validate(schema),
+            *meaning.problems(statement, schema, names, of_base),
         ]
     for statement in own:
-        problems += rules.of_a_tenant(statement, tenant, actions)
+        problems += rules.of_a_tenant(statement, actions)
     if not static:
         problems.append(
             Problem(
@@ -82,9 +91,42 @@ def read_schema(root: Path) -> str:
     Raises:
         PolicyError: it is not there, or is none.
     """
+    return _of_schema(root, schema_json)
+
+
+def read_names(root: Path) -> SchemaNames:
+    """What policies may name by the schema of ``root``, the folder ``policies``.
+
+    Raises:
+        PolicyError: the schema is not there, or is none.
+    """
+    return _of_schema(root, SchemaNames)
+
+
+def of_the_base(root: Path) -> Lists:
+    """What the base policies may name: the groups and lines that the reference fleet is in.
+
+    Raises:
+        PolicyError: the fleet is not there, or is no JSON.
+    """
+    path = root / "cases" / "entities.json"
+    try:
+        uids = set(named_entities(json.loads(path.read_text(encoding="utf-8"))))
+    except (OSError, ValueError) as error:
+        problem = Problem(file="policies/cases/entities.json", line=0, words=repr(error))
+        raise PolicyError((problem,)) from error
+    return Lists(
+        whose="the base (policies/cases/entities.json)",
+        groups=frozenset(uid.id for uid in uids if uid.type == GROUP),
+        lines=frozenset(uid.id for uid in uids if uid.type == DEVICE_GROUP),
+        values={},
+    )
+
+
+def _of_schema(root: Path, read: Callable[[str], T]) -> T:
     path = root / "schema.cedarschema"
     try:
-        return schema_json(path.read_text(encoding="utf-8"))
+        return read(path.read_text(encoding="utf-8"))
     except SchemaError as error:
         problem = Problem(file="policies/schema.cedarschema", line=0, words=str(error))
         raise PolicyError((problem,)) from error

@@ -6,13 +6,12 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from service.cedar.binding import THIS_TENANT, bind
-from service.cedar.entities import DEVICE_GROUP, GROUP, ROOT_GROUP, TENANT, USER
+from service.cedar.entities import GROUP, TENANT, USER
 from service.cedar.statement import Problem, Statement, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from infra.policies.files.bundle import TenantPolicies
     from infra.policies.files.schema_json import Actions
 
 MAX_STATEMENT_BYTES: Final = 10_000  # quota of Verified Permissions: size of a policy
@@ -132,28 +131,13 @@ def too_many_templates(count: int) -> str:
     )
 
 
-def of_a_tenant(
-    statement: Statement, tenant: TenantPolicies, actions: Actions
-) -> Iterator[Problem]:
-    """A tenant's policy names only its groups and lines, and a permit to change something says who.
+def of_a_tenant(statement: Statement, actions: Actions) -> Iterator[Problem]:
+    """A tenant's permit to change something says who.
 
     The base forbids stay whatever a tenant writes, but nothing should be open to everybody by
     accident.
     ``principal is Fleet::User`` is no constraint, since there is no other type of principal.
     """
-    lines = None if tenant.lines is None else tenant.lines | {ROOT_GROUP}
-    for kind, known, words in (
-        (GROUP, tenant.groups, "group"),
-        (DEVICE_GROUP, lines, "device group"),
-    ):
-        for name in sorted({uid.id for uid in statement.entities() if uid.type == kind}):
-            if known is not None and name not in known:
-                literal = f'{kind}::"{name}"'
-                # fail closed: a forbid for a group that nobody, or nothing, is in forbids nothing
-                told = (
-                    f"`{literal}` is no {words} of this tenant; it has {', '.join(sorted(known))}"
-                )
-                yield statement.problem(told, mentions=literal)
     if statement.effect != "permit" or not _is_open(statement.est["principal"]):
         return
     if _is_open(statement.est["action"]):

@@ -17,8 +17,9 @@ from cedarpy import Schema
 _TOKEN: Final = re.compile(
     r'\s*("(?:[^"\\]|\\.)*"'
     r'|[A-Za-z_]\w*(?:::[A-Za-z_]\w*)*(?:::(?=")"(?:[^"\\]|\\.)*")?'
-    r"|[{}\[\](),:;=<>?])"
+    r"|[{}\[\](),:;=<>?@])"
 )
+_ANNOTATION: Final = re.compile(r'^ *@\w+(?:\("(?:[^"\\]|\\.)*"\))?\n', re.MULTILINE)
 _PRIMITIVES: Final = {"String": "String", "Long": "Long", "Bool": "Boolean"}
 _EXTENSIONS: Final = frozenset({"datetime", "decimal", "duration", "ipaddr"})
 
@@ -33,10 +34,8 @@ def schema_json(text: str) -> str:
     Raises:
         SchemaError: with the engine's words.
     """
-    try:
-        canonical = str(Schema.from_str(text))
-    except ValueError as error:
-        raise SchemaError(str(error)) from error
+    # AWS documents no annotations in a schema: they are for our own check, and never stamped.
+    canonical = _ANNOTATION.sub("", _canonical(text))
     converted = json.dumps(_Reader(canonical).schema(), separators=(",", ":"))
     # The engine prints built-in types with their reserved prefix if the schema came as JSON.
     printed = str(Schema.from_json_str(converted)).replace("__cedar::", "")
@@ -47,6 +46,22 @@ def schema_json(text: str) -> str:
             "converted"
         )
     return converted
+
+
+def annotated_schema(text: str) -> dict[str, Any]:
+    """The same with ``annotations`` where the text has them, which no store is given.
+
+    Raises:
+        SchemaError: with the engine's words.
+    """
+    return _Reader(_canonical(text)).schema()
+
+
+def _canonical(text: str) -> str:
+    try:
+        return str(Schema.from_str(text))
+    except ValueError as error:
+        raise SchemaError(str(error)) from error
 
 
 class Actions:
@@ -95,6 +110,7 @@ class _Reader:
         found: dict[str, Any] = {"commonTypes": {}, "entityTypes": {}, "actions": {}}
         self._take("{")
         while not self._skip("}"):
+            annotations = self._annotations()
             match self._next():
                 case "type":
                     name = self._next()
@@ -102,7 +118,7 @@ class _Reader:
                     found["commonTypes"][name] = self._type()
                 case "entity":
                     name = self._next()
-                    found["entityTypes"][name] = self._entity()
+                    found["entityTypes"][name] = {**self._entity(), **annotations}
                 case "action":
                     name = json.loads(self._next())
                     found["actions"][name] = self._action()
@@ -117,6 +133,8 @@ class _Reader:
             entity["memberOfTypes"] = self._list()
         if self._skip("="):
             entity["shape"] = self._type()
+        if self._skip("tags"):
+            entity["tags"] = self._type()
         return entity
 
     def _action(self) -> dict[str, Any]:
@@ -168,13 +186,23 @@ class _Reader:
     def _attributes(self) -> dict[str, Any]:
         attributes: dict[str, Any] = {}
         while not self._skip("}"):
+            annotations = self._annotations()
             token = self._next()
             name = json.loads(token) if token.startswith('"') else token
             required = not self._skip("?")
             self._take(":")
-            attributes[name] = {**self._type(), "required": required}
+            attributes[name] = {**self._type(), "required": required, **annotations}
             self._skip(",")
         return attributes
+
+    def _annotations(self) -> dict[str, Any]:
+        found: dict[str, str] = {}
+        while self._skip("@"):
+            name = self._next()
+            self._take("(")
+            found[name] = json.loads(self._next())
+            self._take(")")
+        return {"annotations": found} if found else {}
 
     def _next(self) -> str:
         if self._at >= len(self._tokens):

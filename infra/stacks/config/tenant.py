@@ -94,6 +94,7 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         groups: Cognito group -> what it is for.
         lines: device group -> what it is.
         commands: command name -> Cedar action that sending it needs.
+        kinds: what the tenant's devices are; values of the policy attribute `kind`.
         sign_in: how people sign in.
         machines: program that calls the API by itself -> its scopes.
         grants: links of policy templates.
@@ -109,6 +110,7 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     lines: dict[LineName, LineDescription]
     commands: dict[str, ActionName]
     sign_in: SignIn
+    kinds: tuple[Word, ...] = ()
     machines: dict[GroupName, Scopes] = {}
     grants: tuple[Grant, ...] = ()
     policies: Text | None = None
@@ -119,6 +121,7 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def __post_init__(self) -> None:
         """Refuse what the type of one value alone cannot."""
         once("regions", self.regions)
+        once("kinds", self.kinds)
         if len(",".join(self.regions)) > REGIONS_CHARACTERS:
             raise WrongValueError(
                 "regions", f"must have at most {REGIONS_CHARACTERS} characters together (AWS IoT)"

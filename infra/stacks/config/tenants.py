@@ -60,4 +60,9 @@ def from_config(config: TenantConfig, *, tenant: str, root: Path) -> TenantPolic
         ),
         groups=frozenset(config.groups),
         lines=frozenset(config.lines),
+        lists={
+            "commands": frozenset(config.commands),
+            "kinds": frozenset(config.kinds),
+            "regions": frozenset(config.regions),
+        },
     )
