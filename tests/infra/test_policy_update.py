@@ -30,6 +30,7 @@ def test_an_update_leaves_no_gap(project: Project) -> None:
         FORBID.format(why="The hall is being rebuilt.", condition='resource.kind == "press"')
     )
     document = yaml.safe_load((project.root / "tenants" / "Pulumi.globex.yaml").read_text())
+    document["config"]["cedarfleet:tenant"]["kinds"] = ["press", "pump"]
     document["config"]["cedarfleet:tenant"] |= {"policies": "vandelay/policies", "protect": False}
     document["config"]["cedarfleet:tenant"]["sign_in"]["domain_prefix"] = "cedarfleet-vandelay"
     (project.root / "tenants" / "Pulumi.vandelay.yaml").write_text(yaml.safe_dump(document))
