@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 def build(settings: Settings) -> Litestar:
     """The service on AWS, or on the embedded cloud if the settings give its endpoint."""
     calls = AwsCalls(settings.aws)
-    operations = Operations(aws_ports(settings, calls), settings.tokens)
+    sessions = AwsSessions(settings.aws, max_tenants=settings.tenants.cache_entries)
+    operations = Operations(aws_ports(settings, calls, sessions), settings.tokens)
     return create_app(operations, settings.http, on_shutdown=(calls.close,))
 
 
-def aws_ports(settings: Settings, calls: AwsCalls) -> Ports:
+def aws_ports(settings: Settings, calls: AwsCalls, sessions: AwsSessions) -> Ports:
     """Every port answered by AWS."""
     aws, records = settings.aws, settings.records
-    sessions = AwsSessions(aws, max_tenants=settings.tenants.cache_entries)
     registry = DynamoTenantRegistry(
         calls=calls, sessions=sessions, table=settings.tenants.table, region=aws.region
     )

@@ -121,7 +121,10 @@ class Access:
         self._check_declared(action)
         requests = [self._request(action, entities, purpose) for entities in members]
         decisions = await self.authorizer.decide_all(self.principal, requests)
-        return bool(decisions) and all(isinstance(decision, Allowed) for decision in decisions)
+        # Fail closed: nobody asked is nobody allowed, and each needs an answer of its own.
+        if not decisions or len(decisions) != len(requests):
+            return False
+        return all(isinstance(decision, Allowed) for decision in decisions)
 
     def _check_declared(self, action: Permission) -> None:
         # Fail closed: a route does what it says, or nothing.

@@ -94,8 +94,8 @@ class IotDownloadJobs:
         client = self.sessions.tenant(tenant, "iot")
         scope = f"download:{record.job_id}"
         try:
+            job = client.describe_job(jobId=record.job_id)["job"]
             with unsealed(scope, cursor) as asked:
-                job = client.describe_job(jobId=record.job_id)["job"]
                 page = client.list_job_executions_for_job(
                     jobId=record.job_id, maxResults=limit, **asked
                 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from service.errors import UnavailableError, UpstreamError
 
@@ -79,7 +80,8 @@ class AwsCalls:
         except TimeoutError as error:
             log.warning("aws.no_answer", what=what, error="deadline")
             raise UnavailableError(what) from error
-        except (BotoCoreError, OSError) as error:
+        # What answered was not AWS, or broke off: botocore's error of it is none of BotoCoreError.
+        except (BotoCoreError, ResponseParserError, OSError) as error:
             log.warning("aws.no_answer", what=what, error=type(error).__name__)
             raise UnavailableError(what) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -145,6 +146,84 @@ def test_an_address_that_gives_no_key_set_proves_nothing(
 
     asyncio.run(scenario())
     assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"garbage",
+        b"SSH-2.0-OpenSSH\r\n",
+        b"HTTP/9.9 two\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"x" * 70_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+def test_what_is_no_http_is_an_outage(calls: AwsCalls, answer: bytes) -> None:
+    """Whatever the address answers instead, broken off or of another protocol: no keys now."""
+    pool = MemoryUserPool("acme")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            line, _ = listening.accept()
+            with line:
+                line.recv(65_536)
+                line.sendall(answer)
+                line.shutdown(socket.SHUT_WR)
+                line.recv(65_536)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        template = f"http://127.0.0.1:{listening.getsockname()[1]}/{{pool}}"
+        keys = JwksKeys(JwksSettings(url_template=template), calls=calls, timeout_seconds=5)
+        with pytest.raises(UnavailableError):
+            asyncio.run(keys.find(pool.tenant, pool.key_id))
+        thread.join()
+
+
+@pytest.mark.parametrize("template", ["{pool}", "http:///{pool}", "http://127.0.0.1:1/{pool}"])
+def test_an_address_without_a_host_is_an_outage(calls: AwsCalls, template: str) -> None:
+    """So is one where nobody listens."""
+    pool = MemoryUserPool("acme")
+    keys = JwksKeys(JwksSettings(url_template=template), calls=calls, timeout_seconds=2)
+    with pytest.raises(UnavailableError):
+        asyncio.run(keys.find(pool.tenant, pool.key_id))
+
+
+def test_keys_are_used_as_long_as_they_are_fresh(server: JwksServer, calls: AwsCalls) -> None:
+    """Up to the second; then an outage proves nothing, and is asked about again two seconds on."""
+    pool = MemoryUserPool("acme")
+    server.body = json.dumps({"keys": [jwk(pool)]}).encode()
+    clock = [0.0]
+    keys = JwksKeys(
+        JwksSettings(url_template=server.url_template, cache_seconds=100, again_seconds=30),
+        calls=calls,
+        timeout_seconds=2,
+        clock=lambda: clock[0],
+    )
+
+    async def scenario() -> None:
+        assert await keys.find(pool.tenant, pool.key_id) is not None
+        server.status = 500
+        clock[0] = 99.9
+        assert await keys.find(pool.tenant, pool.key_id) is not None
+        assert len(server.asked) == 1
+        for clock[0], asked in ((100.0, 2), (101.9, 2), (102.0, 3), (103.9, 3)):
+            with pytest.raises(UnavailableError):
+                await keys.find(pool.tenant, pool.key_id)
+            assert len(server.asked) == asked
+        server.status = 200
+        clock[0] = 104.0
+        assert await keys.find(pool.tenant, pool.key_id) is not None
+        clock[0] = 104.0 + 29.9
+        assert await keys.find(pool.tenant, "made-up") is None
+        assert len(server.asked) == 4
+        clock[0] = 104.0 + 30
+        assert await keys.find(pool.tenant, "made-up") is None
+        assert len(server.asked) == 5
+
+    asyncio.run(scenario())
 
 
 def test_only_proper_public_keys_are_read() -> None:

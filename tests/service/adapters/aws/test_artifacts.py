@@ -1,0 +1,59 @@
+"""A file's digest is told only where somebody vouches for the whole of it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from service.adapters.aws.artifacts import S3Artifacts
+from service.domain.artifacts import Artifact
+
+if TYPE_CHECKING:
+    from service.adapters.aws.client.calls import AwsCalls
+    from service.domain.tenants import Tenant
+    from tests.service.adapters.aws.answered_sessions import AnsweredSessions
+
+OF_S3 = bytes(range(32))
+S3 = {"ChecksumSHA256": base64.b64encode(OF_S3).decode()}
+WRITTEN = {"Metadata": {"sha256": "ab" * 32}}
+
+
+@pytest.mark.parametrize(
+    ("members", "digest"),
+    [
+        (S3 | {"ChecksumType": "FULL_OBJECT"}, OF_S3.hex()),
+        (S3, OF_S3.hex()),
+        (S3 | WRITTEN, OF_S3.hex()),
+        (S3 | {"ChecksumType": "COMPOSITE"}, None),
+        (S3 | {"ChecksumType": "COMPOSITE"} | WRITTEN, "ab" * 32),
+        ({"ChecksumSHA256": f"{S3['ChecksumSHA256']}-2"}, None),
+        (WRITTEN, "ab" * 32),
+        ({"Metadata": {"sha256": "AB" * 32}}, None),
+        ({"Metadata": {"sha256": "ab" * 31}}, None),
+        ({"Metadata": {}}, None),
+        ({}, None),
+    ],
+)
+def test_a_digest_is_of_the_whole_file_or_none(
+    acme: Tenant,
+    aws: AwsCalls,
+    sessions: AnsweredSessions,
+    members: dict[str, Any],
+    digest: str | None,
+) -> None:
+    """S3's own of the whole object, else the uploader's word; never one of parts or half of one."""
+    sessions.answer = lambda _: {"ContentLength": 7, "ETag": '"e"', **members}
+    found = asyncio.run(S3Artifacts(calls=aws, sessions=sessions).find(acme, "recipes/steel.json"))
+    assert found == Artifact(
+        tenant="acme", name="recipes/steel.json", size=7, sha256=digest, etag='"e"'
+    )
+    [call] = sessions.calls
+    assert call.arguments == {
+        "Bucket": "acme-artifacts",
+        "Key": "recipes/steel.json",
+        "ChecksumMode": "ENABLED",
+        "ExpectedBucketOwner": "123456789012",
+    }

@@ -1,0 +1,409 @@
+"""Every AWS call that an adapter makes, refused in every way: never a success, always our error.
+
+The calls are found by making them, the ways to refuse them in AWS's own model of each operation.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import json
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import botocore.session
+import pytest
+from botocore import xform_name
+from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
+from botocore.parsers import ResponseParserError
+
+from infra.stacks.tenant_stack.registry_row import registry_item
+from service.adapters.aws.cursors import seal
+from service.adapters.memory.user_pool import MemoryUserPool
+from service.cedar.decision import Allowed
+from service.cedar.request import AuthorizationRequest, RequestContext
+from service.cedar.values import EntityUid
+from service.composition import aws_ports
+from service.domain.audit import AuditRecord
+from service.domain.commands import CommandRecord
+from service.domain.devices import Device
+from service.domain.downloads import DownloadRecord, TargetKind
+from service.domain.groups import DeviceGroup
+from service.domain.idempotency import IdempotencyKey
+from service.domain.identities import Principal, TokenUse, VerifiedClaims
+from service.domain.permissions import Permission
+from service.errors import ConflictError, InvalidRequestError, UnavailableError, UpstreamError
+from service.settings import (
+    HttpSettings,
+    JobSettings,
+    JwksSettings,
+    RecordSettings,
+    Settings,
+    TenantSettings,
+    TokenSettings,
+)
+from tests.service.adapters.aws.answered_sessions import AnsweredSessions, Refusal, on_the_line
+from tests.service.adapters.aws.conftest import AWS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
+    from service.adapters.aws.client.calls import AwsCalls
+    from service.domain.tenants import Tenant
+    from service.ports import Ports
+    from tests.service.adapters.aws.answered_sessions import Call
+
+ADAPTERS: Final = Path(__file__).parents[4] / "service/adapters/aws"
+ID: Final = "01JD0000000000000000000000"
+AT: Final = 1_790_000_000_000
+DEVICE: Final = Device(tenant="acme", id="press-07")
+LINE: Final = DeviceGroup(tenant="acme", id="line-press")
+KEY: Final = IdempotencyKey.of(tenant="acme", principal="somebody", key="command k", request="x")
+COMMAND: Final = CommandRecord(
+    command_id=ID,
+    tenant="acme",
+    device="press-07",
+    name="reboot",
+    arguments={},
+    created_by="somebody",
+    created_at=AT,
+    expires_at=AT + 60_000,
+)
+DOWNLOAD: Final = DownloadRecord(
+    download_id=ID,
+    tenant="acme",
+    target_kind=TargetKind.DEVICE,
+    target="press-07",
+    artifact="recipes/steel.json",
+    size=20,
+    sha256="ab" * 32,
+    etag='"e"',
+    created_by="somebody",
+    created_at=AT,
+)
+AUDIT: Final = AuditRecord(
+    audit_id=ID,
+    at=AT,
+    tenant="acme",
+    principal="somebody",
+    action=Permission.OPERATE_DEVICE,
+    resource='Fleet::Device::"press-07"',
+    decision=Allowed(policies=()),
+    request_id="request-1",
+    source_ip=None,
+)
+QUESTION: Final = AuthorizationRequest.of(
+    principal=EntityUid("Fleet::User", "pool|somebody"),
+    action=Permission.VIEW_DEVICE,
+    entities=DEVICE.entities(),
+    context=RequestContext(now=datetime(2026, 10, 1, tzinfo=UTC)),
+)
+# Answered by something else than AWS clients: `test_signing_keys.py`, the clock of the process.
+SERVICES: Final = {
+    name: botocore.session.get_session().get_service_model(name)
+    for name in ("dynamodb", "iot", "iot-data", "s3", "verifiedpermissions")
+}
+WITHOUT_AWS: Final = {"signing_keys", "clock"}
+
+IN_EVERY_OPERATION: Final = {
+    Refusal("AccessDeniedException", 403): UpstreamError,
+    Refusal("ExpiredTokenException", 400): UpstreamError,
+    Refusal("UnrecognizedClientException", 400): UpstreamError,
+    Refusal("ValidationException", 400): UpstreamError,
+    Refusal("ConditionalCheckFailedException", 400): UpstreamError,
+    Refusal("SomethingNewException", 400): UpstreamError,
+    Refusal("ThrottlingException", 400): UnavailableError,
+    Refusal("SlowDown", 503): UnavailableError,
+    Refusal("InternalServerError", 500): UnavailableError,
+    Refusal("SomethingNewException", 502): UnavailableError,
+}
+ON_THE_LINE: Final = (
+    ReadTimeoutError(endpoint_url="https://aws"),
+    ConnectionClosedError(endpoint_url="https://aws"),
+    ResponseParserError("<html>"),
+    ConnectionResetError(),
+)
+NOT_FOUND: Final = "ResourceNotFoundException"
+# What a refusal means, where it is no fault: the type of what is answered or raised.
+MEANS: Final[dict[tuple[str, str], type]] = {
+    ("DescribeThing", NOT_FOUND): type(None),
+    ("ListThingGroupsForThing", NOT_FOUND): type(None),
+    ("DescribeThingGroup", NOT_FOUND): type(None),
+    ("DescribeJob", NOT_FOUND): type(None),
+    ("ListJobExecutionsForJob", NOT_FOUND): type(None),
+    ("HeadObject", "404"): type(None),
+    ("HeadObject", "NoSuchKey"): type(None),
+    ("CreateJob", "ResourceAlreadyExistsException"): type(None),
+    ("UpdateThing", "VersionConflictException"): ConflictError,
+    ("SearchIndex with a cursor", "InvalidRequestException"): InvalidRequestError,
+    ("ListJobExecutionsForJob with a cursor", "InvalidRequestException"): InvalidRequestError,
+}
+
+
+def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
+    """How each method of each port is called; more than once where its calls differ."""
+    principal = Principal(
+        tenant=acme,
+        subject="somebody",
+        token_use=TokenUse.ID,
+        groups=(),
+        email=None,
+        client_id="acmeclient",
+        expires_at=AT,
+        claims=VerifiedClaims({}),
+        token="header.claims.signature",
+    )
+    tenant = {"tenant": acme}
+    command, download = tenant | {"record": COMMAND}, tenant | {"record": DOWNLOAD}
+    page, progress = tenant | {"limit": 10}, download | {"limit": 10}
+    return {
+        "tenants.find": ({"issuer": acme.issuer},),
+        "tenants.check": ({},),
+        "authorizer.decide": ({"principal": principal, "request": QUESTION},),
+        "authorizer.decide_all": ({"principal": principal, "requests": [QUESTION]},),
+        "audit.write": (tenant | {"record": AUDIT},),
+        "devices.find": (tenant | {"device_id": "press-07"},),
+        "devices.set_attributes": (tenant | {"device": DEVICE, "changes": {"kind": "press"}},),
+        "fleet_index.page": (
+            page | {"cursor": None},
+            page | {"cursor": seal("devices:acme", "token")},
+        ),
+        "fleet_index.connectivity": (tenant | {"device": DEVICE},),
+        "groups.find": (tenant | {"group_id": "line-press"},),
+        "groups.members": (tenant | {"group": LINE, "limit": 10},),
+        "command_records.create": (command | {"key": None}, command | {"key": KEY}),
+        "command_records.settle": (command,),
+        "command_records.read": (tenant | {"command_id": ID},),
+        "broker.publish": (command | {"now_ms": AT},),
+        "artifacts.find": (tenant | {"name": "recipes/steel.json"},),
+        "download_records.create": (download | {"key": None}, download | {"key": KEY}),
+        "download_records.settle": (download,),
+        "download_records.read": (tenant | {"download_id": ID},),
+        "download_jobs.start": (download,),
+        "download_jobs.progress": (
+            progress | {"cursor": None},
+            progress | {"cursor": seal(f"download:{DOWNLOAD.job_id}", "token")},
+        ),
+    }
+
+
+def answer(call: Call, acme: Tenant) -> dict[str, Any]:
+    """What AWS says when all is well: enough for the adapter to make all its calls."""
+    thing = f"arn:aws:iot:eu-central-1:123456789012:thing/{DEVICE.thing}"
+    allow = {"decision": "ALLOW", "determiningPolicies": [], "errors": []}
+    answers: dict[str, dict[str, Any]] = {
+        "DescribeThing": {"version": 1},
+        "ListThingGroupsForThing": {"thingGroups": []},
+        "ListThingsInThingGroup": {"things": [DEVICE.thing]},
+        "Query": {"Items": []},
+        "DescribeJob": {"job": {"status": "IN_PROGRESS"}},
+        "ListJobExecutionsForJob": {
+            "executionSummaries": [
+                {"thingArn": thing, "jobExecutionSummary": {"status": "IN_PROGRESS"}}
+            ]
+        },
+        "DescribeJobExecution": {"execution": {}},
+        "IsAuthorizedWithToken": allow,
+        "BatchIsAuthorizedWithToken": {"results": [allow]},
+        "HeadObject": {"ContentLength": 1, "ETag": '"e"'},
+    }
+    if call.operation == "GetItem":
+        claim = "replay" in str(call.arguments["Key"])  # nobody made anything under this key
+        return {} if claim else {"Item": stored(call.arguments["Key"], acme)}
+    return answers.get(call.operation, {})
+
+
+def stored(key: Mapping[str, Any], acme: Tenant) -> dict[str, Any]:
+    """The row of a key, in the table that it is a key of."""
+    if "issuer" in key:
+        row = {
+            member.name: getattr(acme, member.name)
+            for member in fields(acme)
+            if member.name not in {"id", "client_ids", "status"}
+        }
+        listed = {"tenant": acme.id, "client_ids": sorted(acme.client_ids), "status": "ACTIVE"}
+        return json.loads(registry_item(row | listed))
+    texts = {
+        "target": DEVICE.thing,
+        "command_id": ID,
+        "name": "reboot",
+        "arguments": "{}",
+        "created_by": "somebody",
+        "state": "created",
+        "failure": "",
+        "emergency_reason": "",
+        "download_id": ID,
+        "target_kind": "device",
+        "artifact": "recipes/steel.json",
+        "sha256": "",
+        "etag": "e",
+    }
+    numbers = {"created_at": "1", "expires_at": "2", "size": "1"}
+    return {
+        **{name: {"S": text} for name, text in texts.items()},
+        **{name: {"N": text} for name, text in numbers.items()},
+        "members": {"L": []},
+        **key,
+    }
+
+
+def ports_of(aws: AwsCalls, sessions: AnsweredSessions) -> Ports:
+    """All ports as the service makes them, that remember nothing."""
+    settings = Settings(
+        http=HttpSettings(),
+        tokens=TokenSettings(),
+        jwks=JwksSettings(),
+        tenants=TenantSettings(cache_seconds=0, unknown_cache_seconds=0),
+        aws=AWS,
+        records=RecordSettings(),
+        jobs=JobSettings(),
+    )
+    return aws_ports(settings, aws, sessions)
+
+
+def refusals(calls: list[Call]) -> dict[str, list[Refusal | Exception]]:
+    """For each operation that was called, every way not to get its answer."""
+    found: dict[str, list[Refusal | Exception]] = {}
+    for call in calls:
+        model = SERVICES[call.service].operation_model(call.operation)
+        shapes: list[Any] = model.error_shapes
+        modelled = {
+            Refusal(shape.error_code, shape.metadata.get("error", {}).get("httpStatusCode", 400))
+            for shape in shapes
+        }
+        named = {Refusal(code) for operation, code in MEANS if operation == call.operation}
+        found[call.operation] = [*IN_EVERY_OPERATION, *modelled, *named, *ON_THE_LINE]
+    return found
+
+
+def meant(call: Call, refusal: Refusal | Exception) -> tuple[type, ...]:
+    """What may come of a refusal: the types of what is raised or answered."""
+    if isinstance(refusal, Exception):
+        return (UnavailableError,)
+    paged = f"{call.operation} with a cursor"
+    for operation in (call.operation, *([paged] if call.arguments.get("nextToken") else [])):
+        if (operation, refusal.code) in MEANS:
+            return (MEANS[operation, refusal.code],)
+    for other, kind in IN_EVERY_OPERATION.items():
+        if other.code == refusal.code and other.status == refusal.status:
+            return (kind,)
+    return (UpstreamError, UnavailableError)
+
+
+@dataclass(frozen=True)
+class Refusing:
+    """Refuses one call of an operation, the ``number``-th, and answers the others."""
+
+    acme: Tenant
+    sessions: AnsweredSessions
+    operation: str
+    number: int
+    refusal: Refusal | Exception
+
+    def __call__(self, call: Call) -> dict[str, Any] | Refusal | Exception:
+        """The answer."""
+        same = sum(one.operation == self.operation for one in self.sessions.calls)
+        if call.operation == self.operation and same == self.number:
+            return self.refusal
+        return answer(call, self.acme)
+
+
+def outcome(
+    ask: Callable[..., Coroutine[Any, Any, object]], asked: dict[str, Any], aws: AwsCalls
+) -> object:
+    """What a method answers or raises, once all its calls have ended."""
+
+    async def scenario() -> object:
+        try:
+            return await ask(**asked)
+        except Exception as error:  # noqa: BLE001 - whatever comes is what is looked at
+            return error
+        finally:
+            await aws.run("all before", lambda: None)
+
+    return asyncio.run(scenario())
+
+
+METHODS: Final = sorted(arguments(MemoryUserPool("acme").tenant))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_refused_call_is_never_a_success(
+    method: str, acme: Tenant, aws: AwsCalls, sessions: AnsweredSessions
+) -> None:
+    """Each call of each method, refused in each way, is our error or what the refusal means."""
+    port, _, name = method.partition(".")
+    ask = getattr(getattr(ports_of(aws, sessions), port), name)
+    wrong: list[object] = []
+    for asked in arguments(acme)[method]:
+        sessions.calls.clear()
+        sessions.answer = lambda call: answer(call, acme)
+        well = outcome(ask, asked, aws)
+        assert not isinstance(well, Exception), well
+        calls = list(sessions.calls)
+        for position, call in enumerate(calls):
+            number = sum(one.operation == call.operation for one in calls[: position + 1])
+            for refusal in refusals([call])[call.operation]:
+                sessions.calls.clear()
+                sessions.answer = Refusing(acme, sessions, call.operation, number, refusal)
+                became = outcome(ask, asked, aws)
+                if type(became) not in meant(call, refusal) or "secret" in str(became):
+                    wrong.append((call.operation, number, refusal, became))
+    assert wrong == []
+
+
+def test_every_method_and_every_call_is_refused(
+    acme: Tenant, aws: AwsCalls, sessions: AnsweredSessions
+) -> None:
+    """No method of a port is left out above, and no operation that an adapter's text names."""
+    ports = ports_of(aws, sessions)
+    methods = {
+        f"{port.name}.{name}"
+        for port in fields(ports)
+        if port.name not in WITHOUT_AWS
+        for name, _ in inspect.getmembers(getattr(ports, port.name), inspect.iscoroutinefunction)
+        if not name.startswith("_")
+    }
+    assert methods == set(METHODS)
+    sessions.answer = lambda call: answer(call, acme)
+    for method in METHODS:
+        port, _, name = method.partition(".")
+        for asked in arguments(acme)[method]:
+            outcome(getattr(getattr(ports, port), name), asked, aws)
+    called = {xform_name(call.operation) for call in sessions.calls}
+    assert called == named_operations()
+
+
+def named_operations() -> set[str]:
+    """Operations that the adapters' text names, beside that of the session itself."""
+    known = {xform_name(name) for model in SERVICES.values() for name in model.operation_names}
+    named: set[str] = set()
+    for path in ADAPTERS.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                paginated = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
+                name = paginated[0] if node.func.attr == "get_paginator" else node.func.attr
+                named |= {str(name)} & known
+    return named
+
+
+@pytest.fixture(scope="module")
+def without_role() -> AnsweredSessions:
+    """Sessions that AWS refuses the tenant's role."""
+    sessions = AnsweredSessions(AWS)
+    sessions.role, sessions.answer = Refusal("AccessDenied", 403), on_the_line
+    return sessions
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if not name.startswith("tenants.")])
+def test_a_refused_role_lets_nothing_through(
+    method: str, acme: Tenant, aws: AwsCalls, without_role: AnsweredSessions
+) -> None:
+    """Without the tenant's role no call leaves: not as the service itself, and not unsigned."""
+    port, _, name = method.partition(".")
+    ask = getattr(getattr(ports_of(aws, without_role), port), name)
+    assert type(outcome(ask, arguments(acme)[method][0], aws)) is UpstreamError
+    assert without_role.sent == []
