@@ -1,13 +1,16 @@
 """``make mutants``: changes critical files in small ways and prints the changes that no test sees.
 
-Each worker has a copy of the tree, so nothing of the checkout is touched. Exit code 0: at least
-95 % of the mutants were killed; 1: fewer; 2: the tests of a file fail without any change, or there
-is no such file.
+Each worker has a copy of the tree, so nothing of the checkout is touched, and a process that has
+read what tests need and forks for each mutant (``prepared.py``), so that a mutant costs its tests
+and little else. Exit code 0: at least 95 % of the mutants were killed; 1: fewer; 2: the tests of a
+file fail without any change, or there is no such file.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import json
 import os
 import queue
 import shutil
@@ -16,10 +19,10 @@ import sys
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING, Final
 
 from tests.mutants.critical import CRITICAL, EQUIVALENT
@@ -45,6 +48,64 @@ class Outcome:
     seconds: float
 
 
+class Copy:
+    """A copy of the tree, and the process that runs its tests."""
+
+    def __init__(self, root: Path, files: Sequence[str]) -> None:
+        self._root = root
+        for name in files:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, root / name)
+        # Compiled once for all mutants, and for the processes that tests start.
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(root / ".compiled")}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("prepared.py"))],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._changed = itertools.count(int(time()) - 1_000_000)
+
+    def read(self, file: str) -> str:
+        """A file's text."""
+        return (self._root / file).read_text(encoding="utf-8")
+
+    def write(self, file: str, text: str) -> None:
+        """Change a file, with a time of its own: compiled files are told apart by second."""
+        path = self._root / file
+        path.write_text(text, encoding="utf-8")
+        at = next(self._changed)
+        os.utime(path, (at, at))
+
+    def run(self, tests: Sequence[str], seconds: float) -> int:
+        """Exit code of pytest; another one than 0 also if it takes longer than ``seconds``."""
+        with tempfile.TemporaryDirectory() as scratch:
+            arguments = [
+                "-x",
+                "-q",
+                "-n0",
+                "-p",
+                "no:cacheprovider",
+                f"--basetemp={scratch}/pytest",
+            ]
+            asked = {
+                "root": str(self._root),
+                "arguments": [*arguments, *tests],
+                "seconds": seconds,
+            }
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._process.stdin.write(f"{json.dumps(asked)}\n")
+            self._process.stdin.flush()
+            return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+
 class Copies:
     """Copies of the tree, one for each run at a time."""
 
@@ -56,24 +117,26 @@ class Copies:
             capture_output=True,
             text=True,
         ).stdout
+        files = [name for name in filter(None, listed.split("\0")) if (ROOT / name).is_file()]
         self.seconds: dict[str, float] = {}  # that a file's tests take without any change
-        self._free: queue.SimpleQueue[Path] = queue.SimpleQueue()
-        for index in range(number):
-            root = folder / str(index)
-            for name in filter(None, listed.split("\0")):
-                if (ROOT / name).is_file():
-                    (root / name).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(ROOT / name, root / name)
-            self._free.put(root)
+        self._all = [Copy(folder / str(index), files) for index in range(number)]
+        self._free: queue.SimpleQueue[Copy] = queue.SimpleQueue()
+        for copy in self._all:
+            self._free.put(copy)
 
     @contextmanager
-    def one(self) -> Generator[Path]:
+    def one(self) -> Generator[Copy]:
         """A copy that nobody else uses."""
-        root = self._free.get()
+        copy = self._free.get()
         try:
-            yield root
+            yield copy
         finally:
-            self._free.put(root)
+            self._free.put(copy)
+
+    def close(self) -> None:
+        """End their processes."""
+        for copy in self._all:
+            copy.close()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,8 +149,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"no critical file is named like {', '.join(given.files)}\n")
         return 2
     print(f"seed {given.seed}, at most {given.most} mutants a file")
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(given.workers) as workers:
-        copies = Copies(Path(folder), given.workers)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(Copies(Path(folder), given.workers)) as copies,
+        ThreadPoolExecutor(given.workers) as workers,
+    ):
         broken = [
             file
             for file, ok in zip(
@@ -130,62 +196,22 @@ def _chosen(file: str, most: int, seed: str) -> list[Mutant]:
 
 
 def _passes(copies: Copies, file: str) -> bool:
-    began = monotonic()
-    with copies.one() as root:
-        passes = _run(root, file, MOST_SECONDS) == 0
-    copies.seconds[file] = monotonic() - began
+    with copies.one() as copy:
+        began = monotonic()
+        passes = copy.run(CRITICAL[file], MOST_SECONDS) == 0
+        copies.seconds[file] = monotonic() - began
     return passes
 
 
 def _try(copies: Copies, file: str, mutant: Mutant) -> Outcome:
-    began = monotonic()
-    with copies.one() as root:
-        path = root / file
-        whole = path.read_text(encoding="utf-8")
-        path.write_text(mutant.source, encoding="utf-8")
+    with copies.one() as copy:
+        began, whole = monotonic(), copy.read(file)
+        copy.write(file, mutant.source)
         try:
-            killed = _run(root, file, HANGS_AFTER * copies.seconds[file] + 10) != 0
+            killed = copy.run(CRITICAL[file], HANGS_AFTER * copies.seconds[file] + 10) != 0
         finally:
-            path.write_text(whole, encoding="utf-8")
+            copy.write(file, whole)
     return Outcome(file=file, mutant=mutant, killed=killed, seconds=monotonic() - began)
-
-
-def _run(root: Path, file: str, seconds: float) -> int:
-    """Exit code of the file's tests in a copy; 124 when they hang."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-x",
-        "-q",
-        "-n0",
-        "-p",
-        "no:cacheprovider",
-        *CRITICAL[file],
-    ]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(
-            [str(root), str(root / "device_sdk/src")]
-        ),  # before the checkout's own
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        subprocess.Popen(
-            [*command, f"--basetemp={scratch}/pytest"],
-            cwd=root,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        ) as process,
-    ):
-        try:
-            return process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, 9)  # the session that it leads: its own children too
-            return 124
 
 
 class _Progress:

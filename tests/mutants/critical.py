@@ -12,8 +12,125 @@ _COMMANDS_ON_A_STORE: Final = (
     f"{_DEVICE_TESTS}/commands/test_repeated_commands.py",
 )
 
-CRITICAL: Final[dict[str, tuple[str, ...]]] = {
+_API: Final = "tests/service/api"
+_AWS: Final = "service/adapters/aws"
+_AWS_TESTS: Final = f"tests/{_AWS}"
+_PERMISSIONS: Final = "infra/local/verified_permissions"
+_PERMISSIONS_TESTS: Final = f"tests/{_PERMISSIONS}"
+
+_OF_TOKENS: Final = (
+    f"{_PERMISSIONS_TESTS}/test_tokens.py",
+    f"{_PERMISSIONS_TESTS}/test_bad_tokens.py",
+    f"{_PERMISSIONS_TESTS}/test_identity_sources.py",
+)
+
+
+def _refused(*methods: str) -> tuple[str, ...]:
+    """The test of every refusal, of these methods of ports alone."""
+    test = f"{_AWS_TESTS}/test_every_refusal.py::test_a_refused_call_is_never_a_success"
+    return tuple(f"{test}[{method}]" for method in methods)
+
+
+_SERVICE: Final[dict[str, tuple[str, ...]]] = {
+    "service/domain/artifacts.py": (
+        "tests/service/domain/test_names_and_ids.py",
+        f"{_API}/test_downloads.py",
+    ),
+    "service/domain/commands.py": ("tests/service/domain/test_command_status.py",),
+    "service/domain/devices.py": (
+        "tests/service/domain/test_entities.py",
+        f"{_API}/test_time_zones.py",
+        f"{_API}/test_devices.py",
+    ),
+    "service/domain/downloads.py": ("tests/service/domain/test_download_state.py",),
+    "service/domain/groups.py": ("tests/service/domain/test_entities.py",),
+    "service/domain/identities.py": ("tests/service/domain/test_tokens.py",),
+    "service/domain/instants.py": ("tests/service/domain/test_names_and_ids.py",),
     "service/domain/json_limits.py": ("tests/service/domain/test_json_limits.py",),
+    "service/domain/permissions.py": (f"{_API}/test_routes.py",),
+    "service/domain/tenants.py": ("tests/service/domain/test_tokens.py",),
+    "service/operations/authentication.py": ("tests/service/operations/test_authentication.py",),
+    "service/operations/authorization.py": (
+        "tests/service/operations/test_authorization.py",
+        f"{_API}/test_commands.py",
+    ),
+    "service/operations/commands.py": (f"{_API}/test_commands.py",),
+    "service/operations/devices.py": (f"{_API}/test_devices.py", f"{_API}/test_time_zones.py"),
+    "service/operations/downloads.py": (f"{_API}/test_downloads.py",),
+    "service/operations/once.py": (f"{_API}/test_commands.py", f"{_API}/test_downloads.py"),
+    "service/api/guard.py": (f"{_API}/test_routes.py", f"{_API}/test_guard.py"),
+    "service/api/parameters.py": (f"{_API}/test_commands.py", f"{_API}/test_guard.py"),
+    "service/api/problems.py": (f"{_API}/test_bad_input.py", f"{_API}/test_commands.py"),
+    "service/bounded_cache.py": ("tests/service/test_bounded_cache.py",),
+    "service/adapters/cache/tenants.py": ("tests/service/adapters/cache/test_tenants.py",),
+    f"{_AWS}/artifacts.py": (f"{_AWS_TESTS}/test_artifacts.py", *_refused("artifacts.find")),
+    f"{_AWS}/audit.py": (f"{_AWS_TESTS}/test_audit.py", *_refused("audit.write")),
+    f"{_AWS}/authorizer.py": (
+        f"{_AWS_TESTS}/test_authorizer.py",
+        "tests/service/cedar/test_values.py",
+    ),
+    f"{_AWS}/broker.py": (f"{_AWS_TESTS}/test_broker.py", *_refused("broker.publish")),
+    f"{_AWS}/client/calls.py": (f"{_AWS_TESTS}/client/test_calls.py",),
+    f"{_AWS}/client/sessions.py": (f"{_AWS_TESTS}/client/test_sessions.py",),
+    f"{_AWS}/commands.py": (
+        f"{_AWS_TESTS}/test_commands.py",
+        *_refused("command_records.create", "command_records.read", "command_records.settle"),
+    ),
+    f"{_AWS}/cursors.py": (f"{_AWS_TESTS}/test_cursors.py",),
+    f"{_AWS}/devices.py": (
+        f"{_AWS_TESTS}/test_devices.py",
+        *_refused("devices.find", "devices.set_attributes", "fleet_index.page"),
+    ),
+    f"{_AWS}/downloads.py": (
+        f"{_AWS_TESTS}/test_downloads.py",
+        *_refused("download_records.create", "download_records.read", "download_records.settle"),
+    ),
+    f"{_AWS}/groups.py": (f"{_AWS_TESTS}/test_groups.py", *_refused("groups.find")),
+    f"{_AWS}/idempotency.py": (f"{_AWS_TESTS}/test_idempotency.py",),
+    f"{_AWS}/jobs.py": (
+        f"{_AWS_TESTS}/test_jobs.py",
+        *_refused("download_jobs.start", "download_jobs.progress"),
+    ),
+    f"{_AWS}/signing_keys.py": (f"{_AWS_TESTS}/test_signing_keys.py",),
+    f"{_AWS}/tenants.py": (
+        f"{_AWS_TESTS}/test_tenants.py",
+        *_refused("tenants.check", "tenants.find"),
+    ),
+    "service/cedar/binding.py": ("tests/service/cedar/test_binding.py",),
+    "service/cedar/decision.py": ("tests/service/cedar/test_decision.py",),
+    "service/cedar/device_facts.py": (
+        "tests/service/domain/test_entities.py",
+        f"{_API}/test_devices.py",
+        f"{_API}/test_time_zones.py",
+    ),
+}
+
+_INFRA: Final[dict[str, tuple[str, ...]]] = {
+    "infra/policies/comparison/compare.py": ("tests/infra/policies/comparison/test_compare.py",),
+    "infra/policies/comparison/literals.py": ("tests/infra/policies/comparison/test_literals.py",),
+    "infra/policies/comparison/subjects.py": ("tests/infra/policies/comparison/test_compare.py",),
+    "infra/policies/files/grants.py": ("tests/infra/policies/files/test_grants.py",),
+    "infra/policies/store/update_order.py": ("tests/infra/policies/store/test_update_order.py",),
+    f"{_PERMISSIONS}/tokens.py": _OF_TOKENS,
+    f"{_PERMISSIONS}/claims.py": _OF_TOKENS,
+    f"{_PERMISSIONS}/deciding.py": (
+        f"{_PERMISSIONS_TESTS}/test_decisions.py",
+        f"{_PERMISSIONS_TESTS}/test_batches.py",
+    ),
+    f"{_PERMISSIONS}/authorizing.py": (
+        f"{_PERMISSIONS_TESTS}/test_decisions.py",
+        f"{_PERMISSIONS_TESTS}/test_batches.py",
+        *_OF_TOKENS,
+    ),
+    f"{_PERMISSIONS}/policy_sets.py": (
+        f"{_PERMISSIONS_TESTS}/test_policy_sets.py",
+        f"{_PERMISSIONS_TESTS}/test_decisions.py",
+        f"{_PERMISSIONS_TESTS}/test_templates.py",
+    ),
+    f"{_PERMISSIONS}/issuers.py": (f"{_PERMISSIONS_TESTS}/test_issuers.py",),
+}
+
+_DEVICE_SDK: Final[dict[str, tuple[str, ...]]] = {
     f"{_DEVICE}/store/store.py": (
         *_COMMANDS_ON_A_STORE,
         f"{_DEVICE_TESTS}/store",
@@ -68,6 +185,8 @@ CRITICAL: Final[dict[str, tuple[str, ...]]] = {
     f"{_DEVICE}/wire/form.py": (f"{_DEVICE_TESTS}/wire",),
     f"{_DEVICE}/wire/names.py": (f"{_DEVICE_TESTS}/wire",),
 }
+
+CRITICAL: Final = _SERVICE | _INFRA | _DEVICE_SDK
 
 # file -> mutant's key -> why no test can see it: what it does is the same
 EQUIVALENT: Final[dict[str, dict[str, str]]] = {}
