@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import names
 from infra.policies.cases import matrix
-from infra.policies.cases.cases import CaseEvaluator
+from infra.policies.cases.cases import CaseEvaluator, read
 from infra.policies.cases.reference_fleet import ReferenceFleet
 from infra.policies.comparison.with_deployed import difference_of
 from infra.policies.files import formatting
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
     try:
         match options.verb:
             case "check":
-                return _report(_problems(root))
+                return _check(root)
             case "format":
                 return _format(root)
             case "matrix":
@@ -79,6 +79,34 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
         return _report([str(error)])
     except (BotoCoreError, ClientError) as error:  # no credentials, no network, not allowed
         return _report([f"cannot read what is deployed: {error}"])
+
+
+def _check(root: Path) -> int:
+    wrong = _report(_problems(root))
+    if not wrong:
+        _say(_checked(root))
+    return wrong
+
+
+def _checked(root: Path) -> str:
+    """What a check that found nothing looked at."""
+    own = [of_tenant(root, tenant) for tenant in tenants(root)]
+    counts = {
+        "base policies": len(list((root / "policies" / "static").iterdir())),
+        "templates": len(list((root / "policies" / "templates").iterdir())),
+        "cases": sum(1 for _ in read(root / "policies")),
+    }
+    base = ", ".join(f"{count} {words}" for words, count in counts.items())
+    lines = [f"policies: {base}, the matrix and the form are right"]
+    for policies in own:
+        found = len(list(policies.folder.iterdir())) if policies.folder else 0
+        lines.append(
+            f"tenant {policies.tenant}: {found} policies of its own, "
+            f"{len(policies.grants)} grants, {len(policies.groups or ())} groups, "
+            f"{len(policies.lines or ())} lines"
+        )
+    lines.append("every name and value in them is known, and every policy and condition can apply")
+    return "\n".join(lines)
 
 
 def _problems(root: Path) -> Iterator[str]:

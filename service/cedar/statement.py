@@ -7,9 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from cedarpy import PolicySet, Schema, policies_to_json_str, validate_policies
+from cedarpy import Schema, policies_to_json_str, validate_policies
 
 from service.cedar.binding import UNTIL
+from service.cedar.syntax import syntax_error, too_deep, without_comments
 from service.cedar.values import EntityUid
 
 if TYPE_CHECKING:
@@ -17,12 +18,8 @@ if TYPE_CHECKING:
 
 Effect = Literal["permit", "forbid"]
 
-_LEXEME: Final = re.compile(r'//[^\n]*|"(?:[^"\\\n]|\\.)*"|::|==|!=|<=|>=|&&|\|\||[?@]?\w+|[^\s\w]')
 _QUOTED: Final = re.compile(r"`([^`]+)`")
 _FOR_POLICY: Final = re.compile(r"for policy `policy\d+`, ")
-# Brackets in brackets: at about 1000 Cedar's parser overflows the process's stack.
-_MAX_NESTING: Final = 100
-_TOO_EARLY: Final = "unexpected end of input"
 _ANY_TIME: Final = 'datetime("2000-01-01T00:00:00Z")'
 
 
@@ -123,14 +120,14 @@ class Statement:
 
 def parse(file: str, text: str) -> Statement | Problem:
     """The one statement of a file, or what is wrong with it."""
-    if (line := _too_deep(text)) is not None:
-        return Problem(
-            file=file, line=line, words=f"brackets are nested more than {_MAX_NESTING} deep"
-        )
+    if (found := too_deep(text)) is not None:
+        line, words = found
+        return Problem(file=file, line=line, words=words)
     try:
         document = json.loads(policies_to_json_str(text))
     except ValueError as error:
-        return Problem(file=file, line=_syntax_error_line(text), words=str(error))
+        line, words = syntax_error(text, str(error))
+        return Problem(file=file, line=line, words=words)
     static, templates = document["staticPolicies"], document["templates"]
     if len(static) + len(templates) != 1:
         found = len(static) + len(templates)
@@ -139,46 +136,8 @@ def parse(file: str, text: str) -> Statement | Problem:
     return Statement(file=file, text=text, est=est, is_template=bool(templates))
 
 
-def _too_deep(text: str) -> int | None:
-    """The line at which brackets are nested too deeply for the parser, if there is one."""
-    depth = 0
-    for match in _LEXEME.finditer(text):
-        depth += (match[0] in "([{") - (match[0] in ")]}")
-        if depth > _MAX_NESTING:
-            return text.count("\n", 0, match.start()) + 1
-    return None
-
-
-def _syntax_error_line(text: str) -> int:
-    """The line of the first lexeme that cannot stand where it stands.
-
-    Cedar's messages have no position. But its parser says ``unexpected end of input`` of a text
-    that needs to go on, so the lexeme is the last of the shortest beginning of which it says
-    something else.
-    """
-    ends = [match.end() for match in _LEXEME.finditer(text) if not match[0].startswith("//")]
-    good, bad = 0, len(ends)
-    while good < bad:
-        middle = (good + bad) // 2
-        if _can_go_on(text[: ends[middle]]):
-            good = middle + 1
-        else:
-            bad = middle
-    at = ends[good] - 1 if good < len(ends) else len(text.rstrip()) - 1
-    return text.count("\n", 0, max(at, 0)) + 1
-
-
-def _can_go_on(beginning: str) -> bool:
-    try:
-        PolicySet.from_str(beginning)
-    except ValueError as error:
-        return _TOO_EARLY in str(error)
-    return True
-
-
 def _code_lines(text: str) -> Iterator[tuple[int, str]]:
-    without = _LEXEME.sub(lambda found: "" if found[0].startswith("//") else found[0], text)
-    yield from enumerate(without.splitlines(), start=1)
+    yield from enumerate(without_comments(text).splitlines(), start=1)
 
 
 def statement_est(text: str) -> dict[str, Any]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from infra.policies.files.cedar_text import expression_text, pattern_regex
 from infra.policies.files.vocabulary import (
     action_of,
     confirmed,
+    leaves,
     listed,
     nearest,
     unknown_lists,
@@ -20,7 +22,7 @@ from service.cedar.entities import DEVICE, DEVICE_GROUP, GROUP, USER
 from service.cedar.request import ACTION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from infra.policies.files.vocabulary import Environment, Lists, Schema, Type
     from service.cedar.statement import Problem, Statement
@@ -131,7 +133,7 @@ class KnownNames:
         name, types = operand["attr"], self._types(operand["left"])
         if not types or any(name in self._schema.attributes(of) for of in types):
             return
-        path = _path(operand["left"])
+        path = expression_text(operand["left"])
         known = frozenset[str]().union(*(self._schema.attributes(of) for of in types))
         words = f"the schema has no attribute `{name}` for {self._worded(types, path)}"
         elsewhere = sorted(
@@ -154,7 +156,7 @@ class KnownNames:
         known = [self._schema.tags(of, self._lists) for of in types]
         if all(tags is not None and key not in tags for tags in known):
             tags = frozenset[str]().union(*filter(None, known))
-            where = self._worded(types, _path(operand["left"]))
+            where = self._worded(types, expression_text(operand["left"]))
             self._unknown(f"the schema has no tag `{key}` for {where}", key, tags, f'"{key}"')
 
     def _types(self, node: Mapping[str, Any]) -> list[Type]:
@@ -176,18 +178,18 @@ class KnownNames:
     # ---- values ----------------------------------------------------------------------------------
 
     def _compared(self, *sides: Mapping[str, Any]) -> None:
-        leaves = [leaf for side in sides for leaf in _leaves(side)]
-        read = [leaf for leaf in leaves if "." in leaf or "getTag" in leaf]
-        for leaf in leaves:
+        compared = [leaf for side in sides for leaf in leaves(side)]
+        read = [leaf for leaf in compared if "." in leaf or "getTag" in leaf]
+        for leaf in compared:
             if isinstance(leaf.get("Value"), str) and read:
                 self._paired.add(id(leaf))
                 self._literal(leaf["Value"], read)
 
     def _pattern(self, operand: Mapping[str, Any]) -> None:
         parts = operand["pattern"]
-        fits = "".join(".*" if part == "Wildcard" else re.escape(part["Literal"]) for part in parts)
         shown = "".join("*" if part == "Wildcard" else part["Literal"] for part in parts)
-        self._literal(shown, _leaves(operand["left"]), pattern=re.compile(fits, re.DOTALL))
+        pattern = pattern_regex(parts)
+        self._literal(shown, leaves(operand["left"]), pattern=pattern)
 
     def _literal(
         self,
@@ -198,7 +200,7 @@ class KnownNames:
     ) -> None:
         """Check a literal against the list of each attribute that it is compared with."""
         for leaf in read:
-            path, types = _path(leaf), self._types(leaf)
+            path, types = expression_text(leaf), self._types(leaf)
             if not types:  # the attribute is said to be unknown already
                 self._maybe.add(text)
             for declared in types:
@@ -317,29 +319,6 @@ def _confirm(text: str, path: str, given: Sequence[str]) -> str:
 
 def _among(text: str, known: frozenset[str], pattern: re.Pattern[str] | None) -> bool:
     return any(map(pattern.fullmatch, known)) if pattern else text in known
-
-
-def _leaves(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """What a compared expression comes to: literals and attributes, through sets and choices."""
-    if "Set" in node:
-        for item in node["Set"]:
-            yield from _leaves(item)
-    elif "if-then-else" in node:
-        yield from _leaves(node["if-then-else"]["then"])
-        yield from _leaves(node["if-then-else"]["else"])
-    else:
-        yield node
-
-
-def _path(node: Mapping[str, Any]) -> str:
-    if "." in node:
-        name = node["."]["attr"]
-        dotted = f".{name}" if name.isidentifier() else f'["{name}"]'
-        return f"{_path(node['.']['left'])}{dotted}"
-    if "getTag" in node:
-        key = node["getTag"]["right"].get("Value")
-        return f'{_path(node["getTag"]["left"])}.getTag("{key}")'
-    return str(node.get("Var", "it"))
 
 
 def _once(types: Iterable[Type]) -> list[Type]:

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, TypeVar
-
-from cedarpy import Schema
+from typing import TYPE_CHECKING
 
 from infra.policies.files import meaning, rules
 from infra.policies.files.bundle import PolicyBundle, PolicyError, StaticPolicy, TenantPolicies
 from infra.policies.files.grants import stamp
-from infra.policies.files.schema_json import Actions, SchemaError, schema_json
-from infra.policies.files.vocabulary import Lists
-from infra.policies.files.vocabulary import Schema as SchemaNames
+from infra.policies.files.schema_json import Actions, SchemaError
+from infra.policies.files.vocabulary import Lists, schema_of
 from service.cedar.entities import DEVICE_GROUP, GROUP
 from service.cedar.statement import Problem, Statement, named_entities, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-T = TypeVar("T")
+    from infra.policies.files.vocabulary import Schema
 
 
 def load(root: Path, tenant: TenantPolicies) -> PolicyBundle:
@@ -35,8 +32,8 @@ def load(root: Path, tenant: TenantPolicies) -> PolicyBundle:
         PolicyError: with every problem of every file, so that one round of corrections is enough.
     """
     base = root.parent
-    schema_text, names = read_schema(root), read_names(root)
-    schema, actions = Schema.from_json_str(schema_text), Actions(schema_text)
+    schema = _schema(root)
+    actions = Actions(schema.json)
     of_base = of_the_base(root)
     of_tenant = Lists(groups=tenant.groups, lines=tenant.lines, values=tenant.lists)
     problems: list[Problem] = []
@@ -48,13 +45,13 @@ def load(root: Path, tenant: TenantPolicies) -> PolicyBundle:
         problems += [
             *rules.static(statement),
             *rules.bindable(statement),
-            *meaning.problems(statement, schema, names, lists),
+            *meaning.problems(statement, schema, lists),
         ]
     for statement in templates:
         problems += [
             *rules.template(statement),
             *rules.bindable(statement),
-            *meaning.problems(statement, schema, names, of_base),
+            *meaning.problems(statement, schema, of_base),
         ]
     for statement in own:
         problems += rules.of_a_tenant(statement, actions)
@@ -65,7 +62,7 @@ def load(root: Path, tenant: TenantPolicies) -> PolicyBundle:
             )
         )
     valid = {statement.id: statement for statement in templates}
-    stamped, links = stamp(tenant, valid, schema, problems)
+    stamped, links = stamp(tenant, valid, schema.validator, problems)
     problems += _id_problems([*static, *templates, *own], tenant)
     problems += rules.all_together([*static, *own])
     if problems:
@@ -78,7 +75,7 @@ def load(root: Path, tenant: TenantPolicies) -> PolicyBundle:
     ]
     policies.sort(key=lambda policy: (policy.effect != "forbid", policy.id))
     return PolicyBundle(
-        schema_json=schema_text,
+        schema_json=schema.json,
         static=tuple(policies),
         templates=tuple(stamped),
         links=tuple(links),
@@ -91,16 +88,7 @@ def read_schema(root: Path) -> str:
     Raises:
         PolicyError: it is not there, or is none.
     """
-    return _of_schema(root, schema_json)
-
-
-def read_names(root: Path) -> SchemaNames:
-    """What policies may name by the schema of ``root``, the folder ``policies``.
-
-    Raises:
-        PolicyError: the schema is not there, or is none.
-    """
-    return _of_schema(root, SchemaNames)
+    return _schema(root).json
 
 
 def of_the_base(root: Path) -> Lists:
@@ -123,16 +111,18 @@ def of_the_base(root: Path) -> Lists:
     )
 
 
-def _of_schema(root: Path, read: Callable[[str], T]) -> T:
+def _schema(root: Path) -> Schema:
     path = root / "schema.cedarschema"
     try:
-        return read(path.read_text(encoding="utf-8"))
+        schema = schema_of(path.read_text(encoding="utf-8"))
+        _ = schema.json  # fails where a part of the language is not converted
     except SchemaError as error:
         problem = Problem(file="policies/schema.cedarschema", line=0, words=str(error))
         raise PolicyError((problem,)) from error
     except OSError as error:
         problem = Problem(file=str(path), line=0, words="no such file")
         raise PolicyError((problem,)) from error
+    return schema
 
 
 def _read(folder: Path, base: Path, problems: list[Problem]) -> Iterator[Statement]:

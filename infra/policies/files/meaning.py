@@ -2,41 +2,61 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from infra.policies.files import can_apply
 from infra.policies.files.known_names import KnownNames
 from infra.policies.files.scope import environments, why_none
+from infra.policies.files.vocabulary import schema_of
+from service.cedar.statement import Problem, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import cedarpy
-
     from infra.policies.files.vocabulary import Lists, Schema
-    from service.cedar.statement import Problem, Statement
+    from service.cedar.statement import Statement
 
 _NO_ACTION: Final = "unable to find an applicable action"
 
 
-def problems(
-    statement: Statement, validator: cedarpy.Schema, schema: Schema, lists: Lists
-) -> Iterator[Problem]:
+def problems(statement: Statement, schema: Schema, lists: Lists) -> list[Problem]:
     """What is wrong with one statement.
 
     Args:
         statement: a policy or template.
-        validator: the schema for Cedar's validator.
-        schema: the same schema, with what its annotations list.
+        schema: what it may speak of.
         lists: what the tenant's file, or the base, lists beside the schema.
     """
     asked = environments(statement.est, schema)
     names = KnownNames(statement, schema, lists, asked)
     unknown = names.problems()
-    yield from unknown
-    for problem in statement.validate(validator):
-        # Said better above or below.
-        if _NO_ACTION in problem.words or any(name in problem.words for name in names.named):
-            continue
-        yield problem
-    if not asked and not unknown:
-        yield statement.problem(f"it can never apply: {why_none(statement.est, schema)}")
+    invalid = [
+        problem
+        for problem in _invalid(statement.file, statement.text, schema.text)
+        # Said better already, or below.
+        if _NO_ACTION not in problem.words
+        and not any(name in problem.words for name in names.named)
+    ]
+    if unknown or invalid:  # of what is not valid nothing more can be said
+        return [*unknown, *invalid]
+    if not asked:
+        words = f"it can never apply: {why_none(statement.est, schema)}"
+        return [statement.problem(words)]
+    return list(_inapplicable(statement.file, statement.text, schema.text))
+
+
+# What these two find depends on file and schema alone, and the base is read once for each tenant.
+@lru_cache(maxsize=256)
+def _invalid(file: str, text: str, schema_text: str) -> tuple[Problem, ...]:
+    statement = parse(file, text)
+    if isinstance(statement, Problem):
+        return (statement,)
+    return tuple(statement.validate(schema_of(schema_text).validator))
+
+
+@lru_cache(maxsize=256)
+def _inapplicable(file: str, text: str, schema_text: str) -> tuple[Problem, ...]:
+    statement, schema = parse(file, text), schema_of(schema_text)
+    if isinstance(statement, Problem):
+        return (statement,)
+    asked = environments(statement.est, schema)
+    return tuple(can_apply.problems(statement, asked, schema))

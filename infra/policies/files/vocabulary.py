@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from infra.policies.files.schema_json import SchemaError, annotated_schema
+import cedarpy
+
+from infra.policies.files.schema_json import SchemaError, annotated_schema, schema_json
 from service.cedar.entities import ROOT_GROUP
 from service.cedar.request import ACTION
 
@@ -69,8 +71,19 @@ class Schema:
     """
 
     def __init__(self, text: str) -> None:
+        self.text = text
         self._declared: dict[str, Any] = annotated_schema(text)[NAMESPACE]
         self._refuse_unknown_annotations()
+
+    @cached_property
+    def json(self) -> str:
+        """The JSON form that a policy store is given, without annotations."""
+        return schema_json(self.text)
+
+    @cached_property
+    def validator(self) -> cedarpy.Schema:
+        """The schema for Cedar's own validator."""
+        return cedarpy.Schema.from_json_str(self.json)
 
     @cached_property
     def entity_types(self) -> frozenset[str]:
@@ -175,6 +188,16 @@ class Schema:
             self._walk(declared, f"{path}.{name}")
 
 
+@lru_cache(maxsize=4)
+def schema_of(text: str) -> Schema:
+    """The schema of a text, read once.
+
+    Raises:
+        SchemaError: as ``Schema``.
+    """
+    return Schema(text)
+
+
 def listed(declared: Type, lists: Lists) -> tuple[frozenset[str] | None, str]:
     """All values that an attribute has, ``None`` if that is not known, and who lists them.
 
@@ -186,6 +209,13 @@ def listed(declared: Type, lists: Lists) -> tuple[frozenset[str] | None, str]:
     key = annotations.get("listed_as")
     found = (lists.values or {}).get(key) if key else None
     return found or None, f"`{key}` of the tenant's file" if key else ""
+
+
+def closed(declared: Type) -> frozenset[str] | None:
+    """All values of a text that has no other, by the schema; a tenant's list is not so strict."""
+    annotations = declared.get("annotations", {})
+    is_text = declared["type"] == "String" and "values" in annotations
+    return _split(annotations["values"]) if is_text else None
 
 
 def unknown_lists(declared: Type, lists: Lists) -> bool:
@@ -228,3 +258,15 @@ def _known_annotations(of: Type, known: frozenset[str], where: str) -> None:
 def confirmed(annotations: Mapping[str, str | None]) -> Iterator[str]:
     """The literals that a policy's ``@values`` confirms, of attributes without a list."""
     yield from sorted(_split(annotations.get("values") or ""))
+
+
+def leaves(node: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """What a compared expression comes to: literals and attributes, through sets and choices."""
+    if "Set" in node:
+        for item in node["Set"]:
+            yield from leaves(item)
+    elif "if-then-else" in node:
+        yield from leaves(node["if-then-else"]["then"])
+        yield from leaves(node["if-then-else"]["else"])
+    else:
+        yield cast("dict[str, Any]", node)

@@ -6,17 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import cedarpy
 import pytest
 
 from infra.policies.files import meaning
-from infra.policies.files.schema_json import schema_json
 from infra.policies.files.vocabulary import Lists, Schema
 from service.cedar.statement import Statement, parse
 
 TEXT: Final = (Path(__file__).parents[4] / "policies" / "schema.cedarschema").read_text()
 SCHEMA: Final = Schema(TEXT)
-VALIDATOR: Final = cedarpy.Schema.from_json_str(schema_json(TEXT))
 LISTS: Final = Lists(
     groups=frozenset({"managers", "operators", "freezer-keepers"}),
     lines=frozenset({"line-press"}),
@@ -34,12 +31,11 @@ def told(
     *,
     lists: Lists = LISTS,
     schema: Schema = SCHEMA,
-    validator: cedarpy.Schema = VALIDATOR,
 ) -> list[str]:
     """What is wrong with a statement, with its lines."""
     statement = parse("file", text)
     assert isinstance(statement, Statement), str(statement)
-    found = meaning.problems(statement, validator, schema, lists)
+    found = meaning.problems(statement, schema, lists)
     return [str(problem) for problem in found]
 
 
@@ -376,12 +372,12 @@ def test_tag_is_one_that_the_schema_declares():
         "security_patch?: datetime,    // date of the last security patch\n  };",
         "security_patch?: datetime,\n  } tags String;",
     )
-    schema, validator = Schema(text), cedarpy.Schema.from_json_str(schema_json(text))
+    schema = Schema(text)
     right = 'resource.hasTag("building") && resource.getTag("building") == "A"'
     good = '@values("A")\n' + forbid(right)
-    assert told(good, schema=schema, validator=validator) == []
+    assert told(good, schema=schema) == []
     wrong = forbid('resource.hasTag("buildng")')
-    assert told(wrong, schema=schema, validator=validator) == [
+    assert told(wrong, schema=schema) == [
         (
             "file:2: the schema has no tag `buildng` for Fleet::Device; did you mean `building`? "
             "It has building, floor"

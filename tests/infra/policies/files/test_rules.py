@@ -16,6 +16,7 @@ OPEN = "a permit must constrain principal or action: this one is open to everybo
 GROUPS = ", ".join(
     f'Fleet::Action::"{group}"' for group in ("View", "Operate", "Maintain", "Update", "Administer")
 )
+IDLE = "is always true where it is asked: leave it out"
 BEYOND = "a permit that is open to everybody may give no more than View; this one gives "
 EVERYTHING = (
     "ConfigureDevice, DownloadFile, MaintainDevice, OperateDevice, SetParameters, StopDevice, "
@@ -29,15 +30,15 @@ SAY_WHO = 'say who, as in `principal in Fleet::Group::"..."`'
     [
         (
             'permit (\n  principal in Fleet::Group::"x",\n  action resource\n);',
-            ["5: unexpected token `resource`"],
+            ["5: `,` is missing before `resource`"],
         ),
         (
             "permit (principal, action, resource)\nwhen {\n  resource.kind ==\n};",
-            ["6: unexpected token `}`"],
+            ["6: something is missing before `}`"],
         ),
         (
             "permit (principal, action, resource)\nwhen {\n  true && \n",
-            ["5: unexpected end of input"],
+            ["5: `}` is missing: `{` of line 4 is never closed"],
         ),
         (
             (
@@ -86,7 +87,10 @@ SAY_WHO = 'say who, as in `principal in Fleet::Group::"..."`'
             ),
             [f"3: {BEYOND}DownloadFile: {SAY_WHO}"],
         ),
-        ("permit (principal is Fleet::User, action, resource)\nwhen { true };", [f"3: {OPEN}"]),
+        (
+            "permit (principal is Fleet::User, action, resource)\nwhen { true };",
+            [f"4: `true` {IDLE}", f"3: {OPEN}"],
+        ),
         (
             "permit (principal == ?principal, action, resource);",
             ["3: a policy has no slot; a template stands in policies/templates"],

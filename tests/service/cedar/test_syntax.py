@@ -1,0 +1,49 @@
+"""A text that is no policy is told what is missing, and in which line."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.cedar.statement import Problem, parse
+
+SCOPE = "permit (principal, action, resource)"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        (f"// Why.\n{SCOPE}\n", 2, "`;` is missing at the end"),
+        (f"{SCOPE}\nforbid (principal, action, resource);", 1, "`;` is missing before `forbid`"),
+        (
+            f"{SCOPE}\nwhen {{\n  true\n;",
+            4,
+            "`}` is missing before `;`: `{` of line 2 is never closed",
+        ),
+        (f"{SCOPE}\nwhen {{ true", 2, "`}` is missing: `{` of line 2 is never closed"),
+        (f"{SCOPE}\nwhen resource has kind }};", 2, "`{` is missing before `resource`"),
+        (f"{SCOPE}\n  context has now }};", 2, "`when {` is missing before `context`"),
+        (
+            "permit (principal,\n  action, resource\nwhen { true };",
+            3,
+            "`)` is missing before `when`: `(` of line 1 is never closed",
+        ),
+        (
+            f"{SCOPE}\nwhen {{ ((context has now && (context has token }};",
+            2,
+            "`)))` is missing before `}`: `(` of line 2 is never closed",
+        ),
+        ("permit (principal,\n  action resource);", 2, "`,` is missing before `resource`"),
+        (f"{SCOPE}\nwhen {{ true true }};", 2, "`&&` is missing before `true`"),
+        (f"{SCOPE}\nwhen {{ true ==\n}};", 3, "something is missing before `}`"),
+        (f"{SCOPE};;", 1, "`;` is too much"),
+        (
+            f'{SCOPE}\nwhen {{ resource.kind == "a }};',
+            2,
+            'a text begins with `"` that is not closed here',
+        ),
+        (f"{SCOPE}\nwhen {{ => <= }};", 2, "unexpected token `=`"),
+    ],
+)
+def test_what_is_missing_is_said(text: str, line: int, words: str):
+    """Cedar says what it found; what should have stood there is what a person needs."""
+    assert parse("file", text) == Problem(file="file", line=line, words=words)
