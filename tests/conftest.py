@@ -1,7 +1,10 @@
-"""Fixtures of the whole suite: the embedded cloud of a test process, and how many faults to make.
+"""Fixtures of the whole suite: the embedded cloud of a test process, faults and seeds.
 
 A test of random faults proves more, the more of them there are. ``make test`` makes a bounded
 number, ``make soak`` (``--soak``) the full one; either way the number that ran is told at the end.
+
+Property tests have one seed for the whole run: a new one, or that of ``CEDARFLEET_SEED``. It stands
+in the report of each that fails.
 """
 
 from __future__ import annotations
@@ -9,15 +12,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from hypothesis import settings
+from hypothesis import is_hypothesis_test, settings
+
+from tests.seed import given_or_new
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from infra.local.cloud import EmbeddedCloud
 
 _SOAK_EXAMPLES: Final = 2000  # of each property test that is run for long
 _SOAK_SECONDS: Final = 1200
+_SEED: Final = "--hypothesis-seed"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,8 +33,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)  # before Hypothesis reads its option
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the mark known, and property tests long where that is asked for."""
+    """Make the mark known, property tests repeatable, and long where that is asked for."""
+    if config.getoption(_SEED) is None:
+        # Workers of xdist get the options of the first process, and with them its seed.
+        config.option.hypothesis_seed = str(given_or_new())
     config.addinivalue_line("markers", "soak: makes more faults with --soak")
     settings.register_profile("soak", max_examples=_SOAK_EXAMPLES)
     if config.getoption("--soak"):
@@ -42,6 +52,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             if item.get_closest_marker("soak") is not None:
                 # In front of the test's own limit, which suits the bounded number.
                 item.add_marker(pytest.mark.timeout(_SOAK_SECONDS), append=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say with which seed a property test fails again."""
+    report = yield
+    if report.failed and is_hypothesis_test(getattr(item, "obj", None)):
+        report.sections.append(("seed", f"CEDARFLEET_SEED={item.config.getoption(_SEED)}"))
+    return report
 
 
 def pytest_terminal_summary(

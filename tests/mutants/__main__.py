@@ -51,13 +51,17 @@ class Outcome:
 class Copy:
     """A copy of the tree, and the process that runs its tests."""
 
-    def __init__(self, root: Path, files: Sequence[str]) -> None:
+    def __init__(self, root: Path, files: Sequence[str], seed: int) -> None:
         self._root = root
         for name in files:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, root / name)
         # Compiled once for all mutants, and for the processes that tests start.
-        environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(root / ".compiled")}
+        environment = {
+            **os.environ,
+            "PYTHONPYCACHEPREFIX": str(root / ".compiled"),
+            "CEDARFLEET_SEED": str(seed),
+        }
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("prepared.py"))],
@@ -109,7 +113,7 @@ class Copy:
 class Copies:
     """Copies of the tree, one for each run at a time."""
 
-    def __init__(self, folder: Path, number: int) -> None:
+    def __init__(self, folder: Path, number: int, seed: int) -> None:
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
             cwd=ROOT,
@@ -119,7 +123,7 @@ class Copies:
         ).stdout
         files = [name for name in filter(None, listed.split("\0")) if (ROOT / name).is_file()]
         self.seconds: dict[str, float] = {}  # that a file's tests take without any change
-        self._all = [Copy(folder / str(index), files) for index in range(number)]
+        self._all = [Copy(folder / str(index), files, seed) for index in range(number)]
         self._free: queue.SimpleQueue[Copy] = queue.SimpleQueue()
         for copy in self._all:
             self._free.put(copy)
@@ -151,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"seed {given.seed}, at most {given.most} mutants a file")
     with (
         tempfile.TemporaryDirectory() as folder,
-        closing(Copies(Path(folder), given.workers)) as copies,
+        closing(Copies(Path(folder), given.workers, given.seed)) as copies,
         ThreadPoolExecutor(given.workers) as workers,
     ):
         broken = [
@@ -179,7 +183,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--most", type=int, default=12, help="mutants of a file (default: 12)")
     parser.add_argument(
-        "--seed", default=os.environ.get("CEDARFLEET_SEED", "1"), help="which ones (default: 1)"
+        "--seed",
+        type=int,
+        default=int(os.environ.get("CEDARFLEET_SEED") or 1),
+        help="which ones, and of the tests that run (default: 1)",
     )
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="default: one a core"
@@ -187,7 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _chosen(file: str, most: int, seed: str) -> list[Mutant]:
+def _chosen(file: str, most: int, seed: int) -> list[Mutant]:
     known = EQUIVALENT.get(file, {})
     real = [
         one for one in mutants((ROOT / file).read_text(encoding="utf-8")) if one.key not in known

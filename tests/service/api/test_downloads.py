@@ -6,7 +6,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from service.domain.downloads import Delivery, DeliveryState, DownloadProgress
+import pytest
+
+from service.domain.downloads import (
+    Delivery,
+    DeliveryState,
+    DownloadProgress,
+    DownloadRecordState,
+)
 
 if TYPE_CHECKING:
     from tests.service.conftest import ServiceUnderTest
@@ -22,6 +29,8 @@ def test_a_manager_sends_a_file_to_a_device(service: ServiceUnderTest) -> None:
     assert (answer.status_code, answer.json()["state"]) == (202, "started")
     [job] = service.ports.download_jobs.started.values()
     assert job.job_id == f"acme--{answer.json()['id']}"
+    [stored] = service.ports.download_records.once.records.values()
+    assert stored.state is DownloadRecordState.STARTED, "also for whoever asks when the job is gone"
     assert (job.target, job.size, job.sha256, job.etag) == ("press-01", 1024, "ab" * 32, '"e1"')
     [audited] = service.ports.audit.trail
     assert (audited.action, audited.subject) == ("DownloadFile", FILE)
@@ -64,6 +73,9 @@ def test_a_group_is_a_target(service: ServiceUnderTest) -> None:
         "line-press",
         "all",
     }
+    assert {job.members for job in service.ports.download_jobs.started.values()} == {()}, (
+        "a plain file is decided on for the group, also for whoever joins it meanwhile"
+    )
     for group in ("ward", "nothing", "globex--ward", "*"):
         assert service.call("POST", URL, json={"group": group, "artifact": FILE}).status_code == 404
 
@@ -169,6 +181,22 @@ def test_firmware_reaches_a_group_if_each_member_may_have_it(
     answer = service.client.post(URL, headers=headers, json=body)
     assert answer.status_code == 403
     assert answer.json()["policies"] == ["firmware-to-groups-member-by-member"]
+
+
+@pytest.mark.parametrize(("members", "status"), [(100, 202), (101, 403)])
+def test_firmware_reaches_a_group_of_at_most_100(
+    service: ServiceUnderTest, members: int, status: int
+) -> None:
+    """A job has no more targets; a larger group is refused as if a member had been."""
+    service.ports.clock.now = datetime(2026, 11, 22, 22, 30, tzinfo=UTC)
+    press = service.ports.devices.devices["acme--press-01"]
+    for number in range(members):
+        service.ports.devices.add(replace(press, id=f"many-{number}", groups=("many",)))
+    token = service.acme.access_token("rollout", "fleet/update", exp=4_000_000_000)
+    headers = {"Authorization": f"Bearer {token}"}
+    body = {"group": "many", "artifact": FIRMWARE}
+    assert service.client.post(URL, headers=headers, json=body).status_code == status
+    assert len(service.ports.download_jobs.started) == (status == 202)
 
 
 def test_a_repeated_request_with_one_key_makes_one_job(service: ServiceUnderTest) -> None:

@@ -9,7 +9,13 @@ from cedarfleet_device.wire import CommandState
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.commands import CommandRecord, CommandRecordState, ReportedState, status_of
+from service.domain.commands import (
+    CommandRecord,
+    CommandRecordState,
+    RecordedCommand,
+    ReportedState,
+    status_of,
+)
 from service.domain.instants import new_ulid
 
 EXPIRY: Final = 1_000
@@ -88,3 +94,26 @@ def test_an_expired_command_says_whether_it_surely_left() -> None:
     assert reasons[CommandRecordState.CREATED].startswith(
         "it was not confirmed that the command left for the device"
     )
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+@pytest.mark.parametrize("detail", [False, True])
+def test_a_history_is_cut_where_anything_is_left_out(earlier: bool, detail: bool) -> None:
+    """Earlier states, or the detail of one of them."""
+    told = ReportedState(sequence=1, state=CommandState.RUNNING)
+    cut = ReportedState(sequence=2, state=CommandState.RUNNING, detail_left_out=detail)
+    recorded = RecordedCommand(
+        record=record(CommandRecordState.PUBLISHED),
+        states=(told, cut),
+        earlier_left_out=earlier,
+    )
+    assert recorded.truncated is (earlier or detail)
+
+
+def test_a_record_becomes_the_devices_message() -> None:
+    """For its own thing, with the times of the record."""
+    made = record(CommandRecordState.CREATED)
+    message = made.message()
+    assert (message.thing, message.name) == ("acme--press-01", "reboot")
+    assert (message.issued_at, message.expires_at) == (0, EXPIRY)
+    assert message.command_id == made.command_id

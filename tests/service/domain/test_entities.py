@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.cedar.values import EntityUid
-from service.domain.devices import Device
+from service.domain.devices import Device, check_attributes, check_one_offset
 from service.domain.groups import DeviceGroup, group_id_of
+from service.errors import ConflictError, InvalidRequestError
 
 # Hypothesis wants naive bounds, and puts the zone to what it draws.
 FIRST, LAST = (datetime(year, 1, 1, tzinfo=UTC).replace(tzinfo=None) for year in (2020, 2036))
@@ -83,3 +84,48 @@ def test_only_the_tenants_own_groups_count(thing_group: str, expected: str | Non
     assert group_id_of("acme", thing_group) == expected
     if expected is not None:
         assert DeviceGroup(tenant="acme", id=expected).thing_group == thing_group
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ({"criticality": "very"}, "an unreadable attribute `criticality`"),
+        ({"utc_offset": "+01:00", "time_zone": "Europe/Berlin"}, "contradicting attributes"),
+    ],
+)
+def test_a_device_of_unreadable_facts_is_a_conflict(attributes: dict[str, str], words: str) -> None:
+    """A policy that asks for the attribute must not find it missing."""
+    with pytest.raises(ConflictError, match=words):
+        Device(tenant="acme", id="press-07", attributes=attributes).entities()
+
+
+def test_each_change_is_checked_and_a_removal_is_none() -> None:
+    """By the name of the attribute, wherever it stands among the changes."""
+    check_attributes({"criticality": "high", "window": None})
+    for changes in ({"criticality": None, "window": "x"}, {"window": "x", "kind": "press"}):
+        with pytest.raises(InvalidRequestError, match="window"):
+            check_attributes(changes)
+
+
+@pytest.mark.parametrize(
+    ("stored", "changes", "given_one"),
+    [
+        ({}, {"time_zone": "Europe/Berlin"}, None),
+        ({"utc_offset": "+01:00"}, {"utc_offset": "+02:00"}, None),
+        ({"utc_offset": "+01:00"}, {"time_zone": "Europe/Berlin", "utc_offset": None}, None),
+        ({"utc_offset": "+01:00"}, {"time_zone": "Europe/Berlin"}, "time_zone"),
+        ({"time_zone": "Europe/Berlin"}, {"utc_offset": "+01:00"}, "utc_offset"),
+        ({}, {"time_zone": "Europe/Berlin", "utc_offset": "+01:00"}, "time_zone"),
+    ],
+)
+def test_a_zone_never_stands_beside_an_offset(
+    stored: dict[str, str], changes: dict[str, str | None], given_one: str | None
+) -> None:
+    """The attribute that was given is named, and the other one to be removed."""
+    if given_one is None:
+        check_one_offset(stored, changes)
+        return
+    other = {"time_zone": "utc_offset", "utc_offset": "time_zone"}[given_one]
+    with pytest.raises(InvalidRequestError, match=f"set `{other}` to null") as caught:
+        check_one_offset(stored, changes)
+    assert caught.value.field == given_one

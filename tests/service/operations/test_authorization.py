@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,65 +12,21 @@ from service.adapters.memory.audit import MemoryAuditLog
 from service.cedar.decision import Allowed, Evaluation
 from service.domain.artifacts import Artifact
 from service.domain.devices import Device
-from service.domain.identities import Principal, TokenUse, VerifiedClaims
 from service.domain.permissions import Permission
 from service.errors import ConfigurationError, PermissionDeniedError, UnavailableError
 from service.operations.authorization import Access, Purpose, RequestFacts
+from tests.service.operations.policies import Policies
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from service.adapters.memory.user_pool import MemoryUserPool
     from service.cedar.decision import Decision
     from service.cedar.request import AuthorizationRequest
+    from service.domain.identities import Principal
 
 DEVICE = Device(tenant="acme", id="press-07").entities()
 OTHER = Device(tenant="acme", id="press-08").entities()
 DENIED = Evaluation(engine_allows=False, policies=("no",), errors=()).decision
 ALLOWED = Allowed(policies=("yes",))
 FILE = Artifact(tenant="acme", name="recipes/steel.json", size=1, sha256=None, etag='"e"')
-
-
-@dataclass
-class Policies:
-    """Answers with what it is given, and keeps what it was asked."""
-
-    answers: list[Decision]
-    asked: list[AuthorizationRequest] = field(default_factory=list["AuthorizationRequest"])
-
-    async def decide(
-        self,
-        principal: Principal,  # noqa: ARG002 - the port's
-        request: AuthorizationRequest,
-    ) -> Decision:
-        """The first answer."""
-        self.asked.append(request)
-        return self.answers[0]
-
-    async def decide_all(
-        self,
-        principal: Principal,  # noqa: ARG002 - the port's
-        requests: Sequence[AuthorizationRequest],
-    ) -> tuple[Decision, ...]:
-        """All answers."""
-        self.asked += requests
-        return tuple(self.answers)
-
-
-@pytest.fixture
-def principal(pools: tuple[MemoryUserPool, MemoryUserPool]) -> Principal:
-    """Somebody of acme."""
-    return Principal(
-        tenant=pools[0].tenant,
-        subject="somebody",
-        token_use=TokenUse.ID,
-        groups=(),
-        email=None,
-        client_id="acmeclient",
-        expires_at=1,
-        claims=VerifiedClaims({}),
-        token="header.claims.signature",
-    )
 
 
 def access(principal: Principal, *answers: Decision, audit: MemoryAuditLog | None = None) -> Access:

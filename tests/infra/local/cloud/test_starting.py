@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-READY_SECONDS_AT_MOST = 5.0
-
 
 @pytest.fixture
 def taken() -> Iterator[int]:
@@ -28,24 +26,20 @@ def taken() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def test_ready_in_time_with_and_without_state(
+def test_a_ready_cloud_serves_with_and_without_state(
     start_cloud: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """A cloud serves its first request within 5 s, empty and with the state of an earlier run.
+    """Once it says that it is ready, the first request is answered, and what was made is there.
 
-    The best of three starts counts, and a start in time is the last: other work of the machine is
-    not the cloud's.
+    How soon that is, `make bench` measures.
     """
-
-    def seconds(directory: Path) -> float:
-        cloud = start_cloud(directory)
-        cloud.client("iot").list_things()
-        cloud.interrupt()
-        print(f"ready after {cloud.ready['seconds']:.2f} s")
-        return cloud.ready["seconds"]
-
-    assert any(seconds(tmp_path / f"empty-{number}") < READY_SECONDS_AT_MOST for number in range(3))
-    assert any(seconds(tmp_path / "empty-0") < READY_SECONDS_AT_MOST for _ in range(3))
+    first = start_cloud(tmp_path)
+    iot = first.client("iot")
+    assert iot.list_things()["things"] == []
+    iot.create_thing(thingName="acme--press-07")
+    first.interrupt()
+    things = start_cloud(tmp_path).client("iot").list_things()["things"]
+    assert [thing["thingName"] for thing in things] == ["acme--press-07"]
 
 
 def test_taken_port_is_named(refused: Callable[..., str], taken: int, tmp_path: Path) -> None:
