@@ -34,7 +34,7 @@ def reported(config: pytest.Config, test: object, *, failed: bool) -> list[tuple
 
 def test_property_tests_have_the_seed_that_was_given(request: pytest.FixtureRequest) -> None:
     """That of the environment, or of the option, or a new one; Hypothesis uses it for each."""
-    seed = int(request.config.getoption(OPTION))
+    seed = int(str(request.config.getoption(OPTION)))
     assert hypothesis.core.global_force_seed == seed
     if given_seed := os.environ.get("CEDARFLEET_SEED"):
         assert seed == int(given_seed)

@@ -17,7 +17,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -45,7 +44,6 @@ class Outcome:
     file: str
     mutant: Mutant
     killed: bool
-    seconds: float
 
 
 class Copy:
@@ -122,7 +120,6 @@ class Copies:
             text=True,
         ).stdout
         files = [name for name in filter(None, listed.split("\0")) if (ROOT / name).is_file()]
-        self.seconds: dict[str, float] = {}  # that a file's tests take without any change
         self._all = [Copy(folder / str(index), files, seed) for index in range(number)]
         self._free: queue.SimpleQueue[Copy] = queue.SimpleQueue()
         for copy in self._all:
@@ -158,22 +155,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         closing(Copies(Path(folder), given.workers, given.seed)) as copies,
         ThreadPoolExecutor(given.workers) as workers,
     ):
-        broken = [
-            file
-            for file, ok in zip(
-                files, workers.map(lambda f: _passes(copies, f), files), strict=True
-            )
-            if not ok
-        ]
-        if broken:
-            sys.stderr.write(f"their tests fail without any change: {', '.join(broken)}\n")
-            return 2
-        asked = [
-            (file, mutant) for file in files for mutant in _chosen(file, given.most, given.seed)
-        ]
-        progress = _Progress(len(asked))
-        outcomes = list(workers.map(lambda one: progress.told(_try(copies, *one)), asked))
-    return _report(files, outcomes)
+        print(f"{'file':<64}{'mutants':>8}{'killed':>8}{'seconds':>9}", flush=True)
+        tried = list(workers.map(lambda file: _tried(copies, file, given.most, given.seed), files))
+    return _report(files, tried)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -202,55 +186,48 @@ def _chosen(file: str, most: int, seed: int) -> list[Mutant]:
     return sample(real, most, f"{seed} {file}")
 
 
-def _passes(copies: Copies, file: str) -> bool:
+def _tried(copies: Copies, file: str, most: int, seed: int) -> list[Outcome] | None:
+    """Each mutant of a file, and a line of the table; ``None`` if its tests fail without any."""
     with copies.one() as copy:
         began = monotonic()
-        passes = copy.run(CRITICAL[file], MOST_SECONDS) == 0
-        copies.seconds[file] = monotonic() - began
-    return passes
-
-
-def _try(copies: Copies, file: str, mutant: Mutant) -> Outcome:
-    with copies.one() as copy:
-        began, whole = monotonic(), copy.read(file)
-        copy.write(file, mutant.source)
-        try:
-            killed = copy.run(CRITICAL[file], HANGS_AFTER * copies.seconds[file] + 10) != 0
-        finally:
-            copy.write(file, whole)
-    return Outcome(file=file, mutant=mutant, killed=killed, seconds=monotonic() - began)
-
-
-class _Progress:
-    """Tells how far the run is, a line for each survivor and for each twentieth mutant."""
-
-    def __init__(self, whole: int) -> None:
-        self._whole, self._done, self._lock = whole, 0, threading.Lock()
-
-    def told(self, outcome: Outcome) -> Outcome:
-        """Count one, and pass it on."""
-        with self._lock:
-            self._done += 1
-            if not outcome.killed:
-                print(
-                    f"{outcome.file}:{outcome.mutant.line}: lives: {outcome.mutant.key}", flush=True
-                )
-            if self._done % 20 == 0 or self._done == self._whole:
-                print(f"{self._done} of {self._whole}", flush=True)
-        return outcome
-
-
-def _report(files: Sequence[str], outcomes: Sequence[Outcome]) -> int:
-    print(f"\n{'file':<64}{'mutants':>8}{'killed':>8}{'seconds':>9}")
-    for file in files:
-        own = [one for one in outcomes if one.file == file]
-        killed, seconds = sum(one.killed for one in own), sum(one.seconds for one in own)
-        print(f"{file:<64}{len(own):>8}{killed:>8}{seconds:>9.0f}")
+        if copy.run(CRITICAL[file], MOST_SECONDS) != 0:
+            print(f"{file:<64}  ITS TESTS FAIL", flush=True)
+            return None
+        limit = HANGS_AFTER * (monotonic() - began) + 10
+        outcomes = [_try(copy, file, mutant, limit) for mutant in _chosen(file, most, seed)]
     killed = sum(one.killed for one in outcomes)
-    print(f"\n{killed} of {len(outcomes)} killed ({killed / len(outcomes):.1%}); these live:")
+    # One write, so that lines of several workers do not mix.
+    lives = [f"\n  {_place(one)}" for one in outcomes if not one.killed]
+    line = f"{file:<64}{len(outcomes):>8}{killed:>8}{monotonic() - began:>9.0f}"
+    print(f"{line}{''.join(lives)}", flush=True)
+    return outcomes
+
+
+def _try(copy: Copy, file: str, mutant: Mutant, seconds: float) -> Outcome:
+    whole = copy.read(file)
+    copy.write(file, mutant.source)
+    try:
+        killed = copy.run(CRITICAL[file], seconds) != 0
+    finally:
+        copy.write(file, whole)
+    return Outcome(file=file, mutant=mutant, killed=killed)
+
+
+def _place(outcome: Outcome) -> str:
+    return f"lives: {outcome.file}:{outcome.mutant.line}: {outcome.mutant.key}"
+
+
+def _report(files: Sequence[str], tried: Sequence[list[Outcome] | None]) -> int:
+    outcomes = [one for of_file in tried for one in of_file or ()]
+    killed = sum(one.killed for one in outcomes)
+    print(f"\n{killed} of {len(outcomes)} killed; these live:")
     for one in outcomes:
         if not one.killed:
-            print(f"  {one.file}:{one.mutant.line}: {one.mutant.key}")
+            print(f"  {_place(one)}")
+    broken = [file for file, of_file in zip(files, tried, strict=True) if of_file is None]
+    if broken:
+        sys.stderr.write(f"their tests fail without any change: {', '.join(broken)}\n")
+        return 2
     return 0 if killed >= WANTED * len(outcomes) else 1
 
 

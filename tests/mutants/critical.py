@@ -56,7 +56,11 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
     "service/operations/once.py": (f"{_API}/test_commands.py", f"{_API}/test_downloads.py"),
     "service/api/guard.py": (f"{_API}/test_routes.py", f"{_API}/test_guard.py"),
     "service/api/parameters.py": (f"{_API}/test_commands.py", f"{_API}/test_guard.py"),
-    "service/api/problems.py": (f"{_API}/test_bad_input.py", f"{_API}/test_commands.py"),
+    "service/api/problems.py": (
+        f"{_API}/test_problems.py",
+        f"{_API}/test_bad_input.py",
+        f"{_API}/test_commands.py",
+    ),
     "service/bounded_cache.py": ("tests/service/test_bounded_cache.py",),
     "service/adapters/cache/tenants.py": ("tests/service/adapters/cache/test_tenants.py",),
     f"{_AWS}/artifacts.py": (f"{_AWS_TESTS}/test_artifacts.py", *_refused("artifacts.find")),
