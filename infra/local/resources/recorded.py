@@ -4,7 +4,8 @@ The engine's result names them.
 
 Load balancer, certificate, DNS and autoscaling belong to the path of requests on AWS; the
 embedded service is a process that is called directly. Only the shape of their outputs follows AWS,
-nothing listens, and no state is proven.
+nothing listens, and no state is proven. The calls that the provider would make are checked all the
+same (`provider_calls`).
 """
 
 # ruff: noqa: A002 - `id` is Pulumi's word, and the engine's
@@ -15,6 +16,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
+from infra.local.resources.provider_calls import CALLS, check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,6 +28,7 @@ class Recorded(Handler):
     """Keeps the inputs and adds synthesised outputs.
 
     Args:
+        kind: Pulumi's type.
         identify: from cloud and inputs to the resource's id.
         describe: from id and inputs to the outputs that AWS would add.
         fixed: inputs that force a replacement.
@@ -36,25 +39,28 @@ class Recorded(Handler):
 
     def __init__(
         self,
+        kind: str,
         identify: Callable[[Cloud, dict[str, Any]], str],
         describe: Callable[[str, dict[str, Any]], dict[str, Any]],
         *fixed: str,
         taggable: bool = False,
     ) -> None:
-        self._identify, self._describe = identify, describe
+        self._calls, self._identify, self._describe = CALLS[kind], identify, describe
         self.replace_on = frozenset(fixed)
         self.taggable = taggable
 
     def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
-        """Write it down."""
+        """Write it down, if AWS would take the calls."""
         made = self._identify(cloud, inputs)
+        check(self._calls(made, inputs))
         return Made(made, {**inputs, **self._describe(made, inputs)})
 
     def update(
         self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
     ) -> dict[str, Any]:
-        """Write the change down."""
+        """Write the change down, if AWS would take it in a new one."""
         del cloud, old
+        check(self._calls(id, inputs))
         return {**inputs, **self._describe(id, inputs)}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
@@ -110,6 +116,7 @@ def _balancer(made: str, inputs: dict[str, Any]) -> dict[str, Any]:
 
 HANDLERS: Final[Mapping[str, Handler]] = {
     "aws:lb/loadBalancer:LoadBalancer": Recorded(
+        "aws:lb/loadBalancer:LoadBalancer",
         _arn("elasticloadbalancing", "loadbalancer/app"),
         _balancer,
         "name",
@@ -118,6 +125,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
         taggable=True,
     ),
     "aws:lb/targetGroup:TargetGroup": Recorded(
+        "aws:lb/targetGroup:TargetGroup",
         _arn("elasticloadbalancing", "targetgroup"),
         lambda made, _: {"arn": made, "arnSuffix": made.rpartition(":")[2]},
         "name",
@@ -128,17 +136,28 @@ HANDLERS: Final[Mapping[str, Handler]] = {
         taggable=True,
     ),
     "aws:lb/listener:Listener": Recorded(
-        _listener, lambda made, _: {"arn": made}, "loadBalancerArn", taggable=True
+        "aws:lb/listener:Listener",
+        _listener,
+        lambda made, _: {"arn": made},
+        "loadBalancerArn",
+        taggable=True,
     ),
     "aws:acm/certificate:Certificate": Recorded(
-        _arn("acm", "certificate"), _certificate, "domainName", "validationMethod", taggable=True
+        "aws:acm/certificate:Certificate",
+        _arn("acm", "certificate"),
+        _certificate,
+        "domainName",
+        "validationMethod",
+        taggable=True,
     ),
     "aws:acm/certificateValidation:CertificateValidation": Recorded(
+        "aws:acm/certificateValidation:CertificateValidation",
         lambda _, inputs: _digest(inputs["certificateArn"]),
         lambda _made, _inputs: {},
         "certificateArn",
     ),
     "aws:route53/record:Record": Recorded(
+        "aws:route53/record:Record",
         lambda _, inputs: f"{inputs['zoneId']}_{inputs['name']}_{inputs['type']}",
         lambda _, inputs: {"fqdn": inputs["name"].rstrip(".")},
         "zoneId",
@@ -146,6 +165,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
         "type",
     ),
     "aws:ecs/service:Service": Recorded(
+        "aws:ecs/service:Service",
         lambda cloud, inputs: (
             f"arn:aws:ecs:{cloud.region}:{cloud.account_id}:service/"
             f"{inputs['cluster'].rpartition('/')[2]}/{inputs['name']}"
@@ -157,6 +177,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
         taggable=True,
     ),
     "aws:appautoscaling/target:Target": Recorded(
+        "aws:appautoscaling/target:Target",
         lambda _, inputs: inputs["resourceId"],
         lambda made, inputs: {"arn": f"{inputs['serviceNamespace']}:{made}"},
         "resourceId",
@@ -165,6 +186,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
         taggable=True,
     ),
     "aws:appautoscaling/policy:Policy": Recorded(
+        "aws:appautoscaling/policy:Policy",
         lambda _, inputs: inputs["name"],
         lambda made, inputs: {"arn": f"{inputs['resourceId']}:{made}"},
         "name",

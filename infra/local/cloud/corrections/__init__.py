@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 from infra.local.cloud.corrections import (
     authorization,
     broker,
+    calls,
     cognito,
     credentials,
     provisioning,
-    registry,
     rules,
     sessions,
 )
@@ -41,7 +41,7 @@ CORRECTIONS: Final[tuple[Callable[[Emulator], None], ...]] = (
     sessions.persistent_session_loses_nothing,
     provisioning.certificate_from_csr_over_mqtt,
     provisioning.claim_is_no_device,
-    registry.attributes_are_of_their_form,
+    calls.requests_are_of_their_shape,
     rules.length_is_known,
     rules.floor_is_known,
     authorization.leading_keys_are_known,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from probed_cloud import ProbedCloud
 
 
-def attributes_are_of_their_form(probed: ProbedCloud) -> bool:
+def requests_are_of_their_shape(probed: ProbedCloud) -> bool:
     """A thing is made, or changed, with an attribute that AWS refuses."""
     iot = probed.cloud.client("iot")
     iot.create_thing(

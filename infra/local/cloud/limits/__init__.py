@@ -1,0 +1,1 @@
+"""What AWS refuses, throttles and delays, for the embedded cloud."""
