@@ -47,6 +47,7 @@ def serve(settings: Settings) -> int:
         server_header=False,
         proxy_headers=bool(http.trusted_proxies),
         forwarded_allow_ips=http.trusted_proxies,
+        timeout_keep_alive=http.keep_alive_seconds,
         timeout_graceful_shutdown=http.shutdown_seconds,
         lifespan="on",
     )

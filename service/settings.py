@@ -45,6 +45,10 @@ class HttpSettings:
         trusted_proxies: comma-separated addresses or networks whose ``X-Forwarded-For`` is
             believed; empty: none.
         body_max_bytes: a larger request body is refused with 413.
+        keep_alive_seconds: how long an idle connection stays open; longer than the load balancer
+            keeps it, which would otherwise send a request into a connection that is being closed
+            and answer 502 (source: Elastic Load Balancing, "Troubleshoot your Application Load
+            Balancers", HTTP 502).
         shutdown_seconds: how long open requests may take after SIGTERM.
     """
 
@@ -54,6 +58,7 @@ class HttpSettings:
     body_max_bytes: Annotated[int, Variable("CEDARFLEET_BODY_MAX_BYTES", 1024, 10_000_000)] = (
         160 * 1024
     )
+    keep_alive_seconds: Annotated[int, Variable("CEDARFLEET_KEEP_ALIVE_SECONDS", 1, 4000)] = 75
     shutdown_seconds: Annotated[int, Variable("CEDARFLEET_SHUTDOWN_SECONDS")] = 20
 
 

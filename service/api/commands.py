@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
+from cedarfleet_device import wire
 from litestar import Response, get, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
@@ -32,7 +33,13 @@ class CommandBody(Struct, forbid_unknown_fields=True, frozen=True):
     ]
     arguments: dict[str, Any] = {}
     timeout_seconds: Annotated[
-        int, Meta(ge=1, le=86_400, description="no start after this many seconds")
+        int,
+        Meta(
+            ge=1,
+            # Longer, and the broker would have dropped what the record still calls waiting.
+            le=wire.SESSION_EXPIRY_SECONDS,
+            description="no start after this many seconds",
+        ),
     ] = 60
     emergency: Emergency | None = None
 

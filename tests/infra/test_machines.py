@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+import yaml
 
 from infra.local.processes import Child
 from infra.stacks.config.limits import SCOPES
@@ -156,3 +157,18 @@ def test_each_scope_is_one_that_a_policy_asks_for(scope: str) -> None:
     assert any(
         f'context.token.scope.contains("fleet/{scope}")' in path.read_text() for path in policies
     )
+
+
+def test_no_token_outlives_the_refresh_token(project: Project) -> None:
+    """Longer tokens lengthen the refresh token too: Cognito refuses a client whose do not."""
+    path = project.root / "tenants" / "Pulumi.acme.yaml"
+    text = path.read_text()
+    document = yaml.safe_load(text)
+    sign_in = document["config"]["cedarfleet:tenant"]["sign_in"]
+    try:
+        project.change("acme", sign_in=sign_in | {"token_minutes": 1440})
+        changes = project.engine.preview("acme").changes
+    finally:
+        path.write_text(text)
+    (client,) = [one for one in changes if one.urn.endswith("client-mes")]
+    assert set(client.keys) == {"accessTokenValidity", "idTokenValidity", "refreshTokenValidity"}

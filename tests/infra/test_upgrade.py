@@ -20,7 +20,11 @@ RECORDED: Final = sorted(
 
 # (release, stack, operation, logical name) -> why the program of today may do it to what the
 # release stamped
-MEANT: Final[dict[tuple[str, str, str, str], str]] = {}
+MEANT: Final[dict[tuple[str, str, str, str], str]] = {
+    ("0.1.0", "platform", "replace", "api-task"): (
+        "a task definition is a new revision with each change; the service rolls over to it"
+    ),
+}
 
 
 @pytest.fixture(params=RECORDED)

@@ -41,8 +41,8 @@ class ConnectionConfig:
             times this.
         ping_timeout_seconds: how long the answer to a ping may take; then the connection is dropped
             and made again.
-        session_expiry_seconds: how long the broker keeps commands for an absent device (AWS IoT: 1
-            h by default).
+        session_expiry_seconds: how long the broker keeps commands for an absent device; the
+            service takes no command that would have to wait longer than the default.
         reconnect_min_seconds: first pause before connecting again; doubled with jitter after each
             failure.
         reconnect_max_seconds: longest pause.
@@ -53,7 +53,7 @@ class ConnectionConfig:
 
     keep_alive_seconds: int = _between(5, 1200, 30)
     ping_timeout_seconds: float = _between(0.1, 60, 5.0)
-    session_expiry_seconds: int = _between(60, 604_800, 3600)
+    session_expiry_seconds: int = _between(60, 604_800, wire.SESSION_EXPIRY_SECONDS)
     reconnect_min_seconds: float = _between(0.05, 60, 1.0)
     reconnect_max_seconds: float = _between(0.05, 3600, 120.0)
     certificate_proof_seconds: float = _between(1, 3600, 60.0)

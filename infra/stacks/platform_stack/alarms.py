@@ -11,20 +11,49 @@ import pulumi_aws as aws
 if TYPE_CHECKING:
     from infra.stacks.platform_stack.balancer import Balancer
     from infra.stacks.platform_stack.iot import Iot
+    from infra.stacks.platform_stack.tables import Tables
 
 _MINUTE = 60  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlarmsArgs:
-    """What is watched: the way in, and the queue of states that the rule could not store."""
+    """What is watched: the way in, the tables, and the queue of states that were not stored.
+
+    `runs`: whether tasks are meant to run, which before the first image none is.
+    """
 
     balancer: Balancer
+    tables: Tables
     iot: Iot
+    runs: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """A metric and when it is too much, or too little.
+
+    Attributes:
+        metric: namespace, name and statistic.
+        dimensions: of the metric.
+        above: the alarm rings above this ...
+        below: ... or below this.
+        missing_is_wrong: whether no data at all rings too; by default it is no news.
+    """
+
+    metric: tuple[str, str, str]
+    dimensions: dict[str, pulumi.Output[str]]
+    above: float | None = None
+    below: float | None = None
+    missing_is_wrong: bool = False
 
 
 class Alarms(pulumi.ComponentResource):
-    """Alarms and the topic they are sent to; who listens to the topic is the operator's choice."""
+    """Alarms and the topic they are sent to; who listens to the topic is the operator's choice.
+
+    Each stands for a failure that tenants would notice: tests/infra/stacks/platform_stack/
+    test_alarms.py lists those, with what the metrics show then.
+    """
 
     topic_arn: pulumi.Output[str]
 
@@ -35,43 +64,92 @@ class Alarms(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self._name = name
         self._topic = aws.sns.Topic(f"{name}-alarms", name="cedarfleet-alarms", opts=self._child)
-        balancer = {"LoadBalancer": args.balancer.load_arn_suffix}
+        self._watch_way_in(args)
+        for label, table in (
+            ("tenants", args.tables.tenants),
+            ("commands", args.tables.commands),
+            ("audit", args.tables.audit),
+        ):
+            for kind in ("Read", "Write"):
+                self._alarm(
+                    f"{label}-{kind.lower()}-throttled",
+                    f"the {label} table refuses {kind.lower()}s: requests of the service fail",
+                    Watched(
+                        metric=("AWS/DynamoDB", f"{kind}ThrottleEvents", "Sum"),
+                        dimensions={"TableName": table.name},
+                        above=10,
+                    ),
+                )
         self._alarm(
             "status-lost",
             "a device's state could not be written: look into the queue, "
             "then repair rule, role or table",
-            metric=("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum"),
-            dimensions={"QueueName": args.iot.errors.name},
-            more_than=0,
-        )
-        self._alarm(
-            "service-errors",
-            "the service answers 5xx",
-            metric=("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "Sum"),
-            dimensions=balancer,
-            more_than=10,
-        )
-        self._alarm(
-            "service-unhealthy",
-            "a task of the service does not answer",
-            metric=("AWS/ApplicationELB", "UnHealthyHostCount", "Maximum"),
-            dimensions=balancer | {"TargetGroup": args.balancer.target_arn_suffix},
-            more_than=0,
+            Watched(
+                metric=("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum"),
+                dimensions={"QueueName": args.iot.errors.name},
+                above=0,
+            ),
         )
         self.topic_arn = self._topic.arn
         self.register_outputs({"topic_arn": self.topic_arn})
 
-    def _alarm(
-        self,
-        label: str,
-        description: str,
-        *,
-        metric: tuple[str, str, str],
-        dimensions: dict[str, pulumi.Output[str]],
-        more_than: int,
-    ) -> None:
-        """One alarm: breaching in three of five minutes; no data is no breach."""
-        namespace, metric_name, statistic = metric
+    def _watch_way_in(self, args: AlarmsArgs) -> None:
+        """The load balancer's own metrics (source: its guide, "CloudWatch metrics")."""
+        balancer = {"LoadBalancer": args.balancer.load_arn_suffix}
+        targets = balancer | {"TargetGroup": args.balancer.target_arn_suffix}
+        if args.runs:
+            self._alarm(
+                "service-gone",
+                "no task of the service answers: every request of every tenant fails",
+                Watched(
+                    metric=("AWS/ApplicationELB", "HealthyHostCount", "Minimum"),
+                    dimensions=targets,
+                    below=1,
+                    # With no target left there is no count either.
+                    missing_is_wrong=True,
+                ),
+            )
+        self._alarm(
+            "balancer-errors",
+            "the load balancer itself answers 5xx: it reaches no task, or tasks drop connections",
+            Watched(
+                metric=("AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "Sum"),
+                dimensions=balancer,
+                above=10,
+            ),
+        )
+        self._alarm(
+            "service-errors",
+            "the service answers 5xx",
+            Watched(
+                metric=("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "Sum"),
+                dimensions=balancer,
+                above=10,
+            ),
+        )
+        self._alarm(
+            "service-slow",
+            "the service takes seconds to answer",
+            Watched(
+                metric=("AWS/ApplicationELB", "TargetResponseTime", "Average"),
+                dimensions=balancer,
+                above=2,
+            ),
+        )
+        self._alarm(
+            "service-unhealthy",
+            "a task of the service does not answer",
+            Watched(
+                metric=("AWS/ApplicationELB", "UnHealthyHostCount", "Maximum"),
+                dimensions=targets,
+                above=0,
+            ),
+        )
+
+    def _alarm(self, label: str, description: str, watched: Watched) -> None:
+        """One alarm: wrong in three of five minutes."""
+        namespace, metric_name, statistic = watched.metric
+        below = watched.above is None
         aws.cloudwatch.MetricAlarm(
             f"{self._name}-{label}",
             name=f"cedarfleet-{label}",
@@ -79,13 +157,13 @@ class Alarms(pulumi.ComponentResource):
             namespace=namespace,
             metric_name=metric_name,
             statistic=statistic,
-            dimensions=dimensions,
-            comparison_operator="GreaterThanThreshold",
-            threshold=more_than,
+            dimensions=watched.dimensions,
+            comparison_operator="LessThanThreshold" if below else "GreaterThanThreshold",
+            threshold=watched.below if below else watched.above,
             period=_MINUTE,
             evaluation_periods=5,
             datapoints_to_alarm=3,
-            treat_missing_data="notBreaching",
+            treat_missing_data="breaching" if watched.missing_is_wrong else "notBreaching",
             alarm_actions=[self._topic.arn],
             ok_actions=[self._topic.arn],
             opts=self._child,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pulumi
 import pulumi_aws as aws
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 # TLS 1.3 and 1.2 with forward secrecy (source: Elastic Load Balancing, security policies).
 _TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+
+# Seconds. What the service must agree with stands in tests/agreement/test_numbers.py.
+IDLE_SECONDS: Final = 60
+DEREGISTRATION_SECONDS: Final = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +77,7 @@ class Balancer(pulumi.ComponentResource):
             subnets=args.network.public_subnet_ids,
             drop_invalid_header_fields=True,
             enable_deletion_protection=args.config.protect,
-            idle_timeout=60,
+            idle_timeout=IDLE_SECONDS,
             opts=pulumi.ResourceOptions.merge(
                 self._child, pulumi.ResourceOptions(depends_on=[args.network.way_in])
             ),
@@ -87,7 +91,7 @@ class Balancer(pulumi.ComponentResource):
             port=SERVICE_PORT,
             protocol="HTTP",
             target_type="ip",
-            deregistration_delay=30,
+            deregistration_delay=DEREGISTRATION_SECONDS,
             # Live, not ready: a failing DynamoDB would make every task unready, and ECS would
             # replace them all for it.
             health_check={

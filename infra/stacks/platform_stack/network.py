@@ -28,8 +28,9 @@ class NetworkArgs:
 class Network(pulumi.ComponentResource):
     """VPC, subnets, ways out, and who may talk to whom.
 
-    Tasks leave through one NAT gateway in each zone, since the IoT control plane has no VPC
-    endpoint; S3 and DynamoDB traffic takes free gateway endpoints instead. Only the load balancer
+    Tasks leave through one NAT gateway in each zone, since they read the signing keys of user
+    pools, and a pool with a domain cannot be reached by PrivateLink (source: Cognito developer
+    guide). S3 and DynamoDB traffic takes free gateway endpoints instead. Only the load balancer
     reaches the tasks.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pulumi
 import pulumi_aws as aws
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _CPU = 1024  # 1 vCPU
 _MEMORY = 2048  # MiB
+STOP_SECONDS: Final = 40
+"""From SIGTERM to SIGKILL (Fargate: at most 120): the service ends its open requests before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +189,8 @@ class Service(pulumi.ComponentResource):
             deployment_maximum_percent=200,
             deployment_circuit_breaker={"enable": True, "rollback": True},
             health_check_grace_period_seconds=60,
+            # Otherwise `up` succeeds while ECS still rolls the deployment back.
+            wait_for_steady_state=True,
             network_configuration={
                 "subnets": args.network.private_subnet_ids,
                 "security_groups": [args.network.service_security_group_id],
@@ -259,6 +263,7 @@ def _container(region: str, known: dict[str, Any]) -> dict[str, Any]:
         "image": known["image"],
         "essential": True,
         "readonlyRootFilesystem": True,
+        "stopTimeout": STOP_SECONDS,
         "portMappings": [{"containerPort": SERVICE_PORT, "protocol": "tcp"}],
         "environment": [{"name": name, "value": value} for name, value in environment.items()],
         "linuxParameters": {"initProcessEnabled": True},

@@ -48,7 +48,9 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
         ),
         opts,
     )
-    alarms = Alarms("alarms", AlarmsArgs(balancer=balancer, iot=iot), opts)
+    runs = config.image_tag is not None
+    watched = AlarmsArgs(balancer=balancer, tables=tables, iot=iot, runs=runs)
+    alarms = Alarms("alarms", watched, opts)
 
     PlatformOutputs(
         region=pulumi.Output.from_input(region),

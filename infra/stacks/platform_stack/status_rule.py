@@ -36,6 +36,9 @@ STATUS_SQL: Final = " ".join(
         "WHERE clientid() = topic(2) AND regexp_matches(topic(4), '^[0-9A-HJKMNP-TV-Z]{26}$')",
         "AND regexp_matches(sequence, '^[0-9]{4}$')",
         f"AND regexp_matches(state, '^({_STATES})$')",
+        # `$` also matches before a line end that closes the text (source: java.util.regex.Pattern).
+        "AND length(topic(4)) = 26 AND length(sequence) = 4",
+        "AND NOT regexp_matches(state, '[^a-z_]')",
         f"AND length(encode(detail, 'base64')) <= {MAX_DETAIL_TEXT}",
         f"AND length(at) <= {_MAX_INSTANT_TEXT}",
     )

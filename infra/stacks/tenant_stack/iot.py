@@ -113,8 +113,16 @@ class Iot(pulumi.ComponentResource):
                     tenant=args.tenant, thing_type=thing_type
                 )
             ),
+            # Changed in place it would gain a version each time, and AWS refuses the sixth, since
+            # the provider deletes none (source: AWS IoT Core quotas, fleet provisioning). Its name
+            # is fixed, so the old one goes first.
             opts=pulumi.ResourceOptions.merge(
-                self._child, pulumi.ResourceOptions(depends_on=[*after, grant])
+                self._child,
+                pulumi.ResourceOptions(
+                    depends_on=[*after, grant],
+                    replace_on_changes=["templateBody"],
+                    delete_before_replace=True,
+                ),
             ),
         )
         return template.name

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from infra.stacks.tenant_stack.user_pool import UserPool
 
 _IDENTIFIER = "fleet"  # the policies say `fleet/view` and so on
+_LEAST_REFRESH_MINUTES = 60  # Cognito takes no less
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,9 @@ class Machines(pulumi.ComponentResource):
             enable_token_revocation=True,
             id_token_validity=args.config.sign_in.token_minutes,
             access_token_validity=args.config.sign_in.token_minutes,
-            refresh_token_validity=60,  # Cognito's least; the grant gives no such token
+            # The grant gives no such token, yet Cognito takes no other tokens that outlive it
+            # (source: Cognito API, CreateUserPoolClient).
+            refresh_token_validity=max(_LEAST_REFRESH_MINUTES, args.config.sign_in.token_minutes),
             token_validity_units={
                 "id_token": "minutes",
                 "access_token": "minutes",

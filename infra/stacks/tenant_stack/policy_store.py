@@ -36,8 +36,11 @@ class PolicyStore(pulumi.ComponentResource):
     be allowed that a forbid of the same files denies. A changed policy or template is always a new
     one beside the old one, which leaves
     last: the provider would change a `when` in place, and so loosen a forbid before a permit has
-        narrowed (see `infra.policies.store.update_order`). The identity source comes last, so no
-        token is accepted before the policies stand.
+    narrowed (see `infra.policies.store.update_order`). The identity source comes last, so no token
+    is accepted before the policies stand.
+
+    One after the other: a store takes 10 writes a second, "might return an exception" for
+    simultaneous ones (source: Verified Permissions, "Quotas"), and the provider repeats none.
     """
 
     store_id: pulumi.Output[str]
@@ -65,13 +68,10 @@ class PolicyStore(pulumi.ComponentResource):
             definition={"value": args.bundle.schema_json},
             opts=self._child,
         )
-        forbids = {policy.id: self._static(policy, [schema]) for policy in args.bundle.forbids}
-        after_forbids: list[pulumi.Resource] = [schema, *forbids.values()]
-        permits = {policy.id: self._static(policy, after_forbids) for policy in args.bundle.permits}
-        templates = {
-            template.id: self._template(template, after_forbids)
-            for template in args.bundle.templates
-        }
+        self._last: pulumi.Resource = schema
+        forbids = {policy.id: self._static(policy) for policy in args.bundle.forbids}
+        permits = {policy.id: self._static(policy) for policy in args.bundle.permits}
+        templates = {template.id: self._template(template) for template in args.bundle.templates}
         links = {link.id: self._link(link, templates[link.template]) for link in args.bundle.links}
         stamped = forbids | permits | links
         aws.verifiedpermissions.IdentitySource(
@@ -85,17 +85,15 @@ class PolicyStore(pulumi.ComponentResource):
                     "group_configuration": {"group_entity_type": "Fleet::Group"},
                 }
             },
-            opts=self._after([schema, *stamped.values()]),
+            opts=self._next(),
         )
         self.policy_names = pulumi.Output.all(
             *(_named(policy.policy_id, our_id) for our_id, policy in stamped.items())
         ).apply(lambda pairs: dict(sorted(pairs)))
         self.register_outputs({"store_id": self.store_id, "policy_names": self.policy_names})
 
-    def _static(
-        self, policy: StaticPolicy, after: list[pulumi.Resource]
-    ) -> aws.verifiedpermissions.Policy:
-        return aws.verifiedpermissions.Policy(
+    def _static(self, policy: StaticPolicy) -> aws.verifiedpermissions.Policy:
+        self._last = made = aws.verifiedpermissions.Policy(
             f"{self._name}-policy-{policy.id}",
             policy_store_id=self.store_id,
             definition={
@@ -104,24 +102,24 @@ class PolicyStore(pulumi.ComponentResource):
                     "description": policy.why[:150],
                 }
             },
-            opts=self._anew("definition", after),
+            opts=self._next("definition"),
         )
+        return made
 
-    def _template(
-        self, template: Template, after: list[pulumi.Resource]
-    ) -> aws.verifiedpermissions.PolicyTemplate:
-        return aws.verifiedpermissions.PolicyTemplate(
+    def _template(self, template: Template) -> aws.verifiedpermissions.PolicyTemplate:
+        self._last = made = aws.verifiedpermissions.PolicyTemplate(
             f"{self._name}-template-{template.id}",
             policy_store_id=self.store_id,
             statement=self._bound(template.statement),
             description=template.why[:150],
-            opts=self._anew("statement", after),
+            opts=self._next("statement"),
         )
+        return made
 
     def _link(
         self, link: Link, template: aws.verifiedpermissions.PolicyTemplate
     ) -> aws.verifiedpermissions.Policy:
-        return aws.verifiedpermissions.Policy(
+        self._last = made = aws.verifiedpermissions.Policy(
             f"{self._name}-link-{link.id}",
             policy_store_id=self.store_id,
             definition={
@@ -137,8 +135,9 @@ class PolicyStore(pulumi.ComponentResource):
                     },
                 }
             },
-            opts=self._anew("definition", []),
+            opts=self._next("definition"),
         )
+        return made
 
     def _bound(self, statement: str) -> pulumi.Output[str]:
         return self._args.user_pool.pool_id.apply(
@@ -150,15 +149,11 @@ class PolicyStore(pulumi.ComponentResource):
             lambda pool: bind_uid(entity, tenant=self._args.tenant, pool_id=pool).id
         )
 
-    def _after(self, resources: list[pulumi.Resource]) -> pulumi.ResourceOptions:
+    def _next(self, *changed: str) -> pulumi.ResourceOptions:
+        """Created after the one before; anew, before the old one goes, when `changed` changes."""
         return pulumi.ResourceOptions.merge(
-            self._child, pulumi.ResourceOptions(depends_on=resources)
-        )
-
-    def _anew(self, changed: str, after: list[pulumi.Resource]) -> pulumi.ResourceOptions:
-        """Created after `after`; anew, before the old one goes, when `changed` changes."""
-        return pulumi.ResourceOptions.merge(
-            self._after(after), pulumi.ResourceOptions(replace_on_changes=[changed])
+            self._child,
+            pulumi.ResourceOptions(depends_on=[self._last], replace_on_changes=list(changed)),
         )
 
 

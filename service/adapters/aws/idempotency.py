@@ -38,18 +38,24 @@ def create_once(
         IdempotencyMismatchError: the key stands for another request.
     """
     claim = None if key is None else _claim(key, made, now_ms)
-    puts = [
-        {
-            "Put": {
-                "TableName": table,
-                "Item": item,
-                "ConditionExpression": "attribute_not_exists(thing)",
-            }
-        }
-        for item in (*items, *([claim] if claim else []))
+    puts: list[dict[str, Any]] = [
+        {"TableName": table, "Item": item, "ConditionExpression": "attribute_not_exists(thing)"}
+        for item in items
     ]
+    if claim is not None:
+        # DynamoDB deletes a row "within a few days" of its `ttl`: until then it must not count
+        # (source: DynamoDB, "Using time to live").
+        puts.append(
+            {
+                "TableName": table,
+                "Item": claim,
+                "ConditionExpression": "attribute_not_exists(thing) OR #ttl < :now",
+                "ExpressionAttributeNames": {"#ttl": "ttl"},
+                "ExpressionAttributeValues": {":now": {"N": str(now_ms // 1000)}},
+            }
+        )
     try:
-        client.transact_write_items(TransactItems=puts)
+        client.transact_write_items(TransactItems=[{"Put": put} for put in puts])
     except ClientError as error:
         if key is None or claim is None or error_code(error) != "TransactionCanceledException":
             raise

@@ -21,6 +21,7 @@ read strictly.
 from cedarfleet_device.wire.commands import (
     MAX_DETAIL_BYTES,
     MAX_SEQUENCE,
+    SESSION_EXPIRY_SECONDS,
     CommandMessage,
     CommandState,
     StatusMessage,
@@ -57,6 +58,7 @@ __all__ = [
     "MAX_MESSAGE_BYTES",
     "MAX_SEQUENCE",
     "MAX_THING_NAME",
+    "SESSION_EXPIRY_SECONDS",
     "WIRE_VERSION",
     "CommandMessage",
     "CommandState",

@@ -13,6 +13,12 @@ from cedarfleet_device.wire.names import MAX_THING_NAME, is_command_id, is_comma
 # As the device writes it; the status rule drops what is far larger.
 MAX_DETAIL_BYTES: Final = 8 * 1024
 MAX_SEQUENCE: Final = 9999
+SESSION_EXPIRY_SECONDS: Final = 3600
+"""How long the broker keeps a command for an absent device, which its CONNECT asks for.
+
+AWS IoT Core grants at most its quota "Persistent session expiry period", 3,600 s unless raised, and
+then discards what waits (source: developer guide, "MQTT persistent sessions").
+"""
 
 _SEQUENCE = re.compile(r"[0-9]{4}")
 

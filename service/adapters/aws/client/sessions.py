@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from service.settings import AwsSettings
 
 # AWS's longest for a role assumed by a role (docs: IAM "role chaining").
-_SESSION_SECONDS: Final = 3600
+SESSION_SECONDS: Final = 3600
 _SERVICES: Final = frozenset({"dynamodb", "iot", "iot-data", "s3", "verifiedpermissions"})
 
 
@@ -79,7 +79,7 @@ class AwsSessions:
             answer = self.own("sts").assume_role(
                 RoleArn=tenant.role_arn,
                 RoleSessionName=f"service-{tenant.id}",
-                DurationSeconds=_SESSION_SECONDS,
+                DurationSeconds=SESSION_SECONDS,
             )
             credentials = answer["Credentials"]
             return {

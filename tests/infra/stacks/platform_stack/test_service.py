@@ -90,4 +90,6 @@ def test_no_task_runs_before_the_first_image(project: Project) -> None:
         (Op.DELETE, "aws:ecs/cluster:Cluster"),
         (Op.DELETE, "aws:ecs/service:Service"),
         (Op.DELETE, "aws:ecs/taskDefinition:TaskDefinition"),
+        # That no task runs is no alarm then.
+        (Op.DELETE, "aws:cloudwatch/metricAlarm:MetricAlarm"),
     }

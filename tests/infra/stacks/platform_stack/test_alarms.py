@@ -1,0 +1,114 @@
+"""Each failure that tenants would notice rings an alarm, read off the stamped platform."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.infra.stamped import resources
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.infra.conftest import Project
+
+# A minute's value of each metric that has one; a metric without a value has no data at all.
+HEALTHY = {
+    "HealthyHostCount": 2.0,
+    "UnHealthyHostCount": 0.0,
+    "TargetResponseTime": 0.05,
+    "ApproximateNumberOfMessagesVisible": 0.0,
+}
+FAILURES: dict[str, tuple[dict[str, float | None], set[str]]] = {
+    "no task is left": (
+        {"HealthyHostCount": None, "UnHealthyHostCount": None, "HTTPCode_ELB_5XX_Count": 900.0},
+        {"service-gone", "balancer-errors"},
+    ),
+    "no task is left at night, when nobody calls": (
+        {"HealthyHostCount": None, "UnHealthyHostCount": None, "TargetResponseTime": None},
+        {"service-gone"},
+    ),
+    "every task hangs": (
+        {"HealthyHostCount": 0.0, "UnHealthyHostCount": 2.0, "HTTPCode_ELB_5XX_Count": 40.0},
+        {"service-gone", "service-unhealthy", "balancer-errors"},
+    ),
+    "one of two tasks hangs": (
+        {"HealthyHostCount": 1.0, "UnHealthyHostCount": 1.0},
+        {"service-unhealthy"},
+    ),
+    "AWS refuses the service": ({"HTTPCode_Target_5XX_Count": 50.0}, {"service-errors"}),
+    "answers take seconds": ({"TargetResponseTime": 4.0}, {"service-slow"}),
+    "states of devices are lost": (
+        {"ApproximateNumberOfMessagesVisible": 1.0},
+        {"status-lost"},
+    ),
+    "tables refuse reads": (
+        {"ReadThrottleEvents": 30.0},
+        {"tenants-read-throttled", "commands-read-throttled", "audit-read-throttled"},
+    ),
+    "tables refuse writes": (
+        {"WriteThrottleEvents": 30.0},
+        {"tenants-write-throttled", "commands-write-throttled", "audit-write-throttled"},
+    ),
+}
+
+
+def rings(alarm: Mapping[str, Any], value: float | None) -> bool:
+    """Whether CloudWatch rings after enough minutes of `value` (source: its guide, "Alarms")."""
+    if value is None:
+        return alarm["treatMissingData"] == "breaching"
+    if alarm["comparisonOperator"] == "LessThanThreshold":
+        return value < alarm["threshold"]
+    assert alarm["comparisonOperator"] == "GreaterThanThreshold"
+    return value > alarm["threshold"]
+
+
+def alarms_at(project: Project, metrics: Mapping[str, float | None]) -> set[str]:
+    """The alarms of the stamped platform that ring at these values."""
+    stamped = [
+        one.inputs for one in resources(project.root, "platform") if "metricAlarm" in one.kind
+    ]
+    assert all(one["alarmActions"] and one["evaluationPeriods"] == 5 for one in stamped)
+    return {
+        one["name"].removeprefix("cedarfleet-")
+        for one in stamped
+        if rings(one, metrics.get(one["metricName"]))
+    }
+
+
+def test_a_healthy_platform_rings_nothing(project: Project) -> None:
+    """Quiet metrics, most of them without data, wake nobody."""
+    assert alarms_at(project, HEALTHY) == set()
+
+
+@pytest.mark.parametrize("failure", list(FAILURES))
+def test_a_failure_rings(project: Project, failure: str) -> None:
+    """Exactly the alarms that say what is wrong ring."""
+    metrics, expected = FAILURES[failure]
+    assert alarms_at(project, {**HEALTHY, **metrics}) == expected
+
+
+def test_every_alarm_stands_for_a_failure(project: Project) -> None:
+    """No alarm is stamped whose failure nobody named."""
+    named = set[str]().union(*(expected for _, expected in FAILURES.values()))
+    assert named == alarms_at(project, dict.fromkeys(metrics_of(project)) | LOUD)
+
+
+LOUD = {"HealthyHostCount": 0.0} | dict.fromkeys(
+    (
+        "UnHealthyHostCount", "HTTPCode_ELB_5XX_Count", "HTTPCode_Target_5XX_Count",
+        "TargetResponseTime", "ApproximateNumberOfMessagesVisible", "ReadThrottleEvents",
+        "WriteThrottleEvents",
+    ),
+    1e6,
+)  # fmt: skip
+
+
+def metrics_of(project: Project) -> set[str]:
+    """Every metric that an alarm watches."""
+    return {
+        one.inputs["metricName"]
+        for one in resources(project.root, "platform")
+        if "metricAlarm" in one.kind
+    }
