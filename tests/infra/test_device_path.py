@@ -234,8 +234,22 @@ async def _until(look: Callable[[], list[dict[str, Any]]], count: int) -> list[d
         b'{"wire":1,"sequence":"0003","state":"failed","detail":{},"at":"' + b"x" * 100_000 + b'"}',
         b'{"wire":1,"sequence":"0003","state":"failed","detail":{},"at":' + b"1" * 4_000 + b"}",
         b"\xff\xfe",
+        # `$` of a regular expression also matches before a line end.
+        b'{"wire":1,"sequence":"0003\\n","state":"failed","detail":{},"at":1}',
+        b'{"wire":1,"sequence":"0003","state":"failed\\n","detail":{},"at":1}',
     ],
-    ids=["sequence", "number", "state", "torn", "detail", "time", "digits", "bytes"],
+    ids=[
+        "sequence",
+        "number",
+        "state",
+        "torn",
+        "detail",
+        "time",
+        "digits",
+        "bytes",
+        "sequence-line",
+        "state-line",
+    ],
 )
 def test_what_is_no_status_writes_nothing(
     project: Project, client: mqtt5.Client, payload: bytes

@@ -125,6 +125,23 @@ def test_one_key_makes_one_command(deployed: DeployedService) -> None:
     )
 
 
+def test_a_key_past_its_time_makes_a_new_command(deployed: DeployedService) -> None:
+    """DynamoDB deletes a row days after its `ttl`; a key counts no longer than that."""
+    headers = {"Idempotency-Key": "adapter-late"}
+    first = deployed.call("POST", COMMANDS, json={"name": "reboot"}, headers=headers).json()["id"]
+    dynamodb = deployed.setup.cloud.client("dynamodb")
+    (row,) = (
+        item
+        for item in dynamodb.scan(TableName="cedarfleet-commands")["Items"]
+        if "#" in item["thing"]["S"] and item.get("made") == {"S": first}
+    )
+    late = row | {"ttl": {"N": str(int(row["ttl"]["N"]) - 48 * 3600)}}
+    dynamodb.put_item(TableName="cedarfleet-commands", Item=late)
+    again = deployed.call("POST", COMMANDS, json={"name": "reboot"}, headers=headers)
+    assert again.status_code == 202, again.text
+    assert again.json()["id"] != first
+
+
 def test_one_key_makes_one_command_also_at_once(deployed: DeployedService) -> None:
     """Eight requests at once under one key: each gets the one command, or is told to try again."""
     token = {
