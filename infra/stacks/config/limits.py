@@ -1,8 +1,7 @@
 r"""The forms and limits of what stack files say, as types: the one table of them.
 
 Each `description` is what a refusal says, so it begins with `must`. A `pattern` is searched for,
-so each begins with `\A` and, but for the one of addresses, ends with `\Z` (`$` would let a
-line break through).
+so each begins with `\A` and ends with `\Z` (`$` would let a line break through).
 """
 
 from typing import Annotated, Final, Literal
@@ -11,11 +10,20 @@ from msgspec import Meta
 
 Text = Annotated[str, Meta(min_length=1)]
 
+# Ours: it stands in the registry's row, of which DynamoDB takes 400 KB.
+DisplayName = Annotated[str, Meta(min_length=1, max_length=256)]
+
 _WORDS: Final = r"\A[a-z](?:-?[a-z0-9])*\Z"
 _WORDS_FORM: Final = "must be lower-case words joined by single `-`"
 
 # Cognito's limit of a group's name. Machines are called in the same form.
 GroupName = Annotated[str, Meta(pattern=_WORDS, max_length=128, description=_WORDS_FORM)]
+
+# Cognito API, CreateGroup: Description.
+GroupDescription = Annotated[str, Meta(min_length=1, max_length=2048)]
+# Cognito quotas: groups and app clients of a pool; people sign in through one of the clients.
+GROUPS: Final = 10_000
+MACHINES: Final = 999
 
 # A Cedar device group; the thing group is `<tenant>--<line>`, at most 128 characters on AWS.
 LineName = Annotated[str, Meta(pattern=_WORDS, max_length=64, description=_WORDS_FORM)]
@@ -76,14 +84,16 @@ DomainPrefix = Annotated[
         ),
     ),
 ]
+# Source: Cognito API, CreateUserPoolClient: CallbackURLs, at most 100 without a fragment.
 Url = Annotated[
     str,
     Meta(
-        pattern=r"\A(?:https://|http://localhost[:/])",
-        description="must be https, or http on localhost",
+        pattern=r"\A(?:https://|http://localhost[:/])[!\"$-~]*\Z",
+        max_length=1024,
+        description="must be https, or http on localhost, of ASCII without blanks and `#`",
     ),
 ]
-Urls = Annotated[tuple[Url, ...], Meta(min_length=1)]
+Urls = Annotated[tuple[Url, ...], Meta(min_length=1, max_length=100)]
 Mfa = Literal["off", "optional", "on"]
 SignInFlow = Literal["srp", "password", "admin-password"]
 TokenMinutes = Annotated[int, Meta(ge=5, le=1440)]

@@ -136,7 +136,7 @@ def _refusal(kind: Any, value: Any) -> _Refusal | None:
         if _is_struct(base):
             return _of_struct(base, value, error)
         if get_origin(base) is dict:
-            return _of_table(base, value)
+            return _of_table(base, meta, value)
         if get_origin(base) is tuple:
             return _of_list(base, meta, value)
         return _Refusal("", _words(base, meta, value))
@@ -169,7 +169,7 @@ def _unknown(key: str, known: Iterable[str]) -> str:
     return f"{words}; did you mean `{near[0]}`?" if near else words
 
 
-def _of_table(base: Any, value: Any) -> _Refusal | None:
+def _of_table(base: Any, meta: msgspec.Meta | None, value: Any) -> _Refusal | None:
     if not isinstance(value, dict):
         return _Refusal("", f"must be a mapping, is `{value!r}`")
     key_kind, item_kind = get_args(base)
@@ -181,7 +181,10 @@ def _of_table(base: Any, value: Any) -> _Refusal | None:
             return _Refusal(f".{key}", words)
         if found := _refusal(item_kind, item):
             return found.below(f".{key}")
-    return None
+    # Each entry fits, so they are too many, if anything is wrong at all.
+    count = len(cast("dict[Any, Any]", value))
+    fits = meta is None or meta.max_length is None or count <= meta.max_length
+    return None if fits else _Refusal("", _too_many(meta, count))
 
 
 def _of_list(base: Any, meta: msgspec.Meta | None, value: Any) -> _Refusal:
@@ -193,7 +196,14 @@ def _of_list(base: Any, meta: msgspec.Meta | None, value: Any) -> _Refusal:
     for index, item in enumerate(items):
         if found := _refusal(get_args(base)[0], item):
             return found.below(f"[{index}]")
-    return _Refusal("", "must not be empty")
+    if not items:
+        return _Refusal("", "must not be empty")
+    return _Refusal("", _too_many(meta, len(items)))
+
+
+def _too_many(meta: msgspec.Meta | None, count: int) -> str:
+    most = meta.max_length if meta else None
+    return f"must have at most {most} entries, has {count}"
 
 
 def _words(base: Any, meta: msgspec.Meta | None, value: Any) -> str:

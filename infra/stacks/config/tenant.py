@@ -10,10 +10,14 @@ from msgspec import Meta, Struct
 from infra import names
 from infra.policies import ROOT_GROUP, known_entity
 from infra.stacks.config.limits import (
+    GROUPS,
+    MACHINES,
     REGIONS_CHARACTERS,
     ActionName,
     ArtifactDays,
+    DisplayName,
     DomainPrefix,
+    GroupDescription,
     GroupName,
     LineDescription,
     LineName,
@@ -104,14 +108,14 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         protect: whether what holds data refuses to be deleted.
     """
 
-    display_name: Text
+    display_name: DisplayName
     regions: Regions
-    groups: dict[GroupName, Text]
+    groups: Annotated[dict[GroupName, GroupDescription], Meta(max_length=GROUPS)]
     lines: dict[LineName, LineDescription]
     commands: dict[str, ActionName]
     sign_in: SignIn
     kinds: tuple[Word, ...] = ()
-    machines: dict[GroupName, Scopes] = {}
+    machines: Annotated[dict[GroupName, Scopes], Meta(max_length=MACHINES)] = {}
     grants: tuple[Grant, ...] = ()
     policies: Text | None = None
     artifact_days: ArtifactDays = 90

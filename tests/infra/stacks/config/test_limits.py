@@ -184,11 +184,37 @@ def test_number_is_taken_up_to_its_limits(place: Place) -> None:
 def test_text_is_taken_up_to_its_length(place: Place) -> None:
     """As many characters as the type allows are taken, one more is refused with the number."""
     most = place.node.max_length
-    letter = "A" if place.path[0] == "commands" else "a"
-    assert place.accepts(letter + "a" * (most - 1))
-    assert place.refusal(letter + "a" * most) == (
-        f": must have at most {most} characters, has {most + 1}"
-    )
+    begin = "A" if place.path[0] == "commands" else "a"
+    if "_urls" in str(place):
+        begin = "https://"
+    longest = begin + "a" * (most - len(begin))
+    assert place.accepts(longest)
+    assert place.refusal(longest + "a") == f": must have at most {most} characters, has {most + 1}"
+
+
+@pytest.mark.parametrize(
+    "place", [place for place in of(inspect.DictType) if place.node.max_length], ids=str
+)
+def test_mapping_is_taken_up_to_its_size(place: Place) -> None:
+    """As many entries as AWS has room for are taken, one more is refused with the number."""
+    most = place.node.max_length
+    item = next(iter(place.value().values()))
+    rest = {f"n{index}": item for index in range(most - len(place.value()))}
+    assert place.accepts(place.value() | rest)
+    with pytest.raises(ConfigError, match=f"must have at most {most} entries, has {most + 1}"):
+        read(place.kind, WHERE, place.set_to(place.value() | rest | {"more": item}))
+
+
+@pytest.mark.parametrize(
+    "place", [place for place in of(inspect.VarTupleType) if place.node.max_length], ids=str
+)
+def test_list_is_taken_up_to_its_size(place: Place) -> None:
+    """The same of lists: sign-in pages that a client may send a person back to."""
+    most = place.node.max_length
+    urls = [f"https://app.example/{index}" for index in range(most + 1)]
+    assert place.accepts(urls[:most])
+    with pytest.raises(ConfigError, match=f"must have at most {most} entries, has {most + 1}"):
+        read(place.kind, WHERE, place.set_to(urls))
 
 
 @pytest.mark.parametrize("key", ["groups", "lines", "machines"])
