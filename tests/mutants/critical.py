@@ -112,7 +112,7 @@ _INFRA: Final[dict[str, tuple[str, ...]]] = {
     "infra/policies/files/grants.py": ("tests/infra/policies/files/test_grants.py",),
     "infra/policies/store/update_order.py": ("tests/infra/policies/store/test_update_order.py",),
     f"{_PERMISSIONS}/tokens.py": _OF_TOKENS,
-    f"{_PERMISSIONS}/claims.py": _OF_TOKENS,
+    f"{_PERMISSIONS}/claims.py": (f"{_PERMISSIONS_TESTS}/test_claims.py",),
     f"{_PERMISSIONS}/deciding.py": (
         f"{_PERMISSIONS_TESTS}/test_decisions.py",
         f"{_PERMISSIONS_TESTS}/test_batches.py",
@@ -136,6 +136,7 @@ _DEVICE_SDK: Final[dict[str, tuple[str, ...]]] = {
         f"{_DEVICE_TESTS}/store",
         f"{_DEVICE_TESTS}/test_idle_cpu.py",
     ),
+    f"{_DEVICE}/store/database.py": (f"{_DEVICE_TESTS}/store/test_store_file.py",),
     f"{_DEVICE}/store/transaction.py": (*_COMMANDS_ON_A_STORE, f"{_DEVICE_TESTS}/store"),
     f"{_DEVICE}/commands/inbox.py": _COMMANDS_ON_A_STORE,
     f"{_DEVICE}/commands/admission.py": _COMMANDS_ON_A_STORE,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
 from cedarfleet_device.errors import ConfigError
+from cedarfleet_device.files import Disk
 from cedarfleet_device.store.store import Store
 
 if TYPE_CHECKING:
@@ -14,6 +16,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cedarfleet_device.store.transaction import Transaction
+
+
+class WatchedDisk(Disk):
+    """Writes down which folders are synced, and what a loss of power leaves of the file then."""
+
+    def __init__(self) -> None:
+        self.left: list[tuple[Path, int]] = []
+
+    def sync_folder(self, folder: Path) -> None:
+        """The main file alone is looked at: of the log nothing was synced."""
+        super().sync_folder(folder)
+        left = folder.parent / "left.db"
+        shutil.copyfile(folder / "agent.db", left)
+        database = sqlite3.connect(left)
+        self.left.append((folder, database.execute("PRAGMA user_version").fetchone()[0]))
+        database.close()
 
 
 @pytest.fixture
@@ -69,3 +87,16 @@ def test_the_file_is_private(store: Store, tmp_path: Path):
     """Nobody else reads what was commanded."""
     assert store.note("x", "y") == "y"
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_a_new_file_is_there_after_a_loss_of_power(tmp_path: Path):
+    """Its name is durable before it promises anything, and only once its tables are in it."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    disk = WatchedDisk()
+    Store(folder / "agent.db", disk=disk).close()
+    [(synced, version)] = disk.left
+    assert synced == folder
+    assert version > 0
+    Store(folder / "agent.db", disk=disk).close()
+    assert len(disk.left) == 1, "a file that is there already has its name"

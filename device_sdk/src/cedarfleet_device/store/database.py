@@ -7,10 +7,11 @@ import sqlite3
 from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device.errors import ConfigError
-from cedarfleet_device.files import DISK
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from cedarfleet_device.files import Disk
 
 _DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _FORMAT: Final = 2  # of the tables below; kept in PRAGMA user_version
@@ -29,7 +30,7 @@ CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
 
-def open_database(file: Path) -> tuple[sqlite3.Connection, int]:
+def open_database(file: Path, disk: Disk) -> tuple[sqlite3.Connection, int]:
     """Open ``file`` for one thread, and make it first where it is missing, mode 0600.
 
     And its log, to be synced.
@@ -42,7 +43,7 @@ def open_database(file: Path) -> tuple[sqlite3.Connection, int]:
     """
     try:
         os.close(os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        database = _open(file)
+        database = _open(file, disk)
         try:
             return database, os.open(f"{file}-wal", os.O_RDWR | os.O_CLOEXEC)
         except OSError:
@@ -52,7 +53,7 @@ def open_database(file: Path) -> tuple[sqlite3.Connection, int]:
         raise ConfigError(f"`{file}` cannot be opened: {error.strerror}") from error
 
 
-def _open(file: Path) -> sqlite3.Connection:
+def _open(file: Path, disk: Disk) -> sqlite3.Connection:
     database = sqlite3.connect(file, isolation_level=None, cached_statements=64)
     try:
         mode = database.execute("PRAGMA journal_mode = WAL").fetchone()[0]
@@ -64,7 +65,7 @@ def _open(file: Path) -> sqlite3.Connection:
             )
             # With file, log and their names on the disk.
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            DISK.sync_folder(file.parent)
+            disk.sync_folder(file.parent)
             found = _FORMAT
         state = database.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.DatabaseError as error:

@@ -21,6 +21,7 @@ import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from cedarfleet_device.files import DISK
 from cedarfleet_device.log import event
 from cedarfleet_device.store.database import open_database
 from cedarfleet_device.store.transaction import (
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from cedarfleet_device.files import Disk
+
 _T = TypeVar("_T")
 _MOST_IN_ONE_COMMIT: Final = 256
 _SHARE_SECONDS: Final = 0.01  # changes that nobody waits for share a sync for so long
@@ -48,13 +51,16 @@ class Store:
     Args:
         file: database file; its folder exists.
         sync: makes what was written to a descriptor durable.
+        disk: makes the names of a new file and of its log durable.
 
     Raises:
         ConfigError: the file is damaged, or of another version of the SDK.
     """
 
-    def __init__(self, file: Path, *, sync: Callable[[int], object] = os.fdatasync) -> None:
-        self._file = file
+    def __init__(
+        self, file: Path, *, sync: Callable[[int], object] = os.fdatasync, disk: Disk = DISK
+    ) -> None:
+        self._file, self._disk = file, disk
         self._sync = sync
         self._changes: queue.SimpleQueue[QueuedChange | None] = queue.SimpleQueue()
         self._order = threading.Lock()
@@ -144,7 +150,7 @@ class Store:
 
     def _run(self, opened: Future[None]) -> None:
         try:
-            database, log = open_database(self._file)
+            database, log = open_database(self._file, self._disk)
             # A log that is left by a process that died may be one that it failed to sync.
             self._doubtful = os.fstat(log).st_size > 0
         except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits

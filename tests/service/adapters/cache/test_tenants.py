@@ -61,6 +61,23 @@ def test_a_registry_that_does_not_answer_is_asked_again() -> None:
     asyncio.run(scenario())
 
 
+def test_readiness_is_asked_of_the_origin() -> None:
+    """Each time: rows that are remembered say nothing of a registry that is gone since."""
+    pool = MemoryUserPool("acme")
+    origin = MemoryTenantRegistry(rows={pool.tenant.issuer: pool.tenant})
+    registry = cached(origin, seconds=60)
+
+    async def scenario() -> None:
+        assert await registry.find(pool.tenant.issuer) == pool.tenant
+        await registry.check()
+        origin.available = False
+        with pytest.raises(UnavailableError):
+            await registry.check()
+        assert await registry.find(pool.tenant.issuer) == pool.tenant
+
+    asyncio.run(scenario())
+
+
 def test_a_flood_of_made_up_issuers_keeps_no_tenant_out() -> None:
     """While unknown issuers fill their share of look-ups, a tenant that was found is read again."""
     pool = MemoryUserPool("acme")
