@@ -47,7 +47,7 @@ def oidc(selection: dict[str, Any], **more: Any) -> IdentitySource:
 
 
 def of(
-    source_: IdentitySource, shapes: SchemaShapes | None = None, **tokens: dict[str, Any]
+    source_: IdentitySource, shapes: SchemaShapes | None = None, /, **tokens: dict[str, Any]
 ) -> TokenPrincipal:
     """The principal of these tokens' claims, whose subject is alice unless they say another."""
     claims: Any = {use: VerifiedClaims({"sub": "alice", **each}) for use, each in tokens.items()}
