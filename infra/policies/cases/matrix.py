@@ -53,10 +53,19 @@ def render(root: Path) -> str:
 
 def _section(evaluator: Evaluator, fleet: ReferenceFleet, persona: Persona) -> str:
     resources = fleet.resources()
-    asked = all_requests(
-        persona.bearer(fleet), persona.context, resources, tenant=TENANT_ID, pool_id=POOL_ID
-    )
-    cells = {(action, name): str(evaluator.evaluate(request)) for action, name, request in asked}
+    bearer, cells = persona.bearer(fleet), dict[tuple[str, str], str]()
+    for resource in resources.items():  # of one, since two may have one uid and other attributes
+        asked = [
+            (action, name, request)
+            for action, name, request in all_requests(
+                bearer, persona.context, dict([resource]), tenant=TENANT_ID, pool_id=POOL_ID
+            )
+        ]
+        found = evaluator.evaluate_all([request for _, _, request in asked])
+        cells |= {
+            (action, name): str(evaluation)
+            for (action, name, _), evaluation in zip(asked, found, strict=True)
+        }
     rows = [
         (action, tuple(cells.get((action, name), "") for name in resources)) for action in ACTIONS
     ]

@@ -4,8 +4,9 @@ A decision can only differ where a policy looks, so no list of requests is writt
 
 1. ``store.update_order`` says which policies come and go; with none there is nothing to compare.
 2. ``literals`` reads what their conditions look at: attributes, texts, moments, durations.
-3. ``samples`` makes contexts and devices on both sides of each of these; ``subjects`` adds
-   everybody whom either set names, in one group and in two.
+3. ``samples`` makes contexts and devices on both sides of each of these, and with several of them
+   at once, up to a bound that is told; ``subjects`` adds everybody whom either set names, in one
+   group and in two.
 4. ``compare`` asks each person for each action on each resource in each context. The policies that
    come or go are asked alone first: where none of them matches, both sets decide alike. The rest is
    put to both sets, and what flips is told once, of the fewest groups that it needs.

@@ -56,6 +56,7 @@ class Difference:
         whens: the contexts that were asked about.
         unreached: policies that come, go or change and that no request matched, or of which none
             told the old form from the new: of these the flips say nothing.
+        not_asked: what there were too many combinations of.
     """
 
     flips: tuple[Flip, ...]
@@ -64,6 +65,7 @@ class Difference:
     asked: int
     whens: tuple[str, ...]
     unreached: tuple[str, ...] = ()
+    not_asked: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return self.schema_changes or bool(self.steps)
@@ -79,6 +81,8 @@ class Difference:
             names = ", ".join(self.unreached)
             lines += ["", f"{len(self.unreached)} policies were reached by no question: {names}"]
             lines += ["Of these the count of flips says nothing; read them."]
+        beyond = ["values that no policy names, three groups at once", *self.not_asked]
+        lines += ["", f"Not asked: {'; '.join(beyond)}."]
         lines += ["", "Steps, in this order:"]
         lines += ["  put schema"] * self.schema_changes
         lines += [f"  {step}" for step in self.steps]
@@ -134,6 +138,7 @@ def difference(
         asked=comparison.asked,
         whens=tuple(asked.contexts),
         unreached=comparison.reached.missing(),
+        not_asked=asked.not_asked,
     )
 
 

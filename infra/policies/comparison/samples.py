@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from infra.policies.cases.reference_fleet import NIGHT, NOON
 from infra.policies.cases.requests import Resource, sample_artifact
@@ -33,6 +34,9 @@ _WINDOWS: Final = {
 }
 # In UTC, the edges of the press's 22:00-04:00 and of 09:00-17:00, at +01:00.
 _EDGES: Final = (time(21), time(3), time(8), time(16))
+_LABELS: Final = ("kind", "region", "criticality")
+COMBINATIONS: Final = 40
+"""So many devices with several things at once, and so many circumstances; each multiplies all."""
 # No clock is further off than that; a duration of days compares something else than an offset.
 _MAX_OFFSET: Final = timedelta(hours=100)
 
@@ -78,6 +82,7 @@ class Samples:
             yield f"emergency, reason {reason!r}", replace(emergency, reason=reason)
         for words, artifact in self._artifacts():
             yield words, replace(at_night, artifact=artifact)
+        yield from itertools.islice(self._context_combinations(), COMBINATIONS)
         # Of what no changed policy compares, no second can tell the old set from the new.
         for edge in sorted({edge + step for edge in changed.edges() for step in _AROUND}):
             yield f"emergency at {until_text(edge)}", replace(emergency, now=edge)
@@ -103,11 +108,6 @@ class Samples:
         press = self._device("press-07")
         for device in (press, self._device("pump-03"), self._device("infusion-12")):
             yield f"a {device.attributes['kind']}", device
-        for attribute in ("kind", "region", "criticality"):
-            compared = self.looked_at.texts.get(f"resource.{attribute}", set())
-            for value in sorted(compared - {"", str(press.attributes[attribute])}):
-                varied = press.with_attributes(**{attribute: value})
-                yield f"a press of {attribute} {value}", varied
         lines: list[str] = []
         for uid in sorted(named, key=str):
             if uid.type == DEVICE_GROUP:
@@ -118,12 +118,90 @@ class Samples:
                     yield f"a press in {uid.id}", replace(press, groups=(uid.id,))
             elif uid.type == DEVICE:
                 yield f"device {uid.id}", replace(press, id=uid.id)
-        for words, device in self._variants(press):
+        varied = [*self._labelled(press), *self._variants(press)]
+        for words, device in varied:
             yield f"a press {words}", device
             # A grant's policy matches only in its line: there the same edges are asked about.
-            if lines:
+            if lines and self._is_looked_at(words):
                 yield f"a press of all lines {words}", replace(device, groups=tuple(lines))
+        for words, device in self._device_combinations(press)[:COMBINATIONS]:
+            yield f"a press {words}", device
         yield "another tenant's press", replace(press, tenant=_ANOTHER)
+
+    def _labelled(self, press: Resource) -> Iterator[tuple[str, Resource]]:
+        """The press with each text that a policy compares a label with."""
+        for attribute in _LABELS:
+            for value in self._other_labels(press, attribute):
+                yield f"of {attribute} {value}", press.with_attributes(**{attribute: value})
+
+    def _other_labels(self, press: Resource, attribute: str) -> list[str]:
+        compared = self.looked_at.texts.get(f"resource.{attribute}", set())
+        return sorted(compared - {"", str(press.attributes[attribute])})
+
+    def _is_looked_at(self, words: str) -> bool:
+        """Whether a policy that comes or goes looks at what is varied."""
+        named = [label for label in _LABELS if words.startswith(f"of {label} ")]
+        return not named or self.changed.reads(f"resource.{named[0]}")
+
+    def _device_combinations(self, press: Resource) -> list[tuple[str, Resource]]:
+        """The press with two things or more at once: one policy may look at each of them.
+
+        Two labels come first, then a label with a clock, window or date, then three labels.
+        """
+        absent = {label: [None] * self.changed.reads(f"resource.{label}") for label in _LABELS}
+        values = {label: [*self._other_labels(press, label), *absent[label]] for label in _LABELS}
+
+        def combined(labels: tuple[str, ...]) -> Iterator[tuple[str, Resource]]:
+            for chosen in itertools.product(*(values[label] for label in labels)):
+                words = " and ".join(
+                    f"without {label}" if value is None else f"of {label} {value}"
+                    for label, value in zip(labels, chosen, strict=True)
+                )
+                attributes = dict(zip(labels, chosen, strict=True))
+                yield words, press.with_attributes(**attributes)
+
+        pairs = [one for two in itertools.combinations(_LABELS, 2) for one in combined(two)]
+        with_edges = [
+            (f"{words} {edge}", varied)
+            for label in _LABELS
+            for words, device in combined((label,))
+            if not words.startswith("without ")
+            for edge, varied in self._variants(device)
+            if not edge.startswith("without ") or edge == "without window"
+        ]
+        return [*pairs, *with_edges, *combined(_LABELS)]
+
+    def not_asked(self) -> Iterator[str]:
+        """What there were too many combinations of."""
+        devices = self._device_combinations(self._device("press-07"))
+        for found, words in (
+            (devices, "devices with several of the labels, clocks, windows and dates at once"),
+            (list(self._context_combinations()), "circumstances with several things at once"),
+        ):
+            if len(found) > COMBINATIONS:
+                yield f"{len(found) - COMBINATIONS} of {len(found)} {words}"
+
+    def _context_combinations(self) -> Iterator[tuple[str, RequestContext]]:
+        """A command, an address and an emergency together, and a file in an emergency."""
+        at_night = RequestContext(now=self._night)
+        commands = [
+            (f"command {command}", {"command": command})
+            for command in sorted(self.looked_at.texts.get("context.command", ()))
+        ]
+        addresses = [
+            (f"from {address}", {"source_ip": ip_address(address)})
+            for address in sorted(self.looked_at.addresses)
+        ]
+        emergencies = [("emergency", {"emergency": True, "reason": "alarm"})]
+        files = [(words, {"artifact": artifact}) for words, artifact in self._artifacts()]
+        dimensions: list[list[tuple[str, dict[str, Any]]]] = [commands, addresses, emergencies]
+        if not (self.changed.reads("context.emergency") or self.changed.reads("context.artifact")):
+            files = []
+        pairs = list(itertools.combinations(dimensions, 2))
+        for several in (*pairs, (emergencies, files), (addresses, files), tuple(dimensions)):
+            for chosen in itertools.product(*several):
+                members = {name: value for _, part in chosen for name, value in part.items()}
+                yield ", ".join(words for words, _ in chosen), replace(at_night, **members)
 
     def _variants(self, press: Resource) -> Iterator[tuple[str, Resource]]:
         """The press with other clocks, windows and dates, and with nothing where policies look."""

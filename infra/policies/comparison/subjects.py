@@ -36,11 +36,16 @@ People = frozenset["EntityUid"]
 
 @dataclass(frozen=True, kw_only=True)
 class Subjects:
-    """Who is asked about, when, and what; the keys are words for people."""
+    """Who is asked about, when, and what; the keys are words for people.
+
+    Attributes:
+        not_asked: what there was too much of.
+    """
 
     bearers: dict[str, TokenBearer]
     contexts: dict[str, RequestContext]
     resources: dict[str, Resource]
+    not_asked: tuple[str, ...] = ()
 
 
 def subjects(
@@ -88,6 +93,7 @@ def subjects(
         bearers=dict(_bearers(everybody, changed, looked_at, region)),
         contexts=dict(samples.contexts()),
         resources=dict(samples.resources(named)),
+        not_asked=tuple(samples.not_asked()),
     )
 
 

@@ -9,6 +9,7 @@ from cedarpy import validate_policies
 
 from infra.policies.files import rules
 from infra.policies.files.bundle import Grant, Template, TenantPolicies
+from infra.policies.files.vocabulary import told
 from service.cedar.binding import bind_until, until_text
 from service.cedar.entities import DEVICE, DEVICE_GROUP, GROUP, ROOT_GROUP, USER
 from service.cedar.policy_set import Link
@@ -59,7 +60,7 @@ def _one(
     template = templates.get(grant.template)
     if template is None:
         raise ValueError(
-            f"no template `{grant.template}`; there are: {', '.join(sorted(templates)) or 'none'}"
+            f"no template `{grant.template}`{told(grant.template, templates, has='there are')}"
         )
     made = _stamped(template, grant)
     # `principal == ?principal`: a group never asks anything itself, so such a link never matches.
@@ -96,9 +97,7 @@ def _refuse_unknown(
     of_lines = None if lines is None else lines | {ROOT_GROUP}
     known = {GROUP: groups, DEVICE_GROUP: of_lines}.get(entity.type)
     if known is not None and entity.id not in known:
-        raise ValueError(
-            f"`{entity}`: this tenant has none of that name, but {', '.join(sorted(known))}"
-        )
+        raise ValueError(f"`{entity}`: this tenant has none of that name{told(entity.id, known)}")
 
 
 def _stamped(template: Statement, grant: Grant) -> Template:

@@ -16,6 +16,7 @@ from infra.policies.files.vocabulary import (
     leaves,
     listed,
     nearest,
+    told,
     unknown_lists,
 )
 from service.cedar.entities import DEVICE, DEVICE_GROUP, GROUP, USER
@@ -256,8 +257,8 @@ class KnownNames:
             DEVICE_GROUP: (self._lists.device_groups, "device group"),
         }.get(kind, (None, ""))
         if known is not None and name not in known:
-            told = f"`{literal}` is no {words} of {self._lists.whose}"
-            self._unknown(told, name, known, literal, f'"{name}"', name)
+            wrong = f"`{literal}` is no {words} of {self._lists.whose}"
+            self._unknown(wrong, name, known, literal, f'"{name}"', name)
         elif kind in _FREE_IDS:
             self._free.append((name, "the id"))
 
@@ -272,9 +273,11 @@ class KnownNames:
         """A group is not who asks, nor what is asked about: these are in it."""
         literal = f'{uid["type"]}::"{uid["id"]}"'
         if _IN.get(uid["type"]) == variable:
-            told = f"`{variable} == {literal}` is true of the group itself only, and not of what is"
+            itself = (
+                f"`{variable} == {literal}` is true of the group itself only, and not of what is"
+            )
             alone = f"; for the group alone write `resource is {DEVICE_GROUP} in {literal}`"
-            words = f"{told} in it: write `{variable} in {literal}`"
+            words = f"{itself} in it: write `{variable} in {literal}`"
             self._add(words + (alone if variable == "resource" else ""), literal, uid["id"])
         elif variable == "action" and self._is_group(uid):
             words = f"`{uid['id']}` is a group of actions: write `action in {literal}`"
@@ -295,12 +298,8 @@ class KnownNames:
         has: str = "it has",
         end: str = "",
     ) -> None:
-        known = sorted(known)
-        has = f"{has} {', '.join(known)}" if known else "it has none"
         self.named.add(name)
-        near = nearest(name, known)
-        has = has[0].upper() + has[1:] if near.endswith("?") and has[0] != "`" else has
-        self._add(f"{words}{near} {has}{end}", *mentions)
+        self._add(f"{words}{told(name, known, has=has)}{end}", *mentions)
 
     def _add(self, words: str, *mentions: str) -> None:
         self._problems.append(self._statement.problem(words, mentions=mentions))

@@ -231,6 +231,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean `{by_folded[found[0]]}`?" if found else ";"
 
 
+def told(name: str, known: Iterable[str], *, has: str = "it has") -> str:
+    """The nearest known name, if one is near, and all that are known: the end of a message."""
+    known = sorted(known)
+    near = nearest(name, known)
+    has = f"{has} {', '.join(known)}" if known else "it has none"
+    return f"{near} {has[0].upper() + has[1:] if near.endswith('?') else has}"
+
+
 def action_of(uid: Mapping[str, str]) -> bool:
     """Whether an entity is an action of the schema's namespace."""
     return uid["type"] == ACTION

@@ -68,7 +68,8 @@ when { resource has kind && resource.kind == "elevator" };
 """
     found = between(policies, with_policy(policies, "visitors", visitors))
     assert {(flip.who, flip.action, flip.resource) for flip in found.flips} == {
-        ("visitors", "ViewDevice", "a press of kind elevator")
+        ("visitors", "ViewDevice", "a press of kind elevator"),
+        ("visitors", "ViewDevice", "a press of all lines of kind elevator"),
     }
     assert all(
         not flip.before.allowed and flip.after.policies == ("visitors",) for flip in found.flips

@@ -24,7 +24,9 @@ def test_everything_that_is_compared_is_read():
         "context.command",
         "resource.kind",
     } <= set(found.texts)
-    assert found.texts["resource.kind"] == {"fleet/view", "eu", "pressx*"}
+    assert found.texts["resource.kind"] == {"pressx*"}
+    assert found.texts["context.token.scope"] == {"fleet/view"}
+    assert found.texts["context.command"] == set()
     assert found.numbers["resource.size"] == {7}
     assert found.addresses == {"10.0.0.0"}
     (moment,), (duration,) = found.moments, found.durations
@@ -33,3 +35,18 @@ def test_everything_that_is_compared_is_read():
     assert found.edges() == {moment, moment + duration}
     assert found.reads("context.command")
     assert not found.reads("resource.region")
+
+
+def test_compared_attributes_share_what_they_are_compared_with():
+    """A text reaches every attribute that it may decide about, through others and without one."""
+    scope = "permit (principal, action, resource) when"
+    found = literals(
+        [
+            f'{scope} {{ principal["custom:region"] == resource.region }};',
+            f"{scope} {{ resource.region == context.command }};",
+            f'{scope} {{ ["eu", "us"].contains(context.command) }};',
+            f'{scope} {{ principal.email == context.reason && "a" == "b" }};',
+        ]
+    )
+    assert found.texts["principal.custom:region"] == {"eu", "us"}
+    assert found.texts["principal.email"] == {"a", "b"}

@@ -23,7 +23,7 @@ SOON = datetime(2026, 12, 1, tzinfo=UTC)
         (grant(id="Not An Id"), "`Not An Id`: an id is a-z, 0-9 and single inner `-`, at most 64"),
         (
             grant(template="nope"),
-            "no template `nope`; there are: break-glass, certified-for-line, ",
+            "no template `nope`; there are break-glass, certified-for-line, ",
         ),
         (
             grant(principal="technicians"),
@@ -54,11 +54,11 @@ SOON = datetime(2026, 12, 1, tzinfo=UTC)
         ),
         (
             grant(principal='Fleet::Group::"certified-line-presss"'),
-            "this tenant has none of that name, but certified-line-press, quality-inspectors",
+            "none of that name; did you mean `certified-line-press`? It has certified-line-press, ",
         ),
         (
             grant(resource='Fleet::DeviceGroup::"line-perss"'),
-            "this tenant has none of that name, but all, line-press",
+            "this tenant has none of that name; did you mean `line-press`? It has all, line-press",
         ),
     ],
 )
