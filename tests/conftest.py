@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from hypothesis import is_hypothesis_test, settings
 
+from tests.scheduling import Scheduling, rank
 from tests.seed import given_or_new
 
 if TYPE_CHECKING:
@@ -45,8 +46,14 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("soak")
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling | None:
+    """Schedule by module and by what modules share, unless another way is asked for."""
+    return Scheduling(config, log) if config.getoption("dist") == "loadscope" else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give what is run for long the time for it."""
+    """Begin with the longest, and give what is run for long the time for it."""
+    items.sort(key=lambda item: rank(item.nodeid))
     if config.getoption("--soak"):
         for item in items:
             if item.get_closest_marker("soak") is not None:
