@@ -200,8 +200,9 @@ class Downloads:
         # Fail closed: a file that nobody can verify is not delivered.
         if artifact.sha256 is None:
             raise ConflictError(
-                f"artifact `{artifact.name}` has no SHA-256 of the whole file: upload it with a"
-                " full-object SHA-256 checksum, or with metadata `sha256`"
+                f"artifact `{artifact.name}` has no SHA-256 of the whole file: upload it again with"
+                " metadata `sha256`, 64 lower-case hex digits; a checksum of S3 serves only where"
+                " the upload was in one part (at most 5 GB) and asked for SHA256"
             )
         now = self._once.now_ms()
         return DownloadRecord(
