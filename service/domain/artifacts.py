@@ -39,6 +39,8 @@ class Artifact:
         size: bytes.
         sha256: 64 lower-case hex digits of the whole file, or ``None`` if nobody vouches for them.
         etag: S3's, with its quotes.
+        version: S3's id of what is delivered, which a later upload under the name does not change;
+            ``None`` in a bucket without versions.
     """
 
     tenant: str
@@ -46,6 +48,7 @@ class Artifact:
     size: int
     sha256: str | None
     etag: str
+    version: str | None = None
 
     def entity(self) -> Entity:
         """The file under its tenant, as policies see it."""

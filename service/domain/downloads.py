@@ -33,6 +33,7 @@ class DownloadRecord:
         created_at: milliseconds since the epoch.
         members: the devices of a group that were decided on one by one; the job is for these alone.
             Empty: for the group as it is when the job starts.
+        version: S3's id of the version that devices get; ``None`` in a bucket without versions.
     """
 
     download_id: str
@@ -49,6 +50,7 @@ class DownloadRecord:
     failure: str | None = None
     emergency_reason: str | None = None
     members: tuple[str, ...] = ()
+    version: str | None = None
 
     @property
     def job_id(self) -> str:

@@ -214,6 +214,7 @@ class Downloads:
             size=artifact.size,
             sha256=artifact.sha256,
             etag=artifact.etag,
+            version=artifact.version,
             created_by=access.principal.entity_id,
             created_at=now,
             emergency_reason=request.emergency_reason,

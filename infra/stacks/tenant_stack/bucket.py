@@ -144,7 +144,15 @@ def presign_trust(*, tenant: str, arns: names.Arns) -> iam.Document:
 
 
 def presign_permissions(*, bucket: str) -> iam.Document:
-    """A signed URL can read this bucket's objects and nothing else."""
+    """A signed URL can read versions of this bucket's objects and nothing else.
+
+    A URL of a version asks for the second action (source: S3 user guide, "Retrieving object
+    versions"); the first is for jobs that an earlier release made.
+    """
     return iam.document(
-        iam.allow("ReadArtifacts", "s3:GetObject", f"{names.Arns.bucket(bucket)}/*")
+        iam.allow(
+            "ReadArtifacts",
+            ["s3:GetObject", "s3:GetObjectVersion"],
+            f"{names.Arns.bucket(bucket)}/*",
+        )
     )

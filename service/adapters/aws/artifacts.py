@@ -39,6 +39,7 @@ class S3Artifacts:
             size=head["ContentLength"],
             sha256=_sha256(head),
             etag=head["ETag"],
+            version=head.get("VersionId"),
         )
 
     def _head(self, tenant: Tenant, name: str) -> dict[str, Any] | None:

@@ -98,6 +98,8 @@ def _columns(record: DownloadRecord) -> dict[str, Any]:
         "failure": record.failure or "",
         "emergency_reason": record.emergency_reason or "",
     }
+    if record.version is not None:
+        texts["version"] = record.version
     numbers = {name: {"N": str(getattr(record, name))} for name in _NUMBERS}
     members = {"L": [{"S": member} for member in record.members]}
     return {**{name: {"S": text} for name, text in texts.items()}, **numbers, "members": members}
@@ -124,6 +126,7 @@ def _record(tenant: Tenant, item: Mapping[str, Any]) -> DownloadRecord:
         size=int(item["size"]["N"]),
         sha256=text["sha256"],
         etag=text["etag"],
+        version=text.get("version"),  # rows of release 0.1.0 have none
         created_by=text["created_by"],
         created_at=int(item["created_at"]["N"]),
         state=_state_of(text["state"]),

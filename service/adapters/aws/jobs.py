@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 from cedarfleet_device import wire
@@ -61,13 +62,12 @@ class IotDownloadJobs:
         return await self.calls.run(_JOBS, self._progress, tenant, record, limit, cursor)
 
     def _start(self, tenant: Tenant, record: DownloadRecord) -> None:
-        address = f"https://s3.{tenant.region}.amazonaws.com/{tenant.bucket}/{record.artifact}"
         document = wire.DownloadDocument(
             name=record.artifact,
             size=record.size,
             sha256=record.sha256,
             etag=record.etag,
-            url=f"${{aws:iot:s3-presigned-url:{address}}}",
+            url=_placeholder(tenant, record),
         )
         try:
             self.sessions.tenant(tenant, "iot").create_job(
@@ -155,6 +155,19 @@ _ABORT: Final = {
     "thresholdPercentage": 50.0,
     "minNumberOfExecutedThings": 10,
 }
+
+
+def _placeholder(tenant: Tenant, record: DownloadRecord) -> str:
+    """What IoT Jobs replaces by a signed URL of the version that was asked for, for each device.
+
+    An upload under the same name meanwhile changes nothing for those that wait. Encoded, as the
+    placeholder's second form wants it (source: AWS IoT developer guide, "Managing jobs": presigned
+    URL using Amazon S3 versioning).
+    """
+    key = quote(record.artifact)
+    version = f"%3FversionId%3D{quote(record.version, safe='')}" if record.version else ""
+    address = f"https://s3.{tenant.region}.amazonaws.com/{tenant.bucket}/{key}{version}"
+    return f"${{aws:iot:s3-presigned-url-v2:{address}}}"
 
 
 def _target_arns(tenant: Tenant, record: DownloadRecord) -> list[str]:

@@ -23,9 +23,9 @@ class DownloadDocument:
         size: bytes.
         sha256: 64 lower-case hex digits of the whole file.
         etag: S3 ETag, with its quotes, for ``If-Match`` on every range.
-        url: presigned URL; in the created job the placeholder ``${aws:iot:s3-presigned-url:...}``,
-            which IoT Jobs fills in each time the device asks for the document (docs: AWS IoT
-            "Presigned URLs").
+        url: presigned URL; in the created job ``${aws:iot:s3-presigned-url-v2:...}``, which IoT
+            Jobs fills in each time the device asks for the document (docs: AWS IoT "Presigned
+            URLs").
     """
 
     name: str

@@ -52,13 +52,15 @@ class Table:
 
 
 def test_a_new_record_claims_its_key_in_one_transaction() -> None:
-    """None of the rows may exist; the claim says what was asked and made, and ends after a day."""
+    """No row may exist, but a claim past its day; it says what was asked for and what was made."""
     table = Table()
     assert table.create(KEY) == "new"
     [[record, claim]] = table.written
     for put in (record, claim):
         assert put["Put"]["TableName"] == "t"
-        assert put["Put"]["ConditionExpression"] == "attribute_not_exists(thing)"
+    assert record["Put"]["ConditionExpression"] == "attribute_not_exists(thing)"
+    assert claim["Put"]["ConditionExpression"] == "attribute_not_exists(thing) OR #ttl < :now"
+    assert claim["Put"]["ExpressionAttributeValues"] == {":now": {"N": "1790000000"}}
     assert record["Put"]["Item"] == ITEM
     assert claim["Put"]["Item"] == {
         "thing": {"S": f"acme--replay#{KEY.digest}"},

@@ -80,8 +80,19 @@ def test_a_job_is_for_exactly_its_targets(
     assert call.arguments["targetSelection"] == "SNAPSHOT"
     document = json.loads(call.arguments["document"])
     bucket = "https://s3.eu-central-1.amazonaws.com/acme-artifacts"
-    assert document["url"] == f"${{aws:iot:s3-presigned-url:{bucket}/recipes/steel.json}}"
+    assert document["url"] == f"${{aws:iot:s3-presigned-url-v2:{bucket}/recipes/steel.json}}"
     assert (document["size"], document["sha256"]) == (20, "ab" * 32)
+
+
+def test_a_job_names_the_version_encoded(
+    jobs: IotDownloadJobs, sessions: AnsweredSessions, acme: Tenant
+) -> None:
+    """What AWS reads as a URL is encoded: `+` of a name, and the version's own characters."""
+    asyncio.run(jobs.start(acme, replace(RECORD, artifact="r/a+b=@.bin", version="v/1+2=")))
+    document = json.loads(sessions.calls[0].arguments["document"])
+    bucket = "https://s3.eu-central-1.amazonaws.com/acme-artifacts"
+    address = f"{bucket}/r/a%2Bb%3D%40.bin%3FversionId%3Dv%2F1%2B2%3D"
+    assert document["url"] == f"${{aws:iot:s3-presigned-url-v2:{address}}}"
 
 
 def summary(thing: str, status: str, **members: Any) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+import httpx
+
 if TYPE_CHECKING:
     from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
 
@@ -32,6 +34,23 @@ def test_a_file_travels_as_a_job(deployed: DeployedService) -> None:
     assert (seen["state"], seen["counts"]) == ("failed", {"failed": 1})
     assert seen["deliveries"][0]["detail"] == {"reason": "disk full"}
     assert deployed.call("GET", url, tenant="globex").status_code == 404
+
+
+def test_a_file_replaced_meanwhile_goes_as_asked_for(deployed: DeployedService) -> None:
+    """A device that comes late gets the version that was sent to it, whatever its name holds."""
+    name = "recipes/a+b=@.json"
+    deployed.setup.upload("acme", name, b"asked for")
+    body = {"device": "press-02", "artifact": name}
+    made = deployed.call("POST", "/v1/downloads", json=body)
+    assert made.status_code == 202, made.text
+    deployed.setup.upload("acme", name, b"uploaded later")
+    jobs = deployed.setup.cloud.client("iot-jobs-data")
+    execution = jobs.describe_job_execution(
+        jobId=f"acme--{made.json()['id']}", thingName="acme--press-02", includeJobDocument=True
+    )["execution"]
+    document = json.loads(execution["jobDocument"])
+    got = httpx.get(document["url"], headers={"If-Match": document["etag"]}, trust_env=False)
+    assert (got.status_code, got.content) == (200, b"asked for")
 
 
 def test_a_group_gets_a_file(deployed: DeployedService) -> None:

@@ -21,6 +21,7 @@ import probe_broker
 import probe_cognito
 import probe_credentials
 import probe_iot
+import probe_jobs
 import probe_sessions
 from probed_cloud import ProbedCloud
 
@@ -32,6 +33,7 @@ _MODULES = (
     probe_cognito,
     probe_credentials,
     probe_iot,
+    probe_jobs,
     probe_sessions,
 )
 _LOOPBACK = "listens_on_loopback"
@@ -45,7 +47,17 @@ def main() -> None:
         return
     with EmbeddedCloud(directory, without=left_out) as cloud:
         probed = ProbedCloud(cloud)
-        for service in ("iot", "iot-data", "iam", "sts", "dynamodb", "cognito-idp", "s3", "sqs"):
+        for service in (
+            "iot",
+            "iot-data",
+            "iam",
+            "sts",
+            "dynamodb",
+            "cognito-idp",
+            "s3",
+            "sqs",
+            "iot-jobs-data",
+        ):
             cloud.client(service)
         with ThreadPoolExecutor(len(names)) as pool:  # most of them wait most of the time
             probes = {name: pool.submit(_probe, probed, name) for name in names}

@@ -1,0 +1,50 @@
+"""Each function is named after a correction and tells whether its hole is open."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import httpx
+
+if TYPE_CHECKING:
+    from probed_cloud import ProbedCloud
+
+
+def signed_url_names_the_version(probed: ProbedCloud) -> bool:
+    """A device gets what lies in the bucket by now, or nothing, not the version of its job."""
+    s3, iot, iam = (probed.cloud.client(name) for name in ("s3", "iot", "iam"))
+    bucket, key = "versioned-files", "a+b.bin"
+    place = {"LocationConstraint": "eu-central-1"}
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    version = s3.put_object(Bucket=bucket, Key=key, Body=b"first")["VersionId"]
+    trust = {"Effect": "Allow", "Principal": {"Service": "iot.amazonaws.com"}}
+    reads = {"Effect": "Allow", "Action": "s3:GetObjectVersion"}
+    role = iam.create_role(
+        RoleName="version-presign", AssumeRolePolicyDocument=_document(trust, "sts:AssumeRole")
+    )["Role"]["Arn"]
+    iam.put_role_policy(
+        RoleName="version-presign",
+        PolicyName="read",
+        PolicyDocument=_document({**reads, "Resource": f"arn:aws:s3:::{bucket}/*"}),
+    )
+    iot.create_thing(thingName="acme--versioned")
+    address = f"https://s3.eu-central-1.amazonaws.com/{bucket}/a%2Bb.bin%3FversionId%3D{version}"
+    iot.create_job(
+        jobId="acme--versioned",
+        targets=[f"{probed.arn}:thing/acme--versioned"],
+        document=json.dumps({"url": f"${{aws:iot:s3-presigned-url-v2:{address}}}"}),
+        presignedUrlConfig={"roleArn": role, "expiresInSec": 60},
+    )
+    s3.put_object(Bucket=bucket, Key=key, Body=b"second")
+    execution = probed.cloud.client("iot-jobs-data").describe_job_execution(
+        jobId="$next", thingName="acme--versioned", includeJobDocument=True
+    )["execution"]
+    url: str = json.loads(execution["jobDocument"])["url"]
+    return httpx.get(url, trust_env=False).content != b"first"
+
+
+def _document(statement: dict[str, object], action: str | None = None) -> str:
+    made = {**statement, "Action": action} if action else statement
+    return json.dumps({"Version": "2012-10-17", "Statement": [made]})
