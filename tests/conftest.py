@@ -9,7 +9,7 @@ in the report of each that fails.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from hypothesis import is_hypothesis_test, settings
@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("soak")
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling | None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling | None:
     """Schedule by module and by what modules share, unless another way is asked for."""
     return Scheduling(config, log) if config.getoption("dist") == "loadscope" else None
 

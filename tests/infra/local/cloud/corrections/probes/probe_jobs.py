@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import httpx
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from probed_cloud import ProbedCloud
 
 
@@ -45,6 +47,6 @@ def signed_url_names_the_version(probed: ProbedCloud) -> bool:
     return httpx.get(url, trust_env=False).content != b"first"
 
 
-def _document(statement: dict[str, object], action: str | None = None) -> str:
+def _document(statement: Mapping[str, object], action: str | None = None) -> str:
     made = {**statement, "Action": action} if action else statement
     return json.dumps({"Version": "2012-10-17", "Statement": [made]})
