@@ -9,6 +9,7 @@ in the report of each that fails.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from infra.local.cloud import EmbeddedCloud
+
+# Tests of other things meet no rate and wait for no delay of AWS; those of the limits set the pace
+# themselves, and the journeys run at AWS's own.
+os.environ.setdefault("CEDARFLEET_AWS_PACE", "1000000")
 
 _SOAK_EXAMPLES: Final = 2000  # of each property test that is run for long
 _SOAK_SECONDS: Final = 1200

@@ -66,6 +66,7 @@ def main() -> int:
                 f"The embedded cloud listens on {cloud.endpoint_url} "
                 "(loopback only; no production cloud)."
             )
+            console.print(f"{cloud.limits.words}.")
             if given.cloud_only:
                 console.print(
                     "Stacks: `python -m infra.local.stacks up -s STACK` in another shell. "

@@ -27,6 +27,7 @@ def running(
     process = subprocess.Popen(
         [sys.executable, "-m", "infra.local", "--state-dir", str(state_dir)],
         cwd=ROOT,
+        env={**os.environ, "CEDARFLEET_AWS_PACE": "1"},  # as users run it
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -41,7 +41,7 @@ class Authentication:
         """The caller of a signed ``POST /``, if IAM allows the operation on the resource.
 
         Raises:
-            AccessDenied: not signed, wrongly signed, or not allowed.
+            AccessDenied: not signed, wrongly signed, not allowed, or too fast.
         """
         app, evaluator = self._emulator.app, self._emulator.module("core.iam_evaluator")
         known, raw = (
@@ -85,7 +85,17 @@ class Authentication:
                 f"on resource: {resource}"
             )
             raise AccessDenied("AccessDeniedException", words, 400)
+        self._throttle(headers.get("x-amz-target", ""), resource_arn)
         return Caller(account_id=self._emulator.account_id, region=region)
+
+    def _throttle(self, target: str, resource_arn: str | None) -> None:
+        """Refuse what comes faster than AWS answers it, store by store."""
+        store = (resource_arn or "").rpartition("/")[2]
+        rate = self._emulator.limits.too_fast(
+            _SERVICE, target.rpartition(".")[2], {"policyStoreId": store}
+        )
+        if rate is not None:
+            raise AccessDenied(rate.code, f"Rate exceeded ({rate.id})", rate.status)
 
     def signing_keys(self, issuer: str) -> dict[str, Any]:
         """The JWK set of a user pool.

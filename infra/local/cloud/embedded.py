@@ -12,8 +12,9 @@ from infra.local.cloud import corrections, emulator
 from infra.local.cloud.authentication import Authentication
 from infra.local.cloud.container_credentials import ContainerCredentials
 from infra.local.cloud.emulator_log import logged_to
-from infra.local.cloud.errors import StateDamagedError
+from infra.local.cloud.errors import EmbeddedCloudError, StateDamagedError
 from infra.local.cloud.front_door import FrontDoor
+from infra.local.cloud.limits.enforcing import Limits, PaceError
 from infra.local.cloud.ports import listen
 from infra.local.cloud.server import Server
 from infra.local.cloud.snapshot import Snapshots
@@ -42,6 +43,7 @@ class EmbeddedCloud:
         mqtt_port: MQTT 5 over mutual TLS.
         ca_file: the broker's CA, PEM.
         jwks_url_template: where a pool's keys are, ``{pool}`` to be filled in.
+        limits: AWS's quotas, rates and delays, with the clock that tests advance.
     """
 
     endpoint_url: str
@@ -69,12 +71,19 @@ class EmbeddedCloud:
             region: of everything in it.
             without: corrections to leave out (``front_door`` too); for tests that show what they
                 are for.
+
+        Raises:
+            EmbeddedCloudError: the environment names a pace that is none.
         """
         self.region = region
         self.account_id = ACCOUNT_ID
         self._state_dir = state_dir
         self._wanted = Ports(gateway=gateway_port, mqtt=mqtt_port)
         self._without = frozenset(without)
+        try:
+            self.limits = Limits()
+        except PaceError as error:
+            raise EmbeddedCloudError(str(error)) from error
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -113,6 +122,7 @@ class EmbeddedCloud:
             mqtt_listener=mqtt,
             s3_directory=directory.private_directory("s3"),
             keys_directory=directory.private_directory("pool-keys"),
+            limits=self.limits,
         )
         corrections.apply(loaded, without=self._without - {FRONT_DOOR})
         stack.enter_context(logged_to(directory.path / "emulator.log"))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from infra.local.clients import RootKeys
+    from infra.local.cloud.limits.enforcing import Limits
 
 PINNED_VERSION: Final = "1.5.33"
 
@@ -36,6 +37,7 @@ class Emulator:
     region: str
     mqtt_listener: socket.socket
     mqtt_port: int
+    limits: Limits
 
     def module(self, name: str) -> Any:
         """A module of the emulator, e.g. ``services.iot``."""
@@ -67,6 +69,7 @@ def load(
     mqtt_listener: socket.socket,
     s3_directory: Path,
     keys_directory: Path,
+    limits: Limits,
 ) -> Emulator:
     """Import the emulator with these settings.
 
@@ -106,6 +109,7 @@ def load(
         region=region,
         mqtt_listener=mqtt_listener,
         mqtt_port=mqtt_port,
+        limits=limits,
     )
 
 

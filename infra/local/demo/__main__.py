@@ -57,6 +57,7 @@ def _take_steps(report: Report, state_dir: Path) -> None:
                 cloud.endpoint_url,
                 f"{cloud.endpoint_url}, on loopback only; no production cloud",
             )
+            step.checks.append(cloud.limits.words)
         run = DemoRun(
             setup=Setup(cloud=cloud, state_dir=state_dir),
             report=report,

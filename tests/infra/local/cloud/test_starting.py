@@ -11,6 +11,7 @@ import pytest
 from infra.local.clients import RootKeys
 from infra.local.cloud import EmbeddedCloud, EmbeddedCloudError, EmulatorChangedError
 from infra.local.cloud.emulator import Emulator
+from infra.local.cloud.limits.enforcing import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -116,6 +117,7 @@ def test_changed_emulator_is_refused() -> None:
             region="eu-central-1",
             mqtt_listener=listener,
             mqtt_port=1,
+            limits=Limits(),
         )
         with pytest.raises(EmulatorChangedError, match=r"ministack has no `core.sigv4.gone`"):
             emulator.replace("core.sigv4", "gone", lambda original: original)

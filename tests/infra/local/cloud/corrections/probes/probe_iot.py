@@ -34,6 +34,33 @@ def requests_are_of_their_shape(probed: ProbedCloud) -> bool:
     return refused < 2
 
 
+def quotas_hold(probed: ProbedCloud) -> bool:
+    """A thing without a type gets a fourth attribute."""
+    attributes = {f"a{number}": "x" for number in range(4)}
+    try:
+        probed.cloud.client("iot").create_thing(
+            thingName="acme--many", attributePayload={"attributes": attributes}
+        )
+    except ClientError as error:
+        assert "InvalidRequestException" in str(error)  # noqa: PT017 - not a test
+        return False
+    return True
+
+
+def rates_hold(probed: ProbedCloud) -> bool:
+    """A job is looked at although the account's rate for that is used up."""
+    environment = probed.cloud.environment()
+    iot = probed.plain_client(
+        "iot", environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
+    )
+    with probed.cloud.limits.used_up("calls-of-DescribeJob"):
+        try:
+            iot.describe_job(jobId="none")
+        except ClientError as error:
+            return "ThrottlingException" not in str(error)
+    return True
+
+
 def claim_is_no_device(probed: ProbedCloud) -> bool:
     """A claim connects under a device's name, and the device is thrown off."""
     claim = probed.claim("claims")

@@ -1,0 +1,420 @@
+"""AWS's figures: what may stand, how fast one may call, how long a change takes. One row each.
+
+Every row names the page that says so. ``assumed``: AWS publishes no figure (or no error code), and
+ours is a guess on the strict side. Figures are of an account in eu-central-1 that has asked for no
+increase; other regions have a tenth of some of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+_GUIDE: Final = "https://docs.aws.amazon.com/iot/latest/developerguide/"
+_API: Final = "https://docs.aws.amazon.com/iot/latest/apireference/"
+CORE: Final = "https://docs.aws.amazon.com/general/latest/gr/iot-core.html"
+MANAGEMENT: Final = "https://docs.aws.amazon.com/general/latest/gr/iot_device_management.html"
+GROUPS: Final = f"{_GUIDE}thing-groups.html"
+IAM: Final = "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"
+COGNITO: Final = "https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html"
+NETWORK: Final = "https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html"
+POLICIES: Final = "https://docs.aws.amazon.com/verifiedpermissions/latest/userguide/quotas.html"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """How many of something there may be once a call has been made.
+
+    Attributes:
+        id: of the row.
+        service: botocore's name.
+        operations: that add to it.
+        what: is counted.
+        figure: the most of it.
+        page: where AWS says so.
+        code: AWS's error code for one more.
+        status: HTTP's, of that error.
+        assumed: the figure or the code is a guess.
+    """
+
+    id: str
+    service: str
+    operations: tuple[str, ...]
+    what: str
+    figure: int
+    page: str
+    code: str
+    status: int = 400
+    assumed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """How many calls a second are answered; operations of one row share it.
+
+    Attributes:
+        per: parameter whose values each have a rate of their own; empty: one for the account.
+        code: AWS's error code for a call too many.
+    """
+
+    id: str
+    service: str
+    operations: tuple[str, ...]
+    figure: float
+    page: str
+    per: str = ""
+    code: str = "ThrottlingException"
+    status: int = 400
+    assumed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delay:
+    """How long AWS takes until a change is seen, in seconds."""
+
+    id: str
+    what: str
+    figure: float
+    page: str
+    assumed: bool = False
+
+
+# Until groups are no thing groups: today's program puts a device into a
+# tenant's root group and into children of it, which AWS refuses. Whoever lands flat groups, or the
+# table `devices`, empties this set.
+OFF: Final = frozenset({"groups-of-one-hierarchy"})
+
+_INVALID: Final = "InvalidRequestException"
+_EXCEEDED: Final = "LimitExceededException"
+_VERSIONS: Final = "VersionsLimitExceededException"
+COUNTS: Final = (
+    Count(
+        id="groups-of-a-thing",
+        service="iot",
+        operations=("AddThingToThingGroup",),
+        what="thing groups that hold one thing",
+        figure=10,
+        page=GROUPS,
+        code=_INVALID,
+    ),
+    Count(
+        id="groups-of-one-hierarchy",
+        service="iot",
+        operations=("AddThingToThingGroup",),
+        what="groups of one hierarchy (siblings, ancestors) that hold one thing",
+        figure=1,
+        page=GROUPS,
+        code=_INVALID,
+    ),
+    Count(
+        id="children-of-a-group",
+        service="iot",
+        operations=("CreateThingGroup",),
+        what="direct child groups of a thing group",
+        figure=100,
+        page=CORE,
+        code=_INVALID,
+        assumed=True,  # the code
+    ),
+    Count(
+        id="levels-of-a-hierarchy",
+        service="iot",
+        operations=("CreateThingGroup",),
+        what="levels of a hierarchy of thing groups",
+        figure=7,
+        page=CORE,
+        code=_INVALID,
+        assumed=True,  # the code
+    ),
+    Count(
+        id="attributes-of-a-typed-thing",
+        service="iot",
+        operations=("CreateThing", "UpdateThing"),
+        what="attributes of a thing that has a thing type",
+        figure=50,
+        page=CORE,
+        code=_INVALID,
+    ),
+    Count(
+        id="attributes-of-an-untyped-thing",
+        service="iot",
+        operations=("CreateThing", "UpdateThing"),
+        what="attributes of a thing without a thing type",
+        figure=3,
+        page=CORE,
+        code=_INVALID,
+    ),
+    Count(
+        id="provisioning-templates",
+        service="iot",
+        operations=("CreateProvisioningTemplate",),
+        what="provisioning templates of an account",
+        figure=256,
+        page=CORE,
+        code=_INVALID,
+        assumed=True,  # the code: the model lists none for a quota
+    ),
+    Count(
+        id="versions-of-a-template",
+        service="iot",
+        operations=("CreateProvisioningTemplateVersion",),
+        what="versions of a provisioning template",
+        figure=5,
+        page=CORE,
+        code=_VERSIONS,
+        status=409,
+    ),
+    Count(
+        id="versions-of-a-device-policy",
+        service="iot",
+        operations=("CreatePolicyVersion",),
+        what="versions of an IoT policy",
+        figure=5,
+        page=CORE,
+        code=_VERSIONS,
+        status=409,
+    ),
+    Count(
+        id="policies-of-a-certificate",
+        service="iot",
+        operations=("AttachPolicy",),
+        what="IoT policies attached to a certificate or group",
+        figure=10,
+        page=CORE,
+        code=_EXCEEDED,
+        status=410,
+    ),
+    Count(
+        id="characters-of-a-device-policy",
+        service="iot",
+        operations=("CreatePolicy", "CreatePolicyVersion"),
+        what="characters of an IoT policy, white space not counted",
+        figure=2048,
+        page=CORE,
+        code="MalformedPolicyException",
+    ),
+    Count(
+        id="targets-of-a-job",
+        service="iot",
+        operations=("CreateJob",),
+        what="targets of a job",
+        figure=100,
+        page=MANAGEMENT,
+        code=_EXCEEDED,
+        status=410,
+        assumed=True,  # the code
+    ),
+    Count(
+        id="roles",
+        service="iam",
+        operations=("CreateRole",),
+        what="roles of an account",
+        figure=1000,
+        page=IAM,
+        code="LimitExceeded",
+        status=409,
+    ),
+    Count(
+        id="characters-of-inline-policies",
+        service="iam",
+        operations=("PutRolePolicy",),
+        what="characters of a role's inline policies, white space not counted",
+        figure=10_240,
+        page=IAM,
+        code="LimitExceeded",
+        status=409,
+    ),
+    Count(
+        id="characters-of-a-trust-policy",
+        service="iam",
+        operations=("CreateRole", "UpdateAssumeRolePolicy"),
+        what="characters of a role's trust policy, white space not counted",
+        figure=2048,
+        page=IAM,
+        code="LimitExceeded",
+        status=409,
+    ),
+    Count(
+        id="user-pools",
+        service="cognito-idp",
+        operations=("CreateUserPool",),
+        what="user pools of an account",
+        figure=1000,
+        page=COGNITO,
+        code=_EXCEEDED,
+    ),
+    Count(
+        id="clients-of-a-pool",
+        service="cognito-idp",
+        operations=("CreateUserPoolClient",),
+        what="app clients of a user pool",
+        figure=1000,
+        page=COGNITO,
+        code=_EXCEEDED,
+    ),
+    Count(
+        id="groups-of-a-pool",
+        service="cognito-idp",
+        operations=("CreateGroup",),
+        what="groups of a user pool",
+        figure=10_000,
+        page=COGNITO,
+        code=_EXCEEDED,
+    ),
+    Count(
+        id="resource-servers-of-a-pool",
+        service="cognito-idp",
+        operations=("CreateResourceServer",),
+        what="resource servers of a user pool",
+        figure=25,
+        page=COGNITO,
+        code=_EXCEEDED,
+    ),
+    Count(
+        id="networks",
+        service="ec2",
+        operations=("CreateVpc",),
+        what="VPCs of a region",
+        figure=5,
+        page=NETWORK,
+        code="VpcLimitExceeded",
+    ),
+    Count(
+        id="addresses",
+        service="ec2",
+        operations=("AllocateAddress",),
+        what="elastic IP addresses of a region",
+        figure=5,
+        page=NETWORK,
+        code="AddressLimitExceeded",
+    ),
+)
+
+
+def _registry(operation: str, figure: float, page: str = CORE) -> Rate:
+    return Rate(
+        id=f"calls-of-{operation}",
+        service="iot",
+        operations=(operation,),
+        figure=figure,
+        page=page,
+    )
+
+
+def _store(figure: float, *operations: str, assumed: bool = False) -> Rate:
+    return Rate(
+        id=f"calls-of-{operations[0]}-on-a-store",
+        service="verifiedpermissions",
+        operations=operations,
+        figure=figure,
+        page=POLICIES,
+        per="policyStoreId",
+        assumed=assumed,
+    )
+
+
+PUBLISHES_OF_A_CONNECTION: Final = Rate(
+    id="publishes-of-a-connection", service="mqtt", operations=("PUBLISH",), figure=100, page=CORE
+)
+CONNECTS_OF_A_CLIENT: Final = Rate(
+    id="connects-of-a-client", service="mqtt", operations=("CONNECT",), figure=1, page=CORE
+)
+STORED_MESSAGES: Final = Rate(
+    id="stored-messages", service="mqtt", operations=("delivery",), figure=10, page=CORE
+)
+RATES: Final = (
+    _registry("DescribeThing", 350),
+    _registry("ListThingGroupsForThing", 100),
+    _registry("ListThingsInThingGroup", 25),
+    _registry("DescribeThingGroup", 100),
+    _registry("CreateThing", 100),
+    _registry("UpdateThing", 100),
+    _registry("CreateThingGroup", 25),
+    _registry("AddThingToThingGroup", 100),
+    _registry("RemoveThingFromThingGroup", 100),
+    _registry("SearchIndex", 15, MANAGEMENT),
+    _registry("GetThingConnectivityData", 350, MANAGEMENT),
+    _registry("CreateJob", 10, MANAGEMENT),
+    _registry("DescribeJob", 10, MANAGEMENT),
+    _registry("ListJobExecutionsForJob", 10, MANAGEMENT),
+    _registry("DescribeJobExecution", 10, MANAGEMENT),
+    Rate(
+        id="calls-of-Publish",
+        service="iot-data",
+        operations=("Publish",),
+        figure=20_000,
+        page=CORE,
+    ),
+    Rate(
+        id="calls-of-DeleteConnection",
+        service="iot-data",
+        operations=("DeleteConnection",),
+        figure=100,
+        page=CORE,
+    ),
+    Rate(
+        id="calls-of-SendDirectMessage",
+        service="iot-data",
+        operations=("SendDirectMessage",),
+        figure=100,
+        page=f"{_GUIDE}direct-messaging.html",
+        assumed=True,  # the figure: AWS publishes none
+    ),
+    Rate(
+        id="writes-of-job-executions",
+        service="iot-jobs-data",
+        operations=("StartNextPendingJobExecution", "UpdateJobExecution"),
+        figure=200,
+        page=MANAGEMENT,
+    ),
+    Rate(
+        id="reads-of-job-executions",
+        service="iot-jobs-data",
+        operations=("DescribeJobExecution", "GetPendingJobExecutions"),
+        figure=200,
+        page=MANAGEMENT,
+    ),
+    _store(200, "IsAuthorized"),
+    _store(200, "IsAuthorizedWithToken"),
+    _store(30, "BatchIsAuthorized"),
+    _store(30, "BatchIsAuthorizedWithToken"),
+    _store(10, "CreatePolicy"),
+    _store(10, "UpdatePolicy", "DeletePolicy", assumed=True),
+    _store(10, "PutSchema", assumed=True),
+    PUBLISHES_OF_A_CONNECTION,
+    CONNECTS_OF_A_CLIENT,
+    STORED_MESSAGES,
+)
+
+INDEX: Final = Delay(
+    id="fleet-index",
+    what="a change of a thing, or of its connection, is found by SearchIndex",
+    figure=3,
+    page=f"{_GUIDE}iot-indexing.html",
+    assumed=True,  # "eventually consistent"; seconds in practice
+)
+MEMBERSHIP: Final = Delay(
+    id="group-membership",
+    what="a change of a group's things is listed",
+    figure=1,
+    page=f"{_API}API_ListThingsInThingGroup.html",
+    assumed=True,  # "eventually consistent"
+)
+CERTIFICATE: Final = Delay(
+    id="certificate-status",
+    what="a deactivated or revoked certificate is turned away and its connections end",
+    figure=120,
+    page=f"{_API}API_UpdateCertificate.html",
+    assumed=True,  # "within a few minutes"
+)
+DEVICE_POLICY: Final = Delay(
+    id="device-policy",
+    what="a new version of an IoT policy decides",
+    figure=420,
+    page=f"{_GUIDE}iot-policies.html",  # "between 6 and 8 minutes"
+)
+DELAYS: Final = (INDEX, MEMBERSHIP, CERTIFICATE, DEVICE_POLICY)
+
+# Seconds for which the broker keeps a session, and its messages, whose client is away: the longest
+# that it grants without an increase of the quota (page CORE).
+SESSION_SECONDS: Final = 3600
