@@ -32,11 +32,17 @@ test: $(SYNCED) ## every test
 soak: $(SYNCED) ## the tests of random faults, with many more of them than in make test (10 minutes)
 	@$(BIN)/python -m pytest --soak -m soak
 
+# Says in one line what each tool has checked; of a tool that found something, all that it says.
+define checked
+	@said=$$($(2) 2>&1) || { echo "$$said"; echo "$(1): not in order"; exit 1; }; \
+	  printf '%-9s %s\n' $(1): "$$(echo "$$said" | grep -E '$(3)' | tail -n 1)"
+endef
+
 check: $(SYNCED) ## format, lint, types, imports, Cedar
-	@$(BIN)/ruff format --check .
-	@$(BIN)/ruff check .
-	@$(BIN)/lint-imports
-	@$(BIN)/basedpyright
+	$(call checked,format,$(BIN)/ruff format --check .,formatted)
+	$(call checked,lint,$(BIN)/ruff check .,passed)
+	$(call checked,imports,$(BIN)/lint-imports --no-logo,^Contracts:)
+	$(call checked,types,$(BIN)/basedpyright,errors)
 	@$(BIN)/python -m infra policies check
 
 packages: ## Debian only, as root: what the broker and systemd tests need and the benchmarks compare with

@@ -26,7 +26,7 @@ from infra.policies.files.load import load
 from infra.policies.store import deployed
 from infra.policies.store.deployed import NotDeployedError, Store
 from infra.stacks.config.reading import ConfigError
-from infra.stacks.config.tenants import of_tenant, tenants
+from infra.stacks.config.tenants import of_tenant, region, tenants
 
 if TYPE_CHECKING:
     import argparse
@@ -159,7 +159,7 @@ def _diff(root: Path, options: argparse.Namespace) -> int:
         )
     tenant: str = options.tenant
     wanted = load(root / "policies", of_tenant(root, tenant))
-    aws = boto3.Session(region_name=os.environ.get("AWS_REGION"))
+    aws = boto3.Session(region_name=os.environ.get("AWS_REGION") or region(root, tenant))
     if options.store:
         store = Store(policy_store_id=options.store, pool_id=options.pool)
     else:

@@ -1,24 +1,26 @@
 """`make up`: the embedded cloud with platform, tenants, people, devices, service; until Ctrl-C.
 
-What it makes is kept under `.cedarfleet/` and found again at the next start, also after a crash.
+What it makes is kept under `.cedarfleet/` and found again at the next start, also after a crash:
+ports and passwords too.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
+import gc
 import signal
 import sys
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
 from infra.local.cloud import EmbeddedCloud, EmbeddedCloudError
+from infra.local.cloud.ports import listen
 from infra.local.engine import EngineError
+from infra.local.people_file import FILE, PeopleFile, write_private
 from infra.local.processes import ChildError
 from infra.local.running_cloud import description
 from infra.local.setup import (
@@ -61,7 +63,7 @@ def main() -> int:
                     given.state_dir / "cloud", gateway_port=given.port, mqtt_port=given.mqtt_port
                 )
             )
-            _write_private(given.state_dir / DESCRIPTION, description(cloud))
+            write_private(given.state_dir / DESCRIPTION, description(cloud))
             console.print(
                 f"The embedded cloud listens on {cloud.endpoint_url} "
                 "(loopback only; no production cloud)."
@@ -90,7 +92,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--mqtt-port", type=int, default=0, help="of the MQTT broker; likewise")
     parser.add_argument(
-        "--api-port", type=int, default=0, help="of the service; default: a free one"
+        "--api-port", type=int, default=0, help="of the API; default: the last one, or a free one"
     )
     parser.add_argument(
         "--cloud-only", action="store_true", help="stamp nothing, start nothing but the cloud"
@@ -102,6 +104,7 @@ def _set_up(
     cloud: EmbeddedCloud, given: argparse.Namespace, console: Console, running: ExitStack
 ) -> None:
     setup = Setup(cloud=cloud, state_dir=given.state_dir)
+    last = PeopleFile.read(given.state_dir)
     complete = given.state_dir / COMPLETE
     # Killed while it was set up, the cloud may lack what the stacks' state holds.
     interrupted = not complete.exists()
@@ -114,33 +117,34 @@ def _set_up(
         console.print(f", {len(result.recorded)} only recorded" if result.recorded else "")
     people: dict[str, dict[str, Person]] = {}
     for tenant in TENANTS:
-        people[tenant] = setup.add_people(tenant)
+        people[tenant] = setup.add_people(tenant, last.passwords(tenant))
         _upload_missing(setup, tenant)
         device = setup.install_device(tenant)
         running.enter_context(setup.start_device(device))
         console.print(f"{device.thing} is connected; its files are in {device.folder}")
-    child, url = setup.start_service(port=given.api_port)
+    child, url = setup.start_service(port=_api_port(given.api_port, last.port))
     running.enter_context(child)
-    _write_private(
-        given.state_dir / "people.json",
-        {
-            tenant: {
-                group: {
-                    "email": person.email,
-                    "password": person.password,
-                    "token": setup.sign_in(tenant, person),
-                }
-                for group, person in members.items()
-            }
-            for tenant, members in people.items()
-        }
-        | {"api": url},
-    )
+    if last.port and given.api_port == 0 and url != last.api:
+        console.print(f"another program has taken {last.api}: the API has a new port")
+    write_private(given.state_dir / FILE, _people_document(setup, people) | {"api": url})
     for line in _sign_in_lines(setup, people):
         console.print(line, markup=False)
     cloud.save()  # what the next lines announce outlives kill -9
     complete.touch()
-    console.print(f"API: {url}   its documentation: {url}/v1/openapi   Ctrl-C ends.")
+    console.print(
+        f"API: {url}   described at {url}/v1/openapi (the raw OpenAPI document, JSON)   "
+        "Ctrl-C ends."
+    )
+
+
+def _api_port(wanted: int, last: int) -> int:
+    """The port that was asked for, else the last one if free, else any.
+
+    Raises:
+        PortTakenError: the port that was asked for is in use.
+    """
+    with closing(listen(purpose="the API", wanted=wanted, remembered=last)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def _upload_missing(setup: Setup, tenant: str) -> None:
@@ -152,20 +156,49 @@ def _upload_missing(setup: Setup, tenant: str) -> None:
             setup.upload(tenant, name, random_file(size))
 
 
+def _people_document(
+    setup: Setup, people: dict[str, dict[str, Person]]
+) -> dict[str, dict[str, dict[str, str]] | str]:
+    return {
+        tenant: {
+            group: {
+                "email": person.email,
+                "password": person.password,
+                "token": setup.sign_in(tenant, person),
+            }
+            for group, person in members.items()
+        }
+        for tenant, members in people.items()
+    }
+
+
 def _sign_in_lines(setup: Setup, people: dict[str, dict[str, Person]]) -> Iterator[str]:
-    yield "Sign in with (a token of each is in people.json beside the state):"
+    yield f"Sign in with (kept in {setup.state_dir / FILE}, which holds a token of each too):"
     for tenant, members in people.items():
         yield f"  {tenant}, client id {setup.stacks[tenant]['client_id']}"
         for group, person in members.items():
             yield f"    {group:<22}{person.email:<38}{person.password}"
+        yield f"    in a browser: {setup.sign_in_page(tenant)}"
+    [tenant, *_], at = people, setup.state_dir
+    state = "" if at == STATE_DIR else f" --state {at}"
+    call = f".venv/bin/python -m infra.local.api{state} -s {tenant} --as managers"
+    device, measure = TENANTS[tenant].device, TENANTS[tenant].measure
+    yield "Call the API as one of them, in another shell of this folder:"
+    yield f"  {call} GET /v1/devices"
+    yield f"""  {call} --wait POST /v1/devices/{device}/commands '{{"name": "{measure}"}}'"""
+    yield "A tenant of your own, from its file to its removal: docs/first-hour.md"
 
 
-def _write_private(file: Path, document: dict[str, Any]) -> None:
-    with os.fdopen(
-        os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-    ) as stream:
-        json.dump(document, stream, indent=2)
+def _end() -> None:
+    """Make the end quick: everything is stopped and written by now.
+
+    The interpreter would go over some 365,000 objects of the Pulumi program once more, to free
+    them one by one, which takes it 3 to 10 s; frozen ones it leaves to the system.
+    """
+    gc.freeze()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    _end()
+    sys.exit(code)

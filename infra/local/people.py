@@ -14,8 +14,8 @@ import re
 import secrets
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs, urlsplit
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 
@@ -38,7 +38,7 @@ class Person:
     Attributes:
         email: also the user name.
         groups: Cognito groups of the pool.
-        password: made at random for this run.
+        password: made at random.
     """
 
     email: str
@@ -53,8 +53,9 @@ def add_person(
     email: str,
     groups: Sequence[str],
     region: str | None = None,
+    password: str | None = None,
 ) -> Person:
-    """Make sure that the pool has this person in these groups, with a new random password.
+    """Make sure that the pool has this person in these groups, with this password.
 
     Args:
         cognito: a boto3 client of `cognito-idp`.
@@ -62,11 +63,16 @@ def add_person(
         email: also the user name.
         groups: each must exist in the pool.
         region: becomes the claim `custom:region`.
+        password: that of the last run; without it a new random one.
     """
     attributes = [{"Name": "email", "Value": email}, {"Name": "email_verified", "Value": "true"}]
     if region is not None:
         attributes.append({"Name": "custom:region", "Value": region})
-    person = Person(email=email, groups=tuple(groups), password=f"Aa1-{secrets.token_urlsafe(18)}")
+    person = Person(
+        email=email,
+        groups=tuple(groups),
+        password=password or f"Aa1-{secrets.token_urlsafe(18)}",
+    )
     try:
         cognito.admin_create_user(
             UserPoolId=pool_id,
@@ -87,15 +93,45 @@ def add_person(
     return person
 
 
-def sign_in(*, page_url: str, client_id: str, callback_url: str, person: Person) -> str:
-    """Sign in on the pool's page and return the ID token.
+@dataclass(frozen=True, kw_only=True)
+class SignInPage:
+    """Where people of one tenant sign in.
 
-    Args:
-        page_url: base of the page, on AWS the pool's domain; here the embedded cloud.
+    Attributes:
+        at: base of the page, on AWS the pool's domain; here the embedded cloud.
         client_id: the app client.
         callback_url: one of the client's; nobody listens there, its code is taken from the
             redirect.
-        person: who signs in.
+    """
+
+    at: str
+    client_id: str
+    callback_url: str
+
+    @classmethod
+    def of(cls, cognito: Any, *, at: str, pool_id: str, client_id: str) -> Self:
+        """The page of an app client, with the first of the client's callback URLs."""
+        client = cognito.describe_user_pool_client(UserPoolId=pool_id, ClientId=client_id)
+        callback: str = client["UserPoolClient"]["CallbackURLs"][0]
+        return cls(at=at, client_id=client_id, callback_url=callback)
+
+    def asked(self) -> dict[str, str]:
+        """What an app asks the page for."""
+        return {
+            "response_type": "code",
+            "client_id": self.client_id,
+            "redirect_uri": self.callback_url,
+            "scope": "openid email profile",
+        }
+
+    @property
+    def url(self) -> str:
+        """For a browser."""
+        return f"{self.at}/oauth2/authorize?{urlencode(self.asked())}"
+
+
+def sign_in(page: SignInPage, person: Person) -> str:
+    """Sign in on the pool's page and return the ID token.
 
     Raises:
         SignInError: the page refused, or answered with another `state` or `nonce`.
@@ -104,23 +140,19 @@ def sign_in(*, page_url: str, client_id: str, callback_url: str, person: Person)
     challenge = (
         base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
     )
-    asked = {
-        "response_type": "code",
-        "client_id": client_id,
-        "redirect_uri": callback_url,
-        "scope": "openid email profile",
+    asked = page.asked() | {
         "state": state,
         "nonce": nonce,
         "code_challenge": challenge,
         "code_challenge_method": "S256",
     }
-    with httpx.Client(base_url=page_url, timeout=_SECONDS, trust_env=False) as browser:
-        page = browser.get("/oauth2/authorize", params=asked)
-        if page.status_code != HTTPStatus.OK:
-            raise SignInError(f"the sign-in page answered {page.status_code}")
+    with httpx.Client(base_url=page.at, timeout=_SECONDS, trust_env=False) as browser:
+        form = browser.get("/oauth2/authorize", params=asked)
+        if form.status_code != HTTPStatus.OK:
+            raise SignInError(f"the sign-in page answered {form.status_code}")
         answer = browser.post(
             "/login",
-            data=_hidden_fields(page.text)
+            data=_hidden_fields(form.text)
             | {"username": person.email, "password": person.password},
         )
         returned = parse_qs(urlsplit(answer.headers.get("location", "")).query)
@@ -136,9 +168,9 @@ def sign_in(*, page_url: str, client_id: str, callback_url: str, person: Person)
             "/oauth2/token",
             data={
                 "grant_type": "authorization_code",
-                "client_id": client_id,
+                "client_id": page.client_id,
                 "code": returned["code"][0],
-                "redirect_uri": callback_url,
+                "redirect_uri": page.callback_url,
                 "code_verifier": verifier,
             },
         )
@@ -155,3 +187,23 @@ def _hidden_fields(page: str) -> dict[str, str]:
         for each in inputs
         if "name" in each and "value" in each
     }
+
+
+def machine_token(*, at: str, client_id: str, secret: str) -> str:
+    """The access token of a machine, with every scope that its client has.
+
+    Grant `client_credentials` (RFC 6749, 4.4) at the pool's token endpoint.
+
+    Raises:
+        SignInError: the endpoint refused.
+    """
+    answer = httpx.post(
+        f"{at}/oauth2/token",
+        data={"grant_type": "client_credentials"},
+        auth=(client_id, secret),
+        timeout=_SECONDS,
+        trust_env=False,
+    )
+    if answer.status_code != HTTPStatus.OK:
+        raise SignInError(f"the machine was not let in: {answer.status_code}")
+    return str(answer.json()["access_token"])

@@ -37,7 +37,12 @@ class RunningCloud:
     """A cloud to deploy to, with the root keys that its description names.
 
     This machine's own AWS configuration is not read.
+
+    Attributes:
+        environment: variables with which a program of AWS finds this cloud, root keys included.
     """
+
+    environment: dict[str, str]
 
     def __init__(self, file: Path) -> None:
         """Read the description and see that somebody listens.
@@ -53,14 +58,16 @@ class RunningCloud:
             self.region: str = data["region"]
             self.account_id: str = data["account_id"]
             self.endpoint_url: str = data["endpoint_url"]
-            keys = data["environment"]
+            keys = self.environment = {
+                str(name): str(value) for name, value in data["environment"].items()
+            }
             root = RootKeys(
                 access_key_id=keys["AWS_ACCESS_KEY_ID"],
                 secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
             )
         except FileNotFoundError as error:
             raise CloudNotRunningError(f"{file} does not exist: run `make up` first") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CloudNotRunningError(
                 f"{file} does not describe an embedded cloud: {error!r}"
             ) from error

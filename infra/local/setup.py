@@ -13,6 +13,7 @@ from infra import names
 from infra.local import devices, people
 from infra.local.devices import Device
 from infra.local.engine import Engine
+from infra.local.people import SignInPage
 from infra.local.processes import Child
 from infra.local.resources import HANDLERS, INVOKES
 
@@ -85,32 +86,46 @@ class Setup:
         self.stacks[stack] = result.outputs
         return result
 
-    def add_people(self, tenant: str) -> dict[str, Person]:
-        """Add a person to each of `GROUPS`, with a new password each time; by group."""
+    def add_people(
+        self, tenant: str, passwords: Mapping[str, str] | None = None
+    ) -> dict[str, Person]:
+        """Add a person to each of `GROUPS`; by group.
+
+        Args:
+            tenant: whose people they are.
+            passwords: e-mail address -> password of the last run; others get a new random one.
+        """
         cognito = self.cloud.client("cognito-idp")
         pool = self.stacks[tenant]["user_pool_id"]
+        known = passwords or {}
+        addresses = {group: f"{group.removesuffix('s')}@{tenant}.example" for group in GROUPS}
         return {
             group: people.add_person(
                 cognito,
                 pool,
-                email=f"{group.removesuffix('s')}@{tenant}.example",
+                email=address,
                 groups=[group],
                 region="eu-central",
+                password=known.get(address),
             )
-            for group in GROUPS
+            for group, address in addresses.items()
         }
 
     def sign_in(self, tenant: str, person: Person) -> str:
         """The ID token that the tenant's sign-in page gives."""
+        return people.sign_in(self._page(tenant), person)
+
+    def sign_in_page(self, tenant: str) -> str:
+        """Where a browser signs in; it ends at the tenant's app with a code, where nobody is."""
+        return self._page(tenant).url
+
+    def _page(self, tenant: str) -> SignInPage:
         outputs = self.stacks[tenant]
-        client = self.cloud.client("cognito-idp").describe_user_pool_client(
-            UserPoolId=outputs["user_pool_id"], ClientId=outputs["client_id"]
-        )["UserPoolClient"]
-        return people.sign_in(
-            page_url=self.cloud.endpoint_url,
+        return SignInPage.of(
+            self.cloud.client("cognito-idp"),
+            at=self.cloud.endpoint_url,
+            pool_id=outputs["user_pool_id"],
             client_id=outputs["client_id"],
-            callback_url=client["CallbackURLs"][0],
-            person=person,
         )
 
     def upload(self, tenant: str, name: str, content: bytes) -> Artifact:
@@ -150,7 +165,11 @@ class Setup:
         return _ready(child, "mqtt.connected")
 
     def start_service(self, *, port: int = 0) -> tuple[Child, str]:
-        """Run the service as a process under its task role; gives it and the address of its API."""
+        """Run the service as a process under its task role; gives it and the address of its API.
+
+        Args:
+            port: to listen on; 0 for any.
+        """
         platform = self.stacks[PLATFORM]
         environment = self.cloud.environment(platform["service_role_arn"]) | {
             "CEDARFLEET_PORT": str(port),

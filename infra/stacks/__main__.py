@@ -11,6 +11,7 @@ from infra.stacks.config import stack_file
 from infra.stacks.config.platform import PlatformConfig
 from infra.stacks.config.reading import ConfigError
 from infra.stacks.config.tenant import TenantConfig
+from infra.stacks.config.tenants import check_region
 from infra.stacks.platform_stack.stack import stamp_platform
 from infra.stacks.tenant_stack.stack import stamp_tenant
 
@@ -36,6 +37,7 @@ def main() -> None:
         stamp_platform(PlatformConfig.read(file, asked_for, region=region), region=region)
     else:
         tenant = TenantConfig.read(file, asked_for, tenant=stack, root=root)
+        check_region(root, file, region)
         stamp_tenant(stack, tenant, region=region, root=root)
 
 

@@ -55,11 +55,14 @@ def test_a_preview_says_which_decisions_flip(places: list[str], forbid: Path) ->
     command = [sys.executable, "-m", "infra.local.stacks", "preview", "-s", "acme", *places]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    resources, _, decisions = done.stdout.partition("\n\n")
+    resources, who, decisions = done.stdout.split("\n\n", 2)
     assert (
         " + create  aws:verifiedpermissions/policy:Policy policies-policy-managers-stop-nothing"
         in resources
     )
+    assert who.startswith("Who may do what in acme: 20 policies of every tenant")
+    assert "\n  forbid managers-stop-nothing: For the test." in who
+    assert '\n  grant firmware-hall-1: firmware-for-zone for Fleet::Group::"it-staff" on ' in who
     lines = decisions.splitlines()
     assert lines[0].endswith("decisions flip")
     assert lines[2].split() == ["who", "when", "action", "on", "deployed", "files"]
@@ -94,6 +97,7 @@ def test_there_is_nothing_to_compare(
     assert "would be: " in said
     assert "The store holds" not in said
     assert "decisions flip" not in said
+    assert ("Who may do what in pied-piper" in said) is (stack == "pied-piper")
 
 
 def test_a_store_that_is_gone_is_said(

@@ -81,11 +81,20 @@ def test_a_tenant_in_another_region_than_the_platform_is_refused(project: Projec
     document["config"]["aws:region"] = "us-east-1"
     (project.root / "tenants" / "Pulumi.hooli.yaml").write_text(yaml.safe_dump(document))
 
-    with pytest.raises(
-        Exception, match="must be the platform's region `eu-central-1`, is `us-east-1`"
-    ):
-        project.up("hooli")
-    assert project.named("hooli") == []
+    words = "tenants/Pulumi.hooli.yaml: aws:region: must be the platform's region `eu-central-1`, "
+    for other in ("", "us-east-1"):
+        platform = project.root / "tenants" / "Pulumi.platform.yaml"
+        before = platform.read_text()
+        try:
+            # Once more with a platform's file that lies: then what is deployed refuses.
+            platform.write_text(before.replace("eu-central-1", other) if other else before)
+            with pytest.raises(ProgramError) as refused:
+                project.up("hooli")
+        finally:
+            platform.write_text(before)
+        assert str(refused.value).endswith(f": {words}is `us-east-1`")
+        assert "Output object" not in str(refused.value)
+        assert project.named("hooli") == []
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
@@ -47,12 +47,22 @@ def running(
         process.communicate()
 
 
+def people(state_dir: Path) -> dict[str, Any]:
+    """Who can sign in with what, and where the API is; without the tokens, which are new."""
+    document: dict[str, Any] = json.loads((state_dir / "people.json").read_text())
+    for groups in document.values():
+        if isinstance(groups, dict):
+            for one in cast("dict[str, dict[str, str]]", groups).values():
+                assert one.pop("token")
+    return document
+
+
 def listed(state_dir: Path, tenant: str) -> list[dict[str, Any]]:
     """The tenant's devices as its manager sees them."""
-    people = json.loads((state_dir / "people.json").read_text())
+    document = json.loads((state_dir / "people.json").read_text())
     answer = httpx.get(
-        f"{people['api']}/v1/devices",
-        headers={"Authorization": f"Bearer {people[tenant]['managers']['token']}"},
+        f"{document['api']}/v1/devices",
+        headers={"Authorization": f"Bearer {document[tenant]['managers']['token']}"},
         timeout=20,
         trust_env=False,
     )
@@ -69,6 +79,7 @@ def test_a_killed_cloud_finds_everything_again(tmp_path: Path) -> None:
             for tenant in ("acme", "globex")
         }
         certificate = (tmp_path / "devices/acme/press-07/device.pem").read_bytes()
+        kept = people(tmp_path)
         process.send_signal(signal.SIGKILL)
     with running(tmp_path) as (process, lines):
         for stack in ("platform", "acme", "globex"):
@@ -77,6 +88,7 @@ def test_a_killed_cloud_finds_everything_again(tmp_path: Path) -> None:
             tenant: [each["id"] for each in listed(tmp_path, tenant)] for tenant in before
         } == before
         assert (tmp_path / "devices/acme/press-07/device.pem").read_bytes() == certificate
+        assert people(tmp_path) == kept  # the API's port and the passwords too
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=60)
         assert process.returncode == 0, rest

@@ -1,4 +1,4 @@
-"""Print each step as it ends, and all of them in a table at the end."""
+"""Print each step as it ends, with what was checked in it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
-from rich.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -62,15 +61,3 @@ class Report:
             self.console.print(f"{mark} {step.title} [dim]{step.seconds:.2f} s[/]")
             for check in step.checks:
                 self.console.print(f"    [dim]{check}[/]")
-
-    def table(self) -> Table:
-        """Every step with what was checked in it."""
-        table = Table(title="What happened", title_justify="left", show_lines=True)
-        table.add_column("")
-        table.add_column("step")
-        table.add_column("checked")
-        table.add_column("seconds", justify="right")
-        for step in self.steps:
-            mark = "[red]failed[/]" if step.failed else "[green]ok[/]"
-            table.add_row(mark, step.title, "\n".join(step.checks), f"{step.seconds:.2f}")
-        return table

@@ -12,6 +12,7 @@ from infra.local.engine.errors import (
 )
 from infra.local.engine.handler import Cloud, Handler, Invoke, Made
 from infra.local.engine.result import Change, Op, Result
+from infra.local.engine.urns import kind_and_name
 
 __all__ = [
     "Change",
@@ -29,4 +30,5 @@ __all__ = [
     "Result",
     "StackLockedError",
     "StateError",
+    "kind_and_name",
 ]

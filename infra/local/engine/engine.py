@@ -172,7 +172,8 @@ class Engine:
                 raise DeploymentFailedError(run.failures, run.result(state.snapshot)) from error
             if isinstance(error, EngineError):
                 raise
-            raise ProgramError(f"the program failed: {type(error).__name__}: {error}") from error
+            said = _said_by_the_program(error)
+            raise ProgramError(f"the program failed: {type(said).__name__}: {said}") from error
         return run.result(state.snapshot)
 
     def _monitor(self, state: StackState, steps: Steps, run: Run, config: StackConfig) -> Monitor:
@@ -210,6 +211,17 @@ class Engine:
         if not state.exists:
             raise StateError(f"stack `{stack}` was never deployed here ({self._state_dir})")
         return state
+
+
+def _said_by_the_program(error: BaseException) -> BaseException:
+    """What the program raised, without the SDK's words around it.
+
+    Those name the input by the address of an object (``pulumi.runtime.rpc``, "While processing
+    input").
+    """
+    while " has risen: " in str(error) and error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _refuse_missing(run: Run, _looked_up: object = None) -> None:

@@ -41,7 +41,19 @@ class ProgramError(EngineError):
 
 
 class ProtectedError(EngineError):
-    """A protected resource would be deleted or replaced."""
+    """Protected resources would be deleted or replaced.
+
+    Attributes:
+        verb: ``delete`` or ``replace``.
+        urns: the resources.
+    """
+
+    def __init__(self, verb: str, urns: tuple[str, ...]) -> None:
+        super().__init__(
+            f"unable to {verb} {', '.join(urns)}: protected; first deploy with protect=False"
+        )
+        self.verb = verb
+        self.urns = urns
 
 
 @dataclass(frozen=True)

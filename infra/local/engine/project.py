@@ -202,7 +202,15 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise ProjectError(f"{file} does not exist") from error
     except yaml.YAMLError as error:
-        raise ProjectError(f"{file} is not YAML: {error}") from error
+        raise ProjectError(f"{file} is not YAML: {_slip(error)}") from error
     if not isinstance(data, dict):
         raise ProjectError(f"{file} must hold a map")
     return data
+
+
+def _slip(error: yaml.YAMLError) -> str:
+    """Where the reader stopped and why, in one line."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return " ".join(str(error).split())
+    at = error.problem_mark
+    return f"line {at.line + 1}, column {at.column + 1}: {error.problem}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from infra.local.engine.urns import kind_and_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +24,8 @@ class Op(StrEnum):
     READ = "read"
 
 
-_SIGN = {
+_MOST_SHOWN: Final = 4  # entries of an output among a run's lines
+_SIGN: Final = {
     Op.CREATE: "+",
     Op.UPDATE: "~",
     Op.REPLACE: "+-",
@@ -48,9 +51,8 @@ class Change:
     recorded: bool = False
 
     def __str__(self) -> str:
-        _, _, kind, name = self.urn.split("::", 3)
         keys = f" [{', '.join(self.keys)}]" if self.keys else ""
-        what = f"{_SIGN[self.op]:>2} {self.op:<7} {kind.split('$')[-1]} {name}{keys}"
+        what = f"{_SIGN[self.op]:>2} {self.op:<7} {kind_and_name(self.urn)}{keys}"
         return f"{what} (only recorded)" if self.recorded else what
 
 
@@ -93,4 +95,11 @@ class Result:
                 f"{len(self.recorded)} resources are only recorded: nothing stands behind them here"
             )
         for name, value in sorted(self.outputs.items()):
-            yield f"  {name}: {'[secret]' if name in self.secret_outputs else value}"
+            yield f"  {name}: {self._brief(name, value)}"
+
+    def _brief(self, name: str, value: Any) -> str:
+        if name in self.secret_outputs:
+            return "[secret]"
+        if isinstance(value, (dict, list)) and len(value) > _MOST_SHOWN:
+            return f"{len(value)} entries, see `outputs`"
+        return str(value)

@@ -256,8 +256,6 @@ def refuse_protected(resources: Iterable[Resource], verb: str = "delete") -> Non
     Raises:
         ProtectedError: Names all of them.
     """
-    protected = [item.urn for item in resources if item.protect and not item.delete]
+    protected = tuple(item.urn for item in resources if item.protect and not item.delete)
     if protected:  # fail closed
-        raise ProtectedError(
-            f"unable to {verb} {', '.join(protected)}: protected; first deploy with protect=False"
-        )
+        raise ProtectedError(verb, protected)

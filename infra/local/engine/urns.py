@@ -29,6 +29,12 @@ def name_of(urn: str) -> str:
     return urn.split("::", 3)[3]
 
 
+def kind_and_name(urn: str) -> str:
+    """Type and logical name, without the types of the parents."""
+    _, _, kind, name = urn.split("::", 3)
+    return f"{kind.split('$')[-1]} {name}"
+
+
 class Aliases:
     """Former URNs of what the program registers, with those inherited from a parent's."""
 

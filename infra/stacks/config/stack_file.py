@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import yaml
 
@@ -12,6 +12,9 @@ from infra.stacks.config.reading import MOMENT, ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+REGION: Final = "aws:region"
 
 
 def shown(stack: str) -> str:
@@ -36,7 +39,7 @@ def load(root: Path, stack: str) -> dict[str, Any]:
     try:
         data: Any = yaml.safe_load((root / file).read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: is not YAML: {error}") from error
+        raise ConfigError(_no_yaml(file, error)) from error
     config: Any = data.get("config") if isinstance(data, dict) else None
     if not isinstance(config, dict):
         raise ConfigError(f"{file}: must hold a mapping `config`")
@@ -47,6 +50,20 @@ def load(root: Path, stack: str) -> dict[str, Any]:
                 f"as {MOMENT}, and a text in quotes"
             )
     return cast("dict[str, Any]", config)
+
+
+def _no_yaml(file: str, error: yaml.YAMLError) -> str:
+    """Where the reader stopped and why, in one line: `tenants/Pulumi.a.yaml:7: is not YAML: ...`.
+
+    The mark is where YAML no longer made sense; what it was reading began at the context's.
+    """
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return f"{file}: is not YAML: {' '.join(str(error).split())}"
+    at, begun = error.problem_mark, error.context_mark
+    words = f"{file}:{at.line + 1}: is not YAML: {error.problem} at column {at.column + 1}"
+    if begun is not None and begun.line != at.line:
+        words += f", {error.context} that begins in line {begun.line + 1}"
+    return words
 
 
 def _without_offset(value: Any) -> Iterator[tuple[str, date]]:

@@ -32,15 +32,43 @@ def of_tenant(root: Path, tenant: str) -> TenantPolicies:
     """
     file = stack_file.shown(tenant)
     try:
-        config = stack_file.load(root, tenant)[_KEY]
+        document = stack_file.load(root, tenant)
     except FileNotFoundError as error:
         raise ConfigError(
             f"{file}: no such file; there are: {', '.join(tenants(root)) or 'none'}"
         ) from error
-    except KeyError as error:
-        raise ConfigError(f"{file}: `config` must hold `{_KEY}`") from error
-    asked_for = TenantConfig.read(file, config, tenant=tenant, root=root)
+    if _KEY not in document:
+        raise ConfigError(f"{file}: `config` must hold `{_KEY}`")
+    asked_for = TenantConfig.read(file, document[_KEY], tenant=tenant, root=root)
+    check_region(root, file, document.get(stack_file.REGION))
     return from_config(asked_for, tenant=tenant, root=root)
+
+
+def region(root: Path, tenant: str) -> str:
+    """The AWS region that the tenant's file names; `of_tenant` has seen that it does."""
+    return str(stack_file.load(root, tenant)[stack_file.REGION])
+
+
+def check_region(root: Path, file: str, named: object) -> None:
+    """See that a tenant's file names the region of the platform's, if that has a file.
+
+    What is deployed is compared too, once it is known (`infra/stacks/outputs.py`); this is told
+    before anything runs.
+
+    Raises:
+        ConfigError: it names another, or none.
+    """
+    try:
+        platforms = stack_file.load(root, names.PLATFORM_STACK).get(stack_file.REGION)
+    except FileNotFoundError:
+        return
+    if named is None:
+        raise ConfigError(f"{file}: {stack_file.REGION}: missing")
+    if platforms is not None and named != platforms:
+        raise ConfigError(
+            f"{file}: {stack_file.REGION}: must be the platform's region `{platforms}`, "
+            f"is `{named}`"
+        )
 
 
 def from_config(config: TenantConfig, *, tenant: str, root: Path) -> TenantPolicies:

@@ -39,9 +39,9 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         process.stdout.read()
 
 
-def run(state: Path, verb: str, stack: str = "platform") -> int:
+def run(state: Path, verb: str, stack: str = "platform", *more: str) -> int:
     """One run of the command line on this project."""
-    return main([verb, "-s", stack, "--project", str(_ROOT), "--state", str(state)])
+    return main([verb, "-s", stack, *more, "--project", str(_ROOT), "--state", str(state)])
 
 
 def test_the_platform_goes_up_and_stays(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,6 +57,10 @@ def test_the_platform_goes_up_and_stays(state: Path, capsys: pytest.CaptureFixtu
     assert again[0].endswith(" unchanged")
     assert run(state, "outputs") == 0
     assert "  tenants_table: cedarfleet-tenants" in capsys.readouterr().out
+    assert run(state, "outputs", "platform", "tenants_table") == 0
+    assert capsys.readouterr().out == "cedarfleet-tenants\n"
+    assert run(state, "outputs", "platform", "tenant_table") == 1
+    assert "no output `tenant_table`; there are account_id, " in capsys.readouterr().err
 
 
 def test_what_must_not_be_lost_is_not_destroyed(
@@ -65,7 +69,10 @@ def test_what_must_not_be_lost_is_not_destroyed(
     """A stack with protected tables is not destroyed; stderr says why, the exit code is 1."""
     run(state, "up")
     assert run(state, "destroy") == 1
-    assert "protected" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "nothing was done, since these are protected:\n  aws:dynamodb/table:Table " in said
+    assert "urn:" not in said
+    assert "set `protect: false` in tenants/Pulumi.platform.yaml, run `up -s platform`" in said
     assert run(state, "refresh") == 0
 
 

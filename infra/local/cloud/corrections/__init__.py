@@ -32,6 +32,7 @@ CORRECTIONS: Final[tuple[Callable[[Emulator], None], ...]] = (
     credentials.only_signature_version_4_counts,
     credentials.signature_covers_the_body,
     broker.listens_on_loopback,
+    broker.endpoint_is_the_brokers,
     broker.client_certificate_is_required,
     broker.keep_alive_is_enforced,
     broker.slow_subscriber_is_dropped,
@@ -56,6 +57,7 @@ CORRECTIONS: Final[tuple[Callable[[Emulator], None], ...]] = (
     cognito.codes_are_random,
     cognito.attribute_rules_hold,
     cognito.sign_up_can_be_closed,
+    cognito.drawn_password_fits_its_pool,
     cognito.challenge_needs_its_session,
 )
 

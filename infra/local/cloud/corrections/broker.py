@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from infra.local.cloud.emulator import Emulator
 
 _IOT: Final = "services.iot"
+_DEVICES: Final = "iot:Data-ATS"
 _CLOSE: Final = {"type": "websocket.close", "code": 1000}
 _KEEP_ALIVE_GRACE: Final = 1.5  # times the interval (MQTT 5 specification, 3.1.2.10)
 _SLOWEST_WRITE_SECONDS: Final = 5.0
@@ -38,6 +39,24 @@ def listens_on_loopback(emulator: Emulator) -> None:
         iot._mtls_loop = loop
 
     emulator.replace(_IOT, "_mtls_start_locked", lambda _: start)
+
+
+def endpoint_is_the_brokers(emulator: Emulator) -> None:
+    """Name the broker as the endpoint of devices; else it is the gateway, by an unknown host name.
+
+    AWS's answer is a host alone, since its port is always 8883; here the port follows.
+    """
+    iot = emulator.module(_IOT)
+
+    def correction(original: Any) -> Any:
+        def describe(query: Any) -> Any:
+            if query.get("endpointType", _DEVICES) != _DEVICES:
+                return original(query)
+            return iot.json_response({"endpointAddress": f"localhost:{emulator.mqtt_port}"})
+
+        return describe
+
+    emulator.replace(_IOT, "_describe_endpoint", correction)
 
 
 def client_certificate_is_required(emulator: Emulator) -> None:

@@ -152,6 +152,29 @@ def sign_up_can_be_closed(emulator: Emulator) -> None:
     emulator.replace(_COGNITO, "_run_idp_handler", correction)
 
 
+def drawn_password_fits_its_pool(emulator: Emulator) -> None:
+    """Draw a temporary password as long as the pool asks for; else the emulator refuses its own.
+
+    AWS: a temporary password "must conform to the password policy"; without one, "Amazon Cognito
+    generates one for you" (API reference of Cognito, AdminCreateUser, TemporaryPassword).
+    """
+    cognito = emulator.module(_COGNITO)
+
+    def correction(original: Any) -> Any:
+        def run(handler: Any, action: str, data: dict[str, Any]) -> Any:
+            if action == "AdminCreateUser" and not data.get("TemporaryPassword"):
+                pool = cognito._user_pools.get(data.get("UserPoolId")) or {}
+                policy = (pool.get("Policies") or {}).get("PasswordPolicy") or {}
+                drawn = cognito._generate_temp_password()
+                missing = max(0, policy.get("MinimumLength", 0) - len(drawn))
+                data = data | {"TemporaryPassword": drawn + secrets.token_hex(missing)[:missing]}
+            return original(handler, action, data)
+
+        return run
+
+    emulator.replace(_COGNITO, "_run_idp_handler", correction)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Challenge:
     pool: str

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
+from botocore.exceptions import ClientError
+
 from infra.local.engine import Op
 from infra.local.resources import HANDLERS
 
@@ -195,3 +198,18 @@ def test_after_a_destroy_nothing_is_left(scratch: Project) -> None:
                 left.append(one["urn"])
             handler.delete(scratch.cloud, one["id"], one["outputs"])
     assert left == []
+
+
+def test_a_policy_in_use_is_not_deleted(scratch: Project) -> None:
+    """As on AWS a certificate that holds it refuses its end; detached, it goes."""
+    handler, iot = HANDLERS["aws:iot/policy:Policy"], scratch.cloud.client("iot")
+    document = {"Version": "2012-10-17", "Statement": []}
+    made = handler.create(scratch.cloud, {"name": "held", "policy": json.dumps(document)})
+    certificate = iot.create_keys_and_certificate(setAsActive=True)["certificateArn"]
+    iot.attach_policy(policyName="held", target=certificate)
+    with pytest.raises(ClientError, match=r"DeleteConflictException.*attached to one or more"):
+        handler.delete(scratch.cloud, made.id, made.outputs)
+    assert iot.list_targets_for_policy(policyName="held")["targets"] == [certificate]
+    iot.detach_policy(policyName="held", target=certificate)
+    handler.delete(scratch.cloud, made.id, made.outputs)
+    assert handler.read(scratch.cloud, made.id, made.outputs) is None

@@ -35,7 +35,6 @@ def test_date_without_offset_is_refused(tmp_path: Path, moment: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "is not YAML: "),
         ("", "must hold a mapping `config`"),
         ("[]", "must hold a mapping `config`"),
         ("config: []", "must hold a mapping `config`"),
@@ -44,3 +43,39 @@ def test_date_without_offset_is_refused(tmp_path: Path, moment: str) -> None:
 def test_file_without_config_is_refused(tmp_path: Path, text: str, words: str) -> None:
     """What is no YAML or holds no configuration is refused by the file's name."""
     assert refusal(tmp_path, text).startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", ":1: is not YAML: expected the node content, but found '<stream end>' at column 2"),
+        (
+            "config:\n  name: a: b\n",
+            ":2: is not YAML: mapping values are not allowed here at column 10",
+        ),
+        (
+            "config:\n  groups:\n    managers: x\n   operators: y\n",
+            (
+                ":4: is not YAML: expected <block end>, but found '<block mapping start>' at "
+                "column 4, "
+                "while parsing a block mapping that begins in line 2"
+            ),
+        ),
+        (
+            'config:\n  a: "x\n  b: y\n',
+            (
+                ":4: is not YAML: found unexpected end of stream at column 1, "
+                "while scanning a quoted scalar that begins in line 2"
+            ),
+        ),
+        ("config: \0", ": is not YAML: "),
+    ],
+)
+def test_a_slip_in_yaml_is_told_with_its_line(tmp_path: Path, text: str, words: str) -> None:
+    """Where the reader stopped, why, and what it was reading, in one line."""
+    (tmp_path / "tenants").mkdir()
+    (tmp_path / "tenants" / "Pulumi.acme.yaml").write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        stack_file.load(tmp_path, "acme")
+    assert str(refused.value).startswith(f"tenants/Pulumi.acme.yaml{words}")
+    assert "\n" not in str(refused.value)

@@ -170,3 +170,16 @@ def _accepted(attempt: Callable[[], object]) -> bool:
     except ClientError:
         return False
     return True
+
+
+def drawn_password_fits_its_pool(probed: ProbedCloud) -> bool:
+    """A person without a password of their own is refused in a pool that wants a long one."""
+    admin = probed.cloud.client("cognito-idp")
+    strict = admin.create_user_pool(
+        PoolName="strict", Policies={"PasswordPolicy": {"MinimumLength": 14}}
+    )["UserPool"]["Id"]
+    return not _accepted(
+        lambda: admin.admin_create_user(
+            UserPoolId=strict, Username="somebody", MessageAction="SUPPRESS"
+        )
+    )

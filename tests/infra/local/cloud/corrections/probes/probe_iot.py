@@ -61,6 +61,13 @@ def rates_hold(probed: ProbedCloud) -> bool:
     return True
 
 
+def endpoint_is_the_brokers(probed: ProbedCloud) -> bool:
+    """A device that goes where the cloud sends it does not find the broker."""
+    iot, cloud = probed.cloud.client("iot"), probed.cloud
+    told = iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
+    return told != f"{cloud.mqtt_host}:{cloud.mqtt_port}"
+
+
 def claim_is_no_device(probed: ProbedCloud) -> bool:
     """A claim connects under a device's name, and the device is thrown off."""
     claim = probed.claim("claims")
