@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from infra import names
 from infra.policies.cases import matrix
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 
 TABLE: Final = "CEDARFLEET_TENANTS_TABLE"  # the service's setting of the same name
 UNREACHED: Final = 3  # argparse's own is 2
+_NO_CREDENTIALS: Final = (
+    "no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for the "
+    'cloud of `make up`, which sets all that is needed: eval "$(python -m infra.local.aws '
+    'environment)"'
+)
 GROUP: Final = "policies"
 ABOUT: Final = "The policies of the tenants."
 VERBS: Final = {
@@ -78,7 +83,8 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
     except (PolicyError, ConfigError, NotDeployedError) as error:
         return _report([str(error)])
     except (BotoCoreError, ClientError) as error:  # no credentials, no network, not allowed
-        return _report([f"cannot read what is deployed: {error}"])
+        words = _NO_CREDENTIALS if isinstance(error, NoCredentialsError) else error
+        return _report([f"cannot read what is deployed: {words}"])
 
 
 def _check(root: Path) -> int:

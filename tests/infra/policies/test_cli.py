@@ -191,6 +191,22 @@ def test_refusing_cloud_is_said(environment: dict[str, str]):
     assert len(refused.stderr.splitlines()) == 1
 
 
+def test_what_diff_needs_to_know_is_said(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """With nothing but an endpoint it takes the region from the file, and asks for credentials."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    assert run("diff", "globex", "--store", "PS1", "--pool", POOL, root=files) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("cannot read what is deployed: no AWS credentials: set AWS_PROFILE, or")
+    assert 'eval "$(python -m infra.local.aws environment)"' in said
+
+
 def test_diff_of_a_deployed_tenant(
     environment: dict[str, str],
     client: VerifiedPermissionsClient,
