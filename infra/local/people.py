@@ -110,10 +110,11 @@ class SignInPage:
 
     @classmethod
     def of(cls, cognito: Any, *, at: str, pool_id: str, client_id: str) -> Self:
-        """The page of an app client, with the first of the client's callback URLs."""
+        """The page of an app client, with a callback URL on this machine if the client has one."""
         client = cognito.describe_user_pool_client(UserPoolId=pool_id, ClientId=client_id)
-        callback: str = client["UserPoolClient"]["CallbackURLs"][0]
-        return cls(at=at, client_id=client_id, callback_url=callback)
+        urls: list[str] = client["UserPoolClient"]["CallbackURLs"]
+        here = [url for url in urls if urlsplit(url).hostname == "localhost"]
+        return cls(at=at, client_id=client_id, callback_url=(here or urls)[0])
 
     def asked(self) -> dict[str, str]:
         """What an app asks the page for."""
