@@ -64,7 +64,11 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
     "service/bounded_cache.py": ("tests/service/test_bounded_cache.py",),
     "service/adapters/cache/tenants.py": ("tests/service/adapters/cache/test_tenants.py",),
     f"{_AWS}/artifacts.py": (f"{_AWS_TESTS}/test_artifacts.py", *_refused("artifacts.find")),
-    f"{_AWS}/audit.py": (f"{_AWS_TESTS}/test_audit.py", *_refused("audit.write")),
+    f"{_AWS}/audit.py": (
+        f"{_AWS_TESTS}/test_audit.py",
+        "-k",
+        "not written_over",  # a cloud's start; a test of a record in the way is beside it
+    ),
     f"{_AWS}/authorizer.py": (
         f"{_AWS_TESTS}/test_authorizer.py",
         "tests/service/cedar/test_values.py",

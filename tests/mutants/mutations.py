@@ -96,7 +96,9 @@ def _changes(node: ast.AST, function: str) -> Iterator[tuple[str, ast.expr | ast
             inner = child.name if function == "<module>" else f"{function}.{child.name}"
             yield from _changes(child, inner)
             continue
-        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+        if isinstance(child, ast.If) and (
+            ast.unparse(child.test) == "TYPE_CHECKING" or _only_logs(child)
+        ):
             continue
         for changed, after in _changes_of(child):
             yield function, changed, after
@@ -142,6 +144,16 @@ def _changes_of_operator(node: ast.expr) -> Iterator[tuple[ast.expr, str]]:
             yield node, f"({ast.unparse(one_off)})"
         case _:
             return
+
+
+def _only_logs(node: ast.If) -> bool:
+    said = [
+        isinstance(each, ast.Expr)
+        and isinstance(each.value, ast.Call)
+        and _root(each.value) in _QUIET
+        for each in node.body
+    ]
+    return all(said) and not node.orelse
 
 
 def _root(node: ast.expr) -> str:

@@ -23,6 +23,8 @@ class Door:
         if not self.shut and key < 4:
             raise ValueError("ß")
         log.info("door.opened")
+        if key > 5:
+            log.warning("door.odd")
         self.turn(key)
         return sum(1 for name in names if name) - 1
 '''

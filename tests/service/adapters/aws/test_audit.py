@@ -10,16 +10,19 @@ import pytest
 
 from service.adapters.aws.audit import DynamoAuditLog
 from service.adapters.aws.client.calls import AwsCalls
-from service.cedar.decision import Allowed
+from service.cedar.decision import Allowed, Evaluation
 from service.domain.audit import AuditRecord
 from service.domain.permissions import Permission
 from service.errors import UpstreamError
 from service.settings import AwsSettings, RecordSettings
+from tests.service.adapters.aws.answered_sessions import Refusal
 
 if TYPE_CHECKING:
     from infra.local.cloud import EmbeddedCloud
     from service.adapters.aws.client.sessions import AwsSessions
+    from service.cedar.decision import Decision
     from service.domain.tenants import Tenant
+    from tests.service.adapters.aws.answered_sessions import AnsweredSessions
 
 RECORD = AuditRecord(
     audit_id="01JD0000000000000000000000",
@@ -75,3 +78,56 @@ def test_a_record_is_never_written_over(embedded_cloud: EmbeddedCloud) -> None:
     [row] = client.scan(TableName=table)["Items"]
     assert row["principal"] == {"S": "somebody"}
     calls.close()
+
+
+@pytest.mark.parametrize(
+    ("decision", "said"),
+    [
+        (Allowed(policies=("yes", "also")), ("ALLOW", "")),
+        (Evaluation(engine_allows=False).decision, ("DENY", "not_permitted")),
+        (Evaluation(engine_allows=False, policies=("no",)).decision, ("DENY", "forbidden")),
+    ],
+)
+def test_a_record_says_who_asked_and_what_was_decided(
+    acme: Tenant,
+    aws: AwsCalls,
+    sessions: AnsweredSessions,
+    decision: Decision,
+    said: tuple[str, str],
+) -> None:
+    """In the partition of the tenant's day, until it ends by itself; what is unknown is empty."""
+    settings = RecordSettings(audit_table="trail", audit_days=2)
+    record = replace(RECORD, decision=decision, source_ip="203.0.113.9", subject="reboot")
+    asyncio.run(DynamoAuditLog(calls=aws, sessions=sessions, settings=settings).write(acme, record))
+    [call] = sessions.calls
+    assert call.arguments["TableName"] == "trail"
+    item = call.arguments["Item"]
+    assert item["partition"] == {"S": "acme--audit#2026-09-21"}
+    assert (item["decision"]["S"], item["reason"]["S"]) == said
+    assert item["policies"] == {"L": [{"S": name} for name in decision.policies]}
+    assert item["at"] == {"N": "1790000000000"}
+    assert item["ttl"] == {"N": str(1_790_000_000 + 2 * 86_400)}
+    assert (item["source_ip"], item["subject"]) == ({"S": "203.0.113.9"}, {"S": "reboot"})
+    assert item["emergency_reason"] == {"S": ""}
+
+
+def test_a_repeated_put_is_told_from_a_record_in_the_way(
+    acme: Tenant, aws: AwsCalls, sessions: AnsweredSessions
+) -> None:
+    """By the row that AWS shows with its refusal: the same is fine, another or none is not."""
+    log = DynamoAuditLog(calls=aws, sessions=sessions, settings=RecordSettings())
+    asyncio.run(log.write(acme, RECORD))
+    item = sessions.calls[0].arguments["Item"]
+    for code, members, fine in (
+        ("ConditionalCheckFailedException", {"Item": item}, True),
+        ("ConditionalCheckFailedException", {"Item": item | {"at": {"N": "1"}}}, False),
+        ("ConditionalCheckFailedException", {}, False),
+        ("AccessDeniedException", {"Item": item}, False),
+    ):
+        refusal = Refusal(code, 400, members)
+        sessions.answer = lambda _, refusal=refusal: refusal
+        if fine:
+            asyncio.run(log.write(acme, RECORD))
+        else:
+            with pytest.raises(UpstreamError):
+                asyncio.run(log.write(acme, RECORD))

@@ -43,6 +43,8 @@ def refused(code: str, status: int) -> ClientError:
     [
         (refused("ThrottlingException", 400), UnavailableError),
         (refused("SomethingNew", 503), UnavailableError),
+        (refused("SomethingNew", 500), UnavailableError),
+        (refused("SomethingNew", 499), UpstreamError),
         (refused("AccessDeniedException", 403), UpstreamError),
         (refused("ValidationException", 400), UpstreamError),
         (EndpointConnectionError(endpoint_url="http://x"), UnavailableError),
