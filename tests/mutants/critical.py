@@ -198,4 +198,9 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
     "service/domain/json_limits.py": {
         "problem_of: `MAX_DEPTH + 1` -> `(MAX_DEPTH + 2)`": "one more look at a level that is empty"
     },
+    f"{_AWS}/commands.py": {
+        "DynamoCommandRecords._last_rows: `MAX_STATES + 1` -> `(MAX_STATES + 2)`": (
+            "of one row more, the first of the states, nothing is told"
+        )
+    },
 }

@@ -16,6 +16,7 @@ from tests.device_sdk.devices import new_command
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Callable
     from pathlib import Path
 
     from cedarfleet_device.wire import CommandMessage
@@ -95,9 +96,14 @@ class KilledDevice:
             self._await_finals()
             assert agent.stop() == 0
 
-    def lose_power_until(self, *, hits: int) -> None:
-        """Lose power until it hit ``hits`` commands under way, then come back and finish all."""
-        while self.under_way < hits:
+    def lose_power_until(self, *, hits: int, proved: Callable[[], bool]) -> None:
+        """Lose power until it hit ``hits`` commands under way, then come back and finish all.
+
+        Args:
+            hits: of this device's own commands.
+            proved: whether the devices together have hit what the test is to show.
+        """
+        while self.under_way < hits or not proved():
             self._lose_power()
         with self._run() as agent:
             self._await_finals()

@@ -82,6 +82,8 @@ def test_a_silent_devices_command_is_as_record_and_clock_say(
     status = status_of(record(state), (), now_ms=now_ms)
     assert (status.state, status.reported_by) == (expected, "service")
     assert status.is_final == (expected in ("expired", "failed"))
+    if expected == "failed":
+        assert status.detail == {"reason": "broker"}
 
 
 def test_an_expired_command_says_whether_it_surely_left() -> None:
