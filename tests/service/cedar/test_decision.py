@@ -24,3 +24,10 @@ def test_an_allow_with_errors_is_a_denial() -> None:
         reason=Refusal.FORBIDDEN, policies=("f",)
     )
     assert decided(allowed=False, policies=(), errors=0) == Denied(reason=Refusal.NOT_PERMITTED)
+
+
+def test_an_evaluation_is_printed_with_its_policies() -> None:
+    """Whether it is allowed, as people compare it in a table."""
+    assert str(Evaluation(engine_allows=True, policies=("a", "b"))) == "yes: a, b"
+    assert str(Evaluation(engine_allows=False)) == "no"
+    assert str(Evaluation(engine_allows=True, errors=("failed",))) == "no"

@@ -344,6 +344,7 @@ def test_a_refused_call_is_never_a_success(
         well = outcome(ask, asked, aws)
         assert not isinstance(well, Exception), well
         calls = list(sessions.calls)
+        assert calls, "nothing was asked, so nothing can be known"
         for position, call in enumerate(calls):
             number = sum(one.operation == call.operation for one in calls[: position + 1])
             for refusal in refusals([call])[call.operation]:

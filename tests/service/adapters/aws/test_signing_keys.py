@@ -148,6 +148,22 @@ def test_an_address_that_gives_no_key_set_proves_nothing(
     assert len(server.asked) == 1
 
 
+@pytest.mark.parametrize(("more", "taken"), [(0, True), (1, False)])
+def test_a_key_set_is_read_up_to_its_bound(
+    server: JwksServer, calls: AwsCalls, more: int, taken: bool
+) -> None:
+    """64 KiB; one byte more, though all of it is good, is refused."""
+    pool = MemoryUserPool("acme")
+    keys_ = json.dumps({"keys": [jwk(pool)]}).encode()
+    server.body = keys_ + b" " * (64 * 1024 - len(keys_) + more)
+    keys = JwksKeys(JwksSettings(url_template=server.url_template), calls=calls, timeout_seconds=2)
+    if taken:
+        assert asyncio.run(keys.find(pool.tenant, pool.key_id)) is not None
+    else:
+        with pytest.raises(UnavailableError):
+            asyncio.run(keys.find(pool.tenant, pool.key_id))
+
+
 @pytest.mark.parametrize(
     "answer",
     [

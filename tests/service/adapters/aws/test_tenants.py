@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from infra.stacks.tenant_stack.registry_row import registry_item
-from service.adapters.aws.tenants import tenant_of
+from service.adapters.aws.tenants import DynamoTenantRegistry, tenant_of
 from service.domain.permissions import Permission
 from service.domain.tenants import TenantStatus
-from service.errors import ConfigurationError
+from service.errors import ConfigurationError, UpstreamError
+from tests.service.adapters.aws.answered_sessions import Refusal
+
+if TYPE_CHECKING:
+    from service.adapters.aws.client.calls import AwsCalls
+    from tests.service.adapters.aws.answered_sessions import AnsweredSessions
 
 ROLE = "arn:aws:iam::123456789012:role/cedarfleet/tenants/cedarfleet-acme"
 PRESIGN_ROLE = "arn:aws:iam::123456789012:role/cedarfleet/presign/cedarfleet-acme-presign"
@@ -84,3 +90,33 @@ def test_a_row_that_is_not_of_the_form_serves_nobody(member: str, value: object)
     """The tenant is refused with the member's name, instead of being served with something else."""
     with pytest.raises(ConfigurationError, match=member if value is not None else "registry row"):
         tenant_of(row(**{member: value}), region="eu-central-1")
+
+
+def test_a_tenant_is_found_by_its_issuer(aws: AwsCalls, sessions: AnsweredSessions) -> None:
+    """In the row of now, read as the service itself; an issuer without a row is nobody's."""
+    registry = DynamoTenantRegistry(
+        calls=aws, sessions=sessions, table="tenants", region="eu-central-1"
+    )
+    sessions.answer = lambda _: {"Item": row()}
+    found = asyncio.run(registry.find(ISSUER))
+    assert found == tenant_of(row(), region="eu-central-1")
+    [call] = sessions.calls
+    assert call.arguments == {
+        "TableName": "tenants",
+        "Key": {"issuer": {"S": ISSUER}},
+        "ConsistentRead": True,
+    }
+    sessions.answer = lambda _: {}
+    assert asyncio.run(registry.find(ISSUER)) is None
+
+
+def test_readiness_reads_the_table(aws: AwsCalls, sessions: AnsweredSessions) -> None:
+    """A table that answers is ready, whether or not it has a row; one that refuses is not."""
+    registry = DynamoTenantRegistry(
+        calls=aws, sessions=sessions, table="tenants", region="eu-central-1"
+    )
+    asyncio.run(registry.check())
+    assert [call.arguments["TableName"] for call in sessions.calls] == ["tenants"]
+    sessions.answer = lambda _: Refusal("ResourceNotFoundException", 400)
+    with pytest.raises(UpstreamError):
+        asyncio.run(registry.check())
