@@ -178,11 +178,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _chosen(file: str, most: int, seed: int) -> list[Mutant]:
+def _chosen(file: str, source: str, most: int, seed: int) -> list[Mutant]:
     known = EQUIVALENT.get(file, {})
-    real = [
-        one for one in mutants((ROOT / file).read_text(encoding="utf-8")) if one.key not in known
-    ]
+    real = [one for one in mutants(source) if one.key not in known]
     return sample(real, most, f"{seed} {file}")
 
 
@@ -194,7 +192,9 @@ def _tried(copies: Copies, file: str, most: int, seed: int) -> list[Outcome] | N
             print(f"{file:<64}  ITS TESTS FAIL", flush=True)
             return None
         limit = HANGS_AFTER * (monotonic() - began) + 10
-        outcomes = [_try(copy, file, mutant, limit) for mutant in _chosen(file, most, seed)]
+        outcomes = [
+            _try(copy, file, mutant, limit) for mutant in _chosen(file, copy.read(file), most, seed)
+        ]
     killed = sum(one.killed for one in outcomes)
     # One write, so that lines of several workers do not mix.
     lives = [f"\n  {_place(one)}" for one in outcomes if not one.killed]

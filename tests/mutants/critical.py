@@ -19,6 +19,7 @@ _PERMISSIONS: Final = "infra/local/verified_permissions"
 _PERMISSIONS_TESTS: Final = f"tests/{_PERMISSIONS}"
 
 _OF_TOKENS: Final = (
+    f"{_PERMISSIONS_TESTS}/test_verifying.py",
     f"{_PERMISSIONS_TESTS}/test_tokens.py",
     f"{_PERMISSIONS_TESTS}/test_bad_tokens.py",
     f"{_PERMISSIONS_TESTS}/test_identity_sources.py",
@@ -118,6 +119,7 @@ _INFRA: Final[dict[str, tuple[str, ...]]] = {
     f"{_PERMISSIONS}/tokens.py": _OF_TOKENS,
     f"{_PERMISSIONS}/claims.py": (f"{_PERMISSIONS_TESTS}/test_claims.py",),
     f"{_PERMISSIONS}/deciding.py": (
+        f"{_PERMISSIONS_TESTS}/test_broken_policies.py",
         f"{_PERMISSIONS_TESTS}/test_decisions.py",
         f"{_PERMISSIONS_TESTS}/test_batches.py",
     ),
@@ -127,6 +129,7 @@ _INFRA: Final[dict[str, tuple[str, ...]]] = {
         *_OF_TOKENS,
     ),
     f"{_PERMISSIONS}/policy_sets.py": (
+        f"{_PERMISSIONS_TESTS}/test_broken_policies.py",
         f"{_PERMISSIONS_TESTS}/test_policy_sets.py",
         f"{_PERMISSIONS_TESTS}/test_decisions.py",
         f"{_PERMISSIONS_TESTS}/test_templates.py",
