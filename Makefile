@@ -5,6 +5,10 @@ SYNCED := .venv/.synced
 NOT_SERVED := pulumi pulumi-aws cedarpy awsiotsdk   # what the service's image does without
 DEBIAN := mosquitto nginx-light aria2 curl wget openssl systemd python3
 
+# Where it is set (in many containers), each of the hundreds of processes of a test run would compile
+# every package that it imports anew, which takes as long as all else that it does.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo up test soak check bench mutants lock fmt clean packages
 .DEFAULT_GOAL := help
 
