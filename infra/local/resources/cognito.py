@@ -107,17 +107,14 @@ class UserGroup(Handler):
     def update(
         self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
     ) -> dict[str, Any]:
-        """Make the group again with its members: the embedded Cognito has no UpdateGroup."""
-        client, pool_id, name = cloud.client("cognito-idp"), inputs["userPoolId"], inputs["name"]
-        pages = client.get_paginator("list_users_in_group").paginate(
-            UserPoolId=pool_id, GroupName=name
+        """UpdateGroup."""
+        del id, old
+        cloud.client("cognito-idp").update_group(
+            GroupName=inputs["name"],
+            UserPoolId=inputs["userPoolId"],
+            Description=inputs.get("description", ""),
         )
-        members = [user["Username"] for page in pages for user in page["Users"]]
-        self.delete(cloud, id, old)
-        made = self.create(cloud, inputs)
-        for member in members:
-            client.admin_add_user_to_group(UserPoolId=pool_id, GroupName=name, Username=member)
-        return made.outputs
+        return dict(inputs)
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
         """GetGroup."""

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from infra.local.engine.handler import Cloud
 
-_MOST_VERSIONS: Final = 5  # AWS IoT Core quota: versions of one policy
-
 
 class ThingType(Handler):
     """`aws.iot.ThingType`."""
@@ -127,15 +125,17 @@ class Policy(Handler):
     def update(
         self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
     ) -> dict[str, Any]:
-        """CreatePolicyVersion; the oldest version makes room when the quota of five is used up."""
+        """CreatePolicyVersion; where AWS keeps no more versions, the lowest goes, and once more."""
         client = cloud.client("iot")
         if inputs["policy"] != old.get("policy"):
-            others = self._other_versions(client, id)
-            if len(others) + 1 >= _MOST_VERSIONS:
-                client.delete_policy_version(policyName=id, policyVersionId=others[0])
-            version = client.create_policy_version(
-                policyName=id, policyDocument=inputs["policy"], setAsDefault=True
-            )["policyVersionId"]
+            wanted = {"policyName": id, "policyDocument": inputs["policy"], "setAsDefault": True}
+            try:
+                made = client.create_policy_version(**wanted)
+            except client.exceptions.VersionsLimitExceededException:
+                lowest = self._other_versions(client, id)[0]
+                client.delete_policy_version(policyName=id, policyVersionId=lowest)
+                made = client.create_policy_version(**wanted)
+            version = made["policyVersionId"]
         else:
             version = old["defaultVersionId"]
         retag(client, old["arn"], old, inputs)

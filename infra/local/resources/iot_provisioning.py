@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from infra.local.engine.handler import Cloud
 
-_MOST_VERSIONS: Final = 5  # AWS IoT Core quota: versions of one template
-
 
 class ProvisioningTemplate(Handler):
     """`aws.iot.ProvisioningTemplate`; a changed body is a new default version."""
@@ -45,14 +43,14 @@ class ProvisioningTemplate(Handler):
     def update(
         self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
     ) -> dict[str, Any]:
-        """UpdateProvisioningTemplate, and a new version where the body differs."""
+        """UpdateProvisioningTemplate, and a new version where the body differs.
+
+        As the real provider, it never deletes a version: AWS keeps five, so the fifth change of the
+        body ends in VersionsLimitExceededException.
+        """
         client = cloud.client("iot")
         outputs = {**old, **inputs}
         if inputs["templateBody"] != old.get("templateBody"):
-            versions = client.list_provisioning_template_versions(templateName=id)["versions"]
-            spare = sorted(v["versionId"] for v in versions if not v["isDefaultVersion"])
-            if len(versions) >= _MOST_VERSIONS:
-                client.delete_provisioning_template_version(templateName=id, versionId=spare[0])
             outputs["defaultVersionId"] = client.create_provisioning_template_version(
                 templateName=id, templateBody=inputs["templateBody"], setAsDefault=True
             )["versionId"]

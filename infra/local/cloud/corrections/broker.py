@@ -10,6 +10,8 @@ import struct
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from infra.local.cloud.limits.table import CERTIFICATE
+
 if TYPE_CHECKING:
     from infra.local.cloud.emulator import Emulator
 
@@ -137,27 +139,68 @@ def slow_subscriber_is_dropped(emulator: Emulator) -> None:
 
 
 def deactivated_certificate_is_dropped(emulator: Emulator) -> None:
-    """Drop live connections when their certificate is deactivated, as AWS does."""
-    iot = emulator.module(_IOT)
+    """Drop live connections when their certificate is deactivated, minutes later, as AWS does.
+
+    Until then the certificate is still let in.
+    """
+    lingering = _Lingering(emulator)
 
     def correction(original: Any) -> Any:
         def handle(method: str, path: str, body: bytes, query: Any) -> Any:
-            answer = original(method, path, body, query)
             certificate = path.rsplit("/", 1)[-1]
-            if (
-                method == "PUT"
-                and (iot._certificates.get(certificate) or {}).get("status") != "ACTIVE"
-            ):
-                for session in list(iot._connected_clients.values()):
-                    if session.certificate_id == certificate:
-                        session.revocation = asyncio.get_running_loop().create_task(
-                            _drop(session, "FORCED_DISCONNECT")
-                        )
+            before = lingering.status(certificate)
+            answer = original(method, path, body, query)
+            if method == "PUT" and before == "ACTIVE" != lingering.status(certificate):
+                lingering.begin(certificate)
             return answer
 
         return handle
 
+    def still(original: Any) -> Any:
+        def registrations(certificate: str, status: str | None = "ACTIVE") -> Any:
+            found = original(certificate, status)
+            if status == "ACTIVE" and lingering.lets_in(certificate):
+                return found or original(certificate, None)
+            return found
+
+        return registrations
+
     emulator.replace(_IOT, "_handle_certificate", correction)
+    emulator.replace(_IOT, "_mtls_active_registrations", still)
+
+
+class _Lingering:
+    """Certificates that are active no more, which not all of AWS knows yet."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._iot, self._limits = emulator.module(_IOT), emulator.limits
+        self._until: dict[str, float] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def status(self, certificate: str) -> str | None:
+        """What the registry says; within a request."""
+        return (self._iot._certificates.get(certificate) or {}).get("status")
+
+    def begin(self, certificate: str) -> None:
+        """Let it in, and its connections live, for AWS's delay."""
+        self._until[certificate] = self._limits.clock.now() + self._limits.seconds(CERTIFICATE)
+        # In the request's context, which names the account.
+        task = asyncio.get_running_loop().create_task(self._end(certificate))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    def lets_in(self, certificate: str) -> bool:
+        """Whether the delay is not over."""
+        return self._limits.clock.now() < self._until.get(certificate, 0.0)
+
+    async def _end(self, certificate: str) -> None:
+        await self._limits.clock.sleep(self._limits.seconds(CERTIFICATE))
+        self._until.pop(certificate, None)
+        if self.status(certificate) == "ACTIVE":
+            return
+        for session in list(self._iot._connected_clients.values()):
+            if session.certificate_id == certificate:
+                await _drop(session, "FORCED_DISCONNECT")
 
 
 def subscribing_again_replaces(emulator: Emulator) -> None:

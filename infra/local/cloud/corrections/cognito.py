@@ -8,6 +8,7 @@ import json
 import secrets
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -45,6 +46,29 @@ _CHALLENGE_SECONDS: Final = 180.0  # AWS: AuthSessionValidity of an app client, 
 _SESSION_CHALLENGES: Final = frozenset(
     {"NEW_PASSWORD_REQUIRED", "SOFTWARE_TOKEN_MFA", "SMS_MFA", "MFA_SETUP"}
 )
+
+
+def groups_can_be_updated(emulator: Emulator) -> None:
+    """Know UpdateGroup; without, a group that changes is deleted, and its members lose it."""
+    cognito = emulator.module(_COGNITO)
+
+    def correction(original: Any) -> Any:
+        async def dispatch(action: str, data: dict[str, Any]) -> Any:
+            if action != "UpdateGroup":
+                return await original(action, data)
+            answer = cognito._get_group(data)
+            if answer[0] == HTTPStatus.OK:
+                pool, _ = cognito._resolve_pool(data["UserPoolId"])
+                changed = ("Description", "RoleArn", "Precedence")
+                pool["_groups"][data["GroupName"]] |= {
+                    key: data[key] for key in changed if key in data
+                } | {"LastModifiedDate": cognito._now_epoch()}
+                answer = cognito._get_group(data)
+            return answer
+
+        return dispatch
+
+    emulator.replace(_COGNITO, "_dispatch_idp", correction)
 
 
 def codes_are_random(emulator: Emulator) -> None:

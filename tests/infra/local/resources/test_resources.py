@@ -125,8 +125,28 @@ def test_iot_policy_changes_more_often_than_it_has_versions(
     assert handler.read(scratch.cloud, made.id, outputs) is None
 
 
+def test_fifth_change_of_a_template_is_refused(scratch: Project) -> None:
+    """AWS keeps five versions of a template, and the provider deletes none: neither do we."""
+    kind = "aws:iot/provisioningTemplate:ProvisioningTemplate"
+    (stamped,) = [one for one in resources(scratch, "acme") if one["type"] == kind]
+    handler, inputs = HANDLERS[kind], stamped["inputs"] | {"name": "versions"}
+    body = json.loads(inputs["templateBody"])
+    made = handler.create(scratch.cloud, inputs)
+    outputs = made.outputs
+
+    def change(number: int) -> dict[str, Any]:
+        text = json.dumps(body | {"DeviceConfiguration": {"change": number}})
+        return handler.update(scratch.cloud, made.id, outputs, inputs | {"templateBody": text})
+
+    for number in range(4):
+        outputs = change(number)
+    with pytest.raises(ClientError, match="VersionsLimitExceededException"):
+        change(4)
+    handler.delete(scratch.cloud, made.id, outputs)
+
+
 def test_a_group_keeps_its_members_when_its_description_changes(scratch: Project) -> None:
-    """The embedded Cognito cannot update a group; made again, it keeps its members."""
+    """A group that changes is not made again, so that its members stay."""
     cognito, pool = (
         scratch.cloud.client("cognito-idp"),
         by_name(scratch, "acme", "identity-pool")["id"],

@@ -36,6 +36,18 @@ class Pool:
         )
 
 
+def groups_can_be_updated(probed: ProbedCloud) -> bool:
+    """A group's description cannot be changed."""
+    made, cognito = pool(probed), probed.cloud.client("cognito-idp")
+    named = {"UserPoolId": made.pool_id, "GroupName": "managers"}
+    cognito.create_group(**named, Description="before")
+    try:
+        cognito.update_group(**named, Description="after")
+    except ClientError:
+        return True
+    return cognito.get_group(**named)["Group"]["Description"] != "after"
+
+
 def pool(probed: ProbedCloud, *, temporary: bool = False) -> Pool:
     """A pool whose administrator adds the users, with the immutable ``custom:tenant``."""
     admin = probed.cloud.client("cognito-idp")

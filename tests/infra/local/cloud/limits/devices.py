@@ -1,0 +1,56 @@
+"""Devices that connect to a cloud of this process."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.infra.local.cloud.corrections.probes.raw_mqtt import RawDevice
+
+if TYPE_CHECKING:
+    from infra.local.cloud import EmbeddedCloud
+
+_ALL = {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """A thing, its active certificate, and the policy that lets it do everything."""
+
+    thing: str
+    policy: str
+    certificate_id: str
+    certificate: str
+    key: str
+
+
+def identity(cloud: EmbeddedCloud) -> Identity:
+    """A new one."""
+    iot, thing = cloud.client("iot"), f"thing-{uuid.uuid4().hex[:8]}"
+    iot.create_policy(
+        policyName=f"all-{thing}",
+        policyDocument=json.dumps({"Version": "2012-10-17", "Statement": [_ALL]}),
+    )
+    iot.create_thing(thingName=thing)
+    made = iot.create_keys_and_certificate(setAsActive=True)
+    iot.attach_thing_principal(thingName=thing, principal=made["certificateArn"])
+    iot.attach_policy(policyName=f"all-{thing}", target=made["certificateArn"])
+    return Identity(
+        thing=thing,
+        policy=f"all-{thing}",
+        certificate_id=made["certificateId"],
+        certificate=made["certificatePem"],
+        key=made["keyPair"]["PrivateKey"],
+    )
+
+
+def plugged(cloud: EmbeddedCloud, device: Identity) -> RawDevice:
+    """A connection that has not said CONNECT yet."""
+    return RawDevice(
+        port=cloud.mqtt_port,
+        ca_file=cloud.ca_file,
+        certificate=device.certificate,
+        key=device.key,
+    )
