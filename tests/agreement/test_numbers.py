@@ -9,6 +9,7 @@ import pytest
 from cedarfleet_device import wire
 from cedarfleet_device.config import ConnectionConfig
 
+from infra.local.cloud.limits import table
 from infra.stacks.platform_stack.balancer import DEREGISTRATION_SECONDS, IDLE_SECONDS
 from infra.stacks.platform_stack.service import STOP_SECONDS
 from infra.stacks.platform_stack.status_rule import KEEP_SECONDS
@@ -26,6 +27,10 @@ LONGEST_COMMAND: Final = next(
 
 # what must hold -> (smaller, larger)
 SMALLER: Final = {
+    "a device asks for no longer session than AWS's broker keeps": (
+        ConnectionConfig().session_expiry_seconds,
+        table.SESSION_SECONDS,
+    ),
     "an idle connection is closed by the load balancer, never under its next request": (
         IDLE_SECONDS + 1,
         HTTP.keep_alive_seconds,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import pkgutil
 import sys
 import time
@@ -16,12 +17,14 @@ from typing import TYPE_CHECKING, cast
 from rich.console import Console
 from rich.table import Table
 
+from infra.local.cloud.limits.enforcing import PACE_VARIABLE, Limits
 from tests.benchmarks.rows import Missing, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 DEFAULT_ROUNDS = 5
+_PACE = "1000000"  # speed is that of this program, not of AWS's rates
 
 
 def benchmarks() -> dict[str, Callable[[int], Iterator[Row | Missing]]]:
@@ -71,6 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.rounds < 1:
         parser.error("--rounds must be 1 or more")
     console = Console(width=None if sys.stdout.isatty() else 200)
+    os.environ.setdefault(PACE_VARIABLE, _PACE)
+    console.print(f"{Limits().words}.")
     results: list[Row] = []
     missing: list[Missing] = []
     for name in options.only or sorted(known):
