@@ -66,7 +66,7 @@ def _probe(folder: Path) -> list[dict[str, bool]]:
     found: list[dict[str, bool]] = []
     try:
         for process in started:
-            output, errors = process.communicate(timeout=120)
+            output, errors = process.communicate(timeout=240)  # idle: 50 s
             assert process.returncode == 0, errors
             found.append(json.loads(output))
     finally:
