@@ -132,8 +132,7 @@ class _Reader:
         self._of_pairs |= set(map(id, texts))
         for attribute in read:
             self.paired.setdefault(attribute, set()).update(leaf["Value"] for leaf in texts)
-        if len(read) > 1:
-            self.alike.add(frozenset(read))
+        self.alike.add(frozenset(read))
 
 
 def _path(node: dict[str, Any]) -> str:

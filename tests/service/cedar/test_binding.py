@@ -37,6 +37,18 @@ def test_binding_is_undone_for_people():
         assert unbind_uid(bound, tenant="acme", pool_id="p") == entity
 
 
+def test_what_only_looks_like_the_tenant_stays():
+    """A device called as the tenant is a device, and another tenant is another tenant."""
+    for type_, name in (
+        ("Fleet::Device", "this"),
+        ("Fleet::Device", "acme"),
+        ("Fleet::Tenant", "globex"),
+    ):
+        entity = EntityUid(type=type_, id=name)
+        assert bind_uid(entity, tenant="acme", pool_id="p") == entity
+        assert unbind_uid(entity, tenant="acme", pool_id="p") == entity
+
+
 def test_end_is_written_in_utc():
     """A grant's end in any time zone is the same moment in the policy."""
     until = datetime(2026, 12, 24, 18, 0, tzinfo=timezone(timedelta(hours=1)))

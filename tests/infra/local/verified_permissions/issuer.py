@@ -20,19 +20,20 @@ class Issuer:
 
     url: str
     key_id: str = "key-1"
+    algorithm: str = "RS256"
     key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
 
     def jwks(self) -> dict[str, Any]:
         """The public half, as the issuer publishes it."""
         public: dict[str, Any] = json.loads(RSAAlgorithm.to_jwk(self.key.public_key()))
-        return {"keys": [public | {"kid": self.key_id, "use": "sig", "alg": "RS256"}]}
+        return {"keys": [public | {"kid": self.key_id, "use": "sig", "alg": self.algorithm}]}
 
     def sign(self, **claims: Json) -> str:
         """A token with these claims beside issuer and a minute to expiry, unless given."""
         return jwt.encode(
             {"iss": self.url, "exp": int(time.time()) + 60, **claims},
             self.key,
-            "RS256",
+            self.algorithm,
             {"kid": self.key_id},
         )
 

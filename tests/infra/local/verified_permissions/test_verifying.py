@@ -11,10 +11,10 @@ from infra.local.verified_permissions.deciding import Decider
 from infra.local.verified_permissions.errors import InvalidInputError
 from infra.local.verified_permissions.records import IdentitySource
 from infra.local.verified_permissions.tokens import verify
+from tests.infra.local.verified_permissions.issuer import Issuer
 
 if TYPE_CHECKING:
     from infra.local.verified_permissions.tokens import Use
-    from tests.infra.local.verified_permissions.issuer import Issuer
 
 AT = 1_790_000_000
 POOL_ARN = "arn:aws:cognito-idp:eu-central-1:123456789012:userpool/eu-central-1_AbCdEfGhI"
@@ -84,6 +84,15 @@ def test_a_persons_token_is_checked_to_the_second(
     else:
         assert words in told
         assert bool(words) == bool(told)
+
+
+def test_cognito_signs_by_one_algorithm() -> None:
+    """A pool's key of another algorithm is no key of a pool; another provider may have such."""
+    pool = Issuer("https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbCdEfGhI")
+    provider = Issuer("https://login.example.com")
+    pool.algorithm = provider.algorithm = "RS384"
+    assert "no valid signature" in verified(pool, COGNITO, "identityToken", **PERSON)
+    assert verified(provider, oidc(identityTokenOnly={}), "identityToken", **PERSON) == ""
 
 
 def test_a_machines_token_names_its_client(pool: Issuer) -> None:
