@@ -20,8 +20,8 @@ class Issuer:
 
     url: str
     key_id: str = "key-1"
-    algorithm: str = "RS256"
     key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
+    algorithm: str = "RS256"
 
     def jwks(self) -> dict[str, Any]:
         """The public half, as the issuer publishes it."""
