@@ -11,13 +11,16 @@ PLATFORM_STACK: Final = "platform"
 TENANTS_TABLE: Final = "cedarfleet-tenants"
 COMMANDS_TABLE: Final = "cedarfleet-commands"
 AUDIT_TABLE: Final = "cedarfleet-audit"
+DEVICES_TABLE: Final = "cedarfleet-devices"
 TENANTS_BY_TENANT_INDEX: Final = "by-tenant"
 
 STATUS_RULE: Final = "cedarfleet_command_status"  # a rule name allows no `-`
+DEVICE_EVENTS_RULE: Final = "cedarfleet_device"  # and what happened to it: `_created`, ...
 THING_TYPE: Final = "cedarfleet-device"
 SERVICE_ROLE: Final = "cedarfleet-service"
 EXECUTION_ROLE: Final = "cedarfleet-execution"
 STATUS_ROLE: Final = "cedarfleet-status-rule"
+DEVICE_EVENTS_ROLE: Final = "cedarfleet-device-events-rule"
 
 # What AWS leaves of its longest names: 36 of a provisioning template (`<tenant>-devices`), 37 of a
 # bucket's prefix (`<tenant>-artifacts-`). The wire allows 32.
@@ -37,7 +40,7 @@ def is_reserved(tenant: str) -> bool:
 
     Role names are one space in an account, whatever their paths are.
     """
-    platforms = {SERVICE_ROLE, EXECUTION_ROLE, STATUS_ROLE}
+    platforms = {SERVICE_ROLE, EXECUTION_ROLE, STATUS_ROLE, DEVICE_EVENTS_ROLE}
     return (
         tenant == PLATFORM_STACK
         or tenant_role(tenant) in platforms
@@ -45,9 +48,9 @@ def is_reserved(tenant: str) -> bool:
     )
 
 
-def thing_group(tenant: str, line: str | None = None) -> str:
-    """The root thing group of a tenant, or that of a line: `acme`, `acme--line-press`."""
-    return tenant if line is None else f"{tenant}--{line}"
+def thing_group(tenant: str) -> str:
+    """The one thing group of a tenant, with all its devices; its lines are Cedar's alone."""
+    return tenant
 
 
 def thing_prefix(tenant: str) -> str:

@@ -12,9 +12,9 @@ from service.adapters.aws.broker import IotCommandBroker
 from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.client.sessions import AwsSessions
 from service.adapters.aws.commands import DynamoCommandRecords
-from service.adapters.aws.devices import IotDeviceRegistry, IotFleetIndex
+from service.adapters.aws.connections import IotConnections
+from service.adapters.aws.devices import DynamoDeviceFacts
 from service.adapters.aws.downloads import DynamoDownloadRecords
-from service.adapters.aws.groups import IotDeviceGroups
 from service.adapters.aws.jobs import IotDownloadJobs
 from service.adapters.aws.signing_keys import JwksKeys
 from service.adapters.aws.tenants import DynamoTenantRegistry
@@ -52,9 +52,8 @@ def aws_ports(settings: Settings, calls: AwsCalls, sessions: AwsSessions) -> Por
         signing_keys=JwksKeys(settings.jwks, calls=calls, timeout_seconds=aws.connect_seconds),
         authorizer=VerifiedPermissionsAuthorizer(calls=calls, sessions=sessions),
         audit=DynamoAuditLog(calls=calls, sessions=sessions, settings=records),
-        devices=IotDeviceRegistry(calls=calls, sessions=sessions),
-        fleet_index=IotFleetIndex(calls=calls, sessions=sessions),
-        groups=IotDeviceGroups(calls=calls, sessions=sessions),
+        devices=DynamoDeviceFacts(calls=calls, sessions=sessions, settings=records),
+        connections=IotConnections(calls=calls, sessions=sessions),
         command_records=DynamoCommandRecords(calls=calls, sessions=sessions, settings=records),
         broker=IotCommandBroker(calls=calls, sessions=sessions),
         artifacts=S3Artifacts(calls=calls, sessions=sessions),

@@ -129,6 +129,8 @@ class AwsSettings:
     Attributes:
         region: of the platform.
         endpoint_url: of the embedded cloud, unset on AWS.
+        iot_data_endpoint: host of the account's own data plane; that which boto3 takes without it
+            is for tests (source: AWS CLI reference, "iot-data").
         threads: calls at once.
         max_waiting: calls that may wait for a thread; one more is refused at once.
         connect_seconds: limit for a connection.
@@ -142,6 +144,7 @@ class AwsSettings:
         Variable("AWS_REGION", remedy="give the region of the platform stack, e.g. eu-central-1"),
     ]
     endpoint_url: Annotated[str | None, Variable("AWS_ENDPOINT_URL")] = None
+    iot_data_endpoint: Annotated[str | None, Variable("CEDARFLEET_IOT_DATA_ENDPOINT")] = None
     threads: Annotated[int, Variable("CEDARFLEET_AWS_THREADS", 1, 512)] = 32
     max_waiting: Annotated[int, Variable("CEDARFLEET_AWS_MAX_WAITING")] = 512
     connect_seconds: Annotated[float, Variable("CEDARFLEET_AWS_CONNECT_SECONDS")] = 2.0
@@ -149,18 +152,27 @@ class AwsSettings:
     max_attempts: Annotated[int, Variable("CEDARFLEET_AWS_MAX_ATTEMPTS", 1, 10)] = 3
     deadline_seconds: Annotated[float, Variable("CEDARFLEET_AWS_DEADLINE_SECONDS")] = 20.0
 
+    @property
+    def iot_data_url(self) -> str | None:
+        """Where the IoT data plane is; the embedded cloud answers for all of AWS."""
+        if self.endpoint_url or not self.iot_data_endpoint:
+            return self.endpoint_url
+        return f"https://{self.iot_data_endpoint}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class RecordSettings:
     """What is written down.
 
     Attributes:
+        devices_table: what is known of each device.
         commands_table: commands and downloads.
         record_days: how long commands and downloads are kept.
         audit_table: the audit trail.
         audit_days: how long the audit trail is kept.
     """
 
+    devices_table: Annotated[str, Variable("CEDARFLEET_DEVICES_TABLE")] = "cedarfleet-devices"
     commands_table: Annotated[str, Variable("CEDARFLEET_COMMANDS_TABLE")] = "cedarfleet-commands"
     record_days: Annotated[int, Variable("CEDARFLEET_RECORD_DAYS")] = 90
     audit_table: Annotated[str, Variable("CEDARFLEET_AUDIT_TABLE")] = "cedarfleet-audit"

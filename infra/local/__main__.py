@@ -126,7 +126,10 @@ def _set_up(
     running.enter_context(child)
     if last.port and given.api_port == 0 and url != last.api:
         console.print(f"another program has taken {last.api}: the API has a new port")
-    write_private(given.state_dir / FILE, _people_document(setup, people) | {"api": url})
+    known = _people_document(setup, people)
+    write_private(given.state_dir / FILE, known | {"api": url})
+    for tenant in TENANTS:
+        setup.put_into_lines(tenant, url=url, token=known[tenant]["managers"]["token"])
     for line in _sign_in_lines(setup, people):
         console.print(line, markup=False)
     cloud.save()  # what the next lines announce outlives kill -9

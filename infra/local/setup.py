@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import httpx
+
 from infra import names
 from infra.local import devices, people
 from infra.local.devices import Device
@@ -54,6 +56,7 @@ RECIPE: Final = "recipes/steel-240.bin"
 RECIPE_BYTES: Final = 24 * MIB
 FIRMWARE: Final = "firmware/press-2.1.0.bin"
 _READY_SECONDS: Final = 60
+_ANSWER_SECONDS: Final = 15.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +145,7 @@ class Setup:
         return artifact
 
     def install_device(self, tenant: str) -> Device:
-        """Provision the tenant's device by claim and put it into its groups."""
+        """Provision the tenant's device by claim."""
         wanted = TENANTS[tenant]
         device = Device(
             tenant=tenant,
@@ -150,14 +153,20 @@ class Setup:
             folder=self.state_dir / "devices" / tenant / wanted.device,
         )
         template = self.stacks[tenant]["provisioning_template"]
-        iot = self.cloud.client("iot")
         devices.install(self.cloud, device, template=template)
-        devices.provision(iot, device, template=template)
-        for line in wanted.lines:
-            iot.add_thing_to_thing_group(
-                thingGroupName=names.thing_group(tenant, line), thingName=device.thing
-            )
+        devices.provision(self.cloud.client("iot"), device, template=template)
         return device
+
+    def put_into_lines(self, tenant: str, *, url: str, token: str) -> httpx.Response:
+        """Put the tenant's device into its groups, as a manager with this token does by the API."""
+        wanted = TENANTS[tenant]
+        return httpx.put(
+            f"{url}/v1/devices/{wanted.device}/groups",
+            json={"groups": wanted.lines},
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=_ANSWER_SECONDS,
+            trust_env=False,
+        ).raise_for_status()
 
     def start_device(self, device: Device) -> Child:
         """Run the device's agent as a process, and wait until it is connected."""
@@ -174,6 +183,8 @@ class Setup:
         environment = self.cloud.environment(platform["service_role_arn"]) | {
             "CEDARFLEET_PORT": str(port),
             "CEDARFLEET_TENANTS_TABLE": platform["tenants_table"],
+            "CEDARFLEET_DEVICES_TABLE": platform["devices_table"],
+            "CEDARFLEET_IOT_DATA_ENDPOINT": platform["iot_data_endpoint"],
             "CEDARFLEET_COMMANDS_TABLE": platform["commands_table"],
             "CEDARFLEET_AUDIT_TABLE": platform["audit_table"],
             "CEDARFLEET_JWKS_URL_TEMPLATE": self.cloud.jwks_url_template,

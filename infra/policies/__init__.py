@@ -16,9 +16,12 @@ from infra.policies.files.bundle import (
 from infra.policies.files.grants import known_entity
 from infra.policies.files.load import load
 from service.cedar.entities import ROOT_GROUP
+from service.cedar.group_tree import MAX_ANCESTORS, CircularGroupsError, too_many
 
 __all__ = [
+    "MAX_ANCESTORS",
     "ROOT_GROUP",
+    "CircularGroupsError",
     "Grant",
     "PolicyBundle",
     "PolicyError",
@@ -27,4 +30,5 @@ __all__ = [
     "TenantPolicies",
     "known_entity",
     "load",
+    "too_many",
 ]

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Self
+from dataclasses import dataclass, field, fields
+from typing import Final, Self
 
 import pulumi
 
 from infra import names
 from infra.stacks.config.reading import ConfigError
 
+# Outputs that no tenant's stack needs: it can be previewed against a platform that has none yet.
+_NOT_FOR_TENANTS: Final = {"for_tenants": False}
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Outputs:
     def export(self) -> None:
         """Make each field an output of the stack that runs, under the field's name."""
-        for field in fields(self):
-            pulumi.export(field.name, getattr(self, field.name))
+        for one in fields(self):
+            pulumi.export(one.name, getattr(self, one.name))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,8 @@ class PlatformOutputs(_Outputs):
         region: of the platform; every tenant's stack is in the same.
         account_id: twelve digits.
         tenants_table: where the registry rows go.
+        devices_table: what is known of each device.
+        iot_data_endpoint: host of the account's own MQTT and data plane.
         commands_table: shared table that each tenant's role reaches its own rows of.
         audit_table: the same for the audit trail.
         thing_type: type of every device.
@@ -41,6 +46,8 @@ class PlatformOutputs(_Outputs):
     region: pulumi.Output[str]
     account_id: pulumi.Output[str]
     tenants_table: pulumi.Output[str]
+    devices_table: pulumi.Output[str] = field(metadata=_NOT_FOR_TENANTS)
+    iot_data_endpoint: pulumi.Output[str] = field(metadata=_NOT_FOR_TENANTS)
     commands_table: pulumi.Output[str]
     audit_table: pulumi.Output[str]
     thing_type: pulumi.Output[str]
@@ -61,7 +68,12 @@ class PlatformOutputs(_Outputs):
         """
         stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{names.PLATFORM_STACK}"
         reference = pulumi.StackReference("platform", stack_name=stack)
-        found = {field.name: reference.require_output(field.name) for field in fields(cls)}
+        found = {
+            one.name: reference.require_output(one.name)
+            if one.metadata.get("for_tenants", True)
+            else reference.get_output(one.name)
+            for one in fields(cls)
+        }
         return cls(**found | {"region": found["region"].apply(lambda one: _same(one, region))})
 
     @property

@@ -1,19 +1,25 @@
-"""Devices: list, read, and set the attributes that policies decide by."""
+"""Devices: list, read, and set the attributes and groups that policies decide by."""
 
 from datetime import datetime
+from typing import Annotated
 
-from litestar import get, patch
+from litestar import get, patch, put
 from litestar.params import FromPath, JSONBody
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from service.api.guard import needs
 from service.api.parameters import Caller, Cursor, Label, Limit, Ops, utc
+from service.cedar.group_tree import MAX_ANCESTORS
 from service.domain.devices import Device, DevicePage
 from service.domain.permissions import Permission
 
 
 class ConnectivityOut(Struct, frozen=True):
-    """A device's connection as the fleet index last saw it."""
+    """A device's connection: of one device as it is now, in a list as it was when last heard of.
+
+    ``since`` is when it came or went. In a list this is what events told, which come late, twice
+    and out of order; read the device for the broker's own word.
+    """
 
     connected: bool
     since: datetime | None
@@ -71,11 +77,17 @@ class DevicePatch(Struct, forbid_unknown_fields=True, frozen=True):
         return {name: value for name, value in values.items() if value is not UNSET}
 
 
+class GroupsBody(Struct, forbid_unknown_fields=True, frozen=True):
+    """All groups that the device shall be in, without ``all`` and those above the named ones."""
+
+    groups: Annotated[list[Label], Meta(max_length=MAX_ANCESTORS)]
+
+
 @get("/devices", opt=needs(Permission.LIST_DEVICES))
 async def list_devices(
     access: Caller, operations: Ops, limit: Limit = 50, cursor: Cursor = None
 ) -> DevicePageOut:
-    """The tenant's devices with their connectivity."""
+    """The tenant's devices, with the last that was heard of their connections."""
     return DevicePageOut.of(await operations.devices.page(access, limit=limit, cursor=cursor))
 
 
@@ -91,3 +103,11 @@ async def configure_device(
 ) -> DeviceOut:
     """Set the attributes that policies decide by."""
     return DeviceOut.of(await operations.devices.configure(access, device, data.changes()))
+
+
+@put("/devices/{device:str}/groups", opt=needs(Permission.SET_DEVICE_GROUPS))
+async def set_device_groups(
+    access: Caller, operations: Ops, device: FromPath[str], data: JSONBody[GroupsBody]
+) -> DeviceOut:
+    """Put a device into groups, and take it out of all others."""
+    return DeviceOut.of(await operations.devices.set_groups(access, device, data.groups))

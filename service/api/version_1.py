@@ -6,7 +6,7 @@ from litestar import Router
 from litestar.di import Provide
 
 from service.api.commands import read_command, send_command
-from service.api.devices import configure_device, list_devices, read_device
+from service.api.devices import configure_device, list_devices, read_device, set_device_groups
 from service.api.downloads import read_download, start_download
 from service.api.guard import decided_middleware, guard, provide_access, provide_operations
 from service.api.json_body import check_body
@@ -17,6 +17,7 @@ ROUTES: Final[list[Any]] = [
     list_devices,
     read_device,
     configure_device,
+    set_device_groups,
     send_command,
     read_command,
     start_download,

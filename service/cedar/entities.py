@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from service.cedar.group_tree import with_ancestors
 from service.cedar.values import EntityUid, json_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
@@ -20,6 +21,8 @@ TENANT: Final = "Fleet::Tenant"
 DEVICE: Final = "Fleet::Device"
 DEVICE_GROUP: Final = "Fleet::DeviceGroup"
 ARTIFACT: Final = "Fleet::Artifact"
+GroupParents: TypeAlias = "Mapping[str, Sequence[str]]"
+"""Device group -> the groups that it lies in directly; none: in the root group alone."""
 ROOT_GROUP: Final = "all"
 """The device group of every device of a tenant."""
 
@@ -70,12 +73,20 @@ def tenant_entity(tenant: str) -> Entity:
     return Entity(uid=tenant_uid(tenant), attributes={})
 
 
-def group_entities(group: str, *, tenant: str) -> tuple[Entity, ...]:
-    """A device group, the root group above it if it is another, and the tenant."""
-    root = _group(ROOT_GROUP, tenant, parent=tenant_uid(tenant))
+def group_entities(group: str, *, tenant: str, parents: GroupParents) -> tuple[Entity, ...]:
+    """A device group, all groups above it, and the tenant.
+
+    Raises:
+        CircularGroupsError: ``parents`` leads back.
+    """
     if group == ROOT_GROUP:
-        return (root, tenant_entity(tenant))
-    return (_group(group, tenant, parent=root.uid), root, tenant_entity(tenant))
+        return _root(tenant)
+    above = (one for one in with_ancestors([group], parents) if one != group)
+    return (
+        _group(group, tenant, parents),
+        *(_group(one, tenant, parents) for one in above),
+        *_root(tenant),
+    )
 
 
 def device_entities(
@@ -83,17 +94,22 @@ def device_entities(
     *,
     tenant: str,
     groups: Iterable[str],
+    parents: GroupParents,
     attributes: Mapping[str, Value],
     time_zone: ZoneInfo | None = None,
 ) -> tuple[Entity, ...]:
-    """A device, its groups, the root group and the tenant.
+    """A device, its groups and all above them, the root group and the tenant.
 
     Args:
         device: its id within the tenant.
         tenant: whose it is.
-        groups: the groups that it is in, without the root group.
+        groups: the groups that it is in directly, without the root group.
+        parents: of the tenant's groups.
         attributes: what policies see of it beside its tenant (see ``device_facts``).
         time_zone: where it stands, unless ``attributes`` has its fixed ``utc_offset``.
+
+    Raises:
+        CircularGroupsError: ``parents`` leads back.
     """
     root = group_uid(ROOT_GROUP)
     own = tuple(groups)
@@ -104,8 +120,8 @@ def device_entities(
             parents=(root, *(group_uid(group) for group in own)),
             time_zone=time_zone,
         ),
-        *(_group(group, tenant, parent=root) for group in own),
-        *group_entities(ROOT_GROUP, tenant=tenant),
+        *(_group(group, tenant, parents) for group in with_ancestors(own, parents)),
+        *_root(tenant),
     )
 
 
@@ -119,7 +135,16 @@ def artifact_entity(name: str, *, tenant: str, kind: str, size: int) -> Entity:
     )
 
 
-def _group(group: str, tenant: str, *, parent: EntityUid) -> Entity:
+def _root(tenant: str) -> tuple[Entity, ...]:
+    owner = tenant_uid(tenant)
+    root = Entity(uid=group_uid(ROOT_GROUP), attributes={"tenant": owner}, parents=(owner,))
+    return (root, tenant_entity(tenant))
+
+
+def _group(group: str, tenant: str, parents: GroupParents) -> Entity:
+    above = parents.get(group) or (ROOT_GROUP,)
     return Entity(
-        uid=group_uid(group), attributes={"tenant": tenant_uid(tenant)}, parents=(parent,)
+        uid=group_uid(group),
+        attributes={"tenant": tenant_uid(tenant)},
+        parents=tuple(group_uid(parent) for parent in above),
     )

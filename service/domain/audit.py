@@ -19,7 +19,7 @@ class AuditRecord:
         at: milliseconds since the epoch.
         principal: entity id in the policy store.
         resource: e.g. ``Fleet::Device::"press-07"``.
-        subject: command name or artifact, if the action has one.
+        subject: command name, artifact or groups, if the action has one.
     """
 
     audit_id: str

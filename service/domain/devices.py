@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -19,14 +19,18 @@ from service.cedar.entities import device_entities
 from service.errors import ConflictError, InvalidRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from service.cedar.entities import Entity
+    from service.cedar.entities import Entity, GroupParents
 
 
 @dataclass(frozen=True, kw_only=True)
 class Connectivity:
-    """What the fleet index last saw of a connection; ``since_ms`` is since the epoch."""
+    """How a device is connected, or was when it was last heard of.
+
+    Attributes:
+        since_ms: when it came or went, in milliseconds since the epoch.
+    """
 
     connected: bool
     since_ms: int | None = None
@@ -38,16 +42,21 @@ class Device:
     """One device of one tenant.
 
     Attributes:
-        groups: without the tenant's prefix and without ``all``, sorted.
-        attributes: as IoT Core stores them, text by name.
-        version: counted up by IoT Core with each change of the attributes.
+        groups: those that it was put into, without ``all`` and those above, sorted. One that the
+            tenant's file does not name any more counts for nothing.
+        attributes: what policies decide by, text by name.
+        version: counted up with each change of attributes or groups; 0: nothing was ever stored.
+        origin: id of the thing that bears the name now; facts of an earlier thing do not count.
+        created_at: of the facts, in milliseconds since the epoch.
     """
 
     tenant: str
     id: str
     groups: tuple[str, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
-    version: int = 1
+    version: int = 0
+    origin: str = ""
+    created_at: int | None = None
     connectivity: Connectivity | None = None
 
     @property
@@ -55,8 +64,26 @@ class Device:
         """The thing's name in IoT Core."""
         return wire.thing_name(self.tenant, self.id)
 
-    def entities(self) -> tuple[Entity, ...]:
-        """The device, its groups and the tenant, as policies see them.
+    def with_attributes(self, changes: Mapping[str, str | None]) -> Device:
+        """The device with attributes set, and without those that are ``None``."""
+        merged = {**self.attributes, **changes}
+        return replace(
+            self, attributes={name: text for name, text in merged.items() if text is not None}
+        )
+
+    def with_groups(self, groups: Sequence[str]) -> Device:
+        """The device in these groups and in no others."""
+        return replace(self, groups=tuple(sorted(groups)))
+
+    def known_groups(self, parents: GroupParents) -> tuple[str, ...]:
+        """Those of its groups that the tenant has."""
+        return tuple(group for group in self.groups if group in parents)
+
+    def entities(self, parents: GroupParents) -> tuple[Entity, ...]:
+        """The device, all groups above it and the tenant, as policies see them.
+
+        Args:
+            parents: of the tenant's groups.
 
         Raises:
             ConflictError: a stored attribute is not of its form, or contradicts another.
@@ -75,7 +102,8 @@ class Device:
         return device_entities(
             self.id,
             tenant=self.tenant,
-            groups=self.groups,
+            groups=self.known_groups(parents),
+            parents=parents,
             attributes=attributes,
             time_zone=zone,
         )
@@ -83,7 +111,7 @@ class Device:
 
 @dataclass(frozen=True, kw_only=True)
 class DevicePage:
-    """Devices in the index's order; ``cursor`` asks for the next page, ``None`` after the last."""
+    """Devices in the order of their ids; ``cursor`` asks for the next page, if there is one."""
 
     devices: tuple[Device, ...]
     cursor: str | None

@@ -31,8 +31,8 @@ class DownloadRecord:
 
     Attributes:
         created_at: milliseconds since the epoch.
-        members: the devices of a group that were decided on one by one; the job is for these alone.
-            Empty: for the group as it is when the job starts.
+        members: the devices of a group as it was decided on; the job is for these alone. Empty: for
+            all devices of the tenant as they are when the job starts.
         version: S3's id of the version that devices get; ``None`` in a bucket without versions.
     """
 

@@ -1,42 +1,65 @@
-"""A group of devices: named by its tenant, a thing group in IoT Core, an entity for policies."""
+"""A group of devices: declared by its tenant's file, an entity for policies."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from cedarfleet_device import wire
-
 from service.cedar.entities import ROOT_GROUP, group_entities
+from service.cedar.group_tree import MAX_ANCESTORS, too_many
+from service.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from service.cedar.entities import Entity
+    from collections.abc import Sequence
+
+    from service.cedar.entities import Entity, GroupParents
+    from service.domain.tenants import Tenant
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceGroup:
-    """A thing group of a tenant, named without the tenant's prefix; ``all`` is the root."""
+    """A group of a tenant; ``all`` is the root, in which every device is."""
 
     tenant: str
     id: str
 
     @property
-    def thing_group(self) -> str:
-        """The group's name in IoT Core."""
-        return self.tenant if self.id == ROOT_GROUP else f"{self.tenant}--{self.id}"
+    def is_root(self) -> bool:
+        """Whether every device of the tenant is in it."""
+        return self.id == ROOT_GROUP
 
-    def entities(self) -> tuple[Entity, ...]:
-        """The group and its ancestors, as policies see them."""
-        return group_entities(self.id, tenant=self.tenant)
+    def entities(self, parents: GroupParents) -> tuple[Entity, ...]:
+        """The group and all groups above it, as policies see them."""
+        return group_entities(self.id, tenant=self.tenant, parents=parents)
 
 
-def group_id_of(tenant: str, thing_group: str) -> str | None:
-    """The tenant's name for a thing group, or ``None`` if the group is not of the tenant."""
-    if thing_group == tenant:
-        return ROOT_GROUP
-    prefix, separator, group = thing_group.partition("--")
-    return (
-        group
-        if separator and prefix == tenant and wire.is_device_id(group) and group != ROOT_GROUP
-        else None
-    )
+def find_group(tenant: Tenant, group_id: str) -> DeviceGroup | None:
+    """One group, or ``None`` if the tenant has no such group."""
+    known = group_id == ROOT_GROUP or group_id in tenant.groups
+    return DeviceGroup(tenant=tenant.id, id=group_id) if known else None
+
+
+def check_groups(tenant: Tenant, groups: Sequence[str]) -> None:
+    """Refuse groups that no device of the tenant can be put into together.
+
+    Raises:
+        InvalidRequestError: a group is unknown or named twice, or they lie in too many.
+    """
+    for index, group in enumerate(groups):
+        if group in groups[:index]:
+            raise InvalidRequestError("groups", f"`{group}` stands twice")
+        if group == ROOT_GROUP:
+            raise InvalidRequestError("groups", f"leave `{ROOT_GROUP}` out: every device is in it")
+        if group not in tenant.groups:
+            names = ", ".join(sorted(tenant.groups)) or "none"
+            near = get_close_matches(group, tenant.groups, n=1)
+            meant = f"; did you mean `{near[0]}`?" if near else ""
+            raise InvalidRequestError(
+                "groups", f"the tenant has no group `{group}`; it has: {names}{meant}"
+            )
+    if count := too_many(groups, tenant.groups):
+        raise InvalidRequestError(
+            "groups",
+            f"these lie in {count} groups together; policies decide on at most {MAX_ANCESTORS}",
+        )

@@ -18,6 +18,7 @@ class Permission(StrEnum):
     DOWNLOAD_FILE = "DownloadFile"
     UPDATE_FIRMWARE = "UpdateFirmware"
     CONFIGURE_DEVICE = "ConfigureDevice"
+    SET_DEVICE_GROUPS = "SetDeviceGroups"
 
     @property
     def changes_something(self) -> bool:

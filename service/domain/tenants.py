@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from service.cedar.entities import GroupParents
     from service.domain.permissions import Permission
 
 _ISSUER: Final = re.compile(
@@ -36,8 +37,9 @@ class Tenant:
         client_ids: app clients whose tokens are accepted.
         policy_names: name of each policy in our files, by the policy store's id of it.
         role_arn: assumed for every AWS call on behalf of the tenant.
-        thing_group: its root thing group, the tenant id itself.
+        thing_group: the one of all its devices, the tenant id itself.
         commands: what each command name asks for.
+        groups: its device groups without ``all``, each with the groups that it lies in directly.
     """
 
     id: str
@@ -55,6 +57,7 @@ class Tenant:
     bucket: str
     presign_role_arn: str
     commands: Mapping[str, Permission]
+    groups: GroupParents
 
     @property
     def pool_id(self) -> str:

@@ -46,6 +46,7 @@ class Purpose:
     Attributes:
         command: name of the command.
         artifact: the file to deliver.
+        subject: what the audit names beside them; no policy sees it.
         emergency_reason: given only when the caller declares an emergency.
         members_allowed: the server's own finding that each member of the group that is asked for is
             allowed by itself.
@@ -53,6 +54,7 @@ class Purpose:
 
     command: str | None = None
     artifact: Artifact | None = None
+    subject: str | None = None
     emergency_reason: str | None = None
     members_allowed: bool = False
 
@@ -172,7 +174,7 @@ class Access:
             request_id=self.facts.request_id,
             source_ip=self.facts.source_ip,
             emergency_reason=purpose.emergency_reason,
-            subject=purpose.command,
+            subject=purpose.command or purpose.subject,
         )
         if purpose.artifact is not None:
             record = replace(record, subject=purpose.artifact.name)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
     from service.ports.commands import CommandBroker, CommandRecords
-    from service.ports.devices import DeviceRegistry
+    from service.ports.devices import DeviceFacts
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -61,7 +61,7 @@ class Commands:
     def __init__(
         self,
         *,
-        devices: DeviceRegistry,
+        devices: DeviceFacts,
         records: CommandRecords,
         broker: CommandBroker,
         clock: Clock,
@@ -101,7 +101,7 @@ class Commands:
         except wire.WireError as error:
             raise InvalidRequestError("arguments", str(error)) from error
         purpose = Purpose(command=request.name, emergency_reason=request.emergency_reason)
-        await access.require(action, device.entities(), purpose)
+        await access.require(action, device.entities(tenant.groups), purpose)
         stored = await self._once.create(
             access.principal,
             record,
@@ -132,7 +132,7 @@ class Commands:
         if found is None:
             raise NotFoundError("command", command_id)
         device = await find_device(self._devices, tenant, found.record.device)
-        await access.require(Permission.VIEW_COMMAND, device.entities())
+        await access.require(Permission.VIEW_COMMAND, device.entities(tenant.groups))
         status = status_of(found.record, found.states, now_ms=self._once.now_ms())
         return CommandView(recorded=found, status=status)
 

@@ -1,35 +1,44 @@
-"""List, read and configure the tenant's devices."""
+"""List and read the tenant's devices, and set the facts that policies decide by."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import structlog
 from cedarfleet_device import wire
 
 from service.cedar.entities import tenant_entity
 from service.domain.devices import check_attributes, check_one_offset
+from service.domain.groups import check_groups
+from service.domain.instants import milliseconds
 from service.domain.permissions import Permission
-from service.errors import InvalidRequestError, NotFoundError
+from service.errors import InvalidRequestError, NotFoundError, UpstreamError
+from service.operations.authorization import Purpose
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from service.domain.devices import Device, DevicePage
+    from service.domain.instants import Clock
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
-    from service.ports.devices import DeviceRegistry, FleetIndex
+    from service.ports.devices import Connections, DeviceFacts
+
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Devices:
     """The devices of the caller's tenant."""
 
-    registry: DeviceRegistry
-    index: FleetIndex
+    facts: DeviceFacts
+    connections: Connections
+    clock: Clock
 
     async def page(self, access: Access, *, limit: int, cursor: str | None) -> DevicePage:
-        """One page of devices with connectivity.
+        """One page of devices with the last that was heard of their connections.
 
         Raises:
             PermissionDeniedError: not allowed.
@@ -37,19 +46,20 @@ class Devices:
         """
         tenant = access.principal.tenant
         await access.require(Permission.LIST_DEVICES, (tenant_entity(tenant.id),))
-        return await self.index.page(tenant, limit=limit, cursor=cursor)
+        page = await self.facts.page(tenant, limit=limit, cursor=cursor)
+        return replace(page, devices=tuple(_shown(tenant, device) for device in page.devices))
 
     async def read(self, access: Access, device_id: str) -> Device:
-        """One device with connectivity.
+        """One device, and how it is connected now.
 
         Raises:
             NotFoundError: the tenant has no such device.
             PermissionDeniedError: not allowed.
         """
         tenant = access.principal.tenant
-        device = await find_device(self.registry, tenant, device_id)
-        await access.require(Permission.VIEW_DEVICE, device.entities())
-        return await self.index.connectivity(tenant, device)
+        device = await find_device(self.facts, tenant, device_id)
+        await access.require(Permission.VIEW_DEVICE, device.entities(tenant.groups))
+        return await self._connected(tenant, device)
 
     async def configure(
         self, access: Access, device_id: str, changes: Mapping[str, str | None]
@@ -67,22 +77,65 @@ class Devices:
             raise InvalidRequestError("body", "give at least one attribute to set")
         check_attributes(changes)
         tenant = access.principal.tenant
-        device = await find_device(self.registry, tenant, device_id)
-        await access.require(Permission.CONFIGURE_DEVICE, device.entities())
+        device = await find_device(self.facts, tenant, device_id)
+        await access.require(Permission.CONFIGURE_DEVICE, device.entities(tenant.groups))
         check_one_offset(device.attributes, changes)
-        await self.registry.set_attributes(tenant, device, changes)
-        return await self.index.connectivity(
-            tenant, await find_device(self.registry, tenant, device_id)
+        return await self._change(access, device.with_attributes(changes))
+
+    async def set_groups(self, access: Access, device_id: str, groups: Sequence[str]) -> Device:
+        """Put a device into these groups, and take it out of all others.
+
+        Asked twice, of the device as it is and as it would be: nobody moves a device out of, or
+        into, what they may not administer.
+
+        Raises:
+            InvalidRequestError: the tenant has no such group, one is named twice, or they lie in
+                too many.
+            NotFoundError: the tenant has no such device.
+            PermissionDeniedError: not allowed.
+            ConflictError: someone else changed the device meanwhile.
+        """
+        tenant = access.principal.tenant
+        check_groups(tenant, groups)
+        device = await find_device(self.facts, tenant, device_id)
+        moved = device.with_groups(groups)
+        purpose = Purpose(subject=", ".join(moved.groups))
+        for state in (device, moved):
+            await access.require(
+                Permission.SET_DEVICE_GROUPS, state.entities(tenant.groups), purpose
+            )
+        return await self._change(access, moved)
+
+    async def _change(self, access: Access, device: Device) -> Device:
+        tenant = access.principal.tenant
+        changed = await self.facts.change(
+            tenant, device, by=access.principal.entity_id, now_ms=milliseconds(self.clock())
         )
+        return await self._connected(tenant, changed)
+
+    async def _connected(self, tenant: Tenant, device: Device) -> Device:
+        """The device as it is shown; without a connection while the broker does not answer."""
+        connectivity = None
+        try:
+            connectivity = await self.connections.find(tenant, device)
+        except UpstreamError:
+            # What was read or changed is true without it.
+            log.warning("devices.connection_unknown", device=device.id)
+        return replace(_shown(tenant, device), connectivity=connectivity)
 
 
-async def find_device(registry: DeviceRegistry, tenant: Tenant, device_id: str) -> Device:
+def _shown(tenant: Tenant, device: Device) -> Device:
+    """The device without groups that the tenant has no more."""
+    return replace(device, groups=device.known_groups(tenant.groups))
+
+
+async def find_device(facts: DeviceFacts, tenant: Tenant, device_id: str) -> Device:
     """The device, looked up inside the tenant only: another tenant's is as unknown as none.
 
     Raises:
         NotFoundError: the tenant has no such device.
     """
-    device = await registry.find(tenant, device_id) if wire.is_device_id(device_id) else None
+    device = await facts.find(tenant, device_id) if wire.is_device_id(device_id) else None
     if device is None:
         raise NotFoundError("device", device_id)
     return device

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +16,7 @@ from service.domain.downloads import (
     DownloadRecordState,
     TargetKind,
 )
-from service.domain.groups import DeviceGroup
+from service.domain.groups import DeviceGroup, find_group
 from service.domain.instants import new_ulid
 from service.domain.permissions import Permission
 from service.errors import (
@@ -32,19 +31,18 @@ from service.operations.devices import find_device
 from service.operations.once import Once
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from service.domain.artifacts import Artifact
     from service.domain.devices import Device
     from service.domain.instants import Clock
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
     from service.ports.artifacts import Artifacts
-    from service.ports.devices import DeviceRegistry
+    from service.ports.devices import DeviceFacts
     from service.ports.downloads import DownloadJobs, DownloadRecords
-    from service.ports.groups import DeviceGroups
 
-_MAX_MEMBERS: Final = (
-    100  # each is looked up and decided on before the answer; a job has at most as many targets
-)
+_MAX_MEMBERS: Final = 100  # targets of one job (source: AWS IoT Device Management quotas)
 _WITHOUT_JOB: Final = {
     DownloadRecordState.CREATED: DeliveryState.CREATED,
     DownloadRecordState.STARTED: DeliveryState.UNKNOWN,  # AWS forgets a job two years after its end
@@ -78,15 +76,13 @@ class Downloads:
     def __init__(
         self,
         *,
-        devices: DeviceRegistry,
-        groups: DeviceGroups,
+        devices: DeviceFacts,
         artifacts: Artifacts,
         records: DownloadRecords,
         jobs: DownloadJobs,
         clock: Clock,
     ) -> None:
         self._devices = devices
-        self._groups = groups
         self._artifacts = artifacts
         self._records = records
         self._jobs = jobs
@@ -101,7 +97,8 @@ class Downloads:
             NotFoundError: the tenant has no such device, group or file.
             InvalidRequestError: the file's name is not of its form.
             PermissionDeniedError: not allowed; said before whether the file exists.
-            ConflictError: nobody vouches for the file's SHA-256, so no device could verify it.
+            ConflictError: nobody vouches for the file's SHA-256, so no device could verify it; or
+                the group has no device, or more than one job can serve.
             IdempotencyMismatchError: the idempotency key stands for another request.
             DownloadNotStartedError: recorded as failed; if even that could not be stored, the
                 record stays ``created``.
@@ -116,14 +113,23 @@ class Downloads:
         artifact = await self._artifacts.find(tenant, request.artifact)
         action = permission_for(request.artifact)
         purpose = Purpose(artifact=artifact, emergency_reason=request.emergency_reason)
-        members: tuple[str, ...] = ()
-        if isinstance(target, DeviceGroup) and action is Permission.UPDATE_FIRMWARE:
-            members = await self._members_allowed(access, target, action, purpose)
-            purpose = replace(purpose, members_allowed=bool(members))
-        await access.require(action, target.entities(), purpose)
+        members: tuple[Device, ...] = ()
+        firmware = action is Permission.UPDATE_FIRMWARE
+        if isinstance(target, DeviceGroup) and (firmware or not target.is_root):
+            # One more than a job can serve, so that too many can be told.
+            members = await self._devices.members(tenant, target, limit=_MAX_MEMBERS)
+            if firmware:
+                allowed = await self._each_allowed(access, members, action, purpose)
+                purpose = replace(purpose, members_allowed=allowed)
+        await access.require(action, target.entities(tenant.groups), purpose)
         if artifact is None:
             raise NotFoundError("artifact", request.artifact)
-        record = self._record(access, request, artifact, members)
+        targets = (
+            _job_targets(target, members, each_allowed=purpose.members_allowed)
+            if isinstance(target, DeviceGroup)
+            else ()
+        )
+        record = self._record(access, request, artifact, targets)
         stored = await self._once.create(
             access.principal,
             record,
@@ -157,7 +163,7 @@ class Downloads:
         if record is None:
             raise NotFoundError("download", download_id)
         target = await self._target(tenant, record.target_kind, record.target)
-        await access.require(Permission.VIEW_DOWNLOAD, target.entities())
+        await access.require(Permission.VIEW_DOWNLOAD, target.entities(tenant.groups))
         progress = await self._jobs.progress(tenant, record, limit=limit, cursor=cursor)
         return DownloadView(
             record=record, progress=progress or DownloadProgress(state=_WITHOUT_JOB[record.state])
@@ -166,33 +172,30 @@ class Downloads:
     async def _target(self, tenant: Tenant, kind: TargetKind, target: str) -> Device | DeviceGroup:
         if kind is TargetKind.DEVICE:
             return await find_device(self._devices, tenant, target)
-        group: DeviceGroup | None = (
-            await self._groups.find(tenant, target) if wire.is_device_id(target) else None
-        )
+        group = find_group(tenant, target)
         if group is None:
             raise NotFoundError("group", target)
         return group
 
-    async def _members_allowed(
-        self, access: Access, group: DeviceGroup, action: Permission, purpose: Purpose
-    ) -> tuple[str, ...]:
-        """The members, if each may get the firmware by itself.
+    async def _each_allowed(
+        self,
+        access: Access,
+        members: Sequence[Device],
+        action: Permission,
+        purpose: Purpose,
+    ) -> bool:
+        """Whether each member may get the firmware by itself.
 
         A group has no window and no patch date of its own.
         """
-        members = await self._groups.members(access.principal.tenant, group, limit=_MAX_MEMBERS)
         if len(members) > _MAX_MEMBERS:
-            log.warning("download.group_too_large", group=group.id, limit=_MAX_MEMBERS)
+            log.warning("download.group_too_large", limit=_MAX_MEMBERS)
             # Fail closed: the policies then decide as if a member had been refused.
-            return ()
+            return False
         tenant = access.principal.tenant
-        devices = await asyncio.gather(
-            *(find_device(self._devices, tenant, member) for member in members)
+        return await access.allows_each(
+            action, [device.entities(tenant.groups) for device in members], purpose
         )
-        allowed = await access.allows_each(
-            action, [device.entities() for device in devices], purpose
-        )
-        return members if allowed else ()
 
     def _record(
         self, access: Access, request: DownloadRequest, artifact: Artifact, members: tuple[str, ...]
@@ -242,3 +245,24 @@ class Downloads:
 
     async def _settle(self, tenant: Tenant, record: DownloadRecord) -> None:
         await self._once.settle(tenant, record, job_id=record.job_id, state=record.state)
+
+
+def _job_targets(
+    group: DeviceGroup, members: Sequence[Device], *, each_allowed: bool
+) -> tuple[str, ...]:
+    """The devices that the job of a group is for; none: the thing group of all devices.
+
+    Raises:
+        ConflictError: there is none, or there are more than one job can serve.
+    """
+    # All devices are a thing group too; but where each was decided on, the job is for these alone.
+    if group.is_root and not each_allowed:
+        return ()
+    if not members:
+        raise ConflictError(f"group `{group.id}` has no device yet")
+    if len(members) > _MAX_MEMBERS:
+        raise ConflictError(
+            f"group `{group.id}` has more than {_MAX_MEMBERS} devices, which is as many as one "
+            "download can serve: deliver to smaller groups, or to `all`"
+        )
+    return tuple(device.id for device in members)

@@ -34,7 +34,9 @@ class Operations:
             clock=ports.clock,
             settings=tokens,
         )
-        self.devices = Devices(registry=ports.devices, index=ports.fleet_index)
+        self.devices = Devices(
+            facts=ports.devices, connections=ports.connections, clock=ports.clock
+        )
         self.commands = Commands(
             devices=ports.devices,
             records=ports.command_records,
@@ -43,7 +45,6 @@ class Operations:
         )
         self.downloads = Downloads(
             devices=ports.devices,
-            groups=ports.groups,
             artifacts=ports.artifacts,
             records=ports.download_records,
             jobs=ports.download_jobs,

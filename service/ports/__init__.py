@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from service.ports.audit import AuditLog
     from service.ports.authorizer import Authorizer
     from service.ports.commands import CommandBroker, CommandRecords
-    from service.ports.devices import DeviceRegistry, FleetIndex
+    from service.ports.devices import Connections, DeviceFacts
     from service.ports.downloads import DownloadJobs, DownloadRecords
-    from service.ports.groups import DeviceGroups
     from service.ports.signing_keys import SigningKeys
     from service.ports.tenants import TenantRegistry
 
@@ -30,9 +29,8 @@ class Ports:
     signing_keys: SigningKeys
     authorizer: Authorizer
     audit: AuditLog
-    devices: DeviceRegistry
-    fleet_index: FleetIndex
-    groups: DeviceGroups
+    devices: DeviceFacts
+    connections: Connections
     command_records: CommandRecords
     broker: CommandBroker
     artifacts: Artifacts

@@ -1,45 +1,57 @@
-"""The tenant's devices: the registry says what is, the fleet index lists and sees connections."""
+"""The tenant's devices: facts that decisions rest on, and connections as the broker has them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from service.domain.devices import Device, DevicePage
+    from service.domain.devices import Connectivity, Device, DevicePage
+    from service.domain.groups import DeviceGroup
     from service.domain.tenants import Tenant
 
 
-class DeviceRegistry(Protocol):
-    """What is known of each device; decisions rest on it."""
+class DeviceFacts(Protocol):
+    """What is known of each device, as of this moment: what was changed before is seen."""
 
     async def find(self, tenant: Tenant, device_id: str) -> Device | None:
         """One device without connectivity, or ``None`` if the tenant has no such device."""
         ...
 
-    async def set_attributes(
-        self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]
-    ) -> None:
-        """Set attributes of a device that was found, or remove those that are ``None``.
-
-        Raises:
-            ConflictError: someone else changed the device meanwhile.
-        """
-        ...
-
-
-class FleetIndex(Protocol):
-    """What is searched; it may lag behind the registry, so that nothing is decided by it."""
-
     async def page(self, tenant: Tenant, *, limit: int, cursor: str | None) -> DevicePage:
-        """Devices with connectivity.
+        """Devices in the order of their ids, with the last that was heard of their connections.
 
         Raises:
             InvalidRequestError: the cursor is not one of ours.
         """
         ...
 
-    async def connectivity(self, tenant: Tenant, device: Device) -> Device:
-        """The device with its connectivity, which a device that is not indexed yet has not."""
+    async def members(
+        self, tenant: Tenant, group: DeviceGroup, *, limit: int
+    ) -> tuple[Device, ...]:
+        """Devices of a group and of the groups in it, in the order of their ids.
+
+        At most ``limit`` + 1, so that too many can be told.
+        """
+        ...
+
+    async def change(self, tenant: Tenant, device: Device, *, by: str, now_ms: int) -> Device:
+        """Store the attributes and groups of a device that was found; the device with its version.
+
+        Args:
+            tenant: whose device it is.
+            device: as it shall be, with the version with which it was found.
+            by: entity id of who changes it.
+            now_ms: milliseconds since the epoch.
+
+        Raises:
+            ConflictError: someone else changed the device meanwhile, or it is another thing now.
+        """
+        ...
+
+
+class Connections(Protocol):
+    """The broker's own word on a connection."""
+
+    async def find(self, tenant: Tenant, device: Device) -> Connectivity | None:
+        """How a device is connected now, or ``None`` if the broker has not heard of it lately."""
         ...

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infra import names
-from infra.stacks.platform_stack import status_rule, task_roles
+from infra.stacks.platform_stack import device_events, status_rule, task_roles
 from infra.stacks.tenant_stack import bucket, provisioning, service_role
 
 ACCOUNT = "123456789012"
@@ -26,6 +26,10 @@ PERMISSIONS: dict[str, dict[str, Any]] = {
     ),
     "status rule": status_rule.permissions(
         commands_arn=TABLE, errors_arn=f"arn:aws:sqs:eu-central-1:{ACCOUNT}:errors"
+    ),
+    "device events rule": device_events.permissions(
+        devices_arn=ARNS.table("cedarfleet-devices"),
+        errors_arn=f"arn:aws:sqs:eu-central-1:{ACCOUNT}:errors",
     ),
     "tenant": service_role.permissions(
         tenant="acme",
@@ -83,9 +87,8 @@ def test_every_statement_names_its_resources(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["tenant", "presign", "provisioning"])
 def test_every_resource_of_a_tenant_names_the_tenant(name: str) -> None:
-    """What is shared has its reason: index (query), tables (leading key), type, certificates."""
+    """What is shared has its reason: tables (leading key), type, certificates."""
     shared = {
-        ARNS.iot("index/AWS_Things"),
         ARNS.iot("thingtype/cedarfleet-device"),
         ARNS.iot("cert/*"),
         ARNS.policy_store("ps1"),

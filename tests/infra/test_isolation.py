@@ -82,24 +82,41 @@ def test_nobody_but_the_service_becomes_a_tenant(project: Project) -> None:
     assert refused(sts.assume_role, RoleArn=made["role_arn"], RoleSessionName="test")
 
 
-def test_a_tenants_session_reaches_its_own_things_only(session: Callable[[str], Any]) -> None:
-    """Publish, describe, groups and jobs end at the prefix, also a job with one foreign target."""
+def test_a_tenants_session_reaches_its_own_things_only(
+    project: Project, session: Callable[[str], Any]
+) -> None:
+    """Publish, connections and jobs end at the prefix, also a job with one foreign target."""
     iot, data = session("iot"), session("iot-data")
-    own_arn = iot.describe_thing(thingName=OWN)["thingArn"]
+    own_arn = f"arn:aws:iot:{project.cloud.region}:{project.cloud.account_id}:thing/{OWN}"
     foreign_arn = own_arn.replace(OWN, FOREIGN)
     data.publish(topic=f"fleet/{OWN}/commands/x", qos=1, payload=b"{}")
     iot.create_job(jobId="acme--1", targets=[own_arn], document="{}")
     iot.describe_job(jobId="acme--1")
-    iot.list_things_in_thing_group(thingGroupName="acme")
+    iot.create_job(
+        jobId="acme--all",
+        targets=[own_arn.replace(f"thing/{OWN}", "thinggroup/acme")],
+        document="{}",
+    )
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        data.get_connection(clientId=OWN)  # allowed to ask; it never connected
 
     assert refused(data.publish, topic=f"fleet/{FOREIGN}/commands/x", qos=1, payload=b"{}")
     assert refused(data.publish, topic=f"$aws/things/{OWN}/shadow/update", qos=1, payload=b"{}")
-    assert refused(iot.describe_thing, thingName=FOREIGN)
-    assert refused(iot.update_thing, thingName=FOREIGN, attributePayload={"attributes": {"a": "b"}})
-    assert refused(iot.list_things_in_thing_group, thingGroupName="globex")
+    assert refused(data.get_connection, clientId=FOREIGN)
+    assert refused(data.delete_connection, clientId=OWN)
     assert refused(iot.create_job, jobId="acme--2", targets=[own_arn, foreign_arn], document="{}")
     assert refused(iot.create_job, jobId="globex--2", targets=[own_arn], document="{}")
     assert refused(iot.list_things)
+
+
+def test_a_tenants_session_asks_nothing_of_the_registry(session: Callable[[str], Any]) -> None:
+    """Neither its own things nor the index: what is known of a device stands in its rows."""
+    iot = session("iot")
+    assert refused(iot.describe_thing, thingName=OWN)
+    assert refused(iot.update_thing, thingName=OWN, attributePayload={"attributes": {"a": "b"}})
+    assert refused(iot.list_thing_groups_for_thing, thingName=OWN)
+    assert refused(iot.list_things_in_thing_group, thingGroupName="acme")
+    assert refused(iot.search_index, queryString="thingName:acme--*")
 
 
 def test_a_tenants_session_passes_its_own_presign_role_only(
@@ -107,7 +124,7 @@ def test_a_tenants_session_passes_its_own_presign_role_only(
 ) -> None:
     """A job cannot be given another tenant's role to sign its downloads with."""
     iot = session("iot")
-    target = [iot.describe_thing(thingName=OWN)["thingArn"]]
+    target = [f"arn:aws:iot:{project.cloud.region}:{project.cloud.account_id}:thing/{OWN}"]
     roles = {
         name: project.engine.outputs(name).outputs["presign_role_arn"]
         for name in ("acme", "globex")
@@ -151,6 +168,31 @@ def test_a_tenants_session_reads_and_writes_its_own_rows_only(
     table.transact_write_items(TransactItems=puts[:1])
     assert refused(table.transact_write_items, TransactItems=puts)
     assert refused(table.get_item, TableName="cedarfleet-tenants", Key={"issuer": {"S": "x"}})
+
+
+def test_a_tenants_session_keeps_facts_of_its_own_devices_only(
+    session: Callable[[str], Any],
+) -> None:
+    """Its partition is read as a whole and written; nothing is deleted, no other one reached."""
+    table, name = session("dynamodb"), "cedarfleet-devices"
+
+    def query(tenant: str) -> dict[str, Any]:
+        return {
+            "TableName": name,
+            "KeyConditionExpression": "#p = :p",
+            "ExpressionAttributeNames": {"#p": "partition"},
+            "ExpressionAttributeValues": {":p": {"S": f"{tenant}--devices"}},
+        }
+
+    own = {"partition": {"S": "acme--devices"}, "sk": {"S": "press-07#facts"}}
+    table.put_item(TableName=name, Item=own)
+    table.query(**query("acme"))
+    foreign = own | {"partition": {"S": "globex--devices"}}
+    assert refused(table.put_item, TableName=name, Item=foreign)
+    assert refused(table.query, **query("globex"))
+    assert refused(table.query, **query("acme2"))
+    assert refused(table.delete_item, TableName=name, Key=own)
+    assert refused(table.scan, TableName=name)
 
 
 def test_a_tenants_session_adds_to_its_audit_trail_and_no_more(

@@ -56,7 +56,7 @@ def limit(service: str, operation: str, member: str) -> int:
             "CreateProvisioningTemplate",
             "templateName",
         ),
-        (names.thing_group(LONGEST, "l" * 64), "iot", "CreateThingGroup", "thingGroupName"),
+        (names.thing_group(LONGEST), "iot", "CreateThingGroup", "thingGroupName"),
         (names.device_policy(LONGEST), "iot", "CreatePolicy", "policyName"),
         (names.provisioning_role(LONGEST), "iam", "CreateRole", "RoleName"),
         (names.thing_prefix(LONGEST) + "d" * 64, "iot", "CreateThing", "thingName"),

@@ -18,12 +18,21 @@ RECORDED: Final = sorted(
     folder.name for folder in RELEASES.iterdir() if (folder / "platform.json").exists()
 )
 
+_LINE: Final = "a line is no thing group any more: which devices are in it is a fact of theirs"
 # (release, stack, operation, logical name) -> why the program of today may do it to what the
 # release stamped
 MEANT: Final[dict[tuple[str, str, str, str], str]] = {
     ("0.1.0", "platform", "replace", "api-task"): (
         "a task definition is a new revision with each change; the service rolls over to it"
     ),
+    **{
+        ("0.1.0", tenant, "delete", f"fleet-{line}"): _LINE
+        for tenant, lines in {
+            "acme": ("line-press", "line-pump", "zone-hall-1"),
+            "globex": ("ward-3", "ward-5"),
+        }.items()
+        for line in lines
+    },
 }
 
 

@@ -37,7 +37,11 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
     "service/domain/commands.py": ("tests/service/domain/test_command_status.py",),
     "service/domain/devices.py": ("tests/service/domain/test_entities.py",),
     "service/domain/downloads.py": ("tests/service/domain/test_download_state.py",),
-    "service/domain/groups.py": ("tests/service/domain/test_entities.py",),
+    "service/domain/device_rows.py": ("tests/service/adapters/test_device_facts.py",),
+    "service/domain/groups.py": (
+        "tests/service/domain/test_entities.py",
+        f"{_API}/test_device_groups.py",
+    ),
     "service/domain/identities.py": ("tests/service/domain/test_tokens.py",),
     "service/domain/instants.py": ("tests/service/domain/test_names_and_ids.py",),
     "service/domain/json_limits.py": ("tests/service/domain/test_json_limits.py",),
@@ -52,7 +56,11 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
         "tests/service/operations/test_commands.py",
         f"{_API}/test_commands.py",
     ),
-    "service/operations/devices.py": (f"{_API}/test_devices.py", f"{_API}/test_time_zones.py"),
+    "service/operations/devices.py": (
+        f"{_API}/test_devices.py",
+        f"{_API}/test_device_groups.py",
+        f"{_API}/test_time_zones.py",
+    ),
     "service/operations/downloads.py": (f"{_API}/test_downloads.py",),
     "service/operations/once.py": (f"{_API}/test_commands.py", f"{_API}/test_downloads.py"),
     "service/api/guard.py": (f"{_API}/test_routes.py", f"{_API}/test_guard.py"),
@@ -83,14 +91,17 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
     ),
     f"{_AWS}/cursors.py": (f"{_AWS_TESTS}/test_cursors.py",),
     f"{_AWS}/devices.py": (
-        f"{_AWS_TESTS}/test_devices.py",
-        *_refused("devices.find", "devices.set_attributes", "fleet_index.page"),
+        "tests/service/adapters/test_device_facts.py",
+        *_refused("devices.find", "devices.change", "devices.members", "devices.page"),
+    ),
+    f"{_AWS}/connections.py": (
+        f"{_AWS_TESTS}/test_connections.py",
+        *_refused("connections.find"),
     ),
     f"{_AWS}/downloads.py": (
         f"{_AWS_TESTS}/test_downloads.py",
         *_refused("download_records.create", "download_records.read", "download_records.settle"),
     ),
-    f"{_AWS}/groups.py": (f"{_AWS_TESTS}/test_groups.py", *_refused("groups.find")),
     f"{_AWS}/idempotency.py": (f"{_AWS_TESTS}/test_idempotency.py",),
     f"{_AWS}/jobs.py": (
         f"{_AWS_TESTS}/test_jobs.py",

@@ -52,6 +52,7 @@ TENANT = Tenant(
     bucket="bucket",
     presign_role_arn="arn:aws:iam::123456789012:role/y",
     commands={},
+    groups={},
 )
 
 
@@ -174,10 +175,11 @@ def entities(case: Case) -> tuple[Entity, ...]:
         return (tenant_entity(asked.uid.id),)
     owner = cast("EntityUid", asked.attributes["tenant"]).id
     if asked.uid.type == DEVICE_GROUP:
-        return DeviceGroup(tenant=owner, id=asked.uid.id).entities()
+        return DeviceGroup(tenant=owner, id=asked.uid.id).entities({})
     groups = tuple(parent.id for parent in asked.parents if parent.id != ROOT_GROUP)
     facts = device_facts(asked.attributes)
-    return Device(tenant=owner, id=asked.uid.id, groups=groups, attributes=facts).entities()
+    device = Device(tenant=owner, id=asked.uid.id, groups=groups, attributes=facts)
+    return device.entities(dict.fromkeys(groups, ()))
 
 
 def device_facts(attributes: Mapping[str, Value]) -> dict[str, str]:

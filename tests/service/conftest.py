@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "set-parameters": Permission.SET_PARAMETERS,
     "run-diagnostics": Permission.MAINTAIN_DEVICE,
 }
+GROUPS: Final = {"line-press": (), "line-pump": (), "zone-hall-1": (), "cell-4": ("zone-hall-1",)}
 
 
 @dataclass
@@ -44,6 +45,12 @@ class ServiceUnderTest:
     app: Litestar
     client: TestClient[Litestar]
     tokens: dict[str, str] = field(default_factory=dict[str, str])
+
+    def device(self, device_id: str) -> Device:
+        """A device of acme, as it is now."""
+        found = self.ports.devices.known("acme", device_id)
+        assert found is not None
+        return found
 
     def call(
         self, method: str, path: str, *, as_: str = "managers", **request: Any
@@ -63,7 +70,10 @@ def authorizer() -> CedarAuthorizer:
 @pytest.fixture(scope="session")
 def pools() -> tuple[MemoryUserPool, MemoryUserPool]:
     """The user pools of acme and globex; making an RSA key takes a while."""
-    return MemoryUserPool("acme", commands=COMMANDS), MemoryUserPool("globex", commands=COMMANDS)
+    return (
+        MemoryUserPool("acme", commands=COMMANDS, groups=GROUPS),
+        MemoryUserPool("globex", commands=COMMANDS, groups={"ward": ()}),
+    )
 
 
 @pytest.fixture

@@ -68,6 +68,7 @@ class DemoRun:
         self.start_devices()
         self.start_service()
         self.sign_in()
+        self.put_into_lines()
 
     def stamp(self) -> None:
         """`pulumi up` for the platform and for each tenant, by the in-process engine."""
@@ -147,6 +148,17 @@ class DemoRun:
                         me["tenant"] == tenant and me["groups"] == [group],
                         f"{person.email}: {tenant}, {group}",
                     )
+
+    def put_into_lines(self) -> None:
+        """Put each device into its lines, as a manager does: it was provisioned into none."""
+        with self.report.step("the managers put the devices into lines") as step:
+            for tenant, wanted in TENANTS.items():
+                token = self.tokens[tenant, "managers"]
+                moved = ok(self.setup.put_into_lines(tenant, url=self.url, token=token))
+                step.check(
+                    moved["groups"] == sorted(wanted.lines),
+                    f"{tenant}: {moved['id']} is in {', '.join(moved['groups'])}",
+                )
 
 
 def ok(answer: httpx.Response) -> dict[str, Any]:

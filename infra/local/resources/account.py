@@ -1,4 +1,4 @@
-"""Provider functions: who and where am I."""
+"""Provider functions: who and where am I, and where is what is the account's own."""
 
 from __future__ import annotations
 
@@ -21,6 +21,13 @@ def _caller_identity(cloud: Cloud, arguments: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _iot_endpoint(cloud: Cloud, arguments: dict[str, Any]) -> dict[str, Any]:
+    kind = arguments["endpointType"]
+    answer = cloud.client("iot").describe_endpoint(endpointType=kind)
+    return {"endpointAddress": answer["endpointAddress"], "endpointType": kind, "id": cloud.region}
+
+
 INVOKES: Final[Mapping[str, Invoke]] = {
-    "aws:index/getCallerIdentity:getCallerIdentity": _caller_identity
+    "aws:index/getCallerIdentity:getCallerIdentity": _caller_identity,
+    "aws:iot/getEndpoint:getEndpoint": _iot_endpoint,
 }

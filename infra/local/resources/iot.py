@@ -1,4 +1,4 @@
-"""IoT Core's registry: thing types, thing groups, policies, fleet index."""
+"""IoT Core's registry: thing types, thing groups, policies, fleet index, events."""
 
 # ruff: noqa: A002 - `id` is Pulumi's word, and the engine's
 
@@ -222,6 +222,35 @@ class IndexingConfiguration(Handler):
         """Nothing, as the real provider does."""
 
 
+class EventConfigurations(Handler):
+    """`aws.iot.EventConfigurations`: one in an account and region, so a delete leaves it."""
+
+    def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
+        """UpdateEventConfigurations: the kinds that are named; the others stay as they are."""
+        named = {kind: {"Enabled": on} for kind, on in inputs["eventConfigurations"].items()}
+        cloud.client("iot").update_event_configurations(eventConfigurations=named)
+        return Made(cloud.region, dict(inputs))
+
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
+        """UpdateEventConfigurations."""
+        del id, old
+        return self.create(cloud, inputs).outputs
+
+    def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
+        """DescribeEventConfigurations: all kinds, as the real provider reads them."""
+        del id
+        now = cloud.client("iot").describe_event_configurations()["eventConfigurations"]
+        return {
+            **outputs,
+            "eventConfigurations": {kind: state["Enabled"] for kind, state in now.items()},
+        }
+
+    def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
+        """Nothing, as the real provider does."""
+
+
 def _group(inputs: dict[str, Any]) -> dict[str, Any]:
     properties = inputs.get("properties", {})
     return {
@@ -237,4 +266,5 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "aws:iot/thingGroup:ThingGroup": ThingGroup(),
     "aws:iot/policy:Policy": Policy(),
     "aws:iot/indexingConfiguration:IndexingConfiguration": IndexingConfiguration(),
+    "aws:iot/eventConfigurations:EventConfigurations": EventConfigurations(),
 }

@@ -71,9 +71,9 @@ class Resource:
         if self.type == TENANT:
             return (tenant_entity(owner),)
         if self.type == DEVICE_GROUP:
-            return group_entities(self.id, tenant=owner)
+            return group_entities(self.id, tenant=owner, parents={})
         return device_entities(
-            self.id, tenant=owner, groups=self.groups, attributes=self.attributes
+            self.id, tenant=owner, groups=self.groups, parents={}, attributes=self.attributes
         )
 
     def with_attributes(self, **changes: Value | None) -> Resource:

@@ -25,10 +25,10 @@ GroupDescription = Annotated[str, Meta(min_length=1, max_length=2048)]
 GROUPS: Final = 10_000
 MACHINES: Final = 999
 
-# A Cedar device group; the thing group is `<tenant>--<line>`, at most 128 characters on AWS.
+# A Cedar device group, which a device's facts name.
 LineName = Annotated[str, Meta(pattern=_WORDS, max_length=64, description=_WORDS_FORM)]
 
-# AWS IoT Core: the description of a thing group.
+# As in 0.1.0, where each line was a thing group and AWS IoT Core bounded its description.
 LineDescription = Annotated[
     str,
     Meta(
@@ -37,6 +37,8 @@ LineDescription = Annotated[
         description="must be 1 to 2028 characters of printable ASCII (AWS IoT)",
     ),
 ]
+
+LineParents = Annotated[tuple[LineName, ...], Meta(min_length=1)]
 
 Word = Annotated[
     str,

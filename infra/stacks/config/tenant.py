@@ -8,7 +8,13 @@ from cedarfleet_device import wire
 from msgspec import Meta, Struct
 
 from infra import names
-from infra.policies import ROOT_GROUP, known_entity
+from infra.policies import (
+    MAX_ANCESTORS,
+    ROOT_GROUP,
+    CircularGroupsError,
+    known_entity,
+    too_many,
+)
 from infra.stacks.config.limits import (
     GROUPS,
     MACHINES,
@@ -21,6 +27,7 @@ from infra.stacks.config.limits import (
     GroupName,
     LineDescription,
     LineName,
+    LineParents,
     Mfa,
     RefreshDays,
     Regions,
@@ -97,6 +104,7 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         regions: where the tenant's devices stand; values of the policy attribute `region`.
         groups: Cognito group -> what it is for.
         lines: device group -> what it is.
+        line_parents: line -> the lines that it lies in; without any, it lies in `all` alone.
         commands: command name -> Cedar action that sending it needs.
         kinds: what the tenant's devices are; values of the policy attribute `kind`.
         sign_in: how people sign in.
@@ -115,6 +123,7 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     commands: dict[str, ActionName]
     sign_in: SignIn
     kinds: tuple[Word, ...] = ()
+    line_parents: dict[LineName, LineParents] = {}
     machines: Annotated[dict[GroupName, Scopes], Meta(max_length=MACHINES)] = {}
     grants: tuple[Grant, ...] = ()
     policies: Text | None = None
@@ -142,7 +151,34 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 )
         for machine, scopes in self.machines.items():
             once(f"machines.{machine}", scopes)
+        self._check_lines()
         self._check_grants()
+
+    def parents_of(self, line: str) -> list[str]:
+        """The lines that a line lies in, as written."""
+        return list(self.line_parents.get(line, ()))
+
+    def _check_lines(self) -> None:
+        known = ", ".join(f"`{line}`" for line in sorted(self.lines)) or "none"
+        for line, parents in self.line_parents.items():
+            once(f"line_parents.{line}", parents)
+            for key, name in (
+                (f"line_parents.{line}", line),
+                *((f"line_parents.{line}[{index}]", one) for index, one in enumerate(parents)),
+            ):
+                if name not in self.lines:
+                    raise WrongValueError(key, f"`{name}` is no line; there are: {known}")
+        for line in self.line_parents:
+            try:
+                count = too_many([line], self.line_parents)
+            except CircularGroupsError as error:
+                raise WrongValueError(f"line_parents.{line}", str(error)) from error
+            if count is not None:
+                raise WrongValueError(
+                    f"line_parents.{line}",
+                    f"a device of it would lie in {count} groups with those above them, at most "
+                    f"{MAX_ANCESTORS} can be decided on (Verified Permissions)",
+                )
 
     def _check_grants(self) -> None:
         # One for a group or line that the tenant does not have would never let anybody do anything.

@@ -1,4 +1,4 @@
-"""What IoT Core needs once: thing type, fleet index, and the rule that records device status."""
+"""What IoT Core needs once: thing type, index, events, and the rules that write rows of devices."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import names
-from infra.stacks.platform_stack import status_rule
+from infra.stacks.platform_stack import device_events, status_rule
 
 if TYPE_CHECKING:
     from infra.stacks.platform_stack.tables import Tables
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class IotArgs:
-    """The tables, of which the rule writes one, and the account that it runs in."""
+    """The tables, of which the rules write two, and the account that they run in."""
 
     tables: Tables
     account_id: pulumi.Output[str]
 
 
 class Iot(pulumi.ComponentResource):
-    """Thing type, index with connectivity, status rule with its role and error queue."""
+    """Thing type, index with connectivity, registry events, rules with roles and error queue."""
 
     rule: aws.iot.TopicRule
     errors: aws.sqs.Queue
@@ -54,6 +54,11 @@ class Iot(pulumi.ComponentResource):
             thing_group_indexing_configuration={"thing_group_indexing_mode": "ON"},
             opts=self._child,
         )
+        aws.iot.EventConfigurations(
+            f"{name}-events",
+            event_configurations=device_events.REGISTRY_EVENTS,
+            opts=self._child,
+        )
         self.errors = aws.sqs.Queue(
             f"{name}-status-errors",
             name="cedarfleet-status-errors",
@@ -62,6 +67,7 @@ class Iot(pulumi.ComponentResource):
             opts=self._child,
         )
         self.rule = self._status_rule(name, args)
+        self._event_rules(name, args)
         self.thing_type = thing_type.name
         self.register_outputs(
             {"rule": self.rule.name, "errors": self.errors.url, "thing_type": self.thing_type}
@@ -105,3 +111,43 @@ class Iot(pulumi.ComponentResource):
                 self._child, pulumi.ResourceOptions(depends_on=[grant])
             ),
         )
+
+    def _event_rules(self, name: str, args: IotArgs) -> None:
+        role = aws.iam.Role(
+            f"{name}-device-events",
+            name=names.DEVICE_EVENTS_ROLE,
+            description="IoT rules that record what happens to devices",
+            assume_role_policy=pulumi.Output.json_dumps(
+                args.account_id.apply(lambda account: status_rule.trust(account_id=account))
+            ),
+            opts=self._child,
+        )
+        grant = aws.iam.RolePolicy(
+            f"{name}-device-events",
+            name="write-events",
+            role=role.name,
+            policy=pulumi.Output.json_dumps(
+                pulumi.Output.all(args.tables.devices.arn, self.errors.arn).apply(
+                    lambda arns: device_events.permissions(devices_arn=arns[0], errors_arn=arns[1])
+                )
+            ),
+            opts=self._child,
+        )
+        for event, sql in device_events.RULES.items():
+            aws.iot.TopicRule(
+                f"{name}-device-{event}",
+                name=f"{names.DEVICE_EVENTS_RULE}_{event}",
+                description=f"devices that are {event}, each in a row of its own",
+                enabled=True,
+                sql=sql,
+                sql_version=status_rule.SQL_VERSION,
+                dynamodbv2s=[
+                    {"role_arn": role.arn, "put_item": {"table_name": args.tables.devices.name}}
+                ],
+                error_action={
+                    "sqs": {"role_arn": role.arn, "queue_url": self.errors.url, "use_base64": False}
+                },
+                opts=pulumi.ResourceOptions.merge(
+                    self._child, pulumi.ResourceOptions(depends_on=[grant])
+                ),
+            )

@@ -36,6 +36,8 @@ class ServiceArgs:
         network: subnets and security group of the tasks.
         balancer: what sends them requests.
         tables: whose names the service is told, and whose registry it may read.
+        iot_data_endpoint: host of the account's data plane (boto3's own is for tests only; source:
+            AWS CLI reference, "iot-data").
     """
 
     config: PlatformConfig
@@ -44,6 +46,7 @@ class ServiceArgs:
     network: Network
     balancer: Balancer
     tables: Tables
+    iot_data_endpoint: pulumi.Output[str]
 
 
 class Service(pulumi.ComponentResource):
@@ -117,6 +120,8 @@ class Service(pulumi.ComponentResource):
                 image=image,
                 log_group=self.log_group,
                 tenants=args.tables.tenants.name,
+                devices=args.tables.devices.name,
+                iot_data=args.iot_data_endpoint,
                 commands=args.tables.commands.name,
                 audit=args.tables.audit.name,
                 trusted_proxies=",".join(args.network.public_cidrs),
@@ -251,6 +256,8 @@ def _container(region: str, known: dict[str, Any]) -> dict[str, Any]:
         "CEDARFLEET_HOST": "0.0.0.0",  # noqa: S104 - as said above
         "CEDARFLEET_PORT": str(SERVICE_PORT),
         "CEDARFLEET_TENANTS_TABLE": known["tenants"],
+        "CEDARFLEET_DEVICES_TABLE": known["devices"],
+        "CEDARFLEET_IOT_DATA_ENDPOINT": known["iot_data"],
         "CEDARFLEET_COMMANDS_TABLE": known["commands"],
         "CEDARFLEET_AUDIT_TABLE": known["audit"],
         # The load balancer's subnets: what it says of the caller's address is believed, and what

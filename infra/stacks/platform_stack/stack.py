@@ -33,6 +33,9 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
     ).account_id
 
     tables = Tables("tables", TablesArgs(protect=config.protect), opts)
+    iot_data_endpoint = aws.iot.get_endpoint_output(
+        endpoint_type="iot:Data-ATS", opts=pulumi.InvokeOutputOptions(provider=provider)
+    ).endpoint_address
     iot = Iot("fleet", IotArgs(tables=tables, account_id=account_id), opts)
     network = Network("network", NetworkArgs(config=config, region=region), opts)
     balancer = Balancer("balancer", BalancerArgs(config=config, network=network), opts)
@@ -45,6 +48,7 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
             network=network,
             balancer=balancer,
             tables=tables,
+            iot_data_endpoint=iot_data_endpoint,
         ),
         opts,
     )
@@ -56,6 +60,8 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
         region=pulumi.Output.from_input(region),
         account_id=account_id,
         tenants_table=tables.tenants.name,
+        devices_table=tables.devices.name,
+        iot_data_endpoint=iot_data_endpoint,
         commands_table=tables.commands.name,
         audit_table=tables.audit.name,
         thing_type=iot.thing_type,

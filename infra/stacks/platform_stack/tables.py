@@ -1,4 +1,4 @@
-"""The shared tables (tenants, commands, audit), keyed so that IAM can tell tenants apart."""
+"""The shared tables (tenants, devices, commands, audit), keyed so that IAM parts the tenants."""
 
 from __future__ import annotations
 
@@ -21,11 +21,20 @@ class TablesArgs:
 class Tables(pulumi.ComponentResource):
     """DynamoDB tables, on demand, encrypted, restorable to any second of the last 35 days.
 
-    The keys of commands and audit start with `<tenant>--`: `dynamodb:LeadingKeys` in the tenant's
-    role confines it to its own rows. Rows leave by the attribute `ttl` (epoch seconds).
+    The keys of devices, commands and audit start with `<tenant>--`: `dynamodb:LeadingKeys` in the
+    tenant's role confines it to its own rows. Rows of commands and audit leave by the attribute
+    `ttl` (epoch seconds); what is known of a device stays.
+
+    All devices of a tenant are one partition, `<tenant>--devices`. A partition gives 3,000 read
+    units a second (source: DynamoDB developer guide, "partition key design"), and a device's rows
+    are read for each command: when a tenant passes about 5,000 devices, `<tenant>--devices` becomes
+    `<tenant>--devices#0` to `#7`, by the first hex digit of the device id's SHA-256. The role's
+    prefix admits these already; rules, adapter and take-over then take the digit into the key. Not
+    built.
     """
 
     tenants: aws.dynamodb.Table
+    devices: aws.dynamodb.Table
     commands: aws.dynamodb.Table
     audit: aws.dynamodb.Table
 
@@ -55,6 +64,15 @@ class Tables(pulumi.ComponentResource):
             **common,
             opts=child,
         )
+        self.devices = aws.dynamodb.Table(
+            f"{name}-devices",
+            name=names.DEVICES_TABLE,
+            hash_key="partition",
+            range_key="sk",
+            attributes=[{"name": "partition", "type": "S"}, {"name": "sk", "type": "S"}],
+            **common,
+            opts=child,
+        )
         self.commands = aws.dynamodb.Table(
             f"{name}-commands",
             name=names.COMMANDS_TABLE,
@@ -76,5 +94,10 @@ class Tables(pulumi.ComponentResource):
             opts=child,
         )
         self.register_outputs(
-            {"tenants": self.tenants.name, "commands": self.commands.name, "audit": self.audit.name}
+            {
+                "tenants": self.tenants.name,
+                "devices": self.devices.name,
+                "commands": self.commands.name,
+                "audit": self.audit.name,
+            }
         )

@@ -1,4 +1,4 @@
-"""The tenant's devices in IoT Core: groups, policies, and the template of their identities."""
+"""The tenant's devices in IoT Core: group, policies, and the template of their identities."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class IotArgs:
-    """The tenant, what the file says of lines and regions, and the platform's type and account."""
+    """The tenant, what the file says of regions, and the platform's type and account."""
 
     tenant: str
     config: TenantConfig
@@ -27,7 +27,11 @@ class IotArgs:
 
 
 class Iot(pulumi.ComponentResource):
-    """Thing groups (root, and one a line), two policies, provisioning template with its role."""
+    """Thing group of all devices, two policies, provisioning template with its role.
+
+    The lines of the tenant's file are no thing groups: which devices are in them is a fact of the
+    devices table, and a thing could be in ten groups at most (source: AWS IoT Core quotas).
+    """
 
     thing_group: pulumi.Output[str]
     template: pulumi.Output[str]
@@ -48,17 +52,6 @@ class Iot(pulumi.ComponentResource):
             },
             opts=self._child,
         )
-        for line, description in args.config.lines.items():
-            aws.iot.ThingGroup(
-                f"{name}-{line}",
-                name=names.thing_group(args.tenant, line),
-                parent_group_name=root.name,
-                properties={
-                    "description": description,
-                    "attribute_payload": {"attributes": {"tenant": args.tenant}},
-                },
-                opts=self._child,
-            )
         devices = aws.iot.Policy(
             f"{name}-device",
             name=names.device_policy(args.tenant),

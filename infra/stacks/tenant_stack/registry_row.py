@@ -54,6 +54,7 @@ class RegistryRowArgs:
             "bucket": self.bucket.bucket,
             "presign_role_arn": self.bucket.presign_role_arn,
             "commands": self.config.commands,
+            "groups": {line: self.config.parents_of(line) for line in self.config.lines},
         }
 
     @property
@@ -90,7 +91,7 @@ class RegistryRow(pulumi.ComponentResource):
 
 
 def registry_item(columns: dict[str, Any]) -> str:
-    """The row in DynamoDB's JSON: texts as S, `client_ids` as SS, the two maps as M of S."""
+    """The row in DynamoDB's JSON: texts as S, `client_ids` as SS, maps as M of S or of L of S."""
     item: dict[str, Any] = {}
     for column, value in columns.items():
         if isinstance(value, str):
@@ -98,5 +99,9 @@ def registry_item(columns: dict[str, Any]) -> str:
         elif isinstance(value, list):
             item[column] = {"SS": sorted(cast("list[str]", value))}
         else:
-            item[column] = {"M": {key: {"S": text} for key, text in value.items()}}
+            item[column] = {"M": {key: _member(held) for key, held in value.items()}}
     return json.dumps(item, sort_keys=True)
+
+
+def _member(held: str | list[str]) -> dict[str, Any]:
+    return {"S": held} if isinstance(held, str) else {"L": [{"S": text} for text in held]}

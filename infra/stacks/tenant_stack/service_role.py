@@ -1,4 +1,4 @@
-"""The role that the service assumes for a tenant: its store, things, jobs, files and rows."""
+"""The role that the service assumes for a tenant: its store, connections, jobs, files and rows."""
 
 from __future__ import annotations
 
@@ -82,16 +82,17 @@ def permissions(
 ) -> iam.Document:
     """Exactly what the service does for a tenant.
 
-    `iot:SearchIndex` is the one action that AWS cannot confine to a tenant: its resource is the
-    account's index, so the service's query must name the tenant's root group. CreateJob lists job
-    *and* targets as resources, so a job with a foreign target is refused. The shared tables are
-    confined by the leading key, and by `Null` since a `ForAllValues` condition holds when the key
-    is absent (fail closed): no Scan, no PartiQL. The audit trail can be added to and not read; that
-    a row is not written over is the service's condition, since IAM knows none for it.
+    What is known of a device stands in the devices table, so no right on IoT Core's registry is
+    needed, nor `iot:SearchIndex`, which AWS cannot confine to a tenant. CreateJob lists job *and*
+    targets as resources, so a job with a foreign target is refused. The shared tables are confined
+    by the leading key, and by `Null` since a `ForAllValues` condition holds when the key is absent
+    (fail closed): no Scan, no PartiQL. A device's facts can be written and not deleted. The audit
+    trail can be added to and not read; that a row is not written over is the service's condition,
+    since IAM knows none for it.
     """
     prefix = names.thing_prefix(tenant)
     things, jobs = arns.iot(f"thing/{prefix}*"), arns.iot(f"job/{prefix}*")
-    groups = [arns.iot(f"thinggroup/{tenant}"), arns.iot(f"thinggroup/{prefix}*")]
+    group = arns.iot(f"thinggroup/{names.thing_group(tenant)}")
     presign = arns.role(names.PRESIGN_ROLE_PATH, names.presign_role(tenant))
     files = arns.bucket(bucket)
     own_rows = {
@@ -108,14 +109,16 @@ def permissions(
             arns.policy_store(store_id),
         ),
         iam.allow("SendCommands", ["iot:Publish"], arns.iot(f"topic/fleet/{prefix}*")),
+        # The client id of a device is its thing's name (the resource's form: AWS IoT Core
+        # developer guide, "AWS IoT Core action resources").
+        iam.allow("Connections", ["iot:GetConnection"], arns.iot(f"client/{prefix}*")),
         iam.allow(
-            "Devices",
-            ["iot:DescribeThing", "iot:UpdateThing", "iot:ListThingGroupsForThing"],
-            things,
+            "OwnDevices",
+            ["dynamodb:PutItem", "dynamodb:Query"],
+            arns.table(names.DEVICES_TABLE),
+            when=own_rows,
         ),
-        iam.allow("Groups", ["iot:DescribeThingGroup", "iot:ListThingsInThingGroup"], groups),
-        iam.allow("Find", ["iot:SearchIndex"], arns.iot("index/AWS_Things")),
-        iam.allow("Jobs", ["iot:CreateJob"], [jobs, things, *groups]),
+        iam.allow("Jobs", ["iot:CreateJob"], [jobs, things, group]),
         iam.allow("JobsMade", ["iot:DescribeJob", "iot:ListJobExecutionsForJob"], jobs),
         iam.allow("JobsOnDevices", ["iot:DescribeJobExecution"], [jobs, things]),
         iam.allow("SignDownloads", ["iam:PassRole"], presign, when=to_iot),

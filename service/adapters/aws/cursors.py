@@ -32,7 +32,7 @@ def unsealed(scope: str, cursor: str | None) -> Generator[dict[str, str]]:
     Raises:
         InvalidRequestError: the cursor is of another list, or AWS refuses its token.
     """
-    token = None if cursor is None else _token(scope, cursor)
+    token = None if cursor is None else token_of(scope, cursor)
     try:
         yield {"nextToken": token} if token else {}
     except ClientError as error:
@@ -43,7 +43,12 @@ def unsealed(scope: str, cursor: str | None) -> Generator[dict[str, str]]:
         raise
 
 
-def _token(scope: str, cursor: str) -> str:
+def token_of(scope: str, cursor: str) -> str:
+    """What was sealed into a cursor.
+
+    Raises:
+        InvalidRequestError: the cursor is of another list, or none.
+    """
     try:
         text = base64.b64decode(
             cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True

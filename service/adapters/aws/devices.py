@@ -1,10 +1,20 @@
-"""Devices in AWS IoT Core: the registry for what is, the fleet index for lists and connectivity."""
+"""Devices in DynamoDB: facts that the service writes, beside rows that IoT rules write of events.
+
+Rows of the devices table, all of a tenant in one partition and those of one device together, since
+`#` sorts before every character of an id::
+
+    partition            sk                          written by
+    <tenant>--devices    <device>#facts              the service
+    <tenant>--devices    <device>#born#<thing id>    an IoT rule: a thing of this name was made
+    <tenant>--devices    <device>#gone#<thing id>    an IoT rule: it was deleted
+    <tenant>--devices    <device>#connected          an IoT rule: its client came
+    <tenant>--devices    <device>#disconnected       an IoT rule: its client went
+"""
 
 from __future__ import annotations
 
-import asyncio
-import re
 from dataclasses import dataclass, replace
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -12,181 +22,220 @@ from botocore.exceptions import ClientError
 from cedarfleet_device import wire
 
 from service.adapters.aws.client.calls import error_code
-from service.adapters.aws.cursors import seal, unsealed
+from service.adapters.aws.cursors import seal, token_of
 from service.cedar.device_facts import DEVICE_FACTS
-from service.cedar.entities import ROOT_GROUP
-from service.domain.devices import Connectivity, Device, DevicePage
-from service.domain.groups import group_id_of
+from service.cedar.group_tree import with_ancestors
+from service.domain.device_rows import DeviceRows, Facts, Presence
+from service.domain.devices import DevicePage
 from service.errors import ConflictError, InvalidRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from service.adapters.aws.client.calls import AwsCalls
     from service.adapters.aws.client.sessions import AwsSessions
+    from service.domain.devices import Device
+    from service.domain.groups import DeviceGroup
     from service.domain.tenants import Tenant
+    from service.settings import RecordSettings
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-_REGISTRY: Final = "the device registry"
-_OFFSET: Final = "utc_offset"
-_INDEX: Final = "the fleet index"
-_STORABLE: Final = re.compile(r"[a-zA-Z0-9_.,@/:#=\[\]-]{1,800}")  # AWS IoT API: AttributeValue
-# The index compares names without case: as many that differ in nothing else are looked through.
-_SAME_NAMES: Final = 100
-_PAGES: Final = {"PageSize": 250}  # the most that IoT Core gives at once
+_TABLE: Final = "the devices table"
+_ROWS_A_DEVICE: Final = 4  # facts, born, connected, disconnected: how far a page is read at once
+_BEHIND_ROWS: Final = "$"  # the character after `#`: behind a device's rows, before the next device
 
 
 @dataclass(frozen=True, kw_only=True)
-class IotDeviceRegistry:
-    """Answers ``ports.DeviceRegistry`` with the tenant's own session."""
+class DynamoDeviceFacts:
+    """Answers ``ports.DeviceFacts`` with the tenant's own session; every read is consistent."""
 
     calls: AwsCalls
     sessions: AwsSessions
+    settings: RecordSettings
 
     async def find(self, tenant: Tenant, device_id: str) -> Device | None:
-        thing = wire.thing_name(tenant.id, device_id)
-        described, groups = await asyncio.gather(
-            self.calls.run(_REGISTRY, self._describe, tenant, thing),
-            self.calls.run(_REGISTRY, self._groups_of, tenant, thing),
-        )
-        if described is None or groups is None:
-            return None
-        return Device(
-            tenant=tenant.id,
-            id=device_id,
-            groups=_groups(tenant, groups),
-            attributes=_attributes(described.get("attributes", {})),
-            version=described["version"],
-        )
-
-    async def set_attributes(
-        self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]
-    ) -> None:
-        await self.calls.run(_REGISTRY, self._set_attributes, tenant, device, changes)
-
-    def _describe(self, tenant: Tenant, thing: str) -> dict[str, Any] | None:
-        client = self.sessions.tenant(tenant, "iot")
-        try:
-            return client.describe_thing(thingName=thing)
-        except client.exceptions.ResourceNotFoundException:
-            return None
-
-    def _groups_of(self, tenant: Tenant, thing: str) -> list[str] | None:
-        client = self.sessions.tenant(tenant, "iot")
-        try:
-            pages = client.get_paginator("list_thing_groups_for_thing").paginate(thingName=thing)
-            return [group["groupName"] for page in pages for group in page["thingGroups"]]
-        except client.exceptions.ResourceNotFoundException:
-            return None
-
-    def _set_attributes(
-        self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]
-    ) -> None:
-        # An empty text removes an attribute when merging (docs: IoT API AttributePayload).
-        stored = {
-            name: "" if text is None else _stored(name, text) for name, text in changes.items()
-        }
-        payload = {"attributes": stored, "merge": True}
-        try:
-            self.sessions.tenant(tenant, "iot").update_thing(
-                thingName=device.thing, attributePayload=payload, expectedVersion=device.version
-            )
-        except ClientError as error:
-            if error_code(error) == "VersionConflictException":
-                raise ConflictError(
-                    f"device `{device.id}` was changed meanwhile; read it and try again"
-                ) from error
-            raise
-
-
-@dataclass(frozen=True, kw_only=True)
-class IotFleetIndex:
-    """Answers ``ports.FleetIndex`` with the tenant's own session.
-
-    The index holds the things of every tenant and IAM cannot part them: queries are built here from
-    validated names only, and whatever does not carry the tenant's prefix is dropped.
-    """
-
-    calls: AwsCalls
-    sessions: AwsSessions
+        return await self.calls.run(_TABLE, self._find, tenant, device_id)
 
     async def page(self, tenant: Tenant, *, limit: int, cursor: str | None) -> DevicePage:
-        return await self.calls.run(_INDEX, self._page, tenant, limit, cursor)
+        return await self.calls.run(_TABLE, self._page, tenant, limit, cursor)
 
-    async def connectivity(self, tenant: Tenant, device: Device) -> Device:
+    async def members(
+        self, tenant: Tenant, group: DeviceGroup, *, limit: int
+    ) -> tuple[Device, ...]:
+        return await self.calls.run(_TABLE, self._members, tenant, group, limit)
 
-        return await self.calls.run(_INDEX, self._connectivity, tenant, device)
+    async def change(self, tenant: Tenant, device: Device, *, by: str, now_ms: int) -> Device:
+        return await self.calls.run(_TABLE, self._change, tenant, device, by, now_ms)
+
+    def _find(self, tenant: Tenant, device_id: str) -> Device | None:
+        items = self._query(
+            tenant, "begins_with(sk, :prefix)", {":prefix": {"S": f"{device_id}#"}}, size=None
+        )
+        device = rows_of(items).device(tenant.id, device_id)
+        return None if device is None else replace(device, connectivity=None)
 
     def _page(self, tenant: Tenant, limit: int, cursor: str | None) -> DevicePage:
         scope = f"devices:{tenant.id}"
-        query = f"thingGroupNames:{tenant.thing_group} AND thingName:{tenant.id}--*"
-        with unsealed(scope, cursor) as page:
-            answer = self.sessions.tenant(tenant, "iot").search_index(
-                queryString=query, maxResults=limit, **page
+        after = None if cursor is None else token_of(scope, cursor)
+        if after is not None and not wire.is_device_id(after):
+            raise InvalidRequestError("cursor", "must be the `cursor` of an earlier page")
+        size = _ROWS_A_DEVICE * (limit + 1)
+        found = list(islice(self._devices(tenant, after=after, size=size), limit + 1))
+        more = len(found) > limit
+        shown = tuple(found[:limit])
+        return DevicePage(devices=shown, cursor=seal(scope, shown[-1].id if more else None))
+
+    def _members(self, tenant: Tenant, group: DeviceGroup, limit: int) -> tuple[Device, ...]:
+        members = (
+            replace(device, connectivity=None)
+            for device in self._devices(tenant, after=None, size=None)
+            if group.is_root
+            or group.id in with_ancestors(device.known_groups(tenant.groups), tenant.groups)
+        )
+        return tuple(islice(members, limit + 1))
+
+    def _change(self, tenant: Tenant, device: Device, by: str, now_ms: int) -> Device:
+        changed = replace(
+            device, version=device.version + 1, created_at=device.created_at or now_ms
+        )
+        item = _facts_item(
+            tenant,
+            changed,
+            Facts(
+                attributes=changed.attributes,
+                groups=changed.groups,
+                version=changed.version,
+                origin=changed.origin,
+                created_at=changed.created_at or now_ms,
+                changed_at=now_ms,
+                changed_by=by,
+            ),
+        )
+        found: dict[str, Any] = {
+            "ConditionExpression": "#version = :version",
+            "ExpressionAttributeNames": {"#version": "version"},
+            "ExpressionAttributeValues": {":version": {"N": str(device.version)}},
+        }
+        absent = {"ConditionExpression": "attribute_not_exists(sk)"}
+        try:
+            self.sessions.tenant(tenant, "dynamodb").put_item(
+                TableName=self.settings.devices_table,
+                Item=item,
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **(found if device.version else absent),
             )
-        found = (_indexed(tenant, document) for document in answer.get("things", []))
-        return DevicePage(
-            devices=tuple(device for device in found if device),
-            cursor=seal(scope, answer.get("nextToken")),
+        except ClientError as error:
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise
+            # boto3 repeats a put whose answer was lost: then the row in the way is this very one.
+            if error.response.get("Item") != item:
+                raise ConflictError(
+                    f"device `{device.id}` was changed meanwhile; read it and try again"
+                ) from error
+        return changed
+
+    def _devices(self, tenant: Tenant, *, after: str | None, size: int | None) -> Iterator[Device]:
+        """The tenant's devices in the order of their ids; each is cut from its rows as a whole."""
+        condition, values = "", {}
+        if after is not None:
+            condition, values = "sk > :after", {":after": {"S": after + _BEHIND_ROWS}}
+        items = self._query(tenant, condition, values, size=size)
+        for device_id, rows in groupby(items, lambda item: item["sk"]["S"].partition("#")[0]):
+            device = rows_of(rows).device(tenant.id, device_id)
+            if device is not None:
+                yield device
+
+    def _query(
+        self, tenant: Tenant, condition: str, values: Mapping[str, Any], *, size: int | None
+    ) -> Iterator[dict[str, Any]]:
+        """Rows of the tenant's partition in the order of their keys.
+
+        Args:
+            tenant: whose rows.
+            condition: on the sort key; may be empty.
+            values: of the condition.
+            size: rows that are asked for at once; ``None``: as many as DynamoDB gives.
+        """
+        pages = (
+            self.sessions.tenant(tenant, "dynamodb")
+            .get_paginator("query")
+            .paginate(
+                TableName=self.settings.devices_table,
+                KeyConditionExpression=" AND ".join(filter(None, ("#partition = :own", condition))),
+                ExpressionAttributeNames={"#partition": "partition"},
+                ExpressionAttributeValues={":own": {"S": _partition(tenant)}, **values},
+                ConsistentRead=True,
+                PaginationConfig={"PageSize": size},
+            )
         )
-
-    def _connectivity(self, tenant: Tenant, device: Device) -> Device:
-        answer = self.sessions.tenant(tenant, "iot").search_index(
-            queryString=f"thingName:{device.thing}", maxResults=_SAME_NAMES
-        )
-        for document in answer.get("things", []):
-            if document["thingName"] == device.thing:
-                return replace(device, connectivity=_seen(document))
-        return device
+        for page in pages:
+            yield from page["Items"]
 
 
-def _indexed(tenant: Tenant, document: Mapping[str, Any]) -> Device | None:
-    try:
-        owner, device_id = wire.split_thing_name(document["thingName"])
-    except wire.WireError:
-        return None
-    # Fail closed: the index is shared by all tenants.
-    if owner != tenant.id:
-        return None
-    return Device(
-        tenant=tenant.id,
-        id=device_id,
-        groups=_groups(tenant, document.get("thingGroupNames", [])),
-        attributes=_attributes(document.get("attributes", {})),
-        connectivity=_seen(document),
+def rows_of(items: Iterable[Mapping[str, Any]]) -> DeviceRows:
+    """What the items of one device say; one that no program of ours would write is left out."""
+    facts: Facts | None = None
+    born: dict[str, int] = {}
+    gone: set[str] = set()
+    presence: dict[str, Presence] = {}
+    for item in items:
+        kind, _, thing_id = item["sk"]["S"].partition("#")[2].partition("#")
+        try:
+            match kind:
+                case "facts":
+                    facts = _facts(item)
+                case "born":
+                    born[thing_id] = int(item["at"]["N"])
+                case "gone":
+                    gone.add(thing_id)
+                case "connected" | "disconnected":
+                    presence[kind] = Presence(
+                        at=int(item["at"]["N"]),
+                        version=int(item["version_number"]["N"]),
+                        reason=item.get("reason", {}).get("S"),
+                    )
+                case _:
+                    pass
+        except (KeyError, ValueError):
+            log.warning("devices.unreadable_row", sk=item["sk"]["S"][:200])
+            # Fail closed: without its facts a device must not be decided on as if it had none.
+            if kind == "facts":
+                raise
+    return DeviceRows(
+        facts=facts,
+        born=born,
+        gone=frozenset(gone),
+        connected=presence.get("connected"),
+        disconnected=presence.get("disconnected"),
     )
 
 
-def _groups(tenant: Tenant, names: Iterable[str]) -> tuple[str, ...]:
-    own = {group_id_of(tenant.id, name) for name in names} - {None, ROOT_GROUP}
-    return tuple(sorted(group for group in own if group))
+def _partition(tenant: Tenant) -> str:
+    return f"{tenant.id}--devices"
 
 
-def _attributes(stored: Mapping[str, str]) -> dict[str, str]:
+def _facts_item(tenant: Tenant, device: Device, facts: Facts) -> dict[str, Any]:
     return {
-        name: _read(name, text) for name, text in sorted(stored.items()) if name in DEVICE_FACTS
+        "partition": {"S": _partition(tenant)},
+        "sk": {"S": f"{device.id}#facts"},
+        "attributes": {"M": {name: {"S": text} for name, text in facts.attributes.items()}},
+        "groups": {"L": [{"S": group} for group in facts.groups]},
+        "version": {"N": str(facts.version)},
+        "origin": {"S": facts.origin},
+        "created_at": {"N": str(facts.created_at)},
+        "changed_at": {"N": str(facts.changed_at)},
+        "changed_by": {"S": facts.changed_by},
     }
 
 
-def _stored(name: str, text: str) -> str:
-    """The attribute as IoT Core can store it: `+02:00` without its `+`, which AWS refuses."""
-    written = text.removeprefix("+") if name == _OFFSET else text
-    if _STORABLE.fullmatch(written) is None:
-        raise InvalidRequestError(name, "cannot be stored: use A-Z, a-z, 0-9 and `_.,@/:#=[]-`")
-    return written
-
-
-def _read(name: str, stored: str) -> str:
-    """The other way round."""
-    return f"+{stored}" if name == _OFFSET and stored[:1].isdigit() else stored
-
-
-def _seen(document: Mapping[str, Any]) -> Connectivity | None:
-    state = document.get("connectivity")
-    if not state:
-        return None
-    return Connectivity(
-        connected=bool(state.get("connected")),
-        since_ms=state.get("timestamp"),
-        disconnect_reason=state.get("disconnectReason"),
+def _facts(item: Mapping[str, Any]) -> Facts:
+    attributes = {name: text["S"] for name, text in item["attributes"]["M"].items()}
+    return Facts(
+        attributes={name: attributes[name] for name in sorted(attributes) if name in DEVICE_FACTS},
+        groups=tuple(sorted(group["S"] for group in item["groups"]["L"])),
+        version=int(item["version"]["N"]),
+        origin=item["origin"]["S"],
+        created_at=int(item["created_at"]["N"]),
+        changed_at=int(item["changed_at"]["N"]),
+        changed_by=item["changed_by"]["S"],
     )

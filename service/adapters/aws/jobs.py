@@ -1,4 +1,4 @@
-"""Delivery of files as AWS IoT Jobs: one job per download, for one thing or a thing group."""
+"""Delivery of files as AWS IoT Jobs: one job per download, for things or for all of a tenant."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from cedarfleet_device import wire
 
 from service.adapters.aws.client.calls import error_code
 from service.adapters.aws.cursors import seal, unsealed
+from service.cedar.entities import ROOT_GROUP
 from service.domain.downloads import (
     Delivery,
     DeliveryState,
@@ -18,8 +19,8 @@ from service.domain.downloads import (
     TargetKind,
     whole_state,
 )
-from service.domain.groups import DeviceGroup
 from service.domain.instants import milliseconds
+from service.errors import ConflictError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -174,9 +175,18 @@ def _target_arns(tenant: Tenant, record: DownloadRecord) -> list[str]:
     """The job's targets, at most 100.
 
     Built from the verified tenant alone: IAM would refuse another's, but is not relied on.
+
+    Raises:
+        ConflictError: the record names a group and none of its devices.
     """
     if record.target_kind is TargetKind.GROUP and not record.members:
-        resources = [f"thinggroup/{DeviceGroup(tenant=tenant.id, id=record.target).thing_group}"]
+        # Fail closed: release 0.1.0 recorded groups without their members, and began no job yet.
+        if record.target != ROOT_GROUP:
+            raise ConflictError(
+                f"download `{record.download_id}` does not say which devices are in its group:"
+                " ask for it anew"
+            )
+        resources = [f"thinggroup/{tenant.thing_group}"]
     else:
         devices = record.members or (record.target,)
         resources = [f"thing/{wire.thing_name(tenant.id, device)}" for device in devices]

@@ -6,19 +6,24 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
 from boto3.dynamodb.types import TypeDeserializer
 from cedarfleet_device import wire
 
+from service.cedar.entities import ROOT_GROUP
+from service.cedar.group_tree import CircularGroupsError, with_ancestors
 from service.domain.permissions import COMMANDING, Permission
 from service.domain.tenants import Tenant, TenantStatus, is_issuer
-from service.errors import ConfigurationError
+from service.errors import ConfigurationError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from service.adapters.aws.client.calls import AwsCalls
     from service.adapters.aws.client.sessions import AwsSessions
+    from service.cedar.entities import GroupParents
 
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _REGISTRY: Final = "the tenant registry"
 _ROLE: Final = re.compile(
     r"arn:aws(?:-[a-z]+)*:iam::(?P<account>[0-9]{12}):role/[\w+=,.@/-]{1,512}", re.ASCII
@@ -37,6 +42,10 @@ class DynamoTenantRegistry:
 
     async def find(self, issuer: str) -> Tenant | None:
         item = await self.calls.run(_REGISTRY, self._get, issuer)
+        # Not served wrongly, but soon: its groups and its role come with its stack's next `up`.
+        if item is not None and "groups" not in item:
+            log.error("tenants.not_upgraded", issuer=issuer)
+            raise UnavailableError("the tenant, whose stack is of an earlier release,")
         return None if item is None else tenant_of(item, region=self.region)
 
     async def check(self) -> None:
@@ -76,6 +85,7 @@ def tenant_of(item: Mapping[str, Any], *, region: str) -> Tenant:
             bucket=row["bucket"],
             presign_role_arn=row["presign_role_arn"],
             commands=_commands(row["commands"]),
+            groups={name: tuple(parents) for name, parents in row["groups"].items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigurationError(
@@ -92,6 +102,7 @@ def tenant_of(item: Mapping[str, Any], *, region: str) -> Tenant:
         (_is_role(tenant.presign_role_arn, tenant.account_id), "presign_role_arn"),
         (all(map(wire.is_command_name, tenant.commands)), "commands"),
         (set(tenant.commands.values()) <= COMMANDING, "commands"),
+        (_is_tree(tenant.groups), "groups"),
     ):
         # Fail closed: better no service for the tenant than service with another's resources.
         if not holds:
@@ -106,6 +117,18 @@ def _commands(column: Mapping[str, str]) -> dict[str, Permission]:
         return {name: Permission(action) for name, action in column.items()}
     except ValueError as error:
         raise ValueError(f"`commands`: {error}") from error
+
+
+def _is_tree(groups: GroupParents) -> bool:
+    """Whether each group has a group's name and lies in known ones, and none in itself."""
+    try:
+        with_ancestors(groups, groups)
+    except CircularGroupsError:
+        return False
+    return all(
+        wire.is_device_id(group) and group != ROOT_GROUP and set(parents) <= groups.keys()
+        for group, parents in groups.items()
+    )
 
 
 def _is_role(arn: str, account_id: str) -> bool:

@@ -1,55 +1,130 @@
-"""A twin of IoT Core's registry and fleet index."""
+"""Twins of the devices table and of the broker's connections."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from service.domain.devices import Device, DevicePage
+from service.cedar.group_tree import with_ancestors
+from service.domain.device_rows import DeviceRows, Facts, Presence
+from service.domain.devices import DevicePage
 from service.errors import ConflictError, InvalidRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from service.domain.devices import Connectivity, Device
+    from service.domain.groups import DeviceGroup
     from service.domain.tenants import Tenant
 
 
 @dataclass(kw_only=True)
 class MemoryDevices:
-    """Devices by thing name: both what is and what is searched."""
+    """Rows by tenant and device id, as the service and events would have written them."""
 
-    devices: dict[str, Device] = field(default_factory=dict[str, Device])
+    rows: dict[tuple[str, str], DeviceRows] = field(
+        default_factory=dict[tuple[str, str], DeviceRows]
+    )
 
     def add(self, device: Device) -> None:
-        """Put a device into the fleet."""
-        self.devices[device.thing] = device
+        """Put a device with its facts into the fleet, or facts of other content under its name."""
+        origin = device.origin or f"thing-of-{device.thing}"
+        self.rows[device.tenant, device.id] = DeviceRows(
+            facts=Facts(
+                attributes=device.attributes,
+                groups=device.groups,
+                version=device.version or 1,
+                origin=origin,
+                created_at=0,
+                changed_at=0,
+                changed_by="test",
+            ),
+            born={origin: 0},
+        )
+        if (seen := device.connectivity) is not None:
+            told = Presence(at=seen.since_ms or 0, version=1, reason=seen.disconnect_reason)
+            self.presence(device.tenant, device.id, connected=seen.connected, seen=told)
+
+    def known(self, tenant: str, device_id: str) -> Device | None:
+        """A device as it is now."""
+        return self.rows.get((tenant, device_id), DeviceRows()).device(tenant, device_id)
+
+    def birth(self, tenant: str, device_id: str, thing_id: str, *, at: int) -> None:
+        """A thing of this name is made."""
+        rows = self.rows.get((tenant, device_id), DeviceRows())
+        self.rows[tenant, device_id] = replace(rows, born={**rows.born, thing_id: at})
+
+    def death(self, tenant: str, device_id: str, thing_id: str) -> None:
+        """A thing of this name is deleted."""
+        rows = self.rows.get((tenant, device_id), DeviceRows())
+        self.rows[tenant, device_id] = replace(rows, gone=rows.gone | {thing_id})
+
+    def presence(self, tenant: str, device_id: str, *, connected: bool, seen: Presence) -> None:
+        """The client of this name comes or goes."""
+        rows = self.rows.get((tenant, device_id), DeviceRows())
+        self.rows[tenant, device_id] = (
+            replace(rows, connected=seen) if connected else replace(rows, disconnected=seen)
+        )
+
+    async def find(self, tenant: Tenant, device_id: str) -> Device | None:
+        found = self.known(tenant.id, device_id)
+        return replace(found, connectivity=None) if found else None
 
     async def page(self, tenant: Tenant, *, limit: int, cursor: str | None) -> DevicePage:
-        own = sorted(
-            (device for device in self.devices.values() if device.tenant == tenant.id),
-            key=lambda one: one.id,
-        )
+        own = self._own(tenant)
         if cursor is not None and cursor not in {device.id for device in own}:
             raise InvalidRequestError("cursor", "must be the `cursor` of an earlier page")
         rest = [device for device in own if cursor is None or device.id > cursor]
         shown = rest[:limit]
         return DevicePage(devices=tuple(shown), cursor=shown[-1].id if len(rest) > limit else None)
 
-    async def find(self, tenant: Tenant, device_id: str) -> Device | None:
-        found = self.devices.get(f"{tenant.id}--{device_id}")
-        return replace(found, connectivity=None) if found else None
+    async def members(
+        self, tenant: Tenant, group: DeviceGroup, *, limit: int
+    ) -> tuple[Device, ...]:
+        members = [
+            replace(device, connectivity=None)
+            for device in self._own(tenant)
+            if group.is_root
+            or group.id in with_ancestors(device.known_groups(tenant.groups), tenant.groups)
+        ]
+        return tuple(members[: limit + 1])
 
-    async def connectivity(self, tenant: Tenant, device: Device) -> Device:
-        return replace(device, connectivity=self.devices[f"{tenant.id}--{device.id}"].connectivity)
-
-    async def set_attributes(
-        self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]
-    ) -> None:
-        stored = self.devices[f"{tenant.id}--{device.id}"]
-        if stored.version != device.version:
+    async def change(self, tenant: Tenant, device: Device, *, by: str, now_ms: int) -> Device:
+        rows = self.rows[tenant.id, device.id]
+        if (rows.facts.version if rows.facts else 0) != device.version:
             raise ConflictError(
                 f"device `{device.id}` was changed meanwhile; read it and try again"
             )
-        merged = {**stored.attributes, **changes}
-        kept = {name: text for name, text in merged.items() if text is not None}
-        self.devices[stored.thing] = replace(stored, attributes=kept, version=stored.version + 1)
+        changed = replace(
+            device, version=device.version + 1, created_at=device.created_at or now_ms
+        )
+        facts = Facts(
+            attributes=changed.attributes,
+            groups=changed.groups,
+            version=changed.version,
+            origin=changed.origin,
+            created_at=changed.created_at or now_ms,
+            changed_at=now_ms,
+            changed_by=by,
+        )
+        self.rows[tenant.id, device.id] = replace(rows, facts=facts)
+        return changed
+
+    def _own(self, tenant: Tenant) -> list[Device]:
+        found = (
+            rows.device(owner, device_id)
+            for (owner, device_id), rows in sorted(self.rows.items())
+            if owner == tenant.id
+        )
+        return [device for device in found if device]
+
+
+@dataclass(kw_only=True)
+class MemoryConnections:
+    """Connections as events told of them; ``lookups`` counts the questions."""
+
+    devices: MemoryDevices
+    lookups: int = 0
+
+    async def find(self, tenant: Tenant, device: Device) -> Connectivity | None:
+        self.lookups += 1
+        found = self.devices.known(tenant.id, device.id)
+        return found.connectivity if found else None

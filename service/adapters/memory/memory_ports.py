@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from service.adapters.memory.artifacts import MemoryArtifacts
 from service.adapters.memory.audit import MemoryAuditLog
 from service.adapters.memory.commands import MemoryCommandBroker, MemoryCommandRecords
-from service.adapters.memory.devices import MemoryDevices
+from service.adapters.memory.devices import MemoryConnections, MemoryDevices
 from service.adapters.memory.downloads import MemoryDownloadJobs, MemoryDownloadRecords
-from service.adapters.memory.groups import MemoryDeviceGroups
 from service.adapters.memory.signing_keys import MemorySigningKeys
 from service.adapters.memory.tenants import MemoryTenantRegistry
 from service.ports import Ports
@@ -39,8 +38,7 @@ class MemoryPorts(Ports):
     signing_keys: MemorySigningKeys
     audit: MemoryAuditLog
     devices: MemoryDevices
-    fleet_index: MemoryDevices
-    groups: MemoryDeviceGroups
+    connections: MemoryConnections
     command_records: MemoryCommandRecords
     broker: MemoryCommandBroker
     artifacts: MemoryArtifacts
@@ -50,7 +48,7 @@ class MemoryPorts(Ports):
 
     @classmethod
     def around(cls, authorizer: Authorizer, *, devices: MemoryDevices | None = None) -> MemoryPorts:
-        """Empty twins beside an authorizer; registry, index and groups know the same devices."""
+        """Empty twins beside an authorizer; facts and connections know the same devices."""
         known = devices or MemoryDevices()
         return cls(
             tenants=MemoryTenantRegistry(),
@@ -58,8 +56,7 @@ class MemoryPorts(Ports):
             authorizer=authorizer,
             audit=MemoryAuditLog(),
             devices=known,
-            fleet_index=known,
-            groups=MemoryDeviceGroups(devices=known),
+            connections=MemoryConnections(devices=known),
             command_records=MemoryCommandRecords(),
             broker=MemoryCommandBroker(),
             artifacts=MemoryArtifacts(),

@@ -27,6 +27,7 @@ class MemoryUserPool:
     Args:
         tenant: the tenant's id.
         commands: its command names, with the action that each asks for.
+        groups: its device groups, with the groups that each lies in.
         region: of tenant and pool.
     """
 
@@ -35,6 +36,7 @@ class MemoryUserPool:
         tenant: str,
         *,
         commands: Mapping[str, Permission] | None = None,
+        groups: Mapping[str, tuple[str, ...]] | None = None,
         region: str = "eu-central-1",
     ) -> None:
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -58,6 +60,7 @@ class MemoryUserPool:
             bucket=f"{tenant}-artifacts",
             presign_role_arn=f"{role}-presign",
             commands=commands or {"reboot": Permission.OPERATE_DEVICE},
+            groups=groups or {},
         )
 
     def join(self, ports: MemoryPorts) -> None:

@@ -170,10 +170,8 @@ def test_an_emergency_opens_what_is_closed_otherwise(
 
 def test_an_emergency_does_not_open_a_device_of_low_criticality(service: ServiceUnderTest) -> None:
     """The same declaration on another device changes nothing."""
-    device = service.ports.devices.devices["acme--press-02"]
-    service.ports.devices.devices["acme--press-02"] = replace(
-        device, attributes={"criticality": "low"}
-    )
+    device = service.device("press-02")
+    service.ports.devices.add(replace(device, attributes={"criticality": "low"}))
     body = {"name": "stop", "emergency": {"reason": "fire"}}
     answer = service.call(
         "POST", "/v1/devices/press-02/commands", as_="emergency-responders", json=body

@@ -9,13 +9,11 @@ from litestar.testing import TestClient
 
 from service.adapters.memory.devices import MemoryDevices
 from service.api.app import create_app
+from service.domain.devices import Device
 from service.operations.operations import Operations
 from service.settings import HttpSettings, TokenSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from service.domain.devices import Device
     from service.domain.tenants import Tenant
     from tests.service.conftest import ServiceUnderTest
 
@@ -117,7 +115,7 @@ def test_attributes_are_checked_before_anything_is_asked(service: ServiceUnderTe
         assert answer.status_code == 400, name
         assert answer.json()["errors"][0]["field"].endswith(name)
     assert service.call("PATCH", "/v1/devices/press-01", json={}).status_code == 400
-    assert service.ports.devices.devices["acme--press-01"].version == 1
+    assert service.device("press-01").version == 1
 
 
 def test_a_change_in_between_is_told(service: ServiceUnderTest) -> None:
@@ -125,21 +123,19 @@ def test_a_change_in_between_is_told(service: ServiceUnderTest) -> None:
     devices = service.ports.devices
 
     class Meddled(MemoryDevices):
-        async def set_attributes(
-            self, tenant: Tenant, device: Device, changes: Mapping[str, str | None]
-        ) -> None:
-            stored = self.devices[device.thing]
-            self.devices[device.thing] = replace(stored, version=stored.version + 1)
-            await super().set_attributes(tenant, device, changes)
+        async def change(self, tenant: Tenant, device: Device, *, by: str, now_ms: int) -> Device:
+            meanwhile = self.known("acme", device.id)
+            assert meanwhile is not None
+            await super().change(tenant, meanwhile, by="somebody else", now_ms=now_ms)
+            return await super().change(tenant, device, by=by, now_ms=now_ms)
 
-    meddled = Meddled(devices=devices.devices)
-    ports = replace(service.ports, devices=meddled, fleet_index=meddled)
+    ports = replace(service.ports, devices=Meddled(rows=devices.rows))
     operations = Operations(ports, TokenSettings())
     with TestClient(create_app(operations, HttpSettings(body_max_bytes=4096))) as client:
         headers = {"Authorization": f"Bearer {service.acme.id_token('boss', ['managers'])}"}
         answer = client.patch("/v1/devices/press-01", json={"criticality": "low"}, headers=headers)
     assert answer.status_code == 409
-    assert devices.devices["acme--press-01"].attributes["criticality"] == "high"
+    assert service.device("press-01").attributes["criticality"] == "high"
 
 
 def test_an_operator_changes_no_attribute(service: ServiceUnderTest) -> None:
@@ -149,17 +145,14 @@ def test_an_operator_changes_no_attribute(service: ServiceUnderTest) -> None:
     )
     assert answer.status_code == 403
     assert answer.json()["policies"] == ["operators-view-only"]
-    assert service.ports.devices.devices["acme--press-01"].attributes["criticality"] == "high"
+    assert service.device("press-01").attributes["criticality"] == "high"
 
 
 def test_a_device_with_an_unreadable_attribute_is_refused(
     service: ServiceUnderTest,
 ) -> None:
     """No policy decides on a device without an attribute that it has but nobody can read."""
-    device = service.ports.devices.devices["acme--press-01"]
-    service.ports.devices.devices["acme--press-01"] = type(device)(
-        tenant="acme", id="press-01", attributes={"window": "always"}
-    )
+    service.ports.devices.add(Device(tenant="acme", id="press-01", attributes={"window": "always"}))
     answer = service.call("GET", "/v1/devices/press-01")
     assert answer.status_code == 409
     assert "`window`" in answer.json()["detail"]

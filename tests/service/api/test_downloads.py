@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from service.domain.devices import Device
 from service.domain.downloads import (
     Delivery,
     DeliveryState,
@@ -73,11 +74,35 @@ def test_a_group_is_a_target(service: ServiceUnderTest) -> None:
         "line-press",
         "all",
     }
-    assert {job.members for job in service.ports.download_jobs.started.values()} == {()}, (
-        "a plain file is decided on for the group, also for whoever joins it meanwhile"
-    )
     for group in ("ward", "nothing", "globex--ward", "*"):
         assert service.call("POST", URL, json={"group": group, "artifact": FILE}).status_code == 404
+
+
+def test_a_group_reaches_its_members_of_that_moment(service: ServiceUnderTest) -> None:
+    """A job for each member by name, those of groups within too; `all` is the thing group."""
+    service.ports.devices.add(Device(tenant="acme", id="cell-1", groups=("cell-4",)))
+    for group in ("line-press", "zone-hall-1", "all"):
+        service.call("POST", URL, json={"group": group, "artifact": FILE})
+    assert [job.members for job in service.ports.download_jobs.started.values()] == [
+        ("press-01", "press-02", "press-03"),
+        ("cell-1",),
+        (),
+    ]
+
+
+def test_a_group_that_no_job_can_serve_is_told(service: ServiceUnderTest) -> None:
+    """Nobody in it, or more than one job has targets for: 409, and what would be right."""
+    empty = service.call("POST", URL, json={"group": "line-pump", "artifact": FILE})
+    assert empty.status_code == 409
+    assert "has no device yet" in empty.json()["detail"]
+    for number in range(101):
+        service.ports.devices.add(Device(tenant="acme", id=f"pump-{number}", groups=("line-pump",)))
+    for artifact in (FILE, FIRMWARE):
+        large = service.call("POST", URL, json={"group": "line-pump", "artifact": artifact})
+        assert large.status_code == 409
+        assert "more than 100 devices" in large.json()["detail"]
+        assert "to smaller groups, or to `all`" in large.json()["detail"]
+    assert service.ports.download_jobs.started == {}
 
 
 def test_exactly_one_target_is_named(service: ServiceUnderTest) -> None:
@@ -175,9 +200,9 @@ def test_firmware_reaches_a_group_if_each_member_may_have_it(
     assert job.members == ("press-01", "press-02", "press-03"), (
         "whoever joins later was not decided on"
     )
-    device = service.ports.devices.devices["acme--press-03"]
+    device = service.device("press-03")
     day_shift = replace(device, attributes={**device.attributes, "window": "09:00-10:00"})
-    service.ports.devices.devices["acme--press-03"] = day_shift
+    service.ports.devices.add(day_shift)
     answer = service.client.post(URL, headers=headers, json=body)
     assert answer.status_code == 403
     assert answer.json()["policies"] == ["firmware-to-groups-member-by-member"]
@@ -189,12 +214,12 @@ def test_firmware_reaches_a_group_of_at_most_100(
 ) -> None:
     """A job has no more targets; a larger group is refused as if a member had been."""
     service.ports.clock.now = datetime(2026, 11, 22, 22, 30, tzinfo=UTC)
-    press = service.ports.devices.devices["acme--press-01"]
+    press = service.device("press-01")
     for number in range(members):
-        service.ports.devices.add(replace(press, id=f"many-{number}", groups=("many",)))
+        service.ports.devices.add(replace(press, id=f"many-{number}", groups=("line-pump",)))
     token = service.acme.access_token("rollout", "fleet/update", exp=4_000_000_000)
     headers = {"Authorization": f"Bearer {token}"}
-    body = {"group": "many", "artifact": FIRMWARE}
+    body = {"group": "line-pump", "artifact": FIRMWARE}
     assert service.client.post(URL, headers=headers, json=body).status_code == status
     assert len(service.ports.download_jobs.started) == (status == 202)
 

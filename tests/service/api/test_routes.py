@@ -126,9 +126,7 @@ def test_a_route_that_forgets_to_ask_answers_nothing(service: ServiceUnderTest) 
 
     @get("/lies", opt=needs(Permission.VIEW_DEVICE))
     async def lies(access: NamedDependency[SkipValidation[Access]]) -> dict[str, str]:
-        await access.require(
-            Permission.LIST_DEVICES, service.ports.devices.devices["acme--press-01"].entities()
-        )
+        await access.require(Permission.LIST_DEVICES, service.device("press-01").entities({}))
         return {"secret": "data"}
 
     @get("/silent")

@@ -18,8 +18,8 @@ PRESS = "/v1/devices/press-01"
 
 def store(service: ServiceUnderTest, attributes: Mapping[str, str]) -> None:
     """Give press-01 these attributes, as somebody with the AWS console could."""
-    device = service.ports.devices.devices["acme--press-01"]
-    service.ports.devices.devices[device.thing] = replace(device, attributes=attributes)
+    device = service.device("press-01")
+    service.ports.devices.add(replace(device, attributes=attributes))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_an_unknown_zone_is_refused(service: ServiceUnderTest, zone: str) -> Non
     answer = service.call("PATCH", PRESS, json={"utc_offset": None, "time_zone": zone})
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["field"].endswith("time_zone")
-    assert "time_zone" not in service.ports.devices.devices["acme--press-01"].attributes
+    assert "time_zone" not in service.device("press-01").attributes
 
 
 def test_a_zone_and_an_offset_exclude_each_other(service: ServiceUnderTest) -> None:
@@ -97,7 +97,7 @@ def test_a_zone_and_an_offset_exclude_each_other(service: ServiceUnderTest) -> N
         [error] = answer.json()["errors"]
         assert error["field"] in given
         assert f"set `{next(iter(remedy))}` to null" in error["problem"]
-        assert service.ports.devices.devices["acme--press-01"].attributes == stored
+        assert service.device("press-01").attributes == stored
         assert service.call("PATCH", PRESS, json=given | remedy).status_code == 200, given
 
 

@@ -28,7 +28,9 @@ def asked(*groups: str, action: str = "ViewDevice", kind: str = "press") -> Auth
     return AuthorizationRequest.of(
         principal=bearer.uid("pool"),
         action=action,
-        entities=device_entities("d", tenant="acme", groups=(), attributes={"kind": kind}),
+        entities=device_entities(
+            "d", tenant="acme", groups=(), parents={}, attributes={"kind": kind}
+        ),
         context=RequestContext(now=NOON),
     ).with_bearer(bearer, pool_id="pool")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -10,8 +11,11 @@ from hypothesis import strategies as st
 
 from service.cedar.values import EntityUid
 from service.domain.devices import Device, check_attributes, check_one_offset
-from service.domain.groups import DeviceGroup, group_id_of
+from service.domain.groups import DeviceGroup
 from service.errors import ConflictError, InvalidRequestError
+
+if TYPE_CHECKING:
+    from service.cedar.entities import Entity
 
 # Hypothesis wants naive bounds, and puts the zone to what it draws.
 FIRST, LAST = (datetime(year, 1, 1, tzinfo=UTC).replace(tzinfo=None) for year in (2020, 2036))
@@ -31,7 +35,7 @@ def test_a_device_stands_in_its_groups_and_its_tenant() -> None:
             "unknown": "x",
         },
     )
-    found = {entity.uid: entity for entity in device.entities()}
+    found = {entity.uid: entity for entity in device.entities({"line-press": (), "line-pump": ()})}
     press = found[EntityUid("Fleet::Device", "press-07")]
     assert press.attributes == {
         "tenant": EntityUid("Fleet::Tenant", "acme"),
@@ -58,32 +62,65 @@ def test_a_time_zone_gives_the_offset_of_the_moment(now: datetime) -> None:
     summer = changeover(3) <= now < changeover(10)
     press = Device(
         tenant="acme", id="press-07", attributes={"time_zone": "Europe/Berlin"}
-    ).entities()[0]
+    ).entities({})[0]
     assert press.at(now).attributes == {
         **press.attributes,
         "utc_offset": timedelta(hours=2 if summer else 1),
     }
-    fixed = Device(tenant="acme", id="press-07", attributes={"utc_offset": "+05:00"}).entities()[0]
+    fixed = Device(tenant="acme", id="press-07", attributes={"utc_offset": "+05:00"}).entities({})[
+        0
+    ]
     assert fixed.at(now) == fixed
 
 
-@pytest.mark.parametrize(
-    ("thing_group", "expected"),
-    [
-        ("acme", "all"),
-        ("acme--line-press", "line-press"),
-        ("globex--line-press", None),
-        ("globex", None),
-        ("acme--all", None),
-        ("acme--", None),
-        ("acme-x", None),
-    ],
-)
-def test_only_the_tenants_own_groups_count(thing_group: str, expected: str | None) -> None:
-    """A group of another tenant, or one that pretends to be the root, is no group of the tenant."""
-    assert group_id_of("acme", thing_group) == expected
-    if expected is not None:
-        assert DeviceGroup(tenant="acme", id=expected).thing_group == thing_group
+NESTED = {
+    "hall-1": (),
+    "line-press": ("hall-1", "certified"),
+    "cell-4": ("line-press",),
+    "certified": (),
+}
+
+
+def above(entities: tuple[Entity, ...]) -> dict[str, set[str]]:
+    """Name of each entity -> names of its parents."""
+    return {entity.uid.id: {parent.id for parent in entity.parents} for entity in entities}
+
+
+def test_all_groups_above_a_device_come_with_it() -> None:
+    """Each group once, under the groups that it lies in; one in no other lies in `all`."""
+    device = Device(tenant="acme", id="press-07", groups=("cell-4", "certified"))
+    assert above(device.entities(NESTED)) == {
+        "press-07": {"all", "cell-4", "certified"},
+        "cell-4": {"line-press"},
+        "line-press": {"hall-1", "certified"},
+        "hall-1": {"all"},
+        "certified": {"all"},
+        "all": {"acme"},
+        "acme": set(),
+    }
+
+
+def test_all_groups_above_a_group_come_with_it() -> None:
+    """The group that is asked about stands first."""
+    entities = DeviceGroup(tenant="acme", id="line-press").entities(NESTED)
+    assert entities[0].uid.id == "line-press"
+    assert above(entities) == {
+        "line-press": {"hall-1", "certified"},
+        "hall-1": {"all"},
+        "certified": {"all"},
+        "all": {"acme"},
+        "acme": set(),
+    }
+    assert above(DeviceGroup(tenant="acme", id="all").entities(NESTED)) == {
+        "all": {"acme"},
+        "acme": set(),
+    }
+
+
+def test_a_group_that_the_tenant_has_no_more_counts_for_nothing() -> None:
+    """A policy may still name it: nobody gains by a line that was taken out of the file."""
+    device = Device(tenant="acme", id="press-07", groups=("line-press", "scrapped"))
+    assert "scrapped" not in above(device.entities(NESTED))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +133,7 @@ def test_only_the_tenants_own_groups_count(thing_group: str, expected: str | Non
 def test_a_device_of_unreadable_facts_is_a_conflict(attributes: dict[str, str], words: str) -> None:
     """A policy that asks for the attribute must not find it missing."""
     with pytest.raises(ConflictError, match=words):
-        Device(tenant="acme", id="press-07", attributes=attributes).entities()
+        Device(tenant="acme", id="press-07", attributes=attributes).entities({})
 
 
 def test_each_change_is_checked_and_a_removal_is_none() -> None:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from service.cedar.request import AuthorizationRequest
     from service.domain.identities import Principal
 
-DEVICE = Device(tenant="acme", id="press-07").entities()
-OTHER = Device(tenant="acme", id="press-08").entities()
+DEVICE = Device(tenant="acme", id="press-07").entities({})
+OTHER = Device(tenant="acme", id="press-08").entities({})
 DENIED = Evaluation(engine_allows=False, policies=("no",), errors=()).decision
 ALLOWED = Allowed(policies=("yes",))
 FILE = Artifact(tenant="acme", name="recipes/steel.json", size=1, sha256=None, etag='"e"')

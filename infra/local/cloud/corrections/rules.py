@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -37,9 +39,35 @@ def floor_is_known(emulator: Emulator) -> None:
     _add_function(emulator, "floor", floor)
 
 
-def _add_function(emulator: Emulator, name: str, function: Callable[[Any], Any]) -> None:
-    """Let rules call ``function`` by its name with one argument."""
+def regexp_substr_is_known(emulator: Emulator) -> None:
+    """Know `regexp_substr(text, pattern)`, the first match; AWS makes Undefined where none is."""
     iot = emulator.module(_IOT)
+
+    def substr(value: Any, pattern: Any) -> Any:
+        text = iot._sql_as_string(value)
+        found = None if text is None else re.search(str(pattern), text)
+        return found[0] if found else iot._MISSING
+
+    _add_function(emulator, "regexp_substr", substr)
+
+
+def regexp_replace_is_known(emulator: Emulator) -> None:
+    """Know `regexp_replace(text, pattern, text)`, which replaces every match."""
+    iot = emulator.module(_IOT)
+
+    def replace(value: Any, pattern: Any, replacement: Any) -> Any:
+        text = iot._sql_as_string(value)
+        if text is None:
+            return iot._MISSING
+        return re.sub(str(pattern), lambda _: str(replacement), text)
+
+    _add_function(emulator, "regexp_replace", replace)
+
+
+def _add_function(emulator: Emulator, name: str, function: Callable[..., Any]) -> None:
+    """Let rules call ``function`` by its name, with as many arguments as it has."""
+    iot = emulator.module(_IOT)
+    count = len(inspect.signature(function).parameters)
 
     def correction(original: Any) -> Any:
         def evaluate(
@@ -50,9 +78,11 @@ def _add_function(emulator: Emulator, name: str, function: Callable[[Any], Any])
             message: Any,
             client_id: str | None = None,
         ) -> Any:
-            if called != name or len(args) != 1:
+            if called != name or len(args) != count:
                 return original(called, args, topic, payload, message, client_id)
-            return function(iot._eval_select_expr(args[0], topic, payload, message, client_id))
+            return function(
+                *(iot._eval_select_expr(each, topic, payload, message, client_id) for each in args)
+            )
 
         return evaluate
 

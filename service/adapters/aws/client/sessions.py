@@ -31,6 +31,7 @@ class AwsSessions:
     def __init__(self, settings: AwsSettings, *, max_tenants: int) -> None:
         self._region = settings.region
         self._endpoint_url = settings.endpoint_url
+        self._iot_data_url = settings.iot_data_url
         self._config = Config(
             connect_timeout=settings.connect_seconds,
             read_timeout=settings.read_seconds,
@@ -71,8 +72,9 @@ class AwsSessions:
         if service == "s3":
             style = "path" if self._endpoint_url else "virtual"
             config = config.merge(Config(signature_version="s3v4", s3={"addressing_style": style}))
+        url = self._iot_data_url if service == "iot-data" else self._endpoint_url
         make: Any = session.client  # typed for literal names of services only
-        return make(service, endpoint_url=self._endpoint_url, config=config)
+        return make(service, endpoint_url=url, config=config)
 
     def _assumed(self, tenant: Tenant) -> boto3.Session:
         def refresh() -> dict[str, str]:

@@ -55,6 +55,7 @@ def document(kind: type[Any]) -> dict[str, Any]:
     if kind is TenantConfig:
         found["grants"][0]["until"] = "2026-12-31T18:00:00+01:00"
         found |= {"suspended": False, "machines": {"mes": ["view"]}}
+        found |= {"line_parents": {"line-press": ["zone-hall-1"]}}
         found["sign_in"] |= {"flows": ["srp"], "token_minutes": 60, "refresh_days": 30}
     return found
 

@@ -100,6 +100,17 @@ def test_no_call_beside_the_page_signs_people_in() -> None:
             f".lines.{'-'.join('l' * 33)}: must have at most 64 characters, has 65",
         ),
         ("lines", {"all": "x"}, ".lines.all: every device is in this group already"),
+        ("line_parents", {"hall-9": ["line-press"]}, ".line_parents.hall-9: `hall-9` is no line"),
+        (
+            "line_parents",
+            {"line-press": ["hall-9"]},
+            ".line_parents.line-press[0]: `hall-9` is no line; there are: `line-press`, ",
+        ),
+        (
+            "line_parents",
+            {"line-press": ["line-press"]},
+            ".line_parents.line-press: lies in itself: `line-press` in `line-press`",
+        ),
         (
             "lines",
             {"hall-1": "Gerät"},

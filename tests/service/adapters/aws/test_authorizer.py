@@ -36,7 +36,7 @@ def test_batches_stay_within_the_quotas() -> None:
                 tenant="acme",
                 id=f"d{number}",
                 groups=tuple(f"g{number}-{group}" for group in range(number % 9)),
-            ).entities(),
+            ).entities({f"g{number}-{group}": () for group in range(9)}),
             context={"now": datetime.now(UTC)},
         )
         for number in range(100)

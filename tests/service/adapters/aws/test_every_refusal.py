@@ -60,7 +60,7 @@ ADAPTERS: Final = Path(__file__).parents[4] / "service/adapters/aws"
 ID: Final = "01JD0000000000000000000000"
 AT: Final = 1_790_000_000_000
 DEVICE: Final = Device(tenant="acme", id="press-07")
-LINE: Final = DeviceGroup(tenant="acme", id="line-press")
+EVERYTHING: Final = DeviceGroup(tenant="acme", id="all")
 KEY: Final = IdempotencyKey.of(tenant="acme", principal="somebody", key="command k", request="x")
 COMMAND: Final = CommandRecord(
     command_id=ID,
@@ -98,7 +98,7 @@ AUDIT: Final = AuditRecord(
 QUESTION: Final = AuthorizationRequest.of(
     principal=EntityUid("Fleet::User", "pool|somebody"),
     action=Permission.VIEW_DEVICE,
-    entities=DEVICE.entities(),
+    entities=DEVICE.entities({}),
     context=RequestContext(now=datetime(2026, 10, 1, tzinfo=UTC)),
 )
 # Answered by something else than AWS clients: `test_signing_keys.py`, the clock of the process.
@@ -129,16 +129,13 @@ ON_THE_LINE: Final = (
 NOT_FOUND: Final = "ResourceNotFoundException"
 # What a refusal means, where it is no fault: the type of what is answered or raised.
 MEANS: Final[dict[tuple[str, str], type]] = {
-    ("DescribeThing", NOT_FOUND): type(None),
-    ("ListThingGroupsForThing", NOT_FOUND): type(None),
-    ("DescribeThingGroup", NOT_FOUND): type(None),
+    ("GetConnection", NOT_FOUND): type(None),
     ("DescribeJob", NOT_FOUND): type(None),
     ("ListJobExecutionsForJob", NOT_FOUND): type(None),
     ("HeadObject", "404"): type(None),
     ("HeadObject", "NoSuchKey"): type(None),
     ("CreateJob", "ResourceAlreadyExistsException"): type(None),
-    ("UpdateThing", "VersionConflictException"): ConflictError,
-    ("SearchIndex with a cursor", "InvalidRequestException"): InvalidRequestError,
+    ("PutItem of a device", "ConditionalCheckFailedException"): ConflictError,
     ("ListJobExecutionsForJob with a cursor", "InvalidRequestException"): InvalidRequestError,
 }
 
@@ -166,14 +163,13 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "authorizer.decide_all": ({"principal": principal, "requests": [QUESTION]},),
         "audit.write": (tenant | {"record": AUDIT},),
         "devices.find": (tenant | {"device_id": "press-07"},),
-        "devices.set_attributes": (tenant | {"device": DEVICE, "changes": {"kind": "press"}},),
-        "fleet_index.page": (
+        "devices.change": (tenant | {"device": DEVICE, "by": "somebody", "now_ms": AT},),
+        "devices.page": (
             page | {"cursor": None},
-            page | {"cursor": seal("devices:acme", "token")},
+            page | {"cursor": seal("devices:acme", "press-06")},
         ),
-        "fleet_index.connectivity": (tenant | {"device": DEVICE},),
-        "groups.find": (tenant | {"group_id": "line-press"},),
-        "groups.members": (tenant | {"group": LINE, "limit": 10},),
+        "devices.members": (tenant | {"group": EVERYTHING, "limit": 10},),
+        "connections.find": (tenant | {"device": DEVICE},),
         "command_records.create": (command | {"key": None}, command | {"key": KEY}),
         "command_records.settle": (command,),
         "command_records.read": (tenant | {"command_id": ID},),
@@ -195,9 +191,7 @@ def answer(call: Call, acme: Tenant) -> dict[str, Any]:
     thing = f"arn:aws:iot:eu-central-1:123456789012:thing/{DEVICE.thing}"
     allow = {"decision": "ALLOW", "determiningPolicies": [], "errors": []}
     answers: dict[str, dict[str, Any]] = {
-        "DescribeThing": {"version": 1},
-        "ListThingGroupsForThing": {"thingGroups": []},
-        "ListThingsInThingGroup": {"things": [DEVICE.thing]},
+        "GetConnection": {"connected": True, "connectedSince": 1},
         "Query": {"Items": []},
         "DescribeJob": {"job": {"status": "IN_PROGRESS"}},
         "ListJobExecutionsForJob": {
@@ -283,8 +277,11 @@ def meant(call: Call, refusal: Refusal | Exception) -> tuple[type, ...]:
     """What may come of a refusal: the types of what is raised or answered."""
     if isinstance(refusal, Exception):
         return (UnavailableError,)
-    paged = f"{call.operation} with a cursor"
-    for operation in (call.operation, *([paged] if call.arguments.get("nextToken") else [])):
+    special = {
+        f"{call.operation} with a cursor": "nextToken" in call.arguments,
+        f"{call.operation} of a device": "devices" in str(call.arguments.get("TableName")),
+    }
+    for operation in (call.operation, *(name for name, holds in special.items() if holds)):
         if (operation, refusal.code) in MEANS:
             return (MEANS[operation, refusal.code],)
     for other, kind in IN_EVERY_OPERATION.items():

@@ -13,7 +13,7 @@ import pytest
 from service.adapters.aws.cursors import seal
 from service.adapters.aws.jobs import IotDownloadJobs
 from service.domain.downloads import Delivery, DeliveryState, DownloadRecord, TargetKind
-from service.errors import InvalidRequestError
+from service.errors import ConflictError, InvalidRequestError
 from service.settings import JobSettings
 from tests.service.adapters.aws.answered_sessions import Refusal
 
@@ -48,7 +48,6 @@ def jobs(aws: AwsCalls, sessions: AnsweredSessions) -> IotDownloadJobs:
 @pytest.mark.parametrize(
     ("record", "targets"),
     [
-        (RECORD, ["thinggroup/acme--line-press"]),
         (replace(RECORD, target="all"), ["thinggroup/acme"]),
         (replace(RECORD, members=("press-01", "b")), ["thing/acme--press-01", "thing/acme--b"]),
         (
@@ -88,11 +87,22 @@ def test_a_job_names_the_version_encoded(
     jobs: IotDownloadJobs, sessions: AnsweredSessions, acme: Tenant
 ) -> None:
     """What AWS reads as a URL is encoded: `+` of a name, and the version's own characters."""
-    asyncio.run(jobs.start(acme, replace(RECORD, artifact="r/a+b=@.bin", version="v/1+2=")))
+    asyncio.run(
+        jobs.start(acme, replace(RECORD, target="all", artifact="r/a+b=@.bin", version="v/1+2="))
+    )
     document = json.loads(sessions.calls[0].arguments["document"])
     bucket = "https://s3.eu-central-1.amazonaws.com/acme-artifacts"
     address = f"{bucket}/r/a%2Bb%3D%40.bin%3FversionId%3Dv%2F1%2B2%3D"
     assert document["url"] == f"${{aws:iot:s3-presigned-url-v2:{address}}}"
+
+
+def test_a_group_without_its_members_gets_no_job(
+    jobs: IotDownloadJobs, sessions: AnsweredSessions, acme: Tenant
+) -> None:
+    """As 0.1.0 recorded it: it must not become a download to all devices."""
+    with pytest.raises(ConflictError, match="ask for it anew"):
+        asyncio.run(jobs.start(acme, RECORD))
+    assert sessions.calls == []
 
 
 def summary(thing: str, status: str, **members: Any) -> dict[str, Any]:

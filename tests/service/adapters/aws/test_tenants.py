@@ -43,6 +43,7 @@ def row(**changes: object) -> dict[str, Any]:
         "bucket": "acme-artifacts-1a2b3c4",
         "presign_role_arn": PRESIGN_ROLE,
         "commands": {"reboot": "OperateDevice"},
+        "groups": {"hall-1": [], "line-press": ["hall-1"]},
     }
     kept = {name: value for name, value in (columns | changes).items() if value is not None}
     return json.loads(registry_item(kept))
@@ -54,6 +55,7 @@ def test_what_the_tenants_stack_writes_the_service_reads() -> None:
     assert (tenant.id, tenant.pool_id) == ("acme", "eu-central-1_AbCd12345")
     assert tenant.client_ids == {"client1", "client2"}
     assert tenant.commands == {"reboot": Permission.OPERATE_DEVICE}
+    assert tenant.groups == {"hall-1": (), "line-press": ("hall-1",)}
 
 
 def test_a_suspended_row_is_a_suspended_tenant() -> None:
@@ -84,6 +86,11 @@ def test_a_suspended_row_is_a_suspended_tenant() -> None:
         ("commands", {"reboot": "DeleteEverything"}),
         ("commands", {"reboot": "UpdateFirmware"}),
         ("commands", {"re boot": "OperateDevice"}),
+        ("groups", {"line-press": ["nowhere"]}),
+        ("groups", {"line-press": ["line-press"]}),
+        ("groups", {"a": ["b"], "b": ["a"]}),
+        ("groups", {"all": []}),
+        ("groups", {"line press": []}),
     ],
 )
 def test_a_row_that_is_not_of_the_form_serves_nobody(member: str, value: object) -> None:

@@ -80,20 +80,26 @@ def deployed(
     people = {tenant: setup.add_people(tenant) for tenant in ("acme", "globex")}
     iot = embedded_cloud.client("iot")
     things = {
-        "acme--press-01": "acme--line-press",
-        "acme--press-02": "acme--line-press",
-        "globex--pump-01": None,
+        "acme--press-01": ["line-press"],
+        "acme--press-02": ["line-press"],
+        "globex--pump-01": [],
     }
-    stored = ATTRIBUTES | {"utc_offset": "01:00"}  # AWS stores no `+`
-    for thing, line in things.items():
-        iot.create_thing(thingName=thing, attributePayload={"attributes": stored})
-        for group in filter(None, (thing.partition("--")[0], line)):
-            iot.add_thing_to_thing_group(thingGroupName=group, thingName=thing)
+    for thing in things:
+        iot.create_thing(thingName=thing)
+        iot.add_thing_to_thing_group(thingGroupName=thing.partition("--")[0], thingName=thing)
     setup.upload("acme", "recipes/steel.json", b'{"temperature": 900}')
     service, url = setup.start_service()
     try:
         with httpx.Client(base_url=url, timeout=30, trust_env=False) as http:
             running = DeployedService(setup=setup, service=service, http=http, people=people)
+            for thing, lines in things.items():
+                tenant, _, device = thing.partition("--")
+                path = f"/v1/devices/{device}"
+                for method, where, facts in (
+                    ("PATCH", path, ATTRIBUTES),
+                    ("PUT", f"{path}/groups", {"groups": lines}),
+                ):
+                    running.call(method, where, tenant=tenant, json=facts).raise_for_status()
             yield running
     finally:
         code = service.stop()

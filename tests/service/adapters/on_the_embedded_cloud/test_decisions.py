@@ -69,7 +69,7 @@ class Twin:
 def twin(deployed: DeployedService) -> Iterator[Twin]:
     """The same service over the twins and the policy files; globex has the same on the cloud."""
     commands = {"pause-infusion": Permission.STOP_DEVICE, "self-test": Permission.MAINTAIN_DEVICE}
-    pool = MemoryUserPool("globex", commands=commands)
+    pool = MemoryUserPool("globex", commands=commands, groups={"ward-3": (), "ward-5": ()})
     bundle = load(ROOT / "policies", of_tenant(ROOT, "globex"))
     authorizer = CedarAuthorizer(ROOT / "policies", {"globex": bundle.policy_set})
     ports = MemoryPorts.around(authorizer)

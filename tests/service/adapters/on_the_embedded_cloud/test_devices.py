@@ -1,14 +1,21 @@
-"""The fleet index leads through a tenant's devices, and the registry keeps their attributes."""
+"""A tenant's devices: their facts in the table, their connections from the broker."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
 
 
-def test_pages_of_the_fleet_index_follow_each_other(deployed: DeployedService) -> None:
+def facts(deployed: DeployedService, device: str) -> dict[str, Any]:
+    """The facts row of one of acme's devices."""
+    key = {"partition": {"S": "acme--devices"}, "sk": {"S": f"{device}#facts"}}
+    table = deployed.setup.stacks["platform"]["devices_table"]
+    return deployed.setup.cloud.client("dynamodb").get_item(TableName=table, Key=key)["Item"]
+
+
+def test_pages_of_devices_follow_each_other(deployed: DeployedService) -> None:
     """The cursor leads on, belongs to its tenant, and a made-up one is refused."""
     first = deployed.call("GET", "/v1/devices", params={"limit": 1}).json()
     second = deployed.call(
@@ -20,38 +27,25 @@ def test_pages_of_the_fleet_index_follow_each_other(deployed: DeployedService) -
         assert answer.status_code == 400, cursor
 
 
-def test_attributes_are_set_in_the_registry(deployed: DeployedService) -> None:
-    """Set and removed in IoT Core, and read back."""
+def test_facts_are_stored_with_who_changed_them(deployed: DeployedService) -> None:
+    """Attributes and groups stand in one row, for the thing that bears the name."""
     answer = deployed.call(
         "PATCH", "/v1/devices/press-02", json={"window": "22:00-04:00", "kind": None}
     )
     assert answer.status_code == 200, answer.text
     assert answer.json()["attributes"]["window"] == "22:00-04:00"
-    stored = deployed.setup.cloud.client("iot").describe_thing(thingName="acme--press-02")[
-        "attributes"
-    ]
-    assert stored["window"] == "22:00-04:00"
-    assert "kind" not in stored
-
-
-def test_an_offset_east_and_west_is_stored_and_read_back(deployed: DeployedService) -> None:
-    """AWS refuses a `+` in an attribute: callers and policies see one all the same."""
-    iot = deployed.setup.cloud.client("iot")
-    listed = deployed.call("GET", "/v1/devices").json()["devices"]
-    assert listed[0]["attributes"]["utc_offset"] == "+01:00"
-    for offset, stored in (("-05:30", "-05:30"), ("+02:00", "02:00")):
-        answer = deployed.call("PATCH", "/v1/devices/press-02", json={"utc_offset": offset})
-        assert answer.status_code == 200, answer.text
-        assert answer.json()["attributes"]["utc_offset"] == offset
-        assert (
-            deployed.call("GET", "/v1/devices/press-02").json()["attributes"]["utc_offset"]
-            == offset
-        )
-        assert iot.describe_thing(thingName="acme--press-02")["attributes"]["utc_offset"] == stored
+    row, me = facts(deployed, "press-02"), deployed.call("GET", "/v1/me").json()
+    assert row["attributes"]["M"]["window"] == {"S": "22:00-04:00"}
+    assert row["attributes"]["M"]["utc_offset"] == {"S": "+01:00"}
+    assert "kind" not in row["attributes"]["M"]
+    assert row["groups"] == {"L": [{"S": "line-press"}]}
+    assert row["changed_by"] == {"S": me["principal"]}
+    thing = deployed.setup.cloud.client("iot").describe_thing(thingName="acme--press-02")
+    assert row["origin"] == {"S": thing["thingId"]}
 
 
 def test_a_time_zone_takes_the_place_of_an_offset_in_one_request(deployed: DeployedService) -> None:
-    """Stored under its own name, slash and all: the policy store takes the computed offset."""
+    """The policy store takes the computed offset."""
     zone = {"time_zone": "America/Port-au-Prince", "utc_offset": None}
     assert deployed.call("PATCH", "/v1/devices/press-02", json=zone).status_code == 200
     read = deployed.call("GET", "/v1/devices/press-02")
@@ -60,3 +54,33 @@ def test_a_time_zone_takes_the_place_of_an_offset_in_one_request(deployed: Deplo
     assert "utc_offset" not in read.json()["attributes"]
     back = {"time_zone": None, "utc_offset": "+02:00"}
     assert deployed.call("PATCH", "/v1/devices/press-02", json=back).status_code == 200
+
+
+def test_a_thing_made_anew_is_a_device_without_facts(deployed: DeployedService) -> None:
+    """Registry events tell that it came and went; nobody inherits what a name once had."""
+    iot = deployed.setup.cloud.client("iot")
+    path = "/v1/devices/press-99"
+    for _ in range(2):
+        assert deployed.call("GET", path).status_code == 404
+        iot.create_thing(thingName="acme--press-99")
+        try:
+            seen = deployed.call("GET", path).json()
+            assert (seen["groups"], seen["attributes"], seen["connectivity"]) == ([], {}, None)
+            put = deployed.call("PUT", f"{path}/groups", json={"groups": ["line-pump"]})
+            assert put.json()["groups"] == ["line-pump"], put.text
+        finally:
+            iot.delete_thing(thingName="acme--press-99")
+    assert deployed.call("GET", path).status_code == 404
+
+
+def test_a_group_decides_as_soon_as_it_is_set(deployed: DeployedService) -> None:
+    """Inspectors see presses of their line: moved out of it, the next read is decided without."""
+    path = "/v1/devices/press-02/groups"
+    for groups in (["line-pump"], ["line-press"]):
+        answer = deployed.call("PUT", path, json={"groups": groups})
+        assert answer.status_code == 200, answer.text
+        listed = deployed.call("GET", "/v1/devices").json()["devices"]
+        assert listed[1]["groups"] == groups
+    unknown = deployed.call("PUT", path, json={"groups": ["line-pres"]})
+    assert unknown.status_code == 400
+    assert "did you mean `line-press`?" in unknown.text

@@ -1,0 +1,122 @@
+"""What is written down of one device, by whom, and which device that makes.
+
+The service writes the facts; events of IoT Core write that a thing of this name was made or deleted
+and that its client came or went. Events come late, twice and out of order: nothing here depends on
+the order in which they came.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from service.domain.devices import Connectivity, Device
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# AWS counts a client's versions anew when it was away for about an hour (source: AWS IoT developer
+# guide, "Lifecycle events"): versions that are further apart in time cannot be compared.
+_COMPARABLE_MS: Final = 30 * 60 * 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What policies decide by; times are milliseconds since the epoch.
+
+    Attributes:
+        origin: id of the thing for which they hold.
+    """
+
+    attributes: Mapping[str, str]
+    groups: tuple[str, ...]
+    version: int
+    origin: str
+    created_at: int
+    changed_at: int
+    changed_by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Presence:
+    """That a client came or went; ``at`` is in milliseconds since the epoch."""
+
+    at: int
+    version: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceRows:
+    """All that is written down under one device's name.
+
+    Attributes:
+        born: id of a thing that was made under this name -> when.
+        gone: ids of those that were deleted.
+    """
+
+    facts: Facts | None = None
+    born: Mapping[str, int] = field(default_factory=dict[str, int])
+    gone: frozenset[str] = frozenset()
+    connected: Presence | None = None
+    disconnected: Presence | None = None
+
+    @property
+    def living(self) -> str | None:
+        """The id of the thing that bears the name now.
+
+        A thing that was made and not deleted, of several the one that was made last: a name has one
+        thing at a time, so the others' end has not been told yet. The facts' own thing lives too if
+        nothing else is known of it.
+        """
+        alive = [(at, thing) for thing, at in self.born.items() if thing not in self.gone]
+        if alive:
+            return max(alive)[1]
+        facts = self.facts
+        return facts.origin if facts is not None and facts.origin not in self.gone else None
+
+    def device(self, tenant: str, device_id: str) -> Device | None:
+        """The device, with the last that was heard of its connection; ``None`` if there is none."""
+        living = self.living
+        if living is None:
+            return None
+        version = self.facts.version if self.facts else 0
+        bare = Device(
+            tenant=tenant,
+            id=device_id,
+            version=version,
+            origin=living,
+            connectivity=self._connectivity(self.born.get(living, 0)),
+        )
+        # Fail closed: a new thing under an old name is another device.
+        if self.facts is None or self.facts.origin != living:
+            return bare
+        return Device(
+            tenant=tenant,
+            id=device_id,
+            groups=self.facts.groups,
+            attributes=self.facts.attributes,
+            version=version,
+            origin=living,
+            created_at=self.facts.created_at,
+            connectivity=bare.connectivity,
+        )
+
+    def _connectivity(self, since: int) -> Connectivity | None:
+        """The later of both events, of those that this thing can have caused."""
+        came, went = (
+            one if one is not None and one.at >= since else None
+            for one in (self.connected, self.disconnected)
+        )
+        if came is not None and (went is None or _is_later(came, went)):
+            return Connectivity(connected=True, since_ms=came.at)
+        if went is not None:
+            return Connectivity(connected=False, since_ms=went.at, disconnect_reason=went.reason)
+        return None
+
+
+def _is_later(came: Presence, went: Presence) -> bool:
+    """Whether a client came after it went; both ends of one connection have the same version."""
+    if abs(came.at - went.at) > _COMPARABLE_MS:
+        return came.at > went.at
+    return came.version > went.version

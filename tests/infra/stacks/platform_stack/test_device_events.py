@@ -1,0 +1,91 @@
+"""The SQL of the device events: every row stands in its tenant's partition, or is not written."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cedarfleet_device import wire
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra.stacks.platform_stack import device_events
+
+if TYPE_CHECKING:
+    from tests.infra.conftest import Project
+
+SECONDS = 10
+
+
+@pytest.mark.parametrize("event", device_events.RULES)
+def test_every_column_is_named(event: str) -> None:
+    """Nothing of a payload becomes a column by itself; name and times are bounded."""
+    sql = device_events.RULES[event]
+    selected = sql.partition("SELECT ")[2].partition(" FROM ")[0]
+    assert not selected.startswith("*")
+    columns = [item.rpartition(" AS ")[2] for item in re.split(r", (?=[a-zA-Z_]+\b)", selected)]
+    assert {"partition", "sk", "at"} <= set(columns)
+    assert "length(timestamp) <=" in sql
+    # `$` stands before a final line break too; what matches is compared with all of it instead.
+    assert not re.search(r"\$'", sql)
+
+
+@given(st.from_regex(r"[A-Za-z0-9:_-]{1,128}", fullmatch=True) | st.text(max_size=40))
+def test_a_rule_takes_the_names_of_devices_and_no_others(name: str) -> None:
+    """What the rule's pattern takes as a whole is what the wire splits, into the same parts."""
+    [pattern] = re.findall(
+        r"regexp_substr\(topic\(4\), '([^']*)'\) = ", device_events.RULES["created"]
+    )
+    found = re.search(pattern, name)
+    try:
+        tenant, device = wire.split_thing_name(name)
+    except wire.WireError:
+        # A tenant's id has at least two characters and at most 32, which no pattern needs to say.
+        assert found is None or found[0] != name or not 2 <= name.index("--") <= 32
+        return
+    assert found is not None
+    assert found[0] == name
+    prefix = re.search(pattern.partition("[A-Z")[0], name)
+    assert prefix is not None
+    assert (prefix[0], name[len(prefix[0]) :]) == (f"{tenant}--", device)
+
+
+def rows(project: Project, tenant: str, device: str) -> list[dict[str, Any]]:
+    """The rows under a device's name."""
+    found = project.cloud.client("dynamodb").query(
+        TableName="cedarfleet-devices",
+        KeyConditionExpression="#p = :p AND begins_with(sk, :d)",
+        ExpressionAttributeNames={"#p": "partition"},
+        ExpressionAttributeValues={":p": {"S": f"{tenant}--devices"}, ":d": {"S": f"{device}#"}},
+        ConsistentRead=True,
+    )["Items"]
+    return [{name: next(iter(value.values())) for name, value in row.items()} for row in found]
+
+
+def test_a_thing_is_written_down_when_it_comes_and_goes(project: Project) -> None:
+    """One row when it was made and one when it was deleted; a change in between writes none."""
+    iot = project.cloud.client("iot")
+    made = iot.create_thing(thingName="acme--event-1")["thingId"]
+    iot.update_thing(thingName="acme--event-1", attributePayload={"attributes": {"a": "b"}})
+    iot.delete_thing(thingName="acme--event-1")
+    born, gone = rows(project, "acme", "event-1")
+    assert set(born) == set(gone) == {"partition", "sk", "at", "thing_id"}
+    assert (born["sk"], gone["sk"]) == (f"event-1#born#{made}", f"event-1#gone#{made}")
+    assert time.time() * 1000 - SECONDS * 1000 < int(born["at"]) <= int(gone["at"])
+
+
+def test_what_is_no_device_writes_nothing(project: Project) -> None:
+    """Names that a claim may make, or anybody else, stand in no tenant's partition."""
+    iot = project.cloud.client("iot")
+    odd = ("acme", "acme--a:b", "acme---bad", "acme--", "claim:acme:x", "-acme--x", "Acme--x")
+    for name in odd:
+        iot.create_thing(thingName=name)
+        iot.delete_thing(thingName=name)
+    table = project.cloud.client("dynamodb").scan(TableName="cedarfleet-devices")["Items"]
+    assert not [row for row in table if json.dumps(row).count("a:b") or row["at"] is None]
+    assert {row["partition"]["S"] for row in table} <= {"acme--devices", "globex--devices"}
+    for device in ("a:b", "-bad", "", "x"):
+        assert rows(project, "acme", device) == []

@@ -1,0 +1,343 @@
+"""What is known of devices: the twin and DynamoDB answer the same, whatever happened before."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from service.adapters.aws.client.calls import AwsCalls
+from service.adapters.aws.devices import DynamoDeviceFacts
+from service.adapters.memory.devices import MemoryDevices
+from service.adapters.memory.user_pool import MemoryUserPool
+from service.domain.device_rows import Presence
+from service.domain.devices import Connectivity
+from service.domain.groups import DeviceGroup
+from service.errors import ConflictError, InvalidRequestError
+from service.settings import AwsSettings, RecordSettings
+from tests.seed import new_seed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from infra.local.cloud import EmbeddedCloud
+    from service.adapters.aws.client.sessions import AwsSessions
+    from service.domain.devices import Device
+    from service.domain.tenants import Tenant
+
+HOUR_MS = 3_600_000
+NAMES = ("a", "a-1", "b")
+
+
+@dataclass
+class Told:
+    """DynamoDB's answer, with rows as the IoT rules write them."""
+
+    facts: DynamoDeviceFacts
+    client: Any
+    at: int = field(default=1)
+
+    def birth(self, tenant: str, device: str, thing_id: str, *, at: int) -> None:
+        """As the rule of `created`."""
+        row = {"thing_id": {"S": thing_id}, "at": {"N": str(at)}}
+        self._put(tenant, f"{device}#born#{thing_id}", row)
+
+    def death(self, tenant: str, device: str, thing_id: str) -> None:
+        """As the rule of `deleted`."""
+        self._put(tenant, f"{device}#gone#{thing_id}", {"thing_id": {"S": thing_id}})
+
+    def presence(self, tenant: str, device: str, *, connected: bool, seen: Presence) -> None:
+        """As the rules of `connected` and `disconnected`."""
+        row = {"at": {"N": str(seen.at)}, "version_number": {"N": str(seen.version)}}
+        if not connected:
+            row["reason"] = {"S": seen.reason or ""}
+        self._put(tenant, f"{device}#{'connected' if connected else 'disconnected'}", row)
+
+    def _put(self, tenant: str, sk: str, row: dict[str, Any]) -> None:
+        key = {"partition": {"S": f"{tenant}--devices"}, "sk": {"S": sk}}
+        self.client.put_item(TableName=self.facts.settings.devices_table, Item=key | row)
+
+
+class Root:
+    """Sessions that are the account's own."""
+
+    def __init__(self, cloud: EmbeddedCloud) -> None:
+        self._cloud = cloud
+
+    def tenant(self, _tenant: Tenant, service: str) -> Any:
+        """A client of the root."""
+        return self._cloud.client(service)
+
+
+@pytest.fixture(scope="module")
+def dynamo(embedded_cloud: EmbeddedCloud) -> Iterator[Told]:
+    """A table of its own; each test takes tenants of its own."""
+    table, client = f"devices-{uuid.uuid4().hex}", embedded_cloud.client("dynamodb")
+    keys = {"partition": "HASH", "sk": "RANGE"}
+    client.create_table(
+        TableName=table,
+        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys.items()],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    calls = AwsCalls(
+        AwsSettings(region="eu-central-1", threads=1, max_waiting=1, deadline_seconds=10)
+    )
+    facts = DynamoDeviceFacts(
+        calls=calls,
+        sessions=cast("AwsSessions", Root(embedded_cloud)),
+        settings=RecordSettings(devices_table=table),
+    )
+    yield Told(facts, client)
+    calls.close()
+
+
+@dataclass
+class Fleet:
+    """One of both, and a tenant with groups in groups."""
+
+    told: Told | MemoryDevices
+    tenant: Tenant
+
+    @property
+    def facts(self) -> DynamoDeviceFacts | MemoryDevices:
+        """The port's answer."""
+        return self.told.facts if isinstance(self.told, Told) else self.told
+
+    def find(self, device: str) -> Device | None:
+        """One device."""
+        return asyncio.run(self.facts.find(self.tenant, device))
+
+    def found(self, device: str) -> Device:
+        """One device that must be there."""
+        found = self.find(device)
+        assert found is not None
+        return found
+
+    def ids(self, limit: int = 50) -> list[str]:
+        """The ids of all devices, read page by page."""
+        seen: list[str] = []
+        cursor = None
+        while True:
+            page = asyncio.run(self.facts.page(self.tenant, limit=limit, cursor=cursor))
+            seen += [device.id for device in page.devices]
+            if (cursor := page.cursor) is None:
+                return seen
+
+    def shown(self, device: str) -> Device:
+        """One device as a list shows it."""
+        page = asyncio.run(self.facts.page(self.tenant, limit=50, cursor=None))
+        return next(one for one in page.devices if one.id == device)
+
+    def members(self, group: str, limit: int = 50) -> list[str]:
+        """The ids of a group's members."""
+        asked = DeviceGroup(tenant=self.tenant.id, id=group)
+        return [one.id for one in asyncio.run(self.facts.members(self.tenant, asked, limit=limit))]
+
+    def change(self, device: Device, *, now_ms: int = 7) -> Device:
+        """Store a device's facts."""
+        return asyncio.run(self.facts.change(self.tenant, device, by="somebody", now_ms=now_ms))
+
+    def birth(self, device: str, thing_id: str, *, at: int = 1) -> None:
+        """A thing is made."""
+        self.told.birth(self.tenant.id, device, thing_id, at=at)
+
+    def death(self, device: str, thing_id: str) -> None:
+        """A thing is deleted."""
+        self.told.death(self.tenant.id, device, thing_id)
+
+    def came(self, device: str, *, at: int, version: int) -> None:
+        """Its client came."""
+        seen = Presence(at=at, version=version)
+        self.told.presence(self.tenant.id, device, connected=True, seen=seen)
+
+    def went(self, device: str, *, at: int, version: int) -> None:
+        """Its client went."""
+        seen = Presence(at=at, version=version, reason="CONNECTION_LOST")
+        self.told.presence(self.tenant.id, device, connected=False, seen=seen)
+
+
+@pytest.fixture(scope="module")
+def pool() -> MemoryUserPool:
+    """A tenant to be renamed; making its key takes a while."""
+    groups = {"hall-1": (), "line-press": ("hall-1",), "line-pump": ()}
+    return MemoryUserPool("acme", groups=groups)
+
+
+@pytest.fixture
+def tenant(pool: MemoryUserPool) -> Tenant:
+    """A tenant that has no device yet."""
+    return replace(pool.tenant, id=f"t{uuid.uuid4().hex[:20]}")
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def fleet(request: pytest.FixtureRequest, tenant: Tenant, dynamo: Told) -> Fleet:
+    """Both, one after the other."""
+    return Fleet(dynamo if request.param == "dynamodb" else MemoryDevices(), tenant)
+
+
+def test_a_thing_that_was_made_is_a_device_without_facts(fleet: Fleet) -> None:
+    """A provisioned device appears by itself, in no group and with no attribute."""
+    assert fleet.find("press-07") is None
+    fleet.birth("press-07", "thing-1")
+    device = fleet.found("press-07")
+    assert (device.groups, device.attributes, device.version) == ((), {}, 0)
+    assert fleet.ids() == ["press-07"]
+
+
+def test_a_change_is_seen_by_the_next_read(fleet: Fleet) -> None:
+    """Attributes and groups are stored as they shall be, and the version is counted up."""
+    fleet.birth("press-07", "thing-1")
+    given = fleet.found("press-07").with_attributes({"kind": "press", "utc_offset": "+02:00"})
+    stored = fleet.change(given.with_groups(["line-press"]))
+    assert stored == fleet.found("press-07")
+    assert (stored.version, stored.created_at) == (1, 7)
+    assert stored.attributes == {"kind": "press", "utc_offset": "+02:00"}
+    again = fleet.change(stored.with_attributes({"kind": None}), now_ms=9)
+    assert (again.version, again.created_at, again.groups) == (2, 7, ("line-press",))
+    assert again.attributes == {"utc_offset": "+02:00"}
+
+
+def test_of_two_changes_at_once_one_is_told(fleet: Fleet) -> None:
+    """The second finds another version, also where nothing was stored before."""
+    fleet.birth("press-07", "thing-1")
+    for _ in range(2):
+        read = fleet.found("press-07")
+        fleet.change(read.with_attributes({"kind": "press"}))
+        with pytest.raises(ConflictError, match="changed meanwhile"):
+            fleet.change(read.with_attributes({"kind": "pump"}))
+        assert fleet.found("press-07").attributes == {"kind": "press"}
+
+
+def test_a_deleted_thing_is_no_device(fleet: Fleet) -> None:
+    """Whichever event comes first, and however often; its facts stay and count for nothing."""
+    fleet.birth("press-07", "thing-1")
+    fleet.change(fleet.found("press-07").with_groups(["line-press"]))
+    fleet.death("press-07", "thing-1")
+    for _ in range(2):
+        assert fleet.find("press-07") is None
+        assert fleet.ids() == []
+        assert fleet.members("line-press") == []
+        fleet.birth("press-07", "thing-1")  # late, and once more
+
+
+def test_a_new_thing_under_an_old_name_has_no_facts(fleet: Fleet) -> None:
+    """Nobody inherits a group; the first change writes facts of the new thing's own."""
+    fleet.birth("press-07", "thing-1", at=1)
+    old = fleet.change(fleet.found("press-07").with_groups(["line-press"]))
+    fleet.birth("press-07", "thing-2", at=5)  # that the first was deleted is told later
+    device = fleet.found("press-07")
+    assert (device.groups, device.origin) == ((), "thing-2")
+    fleet.death("press-07", "thing-1")
+    assert fleet.found("press-07") == device
+    new = fleet.change(device.with_groups(["line-pump"]))
+    assert (new.groups, new.created_at) == (("line-pump",), 7)
+    with pytest.raises(ConflictError):
+        fleet.change(old.with_groups(["line-press"]))
+    assert fleet.found("press-07").groups == ("line-pump",)
+
+
+def test_pages_are_cut_at_whole_devices(fleet: Fleet) -> None:
+    """However many rows a device has, each is on one page, in the order of the ids."""
+    names = ["a", "a-1", "a1", "a_1", "B", "press-07", "press-070"]
+    for name in names:
+        for generation in range(3):
+            fleet.birth(name, f"thing-{generation}", at=generation)
+            fleet.death(name, f"gone-{generation}")
+        fleet.came(name, at=9, version=1)
+    fleet.birth("away", "thing-1")
+    fleet.death("away", "thing-1")
+    for limit in (1, 2, 3, 50):
+        assert fleet.ids(limit) == sorted(names)
+
+
+def test_a_cursor_is_of_its_tenant_and_list(fleet: Fleet) -> None:
+    """A made-up one is refused."""
+    fleet.birth("press-07", "thing-1")
+    for cursor in ("AAAA", "!", "press 07"):
+        with pytest.raises(InvalidRequestError, match="cursor"):
+            asyncio.run(fleet.facts.page(fleet.tenant, limit=1, cursor=cursor))
+
+
+def test_members_are_those_of_the_groups_within(fleet: Fleet) -> None:
+    """A device of a line is in the hall that the line lies in; `all` holds every device."""
+    for name, groups in (
+        ("press-01", ["line-press"]),
+        ("press-02", ["hall-1", "line-pump"]),
+        ("press-03", []),
+        ("press-04", ["scrapped"]),
+    ):
+        fleet.birth(name, "thing-1")
+        fleet.change(fleet.found(name).with_groups(groups))
+    assert fleet.members("hall-1") == ["press-01", "press-02"]
+    assert fleet.members("line-press") == ["press-01"]
+    assert fleet.members("all", limit=2) == ["press-01", "press-02", "press-03"]
+    assert fleet.members("scrapped") == []
+
+
+def test_connectivity_in_a_list_is_the_later_event(fleet: Fleet) -> None:
+    """Events come out of order: versions tell, and time where AWS has counted anew."""
+    fleet.birth("press-07", "thing-1", at=100)
+    assert fleet.shown("press-07").connectivity is None
+    fleet.came("press-07", at=90, version=1)  # of an earlier thing
+    assert fleet.shown("press-07").connectivity is None
+    lost = "CONNECTION_LOST"
+    for (came, version), (went, end), expected in (
+        ((200, 1), (300, 1), Connectivity(connected=False, since_ms=300, disconnect_reason=lost)),
+        ((200, 2), (300, 1), Connectivity(connected=True, since_ms=200)),
+        ((200, 1), (150, 2), Connectivity(connected=False, since_ms=150, disconnect_reason=lost)),
+        ((2 * HOUR_MS, 0), (300, 9), Connectivity(connected=True, since_ms=2 * HOUR_MS)),
+        (
+            (200, 9),
+            (2 * HOUR_MS, 0),
+            Connectivity(connected=False, since_ms=2 * HOUR_MS, disconnect_reason=lost),
+        ),
+    ):
+        fleet.came("press-07", at=came, version=version)
+        fleet.went("press-07", at=went, version=end)
+        assert fleet.shown("press-07").connectivity == expected
+    assert fleet.found("press-07").connectivity is None
+
+
+def _happening(chance: random.Random, tenant: Tenant) -> Callable[[Fleet], object]:
+    """A random event or change, of a few names and things only."""
+    name, thing = chance.choice(NAMES), chance.choice(("thing-1", "thing-2"))
+    groups = chance.sample(sorted(tenant.groups), chance.randrange(3))
+    at = chance.randrange(1, 9)
+
+    def change(fleet: Fleet) -> None:
+        if device := fleet.find(name):
+            fleet.change(device.with_groups(groups), now_ms=at)
+
+    return chance.choice(
+        [
+            change,
+            lambda fleet: fleet.birth(name, thing, at=at),
+            lambda fleet: fleet.death(name, thing),
+            lambda fleet: fleet.came(name, at=at, version=at % 3),
+            lambda fleet: fleet.went(name, at=at, version=at % 4),
+        ]
+    )
+
+
+def test_whatever_happens_both_answer_the_same(tenant: Tenant, dynamo: Told) -> None:
+    """Random events and changes, and after each of them all that can be asked."""
+    chance = random.Random(new_seed())  # noqa: S311 - no secret is drawn
+    both = [Fleet(MemoryDevices(), tenant), Fleet(dynamo, tenant)]
+    for _ in range(25):
+        happen = _happening(chance, tenant)
+        for fleet in both:
+            happen(fleet)
+        asked = [
+            (
+                [fleet.find(name) for name in NAMES],
+                [fleet.shown(name) for name in fleet.ids(limit=2)],
+                [fleet.members(group) for group in ("all", "hall-1", "line-pump")],
+            )
+            for fleet in both
+        ]
+        assert asked[0] == asked[1]
