@@ -1,0 +1,103 @@
+"""The rows of a tenant's devices, as the operator reads and writes them (ADR 0017)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from infra import names
+
+if TYPE_CHECKING:
+    from infra.commands.registry_things import Thing
+
+
+@dataclass
+class Rows:
+    """What the table says of one device: things made and deleted, and whether it has facts."""
+
+    born: dict[str, int] = field(default_factory=dict[str, int])
+    gone: set[str] = field(default_factory=set[str])
+    facts_of: str | None = None
+
+    @property
+    def has_facts(self) -> bool:
+        """Whether facts were ever written, for whichever thing."""
+        return self.facts_of is not None
+
+    @property
+    def living(self) -> str | None:
+        """The thing that the service takes for the device (`service.domain.device_rows`)."""
+        alive = [(at, thing) for thing, at in self.born.items() if thing not in self.gone]
+        if alive:
+            return max(alive)[1]
+        return self.facts_of if self.facts_of not in self.gone else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceTable:
+    """One tenant's partition of the devices table."""
+
+    client: Any
+    name: str
+    tenant: str
+
+    def devices(self) -> dict[str, Rows]:
+        """All that is written down, by device."""
+        pages = self.client.get_paginator("query").paginate(
+            TableName=self.name,
+            KeyConditionExpression="#partition = :own",
+            ExpressionAttributeNames={"#partition": "partition"},
+            ExpressionAttributeValues={":own": self._partition},
+            ConsistentRead=True,
+        )
+        found: dict[str, Rows] = {}
+        for page in pages:
+            for item in page["Items"]:
+                device, _, kind = item["sk"]["S"].partition("#")
+                what, _, thing_id = kind.partition("#")
+                rows = found.setdefault(device, Rows())
+                match what:
+                    case "born":
+                        rows.born[thing_id] = int(item["at"]["N"])
+                    case "gone":
+                        rows.gone.add(thing_id)
+                    case "facts":
+                        rows.facts_of = item["origin"]["S"]
+                    case _:
+                        pass
+        return found
+
+    def write(self, thing: Thing, *, by: str, now_ms: int) -> None:
+        """Write the thing's rows, each unless it is there; facts only if the thing has any."""
+        # Facts first: a device must not be seen without what it had.
+        if thing.attributes or thing.lines:
+            facts: dict[str, Any] = {
+                "attributes": {"M": {name: {"S": text} for name, text in thing.attributes.items()}},
+                "groups": {"L": [{"S": line} for line in thing.lines]},
+                "version": {"N": "1"},
+                "origin": {"S": thing.id},
+                "created_at": {"N": str(now_ms)},
+                "changed_at": {"N": str(now_ms)},
+                "changed_by": {"S": by},
+            }
+            self._put(f"{thing.device}#facts", facts)
+        # When it was made, IoT Core does not tell: before every thing that an event tells of.
+        born = {"thing_id": {"S": thing.id}, "at": {"N": "0"}}
+        self._put(f"{thing.device}#born#{thing.id}", born)
+
+    @property
+    def _partition(self) -> dict[str, str]:
+        return {"S": f"{names.thing_prefix(self.tenant)}devices"}
+
+    def _put(self, sk: str, columns: dict[str, Any]) -> None:
+        try:
+            self.client.put_item(
+                TableName=self.name,
+                Item={"partition": self._partition, "sk": {"S": sk}, **columns},
+                ConditionExpression="attribute_not_exists(sk)",
+            )
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
+                raise

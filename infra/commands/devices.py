@@ -1,0 +1,116 @@
+"""`python -m infra devices`: take over what IoT Core knows of devices, compare it with the table.
+
+Exit code 0: done, or no difference; 1: something is wrong, or `compare` found a difference.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra import names
+from infra.commands.device_rows import DeviceTable
+from infra.commands.registry_things import Thing, things_of
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+TABLE: Final = "CEDARFLEET_DEVICES_TABLE"  # the service's setting of the same name
+GROUP: Final = "devices"
+ABOUT: Final = "What is known of the tenants' devices."
+VERBS: Final = {
+    "take-over": "write down what IoT Core knows of a tenant's devices, once, after 0.1.0",
+    "compare": "which devices IoT Core and the table do not agree on",
+}
+# The registry's quotas are the account's: wait for them, and leave something to the service.
+_PATIENT: Final = Config(retries={"mode": "adaptive", "max_attempts": 10})
+
+
+def add_arguments(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
+    """Give the parser of each verb its arguments."""
+    for verb in verbs.values():
+        verb.add_argument(
+            "tenant", help="tenant id; AWS or the embedded cloud as AWS_ENDPOINT_URL says"
+        )
+    verbs["take-over"].add_argument(
+        "--dry-run", action="store_true", help="say what would be written, and write nothing"
+    )
+
+
+def run(options: argparse.Namespace, *, root: Path) -> int:
+    """Do what was asked for, or say on the standard error what is wrong."""
+    del root
+    session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
+    table = DeviceTable(
+        client=session.client("dynamodb"),
+        name=os.environ.get(TABLE, names.DEVICES_TABLE),
+        tenant=options.tenant,
+    )
+    iot = session.client("iot", config=_PATIENT)
+    try:
+        if options.verb == "take-over":
+            caller = session.client("sts").get_caller_identity()["Arn"]
+            for line in take_over(iot, table, by=caller, dry=options.dry_run):
+                _say(line)
+            return 0
+        found = list(differences(iot, table))
+    except (BotoCoreError, ClientError) as error:  # no credentials, no network, not allowed
+        sys.stderr.write(f"cannot read or write what is known of devices: {error}\n")
+        return 1
+    for line in found:
+        _say(line)
+    return int(bool(found))
+
+
+def take_over(iot: Any, table: DeviceTable, *, by: str, dry: bool = False) -> Iterator[str]:
+    """Write a row for each thing, and one of its facts if it has any; what is there stays.
+
+    Args:
+        iot: a client of IoT Core's registry.
+        table: where the rows go, and whose.
+        by: the operator, as the facts will say who wrote them.
+        dry: only tell.
+
+    Yields:
+        What is done, a line a device.
+    """
+    known, written = table.devices(), 0
+    for thing in things_of(iot, table.tenant):
+        rows = known.get(thing.device)
+        facts = {**thing.attributes, **({"groups": ", ".join(thing.lines)} if thing.lines else {})}
+        shown = ", ".join(f"{name}={text}" for name, text in facts.items()) or "no facts"
+        if rows is not None and thing.id in rows.born and (rows.has_facts or not facts):
+            yield f"{thing.device}: is there already"
+            continue
+        written += 1
+        yield f"{thing.device}: {shown}"
+        if not dry:
+            table.write(thing, by=by, now_ms=int(time.time() * 1000))
+    yield f"{written} devices {'would be' if dry else 'were'} taken over"
+
+
+def differences(iot: Any, table: DeviceTable) -> Iterator[str]:
+    """A line for each device that is not the same thing in both."""
+    things: dict[str, Thing] = {thing.device: thing for thing in things_of(iot, table.tenant)}
+    known = table.devices()
+    for device in sorted(things.keys() | known.keys()):
+        thing = things.get(device)
+        living = known[device].living if device in known else None
+        if thing is None and living is not None:
+            yield f"{device}: the table has it, IoT Core has no such thing"
+        elif thing is not None and living is None:
+            yield f"{device}: IoT Core has it, the table does not: `devices take-over` writes it"
+        elif thing is not None and thing.id != living:
+            yield f"{device}: is thing {thing.id} in IoT Core and thing {living} in the table"
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
