@@ -12,7 +12,7 @@ from infra.stacks.tenant_stack.registry_row import registry_item
 from service.adapters.aws.tenants import DynamoTenantRegistry, tenant_of
 from service.domain.permissions import Permission
 from service.domain.tenants import TenantStatus
-from service.errors import ConfigurationError, UpstreamError
+from service.errors import ConfigurationError, UnavailableError, UpstreamError
 from tests.service.adapters.aws.answered_sessions import Refusal
 
 if TYPE_CHECKING:
@@ -127,3 +127,15 @@ def test_readiness_reads_the_table(aws: AwsCalls, sessions: AnsweredSessions) ->
     sessions.answer = lambda _: Refusal("ResourceNotFoundException", 400)
     with pytest.raises(UpstreamError):
         asyncio.run(registry.check())
+
+
+def test_a_tenant_of_an_earlier_release_is_served_later(
+    aws: AwsCalls, sessions: AnsweredSessions
+) -> None:
+    """Its row names no groups yet: 503 until its stack is stamped again, and no wrong decision."""
+    sessions.answer = lambda _: {"Item": row(groups=None)}
+    registry = DynamoTenantRegistry(
+        calls=aws, sessions=sessions, table="tenants", region="eu-central-1"
+    )
+    with pytest.raises(UnavailableError, match="earlier release"):
+        asyncio.run(registry.find(ISSUER))

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
+from probed_cloud import allow
 from raw_mqtt import RawDevice
 
 if TYPE_CHECKING:
@@ -145,3 +146,50 @@ def _fired(probed: ProbedCloud, name: str, sql: str) -> list[dict[str, Any]]:
         if {"fence": "fence"} in found:
             return [one for one in found if one != {"fence": "fence"}]
     raise AssertionError("the fence did not come")
+
+
+def regexp_substr_is_known(probed: ProbedCloud) -> bool:
+    """A rule cannot take a part of a text."""
+    sql = "SELECT regexp_substr(text, '^[a-c]+') AS part FROM 'parted/in'"
+    found = _fired(probed, "parted", sql)
+    assert found in ([{}, {}], [{}, {"part": "abc"}]), found
+    return found == [{}, {}]
+
+
+def regexp_replace_is_known(probed: ProbedCloud) -> bool:
+    """A rule cannot take a part out of a text."""
+    sql = "SELECT regexp_replace(text, '^a', 'x') AS text FROM 'replaced/in'"
+    found = _fired(probed, "replaced", sql)
+    assert found in ([{}, {}], [{"text": "four"}, {"text": "xbc"}]), found
+    return found == [{}, {}]
+
+
+def connections_are_told(probed: ProbedCloud) -> bool:
+    """The data plane knows of no connection, and ends none."""
+    device = probed.device()
+    data = probed.session_client(
+        "iot-data",
+        allow(["iot:GetConnection", "iot:DeleteConnection"], f"{probed.arn}:client/{device.thing}"),
+    )
+    with probed.connect(device) as connected:
+        try:
+            told = data.get_connection(clientId=device.thing)
+        except ClientError:  # IAM knows no resource of it, and the data plane no such path
+            return True
+        assert told["connected"], told
+        for refused in (data.get_connection, data.delete_connection):
+            try:
+                refused(clientId="globex--x")
+            except ClientError as error:
+                assert "Forbidden" in str(error)  # noqa: PT017 - not a test
+            else:
+                raise AssertionError("a session reaches another client's connection")
+        data.delete_connection(clientId=device.thing)
+        assert connected.is_closed_within(3)
+    told = data.get_connection(clientId=device.thing)
+    assert (told["connected"], told["disconnectReason"]) == (False, "API_INITIATED_DISCONNECT")
+    try:
+        data.delete_connection(clientId=device.thing)
+    except ClientError as error:
+        return "ResourceNotFoundException" not in str(error)
+    return True

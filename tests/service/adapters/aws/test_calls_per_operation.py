@@ -1,0 +1,109 @@
+"""What each operation asks of AWS: nothing of IoT Core's control plane, but to begin and read jobs.
+
+Its quotas are an account's, shared by all tenants: 100 look-ups of groups and 10 jobs a second
+(source: AWS IoT Core and AWS IoT Device Management quotas).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from service.domain.permissions import Permission
+from service.operations.authorization import RequestFacts
+from service.operations.commands import CommandRequest
+from service.operations.operations import Operations
+from service.settings import TokenSettings
+from tests.service.adapters.aws.test_every_refusal import ID, answer, arguments, ports_of
+
+if TYPE_CHECKING:
+    from service.adapters.aws.client.calls import AwsCalls
+    from service.domain.tenants import Tenant
+    from service.operations.authorization import Access
+    from tests.service.adapters.aws.answered_sessions import AnsweredSessions, Call
+
+BORN = {
+    "partition": {"S": "acme--devices"},
+    "sk": {"S": "press-07#born#thing-1"},
+    "at": {"N": "1"},
+    "thing_id": {"S": "thing-1"},
+}
+
+
+async def _send(operations: Operations, access: Access) -> object:
+    request = CommandRequest(device="press-07", name="reboot", arguments={}, timeout_seconds=60)
+    return await operations.commands.send(access, request)
+
+
+async def _read_device(operations: Operations, access: Access) -> object:
+    return await operations.devices.read(access, "press-07")
+
+
+async def _list(operations: Operations, access: Access) -> object:
+    return await operations.devices.page(access, limit=10, cursor=None)
+
+
+async def _configure(operations: Operations, access: Access) -> object:
+    return await operations.devices.configure(access, "press-07", {"kind": "press"})
+
+
+async def _set_groups(operations: Operations, access: Access) -> object:
+    return await operations.devices.set_groups(access, "press-07", [])
+
+
+async def _poll(operations: Operations, access: Access) -> object:
+    return await operations.commands.read(access, ID)
+
+
+@pytest.mark.parametrize(
+    ("ask", "calls"),
+    [
+        (_list, ["IsAuthorizedWithToken", "Query"]),
+        (_read_device, ["Query", "IsAuthorizedWithToken", "GetConnection"]),
+        (_configure, ["Query", "IsAuthorizedWithToken", "PutItem", "PutItem", "GetConnection"]),
+        (
+            _set_groups,
+            [
+                "Query",
+                *["IsAuthorizedWithToken", "PutItem"] * 2,  # audited each
+                *["PutItem", "GetConnection"],
+            ],
+        ),
+        (
+            _send,
+            [
+                *["Query", "IsAuthorizedWithToken", "PutItem", "TransactWriteItems"],
+                *["Publish", "UpdateItem"],
+            ],
+        ),
+        (_poll, ["GetItem", "Query", "GetItem", "Query", "IsAuthorizedWithToken"]),
+    ],
+    ids=["list", "read", "configure", "set-groups", "command", "poll"],
+)
+def test_an_operation_makes_these_calls(
+    ask: Any, calls: list[str], aws: AwsCalls, sessions: AnsweredSessions, acme: Tenant
+) -> None:
+    """In this order, and none of them of the registry, the index or the jobs' control plane."""
+
+    def answered(call: Call) -> Any:
+        if call.operation == "Query" and "devices" in call.arguments["TableName"]:
+            return {"Items": [BORN]}
+        return answer(call, acme)
+
+    sessions.answer = answered
+    principal = arguments(acme)["authorizer.decide"][0]["principal"]
+    operations = Operations(ports_of(aws, sessions), TokenSettings())
+    access = operations.access(
+        principal,
+        facts=RequestFacts(request_id="request-1", source_ip=None),
+        declared=frozenset(Permission),
+    )
+    asyncio.run(ask(operations, access))
+    assert [call.operation for call in sessions.calls] == calls
+    assert {call.service for call in sessions.calls} <= {
+        "dynamodb",
+        "iot-data",
+        "verifiedpermissions",
+    }
