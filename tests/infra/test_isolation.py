@@ -184,7 +184,7 @@ def test_a_tenants_session_keeps_facts_of_its_own_devices_only(
             "ExpressionAttributeValues": {":p": {"S": f"{tenant}--devices"}},
         }
 
-    own = {"partition": {"S": "acme--devices"}, "sk": {"S": "press-07#facts"}}
+    own = {"partition": {"S": "acme--devices"}, "sk": {"S": "isolation#x"}}
     table.put_item(TableName=name, Item=own)
     table.query(**query("acme"))
     foreign = own | {"partition": {"S": "globex--devices"}}

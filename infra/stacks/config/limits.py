@@ -38,7 +38,8 @@ LineDescription = Annotated[
     ),
 ]
 
-LineParents = Annotated[tuple[LineName, ...], Meta(min_length=1)]
+# Each must be one of the lines, which the whole file is asked for.
+LineParents = Annotated[tuple[Text, ...], Meta(min_length=1)]
 
 Word = Annotated[
     str,
