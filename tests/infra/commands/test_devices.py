@@ -106,9 +106,7 @@ def fleet(embedded_cloud: EmbeddedCloud) -> Iterator[Fleet]:
 
 def test_what_0_1_0_left_is_taken_over(fleet: Fleet) -> None:
     """Attributes and lines as the service of 0.1.0 read them, for the thing that has the name."""
-    thing = fleet.add(
-        "press-07", "line-press", "zone-hall-1", kind="press", utc_offset="02:00", other="x"
-    )
+    thing = fleet.add("press-07", "line-press", "zone-hall-1", kind="press", utc_offset="02:00")
     fleet.add("press-08", utc_offset="-05:30")
     fleet.add("bare")
     assert len(fleet.differences()) == 3
