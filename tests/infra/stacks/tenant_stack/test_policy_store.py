@@ -38,7 +38,7 @@ def registered(project: Project) -> Iterator[list[Registered]]:
     folder = project.root / "tenants" / TENANT / "policies"
     folder.mkdir(parents=True)
     for name in ("store", "link-firmware-hall-1"):
-        statement = "forbid (principal, action, resource) when { false };"
+        statement = "forbid (principal, action, resource) when { resource has kind };"
         text = f'// For the test.\n@id("{name}")\n{statement}\n'
         (folder / f"{name}.cedar").write_text(text)
     document = yaml.safe_load((project.root / "tenants" / "Pulumi.acme.yaml").read_text())
