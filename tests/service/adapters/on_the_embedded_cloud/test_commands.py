@@ -131,9 +131,7 @@ def test_a_key_past_its_time_makes_a_new_command(deployed: DeployedService) -> N
     first = deployed.call("POST", COMMANDS, json={"name": "reboot"}, headers=headers).json()["id"]
     dynamodb = deployed.setup.cloud.client("dynamodb")
     pages = dynamodb.get_paginator("scan").paginate(TableName="cedarfleet-commands")
-    (row,) = (
-        item for page in pages for item in page["Items"] if item.get("made") == {"S": first}
-    )
+    (row,) = (item for page in pages for item in page["Items"] if item.get("made") == {"S": first})
     late = row | {"ttl": {"N": str(int(row["ttl"]["N"]) - 48 * 3600)}}
     dynamodb.put_item(TableName="cedarfleet-commands", Item=late)
     again = deployed.call("POST", COMMANDS, json={"name": "reboot"}, headers=headers)
