@@ -127,7 +127,7 @@ def _set_up(
     if last.port and given.api_port == 0 and url != last.api:
         console.print(f"another program has taken {last.api}: the API has a new port")
     known = _people_document(setup, people)
-    write_private(given.state_dir / FILE, known | {"api": url})
+    write_private(given.state_dir / FILE, {**known, "api": url})
     for tenant in TENANTS:
         setup.put_into_lines(tenant, url=url, token=known[tenant]["managers"]["token"])
     for line in _sign_in_lines(setup, people):
@@ -161,7 +161,7 @@ def _upload_missing(setup: Setup, tenant: str) -> None:
 
 def _people_document(
     setup: Setup, people: dict[str, dict[str, Person]]
-) -> dict[str, dict[str, dict[str, str]] | str]:
+) -> dict[str, dict[str, dict[str, str]]]:
     return {
         tenant: {
             group: {
