@@ -35,6 +35,7 @@ _DEVICE_ACTIONS: Final = (
     "DownloadFile",
     "UpdateFirmware",
     "ConfigureDevice",
+    "SetDeviceGroups",
 )
 _GROUP_ACTIONS: Final = ("ViewDownload", "DownloadFile", "UpdateFirmware")
 ACTIONS: Final = (*_TENANT_ACTIONS, *_DEVICE_ACTIONS)

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from tests.infra.conftest import Project
 
 # Deleting these is leaving them: the index is the account's, and a schema leaves with its store.
-STAY = {"aws:iot/indexingConfiguration:IndexingConfiguration"}
+# Settings of the account, which the provider's delete leaves as they are.
+STAY = {
+    "aws:iot/eventConfigurations:EventConfigurations",
+    "aws:iot/indexingConfiguration:IndexingConfiguration",
+}
 
 
 def resources(project: Project, stack: str) -> list[dict[str, Any]]:
@@ -58,11 +62,11 @@ def test_what_vanished_is_seen_and_made_again(scratch: Project) -> None:
     forbid, _, store = by_name(scratch, "acme", "policies-policy-operators-view-only")[
         "id"
     ].partition(",")
-    iot.delete_thing_group(thingGroupName="acme--line-pump")
+    iot.delete_policy(policyName="acme-claim")
     s3.delete_bucket_policy(Bucket=bucket)
     policies.delete_policy(policyStoreId=store, policyId=forbid)
 
-    names = {"fleet-line-pump", "artifacts-tls", "policies-policy-operators-view-only"}
+    names = {"fleet-claim", "artifacts-tls", "policies-policy-operators-view-only"}
     assert touched(scratch, "refresh", "acme") == {("delete", name) for name in names}
     assert {("create", name) for name in names} <= touched(scratch, "up", "acme")
     assert "TlsOnly" in s3.get_bucket_policy(Bucket=bucket)["Policy"]

@@ -232,9 +232,8 @@ def test_attribute_must_be_known_in_the_scope():
             (
                 "the schema has no action `Operte`; did you mean `Operate`? There are Administer, "
                 "ConfigureDevice, DownloadFile, ListDevices, Maintain, MaintainDevice, Operate, "
-                "OperateDevice, SetParameters, StopDevice, Update, UpdateFirmware, View, "
-                "ViewCommand, "
-                "ViewDevice, ViewDownload"
+                "OperateDevice, SetDeviceGroups, SetParameters, StopDevice, Update, "
+                "UpdateFirmware, View, ViewCommand, ViewDevice, ViewDownload"
             ),
         ),
     ],
