@@ -106,6 +106,9 @@ class KilledDevice:
         while self.under_way < hits or not proved():
             self._lose_power()
         with self._run() as agent:
+            # The last cut may have left nothing over: an agent that is only starting is no proof,
+            # and would die of the signal that it cannot take yet.
+            self._await_connection(agent)
             self._await_finals()
             assert agent.stop() == 0
 
