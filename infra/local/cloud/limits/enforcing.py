@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.cloud.limits.clock import Clock
-from infra.local.cloud.limits.table import COUNTS, OFF, RATES, Count, Delay, Rate
+from infra.local.cloud.limits.table import COUNTS, RATES, Count, Delay, Rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -66,7 +66,7 @@ class Limits:
     def __init__(self, *, clock: Clock | None = None, pace: float | None = None) -> None:
         self.clock = Clock() if clock is None else clock
         self.pace = pace_from_environment() if pace is None else pace
-        self.figures = {row.id: row.figure for row in COUNTS if row.id not in OFF}
+        self.figures = {row.id: row.figure for row in COUNTS}
         self._buckets: dict[tuple[str, str], _Bucket] = {}
         self._used_up: set[str] = set()
 

@@ -79,11 +79,6 @@ class Delay:
     assumed: bool = False
 
 
-# Until groups are no thing groups: today's program puts a device into a
-# tenant's root group and into children of it, which AWS refuses. Whoever lands flat groups, or the
-# table `devices`, empties this set.
-OFF: Final = frozenset({"groups-of-one-hierarchy"})
-
 _INVALID: Final = "InvalidRequestException"
 _EXCEEDED: Final = "LimitExceededException"
 _VERSIONS: Final = "VersionsLimitExceededException"
