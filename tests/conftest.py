@@ -13,7 +13,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from hypothesis import is_hypothesis_test, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from tests.scheduling import Scheduling, rank
 from tests.seed import given_or_new
@@ -46,9 +46,11 @@ def pytest_configure(config: pytest.Config) -> None:
         # Workers of xdist get the options of the first process, and with them its seed.
         config.option.hypothesis_seed = str(given_or_new())
     config.addinivalue_line("markers", "soak: makes more faults with --soak")
-    settings.register_profile("soak", max_examples=_SOAK_EXAMPLES)
-    if config.getoption("--soak"):
-        settings.load_profile("soak")
+    # No test asserts how fast the machine is: speed is measured in `make bench`.
+    unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("tests", unhurried)
+    settings.register_profile("soak", unhurried, max_examples=_SOAK_EXAMPLES)
+    settings.load_profile("soak" if config.getoption("--soak") else "tests")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling | None:
