@@ -13,7 +13,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from hypothesis import HealthCheck, is_hypothesis_test, settings
+from hypothesis import HealthCheck, Phase, is_hypothesis_test, settings
 
 from tests.scheduling import Scheduling, rank
 from tests.seed import given_or_new
@@ -50,6 +50,9 @@ def pytest_configure(config: pytest.Config) -> None:
     unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.register_profile("tests", unhurried)
     settings.register_profile("soak", unhurried, max_examples=_SOAK_EXAMPLES)
+    # `make mutants` asks whether a test fails, not how it does in the fewest words.
+    found = [phase for phase in Phase if phase not in (Phase.shrink, Phase.explain)]
+    settings.register_profile("unshrunk", unhurried, phases=found)
     settings.load_profile("soak" if config.getoption("--soak") else "tests")
 
 

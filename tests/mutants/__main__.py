@@ -2,8 +2,10 @@
 
 Each worker has a copy of the tree, so nothing of the checkout is touched, and a process that has
 read what tests need and forks for each mutant (``prepared.py``), so that a mutant costs its tests
-and little else. Exit code 0: at least 95 % of the mutants were killed; 1: fewer; 2: the tests of a
-file fail without any change, or there is no such file.
+and little else. A row counts the mutants that were killed (of these, hung: by their time alone),
+those alive, and those of the file that change nothing and are not tried (``EQUIVALENT``). Exit
+code 0: at least 95 % of the mutants were killed; 1: fewer; 2: the tests of a file fail without any
+change, or there is no such file.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from typing import TYPE_CHECKING, Final
 
 from tests.mutants.critical import CRITICAL, EQUIVALENT
 from tests.mutants.mutations import Mutant, mutants, sample
+from tests.mutants.prepared import HANGS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -33,17 +36,32 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[2]
 WANTED: Final = 0.95
 MOST_SECONDS: Final = 240  # of a file's tests without any change
-# A mutant that runs so many times longer than that hangs, and is killed by that.
+# A mutant that runs so many times longer than that may hang; it does when it is asked once more.
+SUSPECT_AFTER: Final = 2
 HANGS_AFTER: Final = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of one mutant."""
+    """What became of one mutant.
+
+    Attributes:
+        code: exit code of its tests; `HANGS` if they did not end, twice.
+    """
 
     file: str
     mutant: Mutant
-    killed: bool
+    code: int
+
+    @property
+    def killed(self) -> bool:
+        """Whether a test has seen it."""
+        return self.code != 0
+
+    @property
+    def hung(self) -> bool:
+        """Whether it was killed by its time alone."""
+        return self.code == HANGS
 
 
 class Copy:
@@ -82,7 +100,7 @@ class Copy:
         os.utime(path, (at, at))
 
     def run(self, tests: Sequence[str], seconds: float) -> int:
-        """Exit code of pytest; another one than 0 also if it takes longer than ``seconds``."""
+        """Exit code of pytest, or `HANGS` if it takes longer than ``seconds``."""
         with tempfile.TemporaryDirectory() as scratch:
             arguments = [
                 "-x",
@@ -90,6 +108,7 @@ class Copy:
                 "-n0",
                 "-p",
                 "no:cacheprovider",
+                "--hypothesis-profile=unshrunk",
                 f"--basetemp={scratch}/pytest",
             ]
             asked = {
@@ -155,7 +174,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         closing(Copies(Path(folder), given.workers, given.seed)) as copies,
         ThreadPoolExecutor(given.workers) as workers,
     ):
-        print(f"{'file':<64}{'mutants':>8}{'killed':>8}{'seconds':>9}", flush=True)
+        print(
+            f"{'file':<64}{'killed':>8}{'hung':>6}{'alive':>7}{'same':>6}{'seconds':>9}", flush=True
+        )
         tried = list(workers.map(lambda file: _tried(copies, file, given.most, given.seed), files))
     return _report(files, tried)
 
@@ -186,40 +207,63 @@ def _chosen(file: str, source: str, most: int, seed: int) -> list[Mutant]:
 
 def _tried(copies: Copies, file: str, most: int, seed: int) -> list[Outcome] | None:
     """Each mutant of a file, and a line of the table; ``None`` if its tests fail without any."""
+    began = monotonic()
     with copies.one() as copy:
-        began = monotonic()
-        if copy.run(CRITICAL[file], MOST_SECONDS) != 0:
+        usual = _seconds(copy, file)
+        if usual is None:
             print(f"{file:<64}  ITS TESTS FAIL", flush=True)
             return None
-        limit = HANGS_AFTER * (monotonic() - began) + 10
         outcomes = [
-            _try(copy, file, mutant, limit) for mutant in _chosen(file, copy.read(file), most, seed)
+            _try(copy, file, mutant, usual) for mutant in _chosen(file, copy.read(file), most, seed)
         ]
-    killed = sum(one.killed for one in outcomes)
     # One write, so that lines of several workers do not mix.
-    lives = [f"\n  {_place(one)}" for one in outcomes if not one.killed]
-    line = f"{file:<64}{len(outcomes):>8}{killed:>8}{monotonic() - began:>9.0f}"
-    print(f"{line}{''.join(lives)}", flush=True)
+    odd = "".join(f"\n  {_place(one)}" for one in outcomes if one.hung or not one.killed)
+    print(f"{_row(file, outcomes, _same(file))}{monotonic() - began:>9.0f}{odd}", flush=True)
     return outcomes
 
 
-def _try(copy: Copy, file: str, mutant: Mutant, seconds: float) -> Outcome:
+def _same(file: str) -> int:
+    return len(EQUIVALENT.get(file, {}))
+
+
+def _seconds(copy: Copy, file: str) -> float | None:
+    """How long a file's tests take; ``None`` if they fail without any change."""
+    began = monotonic()
+    return monotonic() - began if copy.run(CRITICAL[file], MOST_SECONDS) == 0 else None
+
+
+def _try(copy: Copy, file: str, mutant: Mutant, usual: float) -> Outcome:
+    code = _changed(copy, file, mutant, SUSPECT_AFTER * usual + 5)
+    if code == HANGS:
+        # What else the machine does may have slowed it: compared with what it does now.
+        now = _seconds(copy, file) or usual
+        code = _changed(copy, file, mutant, HANGS_AFTER * max(now, usual) + 10)
+    return Outcome(file=file, mutant=mutant, code=code)
+
+
+def _changed(copy: Copy, file: str, mutant: Mutant, seconds: float) -> int:
     whole = copy.read(file)
     copy.write(file, mutant.source)
     try:
-        killed = copy.run(CRITICAL[file], seconds) != 0
+        return copy.run(CRITICAL[file], seconds)
     finally:
         copy.write(file, whole)
-    return Outcome(file=file, mutant=mutant, killed=killed)
+
+
+def _row(name: str, outcomes: Sequence[Outcome], same: int) -> str:
+    killed, hung = sum(one.killed for one in outcomes), sum(one.hung for one in outcomes)
+    return f"{name:<64}{killed:>8}{hung:>6}{len(outcomes) - killed:>7}{same:>6}"
 
 
 def _place(outcome: Outcome) -> str:
-    return f"lives: {outcome.file}:{outcome.mutant.line}: {outcome.mutant.key}"
+    became = "hangs" if outcome.hung else "lives"
+    return f"{became}: {outcome.file}:{outcome.mutant.line}: {outcome.mutant.key}"
 
 
 def _report(files: Sequence[str], tried: Sequence[list[Outcome] | None]) -> int:
     outcomes = [one for of_file in tried for one in of_file or ()]
     killed = sum(one.killed for one in outcomes)
+    print(_row(f"{len(files)} files", outcomes, sum(map(_same, files))))
     print(f"\n{killed} of {len(outcomes)} killed; these live:")
     for one in outcomes:
         if not one.killed:

@@ -11,6 +11,11 @@ _COMMANDS_ON_A_STORE: Final = (
     f"{_DEVICE_TESTS}/commands/test_command_phases.py",
     f"{_DEVICE_TESTS}/commands/test_repeated_commands.py",
 )
+_FAULTS: Final = f"{_DEVICE_TESTS}/downloads/test_faults.py"
+_WRONG_BYTES: Final = (
+    f"{_FAULTS}::test_wrong_bytes_twice_are_refused",
+    f"{_FAULTS}::test_a_fault_that_passes_costs_time_only[bit_flip]",
+)
 
 _API: Final = "tests/service/api"
 _AWS: Final = "service/adapters/aws"
@@ -176,8 +181,10 @@ _DEVICE_SDK: Final[dict[str, tuple[str, ...]]] = {
         f"{_DEVICE_TESTS}/downloads/test_power_loss.py",
         f"{_DEVICE_TESTS}/downloads/test_resume.py",
         f"{_DEVICE_TESTS}/downloads/test_disk.py",
+        f"{_DEVICE_TESTS}/downloads/test_partial_file.py",
     ),
     f"{_DEVICE}/downloads/transfer.py": (
+        *_WRONG_BYTES,
         f"{_DEVICE_TESTS}/downloads/test_power_loss.py",
         f"{_DEVICE_TESTS}/downloads/test_resume.py",
         f"{_DEVICE_TESTS}/downloads/test_changed_object.py",
@@ -186,6 +193,7 @@ _DEVICE_SDK: Final[dict[str, tuple[str, ...]]] = {
         f"{_DEVICE_TESTS}/downloads/test_rules.py",
     ),
     f"{_DEVICE}/downloads/target.py": (
+        f"{_DEVICE_TESTS}/downloads/test_target.py",
         f"{_DEVICE_TESTS}/downloads/test_power_loss.py",
         f"{_DEVICE_TESTS}/downloads/test_hook.py",
         f"{_DEVICE_TESTS}/downloads/test_disk.py",
@@ -215,6 +223,12 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
     f"{_AWS}/commands.py": {
         "DynamoCommandRecords._last_rows: `MAX_STATES + 1` -> `(MAX_STATES + 2)`": (
             "of one row more, the first of the states, nothing is told"
+        )
+    },
+    f"{_DEVICE}/downloads/transfer.py": {
+        "Transfer._pause: `(left := until - time.monotonic()) > 0`"
+        " -> `((left := (until - time.monotonic())) >= 0)`": (
+            "with exactly nothing left to wait it waits for nothing, and looks again"
         )
     },
 }

@@ -8,9 +8,11 @@ that did not end in time.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -21,6 +23,7 @@ import pytest
 from _pytest.config import default_plugins
 
 HANGS: Final = 124
+MOST_BYTES: Final = 2 << 30  # of a mutant that fills a list without end, and then fails
 _READ_BEFORE: Final = (
     "boto3.dynamodb.types",
     "botocore.parsers",
@@ -47,6 +50,8 @@ def serve() -> None:
     for plugin in entry_points(group="pytest11"):
         if plugin.name != _WITHOUT:
             plugin.load()
+    # Else each child would go through all of that, and copy it, whenever pytest collects garbage.
+    gc.freeze()
     for line in sys.stdin:
         asked = json.loads(line)
         print(run(asked["root"], asked["arguments"], asked["seconds"]), flush=True)
@@ -75,6 +80,7 @@ def run(root: str, arguments: list[str], seconds: float) -> int:
 
 def _test(root: str, arguments: list[str]) -> int:
     os.setsid()
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, MOST_BYTES))
     os.chdir(root)
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):

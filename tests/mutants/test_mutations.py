@@ -71,3 +71,15 @@ def test_every_critical_file_and_its_tests_exist() -> None:
     tests = {each for asked in CRITICAL.values() for each in asked if each.startswith("tests/")}
     named = {*CRITICAL, *EQUIVALENT, *tests}
     assert sorted(name for name in named if not (ROOT / name.partition("::")[0]).exists()) == []
+
+
+def test_every_equivalent_mutant_is_one_of_its_file() -> None:
+    """A line that has changed loses its reason, or the next mutant there would be spared."""
+    found = {
+        file: {one.key for one in mutants((ROOT / file).read_text(encoding="utf-8"))}
+        for file in EQUIVALENT
+    }
+    stale = [
+        (file, key) for file, known in EQUIVALENT.items() for key in known.keys() - found[file]
+    ]
+    assert stale == []

@@ -44,10 +44,16 @@ class FaultyBroker:
 
     Args:
         refuses: which publishes, by their number in order of arrival.
+
+    Attributes:
+        taken: the states in order of arrival.
+        senders: names of the threads that handed them over.
+        accepted: the states that were not refused.
     """
 
     def __init__(self, refuses: frozenset[int] = frozenset()) -> None:
         self.taken: list[tuple[str, int]] = []
+        self.senders: list[str] = []
         self.accepted: set[tuple[str, int]] = set()
         self.refused = 0
         self._refuses = refuses
@@ -63,6 +69,7 @@ class FaultyBroker:
         state = topic.split("/")[3], StatusMessage.decode(payload).sequence
         answer: Future[None] = Future()
         self.taken.append(state)
+        self.senders.append(threading.current_thread().name)
         self._open.put((state, answer))
         return answer
 
@@ -126,6 +133,28 @@ def test_each_state_is_sent_once_and_in_order(tmp_path: Path):
     assert len(broker.taken) == len(set(broker.taken)) == 2 * COMMANDS
     for command_id in {each for each, _ in broker.taken}:
         assert [sequence for each, sequence in broker.taken if each == command_id] == [1, 2]
+
+
+def test_with_nothing_older_waiting_a_state_goes_at_once(tmp_path: Path):
+    """Whoever has made it durable hands it over: it is not read back from the outbox first."""
+    broker = FaultyBroker()
+    store = Store(tmp_path / "agent.db")
+    commands = StoredCommands(store)
+    publisher = Publisher(
+        outbox=commands.outbox, thing="acme--a", publish=broker.publish, online=lambda: True
+    )
+    publisher.start()
+    # The publisher may still be reading the outbox when the second one comes, but not for ever.
+    for count in range(1, 101):
+        commands.admission.receive(new_command("acme--a", "x"))
+        broker.await_accepted(count)
+        if broker.senders[-1] != "cedarfleet-outbox":
+            break
+    publisher.stop()
+    broker.end()
+    store.close()
+    assert broker.senders[-1] != "cedarfleet-outbox"
+    assert [sequence for _, sequence in broker.taken] == [1] * len(broker.taken)
 
 
 def test_what_a_broker_refuses_is_sent_again_until_it_is_taken(tmp_path: Path):

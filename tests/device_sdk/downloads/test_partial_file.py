@@ -1,49 +1,64 @@
-"""The journal of a download lags behind what arrived by less than a step, in whatever order."""
+"""The temporary file of a download and its journal: how far they agree, and what is believed."""
 
 from __future__ import annotations
 
 import os
 import random
+from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
+import pytest
 from cedarfleet_device.config import DownloadLimits
 from cedarfleet_device.downloads.partial_file import PartialFile
 from cedarfleet_device.downloads.progress_journal import Progress, ProgressJournal
-from cedarfleet_device.downloads.ranges import checkpoint_step
+from cedarfleet_device.downloads.ranges import ByteRange, checkpoint_step
 from cedarfleet_device.files import DISK
 from cedarfleet_device.wire import DownloadDocument
 
 from tests.seed import new_seed
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
 MIB = 1024 * 1024
 SIZE = 8 * MIB
+LIMITS = DownloadLimits(disk_reserve_bytes=0)
+FRESH = Progress.fresh(
+    DownloadDocument(
+        name="image.bin", size=SIZE, sha256="ab" * 32, etag='"e"', url="https://localhost/x"
+    )
+)
+
+
+@contextmanager
+def opened(folder: Path, entry: Progress = FRESH) -> Generator[PartialFile]:
+    """The temporary file in ``folder``, with what the journal is to have said."""
+    partial = PartialFile(
+        os.open(folder / "temporary", os.O_RDWR | os.O_CREAT),
+        ProgressJournal(folder, "key"),
+        entry,
+        limits=LIMITS,
+        free_bytes=lambda: 1 << 40,
+        disk=DISK,
+    )
+    try:
+        yield partial
+    finally:
+        partial.close()
 
 
 def test_a_kill_loses_less_than_a_step_of_what_was_accepted(tmp_path: Path):
     """After each piece, of any size and of several connections, the rest is in the journal."""
     chance = random.Random(new_seed())  # noqa: S311 - an order of pieces
-    document = DownloadDocument(
-        name="image.bin", size=SIZE, sha256="ab" * 32, etag='"e"', url="https://localhost/x"
-    )
     journal = ProgressJournal(tmp_path, "key")
-    limits = DownloadLimits(disk_reserve_bytes=0)
-    step = checkpoint_step(SIZE, most=limits.checkpoint_bytes)
-    handle = os.open(tmp_path / "temporary", os.O_RDWR | os.O_CREAT)
-    partial = PartialFile(
-        handle,
-        journal,
-        Progress.fresh(document),
-        limits=limits,
-        free_bytes=lambda: 1 << 40,
-        disk=DISK,
-    )
+    step = checkpoint_step(SIZE, most=LIMITS.checkpoint_bytes)
     data = memoryview(bytes(step))
     ends = [(start, start + 2 * MIB) for start in range(0, SIZE, 2 * MIB)]  # four connections
     accepted = 0
-    try:
+    with opened(tmp_path) as partial:
         while ends:
             at, end = ends.pop(chance.randrange(len(ends)))
             piece = data[: min(chance.randint(1, step), end - at)]
@@ -57,5 +72,38 @@ def test_a_kill_loses_less_than_a_step_of_what_was_accepted(tmp_path: Path):
             assert accepted - step < kept <= accepted == partial.received
         assert partial.done == SIZE
         assert partial.missing == ()
-    finally:
-        partial.close()
+
+
+@pytest.mark.parametrize(
+    ("length", "prefix"),
+    [(MIB - 1, b"x" * MIB), (2 * MIB, b"y" * MIB)],
+    ids=["too short", "other bytes"],
+)
+def test_a_file_unlike_its_journal_is_emptied(tmp_path: Path, length: int, prefix: bytes):
+    """Its room is free again, and nothing of it gets into what is fetched."""
+    (tmp_path / "temporary").write_bytes(b"x" * length)
+    entry = replace(FRESH, prefix=len(prefix), prefix_sha256=sha256(prefix).hexdigest())
+    with opened(tmp_path, entry) as partial:
+        partial.recover(lambda: False)
+        assert partial.missing == (ByteRange(0, SIZE),)
+    assert (tmp_path / "temporary").stat().st_size == 0
+
+
+def test_a_file_that_bears_its_journal_out_is_gone_on_with(tmp_path: Path):
+    """What lies behind the last checkpoint is fetched again, what lies before it is not."""
+    (tmp_path / "temporary").write_bytes(b"x" * SIZE)
+    prefix = sha256(b"x" * MIB).hexdigest()
+    entry = replace(FRESH, prefix=MIB, prefix_sha256=prefix, beyond=((2 * MIB, SIZE),))
+    with opened(tmp_path, entry) as partial:
+        partial.recover(lambda: False)
+        assert partial.missing == (ByteRange(MIB, 2 * MIB),)
+
+
+@pytest.mark.parametrize("length", [SIZE - 1, SIZE, SIZE + 1])
+def test_a_file_of_another_length_has_no_digest(tmp_path: Path, length: int):
+    """A tail that somebody has left behind the announced bytes does not reach the target."""
+    (tmp_path / "temporary").write_bytes(b"x" * length)
+    with opened(tmp_path) as partial:
+        for at in range(0, SIZE, MIB):
+            partial.accept(at, memoryview(b"x" * MIB))
+        assert partial.digest() == (sha256(b"x" * SIZE).hexdigest() if length == SIZE else "")

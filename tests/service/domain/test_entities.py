@@ -51,6 +51,13 @@ def test_a_device_stands_in_its_groups_and_its_tenant() -> None:
     assert found[everything].parents == (EntityUid("Fleet::Tenant", "acme"),)
 
 
+def test_attributes_are_set_and_taken_away_one_by_one() -> None:
+    """What is not named stays; `None` removes, also what was never there."""
+    device = Device(tenant="acme", id="press-07", attributes={"kind": "press", "site": "berlin"})
+    changed = device.with_attributes({"kind": None, "window": "22:00-04:00", "zone": None})
+    assert changed.attributes == {"site": "berlin", "window": "22:00-04:00"}
+
+
 @given(moments)
 def test_a_time_zone_gives_the_offset_of_the_moment(now: datetime) -> None:
     """Berlin's summer is from 01:00 UTC of March's last Sunday to October's; no zone, no change."""

@@ -229,8 +229,9 @@ class PartialFile:
         with disk_trouble("save the file"):
             os.fchmod(self._handle, self._limits.file_mode)
             self._disk.sync(self._handle)
-        # Fail closed: "" equals no digest.
-        return self._hash.hexdigest() if self._hashed == self.entry.size else ""
+            length = os.fstat(self._handle).st_size
+        # Fail closed: "" equals no digest, also where somebody has written behind the end.
+        return self._hash.hexdigest() if self._hashed == self.entry.size == length else ""
 
     def _covered(self) -> tuple[ByteRange, ...]:
         return (

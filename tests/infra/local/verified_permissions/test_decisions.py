@@ -122,7 +122,14 @@ def test_strict_store_refuses_requests_outside_its_schema(
         "colour" in refusal(client.is_authorized, policyStoreId=store, **ASK, entities=entities)[1]
     )
     stranger: Any = {**ASK, "principal": HAT}
-    assert "Shop::Item" in refusal(client.is_authorized, policyStoreId=store, **stranger)[1]
+    path, words = refusal(client.is_authorized, policyStoreId=store, **stranger)
+    assert (path, "Shop::Item" in words) == ("/", True)
+    path, words = refusal(
+        client.batch_is_authorized,
+        policyStoreId=store,
+        requests=[ASK, {**stranger, "resource": HAT}],
+    )
+    assert (path, "Shop::Item" in words) == ("/requests/1", True)
     context: Any = {"contextMap": {"colour": {"string": "red"}}}
     refusal(client.is_authorized, policyStoreId=store, **ASK, context=context)
     statement = (
