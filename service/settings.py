@@ -129,8 +129,9 @@ class AwsSettings:
     Attributes:
         region: of the platform.
         endpoint_url: of the embedded cloud, unset on AWS.
-        iot_data_endpoint: host of the account's own data plane; that which boto3 takes without it
-            is for tests (source: AWS CLI reference, "iot-data").
+        iot_data_endpoint: host of the account's own data plane; not needed beside `endpoint_url`.
+            That which boto3 takes without it is "intended for testing purposes only" (source: AWS
+            CLI reference, "iot-data").
         threads: calls at once.
         max_waiting: calls that may wait for a thread; one more is refused at once.
         connect_seconds: limit for a connection.
@@ -216,6 +217,19 @@ class Settings:
     aws: AwsSettings
     records: RecordSettings
     jobs: JobSettings
+
+    def __post_init__(self) -> None:
+        """Refuse to publish through the endpoint that AWS has for tests.
+
+        Raises:
+            ConfigurationError: neither the account's own data plane nor the embedded cloud is said.
+        """
+        if self.aws.iot_data_url is None:
+            raise ConfigurationError(
+                "CEDARFLEET_IOT_DATA_ENDPOINT is not set: give what"
+                " `aws iot describe-endpoint --endpoint-type iot:Data-ATS` says, as the platform"
+                " stack does (its output `iot_data_endpoint`)"
+            )
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:

@@ -7,11 +7,20 @@ import pytest
 from service.errors import ConfigurationError
 from service.settings import Settings
 
+NEEDED = {
+    "AWS_REGION": "eu-north-1",
+    "CEDARFLEET_IOT_DATA_ENDPOINT": "a1b2-ats.iot.eu-north-1.amazonaws.com",
+}
+
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"AWS_REGION": ""}, "AWS_REGION is not set"),
+        (
+            {"CEDARFLEET_IOT_DATA_ENDPOINT": ""},
+            "CEDARFLEET_IOT_DATA_ENDPOINT is not set: give what",
+        ),
         ({"CEDARFLEET_PROT": "8000"}, "unknown setting CEDARFLEET_PROT"),
         ({"CEDARFLEET_PORT": "http"}, "CEDARFLEET_PORT must be a number, not `http`"),
         ({"CEDARFLEET_PORT": "70000"}, "CEDARFLEET_PORT must be 0 to 65535"),
@@ -26,13 +35,13 @@ from service.settings import Settings
 def test_wrong_settings_are_told_by_name(changes: dict[str, str], words: str) -> None:
     """The variable, what is wrong and what would be right."""
     with pytest.raises(ConfigurationError) as caught:
-        Settings.read({"AWS_REGION": "eu-central-1"} | changes)
+        Settings.read(NEEDED | changes)
     assert words in str(caught.value)
 
 
 def test_settings_state_every_default() -> None:
-    """With the region alone the settings stand, and an empty variable counts as unset."""
-    settings = Settings.read({"AWS_REGION": "eu-north-1", "CEDARFLEET_PORT": "", "HOME": "/"})
+    """With region and data plane alone they stand, and an empty variable counts as unset."""
+    settings = Settings.read(NEEDED | {"CEDARFLEET_PORT": "", "HOME": "/"})
     assert (settings.aws.region, settings.http.port, settings.tenants.table) == (
         "eu-north-1",
         0,
@@ -43,8 +52,8 @@ def test_settings_state_every_default() -> None:
 def test_each_variable_reaches_its_group() -> None:
     """The names by which the platform's stack and an operator set them."""
     settings = Settings.read(
-        {
-            "AWS_REGION": "eu-north-1",
+        NEEDED
+        | {
             "CEDARFLEET_UNKNOWN_TENANT_CACHE_SECONDS": "1.5",
             "CEDARFLEET_JWKS_URL_TEMPLATE": "http://x/{pool}",
             "CEDARFLEET_AWS_THREADS": "7",
@@ -57,3 +66,11 @@ def test_each_variable_reaches_its_group() -> None:
     assert settings.aws.threads == 7
     assert settings.records.record_seconds == 2 * 24 * 3600
     assert settings.jobs.url_ttl_seconds == 60
+
+
+def test_the_embedded_cloud_is_the_data_plane() -> None:
+    """Where all of AWS is one address, that of an account is not dialled."""
+    local = "http://127.0.0.1:4566"
+    for own in ("localhost:8883", ""):
+        changes = {"AWS_ENDPOINT_URL": local, "CEDARFLEET_IOT_DATA_ENDPOINT": own}
+        assert Settings.read(NEEDED | changes).aws.iot_data_url == local

@@ -57,6 +57,14 @@ def test_the_service_is_told_the_names_of_the_tables(settings: Settings) -> None
     )
 
 
+def test_the_service_is_told_the_accounts_data_plane(settings: Settings, project: Project) -> None:
+    """Commands go to the endpoint that IoT Core names for the account, not to that for tests."""
+    iot = project.cloud.client("iot")
+    own = iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
+    assert settings.aws.iot_data_url == f"https://{own}"
+    assert project.engine.outputs("platform").outputs["iot_data_endpoint"] == own
+
+
 def test_the_load_balancer_alone_says_who_calls(settings: Settings) -> None:
     """The caller's address is the load balancer's word; neither caller nor task can forge it."""
     trusted = settings.http.trusted_proxies

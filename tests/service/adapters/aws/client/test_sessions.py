@@ -97,3 +97,21 @@ def test_buckets_are_addressed_as_the_endpoint_can(
         sessions.tenant(acme, "s3").head_object(Bucket=acme.bucket, Key="recipes/steel.json")
     host = "acme-artifacts.s3.eu-central-1.amazonaws.com" if endpoint is None else "127.0.0.1:1"
     assert host in sessions.sent[0].url
+
+
+def test_a_command_goes_to_the_accounts_own_endpoint(acme: Tenant) -> None:
+    """Publish and connections are asked of the account's data plane, never of the generic one."""
+    host = "a1b2c3-ats.iot.eu-central-1.amazonaws.com"
+    sessions = AnsweredSessions(AwsSettings(region="eu-central-1", iot_data_endpoint=host))
+    sessions.answer = on_the_line
+    data = sessions.tenant(acme, "iot-data")
+    for call in (
+        lambda: data.publish(topic="fleet/acme--press-07/commands/1"),
+        lambda: data.get_connection(clientId="acme--press-07"),
+    ):
+        with pytest.raises(ClientError):
+            call()
+    assert {request.url.split("/")[2] for request in sessions.sent} == {host}
+    assert (
+        sessions.tenant(acme, "iot").meta.endpoint_url == "https://iot.eu-central-1.amazonaws.com"
+    )
