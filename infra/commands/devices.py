@@ -1,6 +1,7 @@
-"""`python -m infra devices`: take over what IoT Core knows of devices, compare it with the table.
+"""`python -m infra devices`: take over what IoT Core knows, compare it with the table, revoke one.
 
-Exit code 0: done, or no difference; 1: something is wrong, or `compare` found a difference.
+Exit code 0: done, or no difference; 1: something is wrong, or `compare` found a difference, or a
+revoked device comes back still.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from cedarfleet_device import wire
 
 from infra import names
+from infra.commands import revocation
 from infra.commands.device_rows import DeviceTable
 from infra.commands.registry_things import Thing, things_of
 
@@ -29,7 +32,10 @@ ABOUT: Final = "What is known of the tenants' devices."
 VERBS: Final = {
     "take-over": "write down what IoT Core knows of a tenant's devices, once, after 0.1.0",
     "compare": "which devices IoT Core and the table do not agree on",
+    "revoke": "put one device off the platform, now and for good",
 }
+_KNOW: Final = "read or write what is known of devices"
+_ATTEMPTS: Final = {"take-over": _KNOW, "compare": _KNOW, "revoke": "revoke the device"}
 # The registry's quotas are the account's: wait for them, and leave something to the service.
 _PATIENT: Final = Config(retries={"mode": "adaptive", "max_attempts": 10})
 
@@ -43,19 +49,29 @@ def add_arguments(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
     verbs["take-over"].add_argument(
         "--dry-run", action="store_true", help="say what would be written, and write nothing"
     )
+    verbs["revoke"].add_argument("device", help="device id in the tenant")
+    verbs["revoke"].add_argument(
+        "--quiet",
+        type=float,
+        default=revocation.QUIET_SECONDS,
+        metavar="SECONDS",
+        help="how long it must have stayed away (default: %(default).0f, AWS's few minutes)",
+    )
 
 
 def run(options: argparse.Namespace, *, root: Path) -> int:
     """Do what was asked for, or say on the standard error what is wrong."""
     del root
     session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
-    table = DeviceTable(
-        client=session.client("dynamodb"),
-        name=os.environ.get(TABLE, names.DEVICES_TABLE),
-        tenant=options.tenant,
-    )
     iot = session.client("iot", config=_PATIENT)
     try:
+        if options.verb == "revoke":
+            return _revoke(session, iot, options)
+        table = DeviceTable(
+            client=session.client("dynamodb"),
+            name=os.environ.get(TABLE, names.DEVICES_TABLE),
+            tenant=options.tenant,
+        )
         if options.verb == "take-over":
             caller = session.client("sts").get_caller_identity()["Arn"]
             for line in take_over(iot, table, by=caller, dry=options.dry_run):
@@ -63,11 +79,28 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
             return 0
         found = list(differences(iot, table))
     except (BotoCoreError, ClientError) as error:  # no credentials, no network, not allowed
-        sys.stderr.write(f"cannot read or write what is known of devices: {error}\n")
+        sys.stderr.write(f"cannot {_ATTEMPTS[options.verb]}: {error}\n")
         return 1
     for line in found:
         _say(line)
     return int(bool(found))
+
+
+def _revoke(session: boto3.Session, iot: Any, options: argparse.Namespace) -> int:
+    # The account's own data plane, as that of boto3 is for tests; the embedded cloud is one
+    # address for all.
+    own = iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
+    url = None if os.environ.get("AWS_ENDPOINT_URL") else f"https://{own}"
+    away = revocation.revoke(
+        iot,
+        session.client("iot-data", endpoint_url=url, config=_PATIENT),
+        wire.thing_name(options.tenant, options.device),
+        watch=revocation.Watch(quiet_seconds=options.quiet),
+        say=_say,
+    )
+    if not away:
+        sys.stderr.write(f"{options.device} is revoked, but not known to stay away: run it again\n")
+    return int(not away)
 
 
 def take_over(iot: Any, table: DeviceTable, *, by: str, dry: bool = False) -> Iterator[str]:
@@ -114,3 +147,4 @@ def differences(iot: Any, table: DeviceTable) -> Iterator[str]:
 
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()  # `revoke` goes on for minutes

@@ -59,7 +59,7 @@ def connections_are_told(emulator: Emulator) -> None:
             session = iot._connected_clients.get(key)
             if method == "GET" and (told := heard.connection(key, session)):
                 return data.json_response({"clientId": client_id, **told})
-            if method == "DELETE" and session is not None:
+            if method == "DELETE" and (session is not None or _waits(iot, key)):
                 await _end(iot, session, key, query)
                 return data.json_response({})
             return data.error_response_json(
@@ -98,12 +98,22 @@ def _resource(original: Any) -> Any:
     return extract
 
 
+def _waits(iot: Any, key: _Key) -> bool:
+    """Whether a session is kept for a client that is away: it can be ended too.
+
+    Source: AWS IoT developer guide, "DeleteConnection", ResourceNotFoundException.
+    """
+    stored = iot._persistent_sessions.get(key)
+    return stored is not None and not iot._is_session_expired(stored)
+
+
 async def _end(iot: Any, session: Any, key: _Key, query: dict[str, Any]) -> None:
-    if _asked(query, "preventWillMessage"):
-        session._will_topic = None
-    session._forced_disconnect_reason = "API_INITIATED_DISCONNECT"
-    await session._send(dict(_CLOSE))
-    await session.cleanup()
+    if session is not None:
+        if _asked(query, "preventWillMessage"):
+            session._will_topic = None
+        session._forced_disconnect_reason = "API_INITIATED_DISCONNECT"
+        await session._send(dict(_CLOSE))
+        await session.cleanup()
     if _asked(query, "cleanSession"):
         iot._persistent_sessions.pop(key, None)
 
