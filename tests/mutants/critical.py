@@ -44,6 +44,7 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
     "service/domain/downloads.py": ("tests/service/domain/test_download_state.py",),
     "service/domain/device_rows.py": ("tests/service/adapters/test_device_facts.py",),
     "service/domain/groups.py": (
+        "tests/service/domain/test_groups.py",
         "tests/service/domain/test_entities.py",
         f"{_API}/test_device_groups.py",
     ),

@@ -169,6 +169,20 @@ def test_another_process_may_look_into_the_file_and_tidy_it(tmp_path: Path):
         }
 
 
+def test_whoever_reads_a_new_file_holds_up_no_promise(tmp_path: Path):
+    """Only a log that cannot be trusted is emptied first, and that waits for readers."""
+    store = Store(tmp_path / "agent.db")
+    with closing(sqlite3.connect(tmp_path / "agent.db")) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM inbox").fetchone() == (0,)
+        stored = store.submit(
+            lambda change: change.database.execute("INSERT INTO notes VALUES ('x', 'y')"),
+            urgent=True,
+        )
+        stored.result(timeout=10)
+    store.close()
+
+
 def test_a_log_that_somebody_deleted_costs_speed_and_no_change(tmp_path: Path):
     """What is durable then stands in the main file."""
     store = Store(tmp_path / "agent.db")

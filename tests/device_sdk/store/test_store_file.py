@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from cedarfleet_device.errors import ConfigError
-from cedarfleet_device.files import Disk
+from cedarfleet_device.files import DISK, Disk
+from cedarfleet_device.store.database import open_database
 from cedarfleet_device.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from cedarfleet_device.store.transaction import Transaction
 
@@ -68,6 +70,59 @@ def test_a_damaged_or_later_file_is_refused(tmp_path: Path):
     database.close()
     with pytest.raises(ConfigError, match="has format 7"):
         Store(tmp_path / "later.db")
+
+
+def _contradicting(file: Path) -> None:
+    """A file that SQLite reads, and whose rows break its own rules."""
+    database = sqlite3.connect(file)
+    database.executescript(
+        "CREATE TABLE notes (name, value); INSERT INTO notes VALUES ('x', NULL);"
+        "PRAGMA user_version = 2; PRAGMA writable_schema = ON;"
+        "UPDATE sqlite_schema SET sql = 'CREATE TABLE notes (name, value NOT NULL)';"
+    )
+    database.close()
+
+
+class LogLosingDisk(Disk):
+    """Whose log somebody removes while the file is opened."""
+
+    def sync_folder(self, folder: Path) -> None:
+        """At the only moment between."""
+        super().sync_folder(folder)
+        (folder / "agent.db-wal").unlink()
+
+
+def _files_open_below(folder: Path) -> list[str]:
+    names = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    return [name for name in names if name.startswith(str(folder))]
+
+
+@pytest.mark.parametrize(
+    ("make", "disk", "words"),
+    [
+        (lambda file: file.write_bytes(b"SQLite format 3\0" + bytes(4000)), DISK, "is damaged"),
+        (_contradicting, DISK, r"is damaged \(NULL value in notes.value\)"),
+        (lambda _: None, LogLosingDisk(), "No such file"),
+    ],
+    ids=["torn", "contradicting", "without a log"],
+)
+def test_a_refused_file_is_let_go(
+    tmp_path: Path, make: Callable[[Path], object], disk: Disk, words: str
+):
+    """A person can repair it at once: the device that goes on holds no handle and no lock."""
+    make(tmp_path / "agent.db")
+    with pytest.raises(ConfigError, match=words) as caught:
+        Store(tmp_path / "agent.db", disk=disk)
+    assert caught.value.__traceback__ is not None  # what it refers to is still there
+    assert _files_open_below(tmp_path) == []
+
+
+def test_sqlite_itself_syncs_no_commit(tmp_path: Path):
+    """NORMAL: it syncs at checkpoints alone (sqlite.org/pragma.html); the store shares syncs."""
+    database, log = open_database(tmp_path / "agent.db", DISK)
+    os.close(log)
+    assert database.execute("PRAGMA synchronous").fetchone() == (1,)
+    database.close()
 
 
 def test_a_file_that_cannot_be_opened_is_not_called_damaged(tmp_path: Path):

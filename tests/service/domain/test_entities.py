@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.cedar.device_facts import DeviceFactError, device_attributes
 from service.cedar.values import EntityUid
 from service.domain.devices import Device, check_attributes, check_one_offset
 from service.domain.groups import DeviceGroup
@@ -141,6 +142,16 @@ def test_a_device_of_unreadable_facts_is_a_conflict(attributes: dict[str, str], 
     """A policy that asks for the attribute must not find it missing."""
     with pytest.raises(ConflictError, match=words):
         Device(tenant="acme", id="press-07", attributes=attributes).entities({})
+
+
+def test_a_refused_fact_is_told_in_the_words_alone() -> None:
+    """They go into an answer: the name of the fact stands beside them, not in them."""
+    with pytest.raises(DeviceFactError) as caught:
+        device_attributes({"criticality": "very"})
+    assert (caught.value.fact, str(caught.value)) == (
+        "criticality",
+        "must be one of low, medium, high",
+    )
 
 
 def test_each_change_is_checked_and_a_removal_is_none() -> None:
