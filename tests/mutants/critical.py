@@ -226,6 +226,22 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
             "of one row more, the first of the states, nothing is told"
         )
     },
+    f"{_DEVICE}/store/transaction.py": {
+        "commit: `len(batch) > 1` -> `(len(batch) >= 1)`": (
+            "alone a change needs no mark, but COMMIT and ROLLBACK take one with them"
+        ),
+        'commit: `database.execute("RELEASE one")` -> `pass`': (
+            "marks nest, the last of a name is meant, and COMMIT takes them all"
+        ),
+    },
+    f"{_DEVICE}/downloads/partial_file.py": {
+        "PartialFile.recover: `self._hashed < self.entry.prefix`"
+        " -> `(self._hashed <= self.entry.prefix)`": "one more read, of nothing, which ends it",
+        "PartialFile.accept: `time.monotonic() - self._saved_at >= _CHECKPOINT_SECONDS`"
+        " -> `(time.monotonic() - self._saved_at > _CHECKPOINT_SECONDS)`": (
+            "a clock that counts in nanoseconds does not hit the second"
+        ),
+    },
     f"{_DEVICE}/downloads/transfer.py": {
         "Transfer._pause: `(left := until - time.monotonic()) > 0`"
         " -> `((left := (until - time.monotonic())) >= 0)`": (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import random
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Mutant:
         before: the text that is replaced.
         after: what stands there instead.
         source: the whole file after the change.
+        nth: of those in the function that are told by the same words, from 1.
     """
 
     function: str
@@ -44,11 +46,13 @@ class Mutant:
     before: str
     after: str
     source: str
+    nth: int = 1
 
     @property
     def key(self) -> str:
         """What tells it from the others, also after lines have moved."""
-        return f"{self.function}: `{self.before}` -> `{self.after}`"
+        same = f" ({self.nth})" if self.nth > 1 else ""
+        return f"{self.function}: `{self.before}` -> `{self.after}`{same}"
 
 
 def mutants(source: str) -> list[Mutant]:
@@ -72,7 +76,7 @@ def mutants(source: str) -> list[Mutant]:
             function=function, line=node.lineno, before=before, after=after, source=changed
         )
         found.setdefault(f"{node.lineno} {node.col_offset} {after}", mutant)
-    return sorted(found.values(), key=lambda mutant: mutant.line)
+    return _numbered(sorted(found.values(), key=lambda mutant: mutant.line))
 
 
 def sample(of: list[Mutant], most: int, seed: str) -> list[Mutant]:
@@ -83,6 +87,15 @@ def sample(of: list[Mutant], most: int, seed: str) -> list[Mutant]:
     while len(chosen) < most and any(left):
         chosen += [part.pop() for part in left if part]
     return sorted(chosen[:most], key=lambda mutant: mutant.line)
+
+
+def _numbered(of: list[Mutant]) -> list[Mutant]:
+    seen: Counter[str] = Counter()
+    numbered: list[Mutant] = []
+    for mutant in of:
+        seen[mutant.key] += 1
+        numbered.append(replace(mutant, nth=seen[mutant.key]))
+    return numbered
 
 
 def _parts(of: list[Mutant], number: int) -> list[list[Mutant]]:

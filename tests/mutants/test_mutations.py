@@ -54,6 +54,13 @@ def test_a_mutant_changes_its_own_place_only() -> None:
         assert mutant.after in mutant.source.splitlines()[mutant.line - 1]
 
 
+def test_two_mutants_of_the_same_words_are_told_apart() -> None:
+    """Of one that changes nothing the reason must not spare its twin."""
+    source = "def f(x):\n    if x > 1:\n        x += 1\n    return x > 1\n"
+    words = "f: `x > 1` -> `(x >= 1)`"
+    assert [one.key for one in mutants(source)] == [words, f"{words} (2)"]
+
+
 def test_a_sample_is_spread_and_repeats() -> None:
     """The same seed chooses the same mutants, some of the beginning and some of the end."""
     every = mutants(SOURCE * 5)

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import queue
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from cedarfleet_device.commands.inbox import Ending
 from cedarfleet_device.store.store import Store
 from cedarfleet_device.store.transaction import StoreError
-from cedarfleet_device.wire import CommandState, StatusMessage
+from cedarfleet_device.wire import MAX_SEQUENCE, CommandState, StatusMessage
 
 from tests.device_sdk.devices import new_command
-from tests.device_sdk.store.store_doubles import RUN, Disk, FreeRunner, StoredCommands, reported
+from tests.device_sdk.store.store_doubles import (
+    RUN,
+    Decider,
+    Disk,
+    FreeRunner,
+    StoredCommands,
+    reported,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from cedarfleet_device.commands.outbox import Outgoing
+    from cedarfleet_device.wire import CommandMessage
 
 
 @pytest.fixture
@@ -117,6 +128,59 @@ def test_a_repeatable_command_does_not_wait_for_the_disk(tmp_path: Path):
     assert arrived.result(timeout=30) is True
     store.note("all of them", "durable")
     assert [each.message for each in free.given if each] == [again, once]
+    store.close()
+
+
+def test_the_last_number_is_kept_for_the_end(store: Store, commands: StoredCommands):
+    """A handler that reports without end fills the numbers, and its command still ends."""
+    message = new_command("acme--a", "x")
+    commands.admission.receive(message).result()
+    commands.inbox.take(RUN)
+    store.do(
+        lambda transaction: transaction.database.execute(
+            "UPDATE inbox SET sequence = ?", (MAX_SEQUENCE - 2,)
+        ).fetchone()
+    )
+    steps = [commands.inbox.progress(message.command_id, {}).result() for _ in range(2)]
+    assert steps == [True, False]
+    assert commands.inbox.finish(message.command_id, CommandState.SUCCEEDED, {})
+    numbers = [int(number) for _, number, _ in reported(commands.outbox)]
+    assert numbers == [1, MAX_SEQUENCE - 1, MAX_SEQUENCE]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusing(Decider):
+    """Ends every command unrun."""
+
+    def decide(self, _: CommandMessage) -> Ending | None:
+        """It is too late."""
+        return Ending(state=CommandState.EXPIRED, reason="late")
+
+
+def test_of_what_waits_only_the_repeatable_begins_at_once(tmp_path: Path):
+    """While the disk fails, it is taken once written; one that ends unrun is not given up yet."""
+    disk = Disk(tmp_path)
+    store = Store(tmp_path / "agent.db", sync=disk.sync)
+    commands = StoredCommands(store)
+    for _ in range(2):
+        commands.admission.receive(new_command("acme--a", "again")).result()
+    disk.fails = True
+    again = frozenset({"again"})
+    with ThreadPoolExecutor(2) as threads:
+        begun = threads.submit(commands.inbox.take, Decider(repeats=again))
+        try:
+            assert begun.result(timeout=10) is not None
+            refused = threads.submit(commands.inbox.take, Refusing(repeats=again))
+            while commands.inbox.counts().waiting:
+                pass
+            while not disk.attempts.empty():
+                disk.attempts.get()
+            for _ in range(2):  # a second apart: for an answer there was time
+                assert disk.attempts.get(timeout=30) is False
+            assert not refused.done()
+        finally:
+            disk.fails = False
+        assert refused.result(timeout=30) is not None
     store.close()
 
 

@@ -9,6 +9,7 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
+from cedarfleet_device.backoff import Backoff
 from cedarfleet_device.commands.outbox import Publisher
 from cedarfleet_device.errors import CloudError
 from cedarfleet_device.store.store import Store
@@ -97,6 +98,59 @@ class FaultyBroker:
             one[1].set_result(None)
 
 
+class PatientBroker:
+    """Takes publishes and settles none by itself."""
+
+    def __init__(self) -> None:
+        self.taken: list[int] = []
+        self.most_open = 0
+        self._open: list[Future[None]] = []
+        self._news = threading.Condition()
+
+    def publish(self, _topic: str, payload: bytes) -> Future[None]:
+        """As ``MqttConnection.publish``."""
+        answer: Future[None] = Future()
+        with self._news:
+            self.taken.append(StatusMessage.decode(payload).sequence)
+            self._open.append(answer)
+            self.most_open = max(self.most_open, len(self._open))
+            self._news.notify_all()
+        return answer
+
+    def await_taken(self, count: int) -> None:
+        """Wait until so many have arrived."""
+        with self._news:
+            assert self._news.wait_for(lambda: len(self.taken) >= count, 60), self.taken
+
+    def settle(self, *, refused: bool = False) -> None:
+        """The oldest that is open."""
+        with self._news:
+            oldest = self._open.pop(0)
+        if refused:
+            oldest.set_exception(CloudError("quota"))
+        else:
+            oldest.set_result(None)
+
+
+class WatchedBackoff(Backoff):
+    """Pauses that are over at once; writes down which there were, as parts of the first one."""
+
+    def __init__(self) -> None:
+        super().__init__(1.0, 60.0, jitter=(1.0, 1.0))
+        self.pauses: list[float] = []
+        self.anew = threading.Event()
+
+    def next_pause(self) -> float:
+        """Nothing."""
+        self.pauses.append(super().next_pause())
+        return 0.0
+
+    def reset(self) -> None:
+        """Say so too."""
+        super().reset()
+        self.anew.set()
+
+
 def _run(folder: Path, broker: FaultyBroker) -> None:
     """Commands through all their states, from three threads, while the publisher sends."""
     store = Store(folder / "agent.db")
@@ -169,3 +223,70 @@ def test_what_a_broker_refuses_is_sent_again_until_it_is_taken(tmp_path: Path):
     assert len(firsts) == 2 * COMMANDS
     for command_id in {each for each, _ in firsts}:
         assert [sequence for each, sequence in firsts if each == command_id] == [1, 2]
+
+
+def test_so_many_states_are_under_way_and_no_more(tmp_path: Path):
+    """The next goes once one of the 32 is acknowledged."""
+    store = Store(tmp_path / "agent.db")
+    commands = StoredCommands(store)
+    for _ in range(40):
+        commands.admission.receive(new_command("acme--a", "x")).result()
+    broker = PatientBroker()
+    publisher = Publisher(
+        outbox=commands.outbox, thing="acme--a", publish=broker.publish, online=lambda: True
+    )
+    publisher.start()
+    broker.await_taken(32)
+    for count in range(33, 41):
+        broker.settle()
+        broker.await_taken(count)
+    for _ in range(32):
+        broker.settle()
+    publisher.stop()
+    store.close()
+    assert broker.most_open == 32
+
+
+def test_pauses_grow_until_a_state_is_taken(tmp_path: Path):
+    """A broker that refuses for long is asked ever more rarely; then all begins anew."""
+    store = Store(tmp_path / "agent.db")
+    commands = StoredCommands(store)
+    broker, backoff = PatientBroker(), WatchedBackoff()
+    publisher = Publisher(
+        outbox=commands.outbox,
+        thing="acme--a",
+        publish=broker.publish,
+        online=lambda: True,
+        backoff=backoff,
+    )
+    publisher.start()
+    for count, refused in enumerate([True, True, True, False, True, False], start=1):
+        if count == 5:
+            assert backoff.anew.wait(30)
+        if count in (1, 5):
+            commands.admission.receive(new_command("acme--a", "x")).result()
+        broker.await_taken(count)
+        broker.settle(refused=refused)
+    publisher.stop()
+    store.close()
+    assert backoff.pauses == [1.0, 2.0, 4.0, 1.0]
+
+
+def test_a_publisher_that_sleeps_can_be_stopped(tmp_path: Path):
+    """Without a state to send, and without a line, its thread ends when it is asked to."""
+    store = Store(tmp_path / "agent.db")
+    commands = StoredCommands(store)
+    looked = threading.Event()
+
+    def offline() -> bool:
+        looked.set()
+        return False
+
+    publisher = Publisher(
+        outbox=commands.outbox, thing="acme--a", publish=PatientBroker().publish, online=offline
+    )
+    publisher.start()
+    assert looked.wait(30)  # a moment later it sleeps
+    publisher.stop()
+    store.close()
+    assert [each.name for each in threading.enumerate() if each.name == "cedarfleet-outbox"] == []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cedarfleet_device.downloads import DownloadRefusedError, Reason
 
-from tests.device_sdk.downloads.bad_answers import reset
+from tests.device_sdk.downloads.bad_answers import bit_flip, reset, truncated
 from tests.device_sdk.downloads.object_server import Exchange, ObjectServer, serve
 
 if TYPE_CHECKING:
@@ -37,10 +37,26 @@ def test_another_object_of_the_same_size_is_refused(device: Device, server: Obje
         server.put(server.content[::-1])
 
     server.faults.append(cut_and_swap)
-    with pytest.raises(DownloadRefusedError, match="not the announced one") as caught:
+    with pytest.raises(DownloadRefusedError, match=r"\(the object is not the announced") as caught:
         device.downloader().fetch(document, refresh_url=lambda: server.url)
     assert caught.value.reason is Reason.DIGEST
     assert device.visible_files() == {}
+
+
+def test_what_starts_over_has_its_tries_anew(device: Device, server: ObjectServer):
+    """Stored anew or received wrong: the bytes of the second time are progress too."""
+
+    def cut_and_store_anew(exchange: Exchange) -> None:
+        truncated(exchange)
+        server.etag = '"stored-anew"'
+
+    for first in ([cut_and_store_anew, serve], [truncated, bit_flip]):
+        server.faults.extend([*first, truncated])
+        delivered = device.downloader(attempts=2).fetch(
+            server.document(first[0].__name__), refresh_url=lambda: server.url
+        )
+        assert delivered.path.read_bytes() == server.content
+        assert not server.faults
 
 
 @pytest.mark.parametrize("change", [b"", b"x"])

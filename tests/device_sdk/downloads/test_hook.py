@@ -43,3 +43,35 @@ def test_a_first_file_whose_hook_fails_disappears(device: Device, server: Object
         device.installer(hook).fetch(server.document(), refresh_url=lambda: server.url)
     assert device.visible_files() == {}
     assert device.leftovers() == []
+
+
+def _interrupted(_path: Path) -> None:
+    raise KeyboardInterrupt
+
+
+def _failing(_path: Path) -> None:
+    raise RuntimeError("flash failed")
+
+
+def test_a_hook_that_fails_after_a_restart_brings_it_back_too(device: Device, server: ObjectServer):
+    """A process that ended in its hook had put the new file in place, and kept the old one."""
+    device.fetch(server)
+    old = server.content
+    server.put(old[::-1])
+    with pytest.raises(KeyboardInterrupt):
+        device.installer(_interrupted).fetch(server.document(), refresh_url=lambda: server.url)
+    assert device.visible_files() == {"firmware/image.bin": server.content}
+    server.requests.clear()
+    with pytest.raises(DownloadRefusedError, match="flash failed"):
+        device.installer(_failing).fetch(server.document(), refresh_url=lambda: server.url)
+    assert server.requests == []
+    assert device.visible_files() == {"firmware/image.bin": old}
+    assert device.leftovers() == []
+
+
+def test_a_file_delivered_before_stays_whatever_its_hook(device: Device, server: ObjectServer):
+    """Of a file that an earlier download put in place there is no other to go back to."""
+    device.fetch(server)
+    with pytest.raises(DownloadRefusedError, match="flash failed"):
+        device.installer(_failing).fetch(server.document(), refresh_url=lambda: server.url)
+    assert device.visible_files() == {"firmware/image.bin": server.content}

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cedarfleet_device.config import DownloadLimits
-from cedarfleet_device.downloads.partial_file import PartialFile
+from cedarfleet_device.downloads.outcomes import (
+    DownloadCancelledError,
+    DownloadRefusedError,
+    Reason,
+)
+from cedarfleet_device.downloads.partial_file import PartialFile, disk_trouble
 from cedarfleet_device.downloads.progress_journal import Progress, ProgressJournal
 from cedarfleet_device.downloads.ranges import ByteRange, checkpoint_step
 from cedarfleet_device.files import DISK
@@ -34,14 +39,16 @@ FRESH = Progress.fresh(
 
 
 @contextmanager
-def opened(folder: Path, entry: Progress = FRESH) -> Generator[PartialFile]:
+def opened(
+    folder: Path, entry: Progress = FRESH, *, reserve: int = 0, free: int = 1 << 40
+) -> Generator[PartialFile]:
     """The temporary file in ``folder``, with what the journal is to have said."""
     partial = PartialFile(
         os.open(folder / "temporary", os.O_RDWR | os.O_CREAT),
         ProgressJournal(folder, "key"),
         entry,
-        limits=LIMITS,
-        free_bytes=lambda: 1 << 40,
+        limits=replace(LIMITS, disk_reserve_bytes=reserve),
+        free_bytes=lambda: free,
         disk=DISK,
     )
     try:
@@ -107,3 +114,37 @@ def test_a_file_of_another_length_has_no_digest(tmp_path: Path, length: int):
         for at in range(0, SIZE, MIB):
             partial.accept(at, memoryview(b"x" * MIB))
         assert partial.digest() == (sha256(b"x" * SIZE).hexdigest() if length == SIZE else "")
+
+
+def test_a_file_is_read_no_further_once_it_is_cancelled(tmp_path: Path):
+    """File and journal stay as they are, for the next time."""
+    (tmp_path / "temporary").write_bytes(b"x" * MIB)
+    entry = replace(FRESH, prefix=MIB, prefix_sha256=sha256(b"x" * MIB).hexdigest())
+    with opened(tmp_path, entry) as partial, pytest.raises(DownloadCancelledError):
+        partial.recover(lambda: True)
+    assert [each.name for each in tmp_path.iterdir()] == ["temporary"]
+    assert (tmp_path / "temporary").stat().st_size == MIB
+
+
+@pytest.mark.parametrize(("free", "fits"), [(SIZE + 100, True), (SIZE + 99, False)])
+def test_what_is_missing_must_fit_beside_the_reserve(tmp_path: Path, free: int, *, fits: bool):
+    """To the byte; the refusal has all three numbers."""
+    with opened(tmp_path, reserve=100, free=free) as partial:
+        if fits:
+            partial.check_room()
+            return
+        words = f"`image.bin` needs {SIZE} bytes and 100 in reserve, {free} are free"
+        with pytest.raises(DownloadRefusedError, match=words) as caught:
+            partial.check_room()
+    assert caught.value.reason is Reason.DISK
+
+
+def test_a_disks_error_is_told_in_its_own_words():
+    """Without number and path where there are words."""
+    for error, words in (
+        (OSError(28, "No space left on device", "/secret"), "No space left on device"),
+        (OSError("odd"), "odd"),
+    ):
+        with pytest.raises(DownloadRefusedError) as caught, disk_trouble("write it"):
+            raise error
+        assert str(caught.value) == f"cannot write it: {words}"

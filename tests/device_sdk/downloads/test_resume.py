@@ -158,3 +158,18 @@ def test_urls_that_are_never_good_end_in_a_refusal(device: Device, server: Objec
     assert caught.value.reason is Reason.SERVER
     assert len(server.requests) == 4
     assert "token" not in str(caught.value)
+
+
+def test_a_server_without_ranges_is_asked_for_all_at_once(device: Device, server: ObjectServer):
+    """Over one connection, also where several would be faster."""
+
+    def whole(exchange: Exchange) -> None:
+        exchange.head(200, Content_Length=len(exchange.server.content), ETag=exchange.server.etag)
+        exchange.send(exchange.server.content)
+
+    server.faults.extend([whole] * 20)
+    delivered = device.fetch(
+        server, connections=2, parallel_from_bytes=1, parallel_from_seconds=0.0
+    )
+    assert delivered.path.read_bytes() == server.content
+    assert server.requests[-1].span == (0, len(server.content))

@@ -142,6 +142,7 @@ class Publisher:
         thing: whose states.
         publish: QoS 1; the future is done at the PUBACK.
         online: whether it is worth trying.
+        backoff: pauses after a refusal.
     """
 
     def __init__(
@@ -151,8 +152,10 @@ class Publisher:
         thing: str,
         publish: Callable[[str, bytes], Future[None]],
         online: Callable[[], bool],
+        backoff: Backoff | None = None,
     ) -> None:
         self._outbox = outbox
+        self._backoff = backoff or Backoff(_PAUSE_MIN_SECONDS, _PAUSE_MAX_SECONDS)
         self._thing = thing
         self._publish = publish
         self._online = online
@@ -207,7 +210,6 @@ class Publisher:
             self._thread.join(10)
 
     def _loop(self) -> None:
-        backoff = Backoff(_PAUSE_MIN_SECONDS, _PAUSE_MAX_SECONDS)
         while True:
             with self._changed:
                 # What was acknowledged is forgotten a moment later, with what comes meanwhile.
@@ -222,10 +224,10 @@ class Publisher:
                 self._fresh = self._fresh and not room
             self._forget(done)
             if done and not settled:
-                backoff.reset()
+                self._backoff.reset()
             try:
                 if settled:
-                    self._sleep(backoff.next_pause())
+                    self._sleep(self._backoff.next_pause())
                     # From the oldest on: those that were acknowledged are gone from the outbox.
                     with self._changed:
                         self._refused, self._after = False, 0

@@ -85,3 +85,24 @@ def test_too_many_and_too_slow_calls_are_refused(calls: AwsCalls) -> None:
         assert await calls.run("again", lambda: 1) == 1
 
     asyncio.run(scenario())
+
+
+def test_after_the_end_no_call_begins(calls: AwsCalls) -> None:
+    """One that runs ends by itself; one that waits never begins, and a later one is refused."""
+    release = threading.Event()
+    begun: list[str] = []
+
+    async def scenario() -> None:
+        running = asyncio.ensure_future(calls.run("running", release.wait, 10))
+        waiting = asyncio.ensure_future(calls.run("waiting", begun.append, "waiting"))
+        await asyncio.sleep(0)
+        calls.close()
+        release.set()
+        ended, cancelled = await asyncio.gather(running, waiting, return_exceptions=True)
+        assert ended is True
+        assert isinstance(cancelled, asyncio.CancelledError)
+        with pytest.raises(RuntimeError, match="after shutdown"):
+            await calls.run("late", begun.append, "late")
+
+    asyncio.run(scenario())
+    assert begun == []
