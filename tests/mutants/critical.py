@@ -226,6 +226,12 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
             "of one row more, the first of the states, nothing is told"
         )
     },
+    f"{_AWS}/devices.py": {
+        "DynamoDeviceFacts._page: `limit + 1` -> `(limit + 2)`": "a larger page of the same query",
+        "DynamoDeviceFacts._page: `limit + 1` -> `(limit + 2)` (2)": (
+            "one device more is read and not shown; that there are more is known by the first"
+        ),
+    },
     f"{_DEVICE}/store/transaction.py": {
         "commit: `len(batch) > 1` -> `(len(batch) >= 1)`": (
             "alone a change needs no mark, but COMMIT and ROLLBACK take one with them"

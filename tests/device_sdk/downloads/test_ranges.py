@@ -45,6 +45,7 @@ def test_missing_ranges_are_the_complement(spans: list[ByteRange]):
     gaps = missing(spans, SIZE)
     assert positions(gaps) == set(range(SIZE)) - positions(spans)
     assert sum(len(gap) for gap in gaps) == len(positions(gaps))
+    assert all(gaps), "a gap of nothing would be asked for"
 
 
 @given(SPANS, st.integers(1, 8))
@@ -141,6 +142,10 @@ def test_connections_grow_with_distance_and_size_only():
     assert connections(8 * MIB, 0.2) == 1
     assert connections(1024 * MIB, 0.02) == 6
     assert connections(1024 * MIB, 0.02, most=1) == 1
+    from_bytes, from_seconds = defaults.parallel_from_bytes, defaults.parallel_from_seconds
+    assert connections(from_bytes, from_seconds) == 4
+    assert connections(from_bytes - 1, from_seconds) == 1
+    assert connections(from_bytes, from_seconds - 0.001) == 1
 
 
 def test_a_checkpoint_is_a_small_part_of_the_file():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from service.adapters.aws.client.calls import AwsCalls
+from service.adapters.aws.cursors import seal
 from service.adapters.aws.devices import DynamoDeviceFacts
 from service.adapters.memory.devices import MemoryDevices
 from service.adapters.memory.user_pool import MemoryUserPool
@@ -258,7 +259,9 @@ def test_pages_are_cut_at_whole_devices(fleet: Fleet) -> None:
 def test_a_cursor_is_of_its_tenant_and_list(fleet: Fleet) -> None:
     """A made-up one is refused."""
     fleet.birth("press-07", "thing-1")
-    for cursor in ("AAAA", "!", "press 07"):
+    ours = f"devices:{fleet.tenant.id}"
+    sealed = [seal(scope, after) for scope, after in ((ours, "no device/"), ("commands", "x"))]
+    for cursor in ("AAAA", "!", "press 07", *sealed):
         with pytest.raises(InvalidRequestError, match="cursor"):
             asyncio.run(fleet.facts.page(fleet.tenant, limit=1, cursor=cursor))
 
