@@ -9,6 +9,7 @@ in the report of each that fails.
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +31,10 @@ os.environ.setdefault("CEDARFLEET_AWS_PACE", "1000000")
 _SOAK_EXAMPLES: Final = 2000  # of each property test that is run for long
 _SOAK_SECONDS: Final = 1200
 _SEED: Final = "--hypothesis-seed"
+# A worker soon holds half a million objects that live as long as itself (the Pulumi program's SDK,
+# Cedar's schemas): by the default each 70,000 new ones have all of them searched again, which was a
+# fifth of the suite's CPU.
+_COLLECTED_AFTER: Final = (50_000, 20, 50)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,6 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)  # before Hypothesis reads its option
 def pytest_configure(config: pytest.Config) -> None:
     """Make the mark known, property tests repeatable, and long where that is asked for."""
+    gc.set_threshold(*_COLLECTED_AFTER)
     if config.getoption(_SEED) is None:
         # Workers of xdist get the options of the first process, and with them its seed.
         config.option.hypothesis_seed = str(given_or_new())
@@ -69,6 +75,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             if item.get_closest_marker("soak") is not None:
                 # In front of the test's own limit, which suits the bounded number.
                 item.add_marker(pytest.mark.timeout(_SOAK_SECONDS), append=False)
+
+
+def pytest_collection_finish() -> None:
+    """Leave out of each later collection what collecting the tests has imported."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,9 +7,7 @@ ports and passwords too.
 from __future__ import annotations
 
 import argparse
-import gc
 import signal
-import sys
 import threading
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -21,7 +19,7 @@ from infra.local.cloud import EmbeddedCloud, EmbeddedCloudError
 from infra.local.cloud.ports import listen
 from infra.local.engine import EngineError
 from infra.local.people_file import FILE, PeopleFile, write_private
-from infra.local.processes import ChildError
+from infra.local.processes import ChildError, run
 from infra.local.running_cloud import description
 from infra.local.setup import (
     FIRMWARE,
@@ -192,16 +190,5 @@ def _sign_in_lines(setup: Setup, people: dict[str, dict[str, Person]]) -> Iterat
     yield "A tenant of your own, from its file to its removal: docs/first-hour.md"
 
 
-def _end() -> None:
-    """Make the end quick: everything is stopped and written by now.
-
-    The interpreter would go over some 365,000 objects of the Pulumi program once more, to free
-    them one by one, which takes it 3 to 10 s; frozen ones it leaves to the system.
-    """
-    gc.freeze()
-
-
 if __name__ == "__main__":
-    code = main()
-    _end()
-    sys.exit(code)
+    run(main)

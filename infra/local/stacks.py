@@ -8,7 +8,6 @@ prints secret ones only where ``--show-secrets`` asks for them, and with a name 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import sys
@@ -27,6 +26,7 @@ from infra.local.engine import (
     StateError,
     kind_and_name,
 )
+from infra.local.processes import run
 from infra.local.resources import HANDLERS, INVOKES
 from infra.local.running_cloud import CloudNotRunningError, RunningCloud
 from infra.policies import TenantPolicies, load
@@ -209,7 +209,4 @@ def _who_may_do_what(bundle: PolicyBundle, asked_for: TenantPolicies) -> Iterato
 
 
 if __name__ == "__main__":
-    code = main()
-    # The interpreter would free the program's objects one by one, which takes it a second or more.
-    gc.freeze()
-    sys.exit(code)
+    run(main)

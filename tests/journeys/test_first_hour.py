@@ -175,7 +175,6 @@ def test_the_first_hour_happens_as_the_page_says(checkout: Path, tmp_path: Path)
     } | {
         "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",
         "MAKEFLAGS": "o .venv/.synced",  # the work tree's environment is not made anew from here
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
     terminals: dict[str, Terminal] = {}
     begun = time.monotonic()

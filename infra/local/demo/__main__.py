@@ -6,9 +6,7 @@ Exit code 0 only if every step truly happened; otherwise logs and state are kept
 from __future__ import annotations
 
 import argparse
-import gc
 import shutil
-import sys
 import tempfile
 import time
 from contextlib import ExitStack
@@ -18,6 +16,7 @@ from infra.local.cloud import EmbeddedCloud
 from infra.local.demo.preparation import DemoRun
 from infra.local.demo.report import Report, StepError
 from infra.local.demo.steps import STEPS
+from infra.local.processes import run
 from infra.local.setup import Setup
 
 
@@ -69,7 +68,4 @@ def _take_steps(report: Report, state_dir: Path) -> None:
 
 
 if __name__ == "__main__":
-    code = main()
-    # The interpreter would free the program's objects one by one, which takes it some seconds.
-    gc.freeze()
-    sys.exit(code)
+    run(main)
