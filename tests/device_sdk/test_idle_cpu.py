@@ -44,6 +44,7 @@ class WaitingDevice:
         sync: Callable[[int], object] = lambda _: None,
         publish: Callable[[str, bytes], Future[None]] | None = None,
         online: bool = True,
+        await_clock: bool = False,
     ) -> None:
         self.store = Store(folder / "agent.db", sync=sync)
         self.go_on = threading.Event()
@@ -68,7 +69,7 @@ class WaitingDevice:
             handlers=handlers,
             clock=Clock(),
             parallel=2,
-            await_clock=False,
+            await_clock=await_clock,
             finished=lambda _: None,
         )
         self.admission = Admission(self.store, parts.inbox, runner=self.executor, clock=Clock())
@@ -151,6 +152,13 @@ def test_a_device_that_is_offline_sleeps(tmp_path: Path):
     """States that wait for the line are not looked at again and again."""
     with waiting(WaitingDevice(tmp_path, online=False)) as device:
         _fill_outbox(device, 40)
+        name, part = busiest()
+        assert part < MOST_PART, name
+
+
+def test_a_device_that_waits_for_the_time_sleeps(tmp_path: Path):
+    """Until the cloud has told it, the first commands wait."""
+    with waiting(WaitingDevice(tmp_path, await_clock=True)):
         name, part = busiest()
         assert part < MOST_PART, name
 

@@ -226,6 +226,11 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
             "of one row more, the first of the states, nothing is told"
         )
     },
+    f"{_AWS}/signing_keys.py": {
+        "JwksKeys._fetch: `_MAX_BYTES + 1` -> `(_MAX_BYTES + 2)`": (
+            "of what is too large, one byte more or less is read and thrown away"
+        )
+    },
     f"{_AWS}/devices.py": {
         "DynamoDeviceFacts._page: `limit + 1` -> `(limit + 2)`": "a larger page of the same query",
         "DynamoDeviceFacts._page: `limit + 1` -> `(limit + 2)` (2)": (

@@ -42,6 +42,7 @@ class ExecutorUnderTest:
 
     Attributes:
         parallel: how many handlers run at once.
+        await_clock: whether the first commands wait for the cloud's time.
         fails: the disk takes nothing.
         now: seconds since the epoch.
         told: states as they come to stand in the outbox.
@@ -49,6 +50,7 @@ class ExecutorUnderTest:
 
     folder: Path
     parallel: int = 1
+    await_clock: bool = False
     fails: bool = False
     now: float = 1e9
     told: queue.SimpleQueue[StatusMessage] = field(
@@ -61,13 +63,14 @@ class ExecutorUnderTest:
         self.outbox = Outbox(self.store)
         self.outbox.listen(self._changed)
         self.inbox = Inbox(self.store, clock=lambda: 0, report=self.outbox.put)
+        self.clock = Clock(lambda: self.now)
         self.executor = Executor(
             inbox=self.inbox,
             outbox=self.outbox,
             handlers=self.handlers,
-            clock=Clock(lambda: self.now),
+            clock=self.clock,
             parallel=self.parallel,
-            await_clock=False,
+            await_clock=self.await_clock,
             finished=lambda _: None,
         )
         self.admission = Admission(self.store, self.inbox, runner=self.executor, clock=lambda: 0)
@@ -102,6 +105,61 @@ def subject(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Executor
     yield made
     made.executor.stop(grace_seconds=_SECONDS)
     made.store.close()
+
+
+@pytest.fixture
+def untold(tmp_path: Path) -> Iterator[ExecutorUnderTest]:
+    """An executor that waits for the cloud's time, and is not started."""
+    made = ExecutorUnderTest(folder=tmp_path, await_clock=True)
+    yield made
+    made.executor.stop(grace_seconds=_SECONDS)
+    made.store.close()
+
+
+def _await_sleep(subject: ExecutorUnderTest) -> None:
+    """Until its thread waits to be given something; it tells nobody when it does."""
+    pause = threading.Event()
+    while not subject.executor._free:
+        pause.wait(0.001)
+
+
+def test_a_sleeping_thread_wakes_for_a_command_that_waits(subject: ExecutorUnderTest):
+    """Also one that came to wait when no thread was free to claim."""
+    subject.start(lambda _: None)
+    subject.now = 0
+    _await_sleep(subject)
+    Admission(subject.store, subject.inbox, runner=None, clock=lambda: 0).receive(
+        new_command("acme--a", "x")
+    ).result(_SECONDS)
+    subject.executor.wake()
+    assert subject.final().state is CommandState.SUCCEEDED
+
+
+def test_the_first_commands_meet_the_right_time(untold: ExecutorUnderTest):
+    """A command that waited while the device was off begins once the cloud has told the time."""
+    begun = threading.Event()
+    untold.start(lambda _: begun.set())
+    message = new_command("acme--a", "x")
+    untold.now = 0
+    untold.admission.receive(message).result(_SECONDS)
+    assert not begun.wait(0.3)  # proves an absence
+    untold.clock.tell(message.issued_at)
+    assert untold.final().state is CommandState.SUCCEEDED
+
+
+def test_progress_is_told_where_it_can_be_sent(subject: ExecutorUnderTest):
+    """What is no JSON is left out, and takes nothing from what comes after it."""
+
+    def work(command: Command) -> None:
+        command.progress(step=object())
+        command.progress(step=1)
+
+    subject.start(work)
+    subject.now = 0
+    subject.admission.receive(new_command("acme--a", "x"))
+    states = [subject.told.get(timeout=_SECONDS) for _ in range(2)]
+    assert [each.state for each in states] == [CommandState.RUNNING, CommandState.SUCCEEDED]
+    assert states[0].detail == {"step": 1}
 
 
 def test_a_command_that_expired_waiting_for_the_disk_stays_off(subject: ExecutorUnderTest):
@@ -146,9 +204,7 @@ def test_what_was_not_kept_has_no_afterwards(subject: ExecutorUnderTest):
         transaction.database.execute(f"PRAGMA max_page_count = {pages}").fetchone()
 
     subject.store.do(fill)
-    pause = threading.Event()
-    while not subject.executor._free:  # it looks into the inbox first, and tells nobody when it has
-        pause.wait(0.001)
+    _await_sleep(subject)
     stored = subject.admission.receive(
         new_command("acme--a", "x", arguments={"much": "x" * 100_000})
     )

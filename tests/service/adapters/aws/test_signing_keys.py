@@ -242,6 +242,33 @@ def test_keys_are_used_as_long_as_they_are_fresh(server: JwksServer, calls: AwsC
     asyncio.run(scenario())
 
 
+def test_a_failed_question_lengthens_no_freshness(server: JwksServer, calls: AwsCalls) -> None:
+    """A key whose time ends while the address is not asked again proves nothing any more."""
+    pool = MemoryUserPool("acme")
+    server.body = json.dumps({"keys": [jwk(pool)]}).encode()
+    clock = [0.0]
+    keys = JwksKeys(
+        JwksSettings(url_template=server.url_template, cache_seconds=100, again_seconds=30),
+        calls=calls,
+        timeout_seconds=2,
+        clock=lambda: clock[0],
+    )
+
+    async def scenario() -> None:
+        assert await keys.find(pool.tenant, pool.key_id) is not None
+        server.status = 500
+        clock[0] = 99.0
+        with pytest.raises(UnavailableError):
+            await keys.find(pool.tenant, "made-up")
+        assert await keys.find(pool.tenant, pool.key_id) is not None
+        clock[0] = 100.0
+        with pytest.raises(UnavailableError):
+            await keys.find(pool.tenant, pool.key_id)
+        assert len(server.asked) == 2
+
+    asyncio.run(scenario())
+
+
 def test_only_proper_public_keys_are_read() -> None:
     """Other types, uses and algorithms, private and short keys, and those without an id are not."""
     pool = MemoryUserPool("acme")

@@ -10,7 +10,7 @@ import pytest
 
 from infra.stacks.tenant_stack.registry_row import registry_item
 from service.adapters.aws.tenants import DynamoTenantRegistry, tenant_of
-from service.domain.permissions import Permission
+from service.domain.permissions import COMMANDING, Permission
 from service.domain.tenants import TenantStatus
 from service.errors import ConfigurationError, UnavailableError, UpstreamError
 from tests.service.adapters.aws.answered_sessions import Refusal
@@ -56,6 +56,13 @@ def test_what_the_tenants_stack_writes_the_service_reads() -> None:
     assert tenant.client_ids == {"client1", "client2"}
     assert tenant.commands == {"reboot": Permission.OPERATE_DEVICE}
     assert tenant.groups == {"hall-1": (), "line-press": ("hall-1",)}
+
+
+def test_commands_may_ask_for_all_that_commands_may() -> None:
+    """Each permission to command, at once; the others are refused below."""
+    commands = {f"command-{number}": each for number, each in enumerate(sorted(COMMANDING))}
+    tenant = tenant_of(row(commands=commands), region="eu-central-1")
+    assert tenant.commands == commands
 
 
 def test_a_suspended_row_is_a_suspended_tenant() -> None:
