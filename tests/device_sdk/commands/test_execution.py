@@ -157,9 +157,11 @@ def test_progress_is_told_where_it_can_be_sent(subject: ExecutorUnderTest):
     subject.start(work)
     subject.now = 0
     subject.admission.receive(new_command("acme--a", "x"))
-    states = [subject.told.get(timeout=_SECONDS) for _ in range(2)]
-    assert [each.state for each in states] == [CommandState.RUNNING, CommandState.SUCCEEDED]
-    assert states[0].detail == {"step": 1}
+    states = [subject.told.get(timeout=_SECONDS)]
+    while not states[-1].state.is_final:
+        states.append(subject.told.get(timeout=_SECONDS))
+    running = [each.detail for each in states if each.state is CommandState.RUNNING]
+    assert running == [{"step": 1}]
 
 
 def test_a_command_that_expired_waiting_for_the_disk_stays_off(subject: ExecutorUnderTest):
@@ -283,7 +285,7 @@ def test_a_forked_child_hangs_on_no_lock_of_the_agent(subject: ExecutorUnderTest
         if child == 0:
             command.progress(step=1)
             return
-        for _ in range(500):
+        for _ in range(100 * _SECONDS // 2):
             if os.waitpid(child, os.WNOHANG) != (0, 0):
                 ended.put(child)
                 return
