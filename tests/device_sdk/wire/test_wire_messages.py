@@ -171,25 +171,34 @@ def test_each_member_is_checked(changes: dict[str, Any]):
             )
 
 
+def _with_arguments(text: str) -> bytes:
+    """The good message, but for the arguments, which need not be JSON."""
+    return json.dumps(GOOD).replace('"arguments": {}', f'"arguments": {text}').encode()
+
+
 @pytest.mark.parametrize(
     "payload",
     [
-        b'{"wire":1,"wire":1}',
-        b'{"wire":1,"arguments":{"a":NaN}}',
+        b'{"wire":1,' + json.dumps(GOOD).encode()[1:],
+        _with_arguments('{"a": {"b": 1, "c": 2, "b": 1}}'),
+        _with_arguments('{"a": NaN}'),
+        _with_arguments('{"a": -Infinity}'),
+        _with_arguments('{"a": ' + "[" * 60_000 + "]" * 60_000 + "}"),
         b"[" * 100_000,
         b"1" * 5000,
         b"\xef\xbb\xbf{}",
         b" " * (wire.MAX_MESSAGE_BYTES + 1),
         b"null",
         json.dumps(GOOD | {"arguments": {"a": "\ud800"}}).encode(),
-        json.dumps(GOOD).replace('"arguments": {}', '"arguments": {"a": 1e999}').encode(),
-        json.dumps(GOOD)
-        .replace('"arguments": {}', f'"arguments": {{"a": [{"1e15," * 20_000}0]}}')
-        .encode(),
+        _with_arguments('{"a": 1e999}'),
+        _with_arguments(f'{{"a": [{"1e15," * 20_000}0]}}'),
     ],
     ids=[
         "twice",
+        "twice within",
         "NaN",
+        "minus infinity",
+        "deep within",
         "deep",
         "long number",
         "BOM",
@@ -202,6 +211,7 @@ def test_each_member_is_checked(changes: dict[str, Any]):
 )
 def test_json_that_parsers_disagree_on_is_refused(payload: bytes):
     """Duplicate members, NaN, deep nesting and their like are refused, not interpreted."""
+    assert CommandMessage.decode(_with_arguments('{"a": {"b": 1, "c": [2]}}'))
     with pytest.raises(WireError):
         CommandMessage.decode(payload)
 
