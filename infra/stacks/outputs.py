@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import pulumi
 
@@ -28,6 +28,8 @@ class PlatformOutputs(_Outputs):
 
     Attributes:
         region: of the platform; every tenant's stack is in the same.
+        cidr: of its network.
+        availability_zones: of its subnets.
         account_id: twelve digits.
         tenants_table: where the registry rows go.
         devices_table: what is known of each device.
@@ -44,6 +46,8 @@ class PlatformOutputs(_Outputs):
     """
 
     region: pulumi.Output[str]
+    cidr: pulumi.Output[str] = field(metadata=_NOT_FOR_TENANTS)
+    availability_zones: pulumi.Output[list[str]] = field(metadata=_NOT_FOR_TENANTS)
     account_id: pulumi.Output[str]
     tenants_table: pulumi.Output[str]
     devices_table: pulumi.Output[str] = field(metadata=_NOT_FOR_TENANTS)
@@ -68,13 +72,14 @@ class PlatformOutputs(_Outputs):
         """
         stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{names.PLATFORM_STACK}"
         reference = pulumi.StackReference("platform", stack_name=stack)
-        found = {
+        found: dict[str, pulumi.Output[Any]] = {
             one.name: reference.require_output(one.name)
             if one.metadata.get("for_tenants", True)
             else reference.get_output(one.name)
             for one in fields(cls)
         }
-        return cls(**found | {"region": found["region"].apply(lambda one: _same(one, region))})
+        found["region"] = found["region"].apply(lambda one: _same(one, region))
+        return cls(**found)
 
     @property
     def arns(self) -> pulumi.Output[names.Arns]:

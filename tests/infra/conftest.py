@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -175,6 +176,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         for stack in ("platform", "acme", "globex"):
             made.up(stack)
         yield made
+
+
+@pytest.fixture
+def own(project: Project, tmp_path: Path) -> Project:
+    """A copy of the project and of its state, whose files a test may change."""
+    made = Project(copy_project(tmp_path), project.cloud)
+    shutil.copytree(project.root / "state", made.root / "state")
+    return made
 
 
 @pytest.fixture(scope="module")

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
 from infra.local.engine import ProgramError, ProtectedError
-from tests.infra.conftest import ROOT, Project, copy_project
+from tests.infra.conftest import ROOT
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from infra.local.engine import Engine
+    from tests.infra.conftest import Project
 
 
 def test_what_holds_data_refuses_to_be_destroyed(project: Project) -> None:
@@ -95,14 +93,6 @@ def test_a_tenant_in_another_region_than_the_platform_is_refused(project: Projec
         assert str(refused.value).endswith(f": {words}is `us-east-1`")
         assert "Output object" not in str(refused.value)
         assert project.named("hooli") == []
-
-
-@pytest.fixture
-def own(project: Project, tmp_path: Path) -> Project:
-    """A copy of the project and of its state, whose files a test may change."""
-    made = Project(copy_project(tmp_path), project.cloud)
-    shutil.copytree(project.root / "state", made.root / "state")
-    return made
 
 
 @pytest.mark.parametrize(

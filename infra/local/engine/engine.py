@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from infra.local.engine import refreshing
@@ -186,11 +187,11 @@ class Engine:
             run=run,
             cloud=self._cloud,
             invokes=self._invokes,
-            stack_outputs=self._outputs_of,
+            stack_outputs=partial(self._outputs_of, running=state.stack),
         )
 
-    def _outputs_of(self, name: str) -> dict[str, Any]:
-        """Outputs (wire values) of a stack.
+    def _outputs_of(self, name: str, *, running: str) -> dict[str, Any]:
+        """Outputs (wire values) of a stack; the running one's are those of its last run.
 
         It is named ``stack``, ``project/stack`` or ``organization/project/stack``.
         """
@@ -199,6 +200,8 @@ class Engine:
         )
         state = StackState(self._state_dir, project, stack)
         if not state.exists:
+            if (project, stack) == (self.project.name, running):
+                return {}
             raise ProgramError(f"stack reference `{name}`: deploy `{stack}` first")
         found = [item.outputs for item in state.snapshot.resources() if item.type == STACK_TYPE]
         return found[0] if found else {}

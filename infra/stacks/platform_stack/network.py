@@ -34,11 +34,15 @@ class Network(pulumi.ComponentResource):
     reaches the tasks.
 
     Attributes:
+        cidr: of the network as it stands, not as the file asks for it.
+        availability_zones: likewise, in the file's order.
         way_in: after it a load balancer can stand in the public subnets; AWS refuses one without a
             gateway.
         ways_out: after them a task in the private subnets reaches AWS, and so its image.
     """
 
+    cidr: pulumi.Output[str]
+    availability_zones: pulumi.Output[list[str]]
     vpc_id: pulumi.Output[str]
     public_cidrs: list[str]
     public_subnet_ids: list[pulumi.Output[str]]
@@ -62,7 +66,7 @@ class Network(pulumi.ComponentResource):
             tags={"Name": "cedarfleet"},
             opts=self._child,
         )
-        self.vpc_id = vpc.id
+        self.cidr, self.vpc_id = vpc.cidr_block, vpc.id
         self._add_subnets(args)
         self._add_security_groups()
         self.register_outputs({"vpc_id": self.vpc_id})
@@ -83,6 +87,7 @@ class Network(pulumi.ComponentResource):
         self.public_cidrs = [str(block) for block in blocks[: len(args.config.availability_zones)]]
         self.public_subnet_ids, self.private_subnet_ids, self.ways_out = [], [], []
         private_tables: list[pulumi.Output[str]] = []
+        zones: list[pulumi.Output[str]] = []
         for index, zone in enumerate(args.config.availability_zones):
             front = self._subnet(f"public-{index}", self.public_cidrs[index], zone, public)
             private = self._route_table(f"private-{index}")
@@ -91,6 +96,8 @@ class Network(pulumi.ComponentResource):
             self.public_subnet_ids.append(front.id)
             self.private_subnet_ids.append(back.id)
             private_tables.append(private.id)
+            zones.append(back.availability_zone)
+        self.availability_zones = pulumi.Output.all(*zones)
         for service in ("s3", "dynamodb"):
             aws.ec2.VpcEndpoint(
                 f"{self._name}-{service}",

@@ -6,11 +6,12 @@ make the resource anew.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pulumi
 import pulumi_aws as aws
 
+from infra.stacks.kept import Kept, keep
 from infra.stacks.outputs import PlatformOutputs
 from infra.stacks.platform_stack.alarms import Alarms, AlarmsArgs
 from infra.stacks.platform_stack.balancer import Balancer, BalancerArgs
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
     from infra.stacks.config.platform import PlatformConfig
 
 
+_ANOTHER: Final = "make another platform, in an account of its own (docs/operations.md)"
+
+
 def stamp_platform(config: PlatformConfig, *, region: str) -> None:
     """Make what all tenants share, and export what their stacks need to know of it."""
-    provider = stack_provider(region=region, tenant="none")
+    provider = stack_provider(region=keep(region, *_kept(config, region)), tenant="none")
     opts = through(provider)
     account_id = aws.get_caller_identity_output(
         opts=pulumi.InvokeOutputOptions(provider=provider)
@@ -58,6 +62,8 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
 
     PlatformOutputs(
         region=pulumi.Output.from_input(region),
+        cidr=network.cidr,
+        availability_zones=network.availability_zones,
         account_id=account_id,
         tenants_table=tables.tenants.name,
         devices_table=tables.devices.name,
@@ -72,3 +78,29 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
         log_group=service.log_group,
         alarms_topic_arn=alarms.topic_arn,
     ).export()
+
+
+def _kept(config: PlatformConfig, region: str) -> list[Kept]:
+    return [
+        Kept(
+            key="aws:region",
+            asked=region,
+            output="region",
+            why="everything of this platform is there, tables with their rows too",
+            instead=_ANOTHER,
+        ),
+        Kept(
+            key="cedarfleet:platform.cidr",
+            asked=config.cidr,
+            output="cidr",
+            why="AWS changes no network's range and moves no load balancer to another network",
+            instead=_ANOTHER,
+        ),
+        Kept(
+            key="cedarfleet:platform.availability_zones",
+            asked=list(config.availability_zones),
+            output="availability_zones",
+            why="a subnet is of one zone, and AWS makes no second one of its range beside it",
+            instead=_ANOTHER,
+        ),
+    ]

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from infra.policies import load
 from infra.stacks.config.reading import ConfigError
 from infra.stacks.config.tenants import from_config
+from infra.stacks.kept import Kept, keep
 from infra.stacks.outputs import PlatformOutputs, TenantOutputs
 from infra.stacks.provider import stack_provider, through
+from infra.stacks.tenant_stack import user_pool
 from infra.stacks.tenant_stack.bucket import Bucket, BucketArgs
 from infra.stacks.tenant_stack.iot import Iot, IotArgs
 from infra.stacks.tenant_stack.machines import Machines, MachinesArgs
@@ -40,18 +42,27 @@ def stamp_tenant(tenant: str, config: TenantConfig, *, region: str, root: Path) 
     bundle = load(root / "policies", from_config(config, tenant=tenant, root=root))
     _check_commands(tenant, config, bundle)
     platform = PlatformOutputs.read(region=region)
-    provider = through(stack_provider(region=platform.region, tenant=tenant))
+    kept = Kept(
+        key="cedarfleet:tenant.sign_in.domain_prefix",
+        asked=config.sign_in.domain_prefix,
+        output="sign_in_url",
+        reads=user_pool.domain_prefix_of,
+        # Pulumi makes the new one before the old one goes (aws/aws-cdk#10062).
+        why="Cognito gives a user pool one domain, and apps know the page under it",
+        instead="stamp the tenant anew under another id (docs/operations.md)",
+    )
+    provider = through(stack_provider(region=keep(platform.region, kept), tenant=tenant))
 
-    user_pool = UserPool(
+    people = UserPool(
         "identity", UserPoolArgs(tenant=tenant, config=config, region=platform.region), provider
     )
-    machines = Machines("machines", MachinesArgs(config=config, user_pool=user_pool), provider)
+    machines = Machines("machines", MachinesArgs(config=config, user_pool=people), provider)
     policy_store = PolicyStore(
         "policies",
         PolicyStoreArgs(
             tenant=tenant,
             bundle=bundle,
-            user_pool=user_pool,
+            user_pool=people,
             machines=machines,
             protect=config.protect,
         ),
@@ -72,7 +83,7 @@ def stamp_tenant(tenant: str, config: TenantConfig, *, region: str, root: Path) 
             tenant=tenant,
             config=config,
             platform=platform,
-            user_pool=user_pool,
+            user_pool=people,
             machines=machines,
             policy_store=policy_store,
             iot=iot,
@@ -84,12 +95,12 @@ def stamp_tenant(tenant: str, config: TenantConfig, *, region: str, root: Path) 
 
     TenantOutputs(
         tenant=tenant,
-        issuer=user_pool.issuer,
-        user_pool_id=user_pool.pool_id,
-        client_id=user_pool.client_id,
+        issuer=people.issuer,
+        user_pool_id=people.pool_id,
+        client_id=people.client_id,
         machine_clients=machines.client_ids,
         machine_secrets=machines.secrets,
-        sign_in_url=user_pool.sign_in_url,
+        sign_in_url=people.sign_in_url,
         policy_store_id=policy_store.store_id,
         policy_names=policy_store.policy_names,
         thing_group=iot.thing_group,

@@ -18,11 +18,17 @@ if TYPE_CHECKING:
 _OWN_ATTRIBUTES = ["family_name", "given_name", "locale", "zoneinfo"]
 
 
+_DOMAIN: Final = ".auth."
 _FLOWS: Final[dict[SignInFlow, str]] = {
     "srp": "ALLOW_USER_SRP_AUTH",
     "password": "ALLOW_USER_PASSWORD_AUTH",
     "admin-password": "ALLOW_ADMIN_USER_PASSWORD_AUTH",
 }
+
+
+def domain_prefix_of(sign_in_url: str) -> str:
+    """What stands before Cognito's own part of the sign-in page's host; it holds no dot."""
+    return sign_in_url.removeprefix("https://").partition(_DOMAIN)[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +79,7 @@ class UserPool(pulumi.ComponentResource):
         )
         self.jwks_uri = pulumi.Output.concat(self.issuer, "/.well-known/jwks.json")
         self.sign_in_url = pulumi.Output.concat(
-            "https://", domain.domain, ".auth.", args.region, ".amazoncognito.com"
+            "https://", domain.domain, _DOMAIN, args.region, ".amazoncognito.com"
         )
         self.register_outputs(
             {"pool_id": self.pool_id, "client_id": self.client_id, "issuer": self.issuer}

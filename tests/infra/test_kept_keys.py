@@ -1,0 +1,150 @@
+"""A changed key of a stack's file makes nothing anew but what is meant, or is refused in words."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+import yaml
+from msgspec.structs import fields
+
+from infra.local.engine import Op, ProgramError
+from infra.stacks.config.platform import PlatformConfig
+from infra.stacks.config.tenant import SignIn, TenantConfig
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.infra.conftest import Project
+
+_OTHER_URLS: Final = ["https://elsewhere.example/"]
+# Stack -> key -> another value, which may stand from the next `up`.
+FREE: Final[dict[str, dict[str, Any]]] = {
+    "platform": {
+        "domain_name": "fleet.elsewhere.example",
+        "hosted_zone_id": "Z9",
+        "image_tag": "0.2.0",
+        "tasks_min": 3,
+        "tasks_max": 11,
+        "log_days": 60,
+        "protect": False,
+    },
+    "acme": {
+        "display_name": "Acme",
+        "regions": ["eu-central", "eu-north", "eu-south"],
+        "groups": {"managers": "Runs the plants"},
+        "lines": {"line-new": "New"},
+        "line_parents": {"line-press": ["zone-hall-1"]},
+        "commands": {"reboot": "StopDevice"},
+        "kinds": ["press", "pump", "saw"],
+        "sign_in.callback_urls": _OTHER_URLS,
+        "sign_in.logout_urls": _OTHER_URLS,
+        "sign_in.mfa": "on",
+        "sign_in.flows": ["srp"],
+        "sign_in.token_minutes": 90,
+        "sign_in.refresh_days": 2,
+        "machines": {"mes": ["view"], "erp": ["view"]},
+        "grants": [],
+        "policies": None,
+        "artifact_days": 30,
+        "suspended": True,
+        "protect": False,
+    },
+}
+# Stack, key, another value, what is said of it.
+KEPT: Final = (
+    ("platform", "cidr", "10.30.0.0/16", "`10.20.0.0/16`"),
+    (
+        "platform",
+        "availability_zones",
+        ["eu-central-1a", "eu-central-1c"],
+        "`eu-central-1a, eu-central-1b`",
+    ),
+    ("acme", "sign_in.domain_prefix", "acme-elsewhere", "`cedarfleet-acme`"),
+)
+# What a free key makes anew, since AWS has no change of it; the new one comes first.
+MADE_ANEW: Final = {
+    "platform": {
+        "api-task": "a task definition is a new revision with each change",
+        "balancer-certificate": "a certificate is of its name",
+        "balancer-proof": "so is the record that proves it",
+        "balancer-proven": "and the proof",
+        "balancer-name": "a record is of its name and zone",
+    },
+    "acme": {},
+}
+
+
+def change(project: Project, stack: str, key: str, value: object) -> None:
+    """Set a key of the stack's file, which may be one of `sign_in`; None takes it away."""
+    path = project.root / "tenants" / f"Pulumi.{stack}.yaml"
+    document = yaml.safe_load(path.read_text())
+    table = document["config"][f"cedarfleet:{'platform' if stack == 'platform' else 'tenant'}"]
+    outer, _, inner = key.rpartition(".")
+    table = table[outer] if outer else table
+    if isinstance(value, dict):
+        table[inner] = table.get(inner, {}) | value
+    elif value is None:
+        del table[inner]
+    else:
+        table[inner] = value
+    path.write_text(yaml.safe_dump(document))
+
+
+def stood(file: Path) -> dict[str, Any]:
+    """URN -> resource of a state, without ciphertext: that is another one at each writing."""
+    text = re.sub(r'("ciphertext": *)"[^"]*"', r'\1""', file.read_text())
+    return {one["urn"]: one for one in json.loads(text)["deployment"]["resources"]}
+
+
+def test_every_key_is_free_or_kept() -> None:
+    """A new key of a stack's file must say which of both it is."""
+    known = {
+        "platform": {one.name for one in fields(PlatformConfig)},
+        "acme": {one.name for one in fields(TenantConfig) if one.name != "sign_in"}
+        | {f"sign_in.{one.name}" for one in fields(SignIn)},
+    }
+    kept = {stack: {key for of, key, *_ in KEPT if of == stack} for stack in known}
+    assert {stack: FREE[stack].keys() | kept[stack] for stack in known} == known
+
+
+@pytest.mark.parametrize("stack", FREE)
+def test_a_free_key_makes_nothing_anew(own: Project, stack: str) -> None:
+    """All of them changed at once replace only what is listed with its reason."""
+    for key, value in FREE[stack].items():
+        change(own, stack, key, value)
+    changes = own.engine.preview(stack).changes
+    assert {one.urn.rpartition("::")[2] for one in changes if one.op is Op.REPLACE} == set(
+        MADE_ANEW[stack]
+    )
+
+
+@pytest.mark.parametrize(("stack", "key", "value", "stands"), KEPT)
+def test_a_kept_key_is_refused(
+    own: Project, stack: str, key: str, value: object, stands: str
+) -> None:
+    """What stands, what was asked and what to do are said, each time, and no state changes."""
+    file = own.root / "state" / "stacks" / "cedarfleet" / f"{stack}.json"
+    before = stood(file)
+    change(own, stack, key, value)
+    asked = ", ".join(value) if isinstance(value, list) else value
+    kind = "platform" if stack == "platform" else "tenant"
+    for run in (own.engine.preview, own.up, own.up):
+        with pytest.raises(ProgramError) as refused:
+            run(stack)
+        said = str(refused.value)
+        assert f": tenants/Pulumi.{stack}.yaml: cedarfleet:{kind}.{key}: is {stands} since " in said
+        assert f"cannot become `{asked}`: " in said
+        assert f". Put {stands} back, or " in said
+    after = stood(file)
+    assert [urn for urn in before.keys() | after.keys() if before.get(urn) != after.get(urn)] == []
+
+
+def test_another_region_is_refused(own: Project) -> None:
+    """The platform stays where its tables are."""
+    path = own.root / "tenants" / "Pulumi.platform.yaml"
+    path.write_text(path.read_text().replace("eu-central-1", "eu-north-1"))
+    with pytest.raises(ProgramError, match=r"aws:region: is `eu-central-1` since this stack was"):
+        own.engine.preview("platform")
