@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import re
 import socket
+import subprocess
+import sys
 import threading
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,12 +22,13 @@ from cedarfleet_device.store.transaction import StoreError
 from cedarfleet_device.wire import CommandState
 
 from infra.local.processes import Child
-from tests.device_sdk.devices import new_command
+from tests.device_sdk.devices import new_command, write_config
+from tests.device_sdk.mosquitto import Authority
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.device_sdk.devices import Observer, Tenant
+    from tests.device_sdk.devices import Device, Observer, Tenant
 
 
 def test_a_program_with_a_loop_of_its_own_holds_an_agent(
@@ -159,3 +163,115 @@ def test_the_readme_example_is_a_program(tenant: Tenant, tmp_path: Path):
             else:
                 return
     raise AssertionError("the program never reported")
+
+
+def test_an_agent_that_cannot_be_made_lets_go_of_its_folder(tmp_path: Path):
+    """The fault is named with its key, and the next try in the same process is not in its way."""
+    certificate, key = Authority().issue("press-07")
+    for name, content in (("device.crt", certificate), ("device.key", key)):
+        (tmp_path / name).write_bytes(content)
+        (tmp_path / name).chmod(0o600)
+    (tmp_path / "ca.pem").write_bytes(Authority().pem)
+    fields = {"thing": "acme--press-07", "endpoint": "localhost", "ca_file": "ca.pem"}
+    authority = {"downloads.ca_file": str(tmp_path / "none.pem")}
+    config = DeviceConfig.load(write_config(tmp_path, {**fields, **authority}))
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=r"`downloads\.ca_file` .*none\.pem.*No such file"):
+            Agent(config)
+    assert not in_use(config.state_dir)
+    Agent(DeviceConfig.load(write_config(tmp_path, fields))).close()
+    (tmp_path / "device.key").write_bytes(Authority().issue("press-07")[1])
+    with pytest.raises(ConfigError, match="do `certificate_file` and `key_file` belong together"):
+        Agent(DeviceConfig.load(write_config(tmp_path, fields)))
+
+
+def test_tls_begins_at_1_2(tmp_path: Path):
+    """The first message of the handshake offers nothing older (RFC 8446, 4.2.1)."""
+    authority = Authority()
+    certificate, key = authority.issue("press-07")
+    for name, content in (("device.crt", certificate), ("device.key", key)):
+        (tmp_path / name).write_bytes(content)
+        (tmp_path / name).chmod(0o600)
+    (tmp_path / "ca.pem").write_bytes(authority.pem)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(30)
+        config = DeviceConfig.load(
+            write_config(
+                tmp_path,
+                {
+                    "thing": "acme--press-07",
+                    "endpoint": "localhost",
+                    "port": server.getsockname()[1],
+                    "ca_file": "ca.pem",
+                },
+            )
+        )
+        with Agent(config) as agent:
+            agent.start()
+            accepted, _ = server.accept()
+            with accepted:
+                accepted.settimeout(30)
+                hello = accepted.recv(4096)
+    assert hello[0] == 22, "a handshake record"
+    # Extension 43, supported_versions: its length, the length of its list, the versions.
+    at = hello.index(b"\x00\x2b", 43)
+    listed = hello[at + 5 : at + 5 + hello[at + 4]]
+    offered = {listed[index : index + 2] for index in range(0, len(listed), 2)}
+    assert b"\x03\x03" in offered
+    assert offered <= {b"\x03\x03", b"\x03\x04"}
+    # Without the extension the version of the record's body is the highest offered.
+    assert hello[9:11] == b"\x03\x03"
+
+
+def test_a_handlers_file_that_cannot_be_run_is_named(tenant: Tenant, tmp_path: Path):
+    """A slip in the maker's own file ends in words with file and line, not in a traceback."""
+    device = tenant.device(tmp_path)
+    (tmp_path / "handlers.py").write_text("def register(agent):\n    return (\n")
+    done = _ran(device, "run", "--handlers", str(tmp_path / "handlers.py"))
+    assert done.returncode == 1
+    assert "SyntaxError" in done.stderr
+    assert "handlers.py" in done.stderr
+    assert "Traceback" not in done.stderr
+    (tmp_path / "handlers.py").write_text("import json\njson.loads('x')\n")
+    done = _ran(device, "run", "--handlers", str(tmp_path / "handlers.py"))
+    assert done.returncode == 1
+    assert "JSONDecodeError" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert _ran(device, "--version", alone=True).stdout.strip() == version("cedarfleet-device")
+
+
+def _ran(device: Device, *words: str, alone: bool = False) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-m", "cedarfleet_device"]
+    arguments = list(words) if alone else [*words, "--config", str(device.config_file)]
+    return subprocess.run(
+        [*program, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_a_maker_who_set_up_no_logs_sees_what_happens(tmp_path: Path):
+    """`run` writes its events to standard output; a program with logs of its own keeps them."""
+    certificate, key = Authority().issue("press-07")
+    for name, content in (("device.crt", certificate), ("device.key", key)):
+        (tmp_path / name).write_bytes(content)
+        (tmp_path / name).chmod(0o600)
+    (tmp_path / "ca.pem").write_bytes(Authority().pem)
+    fields = {"thing": "acme--press-07", "endpoint": "localhost", "port": 1, "ca_file": "ca.pem"}
+    file = write_config(tmp_path, fields)
+    program = (
+        "import logging, sys\n"
+        "from cedarfleet_device import Agent, DeviceConfig\n"
+        "if sys.argv[2:]: logging.basicConfig(level='INFO', stream=sys.stderr)\n"
+        "with Agent(DeviceConfig.load(sys.argv[1])) as agent:\n"
+        "    agent.stop()\n"
+        "    agent.run()\n"
+    )
+    for words, stream in (([], "stdout"), (["logs"], "stderr")):
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(file), *words],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert "agent.started" in getattr(done, stream)
+        assert ('"event": "agent.started"' in done.stdout) is (stream == "stdout")

@@ -6,6 +6,7 @@ import argparse
 import json
 import runpy
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from cedarfleet_device.diagnostics.doctor import examine
 from cedarfleet_device.diagnostics.health import read_status
 from cedarfleet_device.enrollment.provisioning import provision
 from cedarfleet_device.errors import ConfigError, DeviceError
-from cedarfleet_device.log import to_stdout
+from cedarfleet_device.log import places, to_stdout
 from cedarfleet_device.store.state_folder import StateFolder, in_use
 
 if TYPE_CHECKING:
@@ -32,14 +33,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         act: Callable[[DeviceConfig, argparse.Namespace], int] = given.act
         return act(config, given)
     except DeviceError as error:
-        print(f"cedarfleet-device: {error}", file=sys.stderr)  # noqa: T201 - its last word
+        return _complain(str(error))
+    except BrokenPipeError:  # `status | head` has read enough
+        sys.stdout = None
         return 1
+    except Exception as error:  # noqa: BLE001 - a person gets words, not a traceback
+        return _complain(
+            f"{type(error).__name__}: {error}; a fault of the agent, at "
+            f"{', '.join(places(error)[-3:])}"
+        )
+
+
+def _complain(words: str) -> int:
+    print(f"cedarfleet-device: {words}", file=sys.stderr)  # noqa: T201 - its last word
+    return 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="cedarfleet-device", description="Agent of a Cedarfleet device"
     )
+    parser.add_argument("--version", action="version", version=version("cedarfleet-device"))
     actions = parser.add_subparsers(required=True, metavar="ACTION")
 
     def action(
@@ -78,7 +92,14 @@ def _functions(file: Path) -> dict[str, Callable[..., Any]]:
     """``register`` and ``install``, as far as a maker's file defines them."""
     if not file.is_file():
         raise ConfigError(f"`--handlers` `{file}` is no file")
-    defined = runpy.run_path(str(file))
+    try:
+        defined = runpy.run_path(str(file))
+    except Exception as error:
+        # Of a syntax error the text says where it is; of another, its last places do.
+        at = "" if isinstance(error, SyntaxError) else f", at {', '.join(places(error)[-2:])}"
+        raise ConfigError(
+            f"`--handlers` `{file}` cannot be run: {type(error).__name__}: {error}{at}"
+        ) from error
     found = {name: defined[name] for name in ("register", "install") if callable(defined.get(name))}
     if not found:
         raise ConfigError(f"`{file}` defines neither `register(agent)` nor `install(path)`")

@@ -17,7 +17,6 @@ from cedarfleet_device.commands.handlers import Function, Handler, Handlers
 from cedarfleet_device.commands.inbox import Inbox
 from cedarfleet_device.commands.outbox import Outbox
 from cedarfleet_device.commands.receiver import Receiver
-from cedarfleet_device.connection.client import tls_context
 from cedarfleet_device.diagnostics.health import (
     notify,
     reported,
@@ -25,10 +24,10 @@ from cedarfleet_device.diagnostics.health import (
     write_status,
 )
 from cedarfleet_device.downloads import Downloader
-from cedarfleet_device.enrollment.rotation import Rotation
-from cedarfleet_device.errors import ConfigError, DeviceError
-from cedarfleet_device.identity.credentials import load_credentials
-from cedarfleet_device.log import event
+from cedarfleet_device.enrollment.rotation import Rotation, usable_tls
+from cedarfleet_device.errors import ConfigError
+from cedarfleet_device.guard import GuardedThread
+from cedarfleet_device.log import LOGGER, event, places, to_stdout
 from cedarfleet_device.metrics import Metrics
 from cedarfleet_device.session import Session
 from cedarfleet_device.store.state_folder import StateFolder
@@ -88,14 +87,15 @@ class Agent:
         self._asked_to_stop: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._news = threading.Event()  # something to tell: do not wait for the next round
         self.metrics: Final = Metrics()
-        self._health = threading.Thread(target=self._tell, name="cedarfleet-health", daemon=True)
+        self._health = GuardedThread(self._tell, name="cedarfleet-health", failed=self._failed)
         self._clock = Clock()
         self._handlers = Handlers()
         self._state = StateFolder(config.state_dir)
         try:
-            context = tls or tls_context(*load_credentials(config))
+            context = tls or usable_tls(config)
+            fetcher = self._downloader(install) if config.jobs else None
             self._store = Store(self._state.database)
-        except DeviceError:
+        except BaseException:  # whatever it is: who tries again in this process finds the lock free
             self._state.close()
             raise
         self._outbox = Outbox(self._store)
@@ -108,6 +108,7 @@ class Agent:
             parallel=config.commands.parallel,
             await_clock=config.jobs,
             finished=lambda state: self.metrics.count_in("ended", state.value),
+            failed=self._failed,
         )
         self._admission = Admission(
             self._store, self._inbox, runner=self._executor, clock=self._clock
@@ -122,7 +123,7 @@ class Agent:
         self._session = Session(
             config,
             outbox=self._outbox,
-            fetcher=self._downloader(install) if config.jobs else None,
+            fetcher=fetcher,
             clock=self._clock,
             metrics=self.metrics,
             message=receiver.message,
@@ -185,8 +186,11 @@ class Agent:
     def run(self) -> None:
         """Begin, and return when ``stop`` is called.
 
-        In the main thread also on SIGTERM or SIGINT.
+        In the main thread also on SIGTERM or SIGINT. A program that has set up no logs gets those
+        of the agent on its standard output, as JSON lines from ``log_level`` on.
         """
+        if not LOGGER.hasHandlers():
+            to_stdout(self._config.log_level)
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: self.stop())
@@ -213,8 +217,7 @@ class Agent:
             notify("STOPPING=1")
             self._executor.stop(grace_seconds=grace_seconds)
             self._session.close()
-            if self._health.ident is not None:  # else `start` has failed
-                self._health.join(5)
+            self._health.join(5)
             try:
                 self._write_status("stopped")
             except StoreError as error:
@@ -230,12 +233,22 @@ class Agent:
         self.close()
 
     def _downloader(self, install: Callable[[Path], None] | None) -> Downloader:
-        return Downloader(
-            folder=self._config.download_dir,
-            state_dir=self._config.state_dir,
-            limits=self._config.downloads,
-            on_verified=install,
-        )
+        try:
+            return Downloader(
+                folder=self._config.download_dir,
+                state_dir=self._config.state_dir,
+                limits=self._config.downloads,
+                on_verified=install,
+            )
+        except OSError as error:  # also ssl.SSLError
+            file = self._config.downloads.ca_file
+            raise ConfigError(
+                f"`downloads.ca_file` `{file}` or `state_dir` `{self._config.state_dir}` cannot be"
+                f" used: {error.strerror or error}"
+            ) from error
+
+    def _failed(self) -> None:
+        self.metrics.count("thread_failures")
 
     def _tell(self) -> None:
         """Health, status file, watchdog and forgetting, each at its time."""
@@ -253,12 +266,10 @@ class Agent:
             changed = self._news.is_set()
             self._news.clear()
             now = time.monotonic()
+            if self._session.online and (changed or now >= next_report):
+                next_report = now + self._config.report_seconds
+                self._report()
             try:
-                if self._session.online and (changed or now >= next_report):
-                    next_report = now + self._config.report_seconds
-                    self._session.report(
-                        reported(self._config, started=self._started, skew_ms=self._clock.skew_ms)
-                    )
                 # With a wrong clock the wrong ones would be forgotten.
                 if self._clock.told and now >= next_forget:
                     next_forget = now + _FORGET_EVERY_SECONDS
@@ -272,6 +283,14 @@ class Agent:
                 # No word to the watchdog: nothing but a restart cures a store that fails for long.
                 continue
             notify("WATCHDOG=1")
+
+    def _report(self) -> None:
+        try:
+            self._session.report(
+                reported(self._config, started=self._started, skew_ms=self._clock.skew_ms)
+            )
+        except Exception as error:  # noqa: BLE001 - a device that cannot tell its health still works
+            event("health.unreported", level=logging.ERROR, error=error, at=places(error))
 
     def _write_status(self, state: str) -> None:
         counts = self._inbox.counts()

@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import traceback
 from datetime import UTC, datetime
 from typing import Any, Final
 
 LOGGER: Final = logging.getLogger("cedarfleet_device")
+_MOST_PLACES: Final = 8
 
 
 def event(
@@ -28,6 +30,12 @@ def event(
     if error is not None:
         fields["error"] = f"{type(error).__name__}: {str(error)[:300]}"
     LOGGER.log(level, name, extra={"fields": fields})
+
+
+def places(error: BaseException) -> list[str]:
+    """Where ``error`` was raised, outermost call first: ``press.py:12 in spin``; the last 8."""
+    frames = traceback.extract_tb(error.__traceback__)[-_MOST_PLACES:]
+    return [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in frames]
 
 
 class JsonFormatter(logging.Formatter):
@@ -49,7 +57,8 @@ class JsonFormatter(logging.Formatter):
 def to_stdout(level: str) -> None:
     """Send the SDK's events to standard output.
 
-    The ``cedarfleet-device`` program does it, a library never.
+    The ``cedarfleet-device`` program does it, and ``Agent.run`` in a program that has set up no
+    logs at all.
     """
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter())

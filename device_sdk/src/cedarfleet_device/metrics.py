@@ -20,6 +20,7 @@ class Metrics:
         unreportable: messages that were refused and carried no command id to report under.
         store_failures: deliveries that could not be stored and were left for the broker to send
             again.
+        thread_failures: times that a thread met what nobody foresaw, and began again.
         ended: commands by final state.
         jobs: jobs by outcome.
     """
@@ -31,6 +32,7 @@ class Metrics:
     rejected: int = 0
     unreportable: int = 0
     store_failures: int = 0
+    thread_failures: int = 0
     ended: dict[str, int] = field(default_factory=dict[str, int])
     jobs: dict[str, int] = field(default_factory=dict[str, int])
 

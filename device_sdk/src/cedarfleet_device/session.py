@@ -95,6 +95,7 @@ class Session:
             thing=self._config.thing,
             publish=connection.publish,
             online=lambda: connection.online,
+            failed=self._failed,
         )
         if self._fetcher is not None:
             self._jobs = JobListener(
@@ -103,6 +104,7 @@ class Session:
                 fetcher=self._fetcher,
                 clock=self._clock,
                 ended=lambda status: self._metrics.count_in("jobs", status),
+                failed=self._failed,
             )
         self._connection = connection
         self._publisher.start()
@@ -154,6 +156,9 @@ class Session:
         if self._connection is not None and self._connection.online:
             content = json.dumps({"state": {"reported": state}}).encode()
             self._connection.publish(wire.shadow_topic(self._config.thing), content)
+
+    def _failed(self) -> None:
+        self._metrics.count("thread_failures")
 
     def _presence(self, state: str) -> tuple[str, bytes]:
         return wire.presence_topic(self._config.thing), wire.presence_message(state)

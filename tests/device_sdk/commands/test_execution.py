@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import queue
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cedarfleet_device.commands.handlers import Function
+    from cedarfleet_device.commands.invocation import Outcome
     from cedarfleet_device.commands.outbox import Outgoing
     from cedarfleet_device.store.transaction import Transaction
 
@@ -229,6 +231,74 @@ def test_afterwards_still_happens_as_the_agent_stops(subject: ExecutorUnderTest)
     assert rebooted.is_set()
 
 
+@pytest.mark.parametrize(
+    "raised", [RuntimeError, asyncio.CancelledError, MemoryError, KeyboardInterrupt, SystemExit]
+)
+def test_what_afterwards_raises_stops_no_later_command(
+    subject: ExecutorUnderTest, raised: type[BaseException]
+):
+    """With one thread for all handlers, the next command is run as if nothing had been."""
+
+    def afterwards() -> None:
+        raise raised
+
+    subject.start(lambda _: Result(afterwards=afterwards))
+    subject.now = 0
+    for _ in range(2):
+        subject.admission.receive(new_command("acme--a", "x"))
+        assert subject.final().state is CommandState.SUCCEEDED
+        # Told to the cloud: now it happens.
+        subject.outbox.sent([each.position for each in subject.outbox.outgoing(after=0, limit=10)])
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("done", {"result": "done"}),
+        (42, {"result": 42}),
+        ([1, 2], {"result": [1, 2]}),
+        (None, {}),
+        ({"a": 1}, {"a": 1}),
+    ],
+)
+def test_whatever_a_handler_gives_is_sent(given: object, sent: dict[str, Any]):
+    """What is no JSON object stands as ``result``: no answer is thrown away."""
+    assert _called(lambda _: given)[:2] == (CommandState.SUCCEEDED, sent)
+
+
+def test_a_bug_in_a_handler_is_found_by_its_log(caplog: pytest.LogCaptureFixture):
+    """The log has file, line and function of what was raised; so has an answer that cannot go."""
+
+    def outer(_: Command) -> object:
+        empty: dict[str, int] = {}
+        return empty["c"]
+
+    assert _called(outer)[0] is CommandState.FAILED
+    (record,) = caplog.records
+    fields: dict[str, Any] = record.__dict__["fields"]
+    assert fields["error"] == "KeyError: 'c'"
+    assert fields["at"][-1].startswith(__file__)
+    assert fields["at"][-1].endswith(" in outer")
+    caplog.clear()
+    state, detail, _ = _called(lambda _: {"s": {1, 2}})
+    assert (state, list(detail)) == (CommandState.SUCCEEDED, ["truncated"])
+    (record,) = caplog.records
+    assert record.__dict__["fields"]["name"] == "x"
+
+
+def _called(function: Function) -> Outcome:
+    handler = Handler(function=function, idempotent=True, time_limit_seconds=60)
+    command = Command(
+        command_id="0" * 26,
+        name="x",
+        arguments={},
+        issued_at=1,
+        expires_at=2,
+        report=lambda _: None,
+    )
+    return call_handler(handler, command)
+
+
 def test_a_store_that_closes_ends_the_wait_for_afterwards(subject: ExecutorUnderTest):
     """Nobody knows then what is durable: the function is not called, and the thread ends."""
     rebooted = threading.Event()
@@ -379,7 +449,7 @@ def raising(_: Command) -> None:
     [
         (raising, CommandState.FAILED, "Mute"),
         (lambda _: Undecided(), CommandState.SUCCEEDED, "no JSON object"),
-        (lambda _: [1], CommandState.SUCCEEDED, "no JSON object"),
+        (lambda _: {1}, CommandState.SUCCEEDED, "no JSON object"),
         (lambda _: {"x": Undecided()}, CommandState.SUCCEEDED, "no JSON object"),
         (lambda _: {"x": float("nan")}, CommandState.SUCCEEDED, "no JSON object"),
     ],

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from cedarfleet_device.config import DeviceConfig
 from cedarfleet_device.diagnostics.doctor import examine
+from cedarfleet_device.diagnostics.health import write_status
+from cedarfleet_device.store.state_folder import StateFolder
 
 from tests.device_sdk.devices import new_command
 from tests.device_sdk.mosquitto import Authority
@@ -85,6 +87,24 @@ def test_each_ailment_is_named(tenant: Tenant, tmp_path: Path):
     (tmp_path / "device.crt").write_bytes((stranger.folder / "device.crt").read_bytes())
     (tmp_path / "device.key").write_bytes((stranger.folder / "device.key").read_bytes())
     assert "the IoT policy refuses this thing" in wrong(device)[0]
+
+
+def test_an_agent_that_is_refused_is_found(tenant: Tenant, tmp_path: Path):
+    """Beside a running agent the doctor says what that agent's own line met, and what it means."""
+    device = tenant.device(tmp_path)
+    stranger = tenant.device(tmp_path / "stranger")
+    for name in ("device.crt", "device.key"):
+        (tmp_path / name).write_bytes((stranger.folder / name).read_bytes())
+    with device.run() as agent:
+        refused = agent.await_event("mqtt.disconnected", seconds=30)
+        assert "the IoT policy refuses this thing" in refused["reason"]
+        agent.await_event("mqtt.disconnected", seconds=30)  # by now the status says it too
+        (words,) = wrong(device)
+        assert words.startswith("an agent is running, but is not connected: the broker refuses")
+        assert "the IoT policy refuses this thing" in words
+    with StateFolder(tmp_path / "state") as held:
+        write_status(held.folder, {"state": "stopped", "problem": "of the agent before"})
+        assert wrong(device) == []
 
 
 def test_the_doctor_takes_no_command_from_the_agent(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,6 +30,25 @@ def test_a_hook_that_fails_brings_the_old_file_back(device: Device, server: Obje
         device.installer(hook).fetch(server.document(), refresh_url=lambda: server.url)
     assert caught.value.reason is Reason.INSTALL
     assert seen == [server.content]
+    assert device.visible_files() == {"firmware/image.bin": old}
+    assert device.leftovers() == []
+
+
+@pytest.mark.parametrize("raised", [asyncio.CancelledError, MemoryError, GeneratorExit])
+def test_whatever_a_hook_raises_brings_the_old_file_back(
+    device: Device, server: ObjectServer, raised: type[BaseException]
+):
+    """Also what is no `Exception`: the bad file does not stay, and the download is refused."""
+    device.fetch(server)
+    old = server.content
+    server.put(old[::-1])
+
+    def hook(_path: Path) -> None:
+        raise raised
+
+    with pytest.raises(DownloadRefusedError, match=raised.__name__) as caught:
+        device.installer(hook).fetch(server.document(), refresh_url=lambda: server.url)
+    assert caught.value.reason is Reason.INSTALL
     assert device.visible_files() == {"firmware/image.bin": old}
     assert device.leftovers() == []
 

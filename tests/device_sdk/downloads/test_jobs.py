@@ -149,9 +149,14 @@ def test_files_arrive_and_bad_orders_end_with_their_reason(
     good = sender.hand_out(device.thing, "recipes/steel.bin", content)
     tampered = sender.hand_out(device.thing, "recipes/brass.bin", b"other", sha256="0" * 64)
     foreign = sender.order(device.thing, json.dumps({"kind": "download", "wire": 2}))
+    lists = sender.order(device.thing, json.dumps([1, 2]))
+    text = sender.order(device.thing, json.dumps("text"))
 
     with device.run() as agent:
-        outcomes = [sender.outcome(device.thing, job_id) for job_id in (good, tampered, foreign)]
+        outcomes = [
+            sender.outcome(device.thing, job_id)
+            for job_id in (good, tampered, foreign, lists, text)
+        ]
         assert agent.stop() == 0
 
     assert outcomes[0] == (
@@ -165,6 +170,8 @@ def test_files_arrive_and_bad_orders_end_with_their_reason(
     assert [path.read_bytes() for path in tmp_path.glob("downloads/**/*.bin")] == [content]
     assert outcomes[1][0] == "FAILED"
     assert outcomes[2] == ("REJECTED", {"reason": "wire version `2` is not 1"})
+    for each in outcomes[3:]:
+        assert each == ("REJECTED", {"reason": "message is not a JSON object"})
     log = (tmp_path / "device.log").read_text()
     assert "X-Amz-Signature" not in log
 

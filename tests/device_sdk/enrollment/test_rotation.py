@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import threading
 from typing import TYPE_CHECKING, Any, cast
@@ -10,7 +11,13 @@ import pytest
 from cedarfleet_device import DeviceConfig
 from cedarfleet_device.commands.handlers import Command, Handlers, Result
 from cedarfleet_device.commands.invocation import call_handler
-from cedarfleet_device.enrollment.rotation import INSTALL_CERTIFICATE, RENEW_KEY, Rotation
+from cedarfleet_device.enrollment.rotation import (
+    INSTALL_CERTIFICATE,
+    RENEW_KEY,
+    Rotation,
+    usable_tls,
+)
+from cedarfleet_device.errors import ConfigError
 from cedarfleet_device.identity.x509 import public_key
 from cedarfleet_device.wire import CommandState
 
@@ -33,6 +40,7 @@ class Line:
         self.calls: list[str] = []
         self.opened_with: list[bytes] = []
         self.settled = threading.Event()
+        self.raises: type[BaseException] | None = None  # at the next opening
         self._folder = folder
         self._accepts = accepts
 
@@ -40,6 +48,9 @@ class Line:
         """Begin with what the files hold."""
         self.calls.append("open")
         self.opened_with.append((self._folder / "device.crt").read_bytes())
+        raises, self.raises = self.raises, None
+        if raises is not None:
+            raise raises
 
     def close(self) -> None:
         """End."""
@@ -178,6 +189,54 @@ def test_what_is_no_certificate_for_the_new_key_is_refused(tmp_path: Path):
     assert state is CommandState.FAILED
     assert detail["reason"] == "`certificate` is not for the key that this device made last"
     _assert_untouched(device, before)
+
+
+@pytest.mark.parametrize("flaw", ["a cut second block", "a second block of garbage"])
+def test_what_tls_cannot_read_is_refused_beforehand(tmp_path: Path, flaw: str):
+    """Our own reader takes what TLS refuses: nothing is replaced, and the line stays."""
+    device = RotatedDevice(tmp_path)
+    good = device.renewed().decode().rstrip()
+    before = sorted(tmp_path.iterdir())
+    garbage = "-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----"
+    bad = f"{good}\n{good[: len(good) // 2] if flaw == 'a cut second block' else garbage}"
+    state, detail = device.run(INSTALL_CERTIFICATE, {"certificate": bad})
+    assert state is CommandState.FAILED
+    assert "cannot be used for TLS" in detail["reason"]
+    _assert_untouched(device, before)
+    assert device.run(INSTALL_CERTIFICATE, {"certificate": good})[0] is CommandState.SUCCEEDED
+
+
+@pytest.mark.parametrize("raised", [RuntimeError, OSError, asyncio.CancelledError, MemoryError])
+def test_a_line_that_cannot_be_made_gives_way(tmp_path: Path, raised: type[BaseException]):
+    """Between the old line and the new one nothing that is raised leaves the device deaf."""
+    device = RotatedDevice(tmp_path)
+    certificate = device.renewed().decode()
+    device.line.raises = raised
+    state, detail = device.run(INSTALL_CERTIFICATE, {"certificate": certificate})
+    assert state is CommandState.FAILED
+    assert detail["reason"].startswith(raised.__name__)
+    assert device.pair() == device.former
+    assert device.line.opened_with == [certificate.encode(), device.former[0]]
+
+
+def test_an_unproven_pair_that_cannot_be_used_gives_way(tmp_path: Path):
+    """An agent that starts with it takes the former pair; without a former one it says why."""
+    device = RotatedDevice(tmp_path)
+    garbage = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    (tmp_path / "device.crt").rename(tmp_path / "device.crt.previous")
+    (tmp_path / "device.key").rename(tmp_path / "device.key.previous")
+    (tmp_path / "device.crt").write_bytes(garbage)
+    (tmp_path / "device.key").write_bytes(_AUTHORITY.issue("press-07")[1])
+    (tmp_path / "device.key").chmod(0o600)
+    config = DeviceConfig.load(tmp_path / "device.toml")
+    with pytest.raises(ConfigError, match="cannot be used for TLS"):
+        usable_tls(config)  # nothing says that it is unproven
+    assert (tmp_path / "device.crt").read_bytes() == garbage
+    mark = tmp_path / "device.crt.unproven"
+    mark.write_text(hashlib.sha256(garbage).hexdigest())
+    assert usable_tls(config) is not None
+    assert device.pair() == device.former
+    assert not mark.exists()
 
 
 def _assert_untouched(device: RotatedDevice, before: list[Path]) -> None:

@@ -14,7 +14,8 @@ from cedarfleet_device.commands.handlers import Command, Handlers
 from cedarfleet_device.commands.inbox import Ending
 from cedarfleet_device.commands.invocation import as_sent, call_handler
 from cedarfleet_device.commands.time_limits import Run, TimeLimits
-from cedarfleet_device.log import event
+from cedarfleet_device.guard import GuardedThread
+from cedarfleet_device.log import event, places
 from cedarfleet_device.store.transaction import StoreError
 from cedarfleet_device.wire import CommandMessage, CommandState
 
@@ -45,6 +46,7 @@ class Executor:
         await_clock: whether the cloud tells the time, so that the first commands wait for it (at
             most 10 s).
         finished: told each final state.
+        failed: told of each failure of a thread that nobody foresaw.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Executor:
         parallel: int,
         await_clock: bool,
         finished: Callable[[CommandState], None],
+        failed: Callable[[], object] = int,
     ) -> None:
         self._inbox = inbox
         self._outbox = outbox
@@ -64,6 +67,7 @@ class Executor:
         self._clock = clock
         self._await_clock = await_clock
         self._finished = finished
+        self._failed = failed
         self._lock = threading.Lock()
         self._given: queue.SimpleQueue[Taken | None] = queue.SimpleQueue()
         self._free = 0  # threads that wait for what is given and are not claimed
@@ -74,7 +78,9 @@ class Executor:
         self._names = (f"cedarfleet-executor-{number}" for number in itertools.count())
         self._threads = [self._new_thread() for _ in range(parallel)]
         self._limits = TimeLimits(
-            lasts=lambda run: inbox.progress(run.command.command_id, {}), late=self._replace
+            lasts=lambda run: inbox.progress(run.command.command_id, {}),
+            late=self._replace,
+            failed=failed,
         )
 
     def start(self) -> None:
@@ -143,8 +149,7 @@ class Executor:
         self._limits.stop()
         deadline = time.monotonic() + grace_seconds
         for thread in threads:
-            if thread.ident is not None:
-                thread.join(max(0.0, deadline - time.monotonic()))
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _loop(self) -> None:
         self._await_clock_told()
@@ -227,17 +232,21 @@ class Executor:
             fresh.start()
             others = [each for each in self._stuck.get(run.command.name, ()) if each.is_alive()]
             self._stuck[run.command.name] = [*others, run.thread]
-            self._threads[self._threads.index(run.thread)] = fresh
+            threads = [each.thread for each in self._threads]
+            self._threads[threads.index(run.thread)] = fresh
 
-    def _new_thread(self, late: Run | None = None) -> threading.Thread:
+    def _new_thread(self, late: Run | None = None) -> GuardedThread:
+        first = [] if late is None else [late]
+
         def work() -> None:
-            if late is not None:
-                limit = late.handler.time_limit_seconds
+            while first:  # told once, also where the loop begins again
+                over = first.pop()
+                limit = over.handler.time_limit_seconds
                 reason = f"the handler did not end within its limit of {limit:g} s"
-                self._end(late, (CommandState.FAILED, {"reason": reason}, None))
+                self._end(over, (CommandState.FAILED, {"reason": reason}, None))
             self._loop()
 
-        return threading.Thread(target=work, name=next(self._names), daemon=True)
+        return GuardedThread(work, name=next(self._names), failed=self._failed)
 
     def _end(self, run: Run, outcome: Outcome) -> None:
         command, (state, detail, result) = run.command, outcome
@@ -248,7 +257,7 @@ class Executor:
                     command.command_id, state, detail, may_repeat=run.handler.idempotent
                 )
                 break
-            except StoreError as error:
+            except Exception as error:  # noqa: BLE001 - as for a full disk: it is tried again
                 event(
                     "store.failed", level=logging.ERROR, error=error, command_id=command.command_id
                 )
@@ -287,9 +296,13 @@ class Executor:
                 break
         try:
             function()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - no handler ends the agent
+        except BaseException as error:  # noqa: BLE001 - no handler ends the agent
             event(
-                "command.afterwards_failed", level=logging.ERROR, error=error, command_id=command_id
+                "command.afterwards_failed",
+                level=logging.ERROR,
+                error=error,
+                at=places(error),
+                command_id=command_id,
             )
 
     def _new_run(self, message: CommandMessage, handler: Handler) -> Run:

@@ -54,7 +54,8 @@ class Command:
         self.report(detail)
 
 
-Function: TypeAlias = Callable[[Command], "Result | dict[str, Any] | None"]
+Function: TypeAlias = Callable[[Command], object]
+"""Gives a ``Result``, a JSON object, None, or another JSON value, sent as ``{"result": value}``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ class Handler:
     """A maker's function and how it is to be run.
 
     Attributes:
-        function: takes the command; gives a ``Result``, a JSON object or None.
+        function: takes the command; gives what ``Function`` says.
         idempotent: whether it may be run again when the device stopped while it ran.
         time_limit_seconds: after it the command is FAILED and ``Command.stopped`` is set.
     """

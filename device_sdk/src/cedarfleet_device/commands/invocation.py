@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from cedarfleet_device import wire
 from cedarfleet_device.commands.handlers import Command, Handler, Result
 from cedarfleet_device.errors import CommandFailedError
-from cedarfleet_device.log import event
+from cedarfleet_device.log import event, places
 from cedarfleet_device.wire import CommandState
 
 Outcome: TypeAlias = tuple[CommandState, dict[str, Any], Result | None]
@@ -37,6 +37,7 @@ def call_handler(handler: Handler, command: Command) -> Outcome:
             "command.handler_raised",
             level=logging.WARNING,
             error=raised,
+            at=places(error),
             command_id=command.command_id,
         )
         state, detail, result = (
@@ -45,15 +46,27 @@ def call_handler(handler: Handler, command: Command) -> Outcome:
             None,
         )
     else:
-        result = (
-            given if isinstance(given, Result) else Result(detail={} if given is None else given)
-        )
+        result = given if isinstance(given, Result) else Result(detail=_detail(given))
         state, detail = CommandState.SUCCEEDED, result.detail
     fitting = as_sent(detail)
     if fitting is None:
         form = f"no JSON object of at most {wire.MAX_DETAIL_BYTES} bytes"
         fitting = {"truncated": f"the handler's detail is {form}"}
+        event(
+            "command.detail_not_sent",
+            level=logging.WARNING,
+            command_id=command.command_id,
+            name=command.name,
+            reason=f"the detail, a {type(detail).__name__}, is {form}",
+        )
     return state, fitting, result
+
+
+def _detail(given: object) -> dict[str, Any]:
+    """What the sender reads of a handler's answer: a text or a number stands as ``result``."""
+    if given is None:
+        return {}
+    return given if isinstance(given, dict) else {"result": given}  # pyright: ignore[reportUnknownVariableType]
 
 
 def as_sent(detail: dict[str, Any]) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device import wire
 from cedarfleet_device.backoff import Backoff
+from cedarfleet_device.guard import GuardedThread
 from cedarfleet_device.log import event
 from cedarfleet_device.store.transaction import Durability, StoreError
 
@@ -143,6 +144,7 @@ class Publisher:
         publish: QoS 1; the future is done at the PUBACK.
         online: whether it is worth trying.
         backoff: pauses after a refusal.
+        failed: told of each failure of the thread that nobody foresaw.
     """
 
     def __init__(
@@ -153,6 +155,7 @@ class Publisher:
         publish: Callable[[str, bytes], Future[None]],
         online: Callable[[], bool],
         backoff: Backoff | None = None,
+        failed: Callable[[], object] = int,
     ) -> None:
         self._outbox = outbox
         self._backoff = backoff or Backoff(_PAUSE_MIN_SECONDS, _PAUSE_MAX_SECONDS)
@@ -168,7 +171,7 @@ class Publisher:
         self._acknowledged: list[int] = []
         self._refused = False
         self.published = 0
-        self._thread = threading.Thread(target=self._loop, name="cedarfleet-outbox", daemon=True)
+        self._thread = GuardedThread(self._loop, name="cedarfleet-outbox", failed=failed)
 
     def start(self) -> None:
         """Begin with the oldest state."""
@@ -206,8 +209,7 @@ class Publisher:
                 self._changed.wait_for(lambda: not self._under_way, _LAST_PUBACK_SECONDS)
             self._stopping = True
             self._changed.notify_all()
-        if self._thread.ident is not None:
-            self._thread.join(10)
+        self._thread.join(10)
 
     def _loop(self) -> None:
         while True:

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from cedarfleet_device.guard import GuardedThread
 from cedarfleet_device.log import event
 
 if TYPE_CHECKING:
@@ -59,18 +60,23 @@ class TimeLimits:
             must not wait.
         late: told of each run whose limit has passed, which is over by that; must not wait. Where
             it raises, the run goes on, for another second.
+        failed: told of each failure of the thread that nobody foresaw.
     """
 
-    def __init__(self, *, lasts: Callable[[Run], object], late: Callable[[Run], None]) -> None:
+    def __init__(
+        self,
+        *,
+        lasts: Callable[[Run], object],
+        late: Callable[[Run], None],
+        failed: Callable[[], object] = int,
+    ) -> None:
         self._lasts = lasts
         self._late = late
         self._runs: set[Run] = set()
         self._changed = threading.Condition()
         self._looks_at = float("inf")
         self._stopping = False
-        self._thread = threading.Thread(
-            target=self._loop, name="cedarfleet-time-limits", daemon=True
-        )
+        self._thread = GuardedThread(self._loop, name="cedarfleet-time-limits", failed=failed)
 
     def start(self) -> None:
         """Begin to watch."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import awscrt.exceptions
 from awscrt import io, mqtt5
 
 from cedarfleet_device.errors import CloudError, ConfigError
@@ -22,6 +21,15 @@ if TYPE_CHECKING:
 
 _CONNECT_MS: Final = 10_000  # the TCP and TLS handshakes, and again the CONNACK
 _GOODBYE_SECONDS: Final = 5.0
+_CODES: Final = mqtt5.ConnectReasonCode
+_REFUSED: Final = {
+    int(_CODES.NOT_AUTHORIZED): (
+        "the IoT policy refuses this thing, or the certificate is not attached to the thing or not"
+        " active"
+    ),
+    int(_CODES.CLIENT_IDENTIFIER_NOT_VALID): "the thing name is not accepted as client id",
+    int(_CODES.SERVER_BUSY): "the broker is busy; it heals by itself",
+}
 # Beyond it this process simulates many devices, and looking would cost too much.
 _MOST_DESCRIPTORS: Final = 64
 
@@ -50,7 +58,8 @@ class NotAcceptedError(CloudError):
         cause: what the runtime says of it; None: there was no answer in time.
 
     Attributes:
-        reason: cause and code in words.
+        reason: cause and code, as the runtime names them.
+        words: what it means and what to do, as far as the broker's code tells.
     """
 
     def __init__(self, address: str, *, code: int | None, cause: str | None) -> None:
@@ -62,6 +71,16 @@ class NotAcceptedError(CloudError):
         self.code = code
         self.cause = cause
 
+    @property
+    def words(self) -> str:
+        """The reason as a person reads it."""
+        if self.cause is None and self.code is None:
+            return "the broker does not answer the MQTT CONNECT"
+        if self.code is None:
+            return f"not connected ({self.reason}): `cedarfleet-device doctor` says what is wrong"
+        meaning = _REFUSED.get(self.code, "see MQTT 5 section 3.2.2.2")
+        return f"the broker refuses (reason code {self.code}): {meaning}"
+
 
 def tls_context(certificate: bytes, key: bytes, authority: bytes) -> io.ClientTlsContext:
     """Mutual TLS from PEM; agents of one process may share it, which makes connecting cheaper.
@@ -72,10 +91,14 @@ def tls_context(certificate: bytes, key: bytes, authority: bytes) -> io.ClientTl
     try:
         options = io.TlsContextOptions.create_client_with_mtls(certificate, key)
         options.override_default_trust_store(authority)
+        options.min_tls_ver = io.TlsVersion.TLSv1_2
         return io.ClientTlsContext(options)
-    except awscrt.exceptions.AwsCrtError as error:
+    # The runtime raises errors of its own, RuntimeError and ValueError alike, for what it cannot
+    # read: whatever it is, these three files are the cause.
+    except Exception as error:
         raise ConfigError(
-            f"certificate, key or authority cannot be used for TLS: {error.name}"
+            "certificate, key or authority cannot be used for TLS: do `certificate_file` and"
+            f" `key_file` belong together, and is each whole PEM? ({error})"
         ) from error
 
 

@@ -221,7 +221,7 @@ class MqttConnection:
         ).add_done_callback(settled)
 
     def _on_failure(self, data: mqtt5.LifecycleConnectFailureData) -> None:
-        self._disconnected(failure(self._config, data).reason)
+        self._disconnected(failure(self._config, data).words)
 
     def _on_disconnected(self, data: mqtt5.LifecycleDisconnectData) -> None:
         self._online.clear()

@@ -20,6 +20,7 @@ from awsiot import iotjobs
 from cedarfleet_device.clock import TOLERANCE_MS
 from cedarfleet_device.connection.client import BriefConnection, NotAcceptedError, tls_context
 from cedarfleet_device.connection.service_client import ServiceClient
+from cedarfleet_device.diagnostics.health import read_status
 from cedarfleet_device.errors import CloudError, ConfigError
 from cedarfleet_device.identity.credentials import load_credentials
 from cedarfleet_device.identity.x509 import valid_until
@@ -34,16 +35,6 @@ if TYPE_CHECKING:
 
 _SECONDS: Final = 10
 _SOON: Final = timedelta(days=30)
-_CODES: Final = mqtt5.ConnectReasonCode
-_NOT_AUTHORIZED: Final = (
-    "the IoT policy refuses this thing, or the certificate is not attached to the thing or not"
-    " active"
-)
-_REFUSED: Final = {
-    int(_CODES.NOT_AUTHORIZED): _NOT_AUTHORIZED,
-    int(_CODES.CLIENT_IDENTIFIER_NOT_VALID): "the thing name is not accepted as client id",
-    int(_CODES.SERVER_BUSY): "the broker is busy; it heals by itself",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +69,18 @@ def examine(config: DeviceConfig) -> list[Finding]:
     if not all(each.good for each in (expiry, *reached)):
         return findings
     if in_use(config.state_dir):  # connecting as well would throw the running agent out
-        return [
-            *findings,
-            _good("an agent is running; see `cedarfleet-device status` for its connection"),
-        ]
+        return [*findings, _running(config)]
     return [*findings, *_speak(config, context)]
+
+
+def _running(config: DeviceConfig) -> Finding:
+    """What the agent that runs here says of its own connection."""
+    status = read_status(config.state_dir) or {}
+    if status.get("state") != "running":  # what stands there is of the agent before
+        return _good("an agent is running, and has just begun; look again in 10 s")
+    if status.get("connected_since"):
+        return _good(f"an agent is running, connected since {status['connected_since']}")
+    return _wrong(f"an agent is running, but is not connected: {status.get('problem')}")
 
 
 def _good(words: str) -> Finding:
@@ -191,15 +189,12 @@ def _leave_unacknowledged(data: mqtt5.PublishReceivedData) -> None:
 
 
 def _refusal(error: NotAcceptedError) -> str:
-    if error.cause is None:
-        return "the broker does not answer the MQTT CONNECT"
-    if error.code is None:
+    if error.cause is not None and error.code is None:
         return (
             f"the broker closed the connection ({error.cause}): the certificate is unknown to it,"
             " revoked or not active"
         )
-    words = _REFUSED.get(error.code, "see MQTT 5 section 3.2.2.2")
-    return f"the broker refuses (reason code {error.code}): {words}"
+    return error.words
 
 
 def _time(client: mqtt5.Client, thing: str) -> Finding:

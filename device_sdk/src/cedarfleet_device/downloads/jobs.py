@@ -24,11 +24,12 @@ from cedarfleet_device.connection.service_client import (
 )
 from cedarfleet_device.downloads.outcomes import DownloadFailedError, DownloadRefusedError
 from cedarfleet_device.errors import CloudError
-from cedarfleet_device.log import event
+from cedarfleet_device.guard import GuardedThread
+from cedarfleet_device.log import event, places
 from cedarfleet_device.wire import DownloadDocument
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from concurrent.futures import Future
 
     from awscrt import mqtt5, mqtt_request_response
@@ -77,6 +78,7 @@ class JobListener:
         fetcher: brings the files.
         clock: learns the cloud's time from the answers.
         ended: told ``SUCCEEDED``, ``FAILED`` or ``REJECTED`` after the cloud has taken it.
+        failed: told of each failure of the thread that nobody foresaw.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class JobListener:
         fetcher: Fetcher,
         clock: Clock,
         ended: Callable[[str], None],
+        failed: Callable[[], object] = int,
     ) -> None:
         self._client = client
         self._thing = thing
@@ -98,7 +101,7 @@ class JobListener:
         self._look = threading.Event()
         self._doubt = threading.Event()  # the job at hand may have been cancelled
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="cedarfleet-jobs", daemon=True)
+        self._thread = GuardedThread(self._loop, name="cedarfleet-jobs", failed=failed)
 
     def start(self) -> None:
         """Listen; jobs are asked for at every ``look``."""
@@ -119,8 +122,7 @@ class JobListener:
         """Leave the job at hand where it is; the next start goes on with it."""
         self._stopping.set()
         self._look.set()
-        if self._thread.ident is not None:
-            self._thread.join(ANSWER_SECONDS + 5)
+        self._thread.join(ANSWER_SECONDS + 5)
 
     def close(self) -> None:
         """Release the client of Jobs, once the connection has ended.
@@ -160,7 +162,7 @@ class JobListener:
         self._doubt.clear()
         event("job.started", job_id=execution.job_id)
         try:
-            status, detail = self._deliver(execution.job_id, execution.job_document or {})
+            status, detail = self._deliver(execution.job_id, execution.job_document)
         except JobGoneError:
             event("job.gone", level=logging.WARNING, job_id=execution.job_id)
             return True
@@ -169,11 +171,9 @@ class JobListener:
         self._end(execution.job_id, status, detail)
         return True
 
-    def _deliver(
-        self, job_id: str, content: Mapping[str, Any]
-    ) -> tuple[str | None, dict[str, str]]:
+    def _deliver(self, job_id: str, content: object) -> tuple[str | None, dict[str, str]]:
         try:
-            document = DownloadDocument.decode(dict(content))
+            document = DownloadDocument.decode(content)
         except wire.WireError as error:
             return "REJECTED", {"reason": str(error)}
         last = time.monotonic()
@@ -197,8 +197,8 @@ class JobListener:
             return "FAILED", {"reason": str(error)}
         except CloudError:
             raise
-        except Exception as error:  # noqa: BLE001 - a fault of ours must end the job
-            event("job.fault", level=logging.ERROR, error=error, job_id=job_id)
+        except BaseException as error:  # noqa: BLE001 - a fault of ours must end the job
+            event("job.fault", level=logging.ERROR, error=error, at=places(error), job_id=job_id)
             return "FAILED", {"reason": f"{type(error).__name__} in the device's agent"}
         return "SUCCEEDED", {
             "sha256": delivered.sha256,
@@ -236,7 +236,7 @@ class JobListener:
         execution = answer.execution
         if execution is None or execution.status in _ENDED:
             raise JobGoneError(f"job `{job_id}` has ended in the cloud")
-        return DownloadDocument.decode(dict(execution.job_document or {}))
+        return DownloadDocument.decode(execution.job_document)
 
     def _tell_progress(self, job_id: str, received: int, size: int) -> None:
         detail = {"received": str(received), "size": str(size)}

@@ -256,7 +256,10 @@ class Transfer:
         if self._callbacks.on_verified is not None:
             try:
                 self._callbacks.on_verified(self._target.path)
-            except (Exception, SystemExit) as error:
+            except BaseException as error:
+                # Ctrl-C is no word of the hook's: it is run again, as after a kill.
+                if _is_interruption(error):
+                    raise
                 if can_roll_back:
                     with disk_trouble("bring the previous file back"):
                         self._target.roll_back()
@@ -281,3 +284,8 @@ class Transfer:
         ):
             self._told_at = now
             self._callbacks.progress(file.done, self._document.size)
+
+
+def _is_interruption(error: BaseException) -> bool:
+    main = threading.current_thread() is threading.main_thread()
+    return main and isinstance(error, KeyboardInterrupt)

@@ -11,15 +11,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from awscrt.crypto import EC, ECExportFormat
 
 from cedarfleet_device.commands.handlers import Command, Handler, Handlers, Result
-from cedarfleet_device.errors import CommandFailedError
+from cedarfleet_device.connection.client import tls_context
+from cedarfleet_device.errors import CommandFailedError, ConfigError
+from cedarfleet_device.guard import GuardedThread
 from cedarfleet_device.identity.credentials import (
     finish_replacing,
+    load_credentials,
+    read_pem,
     replace_credentials,
     restore_credentials,
     write_private,
@@ -29,6 +32,10 @@ from cedarfleet_device.log import event
 from cedarfleet_device.wire import split_thing_name
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from awscrt import io
+
     from cedarfleet_device.config import DeviceConfig
     from cedarfleet_device.session import Session
 
@@ -50,9 +57,8 @@ class Rotation:
         self._config = config
         self._session = session
         self._proof_seconds = proof_seconds
-        folder, name = config.certificate_file.parent, config.certificate_file.name
         self._renewed = config.key_file.with_name(config.key_file.name + ".renewed")
-        self._unproven = folder / f"{name}.unproven"
+        self._unproven = _unproven_mark(config)
 
     def register(self, handlers: Handlers) -> None:
         """Add the two handlers."""
@@ -71,7 +77,7 @@ class Rotation:
         Returns at once.
         """
         if self._unproven.exists():
-            threading.Thread(target=self._prove, name="cedarfleet-rotation", daemon=True).start()
+            GuardedThread(self._prove, name="cedarfleet-rotation").start()
 
     def _renew_key(self, _command: Command) -> Result:
         key = new_key()
@@ -92,12 +98,22 @@ class Rotation:
         # Fail closed: it would lock the device out.
         if key.export_key(ECExportFormat.SPKI) != certified:
             raise CommandFailedError("`certificate` is not for the key that this device made last")
+        try:
+            # What this parser reads and TLS does not is found before anything is replaced.
+            tls_context(certificate, pem, read_pem(self._config.ca_file, "ca_file"))
+        except ConfigError as error:
+            raise CommandFailedError(f"`certificate`: {error}") from error
         write_private(self._unproven, _digest(certificate))
         replace_credentials(
             self._config.certificate_file, self._config.key_file, certificate=certificate, key=pem
         )
-        self._session.close()
-        self._session.open()
+        try:
+            self._session.close()
+            self._session.open()
+        except BaseException:
+            # The old line is gone and the new one not made: the former pair is the way back.
+            self._put_back()
+            raise
         if not self._prove():
             raise CommandFailedError(
                 "the broker did not accept the new certificate; the former one is in use again"
@@ -107,15 +123,49 @@ class Rotation:
 
     def _prove(self) -> bool:
         accepted = self._session.wait_online(self._proof_seconds)
-        if not accepted and self._unproven.read_bytes() == _digest(
-            self._config.certificate_file.read_bytes()
-        ):
-            event("rotation.put_back", level=logging.ERROR)
-            restore_credentials(self._config.certificate_file, self._config.key_file)
-            finish_replacing(self._config.certificate_file, self._config.key_file)
-            self._session.reopen(seconds=self._proof_seconds)
+        if not accepted and _is_unproven(self._config):
+            self._put_back()
         self._unproven.unlink(missing_ok=True)
         return accepted
+
+    def _put_back(self) -> None:
+        _bring_back(self._config)
+        self._session.reopen(seconds=self._proof_seconds)
+
+
+def usable_tls(config: DeviceConfig) -> io.ClientTlsContext:
+    """TLS with the device's pair; an unproven one that cannot be used gives way to the former.
+
+    Raises:
+        ConfigError: there is no pair that can be used.
+    """
+    try:
+        return tls_context(*load_credentials(config))
+    except ConfigError:
+        if not _is_unproven(config):
+            raise
+        _bring_back(config)
+    context = tls_context(*load_credentials(config))
+    _unproven_mark(config).unlink(missing_ok=True)
+    return context
+
+
+def _unproven_mark(config: DeviceConfig) -> Path:
+    """The file that holds the digest of a certificate which no broker has accepted yet."""
+    return config.certificate_file.with_name(config.certificate_file.name + ".unproven")
+
+
+def _is_unproven(config: DeviceConfig) -> bool:
+    try:
+        return _unproven_mark(config).read_bytes() == _digest(config.certificate_file.read_bytes())
+    except FileNotFoundError:
+        return False
+
+
+def _bring_back(config: DeviceConfig) -> None:
+    event("rotation.put_back", level=logging.ERROR)
+    restore_credentials(config.certificate_file, config.key_file)
+    finish_replacing(config.certificate_file, config.key_file)
 
 
 def _digest(certificate: bytes) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from cedarfleet_device.wire import form
 
@@ -39,7 +39,7 @@ class DownloadDocument:
         return form.encode({"kind": "download", **vars(self)}).decode()
 
     @classmethod
-    def decode(cls, document: dict[str, Any]) -> Self:
+    def decode(cls, document: object) -> Self:
         """Read and check a job document that IoT Jobs has already parsed.
 
         Raises:
