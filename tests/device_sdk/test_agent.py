@@ -129,13 +129,29 @@ def test_the_clock_follows_the_cloud_where_they_differ(device: float, cloud: flo
 
     Before it has told, the device's does.
     """
-    clock = Clock(lambda: device)
+    clock = Clock(lambda: device, lambda: 7.0)
     assert not clock.told
     assert clock() == device * 1000
     clock.tell(round(cloud * 1000))
     assert clock.wait_told(0)
     assert abs(clock() - cloud * 1000) <= 5000
     assert clock.skew_ms in (0, (device - cloud) * 1000)
+
+
+@pytest.mark.parametrize("late", [600.0, -600.0, 172_800.0])
+def test_a_device_clock_that_is_set_changes_no_time(late: float):
+    """Corrected after the cloud has told: no command expires or revives, and the skew is gone."""
+    device, since_start = 1e9 - late, 50.0
+    clock = Clock(lambda: device, lambda: since_start)
+    clock.tell(round(1e12))
+    assert clock() == 1e12
+    assert clock.skew_ms == -late * 1000
+    device, since_start = 1e9 + 20, 70.0  # NTP has set it right
+    assert clock() == 1e12 + 20_000
+    assert clock.skew_ms == 0
+    device = 1e9 + 20 + late  # somebody sets it wrong
+    assert clock() == 1e12 + 20_000
+    assert clock.skew_ms == late * 1000
 
 
 def test_the_readme_example_is_a_program(tenant: Tenant, tmp_path: Path):

@@ -95,7 +95,9 @@ class DownloadLimits:
             tried again.
         stall_bytes: smallest progress in that window; a server that trickles below it counts as
             dead.
-        attempts: tries in a row that bring no noteworthy progress before the download fails.
+        attempts: tries in a row that bring no noteworthy progress before the download fails; those
+            that reach nobody are not counted.
+        unreachable_seconds: in which nobody was reached, before the download fails.
         backoff_seconds: upper bound of the first pause; doubles each time; the pause is drawn from
             0 to the bound.
         backoff_cap_seconds: largest pause, also for a server's ``Retry-After``.
@@ -118,6 +120,7 @@ class DownloadLimits:
     stall_seconds: float = 30.0
     stall_bytes: int = 4 * _KIB
     attempts: int = 8
+    unreachable_seconds: float = 7 * 86_400.0
     backoff_seconds: float = 1.0
     backoff_cap_seconds: float = 300.0
     checkpoint_bytes: int = 16 * _MIB
@@ -138,6 +141,7 @@ class DownloadLimits:
             "connect_seconds",
             "stall_seconds",
             "attempts",
+            "unreachable_seconds",
             "backoff_seconds",
             "backoff_cap_seconds",
             "checkpoint_bytes",

@@ -122,6 +122,7 @@ class ObjectServer:
         etag: its ETag; ``put`` changes both.
         token: what a URL must carry to be good; ``checks_token`` False lets every URL pass.
         faults: answers the next requests, one each; ``serve`` answers the others.
+        port: where it listens; 0: any that is free.
         bytes_per_second: pace of all bodies together; None: none.
         sent: body bytes given to sockets.
         requests: what was asked.
@@ -132,6 +133,7 @@ class ObjectServer:
     token: str = "1"
     checks_token: bool = True
     tls: ssl.SSLContext | None = None
+    port: int = 0
     bytes_per_second: int | None = None
     faults: deque[Callable[[Exchange], None]] = field(default_factory=deque)
     sent: int = 0
@@ -142,7 +144,8 @@ class ObjectServer:
         self.put(self.content)
         self._lock = threading.Lock()
         self._free_at = time.monotonic()
-        self._listener = _Listener(("127.0.0.1", 0), _Handler)
+        self._listener = _Listener(("127.0.0.1", self.port), _Handler)
+        self.port = self._listener.server_address[1]
         self._listener.owner = self
         self._thread = threading.Thread(
             target=self._listener.serve_forever, kwargs={"poll_interval": 0.02}

@@ -100,8 +100,33 @@ def test_a_server_that_is_away_is_a_failure_with_the_address(device: Device, ser
     document = server.document()
     server.__exit__()
     with pytest.raises(DownloadFailedError, match=r"cannot connect to localhost:\d+") as caught:
-        device.downloader(attempts=2).fetch(document, refresh_url=lambda: "")
+        device.downloader(unreachable_seconds=0.1).fetch(document, refresh_url=lambda: "")
     assert "token" not in str(caught.value)
+    assert "gave up on `firmware/image.bin` after 0.1 s in which nobody was" in str(caught.value)
+
+
+def test_a_network_that_is_gone_for_long_costs_no_try(device: Device, server: ObjectServer):
+    """Tries that reach nobody are not counted: the download goes on once the server is back."""
+    document = server.document()
+    server.__exit__()
+    back = ObjectServer(server.content, port=server.port)
+    asked = 0
+
+    def cancelled() -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 30:  # in pauses and rounds: many times as many as there are tries
+            back.__enter__()
+        return False
+
+    try:
+        delivered = device.downloader(attempts=2).fetch(
+            document, refresh_url=lambda: "", cancelled=cancelled
+        )
+    finally:
+        back.__exit__()
+    assert asked >= 30
+    assert delivered.path.read_bytes() == server.content
 
 
 PIECES = [

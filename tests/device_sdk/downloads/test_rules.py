@@ -63,6 +63,26 @@ def test_pauses_grow_and_end_with_the_budget():
     assert patient.next_pause(0, retry_after=3600) == 5
 
 
+def test_an_outage_of_hours_is_waited_out():
+    """While nobody is reached, pauses stay short and no try counts, until the time is over."""
+    clock = Clock()
+    budget = RetryBudget(limits=DownloadLimits(attempts=2), step=10, now=lambda: clock.now)
+    begun = clock.now
+    while clock.now - begun < 6 * 3600:
+        pause = budget.next_pause(0, unreachable=True)
+        assert pause is not None
+        assert pause <= 30
+        clock.now += pause + 0.1
+    assert budget.next_pause(0) is not None, "the first try that counts"
+    assert budget.next_pause(0, unreachable=True) is not None
+    clock.now += 7 * 86_400
+    assert budget.next_pause(0, unreachable=True) is None
+    again = RetryBudget(limits=DownloadLimits(attempts=2), step=10, now=lambda: clock.now)
+    assert again.next_pause(0, unreachable=True) is not None
+    clock.now += 7 * 86_400
+    assert again.next_pause(10, unreachable=True) is not None, "progress begins the time anew"
+
+
 def test_only_noteworthy_progress_refills_the_budget():
     """A server that gives a few bytes each time cannot keep the device trying for ever."""
     trickle = RetryBudget(limits=DownloadLimits(attempts=4, backoff_seconds=0.01), step=1000)

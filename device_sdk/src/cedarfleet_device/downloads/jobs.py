@@ -22,7 +22,11 @@ from cedarfleet_device.connection.service_client import (
     RefusedByServiceError,
     ServiceClient,
 )
-from cedarfleet_device.downloads.outcomes import DownloadFailedError, DownloadRefusedError
+from cedarfleet_device.downloads.outcomes import (
+    DownloadError,
+    DownloadFailedError,
+    DownloadRefusedError,
+)
 from cedarfleet_device.errors import CloudError
 from cedarfleet_device.guard import GuardedThread
 from cedarfleet_device.log import event, places
@@ -62,6 +66,10 @@ class Fetcher(Protocol):
         cancelled: Callable[[], bool],
     ) -> Delivered:
         """Bring the file; raises ``DownloadRefusedError`` or ``DownloadFailedError``."""
+        ...
+
+    def discard(self, name: str) -> None:
+        """Drop what was fetched of a file; raises ``DownloadError``."""
         ...
 
 
@@ -187,13 +195,17 @@ class JobListener:
         try:
             delivered = self._fetcher.fetch(
                 document,
-                refresh_url=lambda: self._describe(job_id).url,
+                refresh_url=lambda: self._fresh_url(job_id),
                 progress=progress,
                 cancelled=lambda: self._cancelled(job_id),
             )
         except (DownloadRefusedError, DownloadFailedError) as error:
-            if self._stopping.is_set() or self._cancelled(job_id):
-                return self._stopped_or_gone(job_id)
+            if self._stopping.is_set():
+                return None, {}
+            gone = self._cancelled(job_id)
+            self._discard(document.name)
+            if gone:
+                raise JobGoneError(f"job `{job_id}` has ended in the cloud") from error
             return "FAILED", {"reason": str(error)}
         except CloudError:
             raise
@@ -206,10 +218,19 @@ class JobListener:
             "bytes_fetched": str(delivered.bytes_fetched),
         }
 
-    def _stopped_or_gone(self, job_id: str) -> tuple[None, dict[str, str]]:
-        if self._stopping.is_set():
-            return None, {}
-        raise JobGoneError(f"job `{job_id}` has ended in the cloud")
+    def _fresh_url(self, job_id: str) -> str:
+        try:
+            return self._describe(job_id).url
+        except JobGoneError:
+            self._doubt.set()  # whoever waits for the line asks whether it is cancelled
+            raise
+
+    def _discard(self, name: str) -> None:
+        """Give the disk back what was fetched for a job that is over: nobody else would."""
+        try:
+            self._fetcher.discard(name)
+        except DownloadError as error:
+            event("download.not_discarded", level=logging.WARNING, error=error, artifact=name)
 
     def _cancelled(self, job_id: str) -> bool:
         if self._stopping.is_set():

@@ -23,11 +23,13 @@ from cedarfleet_device.downloads.range_client.answers import (
     ExpiredUrlError,
     NoRangesError,
     TryAgainError,
+    UnreachableError,
 )
 from cedarfleet_device.downloads.range_client.url import parse_address
 from cedarfleet_device.downloads.ranges import checkpoint_step
 from cedarfleet_device.downloads.retry import RetryBudget
 from cedarfleet_device.downloads.throughput import TokenBucket
+from cedarfleet_device.errors import CloudError
 from cedarfleet_device.log import event
 
 if TYPE_CHECKING:
@@ -206,6 +208,8 @@ class Transfer:
                 self._url = self._callbacks.refresh_url()
             except DownloadError:
                 raise
+            except (CloudError, OSError) as error:  # the line is away
+                self._pause(file, UnreachableError(f"no fresh URL: {type(error).__name__}"))
             except Exception as error:  # noqa: BLE001 - the budget bounds it
                 self._pause(file, TryAgainError(f"no fresh URL: {type(error).__name__}"))
             else:
@@ -234,12 +238,17 @@ class Transfer:
             DownloadCancelledError: while waiting.
         """
         file.checkpoint()
-        pause = self._budget.next_pause(file.done, error.retry_after)
+        unreachable = isinstance(error, UnreachableError)
+        pause = self._budget.next_pause(file.done, error.retry_after, unreachable=unreachable)
         if pause is None:
+            after = (
+                f"{self._limits.unreachable_seconds:g} s in which nobody was reached"
+                if unreachable
+                else f"{self._limits.attempts} tries without progress"
+            )
             raise DownloadFailedError(
-                f"gave up on `{self._document.name}` after {self._limits.attempts} tries"
-                f" without progress, {file.done} of {self._document.size} bytes are kept;"
-                f" last: {error}"
+                f"gave up on `{self._document.name}` after {after},"
+                f" {file.done} of {self._document.size} bytes are kept; last: {error}"
             ) from error
         event(
             "download.retry", artifact=self._document.name, seconds=round(pause, 2), why=str(error)

@@ -21,6 +21,10 @@ class TryAgainError(Exception):
         self.retry_after = retry_after
 
 
+class UnreachableError(TryAgainError):
+    """No connection was made: the network is gone, or the server is."""
+
+
 class NoRangesError(TryAgainError):
     """The server answered a range with the whole file; try again with one connection."""
 

@@ -17,7 +17,11 @@ from http.client import HTTPException, parse_headers
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
-from cedarfleet_device.downloads.range_client.answers import Answer, TryAgainError
+from cedarfleet_device.downloads.range_client.answers import (
+    Answer,
+    TryAgainError,
+    UnreachableError,
+)
 from cedarfleet_device.downloads.range_client.tls import TlsStream
 
 if TYPE_CHECKING:
@@ -77,7 +81,7 @@ class RangeConnection:
             read_seconds: longest wait of one read.
 
         Raises:
-            TryAgainError: the host cannot be reached.
+            UnreachableError: the host cannot be reached.
             ValueError: ``https`` without ``tls``; fail closed.
         """
         if address.is_tls and tls is None:
@@ -88,7 +92,7 @@ class RangeConnection:
         try:
             self._socket = socket.create_connection(where, timeout=connect_seconds)
         except OSError as error:
-            raise TryAgainError(
+            raise UnreachableError(
                 f"cannot connect to {address.host}:{address.port}: {_words(error)}"
             ) from error
         self.round_trip = time.monotonic() - started
@@ -103,6 +107,7 @@ class RangeConnection:
         """Shake hands over ``https``; a step of its own, so that ``cut`` ends one that stalls.
 
         Raises:
+            UnreachableError: the handshake was cut off, or did not end.
             TryAgainError: no TLS, or the server's certificate does not hold (the device's clock may
                 still be wrong).
         """
@@ -112,7 +117,9 @@ class RangeConnection:
                 stream.do_handshake()
         except (OSError, ValueError) as error:
             where = f"{self._address.host}:{self._address.port}"
-            raise TryAgainError(f"no TLS connection to {where}: {_words(error)}") from error
+            cut_off = isinstance(error, (TimeoutError, ConnectionError))
+            kind = UnreachableError if cut_off else TryAgainError
+            raise kind(f"no TLS connection to {where}: {_words(error)}") from error
 
     def ask(self, target: str, span: ByteRange, *, etag: str | None) -> Answer:
         """Ask for ``span``; afterwards ``read_into`` gives the body when the status is 200 or 206.
