@@ -4,14 +4,16 @@ from datetime import datetime
 from typing import Annotated
 
 from litestar import get, patch, put
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from service.api.guard import needs
 from service.api.parameters import Caller, Cursor, Label, Limit, Ops, utc
 from service.cedar.group_tree import MAX_ANCESTORS
+from service.domain.device_filter import DeviceFilter, read_tags
 from service.domain.devices import Device, DevicePage
 from service.domain.permissions import Permission
+from service.domain.tags import MAX_NAME, MAX_TAGS, MAX_TEXT
 
 
 class ConnectivityOut(Struct, frozen=True):
@@ -32,7 +34,10 @@ class DeviceOut(Struct, frozen=True):
     id: str
     groups: list[str]
     attributes: dict[str, str]
+    tags: dict[str, str]
     connectivity: ConnectivityOut | None
+    unreadable: str | None
+    """Why no policy can decide on the device; `null` if what is stored of it has its form."""
 
     @classmethod
     def of(cls, device: Device) -> "DeviceOut":
@@ -42,9 +47,11 @@ class DeviceOut(Struct, frozen=True):
             id=device.id,
             groups=list(device.groups),
             attributes=dict(device.attributes),
+            tags=dict(device.tags),
             connectivity=ConnectivityOut(seen.connected, utc(seen.since_ms), seen.disconnect_reason)
             if seen
             else None,
+            unreadable=device.problem,
         )
 
 
@@ -83,15 +90,79 @@ class GroupsBody(Struct, forbid_unknown_fields=True, frozen=True):
     groups: Annotated[list[Label], Meta(max_length=MAX_ANCESTORS)]
 
 
+class TagsPatch(Struct, forbid_unknown_fields=True, frozen=True):
+    """Tags to set; ``null`` removes one, what is left out stays."""
+
+    tags: Annotated[
+        dict[
+            Annotated[str, Meta(min_length=1, max_length=MAX_NAME)],
+            Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)] | None,
+        ],
+        Meta(max_length=MAX_TAGS),
+    ]
+
+
+InGroup = Annotated[
+    str | None,
+    QueryParameter(max_length=64, description="in this group, or in one that lies in it"),
+]
+Tagged = Annotated[
+    list[str] | None,
+    QueryParameter(
+        max_items=10,
+        description="with this tag, `building:7`, or with any text of it, `building`; repeatable",
+    ),
+]
+Connected = Annotated[
+    bool | None,
+    QueryParameter(description="as it was last heard of; `false`: also if it never was"),
+]
+Fact = Annotated[str | None, QueryParameter(max_length=64, description="with this attribute")]
+
+
 @get("/devices", opt=needs(Permission.LIST_DEVICES))
 async def list_devices(
-    access: Caller, operations: Ops, limit: Limit = 50, cursor: Cursor = None
+    access: Caller,
+    operations: Ops,
+    *,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    group: InGroup = None,
+    tag: Tagged = None,
+    connected: Connected = None,
+    kind: Fact = None,
+    region: Fact = None,
+    criticality: Fact = None,
+    utc_offset: Fact = None,
+    time_zone: Fact = None,
+    window: Fact = None,
+    security_patch: Fact = None,
 ) -> DevicePageOut:
-    """The tenant's devices, with the last that was heard of their connections."""
-    return DevicePageOut.of(await operations.devices.page(access, limit=limit, cursor=cursor))
+    """The tenant's devices, with the last that was heard of their connections.
+
+    A page may have less than `limit` devices, or none, and a `cursor` all the same: a request looks
+    at 500 devices at most. Without a `cursor` it was the last.
+    """
+    attributes = {
+        "kind": kind,
+        "region": region,
+        "criticality": criticality,
+        "utc_offset": utc_offset,
+        "time_zone": time_zone,
+        "window": window,
+        "security_patch": security_patch,
+    }
+    wanted = DeviceFilter(
+        group=group,
+        attributes={name: text for name, text in attributes.items() if text is not None},
+        tags=read_tags(tag or ()),
+        connected=connected,
+    )
+    page = await operations.devices.page(access, limit=limit, cursor=cursor, wanted=wanted)
+    return DevicePageOut.of(page)
 
 
-@get("/devices/{device:str}", opt=needs(Permission.VIEW_DEVICE))
+@get("/devices/{device:str}", opt=needs(Permission.VIEW_DEVICE, Permission.LIST_DEVICES))
 async def read_device(access: Caller, operations: Ops, device: FromPath[str]) -> DeviceOut:
     """One device."""
     return DeviceOut.of(await operations.devices.read(access, device))
@@ -111,3 +182,11 @@ async def set_device_groups(
 ) -> DeviceOut:
     """Put a device into groups, and take it out of all others."""
     return DeviceOut.of(await operations.devices.set_groups(access, device, data.groups))
+
+
+@patch("/devices/{device:str}/tags", opt=needs(Permission.SET_DEVICE_TAGS))
+async def set_device_tags(
+    access: Caller, operations: Ops, device: FromPath[str], data: JSONBody[TagsPatch]
+) -> DeviceOut:
+    """Set facts of the tenant's own; policies say who may set which."""
+    return DeviceOut.of(await operations.devices.set_tags(access, device, data.tags))

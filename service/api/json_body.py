@@ -9,6 +9,8 @@ from litestar import Request
 from service.errors import InvalidRequestError, WrongMediaTypeError
 
 _JSON: Final = re.compile(r"application/json *(; *charset=\"?utf-8\"? *)?", re.IGNORECASE)
+# How msgspec says that a name in a mapping is wrong, and not what it names.
+_OF_A_NAME: Final = re.compile(r" - at `key` in (`\$.*)")
 
 
 async def check_body(request: Request[Any, Any, Any]) -> None:
@@ -30,7 +32,7 @@ async def check_body(request: Request[Any, Any, Any]) -> None:
     try:
         msgspec.json.decode(await request.body(), type=body.annotation)
     except msgspec.ValidationError as error:
-        problem, _, path = str(error).partition(" - at `$")
+        problem, _, path = _OF_A_NAME.sub(r" in a name - at \1", str(error)).partition(" - at `$")
         raise InvalidRequestError(path.strip("`.") or "body", problem) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequestError("body", "must be one JSON document in UTF-8") from error

@@ -2,15 +2,22 @@
 
 from typing import Any, Final
 
-from litestar import Router
+from litestar import Request, Router
 from litestar.di import Provide
 
 from service.api.commands import read_command, send_command
-from service.api.devices import configure_device, list_devices, read_device, set_device_groups
+from service.api.devices import (
+    configure_device,
+    list_devices,
+    read_device,
+    set_device_groups,
+    set_device_tags,
+)
 from service.api.downloads import read_download, start_download
 from service.api.guard import decided_middleware, guard, provide_access, provide_operations
 from service.api.json_body import check_body
 from service.api.me import read_me
+from service.api.query import check_query
 
 ROUTES: Final[list[Any]] = [
     read_me,
@@ -18,11 +25,23 @@ ROUTES: Final[list[Any]] = [
     read_device,
     configure_device,
     set_device_groups,
+    set_device_tags,
     send_command,
     read_command,
     start_download,
     read_download,
 ]
+
+
+async def check_request(request: Request[Any, Any, Any]) -> None:
+    """Read query and body to the letter.
+
+    Raises:
+        InvalidRequestError: a parameter or member is not of its form.
+        WrongMediaTypeError: the body is not declared as JSON.
+    """
+    check_query(request)
+    await check_body(request)
 
 
 def version_1() -> Router:
@@ -34,7 +53,7 @@ def version_1() -> Router:
         path="/v1",
         route_handlers=ROUTES,
         guards=[guard],
-        before_request=check_body,
+        before_request=check_request,
         middleware=[decided_middleware],
         dependencies={"access": Provide(provide_access), "operations": Provide(provide_operations)},
         security=[{"bearer": []}],

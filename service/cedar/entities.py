@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from service.cedar.group_tree import with_ancestors
@@ -32,12 +32,14 @@ class Entity:
     """An entity with its attributes and direct parents.
 
     Attributes:
+        tags: of a device, texts that its tenant gave names to.
         time_zone: where the entity stands, if its ``utc_offset`` depends on the moment.
     """
 
     uid: EntityUid
     attributes: Mapping[str, Value]
     parents: tuple[EntityUid, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
     time_zone: ZoneInfo | None = None
 
     def at(self, now: datetime) -> Entity:
@@ -55,6 +57,8 @@ class Entity:
             "uid": self.uid.json(),
             "attrs": {name: json_value(value) for name, value in self.attributes.items()},
             "parents": [parent.json() for parent in self.parents],
+            # A schema of an earlier release declares no tags, and takes none, not even no tags.
+            **({"tags": dict(self.tags)} if self.tags else {}),
         }
 
 
@@ -96,6 +100,7 @@ def device_entities(
     groups: Iterable[str],
     parents: GroupParents,
     attributes: Mapping[str, Value],
+    tags: Mapping[str, str] | None = None,
     time_zone: ZoneInfo | None = None,
 ) -> tuple[Entity, ...]:
     """A device, its groups and all above them, the root group and the tenant.
@@ -106,6 +111,7 @@ def device_entities(
         groups: the groups that it is in directly, without the root group.
         parents: of the tenant's groups.
         attributes: what policies see of it beside its tenant (see ``device_facts``).
+        tags: facts of the tenant's own.
         time_zone: where it stands, unless ``attributes`` has its fixed ``utc_offset``.
 
     Raises:
@@ -118,6 +124,7 @@ def device_entities(
             uid=EntityUid(DEVICE, device),
             attributes={"tenant": tenant_uid(tenant), **attributes},
             parents=(root, *(group_uid(group) for group in own)),
+            tags=dict(tags or {}),
             time_zone=time_zone,
         ),
         *(_group(group, tenant, parents) for group in with_ancestors(own, parents)),

@@ -29,6 +29,7 @@ class RequestContext:
         command: name of the command.
         artifact: the file to deliver.
         members_allowed: of a group: the service asked for each member, and each was allowed.
+        changed_tags: the device's tags that shall be set or removed.
         source_ip: where the request came from.
     """
 
@@ -38,6 +39,7 @@ class RequestContext:
     command: str | None = None
     artifact: Entity | None = None
     members_allowed: bool | None = None
+    changed_tags: tuple[str, ...] | None = None
     source_ip: IPv4Address | IPv6Address | None = None
 
     def values(self) -> dict[str, Value]:
@@ -49,6 +51,7 @@ class RequestContext:
             "command": self.command,
             "artifact": self.artifact.uid if self.artifact else None,
             "members_allowed": self.members_allowed,
+            "changed_tags": self.changed_tags,
             "source_ip": self.source_ip,
         }
         return {name: value for name, value in members.items() if value is not None}

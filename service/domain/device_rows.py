@@ -30,6 +30,7 @@ class Facts:
 
     attributes: Mapping[str, str]
     groups: tuple[str, ...]
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
     version: int
     origin: str
     created_at: int
@@ -51,11 +52,13 @@ class DeviceRows:
     """All that is written down under one device's name.
 
     Attributes:
+        unreadable: what is wrong with the row of the facts, if there is one that has not its form.
         born: id of a thing that was made under this name -> when.
         gone: ids of those that were deleted.
     """
 
     facts: Facts | None = None
+    unreadable: str | None = None
     born: Mapping[str, int] = field(default_factory=dict[str, int])
     gone: frozenset[str] = frozenset()
     connected: Presence | None = None
@@ -78,6 +81,10 @@ class DeviceRows:
     def device(self, tenant: str, device_id: str) -> Device | None:
         """The device, with the last that was heard of its connection; ``None`` if there is none."""
         living = self.living
+        # Whose facts they are, nobody can read: a device for which nothing but they speaks is shown
+        # all the same, so that somebody sees it.
+        if living is None and self.unreadable is not None and not self.gone:
+            living = ""
         if living is None:
             return None
         version = self.facts.version if self.facts else 0
@@ -87,6 +94,7 @@ class DeviceRows:
             version=version,
             origin=living,
             connectivity=self._connectivity(self.born.get(living, 0)),
+            unreadable=self.unreadable,
         )
         # Fail closed: a new thing under an old name is another device.
         if self.facts is None or self.facts.origin != living:
@@ -96,6 +104,7 @@ class DeviceRows:
             id=device_id,
             groups=self.facts.groups,
             attributes=self.facts.attributes,
+            tags=self.facts.tags,
             version=version,
             origin=living,
             created_at=self.facts.created_at,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from cedarfleet_device import wire
@@ -16,12 +16,15 @@ from service.cedar.device_facts import (
     read_fact,
 )
 from service.cedar.entities import device_entities
+from service.domain import tags
+from service.domain.tenants import check_listed
 from service.errors import ConflictError, InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from service.cedar.entities import Entity, GroupParents
+    from service.cedar.values import Value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,19 +48,24 @@ class Device:
         groups: those that it was put into, without ``all`` and those above, sorted. One that the
             tenant's file does not name any more counts for nothing.
         attributes: what policies decide by, text by name.
-        version: counted up with each change of attributes or groups; 0: nothing was ever stored.
+        tags: what the tenant itself has policies decide by, text by name.
+        version: counted up with each change of these; 0: nothing was ever stored.
         origin: id of the thing that bears the name now; facts of an earlier thing do not count.
         created_at: of the facts, in milliseconds since the epoch.
+        unreadable: what is wrong with the row of its facts, if that is not of its form: then
+            nothing is known of the device but its name.
     """
 
     tenant: str
     id: str
     groups: tuple[str, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
     version: int = 0
     origin: str = ""
     created_at: int | None = None
     connectivity: Connectivity | None = None
+    unreadable: str | None = None
 
     @property
     def thing(self) -> str:
@@ -71,6 +79,11 @@ class Device:
             self, attributes={name: text for name, text in merged.items() if text is not None}
         )
 
+    def with_tags(self, changes: Mapping[str, str | None]) -> Device:
+        """The device with tags set, and without those that are ``None``."""
+        merged = {**self.tags, **changes}
+        return replace(self, tags={name: text for name, text in merged.items() if text is not None})
+
     def with_groups(self, groups: Sequence[str]) -> Device:
         """The device in these groups and in no others."""
         return replace(self, groups=tuple(sorted(groups)))
@@ -79,18 +92,23 @@ class Device:
         """Those of its groups that the tenant has."""
         return tuple(group for group in self.groups if group in parents)
 
-    def entities(self, parents: GroupParents) -> tuple[Entity, ...]:
-        """The device, all groups above it and the tenant, as policies see them.
-
-        Args:
-            parents: of the tenant's groups.
-
-        Raises:
-            ConflictError: a stored attribute is not of its form, or contradicts another.
-        """
+    @property
+    def problem(self) -> str | None:
+        """Why no policy can decide on the device, in words; ``None`` for nearly all."""
         try:
-            attributes = device_attributes(self.attributes)
-        # Fail closed: a policy that asks for the attribute must not find it missing.
+            self._attributes()
+        except ConflictError as error:
+            return str(error)
+        return None
+
+    def _attributes(self) -> dict[str, Value]:
+        # Fail closed: a policy that asks for a fact must not find it missing.
+        if self.unreadable is not None:
+            raise ConflictError(f"device `{self.id}` has unreadable facts: {self.unreadable}")
+        if (wrong := tags.problem(self.tags)) is not None:
+            raise ConflictError(f"device `{self.id}` has unreadable tags: {wrong}")
+        try:
+            return device_attributes(self.attributes)
         except DeviceFactError as error:
             wrong = (
                 f"an unreadable attribute `{error.fact}`"
@@ -98,6 +116,17 @@ class Device:
                 else "contradicting attributes"
             )
             raise ConflictError(f"device `{self.id}` has {wrong}: {error}") from error
+
+    def entities(self, parents: GroupParents) -> tuple[Entity, ...]:
+        """The device, all groups above it and the tenant, as policies see them.
+
+        Args:
+            parents: of the tenant's groups.
+
+        Raises:
+            ConflictError: what is stored of it is not of its form, or contradicts itself.
+        """
+        attributes = self._attributes()
         zone = ZoneInfo(self.attributes["time_zone"]) if "time_zone" in self.attributes else None
         return device_entities(
             self.id,
@@ -105,6 +134,7 @@ class Device:
             groups=self.known_groups(parents),
             parents=parents,
             attributes=attributes,
+            tags=self.tags,
             time_zone=zone,
         )
 
@@ -117,11 +147,16 @@ class DevicePage:
     cursor: str | None
 
 
-def check_attributes(changes: Mapping[str, str | None]) -> None:
-    """Refuse changes that could not be read back.
+_LISTED: Final = {"kind": "kinds", "region": "regions"}
+
+
+def check_attributes(
+    lists: Mapping[str, frozenset[str]], changes: Mapping[str, str | None]
+) -> None:
+    """Refuse changes that could not be read back, and values that the tenant's file does not list.
 
     Raises:
-        InvalidRequestError: an attribute is not of its form.
+        InvalidRequestError: an attribute is not of its form, or is not listed.
     """
     for name, text in changes.items():
         if text is None:
@@ -130,6 +165,8 @@ def check_attributes(changes: Mapping[str, str | None]) -> None:
             read_fact(name, text)
         except DeviceFactError as error:
             raise InvalidRequestError(name, str(error)) from error
+        if name in _LISTED:
+            check_listed(lists, _LISTED[name], text, field=name)
 
 
 def check_one_offset(stored: Mapping[str, str], changes: Mapping[str, str | None]) -> None:

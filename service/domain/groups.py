@@ -40,6 +40,21 @@ def find_group(tenant: Tenant, group_id: str) -> DeviceGroup | None:
     return DeviceGroup(tenant=tenant.id, id=group_id) if known else None
 
 
+def check_group(tenant: Tenant, group: str, *, field: str) -> None:
+    """Refuse a group that the tenant does not have.
+
+    Raises:
+        InvalidRequestError: of ``field``; with those that there are, and what may be meant.
+    """
+    if find_group(tenant, group) is None:
+        names = ", ".join(sorted(tenant.groups)) or "none"
+        near = get_close_matches(group, tenant.groups, n=1)
+        meant = f"; did you mean `{near[0]}`?" if near else ""
+        raise InvalidRequestError(
+            field, f"the tenant has no group `{group}`; it has: {names}{meant}"
+        )
+
+
 def check_groups(tenant: Tenant, groups: Sequence[str]) -> None:
     """Refuse groups that no device of the tenant can be put into together.
 
@@ -51,13 +66,7 @@ def check_groups(tenant: Tenant, groups: Sequence[str]) -> None:
             raise InvalidRequestError("groups", f"`{group}` stands twice")
         if group == ROOT_GROUP:
             raise InvalidRequestError("groups", f"leave `{ROOT_GROUP}` out: every device is in it")
-        if group not in tenant.groups:
-            names = ", ".join(sorted(tenant.groups)) or "none"
-            near = get_close_matches(group, tenant.groups, n=1)
-            meant = f"; did you mean `{near[0]}`?" if near else ""
-            raise InvalidRequestError(
-                "groups", f"the tenant has no group `{group}`; it has: {names}{meant}"
-            )
+        check_group(tenant, group, field="groups")
     if count := too_many(groups, tenant.groups):
         raise InvalidRequestError(
             "groups",

@@ -19,6 +19,7 @@ class Permission(StrEnum):
     UPDATE_FIRMWARE = "UpdateFirmware"
     CONFIGURE_DEVICE = "ConfigureDevice"
     SET_DEVICE_GROUPS = "SetDeviceGroups"
+    SET_DEVICE_TAGS = "SetDeviceTags"
 
     @property
     def changes_something(self) -> bool:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from service.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +43,7 @@ class Tenant:
         thing_group: the one of all its devices, the tenant id itself.
         commands: what each command name asks for.
         groups: its device groups without ``all``, each with the groups that it lies in directly.
+        lists: key of its stack file, of ``kinds``, ``regions`` and ``tags`` -> what it lists there.
     """
 
     id: str
@@ -58,6 +62,7 @@ class Tenant:
     presign_role_arn: str
     commands: Mapping[str, Permission]
     groups: GroupParents
+    lists: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
 
     @property
     def pool_id(self) -> str:
@@ -71,3 +76,26 @@ def is_issuer(text: str) -> bool:
     Source: Cognito, "Verifying JSON web tokens".
     """
     return _ISSUER.fullmatch(text) is not None
+
+
+def check_listed(lists: Mapping[str, frozenset[str]], key: str, name: str, *, field: str) -> None:
+    """Refuse what the tenant's file does not list, so that no policy misses it for a slip.
+
+    Args:
+        lists: ``Tenant.lists``.
+        key: of these; one that lists nothing bounds nothing.
+        name: what is looked for.
+        field: the member or parameter that says it.
+
+    Raises:
+        InvalidRequestError: with the list, and what may be meant.
+    """
+    known = lists.get(key, frozenset())
+    if not known or name in known:
+        return
+    near = get_close_matches(name, known, n=1)
+    meant = f"; did you mean `{near[0]}`?" if near else ""
+    raise InvalidRequestError(
+        field,
+        f"`{name}` is none of the `{key}` of the tenant's file: {', '.join(sorted(known))}{meant}",
+    )

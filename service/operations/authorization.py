@@ -50,6 +50,7 @@ class Purpose:
         emergency_reason: given only when the caller declares an emergency.
         members_allowed: the server's own finding that each member of the group that is asked for is
             allowed by itself.
+        changed_tags: the device's tags that shall be set or removed.
     """
 
     command: str | None = None
@@ -57,6 +58,7 @@ class Purpose:
     subject: str | None = None
     emergency_reason: str | None = None
     members_allowed: bool = False
+    changed_tags: tuple[str, ...] | None = None
 
 
 @dataclass(kw_only=True)
@@ -151,6 +153,7 @@ class Access:
                 artifact=purpose.artifact.entity() if purpose.artifact else None,
                 # Left out unless found: a policy must not take "not asked" for "not allowed".
                 members_allowed=purpose.members_allowed or None,
+                changed_tags=purpose.changed_tags,
                 source_ip=ipaddress.ip_address(source_ip) if source_ip is not None else None,
             ),
         )

@@ -9,16 +9,19 @@ import structlog
 from cedarfleet_device import wire
 
 from service.cedar.entities import tenant_entity
+from service.domain.device_filter import EVERY_DEVICE, check_filter
 from service.domain.devices import check_attributes, check_one_offset
 from service.domain.groups import check_groups
 from service.domain.instants import milliseconds
 from service.domain.permissions import Permission
+from service.domain.tags import check_count, check_tags
 from service.errors import InvalidRequestError, NotFoundError, UpstreamError
 from service.operations.authorization import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from service.domain.device_filter import DeviceFilter
     from service.domain.devices import Device, DevicePage
     from service.domain.instants import Clock
     from service.domain.tenants import Tenant
@@ -37,20 +40,31 @@ class Devices:
     connections: Connections
     clock: Clock
 
-    async def page(self, access: Access, *, limit: int, cursor: str | None) -> DevicePage:
-        """One page of devices with the last that was heard of their connections.
+    async def page(
+        self,
+        access: Access,
+        *,
+        limit: int,
+        cursor: str | None,
+        wanted: DeviceFilter = EVERY_DEVICE,
+    ) -> DevicePage:
+        """One page of the wanted devices with the last that was heard of their connections.
 
         Raises:
             PermissionDeniedError: not allowed.
-            InvalidRequestError: the cursor is not one of ours.
+            InvalidRequestError: no device can fit the filter, or the cursor is not one of ours.
         """
         tenant = access.principal.tenant
+        check_filter(tenant, wanted)
         await access.require(Permission.LIST_DEVICES, (tenant_entity(tenant.id),))
-        page = await self.facts.page(tenant, limit=limit, cursor=cursor)
+        page = await self.facts.page(tenant, limit=limit, cursor=cursor, wanted=wanted)
         return replace(page, devices=tuple(_shown(tenant, device) for device in page.devices))
 
     async def read(self, access: Access, device_id: str) -> Device:
         """One device, and how it is connected now.
+
+        One on which no policy can decide, since what is stored of it is not of its form, is shown
+        to who may list all devices: there it stands too.
 
         Raises:
             NotFoundError: the tenant has no such device.
@@ -58,7 +72,11 @@ class Devices:
         """
         tenant = access.principal.tenant
         device = await find_device(self.facts, tenant, device_id)
-        await access.require(Permission.VIEW_DEVICE, device.entities(tenant.groups))
+        # Fail closed: whoever may see some devices may not see one of which nobody knows which.
+        if device.problem is not None:
+            await access.require(Permission.LIST_DEVICES, (tenant_entity(tenant.id),))
+        else:
+            await access.require(Permission.VIEW_DEVICE, device.entities(tenant.groups))
         return await self._connected(tenant, device)
 
     async def configure(
@@ -75,8 +93,8 @@ class Devices:
         """
         if not changes:
             raise InvalidRequestError("body", "give at least one attribute to set")
-        check_attributes(changes)
         tenant = access.principal.tenant
+        check_attributes(tenant.lists, changes)
         device = await find_device(self.facts, tenant, device_id)
         await access.require(Permission.CONFIGURE_DEVICE, device.entities(tenant.groups))
         check_one_offset(device.attributes, changes)
@@ -105,6 +123,31 @@ class Devices:
                 Permission.SET_DEVICE_GROUPS, state.entities(tenant.groups), purpose
             )
         return await self._change(access, moved)
+
+    async def set_tags(
+        self, access: Access, device_id: str, changes: Mapping[str, str | None]
+    ) -> Device:
+        """Set tags of the tenant's own; ``None`` removes one, what is not named stays.
+
+        Asked twice, of the device as it is and as it would be; policies see which tags change.
+
+        Raises:
+            InvalidRequestError: no tag is given, one is not of its form or not in the tenant's
+                file, or there would be too many.
+            NotFoundError: the tenant has no such device.
+            PermissionDeniedError: not allowed.
+            ConflictError: someone else changed the device meanwhile.
+        """
+        tenant = access.principal.tenant
+        check_tags(tenant.lists, changes)
+        device = await find_device(self.facts, tenant, device_id)
+        tagged = device.with_tags(changes)
+        check_count(tagged.tags)
+        words = (name if text is not None else f"{name} removed" for name, text in changes.items())
+        purpose = Purpose(subject=", ".join(sorted(words)), changed_tags=tuple(sorted(changes)))
+        for state in (device, tagged):
+            await access.require(Permission.SET_DEVICE_TAGS, state.entities(tenant.groups), purpose)
+        return await self._change(access, tagged)
 
     async def _change(self, access: Access, device: Device) -> Device:
         tenant = access.principal.tenant

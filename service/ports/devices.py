@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from service.domain.device_filter import EVERY_DEVICE
+
 if TYPE_CHECKING:
+    from service.domain.device_filter import DeviceFilter
     from service.domain.devices import Connectivity, Device, DevicePage
     from service.domain.groups import DeviceGroup
     from service.domain.tenants import Tenant
@@ -17,8 +20,17 @@ class DeviceFacts(Protocol):
         """One device without connectivity, or ``None`` if the tenant has no such device."""
         ...
 
-    async def page(self, tenant: Tenant, *, limit: int, cursor: str | None) -> DevicePage:
+    async def page(
+        self,
+        tenant: Tenant,
+        *,
+        limit: int,
+        cursor: str | None,
+        wanted: DeviceFilter = EVERY_DEVICE,
+    ) -> DevicePage:
         """Devices in the order of their ids, with the last that was heard of their connections.
+
+        One that a filter empties may have a cursor all the same: the work of a request is bounded.
 
         Raises:
             InvalidRequestError: the cursor is not one of ours.

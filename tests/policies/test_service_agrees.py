@@ -147,6 +147,7 @@ def request(case: Case) -> AuthorizationRequest:
             emergency=about["emergency"] is True,
             reason=cast("str | None", about.get("reason")),
             members_allowed=cast("bool | None", about.get("members_allowed")),
+            changed_tags=cast("tuple[str, ...] | None", about.get("changed_tags")),
             artifact=artifact(case),
         ),
     )
@@ -178,7 +179,7 @@ def entities(case: Case) -> tuple[Entity, ...]:
         return DeviceGroup(tenant=owner, id=asked.uid.id).entities({})
     groups = tuple(parent.id for parent in asked.parents if parent.id != ROOT_GROUP)
     facts = device_facts(asked.attributes)
-    device = Device(tenant=owner, id=asked.uid.id, groups=groups, attributes=facts)
+    device = Device(tenant=owner, id=asked.uid.id, groups=groups, attributes=facts, tags=asked.tags)
     return device.entities(dict.fromkeys(groups, ()))
 
 

@@ -44,14 +44,16 @@ class SchemaReader:
         self._schema: dict[str, Any] = json.loads(schema_json)[_NAMESPACE]
 
     def entities(self, document: object) -> dict[EntityUid, Entity]:
-        """The entities of a list ``[{"uid", "attrs", "parents"}]``.
+        """The entities of a list ``[{"uid", "attrs", "parents"}]``, each with ``tags`` or without.
 
         Raises:
-            CedarJsonError: with the uid and the attribute that is not of its form.
+            CedarJsonError: with the uid and the attribute or tag that is not of its form.
         """
         found: dict[EntityUid, Entity] = {}
         for item in _list(document, "the entities"):
-            members = _members(item, {"uid", "attrs", "parents"}, "an entity")
+            given = dict(read_object(item, "an entity"))
+            tags = given.pop("tags", {})
+            members = _members(given, {"uid", "attrs", "parents"}, "an entity")
             uid = read_uid(members["uid"], "`uid`")
             where = f"`{uid}`"
             if uid in found:
@@ -65,6 +67,7 @@ class SchemaReader:
                 uid=uid,
                 attributes=self._record(members["attrs"], shape, where),
                 parents=tuple(read_uid(parent, f"{where}: a parent") for parent in parents),
+                tags=self._tags(tags, declared, where),
             )
         return found
 
@@ -75,6 +78,14 @@ class SchemaReader:
             CedarJsonError: with the member that is not of its form.
         """
         return self._record(document, self._schema["commonTypes"]["RequestContext"], "`context`")
+
+    def _tags(self, value: object, declared: dict[str, Any], where: str) -> Mapping[str, str]:
+        members = read_object(value, f"{where}: `tags`")
+        if members and "tags" not in declared:
+            raise CedarJsonError(f"{where}: the schema has no tags for it")
+        for name, text in members.items():
+            self._value(text, declared["tags"], f"{where}: the tag `{name}`")
+        return cast("Mapping[str, str]", members)
 
     def _record(self, value: object, shape: dict[str, Any], where: str) -> Mapping[str, Value]:
         declared: dict[str, Any] = shape["attributes"]

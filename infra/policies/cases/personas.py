@@ -38,6 +38,7 @@ class Persona:
 
 AT_NIGHT: Final = RequestContext(now=NIGHT)
 AT_NOON: Final = RequestContext(now=NOON)
+_CERTIFYING: Final = replace(AT_NIGHT, changed_tags=("certified_by",))
 _EMERGENCY: Final = replace(AT_NIGHT, emergency=True, reason="alarm")
 
 
@@ -51,6 +52,7 @@ def _machine(title: str, *scopes: str) -> Persona:
 
 PERSONAS: Final = (
     _person("Manager", "manager"),
+    _person("Manager, for the tag `certified_by`", "manager", _CERTIFYING),
     _person("Operator", "operator"),
     _person("Operator who is also a manager", "operator-and-manager"),
     _person("Operator who is also a certified technician", "operator-and-technician"),
@@ -67,6 +69,7 @@ PERSONAS: Final = (
         replace(AT_NIGHT, members_allowed=True),
     ),
     _person("IT staff of zone-hall-1, at noon", "it-staff", AT_NOON),
+    _person("IT staff of zone-hall-1, for the tag `certified_by`", "it-staff", _CERTIFYING),
     _person("Operations manager", "operations-manager"),
     _person("Emergency responder, no emergency", "responder"),
     _person("Emergency responder, emergency with a reason", "responder", _EMERGENCY),

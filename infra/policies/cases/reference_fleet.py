@@ -94,7 +94,13 @@ class ReferenceFleet:
         entity = self.entities[EntityUid(DEVICE, device)]
         attributes = {name: value for name, value in entity.attributes.items() if name != "tenant"}
         groups = [group for group in _ids(entity.parents, DEVICE_GROUP) if group != ROOT_GROUP]
-        return Resource(type=DEVICE, id=device, groups=tuple(groups), attributes=attributes)
+        return Resource(
+            type=DEVICE,
+            id=device,
+            groups=tuple(groups),
+            attributes=attributes,
+            tags=entity.tags,
+        )
 
     def bearer(self, user: str) -> TokenBearer:
         """One person, who comes with an ID token."""

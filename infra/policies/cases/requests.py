@@ -36,6 +36,7 @@ _DEVICE_ACTIONS: Final = (
     "UpdateFirmware",
     "ConfigureDevice",
     "SetDeviceGroups",
+    "SetDeviceTags",
 )
 _GROUP_ACTIONS: Final = ("ViewDownload", "DownloadFile", "UpdateFirmware")
 ACTIONS: Final = (*_TENANT_ACTIONS, *_DEVICE_ACTIONS)
@@ -45,6 +46,8 @@ ACTIONS_ON: Final = {
     DEVICE: _DEVICE_ACTIONS,
 }
 """Type of a resource -> the actions that the schema lets be asked of it."""
+SOME_TAG: Final = "building"
+"""A tag that no policy of the base speaks of."""
 _DELIVERED: Final = {"DownloadFile": "file", "UpdateFirmware": "firmware"}
 
 
@@ -58,6 +61,7 @@ class Resource:
         tenant: whose it is; ``None`` for the tenant whose policies are asked.
         groups: lines and zones of a device, without ``all``.
         attributes: a device's Cedar attributes beside its tenant.
+        tags: a device's tags.
     """
 
     type: str
@@ -65,6 +69,7 @@ class Resource:
     tenant: str | None = None
     groups: tuple[str, ...] = ()
     attributes: Mapping[str, Value] = field(default_factory=dict[str, "Value"])
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def entities(self, tenant: str) -> tuple[Entity, ...]:
         """The resource and its ancestors, asked about in the policies of ``tenant``."""
@@ -74,7 +79,12 @@ class Resource:
         if self.type == DEVICE_GROUP:
             return group_entities(self.id, tenant=owner, parents={})
         return device_entities(
-            self.id, tenant=owner, groups=self.groups, parents={}, attributes=self.attributes
+            self.id,
+            tenant=owner,
+            groups=self.groups,
+            parents={},
+            attributes=self.attributes,
+            tags=self.tags,
         )
 
     def with_attributes(self, **changes: Value | None) -> Resource:
@@ -100,12 +110,13 @@ def all_requests(
     """Action, name of the resource and request for everything that can be asked of the resources.
 
     An action that delivers something comes with the artifact of ``context``, or else with one that
-    befits it; no other action comes with any.
+    befits it; no other action comes with any. So does the one that sets tags, with theirs.
     """
     # Made once: an evaluation of several requests compares their entities.
     entities = {name: resource.entities(tenant) for name, resource in resources.items()}
     for action in ACTIONS:
         kind = _DELIVERED.get(action)
+        tags = (context.changed_tags or (SOME_TAG,)) if action == "SetDeviceTags" else None
         artifact = kind and (context.artifact or sample_artifact(kind=kind, tenant=tenant))
         for name, resource in resources.items():
             if action in ACTIONS_ON[resource.type]:
@@ -113,6 +124,6 @@ def all_requests(
                     principal=bearer.uid(pool_id),
                     action=action,
                     entities=entities[name],
-                    context=replace(context, artifact=artifact or None),
+                    context=replace(context, artifact=artifact or None, changed_tags=tags),
                 )
                 yield action, name, request.with_bearer(bearer, pool_id=pool_id)

@@ -21,10 +21,10 @@ class Literals:
     """Of one statement, or of several together.
 
     Attributes:
-        texts: attribute, e.g. ``context.command`` or ``principal.custom:region`` -> the texts that
-            it is compared with, also by way of another attribute that it is compared with; of a
-            pattern of ``like`` one that fits. A text that is compared with no attribute counts for
-            all attributes of its statement.
+        texts: attribute, e.g. ``context.command`` or ``principal.custom:region``, or tag, e.g.
+            ``resource#building`` -> the texts that it is compared with, also by way of another
+            attribute that it is compared with; of a pattern of ``like`` one that fits. A text that
+            is compared with no attribute counts for all attributes of its statement.
         numbers: attribute -> integers, likewise.
         moments: in ``datetime("...")``.
         durations: in ``duration("...")``.
@@ -86,6 +86,7 @@ class _Reader:
             "ip": set(),
             "decimal": set(),
         }
+        self._readers = {"like": self._like, "hasTag": self._tag, "getTag": self._tag}
 
     def walk(self, node: object) -> None:
         if isinstance(node, list):
@@ -100,12 +101,16 @@ class _Reader:
                 self._pair(operand["left"], operand["right"])
             if operator == "Value":
                 self._value(node, operand)
-            elif operator == "like":
-                self._like(operand)
+            elif operator in self._readers:
+                self._readers[operator](operand)
             elif operator in self.calls:
                 self.calls[operator].update(argument["Value"] for argument in operand)
             else:
                 self.walk(operand)
+
+    def _tag(self, operand: dict[str, Any]) -> None:
+        self.attributes.add(_path({"getTag": operand}))
+        self.walk(operand["left"])
 
     def _value(self, node: object, value: object) -> None:
         if isinstance(value, str) and id(node) not in self._of_pairs:
@@ -116,7 +121,7 @@ class _Reader:
     def _like(self, operand: dict[str, Any]) -> None:
         parts = operand["pattern"]
         fits = "".join("x" if part == "Wildcard" else part["Literal"] for part in parts)
-        read = [_path(leaf) for leaf in leaves(operand["left"]) if "." in leaf]
+        read = [_path(leaf) for leaf in leaves(operand["left"]) if _is_read(leaf)]
         for attribute in read:
             self.paired.setdefault(attribute, set()).add(fits)
         self.texts |= set() if read else {fits}
@@ -125,7 +130,7 @@ class _Reader:
     def _pair(self, *sides: dict[str, Any]) -> None:
         """Note which attributes are compared with which texts, and with each other."""
         compared = [leaf for side in sides for leaf in leaves(side)]
-        read = {_path(leaf) for leaf in compared if "." in leaf}
+        read = {_path(leaf) for leaf in compared if _is_read(leaf)}
         texts = [leaf for leaf in compared if isinstance(leaf.get("Value"), str)]
         if not read:
             return
@@ -135,8 +140,15 @@ class _Reader:
         self.alike.add(frozenset(read))
 
 
+def _is_read(node: dict[str, Any]) -> bool:
+    """Whether an expression reads an attribute or a tag."""
+    return "." in node or "getTag" in node
+
+
 def _path(node: dict[str, Any]) -> str:
     """``context.token`` of an access to its attributes; without dots for what is no attribute."""
+    if "getTag" in node:
+        return f"{_path(node['getTag']['left'])}#{node['getTag']['right'].get('Value')}"
     if "." in node:
         return f"{_path(node['.']['left'])}.{node['.']['attr']}"
     return str(node.get("Var", "?"))

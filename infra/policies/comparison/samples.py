@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.policies.cases.reference_fleet import NIGHT, NOON
-from infra.policies.cases.requests import Resource, sample_artifact
+from infra.policies.cases.requests import SOME_TAG, Resource, sample_artifact
 from service.cedar.binding import until_text
 from service.cedar.entities import DEVICE, DEVICE_GROUP, ROOT_GROUP, TENANT
 from service.cedar.request import RequestContext
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from service.cedar.entities import Entity
     from service.cedar.values import EntityUid
 
-_ANOTHER: Final = "another-tenant"
+_ANOTHER: Final = "another-tenant"  # or another text of a tag
 # Long ago and recently, whatever day it is.
 _PATCHED: Final = {"press-07": timedelta(days=90), "pump-03": timedelta(days=10)}
 _AROUND: Final = (timedelta(seconds=-1), timedelta(), timedelta(seconds=1))
@@ -82,6 +82,7 @@ class Samples:
             yield f"emergency, reason {reason!r}", replace(emergency, reason=reason)
         for words, artifact in self._artifacts():
             yield words, replace(at_night, artifact=artifact)
+        yield from self._changed_tags(at_night)
         yield from itertools.islice(self._context_combinations(), COMBINATIONS)
         # Of what no changed policy compares, no second can tell the old set from the new.
         for edge in sorted({edge + step for edge in changed.edges() for step in _AROUND}):
@@ -91,6 +92,13 @@ class Samples:
                 for step in _AROUND:
                     moment = datetime.combine(at_night.now, edge, UTC) + step
                     yield f"at {moment:%H:%M:%S}Z", replace(at_night, now=moment)
+
+    def _changed_tags(self, at_night: RequestContext) -> Iterator[tuple[str, RequestContext]]:
+        """Each tag that policies name by itself, and all together with one that they do not."""
+        if self.changed.reads("context.changed_tags"):
+            named = sorted(self.looked_at.texts["context.changed_tags"])
+            for tags in (*((tag,) for tag in named), (*named, SOME_TAG)):
+                yield f"tags {', '.join(tags)}", replace(at_night, changed_tags=tags)
 
     def _artifacts(self) -> Iterator[tuple[str, Entity]]:
         texts, numbers = self.looked_at.texts, self.looked_at.numbers
@@ -226,6 +234,15 @@ class Samples:
         for attribute in ("kind", "region", "criticality", "utc_offset", "security_patch"):
             if changed.reads(f"resource.{attribute}"):
                 yield f"without {attribute}", press.with_attributes(**{attribute: None})
+        yield from self._tagged(press)
+
+    def _tagged(self, press: Resource) -> Iterator[tuple[str, Resource]]:
+        """The press with each tag that policies look at, of each text and of another."""
+        for attribute in sorted(self.changed.texts):
+            of, _, tag = attribute.partition("#")
+            if of == "resource" and tag:
+                for text in (*sorted(self.changed.texts[attribute]), _ANOTHER):
+                    yield f"with tag {tag} {text}", replace(press, tags={tag: text})
 
     @property
     def _night(self) -> datetime:

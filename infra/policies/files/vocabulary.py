@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 NAMESPACE: Final = "Fleet"
-LISTS: Final = frozenset({"commands", "kinds", "regions"})
+LISTS: Final = frozenset({"commands", "kinds", "regions", "tags"})
 """The keys of a tenant's stack file that list values of attributes."""
 _OF_AN_ATTRIBUTE: Final = frozenset({"values", "listed_as"})
 _OF_AN_ENTITY: Final = frozenset({"tags", "tags_listed_as"})
@@ -204,17 +204,21 @@ def listed(declared: Type, lists: Lists) -> tuple[frozenset[str] | None, str]:
     A tenant's key that lists nothing is as good as no list.
     """
     annotations = declared.get("annotations", {})
-    if "values" in annotations:
-        return _split(annotations["values"]), "the schema"
-    key = annotations.get("listed_as")
-    found = (lists.values or {}).get(key) if key else None
-    return found or None, f"`{key}` of the tenant's file" if key else ""
+    key, named = annotations.get("listed_as"), _split(annotations.get("values", ""))
+    if key is None:
+        return named or None, "the schema" if named else ""
+    whose = f"`{key}` of the tenant's file"
+    if named:  # what the schema names is there beside what the file lists
+        whole = None if lists.values is None else named | lists.values.get(key, frozenset())
+        return whole, f"{whose}, with the schema,"
+    return (lists.values or {}).get(key) or None, whose
 
 
 def closed(declared: Type) -> frozenset[str] | None:
     """All values of a text that has no other, by the schema; a tenant's list is not so strict."""
     annotations = declared.get("annotations", {})
     is_text = declared["type"] == "String" and "values" in annotations
+    is_text = is_text and "listed_as" not in annotations
     return _split(annotations["values"]) if is_text else None
 
 

@@ -53,6 +53,18 @@ Regions = Annotated[tuple[Word, ...], Meta(min_length=1)]
 REGIONS_CHARACTERS: Final = 800
 """AWS IoT Core: the value of an attribute; the root group lists all regions in one."""
 
+# As the API takes it of a device (service/domain/tags.py).
+TagName = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[A-Za-z][A-Za-z0-9_.-]*\Z",
+        max_length=64,
+        description="must be a letter, then letters, digits, `_`, `.` and `-`",
+    ),
+]
+TAGS: Final = 500
+"""Ours: they stand in the registry's row, of which DynamoDB takes 400 KB."""
+
 ActionName = Annotated[
     str,
     Meta(

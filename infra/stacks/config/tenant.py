@@ -19,6 +19,7 @@ from infra.stacks.config.limits import (
     GROUPS,
     MACHINES,
     REGIONS_CHARACTERS,
+    TAGS,
     ActionName,
     ArtifactDays,
     DisplayName,
@@ -33,6 +34,7 @@ from infra.stacks.config.limits import (
     Regions,
     Scopes,
     SignInFlow,
+    TagName,
     Text,
     TokenMinutes,
     Urls,
@@ -107,6 +109,7 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         line_parents: line -> the lines that it lies in; without any, it lies in `all` alone.
         commands: command name -> Cedar action that sending it needs.
         kinds: what the tenant's devices are; values of the policy attribute `kind`.
+        tags: facts of the tenant's own that a device may have; Cedar tags of a device.
         sign_in: how people sign in.
         machines: program that calls the API by itself -> its scopes.
         grants: links of policy templates.
@@ -123,6 +126,7 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     commands: dict[str, ActionName]
     sign_in: SignIn
     kinds: tuple[Word, ...] = ()
+    tags: Annotated[tuple[TagName, ...], Meta(max_length=TAGS)] = ()
     line_parents: dict[LineName, LineParents] = {}
     machines: Annotated[dict[GroupName, Scopes], Meta(max_length=MACHINES)] = {}
     grants: tuple[Grant, ...] = ()
@@ -135,6 +139,7 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """Refuse what the type of one value alone cannot."""
         once("regions", self.regions)
         once("kinds", self.kinds)
+        once("tags", self.tags)
         if len(",".join(self.regions)) > REGIONS_CHARACTERS:
             raise WrongValueError(
                 "regions", f"must have at most {REGIONS_CHARACTERS} characters together (AWS IoT)"

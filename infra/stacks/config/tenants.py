@@ -92,5 +92,6 @@ def from_config(config: TenantConfig, *, tenant: str, root: Path) -> TenantPolic
             "commands": frozenset(config.commands),
             "kinds": frozenset(config.kinds),
             "regions": frozenset(config.regions),
+            "tags": frozenset(config.tags),
         },
     )

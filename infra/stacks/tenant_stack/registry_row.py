@@ -55,6 +55,7 @@ class RegistryRowArgs:
             "presign_role_arn": self.bucket.presign_role_arn,
             "commands": self.config.commands,
             "groups": {line: self.config.parents_of(line) for line in self.config.lines},
+            "lists": {key: list(getattr(self.config, key)) for key in ("kinds", "regions", "tags")},
         }
 
     @property

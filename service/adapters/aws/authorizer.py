@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _MAX_REQUESTS: Final = 30  # of one batch (docs: Verified Permissions quotas)
 _MAX_ENTITIES: Final = 100  # of one batch, distinct
+# Of a batch's entities. A request has at most 1 MB (docs: Verified Permissions quotas), and tokens,
+# actions and contexts stand in it too.
+_MAX_ENTITY_BYTES: Final = 700_000
 _TOKEN: Final = {TokenUse.ID: "identityToken", TokenUse.ACCESS: "accessToken"}
 
 
@@ -76,14 +80,19 @@ class VerifiedPermissionsAuthorizer:
 def batches(requests: Sequence[AuthorizationRequest]) -> Iterator[list[AuthorizationRequest]]:
     """The requests in order, cut so that no batch exceeds what one call may carry."""
     batch: list[AuthorizationRequest] = []
-    entities: set[EntityUid] = set()
+    entities: dict[EntityUid, int] = {}  # and how many bytes each takes
     for request in requests:
-        own = {entity.uid for entity in request.entities}
-        if batch and (len(batch) == _MAX_REQUESTS or len(entities | own) > _MAX_ENTITIES):
+        own = {entity.uid: _size(entity) for entity in request.entities}
+        together = entities | own
+        if batch and (
+            len(batch) == _MAX_REQUESTS
+            or len(together) > _MAX_ENTITIES
+            or sum(together.values()) > _MAX_ENTITY_BYTES
+        ):
             yield batch
-            batch, entities = [], set()
+            batch, together = [], own
         batch.append(request)
-        entities |= own
+        entities = together
     if batch:
         yield batch
 
@@ -147,8 +156,15 @@ def _identifier(uid: EntityUid) -> dict[str, str]:
 
 
 def _item(entity: Entity) -> dict[str, Any]:
+    tags = {name: {"string": text} for name, text in entity.tags.items()}
     return {
         "identifier": _identifier(entity.uid),
         "attributes": {name: attribute_value(value) for name, value in entity.attributes.items()},
         "parents": [_identifier(parent) for parent in entity.parents],
+        **({"tags": tags} if tags else {}),
     }
+
+
+def _size(entity: Entity) -> int:
+    """How many bytes of a request the entity takes."""
+    return len(json.dumps(_item(entity)))

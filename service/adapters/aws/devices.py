@@ -25,6 +25,7 @@ from service.adapters.aws.client.calls import error_code
 from service.adapters.aws.cursors import seal, token_of
 from service.cedar.device_facts import DEVICE_FACTS
 from service.cedar.group_tree import with_ancestors
+from service.domain.device_filter import EVERY_DEVICE, MAX_LOOKED_AT, cut
 from service.domain.device_rows import DeviceRows, Facts, Presence
 from service.domain.devices import DevicePage
 from service.errors import ConflictError, InvalidRequestError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from service.adapters.aws.client.calls import AwsCalls
     from service.adapters.aws.client.sessions import AwsSessions
+    from service.domain.device_filter import DeviceFilter
     from service.domain.devices import Device
     from service.domain.groups import DeviceGroup
     from service.domain.tenants import Tenant
@@ -56,8 +58,15 @@ class DynamoDeviceFacts:
     async def find(self, tenant: Tenant, device_id: str) -> Device | None:
         return await self.calls.run(_TABLE, self._find, tenant, device_id)
 
-    async def page(self, tenant: Tenant, *, limit: int, cursor: str | None) -> DevicePage:
-        return await self.calls.run(_TABLE, self._page, tenant, limit, cursor)
+    async def page(
+        self,
+        tenant: Tenant,
+        *,
+        limit: int,
+        cursor: str | None,
+        wanted: DeviceFilter = EVERY_DEVICE,
+    ) -> DevicePage:
+        return await self.calls.run(_TABLE, self._page, tenant, limit, cursor, wanted)
 
     async def members(
         self, tenant: Tenant, group: DeviceGroup, *, limit: int
@@ -74,23 +83,27 @@ class DynamoDeviceFacts:
         device = rows_of(items).device(tenant.id, device_id)
         return None if device is None else replace(device, connectivity=None)
 
-    def _page(self, tenant: Tenant, limit: int, cursor: str | None) -> DevicePage:
+    def _page(
+        self, tenant: Tenant, limit: int, cursor: str | None, wanted: DeviceFilter
+    ) -> DevicePage:
         scope = f"devices:{tenant.id}"
         after = None if cursor is None else token_of(scope, cursor)
         if after is not None and not wire.is_device_id(after):
             raise InvalidRequestError("cursor", "must be the `cursor` of an earlier page")
-        size = _ROWS_A_DEVICE * (limit + 1)
-        found = list(islice(self._devices(tenant, after=after, size=size), limit + 1))
-        more = len(found) > limit
-        shown = tuple(found[:limit])
-        return DevicePage(devices=shown, cursor=seal(scope, shown[-1].id if more else None))
+        size = _ROWS_A_DEVICE * (MAX_LOOKED_AT if wanted else limit + 1)
+        named = self._named(tenant, after=after, size=size)
+        shown, last = cut(named, wanted, tenant.groups, limit=limit)
+        return DevicePage(devices=shown, cursor=seal(scope, last))
 
     def _members(self, tenant: Tenant, group: DeviceGroup, limit: int) -> tuple[Device, ...]:
         members = (
             replace(device, connectivity=None)
-            for device in self._devices(tenant, after=None, size=None)
-            if group.is_root
-            or group.id in with_ancestors(device.known_groups(tenant.groups), tenant.groups)
+            for _, device in self._named(tenant, after=None, size=None)
+            if device is not None
+            and (
+                group.is_root
+                or group.id in with_ancestors(device.known_groups(tenant.groups), tenant.groups)
+            )
         )
         return tuple(islice(members, limit + 1))
 
@@ -104,6 +117,7 @@ class DynamoDeviceFacts:
             Facts(
                 attributes=changed.attributes,
                 groups=changed.groups,
+                tags=changed.tags,
                 version=changed.version,
                 origin=changed.origin,
                 created_at=changed.created_at or now_ms,
@@ -134,16 +148,16 @@ class DynamoDeviceFacts:
                 ) from error
         return changed
 
-    def _devices(self, tenant: Tenant, *, after: str | None, size: int | None) -> Iterator[Device]:
-        """The tenant's devices in the order of their ids; each is cut from its rows as a whole."""
+    def _named(
+        self, tenant: Tenant, *, after: str | None, size: int | None
+    ) -> Iterator[tuple[str, Device | None]]:
+        """Each name that rows are written under, in order, with the device that they make."""
         condition, values = "", {}
         if after is not None:
             condition, values = "sk > :after", {":after": {"S": after + _BEHIND_ROWS}}
         items = self._query(tenant, condition, values, size=size)
         for device_id, rows in groupby(items, lambda item: item["sk"]["S"].partition("#")[0]):
-            device = rows_of(rows).device(tenant.id, device_id)
-            if device is not None:
-                yield device
+            yield device_id, rows_of(rows).device(tenant.id, device_id)
 
     def _query(
         self, tenant: Tenant, condition: str, values: Mapping[str, Any], *, size: int | None
@@ -175,6 +189,7 @@ class DynamoDeviceFacts:
 def rows_of(items: Iterable[Mapping[str, Any]]) -> DeviceRows:
     """What the items of one device say; one that no program of ours would write is left out."""
     facts: Facts | None = None
+    unreadable: str | None = None
     born: dict[str, int] = {}
     gone: set[str] = set()
     presence: dict[str, Presence] = {}
@@ -196,13 +211,15 @@ def rows_of(items: Iterable[Mapping[str, Any]]) -> DeviceRows:
                     )
                 case _:
                     pass
-        except (KeyError, ValueError):
+        except (KeyError, ValueError) as error:
             log.warning("devices.unreadable_row", sk=item["sk"]["S"][:200])
             # Fail closed: without its facts a device must not be decided on as if it had none.
             if kind == "facts":
-                raise
+                wrong = error.args[0] if isinstance(error, KeyError) else error
+                unreadable = f"the row is not of its form: `{wrong}`"
     return DeviceRows(
         facts=facts,
+        unreadable=unreadable,
         born=born,
         gone=frozenset(gone),
         connected=presence.get("connected"),
@@ -220,6 +237,7 @@ def _facts_item(tenant: Tenant, device: Device, facts: Facts) -> dict[str, Any]:
         "sk": {"S": f"{device.id}#facts"},
         "attributes": {"M": {name: {"S": text} for name, text in facts.attributes.items()}},
         "groups": {"L": [{"S": group} for group in facts.groups]},
+        "tags": {"M": {name: {"S": text} for name, text in facts.tags.items()}},
         "version": {"N": str(facts.version)},
         "origin": {"S": facts.origin},
         "created_at": {"N": str(facts.created_at)},
@@ -230,9 +248,12 @@ def _facts_item(tenant: Tenant, device: Device, facts: Facts) -> dict[str, Any]:
 
 def _facts(item: Mapping[str, Any]) -> Facts:
     attributes = {name: text["S"] for name, text in item["attributes"]["M"].items()}
+    # No row had tags before there were any.
+    tags = {name: text["S"] for name, text in item.get("tags", {"M": {}})["M"].items()}
     return Facts(
         attributes={name: attributes[name] for name in sorted(attributes) if name in DEVICE_FACTS},
         groups=tuple(sorted(group["S"] for group in item["groups"]["L"])),
+        tags=dict(sorted(tags.items())),
         version=int(item["version"]["N"]),
         origin=item["origin"]["S"],
         created_at=int(item["created_at"]["N"]),

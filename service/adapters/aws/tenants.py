@@ -86,6 +86,8 @@ def tenant_of(item: Mapping[str, Any], *, region: str) -> Tenant:
             presign_role_arn=row["presign_role_arn"],
             commands=_commands(row["commands"]),
             groups={name: tuple(parents) for name, parents in row["groups"].items()},
+            # A row of an earlier release lists nothing, so nothing is bounded.
+            lists={key: frozenset(listed) for key, listed in row.get("lists", {}).items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigurationError(

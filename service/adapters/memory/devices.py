@@ -6,11 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from service.cedar.group_tree import with_ancestors
+from service.domain.device_filter import EVERY_DEVICE, cut
 from service.domain.device_rows import DeviceRows, Facts, Presence
 from service.domain.devices import DevicePage
 from service.errors import ConflictError, InvalidRequestError
 
 if TYPE_CHECKING:
+    from service.domain.device_filter import DeviceFilter
     from service.domain.devices import Connectivity, Device
     from service.domain.groups import DeviceGroup
     from service.domain.tenants import Tenant
@@ -31,6 +33,7 @@ class MemoryDevices:
             facts=Facts(
                 attributes=device.attributes,
                 groups=device.groups,
+                tags=device.tags,
                 version=device.version or 1,
                 origin=origin,
                 created_at=0,
@@ -68,20 +71,27 @@ class MemoryDevices:
         found = self.known(tenant.id, device_id)
         return replace(found, connectivity=None) if found else None
 
-    async def page(self, tenant: Tenant, *, limit: int, cursor: str | None) -> DevicePage:
-        own = self._own(tenant)
-        if cursor is not None and cursor not in {device.id for device in own}:
+    async def page(
+        self,
+        tenant: Tenant,
+        *,
+        limit: int,
+        cursor: str | None,
+        wanted: DeviceFilter = EVERY_DEVICE,
+    ) -> DevicePage:
+        named = self._named(tenant)
+        if cursor is not None and cursor not in named:
             raise InvalidRequestError("cursor", "must be the `cursor` of an earlier page")
-        rest = [device for device in own if cursor is None or device.id > cursor]
-        shown = rest[:limit]
-        return DevicePage(devices=tuple(shown), cursor=shown[-1].id if len(rest) > limit else None)
+        rest = ((name, one) for name, one in named.items() if cursor is None or name > cursor)
+        shown, after = cut(rest, wanted, tenant.groups, limit=limit)
+        return DevicePage(devices=shown, cursor=after)
 
     async def members(
         self, tenant: Tenant, group: DeviceGroup, *, limit: int
     ) -> tuple[Device, ...]:
         members = [
             replace(device, connectivity=None)
-            for device in self._own(tenant)
+            for device in filter(None, self._named(tenant).values())
             if group.is_root
             or group.id in with_ancestors(device.known_groups(tenant.groups), tenant.groups)
         ]
@@ -99,6 +109,7 @@ class MemoryDevices:
         facts = Facts(
             attributes=changed.attributes,
             groups=changed.groups,
+            tags=changed.tags,
             version=changed.version,
             origin=changed.origin,
             created_at=changed.created_at or now_ms,
@@ -108,13 +119,13 @@ class MemoryDevices:
         self.rows[tenant.id, device.id] = replace(rows, facts=facts)
         return changed
 
-    def _own(self, tenant: Tenant) -> list[Device]:
-        found = (
-            rows.device(owner, device_id)
-            for (owner, device_id), rows in sorted(self.rows.items())
+    def _named(self, tenant: Tenant) -> dict[str, Device | None]:
+        """Every name that something is written under, in order; without a device if it is gone."""
+        return {
+            device_id: rows.device(owner, device_id)
+            for (owner, device_id), rows in sorted(self.rows.items(), key=lambda item: item[0])
             if owner == tenant.id
-        )
-        return [device for device in found if device]
+        }
 
 
 @dataclass(kw_only=True)

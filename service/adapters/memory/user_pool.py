@@ -28,6 +28,7 @@ class MemoryUserPool:
         tenant: the tenant's id.
         commands: its command names, with the action that each asks for.
         groups: its device groups, with the groups that each lies in.
+        lists: what its stack file lists, by key.
         region: of tenant and pool.
     """
 
@@ -37,6 +38,7 @@ class MemoryUserPool:
         *,
         commands: Mapping[str, Permission] | None = None,
         groups: Mapping[str, tuple[str, ...]] | None = None,
+        lists: Mapping[str, frozenset[str]] | None = None,
         region: str = "eu-central-1",
     ) -> None:
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -61,6 +63,7 @@ class MemoryUserPool:
             presign_role_arn=f"{role}-presign",
             commands=commands or {"reboot": Permission.OPERATE_DEVICE},
             groups=groups or {},
+            lists=lists or {},
         )
 
     def join(self, ports: MemoryPorts) -> None:

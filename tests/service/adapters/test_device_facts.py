@@ -15,6 +15,7 @@ from service.adapters.aws.cursors import seal
 from service.adapters.aws.devices import DynamoDeviceFacts
 from service.adapters.memory.devices import MemoryDevices
 from service.adapters.memory.user_pool import MemoryUserPool
+from service.domain.device_filter import EVERY_DEVICE, MAX_LOOKED_AT, DeviceFilter
 from service.domain.device_rows import Presence
 from service.domain.devices import Connectivity
 from service.domain.groups import DeviceGroup
@@ -57,6 +58,10 @@ class Told:
         if not connected:
             row["reason"] = {"S": seen.reason or ""}
         self._put(tenant, f"{device}#{'connected' if connected else 'disconnected'}", row)
+
+    def row(self, tenant: str, sk: str, row: dict[str, Any]) -> None:
+        """As a hand writes one."""
+        self._put(tenant, sk, row)
 
     def _put(self, tenant: str, sk: str, row: dict[str, Any]) -> None:
         key = {"partition": {"S": f"{tenant}--devices"}, "sk": {"S": sk}}
@@ -119,12 +124,15 @@ class Fleet:
         assert found is not None
         return found
 
-    def ids(self, limit: int = 50) -> list[str]:
+    def ids(self, limit: int = 50, wanted: DeviceFilter = EVERY_DEVICE) -> list[str]:
         """The ids of all devices, read page by page."""
         seen: list[str] = []
         cursor = None
         while True:
-            page = asyncio.run(self.facts.page(self.tenant, limit=limit, cursor=cursor))
+            page = asyncio.run(
+                self.facts.page(self.tenant, limit=limit, cursor=cursor, wanted=wanted)
+            )
+            assert len(page.devices) <= limit
             seen += [device.id for device in page.devices]
             if (cursor := page.cursor) is None:
                 return seen
@@ -203,6 +211,91 @@ def test_a_change_is_seen_by_the_next_read(fleet: Fleet) -> None:
     assert again.attributes == {"utc_offset": "+02:00"}
 
 
+def test_tags_are_facts_as_the_others(fleet: Fleet) -> None:
+    """Set, changed and removed with the version counted up; the other facts stay."""
+    fleet.birth("press-07", "thing-1")
+    given = fleet.found("press-07").with_groups(["line-press"])
+    stored = fleet.change(given.with_tags({"building": "7", "customer": "Müller", "old": None}))
+    assert stored == fleet.found("press-07") == fleet.shown("press-07")
+    assert stored.tags == {"building": "7", "customer": "Müller"}
+    again = fleet.change(stored.with_tags({"building": "8", "customer": None}))
+    assert fleet.found("press-07") == again
+    assert (again.tags, again.groups, again.version) == ({"building": "8"}, ("line-press",), 2)
+    fleet.birth("press-07", "thing-2", at=5)
+    assert fleet.found("press-07").tags == {}
+
+
+FACTS: dict[str, Any] = {
+    "attributes": {"M": {"kind": {"S": "press"}}},
+    "groups": {"L": [{"S": "line-press"}]},
+    "version": {"N": "3"},
+    "origin": {"S": "thing-1"},
+    "created_at": {"N": "1"},
+    "changed_at": {"N": "2"},
+    "changed_by": {"S": "somebody"},
+}
+
+
+def test_a_row_from_before_there_were_tags_has_none(dynamo: Told, tenant: Tenant) -> None:
+    """It is read with all else that it says, and changed as any other."""
+    fleet = Fleet(dynamo, tenant)
+    fleet.birth("press-07", "thing-1")
+    dynamo.row(tenant.id, "press-07#facts", FACTS)
+    device = fleet.found("press-07")
+    assert (device.tags, device.groups, device.version) == ({}, ("line-press",), 3)
+    assert fleet.change(device.with_tags({"building": "7"})) == fleet.found("press-07")
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "told"),
+    [
+        *((name, None, name) for name in FACTS),
+        ("attributes", {"S": "press"}, "M"),
+        ("attributes", {"M": {"kind": {"N": "1"}}}, "S"),
+        ("attributes", {"NULL": True}, "M"),
+        ("groups", {"SS": ["line-press"]}, "L"),
+        ("groups", {"L": [{"L": []}]}, "S"),
+        ("tags", {"L": []}, "M"),
+        ("tags", {"M": {"building": {"BOOL": True}}}, "S"),
+        ("version", {"N": "1.5"}, "1.5"),
+        ("version", {"S": "3"}, "N"),
+    ],
+)
+def test_a_row_of_another_form_is_told_and_decides_nothing(
+    dynamo: Told, tenant: Tenant, member: str, value: dict[str, Any] | None, told: str
+) -> None:
+    """The device is there, with what is wrong; no decision is made on what could be read of it."""
+    fleet = Fleet(dynamo, tenant)
+    row = {name: held for name, held in {**FACTS, member: value}.items() if held is not None}
+    dynamo.row(tenant.id, "press-07#facts", row)
+    fleet.birth("press-06", "thing-0")
+    for with_birth in (False, True):  # facts alone make a device, and these are nobody's
+        if with_birth:
+            fleet.birth("press-07", "thing-1")
+        device = fleet.found("press-07")
+        assert told in (device.unreadable or "")
+        assert (device.attributes, device.groups, device.tags) == ({}, (), {})
+        with pytest.raises(ConflictError, match="unreadable facts"):
+            device.entities(tenant.groups)
+        assert fleet.ids() == ["press-06", "press-07"]
+        assert fleet.members("line-press") == []
+        with pytest.raises(ConflictError):
+            fleet.change(device.with_groups(["line-press"]))
+    fleet.death("press-07", "thing-1")
+    assert fleet.ids() == ["press-06"]
+
+
+@pytest.mark.parametrize(
+    "tags", [{"7": "x"}, {"building": "7\n"}, {f"t{n}": "x" for n in range(51)}]
+)
+def test_tags_of_another_form_decide_nothing(fleet: Fleet, tags: dict[str, str]) -> None:
+    """Whoever wrote them: a policy must not find a tag missing, or one that cannot be."""
+    fleet.birth("press-07", "thing-1")
+    device = fleet.change(fleet.found("press-07").with_tags(tags))
+    with pytest.raises(ConflictError, match="unreadable tags"):
+        device.entities(fleet.tenant.groups)
+
+
 def test_of_two_changes_at_once_one_is_told(fleet: Fleet) -> None:
     """The second finds another version, also where nothing was stored before."""
     fleet.birth("press-07", "thing-1")
@@ -254,6 +347,19 @@ def test_pages_are_cut_at_whole_devices(fleet: Fleet) -> None:
     fleet.death("away", "thing-1")
     for limit in (1, 2, 3, 50):
         assert fleet.ids(limit) == sorted(names)
+
+
+def test_what_a_request_looks_at_is_bounded(fleet: Fleet) -> None:
+    """Also by names of things that are gone; the page after goes on behind the last of them."""
+    for number in range(MAX_LOOKED_AT):
+        fleet.death(f"a{number:04}", "thing-1")
+    fleet.birth("b", "thing-1")
+    fleet.birth("c", "thing-1")
+    for wanted in (EVERY_DEVICE, DeviceFilter(connected=False)):
+        first = asyncio.run(fleet.facts.page(fleet.tenant, limit=2, cursor=None, wanted=wanted))
+        assert first.devices == ()
+        assert first.cursor is not None
+        assert fleet.ids(1, wanted) == fleet.ids(2, wanted) == ["b", "c"]
 
 
 def test_a_cursor_is_of_its_tenant_and_list(fleet: Fleet) -> None:
@@ -310,11 +416,12 @@ def _happening(chance: random.Random, tenant: Tenant) -> Callable[[Fleet], objec
     """A random event or change, of a few names and things only."""
     name, thing = chance.choice(NAMES), chance.choice(("thing-1", "thing-2"))
     groups = chance.sample(sorted(tenant.groups), chance.randrange(3))
+    tags = {"building": chance.choice(("7", "8", None))}
     at = chance.randrange(1, 9)
 
     def change(fleet: Fleet) -> None:
         if device := fleet.find(name):
-            fleet.change(device.with_groups(groups), now_ms=at)
+            fleet.change(device.with_groups(groups).with_tags(tags), now_ms=at)
 
     return chance.choice(
         [
@@ -340,6 +447,15 @@ def test_whatever_happens_both_answer_the_same(tenant: Tenant, dynamo: Told) -> 
                 [fleet.find(name) for name in NAMES],
                 [fleet.shown(name) for name in fleet.ids(limit=2)],
                 [fleet.members(group) for group in ("all", "hall-1", "line-pump")],
+                [
+                    fleet.ids(limit, wanted)
+                    for limit in (1, 2, 50)
+                    for wanted in (
+                        DeviceFilter(group="hall-1"),
+                        DeviceFilter(tags={"building": "7"}),
+                        DeviceFilter(connected=True),
+                    )
+                ],
             )
             for fleet in both
         ]

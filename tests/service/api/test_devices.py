@@ -5,17 +5,30 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
 from litestar.testing import TestClient
 
 from service.adapters.memory.devices import MemoryDevices
+from service.adapters.memory.memory_ports import MemoryPorts
+from service.adapters.memory.user_pool import MemoryUserPool
 from service.api.app import create_app
 from service.domain.devices import Device
 from service.operations.operations import Operations
 from service.settings import HttpSettings, TokenSettings
 
 if TYPE_CHECKING:
+    import httpx
+
+    from service.adapters.memory.authorizer import CedarAuthorizer
     from service.domain.tenants import Tenant
     from tests.service.conftest import ServiceUnderTest
+
+
+@pytest.fixture(scope="module")
+def acme_with_lists() -> MemoryUserPool:
+    """The pool of a tenant whose file lists kinds and regions."""
+    lists = {"kinds": frozenset({"press", "pump"}), "regions": frozenset({"eu-central"})}
+    return MemoryUserPool("acme", lists=lists)
 
 
 def test_a_person_learns_who_they_are(service: ServiceUnderTest) -> None:
@@ -153,6 +166,63 @@ def test_a_device_with_an_unreadable_attribute_is_refused(
 ) -> None:
     """No policy decides on a device without an attribute that it has but nobody can read."""
     service.ports.devices.add(Device(tenant="acme", id="press-01", attributes={"window": "always"}))
-    answer = service.call("GET", "/v1/devices/press-01")
-    assert answer.status_code == 409
-    assert "`window`" in answer.json()["detail"]
+    path = "/v1/devices/press-01"
+    for method, where, body in (
+        ("PATCH", path, {"kind": "press"}),
+        ("PUT", f"{path}/groups", {"groups": []}),
+        ("PATCH", f"{path}/tags", {"tags": {"building": "7"}}),
+        ("POST", f"{path}/commands", {"name": "reboot"}),
+        ("POST", "/v1/downloads", {"artifact": "recipes/steel.json", "device": "press-01"}),
+    ):
+        answer = service.call(method, where, json=body)
+        assert answer.status_code == 409, answer.text
+        assert "`window`" in answer.json()["detail"]
+
+
+def test_a_device_of_an_unreadable_row_is_shown_with_the_reason(
+    service: ServiceUnderTest,
+) -> None:
+    """To who may list all devices; whoever is decided on by device is refused."""
+    rows = service.ports.devices.rows
+    rows["acme", "press-01"] = replace(
+        rows["acme", "press-01"], facts=None, unreadable="no `groups`"
+    )
+    words = "device `press-01` has unreadable facts: no `groups`"
+    listed = service.call("GET", "/v1/devices").json()["devices"]
+    assert [device["unreadable"] for device in listed] == [words, None, None]
+    for group, status in (("operators", 200), ("technicians", 403), ("it-staff", 403)):
+        answer = service.call("GET", "/v1/devices/press-01", as_=group)
+        assert answer.status_code == status, answer.text
+    shown = service.call("GET", "/v1/devices/press-01").json()
+    assert (shown["unreadable"], shown["attributes"], shown["groups"]) == (words, {}, [])
+    command = {"name": "reboot"}
+    sent = service.call("POST", "/v1/devices/press-01/commands", json=command)
+    assert (sent.status_code, sent.json()["detail"]) == (409, words)
+
+
+def test_only_what_the_tenants_file_lists_is_set(
+    authorizer: CedarAuthorizer, acme_with_lists: MemoryUserPool
+) -> None:
+    """A kind or region with a slip would be one that no policy speaks of: the list is told."""
+    ports = MemoryPorts.around(authorizer)
+    acme_with_lists.join(ports)
+    ports.devices.add(Device(tenant="acme", id="press-01", attributes={"kind": "lathe"}))
+    app = create_app(Operations(ports, TokenSettings()), HttpSettings(body_max_bytes=4096))
+    headers = {"Authorization": f"Bearer {acme_with_lists.id_token('boss', ['managers'])}"}
+    with TestClient(app) as client:
+
+        def patch(**body: str | None) -> httpx.Response:
+            return client.patch("/v1/devices/press-01", json=body, headers=headers)
+
+        for name, value, words in (
+            ("kind", "pres", "none of the `kinds` of the tenant's file: press, pump; did you mean"),
+            ("region", "us-east", "none of the `regions` of the tenant's file: eu-central"),
+        ):
+            refused = patch(**{name: value})
+            assert refused.status_code == 400
+            (error,) = refused.json()["errors"]
+            assert error["field"] == name
+            assert words in error["problem"]
+        # What stands there from before the list does not keep other facts from being set.
+        assert patch(criticality="low").status_code == 200
+        assert patch(kind="pump", region="eu-central").status_code == 200

@@ -110,6 +110,7 @@ def test_a_device_of_unknown_offset_is_not_decided_on(
         {"time_zone": "Europe/Atlantis"},
     ):
         store(service, stored)
-        answer = service.call("GET", PRESS)
+        assert service.call("GET", PRESS).json()["unreadable"]  # by who may list all devices
+        answer = service.call("POST", f"{PRESS}/commands", json={"name": "reboot"})
         assert answer.status_code == 409, stored
         assert "`time_zone`" in answer.json()["detail"]

@@ -156,10 +156,10 @@ def test_a_refused_fact_is_told_in_the_words_alone() -> None:
 
 def test_each_change_is_checked_and_a_removal_is_none() -> None:
     """By the name of the attribute, wherever it stands among the changes."""
-    check_attributes({"criticality": "high", "window": None})
+    check_attributes({}, {"criticality": "high", "window": None})
     for changes in ({"criticality": None, "window": "x"}, {"window": "x", "kind": "press"}):
         with pytest.raises(InvalidRequestError, match="window"):
-            check_attributes(changes)
+            check_attributes({}, changes)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 from typing import TYPE_CHECKING, Any, cast
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from tests.infra.local.verified_permissions.assertions import refusal
-from tests.infra.local.verified_permissions.shop import ALICE, ASK, HAT
+from tests.infra.local.verified_permissions.shop import ALICE, ASK, HAT, SCHEMA
 
 if TYPE_CHECKING:
     from types_boto3_verifiedpermissions.client import VerifiedPermissionsClient
@@ -74,6 +75,47 @@ def test_every_type_of_value_means_what_it_says(client: VerifiedPermissionsClien
     )
     assert answer["errors"] == []
     assert (answer["decision"], answer["determiningPolicies"]) == ("ALLOW", [{"policyId": policy}])
+
+
+def test_tags_are_those_that_the_schema_declares(client: VerifiedPermissionsClient, store: str):
+    """Of an entity whose type has none, or of another type, the whole request is refused."""
+
+    def ask(**tags: Any) -> Any:
+        entity: Any = {
+            "identifier": {"entityType": "Shop::Item", "entityId": "hat"},
+            "tags": tags,
+        }
+        return client.is_authorized(policyStoreId=store, **ASK, entities={"entityList": [entity]})
+
+    code, words = refusal(ask, colour={"string": "red"})
+    assert code == "ValidationException"
+    assert "colour" in words
+    assert ask()["decision"] == "DENY"
+    schema = copy.deepcopy(SCHEMA)
+    schema["Shop"]["entityTypes"]["Item"]["tags"] = {"type": "String"}
+    client.put_schema(policyStoreId=store, definition={"cedarJson": json.dumps(schema)})
+    policy = permit(
+        client,
+        store,
+        'permit(principal, action == Shop::Action::"view", resource) when '
+        '{ resource.hasTag("colour") && resource.getTag("colour") == "red" };',
+    )
+    assert ask(colour={"string": "red"})["determiningPolicies"] == [{"policyId": policy}]
+    assert ask(colour={"string": "blue"})["decision"] == "DENY"
+    for wrong in ({"long": 1}, {"string": "red", "long": 1}, {}):
+        assert refusal(ask, colour=wrong)[0] == "ValidationException"
+    code, words = refusal(
+        client.create_policy,
+        policyStoreId=store,
+        definition={
+            "static": {
+                "statement": "permit(principal, action, resource is Shop::Item) "
+                'when { resource.getTag("colour") == "red" };'
+            }
+        },
+    )
+    assert code == "ValidationException"
+    assert "unable to guarantee safety of access to tag" in words
 
 
 def test_a_record_with_the_name_of_an_escape_is_refused(

@@ -49,6 +49,10 @@ def test_project_file_is_read_as_cedar_reads_it() -> None:
             f'resource has "{name}" && resource["{name}"] == {literal(value)}'
             for name, value in entity.attributes.items()
         ] + [f"resource in {parent}" for parent in entity.parents]
+        says += [
+            f'resource.hasTag("{name}") && resource.getTag("{name}") == {literal(text)}'
+            for name, text in entity.tags.items()
+        ]
         policy = f"permit (principal, action, resource) when {{ {' && '.join(says) or 'true'} }};"
         request = {"principal": str(uid), "action": 'Action::"a"', "resource": str(uid)}
         answer = cedarpy.is_authorized({**request, "context": {}}, policy, theirs)
@@ -72,6 +76,12 @@ def test_project_file_is_read_as_cedar_reads_it() -> None:
         (good(attrs={"security_patch": "soon"}), "`security_patch`: Invalid isoformat"),
         (good(attrs={"tenant": 1}), "`tenant` must be an object"),
         (good(parents={}), "`parents` must be a list"),
+        (good(tags={"building": 7}), "the tag `building` must be a String"),
+        (good(tags=["building"]), "`tags` must be an object"),
+        (
+            good(uid={"type": "Fleet::Tenant", "id": "t"}, tags={"building": "7"}),
+            "the schema has no tags for it",
+        ),
     ],
 )
 def test_entity_of_another_form_is_refused(entity: Any, words: str) -> None:

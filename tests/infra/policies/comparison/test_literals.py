@@ -37,6 +37,25 @@ def test_everything_that_is_compared_is_read():
     assert not found.reads("resource.region")
 
 
+def test_a_tag_is_read_as_an_attribute_is():
+    """What it is compared with is told apart from what other tags are compared with."""
+    conditions = [
+        'resource.hasTag("building") && resource.getTag("building") == "7"',
+        'resource.getTag("floor") like "2*" && resource.hasTag("owner")',
+        'resource.getTag("customer") == principal.email',
+    ]
+    found = literals(
+        f"permit (principal, action, resource) when {{ {one} }};" for one in conditions
+    )
+    assert found.texts == {
+        "resource#building": {"7"},
+        "resource#floor": {"2x"},
+        "resource#owner": set(),
+        "resource#customer": set(),
+        "principal.email": set(),
+    }
+
+
 def test_compared_attributes_share_what_they_are_compared_with():
     """A text reaches every attribute that it may decide about, through others and without one."""
     scope = "permit (principal, action, resource) when"

@@ -105,6 +105,12 @@ def changed(policies: PolicySet, name: str, old: str, new: str) -> PolicySet:
             "true",
             ("person's access token with fleet/operate", "at night", "StopDevice", "a press"),
         ),
+        (
+            ("certified-by-it-staff", "managers-everything"),
+            '.contains("certified_by")',
+            '.contains("other")',
+            ("managers", "tags certified_by", "SetDeviceTags", "a press"),
+        ),
     ],
 )
 def test_least_change_flips(
@@ -173,6 +179,26 @@ def test_whatever_a_new_permit_compares_is_asked(
     text = f'@id("odd") permit ({scope}) when {{ {condition} }};'
     found = between(before, replace(before, static={**before.static, "odd": text}))
     assert (who, when) in {(flip.who, flip.when) for flip in found.flips}
+    assert found.unreached == ()
+
+
+@pytest.mark.parametrize(
+    ("condition", "on"),
+    [
+        ('resource.hasTag("owner")', "a press with tag owner another-tenant"),
+        (
+            'resource.hasTag("building") && resource.getTag("building") == "7"',
+            "a press with tag building 7",
+        ),
+    ],
+)
+def test_whatever_tag_a_new_permit_reads_is_asked(policies: PolicySet, condition: str, on: str):
+    """The devices of the fleet have none: one with the tag is made, of each text."""
+    before = only(policies, "operators-view-only")
+    scope = 'principal in Fleet::Group::"x", action == Fleet::Action::"StopDevice", resource'
+    text = f'@id("odd") permit ({scope}) when {{ {condition} }};'
+    found = between(before, replace(before, static={**before.static, "odd": text}))
+    assert on in {flip.resource for flip in found.flips}
     assert found.unreached == ()
 
 

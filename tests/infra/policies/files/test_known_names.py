@@ -21,6 +21,7 @@ LISTS: Final = Lists(
         "regions": frozenset({"eu-central", "eu-north"}),
         "commands": frozenset({"reboot", "stop"}),
         "kinds": frozenset({"press", "pump"}),
+        "tags": frozenset({"floor"}),
     },
 )
 DEVICE = "criticality, kind, region, security_patch, tenant, utc_offset, window_end, window_start"
@@ -69,8 +70,8 @@ def forbid(condition: str, *, resource: str = "resource is Fleet::Device") -> st
             "context has emergncy",
             (
                 "the schema has no attribute `emergncy` for context; did you mean `emergency`? "
-                "It has "
-                "artifact, command, emergency, members_allowed, now, reason, source_ip, token"
+                "It has artifact, changed_tags, command, emergency, members_allowed, now, reason, "
+                "source_ip, token"
             ),
         ),
         (
@@ -114,7 +115,7 @@ def forbid(condition: str, *, resource: str = "resource is Fleet::Device") -> st
         ),
         (
             'resource.hasTag("building")',
-            "the schema has no tag `building` for Fleet::Device; it has none",
+            "the schema has no tag `building` for Fleet::Device; it has certified_by, floor",
         ),
     ],
 )
@@ -232,7 +233,7 @@ def test_attribute_must_be_known_in_the_scope():
             (
                 "the schema has no action `Operte`; did you mean `Operate`? There are Administer, "
                 "ConfigureDevice, DownloadFile, ListDevices, Maintain, MaintainDevice, Operate, "
-                "OperateDevice, SetDeviceGroups, SetParameters, StopDevice, Update, "
+                "OperateDevice, SetDeviceGroups, SetDeviceTags, SetParameters, StopDevice, Update, "
                 "UpdateFirmware, View, ViewCommand, ViewDevice, ViewDownload"
             ),
         ),
@@ -363,14 +364,29 @@ def test_scope_that_nobody_asks_for_is_said(scope: str, words: str):
     assert told(f"forbid ({scope});") == [f"file:1: it can never apply: {words}"]
 
 
+def test_a_list_may_stand_beside_what_the_schema_names():
+    """The base's own tag is known to every tenant, beside those of its file; no other is."""
+    scope = 'principal, action == Fleet::Action::"SetDeviceTags", resource'
+
+    def wrong(tag: str, lists: Lists = LISTS) -> list[str]:
+        condition = f'context has changed_tags && context.changed_tags.contains("{tag}")'
+        return told(f"forbid ({scope})\nwhen {{ {condition} }};", lists=lists)
+
+    for tag in ("certified_by", "floor"):
+        assert wrong(tag) == []
+    assert wrong("flor") == [
+        (
+            "file:2: `context.changed_tags` is never `flor`; did you mean `floor`? `tags` of the "
+            "tenant's file, with the schema, lists certified_by, floor"
+        )
+    ]
+    assert wrong("anything", Lists()) == []  # what the file lists is not known
+
+
 def test_tag_is_one_that_the_schema_declares():
     """Where entities have tags, an annotation lists their names, and the check knows them."""
-    text = TEXT.replace(
-        "  entity Device in", '  @tags("building, floor")\n  entity Device in'
-    ).replace(
-        "security_patch?: datetime,    // date of the last security patch\n  };",
-        "security_patch?: datetime,\n  } tags String;",
-    )
+    text = TEXT.replace('  @tags("certified_by") ', '  @tags("building, floor") ')
+    text = text.replace('  @tags_listed_as("tags")\n', "")
     schema = Schema(text)
     right = 'resource.hasTag("building") && resource.getTag("building") == "A"'
     good = '@values("A")\n' + forbid(right)

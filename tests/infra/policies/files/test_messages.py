@@ -64,8 +64,8 @@ POLICIES: Final = {
         (
             f"{OWN}:3: the schema has no action `StopDevise`; did you mean `StopDevice`? There are "
             "Administer, ConfigureDevice, DownloadFile, ListDevices, Maintain, MaintainDevice, "
-            "Operate, OperateDevice, SetDeviceGroups, SetParameters, StopDevice, Update, "
-            "UpdateFirmware, View, ViewCommand, ViewDevice, ViewDownload"
+            "Operate, OperateDevice, SetDeviceGroups, SetDeviceTags, SetParameters, StopDevice, "
+            "Update, UpdateFirmware, View, ViewCommand, ViewDevice, ViewDownload"
         ),
     ),
     "never": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,27 @@ def test_batches_stay_within_the_quotas() -> None:
         assert len({entity.uid for request in batch for entity in request.entities}) <= 100
         assert len(batch) > 1, "one call for each question would be slow"
     assert list(batches([])) == []
+
+
+def test_a_batch_stays_within_a_requests_size() -> None:
+    """Devices full of tags take as many calls as 1 MB asks for, and no device is left out."""
+    tags = {f"t{number}".ljust(64, "x"): "\U0001f3ed" * 128 for number in range(50)}
+    requests = [
+        AuthorizationRequest(
+            principal=EntityUid("Fleet::User", "pool|someone"),
+            action=Permission.UPDATE_FIRMWARE,
+            resource=EntityUid("Fleet::Device", f"d{number}"),
+            entities=Device(tenant="acme", id=f"d{number}", tags=tags).entities({}),
+            context={},
+        )
+        for number in range(30)
+    ]
+    cut = list(batches(requests))
+    assert [request for batch in cut for request in batch] == requests
+    sent = json.dumps({name: {"string": text} for name, text in tags.items()})
+    for batch in cut:
+        assert len(batch) * len(sent) < 1_000_000
+        assert len(batch) > 1
 
 
 def questions(number: int, groups: int = 0) -> list[AuthorizationRequest]:

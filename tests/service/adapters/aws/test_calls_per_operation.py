@@ -53,6 +53,10 @@ async def _set_groups(operations: Operations, access: Access) -> object:
     return await operations.devices.set_groups(access, "press-07", [])
 
 
+async def _set_tags(operations: Operations, access: Access) -> object:
+    return await operations.devices.set_tags(access, "press-07", {"building": "7"})
+
+
 async def _poll(operations: Operations, access: Access) -> object:
     return await operations.commands.read(access, ID)
 
@@ -63,13 +67,16 @@ async def _poll(operations: Operations, access: Access) -> object:
         (_list, ["IsAuthorizedWithToken", "Query"]),
         (_read_device, ["Query", "IsAuthorizedWithToken", "GetConnection"]),
         (_configure, ["Query", "IsAuthorizedWithToken", "PutItem", "PutItem", "GetConnection"]),
-        (
-            _set_groups,
-            [
-                "Query",
-                *["IsAuthorizedWithToken", "PutItem"] * 2,  # audited each
-                *["PutItem", "GetConnection"],
-            ],
+        *(
+            (
+                change,
+                [
+                    "Query",
+                    *["IsAuthorizedWithToken", "PutItem"] * 2,  # audited each
+                    *["PutItem", "GetConnection"],
+                ],
+            )
+            for change in (_set_groups, _set_tags)
         ),
         (
             _send,
@@ -80,7 +87,7 @@ async def _poll(operations: Operations, access: Access) -> object:
         ),
         (_poll, ["GetItem", "Query", "GetItem", "Query", "IsAuthorizedWithToken"]),
     ],
-    ids=["list", "read", "configure", "set-groups", "command", "poll"],
+    ids=["list", "read", "configure", "set-groups", "set-tags", "command", "poll"],
 )
 def test_an_operation_makes_these_calls(
     ask: Any, calls: list[str], aws: AwsCalls, sessions: AnsweredSessions, acme: Tenant

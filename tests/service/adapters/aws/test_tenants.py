@@ -44,6 +44,7 @@ def row(**changes: object) -> dict[str, Any]:
         "presign_role_arn": PRESIGN_ROLE,
         "commands": {"reboot": "OperateDevice"},
         "groups": {"hall-1": [], "line-press": ["hall-1"]},
+        "lists": {"kinds": ["press"], "regions": ["eu-central"], "tags": []},
     }
     kept = {name: value for name, value in (columns | changes).items() if value is not None}
     return json.loads(registry_item(kept))
@@ -56,6 +57,8 @@ def test_what_the_tenants_stack_writes_the_service_reads() -> None:
     assert tenant.client_ids == {"client1", "client2"}
     assert tenant.commands == {"reboot": Permission.OPERATE_DEVICE}
     assert tenant.groups == {"hall-1": (), "line-press": ("hall-1",)}
+    assert tenant.lists == {"kinds": {"press"}, "regions": {"eu-central"}, "tags": set()}
+    assert tenant_of(row(lists=None), region="eu-central-1").lists == {}  # of an earlier release
 
 
 def test_commands_may_ask_for_all_that_commands_may() -> None:
@@ -98,6 +101,7 @@ def test_a_suspended_row_is_a_suspended_tenant() -> None:
         ("groups", {"a": ["b"], "b": ["a"]}),
         ("groups", {"all": []}),
         ("groups", {"line press": []}),
+        ("lists", "press"),
     ],
 )
 def test_a_row_that_is_not_of_the_form_serves_nobody(member: str, value: object) -> None:

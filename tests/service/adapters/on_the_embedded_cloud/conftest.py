@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     from infra.local.people import Person
     from infra.local.processes import Child
 
-ATTRIBUTES = {
-    "kind": "press",
-    "region": "eu-central",
-    "criticality": "high",
-    "utc_offset": "+01:00",
+ATTRIBUTES = {"criticality": "high", "utc_offset": "+01:00"}
+LISTED = {
+    "acme": {"kind": "press", "region": "eu-central"},
+    "globex": {"kind": "infusion", "region": "us-east"},
 }
 
 
@@ -96,7 +95,7 @@ def deployed(
                 tenant, _, device = thing.partition("--")
                 path = f"/v1/devices/{device}"
                 for method, where, facts in (
-                    ("PATCH", path, ATTRIBUTES),
+                    ("PATCH", path, ATTRIBUTES | LISTED[tenant]),
                     ("PUT", f"{path}/groups", {"groups": lines}),
                 ):
                     running.call(method, where, tenant=tenant, json=facts).raise_for_status()

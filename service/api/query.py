@@ -1,0 +1,38 @@
+"""Query parameters, each of which the route must know."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from litestar.params import QueryParameter
+
+from service.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from litestar import Request
+
+
+def check_query(request: Request[Any, Any, Any]) -> None:
+    """Refuse what a route would not look at: a filter with a slip would show everything.
+
+    Raises:
+        InvalidRequestError: names the parameter, and those that there are.
+    """
+    known = {
+        name: field
+        for name, field in request.route_handler.parsed_fn_signature.parameters.items()
+        if isinstance(field.kwarg_definition, QueryParameter)
+    }
+    given = request.query_params
+    for name in given.keys():  # noqa: SIM118 - of a multi-dict, not of a dict
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            meant = f"; did you mean `{near[0]}`?" if near else ""
+            names = ", ".join(sorted(known)) or "none"
+            raise InvalidRequestError(
+                name[:100], f"no such parameter here; there are: {names}{meant}"
+            )
+        # Fail closed: which of the two is meant, nobody knows.
+        if not known[name].is_non_string_sequence and len(given.getall(name)) > 1:
+            raise InvalidRequestError(name, "stands twice")

@@ -1,0 +1,126 @@
+"""Which devices of a tenant a list shows, and how a page of them is cut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from service.cedar.entities import ROOT_GROUP
+from service.cedar.group_tree import with_ancestors
+from service.domain import tags
+from service.domain.devices import check_attributes
+from service.domain.groups import check_group
+from service.domain.tenants import check_listed
+from service.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from service.cedar.entities import GroupParents
+    from service.domain.devices import Device
+    from service.domain.tenants import Tenant
+
+MAX_LOOKED_AT: Final = 500
+"""Names of one request, found or not: what a filter leaves out costs reads all the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceFilter:
+    """What a device must be to be shown, all of it; nothing is asked of what is not named.
+
+    Attributes:
+        group: a group that it is in, also by way of others.
+        attributes: texts that it has, by name.
+        tags: texts that it has, by name; ``None``: any text.
+        connected: whether its client had come, and not gone, when it was last heard of.
+    """
+
+    group: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+    tags: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
+    connected: bool | None = None
+
+    def __bool__(self) -> bool:
+        return self != EVERY_DEVICE
+
+    def shows(self, device: Device, parents: GroupParents) -> bool:
+        """Whether a device is shown; one of unreadable facts has no group, attribute or tag."""
+        seen = device.connectivity
+        return (
+            (
+                self.group in (None, ROOT_GROUP)
+                or self.group in with_ancestors(device.known_groups(parents), parents)
+            )
+            and all(device.attributes.get(name) == text for name, text in self.attributes.items())
+            and all(
+                name in device.tags and text in (None, device.tags[name])
+                for name, text in self.tags.items()
+            )
+            and self.connected in (None, seen is not None and seen.connected)
+        )
+
+
+EVERY_DEVICE: Final = DeviceFilter()
+
+
+def read_tags(given: Sequence[str]) -> dict[str, str | None]:
+    """Tags as a request names them: ``building:7``, or ``building`` alone for any text.
+
+    Raises:
+        InvalidRequestError: a tag stands twice.
+    """
+    found: dict[str, str | None] = {}
+    for one in given:
+        name, colon, text = one.partition(":")
+        if name in found:
+            raise InvalidRequestError("tag", f"`{name}` stands twice")
+        found[name] = text if colon else None
+    return found
+
+
+def check_filter(tenant: Tenant, wanted: DeviceFilter) -> None:
+    """Refuse a filter that no device of the tenant can fit, since it was misspelt.
+
+    Raises:
+        InvalidRequestError: names the parameter, and what would be right.
+    """
+    if wanted.group is not None:
+        check_group(tenant, wanted.group, field="group")
+    check_attributes(tenant.lists, wanted.attributes)
+    for name, text in wanted.tags.items():
+        wrong = tags.name_problem(name)
+        wrong = wrong or (tags.text_problem(text) if text is not None else None)
+        if wrong is not None:
+            raise InvalidRequestError("tag", f"`{name[: tags.MAX_NAME]}`: {wrong}")
+        check_listed(tenant.lists, "tags", name, field="tag")
+
+
+def cut(
+    named: Iterable[tuple[str, Device | None]],
+    wanted: DeviceFilter,
+    parents: GroupParents,
+    *,
+    limit: int,
+) -> tuple[tuple[Device, ...], str | None]:
+    """The devices of one page, and the name behind which the next begins, if there may be one.
+
+    A page is full, or it was looked at as many names as one request may: then it may be empty, and
+    others may follow. After a full page another follows only if there is another device.
+
+    Args:
+        named: names in their order, each with its device, ``None`` if it has none any more.
+        wanted: which devices.
+        parents: of the tenant's groups.
+        limit: devices of one page.
+    """
+    shown: list[Device] = []
+    last: str | None = None
+    for looked_at, (name, device) in enumerate(named):
+        if looked_at == MAX_LOOKED_AT:
+            return tuple(shown), last
+        if device is not None and wanted.shows(device, parents):
+            if len(shown) == limit:
+                return tuple(shown), last
+            shown.append(device)
+        last = name
+    return tuple(shown), None

@@ -1,0 +1,202 @@
+"""AWS calls of one request on each route, counted by the clients' own events.
+
+The service is whole, over boto3's clients; each call ends at an answer of ours, so that nothing but
+the number of calls is measured. ``docs/calls-per-route.md`` promises them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from litestar.testing import TestClient
+
+from service.adapters.aws.client.calls import AwsCalls
+from service.adapters.memory.signing_keys import MemorySigningKeys
+from service.adapters.memory.tenants import MemoryTenantRegistry
+from service.adapters.memory.user_pool import MemoryUserPool
+from service.api.app import create_app
+from service.operations.operations import Operations
+from service.settings import HttpSettings, TokenSettings
+from tests.benchmarks.rows import Row
+from tests.service.adapters.aws.answered_sessions import AnsweredSessions
+from tests.service.adapters.aws.conftest import AWS
+from tests.service.adapters.aws.test_every_refusal import DEVICE, ID, answer, ports_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from service.domain.tenants import Tenant
+    from tests.service.adapters.aws.answered_sessions import Call
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "calls-per-route.md"
+_ROW: Final = re.compile(r"\| `(?P<route>[^`]+)`(?P<of>[^|]*) \| (?P<calls>[^|]*) \|(?P<rest>.*)")
+_TIMES: Final = re.compile(r"(\d+) x (.+)")
+CONTROL_PLANE: Final = "iot"  # as boto3 names it; its quotas are an account's
+# Members of a group: more than one batch of 30 decisions.
+_MEMBERS: Final = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """One request, and of which case of a route it is."""
+
+    route: str
+    path: str = ""
+    of: str = ""
+    body: Mapping[str, Any] | None = None
+    devices: int = 1
+
+    @property
+    def name(self) -> str:
+        """As the page names it."""
+        return f"{self.route} {self.of}".strip()
+
+
+REQUESTS: Final = (
+    Asked(route="GET /v1/me"),
+    Asked(route="GET /v1/devices"),
+    Asked(route="GET /v1/devices", of="with filters", path="?group=line&tag=building:7"),
+    Asked(route="GET /v1/devices/{device}"),
+    Asked(route="PATCH /v1/devices/{device}", body={"criticality": "low"}),
+    Asked(route="PUT /v1/devices/{device}/groups", body={"groups": ["line"]}),
+    Asked(route="PATCH /v1/devices/{device}/tags", body={"tags": {"building": "7"}}),
+    Asked(route="POST /v1/devices/{device}/commands", body={"name": "reboot"}),
+    Asked(route="GET /v1/commands/{command_id}"),
+    Asked(route="POST /v1/downloads", of="to a device", body={"device": DEVICE.id}),
+    Asked(
+        route="POST /v1/downloads",
+        of=f"a file, to a group of {_MEMBERS}",
+        body={"group": "line"},
+        devices=_MEMBERS,
+    ),
+    Asked(
+        route="POST /v1/downloads",
+        of=f"firmware, to a group of {_MEMBERS}",
+        body={"group": "line", "artifact": "firmware/press.bin"},
+        devices=_MEMBERS,
+    ),
+    Asked(route="POST /v1/downloads", of="a file, to all", body={"group": "all"}),
+    Asked(route="GET /v1/downloads/{download_id}"),
+)
+
+
+def rows(_: int) -> Iterator[Row]:
+    """One for each request: as many calls as the page says, and of which service."""
+    promised = promises(PAGE.read_text(encoding="utf-8"))
+    for name, calls in measured().items():
+        yield Row(
+            name=f"calls per route, {name}",
+            ours=len(calls),
+            reference=len(promised.get(name, ())),
+            unit="AWS calls",
+            target="as docs/calls-per-route.md",
+            met=promised.get(name) == calls,
+            rounds=1,
+            note=f"{sum(one.startswith('IoT ') for one in calls)} of IoT Core's control plane",
+        )
+
+
+def measured() -> dict[str, tuple[str, ...]]:
+    """The calls of each request in order, once token, tenant and role are known."""
+    pool = MemoryUserPool("acme", groups={"line": ()})
+    sessions, calls = AnsweredSessions(AWS), AwsCalls(AWS)
+    try:
+        ports = replace(
+            ports_of(calls, sessions),
+            tenants=MemoryTenantRegistry(rows={pool.tenant.issuer: pool.tenant}),
+            signing_keys=MemorySigningKeys(
+                keys={(pool.tenant.issuer, pool.key_id): pool.key.public_key()}
+            ),
+        )
+        app = create_app(Operations(ports, TokenSettings()), HttpSettings(body_max_bytes=4096))
+        headers = {"Authorization": f"Bearer {pool.id_token('boss', ['managers'])}"}
+        with TestClient(app) as client:
+            return {
+                asked.name: _calls(asked, client, headers, sessions, pool.tenant)
+                for asked in REQUESTS
+            }
+    finally:
+        calls.close()
+
+
+def promises(page: str) -> dict[str, tuple[str, ...]]:
+    """What the page says, by the name of the request."""
+    found: dict[str, tuple[str, ...]] = {}
+    for match in filter(None, map(_ROW.fullmatch, page.splitlines())):
+        calls: list[str] = []
+        for text in filter(None, match["calls"].strip().split(", ")):
+            several = _TIMES.fullmatch(text)
+            calls += [several[2]] * int(several[1]) if several else [text]
+        found[f"{match['route']}{match['of']}".strip()] = tuple(
+            one for one in calls if one != "none"
+        )
+    return found
+
+
+def told(calls: Iterable[str]) -> str:
+    """Calls as the page writes them."""
+    runs = [(one, len(list(same))) for one, same in groupby(calls)]
+    return ", ".join(f"{count} x {one}" if count > 1 else one for one, count in runs) or "none"
+
+
+def _calls(
+    asked: Asked,
+    client: TestClient[Any],
+    headers: Mapping[str, str],
+    sessions: AnsweredSessions,
+    acme: Tenant,
+) -> tuple[str, ...]:
+    sessions.answer = lambda call: _answer(call, acme, asked.devices)
+    sessions.calls.clear()
+    method, _, path = asked.route.partition(" ")
+    path = path.replace("{device}", DEVICE.id)
+    url = re.sub(r"\{[^}]+\}", ID, path) + asked.path
+    body = asked.body
+    if path == "/v1/downloads":
+        body = {"artifact": "recipes/steel.json", **(body or {})}
+    answered = client.request(method, url, headers=headers, json=body)
+    if not answered.is_success:
+        raise AssertionError(f"{asked.name}: {answered.status_code} {answered.text}")
+    return tuple(
+        f"IoT {call.operation}" if call.service == CONTROL_PLANE else call.operation
+        for call in sessions.calls
+    )
+
+
+def _answer(call: Call, acme: Tenant, devices: int) -> dict[str, Any]:
+    """As AWS says it when all is well, of a fleet of so many devices in one line."""
+    allow = {"decision": "ALLOW", "determiningPolicies": [], "errors": []}
+    if call.operation == "Query" and "devices" in call.arguments["TableName"]:
+        return {"Items": [row for number in range(devices) for row in _device(number)]}
+    if call.operation == "BatchIsAuthorizedWithToken":
+        return {"results": [allow] * len(call.arguments["requests"])}
+    if call.operation == "HeadObject":
+        return {"ContentLength": 1, "ETag": '"e"', "Metadata": {"sha256": "ab" * 32}}
+    found = answer(call, acme)
+    # A download names its device; the pointer of a command, in the same table, its thing.
+    if "Item" in found and "download#" in str(call.arguments.get("Key")):
+        found["Item"]["target"] = {"S": DEVICE.id}
+    return found
+
+
+def _device(number: int) -> Iterator[dict[str, Any]]:
+    device = f"{DEVICE.id[:-2]}{int(DEVICE.id[-2:]) + number:02}"
+    key = {"partition": {"S": "acme--devices"}}
+    at = {"at": {"N": "1"}, "thing_id": {"S": f"thing-{number}"}}
+    yield {**key, "sk": {"S": f"{device}#born#thing-{number}"}, **at}
+    yield {
+        **key,
+        "sk": {"S": f"{device}#facts"},
+        "attributes": {"M": {}},
+        "groups": {"L": [{"S": "line"}]},
+        "tags": {"M": {"building": {"S": "7"}}},
+        "version": {"N": "1"},
+        "origin": {"S": f"thing-{number}"},
+        "created_at": {"N": "1"},
+        "changed_at": {"N": "1"},
+        "changed_by": {"S": "somebody"},
+    }

@@ -1,0 +1,59 @@
+"""What ``docs/calls-per-route.md`` promises is what the service asks of AWS."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.api.version_1 import ROUTES
+from tests.benchmarks.calls_per_route import PAGE, REQUESTS, measured, promises, told
+
+
+@pytest.fixture(scope="module")
+def calls() -> dict[str, tuple[str, ...]]:
+    """Of each request, measured once."""
+    return measured()
+
+
+def test_the_page_says_what_is_asked_of_aws(calls: dict[str, tuple[str, ...]]) -> None:
+    """Each request with its calls in order; a row of no request is a fault too."""
+    said = promises(PAGE.read_text(encoding="utf-8"))
+    wrong = [f"{name}: {told(asked)}" for name, asked in calls.items() if said.get(name) != asked]
+    assert wrong == []
+    assert said.keys() == calls.keys()
+
+
+def test_every_route_is_measured() -> None:
+    """Each of version 1, by method and path."""
+    measured_routes = {asked.route for asked in REQUESTS}
+    routes = {
+        f"{method} /v1{path.replace(':str', '')}"
+        for handler in ROUTES
+        for method in handler.http_methods - {"OPTIONS", "HEAD"}
+        for path in handler.paths
+    }
+    assert measured_routes == routes
+
+
+def test_the_control_plane_of_iot_begins_and_reads_jobs(
+    calls: dict[str, tuple[str, ...]],
+) -> None:
+    """Its quotas are an account's, shared by all tenants: nothing else waits for them."""
+    assert {
+        name.partition(" /v1/")[2].partition("/")[0].partition(" ")[0]
+        for name, asked in calls.items()
+        if any(one.startswith("IoT ") for one in asked)
+    } == {"downloads"}
+    starting = [one for name, asked in calls.items() if "POST /v1/dow" in name for one in asked]
+    assert {one for one in starting if one.startswith("IoT ")} == {"IoT CreateJob"}
+
+
+def test_a_page_that_says_otherwise_is_seen(calls: dict[str, tuple[str, ...]]) -> None:
+    """One call more or less, or of another service, is another promise."""
+    page = PAGE.read_text(encoding="utf-8")
+    for old, new in (
+        ("| Query, IsAuthorizedWithToken, GetConnection |", "| Query, GetConnection |"),
+        ("2 x PutItem", "3 x PutItem"),
+        ("IoT DescribeJob,", "DescribeJob,"),
+    ):
+        assert old in page
+        assert promises(page.replace(old, new)) != calls
