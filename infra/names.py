@@ -12,6 +12,9 @@ TENANTS_TABLE: Final = "cedarfleet-tenants"
 COMMANDS_TABLE: Final = "cedarfleet-commands"
 AUDIT_TABLE: Final = "cedarfleet-audit"
 DEVICES_TABLE: Final = "cedarfleet-devices"
+METRICS: Final = "Cedarfleet"
+"""Namespace of the operator's own metrics in CloudWatch."""
+DEVICES_THAT_DIFFER: Final = "DevicesThatDiffer"
 TENANTS_BY_TENANT_INDEX: Final = "by-tenant"
 
 STATUS_RULE: Final = "cedarfleet_command_status"  # a rule name allows no `-`

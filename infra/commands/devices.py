@@ -1,7 +1,8 @@
 """`python -m infra devices`: take over what IoT Core knows, compare it with the table, revoke one.
 
 Exit code 0: done, or no difference; 1: something is wrong, or `compare` found a difference, or a
-revoked device comes back still.
+revoked device comes back still. With `--metric` a comparison tells CloudWatch too how many devices
+differ; an alarm of the platform's stack watches that.
 """
 
 from __future__ import annotations
@@ -49,6 +50,9 @@ def add_arguments(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
     verbs["take-over"].add_argument(
         "--dry-run", action="store_true", help="say what would be written, and write nothing"
     )
+    verbs["compare"].add_argument(
+        "--metric", action="store_true", help="tell CloudWatch too, whose alarm then rings"
+    )
     verbs["revoke"].add_argument("device", help="device id in the tenant")
     verbs["revoke"].add_argument(
         "--quiet",
@@ -78,12 +82,25 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
                 _say(line)
             return 0
         found = list(differences(iot, table))
+        if options.metric:
+            _count(session.client("cloudwatch"), options.tenant, len(found))
     except (BotoCoreError, ClientError) as error:  # no credentials, no network, not allowed
         sys.stderr.write(f"cannot {_ATTEMPTS[options.verb]}: {error}\n")
         return 1
     for line in found:
         _say(line)
     return int(bool(found))
+
+
+def _count(cloudwatch: Any, tenant: str, differing: int) -> None:
+    """Tell CloudWatch how many devices differ: of the tenant, and of any, which the alarm watches.
+
+    A metric of one name with other dimensions is another metric (source: CloudWatch guide,
+    "Metrics concepts").
+    """
+    datum = {"MetricName": names.DEVICES_THAT_DIFFER, "Value": float(differing), "Unit": "Count"}
+    own = {**datum, "Dimensions": [{"Name": "Tenant", "Value": tenant}]}
+    cloudwatch.put_metric_data(Namespace=names.METRICS, MetricData=[datum, own])
 
 
 def _revoke(session: boto3.Session, iot: Any, options: argparse.Namespace) -> int:

@@ -131,13 +131,10 @@ def test_a_claim_becomes_a_thing_of_the_tenant(project: Project, onboarded: Devi
     ] == ["acme-device"]
 
 
-def test_the_index_holds_what_is_asked_of_it(project: Project) -> None:
-    """Registry and connectivity; no shadow, which a device writes and the service never reads."""
+def test_the_fleet_index_is_asked_for_nothing(project: Project) -> None:
+    """Nothing reads it, and AWS takes money for what it keeps: the stack does not switch it on."""
     indexed = project.cloud.client("iot").get_indexing_configuration()["thingIndexingConfiguration"]
-    assert (indexed["thingIndexingMode"], indexed["thingConnectivityIndexingMode"]) == (
-        "REGISTRY",
-        "STATUS",
-    )
+    assert indexed["thingIndexingMode"] == "OFF"
 
 
 def test_a_claim_cannot_take_over_a_device_in_service(

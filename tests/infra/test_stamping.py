@@ -45,7 +45,7 @@ def test_a_cloud_that_lost_everything_is_filled_again(project: Project, tmp_path
         ]
         assert len(changes) > 50
         left = {each.urn.split("::")[-1] for each in changes if each.op is not Op.DELETE}
-        assert left == {"fleet-index", "fleet-events"}, "settings of the account, always there"
+        assert left == {"fleet-events"}, "a setting of the account, always there"
         emptied.up("platform")
         emptied.engine.up("acme", refresh=True)
         for stack in ("platform", "acme"):

@@ -25,6 +25,10 @@ MEANT: Final[dict[tuple[str, str, str, str], str]] = {
     ("0.1.0", "platform", "replace", "api-task"): (
         "a task definition is a new revision with each change; the service rolls over to it"
     ),
+    ("0.1.0", "platform", "delete", "fleet-index"): (
+        "nothing reads the fleet index any more; AWS keeps the account's setting, and "
+        "docs/operations.md says how to switch it off"
+    ),
     **{
         ("0.1.0", tenant, "delete", f"fleet-{line}"): _LINE
         for tenant, lines in {

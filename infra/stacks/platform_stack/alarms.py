@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 import pulumi
 import pulumi_aws as aws
 
+from infra import names
+
 if TYPE_CHECKING:
     from infra.stacks.platform_stack.balancer import Balancer
     from infra.stacks.platform_stack.iot import Iot
     from infra.stacks.platform_stack.tables import Tables
 
 _MINUTE = 60  # seconds
+_DAY = 24 * 60 * _MINUTE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,7 @@ class Watched:
         above: the alarm rings above this ...
         below: ... or below this.
         missing_is_wrong: whether no data at all rings too; by default it is no news.
+        once_a_day: whether one value a day is all there is; between two the alarm stays as it is.
     """
 
     metric: tuple[str, str, str]
@@ -46,6 +50,14 @@ class Watched:
     above: float | None = None
     below: float | None = None
     missing_is_wrong: bool = False
+    once_a_day: bool = False
+
+    @property
+    def missing(self) -> str:
+        """What CloudWatch makes of missing data (source: its guide, "How alarms treat ...")."""
+        if self.once_a_day:
+            return "ignore"
+        return "breaching" if self.missing_is_wrong else "notBreaching"
 
 
 class Alarms(pulumi.ComponentResource):
@@ -88,6 +100,17 @@ class Alarms(pulumi.ComponentResource):
                 metric=("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum"),
                 dimensions={"QueueName": args.iot.errors.name},
                 above=0,
+            ),
+        )
+        self._alarm(
+            "devices-differ",
+            "IoT Core and the table do not agree on devices: `python -m infra devices compare "
+            "<tenant>` names them",
+            Watched(
+                metric=(names.METRICS, names.DEVICES_THAT_DIFFER, "Maximum"),
+                dimensions={},
+                above=0,
+                once_a_day=True,
             ),
         )
         self.topic_arn = self._topic.arn
@@ -147,7 +170,7 @@ class Alarms(pulumi.ComponentResource):
         )
 
     def _alarm(self, label: str, description: str, watched: Watched) -> None:
-        """One alarm: wrong in three of five minutes."""
+        """One alarm: wrong in three of five minutes, or on a day."""
         namespace, metric_name, statistic = watched.metric
         below = watched.above is None
         aws.cloudwatch.MetricAlarm(
@@ -160,10 +183,10 @@ class Alarms(pulumi.ComponentResource):
             dimensions=watched.dimensions,
             comparison_operator="LessThanThreshold" if below else "GreaterThanThreshold",
             threshold=watched.below if below else watched.above,
-            period=_MINUTE,
-            evaluation_periods=5,
-            datapoints_to_alarm=3,
-            treat_missing_data="breaching" if watched.missing_is_wrong else "notBreaching",
+            period=_DAY if watched.once_a_day else _MINUTE,
+            evaluation_periods=1 if watched.once_a_day else 5,
+            datapoints_to_alarm=1 if watched.once_a_day else 3,
+            treat_missing_data=watched.missing,
             alarm_actions=[self._topic.arn],
             ok_actions=[self._topic.arn],
             opts=self._child,

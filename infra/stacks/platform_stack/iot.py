@@ -24,7 +24,7 @@ class IotArgs:
 
 
 class Iot(pulumi.ComponentResource):
-    """Thing type, index with connectivity, registry events, rules with roles and error queue."""
+    """Thing type, registry events, rules with roles and error queue."""
 
     rule: aws.iot.TopicRule
     errors: aws.sqs.Queue
@@ -38,20 +38,12 @@ class Iot(pulumi.ComponentResource):
         thing_type = aws.iot.ThingType(
             f"{name}-type",
             name=names.THING_TYPE,
-            # A thing type allows three searchable attributes; these are what lists are filtered by.
+            # Nothing searches by them any more; without them AWS would make another type, which it
+            # cannot under the same name, and whose predecessor it keeps while things are of it.
             properties={
                 "description": "a device managed by Cedarfleet",
                 "searchable_attributes": ["kind", "region", "criticality"],
             },
-            opts=self._child,
-        )
-        aws.iot.IndexingConfiguration(
-            f"{name}-index",
-            thing_indexing_configuration={
-                "thing_indexing_mode": "REGISTRY",
-                "thing_connectivity_indexing_mode": "STATUS",
-            },
-            thing_group_indexing_configuration={"thing_group_indexing_mode": "ON"},
             opts=self._child,
         )
         aws.iot.EventConfigurations(

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _TABLE: Final = "the devices table"
 _ROWS_A_DEVICE: Final = 4  # facts, born, connected, disconnected: how far a page is read at once
+_LEAST_DEVICES: Final = 50  # asked for at once, since some names may have no device any more
 _BEHIND_ROWS: Final = "$"  # the character after `#`: behind a device's rows, before the next device
 
 
@@ -90,7 +91,7 @@ class DynamoDeviceFacts:
         after = None if cursor is None else token_of(scope, cursor)
         if after is not None and not wire.is_device_id(after):
             raise InvalidRequestError("cursor", "must be the `cursor` of an earlier page")
-        size = _ROWS_A_DEVICE * (MAX_LOOKED_AT if wanted else limit + 1)
+        size = _ROWS_A_DEVICE * (MAX_LOOKED_AT if wanted else max(limit, _LEAST_DEVICES) + 1)
         named = self._named(tenant, after=after, size=size)
         shown, last = cut(named, wanted, tenant.groups, limit=limit)
         return DevicePage(devices=shown, cursor=seal(scope, last))

