@@ -212,7 +212,7 @@ def test_mapping_is_taken_up_to_its_size(place: Place) -> None:
 def test_list_is_taken_up_to_its_size(place: Place) -> None:
     """The same of lists: names, and sign-in pages that a client may send a person back to."""
     most = place.node.max_length
-    before = "https://app.example/" if place.path[-1].endswith("_urls") else "t"
+    before = "https://app.example/" if str(place.path[-1]).endswith("_urls") else "t"
     items = [f"{before}{index}" for index in range(most + 1)]
     assert place.accepts(items[:most])
     with pytest.raises(ConfigError, match=f"must have at most {most} entries, has {most + 1}"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from infra.local.people import add_person
 from infra.local.setup import PLATFORM, Setup
 
 if TYPE_CHECKING:
@@ -77,6 +78,13 @@ def deployed(
     for stack in (PLATFORM, "acme", "globex"):
         setup.stamp(stack)
     people = {tenant: setup.add_people(tenant) for tenant in ("acme", "globex")}
+    people["acme"]["quality-inspectors"] = add_person(
+        embedded_cloud.client("cognito-idp"),
+        setup.stacks["acme"]["user_pool_id"],
+        email="inspector@acme.example",
+        groups=["quality-inspectors"],
+        region="eu-central",
+    )
     iot = embedded_cloud.client("iot")
     things = {
         "acme--press-01": ["line-press"],

@@ -20,7 +20,7 @@ from service.domain.devices import Device
 from service.domain.permissions import Permission
 from service.operations.operations import Operations
 from service.settings import HttpSettings, TokenSettings
-from tests.service.adapters.on_the_embedded_cloud.conftest import ATTRIBUTES
+from tests.service.adapters.on_the_embedded_cloud.conftest import ATTRIBUTES, LISTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +74,9 @@ def twin(deployed: DeployedService) -> Iterator[Twin]:
     authorizer = CedarAuthorizer(ROOT / "policies", {"globex": bundle.policy_set})
     ports = MemoryPorts.around(authorizer)
     pool.join(ports)
-    ports.devices.add(Device(tenant="globex", id="pump-01", attributes=ATTRIBUTES))
+    ports.devices.add(
+        Device(tenant="globex", id="pump-01", attributes=ATTRIBUTES | LISTED["globex"])
+    )
     for name in ("recipes/dose.json", "firmware/pump.bin"):
         deployed.setup.upload("globex", name, b"1")
         ports.artifacts.add(

@@ -84,3 +84,30 @@ def test_a_group_decides_as_soon_as_it_is_set(deployed: DeployedService) -> None
     unknown = deployed.call("PUT", path, json={"groups": ["line-pres"]})
     assert unknown.status_code == 400
     assert "did you mean `line-press`?" in unknown.text
+
+
+def test_a_tag_decides_as_soon_as_it_is_set(deployed: DeployedService) -> None:
+    """Whom the store's policies let set it, and whom they let see a device that has it."""
+    path = "/v1/devices/press-02"
+
+    def tag(group: str, **tags: str | None) -> int:
+        body = {"tags": tags}
+        return deployed.call("PATCH", f"{path}/tags", group=group, json=body).status_code
+
+    def inspected() -> int:
+        return deployed.call("GET", path, group="quality-inspectors").status_code
+
+    assert deployed.call("PATCH", path, json={"kind": None}).status_code == 200
+    assert tag("managers", certified_by="me") == 403
+    assert inspected() == 403
+    assert tag("it-staff", certified_by="Kim") == 200
+    assert inspected() == 200
+    assert facts(deployed, "press-02")["tags"] == {"M": {"certified_by": {"S": "Kim"}}}
+    assert tag("managers", building="foundry") == 200
+    assert tag("it-staff", certified_by=None) == 200
+    assert inspected() == 403
+    assert tag("managers", building="laboratory") == 200
+    assert inspected() == 200
+    found = deployed.call("GET", "/v1/devices", params={"tag": "building:laboratory"}).json()
+    assert [device["id"] for device in found["devices"]] == ["press-02"]
+    assert tag("managers", building=None) == 200
