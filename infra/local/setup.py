@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +14,7 @@ import httpx
 
 from infra import names
 from infra.local import devices, people
+from infra.local.cloud.limits.table import CEDAR_POLICY
 from infra.local.devices import Device
 from infra.local.engine import Engine
 from infra.local.people import SignInPage
@@ -81,13 +83,22 @@ class Setup:
     cloud: EmbeddedCloud
     state_dir: Path
     stacks: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, "Mapping[str, Any]"])
+    _decides_at: float = 0.0
 
     def stamp(self, stack: str, *, refresh: bool = False) -> Result:
         """Run the Pulumi program for one stack, as `pulumi up -s STACK` (with `--refresh`) does."""
         engine = Engine(ROOT, self.state_dir / "stacks", self.cloud, HANDLERS, INVOKES)
         result = engine.up(stack, refresh=refresh)
         self.stacks[stack] = result.outputs
+        if result.changes:
+            limits = self.cloud.limits
+            self._decides_at = limits.clock.now() + limits.seconds(CEDAR_POLICY)
         return result
+
+    def _await_decisions(self) -> None:
+        """Wait, for seconds at most, until the policies that were stamped last decide."""
+        if (left := self._decides_at - self.cloud.limits.clock.now()) > 0:
+            time.sleep(left)
 
     def add_people(
         self, tenant: str, passwords: Mapping[str, str] | None = None
@@ -160,6 +171,7 @@ class Setup:
     def put_into_lines(self, tenant: str, *, url: str, token: str) -> httpx.Response:
         """Put the tenant's device into its groups, as a manager with this token does by the API."""
         wanted = TENANTS[tenant]
+        self._await_decisions()  # this is the first one
         return httpx.put(
             f"{url}/v1/devices/{wanted.device}/groups",
             json={"groups": wanted.lines},

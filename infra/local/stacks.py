@@ -67,6 +67,8 @@ def main(arguments: list[str] | None = None) -> int:
             said = list(_outputs(result, given) if given.verb == "outputs" else result.lines())
             if result.preview and given.stack in tenants(engine.project.root):
                 said += _decisions(engine, cloud, given.stack)
+            elif any("aws:verifiedpermissions/" in change.urn for change in result.changes):
+                said.append("changed policies decide some seconds later, here as on AWS")
     except KeyboardInterrupt:
         _complain(f"{given.verb} {given.stack}: interrupted; run `up` to go on")
         return 130

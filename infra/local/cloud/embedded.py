@@ -15,11 +15,12 @@ from infra.local.cloud.emulator_log import logged_to
 from infra.local.cloud.errors import EmbeddedCloudError, StateDamagedError
 from infra.local.cloud.front_door import FrontDoor
 from infra.local.cloud.limits.enforcing import Limits, PaceError
+from infra.local.cloud.limits.table import CEDAR_POLICY, POLICY_WRITE
 from infra.local.cloud.ports import listen
 from infra.local.cloud.server import Server
 from infra.local.cloud.snapshot import Snapshots
 from infra.local.cloud.state_directory import Ports, StateDirectory
-from infra.local.verified_permissions import JournalError, VerifiedPermissions
+from infra.local.verified_permissions import JournalError, VerifiedPermissions, Visibility
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -158,6 +159,10 @@ class EmbeddedCloud:
                 authenticate=authentication.authenticate,
                 signing_keys=authentication.signing_keys,
                 account_id=self.account_id,
+                visibility=Visibility(
+                    now=self.limits.clock.now, seconds=lambda: self.limits.seconds(CEDAR_POLICY)
+                ),
+                write_seconds=lambda: self.limits.seconds(POLICY_WRITE),
             )
         except JournalError as error:
             raise StateDamagedError(str(error)) from error

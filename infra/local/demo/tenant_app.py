@@ -70,19 +70,30 @@ class TenantApp:
                 )
             time.sleep(_PAUSE_SECONDS)
 
+    def allowed(self, path: str, *, seconds: float = 30.0) -> datetime:
+        """Read ``path`` until it is allowed, and return when it was.
+
+        Raises:
+            StepError: it was always refused.
+        """
+        return self._comes(path, HTTPStatus.OK, seconds)
+
     def refused(self, path: str, *, seconds: float = 30.0) -> datetime:
         """Read ``path`` until it is refused, and return when the refusal had come.
 
         Raises:
             StepError: it was never refused.
         """
+        return self._comes(path, HTTPStatus.FORBIDDEN, seconds)
+
+    def _comes(self, path: str, status: HTTPStatus, seconds: float) -> datetime:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             answer = self.get(path)
-            if answer.status_code == HTTPStatus.FORBIDDEN:
+            if answer.status_code == status:
                 return datetime.now(UTC)
             time.sleep(_PAUSE_SECONDS)
-        raise StepError(f"GET {path} was not refused within {seconds:g} s")
+        raise StepError(f"GET {path} was not answered by {status.value} within {seconds:g} s")
 
     def close(self) -> None:
         """Close the connections."""

@@ -2,7 +2,8 @@
 
 from .app import VerifiedPermissions
 from .call import Caller
+from .contents import Visibility
 from .errors import AccessDenied
 from .journal import JournalError
 
-__all__ = ["AccessDenied", "Caller", "JournalError", "VerifiedPermissions"]
+__all__ = ["AccessDenied", "Caller", "JournalError", "VerifiedPermissions", "Visibility"]

@@ -5,6 +5,7 @@ Operations run on the event loop, one after the other: that is what makes each o
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -18,6 +19,7 @@ from .deciding import Decider, ForbidErrors, RequestValidation
 from .errors import (
     AccessDenied,
     ApiError,
+    ConflictError,
     Field,
     InvalidInputError,
     MalformedRequestError,
@@ -30,11 +32,19 @@ from .state import State
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .contents import Visibility
+
 MAX_BODY_BYTES: Final = 1024 * 1024  # quota: size of an authorization request
 
 _TARGET: Final = "VerifiedPermissions."
 _CONTENT_TYPE: Final = b"application/x-amz-json-1.0"
 _REGION: Final = re.compile(r"Credential=[^/]+/\d{8}/([a-z0-9-]+)/verifiedpermissions/aws4_request")
+# What changes the contents of a store.
+_WRITES: Final = frozenset(
+    f"{verb}{kind}"
+    for verb in ("Create", "Update", "Delete")
+    for kind in ("IdentitySource", "Policy", "PolicyTemplate")
+) | {"PutSchema"}
 _log = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
@@ -60,6 +70,9 @@ class VerifiedPermissions:
         consistency_delay_seconds: how long a new policy store is not found yet, to try out a
             client's retries.
         clock: seconds since the epoch.
+        visibility: how late decisions see a change; None: at once.
+        write_seconds: how long a write of a store takes, in which another one of the same store is
+            refused; 0: writes do not meet.
 
     Raises:
         JournalError: the state cannot be loaded.
@@ -76,14 +89,18 @@ class VerifiedPermissions:
         request_validation: RequestValidation = "store",
         consistency_delay_seconds: float = 0.0,
         clock: Callable[[], float] = time.time,
+        visibility: Visibility | None = None,
+        write_seconds: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        self._state = State(state_dir)
+        self._state = State(state_dir, visibility=visibility)
         self._decider = Decider(forbid_errors=forbid_errors, request_validation=request_validation)
         self._authenticate = authenticate
         self._signing_keys = signing_keys
         self._account_id = account_id
         self._consistency_delay_seconds = consistency_delay_seconds
         self._clock = clock
+        self._write_seconds = write_seconds
+        self._written: set[str] = set()
 
     def close(self) -> None:
         """Let the state folder go; requests after this fail."""
@@ -101,7 +118,7 @@ class VerifiedPermissions:
             for name, text in scope["headers"]
         }
         body = await _read(receive)
-        status, answer = self.answer(headers, body)
+        status, answer = await self._answer_in_time(headers, body)
         content = json.dumps(answer).encode()
         await send(
             {
@@ -116,12 +133,41 @@ class VerifiedPermissions:
         )
         await send({"type": "http.response.body", "body": content})
 
-    def answer(self, headers: Mapping[str, str], body: bytes | None) -> tuple[int, dict[str, Any]]:
-        """Status and JSON document for one request; ``body`` is None when it was too large."""
-        target = headers.get("x-amz-target", "")
-        operation = target.removeprefix(_TARGET) if target.startswith(_TARGET) else ""
+    async def _answer_in_time(
+        self, headers: Mapping[str, str], body: bytes | None
+    ) -> tuple[int, dict[str, Any]]:
+        """The answer, after as long as a write takes.
+
+        Source: Verified Permissions user guide, "Quotas": it "might return an exception when [...]
+        you attempt simultaneous write operations"; API reference, ConflictException: "another
+        request to modify a resource occurred at the same" time.
+        """
+        seconds = self._write_seconds()
+        store = _written_store(_operation(headers), body) if seconds > 0 else None
+        if store is None:
+            return self.answer(headers, body)
+        if store in self._written:
+            return self.answer(headers, body, too_early=True)
+        self._written.add(store)
         try:
-            return 200, self._answered(headers, body, operation)
+            await asyncio.sleep(seconds)
+            return self.answer(headers, body)
+        finally:
+            self._written.discard(store)
+
+    def answer(
+        self, headers: Mapping[str, str], body: bytes | None, *, too_early: bool = False
+    ) -> tuple[int, dict[str, Any]]:
+        """Status and JSON document for one request.
+
+        Args:
+            headers: lower-case names.
+            body: None when it was too large.
+            too_early: another write of the store is on its way.
+        """
+        operation = _operation(headers)
+        try:
+            return 200, self._answered(headers, body, operation, too_early=too_early)
         except AccessDenied as error:
             return error.status, error.body()
         except ApiError as error:
@@ -138,7 +184,7 @@ class VerifiedPermissions:
             }
 
     def _answered(
-        self, headers: Mapping[str, str], body: bytes | None, operation: str
+        self, headers: Mapping[str, str], body: bytes | None, operation: str, *, too_early: bool
     ) -> dict[str, Any]:
         if operation not in OPERATIONS:
             raise UnknownOperationError(
@@ -151,6 +197,13 @@ class VerifiedPermissions:
         request = _parsed(body)
         caller = self._authorized(headers, body, operation, request)
         check_input(operation, request)
+        if too_early:
+            raise ConflictError(
+                "The request failed because another request to modify a resource occurred at the "
+                "same time.",
+                resource_id=request["policyStoreId"],
+                resource_type="POLICY_STORE",
+            )
         return self.perform(operation, request, caller)
 
     def perform(self, operation: str, request: dict[str, Any], caller: Caller) -> dict[str, Any]:
@@ -193,6 +246,23 @@ class VerifiedPermissions:
         if caller is None:
             raise AccessDenied("AccessDeniedException", "Nobody was asked.")  # fail closed
         return caller
+
+
+def _operation(headers: Mapping[str, str]) -> str:
+    """The operation of a request, or an empty text."""
+    target = headers.get("x-amz-target", "")
+    return target.removeprefix(_TARGET) if target.startswith(_TARGET) else ""
+
+
+def _written_store(operation: str, body: bytes | None) -> str | None:
+    """The policy store that a request writes to, as it names it; None: it writes to none."""
+    if operation not in _WRITES:
+        return None
+    try:
+        store = json.loads(body or b"{}").get("policyStoreId")
+    except (ValueError, RecursionError, AttributeError):
+        return None  # refused for that
+    return store if isinstance(store, str) else None
 
 
 def _refusal(operation: str, error: ApiError) -> tuple[int, dict[str, Any]]:

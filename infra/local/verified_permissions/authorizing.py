@@ -92,7 +92,7 @@ def _recognised(call: Call) -> tuple[PolicyStore, CompiledStore, TokenPrincipal]
     }
     if not given:
         raise InvalidInputError(Field("/", "An identityToken or an accessToken is required."))
-    source = next(iter(call.state.sources.get(store.id, {}).values()), None)
+    source = next(iter(call.state.seen(store.id).sources.values()), None)
     if source is None:
         raise InvalidInputError(Field("/policyStoreId", "The policy store has no identity source."))
     claims: dict[Use, VerifiedClaims] = {

@@ -14,7 +14,7 @@ from .key_ring import KeyRing
 from .policy_sets import CompiledStore, RequestRejectedError, Verdict
 
 if TYPE_CHECKING:
-    from .records import PolicyStore
+    from .records import PolicyStore, StoredSchema
     from .state import State
 
 ForbidErrors = Literal["deny", "skip"]
@@ -59,20 +59,30 @@ class Decider:
         self._forbid_errors = forbid_errors
         self._request_validation = request_validation
         self._compiled: dict[str, CompiledStore] = {}
+        self._schemas: dict[str, tuple[StoredSchema, cedarpy.Schema]] = {}
 
     def compiled(self, state: State, store_id: str) -> CompiledStore:
-        """The store's policies of this moment."""
+        """The store's policies, as decisions of this moment see them."""
+        contents = state.seen(store_id)
         found = self._compiled.pop(store_id, None)
-        if found is None or found.revision != state.revision(store_id):
-            found = CompiledStore(state, store_id)
+        if found is None or found.revision != contents.revision:
+            found = CompiledStore(contents)
         self._compiled[store_id] = found  # last is most recently used
         if len(self._compiled) > _KEPT_STORES:
             del self._compiled[next(iter(self._compiled))]
         return found
 
     def schema(self, state: State, store_id: str) -> cedarpy.Schema | None:
-        """The store's parsed schema, if it has one."""
-        return self.compiled(state, store_id).schema
+        """The store's parsed schema, if it has one: what checks a policy sees it at once."""
+        stored, found = state.schemas.get(store_id), self._schemas.pop(store_id, None)
+        if stored is None:
+            return None
+        if found is None or found[0] is not stored:
+            found = stored, cedarpy.Schema.from_json_str(stored.text)
+        self._schemas[store_id] = found
+        if len(self._schemas) > _KEPT_STORES:
+            del self._schemas[next(iter(self._schemas))]
+        return found[1]
 
     def parsed(
         self, compiled: CompiledStore, store: PolicyStore, entities: list[dict[str, Any]]

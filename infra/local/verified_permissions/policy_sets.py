@@ -14,9 +14,10 @@ from .schema_shapes import SchemaShapes
 from .statements import Statement, link, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from .records import Policy
+    from .contents import Contents
+    from .records import Policy, Template
     from .state import State
 
 _POSITION: Final = re.compile(r"`policy(\d+)`")
@@ -47,16 +48,16 @@ class RequestRejectedError(ValueError):
 class CompiledStore:
     """One revision of a store's schema and policies, ready to decide."""
 
-    def __init__(self, state: State, store_id: str) -> None:
-        self.revision = state.revision(store_id)
-        stored = state.schemas.get(store_id)
+    def __init__(self, contents: Contents) -> None:
+        self.revision = contents.revision
+        stored = contents.schema
         self.schema = cedarpy.Schema.from_json_str(stored.text) if stored is not None else None
         self.shapes = SchemaShapes(json.loads(stored.text)) if stored is not None else None
         # These are the schema's action entities: without them `action in <group>` would never hold.
         self.actions = cedarpy.Entities.from_json_str("[]", self.schema)
         statements = {
-            policy.id: statement_of(state, policy)
-            for policy in state.policies.get(store_id, {}).values()
+            policy.id: _statement(contents.templates, policy)
+            for policy in contents.policies.values()
         }
         self.effects = {policy_id: statement.effect for policy_id, statement in statements.items()}
         self._text = "\n".join(statement.text for statement in statements.values())
@@ -112,8 +113,12 @@ class CompiledStore:
 
 def statement_of(state: State, policy: Policy) -> Statement:
     """A policy's statement; for a link the template's, written out."""
+    return _statement(state.templates.get(policy.store, {}), policy)
+
+
+def _statement(templates: Mapping[str, Template], policy: Policy) -> Statement:
     if policy.statement is not None:
         return parse(policy.statement)
     assert policy.template is not None  # noqa: S101 - a policy has one or the other
-    template = parse(state.templates[policy.store][policy.template].statement)
+    template = parse(templates[policy.template].statement)
     return parse(link(template, principal=policy.principal, resource=policy.resource))

@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from .contents import Contents, History
 from .journal import Journal
 from .records import (
     Alias,
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from .contents import Visibility
+
 _log = logging.getLogger(__name__)
 
 
@@ -31,12 +34,16 @@ class State:
     Not thread-safe: one event loop owns it, and an operation never awaits between reading and
     committing.
 
+    Args:
+        folder: of the journal; None keeps nothing.
+        visibility: how late decisions see a change; None: at once.
+
     Attributes:
         policies: by store id, then by policy id, in order of creation; likewise ``templates`` and
             ``sources``.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, *, visibility: Visibility | None = None) -> None:
         self.stores: dict[str, PolicyStore] = {}
         self.schemas: dict[str, StoredSchema] = {}
         self.policies: dict[str, dict[str, Policy]] = {}
@@ -46,6 +53,7 @@ class State:
         self.tokens: dict[str, ClientToken] = {}
         self._revisions: Counter[str] = Counter()
         self._last_order = 0
+        self._history = None if visibility is None else History(visibility)
         self._journal = Journal(folder) if folder is not None else None
         if self._journal is not None:
             try:
@@ -63,6 +71,9 @@ class State:
         """
         if self._journal is not None:
             self._journal.append(put=put, delete=delete)
+        if self._history is not None:
+            for store in {self._place(record)[0] for record in (*put, *delete)} - {None}:
+                self._history.note(str(store), self.contents(str(store)))
         for record in put:
             self._apply("put", record)
         for record in delete:
@@ -80,6 +91,21 @@ class State:
     def revision(self, store_id: str) -> int:
         """Counts up with every change that may alter a decision of the store."""
         return self._revisions[store_id]
+
+    def contents(self, store_id: str) -> Contents:
+        """What the store holds; as it will be after later changes too."""
+        return Contents(
+            revision=self.revision(store_id),
+            schema=self.schemas.get(store_id),
+            policies=self.policies.get(store_id, {}),
+            templates=self.templates.get(store_id, {}),
+            sources=self.sources.get(store_id, {}),
+        )
+
+    def seen(self, store_id: str) -> Contents:
+        """What decisions see of the store."""
+        now = self.contents(store_id)
+        return now if self._history is None else self._history.seen(store_id, now)
 
     def next_order(self) -> int:
         """The place of the next new record in every list."""

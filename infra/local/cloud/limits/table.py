@@ -69,6 +69,17 @@ class Rate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bound:
+    """How many of something a connection may have."""
+
+    id: str
+    what: str
+    figure: int
+    page: str
+    assumed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Delay:
     """How long AWS takes until a change is seen, in seconds."""
 
@@ -199,6 +210,8 @@ COUNTS: Final = (
         status=410,
         assumed=True,  # the code
     ),
+    # In the page's words: "Roles in an AWS account: 1,000", "Role trust policy length: 2,048
+    # characters", and of a role's inline policies together "10,240 characters".
     Count(
         id="roles",
         service="iam",
@@ -229,6 +242,8 @@ COUNTS: Final = (
         code="LimitExceeded",
         status=409,
     ),
+    # "User pools per account: 1,000", "App clients per user pool: 1,000", "Groups per user pool:
+    # 10,000", "Resource servers per user pool: 25".
     Count(
         id="user-pools",
         service="cognito-idp",
@@ -265,6 +280,8 @@ COUNTS: Final = (
         page=COGNITO,
         code=_EXCEEDED,
     ),
+    # "VPCs per Region: 5", "Elastic IP addresses per Region: 5"; the codes are of the EC2 API
+    # reference, "Error codes".
     Count(
         id="networks",
         service="ec2",
@@ -316,6 +333,15 @@ CONNECTS_OF_A_CLIENT: Final = Rate(
 )
 STORED_MESSAGES: Final = Rate(
     id="stored-messages", service="mqtt", operations=("delivery",), figure=10, page=CORE
+)
+QUEUED_MESSAGES: Final = Rate(
+    id="queued-messages",
+    service="mqtt",
+    operations=("queue",),
+    figure=500,
+    page=CORE,
+    # That those too many are lost, AWS says of shared subscriptions (page "MQTT").
+    assumed=True,
 )
 RATES: Final = (
     _registry("DescribeThing", 350),
@@ -379,7 +405,23 @@ RATES: Final = (
     PUBLISHES_OF_A_CONNECTION,
     CONNECTS_OF_A_CLIENT,
     STORED_MESSAGES,
+    QUEUED_MESSAGES,
 )
+
+SUBSCRIPTIONS_OF_A_CONNECTION: Final = Bound(
+    id="subscriptions-of-a-connection",
+    what="subscriptions of a connection",
+    figure=50,
+    page=CORE,
+)
+FILTERS_OF_A_SUBSCRIBE: Final = Bound(
+    id="filters-of-a-subscribe",
+    what="topic filters of one SUBSCRIBE",
+    figure=8,
+    page=CORE,
+    assumed=True,  # that more of them are refused as too many subscriptions are
+)
+BOUNDS: Final = (SUBSCRIPTIONS_OF_A_CONNECTION, FILTERS_OF_A_SUBSCRIBE)
 
 INDEX: Final = Delay(
     id="fleet-index",
@@ -408,7 +450,37 @@ DEVICE_POLICY: Final = Delay(
     figure=420,
     page=f"{_GUIDE}iot-policies.html",  # "between 6 and 8 minutes"
 )
-DELAYS: Final = (INDEX, MEMBERSHIP, CERTIFICATE, DEVICE_POLICY)
+_CEDAR: Final = "https://docs.aws.amazon.com/verifiedpermissions/latest/apireference/"
+CEDAR_POLICY: Final = Delay(
+    id="cedar-policy",
+    what="a change of policies, templates, schema or identity source decides",
+    figure=3,
+    page=f"{_CEDAR}API_CreatePolicy.html",
+    assumed=True,  # "eventually consistent. It can take a few seconds"
+)
+POLICY_WRITE: Final = Delay(
+    id="policy-write",
+    what="a write of a policy store is done; another one until then is refused",
+    figure=0.01,
+    page=POLICIES,
+    # "might return an exception when [...] you attempt simultaneous write operations"
+    assumed=True,
+)
+THING_TYPE: Final = Delay(
+    id="thing-type",
+    what="a thing type may be deleted once it is deprecated",
+    figure=300,
+    page=f"{_GUIDE}delete-thing-types.html",  # "wait for five minutes after you deprecate it"
+)
+DELAYS: Final = (
+    INDEX,
+    MEMBERSHIP,
+    CERTIFICATE,
+    DEVICE_POLICY,
+    CEDAR_POLICY,
+    POLICY_WRITE,
+    THING_TYPE,
+)
 
 # Seconds for which the broker keeps a session, and its messages, whose client is away: the longest
 # that it grants without an increase of the quota (page CORE).

@@ -1,11 +1,14 @@
-"""Devices that connect to a cloud of this process."""
+"""Who calls a cloud of this process: devices, and clients that try once."""
 
 from __future__ import annotations
 
 import json
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
 
 from tests.infra.local.cloud.corrections.probes.raw_mqtt import RawDevice
 
@@ -53,4 +56,16 @@ def plugged(cloud: EmbeddedCloud, device: Identity) -> RawDevice:
         ca_file=cloud.ca_file,
         certificate=device.certificate,
         key=device.key,
+    )
+
+
+def plain(cloud: EmbeddedCloud, service: str) -> Any:
+    """A client that tries once."""
+    environment = cloud.environment()
+    return boto3.Session(region_name=cloud.region).client(
+        service,  # pyright: ignore[reportCallIssue, reportArgumentType] - known at run time
+        endpoint_url=cloud.endpoint_url,
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        config=Config(retries={"max_attempts": 0}),
     )

@@ -7,15 +7,24 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from infra.local.cloud.limits.table import CERTIFICATE, DEVICE_POLICY, INDEX, MEMBERSHIP
-from tests.infra.local.cloud.limits.devices import identity, plugged
+from infra.local.cloud.limits.table import (
+    CEDAR_POLICY,
+    CERTIFICATE,
+    DEVICE_POLICY,
+    INDEX,
+    MEMBERSHIP,
+)
+from tests.infra.local.cloud.limits.devices import identity, plain, plugged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from infra.local.cloud import EmbeddedCloud
     from infra.local.cloud.limits.clock import Clock
+
+PERMIT = "permit(principal, action, resource);"
 
 
 @pytest.fixture
@@ -126,3 +135,92 @@ def test_revoked_certificate_lingers(embedded_cloud: EmbeddedCloud, clock: Clock
         assert again.is_closed_within(10)
     with plugged(embedded_cloud, device) as last, pytest.raises(OSError, match=r".*"):
         last.connect(device.thing)
+
+
+class Store:
+    """A policy store without validation, whose decisions are asked for."""
+
+    def __init__(self, cloud: EmbeddedCloud) -> None:
+        self.client = plain(cloud, "verifiedpermissions")
+        made = self.client.create_policy_store(validationSettings={"mode": "OFF"})
+        self.id: str = made["policyStoreId"]
+
+    def create(self, statement: str) -> str:
+        """A policy's id."""
+        definition = {"static": {"statement": statement}}
+        made = self.client.create_policy(policyStoreId=self.id, definition=definition)
+        return str(made["policyId"])
+
+    def decision(self, namespace: str = "") -> str:
+        """Of a user's request about which nothing is known."""
+        one = {"entityType": f"{namespace}User", "entityId": "a"}
+        action = {"actionType": f"{namespace}Action", "actionId": "a"}
+        answer = self.client.is_authorized(
+            policyStoreId=self.id, principal=one, action=action, resource=one
+        )
+        return str(answer["decision"])
+
+
+def test_cedar_policy_decides_later(embedded_cloud: EmbeddedCloud, clock: Clock) -> None:
+    """A policy that is made, changed or deleted decides after the delay, and not before."""
+    store = Store(embedded_cloud)
+    decisions: list[str] = []
+
+    def note() -> None:
+        decisions.append(store.decision())
+        clock.advance(CEDAR_POLICY.figure)
+        decisions.append(store.decision())
+
+    made = store.create(PERMIT)
+    note()
+    never = "permit(principal, action, resource) when { false };"
+    store.client.update_policy(
+        policyStoreId=store.id, policyId=made, definition={"static": {"statement": never}}
+    )
+    note()
+    store.create(PERMIT)
+    clock.advance(CEDAR_POLICY.figure)
+    forbid = store.create("forbid(principal, action, resource);")
+    note()
+    store.client.delete_policy(policyStoreId=store.id, policyId=forbid)
+    note()
+
+    assert decisions == ["DENY", "ALLOW", "ALLOW", "DENY", "ALLOW", "DENY", "DENY", "ALLOW"]
+
+
+def test_cedar_changes_show_in_their_order(embedded_cloud: EmbeddedCloud, clock: Clock) -> None:
+    """Of two changes the first shows first: a forbid made before a permit denies before it."""
+    store = Store(embedded_cloud)
+    store.create("forbid(principal, action, resource);")
+    clock.advance(CEDAR_POLICY.figure / 2)
+    store.create(PERMIT)
+    seen: list[str] = []
+    for _ in range(4):
+        seen.append(store.decision())
+        clock.advance(CEDAR_POLICY.figure / 2)
+
+    assert seen == ["DENY"] * 4
+
+
+def test_schema_checks_at_once_and_decides_later(
+    embedded_cloud: EmbeddedCloud, clock: Clock
+) -> None:
+    """A request that fits the old schema only is decided until the new one is seen."""
+    store = Store(embedded_cloud)
+    store.client.update_policy_store(policyStoreId=store.id, validationSettings={"mode": "STRICT"})
+
+    def put(kind: str) -> None:
+        applies = {"principalTypes": [kind], "resourceTypes": [kind]}
+        schema = {"N": {"entityTypes": {kind: {}}, "actions": {"a": {"appliesTo": applies}}}}
+        store.client.put_schema(
+            policyStoreId=store.id, definition={"cedarJson": json.dumps(schema)}
+        )
+
+    put("User")
+    clock.advance(CEDAR_POLICY.figure)
+    put("Other")
+    store.create("permit(principal is N::Other, action, resource);")
+    assert store.decision("N::") == "DENY"
+    clock.advance(CEDAR_POLICY.figure)
+    with pytest.raises(ClientError, match="ValidationException"):
+        store.decision("N::")

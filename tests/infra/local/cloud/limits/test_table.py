@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from infra.local.cloud.limits.clock import Clock
 from infra.local.cloud.limits.enforcing import PACE_VARIABLE, Limits, PaceError, pace_from
 from infra.local.cloud.limits.shapes import service_model
-from infra.local.cloud.limits.table import COUNTS, DELAYS, RATES, Count, Rate
+from infra.local.cloud.limits.table import BOUNDS, COUNTS, DELAYS, RATES, Count, Rate
+from tests.infra.local.cloud.limits.devices import plain
 from tests.infra.local.cloud.limits.makers import Makers
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def test_error_code_is_one_that_aws_documents(row: Count | Rate) -> None:
 
 def test_every_row_says_where_aws_says_it() -> None:
     """No figure without a page, no row twice."""
-    rows = [*COUNTS, *RATES, *DELAYS]
+    rows = [*COUNTS, *RATES, *BOUNDS, *DELAYS]
 
     assert all(row.page.startswith("https://docs.aws.amazon.com/") for row in rows)
     assert len({row.id for row in rows}) == len(rows)
@@ -134,18 +133,6 @@ def test_each_policy_store_has_its_own_rate(embedded_cloud: EmbeddedCloud) -> No
         assert create(stores[1]) == ""
     assert codes[:10] == [""] * 10
     assert codes[-1] == "ThrottlingException"
-
-
-def plain(cloud: EmbeddedCloud, service: str) -> Any:
-    """A client that tries once."""
-    environment = cloud.environment()
-    return boto3.Session(region_name=cloud.region).client(
-        service,  # pyright: ignore[reportCallIssue, reportArgumentType] - known at run time
-        endpoint_url=cloud.endpoint_url,
-        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-        config=Config(retries={"max_attempts": 0}),
-    )
 
 
 def _code(call: Making) -> str:
