@@ -9,18 +9,25 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.cloud.limits.table import (
     CONNECTS_OF_A_CLIENT,
+    FILTERS_OF_A_SUBSCRIBE,
     PUBLISHES_OF_A_CONNECTION,
+    QUEUED_MESSAGES,
     SESSION_SECONDS,
     STORED_MESSAGES,
+    SUBSCRIPTIONS_OF_A_CONNECTION,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from infra.local.cloud.emulator import Emulator
+    from infra.local.cloud.limits.enforcing import Limits
 
 _IOT: Final = "services.iot"
 _DISPATCH: Final = "_WSSession._dispatch_packet"
 _MQTT_5: Final = 5
-_QUOTA_EXCEEDED: Final = 0x97  # MQTT 5 specification, 3.2.2.2
+_QUOTA_EXCEEDED: Final = 0x97  # MQTT 5 specification, 3.2.2.2 and 3.9.3
+_FAILURE: Final = 0x80  # MQTT 3.1.1 specification, 3.9.3
 
 
 def connects_are_limited(emulator: Emulator) -> None:
@@ -94,6 +101,85 @@ def sessions_expire(emulator: Emulator) -> None:
     emulator.replace(_IOT, "_is_session_expired", asked)
     emulator.replace(_IOT, "_PersistentSessionState.__init__", made)
     emulator.replace(_IOT, "_WSSession._preserve_session", preserved)
+
+
+def queueing_is_limited(emulator: Emulator) -> None:
+    """Lose what is published for absent clients beyond the account's rate of queueing."""
+
+    def correction(original: Any) -> Any:
+        def make(stored: Any, *given: Any, **named: Any) -> None:
+            original(stored, *given, **named)
+            stored.queued_messages = _Queue(stored.queued_messages, emulator.limits)
+
+        return make
+
+    emulator.replace(_IOT, "_PersistentSessionState.__init__", correction)
+
+
+class _Queue(list[Any]):
+    """Messages of an absent client; what is appended too fast is lost."""
+
+    def __init__(self, messages: Iterable[Any], limits: Limits) -> None:
+        super().__init__(messages)
+        self._limits = limits
+
+    def append(self, message: Any, /) -> None:
+        """Queue it, if the account may queue one more in this second."""
+        if self._limits.take(QUEUED_MESSAGES):
+            super().append(message)
+
+    def __getitem__(self, at: Any, /) -> Any:
+        # The emulator cuts a queue that is too long by taking a part of it.
+        found = super().__getitem__(at)
+        return _Queue(found, self._limits) if isinstance(at, slice) else found
+
+
+def subscriptions_are_limited(emulator: Emulator) -> None:
+    """Refuse a SUBSCRIBE of too many filters, or that makes too many subscriptions, and close.
+
+    Source: AWS General Reference, IoT Core, "Subscriptions per connection": it "might reject
+    subscription requests on the same connection in excess of this amount and the connection is
+    closed".
+    """
+    iot = emulator.module(_IOT)
+
+    def correction(original: Any) -> Any:
+        async def dispatch(session: Any, kind: int, flags: int, body: bytes) -> Any:
+            if kind != iot.PKT_SUBSCRIBE:
+                return await original(session, kind, flags, body)
+            level = session.protocol_version
+            filters = _filters(iot, body, level)
+            held = {*session._sub_filters.values(), *filters}
+            if (
+                len(filters) <= FILTERS_OF_A_SUBSCRIBE.figure
+                and len(held) <= SUBSCRIPTIONS_OF_A_CONNECTION.figure
+            ):
+                return await original(session, kind, flags, body)
+            code = _QUOTA_EXCEEDED if level == _MQTT_5 else _FAILURE
+            packet_id = int.from_bytes(body[:2])
+            refusal = iot._make_suback(packet_id, [code] * len(filters), protocol_version=level)
+            await session.send_bytes(refusal)
+            return False
+
+        return dispatch
+
+    emulator.replace(_IOT, _DISPATCH, correction)
+
+
+def _filters(iot: Any, subscribe: bytes, level: int) -> list[str]:
+    """The topic filters of a SUBSCRIBE packet; none where it is malformed: the broker says so."""
+    found: list[str] = []
+    offset = 2
+    try:
+        if level == _MQTT_5:
+            _, offset = iot._decode_properties(subscribe, offset)
+        while offset < len(subscribe):
+            topic, offset = iot._read_string(subscribe, offset)
+            offset += 1  # options
+            found.append(str(topic))
+    except (IndexError, ValueError, UnicodeDecodeError):
+        return []
+    return found
 
 
 def stored_messages_come_slowly(emulator: Emulator) -> None:

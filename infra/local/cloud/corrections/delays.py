@@ -11,7 +11,8 @@ import copy
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.cloud.limits.history import History
-from infra.local.cloud.limits.table import DEVICE_POLICY, INDEX, MEMBERSHIP
+from infra.local.cloud.limits.refusals import refusal
+from infra.local.cloud.limits.table import DEVICE_POLICY, INDEX, MEMBERSHIP, THING_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,6 +127,44 @@ def device_policy_lags(emulator: Emulator) -> None:
     emulator.replace(_IOT, "_create_policy_version", noted)
     emulator.replace(_IOT, "_set_default_policy_version", noted)
     emulator.replace(_IOT, "_mqtt_policy_allows", decided)
+
+
+def thing_type_is_deleted_late(emulator: Emulator) -> None:
+    """Delete no thing type before AWS would: the emulator deletes it as soon as it is deprecated.
+
+    The words are those that the Terraform provider waits for (its `thing_type.go`).
+    """
+    iot, limits = emulator.module(_IOT), emulator.limits
+    deprecated: dict[tuple[str, str, str], float] = {}
+
+    def noted(original: Any) -> Any:
+        def deprecate(name: str, *rest: Any) -> Any:
+            answer = original(name, *rest)
+            deprecated.setdefault(_scoped(iot, name), limits.clock.now())
+            return answer
+
+        return deprecate
+
+    def late(original: Any) -> Any:
+        def delete(name: str) -> Any:
+            since = deprecated.get(_scoped(iot, name))
+            if since is not None and limits.clock.now() < since + limits.seconds(THING_TYPE):
+                words = (
+                    f"Cannot delete thing type : {name}. "
+                    "Please wait for 5 minutes after deprecation and then retry"
+                )
+                return refusal("iot", "InvalidRequestException", words)
+            deprecated.pop(_scoped(iot, name), None)
+            return original(name)
+
+        return delete
+
+    emulator.replace(_IOT, "_deprecate_thing_type", noted)
+    emulator.replace(_IOT, "_delete_thing_type", late)
+
+
+def _scoped(iot: Any, name: str) -> tuple[str, str, str]:
+    return iot.get_account_id(), iot.get_region(), name
 
 
 class _Things:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -18,6 +19,49 @@ _VERSIONED: Final = re.compile(
     r"(?P<object>\$\{aws:iot:s3-presigned-url-v2:[^}]*?)%3FversionId%3D(?P<version>[^}]+)\}"
 )
 _SIGNATURE: Final = "X-Amz-Signature"
+# By the verb of a request topic, of a thing and of one of its jobs (source: AWS IoT developer
+# guide, "Jobs device MQTT API").
+_OF_A_THING: Final = {
+    "get": "GetPendingJobExecutions",
+    "start-next": "StartNextPendingJobExecution",
+}
+_OF_A_JOB: Final = {"get": "DescribeJobExecution", "update": "UpdateJobExecution"}
+
+
+def executions_are_limited(emulator: Emulator) -> None:
+    """Throttle what devices ask of Jobs by MQTT, at the rates that HTTP shares.
+
+    Source of the answer: AWS IoT developer guide, "Jobs API error codes": RequestThrottled.
+    """
+    iot, limits = emulator.module(_IOT), emulator.limits
+
+    def correction(original: Any) -> Any:
+        async def handle(  # noqa: PLR0917 - as the emulator has it
+            account: str, region: str, thing: str, verb: str, job: str | None, payload: bytes
+        ) -> None:
+            operation = _OF_A_THING[verb] if job is None else _OF_A_JOB[verb]
+            rate = limits.too_fast("iot-jobs-data", operation, {})
+            if rate is None:
+                await original(account, region, thing, verb, job, payload)
+                return
+            asked = verb if job is None else f"{job}/{verb}"
+            words = f"Rate exceeded ({rate.id})"
+            document = iot._jobs_rejected("RequestThrottled", words, _client_token(payload))
+            topic = f"$aws/things/{thing}/jobs/{asked}/rejected"
+            answer = iot._jobs_mqtt_json(document).encode()
+            await iot.broker_publish(account, region, topic, answer, qos=1)
+
+        return handle
+
+    emulator.replace(_IOT, "_handle_jobs_publish", correction)
+
+
+def _client_token(payload: bytes) -> str | None:
+    """What an asker knows its answer by."""
+    try:
+        return json.loads(payload or b"{}").get("clientToken")
+    except (ValueError, RecursionError, AttributeError):
+        return None
 
 
 def signed_url_names_the_version(emulator: Emulator) -> None:

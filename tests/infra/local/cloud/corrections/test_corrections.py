@@ -18,7 +18,7 @@ _PACED = {
     correction.__name__
     for correction in CORRECTIONS
     if correction.__module__.endswith((".broker_limits", ".delays"))
-}
+} | {"executions_are_limited"}
 _ALL = {correction.__name__ for correction in CORRECTIONS} - _PACED
 _ROOT, _ONLY, _LOOPBACK = (
     "root_key_is_one_and_verified",

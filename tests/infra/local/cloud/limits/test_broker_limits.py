@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from infra.local.cloud.limits.table import (
+    FILTERS_OF_A_SUBSCRIBE,
     PUBLISHES_OF_A_CONNECTION,
+    QUEUED_MESSAGES,
+    RATES,
     SESSION_SECONDS,
     STORED_MESSAGES,
+    SUBSCRIPTIONS_OF_A_CONNECTION,
 )
-from tests.infra.local.cloud.limits.devices import identity, plugged
+from tests.infra.local.cloud.limits.devices import identity, plain, plugged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,3 +129,74 @@ def test_message_that_waits_outlives_a_break(embedded_cloud: EmbeddedCloud, cloc
     with plugged(embedded_cloud, device) as again:
         again.connect(device.thing, clean=False)
         assert str(most).encode() in _payloads(again)
+
+
+def test_messages_queued_too_fast_are_lost(embedded_cloud: EmbeddedCloud, clock: Clock) -> None:
+    """What is published for an absent device beyond the account's rate does not wait for it."""
+    device = _away(embedded_cloud, clock, 1)
+    with embedded_cloud.limits.used_up(QUEUED_MESSAGES.id):
+        embedded_cloud.client("iot-data").publish(
+            topic=f"to/{device.thing}", qos=1, payload=b"too many"
+        )
+    embedded_cloud.client("iot-data").publish(topic=f"to/{device.thing}", qos=1, payload=b"later")
+    with plugged(embedded_cloud, device) as back:
+        back.connect(device.thing, clean=False)
+        assert _payloads(back) == [b"0", b"later"]
+
+
+def test_connection_subscribes_fifty_times(embedded_cloud: EmbeddedCloud, clock: Clock) -> None:
+    """One more is refused and ends the connection; the same filter again is not one more."""
+    device, most = identity(embedded_cloud), SUBSCRIPTIONS_OF_A_CONNECTION.figure
+    with plugged(embedded_cloud, device) as connection:
+        connection.connect(device.thing)
+        granted = [connection.subscribe(f"to/{number}") for number in range(most)]
+        assert granted == [1] * most
+        assert connection.subscribe("to/0") == 1
+        assert connection.subscribe("to/one-more") == 128
+        assert connection.is_closed_within(10)
+
+
+def test_subscribe_names_eight_filters(embedded_cloud: EmbeddedCloud, clock: Clock) -> None:
+    """A SUBSCRIBE of nine is refused whole."""
+    device, most = identity(embedded_cloud), FILTERS_OF_A_SUBSCRIBE.figure
+    with plugged(embedded_cloud, device) as connection:
+        connection.connect(device.thing)
+        assert connection.subscribe_to([f"a/{n}" for n in range(most)]) == [1] * most
+        assert connection.subscribe_to([f"b/{n}" for n in range(most + 1)]) == [128] * (most + 1)
+        assert connection.is_closed_within(10)
+
+
+@pytest.mark.parametrize(
+    ("row", "asked", "operation"),
+    [
+        ("writes-of-job-executions", "start-next", "start_next_pending_job_execution"),
+        ("writes-of-job-executions", "a/update", "update_job_execution"),
+        ("reads-of-job-executions", "get", "get_pending_job_executions"),
+        ("reads-of-job-executions", "a/get", "describe_job_execution"),
+    ],
+)
+def test_jobs_over_mqtt_share_their_rate_with_http(
+    row: str, asked: str, operation: str, embedded_cloud: EmbeddedCloud, clock: Clock
+) -> None:
+    """Once the account's second is used up, devices are told so by either way, until it is over."""
+    device, rate = identity(embedded_cloud), next(each for each in RATES if each.id == row)
+    topic = f"$aws/things/{device.thing}/jobs/{asked}"
+    given: dict[str, Any] = {"jobId": "a"} if "/" in asked else {}
+    given |= {"status": "IN_PROGRESS"} if "update" in asked else {}
+    http = plain(embedded_cloud, "iot-jobs-data")
+
+    with plugged(embedded_cloud, device) as connection:
+        connection.connect(device.thing)
+        connection.subscribe(f"{topic}/+", qos=0)
+        while embedded_cloud.limits.take(rate):
+            pass
+        connection.publish(topic, b'{"clientToken": "mine", "status": "IN_PROGRESS"}')
+        refused = json.loads(connection.read(seconds=10).payload)
+        with pytest.raises(ClientError, match="ThrottlingException"):
+            getattr(http, operation)(thingName=device.thing, **given)
+        clock.advance(1)
+        connection.publish(topic, b'{"status": "IN_PROGRESS"}')
+        later = json.loads(connection.read(seconds=10).payload)
+
+    assert (refused["code"], refused["clientToken"]) == ("RequestThrottled", "mine")
+    assert later.get("code") != "RequestThrottled"

@@ -193,3 +193,22 @@ def connections_are_told(probed: ProbedCloud) -> bool:
     except ClientError as error:
         return "ResourceNotFoundException" not in str(error)
     return True
+
+
+def thing_group_version_is_checked(probed: ProbedCloud) -> bool:
+    """A thing group is changed by somebody who knows an older version of it."""
+    iot = probed.cloud.client("iot")
+    iot.create_thing_group(thingGroupName="versioned")
+
+    def change() -> None:
+        iot.update_thing_group(
+            thingGroupName="versioned", thingGroupProperties={}, expectedVersion=1
+        )
+
+    change()
+    try:
+        change()
+    except ClientError as error:
+        assert "VersionConflictException" in str(error)  # noqa: PT017 - not a test
+        return False
+    return True

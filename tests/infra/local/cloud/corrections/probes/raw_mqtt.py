@@ -82,6 +82,13 @@ class RawDevice:
         self._send(0x82, struct.pack("!HH", identifier, len(name)) + name + bytes([qos]))
         return self.read(seconds=10).body[2]
 
+    def subscribe_to(self, topic_filters: list[str]) -> list[int]:
+        """The return codes of the SUBACK of one SUBSCRIBE at QoS 1."""
+        names = [each.encode() for each in topic_filters]
+        body = b"".join(struct.pack("!H", len(name)) + name + b"\1" for name in names)
+        self._send(0x82, struct.pack("!H", 1) + body)
+        return list(self.read(seconds=10).body[2:])
+
     def publish(self, topic: str, payload: bytes) -> None:
         """QoS 0."""
         name = topic.encode()
