@@ -12,7 +12,7 @@ import pytest
 
 from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.cursors import seal
-from service.adapters.aws.devices import DynamoDeviceFacts
+from service.adapters.aws.devices import DynamoDeviceFacts, rows_of
 from service.adapters.memory.devices import MemoryDevices
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.domain.device_filter import EVERY_DEVICE, MAX_LOOKED_AT, DeviceFilter
@@ -232,6 +232,7 @@ def test_a_change_is_seen_by_the_next_read(fleet: Fleet) -> None:
     again = fleet.change(stored.with_attributes({"kind": None}), now_ms=9)
     assert (again.version, again.created_at, again.groups) == (2, 7, ("line-press",))
     assert again.attributes == {"utc_offset": "+02:00"}
+    assert again == fleet.found("press-07")
 
 
 def test_tags_are_facts_as_the_others(fleet: Fleet) -> None:
@@ -370,6 +371,19 @@ def test_pages_are_cut_at_whole_devices(fleet: Fleet) -> None:
     fleet.death("away", "thing-1")
     for limit in (1, 2, 3, 50):
         assert fleet.ids(limit) == sorted(names)
+    for limit, ends in ((len(names) - 1, False), (len(names), True)):
+        page = asyncio.run(fleet.facts.page(fleet.tenant, limit=limit, cursor=None))
+        assert (len(page.devices), page.cursor is None) == (limit, ends)
+
+
+def test_only_a_row_of_facts_may_not_be_unreadable() -> None:
+    """Other rows that no rule of ours writes are left out; without facts nobody may decide."""
+    born = {"sk": {"S": "press-07#born#thing-1"}, "at": {"N": "1"}}
+    odd = [{"sk": {"S": f"press-07#{kind}"}} for kind in ("born#thing-2", "connected", "else")]
+    assert rows_of([born, *odd]) == rows_of([born])
+    for facts in ({}, {"version": {"N": "x"}}):
+        with pytest.raises((KeyError, ValueError)):
+            rows_of([born, {"sk": {"S": "press-07#facts"}, **facts}])
 
 
 def test_what_a_request_looks_at_is_bounded(fleet: Fleet) -> None:
