@@ -134,7 +134,11 @@ _INFRA: Final[dict[str, tuple[str, ...]]] = {
         "tests/infra/policies/comparison/test_compare.py",
     ),
     "infra/policies/comparison/literals.py": ("tests/infra/policies/comparison/test_literals.py",),
-    "infra/policies/comparison/subjects.py": ("tests/infra/policies/comparison/test_compare.py",),
+    "infra/policies/comparison/subjects.py": (
+        "tests/infra/policies/comparison/test_subjects.py",
+        "tests/infra/policies/comparison/test_pairs.py",
+        "tests/infra/policies/comparison/test_compare.py",
+    ),
     "infra/policies/files/grants.py": ("tests/infra/policies/files/test_grants.py",),
     "infra/policies/store/update_order.py": ("tests/infra/policies/store/test_update_order.py",),
     f"{_PERMISSIONS}/tokens.py": _OF_TOKENS,
