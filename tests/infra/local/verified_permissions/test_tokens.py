@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.infra.local.verified_permissions.assertions import refusal
 from tests.infra.local.verified_permissions.issuer import Issuer
 from tests.infra.local.verified_permissions.shop import HAT, VIEW
 
@@ -170,3 +171,20 @@ def test_a_batch_checks_the_token_once_for_all(
             identityToken=Issuer(endpoint.pool.url).identity_token(),
             requests=requests,
         )
+
+
+@pytest.mark.parametrize("groups", [99, 100])
+def test_a_batch_takes_tokens_of_up_to_99_groups(
+    client: VerifiedPermissionsClient, endpoint: Endpoint, trusting_store: str, groups: int
+):
+    """One more is refused as a whole, whatever is asked."""
+    token = endpoint.pool.identity_token(**{"cognito:groups": [f"g{n}" for n in range(groups)]})
+    request: Any = {
+        "policyStoreId": trusting_store,
+        "identityToken": token,
+        "requests": [{"action": VIEW, "resource": HAT}],
+    }
+    if groups == 99:
+        assert len(client.batch_is_authorized_with_token(**request)["results"]) == 1
+    else:
+        assert "99 groups" in refusal(client.batch_is_authorized_with_token, **request)[1]
