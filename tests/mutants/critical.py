@@ -181,8 +181,8 @@ _DEVICE_SDK: Final[dict[str, tuple[str, ...]]] = {
         f"{_DEVICE_TESTS}/test_idle_cpu.py",
     ),
     f"{_DEVICE}/commands/outbox.py": (
-        *_COMMANDS_ON_A_STORE,
         f"{_DEVICE_TESTS}/commands/test_state_order.py",
+        *_COMMANDS_ON_A_STORE,
         f"{_DEVICE_TESTS}/test_idle_cpu.py",
     ),
     f"{_DEVICE}/downloads/ranges.py": (f"{_DEVICE_TESTS}/downloads/test_ranges.py",),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 SIZE = 8 * MIB
+NOTHING = sha256(b"").hexdigest()
 LIMITS = DownloadLimits(disk_reserve_bytes=0)
 FRESH = Progress.fresh(
     DownloadDocument(
@@ -94,6 +95,8 @@ def test_a_file_unlike_its_journal_is_emptied(tmp_path: Path, length: int, prefi
         partial.recover(lambda: False)
         assert partial.missing == (ByteRange(0, SIZE),)
     assert (tmp_path / "temporary").stat().st_size == 0
+    # Else the next process would look for bytes that were given up.
+    assert ProgressJournal(tmp_path, "key").read() == replace(FRESH, prefix_sha256=NOTHING)
 
 
 def test_a_file_that_bears_its_journal_out_is_gone_on_with(tmp_path: Path):
@@ -114,6 +117,20 @@ def test_a_file_of_another_length_has_no_digest(tmp_path: Path, length: int):
         for at in range(0, SIZE, MIB):
             partial.accept(at, memoryview(b"x" * MIB))
         assert partial.digest() == (sha256(b"x" * SIZE).hexdigest() if length == SIZE else "")
+    entry = ProgressJournal(tmp_path, "key").read()
+    assert entry is not None
+    assert entry.prefix == SIZE
+
+
+def test_bytes_belong_to_the_object_that_they_came_from(tmp_path: Path):
+    """The announced one; once that is gone, the one of the first answer since."""
+    with opened(tmp_path) as partial:
+        partial.pin('"other"')
+        assert partial.entry.etag == FRESH.etag
+        partial.start_over(None)
+        for answered in ('"second"', '"third"'):
+            partial.pin(answered)
+            assert partial.entry.etag == '"second"'
 
 
 def test_a_file_is_read_no_further_once_it_is_cancelled(tmp_path: Path):
