@@ -10,6 +10,7 @@ from cedarfleet_device.wire import CommandState
 
 from infra import names
 from tests.device_sdk.devices import Tenant, new_command, states
+from tests.device_sdk.mosquitto import Authority
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,3 +82,42 @@ def test_a_claim_is_no_use_for_another_tenant(
     assert not list(tmp_path.glob("*/device.key"))
     things = embedded_cloud.client("iot").list_things()["things"]
     assert not [each for each in things if each["thingName"].startswith("sawmill--")]
+
+
+def test_a_pair_that_was_let_in_and_not_taken_is_resumed(tenant: Tenant, tmp_path: Path):
+    """The power went between RegisterThing and the device's files: the next call takes the pair."""
+    device = tenant.device(tmp_path, registered=False)
+    claim = tenant.claim(tmp_path)
+    assert provision(device, claim).returncode == 0
+    pair = [(tmp_path / name).read_bytes() for name in ("device.crt", "device.key")]
+    for name in ("device.crt", "device.key"):
+        (tmp_path / name).rename(tmp_path / f"{name}.pending")
+    done = provision(device, claim)
+    assert done.returncode == 0, done.stderr
+    assert [(tmp_path / name).read_bytes() for name in ("device.crt", "device.key")] == pair
+    assert not list(tmp_path.glob("*.pending"))
+
+    # A pair that nobody let in is no use: a new one is asked for, whose name is taken.
+    stranger = Authority().issue("device")
+    for name, content in zip(("device.crt", "device.key"), stranger, strict=True):
+        (tmp_path / f"{name}.pending").write_bytes(content)
+    again = provision(device, claim)
+    assert again.returncode == 1
+    assert "an operator must free the name first" in again.stderr
+    assert [(tmp_path / name).read_bytes() for name in ("device.crt", "device.key")] == pair
+
+
+def test_a_folder_that_cannot_be_written_costs_no_name(tenant: Tenant, tmp_path: Path):
+    """It is told before anybody is asked, so that the name is free once the folder is right."""
+    (tmp_path / "place").write_text("a file")
+    settings = {"certificate_file": "place/device.crt", "key_file": "place/device.key"}
+    device = tenant.device(tmp_path, registered=False, settings=settings)
+    claim = tenant.claim(tmp_path)
+    done = provision(device, claim)
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr
+    things = tenant.cloud.client("iot").list_things()["things"]
+    assert device.thing not in [each["thingName"] for each in things]
+    (tmp_path / "place").unlink()
+    assert provision(device, claim).returncode == 0
+    assert (tmp_path / "place" / "device.crt").exists()

@@ -8,12 +8,11 @@ power loss.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from awscrt.crypto import EC, ECExportFormat
+from awscrt.crypto import ECExportFormat
 
 from cedarfleet_device.commands.handlers import Command, Handler, Handlers, Result
 from cedarfleet_device.connection.client import tls_context
@@ -27,7 +26,14 @@ from cedarfleet_device.identity.credentials import (
     restore_credentials,
     write_private,
 )
-from cedarfleet_device.identity.x509 import key_pem, new_key, public_key, request_pem, valid_until
+from cedarfleet_device.identity.x509 import (
+    key_pem,
+    new_key,
+    public_key,
+    read_key,
+    request_pem,
+    valid_until,
+)
 from cedarfleet_device.log import event
 from cedarfleet_device.wire import split_thing_name
 
@@ -94,7 +100,10 @@ class Rotation:
             until, certified = valid_until(certificate), public_key(certificate)
         except ValueError as error:
             raise CommandFailedError(f"`certificate`: {error}") from error
-        key = EC.new_key_from_der_data(base64.b64decode(b"".join(pem.splitlines()[1:-1])))
+        try:
+            key = read_key(pem)
+        except ValueError as error:  # e.g. of an earlier version of this SDK
+            raise CommandFailedError(f"the new key: {error}: send `{RENEW_KEY}` again") from error
         # Fail closed: it would lock the device out.
         if key.export_key(ECExportFormat.SPKI) != certified:
             raise CommandFailedError("`certificate` is not for the key that this device made last")

@@ -118,6 +118,69 @@ def restore_credentials(certificate_file: Path, key_file: Path) -> None:
     replace_credentials(certificate_file, key_file, certificate=certificate, key=key)
 
 
+class PendingPair:
+    """A pair that the cloud may know already and the device does not use yet, beside its place.
+
+    It is on the disk before the cloud is told to let it in: were it lost then, the device's name
+    would be taken by a key that nobody has.
+
+    Args:
+        certificate_file: where the certificate is to stand.
+        key_file: where its key is.
+    """
+
+    def __init__(self, certificate_file: Path, key_file: Path) -> None:
+        self._place = certificate_file, key_file
+        self._certificate = _beside(certificate_file, ".pending")
+        self._key = _beside(key_file, ".pending")
+
+    def read(self) -> tuple[bytes, bytes] | None:
+        """Certificate and key, if a whole pair is kept."""
+        try:
+            return self._certificate.read_bytes(), self._key.read_bytes()
+        except OSError:
+            return None
+
+    def keep_key(self, key: bytes, *, disk: Disk = DISK) -> None:
+        """Keep the key of a pair to come; a pair kept before is gone.
+
+        Raises:
+            ConfigError: it cannot be written.
+        """
+        try:
+            self._certificate.unlink(missing_ok=True)
+            for file in self._place:
+                disk.make_folder(file.parent, mode=0o700)
+            write_private(self._key, key, disk=disk)
+        except OSError as error:
+            raise ConfigError(f"`{error.filename}` cannot be written: {error.strerror}") from error
+
+    def keep(self, certificate: bytes, key: bytes, *, disk: Disk = DISK) -> None:
+        """Keep the whole pair.
+
+        Raises:
+            ConfigError: it cannot be written.
+        """
+        self.keep_key(key, disk=disk)
+        try:
+            write_private(self._certificate, certificate, disk=disk)
+        except OSError as error:
+            raise ConfigError(f"`{error.filename}` cannot be written: {error.strerror}") from error
+
+    def take(self) -> None:
+        """Make it the device's pair.
+
+        Raises:
+            ConfigError: there is none, or a file cannot be written.
+        """
+        pair = self.read()
+        if pair is None:
+            raise ConfigError(f"`{self._certificate}` or its key is not there")
+        replace_credentials(*self._place, certificate=pair[0], key=pair[1])
+        self._certificate.unlink(missing_ok=True)
+        self._key.unlink(missing_ok=True)
+
+
 def write_private(file: Path, content: bytes, *, disk: Disk = DISK) -> None:
     """Write a file of mode 0600 whole or not at all, and durably.
 

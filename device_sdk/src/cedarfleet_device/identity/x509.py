@@ -20,12 +20,30 @@ _UTC_TIME: Final = 0x17
 _COMMON_NAME: Final = bytes.fromhex("550403")  # 2.5.4.3
 _ECDSA_SHA256: Final = bytes.fromhex("2a8648ce3d040302")  # 1.2.840.10045.4.3.2
 _LONG: Final = 0x80
+_WHOLE_KEY: Final = bytes.fromhex("020101 0420")  # version 1, and 32 octets of key
 _VALIDITY, _PUBLIC_KEY = 3, 5  # places among the fields of a certificate
 
 
 def new_key() -> EC:
-    """A private key on the curve P-256, which AWS IoT accepts."""
-    return EC.new_generate(ECType.P_256)
+    """A private key on the curve P-256, which AWS IoT accepts; ``read_key`` reads its PEM again."""
+    while True:
+        key = EC.new_generate(ECType.P_256)
+        # The runtime leaves out the leading zeros of one key in 256, which RFC 5915 (3) wants, and
+        # then cannot read what it wrote itself.
+        if key.export_key(ECExportFormat.SEC1).startswith(_WHOLE_KEY, 2):
+            return key
+
+
+def read_key(pem: bytes) -> EC:
+    """The key that ``key_pem`` wrote.
+
+    Raises:
+        ValueError: it is no such PEM.
+    """
+    try:
+        return EC.new_key_from_der_data(base64.b64decode(b"".join(pem.splitlines()[1:-1])))
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"no private key in PEM: {error}") from error
 
 
 def key_pem(key: EC) -> bytes:
