@@ -180,6 +180,15 @@ def test_a_disk_that_fails_is_tried_again_after_a_rest(tmp_path: Path):
         assert stored.result(timeout=30)
 
 
+def test_a_store_that_is_gone_is_asked_again_after_a_rest(tmp_path: Path):
+    """Whoever looks for a command there and fails does not look again at once."""
+    with waiting(WaitingDevice(tmp_path)) as device:
+        device.store.close()
+        device.executor.wake()
+        name, part = busiest()
+        assert part < MOST_PART, name
+
+
 def test_a_running_handler_costs_only_what_it_does(tmp_path: Path):
     """Its time limit is watched, and what comes behind it waits, asleep."""
     with waiting(WaitingDevice(tmp_path)) as device:
