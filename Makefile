@@ -9,11 +9,11 @@ DEBIAN := mosquitto nginx-light aria2 curl wget openssl systemd python3
 # every package that it imports anew, which takes as long as all else that it does.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo up test soak check bench mutants lock fmt clean packages
+.PHONY: demo up test soak check aws-check bench mutants lock fmt clean packages
 .DEFAULT_GOAL := help
 
 help: ## say what each target does
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-9s %s\n", $$1, $$2}'
 
 # uv comes from the lock too: the first pip install is only the bootstrap.
 $(SYNCED): requirements.lock pyproject.toml device_sdk/pyproject.toml
@@ -54,6 +54,9 @@ packages: ## Debian only, as root: what the broker and systemd tests need and th
 
 bench: $(SYNCED) ## measure speed: ratios, medians
 	@$(BIN)/python -m tests.benchmarks
+
+aws-check: $(SYNCED) ## once, in an AWS sandbox account: at most 50 calls that settle what only AWS can tell
+	@$(BIN)/python -m infra.aws_check $(ARGS)
 
 mutants: $(SYNCED) ## small changes of critical files that no test sees (long; ARGS="inbox --most 5")
 	@$(BIN)/python -m tests.mutants $(ARGS)

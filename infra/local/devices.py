@@ -8,17 +8,33 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from cedarfleet_device import wire
 
 from infra.local.processes import Child, ChildError, inherited
 
-if TYPE_CHECKING:
-    from infra.local.cloud import EmbeddedCloud
-
 HANDLERS: Final = Path(__file__).with_name("device_handlers.py")
 _PROVISION_SECONDS: Final = 60
+
+
+class Broker(Protocol):
+    """Where devices connect."""
+
+    @property
+    def mqtt_host(self) -> str:
+        """Its name or address."""
+        ...
+
+    @property
+    def mqtt_port(self) -> int:
+        """Of MQTT over TLS."""
+        ...
+
+    @property
+    def ca_file(self) -> Path:
+        """PEM of who signs its certificate."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +67,14 @@ class Device:
         return self.folder / "device.toml"
 
 
-def install(cloud: EmbeddedCloud, device: Device, *, template: str) -> None:
+def install(broker: Broker, device: Device, *, template: str) -> None:
     """Write the device's configuration, as an installer would with the addresses of the cloud."""
     device.folder.mkdir(parents=True, exist_ok=True)
     settings = {
         "thing": device.thing,
-        "endpoint": cloud.mqtt_host,
-        "port": cloud.mqtt_port,
-        "ca_file": str(cloud.ca_file.absolute()),
+        "endpoint": broker.mqtt_host,
+        "port": broker.mqtt_port,
+        "ca_file": str(broker.ca_file.absolute()),
         "certificate_file": "device.pem",
         "key_file": "device.key",
         "state_dir": "state",

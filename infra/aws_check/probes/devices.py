@@ -1,0 +1,203 @@
+"""One device's life: provisioned by the product's template, loud, out of its group, revoked."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from cedarfleet_device import wire
+
+from infra import names
+from infra.aws_check.device import Device, NotConnectedError
+from infra.aws_check.probes import rules
+from infra.aws_check.rows import answered, unanswered
+from infra.aws_check.sandbox import TAG
+from infra.local import devices
+from infra.local.cloud.limits.table import CERTIFICATE, MEMBERSHIP, PUBLISHES_OF_A_CONNECTION
+from infra.local.processes import ChildError
+from infra.stacks.tenant_stack import iot_policies, provisioning
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from infra.aws_check.rows import Outcome
+    from infra.aws_check.sandbox import Sandbox
+
+_DEVICE: Final = "probe"
+_PUBLISHES: Final = 3 * int(PUBLISHES_OF_A_CONNECTION.figure)
+_ACKNOWLEDGED_SECONDS: Final = 5
+_LONGEST_REVOCATION_SECONDS: Final = 600
+_STEP_SECONDS: Final = 30
+_NO_DEVICE: Final = unanswered("no device was provisioned")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Broker:
+    mqtt_host: str
+    mqtt_port: int
+    ca_file: Path
+
+
+def provisioned(sandbox: Sandbox) -> Mapping[str, Outcome]:
+    """Make what a tenant has in IoT Core, and let a claim become a device of it."""
+    iot: Any = sandbox.calls.client("iot")
+    endpoint = iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
+    host, _, port = endpoint.partition(":")
+    sandbox.mqtt_host, sandbox.mqtt_port = host, int(port or 8883)
+    template = _tenant(sandbox, iot)
+    device = devices.Device(tenant=sandbox.tenant, device=_DEVICE, folder=sandbox.folder / _DEVICE)
+    broker = _Broker(mqtt_host=host, mqtt_port=sandbox.mqtt_port, ca_file=sandbox.ca_file)
+    devices.install(broker, device, template=template)
+    made = Device(
+        thing=device.thing,
+        host=host,
+        port=sandbox.mqtt_port,
+        ca_file=sandbox.ca_file,
+        certificate_file=device.folder / "device.pem",
+        key_file=device.folder / "device.key",
+    )
+    sandbox.leftovers.expect(
+        f"thing {device.thing} and its certificate", lambda: _forget(sandbox, iot, made), calls=4
+    )
+    try:
+        devices.provision(iot, device, template=template)
+    except ChildError as error:
+        reason = str(error).strip().splitlines()[-1]
+        return dict.fromkeys(("certificate-in-template", "claim"), unanswered(reason))
+    sandbox.device = made
+    attributes = iot.describe_thing(thingName=device.thing)["attributes"]
+    claimed = attributes.get("claimed_by", "")
+    holds = claimed == made.certificate_id
+    return {
+        "claim": answered(holds=True, answer="a claim became a device"),
+        "certificate-in-template": answered(
+            holds, "`claimed_by` is the certificate's id" if holds else f"claimed_by: `{claimed}`"
+        ),
+    }
+
+
+def _tenant(sandbox: Sandbox, iot: Any) -> str:
+    """Thing group, IoT policy and template of the tenant that the check plays."""
+    tenant, left = sandbox.tenant, sandbox.leftovers
+    group, policy = names.thing_group(tenant), names.device_policy(tenant)
+    template = names.provisioning_template(tenant)
+    left.expect(f"thing group {group}", lambda: iot.delete_thing_group(thingGroupName=group))
+    iot.create_thing_group(thingGroupName=group, tags=sandbox.tags)
+    left.expect(f"IoT policy {policy}", lambda: iot.delete_policy(policyName=policy))
+    iot.create_policy(
+        policyName=policy,
+        policyDocument=iot_policies.device_policy(tenant=tenant, arns=sandbox.arns),
+        tags=sandbox.tags,
+    )
+    body = json.loads(provisioning.template_body(tenant=tenant, thing_type=names.THING_TYPE))
+    # A thing type cannot be deleted for five minutes, so there is none.
+    thing = body["Resources"]["thing"]
+    del thing["Properties"]["ThingTypeName"], thing["OverrideSettings"]["ThingTypeName"]
+    left.expect(
+        f"provisioning template {template}",
+        lambda: iot.delete_provisioning_template(templateName=template),
+    )
+    iot.create_provisioning_template(
+        templateName=template,
+        description=TAG,
+        templateBody=json.dumps(body),
+        enabled=True,
+        provisioningRoleArn=sandbox.role(),
+        tags=sandbox.tags,
+    )
+    return template
+
+
+def _forget(sandbox: Sandbox, iot: Any, device: Device) -> None:
+    """Delete thing and certificate of a device that may have been made."""
+    if device.certificate_file.exists():
+        made = device.certificate_id
+        arn = sandbox.arns.iot(f"cert/{made}")
+        if not sandbox.revoked:
+            iot.update_certificate(certificateId=made, newStatus="REVOKED")
+            sandbox.revoked = True
+        iot.detach_thing_principal(thingName=device.thing, principal=arn)
+        sandbox.waiting.pause(2)
+        iot.delete_certificate(certificateId=made, forceDelete=True)
+        device.certificate_file.unlink()  # tried again, there is nothing to do but the thing
+    iot.delete_thing(thingName=device.thing)
+
+
+def connected(sandbox: Sandbox) -> Mapping[str, Outcome]:
+    """Connect the device; publish too much, read a row of it, revoke it and wait for the end."""
+    rows = ("publishes", "ttl-number", "certificate-status")
+    if sandbox.device is None:
+        return dict.fromkeys(rows, _NO_DEVICE)
+    outcomes: dict[str, Outcome] = {}
+    with ExitStack() as stack:
+        try:
+            device = stack.enter_context(sandbox.device)
+        except NotConnectedError as error:
+            return dict.fromkeys(rows, unanswered(str(error)))
+        outcomes["ttl-number"] = rules.ttl_number(sandbox, device)
+        outcomes["publishes"] = _publishes(sandbox, device)
+        outcomes["certificate-status"] = _revoked(sandbox, device)
+    return outcomes
+
+
+def _publishes(sandbox: Sandbox, device: Device) -> Outcome:
+    sandbox.waiting.pause(1)
+    # No state of a command, so the product's rules do nothing with it.
+    topic = wire.status_topic(device.thing, "0" * 26)
+    began = time.monotonic()
+    acknowledged = device.publish(
+        topic, [b"{}"] * _PUBLISHES, seconds=sandbox.waiting.here(_ACKNOWLEDGED_SECONDS)
+    )
+    stayed = not device.closed.is_set()
+    words = (
+        f"{acknowledged} of {_PUBLISHES} acknowledged in {time.monotonic() - began:.1f} s, "
+        f"connection {'stayed' if stayed else 'ended'}"
+    )
+    return answered(stayed and acknowledged < _PUBLISHES, words)
+
+
+def _revoked(sandbox: Sandbox, device: Device) -> Outcome:
+    iot: Any = sandbox.calls.client("iot")
+    if device.closed.is_set():
+        return unanswered("the connection had ended before")
+    iot.update_certificate(certificateId=device.certificate_id, newStatus="REVOKED")
+    sandbox.revoked = True
+    sandbox.calls.release(1)
+    waited = 0
+    while waited < _LONGEST_REVOCATION_SECONDS:
+        if sandbox.waiting.until(device.closed, _STEP_SECONDS):
+            words = f"disconnected within {waited + _STEP_SECONDS} s of revoking"
+            return answered(waited <= CERTIFICATE.figure, words)
+        waited += _STEP_SECONDS
+    return answered(holds=False, answer=f"connected still after {waited} s")
+
+
+def group_membership(sandbox: Sandbox) -> Outcome:
+    """Take the device out of its group and see when the list says so."""
+    iot: Any = sandbox.calls.client("iot")
+    thing, group = sandbox.thing(), names.thing_group(sandbox.tenant)
+
+    def listed() -> bool:
+        return thing in iot.list_things_in_thing_group(thingGroupName=group)["things"]
+
+    iot.remove_thing_from_thing_group(thingName=thing, thingGroupName=group)
+    at_once = listed()
+    sandbox.waiting.pause(MEMBERSHIP.figure)
+    later = at_once and listed()
+    words = f"{'there' if at_once else 'gone'} at once"
+    if at_once:
+        words += f", {'there' if later else 'gone'} after {MEMBERSHIP.figure:g} s"
+    return answered(not later, words)
+
+
+def data_endpoint(sandbox: Sandbox) -> Outcome:
+    """Publish one message at the account's own endpoint, as the service does."""
+    endpoint = sandbox.calls.endpoint_url or f"https://{sandbox.mqtt_host}"
+    client: Any = sandbox.calls.client("iot-data", endpoint_url=endpoint)
+    topic = wire.command_topic(f"{names.thing_prefix(sandbox.tenant)}nobody", "0" * 26)
+    client.publish(topic=topic, qos=1, payload=b"{}")
+    return answered(holds=True, answer="a publish was taken")

@@ -1,0 +1,177 @@
+"""The rows of `docs/aws-fidelity.md` that AWS must settle: the call of each, or why there is none.
+
+A test holds page and table together, word for word.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One statement that the product makes of AWS, and that nobody has seen there.
+
+    Attributes:
+        id: names its probe.
+        statement: the page's words.
+        calls: that settle it, or empty.
+        reason: why no call can settle it, or empty.
+    """
+
+    id: str
+    statement: str
+    calls: str = ""
+    reason: str = ""
+
+
+class Settled(StrEnum):
+    """What an answer means for the statement."""
+
+    HOLDS = "yes: it holds"
+    DIFFERS = "yes: it does not hold"
+    OPEN = "no"
+    NO_CALL = "not by a call"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of one row.
+
+    Attributes:
+        answer: what was answered, or why nothing was; no secret, no signed URL.
+    """
+
+    settled: Settled
+    answer: str
+
+
+def answered(holds: bool, answer: str) -> Outcome:
+    """An answer that settles a row, one way or the other."""
+    return Outcome(settled=Settled.HOLDS if holds else Settled.DIFFERS, answer=answer)
+
+
+def unanswered(reason: str) -> Outcome:
+    """The row stays open."""
+    return Outcome(settled=Settled.OPEN, answer=reason)
+
+
+ROWS: Final = (
+    Row(
+        id="recorded-resources",
+        statement="So have the calls that the provider would make for load balancer, certificate, "
+        "DNS, ECS service and autoscaling, which are only recorded",
+        reason="they stand for hours and need a domain of one's own: `pulumi up -s platform`",
+    ),
+    Row(
+        id="error-codes",
+        statement="The error code of each of them",
+        calls="`create-job` with 101 targets; of the others each needs more calls than 50",
+    ),
+    Row(
+        id="rates",
+        statement="Calls a second: registry, fleet index, jobs, publish, decisions and writes of "
+        "each policy store",
+        calls="`service-quotas list-service-quotas`, of IoT Core",
+    ),
+    Row(
+        id="buckets",
+        statement="A second's worth of calls may come at once",
+        reason="AWS publishes no size of its buckets, and 50 calls empty none",
+    ),
+    Row(
+        id="publishes",
+        statement="What a connection publishes too much is lost, unacknowledged, and the "
+        "connection stays",
+        calls="300 MQTT publishes at QoS 1 at once",
+    ),
+    Row(
+        id="fleet-index",
+        statement="SearchIndex finds a change after 3 s",
+        reason="no part of the product searches, and a new account's index is built for minutes",
+    ),
+    Row(
+        id="group-membership",
+        statement="A group's things are listed after 1 s",
+        calls="`remove-thing-from-thing-group`, then `list-things-in-thing-group`",
+    ),
+    Row(
+        id="certificate-status",
+        statement="A revoked certificate is let in, and its connections live, for 2 minutes more",
+        calls="`update-certificate` with a device connected",
+    ),
+    Row(
+        id="cedar-policy",
+        statement="A changed Cedar policy, template or schema decides after 3 s",
+        calls="`create-policy`, then `is-authorized-with-token` at once and after the delay",
+    ),
+    Row(
+        id="cedar-order",
+        statement="Changes of one policy store are seen in their order, so a forbid that is made "
+        "before a permit denies before it",
+        reason="AWS does not promise it, and seeing it a few times proves nothing",
+    ),
+    Row(
+        id="simultaneous-writes",
+        statement="Of two writes of one policy store at once, one may be refused with "
+        "ConflictException",
+        calls="`create-policy` and `create-identity-source` in the same moment",
+    ),
+    Row(
+        id="provider-checks",
+        statement="The Pulumi program makes a platform and tenants, twice without change, and "
+        "destroys them",
+        reason="they are no calls: `pulumi preview -s platform`",
+    ),
+    Row(
+        id="tenant-role",
+        statement="A tenant's role reaches its own rows, bucket, things, jobs and store only",
+        calls="`iam simulate-custom-policy` with the role's policy, at a foreign row",
+    ),
+    Row(
+        id="job-role",
+        statement="The presign role is taken with `aws:SourceArn` of the job",
+        calls="`create-job` with a presigned URL, `iot-jobs-data describe-job-execution`",
+    ),
+    Row(
+        id="claim",
+        statement="The template's role is taken with `aws:SourceArn` of the template; a claim of "
+        "CreateProvisioningClaim connects as `claim:<tenant>:...`",
+        calls="`create-provisioning-claim`, `cedarfleet-device provision`",
+    ),
+    Row(
+        id="certificate-in-template",
+        statement="The certificate's id resolves inside `AttributePayload` of a template",
+        calls="`describe-thing` of that device",
+    ),
+    Row(
+        id="claims-outside-schema",
+        statement="An ID token with claims outside the schema is taken in STRICT; "
+        "`context.token.sub` is there",
+        calls="`is-authorized-with-token` with a person's ID token, and with an access token",
+    ),
+    Row(
+        id="machine-token",
+        statement="A machine's token is of the form that the policies read: `sub` is the client, "
+        "`scope` a set",
+        reason="50 calls have no room for it, and Cognito charges for each machine's client: one "
+        "machine of the throw-away tenant",
+    ),
+    Row(
+        id="ttl-number",
+        statement="DynamoDBv2 writes `ttl` as a number",
+        calls="one status message by MQTT, then `dynamodb query`",
+    ),
+    Row(
+        id="data-endpoint",
+        statement="The account's own data endpoint takes what the generic one takes",
+        calls="`iot describe-endpoint`, one `iot-data publish` there",
+    ),
+    Row(
+        id="plus-in-placeholder",
+        statement="A name with `+` in a presigned placeholder is encoded once",
+        calls="the URL of that job, of `a+b.bin`",
+    ),
+)
