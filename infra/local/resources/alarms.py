@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
 from infra.local.resources.absence import absent_is_fine, unless_absent
-from infra.local.resources.tags import pairs
+from infra.local.resources.tags import changed, differ, pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,30 +40,40 @@ class MetricAlarm(Handler):
 
     def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
         """PutMetricAlarm."""
-        dimensions = [
-            {"Name": name, "Value": value}
-            for name, value in sorted(inputs.get("dimensions", {}).items())
-        ]
-        cloud.client("cloudwatch").put_metric_alarm(
-            AlarmName=inputs["name"],
-            Dimensions=dimensions,
-            Tags=pairs(inputs),
-            **{name: inputs[key] for key, name in _ALARM.items() if key in inputs},
-        )
+        cloud.client("cloudwatch").put_metric_alarm(Tags=pairs(inputs), **_alarm(inputs))
         arn = f"arn:aws:cloudwatch:{cloud.region}:{cloud.account_id}:alarm:{inputs['name']}"
         return Made(inputs["name"], {**inputs, "arn": arn})
 
     def update(
         self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
     ) -> dict[str, Any]:
-        """PutMetricAlarm overwrites."""
-        del id, old
-        return self.create(cloud, inputs).outputs
+        """PutMetricAlarm overwrites all but the tags, which have calls of their own.
+
+        Source: CloudWatch API reference, PutMetricAlarm: of an existing alarm "any tags you specify
+        in this parameter are ignored".
+        """
+        del id
+        client = cloud.client("cloudwatch")
+        if differ(old, inputs, "dimensions", *_ALARM):
+            client.put_metric_alarm(**_alarm(inputs))
+        if tags := pairs(inputs):
+            client.tag_resource(ResourceARN=old["arn"], Tags=tags)
+        if gone := changed(old, inputs):
+            client.untag_resource(ResourceARN=old["arn"], TagKeys=gone)
+        return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
-        """DescribeAlarms; a threshold that somebody else has changed shows."""
+        """DescribeAlarms; whatever somebody else has changed shows."""
         alarms = cloud.client("cloudwatch").describe_alarms(AlarmNames=[id])["MetricAlarms"]
-        return {**outputs, "threshold": _whole(alarms[0]["Threshold"])} if alarms else None
+        if not alarms:
+            return None
+        now, found = alarms[0], dict(outputs)
+        for key, name in _ALARM.items():
+            if key in outputs and name in now:
+                found[key] = _whole(now[name])
+        if "dimensions" in outputs:
+            found["dimensions"] = {each["Name"]: each["Value"] for each in now["Dimensions"]}
+        return found
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeleteAlarms."""
@@ -88,8 +98,11 @@ class Topic(Handler):
         self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
     ) -> dict[str, Any]:
         """Only tags change in place."""
+        client = cloud.client("sns")
         if tags := pairs(inputs):
-            cloud.client("sns").tag_resource(ResourceArn=id, Tags=tags)
+            client.tag_resource(ResourceArn=id, Tags=tags)
+        if gone := changed(old, inputs):
+            client.untag_resource(ResourceArn=id, TagKeys=gone)
         return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
@@ -107,9 +120,20 @@ class Topic(Handler):
             cloud.client("sns").delete_topic(TopicArn=id)
 
 
-def _whole(number: float) -> float:
+def _alarm(inputs: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "AlarmName": inputs["name"],
+        "Dimensions": [
+            {"Name": name, "Value": value}
+            for name, value in sorted(inputs.get("dimensions", {}).items())
+        ],
+        **{name: inputs[key] for key, name in _ALARM.items() if key in inputs},
+    }
+
+
+def _whole(value: Any) -> Any:
     """CloudWatch answers 10.0 for the 10 that it was given."""
-    return int(number) if float(number).is_integer() else number
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {

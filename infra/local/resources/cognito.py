@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
 from infra.local.resources.absence import absent_is_fine, unless_absent
-from infra.local.resources.tags import plain
+from infra.local.resources.tags import changed, differ, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,16 @@ _PASSWORD: Final = {
     "requireSymbols": "RequireSymbols",
     "temporaryPasswordValidityDays": "TemporaryPasswordValidityDays",
 }
+
+
+_CHANGEABLE: Final = (
+    "accountRecoverySetting",
+    "adminCreateUserConfig",
+    "autoVerifiedAttributes",
+    "deletionProtection",
+    "passwordPolicy",
+)
+_MFA: Final = ("mfaConfiguration", "softwareTokenMfaConfiguration")
 
 
 class UserPool(Handler):
@@ -66,14 +76,43 @@ class UserPool(Handler):
                 )
         if added := [_schema(attribute) for name, attribute in wanted.items() if name not in known]:
             client.add_custom_attributes(UserPoolId=id, CustomAttributes=added)
-        client.update_user_pool(UserPoolId=id, UserPoolTags=plain(inputs), **_settings(inputs))
-        self._set_mfa(cloud, id, inputs)
+        if differ(old, inputs, *_CHANGEABLE):
+            # What this call leaves out falls back to its default, tags too.
+            client.update_user_pool(UserPoolId=id, UserPoolTags=plain(inputs), **_settings(inputs))
+        if differ(old, inputs, *_MFA):
+            self._set_mfa(cloud, id, inputs)
+        if tags := plain(inputs):
+            client.tag_resource(ResourceArn=old["arn"], Tags=tags)
+        if gone := changed(old, inputs):
+            client.untag_resource(ResourceArn=old["arn"], TagKeys=gone)
         return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
-        """DescribeUserPool."""
+        """DescribeUserPool; settings that somebody else has changed show."""
         answer = unless_absent(cloud.client("cognito-idp").describe_user_pool, UserPoolId=id)
-        return None if answer is None else _pool_outputs(cloud, answer["UserPool"], outputs)
+        if answer is None:
+            return None
+        now = answer["UserPool"]
+        found = _pool_outputs(cloud, now, outputs)
+        only = now.get("AdminCreateUserConfig", {}).get("AllowAdminCreateUserOnly", False)
+        password = now.get("Policies", {}).get("PasswordPolicy", {})
+        for name, value in (
+            ("deletionProtection", now.get("DeletionProtection", "INACTIVE")),
+            ("mfaConfiguration", now.get("MfaConfiguration", "OFF")),
+            ("autoVerifiedAttributes", now.get("AutoVerifiedAttributes", [])),
+            ("adminCreateUserConfig", {"allowAdminCreateUserOnly": only}),
+            (
+                "passwordPolicy",
+                {
+                    key: password.get(_PASSWORD[key])
+                    for key in outputs.get("passwordPolicy", {})
+                    if key in _PASSWORD
+                },
+            ),
+        ):
+            if name in outputs:
+                found[name] = value
+        return found
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeleteUserPool; refused by Cognito while deletion protection is on."""

@@ -60,7 +60,7 @@ class UserPoolClient(Handler):
         return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
-        """DescribeUserPoolClient; what somebody has changed of the settings below shows."""
+        """DescribeUserPoolClient; every setting that somebody else has changed shows."""
         answer = unless_absent(
             cloud.client("cognito-idp").describe_user_pool_client,
             UserPoolId=outputs["userPoolId"],
@@ -68,18 +68,13 @@ class UserPoolClient(Handler):
         )
         if answer is None:
             return None
-        now = answer["UserPoolClient"]
-        watched = (
-            "explicitAuthFlows",
-            "callbackUrls",
-            "logoutUrls",
-            "writeAttributes",
-            "allowedOauthScopes",
-        )
-        return {
-            **outputs,
-            **{key: _same_order(outputs.get(key), now.get(_CLIENT[key], [])) for key in watched},
-        }
+        now, found = answer["UserPoolClient"], dict(outputs)
+        for key, name in _CLIENT.items():
+            if isinstance(outputs.get(key), list) or isinstance(now.get(name), list):
+                found[key] = _same_order(outputs.get(key), now.get(name, []))
+            elif key in outputs:
+                found[key] = now.get(name, outputs[key])
+        return {key: value for key, value in found.items() if value is not None}
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeleteUserPoolClient."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
 from infra.local.resources.absence import absent_is_fine, unless_absent
-from infra.local.resources.tags import changed, pairs
+from infra.local.resources.tags import changed, differ, pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,14 +63,15 @@ class Table(Handler):
         self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
     ) -> dict[str, Any]:
         """UpdateTable for protection and encryption, then recovery, TTL and tags."""
-        cloud.client("dynamodb").update_table(
-            TableName=id,
-            BillingMode=inputs["billingMode"],
-            DeletionProtectionEnabled=inputs.get("deletionProtectionEnabled", False),
-            SSESpecification={
-                "Enabled": inputs.get("serverSideEncryption", {}).get("enabled", False)
-            },
-        )
+        if differ(old, inputs, "billingMode", "deletionProtectionEnabled", "serverSideEncryption"):
+            cloud.client("dynamodb").update_table(
+                TableName=id,
+                BillingMode=inputs["billingMode"],
+                DeletionProtectionEnabled=inputs.get("deletionProtectionEnabled", False),
+                SSESpecification={
+                    "Enabled": inputs.get("serverSideEncryption", {}).get("enabled", False)
+                },
+            )
         self._set(cloud, inputs, old)
         client = cloud.client("dynamodb")
         if tags := pairs(inputs):
@@ -80,17 +81,33 @@ class Table(Handler):
         return {**inputs, "arn": old["arn"]}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
-        """DescribeTable."""
-        answer = unless_absent(cloud.client("dynamodb").describe_table, TableName=id)
+        """DescribeTable, and what it does not tell: point-in-time recovery and TTL."""
+        client = cloud.client("dynamodb")
+        answer = unless_absent(client.describe_table, TableName=id)
         if answer is None:
             return None
         table = answer["Table"]
-        return {
+        found = {
             **outputs,
             "name": id,
             "arn": table["TableArn"],
             "deletionProtectionEnabled": table.get("DeletionProtectionEnabled", False),
         }
+        if "pointInTimeRecovery" in outputs:
+            backups = client.describe_continuous_backups(TableName=id)
+            recovery = backups["ContinuousBackupsDescription"].get(
+                "PointInTimeRecoveryDescription", {}
+            )
+            enabled = recovery.get("PointInTimeRecoveryStatus") == "ENABLED"
+            found["pointInTimeRecovery"] = {**outputs["pointInTimeRecovery"], "enabled": enabled}
+        if "ttl" in outputs:
+            ttl = client.describe_time_to_live(TableName=id)["TimeToLiveDescription"]
+            found["ttl"] = {
+                **outputs["ttl"],
+                "attributeName": ttl.get("AttributeName", ""),
+                "enabled": ttl.get("TimeToLiveStatus") == "ENABLED",
+            }
+        return found
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeleteTable; refused by DynamoDB while deletion protection is on."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
 from infra.local.resources.absence import absent_is_fine, unless_absent
-from infra.local.resources.tags import pairs
+from infra.local.resources.tags import changed, differ, pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,6 +31,7 @@ class Part:
         drop: the delete call.
         after: settings that the create call does not take.
         before_drop: what must be undone before the delete.
+        settings: what `after` has set, as it is now.
     """
 
     kind: str
@@ -42,8 +43,17 @@ class Part:
     drop: str
     after: Callable[[Any, str, dict[str, Any]], None] | None = None
     before_drop: Callable[[Any, str, dict[str, Any]], None] | None = None
+    settings: Callable[[Any, str], dict[str, Any]] | None = None
     outputs: Mapping[str, str] = field(default_factory=dict[str, str])
     drop_key: str | None = None
+
+
+def retag(client: Any, id: str, old: dict[str, Any], inputs: dict[str, Any]) -> None:
+    """Set the tags of an EC2 resource and remove those that are gone."""
+    if tags := pairs(inputs):
+        client.create_tags(Resources=[id], Tags=tags)
+    if gone := changed(old, inputs):
+        client.delete_tags(Resources=[id], Tags=[{"Key": key} for key in gone])
 
 
 class NetworkPart(Handler):
@@ -72,21 +82,24 @@ class NetworkPart(Handler):
     ) -> dict[str, Any]:
         """Tags, and settings that have calls of their own."""
         client = cloud.client("ec2")
-        if tags := pairs(inputs):
-            client.create_tags(Resources=[id], Tags=tags)
-        if self._part.after is not None:
+        retag(client, id, old, inputs)
+        names = inputs.keys() - {"tags"}
+        if self._part.after is not None and differ(old, inputs, *names):
             self._part.after(client, id, inputs)
         return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
-        """Whether it is there."""
+        """Whether it is there, and with which settings of a call of their own."""
         call, argument = self._part.look
         answer = unless_absent(getattr(cloud.client("ec2"), call), **{argument: [id]})
         if answer is None:
             return None
         found = next((value for value in answer.values() if isinstance(value, list)), [])
         existing = [one for one in found if one.get("State") != "deleted"]
-        return outputs if existing else None
+        if not existing:
+            return None
+        settings = self._part.settings
+        return outputs if settings is None else {**outputs, **settings(cloud.client("ec2"), id)}
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """Delete it."""
@@ -114,6 +127,14 @@ def _vpc_dns(client: Any, vpc_id: str, inputs: dict[str, Any]) -> None:
     )
 
 
+def _vpc_dns_now(client: Any, vpc_id: str) -> dict[str, Any]:
+    def now(attribute: str) -> bool:
+        answer = client.describe_vpc_attribute(VpcId=vpc_id, Attribute=attribute)
+        return bool(answer[attribute[:1].upper() + attribute[1:]]["Value"])
+
+    return {name: now(name) for name in ("enableDnsSupport", "enableDnsHostnames")}
+
+
 def _attach(client: Any, gateway_id: str, inputs: dict[str, Any]) -> None:
     gateway = client.describe_internet_gateways(InternetGatewayIds=[gateway_id])[
         "InternetGateways"
@@ -135,6 +156,7 @@ VPC: Final = Part(
     look=("describe_vpcs", "VpcIds"),
     drop="delete_vpc",
     after=_vpc_dns,
+    settings=_vpc_dns_now,
 )
 SUBNET: Final = Part(
     kind="subnet",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
 from infra.local.resources.absence import absent_is_fine, unless_absent
-from infra.local.resources.tags import pairs, retag
+from infra.local.resources.iam import same_json
+from infra.local.resources.tags import differ, pairs, retag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,19 +48,29 @@ class Repository(Handler):
     ) -> dict[str, Any]:
         """Tag mutability, scanning and tags."""
         client = cloud.client("ecr")
-        client.put_image_tag_mutability(
-            repositoryName=id, imageTagMutability=inputs.get("imageTagMutability", "MUTABLE")
-        )
-        client.put_image_scanning_configuration(
-            repositoryName=id, imageScanningConfiguration={"scanOnPush": _scans(inputs)}
-        )
+        if differ(old, inputs, "imageTagMutability"):
+            client.put_image_tag_mutability(
+                repositoryName=id, imageTagMutability=inputs.get("imageTagMutability", "MUTABLE")
+            )
+        if differ(old, inputs, "imageScanningConfiguration"):
+            client.put_image_scanning_configuration(
+                repositoryName=id, imageScanningConfiguration={"scanOnPush": _scans(inputs)}
+            )
         retag(client, old["arn"], old, inputs)
         return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
-        """DescribeRepositories."""
+        """DescribeRepositories; what somebody else has changed shows."""
         answer = unless_absent(cloud.client("ecr").describe_repositories, repositoryNames=[id])
-        return outputs if answer and answer["repositories"] else None
+        if not answer or not answer["repositories"]:
+            return None
+        now, found = answer["repositories"][0], dict(outputs)
+        if "imageTagMutability" in outputs:
+            found["imageTagMutability"] = now.get("imageTagMutability", "MUTABLE")
+        if "imageScanningConfiguration" in outputs:
+            scans = now.get("imageScanningConfiguration", {}).get("scanOnPush", False)
+            found["imageScanningConfiguration"] = {"scanOnPush": scans}
+        return found
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeleteRepository; refused while it holds images, unless `forceDelete`."""
@@ -90,12 +101,12 @@ class LifecyclePolicy(Handler):
         return self.create(cloud, inputs).outputs
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
-        """GetLifecyclePolicy."""
-        return (
-            None
-            if unless_absent(cloud.client("ecr").get_lifecycle_policy, repositoryName=id) is None
-            else outputs
-        )
+        """GetLifecyclePolicy; a policy that somebody else has changed shows."""
+        answer = unless_absent(cloud.client("ecr").get_lifecycle_policy, repositoryName=id)
+        if answer is None:
+            return None
+        now = same_json(outputs.get("policy"), answer["lifecyclePolicyText"])
+        return {**outputs, "policy": now}
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeleteLifecyclePolicy."""
@@ -125,14 +136,20 @@ class Cluster(Handler):
     ) -> dict[str, Any]:
         """UpdateCluster and the tags."""
         client = cloud.client("ecs")
-        client.update_cluster(cluster=id, settings=inputs.get("settings", []))
+        if differ(old, inputs, "settings"):
+            client.update_cluster(cluster=id, settings=inputs.get("settings", []))
         retag(client, id, old, inputs, "key", "value")
         return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
-        """DescribeClusters; a deleted one lingers as INACTIVE."""
-        clusters = cloud.client("ecs").describe_clusters(clusters=[id])["clusters"]
-        return outputs if any(cluster["status"] == "ACTIVE" for cluster in clusters) else None
+        """DescribeClusters with settings; a deleted one lingers as INACTIVE."""
+        answer = cloud.client("ecs").describe_clusters(clusters=[id], include=["SETTINGS"])
+        active = [cluster for cluster in answer["clusters"] if cluster["status"] == "ACTIVE"]
+        if not active:
+            return None
+        if "settings" not in outputs:
+            return outputs
+        return {**outputs, "settings": active[0].get("settings", [])}
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeleteCluster."""

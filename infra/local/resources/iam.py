@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
 from infra.local.resources.absence import absent_is_fine, unless_absent
-from infra.local.resources.tags import changed, pairs
+from infra.local.resources.tags import changed, differ, pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,12 +41,14 @@ class Role(Handler):
     ) -> dict[str, Any]:
         """UpdateRole, UpdateAssumeRolePolicy and the tags."""
         client = cloud.client("iam")
-        client.update_role(
-            RoleName=id,
-            Description=inputs.get("description", ""),
-            MaxSessionDuration=inputs.get("maxSessionDuration", 3600),
-        )
-        client.update_assume_role_policy(RoleName=id, PolicyDocument=inputs["assumeRolePolicy"])
+        if differ(old, inputs, "description", "maxSessionDuration"):
+            client.update_role(
+                RoleName=id,
+                Description=inputs.get("description", ""),
+                MaxSessionDuration=inputs.get("maxSessionDuration", 3600),
+            )
+        if differ(old, inputs, "assumeRolePolicy"):
+            client.update_assume_role_policy(RoleName=id, PolicyDocument=inputs["assumeRolePolicy"])
         if tags := pairs(inputs):
             client.tag_role(RoleName=id, Tags=tags)
         if gone := changed(old, inputs):
@@ -54,13 +56,18 @@ class Role(Handler):
         return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
-        """GetRole; a trust policy that somebody else has changed shows."""
+        """GetRole; what somebody else has changed shows, of the trust policy too."""
         answer = unless_absent(cloud.client("iam").get_role, RoleName=id)
         if answer is None:
             return None
         role = answer["Role"]
         trust = same_json(outputs.get("assumeRolePolicy"), role["AssumeRolePolicyDocument"])
-        return {**outputs, "name": id, "arn": role["Arn"], "assumeRolePolicy": trust}
+        now = {
+            "description": role.get("Description", ""),
+            "maxSessionDuration": role.get("MaxSessionDuration", 3600),
+        }
+        said = {key: text for key, text in now.items() if key in outputs}
+        return {**outputs, "name": id, "arn": role["Arn"], "assumeRolePolicy": trust, **said}
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeleteRole; its inline policies are resources of their own."""

@@ -4,17 +4,27 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
 
 from infra.local.engine.handler import Handler, Made
 from infra.local.resources.absence import absent_is_fine, unless_absent
 from infra.local.resources.iam import same_json
-from infra.local.resources.tags import pairs, retag
+from infra.local.resources.tags import differ, pairs, retag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from infra.local.engine.handler import Cloud
+
+
+# The provider tries for so long to delete a type that it has deprecated (source: its
+# `thing_type.go`); AWS wants five minutes in between.
+_DEPRECATED_SECONDS: Final = 6 * 60
+_TOO_EARLY: Final = "Please wait for 5 minutes after deprecation"
+_LONGEST_PAUSE_SECONDS: Final = 10.0
 
 
 class ThingType(Handler):
@@ -46,17 +56,43 @@ class ThingType(Handler):
         return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
-        """DescribeThingType."""
+        """DescribeThingType; that somebody has deprecated it shows."""
         answer = unless_absent(cloud.client("iot").describe_thing_type, thingTypeName=id)
-        return None if answer is None else {**outputs, "name": id, "arn": answer["thingTypeArn"]}
+        if answer is None:
+            return None
+        now = answer.get("thingTypeProperties", {})
+        searched = now.get("searchableAttributes", [])
+        known = outputs.get("properties", {}).get("searchableAttributes", [])
+        properties = {
+            "description": now.get("thingTypeDescription", ""),
+            # A set, of which AWS keeps no order.
+            "searchableAttributes": known if sorted(known) == sorted(searched) else searched,
+        }
+        return {
+            **outputs,
+            "name": id,
+            "arn": answer["thingTypeArn"],
+            "properties": _as_known(outputs.get("properties", {}), properties),
+            **({"deprecated": True} if answer["thingTypeMetadata"].get("deprecated") else {}),
+        }
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
-        """Deprecate, then delete; AWS wants five minutes in between, this cloud none."""
+        """Deprecate, then delete as soon as AWS does it, after five minutes."""
         del outputs
         client = cloud.client("iot")
+        deadline, pause = time.monotonic() + _DEPRECATED_SECONDS, 0.01
         with absent_is_fine():
             client.deprecate_thing_type(thingTypeName=id)
-            client.delete_thing_type(thingTypeName=id)
+            while True:
+                try:
+                    client.delete_thing_type(thingTypeName=id)
+                except ClientError as error:
+                    if _TOO_EARLY not in str(error) or time.monotonic() > deadline:
+                        raise
+                    time.sleep(pause)
+                    pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+                else:
+                    return
 
 
 class ThingGroup(Handler):
@@ -65,6 +101,7 @@ class ThingGroup(Handler):
     replace_on = frozenset({"name", "parentGroupName"})
     autoname = "name"
     taggable = True
+    unstable = frozenset({"version"})
 
     def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
         """CreateThingGroup."""
@@ -82,16 +119,34 @@ class ThingGroup(Handler):
     def update(
         self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
     ) -> dict[str, Any]:
-        """UpdateThingGroup and the tags."""
-        client = cloud.client("iot")
-        client.update_thing_group(thingGroupName=id, thingGroupProperties=_group(inputs))
+        """UpdateThingGroup of the version that is known, unless only tags differ; then those."""
+        client, version = cloud.client("iot"), old["version"]
+        if differ(old, inputs, "properties"):
+            version = client.update_thing_group(
+                thingGroupName=id,
+                thingGroupProperties=_group(inputs),
+                expectedVersion=old["version"],
+            )["version"]
         retag(client, old["arn"], old, inputs)
-        return {**old, **inputs}
+        return {**old, **inputs, "version": version}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
-        """DescribeThingGroup."""
+        """DescribeThingGroup; properties that somebody else has changed show, and the version."""
         answer = unless_absent(cloud.client("iot").describe_thing_group, thingGroupName=id)
-        return None if answer is None else {**outputs, "name": id, "arn": answer["thingGroupArn"]}
+        if answer is None:
+            return None
+        now = answer.get("thingGroupProperties", {})
+        properties = {
+            "description": now.get("thingGroupDescription", ""),
+            "attributePayload": {"attributes": now.get("attributePayload", {}).get("attributes")},
+        }
+        return {
+            **outputs,
+            "name": id,
+            "arn": answer["thingGroupArn"],
+            "version": answer["version"],
+            "properties": _as_known(outputs.get("properties", {}), properties),
+        }
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeleteThingGroup; members only lose their membership."""
@@ -249,6 +304,15 @@ class EventConfigurations(Handler):
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """Nothing, as the real provider does."""
+
+
+def _as_known(known: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """What AWS says now, without what is empty and was never named."""
+    return {key: value for key, value in now.items() if key in known or _said(value)}
+
+
+def _said(value: Any) -> bool:
+    return any(map(_said, value.values())) if isinstance(value, dict) else bool(value)
 
 
 def _group(inputs: dict[str, Any]) -> dict[str, Any]:

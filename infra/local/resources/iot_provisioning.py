@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from infra.local.engine.handler import Handler, Made
 from infra.local.resources.absence import absent_is_fine, unless_absent
 from infra.local.resources.iam import same_json
-from infra.local.resources.tags import pairs, retag
+from infra.local.resources.tags import differ, pairs, retag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,17 +54,18 @@ class ProvisioningTemplate(Handler):
             outputs["defaultVersionId"] = client.create_provisioning_template_version(
                 templateName=id, templateBody=inputs["templateBody"], setAsDefault=True
             )["versionId"]
-        client.update_provisioning_template(
-            templateName=id,
-            description=inputs.get("description", ""),
-            enabled=inputs.get("enabled", False),
-            provisioningRoleArn=inputs["provisioningRoleArn"],
-        )
+        if differ(old, inputs, "description", "enabled", "provisioningRoleArn"):
+            client.update_provisioning_template(
+                templateName=id,
+                description=inputs.get("description", ""),
+                enabled=inputs.get("enabled", False),
+                provisioningRoleArn=inputs["provisioningRoleArn"],
+            )
         retag(client, old["arn"], old, inputs)
         return outputs
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
-        """DescribeProvisioningTemplate; a body that somebody else has changed shows."""
+        """DescribeProvisioningTemplate; what somebody else has changed shows."""
         answer = unless_absent(cloud.client("iot").describe_provisioning_template, templateName=id)
         if answer is None:
             return None
@@ -73,6 +74,9 @@ class ProvisioningTemplate(Handler):
             "name": id,
             "arn": answer["templateArn"],
             "enabled": answer["enabled"],
+            "description": answer.get("description", ""),
+            "provisioningRoleArn": answer["provisioningRoleArn"],
+            "defaultVersionId": answer["defaultVersionId"],
             "templateBody": same_json(outputs.get("templateBody"), answer["templateBody"]),
         }
 

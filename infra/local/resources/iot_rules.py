@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
 from infra.local.resources.absence import is_absent
-from infra.local.resources.tags import retag
+from infra.local.resources.tags import differ, retag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,13 +49,17 @@ class TopicRule(Handler):
     def update(
         self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
     ) -> dict[str, Any]:
-        """ReplaceTopicRule: no message is missed in between."""
-        cloud.client("iot").replace_topic_rule(ruleName=id, topicRulePayload=_payload(inputs))
+        """ReplaceTopicRule: no message is missed in between; and the tags."""
+        if differ(old, inputs, *_KNOWN - {"name", "tags", "region"}):
+            cloud.client("iot").replace_topic_rule(ruleName=id, topicRulePayload=_payload(inputs))
         retag(cloud.client("iot"), old["arn"], old, inputs)
         return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
-        """GetTopicRule; AWS says UnauthorizedException for a rule that does not exist."""
+        """GetTopicRule; what somebody else has changed shows.
+
+        AWS says UnauthorizedException for a rule that does not exist.
+        """
         try:
             rule = cloud.client("iot").get_topic_rule(ruleName=id)["rule"]
         except ClientError as error:
@@ -65,12 +69,21 @@ class TopicRule(Handler):
             ):
                 return None
             raise
-        return {
+        found: dict[str, Any] = {
             **outputs,
             "name": id,
             "sql": rule["sql"],
+            "sqlVersion": rule.get("awsIotSqlVersion", outputs.get("sqlVersion")),
+            "description": rule.get("description", ""),
             "enabled": not rule.get("ruleDisabled", False),
         }
+        # Of the actions, whatever differs from what is known shows as it is in the cloud.
+        wanted = _payload({name: outputs[name] for name in _KNOWN if name in outputs})
+        if rule.get("actions", []) != wanted["actions"]:
+            found["dynamodbv2s"] = rule.get("actions", [])
+        if rule.get("errorAction") != wanted.get("errorAction"):
+            found["errorAction"] = rule.get("errorAction")
+        return found
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeleteTopicRule; for a rule that is gone AWS says only that it is denied."""

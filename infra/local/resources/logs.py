@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
 from infra.local.resources.absence import absent_is_fine
-from infra.local.resources.tags import changed, plain
+from infra.local.resources.tags import changed, differ, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,8 @@ class LogGroup(Handler):
     def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
         """CreateLogGroup, then the retention."""
         cloud.client("logs").create_log_group(logGroupName=inputs["name"], tags=plain(inputs))
-        self._retain(cloud, inputs)
+        if inputs.get("retentionInDays"):
+            self._retain(cloud, inputs)
         arn = f"arn:aws:logs:{cloud.region}:{cloud.account_id}:log-group:{inputs['name']}"
         return Made(inputs["name"], {**inputs, "arn": arn})
 
@@ -35,7 +36,8 @@ class LogGroup(Handler):
     ) -> dict[str, Any]:
         """PutRetentionPolicy and the tags."""
         del id
-        self._retain(cloud, inputs)
+        if differ(old, inputs, "retentionInDays"):
+            self._retain(cloud, inputs)
         if tags := plain(inputs):
             cloud.client("logs").tag_resource(resourceArn=old["arn"], tags=tags)
         if gone := changed(old, inputs):
@@ -59,10 +61,13 @@ class LogGroup(Handler):
             cloud.client("logs").delete_log_group(logGroupName=id)
 
     def _retain(self, cloud: Cloud, inputs: dict[str, Any]) -> None:
+        # Without a number of days events are kept for good.
         if days := inputs.get("retentionInDays"):
             cloud.client("logs").put_retention_policy(
                 logGroupName=inputs["name"], retentionInDays=days
             )
+        else:
+            cloud.client("logs").delete_retention_policy(logGroupName=inputs["name"])
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {"aws:cloudwatch/logGroup:LogGroup": LogGroup()}

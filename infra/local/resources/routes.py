@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from infra.local.engine.handler import Cloud
 
 
+_THROUGH: Final = {"GatewayId": "gatewayId", "NatGatewayId": "natGatewayId"}
+
+
 class Route(Handler):
     """`aws.ec2.Route` through an internet or a NAT gateway."""
 
@@ -34,16 +37,17 @@ class Route(Handler):
         return dict(inputs)
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
-        """Whether the table has a route to that destination."""
+        """Whether the table has a route to that destination, and through what."""
         table, _, destination = id.partition("_")
         answer = unless_absent(cloud.client("ec2").describe_route_tables, RouteTableIds=[table])
         tables = answer["RouteTables"] if answer else []
         routes = [route for one in tables for route in one["Routes"]]
-        return (
-            outputs
-            if any(route.get("DestinationCidrBlock") == destination for route in routes)
-            else None
-        )
+        for route in routes:
+            if route.get("DestinationCidrBlock") == destination:
+                through = {key: route.get(name) for name, key in _THROUGH.items()}
+                known = {key: value for key, value in outputs.items() if key not in through}
+                return known | {key: value for key, value in through.items() if value}
+        return None
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeleteRoute."""
@@ -96,11 +100,10 @@ class RouteTableAssociation(Handler):
 
 
 def _route(inputs: dict[str, Any]) -> dict[str, Any]:
-    by = {"GatewayId": "gatewayId", "NatGatewayId": "natGatewayId"}
     return {
         "RouteTableId": inputs["routeTableId"],
         "DestinationCidrBlock": inputs["destinationCidrBlock"],
-        **{argument: inputs[key] for argument, key in by.items() if key in inputs},
+        **{argument: inputs[key] for argument, key in _THROUGH.items() if key in inputs},
     }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
 from infra.local.resources.absence import absent_is_fine, unless_absent
-from infra.local.resources.tags import pairs
+from infra.local.resources.tags import differ, pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,14 +30,16 @@ class Bucket(Handler):
         client.create_bucket(
             Bucket=name, CreateBucketConfiguration={"LocationConstraint": cloud.region}
         )
-        self._tag(cloud, name, inputs)
+        if pairs(inputs):
+            self._tag(cloud, name, inputs)
         return Made(name, _outputs(cloud, name, inputs))
 
     def update(
         self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
     ) -> dict[str, Any]:
         """Tags, and whether a delete takes the objects along."""
-        self._tag(cloud, id, inputs)
+        if differ(old, inputs, "tags"):
+            self._tag(cloud, id, inputs)
         return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
@@ -57,8 +59,11 @@ class Bucket(Handler):
             client.delete_bucket(Bucket=id)
 
     def _tag(self, cloud: Cloud, name: str, inputs: dict[str, Any]) -> None:
+        # The whole set at once; an empty one cannot be put.
         if tags := pairs(inputs):
             cloud.client("s3").put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
+        else:
+            cloud.client("s3").delete_bucket_tagging(Bucket=name)
 
 
 def _outputs(cloud: Cloud, name: str, properties: dict[str, Any]) -> dict[str, Any]:

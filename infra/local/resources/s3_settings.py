@@ -4,16 +4,26 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
 from infra.local.resources.absence import absent_is_fine, unless_absent
+from infra.local.resources.iam import same_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from infra.local.engine.handler import Cloud
+
+
+_OURS: Final = frozenset({"bucket", "region", "__defaults"})
+_PUBLIC_ACCESS: Final = "PublicAccessBlockConfiguration"
+_BLOCKS: Final = (
+    "blockPublicAcls",
+    "blockPublicPolicy",
+    "ignorePublicAcls",
+    "restrictPublicBuckets",
+)
 
 
 class BucketSetting(Handler):
@@ -52,20 +62,23 @@ class BucketSetting(Handler):
         return self.create(cloud, inputs).outputs
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
-        """Whether there is one; a policy, which AWS hands back as given, is compared too."""
+        """The document, if there is one; what somebody else has changed of it shows."""
         answer = unless_absent(getattr(cloud.client("s3"), f"get_{self._setting}"), Bucket=id)
         if answer is None:
             return None
-        if "Policy" in answer and json.loads(answer["Policy"]) != json.loads(
-            outputs.get("policy", "{}")
-        ):
-            return {**outputs, "policy": answer["Policy"]}
-        if self._setting == "bucket_versioning" and answer.get("Status") != "Enabled":
-            return {
-                **outputs,
-                "versioningConfiguration": {"status": answer.get("Status", "Disabled")},
-            }
-        return outputs
+        if "Policy" in answer:
+            return {**outputs, "policy": same_json(outputs.get("policy"), answer["Policy"])}
+        if self._setting == "bucket_versioning":
+            return {**outputs, "versioningConfiguration": {"status": answer.get("Status")}}
+        [(name, wanted)] = self._document(outputs).items()
+        now = answer.get(name, {"Rules": answer.get("Rules", [])})
+        if _holds(now, wanted):
+            return outputs
+        if name == _PUBLIC_ACCESS:
+            return {**outputs, **{key: now.get(_member(key), False) for key in _BLOCKS}}
+        # What differs shows as AWS has it, under the one input that is not the bucket.
+        [only] = outputs.keys() - _OURS
+        return {**outputs, only: now}
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """Delete the document."""
@@ -78,15 +91,24 @@ class BucketSetting(Handler):
                 getattr(cloud.client("s3"), f"delete_{setting}")(Bucket=id)
 
 
+def _holds(now: Any, wanted: Any) -> bool:
+    """Whether a document holds all that is wanted; S3 adds members of its own."""
+    if isinstance(wanted, dict):
+        return isinstance(now, dict) and all(
+            _holds(now.get(key), value) for key, value in wanted.items()
+        )
+    if isinstance(wanted, list):
+        return isinstance(now, list) and len(now) == len(wanted) and all(map(_holds, now, wanted))
+    return bool(now == wanted)
+
+
 def _public_access(inputs: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "PublicAccessBlockConfiguration": {
-            "BlockPublicAcls": inputs.get("blockPublicAcls", False),
-            "IgnorePublicAcls": inputs.get("ignorePublicAcls", False),
-            "BlockPublicPolicy": inputs.get("blockPublicPolicy", False),
-            "RestrictPublicBuckets": inputs.get("restrictPublicBuckets", False),
-        }
-    }
+    return {_PUBLIC_ACCESS: {_member(key): inputs.get(key, False) for key in _BLOCKS}}
+
+
+def _member(key: str) -> str:
+    """An input's name as AWS writes it."""
+    return key[:1].upper() + key[1:]
 
 
 def _ownership(inputs: dict[str, Any]) -> dict[str, Any]:

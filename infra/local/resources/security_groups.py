@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
 from infra.local.resources.absence import absent_is_fine, unless_absent
+from infra.local.resources.ec2 import retag
 from infra.local.resources.tags import pairs
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ class SecurityGroup(Handler):
         self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
     ) -> dict[str, Any]:
         """Only tags change in place."""
-        if tags := pairs(inputs):
-            cloud.client("ec2").create_tags(Resources=[id], Tags=tags)
+        retag(cloud.client("ec2"), id, old, inputs)
         return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
@@ -103,19 +103,16 @@ class SecurityGroupRule(Handler):
         return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
-        """Whether the group still has a rule for these ports."""
+        """Whether the group still has this rule: ports, protocol and who is at its other end."""
         del id
         answer = unless_absent(
             cloud.client("ec2").describe_security_groups, GroupIds=[outputs["securityGroupId"]]
         )
         groups = answer["SecurityGroups"] if answer else []
         key = "IpPermissions" if self._way == "ingress" else "IpPermissionsEgress"
-        known = [
-            (rule.get("FromPort"), rule.get("ToPort"))
-            for group in groups
-            for rule in group.get(key, [])
-        ]
-        return outputs if (outputs["fromPort"], outputs["toPort"]) in known else None
+        wanted = _permission(outputs)
+        found = [rule for group in groups for rule in group.get(key, [])]
+        return outputs if any(_is_of(wanted, rule) for rule in found) else None
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """RevokeSecurityGroupIngress or -Egress."""
@@ -137,6 +134,18 @@ def _permission(inputs: dict[str, Any]) -> dict[str, Any]:
     else:
         permission["UserIdGroupPairs"] = [{"GroupId": inputs["referencedSecurityGroupId"]}]
     return permission
+
+
+def _is_of(wanted: dict[str, Any], rule: dict[str, Any]) -> bool:
+    """Whether a rule, which may be of several ends, is of the one that is wanted too."""
+    same = all(wanted[key] == rule.get(key) for key in ("IpProtocol", "FromPort", "ToPort"))
+    ranges = {each["CidrIp"] for each in rule.get("IpRanges", [])}
+    groups = {each["GroupId"] for each in rule.get("UserIdGroupPairs", [])}
+    return (
+        same
+        and ranges >= {each["CidrIp"] for each in wanted.get("IpRanges", [])}
+        and groups >= {each["GroupId"] for each in wanted.get("UserIdGroupPairs", [])}
+    )
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {

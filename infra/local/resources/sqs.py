@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
 from infra.local.resources.absence import absent_is_fine, unless_absent
-from infra.local.resources.tags import changed, plain
+from infra.local.resources.tags import changed, differ, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from infra.local.engine.handler import Cloud
+
+
+_ATTRIBUTES: Final = ("messageRetentionSeconds", "sqsManagedSseEnabled")
 
 
 class Queue(Handler):
@@ -39,7 +42,8 @@ class Queue(Handler):
     ) -> dict[str, Any]:
         """SetQueueAttributes."""
         client = cloud.client("sqs")
-        client.set_queue_attributes(QueueUrl=id, Attributes=_attributes(inputs))
+        if differ(old, inputs, *_ATTRIBUTES):
+            client.set_queue_attributes(QueueUrl=id, Attributes=_attributes(inputs))
         if tags := plain(inputs):
             client.tag_queue(QueueUrl=id, Tags=tags)
         if gone := changed(old, inputs):
@@ -47,15 +51,19 @@ class Queue(Handler):
         return {**old, **inputs}
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
-        """GetQueueAttributes."""
+        """GetQueueAttributes; what somebody else has changed shows."""
         answer = unless_absent(
-            cloud.client("sqs").get_queue_attributes, QueueUrl=id, AttributeNames=["QueueArn"]
+            cloud.client("sqs").get_queue_attributes, QueueUrl=id, AttributeNames=["All"]
         )
-        return (
-            None
-            if answer is None
-            else {**outputs, "url": id, "arn": answer["Attributes"]["QueueArn"]}
-        )
+        if answer is None:
+            return None
+        now = answer["Attributes"]
+        found = {**outputs, "url": id, "arn": now["QueueArn"]}
+        if "messageRetentionSeconds" in outputs:
+            found["messageRetentionSeconds"] = int(now["MessageRetentionPeriod"])
+        if "sqsManagedSseEnabled" in outputs and "SqsManagedSseEnabled" in now:
+            found["sqsManagedSseEnabled"] = now["SqsManagedSseEnabled"] == "true"
+        return found
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeleteQueue."""

@@ -1,4 +1,4 @@
-"""Tags in the shapes that the services want them in."""
+"""Tags in the shapes that the services want them in, and what of a change is more than tags."""
 
 from __future__ import annotations
 
@@ -18,6 +18,15 @@ def plain(inputs: dict[str, Any]) -> dict[str, str]:
 def changed(old: dict[str, Any], inputs: dict[str, Any]) -> list[str]:
     """Names of tags that are no longer there."""
     return sorted(set(old.get("tags", {})) - set(inputs.get("tags", {})))
+
+
+def differ(old: dict[str, Any], inputs: dict[str, Any], *names: str) -> bool:
+    """Whether one of these inputs is another than it was; the provider calls only for those.
+
+    Source: Terraform's AWS provider, `HasChanges` and `HasChangesExcept("tags", "tags_all")` in the
+    update of each resource.
+    """
+    return any(old.get(name) != inputs.get(name) for name in names)
 
 
 def retag(  # noqa: PLR0917 - client and ARN, then what `pairs` takes

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
 from infra.local.resources.absence import absent_is_fine, unless_absent
-from infra.local.resources.tags import changed, plain
+from infra.local.resources.iam import same_json
+from infra.local.resources.tags import changed, differ, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +37,8 @@ class PolicyStore(Handler):
     ) -> dict[str, Any]:
         """UpdatePolicyStore and the tags."""
         client = cloud.client(_SERVICE)
-        client.update_policy_store(policyStoreId=id, **_store(inputs))
+        if differ(old, inputs, "description", "deletionProtection", "validationSettings"):
+            client.update_policy_store(policyStoreId=id, **_store(inputs))
         if tags := plain(inputs):
             client.tag_resource(resourceArn=old["arn"], tags=tags)
         if gone := changed(old, inputs):
@@ -54,6 +56,7 @@ class PolicyStore(Handler):
             "arn": now["arn"],
             "validationSettings": {"mode": now["validationSettings"]["mode"]},
             "deletionProtection": now.get("deletionProtection", "DISABLED"),
+            "description": now.get("description", ""),
         }
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
@@ -85,9 +88,16 @@ class Schema(Handler):
         return self.create(cloud, inputs).outputs
 
     def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
-        """GetSchema."""
+        """GetSchema; a schema that somebody else has put shows."""
         now = unless_absent(cloud.client(_SERVICE).get_schema, policyStoreId=id)
-        return None if now is None else {**outputs, "namespaces": now.get("namespaces", [])}
+        if now is None:
+            return None
+        known = outputs.get("definition", {})
+        return {
+            **outputs,
+            "namespaces": now.get("namespaces", []),
+            "definition": {**known, "value": same_json(known.get("value"), now["schema"])},
+        }
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """A schema cannot be deleted, only emptied; it leaves with its store."""

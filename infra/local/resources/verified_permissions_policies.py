@@ -69,9 +69,15 @@ class Policy(Handler):
         if now is None:
             return None
         static = outputs.get("definition", {}).get("static")
-        if static and now["definition"]["static"]["statement"] != static["statement"]:
-            return {**outputs, "definition": {"static": {**static, **now["definition"]["static"]}}}
-        return outputs
+        if static is None:  # of a link nothing can change
+            return outputs
+        found = now["definition"]["static"]
+        said = {
+            "statement": found["statement"],
+            "description": found.get("description", ""),
+        }
+        changed = {key: text for key, text in said.items() if text != static.get(key, "")}
+        return {**outputs, "definition": {"static": {**static, **changed}}}
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeletePolicy."""
@@ -119,7 +125,12 @@ class PolicyTemplate(Handler):
             policyStoreId=store_id,
             policyTemplateId=template_id,
         )
-        return None if now is None else {**outputs, "statement": now["statement"]}
+        if now is None:
+            return None
+        found = {**outputs, "statement": now["statement"]}
+        if now.get("description", "") != outputs.get("description", ""):
+            found["description"] = now.get("description", "")
+        return found
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """DeletePolicyTemplate."""

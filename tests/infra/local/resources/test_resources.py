@@ -10,8 +10,11 @@ from botocore.exceptions import ClientError
 
 from infra.local.engine import Op
 from infra.local.resources import HANDLERS
+from tests.infra.local.resources.changes_by_hand import change_platform, change_tenant
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.infra.conftest import Project
 
 # Deleting these is leaving them: the index is the account's, and a schema leaves with its store.
@@ -101,6 +104,44 @@ def test_what_was_changed_is_seen_and_set_back(scratch: Project) -> None:
         == said
     )
     assert iot.get_policy(policyName="acme-device")["policyDocument"] == device
+
+
+def drifted(project: Project, stack: str) -> dict[str, list[str]]:
+    """Logical name -> what a refresh found changed; a rule's name says that it is one."""
+    return {
+        change.urn.rpartition("::")[2] + (" (rule)" if "TopicRule" in change.urn else ""): [
+            key for key in change.keys if key != "__defaults"
+        ]
+        for change in project.engine.refresh(stack).changes
+        if change.op is Op.UPDATE
+    }
+
+
+@pytest.mark.parametrize(
+    ("stack", "change"), [("platform", change_platform), ("acme", change_tenant)]
+)
+def test_drift_of_each_kind_shows_and_is_mended(
+    stack: str, change: Callable[..., dict[str, list[str]]], scratch: Project
+) -> None:
+    """A refresh names each setting that was changed by hand; `up` sets it back, and no more."""
+
+    def named(name: str) -> dict[str, Any]:
+        kind, at, logical = name.rpartition("@")
+        return next(
+            one
+            for one in resources(scratch, stack)
+            if one["urn"].endswith(f"::{logical}") and (not at or one["type"] == kind)
+        )
+
+    assert drifted(scratch, stack) == {}
+    wanted = change(scratch.cloud, named)
+    found = drifted(scratch, stack)
+    assert {name: found.get(name) for name in wanted} == wanted
+    assert found.keys() == wanted.keys()
+    names = {name.removesuffix(" (rule)") for name in wanted}
+    assert names <= {name for _, name in touched(scratch, "up", stack)}
+    assert drifted(scratch, stack) == {}
+    assert touched(scratch, "up", stack) == set()
 
 
 def test_iot_policy_changes_more_often_than_it_has_versions(
