@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from infra.aws_check.calls import OutOfCallsError
-from infra.aws_check.leftovers import code
+from infra.aws_check.attempts import attempted
 from infra.aws_check.probes import account, devices, jobs, policies
-from infra.aws_check.rows import ROWS, Outcome, Settled, unanswered
-from infra.aws_check.sandbox import NotMadeError
+from infra.aws_check.rows import ROWS, Outcome, Settled
 
 if TYPE_CHECKING:
     from infra.aws_check.sandbox import Sandbox
@@ -28,12 +24,14 @@ def _alone(row: str, probe: _One) -> tuple[tuple[str, ...], _Some]:
 PROBES: Final[tuple[tuple[tuple[str, ...], _Some], ...]] = (
     (("claim", "certificate-in-template"), devices.provisioned),
     (("job-role", "plus-in-placeholder"), jobs.presigned),
-    _alone("data-endpoint", devices.data_endpoint),
     _alone("group-membership", devices.group_membership),
     (("simultaneous-writes", "cedar-policy", "claims-outside-schema"), policies.policies),
     _alone("tenant-role", account.tenant_role),
     _alone("error-codes", jobs.error_codes),
-    (("ttl-number", "publishes", "certificate-status"), devices.connected),
+    (
+        ("ttl-number", "publishes", "data-endpoint", "delete-connection", "certificate-status"),
+        devices.connected,
+    ),
     _alone("rates", account.rates),
 )
 
@@ -51,11 +49,4 @@ def ask(sandbox: Sandbox, outcomes: dict[str, Outcome], said: Callable[[str], No
             outcomes[row.id] = Outcome(settled=Settled.NO_CALL, answer=row.reason)
     for rows, probe in PROBES:
         said(f"asking: {', '.join(rows)} ({len(sandbox.calls.made)} calls so far)")
-        try:
-            outcomes |= probe(sandbox)
-        except ClientError as error:
-            for row in rows:
-                outcomes.setdefault(row, unanswered(f"refused, {code(error)}: {error}"))
-        except (BotoCoreError, NotMadeError, OutOfCallsError, OSError) as error:
-            for row in rows:
-                outcomes.setdefault(row, unanswered(str(error)))
+        outcomes |= attempted(rows, lambda probe=probe: probe(sandbox))

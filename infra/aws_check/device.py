@@ -57,6 +57,8 @@ class Device:
         Raises:
             NotConnectedError: refused, or no answer.
         """
+        for each in (self.closed, self._settled, self._stopped):
+            each.clear()
         tls = io.TlsContextOptions.create_client_with_mtls(
             self.certificate_file.read_bytes(), self.key_file.read_bytes()
         )

@@ -103,6 +103,12 @@ ROWS: Final = (
         calls="`update-certificate` with a device connected",
     ),
     Row(
+        id="delete-connection",
+        statement="`DeleteConnection` ends a connection at once, and the device may connect again "
+        "while its certificate lingers",
+        calls="`delete-connection` of the device that was revoked, and CONNECT again",
+    ),
+    Row(
         id="cedar-policy",
         statement="A changed Cedar policy, template or schema decides after 3 s",
         calls="`create-policy`, then `is-authorized-with-token` at once and after the delay",
@@ -167,7 +173,7 @@ ROWS: Final = (
     Row(
         id="data-endpoint",
         statement="The account's own data endpoint takes what the generic one takes",
-        calls="`iot describe-endpoint`, one `iot-data publish` there",
+        calls="`iot describe-endpoint`, one `iot-data delete-connection` there",
     ),
     Row(
         id="plus-in-placeholder",

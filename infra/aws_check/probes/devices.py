@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from cedarfleet_device import wire
 
 from infra import names
+from infra.aws_check.attempts import attempted
 from infra.aws_check.device import Device, NotConnectedError
 from infra.aws_check.probes import rules
 from infra.aws_check.rows import answered, unanswered
@@ -31,6 +31,7 @@ _DEVICE: Final = "probe"
 _PUBLISHES: Final = 3 * int(PUBLISHES_OF_A_CONNECTION.figure)
 _ACKNOWLEDGED_SECONDS: Final = 5
 _LONGEST_REVOCATION_SECONDS: Final = 600
+_AT_ONCE_SECONDS: Final = 10
 _STEP_SECONDS: Final = 30
 _NO_DEVICE: Final = unanswered("no device was provisioned")
 
@@ -128,20 +129,22 @@ def _forget(sandbox: Sandbox, iot: Any, device: Device) -> None:
 
 
 def connected(sandbox: Sandbox) -> Mapping[str, Outcome]:
-    """Connect the device; publish too much, read a row of it, revoke it and wait for the end."""
-    rows = ("publishes", "ttl-number", "certificate-status")
-    if sandbox.device is None:
+    """Connect the device; read a row of it, publish too much, revoke it and wait for the end."""
+    rows = ("publishes", "ttl-number", "data-endpoint", "delete-connection", "certificate-status")
+    device = sandbox.device
+    if device is None:
         return dict.fromkeys(rows, _NO_DEVICE)
     outcomes: dict[str, Outcome] = {}
-    with ExitStack() as stack:
-        try:
-            device = stack.enter_context(sandbox.device)
-        except NotConnectedError as error:
-            return dict.fromkeys(rows, unanswered(str(error)))
-        outcomes["ttl-number"] = rules.ttl_number(sandbox, device)
-        outcomes["publishes"] = _publishes(sandbox, device)
-        outcomes["certificate-status"] = _revoked(sandbox, device)
-    return outcomes
+    try:
+        with device:
+            outcomes |= attempted(
+                ["ttl-number"], lambda: {"ttl-number": rules.ttl_number(sandbox, device)}
+            )
+            outcomes["publishes"] = _publishes(sandbox, device)
+            outcomes |= _put_off(sandbox, device)
+    except NotConnectedError as error:
+        return dict.fromkeys(rows, unanswered(str(error))) | outcomes
+    return outcomes | _back(sandbox, device)
 
 
 def _publishes(sandbox: Sandbox, device: Device) -> Outcome:
@@ -149,9 +152,8 @@ def _publishes(sandbox: Sandbox, device: Device) -> Outcome:
     # No state of a command, so the product's rules do nothing with it.
     topic = wire.status_topic(device.thing, "0" * 26)
     began = time.monotonic()
-    acknowledged = device.publish(
-        topic, [b"{}"] * _PUBLISHES, seconds=sandbox.waiting.here(_ACKNOWLEDGED_SECONDS)
-    )
+    patience = sandbox.waiting.here(_ACKNOWLEDGED_SECONDS)
+    acknowledged = device.publish(topic, [b"{}"] * _PUBLISHES, seconds=patience)
     stayed = not device.closed.is_set()
     words = (
         f"{acknowledged} of {_PUBLISHES} acknowledged in {time.monotonic() - began:.1f} s, "
@@ -160,13 +162,38 @@ def _publishes(sandbox: Sandbox, device: Device) -> Outcome:
     return answered(stayed and acknowledged < _PUBLISHES, words)
 
 
-def _revoked(sandbox: Sandbox, device: Device) -> Outcome:
+def _put_off(sandbox: Sandbox, device: Device) -> dict[str, Outcome]:
+    """Revoke the certificate and end the connection, as `devices revoke` does."""
     iot: Any = sandbox.calls.client("iot")
-    if device.closed.is_set():
-        return unanswered("the connection had ended before")
     iot.update_certificate(certificateId=device.certificate_id, newStatus="REVOKED")
     sandbox.revoked = True
     sandbox.calls.release(1)
+    # As the service does: at the account's own endpoint.
+    endpoint = sandbox.calls.endpoint_url or f"https://{sandbox.mqtt_host}"
+    data: Any = sandbox.calls.client("iot-data", endpoint_url=endpoint)
+    data.delete_connection(clientId=device.thing)
+    taken = answered(holds=True, answer="DeleteConnection was taken")
+    if sandbox.waiting.until(device.closed, _AT_ONCE_SECONDS):
+        return {"data-endpoint": taken}
+    words = f"connected still {_AT_ONCE_SECONDS} s after DeleteConnection"
+    return {"data-endpoint": taken, "delete-connection": answered(holds=False, answer=words)}
+
+
+def _back(sandbox: Sandbox, device: Device) -> dict[str, Outcome]:
+    """Connect again with the revoked certificate, and wait until it is out."""
+    sandbox.waiting.pause(2)  # a client id may connect once a second
+    try:
+        with device:
+            again = answered(holds=True, answer="ended at once, and let in again when revoked")
+            return {"certificate-status": _out(sandbox, device), "delete-connection": again}
+    except NotConnectedError:
+        words = "turned away right after it was revoked"
+        return dict.fromkeys(
+            ("certificate-status", "delete-connection"), answered(holds=False, answer=words)
+        )
+
+
+def _out(sandbox: Sandbox, device: Device) -> Outcome:
     waited = 0
     while waited < _LONGEST_REVOCATION_SECONDS:
         if sandbox.waiting.until(device.closed, _STEP_SECONDS):
@@ -192,12 +219,3 @@ def group_membership(sandbox: Sandbox) -> Outcome:
     if at_once:
         words += f", {'there' if later else 'gone'} after {MEMBERSHIP.figure:g} s"
     return answered(not later, words)
-
-
-def data_endpoint(sandbox: Sandbox) -> Outcome:
-    """Publish one message at the account's own endpoint, as the service does."""
-    endpoint = sandbox.calls.endpoint_url or f"https://{sandbox.mqtt_host}"
-    client: Any = sandbox.calls.client("iot-data", endpoint_url=endpoint)
-    topic = wire.command_topic(f"{names.thing_prefix(sandbox.tenant)}nobody", "0" * 26)
-    client.publish(topic=topic, qos=1, payload=b"{}")
-    return answered(holds=True, answer="a publish was taken")
