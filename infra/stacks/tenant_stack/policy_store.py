@@ -39,6 +39,9 @@ class PolicyStore(pulumi.ComponentResource):
     narrowed (see `infra.policies.store.update_order`). The identity source comes last, so no token
     is accepted before the policies stand.
 
+    That holds of the store. Decisions see a change some seconds later, and in which order AWS does
+    not say (docs/aws-fidelity.md); the rehearsal keeps it.
+
     One after the other: a store takes 10 writes a second, "might return an exception" for
     simultaneous ones (source: Verified Permissions, "Quotas"), and the provider repeats none.
     """
