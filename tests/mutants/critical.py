@@ -40,8 +40,12 @@ def _refused(*methods: str) -> tuple[str, ...]:
 _SERVICE: Final[dict[str, tuple[str, ...]]] = {
     "service/domain/artifacts.py": ("tests/service/domain/test_names_and_ids.py",),
     "service/domain/commands.py": ("tests/service/domain/test_command_status.py",),
-    "service/domain/devices.py": ("tests/service/domain/test_entities.py",),
+    "service/domain/devices.py": (
+        "tests/service/domain/test_entities.py",
+        f"{_API}/test_device_tags.py",
+    ),
     "service/domain/downloads.py": ("tests/service/domain/test_download_state.py",),
+    "service/domain/device_filter.py": (f"{_API}/test_device_filters.py",),
     "service/domain/device_rows.py": ("tests/service/adapters/test_device_facts.py",),
     "service/domain/groups.py": (
         "tests/service/domain/test_groups.py",
@@ -52,7 +56,11 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
     "service/domain/instants.py": ("tests/service/domain/test_names_and_ids.py",),
     "service/domain/json_limits.py": ("tests/service/domain/test_json_limits.py",),
     "service/domain/permissions.py": ("tests/service/domain/test_names_and_ids.py",),
-    "service/domain/tenants.py": ("tests/service/domain/test_tokens.py",),
+    "service/domain/tags.py": (f"{_API}/test_device_tags.py",),
+    "service/domain/tenants.py": (
+        "tests/service/domain/test_tokens.py",
+        f"{_API}/test_device_tags.py",
+    ),
     "service/operations/authentication.py": ("tests/service/operations/test_authentication.py",),
     "service/operations/authorization.py": (
         "tests/service/operations/test_authorization.py",
@@ -65,12 +73,14 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
     "service/operations/devices.py": (
         f"{_API}/test_devices.py",
         f"{_API}/test_device_groups.py",
+        f"{_API}/test_device_tags.py",
         f"{_API}/test_time_zones.py",
     ),
     "service/operations/downloads.py": (f"{_API}/test_downloads.py",),
     "service/operations/once.py": (f"{_API}/test_commands.py", f"{_API}/test_downloads.py"),
     "service/api/guard.py": (f"{_API}/test_routes.py", f"{_API}/test_guard.py"),
     "service/api/parameters.py": (f"{_API}/test_commands.py", f"{_API}/test_guard.py"),
+    "service/api/query.py": (f"{_API}/test_device_filters.py",),
     "service/api/problems.py": (
         f"{_API}/test_problems.py",
         f"{_API}/test_bad_input.py",
@@ -246,10 +256,8 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
         )
     },
     f"{_AWS}/devices.py": {
-        "DynamoDeviceFacts._page: `limit + 1` -> `(limit + 2)`": "a larger page of the same query",
-        "DynamoDeviceFacts._page: `limit + 1` -> `(limit + 2)` (2)": (
-            "one device more is read and not shown; that there are more is known by the first"
-        ),
+        "DynamoDeviceFacts._page: `max(limit, _LEAST_DEVICES) + 1`"
+        " -> `(max(limit, _LEAST_DEVICES) + 2)`": "a larger page of the same query",
     },
     f"{_DEVICE}/store/transaction.py": {
         "commit: `len(batch) > 1` -> `(len(batch) >= 1)`": (

@@ -154,6 +154,35 @@ def test_a_refused_fact_is_told_in_the_words_alone() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [
+        (Device(tenant="acme", id="d", unreadable="no `groups`"), "unreadable facts: no `groups`"),
+        (
+            Device(tenant="acme", id="d", tags={"building": "7\n"}),
+            "unreadable tags: tag `building`",
+        ),
+        (Device(tenant="acme", id="d", attributes={"criticality": "?"}), "attribute `criticality`"),
+    ],
+)
+def test_a_device_that_nothing_can_decide_on_says_why(device: Device, words: str) -> None:
+    """In the words of the refusal; any other has nothing to say."""
+    assert words in str(device.problem)
+    with pytest.raises(ConflictError, match=words):
+        device.entities({})
+    assert Device(tenant="acme", id="d", tags={"building": "7"}).problem is None
+
+
+def test_a_listed_attribute_is_one_of_its_list() -> None:
+    """Kinds and regions, each of its own list; a list that is empty bounds nothing."""
+    lists = {"kinds": frozenset({"press"}), "regions": frozenset({"eu"}), "tags": frozenset({"x"})}
+    check_attributes(lists, {"kind": "press", "region": "eu", "criticality": "low"})
+    check_attributes({"kinds": frozenset()}, {"kind": "anything"})
+    for name, text in (("kind", "eu"), ("region", "press")):
+        with pytest.raises(InvalidRequestError, match=f"`{name}`: `{text}` is none of the"):
+            check_attributes(lists, {name: text})
+
+
 def test_each_change_is_checked_and_a_removal_is_none() -> None:
     """By the name of the attribute, wherever it stands among the changes."""
     check_attributes({}, {"criticality": "high", "window": None})
