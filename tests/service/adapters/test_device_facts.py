@@ -382,8 +382,12 @@ def test_only_a_row_of_facts_may_not_be_unreadable() -> None:
     odd = [{"sk": {"S": f"press-07#{kind}"}} for kind in ("born#thing-2", "connected", "else")]
     assert rows_of([born, *odd]) == rows_of([born])
     for facts in ({}, {"version": {"N": "x"}}):
-        with pytest.raises((KeyError, ValueError)):
-            rows_of([born, {"sk": {"S": "press-07#facts"}, **facts}])
+        rows = rows_of([born, {"sk": {"S": "press-07#facts"}, **facts}])
+        device = rows.device("acme", "press-07")
+        assert rows.facts is None
+        assert device is not None
+        with pytest.raises(ConflictError, match="unreadable facts"):
+            device.entities({})
 
 
 def test_what_a_request_looks_at_is_bounded(fleet: Fleet) -> None:
