@@ -9,7 +9,7 @@ DEBIAN := mosquitto nginx-light aria2 curl wget openssl systemd python3
 # every package that it imports anew, which takes as long as all else that it does.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo up test soak check aws-check bench mutants lock fmt clean packages
+.PHONY: demo up test soak check aws-check bench mutants lock fmt clean packages wheel
 .DEFAULT_GOAL := help
 
 help: ## say what each target does
@@ -48,6 +48,10 @@ check: $(SYNCED) ## format, lint, types, imports, Cedar
 	$(call checked,imports,$(BIN)/lint-imports --no-logo,^Contracts:)
 	$(call checked,types,$(BIN)/basedpyright,errors)
 	@$(BIN)/python -m infra policies check
+
+wheel: $(SYNCED) ## the device SDK as a wheel in dist/, to be installed on a device
+	@$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist device_sdk
+	@echo "pip install $$(ls dist/cedarfleet_device-*.whl)"
 
 packages: ## Debian only, as root: what the broker and systemd tests need and the benchmarks compare with
 	@apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN)

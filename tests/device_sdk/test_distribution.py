@@ -62,6 +62,7 @@ def test_it_runs_and_is_small(environment: Path):
     folder = Path(where.strip())
     assert (folder / "py.typed").is_file()
     assert (folder / "device.example.toml").is_file()
+    assert (folder / "cedarfleet-device.service").is_file()
     size = sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
     print(f"{size / 1e6:.1f} MB")
     assert size < 25_000_000
