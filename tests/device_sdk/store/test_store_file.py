@@ -150,8 +150,44 @@ def test_a_new_file_is_there_after_a_loss_of_power(tmp_path: Path):
     folder.mkdir()
     disk = WatchedDisk()
     Store(folder / "agent.db", disk=disk).close()
-    [(synced, version)] = disk.left
-    assert synced == folder
+    [(synced, version), (marked, _)] = disk.left
+    assert synced == marked == folder
     assert version > 0
     Store(folder / "agent.db", disk=disk).close()
-    assert len(disk.left) == 1, "a file that is there already has its name"
+    assert len(disk.left) == 2, "a file that is there already has its name"
+
+
+@pytest.mark.parametrize("loss", ["removed", "emptied", "removed with its log"])
+def test_a_lost_memory_is_no_first_start(tmp_path: Path, loss: str):
+    """Without what it held, commands that come again would run again: it says how to go on."""
+    file = tmp_path / "agent.db"
+    store = Store(file)
+    store.note("thing", "acme--press-07")
+    store.close()
+    if loss == "emptied":
+        file.write_bytes(b"")
+    else:
+        file.unlink()
+    if loss != "removed":
+        for each in tmp_path.glob("agent.db-*"):
+            each.unlink()
+    for _ in range(2):  # looking at it makes it no better
+        with pytest.raises(ConfigError, match=r"has lost what it held.*remove `agent\.db\.made`"):
+            Store(file)
+    (tmp_path / "agent.db.made").unlink()
+    again = Store(file)
+    assert again.note("thing") is None
+    again.close()
+
+
+def test_a_memory_of_an_earlier_version_is_marked(tmp_path: Path):
+    """A file that stands there without the mark is used, and from then on has it."""
+    file = tmp_path / "agent.db"
+    store = Store(file)
+    store.note("thing", "acme--press-07")
+    store.close()
+    (tmp_path / "agent.db.made").unlink()
+    again = Store(file)
+    assert again.note("thing") == "acme--press-07"
+    again.close()
+    assert (tmp_path / "agent.db.made").exists()

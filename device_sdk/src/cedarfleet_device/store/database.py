@@ -1,4 +1,8 @@
-"""The SQLite file of the device's memory: its tables, and whether it can be trusted."""
+"""The SQLite file of the device's memory: its tables, and whether it can be trusted.
+
+Beside it stands a mark that it was made once: a file that is empty or gone after that is a lost
+memory, not a first start.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ import sqlite3
 from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device.errors import ConfigError
+from cedarfleet_device.files import write_atomically
+from cedarfleet_device.log import event
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,23 +49,38 @@ def open_database(file: Path, disk: Disk) -> tuple[sqlite3.Connection, int]:
     """
     try:
         os.close(os.open(file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        database = _open(file, disk)
+        mark = file.with_name(file.name + ".made")
+        database = _open(file, disk, made=mark.exists())
         try:
-            return database, os.open(f"{file}-wal", os.O_RDWR | os.O_CLOEXEC)
+            log = os.open(f"{file}-wal", os.O_RDWR | os.O_CLOEXEC)
+            try:
+                if not mark.exists():
+                    write_atomically(mark, b"", disk=disk)
+            except OSError:
+                os.close(log)
+                raise
         except OSError:
             database.close()
             raise
     except OSError as error:
         raise ConfigError(f"`{file}` cannot be opened: {error.strerror}") from error
+    return database, log
 
 
-def _open(file: Path, disk: Disk) -> sqlite3.Connection:
+def _open(file: Path, disk: Disk, *, made: bool) -> sqlite3.Connection:
     database = sqlite3.connect(file, isolation_level=None, cached_statements=64)
     try:
         mode = database.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         database.execute("PRAGMA synchronous = NORMAL")
         found = database.execute("PRAGMA user_version").fetchone()[0]
+        if found == 0 and made:  # fail closed: commands that are sent again would run again
+            database.close()
+            raise ConfigError(
+                f"`{file}` has lost what it held (an earlier start made it, and it is empty or was"
+                f" removed): remove `{file.name}.made` to start without memory of commands"
+            )
         if found == 0:
+            event("store.created", file=str(file))
             database.executescript(
                 f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {_FORMAT}; COMMIT;"
             )
