@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -205,3 +208,20 @@ def test_call_too_many_is_not_sent(embedded_cloud: EmbeddedCloud, session: boto3
         sts.get_caller_identity()
     assert calls.made == ["sts.GetCallerIdentity"]
     calls.close()
+
+
+def test_command_makes_nothing_where_nobody_can_agree(embedded_cloud: EmbeddedCloud) -> None:
+    """Without a terminal and without `--yes` the program says what it would make, and ends."""
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.aws_check"],
+        env={**os.environ, **embedded_cloud.environment()},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 1, done.stderr
+    assert f"the embedded cloud at {embedded_cloud.endpoint_url}" in done.stdout
+    assert done.stdout.endswith("nothing was made\n")

@@ -25,8 +25,20 @@ class RecordingCloud:
     cloud: ProcessCloud
     calls: list[str] = field(default_factory=list[str])
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.cloud, name)
+    @property
+    def region(self) -> str:
+        """The cloud's."""
+        return self.cloud.region
+
+    @property
+    def account_id(self) -> str:
+        """The cloud's."""
+        return self.cloud.account_id
+
+    @property
+    def endpoint_url(self) -> str:
+        """The cloud's."""
+        return self.cloud.endpoint_url
 
     def client(self, service: str, /) -> Any:
         """The cloud's client, listened to."""
