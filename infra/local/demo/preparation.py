@@ -88,7 +88,7 @@ class DemoRun:
                     step.checks.append(f"only recorded, not made here: {', '.join(kinds)}")
         with self.report.step("stamp acme again") as step:
             again = self.setup.stamp("acme")
-            # Reading the stack's own outputs, which there were none of the first time, is no change.
+            # That the stack has outputs of its own to read by now is no change.
             changed = [change for change in again.changes if change.op is not Op.READ]
             step.check(not changed, f"nothing changes: {again.same} resources stay as they are")
 
