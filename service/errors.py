@@ -21,6 +21,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 
 class CedarfleetError(Exception):
     """The root: anything that this program raises on purpose."""
@@ -30,18 +32,35 @@ class CallerError(CedarfleetError):
     """The caller must change the request."""
 
 
+class TokenFault(StrEnum):
+    """Why a token proves nothing, as far as its sender is told.
+
+    Of one whose signature is not proved no more is said than its form and its issuer, which the
+    sender wrote: anything else would help whoever forges tokens.
+    """
+
+    MISSING = "token-missing"
+    MALFORMED = "token-malformed"
+    UNKNOWN_TENANT = "tenant-unknown"
+    NOT_PROVED = "token-not-proved"
+    EXPIRED = "token-expired"
+    WRONG_KIND = "token-of-wrong-kind"
+
+
 class UnauthenticatedError(CallerError):
     """The request carries no token that proves an identity.
 
-    The reason is for our log alone: an answer that explains helps whoever forges tokens.
+    The reason is for our log alone.
 
     Attributes:
         reason: a static word or two; never a part of the token.
+        fault: what the sender is told.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, fault: TokenFault = TokenFault.MALFORMED) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.fault = fault
 
 
 class TenantSuspendedError(CallerError):

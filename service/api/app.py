@@ -40,13 +40,13 @@ def create_app(
         type="http",
         scheme="bearer",
         bearer_format="JWT",
-        description="a token of the tenant's pool",
+        description="of the tenant's user pool: a person's ID token, a machine's access token",
     )
     return _Application(
         route_handlers=[version_1(), live, ready],
         exception_handlers=problems.HANDLERS,
         request_max_body_size=http.body_max_bytes,
-        state=State({"operations": operations}),
+        state=State({"operations": operations, "body_max_bytes": http.body_max_bytes}),
         on_shutdown=list(on_shutdown),
         logging_config=None,
         openapi_config=OpenAPIConfig(

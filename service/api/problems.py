@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import structlog
 from litestar import Request, Response
+from litestar.enums import ParamType
 from litestar.exceptions import HTTPException
 
 from service.errors import (
@@ -17,6 +18,7 @@ from service.errors import (
     NotFoundError,
     PermissionDeniedError,
     TenantSuspendedError,
+    TokenFault,
     UnauthenticatedError,
     UnavailableError,
     UpstreamError,
@@ -43,6 +45,18 @@ STATUS: Final[dict[type[Exception], tuple[HTTPStatus, str]]] = {
 }
 """Status and type of each error of ours; what is not here is our own fault: a silent 500."""
 
+TOKEN_FAULTS: Final[dict[TokenFault, str]] = {
+    TokenFault.MISSING: "send `Authorization: Bearer TOKEN`: of a person the ID token of the"
+    " tenant's user pool, of a machine the access token",
+    TokenFault.MALFORMED: "the bearer token is not one RS256 token in its compact form",
+    TokenFault.UNKNOWN_TENANT: "the token's issuer is the user pool of no tenant here",
+    TokenFault.NOT_PROVED: "the token is not proved to be of the user pool that it names",
+    TokenFault.EXPIRED: "the token has expired: refresh it, or sign in again",
+    TokenFault.WRONG_KIND: "not a token for this API: a person sends the ID token, a machine the"
+    " access token, of an app client of the tenant",
+}
+"""What the sender of a token is told, by the fault."""
+
 
 def from_error(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
     """The answer to any error of ours, and to any other."""
@@ -53,8 +67,9 @@ def from_error(request: Request[Any, Any, Any], error: Exception) -> Response[di
     match error:
         case UnauthenticatedError():
             log.warning("request.unauthenticated", reason=error.reason)
-            detail = "a valid bearer token of a tenant's user pool is required"
-            headers["WWW-Authenticate"] = "Bearer"
+            detail = TOKEN_FAULTS[error.fault]
+            members = {"code": error.fault.value}
+            headers["WWW-Authenticate"] = _challenge(error.fault)
         case PermissionDeniedError():
             members = {
                 "action": error.action,
@@ -86,6 +101,9 @@ def from_http(request: Request[Any, Any, Any], error: HTTPException) -> Response
         return from_error(request, error)
     members: dict[str, Any] = {}
     detail: str | None = None
+    if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        most: int = request.app.state.body_max_bytes
+        detail, members = f"the body has more than {most} bytes", {"limit_bytes": most}
     if status is HTTPStatus.BAD_REQUEST:
         found = [_problem(entry) for entry in error.extra] if isinstance(error.extra, list) else []
         detail = None if found else error.detail
@@ -114,10 +132,20 @@ HANDLERS: Final[dict[int | type[Exception], Any]] = {
 }
 
 
+def _challenge(fault: TokenFault) -> str:
+    """RFC 6750, 3: a request without any token is told the scheme alone."""
+    if fault is TokenFault.MISSING:
+        return "Bearer"
+    return f'Bearer error="invalid_token", error_description="{fault.value}"'
+
+
 def _problem(entry: Any) -> dict[str, str]:
     fields = entry if isinstance(entry, dict) else {}
+    name = str(fields.get("key", "body"))[:100]
+    if fields.get("source") == ParamType.HEADER:
+        name = name.replace("_", "-").title()  # as the caller wrote it: `Idempotency-Key`
     return {
-        "field": str(fields.get("key", "body"))[:100],
+        "field": name,
         "problem": str(fields.get("message", "is not valid"))[:300],
     }
 

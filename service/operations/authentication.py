@@ -10,7 +10,7 @@ import jwt
 from service.bounded_cache import BoundedCache
 from service.domain.identities import Principal, TokenUse, UnverifiedToken, VerifiedClaims
 from service.domain.tenants import TenantStatus, is_issuer
-from service.errors import TenantSuspendedError, UnauthenticatedError
+from service.errors import TenantSuspendedError, TokenFault, UnauthenticatedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +69,7 @@ class Authenticate:
             )
         principal = _principal(text, claims, tenant)
         if principal.expires_at <= self._clock().timestamp():
-            raise UnauthenticatedError("token expired")
+            raise UnauthenticatedError("token expired", TokenFault.EXPIRED)
         if tenant.status is not TenantStatus.ACTIVE:
             raise TenantSuspendedError(tenant.id)
         return principal
@@ -77,13 +77,13 @@ class Authenticate:
     async def _tenant(self, issuer: str) -> Tenant:
         tenant = await self._tenants.find(issuer) if is_issuer(issuer) else None
         if tenant is None:
-            raise UnauthenticatedError("token of an unknown issuer")
+            raise UnauthenticatedError("token of an unknown issuer", TokenFault.UNKNOWN_TENANT)
         return tenant
 
     async def _verify(self, token: UnverifiedToken, tenant: Tenant) -> VerifiedClaims:
         key = await self._signing_keys.find(tenant, token.key_id)
         if key is None:
-            raise UnauthenticatedError("token signed with an unknown key")
+            raise UnauthenticatedError("token signed with an unknown key", TokenFault.NOT_PROVED)
         try:
             claims: dict[str, Any] = jwt.decode(
                 token.text,
@@ -97,14 +97,19 @@ class Authenticate:
                 },  # audience or client id: `_client_id`, by token_use
             )
         except jwt.PyJWTError as error:
-            raise UnauthenticatedError(f"token refused: {type(error).__name__}") from error
+            # PyJWT looks at times once the signature holds.
+            expired = isinstance(error, jwt.ExpiredSignatureError)
+            raise UnauthenticatedError(
+                f"token refused: {type(error).__name__}",
+                TokenFault.EXPIRED if expired else TokenFault.NOT_PROVED,
+            ) from error
         return VerifiedClaims(claims)
 
 
 def _bearer(authorization: str | None) -> str:
     scheme, _, text = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not text:
-        raise UnauthenticatedError("no bearer token")
+        raise UnauthenticatedError("no bearer token", TokenFault.MISSING)
     return text
 
 
@@ -112,19 +117,19 @@ def _principal(text: str, claims: VerifiedClaims, tenant: Tenant) -> Principal:
     try:
         use = TokenUse(claims["token_use"])
     except (ValueError, TypeError) as error:
-        raise UnauthenticatedError("token of an unknown use") from error
+        raise UnauthenticatedError("token of an unknown use", TokenFault.WRONG_KIND) from error
     client_id = claims.get("aud" if use is TokenUse.ID else "client_id")
     # Fail closed: a list of audiences is no string.
     if not isinstance(client_id, str) or client_id not in tenant.client_ids:
-        raise UnauthenticatedError("token of another app client")
+        raise UnauthenticatedError("token of another app client", TokenFault.WRONG_KIND)
     subject, expires_at, groups, email = (
         claims.get(name) for name in ("sub", "exp", "cognito:groups", "email")
     )
     if not isinstance(subject, str) or not subject or type(expires_at) is not int:
-        raise UnauthenticatedError("token without subject or integer expiry")
+        raise UnauthenticatedError("token without subject or integer expiry", TokenFault.WRONG_KIND)
     # Fail closed: people send ID tokens.
     if use is TokenUse.ACCESS and (subject != client_id or _OF_A_PERSON & claims.keys()):
-        raise UnauthenticatedError("access token of a person")
+        raise UnauthenticatedError("access token of a person", TokenFault.WRONG_KIND)
     return Principal(
         tenant=tenant,
         subject=subject,

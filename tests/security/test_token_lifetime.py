@@ -53,26 +53,34 @@ def test_what_was_verified_ends_in_time(ports: MemoryPorts, acme: MemoryUserPool
     assert refusal() is UnauthenticatedError
 
 
-def test_a_refusal_tells_an_attacker_nothing(ports: MemoryPorts, acme: MemoryUserPool) -> None:
-    """Over HTTP each refused token gets the same challenge and document, but for the request id."""
+def test_a_refusal_helps_no_forger(ports: MemoryPorts, acme: MemoryUserPool) -> None:
+    """Of a token without the pool's signature nothing is told but that, whatever it claims."""
     operations = Operations(ports, TokenSettings())
     thief = MemoryUserPool("acme")  # the same names, another key
-    tokens = [
-        "x",
-        acme.id_token("alice", exp=1),
-        acme.id_token("alice", aud="other"),
-        acme.id_token(
-            "alice", iss="https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_nobody"
-        ),
+    forged = [
         thief.id_token("alice"),
-        acme.sign(acme.claims("alice"), crit=["exp"]),
+        thief.id_token("alice", exp=1),
+        thief.id_token("alice", aud="other"),
+        thief.id_token("alice", token_use="refresh"),
+        thief.sign(thief.claims("alice"), kid="made-up"),
         acme.id_token("alice")[:-8] + "AAAAAAAA",
     ]
+    proved = {
+        acme.id_token("alice", exp=1): "token-expired",
+        acme.id_token("alice", aud="other"): "token-of-wrong-kind",
+    }
     answers: set[str] = set()
     with TestClient(create_app(operations, HttpSettings(body_max_bytes=4096))) as client:
-        for token in tokens:
+        for token in forged:
             answer = client.get("/v1/me", headers={"Authorization": f"Bearer {token}"})
             assert answer.status_code == 401
-            assert answer.headers["WWW-Authenticate"] == "Bearer"
-            answers.add(json.dumps({**answer.json(), "request_id": ""}))
+            answers.add(
+                json.dumps(
+                    [answer.headers["WWW-Authenticate"], {**answer.json(), "request_id": ""}]
+                )
+            )
+        for token, code in proved.items():
+            answer = client.get("/v1/me", headers={"Authorization": f"Bearer {token}"})
+            assert (answer.status_code, answer.json()["code"]) == (401, code)
     assert len(answers) == 1
+    assert "token-not-proved" in answers.pop()

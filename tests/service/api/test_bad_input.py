@@ -132,6 +132,8 @@ def test_an_oversized_body_is_refused(service: ServiceUnderTest, chunked: bool) 
     )
     assert answer.status_code == 413
     assert answer.json()["type"] == "urn:cedarfleet:problem:request-entity-too-large"
+    assert answer.json()["limit_bytes"] == 64 * 1024
+    assert str(64 * 1024) in answer.json()["detail"]
     assert service.ports.command_records.once.records == {}
 
 
@@ -147,6 +149,10 @@ def test_every_error_is_a_problem_document(service: ServiceUnderTest) -> None:
         ("GET", "/v1/devices?cursor=%00", {}, 400),
         ("POST", URL, {"json": {"name": "reboot"}, "headers": {"Idempotency-Key": "k" * 201}}, 400),
     ]
+    named = service.call(
+        "POST", URL, json={"name": "reboot"}, headers={"Idempotency-Key": "k" * 201}
+    )
+    assert [each["field"] for each in named.json()["errors"]] == ["Idempotency-Key"]
     for method, path, request, status in cases:
         answer = service.call(method, path, **request)
         assert answer.status_code == status, (path, answer.text)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from service.adapters.memory.user_pool import MemoryUserPool
 from service.api.parameters import Emergency, emergency_reason, utc
+from service.errors import TokenFault
 
 if TYPE_CHECKING:
     from tests.service.conftest import ServiceUnderTest
@@ -55,6 +57,47 @@ def test_two_authorization_headers_are_refused(service: ServiceUnderTest) -> Non
     assert service.client.get("/v1/me", headers=twice).status_code == 401
     assert service.client.get("/v1/me", headers=twice[:1]).status_code == 200
     assert service.client.get("/v1/me").status_code == 401
+
+
+def test_a_401_says_why_by_a_stable_code(service: ServiceUnderTest) -> None:
+    """Each fault has a code of its own, in the document and the challenge (RFC 6750, 3.1)."""
+    pool = service.acme
+    head, payload, signature = pool.id_token("ann", ["managers"]).split(".")
+    stranger = MemoryUserPool("stranger")
+    headers: dict[str, str | None] = {
+        "token-missing": None,
+        "token-malformed": "Bearer x.y",
+        "tenant-unknown": f"Bearer {stranger.id_token('ann', ['managers'])}",
+        "token-not-proved": f"Bearer {head}.{payload}.{signature[:-4]}AAAA",
+        "token-expired": f"Bearer {pool.sign({**pool.claims('ann'), 'exp': 1_000_000_000})}",
+        "token-of-wrong-kind": f"Bearer {pool.id_token('ann', aud='another')}",
+    }
+    assert headers.keys() == {fault.value for fault in TokenFault}
+    details: set[str] = set()
+    for code, header in headers.items():
+        given = {} if header is None else {"Authorization": header}
+        answer = service.client.get("/v1/me", headers=given)
+        assert answer.status_code == 401
+        assert answer.json()["type"] == "urn:cedarfleet:problem:unauthenticated"
+        assert answer.json()["code"] == code
+        details.add(answer.json()["detail"])
+        described = f'Bearer error="invalid_token", error_description="{code}"'
+        assert answer.headers["WWW-Authenticate"] == (described if header else "Bearer")
+    assert len(details) == len(headers)
+
+
+def test_nothing_is_told_of_a_token_that_is_not_proved(service: ServiceUnderTest) -> None:
+    """An expired or foreign token with a wrong signature is as unproved as any other."""
+    pool = service.acme
+    for text in (
+        pool.sign({**pool.claims("ann"), "exp": 1_000_000_000}),
+        pool.id_token("ann", aud="another"),
+        pool.sign({**pool.claims("ann"), "token_use": "refresh"}),
+    ):
+        head, payload, signature = text.split(".")
+        forged = f"Bearer {head}.{payload}.{signature[:-4]}AAAA"
+        answer = service.client.get("/v1/me", headers={"Authorization": forged})
+        assert (answer.status_code, answer.json()["code"]) == (401, "token-not-proved")
 
 
 def test_an_instant_that_no_calendar_has_is_none() -> None:
