@@ -80,7 +80,6 @@ def install(broker: Broker, device: Device, *, template: str) -> None:
         "state_dir": "state",
         "download_dir": "downloads",
         "firmware_version": "1.0.0",
-        "report_seconds": 30,
     }
     sections = {
         "provisioning": {"template": template, "device": device.device},

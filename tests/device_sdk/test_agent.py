@@ -63,6 +63,9 @@ def test_a_program_with_a_loop_of_its_own_holds_an_agent(
         assert observer.final(message.command_id).detail == {"id": message.command_id}
         assert happened.wait(20)
         assert agent.metrics.snapshot()["ended"] == {"succeeded": 1}
+    data = tenant.cloud.client("iot-data")
+    with pytest.raises(data.exceptions.ResourceNotFoundException):
+        data.get_thing_shadow(thingName=device.thing)  # nobody asked for reports
     assert CommandState.SUCCEEDED in seen[0]
     assert not in_use(tmp_path / "state")
 
@@ -158,7 +161,7 @@ def test_the_readme_example_is_a_program(tenant: Tenant, tmp_path: Path):
     """The program that the README shows runs as it stands."""
     readme = Path(cedarfleet_device.__file__).parents[2] / "README.md"
     (program,) = re.findall(r"```python\n(.*?)```", readme.read_text(), re.DOTALL)
-    device = tenant.device(tmp_path)
+    device = tenant.device(tmp_path, settings={"report_seconds": 60})
     with Child(
         name="readme",
         command=[

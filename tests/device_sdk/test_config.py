@@ -131,3 +131,16 @@ def test_a_missing_file_is_named(tmp_path: Path):
     """No file, no traceback."""
     with pytest.raises(ConfigError, match=r"nowhere\.toml` cannot be read: No such file"):
         DeviceConfig.load(tmp_path / "nowhere.toml")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "first", "last"),
+    [("a1-ats.iot.eu-central-1.amazonaws.com", 1.0, 1.0), ("localhost", 0.1, 0.5)],
+)
+def test_a_device_comes_back_no_sooner_than_aws_takes_it(
+    tmp_path: Path, endpoint: str, first: float, last: float
+):
+    """AWS takes one CONNECT a second; a broker of this machine takes what it is asked for."""
+    quick = "[connection]\nreconnect_min_seconds = 0.1\nreconnect_max_seconds = 0.5\n"
+    config = load(tmp_path, LEAST.replace("localhost", endpoint) + quick)
+    assert (config.first_pause_seconds, config.last_pause_seconds) == (first, last)

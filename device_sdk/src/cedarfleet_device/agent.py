@@ -259,14 +259,15 @@ class Agent:
             self._news.wait(
                 min(
                     _STATUS_EVERY_SECONDS,
-                    self._config.report_seconds,
+                    self._config.report_seconds or _STATUS_EVERY_SECONDS,
                     watchdog or _STATUS_EVERY_SECONDS,
                 )
             )
             changed = self._news.is_set()
             self._news.clear()
             now = time.monotonic()
-            if self._session.online and (changed or now >= next_report):
+            reports = self._config.report_seconds > 0 and self._session.online
+            if reports and (changed or now >= next_report):
                 next_report = now + self._config.report_seconds
                 self._report()
             try:

@@ -28,6 +28,9 @@ _WORDS = {
 }
 
 
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
 def _between(least: float, most: float, default: float) -> Any:
     return field(default=default, metadata={"least": least, "most": most})
 
@@ -38,13 +41,14 @@ class ConnectionConfig:
 
     Attributes:
         keep_alive_seconds: silence after which the client pings; the broker gives up after 1.5
-            times this.
+            times this. AWS IoT Core counts less than 30 as 30 (source: its quotas), so it shows a
+            device as gone after 45 s at the soonest; the device itself notices sooner.
         ping_timeout_seconds: how long the answer to a ping may take; then the connection is dropped
             and made again.
         session_expiry_seconds: how long the broker keeps commands for an absent device; the
             service takes no command that would have to wait longer than the default.
         reconnect_min_seconds: first pause before connecting again; doubled with jitter after each
-            failure.
+            failure. Less than a second counts on this machine only (``first_pause_seconds``).
         reconnect_max_seconds: longest pause.
         certificate_proof_seconds: how long the broker has to accept a renewed certificate before
             the former is used.
@@ -195,7 +199,8 @@ class DeviceConfig:
         download_dir: where delivered files appear.
         firmware_version: reported in the shadow.
         security_patch: date of the last security patch, ``YYYY-MM-DD``, reported in the shadow.
-        report_seconds: how often health is reported while nothing changes.
+        report_seconds: how often health is reported to the shadow while nothing changes; 0: never.
+            The platform reads no shadow, and AWS charges each report.
         jobs: whether the endpoint speaks AWS IoT Jobs, which bring downloads and the cloud's time;
             a plain MQTT broker does not.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``.
@@ -215,7 +220,7 @@ class DeviceConfig:
     download_dir: Path
     firmware_version: str = ""
     security_patch: str = ""
-    report_seconds: float = _between(1, 86_400, 300.0)
+    report_seconds: float = _between(0, 86_400, 0.0)
     jobs: bool = True
     log_level: str = "INFO"
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
@@ -245,6 +250,20 @@ class DeviceConfig:
             raise ConfigError(
                 "`connection.reconnect_max_seconds` must not be below `reconnect_min_seconds`"
             )
+
+    @property
+    def first_pause_seconds(self) -> float:
+        """Before connecting again: AWS IoT Core takes one CONNECT a second (source: its quotas).
+
+        A file with less is not refused, since the device must come back with it all the same.
+        """
+        wanted = self.connection.reconnect_min_seconds
+        return wanted if self.endpoint in _THIS_MACHINE else max(1.0, wanted)
+
+    @property
+    def last_pause_seconds(self) -> float:
+        """The longest pause before connecting again, never below the first."""
+        return max(self.first_pause_seconds, self.connection.reconnect_max_seconds)
 
     @property
     def tenant(self) -> str:

@@ -187,6 +187,7 @@ def _settings(inputs: dict[str, Any]) -> dict[str, Any]:
                 "allowAdminCreateUserOnly", False
             )
         },
+        "UserPoolTier": inputs.get("userPoolTier", "ESSENTIALS"),
         "DeletionProtection": inputs.get("deletionProtection", "INACTIVE"),
         "Policies": {
             "PasswordPolicy": {

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 _MINUTE = 60  # seconds
 _DAY = 24 * 60 * _MINUTE
+# Write units of a minute at which one tenant's partition is full, 1,000 a second (source: DynamoDB
+# developer guide, "Partitions"). One device that makes up command ids can write three times that,
+# for $170 a day; a fleet of 1,000 devices with a command a minute each needs a tenth.
+_FLOOD = 60 * 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +96,15 @@ class Alarms(pulumi.ComponentResource):
                         above=10,
                     ),
                 )
+        self._alarm(
+            "states-flood",
+            "devices write states as no fleet does: look who sends (docs/operations.md)",
+            Watched(
+                metric=("AWS/DynamoDB", "ConsumedWriteCapacityUnits", "Sum"),
+                dimensions={"TableName": args.tables.commands.name},
+                above=_FLOOD,
+            ),
+        )
         self._alarm(
             "status-lost",
             "a device's state could not be written: look into the queue, "

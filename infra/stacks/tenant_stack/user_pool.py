@@ -89,6 +89,10 @@ class UserPool(pulumi.ComponentResource):
         return aws.cognito.UserPool(
             f"{name}-pool",
             name=f"cedarfleet-{args.tenant}",
+            # Cognito's own default costs more a person, for what no tenant has here: passwordless
+            # sign-in, a page of one's own design, claims by a function (source: Cognito developer
+            # guide, "User pool feature plans").
+            user_pool_tier="LITE",
             username_attributes=["email"],
             auto_verified_attributes=["email"],
             username_configuration={"case_sensitive": False},

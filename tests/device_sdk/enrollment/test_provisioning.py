@@ -37,7 +37,7 @@ def test_a_claim_becomes_a_device_that_runs_a_command(
     tenant: Tenant, observer: Observer, tmp_path: Path
 ):
     """A claim gives the device its certificate, with which the agent runs and reports a command."""
-    device = tenant.device(tmp_path, registered=False)
+    device = tenant.device(tmp_path, registered=False, settings={"report_seconds": 60})
 
     done = provision(device, tenant.claim(tmp_path))
 

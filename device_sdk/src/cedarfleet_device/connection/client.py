@@ -136,8 +136,8 @@ def build_client(
             extended_validation_and_flow_control_options=(
                 flow.AWS_IOT_CORE_DEFAULTS if times.limit_rate else flow.NONE
             ),
-            min_reconnect_delay_ms=round(times.reconnect_min_seconds * 1000),
-            max_reconnect_delay_ms=round(times.reconnect_max_seconds * 1000),
+            min_reconnect_delay_ms=round(config.first_pause_seconds * 1000),
+            max_reconnect_delay_ms=round(config.last_pause_seconds * 1000),
             ping_timeout_ms=round(times.ping_timeout_seconds * 1000),
             connack_timeout_ms=_CONNECT_MS,
             on_publish_callback_fn=listeners.message,

@@ -10,7 +10,7 @@ import struct
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from infra.local.cloud.limits.table import CERTIFICATE
+from infra.local.cloud.limits.table import CERTIFICATE, LEAST_KEEP_ALIVE_SECONDS
 
 if TYPE_CHECKING:
     from infra.local.cloud.emulator import Emulator
@@ -83,11 +83,15 @@ def client_certificate_is_required(emulator: Emulator) -> None:
 
 
 def keep_alive_is_enforced(emulator: Emulator) -> None:
-    """Drop a half-open device after 1.5 times its keep-alive; else it stays "connected"."""
-    iot = emulator.module(_IOT)
+    """Drop a half-open device after 1.5 times its keep-alive; else it stays "connected".
+
+    Less than 30 s counts as 30 (source: AWS IoT Core quotas, "Keep-alive").
+    """
+    iot, limits = emulator.module(_IOT), emulator.limits
     heard: dict[int, float] = {}  # by session object: the time of its last bytes
 
-    async def watch(session: Any, interval: int) -> None:
+    async def watch(session: Any, asked: int) -> None:
+        interval = max(asked, LEAST_KEEP_ALIVE_SECONDS / limits.pace)
         try:
             while not session._cleaned_up:
                 await asyncio.sleep(max(0.25, interval / 4))

@@ -485,3 +485,6 @@ DELAYS: Final = (
 # Seconds for which the broker keeps a session, and its messages, whose client is away: the longest
 # that it grants without an increase of the quota (page CORE).
 SESSION_SECONDS: Final = 3600
+# The shortest keep-alive that the broker counts: a client that asks for less is given this (page
+# CORE).
+LEAST_KEEP_ALIVE_SECONDS: Final = 30

@@ -19,6 +19,8 @@ HEALTHY = {
     "UnHealthyHostCount": 0.0,
     "TargetResponseTime": 0.05,
     "ApproximateNumberOfMessagesVisible": 0.0,
+    # 1,000 devices, each with a command a minute: record, three states, their publishes.
+    "ConsumedWriteCapacityUnits": 6_000.0,
 }
 FAILURES: dict[str, tuple[dict[str, float | None], set[str]]] = {
     "no task is left": (
@@ -46,6 +48,10 @@ FAILURES: dict[str, tuple[dict[str, float | None], set[str]]] = {
     "IoT Core and the table do not agree": (
         {"DevicesThatDiffer": 1.0},
         {"devices-differ"},
+    ),
+    "a device makes up commands and reports on them": (
+        {"ConsumedWriteCapacityUnits": 190_000.0},
+        {"states-flood"},
     ),
     "tables refuse reads": (
         {"ReadThrottleEvents": 30.0},
@@ -109,6 +115,7 @@ LOUD = {"HealthyHostCount": 0.0} | dict.fromkeys(
         "UnHealthyHostCount", "HTTPCode_ELB_5XX_Count", "HTTPCode_Target_5XX_Count",
         "TargetResponseTime", "ApproximateNumberOfMessagesVisible", "ReadThrottleEvents",
         "WriteThrottleEvents", "DevicesThatDiffer",
+        "WriteThrottleEvents", "ConsumedWriteCapacityUnits",
     ),
     1e6,
 )  # fmt: skip

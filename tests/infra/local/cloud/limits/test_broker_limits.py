@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from infra.local.cloud.limits.table import (
     FILTERS_OF_A_SUBSCRIBE,
+    LEAST_KEEP_ALIVE_SECONDS,
     PUBLISHES_OF_A_CONNECTION,
     QUEUED_MESSAGES,
     RATES,
@@ -200,3 +201,14 @@ def test_jobs_over_mqtt_share_their_rate_with_http(
 
     assert (refused["code"], refused["clientToken"]) == ("RequestThrottled", "mine")
     assert later.get("code") != "RequestThrottled"
+
+
+def test_short_keep_alive_counts_as_the_least(embedded_cloud: EmbeddedCloud) -> None:
+    """A silent client that asked for a second stays for the least that AWS counts, 10 s here."""
+    device = identity(embedded_cloud)
+    with (
+        embedded_cloud.limits.changed(pace=LEAST_KEEP_ALIVE_SECONDS / 10),
+        plugged(embedded_cloud, device) as silent,
+    ):
+        assert silent.connect(device.thing, keep_alive=1) == 0
+        assert not silent.is_closed_within(2)
