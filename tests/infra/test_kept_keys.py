@@ -39,6 +39,7 @@ FREE: Final[dict[str, dict[str, Any]]] = {
         "line_parents": {"line-press": ["zone-hall-1"]},
         "commands": {"reboot": "StopDevice"},
         "kinds": ["press", "pump", "saw"],
+        "tags": ["building", "customer", "certified_by", "floor"],
         "sign_in.callback_urls": _OTHER_URLS,
         "sign_in.logout_urls": _OTHER_URLS,
         "sign_in.mfa": "on",

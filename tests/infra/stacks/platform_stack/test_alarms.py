@@ -115,7 +115,7 @@ LOUD = {"HealthyHostCount": 0.0} | dict.fromkeys(
         "UnHealthyHostCount", "HTTPCode_ELB_5XX_Count", "HTTPCode_Target_5XX_Count",
         "TargetResponseTime", "ApproximateNumberOfMessagesVisible", "ReadThrottleEvents",
         "WriteThrottleEvents", "DevicesThatDiffer",
-        "WriteThrottleEvents", "ConsumedWriteCapacityUnits",
+        "ConsumedWriteCapacityUnits",
     ),
     1e6,
 )  # fmt: skip
