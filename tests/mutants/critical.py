@@ -154,6 +154,7 @@ _INFRA: Final[dict[str, tuple[str, ...]]] = {
     f"{_PERMISSIONS}/tokens.py": _OF_TOKENS,
     f"{_PERMISSIONS}/claims.py": (f"{_PERMISSIONS_TESTS}/test_claims.py",),
     f"{_PERMISSIONS}/deciding.py": (
+        f"{_PERMISSIONS_TESTS}/test_kept_stores.py",
         f"{_PERMISSIONS_TESTS}/test_broken_policies.py",
         f"{_PERMISSIONS_TESTS}/test_decisions.py",
         f"{_PERMISSIONS_TESTS}/test_batches.py",
