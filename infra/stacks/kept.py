@@ -1,8 +1,8 @@
 """Keys of a stack's file that stand since its first `up`: another value is refused in words.
 
 AWS would refuse the change half way, or what everything hangs on would be made anew. What stands is
-read from the stack's own outputs, which Pulumi keeps over a failed run (source:
-pulumi/pulumi#15754).
+read from the stack's own outputs, which a stack may refer to (source: pulumi/pulumi#3722) and which
+Pulumi keeps over a failed run (source: pulumi/pulumi#15754).
 """
 
 from __future__ import annotations
