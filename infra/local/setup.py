@@ -16,7 +16,7 @@ from infra import names
 from infra.local import devices, people
 from infra.local.cloud.limits.table import CEDAR_POLICY
 from infra.local.devices import Device
-from infra.local.engine import Engine
+from infra.local.engine import Engine, Op
 from infra.local.people import SignInPage
 from infra.local.processes import Child
 from infra.local.resources import HANDLERS, INVOKES
@@ -90,7 +90,7 @@ class Setup:
         engine = Engine(ROOT, self.state_dir / "stacks", self.cloud, HANDLERS, INVOKES)
         result = engine.up(stack, refresh=refresh)
         self.stacks[stack] = result.outputs
-        if result.changes:
+        if any(change.op is not Op.READ for change in result.changes):
             limits = self.cloud.limits
             self._decides_at = limits.clock.now() + limits.seconds(CEDAR_POLICY)
         return result
