@@ -53,12 +53,13 @@ class Leftovers:
         Args:
             what: kind and name.
             take_away: does it.
-            calls: how many that takes.
+            calls: how many that takes; 0: they are reserved.
 
         Raises:
             OutOfCallsError: there are not enough left, so it must not be made.
         """
-        self._calls.reserve(calls)
+        if calls:
+            self._calls.reserve(calls)
         self._stand.append(_Leftover(what=what, take_away=take_away))
 
     def take_away(self) -> list[str]:
@@ -80,11 +81,16 @@ class Leftovers:
             try:
                 each.take_away()
             except (ClientError, BotoCoreError, OutOfCallsError) as error:
-                if code(error) not in _GONE:
+                if not is_gone(error):
                     stand.insert(0, each)
                     refused.append(f"{each.what}: {error}")
         self._stand = stand
         return refused
+
+
+def is_gone(error: Exception) -> bool:
+    """Whether AWS says that there is no such thing."""
+    return code(error) in _GONE
 
 
 def code(error: Exception) -> str:

@@ -7,11 +7,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from botocore.exceptions import ClientError
 from cedarfleet_device import wire
 
 from infra import names
 from infra.aws_check.attempts import attempted
 from infra.aws_check.device import Device, NotConnectedError
+from infra.aws_check.leftovers import is_gone
 from infra.aws_check.probes import rules
 from infra.aws_check.rows import answered, unanswered
 from infra.aws_check.sandbox import TAG
@@ -62,7 +64,7 @@ def provisioned(sandbox: Sandbox) -> Mapping[str, Outcome]:
         key_file=device.folder / "device.key",
     )
     sandbox.leftovers.expect(
-        f"thing {device.thing} and its certificate", lambda: _forget(sandbox, iot, made), calls=4
+        f"thing {device.thing} and its certificate", lambda: _forget(sandbox, iot, made), calls=5
     )
     try:
         devices.provision(iot, device, template=template)
@@ -70,6 +72,7 @@ def provisioned(sandbox: Sandbox) -> Mapping[str, Outcome]:
         reason = str(error).strip().splitlines()[-1]
         return dict.fromkeys(("certificate-in-template", "claim"), unanswered(reason))
     sandbox.device = made
+    sandbox.calls.release(1)  # its certificate need not be looked for
     attributes = iot.describe_thing(thingName=device.thing)["attributes"]
     claimed = attributes.get("claimed_by", "")
     holds = claimed == made.certificate_id
@@ -114,17 +117,31 @@ def _tenant(sandbox: Sandbox, iot: Any) -> str:
 
 
 def _forget(sandbox: Sandbox, iot: Any, device: Device) -> None:
-    """Delete thing and certificate of a device that may have been made."""
+    """Delete thing and certificate of a device that may have been made.
+
+    A certificate that was issued and that no thing took cannot be told from others: where the run
+    was cut off in between, it stays, pending activation, and lets nobody in.
+    """
     if device.certificate_file.exists():
-        made = device.certificate_id
-        arn = sandbox.arns.iot(f"cert/{made}")
+        arns = [sandbox.arns.iot(f"cert/{device.certificate_id}")]
+    elif sandbox.device is None:
+        arns = iot.list_thing_principals(thingName=device.thing)["principals"]
+    else:
+        arns = []
+    for arn in arns:
+        made = arn.rpartition("/")[2]
         if not sandbox.revoked:
             iot.update_certificate(certificateId=made, newStatus="REVOKED")
             sandbox.revoked = True
-        iot.detach_thing_principal(thingName=device.thing, principal=arn)
+        try:
+            iot.detach_thing_principal(thingName=device.thing, principal=arn)
+        except ClientError as error:
+            if not is_gone(error):  # tried again, it is detached already
+                raise
         sandbox.waiting.pause(2)
         iot.delete_certificate(certificateId=made, forceDelete=True)
-        device.certificate_file.unlink()  # tried again, there is nothing to do but the thing
+        # Tried again, there is nothing to do but the thing.
+        device.certificate_file.unlink(missing_ok=True)
     iot.delete_thing(thingName=device.thing)
 
 

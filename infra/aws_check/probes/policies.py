@@ -55,7 +55,9 @@ def _store(sandbox: Sandbox, permissions: Any) -> str:
     )
     store = str(made["policyStoreId"])
     sandbox.leftovers.expect(
-        f"policy store {store}", lambda: permissions.delete_policy_store(policyStoreId=store)
+        f"policy store {store}",
+        lambda: permissions.delete_policy_store(policyStoreId=store),
+        calls=0,
     )
     schema = load(_POLICIES, TenantPolicies(tenant=sandbox.tenant)).schema_json
     permissions.put_schema(policyStoreId=store, definition={"cedarJson": schema})
@@ -65,6 +67,7 @@ def _store(sandbox: Sandbox, permissions: Any) -> str:
 def _person(sandbox: Sandbox) -> tuple[str, str, dict[str, str]]:
     """The ARN of a pool, its client's id, and the tokens of a person of it."""
     cognito: Any = sandbox.calls.client("cognito-idp")
+    sandbox.calls.reserve(1)  # it has no name to delete it by before it is made
     pool = cognito.create_user_pool(
         PoolName=sandbox.tenant,
         AdminCreateUserConfig={"AllowAdminCreateUserOnly": True},
@@ -72,7 +75,7 @@ def _person(sandbox: Sandbox) -> tuple[str, str, dict[str, str]]:
     )["UserPool"]
     pool_id = pool["Id"]
     sandbox.leftovers.expect(
-        f"user pool {pool_id}", lambda: cognito.delete_user_pool(UserPoolId=pool_id)
+        f"user pool {pool_id}", lambda: cognito.delete_user_pool(UserPoolId=pool_id), calls=0
     )
     client_id = cognito.create_user_pool_client(
         UserPoolId=pool_id,
