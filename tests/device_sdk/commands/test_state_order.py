@@ -272,6 +272,30 @@ def test_pauses_grow_until_a_state_is_taken(tmp_path: Path):
     assert backoff.pauses == [1.0, 2.0, 4.0, 1.0]
 
 
+def test_the_end_waits_a_moment_for_what_is_under_way(tmp_path: Path):
+    """A state that is acknowledged as the agent stops is not sent again at the next start."""
+    store = Store(tmp_path / "agent.db")
+    commands = StoredCommands(store)
+    broker = PatientBroker()
+    publisher = Publisher(
+        outbox=commands.outbox,
+        thing="acme--a",
+        publish=broker.publish,
+        online=lambda: True,
+        last_puback_seconds=60,
+    )
+    publisher.start()
+    commands.admission.receive(new_command("acme--a", "x")).result()
+    broker.await_taken(1)
+    stopping = threading.Thread(target=publisher.stop)
+    stopping.start()
+    stopping.join(0.3)  # proves an absence: it does not end
+    broker.settle()
+    stopping.join(60)
+    assert commands.outbox.count() == 0
+    store.close()
+
+
 def test_a_publisher_that_sleeps_can_be_stopped(tmp_path: Path):
     """Without a state to send, and without a line, its thread ends when it is asked to."""
     store = Store(tmp_path / "agent.db")

@@ -144,6 +144,7 @@ class Publisher:
         publish: QoS 1; the future is done at the PUBACK.
         online: whether it is worth trying.
         backoff: pauses after a refusal.
+        last_puback_seconds: how long the end waits for what is under way.
         failed: told of each failure of the thread that nobody foresaw.
     """
 
@@ -155,10 +156,12 @@ class Publisher:
         publish: Callable[[str, bytes], Future[None]],
         online: Callable[[], bool],
         backoff: Backoff | None = None,
+        last_puback_seconds: float = _LAST_PUBACK_SECONDS,
         failed: Callable[[], object] = int,
     ) -> None:
         self._outbox = outbox
         self._backoff = backoff or Backoff(_PAUSE_MIN_SECONDS, _PAUSE_MAX_SECONDS)
+        self._last_puback_seconds = last_puback_seconds
         self._thing = thing
         self._publish = publish
         self._online = online
@@ -206,7 +209,7 @@ class Publisher:
         with self._changed:
             self._ending = True
             if self._online():
-                self._changed.wait_for(lambda: not self._under_way, _LAST_PUBACK_SECONDS)
+                self._changed.wait_for(lambda: not self._under_way, self._last_puback_seconds)
             self._stopping = True
             self._changed.notify_all()
         self._thread.join(10)
