@@ -211,6 +211,7 @@ _DEVICE_SDK: Final[dict[str, tuple[str, ...]]] = {
         f"{_DEVICE_TESTS}/downloads/test_hook.py",
         f"{_DEVICE_TESTS}/downloads/test_downloader.py",
         f"{_DEVICE_TESTS}/downloads/test_rules.py",
+        f"{_FAULTS}::test_a_download_that_waits_uses_no_processor",
     ),
     f"{_DEVICE}/downloads/target.py": (
         f"{_DEVICE_TESTS}/downloads/test_target.py",
