@@ -381,10 +381,13 @@ def test_only_a_row_of_facts_may_not_be_unreadable() -> None:
     born = {"sk": {"S": "press-07#born#thing-1"}, "at": {"N": "1"}}
     odd = [{"sk": {"S": f"press-07#{kind}"}} for kind in ("born#thing-2", "connected", "else")]
     assert rows_of([born, *odd]) == rows_of([born])
-    for facts in ({}, {"version": {"N": "x"}}):
+    no_number = {"attributes": {"M": {}}, "groups": {"L": []}, "version": {"N": "x"}}
+    for facts, words in (({}, "`attributes`"), (no_number, "`invalid literal for int()")):
         rows = rows_of([born, {"sk": {"S": "press-07#facts"}, **facts}])
         device = rows.device("acme", "press-07")
         assert rows.facts is None
+        assert rows.unreadable is not None
+        assert rows.unreadable.startswith(f"the row is not of its form: {words}")
         assert device is not None
         with pytest.raises(ConflictError, match="unreadable facts"):
             device.entities({})
