@@ -17,7 +17,7 @@ from service.cedar.entities import (
 from service.cedar.request import AuthorizationRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from service.cedar.entities import Entity
     from service.cedar.request import RequestContext, TokenBearer
@@ -106,15 +106,18 @@ def all_requests(
     *,
     tenant: str,
     pool_id: str,
+    actions: Iterable[str] = ACTIONS,
 ) -> Iterator[tuple[str, str, AuthorizationRequest]]:
-    """Action, name of the resource and request for everything that can be asked of the resources.
+    """Action, name of the resource and request for all that can be asked of the resources.
+
+    Of `actions`, which are all.
 
     An action that delivers something comes with the artifact of ``context``, or else with one that
     befits it; no other action comes with any. So does the one that sets tags, with theirs.
     """
     # Made once: an evaluation of several requests compares their entities.
     entities = {name: resource.entities(tenant) for name, resource in resources.items()}
-    for action in ACTIONS:
+    for action in actions:
         kind = _DELIVERED.get(action)
         tags = (context.changed_tags or (SOME_TAG,)) if action == "SetDeviceTags" else None
         artifact = kind and (context.artifact or sample_artifact(kind=kind, tenant=tenant))

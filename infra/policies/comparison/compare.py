@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from infra.policies.cases.requests import all_requests
+from infra.policies.cases.requests import ACTIONS, all_requests
 from infra.policies.comparison.coverage import Reached, as_permit
 from infra.policies.comparison.subjects import subjects
 from infra.policies.files.schema_json import Actions
@@ -129,8 +129,9 @@ def difference(
         deployed, files, changing=changing, fleet=fleet, tenant=tenant, pool_id=pool_id, now=now
     )
     comparison = _Comparison(deployed, files, changing, steps)
-    for request in _requests(asked, tenant=tenant, pool_id=pool_id):
-        comparison.put(request)
+    actions = [action for action in ACTIONS if action in comparison.actions]
+    for requests in _requests(asked, actions, tenant=tenant, pool_id=pool_id):
+        comparison.put(requests)
     return Difference(
         flips=tuple(comparison.flips),
         schema_changes=schema_changes,
@@ -152,14 +153,21 @@ class _Asked:
     requests: list[tuple[str, AuthorizationRequest]]
 
 
-def _requests(asked: Subjects, *, tenant: str, pool_id: str) -> Iterator[_Asked]:
+def _requests(
+    asked: Subjects, actions: Sequence[str], *, tenant: str, pool_id: str
+) -> Iterator[_Asked]:
     everything = itertools.product(asked.bearers.items(), asked.resources.items())
     for (who, bearer), (name, resource) in everything:
         requests = [
             (when, request)
             for when, context in asked.contexts.items()
             for _, _, request in all_requests(
-                bearer, context, {name: resource}, tenant=tenant, pool_id=pool_id
+                bearer,
+                context,
+                {name: resource},
+                tenant=tenant,
+                pool_id=pool_id,
+                actions=actions,
             )
         ]
         yield _Asked(who=who, bearer=bearer, resource=name, requests=requests)
@@ -177,26 +185,38 @@ class _Comparison:
         self._before, self._after = Evaluator(deployed), Evaluator(files)
         self._changing = Evaluator(changing)
         schema = Actions(files.schema)
-        self._actions = frozenset[str]().union(
+        # Those that a policy which comes or goes may be asked about.
+        self.actions: Final = frozenset[str]().union(
             *(schema.of(statement_est(text)["action"]) for text in changing.statements())
         )
         # When, action, resource, outcome -> whom a flip has been told of.
         self._told: dict[tuple[str, str, str, bool], list[TokenBearer]] = defaultdict(list)
 
     def put(self, asked: _Asked) -> None:
-        """Put the requests that concern a policy which comes or goes."""
-        requests = [one for one in asked.requests if one[1].action in self._actions]
-        self.asked += len(requests)
+        """Put the requests of `actions`."""
+        self.asked += len(asked.requests)
         # Where no policy that comes or goes matches, nothing can flip: most requests are settled by
         # these few policies, and only the rest is put to the two whole sets.
-        matched = self._changing.evaluate_all([request for _, request in requests])
+        matched = self._changing.evaluate_all([request for _, request in asked.requests])
         self.reached.note(by.policies for by in matched)
-        for (when, request), by in zip(requests, matched, strict=True):
-            if by.policies or by.errors:
-                self._compare(asked, when, request)
+        touched = [
+            one for one, by in zip(asked.requests, matched, strict=True) if by.policies or by.errors
+        ]
+        if not touched:
+            return
+        requests = [request for _, request in touched]
+        before, after = self._before.evaluate_all(requests), self._after.evaluate_all(requests)
+        for (when, request), was, becomes in zip(touched, before, after, strict=True):
+            self._compare(asked, when, request, was, becomes)
 
-    def _compare(self, asked: _Asked, when: str, request: AuthorizationRequest) -> None:
-        before, after = self._before.evaluate(request), self._after.evaluate(request)
+    def _compare(
+        self,
+        asked: _Asked,
+        when: str,
+        request: AuthorizationRequest,
+        before: Evaluation,
+        after: Evaluation,
+    ) -> None:
         told = self._told[when, request.action, asked.resource, after.allowed]
         # The fewest groups come first: whoever has more than them flips for the same reason.
         if before.allowed is after.allowed or _implied(asked.bearer, told):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -48,6 +49,11 @@ JSON: SearchStrategy[Any] = st.recursive(
 
 def document(kind: type[Any]) -> dict[str, Any]:
     """A file that says all that a file can say."""
+    return deepcopy(_document(kind))
+
+
+@cache
+def _document(kind: type[Any]) -> dict[str, Any]:
     stack = "acme" if kind is TenantConfig else "platform"
     text = (ROOT / "tenants" / f"Pulumi.{stack}.yaml").read_text()
     data = yaml.safe_load(text)["config"]
