@@ -39,7 +39,7 @@ def keep_alive_is_enforced(probed: ProbedCloud) -> bool:
         other.subscribe("last/will")
         if not device.is_closed_within(8):
             return True
-        assert other.read(seconds=5).payload == b"gone"
+        assert other.read().payload == b"gone"
     found = probed.cloud.client("iot").search_index(queryString=f"thingName:{silent.thing}")[
         "things"
     ][0]
@@ -88,7 +88,7 @@ def _two_messages(device: RawDevice) -> list[bytes]:
     """The payloads of the next two messages, each once, however often it is sent again."""
     found: dict[int, bytes] = {}
     while len(found) < 2:
-        packet = device.read(seconds=5)
+        packet = device.read()
         found.setdefault(packet.identifier, packet.payload)
     return list(found.values())
 
@@ -98,7 +98,7 @@ def retransmits_every_second(probed: ProbedCloud) -> bool:
     with probed.connect(probed.device()) as device:
         device.subscribe("unacknowledged/topic")
         probed.cloud.client("iot-data").publish(topic="unacknowledged/topic", qos=1, payload=b"x")
-        assert device.read(seconds=5).kind == PUBLISH
+        assert device.read().kind == PUBLISH
         try:
             return device.read(seconds=8).payload != b"x"
         except TimeoutError:

@@ -91,7 +91,7 @@ def _answers(probed: ProbedCloud, headers: dict[str, str]) -> bool:
 
 def _served(request: urllib.request.Request) -> bool:
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status == 200
     except urllib.error.HTTPError as error:
         error.close()

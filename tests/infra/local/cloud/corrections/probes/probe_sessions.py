@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Self
 from raw_mqtt import PUBLISH, RawDevice
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from probed_cloud import Identity, ProbedCloud
 
 QUEUED = 60
 _SILENT_SECONDS = 6.0  # more than the 5 s that the broker gives a line to take a message
 _FLOOD = bytes(100_000)
+_MOST_TRIES = 8
 _MOST_FLOODS = 200  # 20 MB: more than the kernel's buffers of a connection hold
 
 
@@ -35,12 +38,29 @@ def session_is_taken_over(probed: ProbedCloud) -> bool:
 
 def ending_session_is_kept(probed: ProbedCloud) -> bool:
     """A message is lost that comes while the will of a device's first session is published."""
-    return _loses_during_will(probed, resumes_first=False)
+    return _in_time(lambda: _loses_during_will(probed, resumes_first=False))
 
 
 def ending_session_is_resumed(probed: ProbedCloud) -> bool:
     """A device back while its will is published has a session, and receives nothing."""
-    return _loses_during_will(probed, resumes_first=True)
+    return _in_time(lambda: _loses_during_will(probed, resumes_first=True))
+
+
+class _TooLateError(Exception):
+    """The will was out before the message came: nothing is proved."""
+
+
+def _in_time(probe: Callable[[], bool]) -> bool:
+    """What the probe finds at the first time that its message comes while the will is held up.
+
+    The broker gives a slow subscriber 5 s, which a loaded machine may take for one publish.
+    """
+    for _ in range(_MOST_TRIES):
+        try:
+            return probe()
+        except _TooLateError:
+            continue
+    raise AssertionError(f"{_MOST_TRIES} times the will was out before the message came")
 
 
 def _queue(probed: ProbedCloud) -> Identity:
@@ -106,12 +126,12 @@ def _loses_during_will(probed: ProbedCloud, *, resumes_first: bool) -> bool:
         if resumes_first:
             device = stack.enter_context(probed.connect(identity, clean=False))
         probed.cloud.client("iot-data").publish(topic=topic, qos=1, payload=b"meanwhile")
-        assert watcher.read() == b"meanwhile"
+        if watcher.read() != b"meanwhile":
+            raise _TooLateError
         slow.reset()
         if not resumes_first:
-            assert b"disconnected" in watcher.read(), (
-                "the will was out before the message came: nothing is proved"
-            )
+            if b"disconnected" not in watcher.read():
+                raise _TooLateError
             device = stack.enter_context(probed.connect(identity, clean=False))
         try:
             while (packet := device.read(seconds=_SILENT_SECONDS)).kind != PUBLISH:
@@ -147,7 +167,7 @@ class _Watcher:
 
     def read(self) -> bytes:
         """The next message."""
-        return self._device.read(seconds=10).payload
+        return self._device.read().payload
 
     def __enter__(self) -> Self:
         return self

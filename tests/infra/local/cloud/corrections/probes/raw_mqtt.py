@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONNACK, PUBLISH, SUBACK = 2, 3, 9
+# For what comes, however loaded the machine is. That something does not come is proved by a time of
+# its own.
+PATIENCE_SECONDS = 60.0
 _LINE_BREAKS = struct.pack("ii", 1, 0)  # SO_LINGER: closing resets the connection
 
 
@@ -51,7 +54,7 @@ class RawDevice:
                 chain.write(certificate + key)
                 chain.flush()
                 context.load_cert_chain(chain.name)
-        plain = socket.create_connection(("127.0.0.1", port), timeout=10)
+        plain = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
         self._socket = context.wrap_socket(plain, server_hostname="localhost")
 
     def __enter__(self) -> Self:
@@ -74,20 +77,20 @@ class RawDevice:
         self._send(
             0x10, head + b"".join(struct.pack("!H", len(text)) + text.encode() for text in texts)
         )
-        return self.read(seconds=10).body[1]
+        return self.read().body[1]
 
     def subscribe(self, topic_filter: str, *, identifier: int = 1, qos: int = 1) -> int:
         """The return code of SUBACK: 0 or 1 = granted, 128 = refused."""
         name = topic_filter.encode()
         self._send(0x82, struct.pack("!HH", identifier, len(name)) + name + bytes([qos]))
-        return self.read(seconds=10).body[2]
+        return self.read().body[2]
 
     def subscribe_to(self, topic_filters: list[str]) -> list[int]:
         """The return codes of the SUBACK of one SUBSCRIBE at QoS 1."""
         names = [each.encode() for each in topic_filters]
         body = b"".join(struct.pack("!H", len(name)) + name + b"\1" for name in names)
         self._send(0x82, struct.pack("!H", 1) + body)
-        return list(self.read(seconds=10).body[2:])
+        return list(self.read().body[2:])
 
     def publish(self, topic: str, payload: bytes) -> None:
         """QoS 0."""
@@ -108,8 +111,8 @@ class RawDevice:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINE_BREAKS)
         self._socket.close()
 
-    def read(self, *, seconds: float) -> Packet:
-        """The next packet.
+    def read(self, *, seconds: float = PATIENCE_SECONDS) -> Packet:
+        """The next packet; ``seconds`` where it may be that none comes.
 
         Raises:
             TimeoutError: none came.
