@@ -152,6 +152,11 @@ def test_a_device_clock_that_is_set_changes_no_time(late: float):
     device, since_start = 1e9 + 20, 70.0  # NTP has set it right
     assert clock() == 1e12 + 20_000
     assert clock.skew_ms == 0
+    device = 1e9 + 25
+    assert clock.skew_ms == 0, "five seconds are tolerated"
+    kept = Clock(lambda: 1000.0, lambda: 7.0)
+    kept.tell(1_005_000)
+    assert kept() == 1_000_000, "so they are where the cloud tells its time"
     device = 1e9 + 20 + late  # somebody sets it wrong
     assert clock() == 1e12 + 20_000
     assert clock.skew_ms == late * 1000

@@ -229,6 +229,9 @@ _DEVICE_SDK: Final[dict[str, tuple[str, ...]]] = {
         "not whenever_the_power_goes",  # seconds of processes; a test of all losses is beside it
     ),
     f"{_DEVICE}/enrollment/rotation.py": (f"{_DEVICE_TESTS}/enrollment/test_rotation.py",),
+    f"{_DEVICE}/guard.py": (f"{_DEVICE_TESTS}/test_guard.py",),
+    f"{_DEVICE}/clock.py": (f"{_DEVICE_TESTS}/test_agent.py", "-k", "clock"),
+    f"{_DEVICE}/downloads/retry.py": (f"{_DEVICE_TESTS}/downloads/test_rules.py",),
     f"{_DEVICE}/wire/commands.py": (f"{_DEVICE_TESTS}/wire",),
     f"{_DEVICE}/wire/form.py": (f"{_DEVICE_TESTS}/wire",),
     f"{_DEVICE}/wire/names.py": (f"{_DEVICE_TESTS}/wire",),

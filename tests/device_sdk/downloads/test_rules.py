@@ -23,6 +23,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 
+class Largest:
+    """Draws the largest jitter."""
+
+    def uniform(self, a: float, b: float, /) -> float:
+        """The upper bound."""
+        assert a <= b
+        return b
+
+
 class Clock:
     """Time that a test moves."""
 
@@ -87,6 +96,11 @@ def test_only_noteworthy_progress_refills_the_budget():
     """A server that gives a few bytes each time cannot keep the device trying for ever."""
     trickle = RetryBudget(limits=DownloadLimits(attempts=4, backoff_seconds=0.01), step=1000)
     assert [trickle.next_pause(at) is None for at in range(4)] == [False, False, False, True]
+    grown = RetryBudget(
+        limits=DownloadLimits(attempts=9, backoff_seconds=1), step=10, random=Largest()
+    )
+    assert [grown.next_pause(0) for _ in range(4)] == [1, 2, 4, 8]
+    assert grown.next_pause(10) == 1, "progress makes pauses short again"
     steady = RetryBudget(limits=DownloadLimits(attempts=4, backoff_seconds=0.01), step=1000)
     assert all(steady.next_pause(at * 1000) is not None for at in range(100))
 

@@ -15,6 +15,7 @@ from awscrt.crypto import ECExportFormat
 from cedarfleet_device import DeviceConfig
 from cedarfleet_device.errors import ConfigError
 from cedarfleet_device.identity.credentials import (
+    PendingPair,
     finish_replacing,
     load_credentials,
     replace_credentials,
@@ -296,3 +297,23 @@ def test_a_key_without_its_certificate_is_dropped(tmp_path: Path):
     finish_replacing(tmp_path / "d.crt", tmp_path / "d.key")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["d.crt", "d.key"]
     assert (tmp_path / "d.key").read_text() == "d.key"
+
+
+def test_a_pending_pair_is_kept_apart_until_it_is_taken(tmp_path: Path):
+    """A key alone is no pair; a whole one becomes the device's, and leaves nothing behind."""
+    files = tmp_path / "device.crt", tmp_path / "device.key"
+    pending = PendingPair(*files)
+    assert pending.read() is None
+    with pytest.raises(ConfigError, match="is not there"):
+        pending.take()
+    pending.keep(b"certificate", b"key")
+    assert pending.read() == (b"certificate", b"key")
+    pending.keep_key(b"another key")
+    assert pending.read() is None, "the certificate of a former key is gone"
+    with pytest.raises(ConfigError, match="is not there"):
+        pending.take()
+    assert not any(file.exists() for file in files)
+    pending.keep(b"certificate", b"key")
+    pending.take()
+    assert [file.read_bytes() for file in files] == [b"certificate", b"key"]
+    assert not list(tmp_path.glob("*.pending"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
@@ -54,9 +54,16 @@ def test_two_authorization_headers_are_refused(service: ServiceUnderTest) -> Non
     """A proxy in front may have checked the other one."""
     token = service.acme.id_token("ann", ["managers"])
     twice = [("Authorization", f"Bearer {token}")] * 2
-    assert service.client.get("/v1/me", headers=twice).status_code == 401
-    assert service.client.get("/v1/me", headers=twice[:1]).status_code == 200
-    assert service.client.get("/v1/me").status_code == 401
+
+    async def status(headers: list[tuple[str, str]]) -> int:
+        # Past the client of the tests, which makes one header of two.
+        transport = httpx.ASGITransport(cast("Any", service.app))
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            return (await client.get("/v1/me", headers=headers)).status_code
+
+    assert asyncio.run(status(twice)) == 401
+    assert asyncio.run(status(twice[:1])) == 200
+    assert asyncio.run(status([])) == 401
 
 
 def test_a_401_says_why_by_a_stable_code(service: ServiceUnderTest) -> None:
