@@ -101,7 +101,9 @@ def test_an_end_that_is_asked_for_cuts_the_pause_short():
 
 def test_a_thread_that_never_began_is_over():
     """Joining it is harmless: an agent whose start failed is closed all the same."""
-    GuardedThread(lambda: None, name="guarded").join(SECONDS)
+    thread = GuardedThread(lambda: None, name="guarded")
+    thread.join(SECONDS)
+    assert not thread.is_alive()
 
 
 def test_every_thread_of_the_agent_is_guarded():

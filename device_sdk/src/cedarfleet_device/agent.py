@@ -63,8 +63,8 @@ class Agent:
         config: the device.
         install: called with each verified file of a download; when it raises, the previous file is
             put back and the job is FAILED with the reason.
-        tls: of ``mqtt.tls_context``, where many agents of one process share it; else made of the
-            configured files.
+        tls: of ``connection.client.tls_context``, where many agents of one process share it; else
+            made of the configured files.
 
     Raises:
         ConfigError: certificate, key or folders cannot be used; ``StateInUseError`` when another

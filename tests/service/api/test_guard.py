@@ -66,6 +66,13 @@ def test_two_authorization_headers_are_refused(service: ServiceUnderTest) -> Non
     assert asyncio.run(status([])) == 401
 
 
+def test_a_refusal_needs_no_decision(service: ServiceUnderTest) -> None:
+    """What is malformed is refused before any policy is asked, and is no fault of ours."""
+    headers = {"Authorization": f"Bearer {service.acme.id_token('ann', ['managers'])}"}
+    answer = service.client.post("/v1/devices/press-01/commands", headers=headers, json={"name": 5})
+    assert answer.status_code == 400, answer.text
+
+
 def test_a_401_says_why_by_a_stable_code(service: ServiceUnderTest) -> None:
     """Each fault has a code of its own, in the document and the challenge (RFC 6750, 3.1)."""
     pool = service.acme
