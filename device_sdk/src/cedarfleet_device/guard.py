@@ -22,6 +22,10 @@ _PAUSE_MIN_SECONDS: Final = 1.0
 _PAUSE_MAX_SECONDS: Final = 60.0
 
 
+def tell_nobody() -> None:
+    """For whoever does not count failures."""
+
+
 class GuardedThread:
     """A daemon thread whose loop is begun again until it returns.
 
@@ -40,7 +44,7 @@ class GuardedThread:
         loop: Callable[[], object],
         *,
         name: str,
-        failed: Callable[[], object] = int,
+        failed: Callable[[], object] = tell_nobody,
         backoff: Backoff | None = None,
     ) -> None:
         self._loop = loop

@@ -14,7 +14,7 @@ from cedarfleet_device.commands.handlers import Command, Handlers
 from cedarfleet_device.commands.inbox import Ending
 from cedarfleet_device.commands.invocation import as_sent, call_handler
 from cedarfleet_device.commands.time_limits import Run, TimeLimits
-from cedarfleet_device.guard import GuardedThread
+from cedarfleet_device.guard import GuardedThread, tell_nobody
 from cedarfleet_device.log import event, places
 from cedarfleet_device.store.transaction import StoreError
 from cedarfleet_device.wire import CommandMessage, CommandState
@@ -59,7 +59,7 @@ class Executor:
         parallel: int,
         await_clock: bool,
         finished: Callable[[CommandState], None],
-        failed: Callable[[], object] = int,
+        failed: Callable[[], object] = tell_nobody,
     ) -> None:
         self._inbox = inbox
         self._outbox = outbox

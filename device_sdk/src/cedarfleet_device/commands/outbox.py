@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device import wire
 from cedarfleet_device.backoff import Backoff
-from cedarfleet_device.guard import GuardedThread
+from cedarfleet_device.guard import GuardedThread, tell_nobody
 from cedarfleet_device.log import event
 from cedarfleet_device.store.transaction import Durability, StoreError
 
@@ -157,7 +157,7 @@ class Publisher:
         online: Callable[[], bool],
         backoff: Backoff | None = None,
         last_puback_seconds: float = _LAST_PUBACK_SECONDS,
-        failed: Callable[[], object] = int,
+        failed: Callable[[], object] = tell_nobody,
     ) -> None:
         self._outbox = outbox
         self._backoff = backoff or Backoff(_PAUSE_MIN_SECONDS, _PAUSE_MAX_SECONDS)

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from cedarfleet_device.guard import GuardedThread
+from cedarfleet_device.guard import GuardedThread, tell_nobody
 from cedarfleet_device.log import event
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class TimeLimits:
         *,
         lasts: Callable[[Run], object],
         late: Callable[[Run], None],
-        failed: Callable[[], object] = int,
+        failed: Callable[[], object] = tell_nobody,
     ) -> None:
         self._lasts = lasts
         self._late = late

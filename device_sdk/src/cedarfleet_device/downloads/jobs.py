@@ -28,7 +28,7 @@ from cedarfleet_device.downloads.outcomes import (
     DownloadRefusedError,
 )
 from cedarfleet_device.errors import CloudError
-from cedarfleet_device.guard import GuardedThread
+from cedarfleet_device.guard import GuardedThread, tell_nobody
 from cedarfleet_device.log import event, places
 from cedarfleet_device.wire import DownloadDocument
 
@@ -97,7 +97,7 @@ class JobListener:
         fetcher: Fetcher,
         clock: Clock,
         ended: Callable[[str], None],
-        failed: Callable[[], object] = int,
+        failed: Callable[[], object] = tell_nobody,
     ) -> None:
         self._client = client
         self._thing = thing
