@@ -21,8 +21,9 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc
 from pulumi.runtime.proto import provider_pb2 as pb
 
 from infra.local.engine.checks import check, differ, ignore
+from infra.local.engine.structs import from_struct, to_struct
 from infra.local.engine.urns import name_of, type_chain
-from infra.local.engine.values import for_handler, from_handler, from_struct, reveal, to_struct
+from infra.local.engine.values import for_handler, from_handler, reveal
 from infra.local.resources import HANDLERS, INVOKES
 from infra.local.running_cloud import RunningCloud
 

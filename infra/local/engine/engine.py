@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from infra.local.engine import refreshing
-from infra.local.engine.errors import DeploymentFailedError, EngineError, ProgramError, StateError
-from infra.local.engine.monitor import Monitor
-from infra.local.engine.program import Program, Surroundings, execute, from_file
-from infra.local.engine.project import Project, StackConfig
-from infra.local.engine.providers import Providers
+from infra.local.engine.errors import DeploymentFailedError, StateError
+from infra.local.engine.project import Project
 from infra.local.engine.run import Run
 from infra.local.engine.state import StackState
 from infra.local.engine.steps import StepFailedError, Steps
-from infra.local.engine.urns import STACK_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from infra.local.engine.handler import Cloud, Handler, Invoke
+    from infra.local.engine.program import Program
     from infra.local.engine.result import Result
 
 
@@ -63,7 +59,7 @@ class Engine:
         self._cloud = cloud
         self._handlers = handlers
         self._invokes = invokes
-        self._program = program or from_file(self.project.program)
+        self._program = program
         self._parallel = parallel
         self._passphrase = passphrase
 
@@ -114,7 +110,9 @@ class Engine:
             _tell_interrupted(state, run)
             steps = Steps(state, self._cloud, run)
             managed = [item for item in state.snapshot.resources() if item.is_managed]
-            _refuse_missing(run, [run.handler(item.type, item.urn) for item in managed])
+            for item in managed:
+                run.handler(item.type, item.urn)
+            run.refuse_missing()
             try:
                 steps.finish()
             except StepFailedError as error:
@@ -151,60 +149,22 @@ class Engine:
         return run.result(state.snapshot)
 
     def _deploy(self, stack: str, state: StackState, *, preview: bool) -> Result:
+        # Only a program needs Pulumi, whose import is half of what a command like `outputs` takes.
+        from infra.local.engine.deployment import Deployment  # noqa: PLC0415 - as it says above
+
         config = self.project.stack_config(stack, self._passphrase)
         run = Run(self._handlers, preview=preview)
         _tell_interrupted(state, run)
-        steps = Steps(state, self._cloud, run)
-        monitor = self._monitor(state, steps, run, config)
-        surroundings = Surroundings(
-            project=self.project.name,
-            stack=stack,
-            root=self.project.root,
+        deployment = Deployment(
+            project=self.project,
             config=config,
-            parallel=self._parallel,
-            preview=preview,
-        )
-        try:
-            execute(self._program, monitor, run, surroundings)
-            _refuse_missing(run)
-            steps.finish()
-        except Exception as error:
-            if run.failures:
-                raise DeploymentFailedError(run.failures, run.result(state.snapshot)) from error
-            if isinstance(error, EngineError):
-                raise
-            said = _said_by_the_program(error)
-            raise ProgramError(f"the program failed: {type(said).__name__}: {said}") from error
-        return run.result(state.snapshot)
-
-    def _monitor(self, state: StackState, steps: Steps, run: Run, config: StackConfig) -> Monitor:
-        return Monitor(
-            project=self.project.name,
-            program_dir=self.project.program.parent,
             state=state,
-            steps=steps,
-            providers=Providers(state, self.project.name, config, self._cloud),
-            run=run,
+            state_dir=self._state_dir,
             cloud=self._cloud,
             invokes=self._invokes,
-            stack_outputs=partial(self._outputs_of, running=state.stack),
+            run=run,
         )
-
-    def _outputs_of(self, name: str, *, running: str) -> dict[str, Any]:
-        """Outputs (wire values) of a stack; the running one's are those of its last run.
-
-        It is named ``stack``, ``project/stack`` or ``organization/project/stack``.
-        """
-        *_, project, stack = (
-            ["", self.project.name, *name.split("/")] if "/" not in name else name.split("/")
-        )
-        state = StackState(self._state_dir, project, stack)
-        if not state.exists:
-            if (project, stack) == (self.project.name, running):
-                return {}
-            raise ProgramError(f"stack reference `{name}`: deploy `{stack}` first")
-        found = [item.outputs for item in state.snapshot.resources() if item.type == STACK_TYPE]
-        return found[0] if found else {}
+        return deployment.execute(self._program, parallel=self._parallel)
 
     def _state(self, stack: str) -> StackState:
         return StackState(self._state_dir, self.project.name, stack)
@@ -214,23 +174,6 @@ class Engine:
         if not state.exists:
             raise StateError(f"stack `{stack}` was never deployed here ({self._state_dir})")
         return state
-
-
-def _said_by_the_program(error: BaseException) -> BaseException:
-    """What the program raised, without the SDK's words around it.
-
-    Those name the input by the address of an object (``pulumi.runtime.rpc``, "While processing
-    input").
-    """
-    while " has risen: " in str(error) and error.__cause__ is not None:
-        error = error.__cause__
-    return error
-
-
-def _refuse_missing(run: Run, _looked_up: object = None) -> None:
-    if run.missing:  # fail closed
-        types = "; ".join(f"{kind} (of {urn})" for kind, urn in sorted(run.missing.items()))
-        raise ProgramError(f"no resource handler for {types}")
 
 
 def _tell_interrupted(state: StackState, run: Run) -> None:

@@ -23,15 +23,14 @@ from infra.local.engine.errors import ProgramError
 from infra.local.engine.result import Op
 from infra.local.engine.snapshot import Resource
 from infra.local.engine.steps import StepFailedError, Wanted
+from infra.local.engine.structs import from_struct, to_struct
 from infra.local.engine.values import (
     UNKNOWN,
     for_handler,
     from_handler,
-    from_struct,
     hide,
     is_secret,
     is_unknown,
-    to_struct,
 )
 
 if TYPE_CHECKING:

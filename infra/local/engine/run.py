@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from infra.local.engine.errors import Failure
+from infra.local.engine.errors import Failure, ProgramError
 from infra.local.engine.result import Change, Op, Result
 from infra.local.engine.urns import STACK_TYPE
 from infra.local.engine.values import is_secret, is_unknown, reveal
@@ -57,6 +57,16 @@ class Run:
             with self._mutex:
                 self.missing.setdefault(kind, urn)
         return found
+
+    def refuse_missing(self) -> None:
+        """Fail closed where a type without handler was met.
+
+        Raises:
+            ProgramError: names each.
+        """
+        if self.missing:
+            types = "; ".join(f"{kind} (of {urn})" for kind, urn in sorted(self.missing.items()))
+            raise ProgramError(f"no resource handler for {types}")
 
     def note(self, op: Op, urn: str, kind: str, keys: Iterable[str] = ()) -> None:
         """Note what happened to a resource."""

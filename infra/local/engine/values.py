@@ -8,11 +8,7 @@ A *wire value* here is JSON as in the protocol's Struct. The signatures are Pulu
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
-
-import pulumi
-from google.protobuf import json_format, struct_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -27,32 +23,6 @@ REFERENCE: Final = "5cf8f73096256a8f31e491e813e4eb8e"
 UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 # Input that lists what the provider filled in, as Pulumi's Terraform bridge keeps it.
 DEFAULTS: Final = "__defaults"
-
-
-def from_struct(struct: struct_pb2.Struct) -> dict[str, Any]:
-    """Decode a Struct: whole numbers become ``int`` (the wire has doubles), nulls at the top go."""
-    return {
-        key: _whole(value)
-        for key, value in json_format.MessageToDict(struct).items()
-        if value is not None
-    }
-
-
-def to_struct(properties: Mapping[str, Any]) -> struct_pb2.Struct:
-    """Encode wire values; ``None`` at the top is left out."""
-    struct = struct_pb2.Struct()
-    json_format.ParseDict(
-        {key: value for key, value in properties.items() if value is not None}, struct
-    )
-    return struct
-
-
-def _whole(value: Value) -> Value:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, dict):
-        return {key: _whole(item) for key, item in value.items()}
-    return [_whole(item) for item in value] if isinstance(value, list) else value
 
 
 def rewrite(value: Value, signature: str, change: Callable[[dict[str, Any]], Any]) -> Value:
@@ -105,7 +75,7 @@ def hide(properties: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
 
 
 def for_handler(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn wire values into what a handler gets: no wrappers, asset objects, references as ids."""
+    """Turn wire values into what a handler gets: no wrappers, references as ids, assets as sent."""
     return {
         key: _native(item)
         for key, item in properties.items()
@@ -122,24 +92,8 @@ def _native(value: Value) -> Value:
     return convert(value) if convert else {key: _native(item) for key, item in value.items()}
 
 
-def _asset(value: dict[str, Any]) -> pulumi.Asset:
-    if "path" in value:
-        return pulumi.FileAsset(value["path"])
-    return pulumi.RemoteAsset(value["uri"]) if "uri" in value else pulumi.StringAsset(value["text"])
-
-
-def _archive(value: dict[str, Any]) -> pulumi.Archive:
-    if "path" in value:
-        return pulumi.FileArchive(value["path"])
-    if "uri" in value:
-        return pulumi.RemoteArchive(value["uri"])
-    return pulumi.AssetArchive({name: _native(item) for name, item in value["assets"].items()})
-
-
 _CONVERSIONS: Final[dict[str, Callable[[dict[str, Any]], Value]]] = {
     SECRET: lambda value: _native(value["value"]),
-    ASSET: _asset,
-    ARCHIVE: _archive,
     REFERENCE: lambda value: value.get("id") or value["urn"],
 }
 
@@ -160,9 +114,4 @@ def _wire(value: Value, where: str) -> Value:
         return [_wire(item, where) for item in value]
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
-    if isinstance(value, (pulumi.FileAsset, pulumi.FileArchive)):
-        tag = ASSET if isinstance(value, pulumi.FileAsset) else ARCHIVE
-        return {SIGNATURE: tag, "path": str(Path(value.path))}
-    if isinstance(value, pulumi.StringAsset):
-        return {SIGNATURE: ASSET, "text": value.text}
     raise TypeError(f"output `{where}` is a {type(value).__name__}: a handler returns JSON values")

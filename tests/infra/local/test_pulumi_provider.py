@@ -13,7 +13,8 @@ import pytest
 from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.proto import provider_pb2_grpc
 
-from infra.local.engine.values import UNKNOWN, from_struct, secret, to_struct
+from infra.local.engine.structs import from_struct, to_struct
+from infra.local.engine.values import UNKNOWN, secret
 from tests.infra.local.engine import folder_cloud
 from tests.infra.local.engine.folder_cloud import FolderCloud
 
