@@ -9,6 +9,7 @@ from service.adapters.aws.artifacts import S3Artifacts
 from service.adapters.aws.audit import DynamoAuditLog
 from service.adapters.aws.authorizer import VerifiedPermissionsAuthorizer
 from service.adapters.aws.broker import IotCommandBroker
+from service.adapters.aws.budgets import DynamoBuckets
 from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.client.sessions import AwsSessions
 from service.adapters.aws.commands import DynamoCommandRecords
@@ -52,6 +53,7 @@ def aws_ports(settings: Settings, calls: AwsCalls, sessions: AwsSessions) -> Por
         signing_keys=JwksKeys(settings.jwks, calls=calls, timeout_seconds=aws.connect_seconds),
         authorizer=VerifiedPermissionsAuthorizer(calls=calls, sessions=sessions),
         audit=DynamoAuditLog(calls=calls, sessions=sessions, settings=records),
+        buckets=DynamoBuckets(calls=calls, sessions=sessions, settings=records),
         devices=DynamoDeviceFacts(calls=calls, sessions=sessions, settings=records),
         connections=IotConnections(calls=calls, sessions=sessions),
         command_records=DynamoCommandRecords(calls=calls, sessions=sessions, settings=records),

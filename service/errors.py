@@ -11,7 +11,8 @@
     │   ├── WrongMediaTypeError        the body is not declared as JSON
     │   ├── InvalidRequestError        a member is not of its form
     │   ├── ConflictError              the request is fine, the state of the thing is not
-    │   └── IdempotencyMismatchError   an idempotency key was used for another request
+    │   ├── IdempotencyMismatchError   an idempotency key was used for another request
+    │   └── OverBudgetError            the tenant has used up its budget of this second
     ├── UpstreamError                  AWS did not do it: try again, or the operator must look
     │   ├── UnavailableError           no answer, throttled, or too many calls waiting here
     │   ├── CommandNotPublishedError   recorded, but it did not leave for the device
@@ -128,6 +129,22 @@ class IdempotencyMismatchError(CallerError):
 
     def __init__(self) -> None:
         super().__init__("the idempotency key was already used for another request; use a new key")
+
+
+class OverBudgetError(CallerError):
+    """The tenant has used up a budget, whoever of its people and machines did.
+
+    Attributes:
+        budget: its name.
+        wait_seconds: until there may be some of it again.
+    """
+
+    def __init__(self, budget: str, *, per_second: int, burst: int, wait_seconds: float) -> None:
+        super().__init__(
+            f"the tenant's {budget} are limited to {per_second} a second, {burst} at once"
+        )
+        self.budget = budget
+        self.wait_seconds = wait_seconds
 
 
 class UpstreamError(CedarfleetError):

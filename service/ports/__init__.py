@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from service.ports.artifacts import Artifacts
     from service.ports.audit import AuditLog
     from service.ports.authorizer import Authorizer
+    from service.ports.budgets import SharedBuckets
     from service.ports.commands import CommandBroker, CommandRecords
     from service.ports.devices import Connections, DeviceFacts
     from service.ports.downloads import DownloadJobs, DownloadRecords
@@ -29,6 +30,7 @@ class Ports:
     signing_keys: SigningKeys
     authorizer: Authorizer
     audit: AuditLog
+    buckets: SharedBuckets
     devices: DeviceFacts
     connections: Connections
     command_records: CommandRecords

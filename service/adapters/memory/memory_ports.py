@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from service.adapters.memory.artifacts import MemoryArtifacts
 from service.adapters.memory.audit import MemoryAuditLog
+from service.adapters.memory.budgets import MemoryBuckets
 from service.adapters.memory.commands import MemoryCommandBroker, MemoryCommandRecords
 from service.adapters.memory.devices import MemoryConnections, MemoryDevices
 from service.adapters.memory.downloads import MemoryDownloadJobs, MemoryDownloadRecords
@@ -37,6 +38,7 @@ class MemoryPorts(Ports):
     tenants: MemoryTenantRegistry
     signing_keys: MemorySigningKeys
     audit: MemoryAuditLog
+    buckets: MemoryBuckets
     devices: MemoryDevices
     connections: MemoryConnections
     command_records: MemoryCommandRecords
@@ -55,6 +57,7 @@ class MemoryPorts(Ports):
             signing_keys=MemorySigningKeys(),
             authorizer=authorizer,
             audit=MemoryAuditLog(),
+            buckets=MemoryBuckets(),
             devices=known,
             connections=MemoryConnections(devices=known),
             command_records=MemoryCommandRecords(),

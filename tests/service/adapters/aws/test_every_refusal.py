@@ -9,7 +9,7 @@ import ast
 import asyncio
 import inspect
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +28,7 @@ from service.cedar.request import AuthorizationRequest, RequestContext
 from service.cedar.values import EntityUid
 from service.composition import aws_ports
 from service.domain.audit import AuditRecord
+from service.domain.budgets import Bucket, Grant, Rate
 from service.domain.commands import CommandRecord
 from service.domain.devices import Device
 from service.domain.downloads import DownloadRecord, TargetKind
@@ -61,6 +62,7 @@ ID: Final = "01JD0000000000000000000000"
 AT: Final = 1_790_000_000_000
 DEVICE: Final = Device(tenant="acme", id="press-07")
 EVERYTHING: Final = DeviceGroup(tenant="acme", id="all")
+BUCKET: Final = Bucket(name="jobs", rate=Rate(per_second=5, burst=5))
 KEY: Final = IdempotencyKey.of(tenant="acme", principal="somebody", key="command k", request="x")
 COMMAND: Final = CommandRecord(
     command_id=ID,
@@ -136,6 +138,7 @@ MEANS: Final[dict[tuple[str, str], type]] = {
     ("HeadObject", "NoSuchKey"): type(None),
     ("CreateJob", "ResourceAlreadyExistsException"): type(None),
     ("PutItem of a device", "ConditionalCheckFailedException"): ConflictError,
+    ("UpdateItem of a bucket", "ConditionalCheckFailedException"): Grant,
     ("ListJobExecutionsForJob with a cursor", "InvalidRequestException"): InvalidRequestError,
 }
 
@@ -162,6 +165,10 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "authorizer.decide": ({"principal": principal, "request": QUESTION},),
         "authorizer.decide_all": ({"principal": principal, "requests": [QUESTION]},),
         "audit.write": (tenant | {"record": AUDIT},),
+        "buckets.take": (
+            {"bucket": replace(BUCKET, tenant=acme), "tokens": 1, "now": AT},
+            {"bucket": BUCKET, "tokens": 1, "now": AT},
+        ),
         "devices.find": (tenant | {"device_id": "press-07"},),
         "devices.change": (tenant | {"device": DEVICE, "by": "somebody", "now_ms": AT},),
         "devices.page": (
@@ -193,6 +200,7 @@ def answer(call: Call, acme: Tenant) -> dict[str, Any]:
     answers: dict[str, dict[str, Any]] = {
         "GetConnection": {"connected": True, "connectedSince": 1},
         "Query": {"Items": []},
+        "UpdateItem": {"Attributes": {"full_at": {"N": "1"}}},
         "DescribeJob": {"job": {"status": "IN_PROGRESS"}},
         "ListJobExecutionsForJob": {
             "executionSummaries": [
@@ -279,6 +287,7 @@ def meant(call: Call, refusal: Refusal | Exception) -> tuple[type, ...]:
         return (UnavailableError,)
     special = {
         f"{call.operation} with a cursor": "nextToken" in call.arguments,
+        f"{call.operation} of a bucket": "budget#" in str(call.arguments.get("Key")),
         f"{call.operation} of a device": "devices" in str(call.arguments.get("TableName")),
     }
     for operation in (call.operation, *(name for name, holds in special.items() if holds)):
