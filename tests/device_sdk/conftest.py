@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from tests.device_sdk.mosquitto import PROGRAM, Mosquitto
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from infra.local.cloud import EmbeddedCloud
 
@@ -60,3 +62,16 @@ def observed(request: pytest.FixtureRequest) -> Iterator[ObservedBroker]:
     broker: Mosquitto = request.getfixturevalue("mosquitto")
     with Observer(host=broker.host, port=broker.port, tls=broker.tls("observer")) as watching:
         yield ObservedBroker(broker=broker, observer=watching)
+
+
+@pytest.fixture
+def tight_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MiB."""
+    mounted = tmp_path / "tight"
+    mounted.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(mounted)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(f"needs the right to mount a tmpfs: {done.stderr.strip()}")
+    yield mounted
+    subprocess.run(["umount", "-l", str(mounted)], check=True)

@@ -318,3 +318,14 @@ def write_config(folder: Path, fields: Mapping[str, Any]) -> Path:
 def states(statuses: list[StatusMessage]) -> list[CommandState]:
     """Only the states."""
     return [each.state for each in statuses]
+
+
+def fill(file: Path) -> None:
+    """Write until there is no room for one more byte."""
+    with file.open("wb", buffering=0) as filling:
+        for size in (65536, 512, 1):
+            try:
+                while True:
+                    filling.write(bytes(size))
+            except OSError:
+                continue

@@ -70,6 +70,27 @@ def test_a_program_with_a_loop_of_its_own_holds_an_agent(
     assert not in_use(tmp_path / "state")
 
 
+def test_who_looks_hinders_no_agent_that_starts(tmp_path: Path):
+    """`status` and `doctor` only ask for the lock: an agent that takes it meanwhile gets it."""
+    looks = (
+        "import pathlib, sys\n"
+        "from cedarfleet_device.store.state_folder import in_use\n"
+        "while True:\n"
+        "    print(in_use(pathlib.Path(sys.argv[1])), flush=True)\n"
+    )
+    folder = tmp_path / "state"
+    with subprocess.Popen(
+        [sys.executable, "-c", looks, str(folder)], stdout=subprocess.PIPE, text=True
+    ) as looking:
+        assert looking.stdout is not None
+        seen: set[str] = set()
+        while seen != {"True\n", "False\n"}:
+            seen.add(looking.stdout.readline())
+            with StateFolder(folder):
+                seen.add(looking.stdout.readline())
+        looking.kill()
+
+
 @pytest.mark.parametrize("begun", [True, False])
 def test_an_agent_whose_store_fails_ends_all_the_same(tenant: Tenant, tmp_path: Path, begun: bool):
     """Leaving the context releases the folder, whatever can no longer be written or begun."""
@@ -81,6 +102,16 @@ def test_an_agent_whose_store_fails_ends_all_the_same(tenant: Tenant, tmp_path: 
             with pytest.raises(StoreError):
                 agent.start()
     assert not in_use(tmp_path / "state")
+
+
+def test_who_opens_the_line_of_an_ended_agent_gets_none(tenant: Tenant, tmp_path: Path):
+    """A renewal that is under way at the end connects no device again that has said goodbye."""
+    with Agent(DeviceConfig.load(tenant.device(tmp_path).config_file)) as agent:
+        agent.start()
+        assert agent._session.wait_online(30)
+    agent._session.open()
+    assert not agent._session.wait_online(0)
+    assert agent._session._connection is None
 
 
 def test_one_state_folder_serves_one_agent(tmp_path: Path):

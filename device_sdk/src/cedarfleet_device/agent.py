@@ -30,6 +30,7 @@ from cedarfleet_device.guard import GuardedThread
 from cedarfleet_device.log import LOGGER, event, places, to_stdout
 from cedarfleet_device.metrics import Metrics
 from cedarfleet_device.session import Session
+from cedarfleet_device.store.reserve import Reserve
 from cedarfleet_device.store.state_folder import StateFolder
 from cedarfleet_device.store.store import Store
 from cedarfleet_device.store.transaction import StoreError
@@ -91,7 +92,9 @@ class Agent:
         self._clock = Clock()
         self._handlers = Handlers()
         self._state = StateFolder(config.state_dir)
+        self._reserve = Reserve(self._state.folder)
         try:
+            self._reserve.keep()
             context = tls or usable_tls(config)
             fetcher = self._downloader(install) if config.jobs else None
             self._store = Store(self._state.database)
@@ -216,7 +219,7 @@ class Agent:
         if self._begun:
             notify("STOPPING=1")
             self._executor.stop(grace_seconds=grace_seconds)
-            self._session.close()
+            self._session.end()
             self._health.join(5)
             try:
                 self._write_status("stopped")
@@ -270,6 +273,7 @@ class Agent:
             if reports and (changed or now >= next_report):
                 next_report = now + self._config.report_seconds
                 self._report()
+            self._reserve.keep()
             try:
                 # With a wrong clock the wrong ones would be forgotten.
                 if self._clock.told and now >= next_forget:
@@ -302,6 +306,7 @@ class Agent:
             "connected_since": self._session.since,
             "problem": self._session.problem,
             "clock_skew_seconds": round(self._clock.skew_ms / 1000),
+            "disk_full": self._reserve.disk_full,
             "waiting": counts.waiting,
             "running": counts.running,
             "unreported": self._outbox.count(),

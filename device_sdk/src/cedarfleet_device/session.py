@@ -64,6 +64,8 @@ class Session:
         self._changed = changed
         self._tls: io.ClientTlsContext | None = tls
         self._came: Final = threading.Event()
+        self._turn: Final = threading.Lock()
+        self._ended = False
         self._connection: MqttConnection | None = None
         self._publisher: Publisher | None = None
         self._jobs: JobListener | None = None
@@ -76,11 +78,16 @@ class Session:
         return self._connection is not None and self._connection.online
 
     def open(self) -> None:
-        """Connect, publish what waits, listen for jobs.
+        """Connect, publish what waits, listen for jobs; nothing once the session has ended.
 
         Raises:
             ConfigError: certificate or key cannot be used.
         """
+        with self._turn:
+            if not self._ended:
+                self._open()
+
+    def _open(self) -> None:
         tls, self._tls = self._tls or tls_context(*load_credentials(self._config)), None
         self._came.clear()
         connection = MqttConnection(
@@ -117,6 +124,17 @@ class Session:
 
         What was not acknowledged stays in the outbox.
         """
+        with self._turn:
+            self._close()
+
+    def end(self) -> None:
+        """Close for good: whoever is about to open it again, for a new certificate, does not."""
+        with self._turn:
+            self._ended = True
+            self._close()
+            self._came.clear()
+
+    def _close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is None:
             return

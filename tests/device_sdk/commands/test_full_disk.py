@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import subprocess
 from collections import Counter
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import pytest
 from cedarfleet_device.wire import CommandState
 
-from tests.device_sdk.devices import new_command, states
+from tests.device_sdk.devices import fill, new_command, states
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.device_sdk.conftest import ObservedBroker
@@ -33,19 +30,6 @@ HANDLERS = """
         open({gate!r}).read()
         return {{"waited": True}}
 """
-
-
-@pytest.fixture
-def tight_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MiB."""
-    mounted = tmp_path / "tight"
-    mounted.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(mounted)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode != 0:
-        pytest.skip(f"needs the right to mount a tmpfs: {done.stderr.strip()}")
-    yield mounted
-    subprocess.run(["umount", "-l", str(mounted)], check=True)
 
 
 def test_a_full_disk_loses_no_command_and_no_state(
@@ -99,12 +83,27 @@ def test_a_full_disk_loses_no_command_and_no_state(
     assert Counter(journal.read_text().split()) == Counter(ids)
 
 
-def fill(file: Path) -> None:
-    """Write until there is no room for one more byte."""
-    with file.open("wb", buffering=0) as filling:
-        for size in (65536, 512, 1):
-            try:
-                while True:
-                    filling.write(bytes(size))
-            except OSError:
-                continue
+def test_a_device_that_starts_on_a_full_disk_can_be_helped(
+    observed: ObservedBroker, tmp_path: Path, tight_disk: Path
+):
+    """The room that it kept for itself lets it start, say so and run what makes room."""
+    ballast = tight_disk / "somebody's log"
+    clean = f"""
+    @agent.command("clean")
+    def clean(command):
+        os.unlink({str(ballast)!r})
+"""
+    device = observed.broker.device(
+        tmp_path / "device", settings={"state_dir": str(tight_disk / "state")}
+    )
+    with device.run(clean) as agent:
+        agent.await_event("mqtt.subscribed", seconds=30)
+        assert agent.stop() == 0
+    fill(ballast)
+    with device.run(clean) as agent:
+        agent.await_event("disk.full", seconds=30)
+        agent.await_event("mqtt.subscribed", seconds=30)
+        cleaned = observed.broker.send(new_command(device.thing, "clean"))
+        ended = observed.observer.await_all([cleaned], seconds=60)
+        assert agent.stop() == 0
+    assert states(ended[cleaned])[-1] is CommandState.SUCCEEDED

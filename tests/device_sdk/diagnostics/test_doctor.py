@@ -12,7 +12,7 @@ from cedarfleet_device.diagnostics.doctor import examine
 from cedarfleet_device.diagnostics.health import write_status
 from cedarfleet_device.store.state_folder import StateFolder
 
-from tests.device_sdk.devices import new_command
+from tests.device_sdk.devices import fill, new_command
 from tests.device_sdk.mosquitto import Authority
 
 if TYPE_CHECKING:
@@ -83,10 +83,29 @@ def test_each_ailment_is_named(tenant: Tenant, tmp_path: Path):
     assert "is `ca_file` the right authority?" in wrong(device)[0]
 
     device.config_file.write_text(good)
+    rewrite(device, state_dir=str(tmp_path / "device.crt"))
+    assert "device.crt` is a file, not a folder" in wrong(device)[0]
+    assert wrong(device)[1].endswith("cannot be used: Not a directory")
+
+    device.config_file.write_text(f'{good}\n[downloads]\nca_file = "none.pem"\n')
+    (words,) = wrong(device)
+    assert "`downloads.ca_file` `" in words
+    assert "cannot be used: No such file" in words
+
+    device.config_file.write_text(good)
     stranger = tenant.device(tmp_path / "stranger")
     (tmp_path / "device.crt").write_bytes((stranger.folder / "device.crt").read_bytes())
     (tmp_path / "device.key").write_bytes((stranger.folder / "device.key").read_bytes())
     assert "the IoT policy refuses this thing" in wrong(device)[0]
+
+
+def test_a_full_disk_is_found(tenant: Tenant, tmp_path: Path, tight_disk: Path):
+    """No room is not called well, though the folder can be written."""
+    device = tenant.device(tmp_path)
+    rewrite(device, state_dir=str(tight_disk / "state"))
+    fill(tight_disk / "somebody's log")
+    (words,) = wrong(device)
+    assert words.endswith("the disk is full (0 bytes free)")
 
 
 def test_an_agent_that_is_refused_is_found(tenant: Tenant, tmp_path: Path):

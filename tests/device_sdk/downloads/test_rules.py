@@ -140,7 +140,7 @@ def test_a_connection_stalls_only_when_the_server_is_to_blame():
     [
         "ftp://h/x", "https:///x", "https://user@h/x", "https://h/a b",
         "https://h/\r\nHost: evil", "https://[::1", "",
-        "https://h:99999/", "http://example.org/x", "file:///etc/passwd",
+        "https://h:99999/", "https://h:0/x", "http://example.org/x", "file:///etc/passwd",
         "https://h/" + "x" * 20_000, "https://h/é",
     ],
 )  # fmt: skip

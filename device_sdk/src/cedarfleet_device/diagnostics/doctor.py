@@ -21,9 +21,11 @@ from cedarfleet_device.clock import TOLERANCE_MS
 from cedarfleet_device.connection.client import BriefConnection, NotAcceptedError, tls_context
 from cedarfleet_device.connection.service_client import ServiceClient
 from cedarfleet_device.diagnostics.health import read_status
+from cedarfleet_device.downloads.range_client.tls import tls_context as files_tls_context
 from cedarfleet_device.errors import CloudError, ConfigError
 from cedarfleet_device.identity.credentials import load_credentials
 from cedarfleet_device.identity.x509 import valid_until
+from cedarfleet_device.store.reserve import FULL_BYTES
 from cedarfleet_device.store.state_folder import in_use
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 _SECONDS: Final = 10
 _SOON: Final = timedelta(days=30)
+_OF_THE_CLOCK: Final = (9, 10)  # not yet valid, expired (OpenSSL: X509_V_ERR_CERT_...)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +58,7 @@ class Finding:
 
 def examine(config: DeviceConfig) -> list[Finding]:
     """Look at everything; the last finding is the farthest that could be reached."""
-    findings = _folders(config)
+    findings = [*_folders(config), *_files_authority(config)]
     try:
         credentials = load_credentials(config)
         findings.append(_good("certificate, key and authority can be read"))
@@ -68,7 +71,11 @@ def examine(config: DeviceConfig) -> list[Finding]:
     findings.extend(reached)
     if not all(each.good for each in (expiry, *reached)):
         return findings
-    if in_use(config.state_dir):  # connecting as well would throw the running agent out
+    try:
+        running = in_use(config.state_dir)
+    except ConfigError as error:  # whether an agent runs is not known: do not throw it out
+        return [*findings, _wrong(str(error))]
+    if running:  # connecting as well would throw the running agent out
         return [*findings, _running(config)]
     return [*findings, *_speak(config, context)]
 
@@ -97,14 +104,32 @@ def _folders(config: DeviceConfig) -> list[Finding]:
         nearest = folder
         while not nearest.exists():
             nearest = nearest.parent
+        if not nearest.is_dir():
+            findings.append(_wrong(f"`{name}` `{folder}`: `{nearest}` is a file, not a folder"))
+            continue
         if not os.access(nearest, os.W_OK):
             findings.append(_wrong(f"`{name}` `{folder}` cannot be written by this user"))
             continue
         free = shutil.disk_usage(nearest).free
+        if free < FULL_BYTES:
+            findings.append(_wrong(f"`{name}` `{folder}`: the disk is full ({free} bytes free)"))
+            continue
         findings.append(
             _good(f"`{name}` `{folder}` can be written, {free // 1_000_000} MB are free")
         )
     return findings
+
+
+def _files_authority(config: DeviceConfig) -> list[Finding]:
+    """Whether the authority of the file server, where one is named, can be read."""
+    file = config.downloads.ca_file
+    if file is None:
+        return []
+    try:
+        files_tls_context(file)
+    except OSError as error:  # also ssl.SSLError
+        return [_wrong(f"`downloads.ca_file` `{file}` cannot be used: {error.strerror or error}")]
+    return [_good("`downloads.ca_file` can be read")]
 
 
 def _expiry(certificate: bytes) -> Finding:
@@ -136,10 +161,12 @@ def _reach(config: DeviceConfig) -> list[Finding]:
                     _good("the server's certificate is signed by `ca_file` and names the endpoint"),
                 ]
     except ssl.SSLCertVerificationError as error:
-        words = (
-            f"the server's certificate is refused: {error.verify_message};"
-            " is `ca_file` the right authority?"
+        hint = (
+            f"is this device's clock right? It is {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by it"
+            if error.verify_code in _OF_THE_CLOCK
+            else "is `ca_file` the right authority?"
         )
+        words = f"the server's certificate is refused: {error.verify_message}; {hint}"
         return [_good(f"{address} is reached"), _wrong(words)]
     except socket.gaierror as error:
         return [

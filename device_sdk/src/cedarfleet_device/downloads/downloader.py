@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import ssl
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -18,11 +17,13 @@ from cedarfleet_device.downloads.outcomes import (
 )
 from cedarfleet_device.downloads.partial_file import disk_trouble
 from cedarfleet_device.downloads.progress_journal import ProgressJournal
+from cedarfleet_device.downloads.range_client.tls import tls_context
 from cedarfleet_device.downloads.target import Target
 from cedarfleet_device.downloads.transfer import Callbacks, Transfer
 from cedarfleet_device.files import DISK, Disk
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Generator
     from pathlib import Path
 
@@ -139,10 +140,7 @@ class Downloader:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        """The authorities that a server's certificate is judged by."""
-        context = ssl.create_default_context(cafile=self._limits.ca_file)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        return context
+        return tls_context(self._limits.ca_file)
 
     def discard(self, name: str) -> None:
         """Drop what was fetched of a file that is no longer wanted; the target stays as it is.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
-from typing import TYPE_CHECKING, Self
+import struct
+from typing import TYPE_CHECKING, Final, Self
 
 from cedarfleet_device.errors import ConfigError, StateInUseError
 from cedarfleet_device.files import DISK
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_PID_DIGITS: Final = 20
+_FLOCK: Final = "hhqqi0q"
+"""``struct flock`` with 64-bit offsets: type, whence, start, length, process (fcntl(2))."""
 _held_here: set[Path] = set()  # the kernel's record locks do not hold a process against itself
 
 
@@ -45,14 +50,17 @@ class StateFolder:
         try:
             fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = os.pread(self._lock, 20, 0).decode(errors="replace").strip() or "unknown"
+            holder = os.pread(self._lock, _PID_DIGITS, 0).decode(errors="replace").strip()
             os.close(self._lock)
             raise StateInUseError(
-                f"`state_dir` `{folder}` is in use by process {holder}: one identity runs once"
+                f"`state_dir` `{folder}` is in use by process {holder or 'unknown'}: one identity"
+                " runs once"
             ) from error
         _held_here.add(self._name)
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, str(os.getpid()).encode(), 0)
+        # The block of an earlier start is used again, also on a full disk; and a lock that names
+        # nobody is still a lock.
+        with contextlib.suppress(OSError):
+            os.pwrite(self._lock, str(os.getpid()).ljust(_PID_DIGITS).encode(), 0)
 
     @property
     def database(self) -> Path:
@@ -74,11 +82,22 @@ class StateFolder:
 
 
 def in_use(folder: Path) -> bool:
-    """Whether an agent holds the folder."""
-    if not (folder / "lock").exists():
-        return False
-    try:
-        StateFolder(folder).close()
-    except StateInUseError:
+    """Whether an agent holds the folder; asking disturbs none that starts at this moment.
+
+    Raises:
+        ConfigError: it cannot be told, since the lock cannot be read.
+    """
+    if folder.absolute() in _held_here:  # closing another descriptor would drop the lock
         return True
-    return False
+    try:
+        lock = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise ConfigError(f"`state_dir` `{folder}` cannot be used: {error.strerror}") from error
+    try:
+        asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        answer = fcntl.fcntl(lock, fcntl.F_GETLK, asked)
+    finally:
+        os.close(lock)
+    return struct.unpack(_FLOCK, answer)[0] != fcntl.F_UNLCK

@@ -13,9 +13,21 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
+    from pathlib import Path
 
 _READ_BYTES: Final = 512 * 1024
 _T = TypeVar("_T")
+
+
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """The authorities that a server's certificate is judged by; None: the system's.
+
+    Raises:
+        OSError: the file cannot be read, or holds none.
+    """
+    context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 class TlsStream:

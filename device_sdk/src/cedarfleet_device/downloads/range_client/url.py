@@ -36,6 +36,8 @@ def parse_address(url: str, *, allow_http: bool) -> Address:
         problem = "has no host, carries a user, or contains characters that no URL has"
     elif parts.scheme == "http" and not allow_http and not _is_loopback(host):
         problem = f"is plain http to `{host}`; set `allow_http` if that is meant"
+    elif port == 0:
+        problem = "names port 0"
     if problem is not None:
         raise DownloadRefusedError(Reason.URL, f"the URL of the file {problem}")
     is_tls = parts.scheme == "https"
