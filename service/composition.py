@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -34,11 +35,19 @@ def build(settings: Settings) -> Litestar:
     """The service on AWS, or on the embedded cloud if the settings give its endpoint."""
     calls = AwsCalls(settings.aws)
     sessions = AwsSessions(settings.aws, max_tenants=settings.tenants.cache_entries)
-    operations = Operations(aws_ports(settings, calls, sessions), settings.tokens)
-    return create_app(operations, settings.http, on_shutdown=(calls.close,))
+    direct = direct_calls(settings)
+    operations = Operations(aws_ports(settings, calls, direct, sessions), settings.tokens)
+    return create_app(operations, settings.http, on_shutdown=(calls.close, direct.close))
 
 
-def aws_ports(settings: Settings, calls: AwsCalls, sessions: AwsSessions) -> Ports:
+def direct_calls(settings: Settings) -> AwsCalls:
+    """Threads of their own for calls that wait for a device: none of them waits for a thread."""
+    return AwsCalls(replace(settings.aws, threads=settings.direct.at_once, max_waiting=0))
+
+
+def aws_ports(
+    settings: Settings, calls: AwsCalls, direct: AwsCalls, sessions: AwsSessions
+) -> Ports:
     """Every port answered by AWS."""
     aws, records = settings.aws, settings.records
     registry = DynamoTenantRegistry(
@@ -57,7 +66,9 @@ def aws_ports(settings: Settings, calls: AwsCalls, sessions: AwsSessions) -> Por
         devices=DynamoDeviceFacts(calls=calls, sessions=sessions, settings=records),
         connections=IotConnections(calls=calls, sessions=sessions),
         command_records=DynamoCommandRecords(calls=calls, sessions=sessions, settings=records),
-        broker=IotCommandBroker(calls=calls, sessions=sessions),
+        broker=IotCommandBroker(
+            calls=calls, direct_calls=direct, sessions=sessions, settings=settings.direct
+        ),
         artifacts=S3Artifacts(calls=calls, sessions=sessions),
         download_records=DynamoDownloadRecords(calls=calls, sessions=sessions, settings=records),
         download_jobs=IotDownloadJobs(calls=calls, sessions=sessions, settings=settings.jobs),

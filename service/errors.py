@@ -11,6 +11,7 @@
     │   ├── WrongMediaTypeError        the body is not declared as JSON
     │   ├── InvalidRequestError        a member is not of its form
     │   ├── ConflictError              the request is fine, the state of the thing is not
+    │   ├── DeviceNotConnectedError    recorded, but the device is away and nobody wants to wait
     │   ├── IdempotencyMismatchError   an idempotency key was used for another request
     │   └── OverBudgetError            the tenant has used up its budget of this second
     ├── UpstreamError                  AWS did not do it: try again, or the operator must look
@@ -122,6 +123,14 @@ class InvalidRequestError(CallerError):
 
 class ConflictError(CallerError):
     """The request is well formed, but the thing is not in a state that allows it."""
+
+
+class DeviceNotConnectedError(CallerError):
+    """The command is recorded as failed: its device is away, and it was not to wait for it."""
+
+    def __init__(self, device: str, command_id: str) -> None:
+        super().__init__(f"device `{device}` is not connected; command `{command_id}` was not sent")
+        self.command_id = command_id
 
 
 class IdempotencyMismatchError(CallerError):

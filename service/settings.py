@@ -191,6 +191,23 @@ class RecordSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DirectMessageSettings:
+    """Commands that are sent to a connected device and nobody else.
+
+    Attributes:
+        confirm_seconds: how long a device may take to say that it has a command durably, before the
+            command is published beside. AWS takes 1 to 15 (source: AWS IoT API reference,
+            "SendDirectMessage"). A device says so within a disk's flush and a network's way, well
+            below a second; who waits is a person, and a thread.
+        at_once: commands that may wait for their devices' word; more are published without waiting,
+            so that slow devices take no thread from anybody else.
+    """
+
+    confirm_seconds: Annotated[int, Variable("CEDARFLEET_DIRECT_CONFIRM_SECONDS", 1, 15)] = 3
+    at_once: Annotated[int, Variable("CEDARFLEET_DIRECT_AT_ONCE", 1, 512)] = 32
+
+
+@dataclass(frozen=True, kw_only=True)
 class JobSettings:
     """Jobs that deliver files.
 
@@ -216,6 +233,7 @@ class Settings:
     tenants: TenantSettings
     aws: AwsSettings
     records: RecordSettings
+    direct: DirectMessageSettings
     jobs: JobSettings
 
     def __post_init__(self) -> None:

@@ -72,8 +72,8 @@ ROWS: Final = (
     ),
     Row(
         id="rates",
-        statement="Calls a second: registry, fleet index, jobs, publish, decisions and writes of "
-        "each policy store",
+        statement="Calls a second: registry, fleet index, jobs, publish, direct messages (assumed: "
+        "AWS names no figure), decisions and writes of each policy store",
         calls="`service-quotas list-service-quotas`, of IoT Core",
     ),
     Row(

@@ -18,6 +18,7 @@ from service.api.parameters import (
     emergency_reason,
     utc,
 )
+from service.domain.commands import IfOffline
 from service.domain.permissions import COMMANDING, Permission
 from service.operations.commands import CommandRequest, CommandView
 
@@ -41,6 +42,13 @@ class CommandBody(Struct, forbid_unknown_fields=True, frozen=True):
             description="no start after this many seconds",
         ),
     ] = 60
+    if_offline: Annotated[
+        IfOffline,
+        Meta(
+            description="whether the command waits for a device that is not connected: `queue`;"
+            " or fails at once: `refuse`"
+        ),
+    ] = IfOffline.QUEUE
     emergency: Emergency | None = None
 
 
@@ -111,12 +119,17 @@ async def send_command(
     data: JSONBody[CommandBody],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Accepted]:
-    """Send a command to a device; the answer says where to watch it."""
+    """Send a command to a device; the answer says where to watch it.
+
+    Its state is `received` where the device took it at once. Commands may overtake each other: one
+    that is sent to a connected device comes before those that still wait for it.
+    """
     request = CommandRequest(
         device=device,
         name=data.name,
         arguments=data.arguments,
         timeout_seconds=data.timeout_seconds,
+        if_offline=data.if_offline,
         emergency_reason=emergency_reason(data.emergency),
         idempotency_key=idempotency_key,
     )

@@ -12,6 +12,7 @@ from service.errors import (
     CedarfleetError,
     CommandNotPublishedError,
     ConflictError,
+    DeviceNotConnectedError,
     DownloadNotStartedError,
     IdempotencyMismatchError,
     InvalidRequestError,
@@ -37,6 +38,7 @@ STATUS: Final[dict[type[Exception], tuple[HTTPStatus, str]]] = {
     WrongMediaTypeError: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type"),
     InvalidRequestError: (HTTPStatus.BAD_REQUEST, "invalid-request"),
     ConflictError: (HTTPStatus.CONFLICT, "conflict"),
+    DeviceNotConnectedError: (HTTPStatus.CONFLICT, "device-not-connected"),
     IdempotencyMismatchError: (HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused"),
     CommandNotPublishedError: (HTTPStatus.BAD_GATEWAY, "command-not-published"),
     DownloadNotStartedError: (HTTPStatus.BAD_GATEWAY, "download-not-started"),
@@ -78,7 +80,7 @@ def from_error(request: Request[Any, Any, Any], error: Exception) -> Response[di
             }
         case InvalidRequestError():
             members = {"errors": [{"field": error.field, "problem": error.problem}]}
-        case CommandNotPublishedError():
+        case CommandNotPublishedError() | DeviceNotConnectedError():
             headers["Location"] = f"/v1/commands/{error.command_id}"
             members = {"command": error.command_id}
         case DownloadNotStartedError():

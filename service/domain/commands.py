@@ -21,7 +21,25 @@ class CommandRecordState(StrEnum):
 
     CREATED = "created"
     PUBLISHED = "published"
+    RECEIVED = "received"
     FAILED = "failed"
+
+
+class IfOffline(StrEnum):
+    """What becomes of a command whose device is not connected."""
+
+    QUEUE = "queue"
+    REFUSE = "refuse"
+
+
+class DirectAnswer(StrEnum):
+    """What became of a command that was sent to the connected device and nobody else."""
+
+    RECEIVED = "received"
+    """The device has it durably, or its refusal of it."""
+    NOT_CONNECTED = "not-connected"
+    NOT_CONFIRMED = "not-confirmed"
+    """The device did not say in time that it has it; it may say so yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +51,7 @@ class CommandRecord:
         created_at: milliseconds since the epoch.
         expires_at: milliseconds since the epoch; the device starts no command after it.
         failure: why it was not published, in words for the caller.
+        if_offline: whether it may wait for its device.
     """
 
     command_id: str
@@ -46,6 +65,7 @@ class CommandRecord:
     state: CommandRecordState = CommandRecordState.CREATED
     failure: str | None = None
     emergency_reason: str | None = None
+    if_offline: IfOffline = IfOffline.QUEUE
 
     @property
     def thing(self) -> str:
@@ -117,6 +137,15 @@ class CommandStatus:
     is_final: bool
 
 
+_SILENCE: Final = {
+    CommandRecordState.CREATED: "it was not confirmed that the command left for the device,"
+    " and the device did not answer in time",
+    CommandRecordState.PUBLISHED: "the device did not answer in time",
+    CommandRecordState.RECEIVED: "the device received the command,"
+    " and did not say in time what became of it",
+}
+
+
 def status_of(
     record: CommandRecord, states: Sequence[ReportedState], *, now_ms: int
 ) -> CommandStatus:
@@ -124,8 +153,9 @@ def status_of(
 
     What the device reported always wins, since it alone knows; its first final state stands. The
     device is the authority of its own states: if it reports a sequence again, the rule keeps what
-    it said last, and nobody here can tell. Without a word of the device, a command past its expiry
-    is expired: no device starts it any more.
+    it said last, and nobody here can tell. A device that acknowledged the command has received it.
+    Without a word of the device, a command past its expiry is expired: no device starts it any
+    more.
 
     Args:
         record: the service's record.
@@ -146,16 +176,11 @@ def status_of(
             is_final=True,
         )
     if now_ms > record.expires_at:
-        reason = (
-            "it was not confirmed that the command left for the device,"
-            " and the device did not answer in time"
-            if record.state is CommandRecordState.CREATED
-            else "the device did not answer in time"
-        )
         return CommandStatus(
             state=wire.CommandState.EXPIRED,
             reported_by="service",
-            detail={"reason": reason},
+            detail={"reason": _SILENCE[record.state]},
             is_final=True,
         )
-    return CommandStatus(state=record.state, reported_by="service", detail={}, is_final=False)
+    by = "device" if record.state is CommandRecordState.RECEIVED else "service"
+    return CommandStatus(state=record.state, reported_by=by, detail={}, is_final=False)

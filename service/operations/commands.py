@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from cedarfleet_device import wire
 
-from service.domain.commands import CommandRecord, CommandRecordState, status_of
+from service.domain.commands import (
+    CommandRecord,
+    CommandRecordState,
+    DirectAnswer,
+    IfOffline,
+    status_of,
+)
 from service.domain.instants import new_ulid
 from service.domain.json_limits import problem_of
 from service.domain.permissions import Permission
 from service.errors import (
     CommandNotPublishedError,
+    DeviceNotConnectedError,
     InvalidRequestError,
     NotFoundError,
     UpstreamError,
@@ -35,6 +42,9 @@ if TYPE_CHECKING:
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
+_LEFT: Final = frozenset({CommandRecordState.PUBLISHED, CommandRecordState.RECEIVED})
+
+
 @dataclass(frozen=True, kw_only=True)
 class CommandRequest:
     """What the caller wants the device to do, and for how long the device may start it."""
@@ -43,6 +53,7 @@ class CommandRequest:
     name: str
     arguments: Mapping[str, Any]
     timeout_seconds: int
+    if_offline: IfOffline = IfOffline.QUEUE
     emergency_reason: str | None = None
     idempotency_key: str | None = None
 
@@ -74,7 +85,7 @@ class Commands:
         )
 
     async def send(self, access: Access, request: CommandRequest) -> CommandRecord:
-        """Record the command, then publish it.
+        """Record the command, then hand it to the connected device, or else publish it.
 
         Raises:
             NotFoundError: the tenant has no such device.
@@ -82,6 +93,7 @@ class Commands:
                 deep or no JSON.
             PermissionDeniedError: not allowed.
             IdempotencyMismatchError: the idempotency key stands for another request.
+            DeviceNotConnectedError: recorded as failed, since the caller wants no waiting.
             CommandNotPublishedError: recorded as failed; if even that could not be stored, the
                 record stays ``created``, and past its expiry says that nothing was confirmed.
         """
@@ -112,11 +124,13 @@ class Commands:
                 request.arguments,
                 request.timeout_seconds,
                 request.emergency_reason,
+                # Left out where nobody asks: a key of the release before stands for the same.
+                *([request.if_offline] if request.if_offline is not IfOffline.QUEUE else ()),
             ),
         )
-        if stored.state is CommandRecordState.PUBLISHED or self._once.now_ms() >= stored.expires_at:
+        if stored.state in _LEFT or self._once.now_ms() >= stored.expires_at:
             return stored
-        return await self._publish(access, stored)
+        return await self._hand_over(tenant, stored)
 
     async def read(self, access: Access, command_id: str) -> CommandView:
         """Where a command stands.
@@ -148,27 +162,61 @@ class Commands:
             created_at=now,
             expires_at=now + request.timeout_seconds * 1000,
             emergency_reason=request.emergency_reason,
+            if_offline=request.if_offline,
         )
 
-    async def _publish(self, access: Access, record: CommandRecord) -> CommandRecord:
-        """Publish a recorded command; again is safe, since the device runs a command id once."""
-        tenant = access.principal.tenant
+    async def _hand_over(self, tenant: Tenant, record: CommandRecord) -> CommandRecord:
+        """Send a recorded command; again is safe, since the device runs a command id once.
+
+        Whatever is not surely received is published too, under the same id: only then does it wait
+        for a device that is away, that was too slow to say so, or that was not asked. Not where
+        the caller wants no waiting.
+        """
+        try:
+            answer = await self._broker.send_direct(tenant, record, now_ms=self._once.now_ms())
+        except UpstreamError as error:
+            if record.if_offline is IfOffline.QUEUE:
+                return await self._publish(tenant, record)
+            await self._failed(tenant, record, "handing it to the device was not confirmed")
+            raise CommandNotPublishedError(record.command_id) from error
+        log.info(
+            "command.sent",
+            thing=record.thing,
+            command_id=record.command_id,
+            name=record.name,
+            answer=answer,
+        )
+        if answer is DirectAnswer.RECEIVED:
+            return await self._settled(tenant, record, CommandRecordState.RECEIVED)
+        if record.if_offline is IfOffline.QUEUE:
+            return await self._publish(tenant, record)
+        if answer is DirectAnswer.NOT_CONFIRMED:  # it has left: the device's own word decides
+            return await self._settled(tenant, record, CommandRecordState.PUBLISHED)
+        await self._failed(tenant, record, "the device is not connected; nothing was sent")
+        raise DeviceNotConnectedError(record.device, record.command_id)
+
+    async def _publish(self, tenant: Tenant, record: CommandRecord) -> CommandRecord:
         try:
             await self._broker.publish(tenant, record, now_ms=self._once.now_ms())
         except UpstreamError as error:
-            failed = replace(
-                record,
-                state=CommandRecordState.FAILED,
-                failure="handing it to the device's broker failed",
-            )
-            await self._settle(tenant, failed)
+            await self._failed(tenant, record, "handing it to the device's broker failed")
             raise CommandNotPublishedError(record.command_id) from error
         log.info(
             "command.published", thing=record.thing, command_id=record.command_id, name=record.name
         )
-        published = replace(record, state=CommandRecordState.PUBLISHED, failure=None)
-        await self._settle(tenant, published)
-        return published
+        return await self._settled(tenant, record, CommandRecordState.PUBLISHED)
+
+    async def _failed(self, tenant: Tenant, record: CommandRecord, failure: str) -> None:
+        await self._settle(
+            tenant, replace(record, state=CommandRecordState.FAILED, failure=failure)
+        )
+
+    async def _settled(
+        self, tenant: Tenant, record: CommandRecord, state: CommandRecordState
+    ) -> CommandRecord:
+        settled = replace(record, state=state, failure=None)
+        await self._settle(tenant, settled)
+        return settled
 
     async def _settle(self, tenant: Tenant, record: CommandRecord) -> None:
         await self._once.settle(tenant, record, command_id=record.command_id, state=record.state)

@@ -8,7 +8,7 @@ from service.domain.commands import CommandRecord
 from service.ports.idempotency import OnceRecords
 
 if TYPE_CHECKING:
-    from service.domain.commands import RecordedCommand
+    from service.domain.commands import DirectAnswer, RecordedCommand
     from service.domain.tenants import Tenant
 
 
@@ -22,6 +22,18 @@ class CommandRecords(OnceRecords[CommandRecord], Protocol):
 
 class CommandBroker(Protocol):
     """The way to a device."""
+
+    async def send_direct(
+        self, tenant: Tenant, record: CommandRecord, *, now_ms: int
+    ) -> DirectAnswer:
+        """Hand the command to its device if that is connected, and wait a moment for its word.
+
+        It is not kept for a device that is away.
+
+        Raises:
+            UpstreamError: not confirmed; it may have left all the same.
+        """
+        ...
 
     async def publish(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> None:
         """Hand the command to the broker, at least once; the broker drops it after its expiry.

@@ -22,7 +22,7 @@ from service.api.app import create_app
 from service.operations.operations import Operations
 from service.settings import HttpSettings, TokenSettings
 from tests.benchmarks.rows import Row
-from tests.service.adapters.aws.answered_sessions import AnsweredSessions
+from tests.service.adapters.aws.answered_sessions import AnsweredSessions, Refusal
 from tests.service.adapters.aws.conftest import AWS
 from tests.service.adapters.aws.test_every_refusal import DEVICE, ID, answer, ports_of
 
@@ -49,6 +49,8 @@ class Asked:
     of: str = ""
     body: Mapping[str, Any] | None = None
     devices: int = 1
+    """Of a fleet in one line."""
+    away: bool = False
 
     @property
     def name(self) -> str:
@@ -65,6 +67,12 @@ REQUESTS: Final = (
     Asked(route="PUT /v1/devices/{device}/groups", body={"groups": ["line"]}),
     Asked(route="PATCH /v1/devices/{device}/tags", body={"tags": {"building": "7"}}),
     Asked(route="POST /v1/devices/{device}/commands", body={"name": "reboot"}),
+    Asked(
+        route="POST /v1/devices/{device}/commands",
+        of="to one that is away",
+        body={"name": "reboot"},
+        away=True,
+    ),
     Asked(route="GET /v1/commands/{command_id}"),
     Asked(route="POST /v1/downloads", of="to a device", body={"device": DEVICE.id}),
     Asked(
@@ -150,7 +158,7 @@ def _calls(
     sessions: AnsweredSessions,
     acme: Tenant,
 ) -> tuple[str, ...]:
-    sessions.answer = lambda call: _answer(call, acme, asked.devices)
+    sessions.answer = lambda call: _answer(call, acme, asked)
     sessions.calls.clear()
     method, _, path = asked.route.partition(" ")
     path = path.replace("{device}", DEVICE.id)
@@ -167,11 +175,13 @@ def _calls(
     )
 
 
-def _answer(call: Call, acme: Tenant, devices: int) -> dict[str, Any]:
+def _answer(call: Call, acme: Tenant, asked: Asked) -> dict[str, Any] | Refusal:
     """As AWS says it when all is well, of a fleet of so many devices in one line."""
+    if call.operation == "SendDirectMessage" and asked.away:
+        return Refusal("ResourceNotFoundException", 404)
     allow = {"decision": "ALLOW", "determiningPolicies": [], "errors": []}
     if call.operation == "Query" and "devices" in call.arguments["TableName"]:
-        return {"Items": [row for number in range(devices) for row in _device(number)]}
+        return {"Items": [row for number in range(asked.devices) for row in _device(number)]}
     if call.operation == "BatchIsAuthorizedWithToken":
         return {"results": [allow] * len(call.arguments["requests"])}
     if call.operation == "HeadObject":

@@ -100,6 +100,12 @@ def test_a_tenants_session_reaches_its_own_things_only(
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         data.get_connection(clientId=OWN)  # allowed to ask; it never connected
 
+    direct = {"confirmation": True, "payload": b"{}"}
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        data.send_direct_message(clientId=OWN, topic=f"fleet/{OWN}/commands/x", **direct)
+
+    for client, topic in ((FOREIGN, f"fleet/{OWN}/commands/x"), (OWN, f"fleet/{FOREIGN}/x")):
+        assert refused(data.send_direct_message, clientId=client, topic=topic, **direct)
     assert refused(data.publish, topic=f"fleet/{FOREIGN}/commands/x", qos=1, payload=b"{}")
     assert refused(data.publish, topic=f"$aws/things/{OWN}/shadow/update", qos=1, payload=b"{}")
     assert refused(data.get_connection, clientId=FOREIGN)

@@ -109,6 +109,13 @@ def permissions(
             arns.policy_store(store_id),
         ),
         iam.allow("SendCommands", ["iot:Publish"], arns.iot(f"topic/fleet/{prefix}*")),
+        iam.allow(
+            "SendDirectCommands",
+            ["iot:SendDirectMessage"],
+            arns.iot(f"client/{prefix}*"),
+            # Source: AWS IoT Core developer guide, "Direct messaging policy examples".
+            when={"StringLike": {"iot:Topic": f"fleet/{prefix}*"}},
+        ),
         # The client id of a device is its thing's name (the resource's form: AWS IoT Core
         # developer guide, "AWS IoT Core action resources").
         iam.allow("Connections", ["iot:GetConnection"], arns.iot(f"client/{prefix}*")),

@@ -23,6 +23,7 @@ from service.domain.commands import (
     MAX_STATES,
     CommandRecord,
     CommandRecordState,
+    IfOffline,
     RecordedCommand,
     ReportedState,
 )
@@ -79,12 +80,17 @@ class DynamoCommandRecords:
         return earlier.record if earlier else record
 
     def _settle(self, tenant: Tenant, record: CommandRecord) -> None:
-        values = {":state": {"S": str(record.state)}, ":failure": {"S": record.failure or ""}}
+        values = {
+            ":state": {"S": str(record.state)},
+            ":failure": {"S": record.failure or ""},
+            ":received": {"S": str(CommandRecordState.RECEIVED)},
+        }
         self.sessions.tenant(tenant, "dynamodb").update_item(
             TableName=self.settings.commands_table,
             Key={"thing": {"S": record.thing}, "sk": {"S": f"{record.command_id}#record"}},
             UpdateExpression="SET #state = :state, failure = :failure",
-            ConditionExpression="attribute_exists(thing)",
+            # What the device has received stays so, whoever else sends it again under its key.
+            ConditionExpression="attribute_exists(thing) AND #state <> :received",
             ExpressionAttributeNames={"#state": "state"},
             ExpressionAttributeValues=values,
         )
@@ -190,6 +196,7 @@ def _item(record: CommandRecord) -> dict[str, Any]:
         "state": {"S": str(record.state)},
         "failure": {"S": record.failure or ""},
         "emergency_reason": {"S": record.emergency_reason or ""},
+        "if_offline": {"S": str(record.if_offline)},
     }
 
 
@@ -207,4 +214,6 @@ def _record(item: Mapping[str, Any]) -> CommandRecord:
         state=CommandRecordState(item["state"]["S"]),
         failure=item["failure"]["S"] or None,
         emergency_reason=item["emergency_reason"]["S"] or None,
+        # Of rows that 0.1.0 wrote: it knew no other way.
+        if_offline=IfOffline(item.get("if_offline", {}).get("S", IfOffline.QUEUE)),
     )

@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from service.adapters.memory.idempotency import MemoryOnce
-from service.domain.commands import MAX_STATES, CommandRecord, RecordedCommand, ReportedState
+from service.domain.commands import (
+    MAX_STATES,
+    CommandRecord,
+    DirectAnswer,
+    RecordedCommand,
+    ReportedState,
+)
 from service.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -46,10 +52,24 @@ class MemoryCommandRecords:
 
 @dataclass(kw_only=True)
 class MemoryCommandBroker:
-    """What was published; ``available = False`` makes it fail."""
+    """What was sent and published; ``available = False`` makes both fail.
 
+    Attributes:
+        answer: what becomes of what is sent directly; ``None``: nobody knows.
+    """
+
+    sent: list[CommandRecord] = field(default_factory=list[CommandRecord])
     published: list[CommandRecord] = field(default_factory=list[CommandRecord])
+    answer: DirectAnswer | None = DirectAnswer.NOT_CONNECTED
     available: bool = True
+
+    async def send_direct(
+        self, tenant: Tenant, record: CommandRecord, *, now_ms: int
+    ) -> DirectAnswer:
+        if not self.available or self.answer is None:
+            raise UnavailableError("the device")
+        self.sent.append(record)
+        return self.answer
 
     async def publish(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> None:
         if not self.available:

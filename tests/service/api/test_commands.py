@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cedarfleet_device.wire import CommandMessage, CommandState
 
-from service.domain.commands import MAX_STATES, ReportedState
+from service.domain.commands import MAX_STATES, DirectAnswer, ReportedState
 from service.domain.tenants import TenantStatus
 
 if TYPE_CHECKING:
@@ -45,6 +45,35 @@ def test_a_command_is_recorded_published_and_audited(
     )
     seen = service.call("GET", answer.json()["url"]).json()
     assert (seen["state"], seen["is_final"], seen["reported_by"]) == ("published", False, "service")
+
+
+def test_a_connected_devices_command_is_received(service: ServiceUnderTest) -> None:
+    """It acknowledges what it has durably: the answer says so, and nothing is published beside."""
+    service.ports.broker.answer = DirectAnswer.RECEIVED
+    command = service.call("POST", URL, json={"name": "reboot"}).json()
+    assert command["state"] == "received"
+    seen = service.call("GET", command["url"]).json()
+    assert (seen["state"], seen["is_final"], seen["reported_by"]) == ("received", False, "device")
+    assert service.ports.broker.published == []
+
+
+def test_a_command_may_be_refused_where_it_would_wait(service: ServiceUnderTest) -> None:
+    """409 with the command's place, which says that nothing was sent; another word is a 400."""
+    answer = service.call("POST", URL, json={"name": "reboot", "if_offline": "refuse"})
+    assert (answer.status_code, answer.json()["type"]) == (
+        409,
+        "urn:cedarfleet:problem:device-not-connected",
+    )
+    seen = service.call("GET", answer.headers["Location"]).json()
+    assert (seen["id"], seen["state"], seen["is_final"]) == (
+        answer.json()["command"],
+        "failed",
+        True,
+    )
+    assert seen["detail"] == {"reason": "the device is not connected; nothing was sent"}
+    assert service.ports.broker.published == []
+    bad = service.call("POST", URL, json={"name": "reboot", "if_offline": "drop"})
+    assert bad.status_code == 400
 
 
 def test_the_devices_word_wins(service: ServiceUnderTest) -> None:

@@ -71,6 +71,8 @@ def test_the_device_wins_whatever_the_record_and_clock_say(
         (CommandRecordState.CREATED, EXPIRY + 1, "expired"),
         (CommandRecordState.PUBLISHED, EXPIRY, "published"),
         (CommandRecordState.PUBLISHED, EXPIRY + 1, "expired"),
+        (CommandRecordState.RECEIVED, EXPIRY, "received"),
+        (CommandRecordState.RECEIVED, EXPIRY + 1, "expired"),
         (CommandRecordState.FAILED, 0, "failed"),
         (CommandRecordState.FAILED, EXPIRY + 1, "failed"),
     ],
@@ -80,7 +82,8 @@ def test_a_silent_devices_command_is_as_record_and_clock_say(
 ) -> None:
     """Nothing stays open after its expiry."""
     status = status_of(record(state), (), now_ms=now_ms)
-    assert (status.state, status.reported_by) == (expected, "service")
+    by = "device" if expected == "received" else "service"  # it acknowledged the command
+    assert (status.state, status.reported_by) == (expected, by)
     assert status.is_final == (expected in ("expired", "failed"))
     if expected == "failed":
         assert status.detail == {"reason": "broker"}
@@ -90,8 +93,10 @@ def test_an_expired_command_says_whether_it_surely_left() -> None:
     """A record that stayed `created` promises no publish; a published one, a silent device."""
     reasons = {
         state: status_of(record(state), (), now_ms=EXPIRY + 1).detail["reason"]
-        for state in (CommandRecordState.CREATED, CommandRecordState.PUBLISHED)
+        for state in CommandRecordState
+        if state is not CommandRecordState.FAILED
     }
+    assert reasons[CommandRecordState.RECEIVED].startswith("the device received the command")
     assert reasons[CommandRecordState.PUBLISHED] == "the device did not answer in time"
     assert reasons[CommandRecordState.CREATED].startswith(
         "it was not confirmed that the command left for the device"

@@ -11,9 +11,14 @@ from cedarfleet_device import wire
 
 from service.adapters.memory.memory_ports import MemoryPorts
 from service.cedar.decision import Allowed
+from service.domain.commands import CommandRecordState, DirectAnswer, IfOffline
 from service.domain.devices import Device
 from service.domain.permissions import Permission
-from service.errors import InvalidRequestError
+from service.errors import (
+    CommandNotPublishedError,
+    DeviceNotConnectedError,
+    InvalidRequestError,
+)
 from service.operations.authorization import Access, RequestFacts
 from service.operations.commands import CommandRequest, Commands
 from tests.service.operations.policies import Policies
@@ -24,12 +29,9 @@ if TYPE_CHECKING:
 AT = datetime(2026, 10, 1, 12, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(("more", "taken"), [(0, True), (1, False)])
-def test_a_message_is_sent_up_to_the_brokers_bound(
-    principal: Principal, more: int, taken: bool
-) -> None:
-    """One byte more is refused by name, before anything is asked, recorded or published."""
-    ports = MemoryPorts.around(Policies([Allowed(policies=())]))
+def made(principal: Principal) -> tuple[MemoryPorts, Commands, Access]:
+    """Twins with one device, whose policies allow once; the operation; who asks."""
+    ports = MemoryPorts.around(Policies([Allowed(policies=()), Allowed(policies=())]))
     ports.devices.add(Device(tenant="acme", id="press-07"))
     ports.clock.now = AT
     commands = Commands(
@@ -46,6 +48,15 @@ def test_a_message_is_sent_up_to_the_brokers_bound(
         audit=ports.audit,
         clock=ports.clock,
     )
+    return ports, commands, access
+
+
+@pytest.mark.parametrize(("more", "taken"), [(0, True), (1, False)])
+def test_a_message_is_sent_up_to_the_brokers_bound(
+    principal: Principal, more: int, taken: bool
+) -> None:
+    """One byte more is refused by name, before anything is asked, recorded or published."""
+    ports, commands, access = made(principal)
     empty = wire.CommandMessage(
         command_id="01JD0000000000000000000000",
         thing="acme--press-07",
@@ -69,3 +80,76 @@ def test_a_message_is_sent_up_to_the_brokers_bound(
     assert len(ports.broker.published) == taken
     assert len(ports.command_records.once.records) == taken
     assert len(ports.audit.trail) == taken
+
+
+RECEIVED, AWAY, SILENT = DirectAnswer
+QUEUE, REFUSE = IfOffline
+
+
+@pytest.mark.parametrize(
+    ("answer", "if_offline", "became", "published"),
+    [
+        (RECEIVED, QUEUE, CommandRecordState.RECEIVED, 0),
+        (RECEIVED, REFUSE, CommandRecordState.RECEIVED, 0),
+        (AWAY, QUEUE, CommandRecordState.PUBLISHED, 1),
+        (AWAY, REFUSE, DeviceNotConnectedError, 0),
+        (SILENT, QUEUE, CommandRecordState.PUBLISHED, 1),
+        (SILENT, REFUSE, CommandRecordState.PUBLISHED, 0),
+        (None, QUEUE, CommandRecordState.PUBLISHED, 1),
+        (None, REFUSE, CommandNotPublishedError, 0),
+    ],
+)
+def test_what_is_not_surely_received_is_published_too(
+    principal: Principal,
+    answer: DirectAnswer | None,
+    if_offline: IfOffline,
+    became: CommandRecordState | type[Exception],
+    published: int,
+) -> None:
+    """Under the same id, unless the caller wants no waiting; the record says what became of it."""
+    ports, commands, access = made(principal)
+    ports.broker.answer = answer
+    request = CommandRequest(
+        device="press-07", name="reboot", arguments={}, timeout_seconds=60, if_offline=if_offline
+    )
+    if isinstance(became, CommandRecordState):
+        assert asyncio.run(commands.send(access, request)).state is became
+        state = became
+    else:
+        with pytest.raises(became):
+            asyncio.run(commands.send(access, request))
+        state = CommandRecordState.FAILED
+    [record] = ports.command_records.once.records.values()
+    assert record.state is state
+    assert [one.command_id for one in ports.broker.published] == [record.command_id] * published
+
+
+@pytest.mark.parametrize("answer", [RECEIVED, AWAY])
+def test_a_command_that_left_is_not_sent_again(principal: Principal, answer: DirectAnswer) -> None:
+    """A request that comes again under its key finds what the first one made."""
+    ports, commands, access = made(principal)
+    ports.broker.answer = answer
+    request = CommandRequest(
+        device="press-07", name="reboot", arguments={}, timeout_seconds=60, idempotency_key="k"
+    )
+    first = asyncio.run(commands.send(access, request))
+    assert asyncio.run(commands.send(access, request)) == first
+    assert len(ports.broker.sent) == 1
+
+
+def test_a_refused_command_may_be_tried_again(principal: Principal) -> None:
+    """Under the same key, once its device is back."""
+    ports, commands, access = made(principal)
+    request = CommandRequest(
+        device="press-07",
+        name="reboot",
+        arguments={},
+        timeout_seconds=60,
+        if_offline=REFUSE,
+        idempotency_key="k",
+    )
+    with pytest.raises(DeviceNotConnectedError) as caught:
+        asyncio.run(commands.send(access, request))
+    ports.broker.answer = RECEIVED
+    again = asyncio.run(commands.send(access, request))
+    assert (again.command_id, again.state) == (caught.value.command_id, CommandRecordState.RECEIVED)

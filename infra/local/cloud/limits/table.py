@@ -379,7 +379,8 @@ RATES: Final = (
         operations=("SendDirectMessage",),
         figure=100,
         page=f"{_GUIDE}direct-messaging.html",
-        assumed=True,  # the figure: AWS publishes none
+        status=429,
+        assumed=True,  # the figure: AWS says that there is one, and not which
     ),
     Rate(
         id="writes-of-job-executions",
@@ -485,6 +486,10 @@ DELAYS: Final = (
 # Seconds for which the broker keeps a session, and its messages, whose client is away: the longest
 # that it grants without an increase of the quota (page CORE).
 SESSION_SECONDS: Final = 3600
+# Seconds for which SendDirectMessage may be told to wait, the shortest and the longest, and the
+# largest payload (API reference "SendDirectMessage"; page CORE, "MQTT payload size").
+DIRECT_MESSAGE_SECONDS: Final = (1, 15)
+DIRECT_MESSAGE_BYTES: Final = 128 * 1024
 # The shortest keep-alive that the broker counts: a client that asks for less is given this (page
 # CORE).
 LEAST_KEEP_ALIVE_SECONDS: Final = 30

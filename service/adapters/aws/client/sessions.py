@@ -48,8 +48,13 @@ class AwsSessions:
         """A client with the credentials of the service itself."""
         return self._own.client(service)
 
-    def tenant(self, tenant: Tenant, service: str) -> Any:
+    def tenant(self, tenant: Tenant, service: str, *, patience_seconds: float | None = None) -> Any:
         """A client that can reach nothing but the tenant's things: its role says so, not we.
+
+        Args:
+            tenant: whose role is assumed.
+            service: as boto3 names it.
+            patience_seconds: for calls that wait for somebody else: try once, for so long.
 
         Raises:
             botocore.exceptions.ClientError: the role cannot be assumed.
@@ -64,11 +69,19 @@ class AwsSessions:
             self._tenants.move_to_end(tenant.role_arn)
             while len(self._tenants) > self._max_tenants:
                 self._tenants.popitem(last=False)
-        return clients.client(service)
+        return clients.client(service, patience_seconds)
 
-    def make(self, session: boto3.Session, service: str) -> Any:
+    def make(
+        self, session: boto3.Session, service: str, patience_seconds: float | None = None
+    ) -> Any:
         """A bounded client of ``session``."""
         config = self._config
+        if patience_seconds is not None:
+            once = Config(
+                read_timeout=patience_seconds,
+                retries={"mode": "standard", "total_max_attempts": 1},
+            )
+            config = config.merge(once)
         if service == "s3":
             style = "path" if self._endpoint_url else "virtual"
             config = config.merge(Config(signature_version="s3v4", s3={"addressing_style": style}))
@@ -104,11 +117,12 @@ class _Clients:
     def __init__(self, sessions: AwsSessions, session: boto3.Session) -> None:
         self._sessions = sessions
         self._session = session
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, float | None], Any] = {}
         self._lock = threading.Lock()
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, patience_seconds: float | None = None) -> Any:
+        key = service, patience_seconds
         with self._lock:
-            if service not in self._clients:
-                self._clients[service] = self._sessions.make(self._session, service)
-            return self._clients[service]
+            if key not in self._clients:
+                self._clients[key] = self._sessions.make(self._session, service, patience_seconds)
+            return self._clients[key]

@@ -75,9 +75,11 @@ class AnsweredSessions(AwsSessions):
         self.roles: list[Call] = []
         self.sent: list[Any] = []
 
-    def make(self, session: boto3.Session, service: str) -> Any:
+    def make(
+        self, session: boto3.Session, service: str, patience_seconds: float | None = None
+    ) -> Any:
         """A client whose calls end at ``answer``."""
-        client = super().make(session, service)
+        client = super().make(session, service, patience_seconds)
         client.meta.events.register("provide-client-params.*.*", _keep_arguments)
         client.meta.events.register("before-call.*.*", self._answer)
         client.meta.events.register("before-send.*.*", self._send)

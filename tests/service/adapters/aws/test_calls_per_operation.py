@@ -82,7 +82,7 @@ async def _poll(operations: Operations, access: Access) -> object:
             _send,
             [
                 *["Query", "IsAuthorizedWithToken", "PutItem", "TransactWriteItems"],
-                *["Publish", "UpdateItem"],
+                *["SendDirectMessage", "UpdateItem"],
             ],
         ),
         (_poll, ["GetItem", "Query", "GetItem", "Query", "IsAuthorizedWithToken"]),

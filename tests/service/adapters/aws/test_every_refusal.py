@@ -29,7 +29,7 @@ from service.cedar.values import EntityUid
 from service.composition import aws_ports
 from service.domain.audit import AuditRecord
 from service.domain.budgets import Bucket, Grant, Rate
-from service.domain.commands import CommandRecord
+from service.domain.commands import CommandRecord, DirectAnswer
 from service.domain.devices import Device
 from service.domain.downloads import DownloadRecord, TargetKind
 from service.domain.groups import DeviceGroup
@@ -38,6 +38,7 @@ from service.domain.identities import Principal, TokenUse, VerifiedClaims
 from service.domain.permissions import Permission
 from service.errors import ConflictError, InvalidRequestError, UnavailableError, UpstreamError
 from service.settings import (
+    DirectMessageSettings,
     HttpSettings,
     JobSettings,
     JwksSettings,
@@ -132,6 +133,8 @@ NOT_FOUND: Final = "ResourceNotFoundException"
 # What a refusal means, where it is no fault: the type of what is answered or raised.
 MEANS: Final[dict[tuple[str, str], type]] = {
     ("GetConnection", NOT_FOUND): type(None),
+    ("SendDirectMessage", NOT_FOUND): DirectAnswer,
+    ("SendDirectMessage", "GatewayTimeoutException"): DirectAnswer,
     ("DescribeJob", NOT_FOUND): type(None),
     ("ListJobExecutionsForJob", NOT_FOUND): type(None),
     ("HeadObject", "404"): type(None),
@@ -180,6 +183,7 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "command_records.create": (command | {"key": None}, command | {"key": KEY}),
         "command_records.settle": (command,),
         "command_records.read": (tenant | {"command_id": ID},),
+        "broker.send_direct": (command | {"now_ms": AT},),
         "broker.publish": (command | {"now_ms": AT},),
         "artifacts.find": (tenant | {"name": "recipes/steel.json"},),
         "download_records.create": (download | {"key": None}, download | {"key": KEY}),
@@ -261,9 +265,10 @@ def ports_of(aws: AwsCalls, sessions: AnsweredSessions) -> Ports:
         tenants=TenantSettings(cache_seconds=0, unknown_cache_seconds=0),
         aws=AWS,
         records=RecordSettings(),
+        direct=DirectMessageSettings(),
         jobs=JobSettings(),
     )
-    return aws_ports(settings, aws, sessions)
+    return aws_ports(settings, aws, aws, sessions)
 
 
 def refusals(calls: list[Call]) -> dict[str, list[Refusal | Exception]]:

@@ -26,9 +26,11 @@ class NoClients(AwsSessions):
         super().__init__(AWS, max_tenants=max_tenants)
         self.made: list[tuple[int, str]] = []
 
-    def make(self, session: boto3.Session, service: str) -> Any:
+    def make(
+        self, session: boto3.Session, service: str, patience_seconds: float | None = None
+    ) -> Any:
         """Nothing, written down."""
-        self.made.append((id(session), service))
+        self.made.append((id(session), service if patience_seconds is None else f"{service} once"))
         return object()
 
 

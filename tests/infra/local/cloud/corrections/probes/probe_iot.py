@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -193,6 +194,40 @@ def connections_are_told(probed: ProbedCloud) -> bool:
     except ClientError as error:
         return "ResourceNotFoundException" not in str(error)
     return True
+
+
+def direct_messages_are_delivered(probed: ProbedCloud) -> bool:
+    """The data plane sends no direct message."""
+    device, topic = probed.device(), "fleet/x/commands/1"
+    data = probed.session_client(
+        "iot-data",
+        allow(
+            "iot:SendDirectMessage",
+            f"{probed.arn}:client/{device.thing}",
+            StringLike={"iot:Topic": "fleet/*"},
+        ),
+    )
+
+    def send(client: str = device.thing, topic: str = topic) -> str:
+        try:
+            data.send_direct_message(
+                clientId=client, topic=topic, confirmation=True, timeout=1, payload=b"reboot"
+            )
+        except ClientError as error:
+            return str(error.response.get("Error", {}).get("Code"))
+        return "acknowledged"
+
+    if send() != "ResourceNotFoundException":  # IAM knows no resource of it
+        return True
+    assert send(client="globex--x") == send(topic="other/x") == "ForbiddenException"
+    with probed.connect(device) as connected, ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(send)
+        packet = connected.read()
+        assert packet.payload == b"reboot"
+        connected.acknowledge(packet)
+        assert sent.result() == "acknowledged"
+        assert send() == "GatewayTimeoutException"
+    return False
 
 
 def thing_group_version_is_checked(probed: ProbedCloud) -> bool:

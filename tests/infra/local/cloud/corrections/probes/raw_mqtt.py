@@ -97,6 +97,10 @@ class RawDevice:
         name = topic.encode()
         self._send(0x30, struct.pack("!H", len(name)) + name + payload)
 
+    def acknowledge(self, packet: Packet) -> None:
+        """PUBACK of a PUBLISH at QoS 1."""
+        self._send(0x40, struct.pack("!H", packet.identifier))
+
     def ping(self, *, seconds: float) -> None:
         """PINGREQ and its answer, which comes when what was sent before has been dealt with.
 
