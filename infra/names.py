@@ -20,6 +20,7 @@ TENANTS_BY_TENANT_INDEX: Final = "by-tenant"
 STATUS_RULE: Final = "cedarfleet_command_status"  # a rule name allows no `-`
 DEVICE_EVENTS_RULE: Final = "cedarfleet_device"  # and what happened to it: `_created`, ...
 THING_TYPE: Final = "cedarfleet-device"
+DOMAIN_CONFIGURATION: Final = "cedarfleet-devices"
 SERVICE_ROLE: Final = "cedarfleet-service"
 EXECUTION_ROLE: Final = "cedarfleet-execution"
 STATUS_ROLE: Final = "cedarfleet-status-rule"

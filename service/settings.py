@@ -132,6 +132,8 @@ class AwsSettings:
         iot_data_endpoint: host of the account's own data plane; not needed beside `endpoint_url`.
             That which boto3 takes without it is "intended for testing purposes only" (source: AWS
             CLI reference, "iot-data").
+        device_endpoint: host that devices dial, ``host:port`` where the port is not 8883; a device
+            is told it when it is let in.
         threads: calls at once.
         max_waiting: calls that may wait for a thread; one more is refused at once.
         connect_seconds: limit for a connection.
@@ -146,6 +148,7 @@ class AwsSettings:
     ]
     endpoint_url: Annotated[str | None, Variable("AWS_ENDPOINT_URL")] = None
     iot_data_endpoint: Annotated[str | None, Variable("CEDARFLEET_IOT_DATA_ENDPOINT")] = None
+    device_endpoint: Annotated[str | None, Variable("CEDARFLEET_DEVICE_ENDPOINT")] = None
     threads: Annotated[int, Variable("CEDARFLEET_AWS_THREADS", 1, 512)] = 32
     max_waiting: Annotated[int, Variable("CEDARFLEET_AWS_MAX_WAITING")] = 512
     connect_seconds: Annotated[float, Variable("CEDARFLEET_AWS_CONNECT_SECONDS")] = 2.0

@@ -61,9 +61,21 @@ def unanswered(reason: str) -> Outcome:
 ROWS: Final = (
     Row(
         id="recorded-resources",
-        statement="So have the calls that the provider would make for load balancer, certificate, "
-        "DNS, ECS service and autoscaling, which are only recorded",
+        statement="So have the calls that the provider would make for load balancer, DNS, "
+        "ECS service and autoscaling, which are only recorded",
         reason="they stand for hours and need a domain of one's own: `pulumi up -s platform`",
+    ),
+    Row(
+        id="own-name",
+        statement="MQTT with a client certificate is answered on 443 without ALPN where a domain "
+        "configuration says SECURE_MQTT and AWS_X509",
+        reason="it needs a domain of one's own: `cedarfleet-device doctor` with `port = 443`",
+    ),
+    Row(
+        id="certificate-of-another-account",
+        statement="A certificate that AWS IoT made for one account can be registered without CA in "
+        "another, and is let in there by the server name",
+        reason="it needs a second account: `python -m infra devices import` of one device there",
     ),
     Row(
         id="error-codes",

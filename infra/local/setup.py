@@ -197,6 +197,8 @@ class Setup:
             "CEDARFLEET_TENANTS_TABLE": platform["tenants_table"],
             "CEDARFLEET_DEVICES_TABLE": platform["devices_table"],
             "CEDARFLEET_IOT_DATA_ENDPOINT": platform["iot_data_endpoint"],
+            # Our name has no DNS on a laptop.
+            "CEDARFLEET_DEVICE_ENDPOINT": platform["iot_data_endpoint"],
             "CEDARFLEET_COMMANDS_TABLE": platform["commands_table"],
             "CEDARFLEET_AUDIT_TABLE": platform["audit_table"],
             "CEDARFLEET_JWKS_URL_TEMPLATE": self.cloud.jwks_url_template,

@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 import pulumi
 
 from infra import names
+from infra.stacks.config.limits import FIRST_CELL
 from infra.stacks.config.reading import ConfigError
 
 # Outputs that no tenant's stack needs: it can be previewed against a platform that has none yet.
@@ -34,6 +35,8 @@ class PlatformOutputs(_Outputs):
         tenants_table: where the registry rows go.
         devices_table: what is known of each device.
         iot_data_endpoint: host of the account's own MQTT and data plane.
+        device_endpoint: name of ours that devices dial; none: `iot_data_endpoint`.
+        cell: what the platform is called; none before it was stamped with one.
         commands_table: shared table that each tenant's role reaches its own rows of.
         audit_table: the same for the audit trail.
         thing_type: type of every device.
@@ -52,6 +55,8 @@ class PlatformOutputs(_Outputs):
     tenants_table: pulumi.Output[str]
     devices_table: pulumi.Output[str] = field(metadata=_NOT_FOR_TENANTS)
     iot_data_endpoint: pulumi.Output[str] = field(metadata=_NOT_FOR_TENANTS)
+    device_endpoint: pulumi.Output[str | None] = field(metadata=_NOT_FOR_TENANTS)
+    cell: pulumi.Output[str] = field(metadata=_NOT_FOR_TENANTS)
     commands_table: pulumi.Output[str]
     audit_table: pulumi.Output[str]
     thing_type: pulumi.Output[str]
@@ -63,12 +68,13 @@ class PlatformOutputs(_Outputs):
     alarms_topic_arn: pulumi.Output[str]
 
     @classmethod
-    def read(cls, *, region: str) -> Self:
+    def read(cls, *, region: str, cell: str) -> Self:
         """The platform stack's outputs, as known after its last `up`.
 
         Args:
             region: this stack's region. Another one than the platform's fails every resource of the
                 stack before it is made, since the provider waits for the answer.
+            cell: that the tenant's file names; likewise.
         """
         stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{names.PLATFORM_STACK}"
         reference = pulumi.StackReference("platform", stack_name=stack)
@@ -78,7 +84,9 @@ class PlatformOutputs(_Outputs):
             else reference.get_output(one.name)
             for one in fields(cls)
         }
-        found["region"] = found["region"].apply(lambda one: _same(one, region))
+        found["region"] = pulumi.Output.all(found["region"], found["cell"]).apply(
+            lambda known: _same(region=known[0], cell=known[1], asked=(region, cell))
+        )
         return cls(**found)
 
     @property
@@ -89,13 +97,19 @@ class PlatformOutputs(_Outputs):
         )
 
 
-def _same(platforms: str, region: str) -> str:
-    if platforms != region:
+def _same(*, region: str, cell: str | None, asked: tuple[str, str]) -> str:
+    file = f"tenants/Pulumi.{pulumi.get_stack()}.yaml"
+    if region != asked[0]:
         raise ConfigError(
-            f"tenants/Pulumi.{pulumi.get_stack()}.yaml: aws:region: must be the platform's region "
-            f"`{platforms}`, is `{region}`"
+            f"{file}: aws:region: must be the platform's region `{region}`, is `{asked[0]}`"
         )
-    return platforms
+    if (cell or FIRST_CELL) != asked[1]:
+        raise ConfigError(
+            f"{file}: cedarfleet:tenant.cell: the platform of this account is cell "
+            f"`{cell or FIRST_CELL}`, the file asks for `{asked[1]}`: stamp with the credentials "
+            "and the state backend of that cell (docs/operations.md)"
+        )
+    return region
 
 
 @dataclass(frozen=True, kw_only=True)

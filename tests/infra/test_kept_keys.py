@@ -63,8 +63,17 @@ KEPT: Final = (
         ["eu-central-1a", "eu-central-1c"],
         "`eu-central-1a, eu-central-1b`",
     ),
+    ("platform", "cell", "two", "`one`"),
+    (
+        "platform",
+        "device_endpoint",
+        "two.devices.cedarfleet.example",
+        "`one.devices.cedarfleet.example`",
+    ),
     ("acme", "sign_in.domain_prefix", "acme-elsewhere", "`cedarfleet-acme`"),
 )
+# Stack -> keys that must be what another stack says.
+AGREED: Final[dict[str, set[str]]] = {"platform": set(), "acme": {"cell"}}
 # What a free key makes anew, since AWS has no change of it; the new one comes first.
 MADE_ANEW: Final = {
     "platform": {
@@ -73,6 +82,8 @@ MADE_ANEW: Final = {
         "balancer-proof": "so is the record that proves it",
         "balancer-proven": "and the proof",
         "balancer-name": "a record is of its name and zone",
+        "devices-name": "a record is of its zone",
+        "devices-proof": "so is this one",
     },
     "acme": {},
 }
@@ -108,7 +119,8 @@ def test_every_key_is_free_or_kept() -> None:
         | {f"sign_in.{one.name}" for one in fields(SignIn)},
     }
     kept = {stack: {key for of, key, *_ in KEPT if of == stack} for stack in known}
-    assert {stack: FREE[stack].keys() | kept[stack] for stack in known} == known
+    known_as = {stack: FREE[stack].keys() | kept[stack] | AGREED[stack] for stack in known}
+    assert known_as == known
 
 
 @pytest.mark.parametrize("stack", FREE)
@@ -149,3 +161,13 @@ def test_another_region_is_refused(own: Project) -> None:
     path.write_text(path.read_text().replace("eu-central-1", "eu-north-1"))
     with pytest.raises(ProgramError, match=r"aws:region: is `eu-central-1` since this stack was"):
         own.engine.preview("platform")
+
+
+def test_a_tenant_of_another_cell_is_refused(own: Project) -> None:
+    """Both cells are named, and nothing is made; a file without one means the first."""
+    before = stood(own.root / "state" / "stacks" / "cedarfleet" / "acme.json")
+    change(own, "acme", "cell", "two")
+    for run in (own.engine.preview, own.up):
+        with pytest.raises(ProgramError, match=r"account is cell `one`, the file asks for `two`"):
+            run("acme")
+    assert stood(own.root / "state" / "stacks" / "cedarfleet" / "acme.json") == before

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from infra.local.resources import (
     account,
+    acm,
     alarms,
     cognito,
     cognito_clients,
@@ -20,6 +21,7 @@ from infra.local.resources import (
     ecs,
     iam,
     iot,
+    iot_domains,
     iot_provisioning,
     iot_rules,
     logs,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["HANDLERS", "INVOKES"]
 
 HANDLERS: Mapping[str, Handler] = {
+    **acm.HANDLERS,
     **alarms.HANDLERS,
     **cognito.HANDLERS,
     **cognito_clients.HANDLERS,
@@ -49,6 +52,7 @@ HANDLERS: Mapping[str, Handler] = {
     **ecs.HANDLERS,
     **iam.HANDLERS,
     **iot.HANDLERS,
+    **iot_domains.HANDLERS,
     **iot_provisioning.HANDLERS,
     **iot_rules.HANDLERS,
     **logs.HANDLERS,

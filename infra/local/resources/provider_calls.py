@@ -124,15 +124,6 @@ def _action(action: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def _certificate(_made: str, inputs: dict[str, Any]) -> list[Call]:
-    request = _given(
-        DomainName=inputs.get("domainName"),
-        ValidationMethod=inputs.get("validationMethod"),
-        Tags=_tags(inputs),
-    )
-    return [("acm", "RequestCertificate", request)]
-
-
 def _validation(_made: str, inputs: dict[str, Any]) -> list[Call]:
     return [("acm", "DescribeCertificate", _given(CertificateArn=inputs.get("certificateArn")))]
 
@@ -225,7 +216,6 @@ CALLS: Final[Mapping[str, Calls]] = {
     "aws:lb/loadBalancer:LoadBalancer": _load_balancer,
     "aws:lb/targetGroup:TargetGroup": _target_group,
     "aws:lb/listener:Listener": _listener,
-    "aws:acm/certificate:Certificate": _certificate,
     "aws:acm/certificateValidation:CertificateValidation": _validation,
     "aws:route53/record:Record": _record,
     "aws:ecs/service:Service": _service,

@@ -2,7 +2,7 @@
 
 The engine's result names them.
 
-Load balancer, certificate, DNS and autoscaling belong to the path of requests on AWS; the
+Load balancer, proofs of domains, DNS and autoscaling belong to the path of requests on AWS; the
 embedded service is a process that is called directly. Only the shape of their outputs follows AWS,
 nothing listens, and no state is proven. The calls that the provider would make are checked all the
 same (`provider_calls`).
@@ -93,17 +93,6 @@ def _listener(cloud: Cloud, inputs: dict[str, Any]) -> str:
     return f"{listener}/{_digest(balancer, str(inputs['port']))}"
 
 
-def _certificate(made: str, inputs: dict[str, Any]) -> dict[str, Any]:
-    domain: str = inputs["domainName"]
-    option = {
-        "domainName": domain,
-        "resourceRecordName": f"_{_digest(domain)}.{domain}.",
-        "resourceRecordType": "CNAME",
-        "resourceRecordValue": f"_{_digest(domain, 'value')}.acm-validations.aws.",
-    }
-    return {"arn": made, "status": "PENDING_VALIDATION", "domainValidationOptions": [option]}
-
-
 def _balancer(made: str, inputs: dict[str, Any]) -> dict[str, Any]:
     region = made.split(":")[3]
     return {
@@ -140,14 +129,6 @@ HANDLERS: Final[Mapping[str, Handler]] = {
         _listener,
         lambda made, _: {"arn": made},
         "loadBalancerArn",
-        taggable=True,
-    ),
-    "aws:acm/certificate:Certificate": Recorded(
-        "aws:acm/certificate:Certificate",
-        _arn("acm", "certificate"),
-        _certificate,
-        "domainName",
-        "validationMethod",
         taggable=True,
     ),
     "aws:acm/certificateValidation:CertificateValidation": Recorded(

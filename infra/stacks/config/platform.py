@@ -6,7 +6,16 @@ from typing import Any, Final, Self
 
 from msgspec import Struct
 
-from infra.stacks.config.limits import Host, ImageTag, LogDays, Tasks, ZoneId, Zones
+from infra.stacks.config.limits import (
+    FIRST_CELL,
+    CellName,
+    Host,
+    ImageTag,
+    LogDays,
+    Tasks,
+    ZoneId,
+    Zones,
+)
 from infra.stacks.config.reading import ConfigError, WrongValueError, once, read
 
 _PRIVATE: Final = tuple(
@@ -21,6 +30,9 @@ class PlatformConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Attributes:
         domain_name: host of the API, e.g. `api.cedarfleet.example`.
         hosted_zone_id: Route 53 zone of that host; proves the certificate and gets the address.
+        cell: what this platform is called among those of other accounts; tenants name it.
+        device_endpoint: name that devices dial, in the same zone; none: AWS's own, which keeps
+            every device in this account for good.
         image_tag: tag of the service's image in the platform's repository; none until the first
             image is pushed.
         cidr: private address range of the network, a /16.
@@ -33,6 +45,8 @@ class PlatformConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     domain_name: Host
     hosted_zone_id: ZoneId
+    cell: CellName = FIRST_CELL
+    device_endpoint: Host | None = None
     image_tag: ImageTag | None = None
     cidr: str = "10.20.0.0/16"
     availability_zones: Zones
@@ -45,6 +59,10 @@ class PlatformConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """Refuse what the type of one value alone cannot."""
         _check_network(self.cidr)
         once("availability_zones", self.availability_zones)
+        if self.device_endpoint == self.domain_name:
+            raise WrongValueError(
+                "device_endpoint", "must be another host than domain_name, where the API is"
+            )
         if self.tasks_max < self.tasks_min:
             raise WrongValueError(
                 "tasks_max", f"must be at least tasks_min ({self.tasks_min}), is {self.tasks_max}"

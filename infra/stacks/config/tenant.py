@@ -16,12 +16,14 @@ from infra.policies import (
     too_many,
 )
 from infra.stacks.config.limits import (
+    FIRST_CELL,
     GROUPS,
     MACHINES,
     REGIONS_CHARACTERS,
     TAGS,
     ActionName,
     ArtifactDays,
+    CellName,
     DisplayName,
     DomainPrefix,
     GroupDescription,
@@ -113,6 +115,7 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         sign_in: how people sign in.
         machines: program that calls the API by itself -> its scopes.
         grants: links of policy templates.
+        cell: of the platform that the tenant lives on.
         policies: folder of the tenant's own policies, relative to tenants/.
         artifact_days: how long replaced versions of an artifact are kept.
         suspended: whether the service turns the tenant's people and machines away.
@@ -130,6 +133,7 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     line_parents: dict[LineName, LineParents] = {}
     machines: Annotated[dict[GroupName, Scopes], Meta(max_length=MACHINES)] = {}
     grants: tuple[Grant, ...] = ()
+    cell: CellName = FIRST_CELL
     policies: Text | None = None
     artifact_days: ArtifactDays = 90
     suspended: bool = False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pulumi
 import pulumi_aws as aws
 
+from infra.stacks.platform_stack.certificate import proven_certificate
 from infra.stacks.platform_stack.network import SERVICE_PORT, Network
 
 if TYPE_CHECKING:
@@ -43,7 +44,12 @@ class Balancer(pulumi.ComponentResource):
     ) -> None:
         super().__init__("cedarfleet:platform:Balancer", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
-        certificate_arn = self._certificate(name, args)
+        certificate_arn = proven_certificate(
+            name,
+            host=args.config.domain_name,
+            zone_id=args.config.hosted_zone_id,
+            opts=self._child,
+        )
         balancer = self._balancer(name, args)
         targets = self._targets(name, args)
         self.https_listener = self._listen(name, balancer, targets, certificate_arn)
@@ -134,34 +140,3 @@ class Balancer(pulumi.ComponentResource):
             opts=self._child,
         )
         return https
-
-    def _certificate(self, name: str, args: BalancerArgs) -> pulumi.Output[str]:
-        certificate = aws.acm.Certificate(
-            f"{name}-certificate",
-            domain_name=args.config.domain_name,
-            validation_method="DNS",
-            opts=self._child,
-        )
-        option = certificate.domain_validation_options[0]
-        proof = aws.route53.Record(
-            f"{name}-proof",
-            zone_id=args.config.hosted_zone_id,
-            name=option.resource_record_name.apply(_required),
-            type=option.resource_record_type.apply(_required),
-            records=[option.resource_record_value.apply(_required)],
-            ttl=300,
-            allow_overwrite=True,
-            opts=self._child,
-        )
-        return aws.acm.CertificateValidation(
-            f"{name}-proven",
-            certificate_arn=certificate.arn,
-            validation_record_fqdns=[proof.fqdn],
-            opts=self._child,
-        ).certificate_arn
-
-
-def _required(value: str | None) -> str:
-    if value is None:
-        raise ValueError("the certificate authority named no DNS record to prove the domain with")
-    return value

@@ -38,6 +38,7 @@ class ServiceArgs:
         tables: whose names the service is told, and whose registry it may read.
         iot_data_endpoint: host of the account's data plane (boto3's own is for tests only; source:
             AWS CLI reference, "iot-data").
+        device_endpoint: name of ours that devices dial; none: that host.
     """
 
     config: PlatformConfig
@@ -47,6 +48,7 @@ class ServiceArgs:
     balancer: Balancer
     tables: Tables
     iot_data_endpoint: pulumi.Output[str]
+    device_endpoint: pulumi.Output[str | None]
 
 
 class Service(pulumi.ComponentResource):
@@ -122,6 +124,9 @@ class Service(pulumi.ComponentResource):
                 tenants=args.tables.tenants.name,
                 devices=args.tables.devices.name,
                 iot_data=args.iot_data_endpoint,
+                dialled=pulumi.Output.all(args.device_endpoint, args.iot_data_endpoint).apply(
+                    lambda hosts: hosts[0] or hosts[1]
+                ),
                 commands=args.tables.commands.name,
                 audit=args.tables.audit.name,
                 trusted_proxies=",".join(args.network.public_cidrs),
@@ -258,6 +263,7 @@ def _container(region: str, known: dict[str, Any]) -> dict[str, Any]:
         "CEDARFLEET_TENANTS_TABLE": known["tenants"],
         "CEDARFLEET_DEVICES_TABLE": known["devices"],
         "CEDARFLEET_IOT_DATA_ENDPOINT": known["iot_data"],
+        "CEDARFLEET_DEVICE_ENDPOINT": known["dialled"],
         "CEDARFLEET_COMMANDS_TABLE": known["commands"],
         "CEDARFLEET_AUDIT_TABLE": known["audit"],
         # The load balancer's subnets: what it says of the caller's address is believed, and what

@@ -15,6 +15,7 @@ from infra.stacks.kept import Kept, keep
 from infra.stacks.outputs import PlatformOutputs
 from infra.stacks.platform_stack.alarms import Alarms, AlarmsArgs
 from infra.stacks.platform_stack.balancer import Balancer, BalancerArgs
+from infra.stacks.platform_stack.device_endpoint import DeviceEndpoint, DeviceEndpointArgs
 from infra.stacks.platform_stack.iot import Iot, IotArgs
 from infra.stacks.platform_stack.network import Network, NetworkArgs
 from infra.stacks.platform_stack.service import Service, ServiceArgs
@@ -43,6 +44,9 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
     iot = Iot("fleet", IotArgs(tables=tables, account_id=account_id), opts)
     network = Network("network", NetworkArgs(config=config, region=region), opts)
     balancer = Balancer("balancer", BalancerArgs(config=config, network=network), opts)
+    endpoint = DeviceEndpoint(
+        "devices", DeviceEndpointArgs(config=config, iot_data_endpoint=iot_data_endpoint), opts
+    )
     service = Service(
         "api",
         ServiceArgs(
@@ -53,6 +57,7 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
             balancer=balancer,
             tables=tables,
             iot_data_endpoint=iot_data_endpoint,
+            device_endpoint=endpoint.host,
         ),
         opts,
     )
@@ -68,6 +73,8 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
         tenants_table=tables.tenants.name,
         devices_table=tables.devices.name,
         iot_data_endpoint=iot_data_endpoint,
+        device_endpoint=endpoint.host,
+        cell=pulumi.Output.from_input(config.cell),
         commands_table=tables.commands.name,
         audit_table=tables.audit.name,
         thing_type=iot.thing_type,
@@ -102,5 +109,19 @@ def _kept(config: PlatformConfig, region: str) -> list[Kept]:
             output="availability_zones",
             why="a subnet is of one zone, and AWS makes no second one of its range beside it",
             instead=_ANOTHER,
+        ),
+        Kept(
+            key="cedarfleet:platform.cell",
+            asked=config.cell,
+            output="cell",
+            why="the files of its tenants name it",
+            instead=_ANOTHER,
+        ),
+        Kept(
+            key="cedarfleet:platform.device_endpoint",
+            asked=config.device_endpoint,
+            output="device_endpoint",
+            why="devices in the field dial it, and would find nobody",
+            instead="move them to another cell first (docs/operations.md)",
         ),
     ]

@@ -44,6 +44,7 @@ class RegistryRowArgs:
             "issuer": self.user_pool.issuer,
             "region": self.platform.region,
             "account_id": self.platform.account_id,
+            "cell": self.config.cell,
             "jwks_uri": self.user_pool.jwks_uri,
             "sign_in_url": self.user_pool.sign_in_url,
             "client_ids": [self.user_pool.client_id, *self.machines.client_ids.values()],

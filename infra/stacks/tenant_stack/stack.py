@@ -41,7 +41,7 @@ def stamp_tenant(tenant: str, config: TenantConfig, *, region: str, root: Path) 
     """
     bundle = load(root / "policies", from_config(config, tenant=tenant, root=root))
     _check_commands(tenant, config, bundle)
-    platform = PlatformOutputs.read(region=region)
+    platform = PlatformOutputs.read(region=region, cell=config.cell)
     kept = Kept(
         key="cedarfleet:tenant.sign_in.domain_prefix",
         asked=config.sign_in.domain_prefix,

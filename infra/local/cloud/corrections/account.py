@@ -136,6 +136,7 @@ _COUNTED: Final[Mapping[str, Callable[[Emulator, Parameters], int]]] = {
         emulator, given, typed=False
     ),
     "provisioning-templates": _one_more("iot", "_provisioning_templates", "templateName"),
+    "domain-configurations": _one_more("iot", "_domain_configurations", "domainConfigurationName"),
     "versions-of-a-template": _versions("_provisioning_templates", "templateName"),
     "versions-of-a-device-policy": _versions("_policies", "policyName"),
     "policies-of-a-certificate": _attached,

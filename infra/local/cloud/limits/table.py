@@ -161,6 +161,17 @@ COUNTS: Final = (
         assumed=True,  # the code: the model lists none for a quota
     ),
     Count(
+        id="domain-configurations",
+        service="iot",
+        operations=("CreateDomainConfiguration",),
+        what="domain configurations of an account",
+        figure=10,
+        page=CORE,  # L-89635276 "Configurable endpoints: maximum number of domain configurations"
+        code=_EXCEEDED,
+        status=410,
+        assumed=True,  # the figure, which our copies of the page do not show
+    ),
+    Count(
         id="versions-of-a-template",
         service="iot",
         operations=("CreateProvisioningTemplateVersion",),
@@ -473,6 +484,12 @@ THING_TYPE: Final = Delay(
     figure=300,
     page=f"{_GUIDE}delete-thing-types.html",  # "wait for five minutes after you deprecate it"
 )
+DOMAIN: Final = Delay(
+    id="domain-configuration",
+    what="the certificate of a new domain configuration is shown to devices",
+    figure=3600,
+    page=f"{_GUIDE}iot-custom-endpoints-configurable-custom.html",  # "up to 60 minutes"
+)
 DELAYS: Final = (
     INDEX,
     MEMBERSHIP,
@@ -481,6 +498,7 @@ DELAYS: Final = (
     CEDAR_POLICY,
     POLICY_WRITE,
     THING_TYPE,
+    DOMAIN,
 )
 
 # Seconds for which the broker keeps a session, and its messages, whose client is away: the longest

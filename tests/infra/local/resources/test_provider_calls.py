@@ -26,11 +26,6 @@ _ARN = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/
         ),
         (_BALANCER, {"name": "n", "loadBalancerType": "classic"}, "enum value set"),
         (
-            "aws:acm/certificate:Certificate",
-            {"domainName": "no domain", "validationMethod": "DNS"},
-            "pattern",
-        ),
-        (
             "aws:route53/record:Record",
             {"zoneId": "Z1", "name": "a", "type": "B", "records": ["1"], "ttl": 1},
             "enum",

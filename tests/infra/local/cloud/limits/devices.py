@@ -49,13 +49,14 @@ def identity(cloud: EmbeddedCloud) -> Identity:
     )
 
 
-def plugged(cloud: EmbeddedCloud, device: Identity) -> RawDevice:
-    """A connection that has not said CONNECT yet."""
+def plugged(cloud: EmbeddedCloud, device: Identity, *, host: str = "localhost") -> RawDevice:
+    """A connection that has not said CONNECT yet, to a name that the broker is dialled by."""
     return RawDevice(
         port=cloud.mqtt_port,
         ca_file=cloud.ca_file,
         certificate=device.certificate,
         key=device.key,
+        host=host,
     )
 
 

@@ -124,6 +124,22 @@ class Makers:
         )
         return name
 
+    def domain_configurations(self) -> Making:
+        made = self.cloud.client("acm").request_certificate(
+            DomainName="*.devices.example", ValidationMethod="DNS"
+        )
+        arn = made["CertificateArn"]
+
+        def one() -> None:
+            name = new("domain")
+            self.iot.create_domain_configuration(
+                domainConfigurationName=name,
+                domainName=f"{name}.devices.example",
+                serverCertificateArns=[arn],
+            )
+
+        return one
+
     def provisioning_templates(self) -> Making:
         role = self._role()
         return lambda: self._template(role)

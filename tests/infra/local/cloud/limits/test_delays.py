@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from infra.local.cloud.limits.table import (
     CEDAR_POLICY,
     CERTIFICATE,
     DEVICE_POLICY,
+    DOMAIN,
     INDEX,
     MEMBERSHIP,
 )
@@ -102,6 +104,25 @@ def test_groups_are_listed_as_they_were(embedded_cloud: EmbeddedCloud, clock: Cl
     assert listed() == ([group], [thing])
     clock.advance(MEMBERSHIP.figure)
     assert listed() == ([], [])
+
+
+def test_own_name_is_answered_late(embedded_cloud: EmbeddedCloud, clock: Clock) -> None:
+    """The broker knows the certificate of a new domain configuration after AWS's hour."""
+    device, iot = identity(embedded_cloud), embedded_cloud.client("iot")
+    host = f"{uuid.uuid4().hex[:8]}.devices.example"
+    made = embedded_cloud.client("acm").request_certificate(DomainName=host, ValidationMethod="DNS")
+    with embedded_cloud.limits.changed(figures={"domain-configurations": 1000}):
+        iot.create_domain_configuration(
+            domainConfigurationName=host,
+            domainName=host,
+            serverCertificateArns=[made["CertificateArn"]],
+        )
+
+    with pytest.raises(ssl.SSLCertVerificationError):
+        plugged(embedded_cloud, device, host=host)
+    clock.advance(DOMAIN.figure)
+    with plugged(embedded_cloud, device, host=host) as connection:
+        assert connection.connect(device.thing) == 0
 
 
 def test_device_policy_decides_minutes_later(embedded_cloud: EmbeddedCloud, clock: Clock) -> None:

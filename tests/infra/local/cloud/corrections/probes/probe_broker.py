@@ -28,6 +28,38 @@ def client_certificate_is_required(probed: ProbedCloud) -> bool:
         return False
 
 
+def own_names_are_answered(probed: ProbedCloud) -> bool:
+    """A name of an enabled domain configuration is answered, by nobody else's certificate."""
+    acm, iot = probed.cloud.client("acm"), probed.cloud.client("iot")
+    host = "one.devices.probe.example"
+    certificate = acm.request_certificate(DomainName=host, ValidationMethod="DNS")
+    named = {"domainConfigurationName": "probe"}
+    iot.create_domain_configuration(
+        **named, domainName=host, serverCertificateArns=[certificate["CertificateArn"]]
+    )
+
+    def answered(asked: str) -> bool:
+        identity = probed.device()
+        try:
+            with RawDevice(
+                port=probed.cloud.mqtt_port,
+                ca_file=probed.cloud.ca_file,
+                certificate=identity.certificate,
+                key=identity.key,
+                host=asked,
+            ) as device:
+                return device.connect(identity.thing) == 0
+        except ssl.SSLError:
+            return False
+
+    if not answered(host):
+        return True
+    assert not answered("two.devices.probe.example")
+    iot.update_domain_configuration(**named, domainConfigurationStatus="DISABLED")
+    assert not answered(host)
+    return False
+
+
 def keep_alive_is_enforced(probed: ProbedCloud) -> bool:
     """A device with a keep-alive of 1 s is silent and stays connected, or goes without its will."""
     probed.cloud.client("iot").update_indexing_configuration(thingIndexingConfiguration=INDEXED)

@@ -43,10 +43,19 @@ class Packet:
 
 
 class RawDevice:
-    """One connection; ``certificate`` and ``key`` are PEM texts, or None for no certificate."""
+    """One connection; ``certificate`` and ``key`` are PEM texts, or None for no certificate.
+
+    ``host`` is the name that is asked for in the handshake, and must be in the server's answer.
+    """
 
     def __init__(
-        self, *, port: int, ca_file: Path, certificate: str | None = None, key: str | None = None
+        self,
+        *,
+        port: int,
+        ca_file: Path,
+        certificate: str | None = None,
+        key: str | None = None,
+        host: str = "localhost",
     ) -> None:
         context = ssl.create_default_context(cafile=str(ca_file))
         if certificate is not None and key is not None:
@@ -55,7 +64,7 @@ class RawDevice:
                 chain.flush()
                 context.load_cert_chain(chain.name)
         plain = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS)
-        self._socket = context.wrap_socket(plain, server_hostname="localhost")
+        self._socket = context.wrap_socket(plain, server_hostname=host)
 
     def __enter__(self) -> Self:
         return self

@@ -48,6 +48,7 @@ def main() -> None:
     with EmbeddedCloud(directory, without=left_out) as cloud:
         probed = ProbedCloud(cloud)
         for service in (
+            "acm",
             "iot",
             "iot-data",
             "iam",
