@@ -5,11 +5,11 @@ from collections.abc import Callable
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import Receive, Scope, Send
 
 from service.api import problems
+from service.api.description import DescriptionPlugin, operation_id
 from service.api.health import live, ready
 from service.api.request_log import around_requests
 from service.api.version_1 import version_1
@@ -55,7 +55,8 @@ def create_app(
             description="Devices, commands and downloads of one tenant."
             " Every error is a problem document (RFC 9457).",
             path="/v1/openapi",
-            render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
+            render_plugins=[DescriptionPlugin(path=["/", "/openapi.json"])],
+            operation_id_creator=operation_id,
             components=Components(security_schemes={"bearer": scheme}),
             use_handler_docstrings=True,
         ),

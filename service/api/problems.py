@@ -134,6 +134,11 @@ HANDLERS: Final[dict[int | type[Exception], Any]] = {
 }
 
 
+def problem_type(slug: str) -> str:
+    """The stable `type` of a problem."""
+    return f"{_TYPE}{slug}"
+
+
 def _challenge(fault: TokenFault) -> str:
     """RFC 6750, 3: a request without any token is told the scheme alone."""
     if fault is TokenFault.MISSING:
@@ -162,7 +167,7 @@ def _answer(
     headers: dict[str, str],
 ) -> Response[dict[str, Any]]:
     document: dict[str, Any] = {
-        "type": f"{_TYPE}{slug}",
+        "type": problem_type(slug),
         "title": status.phrase,
         "status": int(status),
     }

@@ -18,6 +18,7 @@ from service.domain.devices import Connectivity, Device
 from service.domain.permissions import Permission
 from service.operations.operations import Operations
 from service.settings import HttpSettings, TokenSettings
+from tests.service.contract import Contract
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,11 +77,19 @@ def pools() -> tuple[MemoryUserPool, MemoryUserPool]:
     )
 
 
+@pytest.fixture(scope="session")
+def contract() -> list[Contract]:
+    """The API's own description, once it was asked for."""
+    return []
+
+
 @pytest.fixture
 def service(
-    authorizer: CedarAuthorizer, pools: tuple[MemoryUserPool, MemoryUserPool]
+    authorizer: CedarAuthorizer,
+    pools: tuple[MemoryUserPool, MemoryUserPool],
+    contract: list[Contract],
 ) -> Iterator[ServiceUnderTest]:
-    """A fresh service over fresh twins."""
+    """A fresh service over fresh twins; each of its answers must be as its description says."""
     ports = MemoryPorts.around(authorizer)
     acme, globex = pools
     for pool in pools:
@@ -119,4 +128,7 @@ def service(
     operations = Operations(ports, TokenSettings())
     app = create_app(operations, HttpSettings(body_max_bytes=64 * 1024))
     with TestClient(app, raise_server_exceptions=False) as client:
+        if not contract:
+            contract.append(Contract(client.get("/v1/openapi").json()))
+        client.event_hooks["response"].append(contract[0].hold)
         yield ServiceUnderTest(ports=ports, acme=acme, globex=globex, app=app, client=client)

@@ -162,3 +162,37 @@ def test_the_description_names_every_route_and_the_bearer_scheme(service: Servic
     }
     assert {re.sub(r":str", "", path) for path in paths} == set(document["paths"])
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+
+
+def test_each_operation_is_named_and_tells_its_problems(service: ServiceUnderTest) -> None:
+    """A generated client has `send_command`, and every error in one form."""
+    document = service.client.get("/v1/openapi").json()
+    operations = [each for item in document["paths"].values() for each in item.values()]
+    names = [each["operationId"] for each in operations]
+    assert sorted(set(names)) == sorted(names)
+    assert {"send_command", "list_devices", "start_download"} <= set(names)
+    assert all(re.fullmatch("[a-z_]+", name) for name in names)
+    for each in operations:
+        refused = {status: answer for status, answer in each["responses"].items() if status > "399"}
+        assert {"400", "401", "403", "429", "500", "502", "503"} <= set(refused), each
+        assert {
+            answer["content"]["application/problem+json"]["schema"]["$ref"]
+            for answer in refused.values()
+        } == {"#/components/schemas/Problem"}
+
+
+def test_every_status_of_the_table_has_words(service: ServiceUnderTest) -> None:
+    """A new error with a status of its own is told by the document, or this fails."""
+    told = {int(status) for status in described_statuses(service)}
+    assert {int(status) for status, _ in problems.STATUS.values()} <= told
+
+
+def described_statuses(service: ServiceUnderTest) -> set[str]:
+    """All statuses that some operation may answer."""
+    document = service.client.get("/v1/openapi").json()
+    return {
+        status
+        for item in document["paths"].values()
+        for each in item.values()
+        for status in each["responses"]
+    }

@@ -1,0 +1,164 @@
+"""The OpenAPI document, which is the contract: Litestar's, with every problem that may be answered.
+
+Litestar knows the answers that handlers return. What else an operation may answer follows from its
+form (a body may be too large, an idempotency key may stand for another request) and from the one
+table of problems; a test holds every answer of the API's tests to what stands here.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from litestar.openapi.plugins import JsonRenderPlugin
+
+from service.api.problems import MEDIA_TYPE, STATUS, TOKEN_FAULTS, problem_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from litestar import Request
+    from litestar.handlers import HTTPRouteHandler
+    from litestar.types import Method
+
+_METHODS: Final = ("get", "put", "post", "patch", "delete")
+_REFERENCE: Final = {"$ref": "#/components/schemas/Problem"}
+_OF_LITESTAR: Final = (
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+)
+"""Refused before any code of ours runs."""
+
+_WORDS: Final[dict[HTTPStatus, str]] = {
+    HTTPStatus.BAD_REQUEST: "A parameter, header or member of the body is not of its form.",
+    HTTPStatus.UNAUTHORIZED: "The bearer token proves nothing; `code` says why.",
+    HTTPStatus.FORBIDDEN: "The tenant's policies say no, or the tenant is suspended.",
+    HTTPStatus.NOT_FOUND: "The tenant has no such thing.",
+    HTTPStatus.CONFLICT: "The request is fine, the state of the thing is not.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body has more than `limit_bytes`.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not declared as JSON.",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "The idempotency key stands for another request.",
+    HTTPStatus.TOO_MANY_REQUESTS: "The tenant is over its budget; try again after `Retry-After`.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "A fault of the service.",
+    HTTPStatus.BAD_GATEWAY: "AWS refused; what was recorded is at `Location`, if that is named.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "AWS did not answer; try again after `Retry-After`.",
+}
+
+
+class DescriptionPlugin(JsonRenderPlugin):
+    """Serves the completed document, which is made once: whoever asks needs no token."""
+
+    _completed: bytes | None = None
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """The document as JSON."""
+        if self._completed is None:
+            self._completed = super().render(request, completed(openapi_schema))
+        return self._completed
+
+
+def operation_id(handler: HTTPRouteHandler, _method: Method, _path: list[Any]) -> str:
+    """The name of the handler: `send_command`."""
+    return handler.handler_name
+
+
+def completed(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with the problems of each operation.
+
+    Args:
+        document: as Litestar makes it; stays as it is.
+    """
+    components = document["components"]
+    return {
+        **document,
+        "paths": {path: _item(item) for path, item in document["paths"].items()},
+        "components": {
+            **components,
+            "schemas": {**_whole(components["schemas"]), "Problem": _problem()},
+        },
+    }
+
+
+def _item(item: dict[str, Any]) -> dict[str, Any]:
+    return {name: _operation(value) if name in _METHODS else value for name, value in item.items()}
+
+
+def _operation(operation: dict[str, Any]) -> dict[str, Any]:
+    described = _whole(operation)
+    # Litestar's own 400 is of another form than what is answered.
+    own = {
+        status: answer
+        for status, answer in described["responses"].items()
+        if int(status) < HTTPStatus.BAD_REQUEST
+    }
+    problems = {str(int(status)): _answer(status) for status in _may_answer(operation)}
+    first, _, _ = described.get("description", "").partition("\n\n")
+    return {**described, "summary": first.rstrip("."), "responses": {**own, **problems}}
+
+
+def _may_answer(operation: dict[str, Any]) -> Iterator[HTTPStatus]:
+    """The problems that an operation of this form may answer, in their order."""
+    places = {parameter["in"] for parameter in operation.get("parameters", ())}
+    names = {parameter["name"] for parameter in operation.get("parameters", ())}
+    has_body = "requestBody" in operation
+    for status in _WORDS:
+        if status is HTTPStatus.NOT_FOUND and not (has_body or "path" in places):
+            continue
+        if status in {HTTPStatus.CONFLICT, HTTPStatus.UNSUPPORTED_MEDIA_TYPE} and not has_body:
+            continue
+        if status is HTTPStatus.UNPROCESSABLE_ENTITY and "Idempotency-Key" not in names:
+            continue
+        yield status
+
+
+def _answer(status: HTTPStatus) -> dict[str, Any]:
+    return {
+        "description": _WORDS[status],
+        "content": {MEDIA_TYPE: {"schema": _REFERENCE}},
+    }
+
+
+def _problem() -> dict[str, Any]:
+    """The form of every problem (RFC 9457); members beyond `request_id` are of some types only."""
+    text = {"type": "string"}
+    texts = {"type": "array", "items": text}
+    slugs = {slug for _, slug in STATUS.values()} | {"internal"}
+    types = {problem_type(slug) for slug in slugs}
+    types |= {problem_type(status.phrase.lower().replace(" ", "-")) for status in _OF_LITESTAR}
+    return {
+        "type": "object",
+        "title": "Problem",
+        "description": "Why a request was not done (RFC 9457); `type` is stable.",
+        "required": ["type", "title", "status", "request_id"],
+        "properties": {
+            "type": {"type": "string", "enum": sorted(types)},
+            "title": text,
+            "status": {"type": "integer"},
+            "detail": text,
+            "request_id": {"type": ["string", "null"]},
+            "errors": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["field", "problem"],
+                    "properties": {"field": text, "problem": text},
+                },
+            },
+            "code": {"type": "string", "enum": sorted(TOKEN_FAULTS)},
+            "action": text,
+            "reason": text,
+            "policies": texts,
+            "command": text,
+            "download": text,
+            "limit_bytes": {"type": "integer"},
+        },
+    }
+
+
+def _whole(value: Any) -> Any:
+    """The same value, its whole numbers written as such: msgspec has bounds as floats."""
+    if isinstance(value, dict):
+        return {name: _whole(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
