@@ -42,11 +42,12 @@ define checked
 	  printf '%-9s %s\n' $(1): "$$(echo "$$said" | grep -E '$(3)' | tail -n 1)"
 endef
 
-check: $(SYNCED) ## format, lint, types, imports, Cedar
+check: $(SYNCED) ## format, lint, types, imports, the API's contract, Cedar
 	$(call checked,format,$(BIN)/ruff format --check .,formatted)
 	$(call checked,lint,$(BIN)/ruff check .,passed)
 	$(call checked,imports,$(BIN)/lint-imports --no-logo,^Contracts:)
 	$(call checked,types,$(BIN)/basedpyright,errors)
+	$(call checked,client,$(BIN)/python -W ignore -m tests.service.generated_client,operations)
 	@$(BIN)/python -m infra policies check
 
 wheel: $(SYNCED) ## the device SDK as a wheel in dist/, to be installed on a device
