@@ -20,6 +20,7 @@ from service.api.parameters import (
 )
 from service.domain.commands import IfOffline
 from service.domain.permissions import COMMANDING, Permission
+from service.domain.rates import Budget
 from service.operations.commands import CommandRequest, CommandView
 
 
@@ -111,7 +112,11 @@ class CommandOut(Struct, frozen=True):
         )
 
 
-@post("/devices/{device:str}/commands", opt=needs(*COMMANDING), status_code=202)
+@post(
+    "/devices/{device:str}/commands",
+    opt=needs(*COMMANDING, budget=Budget.COMMANDS),
+    status_code=202,
+)
 async def send_command(
     access: Caller,
     operations: Ops,

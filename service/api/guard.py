@@ -12,7 +12,9 @@ from litestar.datastructures import State
 from litestar.handlers.base import BaseRouteHandler
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.api.rate_limits import spend
 from service.domain.permissions import Permission
+from service.domain.rates import Budget
 from service.errors import ConfigurationError, UnauthenticatedError
 from service.operations.authorization import Access, RequestFacts
 from service.operations.operations import Operations
@@ -20,19 +22,23 @@ from service.operations.operations import Operations
 
 @dataclass(frozen=True)
 class Needs:
-    """The route asks the tenant's policies for one of these actions."""
+    """The route asks the tenant's policies for one of these actions, out of these budgets."""
 
     actions: frozenset[Permission]
+    budgets: tuple[Budget, ...] = (Budget.REQUESTS,)
 
 
 @dataclass(frozen=True)
 class SignedIn:
     """The route answers anyone with a valid token, about the caller alone; no policy is asked."""
 
+    budgets: tuple[Budget, ...] = (Budget.REQUESTS,)
 
-def needs(*actions: Permission) -> dict[str, Any]:
-    """The ``opt`` of a route that asks for one of ``actions``."""
-    return {"access": Needs(frozenset(actions))}
+
+def needs(*actions: Permission, budget: Budget | None = None) -> dict[str, Any]:
+    """The ``opt`` of a route that asks for one of ``actions``, at the cost of a further budget."""
+    budgets = (Budget.REQUESTS, *([budget] if budget else []))
+    return {"access": Needs(frozenset(actions), budgets)}
 
 
 def signed_in() -> dict[str, Any]:
@@ -47,6 +53,7 @@ async def guard(
 
     Raises:
         UnauthenticatedError: no valid token, or more than one `Authorization` header.
+        OverBudgetError: the tenant has used up what the route costs.
         ConfigurationError: the route states nothing.
     """
     if _is_litestars_own(handler):
@@ -64,6 +71,9 @@ async def guard(
     structlog.contextvars.bind_contextvars(
         tenant=principal.tenant.id, principal=principal.entity_id
     )
+    # Before any call of AWS for the request, and after whose it is is proved.
+    for budget in stated.budgets:
+        await spend(operations, principal.tenant, budget, connection.scope)
     connection.scope["state"]["access"] = operations.access(
         principal,
         facts=RequestFacts(

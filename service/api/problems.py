@@ -8,6 +8,7 @@ from litestar import Request, Response
 from litestar.enums import ParamType
 from litestar.exceptions import HTTPException
 
+from service.api.rate_limits import retry_after
 from service.errors import (
     CedarfleetError,
     CommandNotPublishedError,
@@ -17,6 +18,7 @@ from service.errors import (
     IdempotencyMismatchError,
     InvalidRequestError,
     NotFoundError,
+    OverBudgetError,
     PermissionDeniedError,
     TenantSuspendedError,
     TokenFault,
@@ -42,6 +44,7 @@ STATUS: Final[dict[type[Exception], tuple[HTTPStatus, str]]] = {
     IdempotencyMismatchError: (HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused"),
     CommandNotPublishedError: (HTTPStatus.BAD_GATEWAY, "command-not-published"),
     DownloadNotStartedError: (HTTPStatus.BAD_GATEWAY, "download-not-started"),
+    OverBudgetError: (HTTPStatus.TOO_MANY_REQUESTS, "over-budget"),
     UnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
     UpstreamError: (HTTPStatus.BAD_GATEWAY, "upstream-refused"),
 }
@@ -86,6 +89,9 @@ def from_error(request: Request[Any, Any, Any], error: Exception) -> Response[di
         case DownloadNotStartedError():
             headers["Location"] = f"/v1/downloads/{error.download_id}"
             members = {"download": error.download_id}
+        case OverBudgetError():
+            headers["Retry-After"] = retry_after(error.wait_seconds)
+            members = {"budget": error.budget}
         case UnavailableError():
             headers["Retry-After"] = "2"
         case _ if status is HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -1,4 +1,4 @@
-"""Around every request: an id, a log line and security headers, also where no route matches."""
+"""Around every request: an id, a log line, security and rate limit headers, on any path."""
 
 import re
 import time
@@ -8,6 +8,7 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.api import rate_limits
 from service.domain.instants import new_ulid
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -44,6 +45,7 @@ def around_requests(app: ASGIApp) -> ASGIApp:
                 message["headers"] = [
                     *message["headers"],
                     *_HEADERS,
+                    *rate_limits.headers(scope),
                     (b"x-request-id", request_id.encode()),
                 ]
             await send(message)

@@ -5,6 +5,7 @@ from typing import Any, Final
 from litestar import Request, Router
 from litestar.di import Provide
 
+from service.api import rate_limits
 from service.api.commands import read_command, send_command
 from service.api.devices import (
     configure_device,
@@ -49,6 +50,9 @@ def version_1() -> Router:
 
     Its guard stands here: an app-level one would also meet Litestar's own OPTIONS handlers.
     """
+    for route in ROUTES:
+        # Litestar takes the responses that every route has in common from each of them alone.
+        route.responses = {**(route.responses or {}), **rate_limits.DOCUMENTED}
     return Router(
         path="/v1",
         route_handlers=ROUTES,
@@ -57,4 +61,5 @@ def version_1() -> Router:
         middleware=[decided_middleware],
         dependencies={"access": Provide(provide_access), "operations": Provide(provide_operations)},
         security=[{"bearer": []}],
+        response_headers=rate_limits.FIELDS,
     )

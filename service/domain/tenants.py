@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from service.domain.rates import DEFAULT
 from service.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from service.cedar.entities import GroupParents
     from service.domain.permissions import Permission
+    from service.domain.rates import Budget, Rate
 
 _ISSUER: Final = re.compile(
     r"https://cognito-idp\.(?P<region>[a-z]{2}(?:-[a-z]+)+-[0-9])\.amazonaws\.com"
@@ -44,6 +46,7 @@ class Tenant:
         commands: what each command name asks for.
         groups: its device groups without ``all``, each with the groups that it lies in directly.
         lists: key of its stack file, of ``kinds``, ``regions`` and ``tags`` -> what it lists there.
+        budgets: how much of each is let through.
     """
 
     id: str
@@ -63,6 +66,7 @@ class Tenant:
     commands: Mapping[str, Permission]
     groups: GroupParents
     lists: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    budgets: Mapping[Budget, Rate] = field(default_factory=lambda: DEFAULT)
 
     @property
     def pool_id(self) -> str:

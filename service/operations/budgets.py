@@ -16,22 +16,16 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from service.bounded_cache import BoundedCache
-from service.domain.budgets import (
-    Grant,
-    Standing,
-    held,
-    is_believable,
-    microseconds,
-    next_token,
-    seconds,
-)
+from service.domain.budgets import Grant, Standing
+from service.domain.rates import held, is_believable, microseconds, next_token, seconds
 from service.errors import UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from service.domain.budgets import Bucket, Rate
+    from service.domain.budgets import Bucket
     from service.domain.instants import Clock
+    from service.domain.rates import Rate
     from service.ports.budgets import SharedBuckets
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -56,7 +50,7 @@ class Budgets:
         max_buckets: buckets remembered; a forgotten one is leased of anew.
     """
 
-    def __init__(self, shared: SharedBuckets, clock: Clock, *, max_buckets: int) -> None:
+    def __init__(self, shared: SharedBuckets, clock: Clock, *, max_buckets: int = 4096) -> None:
         self._shared = shared
         self._clock = clock
         self._purses: BoundedCache[str, _Purse] = BoundedCache(max_entries=max_buckets)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from service.operations.authentication import Authenticate
 from service.operations.authorization import Access
+from service.operations.budgets import Budgets
 from service.operations.commands import Commands
 from service.operations.devices import Devices
 from service.operations.downloads import Downloads
@@ -34,6 +35,7 @@ class Operations:
             clock=ports.clock,
             settings=tokens,
         )
+        self.budgets = Budgets(ports.buckets, ports.clock)
         self.devices = Devices(
             facts=ports.devices, connections=ports.connections, clock=ports.clock
         )

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Final, get_args, get_type_hints
 
 import msgspec
 import pytest
 from cedarfleet_device import wire
 from cedarfleet_device.config import ConnectionConfig
+from msgspec import structs
 
 from infra.local.cloud.limits import table
+from infra.stacks.config.tenant import Budget as TenantBudget
+from infra.stacks.config.tenant import Rate as TenantRate
 from infra.stacks.platform_stack.balancer import DEREGISTRATION_SECONDS, IDLE_SECONDS
 from infra.stacks.platform_stack.service import STOP_SECONDS
 from infra.stacks.platform_stack.status_rule import KEEP_SECONDS
 from service.adapters.aws.client.sessions import SESSION_SECONDS
 from service.api.commands import CommandBody
+from service.domain.rates import DEFAULT, MOST_PER_SECOND, Budget
+from service.operations.budgets import LEASE_SECONDS
 from service.settings import AwsSettings, HttpSettings, JobSettings, RecordSettings
 
 HTTP: Final = HttpSettings()
@@ -23,6 +29,11 @@ LONGEST_COMMAND: Final = next(
     one.le
     for one in get_args(get_type_hints(CommandBody, include_extras=True)["timeout_seconds"])
     if isinstance(one, msgspec.Meta) and one.le is not None
+)
+
+REQUESTS: Final = DEFAULT[Budget.REQUESTS]
+DECISIONS: Final = next(
+    rate.figure for rate in table.RATES if "IsAuthorizedWithToken" in rate.operations
 )
 
 # what must hold -> (smaller, larger)
@@ -61,6 +72,10 @@ SMALLER: Final = {
         JobSettings(url_ttl_seconds=3600).url_ttl_seconds,
         SESSION_SECONDS,
     ),
+    "a tenant asks no more of its policy store in a second than that answers": (
+        REQUESTS.burst + REQUESTS.per_second * (1 + LEASE_SECONDS),
+        DECISIONS,
+    ),
     "a state stays as long as its command": (RecordSettings().record_seconds, KEEP_SECONDS),
     "a command stays as long as its states": (KEEP_SECONDS, RecordSettings().record_seconds),
 }
@@ -71,3 +86,19 @@ def test_two_numbers_agree(what: str) -> None:
     """The first is at most the second, by the defaults that the platform is stamped with."""
     smaller, larger = SMALLER[what]
     assert smaller <= larger
+
+
+def test_a_file_without_budgets_means_the_services_own() -> None:
+    """A row of an earlier release is served as one whose file says nothing would be."""
+    file = structs.asdict(TenantBudget())
+    assert {Budget(name): structs.asdict(rate) for name, rate in file.items()} == {
+        name: asdict(rate) for name, rate in DEFAULT.items()
+    }
+
+
+def test_a_file_may_ask_for_what_the_service_reads() -> None:
+    """The largest budget of a file is the largest of a row."""
+    of_file = get_type_hints(TenantRate, include_extras=True)["per_second"]
+    assert [one.le for one in get_args(of_file) if isinstance(one, msgspec.Meta)] == [
+        MOST_PER_SECOND
+    ]

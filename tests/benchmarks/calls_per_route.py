@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from litestar.testing import TestClient
 
 from service.adapters.aws.client.calls import AwsCalls
+from service.adapters.memory.budgets import MemoryBuckets
 from service.adapters.memory.signing_keys import MemorySigningKeys
 from service.adapters.memory.tenants import MemoryTenantRegistry
 from service.adapters.memory.user_pool import MemoryUserPool
@@ -109,12 +110,13 @@ def rows(_: int) -> Iterator[Row]:
 
 
 def measured() -> dict[str, tuple[str, ...]]:
-    """The calls of each request in order, once token, tenant and role are known."""
+    """The calls of each request in order, once token, tenant, role and budget are known."""
     pool = MemoryUserPool("acme", groups={"line": ()})
     sessions, calls = AnsweredSessions(AWS), AwsCalls(AWS)
     try:
         ports = replace(
             ports_of(calls, sessions),
+            buckets=MemoryBuckets(),
             tenants=MemoryTenantRegistry(rows={pool.tenant.issuer: pool.tenant}),
             signing_keys=MemorySigningKeys(
                 keys={(pool.tenant.issuer, pool.key_id): pool.key.public_key()}

@@ -49,6 +49,7 @@ FREE: Final[dict[str, dict[str, Any]]] = {
         "machines": {"mes": ["view"], "erp": ["view"]},
         "grants": [],
         "policies": None,
+        "budget": {"commands": {"per_second": 30, "burst": 60}},
         "artifact_days": 30,
         "suspended": True,
         "protect": False,

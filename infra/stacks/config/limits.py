@@ -111,6 +111,8 @@ Url = Annotated[
 Urls = Annotated[tuple[Url, ...], Meta(min_length=1, max_length=100)]
 Mfa = Literal["off", "optional", "on"]
 SignInFlow = Literal["srp", "password", "admin-password"]
+# Ours; the row of a shared bucket counts microseconds a token (docs/adr/0022).
+PerSecond = Annotated[int, Meta(ge=1, le=10_000)]
 TokenMinutes = Annotated[int, Meta(ge=5, le=1440)]
 RefreshDays = Annotated[int, Meta(ge=1, le=3650)]
 ArtifactDays = Annotated[int, Meta(ge=1, le=3650)]

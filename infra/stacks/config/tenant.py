@@ -32,6 +32,7 @@ from infra.stacks.config.limits import (
     LineName,
     LineParents,
     Mfa,
+    PerSecond,
     RefreshDays,
     Regions,
     Scopes,
@@ -71,6 +72,30 @@ class SignIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Refuse what stands twice."""
         for key in ("callback_urls", "logout_urls", "flows"):
             once(key, getattr(self, key))
+
+
+class Rate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much of something the service lets through, all its tasks together.
+
+    Attributes:
+        per_second: in the long run.
+        burst: at once after a pause.
+    """
+
+    per_second: PerSecond
+    burst: PerSecond
+
+
+class Budget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a tenant may ask of the service; sized from AWS's quotas (docs/adr/0022).
+
+    Attributes:
+        requests: of the API, whatever is asked.
+        commands: commands that are sent, each of which is a request too.
+    """
+
+    requests: Rate = Rate(per_second=80, burst=80)
+    commands: Rate = Rate(per_second=20, burst=20)
 
 
 class Grant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -117,6 +142,7 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         grants: links of policy templates.
         cell: of the platform that the tenant lives on.
         policies: folder of the tenant's own policies, relative to tenants/.
+        budget: how much it may ask of the service.
         artifact_days: how long replaced versions of an artifact are kept.
         suspended: whether the service turns the tenant's people and machines away.
         protect: whether what holds data refuses to be deleted.
@@ -135,6 +161,7 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     grants: tuple[Grant, ...] = ()
     cell: CellName = FIRST_CELL
     policies: Text | None = None
+    budget: Budget = Budget()
     artifact_days: ArtifactDays = 90
     suspended: bool = False
     protect: bool = True

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pulumi
 import pulumi_aws as aws
+from msgspec import structs
 
 if TYPE_CHECKING:
     from infra.stacks.config.tenant import TenantConfig
@@ -57,6 +58,10 @@ class RegistryRowArgs:
             "commands": self.config.commands,
             "groups": {line: self.config.parents_of(line) for line in self.config.lines},
             "lists": {key: list(getattr(self.config, key)) for key in ("kinds", "regions", "tags")},
+            "budgets": {
+                name: {key: str(number) for key, number in structs.asdict(rate).items()}
+                for name, rate in structs.asdict(self.config.budget).items()
+            },
         }
 
     @property
@@ -93,7 +98,7 @@ class RegistryRow(pulumi.ComponentResource):
 
 
 def registry_item(columns: dict[str, Any]) -> str:
-    """The row in DynamoDB's JSON: texts as S, `client_ids` as SS, maps as M of S or of L of S."""
+    """The row in DynamoDB's JSON: texts as S, `client_ids` as SS, maps as M of S, L or M of S."""
     item: dict[str, Any] = {}
     for column, value in columns.items():
         if isinstance(value, str):
@@ -105,5 +110,7 @@ def registry_item(columns: dict[str, Any]) -> str:
     return json.dumps(item, sort_keys=True)
 
 
-def _member(held: str | list[str]) -> dict[str, Any]:
+def _member(held: str | list[str] | dict[str, str]) -> dict[str, Any]:
+    if isinstance(held, dict):
+        return {"M": {key: {"S": text} for key, text in held.items()}}
     return {"S": held} if isinstance(held, str) else {"L": [{"S": text} for text in held]}

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from service.adapters.aws.client.calls import error_code
-from service.domain.budgets import Grant, held
+from service.domain.budgets import Grant
+from service.domain.rates import held
 from service.errors import UnavailableError
 
 if TYPE_CHECKING:
     from service.adapters.aws.client.calls import AwsCalls
     from service.adapters.aws.client.sessions import AwsSessions
-    from service.domain.budgets import Bucket, Rate
+    from service.domain.budgets import Bucket
+    from service.domain.rates import Rate
     from service.settings import RecordSettings
 
 _BUDGETS: Final = "the budgets"

@@ -13,6 +13,7 @@ from cedarfleet_device import wire
 from service.cedar.entities import ROOT_GROUP
 from service.cedar.group_tree import CircularGroupsError, with_ancestors
 from service.domain.permissions import COMMANDING, Permission
+from service.domain.rates import DEFAULT, MOST_PER_SECOND, Budget, Rate
 from service.domain.tenants import Tenant, TenantStatus, is_issuer
 from service.errors import ConfigurationError, UnavailableError
 
@@ -88,6 +89,8 @@ def tenant_of(item: Mapping[str, Any], *, region: str) -> Tenant:
             groups={name: tuple(parents) for name, parents in row["groups"].items()},
             # A row of an earlier release lists nothing, so nothing is bounded.
             lists=_lists(row.get("lists", {})),
+            # Nor does it name budgets: it has those of a file that says nothing.
+            budgets={**DEFAULT, **_budgets(row.get("budgets", {}))},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigurationError(
@@ -105,6 +108,8 @@ def tenant_of(item: Mapping[str, Any], *, region: str) -> Tenant:
         (all(map(wire.is_command_name, tenant.commands)), "commands"),
         (set(tenant.commands.values()) <= COMMANDING, "commands"),
         (_is_tree(tenant.groups), "groups"),
+        # Fail closed: a budget of nothing is a slip, one without an end is none.
+        (all(map(_is_rate, tenant.budgets.values())), "budgets"),
     ):
         # Fail closed: better no service for the tenant than service with another's resources.
         if not holds:
@@ -126,6 +131,20 @@ def _lists(column: object) -> dict[str, frozenset[str]]:
         raise ValueError("`lists`: is no mapping")  # noqa: TRY004 - as all that a row can be
     known = cast("dict[str, list[str]]", column)
     return {key: frozenset(listed) for key, listed in known.items()}
+
+
+def _budgets(column: Mapping[str, Mapping[str, str]]) -> dict[Budget, Rate]:
+    try:
+        return {
+            Budget(name): Rate(per_second=int(rate["per_second"]), burst=int(rate["burst"]))
+            for name, rate in column.items()
+        }
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"`budgets`: {error}") from error
+
+
+def _is_rate(rate: Rate) -> bool:
+    return 1 <= rate.per_second <= MOST_PER_SECOND and 1 <= rate.burst <= MOST_PER_SECOND
 
 
 def _is_tree(groups: GroupParents) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from service.domain.budgets import Grant, held
+from service.domain.budgets import Grant
+from service.domain.rates import held
 from service.errors import UnavailableError
 
 if TYPE_CHECKING:

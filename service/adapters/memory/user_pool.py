@@ -11,6 +11,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from service.domain.permissions import Permission
+from service.domain.rates import MOST_PER_SECOND, Budget, Rate
 from service.domain.tenants import Tenant, TenantStatus
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from service.adapters.memory.memory_ports import MemoryPorts
 
 _LIFE_SECONDS = 3600
+_PLENTY = Rate(per_second=MOST_PER_SECOND, burst=MOST_PER_SECOND)
 
 
 class MemoryUserPool:
@@ -29,6 +31,7 @@ class MemoryUserPool:
         commands: its command names, with the action that each asks for.
         groups: its device groups, with the groups that each lies in.
         lists: what its stack file lists, by key.
+        budgets: how much of each is let through; by default more than a test asks for.
         region: of tenant and pool.
     """
 
@@ -39,6 +42,7 @@ class MemoryUserPool:
         commands: Mapping[str, Permission] | None = None,
         groups: Mapping[str, tuple[str, ...]] | None = None,
         lists: Mapping[str, frozenset[str]] | None = None,
+        budgets: Mapping[Budget, Rate] | None = None,
         region: str = "eu-central-1",
     ) -> None:
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -64,6 +68,7 @@ class MemoryUserPool:
             commands=commands or {"reboot": Permission.OPERATE_DEVICE},
             groups=groups or {},
             lists=lists or {},
+            budgets=budgets or dict.fromkeys(Budget, _PLENTY),
         )
 
     def join(self, ports: MemoryPorts) -> None:

@@ -15,7 +15,8 @@ from service.adapters.aws.budgets import DynamoBuckets
 from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.memory.budgets import MemoryBuckets
 from service.adapters.memory.user_pool import MemoryUserPool
-from service.domain.budgets import Bucket, Grant, Rate, held, next_token
+from service.domain.budgets import Bucket, Grant
+from service.domain.rates import Rate, held, next_token
 from service.settings import AwsSettings, RecordSettings
 from tests.seed import new_seed
 

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.adapters.memory.budgets import MemoryBuckets
-from service.domain.budgets import Bucket, Rate
+from service.domain.budgets import Bucket
+from service.domain.rates import Rate
 from service.operations.budgets import LEASE_SECONDS, Budgets, Pace
 from tests.seed import new_seed
 

@@ -62,6 +62,8 @@ def _document(kind: type[Any]) -> dict[str, Any]:
         found["grants"][0]["until"] = "2026-12-31T18:00:00+01:00"
         found |= {"suspended": False, "machines": {"mes": ["view"]}}
         found |= {"line_parents": {"line-press": ["zone-hall-1"]}}
+        rate = {"per_second": 20, "burst": 20}
+        found["budget"] = {"requests": rate, "commands": dict(rate)}
         found["sign_in"] |= {"flows": ["srp"], "token_minutes": 60, "refresh_days": 30}
     return found
 
@@ -164,7 +166,7 @@ def test_every_limit_is_among_the_places() -> None:
     """What the tests below find in the types is what a stack file can say."""
     shown = {str(place) for place in ALL}
     assert {"TenantConfig.grants.0.until", "PlatformConfig.log_days"} <= shown
-    assert len(of(inspect.IntType)) == 5
+    assert len(of(inspect.IntType)) == 9
     assert len(of(inspect.StrType)) > 15
 
 

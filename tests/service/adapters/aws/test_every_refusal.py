@@ -28,7 +28,7 @@ from service.cedar.request import AuthorizationRequest, RequestContext
 from service.cedar.values import EntityUid
 from service.composition import aws_ports
 from service.domain.audit import AuditRecord
-from service.domain.budgets import Bucket, Grant, Rate
+from service.domain.budgets import Bucket, Grant
 from service.domain.commands import CommandRecord, DirectAnswer
 from service.domain.devices import Device
 from service.domain.downloads import DownloadRecord, TargetKind
@@ -36,6 +36,7 @@ from service.domain.groups import DeviceGroup
 from service.domain.idempotency import IdempotencyKey
 from service.domain.identities import Principal, TokenUse, VerifiedClaims
 from service.domain.permissions import Permission
+from service.domain.rates import Rate
 from service.errors import ConflictError, InvalidRequestError, UnavailableError, UpstreamError
 from service.settings import (
     DirectMessageSettings,
@@ -228,7 +229,7 @@ def stored(key: Mapping[str, Any], acme: Tenant) -> dict[str, Any]:
         row = {
             member.name: getattr(acme, member.name)
             for member in fields(acme)
-            if member.name not in {"id", "client_ids", "status"}
+            if member.name not in {"id", "client_ids", "status", "budgets"}
         }
         listed = {"tenant": acme.id, "client_ids": sorted(acme.client_ids), "status": "ACTIVE"}
         return json.loads(registry_item(row | listed))

@@ -11,6 +11,7 @@ import pytest
 from infra.stacks.tenant_stack.registry_row import registry_item
 from service.adapters.aws.tenants import DynamoTenantRegistry, tenant_of
 from service.domain.permissions import COMMANDING, Permission
+from service.domain.rates import DEFAULT, Budget, Rate
 from service.domain.tenants import TenantStatus
 from service.errors import ConfigurationError, UnavailableError, UpstreamError
 from tests.service.adapters.aws.answered_sessions import Refusal
@@ -45,6 +46,7 @@ def row(**changes: object) -> dict[str, Any]:
         "commands": {"reboot": "OperateDevice"},
         "groups": {"hall-1": [], "line-press": ["hall-1"]},
         "lists": {"kinds": ["press"], "regions": ["eu-central"], "tags": []},
+        "budgets": {"commands": {"per_second": "3", "burst": "9"}},
     }
     kept = {name: value for name, value in (columns | changes).items() if value is not None}
     return json.loads(registry_item(kept))
@@ -58,6 +60,8 @@ def test_what_the_tenants_stack_writes_the_service_reads() -> None:
     assert tenant.commands == {"reboot": Permission.OPERATE_DEVICE}
     assert tenant.groups == {"hall-1": (), "line-press": ("hall-1",)}
     assert tenant.lists == {"kinds": {"press"}, "regions": {"eu-central"}, "tags": set()}
+    assert tenant.budgets == {**DEFAULT, Budget.COMMANDS: Rate(per_second=3, burst=9)}
+    assert tenant_of(row(budgets=None), region="eu-central-1").budgets == DEFAULT
     assert tenant_of(row(lists=None), region="eu-central-1").lists == {}  # of an earlier release
 
 
@@ -102,6 +106,13 @@ def test_a_suspended_row_is_a_suspended_tenant() -> None:
         ("groups", {"all": []}),
         ("groups", {"line press": []}),
         ("lists", "press"),
+        ("budgets", "plenty"),
+        ("budgets", {"requests": "plenty"}),
+        ("budgets", {"wishes": {"per_second": "1", "burst": "1"}}),
+        ("budgets", {"requests": {"per_second": "1"}}),
+        ("budgets", {"requests": {"per_second": "many", "burst": "1"}}),
+        ("budgets", {"requests": {"per_second": "0", "burst": "1"}}),
+        ("budgets", {"requests": {"per_second": "1", "burst": "1000000"}}),
     ],
 )
 def test_a_row_that_is_not_of_the_form_serves_nobody(member: str, value: object) -> None:
