@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from service.api.problems import MEDIA_TYPE, STATUS, TOKEN_FAULTS, problem_type
+from service.domain.rates import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,6 +149,7 @@ def _problem() -> dict[str, Any]:
             "action": text,
             "reason": text,
             "policies": texts,
+            "budget": {"type": "string", "enum": sorted(Budget)},
             "command": text,
             "download": text,
             "limit_bytes": {"type": "integer"},

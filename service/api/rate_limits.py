@@ -11,9 +11,7 @@ from typing import Any, Final
 
 import structlog
 from litestar.datastructures import ResponseHeader
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import Scope
-from msgspec import Struct
 
 from service.domain.budgets import Bucket, Standing
 from service.domain.rates import Budget
@@ -70,25 +68,6 @@ def _remaining(standing: Standing) -> str:
     return told if standing.remaining else f"{told};t={retry_after(standing.wait_seconds)}"
 
 
-class OverBudget(Struct, frozen=True):
-    """The problem document (RFC 9457) of a tenant that is over one of its budgets."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    request_id: str
-    budget: str
-
-
-DOCUMENTED: Final = {
-    429: ResponseSpec(
-        data_container=OverBudget,
-        media_type="application/problem+json",
-        generate_examples=False,
-        description="the tenant has used up a budget of its file; `Retry-After` says for how long",
-    )
-}
 FIELDS: Final = (
     ResponseHeader(
         name="RateLimit-Policy",
