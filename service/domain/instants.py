@@ -30,5 +30,13 @@ def milliseconds(instant: datetime) -> int:
 
 def new_ulid(at_ms: int) -> str:
     """A fresh ULID for the instant ``at_ms``, in milliseconds since the epoch; 26 characters."""
-    number = (at_ms << 80) | secrets.randbits(80)
+    return _ulid((at_ms << 80) | secrets.randbits(80))
+
+
+def first_ulid(at_ms: int) -> str:
+    """The smallest ULID of the instant ``at_ms``: no id of it or later sorts before."""
+    return _ulid(at_ms << 80)
+
+
+def _ulid(number: int) -> str:
     return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(5 * (_LENGTH - 1), -1, -5))

@@ -19,6 +19,15 @@ class CommandRecords(OnceRecords[CommandRecord], Protocol):
         """A record and its last states, or ``None``."""
         ...
 
+    async def unanswered(
+        self, tenant: Tenant, device_id: str, *, since_ms: int
+    ) -> list[CommandRecord]:
+        """Commands of a device, made since then, of which it reported nothing; the oldest first.
+
+        Of a device that had more to say than anybody reads, the last ones.
+        """
+        ...
+
 
 class CommandBroker(Protocol):
     """The way to a device."""

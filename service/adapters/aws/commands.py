@@ -27,6 +27,7 @@ from service.domain.commands import (
     RecordedCommand,
     ReportedState,
 )
+from service.domain.instants import first_ulid
 from service.domain.json_limits import problem_of
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _TABLE: Final = "the commands table"
 # Characters: in base64, where IoT Core has escaped every character.
 _MAX_ENCODED: Final = 4 * wire.MAX_DETAIL_BYTES
+# Rows that are read of a device's last hour: a usual one has a handful, a broken one thousands.
+_MOST_ROWS: Final = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +65,11 @@ class DynamoCommandRecords:
 
     async def read(self, tenant: Tenant, command_id: str) -> RecordedCommand | None:
         return await self.calls.run(_TABLE, self._read, tenant, command_id)
+
+    async def unanswered(
+        self, tenant: Tenant, device_id: str, *, since_ms: int
+    ) -> list[CommandRecord]:
+        return await self.calls.run(_TABLE, self._unanswered, tenant, device_id, since_ms)
 
     def _create(
         self, tenant: Tenant, record: CommandRecord, key: IdempotencyKey | None
@@ -122,6 +130,29 @@ class DynamoCommandRecords:
             states=tuple(state for state in states if state),
             earlier_left_out=len(told) > MAX_STATES,
         )
+
+    def _unanswered(self, tenant: Tenant, device_id: str, since_ms: int) -> list[CommandRecord]:
+        pages = (
+            self.sessions.tenant(tenant, "dynamodb")
+            .get_paginator("query")
+            .paginate(
+                TableName=self.settings.commands_table,
+                KeyConditionExpression="thing = :thing AND sk >= :since",
+                ExpressionAttributeValues={
+                    ":thing": {"S": wire.thing_name(tenant.id, device_id)},
+                    ":since": {"S": first_ulid(since_ms)},
+                },
+                ConsistentRead=True,
+                ScanIndexForward=False,
+                PaginationConfig={"MaxItems": _MOST_ROWS},
+            )
+        )
+        rows = [row for page in pages for row in page["Items"]]
+        answered = {
+            row["sk"]["S"].partition("#")[0] for row in rows if "#status#" in row["sk"]["S"]
+        }
+        records = [_record(row) for row in rows if row["sk"]["S"].endswith("#record")]
+        return [record for record in reversed(records) if record.command_id not in answered]
 
     def _last_rows(
         self, client: Any, thing: Mapping[str, Any], command_id: str

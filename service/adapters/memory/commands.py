@@ -49,6 +49,20 @@ class MemoryCommandRecords:
             earlier_left_out=len(states) > MAX_STATES,
         )
 
+    async def unanswered(
+        self, tenant: Tenant, device_id: str, *, since_ms: int
+    ) -> list[CommandRecord]:
+        return sorted(
+            (
+                record
+                for (owner, command_id), record in self.once.records.items()
+                if (owner, record.device) == (tenant.id, device_id)
+                and record.created_at >= since_ms
+                and not self.states.get(command_id)
+            ),
+            key=lambda record: record.command_id,
+        )
+
 
 @dataclass(kw_only=True)
 class MemoryCommandBroker:

@@ -64,7 +64,7 @@ def test_a_command_that_comes_both_ways_runs_once(pressing: Pressing, observer: 
 
 
 def test_an_acknowledged_command_is_durable(pressing: Pressing, observer: Observer):
-    """While the disk hangs nothing is acknowledged: the sender is told 504; the command runs once."""
+    """While the disk hangs the sender is told 504, since nothing is acknowledged; it runs once."""
     message, hangs, over = (
         new_command(pressing.device.thing, "press"),
         threading.Event(),

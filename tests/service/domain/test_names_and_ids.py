@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.artifacts import Artifact, is_artifact_name, permission_for
-from service.domain.instants import new_ulid
+from service.domain.instants import first_ulid, new_ulid
 from service.domain.permissions import Permission
 
 
@@ -19,6 +19,7 @@ def test_ids_sort_by_time(first: int, second: int) -> None:
     assert all(map(is_command_id, ids))
     if first != second:
         assert (ids[0] < ids[1]) == (first < second)
+    assert (first_ulid(first) <= ids[1]) == (first <= second)
 
 
 @given(st.text(max_size=40))

@@ -13,8 +13,9 @@ import pytest
 from cedarfleet_device import wire
 
 from service.adapters.aws.commands import DynamoCommandRecords, reported_state
-from service.domain.commands import MAX_STATES, CommandRecord, CommandRecordState
+from service.domain.commands import MAX_STATES, CommandRecord, CommandRecordState, IfOffline
 from service.domain.idempotency import IdempotencyKey
+from service.domain.instants import new_ulid
 from service.errors import UpstreamError
 from service.settings import RecordSettings
 
@@ -103,6 +104,47 @@ def test_a_record_is_read_as_it_was_written_and_settled(
     found = asyncio.run(records.read(acme, record.command_id))
     assert found is not None
     assert found.record == failed
+
+
+def test_what_the_device_received_stays_received(
+    records: DynamoCommandRecords, acme: Tenant, record: CommandRecord
+) -> None:
+    """Whoever sends a command again under its key, and reaches nobody, takes nothing back."""
+    asyncio.run(records.create(acme, record, None))
+    received = replace(record, state=CommandRecordState.RECEIVED)
+    asyncio.run(records.settle(acme, received))
+    with pytest.raises(UpstreamError):
+        asyncio.run(records.settle(acme, replace(record, state=CommandRecordState.PUBLISHED)))
+    found = asyncio.run(records.read(acme, record.command_id))
+    assert found is not None
+    assert found.record == received
+
+
+def test_unanswered_commands_are_of_the_hour_and_device(
+    records: DynamoCommandRecords, embedded_cloud: EmbeddedCloud, acme: Tenant
+) -> None:
+    """The oldest first; without those that the device spoke of, and those of before."""
+    before, first, had, second, other = (
+        replace(
+            RECORD,
+            command_id=new_ulid(at_ms),
+            device=device,
+            created_at=at_ms,
+            if_offline=IfOffline.REFUSE,
+        )
+        for device, at_ms in (
+            *[("press-09", AT - 1), ("press-09", AT), ("press-09", AT + 1)],
+            *[("press-09", AT + 2), ("press-10", AT)],
+        )
+    )
+    for record in (before, first, had, second, other):
+        asyncio.run(records.create(acme, record, None))
+    row = {"thing": {"S": had.thing}, "sk": {"S": f"{had.command_id}#status#0001"}}
+    embedded_cloud.client("dynamodb").put_item(
+        TableName=records.settings.commands_table, Item=row | told(1, "received")
+    )
+    found = asyncio.run(records.unanswered(acme, "press-09", since_ms=AT))
+    assert found == [first, second]
 
 
 def test_rows_end_by_themselves(

@@ -183,6 +183,7 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "connections.find": (tenant | {"device": DEVICE},),
         "command_records.create": (command | {"key": None}, command | {"key": KEY}),
         "command_records.settle": (command,),
+        "command_records.unanswered": (tenant | {"device_id": "press-07", "since_ms": AT},),
         "command_records.read": (tenant | {"command_id": ID},),
         "broker.send_direct": (command | {"now_ms": AT},),
         "broker.publish": (command | {"now_ms": AT},),

@@ -1,0 +1,68 @@
+"""Give a device that lost its session the commands that still wait for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from cedarfleet_device import wire
+
+from service.domain.commands import CommandRecordState, IfOffline
+from service.domain.instants import milliseconds
+
+if TYPE_CHECKING:
+    from service.domain.commands import CommandRecord
+    from service.domain.instants import Clock
+    from service.domain.tenants import Tenant
+    from service.ports.commands import CommandBroker, CommandRecords
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+# `failed` was told to the caller, and stays so; what was received the device has.
+_WAITING: Final = frozenset({CommandRecordState.CREATED, CommandRecordState.PUBLISHED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Redelivery:
+    """Publishes again, to a device that has just subscribed, what has not reached it.
+
+    The broker discards what it queued when a session lapses or ends (source: AWS IoT Core quotas,
+    "Persistent session expiry period"), and a device subscribes only where it finds no session. As
+    it does so AWS says so, always after the subscription stands (AWS IoT developer guide,
+    "Lifecycle events", Subscribe/Unsubscribe events): what is published then reaches it. Twice is
+    as good as once, since a device runs a command's id once.
+    """
+
+    records: CommandRecords
+    broker: CommandBroker
+    clock: Clock
+
+    async def redeliver(self, tenant: Tenant, device_id: str) -> int:
+        """Publish the device's unexpired commands of which it said nothing, the oldest first.
+
+        Returns:
+            How many.
+
+        Raises:
+            UpstreamError: not all are published; to be tried again as a whole.
+        """
+        now = milliseconds(self.clock())
+        since = now - wire.SESSION_EXPIRY_SECONDS * 1000  # no command waits longer
+        found = await self.records.unanswered(tenant, device_id, since_ms=since)
+        waiting = [record for record in found if _waits(record, now)]
+        for record in waiting:
+            await self.broker.publish(tenant, record, now_ms=now)
+            if record.state is CommandRecordState.CREATED:
+                published = replace(record, state=CommandRecordState.PUBLISHED)
+                await self.records.settle(tenant, published)
+        if waiting:
+            log.info("commands.redelivered", thing=waiting[0].thing, count=len(waiting))
+        return len(waiting)
+
+
+def _waits(record: CommandRecord, now_ms: int) -> bool:
+    return (
+        record.state in _WAITING
+        and record.if_offline is IfOffline.QUEUE
+        and now_ms < record.expires_at
+    )

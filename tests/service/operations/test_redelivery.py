@@ -1,0 +1,102 @@
+"""A device that lost its session is given what still waits for it, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cedarfleet_device import wire
+from cedarfleet_device.wire import CommandState
+
+from service.adapters.memory.commands import MemoryCommandBroker, MemoryCommandRecords
+from service.domain.commands import CommandRecord, CommandRecordState, IfOffline, ReportedState
+from service.domain.instants import milliseconds, new_ulid
+from service.errors import UnavailableError
+from service.operations.redelivery import Redelivery
+
+if TYPE_CHECKING:
+    from service.domain.identities import Principal
+
+AT = datetime(2026, 10, 1, 12, tzinfo=UTC)
+NOW = milliseconds(AT)
+HOUR = wire.SESSION_EXPIRY_SECONDS * 1000
+
+
+class Fleet:
+    """Twins with commands of one device."""
+
+    def __init__(self, principal: Principal) -> None:
+        self.tenant = principal.tenant
+        self.records, self.broker = MemoryCommandRecords(), MemoryCommandBroker()
+
+    def record(self, age_ms: int = 1000, **changes: Any) -> CommandRecord:
+        """Store a command that was made so long ago."""
+        made = CommandRecord(
+            command_id=new_ulid(NOW - age_ms),
+            tenant=self.tenant.id,
+            device="press-07",
+            name="reboot",
+            arguments={},
+            created_by="somebody",
+            created_at=NOW - age_ms,
+            expires_at=NOW + 1,
+            state=CommandRecordState.PUBLISHED,
+        )
+        made = replace(made, **changes)
+        return self.records.once.create(self.tenant.id, made.command_id, made, None)
+
+    def redeliver(self) -> list[CommandRecord]:
+        """What is published."""
+        operation = Redelivery(records=self.records, broker=self.broker, clock=lambda: AT)
+        count = asyncio.run(operation.redeliver(self.tenant, "press-07"))
+        assert count == len(self.broker.published)
+        return self.broker.published
+
+
+@pytest.fixture
+def fleet(principal: Principal) -> Fleet:
+    """Without a command."""
+    return Fleet(principal)
+
+
+def test_what_waits_is_published_the_oldest_first(fleet: Fleet) -> None:
+    """Of this device alone; one that never surely left too, and then its record says so."""
+    later, first = fleet.record(1000), fleet.record(HOUR, state=CommandRecordState.CREATED)
+    fleet.record(device="press-08")
+    assert fleet.redeliver() == [first, later]
+    states = {record.state for record in fleet.records.once.records.values()}
+    assert states == {CommandRecordState.PUBLISHED}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"expires_at": NOW},
+        {"age_ms": HOUR + 1},
+        {"state": CommandRecordState.RECEIVED},
+        {"state": CommandRecordState.FAILED},
+        {"if_offline": IfOffline.REFUSE},
+    ],
+)
+def test_what_does_not_wait_is_left_alone(fleet: Fleet, changes: dict[str, Any]) -> None:
+    """Expired, received, told to be failed, or not to wait for its device."""
+    fleet.record(**changes)
+    assert fleet.redeliver() == []
+
+
+def test_what_the_device_spoke_of_is_left_alone(fleet: Fleet) -> None:
+    """It has the command, whatever it said of it."""
+    had = fleet.record()
+    fleet.records.states[had.command_id] = [ReportedState(sequence=1, state=CommandState.RECEIVED)]
+    assert fleet.redeliver() == []
+
+
+def test_a_broker_that_is_away_is_told(fleet: Fleet) -> None:
+    """So that the whole is tried again."""
+    fleet.record()
+    fleet.broker.available = False
+    with pytest.raises(UnavailableError):
+        fleet.redeliver()
