@@ -5,8 +5,8 @@ of it all, ``fetch`` one round of connections. They name the rest. With I/O: ``t
 target's directory), ``partial_file`` (temporary file, hash, checkpoints), ``progress_journal``
 (what a restart may believe), ``range_fetcher`` (one thread for each connection) and
 ``range_client`` (its HTTP). Rules without I/O: ``names`` (what may become a path), ``ranges``
-(which bytes, over how many connections), ``retry``, ``throughput``. ``outcomes`` is what it all
-can end with.
+(which bytes, over how many connections), ``retry``, ``throughput``, ``progress_reports`` (when the
+cloud is told). ``outcomes`` is what it all can end with.
 
 The SHA-256 of the job document decides: journal, ETag and ranges only save bytes.
 """

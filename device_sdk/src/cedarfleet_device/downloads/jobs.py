@@ -27,6 +27,7 @@ from cedarfleet_device.downloads.outcomes import (
     DownloadFailedError,
     DownloadRefusedError,
 )
+from cedarfleet_device.downloads.progress_reports import ProgressReports
 from cedarfleet_device.errors import CloudError
 from cedarfleet_device.guard import GuardedThread, tell_nobody
 from cedarfleet_device.log import event, places
@@ -45,7 +46,6 @@ _T = TypeVar("_T")
 _PAUSE_MIN_SECONDS: Final = 1.0
 _PAUSE_MAX_SECONDS: Final = 60.0
 _LOOK_AGAIN_SECONDS: Final = 600.0  # a lost announcement costs at most this
-_PROGRESS_SECONDS: Final = 5.0  # each report counts against AWS IoT Core's 100 publishes a second
 _ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED"})
 _GONE_CODES: Final = frozenset(
     {"InvalidStateTransition", "ResourceNotFound", "TerminalStateReached"}
@@ -184,12 +184,10 @@ class JobListener:
             document = DownloadDocument.decode(content)
         except wire.WireError as error:
             return "REJECTED", {"reason": str(error)}
-        last = time.monotonic()
+        reports = ProgressReports()
 
         def progress(received: int, size: int) -> None:
-            nonlocal last
-            if time.monotonic() - last >= _PROGRESS_SECONDS:
-                last = time.monotonic()
+            if reports.is_due(received, size):
                 self._tell_progress(job_id, received, size)
 
         try:
