@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from service.adapters.aws.amazon_roots import amazon_roots
 from service.adapters.aws.artifacts import S3Artifacts
 from service.adapters.aws.audit import DynamoAuditLog
 from service.adapters.aws.authorizer import VerifiedPermissionsAuthorizer
@@ -17,11 +19,15 @@ from service.adapters.aws.commands import DynamoCommandRecords
 from service.adapters.aws.connections import IotConnections
 from service.adapters.aws.devices import DynamoDeviceFacts
 from service.adapters.aws.downloads import DynamoDownloadRecords
+from service.adapters.aws.enrolments import DynamoEnrolments
 from service.adapters.aws.jobs import IotDownloadJobs
 from service.adapters.aws.signing_keys import JwksKeys
 from service.adapters.aws.tenants import DynamoTenantRegistry
+from service.adapters.aws.things import IotThings
 from service.adapters.cache.tenants import CachedTenantRegistry
 from service.api.app import create_app
+from service.domain.enrolments import DeviceEndpoint
+from service.errors import ConfigurationError
 from service.operations.operations import Operations
 from service.ports import Ports
 
@@ -36,8 +42,33 @@ def build(settings: Settings) -> Litestar:
     calls = AwsCalls(settings.aws)
     sessions = AwsSessions(settings.aws, max_tenants=settings.tenants.cache_entries)
     direct = direct_calls(settings)
-    operations = Operations(aws_ports(settings, calls, direct, sessions), settings.tokens)
+    operations = Operations(
+        aws_ports(settings, calls, direct, sessions),
+        settings.tokens,
+        settings.enrolment,
+        device_endpoint(settings),
+    )
     return create_app(operations, settings.http, on_shutdown=(calls.close, direct.close))
+
+
+def device_endpoint(settings: Settings) -> DeviceEndpoint:
+    """Where enrolled devices are told to connect.
+
+    Raises:
+        ConfigurationError: nobody says where, or the file of authorities cannot be read.
+    """
+    said = settings.aws.device_endpoint or settings.aws.iot_data_endpoint
+    host, _, port = (said or "").partition(":")
+    if not host or not (port or "8883").isdecimal():
+        raise ConfigurationError(
+            f"CEDARFLEET_DEVICE_ENDPOINT is `{said or ''}`: give the devices' host, or `host:port`"
+        )
+    file = settings.enrolment.device_ca_file
+    try:
+        authorities = amazon_roots() if file is None else Path(file).read_text(encoding="ascii")
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"CEDARFLEET_DEVICE_CA_FILE cannot be read: {error}") from error
+    return DeviceEndpoint(host=host, port=int(port or 8883), authorities=authorities)
 
 
 def direct_calls(settings: Settings) -> AwsCalls:
@@ -72,5 +103,7 @@ def aws_ports(
         artifacts=S3Artifacts(calls=calls, sessions=sessions),
         download_records=DynamoDownloadRecords(calls=calls, sessions=sessions, settings=records),
         download_jobs=IotDownloadJobs(calls=calls, sessions=sessions, settings=settings.jobs),
+        enrolments=DynamoEnrolments(calls=calls, sessions=sessions, settings=records),
+        things=IotThings(calls=calls, sessions=sessions),
         clock=lambda: datetime.now(UTC),
     )

@@ -12,6 +12,8 @@
     │   ├── InvalidRequestError        a member is not of its form
     │   ├── ConflictError              the request is fine, the state of the thing is not
     │   ├── DeviceNotConnectedError    recorded, but the device is away and nobody wants to wait
+    │   ├── EnrolmentRefusedError      tenant, device and code do not prove a registration
+    │   ├── EnrolmentStateError        they do, and still it goes no further
     │   ├── IdempotencyMismatchError   an idempotency key was used for another request
     │   └── OverBudgetError            the tenant has used up its budget of this second
     ├── UpstreamError                  AWS did not do it: try again, or the operator must look
@@ -131,6 +133,41 @@ class DeviceNotConnectedError(CallerError):
     def __init__(self, device: str, command_id: str) -> None:
         super().__init__(f"device `{device}` is not connected; command `{command_id}` was not sent")
         self.command_id = command_id
+
+
+class EnrolmentRefusedError(CallerError):
+    """What was sent proves no registration; which part is wrong is not said to anybody."""
+
+    def __init__(self) -> None:
+        super().__init__("tenant, device and code do not fit together")
+
+
+class EnrolmentFault(StrEnum):
+    """Why a device that proved its code is not let in."""
+
+    CODE_EXPIRED = "code-expired"
+    KEY_DIFFERS = "key-differs"
+    NAME_TAKEN = "name-taken"
+    REVOKED = "certificate-revoked"
+
+
+class EnrolmentStateError(CallerError):
+    """The code is right, and the device is not let in; only who has the code is told why."""
+
+    def __init__(self, fault: EnrolmentFault) -> None:
+        super().__init__(_ENROLMENT_FAULTS[fault])
+        self.fault = fault
+
+
+_ENROLMENT_FAULTS = {
+    EnrolmentFault.CODE_EXPIRED: "the code has expired: ask whoever registered the device for a"
+    " new one",
+    EnrolmentFault.KEY_DIFFERS: "the code was used with another key: go on with that key, or ask"
+    " whoever registered the device for a new code",
+    EnrolmentFault.NAME_TAKEN: "a thing of this name was made by somebody else: the operator must"
+    " look",
+    EnrolmentFault.REVOKED: "the certificate of this code was revoked: the operator must look",
+}
 
 
 class IdempotencyMismatchError(CallerError):

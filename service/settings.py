@@ -227,6 +227,33 @@ class JobSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EnrolmentSettings:
+    """How devices come in, and where they connect from then on.
+
+    Attributes:
+        code_days: how long a code begins an enrolment.
+        max_tries: wrong codes for one registration, after which only a new code counts. A code of
+            160 bits is safe from many more; so many keep a stranger from using up the tries of
+            somebody's device.
+        tries_per_second: enrolments that one process looks at, right or wrong.
+        device_ca_file: PEM of who signs the certificate of the devices' endpoint; unset: Amazon's
+            roots.
+    """
+
+    code_days: Annotated[int, Variable("CEDARFLEET_ENROLMENT_CODE_DAYS", 1, 90)] = 7
+    max_tries: Annotated[int, Variable("CEDARFLEET_ENROLMENT_MAX_TRIES", 1, 10_000)] = 1_000
+    tries_per_second: Annotated[
+        int, Variable("CEDARFLEET_ENROLMENT_TRIES_PER_SECOND", 1, 1_000)
+    ] = 20
+    device_ca_file: Annotated[str | None, Variable("CEDARFLEET_DEVICE_CA_FILE")] = None
+
+    @property
+    def code_ms(self) -> int:
+        """How long a code begins an enrolment, in milliseconds."""
+        return self.code_days * _DAY_SECONDS * 1000
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """All that the operator may set."""
 
@@ -238,6 +265,7 @@ class Settings:
     records: RecordSettings
     direct: DirectMessageSettings
     jobs: JobSettings
+    enrolment: EnrolmentSettings
 
     def __post_init__(self) -> None:
         """Refuse to publish through the endpoint that AWS has for tests.

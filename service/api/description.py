@@ -14,6 +14,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 
 from service.api.problems import MEDIA_TYPE, STATUS, TOKEN_FAULTS, problem_type
 from service.domain.rates import Budget
+from service.errors import EnrolmentFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,8 @@ _OF_LITESTAR: Final = (
 
 _WORDS: Final[dict[HTTPStatus, str]] = {
     HTTPStatus.BAD_REQUEST: "A parameter, header or member of the body is not of its form.",
-    HTTPStatus.UNAUTHORIZED: "The bearer token proves nothing; `code` says why.",
+    HTTPStatus.UNAUTHORIZED: "The bearer token, or a device's code, proves nothing; of a token"
+    " `code` says why.",
     HTTPStatus.FORBIDDEN: "The tenant's policies say no, or the tenant is suspended.",
     HTTPStatus.NOT_FOUND: "The tenant has no such thing.",
     HTTPStatus.CONFLICT: "The request is fine, the state of the thing is not.",
@@ -81,10 +83,13 @@ def completed(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _item(item: dict[str, Any]) -> dict[str, Any]:
-    return {name: _operation(value) if name in _METHODS else value for name, value in item.items()}
+    return {
+        name: _operation(value, changes=name != "get") if name in _METHODS else value
+        for name, value in item.items()
+    }
 
 
-def _operation(operation: dict[str, Any]) -> dict[str, Any]:
+def _operation(operation: dict[str, Any], *, changes: bool) -> dict[str, Any]:
     described = _whole(operation)
     # Litestar's own 400 is of another form than what is answered.
     own = {
@@ -92,12 +97,14 @@ def _operation(operation: dict[str, Any]) -> dict[str, Any]:
         for status, answer in described["responses"].items()
         if int(status) < HTTPStatus.BAD_REQUEST
     }
-    problems = {str(int(status)): _answer(status) for status in _may_answer(operation)}
+    problems = {
+        str(int(status)): _answer(status) for status in _may_answer(operation, changes=changes)
+    }
     first, _, _ = described.get("description", "").partition("\n\n")
     return {**described, "summary": first.rstrip("."), "responses": {**own, **problems}}
 
 
-def _may_answer(operation: dict[str, Any]) -> Iterator[HTTPStatus]:
+def _may_answer(operation: dict[str, Any], *, changes: bool) -> Iterator[HTTPStatus]:
     """The problems that an operation of this form may answer, in their order."""
     places = {parameter["in"] for parameter in operation.get("parameters", ())}
     names = {parameter["name"] for parameter in operation.get("parameters", ())}
@@ -105,7 +112,9 @@ def _may_answer(operation: dict[str, Any]) -> Iterator[HTTPStatus]:
     for status in _WORDS:
         if status is HTTPStatus.NOT_FOUND and not (has_body or "path" in places):
             continue
-        if status in {HTTPStatus.CONFLICT, HTTPStatus.UNSUPPORTED_MEDIA_TYPE} and not has_body:
+        if status is HTTPStatus.CONFLICT and not changes:
+            continue
+        if status is HTTPStatus.UNSUPPORTED_MEDIA_TYPE and not has_body:
             continue
         if status is HTTPStatus.UNPROCESSABLE_ENTITY and "Idempotency-Key" not in names:
             continue
@@ -145,7 +154,7 @@ def _problem() -> dict[str, Any]:
                     "properties": {"field": text, "problem": text},
                 },
             },
-            "code": {"type": "string", "enum": sorted(TOKEN_FAULTS)},
+            "code": {"type": "string", "enum": sorted([*TOKEN_FAULTS, *EnrolmentFault])},
             "action": text,
             "reason": text,
             "policies": texts,

@@ -36,6 +36,8 @@ class DeviceOut(Struct, frozen=True):
     attributes: dict[str, str]
     tags: dict[str, str]
     connectivity: ConnectivityOut | None
+    enrolled: bool
+    """`false`: registered, and not come yet."""
     unreadable: str | None
     """Why no policy can decide on the device; `null` if what is stored of it has its form."""
 
@@ -51,6 +53,7 @@ class DeviceOut(Struct, frozen=True):
             connectivity=ConnectivityOut(seen.connected, utc(seen.since_ms), seen.disconnect_reason)
             if seen
             else None,
+            enrolled=device.enrolled,
             unreadable=device.problem,
         )
 

@@ -35,6 +35,11 @@ class SignedIn:
     budgets: tuple[Budget, ...] = (Budget.REQUESTS,)
 
 
+@dataclass(frozen=True)
+class ByCode:
+    """The route takes no token: the body's one-time code proves a device, or nothing is done."""
+
+
 def needs(*actions: Permission, budget: Budget | None = None) -> dict[str, Any]:
     """The ``opt`` of a route that asks for one of ``actions``, at the cost of a further budget."""
     budgets = (Budget.REQUESTS, *([budget] if budget else []))
@@ -44,6 +49,11 @@ def needs(*actions: Permission, budget: Budget | None = None) -> dict[str, Any]:
 def signed_in() -> dict[str, Any]:
     """The ``opt`` of a route that tells callers about themselves."""
     return {"access": SignedIn()}
+
+
+def by_code() -> dict[str, Any]:
+    """The ``opt`` of the route by which devices come in."""
+    return {"access": ByCode()}
 
 
 async def guard(
@@ -60,8 +70,15 @@ async def guard(
         return
     stated = handler.opt.get("access")
     # Fail closed: a route that says nothing is not served.
-    if not isinstance(stated, Needs | SignedIn):
+    if not isinstance(stated, Needs | SignedIn | ByCode):
         raise ConfigurationError(f"route {handler} states no access")
+    facts = RequestFacts(
+        request_id=connection.scope["state"]["request_id"],
+        source_ip=_address(connection.client.host) if connection.client else None,
+    )
+    if isinstance(stated, ByCode):
+        connection.scope["state"]["facts"] = facts
+        return
     operations: Operations = connection.app.state.operations
     given = connection.headers.getall("authorization", [])
     # Fail closed: a proxy in front may have checked the other one.
@@ -76,10 +93,7 @@ async def guard(
         await spend(operations, principal.tenant, budget, connection.scope)
     connection.scope["state"]["access"] = operations.access(
         principal,
-        facts=RequestFacts(
-            request_id=connection.scope["state"]["request_id"],
-            source_ip=_address(connection.client.host) if connection.client else None,
-        ),
+        facts=facts,
         declared=stated.actions if isinstance(stated, Needs) else frozenset(),
     )
 

@@ -15,6 +15,8 @@ from service.errors import (
     ConflictError,
     DeviceNotConnectedError,
     DownloadNotStartedError,
+    EnrolmentRefusedError,
+    EnrolmentStateError,
     IdempotencyMismatchError,
     InvalidRequestError,
     NotFoundError,
@@ -41,6 +43,8 @@ STATUS: Final[dict[type[Exception], tuple[HTTPStatus, str]]] = {
     InvalidRequestError: (HTTPStatus.BAD_REQUEST, "invalid-request"),
     ConflictError: (HTTPStatus.CONFLICT, "conflict"),
     DeviceNotConnectedError: (HTTPStatus.CONFLICT, "device-not-connected"),
+    EnrolmentRefusedError: (HTTPStatus.UNAUTHORIZED, "enrolment-refused"),
+    EnrolmentStateError: (HTTPStatus.CONFLICT, "enrolment-impossible"),
     IdempotencyMismatchError: (HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused"),
     CommandNotPublishedError: (HTTPStatus.BAD_GATEWAY, "command-not-published"),
     DownloadNotStartedError: (HTTPStatus.BAD_GATEWAY, "download-not-started"),
@@ -83,6 +87,8 @@ def from_error(request: Request[Any, Any, Any], error: Exception) -> Response[di
             }
         case InvalidRequestError():
             members = {"errors": [{"field": error.field, "problem": error.problem}]}
+        case EnrolmentRefusedError() | EnrolmentStateError():
+            members, headers = _of_enrolment(error)
         case CommandNotPublishedError() | DeviceNotConnectedError():
             headers["Location"] = f"/v1/commands/{error.command_id}"
             members = {"command": error.command_id}
@@ -143,6 +149,15 @@ HANDLERS: Final[dict[int | type[Exception], Any]] = {
 def problem_type(slug: str) -> str:
     """The stable `type` of a problem."""
     return f"{_TYPE}{slug}"
+
+
+def _of_enrolment(
+    error: EnrolmentRefusedError | EnrolmentStateError,
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Members and headers: a code for who has proved something, a challenge for who has not."""
+    if isinstance(error, EnrolmentStateError):
+        return {"code": error.fault.value}, {}
+    return {}, {"WWW-Authenticate": "EnrolmentCode"}
 
 
 def _challenge(fault: TokenFault) -> str:

@@ -15,14 +15,19 @@ from service.api.devices import (
     set_device_tags,
 )
 from service.api.downloads import read_download, start_download
+from service.api.enrolments import enrol
 from service.api.guard import decided_middleware, guard, provide_access, provide_operations
 from service.api.json_body import check_body
 from service.api.me import read_me
 from service.api.query import check_query
+from service.api.registration import register_device, renew_enrolment_code
 
 ROUTES: Final[list[Any]] = [
     read_me,
     list_devices,
+    register_device,
+    renew_enrolment_code,
+    enrol,
     read_device,
     configure_device,
     set_device_groups,

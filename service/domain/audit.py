@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from service.cedar.decision import Decision
-    from service.domain.permissions import Permission
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +16,8 @@ class AuditRecord:
     Attributes:
         audit_id: ULID.
         at: milliseconds since the epoch.
-        principal: entity id in the policy store.
+        principal: entity id in the policy store, or the device that enrols.
+        action: of the schema, or `EnrolDevice`, which a code decides and no policy.
         resource: e.g. ``Fleet::Device::"press-07"``.
         subject: command name, artifact or groups, if the action has one.
     """
@@ -26,7 +26,7 @@ class AuditRecord:
     at: int
     tenant: str
     principal: str
-    action: Permission
+    action: str
     resource: str
     decision: Decision
     request_id: str

@@ -15,6 +15,8 @@ from service.domain.devices import Connectivity, Device
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from service.domain.enrolments import Enrolment
+
 # AWS counts a client's versions anew when it was away for about an hour (source: AWS IoT developer
 # guide, "Lifecycle events"): versions that are further apart in time cannot be compared.
 _COMPARABLE_MS: Final = 30 * 60 * 1000
@@ -25,7 +27,7 @@ class Facts:
     """What policies decide by; times are milliseconds since the epoch.
 
     Attributes:
-        origin: id of the thing for which they hold.
+        origin: id of the thing for which they hold, or of the registration that it was made for.
     """
 
     attributes: Mapping[str, str]
@@ -55,12 +57,14 @@ class DeviceRows:
         unreadable: what is wrong with the row of the facts, if there is one that has not its form.
         born: id of a thing that was made under this name -> when.
         gone: ids of those that were deleted.
+        enrolments: by the id of their registrations.
     """
 
     facts: Facts | None = None
     unreadable: str | None = None
     born: Mapping[str, int] = field(default_factory=dict[str, int])
     gone: frozenset[str] = frozenset()
+    enrolments: Mapping[str, Enrolment] = field(default_factory=dict[str, "Enrolment"])
     connected: Presence | None = None
     disconnected: Presence | None = None
 
@@ -75,8 +79,29 @@ class DeviceRows:
         alive = [(at, thing) for thing, at in self.born.items() if thing not in self.gone]
         if alive:
             return max(alive)[1]
-        facts = self.facts
-        return facts.origin if facts is not None and facts.origin not in self.gone else None
+        origin = self._holder
+        return origin if origin is not None and origin not in self.gone else None
+
+    @property
+    def _holder(self) -> str | None:
+        """The thing for which the facts hold, or the registration that has none yet."""
+        if self.facts is None:
+            return None
+        enrolment = self.enrolments.get(self.facts.origin)
+        return (enrolment.thing_id if enrolment else "") or self.facts.origin
+
+    @property
+    def enrolment(self) -> Enrolment | None:
+        """The enrolment of the device that bears the name; ``None``: it was never registered.
+
+        Facts that were changed since the enrolment name the thing, not the registration.
+        """
+        if self.living is None or self.facts is None:
+            return None
+        named = self.enrolments.get(self.facts.origin)
+        if named is not None and (named.thing_id or self.facts.origin) not in self.gone:
+            return named
+        return next((one for one in self.enrolments.values() if one.thing_id == self.living), None)
 
     def device(self, tenant: str, device_id: str) -> Device | None:
         """The device, with the last that was heard of its connection; ``None`` if there is none."""
@@ -88,6 +113,7 @@ class DeviceRows:
         if living is None:
             return None
         version = self.facts.version if self.facts else 0
+        enrolment = self.enrolment
         bare = Device(
             tenant=tenant,
             id=device_id,
@@ -95,9 +121,10 @@ class DeviceRows:
             origin=living,
             connectivity=self._connectivity(self.born.get(living, 0)),
             unreadable=self.unreadable,
+            enrolled=enrolment is None or enrolment.enrolled_at is not None,
         )
         # Fail closed: a new thing under an old name is another device.
-        if self.facts is None or self.facts.origin != living:
+        if self.facts is None or self._holder != living:
             return bare
         return Device(
             tenant=tenant,
@@ -109,6 +136,7 @@ class DeviceRows:
             origin=living,
             created_at=self.facts.created_at,
             connectivity=bare.connectivity,
+            enrolled=bare.enrolled,
         )
 
     def _connectivity(self, since: int) -> Connectivity | None:

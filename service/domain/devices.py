@@ -54,6 +54,7 @@ class Device:
         created_at: of the facts, in milliseconds since the epoch.
         unreadable: what is wrong with the row of its facts, if that is not of its form: then
             nothing is known of the device but its name.
+        enrolled: whether it has what lets it in; ``False``: it is registered, and has not come yet.
     """
 
     tenant: str
@@ -66,6 +67,7 @@ class Device:
     created_at: int | None = None
     connectivity: Connectivity | None = None
     unreadable: str | None = None
+    enrolled: bool = True
 
     @property
     def thing(self) -> str:

@@ -8,6 +8,7 @@ class Permission(StrEnum):
     """The leaf actions of the Cedar schema; its groups (View, Operate, ...) serve policies only."""
 
     LIST_DEVICES = "ListDevices"
+    REGISTER_DEVICE = "RegisterDevice"
     VIEW_DEVICE = "ViewDevice"
     VIEW_COMMAND = "ViewCommand"
     VIEW_DOWNLOAD = "ViewDownload"

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from service.domain.enrolments import DeviceEndpoint
 from service.operations.authentication import Authenticate
 from service.operations.authorization import Access
 from service.operations.budgets import Budgets
 from service.operations.commands import Commands
 from service.operations.devices import Devices
 from service.operations.downloads import Downloads
+from service.operations.enrolment import Enrol
+from service.operations.registration import Registration
+from service.settings import EnrolmentSettings
 
 if TYPE_CHECKING:
     from service.domain.identities import Principal
@@ -25,9 +29,19 @@ class Operations:
     Args:
         ports: what the operations need of the world.
         tokens: how tokens are verified.
+        enrolment: how devices come in.
+        endpoint: where they are told to connect.
     """
 
-    def __init__(self, ports: Ports, tokens: TokenSettings) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        tokens: TokenSettings,
+        enrolment: EnrolmentSettings | None = None,
+        endpoint: DeviceEndpoint | None = None,
+    ) -> None:
+        enrolment = enrolment or EnrolmentSettings()
+        endpoint = endpoint or DeviceEndpoint(host="localhost", port=8883, authorities="")
         self._ports = ports
         self.authenticate = Authenticate(
             tenants=ports.tenants,
@@ -52,6 +66,14 @@ class Operations:
             jobs=ports.download_jobs,
             clock=ports.clock,
         )
+
+        self.registration = Registration(
+            devices=ports.devices,
+            enrolments=ports.enrolments,
+            clock=ports.clock,
+            settings=enrolment,
+        )
+        self.enrol = Enrol(ports, enrolment, endpoint)
 
     def access(
         self, principal: Principal, *, facts: RequestFacts, declared: frozenset[Permission]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from service.ports.commands import CommandBroker, CommandRecords
     from service.ports.devices import Connections, DeviceFacts
     from service.ports.downloads import DownloadJobs, DownloadRecords
+    from service.ports.enrolments import Enrolments, Things
     from service.ports.signing_keys import SigningKeys
     from service.ports.tenants import TenantRegistry
 
@@ -38,4 +39,6 @@ class Ports:
     artifacts: Artifacts
     download_records: DownloadRecords
     download_jobs: DownloadJobs
+    enrolments: Enrolments
+    things: Things
     clock: Clock

@@ -9,10 +9,18 @@ if TYPE_CHECKING:
 
 
 class TenantRegistry(Protocol):
-    """Which tenant a token's issuer belongs to."""
+    """Which tenant a token's issuer, or a device's name, belongs to."""
 
     async def find(self, issuer: str) -> Tenant | None:
         """The tenant of ``issuer``, or ``None``.
+
+        Raises:
+            ConfigurationError: the row is not of its form.
+        """
+        ...
+
+    async def named(self, tenant_id: str) -> Tenant | None:
+        """The tenant of this id, or ``None``; one that was made a moment ago may be missing.
 
         Raises:
             ConfigurationError: the row is not of its form.

@@ -1,4 +1,4 @@
-"""Numbers in two places that must agree: each pair, with what happens where they do not."""
+"""Numbers and names in two places that must agree, each pair with what it is for."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from cedarfleet_device import wire
 from cedarfleet_device.config import ConnectionConfig
 from msgspec import structs
 
+from infra import names
 from infra.local.cloud.limits import table
 from infra.stacks.config.tenant import Budget as TenantBudget
 from infra.stacks.config.tenant import Rate as TenantRate
 from infra.stacks.platform_stack.balancer import DEREGISTRATION_SECONDS, IDLE_SECONDS
 from infra.stacks.platform_stack.service import STOP_SECONDS
 from infra.stacks.platform_stack.status_rule import KEEP_SECONDS
+from service.adapters.aws import tenants, things
 from service.adapters.aws.client.sessions import SESSION_SECONDS
 from service.api.commands import CommandBody
 from service.domain.rates import DEFAULT, MOST_PER_SECOND, Budget
@@ -102,3 +104,10 @@ def test_a_file_may_ask_for_what_the_service_reads() -> None:
     assert [one.le for one in get_args(of_file) if isinstance(one, msgspec.Meta)] == [
         MOST_PER_SECOND
     ]
+
+
+def test_the_service_names_what_the_stacks_make() -> None:
+    """Type and policy of a device that enrols, and the index by which its tenant is found."""
+    assert things.THING_TYPE == names.THING_TYPE
+    assert things.device_policy("acme") == names.device_policy("acme")
+    assert tenants.BY_TENANT == names.TENANTS_BY_TENANT_INDEX

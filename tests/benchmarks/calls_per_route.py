@@ -15,17 +15,20 @@ from typing import TYPE_CHECKING, Any, Final
 from litestar.testing import TestClient
 
 from service.adapters.aws.client.calls import AwsCalls
+from service.adapters.aws.enrolment_rows import enrolment_item
 from service.adapters.memory.budgets import MemoryBuckets
 from service.adapters.memory.signing_keys import MemorySigningKeys
 from service.adapters.memory.tenants import MemoryTenantRegistry
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.api.app import create_app
+from service.domain.enrolments import Enrolment, code_digest, new_code
 from service.operations.operations import Operations
 from service.settings import HttpSettings, TokenSettings
 from tests.benchmarks.rows import Row
 from tests.service.adapters.aws.answered_sessions import AnsweredSessions, Refusal
 from tests.service.adapters.aws.conftest import AWS
 from tests.service.adapters.aws.test_every_refusal import DEVICE, ID, answer, ports_of
+from tests.service.requests import signing_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 PAGE: Final = Path(__file__).parents[2] / "docs" / "calls-per-route.md"
 _ROW: Final = re.compile(r"\| `(?P<route>[^`]+)`(?P<of>[^|]*) \| (?P<calls>[^|]*) \|(?P<rest>.*)")
 _TIMES: Final = re.compile(r"(\d+) x (.+)")
+COMING: Final = "press-50"  # registered, not in yet
+CODE: Final = new_code()
 CONTROL_PLANE: Final = "iot"  # as boto3 names it; its quotas are an account's
 # Members of a group: more than one batch of 30 decisions.
 _MEMBERS: Final = 40
@@ -51,6 +56,7 @@ class Asked:
     body: Mapping[str, Any] | None = None
     devices: int = 1
     """Of a fleet in one line."""
+    device: str = DEVICE.id
     away: bool = False
 
     @property
@@ -63,6 +69,13 @@ REQUESTS: Final = (
     Asked(route="GET /v1/me"),
     Asked(route="GET /v1/devices"),
     Asked(route="GET /v1/devices", of="with filters", path="?group=line&tag=building:7"),
+    Asked(route="POST /v1/devices", body={"id": COMING, "groups": ["line"]}),
+    Asked(route="POST /v1/devices/{device}/enrolment-code", device=COMING),
+    Asked(
+        route="POST /v1/enrolments",
+        device=COMING,
+        body={"tenant": "acme", "device": COMING, "code": CODE, "csr": signing_request()},
+    ),
     Asked(route="GET /v1/devices/{device}"),
     Asked(route="PATCH /v1/devices/{device}", body={"criticality": "low"}),
     Asked(route="PUT /v1/devices/{device}/groups", body={"groups": ["line"]}),
@@ -163,7 +176,7 @@ def _calls(
     sessions.answer = lambda call: _answer(call, acme, asked)
     sessions.calls.clear()
     method, _, path = asked.route.partition(" ")
-    path = path.replace("{device}", DEVICE.id)
+    path = path.replace("{device}", asked.device)
     url = re.sub(r"\{[^}]+\}", ID, path) + asked.path
     body = asked.body
     if path == "/v1/downloads":
@@ -183,6 +196,9 @@ def _answer(call: Call, acme: Tenant, asked: Asked) -> dict[str, Any] | Refusal:
         return Refusal("ResourceNotFoundException", 404)
     allow = {"decision": "ALLOW", "determiningPolicies": [], "errors": []}
     if call.operation == "Query" and "devices" in call.arguments["TableName"]:
+        prefix = call.arguments["ExpressionAttributeValues"].get(":prefix", {"S": ""})["S"]
+        if prefix.startswith(COMING):
+            return {"Items": _coming() if asked.device == COMING else []}
         return {"Items": [row for number in range(asked.devices) for row in _device(number)]}
     if call.operation == "BatchIsAuthorizedWithToken":
         return {"results": [allow] * len(call.arguments["requests"])}
@@ -193,6 +209,21 @@ def _answer(call: Call, acme: Tenant, asked: Asked) -> dict[str, Any] | Refusal:
     if "Item" in found and "download#" in str(call.arguments.get("Key")):
         found["Item"]["target"] = {"S": DEVICE.id}
     return found
+
+
+def _coming() -> list[dict[str, Any]]:
+    """The rows of a device that is registered."""
+    enrolment = Enrolment(
+        tenant="acme",
+        device=COMING,
+        registration=ID,
+        code_digest=code_digest("acme", COMING, CODE),
+        expires_at=2**50,
+        version=1,
+    )
+    _, facts = _device(0)
+    named = {"sk": {"S": f"{COMING}#facts"}, "origin": {"S": ID}}
+    return [enrolment_item(enrolment), facts | named]
 
 
 def _device(number: int) -> Iterator[dict[str, Any]]:

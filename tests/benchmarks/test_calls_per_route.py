@@ -34,7 +34,7 @@ def test_every_route_is_measured() -> None:
     assert measured_routes == routes
 
 
-def test_the_control_plane_of_iot_begins_and_reads_jobs(
+def test_jobs_and_enrolments_ask_the_control_plane_of_iot(
     calls: dict[str, tuple[str, ...]],
 ) -> None:
     """Its quotas are an account's, shared by all tenants: nothing else waits for them."""
@@ -42,7 +42,7 @@ def test_the_control_plane_of_iot_begins_and_reads_jobs(
         name.partition(" /v1/")[2].partition("/")[0].partition(" ")[0]
         for name, asked in calls.items()
         if any(one.startswith("IoT ") for one in asked)
-    } == {"downloads"}
+    } == {"downloads", "enrolments"}
     starting = [one for name, asked in calls.items() if "POST /v1/dow" in name for one in asked]
     assert {one for one in starting if one.startswith("IoT ")} == {"IoT CreateJob"}
 

@@ -53,7 +53,12 @@ TRUSTS: dict[str, dict[str, Any]] = {
 }
 # AWS knows no resource for these (source: service authorization reference): `*`, and nothing else,
 # grants them.
-WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken", "iot:AttachThingPrincipal", "iot:RegisterThing"}
+WITHOUT_RESOURCE = {
+    "ecr:GetAuthorizationToken",
+    "iot:AttachThingPrincipal",
+    "iot:CreateCertificateFromCsr",
+    "iot:RegisterThing",
+}
 
 
 def listed(value: str | list[str]) -> list[str]:

@@ -21,11 +21,7 @@ def test_nothing_of_another_tenant_is_ever_allowed():
         for line in render(POLICIES).splitlines()
         if line.startswith("| ") and line.count("|") == 9
     ]
-    last = [
-        row.rstrip(" |").rpartition("|")[2].strip()
-        for row in rows
-        if "ListDevices" not in row and "---" not in row
-    ]
+    last = [row.split("|")[-2].strip() for row in rows]
     decisions = [cell for cell in last if cell.startswith(("yes", "no"))]
     assert len(decisions) > 100
     assert all(cell.startswith("no: ") and "tenant-guard" in cell for cell in decisions)

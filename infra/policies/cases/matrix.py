@@ -29,8 +29,9 @@ of the base policies with the people, devices and grants of `cases/entities.json
 `cases/grants.yaml`; a tenant's own policies come on top. `yes` and `no` name the deciding policies;
 a bare `no` means that nothing permits it; an empty cell, that the action does not apply.
 
-The time is 2026-11-22T23:00Z unless the heading says noon, which is 11:00Z. `SetDeviceTags` is
-asked for the tag `building`, of which the base says nothing, unless the heading says another.
+The time is 2026-11-22T23:00Z unless the heading says noon, which is 11:00Z. `SetDeviceTags`
+and `RegisterDevice` are asked for the tag `building`, of which the base says nothing, unless the
+heading says another.
 
 | | kind | groups | criticality | maintenance window (local) | last patch |
 |---|---|---|---|---|---|

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from service.cedar.request import RequestContext, TokenBearer
     from service.cedar.values import Value
 
-_TENANT_ACTIONS: Final = ("ListDevices",)
+_TENANT_ACTIONS: Final = ("ListDevices", "RegisterDevice")
 _DEVICE_ACTIONS: Final = (
     "ViewDevice",
     "ViewCommand",
@@ -38,7 +38,7 @@ _DEVICE_ACTIONS: Final = (
     "SetDeviceGroups",
     "SetDeviceTags",
 )
-_GROUP_ACTIONS: Final = ("ViewDownload", "DownloadFile", "UpdateFirmware")
+_GROUP_ACTIONS: Final = ("ViewDownload", "DownloadFile", "UpdateFirmware", "RegisterDevice")
 ACTIONS: Final = (*_TENANT_ACTIONS, *_DEVICE_ACTIONS)
 ACTIONS_ON: Final = {
     TENANT: _TENANT_ACTIONS,
@@ -48,6 +48,7 @@ ACTIONS_ON: Final = {
 """Type of a resource -> the actions that the schema lets be asked of it."""
 SOME_TAG: Final = "building"
 """A tag that no policy of the base speaks of."""
+_TAGGING: Final = frozenset({"SetDeviceTags", "RegisterDevice"})
 _DELIVERED: Final = {"DownloadFile": "file", "UpdateFirmware": "firmware"}
 
 
@@ -113,13 +114,13 @@ def all_requests(
     Of `actions`, which are all.
 
     An action that delivers something comes with the artifact of ``context``, or else with one that
-    befits it; no other action comes with any. So does the one that sets tags, with theirs.
+    befits it; no other action comes with any. So do those that set tags, with theirs.
     """
     # Made once: an evaluation of several requests compares their entities.
     entities = {name: resource.entities(tenant) for name, resource in resources.items()}
     for action in actions:
         kind = _DELIVERED.get(action)
-        tags = (context.changed_tags or (SOME_TAG,)) if action == "SetDeviceTags" else None
+        tags = (context.changed_tags or (SOME_TAG,)) if action in _TAGGING else None
         artifact = kind and (context.artifact or sample_artifact(kind=kind, tenant=tenant))
         for name, resource in resources.items():
             if action in ACTIONS_ON[resource.type]:

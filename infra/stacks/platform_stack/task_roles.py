@@ -25,6 +25,10 @@ def service_permissions(*, account_id: str, tenants_arn: str) -> iam.Document:
             f"arn:aws:iam::{account_id}:role{path}cedarfleet-*",
         ),
         iam.allow("ReadRegistry", "dynamodb:GetItem", tenants_arn),
+        # A device that enrols names its tenant, and has no token whose issuer is the row's key.
+        iam.allow(
+            "FindTenant", "dynamodb:Query", f"{tenants_arn}/index/{names.TENANTS_BY_TENANT_INDEX}"
+        ),
     )
 
 

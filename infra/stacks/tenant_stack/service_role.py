@@ -82,13 +82,17 @@ def permissions(
 ) -> iam.Document:
     """Exactly what the service does for a tenant.
 
-    What is known of a device stands in the devices table, so no right on IoT Core's registry is
-    needed, nor `iot:SearchIndex`, which AWS cannot confine to a tenant. CreateJob lists job *and*
-    targets as resources, so a job with a foreign target is refused. The shared tables are confined
-    by the leading key, and by `Null` since a `ForAllValues` condition holds when the key is absent
-    (fail closed): no Scan, no PartiQL. A device's facts can be written and not deleted. The audit
-    trail can be added to and not read; that a row is not written over is the service's condition,
-    since IAM knows none for it.
+    What is known of a device stands in the devices table, so nothing of IoT Core's registry is
+    listed or searched; `iot:SearchIndex` AWS cannot confine to a tenant. A device that enrols gets
+    thing and certificate by this role. For signing, and for attaching to a thing, AWS knows no
+    resource: there the condition of the tenants' IoT policies, on the name of the thing
+    (`iot_policies`), keeps tenants apart.
+
+    CreateJob lists job *and* targets as resources, so a job with a foreign target is refused. The
+    shared tables are confined by the leading key, and by `Null` since a `ForAllValues` condition
+    holds when the key is absent (fail closed): no Scan, no PartiQL. A device's facts can be written
+    and not deleted. The audit trail can be added to and not read; that a row is not written over is
+    the service's condition, since IAM knows none for it.
     """
     prefix = names.thing_prefix(tenant)
     things, jobs = arns.iot(f"thing/{prefix}*"), arns.iot(f"job/{prefix}*")
@@ -125,6 +129,19 @@ def permissions(
             arns.table(names.DEVICES_TABLE),
             when=own_rows,
         ),
+        iam.allow(
+            "MakeThings",
+            ["iot:AddThingToThingGroup", "iot:CreateThing"],
+            [things, group, arns.iot(f"thingtype/{names.THING_TYPE}")],
+        ),
+        iam.allow(
+            "Identify",
+            ["iot:AttachPolicy", "iot:DescribeCertificate"],
+            [arns.iot("cert/*"), arns.iot(f"policy/{names.device_policy(tenant)}")],
+        ),
+        # Neither knows a resource (source: AWS IoT service authorization page): an ARN would match
+        # no call.
+        iam.allow("Enrol", ["iot:AttachThingPrincipal", "iot:CreateCertificateFromCsr"], "*"),
         iam.allow("Jobs", ["iot:CreateJob"], [jobs, things, group]),
         iam.allow("JobsMade", ["iot:DescribeJob", "iot:ListJobExecutionsForJob"], jobs),
         iam.allow("JobsOnDevices", ["iot:DescribeJobExecution"], [jobs, things]),

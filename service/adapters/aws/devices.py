@@ -5,6 +5,7 @@ Rows of the devices table, all of a tenant in one partition and those of one dev
 
     partition            sk                          written by
     <tenant>--devices    <device>#facts              the service
+    <tenant>--devices    <device>#enrolment#<id>     the service: a registration, and how far it is
     <tenant>--devices    <device>#born#<thing id>    an IoT rule: a thing of this name was made
     <tenant>--devices    <device>#gone#<thing id>    an IoT rule: it was deleted
     <tenant>--devices    <device>#connected          an IoT rule: its client came
@@ -23,6 +24,7 @@ from cedarfleet_device import wire
 
 from service.adapters.aws.client.calls import error_code
 from service.adapters.aws.cursors import seal, token_of
+from service.adapters.aws.enrolment_rows import enrolment_of
 from service.cedar.device_facts import DEVICE_FACTS
 from service.cedar.group_tree import with_ancestors
 from service.domain.device_filter import EVERY_DEVICE, MAX_LOOKED_AT, cut
@@ -37,13 +39,14 @@ if TYPE_CHECKING:
     from service.adapters.aws.client.sessions import AwsSessions
     from service.domain.device_filter import DeviceFilter
     from service.domain.devices import Device
+    from service.domain.enrolments import Enrolment
     from service.domain.groups import DeviceGroup
     from service.domain.tenants import Tenant
     from service.settings import RecordSettings
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _TABLE: Final = "the devices table"
-_ROWS_A_DEVICE: Final = 4  # facts, born, connected, disconnected: how far a page is read at once
+_ROWS_A_DEVICE: Final = 5  # facts, enrolment, born, connected, disconnected: read at once by page
 _LEAST_DEVICES: Final = 50  # asked for at once, since some names may have no device any more
 _BEHIND_ROWS: Final = "$"  # the character after `#`: behind a device's rows, before the next device
 
@@ -112,7 +115,7 @@ class DynamoDeviceFacts:
         changed = replace(
             device, version=device.version + 1, created_at=device.created_at or now_ms
         )
-        item = _facts_item(
+        item = facts_item(
             tenant,
             changed,
             Facts(
@@ -178,7 +181,7 @@ class DynamoDeviceFacts:
                 TableName=self.settings.devices_table,
                 KeyConditionExpression=" AND ".join(filter(None, ("#partition = :own", condition))),
                 ExpressionAttributeNames={"#partition": "partition"},
-                ExpressionAttributeValues={":own": {"S": _partition(tenant)}, **values},
+                ExpressionAttributeValues={":own": {"S": partition_of(tenant)}, **values},
                 ConsistentRead=True,
                 PaginationConfig={"PageSize": size},
             )
@@ -191,6 +194,7 @@ def rows_of(items: Iterable[Mapping[str, Any]]) -> DeviceRows:
     """What the items of one device say; one that no program of ours would write is left out."""
     facts: Facts | None = None
     unreadable: str | None = None
+    enrolments: dict[str, Enrolment] = {}
     born: dict[str, int] = {}
     gone: set[str] = set()
     presence: dict[str, Presence] = {}
@@ -200,6 +204,8 @@ def rows_of(items: Iterable[Mapping[str, Any]]) -> DeviceRows:
             match kind:
                 case "facts":
                     facts = _facts(item)
+                case "enrolment":
+                    enrolments[thing_id] = enrolment_of(item)
                 case "born":
                     born[thing_id] = int(item["at"]["N"])
                 case "gone":
@@ -223,18 +229,21 @@ def rows_of(items: Iterable[Mapping[str, Any]]) -> DeviceRows:
         unreadable=unreadable,
         born=born,
         gone=frozenset(gone),
+        enrolments=enrolments,
         connected=presence.get("connected"),
         disconnected=presence.get("disconnected"),
     )
 
 
-def _partition(tenant: Tenant) -> str:
+def partition_of(tenant: Tenant) -> str:
+    """Where all rows of the tenant's devices are."""
     return f"{tenant.id}--devices"
 
 
-def _facts_item(tenant: Tenant, device: Device, facts: Facts) -> dict[str, Any]:
+def facts_item(tenant: Tenant, device: Device, facts: Facts) -> dict[str, Any]:
+    """The row of a device's facts."""
     return {
-        "partition": {"S": _partition(tenant)},
+        "partition": {"S": partition_of(tenant)},
         "sk": {"S": f"{device.id}#facts"},
         "attributes": {"M": {name: {"S": text} for name, text in facts.attributes.items()}},
         "groups": {"L": [{"S": group} for group in facts.groups]},

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _REGISTRY: Final = "the tenant registry"
+BY_TENANT: Final = "by-tenant"
 _ROLE: Final = re.compile(
     r"arn:aws(?:-[a-z]+)*:iam::(?P<account>[0-9]{12}):role/[\w+=,.@/-]{1,512}", re.ASCII
 )
@@ -49,6 +50,10 @@ class DynamoTenantRegistry:
             raise UnavailableError("the tenant, whose stack is of an earlier release,")
         return None if item is None else tenant_of(item, region=self.region)
 
+    async def named(self, tenant_id: str) -> Tenant | None:
+        issuer = await self.calls.run(_REGISTRY, self._issuer_of, tenant_id)
+        return None if issuer is None else await self.find(issuer)
+
     async def check(self) -> None:
         await self.calls.run(_REGISTRY, self._get, "none")
 
@@ -58,6 +63,17 @@ class DynamoTenantRegistry:
             TableName=self.table, Key={"issuer": {"S": issuer}}, ConsistentRead=True
         )
         return answer.get("Item")
+
+    def _issuer_of(self, tenant_id: str) -> str | None:
+        found = self.sessions.own("dynamodb").query(
+            TableName=self.table,
+            IndexName=BY_TENANT,
+            KeyConditionExpression="tenant = :tenant",
+            ExpressionAttributeValues={":tenant": {"S": tenant_id}},
+            ProjectionExpression="issuer",
+        )["Items"]
+        # Fail closed: of two rows of one tenant nobody knows which counts.
+        return found[0]["issuer"]["S"] if len(found) == 1 else None
 
 
 def tenant_of(item: Mapping[str, Any], *, region: str) -> Tenant:

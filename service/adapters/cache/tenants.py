@@ -41,6 +41,7 @@ class CachedTenantRegistry:
         self._unknown: BoundedCache[str, bool] = BoundedCache(max_entries=entries)
         self._found_before: BoundedCache[str, bool] = BoundedCache(max_entries=entries)
         self._max_unknown = max_unknown
+        self._issuers: BoundedCache[str, str] = BoundedCache(max_entries=entries)
         self._asking: dict[str, asyncio.Task[Tenant | None]] = {}
 
     async def find(self, issuer: str) -> Tenant | None:
@@ -56,6 +57,20 @@ class CachedTenantRegistry:
             self._asking[issuer] = task
             task.add_done_callback(lambda _: self._asking.pop(issuer, None))
         return await asyncio.shield(task)  # one caller that leaves must not cancel the others
+
+    async def named(self, tenant_id: str) -> Tenant | None:
+        if (issuer := self._issuers.get(tenant_id)) is not None:
+            return await self.find(issuer)
+        # A tenant's own id is no issuer, so both kinds of names share what is remembered of none.
+        if self._unknown.get(tenant_id):
+            return None
+        tenant = await self._origin.named(tenant_id)
+        if tenant is None:
+            self._unknown.put(tenant_id, True, seconds=self._settings.unknown_cache_seconds)
+        else:
+            self._issuers.put(tenant_id, tenant.issuer, seconds=_FOUND_BEFORE_SECONDS)
+            self._known.put(tenant.issuer, tenant, seconds=self._settings.cache_seconds)
+        return tenant
 
     async def check(self) -> None:
         await self._origin.check()

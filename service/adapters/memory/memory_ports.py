@@ -12,6 +12,7 @@ from service.adapters.memory.budgets import MemoryBuckets
 from service.adapters.memory.commands import MemoryCommandBroker, MemoryCommandRecords
 from service.adapters.memory.devices import MemoryConnections, MemoryDevices
 from service.adapters.memory.downloads import MemoryDownloadJobs, MemoryDownloadRecords
+from service.adapters.memory.enrolments import MemoryEnrolments, MemoryThings
 from service.adapters.memory.signing_keys import MemorySigningKeys
 from service.adapters.memory.tenants import MemoryTenantRegistry
 from service.ports import Ports
@@ -46,6 +47,8 @@ class MemoryPorts(Ports):
     artifacts: MemoryArtifacts
     download_records: MemoryDownloadRecords
     download_jobs: MemoryDownloadJobs
+    enrolments: MemoryEnrolments
+    things: MemoryThings
     clock: MemoryClock
 
     @classmethod
@@ -65,5 +68,7 @@ class MemoryPorts(Ports):
             artifacts=MemoryArtifacts(),
             download_records=MemoryDownloadRecords(),
             download_jobs=MemoryDownloadJobs(),
+            enrolments=MemoryEnrolments(devices=known),
+            things=MemoryThings(),
             clock=MemoryClock(),
         )

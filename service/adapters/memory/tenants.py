@@ -24,6 +24,11 @@ class MemoryTenantRegistry:
         await self.check()
         return self.rows.get(issuer)
 
+    async def named(self, tenant_id: str) -> Tenant | None:
+        self.lookups += 1
+        await self.check()
+        return next((one for one in self.rows.values() if one.id == tenant_id), None)
+
     async def check(self) -> None:
         if not self.available:
             raise UnavailableError("the tenant registry")

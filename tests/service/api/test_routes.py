@@ -13,7 +13,15 @@ from litestar.testing import TestClient
 
 from service.api import problems
 from service.api.app import create_app
-from service.api.guard import Needs, SignedIn, decided_middleware, guard, needs, provide_access
+from service.api.guard import (
+    ByCode,
+    Needs,
+    SignedIn,
+    decided_middleware,
+    guard,
+    needs,
+    provide_access,
+)
 from service.domain.permissions import Permission
 from service.errors import CedarfleetError
 from service.operations.authorization import Access  # noqa: TC001 - as above
@@ -35,6 +43,7 @@ PUBLIC = {
     "/v1/openapi/openapi.json": 200,
     NOTHING: 404,
 }
+BY_CODE = "/v1/enrolments"  # a device has no token yet: the code in the body proves it, or nothing
 
 
 def handlers(app: Litestar) -> Iterator[tuple[str, str, Any]]:
@@ -54,7 +63,7 @@ def test_every_route_states_its_action_or_is_public(service: ServiceUnderTest) -
         if path.rstrip("/") in PUBLIC:
             assert not isinstance(stated, Needs | SignedIn), (method, path)
         else:
-            assert isinstance(stated, Needs | SignedIn), (method, path)
+            assert isinstance(stated, Needs | SignedIn | ByCode), (method, path)
             assert path.startswith("/v1/")
     assert walked >= 12
 
@@ -66,9 +75,22 @@ def test_every_action_is_asked_by_some_route(service: ServiceUnderTest) -> None:
     assert asked == set(Permission)
 
 
+def test_one_route_takes_a_code_instead_of_a_token(service: ServiceUnderTest) -> None:
+    """No other route lets anybody in without a token."""
+    by_code = [
+        (method, path)
+        for path, method, handler in handlers(service.app)
+        if isinstance(handler.opt.get("access"), ByCode)
+    ]
+    assert by_code == [("POST", BY_CODE)]
+    assert service.client.post(BY_CODE, json={}).status_code == 400
+
+
 def test_every_route_but_the_public_ones_wants_a_token(service: ServiceUnderTest) -> None:
     """Without a token each answers 401, whatever the path and body."""
     for path, method, _ in handlers(service.app):
+        if path == BY_CODE:
+            continue
         answer = service.client.request(method, re.sub(r"\{[^}]+\}", "press-01", path))
         assert answer.status_code == PUBLIC.get(path.rstrip("/"), 401), (method, path)
 

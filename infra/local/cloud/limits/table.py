@@ -314,13 +314,14 @@ COUNTS: Final = (
 )
 
 
-def _registry(operation: str, figure: float, page: str = CORE) -> Rate:
+def _registry(operation: str, figure: float, page: str = CORE, *, assumed: bool = False) -> Rate:
     return Rate(
         id=f"calls-of-{operation}",
         service="iot",
         operations=(operation,),
         figure=figure,
         page=page,
+        assumed=assumed,
     )
 
 
@@ -364,6 +365,11 @@ RATES: Final = (
     _registry("CreateThingGroup", 25),
     _registry("AddThingToThingGroup", 100),
     _registry("RemoveThingFromThingGroup", 100),
+    _registry("AttachThingPrincipal", 100),
+    # The figures are from memory of that page.
+    _registry("CreateCertificateFromCsr", 15, assumed=True),
+    _registry("AttachPolicy", 15, assumed=True),
+    _registry("DescribeCertificate", 10, assumed=True),
     _registry("SearchIndex", 15, MANAGEMENT),
     _registry("GetThingConnectivityData", 350, MANAGEMENT),
     _registry("CreateJob", 10, MANAGEMENT),

@@ -64,8 +64,9 @@ POLICIES: Final = {
         (
             f"{OWN}:3: the schema has no action `StopDevise`; did you mean `StopDevice`? There are "
             "Administer, ConfigureDevice, DownloadFile, ListDevices, Maintain, MaintainDevice, "
-            "Operate, OperateDevice, SetDeviceGroups, SetDeviceTags, SetParameters, StopDevice, "
-            "Update, UpdateFirmware, View, ViewCommand, ViewDevice, ViewDownload"
+            "Operate, OperateDevice, RegisterDevice, SetDeviceGroups, SetDeviceTags, "
+            "SetParameters, StopDevice, Update, UpdateFirmware, View, ViewCommand, ViewDevice, "
+            "ViewDownload"
         ),
     ),
     "never": (

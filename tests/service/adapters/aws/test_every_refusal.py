@@ -32,6 +32,7 @@ from service.domain.budgets import Bucket, Grant
 from service.domain.commands import CommandRecord, DirectAnswer
 from service.domain.devices import Device
 from service.domain.downloads import DownloadRecord, TargetKind
+from service.domain.enrolments import Certificate, Enrolment, SigningRequest
 from service.domain.groups import DeviceGroup
 from service.domain.idempotency import IdempotencyKey
 from service.domain.identities import Principal, TokenUse, VerifiedClaims
@@ -40,6 +41,7 @@ from service.domain.rates import Rate
 from service.errors import ConflictError, InvalidRequestError, UnavailableError, UpstreamError
 from service.settings import (
     DirectMessageSettings,
+    EnrolmentSettings,
     HttpSettings,
     JobSettings,
     JwksSettings,
@@ -87,6 +89,15 @@ DOWNLOAD: Final = DownloadRecord(
     etag='"e"',
     created_by="somebody",
     created_at=AT,
+)
+ENROLMENT: Final = Enrolment(
+    tenant="acme", device="press-07", registration=ID, code_digest="ab" * 32, expires_at=AT
+)
+CERTIFICATE: Final = Certificate(
+    id="ab" * 32,
+    arn=f"arn:aws:iot:eu-central-1:123456789012:cert/{'ab' * 32}",
+    pem="pem",
+    active=True,
 )
 AUDIT: Final = AuditRecord(
     audit_id=ID,
@@ -141,8 +152,12 @@ MEANS: Final[dict[tuple[str, str], type]] = {
     ("HeadObject", "404"): type(None),
     ("HeadObject", "NoSuchKey"): type(None),
     ("CreateJob", "ResourceAlreadyExistsException"): type(None),
+    ("PutItem of a new code", "ConditionalCheckFailedException"): type(None),
+    ("PutItem of a new device", "ConditionalCheckFailedException"): bool,
     ("PutItem of a device", "ConditionalCheckFailedException"): ConflictError,
     ("UpdateItem of a bucket", "ConditionalCheckFailedException"): Grant,
+    ("CreateThing", "ResourceAlreadyExistsException"): type(None),
+    ("DescribeCertificate", NOT_FOUND): type(None),
     ("ListJobExecutionsForJob with a cursor", "InvalidRequestException"): InvalidRequestError,
 }
 
@@ -165,6 +180,7 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
     page, progress = tenant | {"limit": 10}, download | {"limit": 10}
     return {
         "tenants.find": ({"issuer": acme.issuer},),
+        "tenants.named": ({"tenant_id": acme.id},),
         "tenants.check": ({},),
         "authorizer.decide": ({"principal": principal, "request": QUESTION},),
         "authorizer.decide_all": ({"principal": principal, "requests": [QUESTION]},),
@@ -192,6 +208,15 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "download_records.settle": (download,),
         "download_records.read": (tenant | {"download_id": ID},),
         "download_jobs.start": (download,),
+        "enrolments.register": (
+            tenant | {"device": DEVICE, "enrolment": ENROLMENT, "by": "somebody", "now_ms": AT},
+        ),
+        "enrolments.find": (tenant | {"device_id": "press-07"},),
+        "enrolments.change": (tenant | {"enrolment": ENROLMENT},),
+        "things.make": (tenant | {"enrolment": ENROLMENT},),
+        "things.sign": (tenant | {"request": SigningRequest(pem="x", key="ab" * 32)},),
+        "things.certificate": (tenant | {"certificate_id": CERTIFICATE.id},),
+        "things.admit": (tenant | {"enrolment": ENROLMENT, "certificate": CERTIFICATE},),
         "download_jobs.progress": (
             progress | {"cursor": None},
             progress | {"cursor": seal(f"download:{DOWNLOAD.job_id}", "token")},
@@ -203,6 +228,11 @@ def answer(call: Call, acme: Tenant) -> dict[str, Any]:
     """What AWS says when all is well: enough for the adapter to make all its calls."""
     thing = f"arn:aws:iot:eu-central-1:123456789012:thing/{DEVICE.thing}"
     allow = {"decision": "ALLOW", "determiningPolicies": [], "errors": []}
+    certificate = {
+        "certificateId": CERTIFICATE.id,
+        "certificateArn": CERTIFICATE.arn,
+        "certificatePem": CERTIFICATE.pem,
+    }
     answers: dict[str, dict[str, Any]] = {
         "GetConnection": {"connected": True, "connectedSince": 1},
         "Query": {"Items": []},
@@ -217,6 +247,9 @@ def answer(call: Call, acme: Tenant) -> dict[str, Any]:
         "IsAuthorizedWithToken": allow,
         "BatchIsAuthorizedWithToken": {"results": [allow]},
         "HeadObject": {"ContentLength": 1, "ETag": '"e"'},
+        "CreateThing": {"thingId": "thing-1"},
+        "CreateCertificateFromCsr": certificate,
+        "DescribeCertificate": {"certificateDescription": certificate | {"status": "ACTIVE"}},
     }
     if call.operation == "GetItem":
         claim = "replay" in str(call.arguments["Key"])  # nobody made anything under this key
@@ -269,6 +302,7 @@ def ports_of(aws: AwsCalls, sessions: AnsweredSessions) -> Ports:
         records=RecordSettings(),
         direct=DirectMessageSettings(),
         jobs=JobSettings(),
+        enrolment=EnrolmentSettings(),
     )
     return aws_ports(settings, aws, aws, sessions)
 
@@ -292,9 +326,13 @@ def meant(call: Call, refusal: Refusal | Exception) -> tuple[type, ...]:
     """What may come of a refusal: the types of what is raised or answered."""
     if isinstance(refusal, Exception):
         return (UnavailableError,)
+    item, values = (call.arguments.get(name, {}) for name in ("Item", "ExpressionAttributeValues"))
     special = {
         f"{call.operation} with a cursor": "nextToken" in call.arguments,
         f"{call.operation} of a bucket": "budget#" in str(call.arguments.get("Key")),
+        f"{call.operation} of a new code": ":version" in values and "code_digest" in item,
+        f"{call.operation} of a new device": ":version" not in values
+        and (item.get("origin") == {"S": ID} or "code_digest" in item),
         f"{call.operation} of a device": "devices" in str(call.arguments.get("TableName")),
     }
     for operation in (call.operation, *(name for name, holds in special.items() if holds)):
