@@ -19,11 +19,18 @@ from infra.stacks.platform_stack.balancer import DEREGISTRATION_SECONDS, IDLE_SE
 from infra.stacks.platform_stack.service import STOP_SECONDS
 from infra.stacks.platform_stack.status_rule import KEEP_SECONDS
 from service.adapters.aws import tenants, things
+from service.adapters.aws.broker import PROCESSING_SECONDS
 from service.adapters.aws.client.sessions import SESSION_SECONDS
 from service.api.commands import CommandBody
 from service.domain.rates import DEFAULT, MOST_PER_SECOND, Budget
 from service.operations.budgets import LEASE_SECONDS
-from service.settings import AwsSettings, HttpSettings, JobSettings, RecordSettings
+from service.settings import (
+    AwsSettings,
+    DirectMessageSettings,
+    HttpSettings,
+    JobSettings,
+    RecordSettings,
+)
 
 HTTP: Final = HttpSettings()
 AWS: Final = AwsSettings(region="eu-central-1")
@@ -49,6 +56,10 @@ SMALLER: Final = {
         HTTP.keep_alive_seconds,
     ),
     "a request ends before the load balancer gives it up": (AWS.deadline_seconds + 1, IDLE_SECONDS),
+    "a device's word is waited for no longer than any answer of AWS": (
+        AWS.connect_seconds + DirectMessageSettings().confirm_seconds + PROCESSING_SECONDS,
+        AWS.deadline_seconds,
+    ),
     "all attempts of a call fit into its deadline": (
         AWS.max_attempts * (AWS.connect_seconds + AWS.read_seconds) - 2,
         AWS.deadline_seconds,

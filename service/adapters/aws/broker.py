@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # "The total API response time may be higher than this value due to internal processing. Set your
 # HTTP client timeout to a value greater" (source: AWS IoT API reference, SendDirectMessage).
-_PROCESSING_SECONDS: Final = 2.0
+PROCESSING_SECONDS: Final = 2.0
 # Source: AWS IoT Core developer guide, "Direct Messaging", API response status codes.
 _ANSWERS: Final = {
     "ResourceNotFoundException": DirectAnswer.NOT_CONNECTED,
@@ -55,7 +55,7 @@ class IotCommandBroker:
     def _send_direct(self, tenant: Tenant, record: CommandRecord, now_ms: int) -> DirectAnswer:
         most = self.settings.confirm_seconds
         client = self.sessions.tenant(
-            tenant, "iot-data", patience_seconds=most + _PROCESSING_SECONDS
+            tenant, "iot-data", patience_seconds=most + PROCESSING_SECONDS
         )
         try:
             client.send_direct_message(
