@@ -1,5 +1,6 @@
 """JSON bodies, read to the letter before Litestar reads them."""
 
+import json
 import re
 from typing import Any, Final
 
@@ -29,8 +30,10 @@ async def check_body(request: Request[Any, Any, Any]) -> None:
     # Fail closed: a page of a stranger can send a form or plain text, but no JSON.
     if len(declared) != 1 or _JSON.fullmatch(declared[0]) is None:
         raise WrongMediaTypeError
+    content = await request.body()
     try:
-        msgspec.json.decode(await request.body(), type=body.annotation)
+        msgspec.json.decode(content, type=body.annotation)
+        json.loads(content, object_pairs_hook=_each_once)
     except msgspec.ValidationError as error:
         problem, _, path = _OF_A_NAME.sub(r" in a name - at \1", str(error)).partition(" - at `$")
         raise InvalidRequestError(path.strip("`.") or "body", problem) from error
@@ -38,3 +41,16 @@ async def check_body(request: Request[Any, Any, Any]) -> None:
         raise InvalidRequestError("body", "must be one JSON document in UTF-8") from error
     except RecursionError as error:
         raise InvalidRequestError("body", "is nested too deeply") from error
+
+
+def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse an object that names a member twice: of which of the two is decided, nobody knows.
+
+    RFC 8259, 4: "names within an object SHOULD be unique", and readers differ in what they take.
+    """
+    found = dict(members)
+    if len(found) < len(members):
+        names = [name for name, _ in members]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidRequestError(twice[:100] or "body", "stands twice in one object")
+    return found

@@ -1,11 +1,11 @@
-"""Query parameters, each of which the route must know."""
+"""Query parameters, each of which the route must know, and headers, each of which stands once."""
 
 from __future__ import annotations
 
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from litestar.params import QueryParameter
+from litestar.params import HeaderParameter, QueryParameter
 
 from service.errors import InvalidRequestError
 
@@ -35,4 +35,18 @@ def check_query(request: Request[Any, Any, Any]) -> None:
             )
         # Fail closed: which of the two is meant, nobody knows.
         if not known[name].is_non_string_sequence and len(given.getall(name)) > 1:
+            raise InvalidRequestError(name, "stands twice")
+
+
+def check_headers(request: Request[Any, Any, Any]) -> None:
+    """Refuse a header of the route that stands twice.
+
+    Raises:
+        InvalidRequestError: names it.
+    """
+    for field in request.route_handler.parsed_fn_signature.parameters.values():
+        known = field.kwarg_definition
+        name = known.name if isinstance(known, HeaderParameter) else None
+        # Fail closed: which of the two is meant, nobody knows.
+        if name is not None and len(request.headers.getall(name, [])) > 1:
             raise InvalidRequestError(name, "stands twice")

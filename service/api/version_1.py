@@ -19,7 +19,7 @@ from service.api.enrolments import enrol
 from service.api.guard import decided_middleware, guard, provide_access, provide_operations
 from service.api.json_body import check_body
 from service.api.me import read_me
-from service.api.query import check_query
+from service.api.query import check_headers, check_query
 from service.api.registration import register_device, renew_enrolment_code
 
 ROUTES: Final[list[Any]] = [
@@ -40,13 +40,14 @@ ROUTES: Final[list[Any]] = [
 
 
 async def check_request(request: Request[Any, Any, Any]) -> None:
-    """Read query and body to the letter.
+    """Read query, headers and body to the letter.
 
     Raises:
-        InvalidRequestError: a parameter or member is not of its form.
+        InvalidRequestError: a parameter, header or member is not of its form.
         WrongMediaTypeError: the body is not declared as JSON.
     """
     check_query(request)
+    check_headers(request)
     await check_body(request)
 
 

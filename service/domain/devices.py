@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,7 @@ from service.errors import ConflictError, InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import date
 
     from service.cedar.entities import Entity, GroupParents
     from service.cedar.values import Value
@@ -149,6 +151,7 @@ class DevicePage:
     cursor: str | None
 
 
+_FIRST_PATCH: Final = "2000-01-01"
 _LISTED: Final = {"kind": "kinds", "region": "regions"}
 
 
@@ -156,6 +159,10 @@ def check_attributes(
     lists: Mapping[str, frozenset[str]], changes: Mapping[str, str | None]
 ) -> None:
     """Refuse changes that could not be read back, and values that the tenant's file does not list.
+
+    Args:
+        lists: of the tenant's file.
+        changes: text by name; ``None`` removes one.
 
     Raises:
         InvalidRequestError: an attribute is not of its form, or is not listed.
@@ -169,6 +176,21 @@ def check_attributes(
             raise InvalidRequestError(name, str(error)) from error
         if name in _LISTED:
             check_listed(lists, _LISTED[name], text, field=name)
+
+
+def check_patch_date(changes: Mapping[str, str | None], *, today: date) -> None:
+    """Refuse a day on which no patch can have come; ``changes`` are of their form.
+
+    Raises:
+        InvalidRequestError: it is before 2000, or after tomorrow: east of Greenwich that has begun.
+    """
+    text = changes.get("security_patch")
+    tomorrow = (today + timedelta(days=1)).isoformat()
+    # ISO dates are in order as texts.
+    if text is not None and not _FIRST_PATCH <= text <= tomorrow:
+        raise InvalidRequestError(
+            "security_patch", f"`{text}` is no day of a patch: from {_FIRST_PATCH} to {tomorrow}"
+        )
 
 
 def check_one_offset(stored: Mapping[str, str], changes: Mapping[str, str | None]) -> None:

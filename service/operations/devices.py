@@ -10,7 +10,7 @@ from cedarfleet_device import wire
 
 from service.cedar.entities import tenant_entity
 from service.domain.device_filter import EVERY_DEVICE, check_filter
-from service.domain.devices import check_attributes, check_one_offset
+from service.domain.devices import check_attributes, check_one_offset, check_patch_date
 from service.domain.groups import check_groups
 from service.domain.instants import milliseconds
 from service.domain.permissions import Permission
@@ -84,9 +84,13 @@ class Devices:
     ) -> Device:
         """Set attributes that policies decide by; ``None`` removes one.
 
+        Asked twice, of the device as it is and as it would be: nobody moves a device over the
+        border of what they administer. One with an attribute that cannot be read can be repaired:
+        it is asked of as it would be alone, since nothing can be asked of it as it is.
+
         Raises:
-            InvalidRequestError: no attribute is given, one is not of its form, or a time zone would
-                stand beside an offset.
+            InvalidRequestError: no attribute is given, one is not of its form or not plausible, or
+                a time zone would stand beside an offset.
             NotFoundError: the tenant has no such device.
             PermissionDeniedError: not allowed.
             ConflictError: someone else changed the device meanwhile.
@@ -95,10 +99,17 @@ class Devices:
             raise InvalidRequestError("body", "give at least one attribute to set")
         tenant = access.principal.tenant
         check_attributes(tenant.lists, changes)
+        check_patch_date(changes, today=self.clock().date())
         device = await find_device(self.facts, tenant, device_id)
-        await access.require(Permission.CONFIGURE_DEVICE, device.entities(tenant.groups))
-        check_one_offset(device.attributes, changes)
-        return await self._change(access, device.with_attributes(changes))
+        configured = device.with_attributes(changes)
+        purpose = Purpose(subject=", ".join(sorted(changes)))
+        action = Permission.CONFIGURE_DEVICE
+        if device.problem is None:
+            await access.require(action, device.entities(tenant.groups), purpose)
+            check_one_offset(device.attributes, changes)
+        # Fail closed: the new state is asked for in any case, and must be one that can be read.
+        await access.require(action, configured.entities(tenant.groups), purpose)
+        return await self._change(access, configured)
 
     async def set_groups(self, access: Access, device_id: str, groups: Sequence[str]) -> Device:
         """Put a device into these groups, and take it out of all others.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from service.domain.enrolments import DeviceEndpoint
@@ -12,6 +13,7 @@ from service.operations.commands import Commands
 from service.operations.devices import Devices
 from service.operations.downloads import Downloads
 from service.operations.enrolment import Enrol
+from service.operations.readiness import Readiness
 from service.operations.registration import Registration
 from service.settings import EnrolmentSettings
 
@@ -43,6 +45,7 @@ class Operations:
         enrolment = enrolment or EnrolmentSettings()
         endpoint = endpoint or DeviceEndpoint(host="localhost", port=8883, authorities="")
         self._ports = ports
+        self._readiness = Readiness(registry=ports.tenants, now=time.monotonic)
         self.authenticate = Authenticate(
             tenants=ports.tenants,
             signing_keys=ports.signing_keys,
@@ -90,4 +93,4 @@ class Operations:
 
     async def check_ready(self) -> None:
         """Raise ``UnavailableError`` unless requests can be served."""
-        await self._ports.tenants.check()
+        await self._readiness.check()

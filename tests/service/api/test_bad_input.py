@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+import httpx
 import pytest
 
 if TYPE_CHECKING:
@@ -182,3 +184,39 @@ def test_a_request_id_is_taken_over_only_if_harmless(service: ServiceUnderTest) 
     )
     answer = service.call("GET", "/v1/me", headers={"X-Request-Id": 'a"},{"event":"x'})
     assert len(answer.headers["X-Request-Id"]) == 26
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ('{"name": "reboot", "name": "stop"}', "name"),
+        ('{"name": "reboot", "arguments": {"a": {"b": 1, "b": 2}}}', "b"),
+        ('{"name": "reboot", "arguments": {"\\u0061": 1, "a": 2}}', "a"),
+    ],
+)
+def test_a_member_that_stands_twice_is_refused(
+    service: ServiceUnderTest, body: str, field: str
+) -> None:
+    """Readers differ in which of the two they take, so one might be decided and another done."""
+    headers = {"Content-Type": "application/json"}
+    answer = service.call("POST", URL, content=body, headers=headers)
+    assert answer.status_code == 400
+    assert answer.json()["errors"] == [{"field": field, "problem": "stands twice in one object"}]
+    assert service.ports.broker.published == []
+
+
+def test_two_idempotency_keys_are_refused(service: ServiceUnderTest) -> None:
+    """Which of the two is meant, nobody knows."""
+    token = service.acme.id_token("managers", ["managers"])
+    headers = [("Authorization", f"Bearer {token}"), ("Idempotency-Key", "one")]
+
+    async def answered(headers: list[tuple[str, str]]) -> httpx.Response:
+        # Past the client of the tests, which makes one header of two.
+        transport = httpx.ASGITransport(cast("Any", service.app))
+        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+            return await client.post(URL, json={"name": "reboot"}, headers=headers)
+
+    refused = asyncio.run(answered([*headers, ("Idempotency-Key", "two")]))
+    assert refused.status_code == 400
+    assert refused.json()["errors"] == [{"field": "Idempotency-Key", "problem": "stands twice"}]
+    assert asyncio.run(answered(headers)).status_code == 202

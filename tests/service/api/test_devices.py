@@ -110,7 +110,7 @@ def test_a_manager_sets_and_removes_attributes(service: ServiceUnderTest) -> Non
     assert attributes["window"] == "20:00-23:30"
     assert attributes["kind"] == "press"
     assert "security_patch" not in attributes
-    assert [record.action for record in service.ports.audit.trail] == ["ConfigureDevice"]
+    assert {record.action for record in service.ports.audit.trail} == {"ConfigureDevice"}
 
 
 def test_attributes_are_checked_before_anything_is_asked(service: ServiceUnderTest) -> None:
@@ -129,6 +129,48 @@ def test_attributes_are_checked_before_anything_is_asked(service: ServiceUnderTe
         assert answer.json()["errors"][0]["field"].endswith(name)
     assert service.call("PATCH", "/v1/devices/press-01", json={}).status_code == 400
     assert service.device("press-01").version == 1
+
+
+@pytest.mark.parametrize("day", ["0026-10-01", "1999-12-31", "2099-01-01"])
+def test_a_patch_date_that_cannot_be_is_refused(service: ServiceUnderTest, day: str) -> None:
+    """A slip in the year would hold firmware back for good, or let a device count as patched."""
+    answer = service.call("PATCH", "/v1/devices/press-01", json={"security_patch": day})
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["field"] == "security_patch"
+    assert "from 2000-01-01 to " in answer.json()["errors"][0]["problem"]
+
+
+@pytest.mark.parametrize(
+    ("stored", "repair"),
+    [
+        ({"criticality": "extreme"}, {"criticality": "high"}),
+        ({"security_patch": "26-10-01"}, {"security_patch": None}),
+        ({"time_zone": "Mars/Crater", "utc_offset": "+01:00"}, {"time_zone": None}),
+        ({"time_zone": "Europe/Berlin", "utc_offset": "+01:00"}, {"utc_offset": None}),
+    ],
+)
+def test_an_unreadable_attribute_can_be_repaired(
+    service: ServiceUnderTest, stored: dict[str, str], repair: dict[str, str | None]
+) -> None:
+    """By whoever may configure the device as it is afterwards; any other change stays refused."""
+    path = "/v1/devices/press-02"
+    broken = service.device("press-02").with_attributes(stored)
+    service.ports.devices.add(broken)
+    assert service.call("GET", path).json()["unreadable"]
+    assert service.call("PATCH", path, json={"kind": "pump"}).status_code == 409
+    assert service.call("PATCH", path, as_="operators", json=repair).status_code == 403
+    mended = service.call("PATCH", path, json=repair)
+    assert mended.status_code == 200, mended.text
+    assert mended.json()["unreadable"] is None
+
+
+def test_a_change_is_asked_of_the_device_as_it_would_be(service: ServiceUnderTest) -> None:
+    """Nobody moves a device over the border of what they administer: both states are audited."""
+    answer = service.call("PATCH", "/v1/devices/press-01", json={"kind": "pump", "window": None})
+    assert answer.status_code == 200
+    trail = service.ports.audit.trail
+    assert [record.action for record in trail] == ["ConfigureDevice", "ConfigureDevice"]
+    assert {record.subject for record in trail} == {"kind, window"}
 
 
 def test_a_change_in_between_is_told(service: ServiceUnderTest) -> None:

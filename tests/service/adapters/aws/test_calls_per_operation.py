@@ -66,7 +66,6 @@ async def _poll(operations: Operations, access: Access) -> object:
     [
         (_list, ["IsAuthorizedWithToken", "Query"]),
         (_read_device, ["Query", "IsAuthorizedWithToken", "GetConnection"]),
-        (_configure, ["Query", "IsAuthorizedWithToken", "PutItem", "PutItem", "GetConnection"]),
         *(
             (
                 change,
@@ -76,7 +75,7 @@ async def _poll(operations: Operations, access: Access) -> object:
                     *["PutItem", "GetConnection"],
                 ],
             )
-            for change in (_set_groups, _set_tags)
+            for change in (_configure, _set_groups, _set_tags)
         ),
         (
             _send,
