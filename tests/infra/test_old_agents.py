@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from cedarfleet_device.wire import MoveDocument
 
 from infra.local import people
 from infra.local.demo.tenant_app import TenantApp
@@ -136,6 +139,8 @@ def test_an_old_agent_works_on(old: OldDevice, project: Project) -> None:
     assert done["state"] == "succeeded", done
     assert (old.folder / "downloads" / ARTIFACT).read_bytes() == CONTENT
 
+    assert "missing or unknown member" in refused_move(project)
+
     former = (old.folder / "device.pem").read_text()
     certificate = signed(project, old.command("renew-key")["request"])
     old.command("install-certificate", {"certificate": certificate})
@@ -174,6 +179,25 @@ def install(project: Project, folder: Path) -> None:
     (folder / "claim.pem").write_text(claim["certificatePem"])
     (folder / "claim.key").write_text(claim["keyPair"]["PrivateKey"])
     (folder / "claim.key").chmod(0o600)
+
+
+def refused_move(project: Project) -> str:
+    """Why the device does not follow a job that names another endpoint; it works on."""
+    iot, thing = project.cloud.client("iot"), f"acme--{DEVICE}"
+    job_id = f"acme--move-{secrets.token_hex(4)}"
+    iot.create_job(
+        jobId=job_id,
+        targets=[iot.describe_thing(thingName=thing)["thingArn"]],
+        document=MoveDocument(endpoint="two.devices.cedarfleet.example").encode(),
+    )
+    deadline = time.monotonic() + SECONDS
+    while True:
+        told = iot.describe_job_execution(jobId=job_id, thingName=thing)["execution"]
+        if told["status"] not in {"QUEUED", "IN_PROGRESS"}:
+            assert told["status"] == "REJECTED"
+            return told["statusDetails"]["detailsMap"]["reason"]
+        assert time.monotonic() < deadline, told
+        time.sleep(0.1)  # who made the job is told nothing
 
 
 def signed(project: Project, request: str) -> str:

@@ -24,6 +24,7 @@ from cedarfleet_device.diagnostics.health import (
     write_status,
 )
 from cedarfleet_device.downloads import Downloader
+from cedarfleet_device.enrollment.move import Move
 from cedarfleet_device.enrollment.rotation import Rotation, usable_tls
 from cedarfleet_device.errors import ConfigError
 from cedarfleet_device.guard import GuardedThread
@@ -123,6 +124,11 @@ class Agent:
             metrics=self.metrics,
             rejoin=lambda seconds: self._session.rejoin(seconds),  # noqa: PLW0108 - made below
         )
+        self._move = Move(
+            config,
+            reopen=lambda: self._session.open(),  # noqa: PLW0108 - made below
+            failed=self._failed,
+        )
         self._session = Session(
             config,
             outbox=self._outbox,
@@ -131,6 +137,7 @@ class Agent:
             metrics=self.metrics,
             message=receiver.message,
             changed=self._news.set,
+            mover=self._move,
             tls=context,
         )
         self._rotation = Rotation(
@@ -184,6 +191,7 @@ class Agent:
         self._executor.start()
         self._session.open()
         self._rotation.settle()
+        self._move.settle()
         self._health.start()
 
     def run(self) -> None:
@@ -219,6 +227,7 @@ class Agent:
         if self._begun:
             notify("STOPPING=1")
             self._executor.stop(grace_seconds=grace_seconds)
+            self._move.stop()
             self._session.end()
             self._health.join(5)
             try:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -28,6 +29,8 @@ _WORDS = {
 }
 
 
+_ADDRESS = re.compile(r"[^\s/:]+:[0-9]{1,5}")
+_DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 _THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -51,7 +54,11 @@ class ConnectionConfig:
             failure. Less than a second counts on this machine only (``first_pause_seconds``).
         reconnect_max_seconds: longest pause.
         certificate_proof_seconds: how long the broker has to accept a renewed certificate before
-            the former is used.
+            the former is used, and a new endpoint the device.
+        proxy: `host:port` of an HTTP proxy that carries the MQTT connection (CONNECT); files are
+            fetched past it. Empty: none.
+        move_domain: the device may be told to dial another name under this domain; empty: under
+            that of ``endpoint``, unless it is AWS's.
         limit_rate: keep to AWS IoT Core's 100 publishes and 512 KB a second for one connection.
     """
 
@@ -61,7 +68,29 @@ class ConnectionConfig:
     reconnect_min_seconds: float = _between(0.05, 60, 1.0)
     reconnect_max_seconds: float = _between(0.05, 3600, 120.0)
     certificate_proof_seconds: float = _between(1, 3600, 60.0)
+    proxy: str = ""
+    move_domain: str = ""
     limit_rate: bool = True
+
+    def __post_init__(self) -> None:
+        """Check what a type cannot say.
+
+        Raises:
+            ConfigError: a value that is not of its form.
+        """
+        if self.proxy and _ADDRESS.fullmatch(self.proxy) is None:
+            raise ConfigError(f"`connection.proxy` is `{self.proxy}`, it must be `host:port`")
+        if self.move_domain and _DOMAIN.fullmatch(self.move_domain) is None:
+            raise ConfigError(
+                f"`connection.move_domain` is `{self.move_domain}`, it must be a domain of"
+                " lower-case labels, such as `devices.example.com`"
+            )
+
+    @property
+    def proxy_address(self) -> tuple[str, int] | None:
+        """Host and port of the proxy."""
+        host, _, port = self.proxy.rpartition(":")
+        return (host, int(port)) if host else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from cedarfleet_device import wire
 from cedarfleet_device.commands.outbox import Publisher
 from cedarfleet_device.connection.client import tls_context
+from cedarfleet_device.connection.endpoints import dialled
 from cedarfleet_device.connection.mqtt import MqttConnection
 from cedarfleet_device.downloads.jobs import JobListener
 from cedarfleet_device.identity.credentials import load_credentials
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from cedarfleet_device.clock import Clock
     from cedarfleet_device.commands.outbox import Outbox
     from cedarfleet_device.config import DeviceConfig
-    from cedarfleet_device.downloads.jobs import Fetcher
+    from cedarfleet_device.downloads.jobs import Fetcher, Mover
     from cedarfleet_device.metrics import Metrics
 
 
@@ -40,6 +41,7 @@ class Session:
         metrics: counts connections and jobs.
         message: gets each command, see ``MqttConnection``.
         changed: told when the connection came or went; must be short.
+        mover: follows the jobs that name another endpoint; None: they are refused.
         tls: used for the first opening; later ones read the files.
     """
 
@@ -53,6 +55,7 @@ class Session:
         metrics: Metrics,
         message: Callable[[str, bytes, Callable[[], None]], None],
         changed: Callable[[], None],
+        mover: Mover | None = None,
         tls: io.ClientTlsContext,
     ) -> None:
         self._config = config
@@ -62,6 +65,7 @@ class Session:
         self._metrics = metrics
         self._message = message
         self._changed = changed
+        self._mover = mover
         self._tls: io.ClientTlsContext | None = tls
         self._came: Final = threading.Event()
         self._turn: Final = threading.Lock()
@@ -80,10 +84,13 @@ class Session:
     def open(self) -> None:
         """Connect, publish what waits, listen for jobs; nothing once the session has ended.
 
+        A line that somebody else has opened meanwhile gives way.
+
         Raises:
-            ConfigError: certificate or key cannot be used.
+            ConfigError: certificate or key cannot be used, or it cannot be told what is dialled.
         """
         with self._turn:
+            self._close()
             if not self._ended:
                 self._open()
 
@@ -91,7 +98,7 @@ class Session:
         tls, self._tls = self._tls or tls_context(*load_credentials(self._config)), None
         self._came.clear()
         connection = MqttConnection(
-            self._config,
+            dialled(self._config),
             tls=tls,
             message=self._message,
             connected=self._connected,
@@ -109,6 +116,7 @@ class Session:
                 client=connection.client,
                 thing=self._config.thing,
                 fetcher=self._fetcher,
+                mover=self._mover,
                 clock=self._clock,
                 ended=lambda status: self._metrics.count_in("jobs", status),
                 failed=self._failed,

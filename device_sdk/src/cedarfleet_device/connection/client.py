@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from awscrt import io, mqtt5
+from awscrt import http, io, mqtt5
 
 from cedarfleet_device.errors import CloudError, ConfigError
 
@@ -131,6 +131,7 @@ def build_client(
             port=config.port,
             tls_ctx=tls,
             socket_options=options,
+            http_proxy_options=_proxy(config),  # pyright: ignore[reportArgumentType] - may be None
             connect_options=connect,
             session_behavior=session,
             extended_validation_and_flow_control_options=(
@@ -147,6 +148,13 @@ def build_client(
             on_lifecycle_event_disconnection_fn=listeners.disconnected,
         )
     )
+
+
+def _proxy(config: DeviceConfig) -> http.HttpProxyOptions | None:
+    """What awscrt asks to carry the connection; TLS goes through it unread."""
+    if (proxy := config.connection.proxy_address) is None:
+        return None
+    return http.HttpProxyOptions(*proxy, connection_type=http.HttpProxyConnectionType.Tunneling)
 
 
 def failure(config: DeviceConfig, data: mqtt5.LifecycleConnectFailureData) -> NotAcceptedError:
@@ -211,6 +219,7 @@ class BriefConnection:
         answered = self._settled.wait(self._seconds)
         if answered and self._failure is None:
             return self._client
+        self._settled.set()
         self._end()
         address = f"{self._config.endpoint}:{self._config.port}"
         raise self._failure or NotAcceptedError(address, code=None, cause=None)
@@ -219,12 +228,41 @@ class BriefConnection:
         self._end()
 
     def _not_connected(self, data: mqtt5.LifecycleConnectFailureData) -> None:
-        self._failure = failure(self._config, data)
+        if not self._settled.is_set():  # else it is no more than that we gave up
+            self._failure = failure(self._config, data)
         self._settled.set()
 
     def _end(self) -> None:
         self._client.stop(goodbye())
         self._stopped.wait(_GOODBYE_SECONDS)
+
+
+def device_connection(
+    config: DeviceConfig, *, tls: io.ClientTlsContext, seconds: float
+) -> BriefConnection:
+    """A brief connection as the device itself.
+
+    The commands that the broker holds belong to the agent: the session is kept, nothing of it
+    acknowledged.
+    """
+    return BriefConnection(
+        config,
+        tls=tls,
+        connect=mqtt5.ConnectPacket(
+            client_id=config.thing,
+            session_expiry_interval_sec=config.connection.session_expiry_seconds,
+        ),
+        session=mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS,
+        message=_leave_unacknowledged,
+        seconds=seconds,
+    )
+
+
+def _leave_unacknowledged(data: mqtt5.PublishReceivedData) -> None:
+    # None for QoS 0.
+    acquire: Callable[[], object] | None = data.acquire_publish_acknowledgement_control
+    if acquire is not None and data.publish_packet.topic.startswith("fleet/"):
+        acquire()
 
 
 def send_at_once(port: int) -> int:

@@ -65,7 +65,8 @@ class MqttConnection:
         disconnected: Callable[[str], None],
     ) -> None:
         self._thing = config.thing
-        self._port = config.port
+        proxy = config.connection.proxy_address
+        self._port = config.port if proxy is None else proxy[1]
         self._message = message
         self._connected = connected
         self._disconnected = disconnected

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from awscrt import mqtt5
 from awsiot import iotjobs
 
 from cedarfleet_device.clock import TOLERANCE_MS
-from cedarfleet_device.connection.client import BriefConnection, NotAcceptedError, tls_context
+from cedarfleet_device.connection.client import NotAcceptedError, device_connection, tls_context
+from cedarfleet_device.connection.endpoints import dialled
+from cedarfleet_device.connection.proxy import dial
 from cedarfleet_device.connection.service_client import ServiceClient
 from cedarfleet_device.diagnostics.health import read_status
 from cedarfleet_device.downloads.range_client.tls import tls_context as files_tls_context
@@ -29,9 +30,7 @@ from cedarfleet_device.store.reserve import FULL_BYTES
 from cedarfleet_device.store.state_folder import in_use
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from awscrt import io
+    from awscrt import io, mqtt5
 
     from cedarfleet_device.config import DeviceConfig
 
@@ -60,6 +59,7 @@ def examine(config: DeviceConfig) -> list[Finding]:
     """Look at everything; the last finding is the farthest that could be reached."""
     findings = [*_folders(config), *_files_authority(config)]
     try:
+        config = dialled(config)
         credentials = load_credentials(config)
         findings.append(_good("certificate, key and authority can be read"))
         expiry = _expiry(credentials[0])
@@ -67,7 +67,7 @@ def examine(config: DeviceConfig) -> list[Finding]:
         context = tls_context(*credentials)
     except ConfigError as error:
         return [*findings, _wrong(str(error))]
-    reached = _reach(config)
+    reached = reach(config)
     findings.extend(reached)
     if not all(each.good for each in (expiry, *reached)):
         return findings
@@ -148,12 +148,16 @@ def _expiry(certificate: bytes) -> Finding:
     return _good(f"the certificate is valid until {until:%Y-%m-%d}{hint}")
 
 
-def _reach(config: DeviceConfig) -> list[Finding]:
+def reach(config: DeviceConfig) -> list[Finding]:
+    """Whether the endpoint is reached, and shows the certificate that it must; to the first wrong.
+
+    Certificate, key and authority can be read.
+    """
     address = f"`{config.endpoint}` port {config.port}"
     context = ssl.create_default_context(cafile=str(config.ca_file))
     context.load_cert_chain(config.certificate_file, config.key_file)
     try:
-        with socket.create_connection((config.endpoint, config.port), timeout=_SECONDS) as plain:
+        with dial(config, seconds=_SECONDS) as plain:
             reached = _good(f"{address} is reached")
             with context.wrap_socket(plain, server_hostname=config.endpoint):
                 return [
@@ -187,32 +191,12 @@ def _reach(config: DeviceConfig) -> list[Finding]:
 
 
 def _speak(config: DeviceConfig, tls: io.ClientTlsContext) -> list[Finding]:
-    packet = mqtt5.ConnectPacket(
-        client_id=config.thing,
-        session_expiry_interval_sec=config.connection.session_expiry_seconds,
-    )
-    # The commands that the broker holds belong to the agent: keep the session, acknowledge nothing.
-    connection = BriefConnection(
-        config,
-        tls=tls,
-        connect=packet,
-        session=mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS,
-        message=_leave_unacknowledged,
-        seconds=_SECONDS,
-    )
     try:
-        with connection as client:
+        with device_connection(config, tls=tls, seconds=_SECONDS) as client:
             accepted = _good("the broker accepts this device")
             return [accepted, *([_time(client, config.thing)] if config.jobs else [])]
     except NotAcceptedError as error:
         return [_wrong(_refusal(error))]
-
-
-def _leave_unacknowledged(data: mqtt5.PublishReceivedData) -> None:
-    # None for QoS 0.
-    acquire: Callable[[], object] | None = data.acquire_publish_acknowledgement_control
-    if acquire is not None and data.publish_packet.topic.startswith("fleet/"):
-        acquire()
 
 
 def _refusal(error: NotAcceptedError) -> str:

@@ -28,10 +28,10 @@ from cedarfleet_device.downloads.outcomes import (
     DownloadRefusedError,
 )
 from cedarfleet_device.downloads.progress_reports import ProgressReports
-from cedarfleet_device.errors import CloudError
+from cedarfleet_device.errors import CloudError, DeviceError
 from cedarfleet_device.guard import GuardedThread, tell_nobody
 from cedarfleet_device.log import event, places
-from cedarfleet_device.wire import DownloadDocument
+from cedarfleet_device.wire import DownloadDocument, MoveDocument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +73,18 @@ class Fetcher(Protocol):
         ...
 
 
+class Mover(Protocol):
+    """What ``enrollment.move.Move`` does."""
+
+    def prove(self, job_id: str, document: MoveDocument) -> None:
+        """Prove and keep another endpoint; raises ``DeviceError``: the device stays."""
+        ...
+
+    def go(self) -> None:
+        """Go there; returns at once."""
+        ...
+
+
 class JobGoneError(CloudError):
     """The job was cancelled, timed out or deleted while the device was at it."""
 
@@ -84,6 +96,7 @@ class JobListener:
         client: the connection's MQTT client.
         thing: whose jobs.
         fetcher: brings the files.
+        mover: follows a move; None: it is refused.
         clock: learns the cloud's time from the answers.
         ended: told ``SUCCEEDED``, ``FAILED`` or ``REJECTED`` after the cloud has taken it.
         failed: told of each failure of the thread that nobody foresaw.
@@ -95,6 +108,7 @@ class JobListener:
         client: mqtt5.Client,
         thing: str,
         fetcher: Fetcher,
+        mover: Mover | None = None,
         clock: Clock,
         ended: Callable[[str], None],
         failed: Callable[[], object] = tell_nobody,
@@ -102,6 +116,7 @@ class JobListener:
         self._client = client
         self._thing = thing
         self._fetcher = fetcher
+        self._mover = mover
         self._clock = clock
         self._ended = ended
         self._jobs: ServiceClient[iotjobs.IotJobsClientV2] | None = None
@@ -169,6 +184,8 @@ class JobListener:
             return False
         self._doubt.clear()
         event("job.started", job_id=execution.job_id)
+        if self._mover is not None and MoveDocument.is_meant(execution.job_document):
+            return self._follow(self._mover, execution.job_id, execution.job_document)
         try:
             status, detail = self._deliver(execution.job_id, execution.job_document)
         except JobGoneError:
@@ -178,6 +195,23 @@ class JobListener:
             return False
         self._end(execution.job_id, status, detail)
         return True
+
+    def _follow(self, mover: Mover, job_id: str, content: object) -> bool:
+        """A move; False: the device goes, and takes nothing more here."""
+        try:
+            document = MoveDocument.decode(content)
+            mover.prove(job_id, document)
+        except wire.WireError as error:
+            self._end(job_id, "REJECTED", {"reason": str(error)})
+            return True
+        except DeviceError as error:
+            self._end(job_id, "FAILED", {"reason": str(error)})  # nothing, where the agent stops
+            return True
+        # Kept now, whatever becomes of the report: what ended the job here does not undo it.
+        self._end(job_id, "SUCCEEDED", {"endpoint": document.address})
+        if not self._stopping.is_set():
+            mover.go()
+        return False
 
     def _deliver(self, job_id: str, content: object) -> tuple[str | None, dict[str, str]]:
         try:

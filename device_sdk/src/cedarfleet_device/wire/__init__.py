@@ -11,11 +11,12 @@ Topics, of one level each, so that an IoT policy can name them with
     fleet/<thing>/commands/presence/status         device -> cloud     the agent's word of its
     connection (last will)
 
-A file travels as an AWS IoT Job whose document is a ``DownloadDocument``.
+A file travels as an AWS IoT Job whose document is a ``DownloadDocument``; one of a
+``MoveDocument`` names a new endpoint.
 
 ``names`` says what tenants, devices and commands may be called, ``topics`` where a message goes,
-``commands`` and ``downloads`` what it says, ``form`` what all of them are: versioned JSON that is
-read strictly.
+``commands``, ``downloads`` and ``moves`` what it says, ``form`` what all of them are: versioned
+JSON that is read strictly.
 """
 
 from cedarfleet_device.wire.commands import (
@@ -33,6 +34,7 @@ from cedarfleet_device.wire.form import (
     WireError,
     WrongVersionError,
 )
+from cedarfleet_device.wire.moves import MQTT_PORT, MoveDocument
 from cedarfleet_device.wire.names import (
     MAX_THING_NAME,
     is_command_id,
@@ -58,11 +60,13 @@ __all__ = [
     "MAX_MESSAGE_BYTES",
     "MAX_SEQUENCE",
     "MAX_THING_NAME",
+    "MQTT_PORT",
     "SESSION_EXPIRY_SECONDS",
     "WIRE_VERSION",
     "CommandMessage",
     "CommandState",
     "DownloadDocument",
+    "MoveDocument",
     "StatusMessage",
     "WireError",
     "WrongVersionError",
