@@ -17,7 +17,7 @@ import structlog
 
 from service.bounded_cache import BoundedCache
 from service.domain.budgets import Grant, Standing
-from service.domain.rates import held, is_believable, microseconds, next_token, seconds
+from service.domain.rates import Rate, held, is_believable, microseconds, next_token, seconds
 from service.errors import UpstreamError
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from service.domain.budgets import Bucket
     from service.domain.instants import Clock
-    from service.domain.rates import Rate
     from service.ports.budgets import SharedBuckets
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -34,8 +33,8 @@ LEASE_SECONDS: Final = 0.5
 _LEASE: Final = microseconds(LEASE_SECONDS)
 # A write that takes longer is as good as none: requests wait for it.
 _ANSWER_SECONDS: Final = 2.0
-# Without the table each process lets a tenth through: as many tasks as autoscaling starts at most
-# (`tasks_max`) then stay within the rate together.
+# Without the table each process lets a tenth through, of burst and rate: as many tasks as
+# autoscaling starts at most (`tasks_max`) then stay within both together.
 _LOCAL_SHARE: Final = 10
 _AGAIN: Final = microseconds(5)
 _FORGOTTEN_SECONDS: Final = 3600.0
@@ -81,7 +80,7 @@ class Budgets:
         now, rate = self._now(), bucket.rate
         tokens = min(rate.burst, max(purse.waiting, math.ceil(purse.demand)))
         if purse.is_alone(now):
-            purse.fill(now, _share(rate, now), is_short=True)
+            purse.fill_alone(now, rate)
             return
         try:
             grant = await asyncio.wait_for(
@@ -98,7 +97,7 @@ class Budgets:
         # Fail closed, to a share so small that all processes together stay within the rate.
         log.warning("budget.alone", bucket=bucket.key, answered=grant is not None)
         purse.alone_since = now
-        purse.fill(now, _share(rate, now), is_short=True)
+        purse.fill_alone(now, rate)
 
     def _now(self) -> int:
         return microseconds(self._clock().timestamp())
@@ -141,12 +140,6 @@ class Pace:
             await self._sleep(next_token(bucket.rate, grant.full_at, now))
 
 
-def _share(rate: Rate, now: int) -> Grant:
-    return Grant(
-        tokens=max(1, int(rate.per_second * LEASE_SECONDS) // _LOCAL_SHARE), full_at=now + rate.span
-    )
-
-
 @dataclass(kw_only=True)
 class _Purse:
     """The tokens of one bucket that this process leased and has not spent.
@@ -159,6 +152,7 @@ class _Purse:
         leased_at: of the last lease.
         is_short: whether it gave less than was asked for.
         alone_since: the table did not answer then.
+        alone_full_at: of the bucket that stands in for it.
     """
 
     tokens: int = 0
@@ -169,6 +163,7 @@ class _Purse:
     is_short: bool = False
     last: Grant | None = None
     alone_since: int | None = None
+    alone_full_at: int = 0
     leasing: asyncio.Task[None] | None = None
 
     def ask(self, now: int) -> None:
@@ -192,6 +187,16 @@ class _Purse:
     def fill(self, now: int, grant: Grant, *, is_short: bool) -> None:
         self.tokens, self.leased_at, self.last = grant.tokens, now, grant
         self.is_short = is_short
+
+    def fill_alone(self, now: int, rate: Rate) -> None:
+        """Fill it of a bucket of this process alone, which is a tenth of the shared one."""
+        share = Rate(
+            per_second=max(1, rate.per_second // _LOCAL_SHARE),
+            burst=max(1, rate.burst // _LOCAL_SHARE),
+        )
+        tokens = held(share, self.alone_full_at, now)
+        self.alone_full_at = max(self.alone_full_at, now) + tokens * share.token
+        self.fill(now, Grant(tokens=tokens, full_at=now + rate.span), is_short=True)
 
     def end(self) -> None:
         self.leasing = None

@@ -60,6 +60,7 @@ class Operations:
             devices=ports.devices,
             records=ports.command_records,
             broker=ports.broker,
+            budgets=self.budgets,
             clock=ports.clock,
         )
         self.downloads = Downloads(

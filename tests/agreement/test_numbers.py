@@ -24,6 +24,7 @@ from service.adapters.aws.client.sessions import SESSION_SECONDS
 from service.api.commands import CommandBody
 from service.domain.rates import DEFAULT, MOST_PER_SECOND, Budget
 from service.operations.budgets import LEASE_SECONDS
+from service.operations.commands import DIRECT_MESSAGES
 from service.settings import (
     AwsSettings,
     DirectMessageSettings,
@@ -88,6 +89,10 @@ SMALLER: Final = {
     "a tenant asks no more of its policy store in a second than that answers": (
         REQUESTS.burst + REQUESTS.per_second * (1 + LEASE_SECONDS),
         DECISIONS,
+    ),
+    "the account's direct messages of a second stay within AWS's rate": (
+        DIRECT_MESSAGES.rate.burst + DIRECT_MESSAGES.rate.per_second * (1 + LEASE_SECONDS),
+        next(rate.figure for rate in table.RATES if "SendDirectMessage" in rate.operations),
     ),
     "a state stays as long as its command": (RecordSettings().record_seconds, KEEP_SECONDS),
     "a command stays as long as its states": (KEEP_SECONDS, RecordSettings().record_seconds),

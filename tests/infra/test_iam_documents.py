@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,9 @@ import pytest
 from infra import names
 from infra.stacks.platform_stack import device_events, status_rule, task_roles
 from infra.stacks.tenant_stack import bucket, provisioning, service_role
+from service.adapters.memory.user_pool import MemoryUserPool
+from service.domain.budgets import Bucket
+from service.domain.rates import Rate
 
 ACCOUNT = "123456789012"
 ARNS = names.Arns(region="eu-central-1", account_id=ACCOUNT)
@@ -18,7 +22,7 @@ TABLE = ARNS.table("cedarfleet-commands")
 
 PERMISSIONS: dict[str, dict[str, Any]] = {
     "service": task_roles.service_permissions(
-        account_id=ACCOUNT, tenants_arn=ARNS.table("cedarfleet-tenants")
+        account_id=ACCOUNT, tenants_arn=ARNS.table("cedarfleet-tenants"), commands_arn=TABLE
     ),
     "execution": task_roles.execution_permissions(
         repository_arn=f"arn:aws:ecr:eu-central-1:{ACCOUNT}:repository/cedarfleet-service",
@@ -164,6 +168,22 @@ def test_the_service_can_assume_tenant_roles_only() -> None:
         ARNS.role("/", "cedarfleet-execution"),
     ):
         assert admitted.fullmatch(other) is None
+
+
+def test_the_accounts_buckets_and_the_tenants_rows_are_apart() -> None:
+    """The service's role reaches no row of a tenant, and no tenant's role a bucket of all."""
+    keys = {
+        name: [
+            condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+            for one in PERMISSIONS[name]["Statement"]
+            if TABLE in listed(one["Resource"]) and (condition := one["Condition"])
+        ]
+        for name in ("service", "tenant")
+    }
+    assert keys == {"service": [["budget#*"]], "tenant": [["acme--*"]]}
+    shared = Bucket(name="x", rate=Rate(per_second=1, burst=1))
+    acmes = replace(shared, tenant=MemoryUserPool("acme").tenant)
+    assert (shared.key[:7], acmes.key[:6]) == ("budget#", "acme--")
 
 
 def test_the_tenants_policy_fits_into_a_role() -> None:

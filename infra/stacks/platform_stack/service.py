@@ -75,9 +75,11 @@ class Service(pulumi.ComponentResource):
             "service",
             names.SERVICE_ROLE,
             args,
-            pulumi.Output.all(args.account_id, args.tables.tenants.arn).apply(
+            pulumi.Output.all(
+                args.account_id, args.tables.tenants.arn, args.tables.commands.arn
+            ).apply(
                 lambda known: task_roles.service_permissions(
-                    account_id=known[0], tenants_arn=known[1]
+                    account_id=known[0], tenants_arn=known[1], commands_arn=known[2]
                 )
             ),
         )

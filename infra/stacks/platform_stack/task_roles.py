@@ -11,11 +11,11 @@ def task_trust(*, account_id: str) -> iam.Document:
     return iam.trust("ecs-tasks.amazonaws.com", account_id)
 
 
-def service_permissions(*, account_id: str, tenants_arn: str) -> iam.Document:
+def service_permissions(*, account_id: str, tenants_arn: str, commands_arn: str) -> iam.Document:
     """Assume tenant roles, which only the path of their ARN admits, and read the registry.
 
-    Everything that touches a tenant's data is done in that tenant's session; this role has no write
-    at all.
+    Everything that touches a tenant's data is done in that tenant's session; this role writes
+    nothing but the rows of the buckets that all tenants share (docs/adr/0022).
     """
     path = names.TENANT_ROLE_PATH
     return iam.document(
@@ -29,6 +29,24 @@ def service_permissions(*, account_id: str, tenants_arn: str) -> iam.Document:
         iam.allow(
             "FindTenant", "dynamodb:Query", f"{tenants_arn}/index/{names.TENANTS_BY_TENANT_INDEX}"
         ),
+        take_of_the_account(commands_arn),
+    )
+
+
+def take_of_the_account(commands_arn: str) -> iam.Statement:
+    """Take tokens of the buckets that belong to no tenant: rates that AWS gives the account.
+
+    No tenant's role reaches their keys, and this statement reaches no tenant's.
+    """
+    return iam.allow(
+        "TakeOfTheAccount",
+        "dynamodb:UpdateItem",
+        commands_arn,
+        when={
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["budget#*"]},
+            # Without it an absent key would pass: fail closed.
+            "Null": {"dynamodb:LeadingKeys": "false"},
+        },
     )
 
 

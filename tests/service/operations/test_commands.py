@@ -20,7 +20,8 @@ from service.errors import (
     InvalidRequestError,
 )
 from service.operations.authorization import Access, RequestFacts
-from service.operations.commands import CommandRequest, Commands
+from service.operations.budgets import Budgets
+from service.operations.commands import DIRECT_MESSAGES, CommandRequest, Commands
 from tests.service.operations.policies import Policies
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def made(principal: Principal) -> tuple[MemoryPorts, Commands, Access]:
         devices=ports.devices,
         records=ports.command_records,
         broker=ports.broker,
+        budgets=Budgets(ports.buckets, ports.clock),
         clock=ports.clock,
     )
     access = Access(
@@ -153,3 +155,26 @@ def test_a_refused_command_may_be_tried_again(principal: Principal) -> None:
     ports.broker.answer = RECEIVED
     again = asyncio.run(commands.send(access, request))
     assert (again.command_id, again.state) == (caught.value.command_id, CommandRecordState.RECEIVED)
+
+
+@pytest.mark.parametrize("if_offline", list(IfOffline))
+def test_beyond_the_accounts_direct_messages_none_is_sent(
+    principal: Principal, if_offline: IfOffline
+) -> None:
+    """It is published instead, or, where the caller wants no waiting, recorded as failed."""
+    ports, commands, access = made(principal)
+    microsecond = int(AT.timestamp() * 1_000_000)
+    ports.buckets.rows[DIRECT_MESSAGES.key] = microsecond + DIRECT_MESSAGES.rate.span
+    request = CommandRequest(
+        device="press-07", name="reboot", arguments={}, timeout_seconds=60, if_offline=if_offline
+    )
+    if if_offline is IfOffline.QUEUE:
+        record = asyncio.run(commands.send(access, request))
+        assert record.state is CommandRecordState.PUBLISHED
+    else:
+        with pytest.raises(CommandNotPublishedError):
+            asyncio.run(commands.send(access, request))
+        [kept] = ports.command_records.once.records.values()
+        assert kept.state is CommandRecordState.FAILED
+    assert ports.broker.sent == []
+    assert len(ports.broker.published) == (if_offline is IfOffline.QUEUE)
