@@ -131,6 +131,8 @@ class DownloadLimits:
         attempts: tries in a row that bring no noteworthy progress before the download fails; those
             that reach nobody are not counted.
         unreachable_seconds: in which nobody was reached, before the download fails.
+        room_seconds: in which there was no room for the file, before the download fails; what is
+            fetched stays meanwhile.
         backoff_seconds: upper bound of the first pause; doubles each time; the pause is drawn from
             0 to the bound.
         backoff_cap_seconds: largest pause, also for a server's ``Retry-After``.
@@ -154,6 +156,7 @@ class DownloadLimits:
     stall_bytes: int = 4 * _KIB
     attempts: int = 8
     unreachable_seconds: float = 7 * 86_400.0
+    room_seconds: float = 600.0
     backoff_seconds: float = 1.0
     backoff_cap_seconds: float = 300.0
     checkpoint_bytes: int = 16 * _MIB
@@ -181,7 +184,12 @@ class DownloadLimits:
         ):
             if getattr(self, name) <= 0:
                 raise ValueError(f"`{name}` is {getattr(self, name)}: it must be above 0")
-        for name in ("disk_reserve_bytes", "stall_bytes", "parallel_from_seconds"):
+        for name in (
+            "disk_reserve_bytes",
+            "stall_bytes",
+            "parallel_from_seconds",
+            "room_seconds",
+        ):
             if getattr(self, name) < 0:
                 raise ValueError(f"`{name}` is {getattr(self, name)}: it must be 0 or more")
         slowest = self.stall_bytes / self.stall_seconds * self.connections

@@ -29,6 +29,7 @@ class Device:
         """Limits under which a fault is over in moments."""
         quick: dict[str, object] = {
             "disk_reserve_bytes": 0,
+            "room_seconds": 0,
             "backoff_seconds": 0.01,
             "attempts": 4,
             "stall_seconds": 0.5,

@@ -75,6 +75,38 @@ def test_a_disk_that_fills_up_meanwhile_keeps_the_old_file(
     assert device.fetch(server).path.read_bytes() == server.content
 
 
+def test_a_download_waits_for_room_and_goes_on(
+    tmp_path: Path, small_disk: Path, server: ObjectServer
+):
+    """What was fetched stays, and the rest comes once somebody has made room."""
+    device = Device(folder=small_disk / "files", state_dir=tmp_path / "state")
+    filler = small_disk / "log"
+
+    def somebody_logs(exchange: Exchange) -> None:
+        free = os.statvfs(small_disk)
+        filler.write_bytes(b"x" * (free.f_bavail * free.f_frsize - 700_000))
+        exchange.good_head()
+        exchange.send(exchange.body)
+
+    waited: list[bool] = []
+
+    def make_room() -> bool:
+        # Asked while it waits: by then the first bytes have come, and no more go in.
+        if server.sent > 700_000 and filler.exists() and filler.stat().st_size:
+            waited.append(True)
+            if len(waited) > 3:
+                filler.unlink()
+        return False
+
+    server.faults.append(somebody_logs)
+    delivered = device.downloader(room_seconds=30).fetch(
+        server.document(), refresh_url=lambda: server.url, cancelled=make_room
+    )
+    assert waited
+    assert delivered.path.read_bytes() == server.content
+    assert delivered.bytes_fetched < 2 * len(server.content), "it did not begin anew"
+
+
 def test_the_reserve_is_kept_while_others_write_too(
     tmp_path: Path, small_disk: Path, server: ObjectServer
 ):

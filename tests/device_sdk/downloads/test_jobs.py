@@ -204,6 +204,24 @@ def test_a_cancelled_job_is_left_and_the_next_one_taken(
     ], "what was fetched for the cancelled job has left the disk"
 
 
+def test_what_was_fetched_for_a_job_that_ended_meanwhile_leaves_the_disk(
+    tenant: Tenant, sender: FileSender, tmp_path: Path
+):
+    """A device that was off while its job was cancelled finds no job that names its bytes."""
+    device = tenant.device(tmp_path, settings={"downloads.bytes_per_second": 200_000})
+    job_id = sender.hand_out(device.thing, "slow.bin", secrets.token_bytes(20_000_000))
+    with device.run(name="first") as agent:
+        agent.await_event("job.started", seconds=30)
+        parts = tmp_path / "downloads"
+        while not any(path.stat().st_size for path in parts.glob(".*.part")):
+            time.sleep(0.05)
+        os.kill(agent.pid, signal.SIGKILL)
+    tenant.cloud.client("iot").cancel_job(jobId=job_id, force=True)
+    with device.run(name="second") as agent:
+        agent.await_event("download.discarded", seconds=30)
+    assert not list(parts.iterdir())
+
+
 def test_the_outcome_of_the_install_hook_is_the_jobs(
     tenant: Tenant, sender: FileSender, tmp_path: Path
 ):

@@ -101,14 +101,20 @@ def test_cancelling_stops_soon_and_keeps_the_bytes(device: Device, server: Objec
     assert device.visible_files() == {"firmware/image.bin": server.content}
 
 
-def test_a_discarded_download_leaves_nothing(device: Device, server: ObjectServer):
-    """``discard`` frees what a cancelled job had fetched."""
+@pytest.mark.parametrize("by_name", [True, False])
+def test_a_discarded_download_leaves_nothing(device: Device, server: ObjectServer, by_name: bool):
+    """``discard`` frees what a cancelled job had fetched, ``discard_all`` what all had."""
     server.faults.append(truncated)
     with pytest.raises(DownloadFailedError):
         device.fetch(server, attempts=1)
     assert device.leftovers() != []
-    device.downloader().discard("firmware/image.bin")
+    if by_name:
+        device.downloader().discard("firmware/image.bin")
+    else:
+        device.downloader().discard_all()
     assert device.leftovers() == []
+    assert not list((device.state_dir / "downloads").glob("*.json"))
+    device.downloader().discard_all()
 
 
 def test_an_expired_url_is_refreshed_and_the_download_goes_on(device: Device, server: ObjectServer):

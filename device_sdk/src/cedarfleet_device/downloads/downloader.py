@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import re
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device.downloads.outcomes import (
     Delivered,
+    DownloadError,
     DownloadFailedError,
     DownloadRefusedError,
     Reason,
@@ -21,6 +23,7 @@ from cedarfleet_device.downloads.range_client.tls import tls_context
 from cedarfleet_device.downloads.target import Target
 from cedarfleet_device.downloads.transfer import Callbacks, Transfer
 from cedarfleet_device.files import DISK, Disk
+from cedarfleet_device.log import event
 
 if TYPE_CHECKING:
     import ssl
@@ -156,6 +159,28 @@ class Downloader:
         ):
             target.drop_part()
             self._journal(target).clear()
+            target.drop_previous()
+
+    def discard_all(self) -> None:
+        """Drop what was fetched of every file, where nobody wants one any more.
+
+        What cannot be dropped is left for the next time: somebody fetches it, or the disk refuses.
+        """
+        for file in self._state.glob("*.json"):
+            entry = ProgressJournal(self._state, file.stem, disk=self._disk).read()
+            if entry is None:
+                continue
+            try:
+                self.discard(entry.name)
+            except DownloadError as error:
+                event(
+                    "download.not_discarded",
+                    level=logging.WARNING,
+                    error=error,
+                    artifact=entry.name,
+                )
+            else:
+                event("download.discarded", artifact=entry.name, received=entry.prefix)
 
     def _target(self, name: str) -> Target:
         return Target(self._folder, name, disk=self._disk)

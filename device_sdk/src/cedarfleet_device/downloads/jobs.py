@@ -72,6 +72,10 @@ class Fetcher(Protocol):
         """Drop what was fetched of a file; raises ``DownloadError``."""
         ...
 
+    def discard_all(self) -> None:
+        """Drop what was fetched of every file; nothing waits for any."""
+        ...
+
 
 class Mover(Protocol):
     """What ``enrollment.move.Move`` does."""
@@ -181,6 +185,8 @@ class JobListener:
             self._clock.tell(_milliseconds(answer.timestamp))
         execution = answer.execution
         if execution is None or not execution.job_id:
+            # Jobs that ended while the device was away left their bytes behind: no job names them.
+            self._fetcher.discard_all()
             return False
         self._doubt.clear()
         event("job.started", job_id=execution.job_id)

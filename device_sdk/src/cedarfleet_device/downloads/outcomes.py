@@ -4,6 +4,7 @@
 
     DownloadError
     ├── DownloadRefusedError       trying again will not heal it; ``reason`` says who must act
+    │   └── DiskFullError          there was no room for longer than the device waits for it
     └── DownloadFailedError        the retry budget is used up; the next ``fetch`` goes on
         └── DownloadCancelledError the caller asked to stop; the next ``fetch`` goes on
 """
@@ -63,6 +64,13 @@ class DownloadRefusedError(DownloadError):
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class DiskFullError(DownloadRefusedError):
+    """There is no room at the moment (``Reason.DISK``), and somebody may make some."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.DISK, message)
 
 
 class DownloadFailedError(DownloadError):

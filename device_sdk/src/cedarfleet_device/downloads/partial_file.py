@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import time
@@ -10,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device.downloads.outcomes import (
+    DiskFullError,
     DownloadCancelledError,
     DownloadRefusedError,
     Reason,
@@ -36,9 +38,10 @@ def disk_trouble(what: str) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        raise DownloadRefusedError(
-            Reason.DISK, f"cannot {what}: {error.strerror or error}"
-        ) from error
+        words = f"cannot {what}: {error.strerror or error}"
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise DiskFullError(words) from error
+        raise DownloadRefusedError(Reason.DISK, words) from error
 
 
 class PartialFile:
@@ -124,16 +127,15 @@ class PartialFile:
         """Refuse what would not fit beside the file system's reserve.
 
         Raises:
-            DownloadRefusedError: ``Reason.DISK``.
+            DiskFullError: it does not.
         """
         needed = sum(len(gap) for gap in self.missing)
         with disk_trouble("ask for the free space"):
             free = self._free_bytes()
         if needed and free - needed < self._limits.disk_reserve_bytes:
-            raise DownloadRefusedError(
-                Reason.DISK,
+            raise DiskFullError(
                 f"`{self.entry.name}` needs {needed} bytes"
-                f" and {self._limits.disk_reserve_bytes} in reserve, {free} are free",
+                f" and {self._limits.disk_reserve_bytes} in reserve, {free} are free"
             )
 
     def start_over(self, etag: str | None) -> None:
@@ -186,10 +188,9 @@ class PartialFile:
         if self._unsaved >= self._step or time.monotonic() - self._saved_at >= _CHECKPOINT_SECONDS:
             self.checkpoint()
             if self._free_bytes() < self._limits.disk_reserve_bytes:
-                raise DownloadRefusedError(
-                    Reason.DISK,
+                raise DiskFullError(
                     f"less than the reserve of {self._limits.disk_reserve_bytes} bytes is free"
-                    " on the disk",
+                    " on the disk"
                 )
 
     def catch_up(self) -> bool:

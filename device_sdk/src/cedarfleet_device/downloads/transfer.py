@@ -8,8 +8,10 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from cedarfleet_device.clock import steady
 from cedarfleet_device.downloads.fetch import FetchRound
 from cedarfleet_device.downloads.outcomes import (
+    DiskFullError,
     DownloadCancelledError,
     DownloadError,
     DownloadFailedError,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 _MOST_CHANGES: Final = 2
 _MOST_FRESH_URLS: Final = 3  # in a row, none of which was accepted
 _PROGRESS_SECONDS: Final = 0.25
+_LOOK_FOR_ROOM_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +88,7 @@ class Transfer:
         self._url = document.url
         self._changes = self._wrong_digests = self._stale_urls = 0
         self._accepted_at = -1
+        self._roomless_at, self._roomless_since = -1, 0.0
         self._told_at = 0.0
 
     def run(self) -> int:
@@ -132,7 +136,7 @@ class Transfer:
     def _fetch(self, file: PartialFile) -> None:
         """Until the temporary file holds the announced bytes."""
         file.recover(self._callbacks.cancelled)
-        file.check_room()
+        self._await_room(file)
         while True:
             self._tell(file, final=False)
             if not file.missing and self._is_right(file):
@@ -152,6 +156,37 @@ class Transfer:
             except DownloadCancelledError:
                 file.checkpoint()
                 raise
+            except DiskFullError as error:
+                self._await_room(file, error)
+
+    def _await_room(self, file: PartialFile, full: DiskFullError | None = None) -> None:
+        """Wait until there is room for what is missing, and keep what is there.
+
+        Args:
+            file: what is fetched.
+            full: what was met, if something was: then there is a pause in any case.
+
+        Raises:
+            DiskFullError: none came in time since bytes came last.
+            DownloadCancelledError: while waiting.
+        """
+        if file.received != self._roomless_at:
+            self._roomless_at, self._roomless_since = file.received, steady()
+        while True:
+            try:
+                if full is not None:
+                    raise full
+                file.check_room()
+            except DiskFullError as error:
+                if steady() - self._roomless_since >= self._limits.room_seconds:
+                    raise
+                event(
+                    "download.no_room", level=logging.WARNING, artifact=file.entry.name, why=error
+                )
+                self._wait(min(_LOOK_FOR_ROOM_SECONDS, self._limits.room_seconds))
+                full = None
+            else:
+                return
 
     def _round(self, file: PartialFile) -> None:
         if self._callbacks.cancelled():
@@ -253,7 +288,11 @@ class Transfer:
         event(
             "download.retry", artifact=self._document.name, seconds=round(pause, 2), why=str(error)
         )
-        until = time.monotonic() + pause
+        self._wait(pause)
+
+    def _wait(self, seconds: float) -> None:
+        """Raises ``DownloadCancelledError`` while waiting."""
+        until = time.monotonic() + seconds
         waiting = threading.Event()
         while (left := until - time.monotonic()) > 0:
             if self._callbacks.cancelled():
