@@ -25,6 +25,7 @@ _KNOWN: Final = frozenset(
         "sql",
         "sqlVersion",
         "dynamodbv2s",
+        "sqs",
         "errorAction",
         "tags",
         "region",
@@ -33,7 +34,7 @@ _KNOWN: Final = frozenset(
 
 
 class TopicRule(Handler):
-    """`aws.iot.TopicRule` with DynamoDBv2 actions and an SQS error action."""
+    """`aws.iot.TopicRule` with DynamoDBv2 and SQS actions, and an SQS error action."""
 
     replace_on = frozenset({"name"})
     taggable = True
@@ -80,7 +81,7 @@ class TopicRule(Handler):
         # Of the actions, whatever differs from what is known shows as it is in the cloud.
         wanted = _payload({name: outputs[name] for name in _KNOWN if name in outputs})
         if rule.get("actions", []) != wanted["actions"]:
-            found["dynamodbv2s"] = rule.get("actions", [])
+            found["sqs" if "sqs" in outputs else "dynamodbv2s"] = rule.get("actions", [])
         if rule.get("errorAction") != wanted.get("errorAction"):
             found["errorAction"] = rule.get("errorAction")
         return found
@@ -107,17 +108,22 @@ def _payload(inputs: dict[str, Any]) -> dict[str, Any]:
                 }
             }
             for action in inputs.get("dynamodbv2s", [])
-        ],
+        ]
+        + [_to_queue(queue) for queue in inputs.get("sqs", [])],
     }
     if queue := inputs.get("errorAction", {}).get("sqs"):
-        payload["errorAction"] = {
-            "sqs": {
-                "roleArn": queue["roleArn"],
-                "queueUrl": queue["queueUrl"],
-                "useBase64": queue.get("useBase64", False),
-            }
-        }
+        payload["errorAction"] = _to_queue(queue)
     return payload
+
+
+def _to_queue(queue: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "sqs": {
+            "roleArn": queue["roleArn"],
+            "queueUrl": queue["queueUrl"],
+            "useBase64": queue.get("useBase64", False),
+        }
+    }
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {"aws:iot/topicRule:TopicRule": TopicRule()}

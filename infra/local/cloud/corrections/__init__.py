@@ -68,6 +68,7 @@ CORRECTIONS: Final[tuple[Callable[[Emulator], None], ...]] = (
     rules.floor_is_known,
     rules.regexp_substr_is_known,
     rules.regexp_replace_is_known,
+    rules.get_is_known,
     connections.connections_are_told,
     direct_messages.direct_messages_are_delivered,
     authorization.leading_keys_are_known,

@@ -64,6 +64,19 @@ def regexp_replace_is_known(emulator: Emulator) -> None:
     _add_function(emulator, "regexp_replace", replace)
 
 
+def get_is_known(emulator: Emulator) -> None:
+    """Know `get(array, index)`, from 0; AWS makes Undefined where none is."""
+    iot = emulator.module(_IOT)
+
+    def get(value: Any, index: Any) -> Any:
+        if not isinstance(value, list) or not isinstance(index, int):
+            return iot._MISSING
+        members: list[Any] = value
+        return members[index] if 0 <= index < len(members) else iot._MISSING
+
+    _add_function(emulator, "get", get)
+
+
 def _add_function(emulator: Emulator, name: str, function: Callable[..., Any]) -> None:
     """Let rules call ``function`` by its name, with as many arguments as it has."""
     iot = emulator.module(_IOT)

@@ -137,7 +137,7 @@ def _fired(probed: ProbedCloud, name: str, sql: str) -> list[dict[str, Any]]:
         iot.create_topic_rule(ruleName=rule, topicRulePayload=payload)
     data = probed.cloud.client("iot-data")
     for topic, text in (("in", "four"), ("in", "abc"), ("fence", "")):
-        message = json.dumps({"text": text, "number": 2999.5}).encode()
+        message = json.dumps({"text": text, "number": 2999.5, "several": ["abc", 2]}).encode()
         data.publish(topic=f"{name}/{topic}", qos=1, payload=message)
     found: list[dict[str, Any]] = []
     for _ in range(20):
@@ -163,6 +163,14 @@ def regexp_replace_is_known(probed: ProbedCloud) -> bool:
     found = _fired(probed, "replaced", sql)
     assert found in ([{}, {}], [{"text": "four"}, {"text": "xbc"}]), found
     return found == [{}, {}]
+
+
+def get_is_known(probed: ProbedCloud) -> bool:
+    """A rule cannot take a member of an array."""
+    sql = "SELECT get(several, 1) AS one FROM 'taken/in' WHERE get(several, 0) = text"
+    found = _fired(probed, "taken", sql)
+    assert found in ([], [{"one": 2}]), found
+    return not found
 
 
 def connections_are_told(probed: ProbedCloud) -> bool:
