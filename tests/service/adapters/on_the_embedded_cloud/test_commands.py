@@ -5,9 +5,15 @@ from __future__ import annotations
 import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from infra import names
+from tests.infra.local.cloud.corrections.probes.raw_mqtt import RawDevice
+
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     import httpx
 
     from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
@@ -31,6 +37,24 @@ def status_row(
     }
 
 
+@contextmanager
+def connected(deployed: DeployedService, thing: str) -> Generator[RawDevice]:
+    """A device of acme with a certificate of its own, on the line."""
+    cloud = deployed.setup.cloud
+    iot = cloud.client("iot")
+    made = iot.create_keys_and_certificate(setAsActive=True)
+    iot.attach_thing_principal(thingName=thing, principal=made["certificateArn"])
+    iot.attach_policy(policyName=names.device_policy("acme"), target=made["certificateArn"])
+    with RawDevice(
+        port=cloud.mqtt_port,
+        ca_file=cloud.ca_file,
+        certificate=made["certificatePem"],
+        key=made["keyPair"]["PrivateKey"],
+    ) as device:
+        assert device.connect(thing) == 0
+        yield device
+
+
 def test_a_command_is_read_with_the_states_of_its_device(deployed: DeployedService) -> None:
     """The record stands beside what the IoT rule writes; the device's last state is the answer."""
     answer = deployed.call(
@@ -51,6 +75,30 @@ def test_a_command_is_read_with_the_states_of_its_device(deployed: DeployedServi
     )
     assert [told["state"] for told in seen["history"]] == ["received", "failed"]
     assert deployed.call("GET", command["url"], tenant="globex").status_code == 404
+
+
+def test_a_connected_device_decides_where_its_command_stands(deployed: DeployedService) -> None:
+    """What it acknowledges is received; where it is silent, or gone, the command is published."""
+    refuse = {"name": "reboot", "if_offline": "refuse"}
+    with ThreadPoolExecutor(1) as pool, connected(deployed, "acme--press-01") as device:
+        sent = pool.submit(deployed.call, "POST", COMMANDS, json=refuse)
+        packet = device.read()
+        device.acknowledge(packet)
+        command = sent.result().json()
+        assert (command["state"], json.loads(packet.payload)["command_id"]) == (
+            "received",
+            command["id"],
+        )
+        seen = deployed.call("GET", command["url"]).json()
+        assert (seen["state"], seen["reported_by"]) == ("received", "device")
+        silent = deployed.call("POST", COMMANDS, json={"name": "reboot"})
+        assert (silent.status_code, silent.json()["state"]) == (202, "published")
+        device.reset()
+    away = deployed.call("POST", COMMANDS, json=refuse)
+    assert (away.status_code, away.json()["type"].rpartition(":")[2]) == (
+        409,
+        "device-not-connected",
+    )
 
 
 def test_what_a_broken_device_reports_is_read_within_bounds(deployed: DeployedService) -> None:
