@@ -12,6 +12,7 @@ from service.api import problems
 from service.api.description import DescriptionPlugin, operation_id
 from service.api.health import live, ready
 from service.api.request_log import around_requests
+from service.api.shedding import shed
 from service.api.version_1 import version_1
 from service.operations.operations import Operations
 from service.settings import HttpSettings
@@ -23,7 +24,8 @@ class _Application(Litestar):
     async def __call__(  # type: ignore[override] - Litestar narrows the scope to its own
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        await around_requests(super().__call__)(scope, receive, send)
+        served = shed(super().__call__, self.state.operations)
+        await around_requests(served)(scope, receive, send)
 
 
 def create_app(

@@ -187,12 +187,19 @@ def _answer(
     members: dict[str, Any],
     headers: dict[str, str],
 ) -> Response[dict[str, Any]]:
-    document: dict[str, Any] = {
+    content = document(request.scope, status, slug, detail=detail, members=members)
+    return Response(content, status_code=status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def document(
+    scope: Any, status: HTTPStatus, slug: str, *, detail: str | None, members: dict[str, Any]
+) -> dict[str, Any]:
+    """The members of a problem document, in their order."""
+    told: dict[str, Any] = {
         "type": problem_type(slug),
         "title": status.phrase,
         "status": int(status),
     }
     if detail:
-        document["detail"] = detail
-    document |= {"request_id": request.scope["state"].get("request_id"), **members}
-    return Response(document, status_code=status, headers=headers, media_type=MEDIA_TYPE)
+        told["detail"] = detail
+    return told | {"request_id": scope["state"].get("request_id"), **members}

@@ -6,6 +6,7 @@ comes again, ``RateLimit`` what remains of it (``r``), and if nothing does, for 
 (``t``). What remains is as far as this process knows: a hint, no promise, as the draft has it.
 """
 
+import hashlib
 import math
 from typing import Any, Final
 
@@ -31,15 +32,34 @@ async def spend(operations: Operations, tenant: Tenant, budget: Budget, scope: S
     """
     rate = tenant.budgets[budget]
     standing = await operations.budgets.spend(Bucket(name=budget, rate=rate, tenant=tenant))
-    scope["state"].setdefault(_STATE, []).append(standing)
+    note(scope, standing)
     if not standing.granted:
+        if budget is Budget.REQUESTS and (caller := caller_of(scope)):
+            operations.budgets.remember(caller, standing.bucket)
         log.warning("budget.used_up", budget=budget)
-        raise OverBudgetError(
-            budget,
-            per_second=rate.per_second,
-            burst=rate.burst,
-            wait_seconds=standing.wait_seconds,
-        )
+        raise refusal(standing)
+
+
+def refusal(standing: Standing) -> OverBudgetError:
+    """What a tenant is told of a budget that is used up."""
+    rate = standing.bucket.rate
+    return OverBudgetError(
+        standing.bucket.name,
+        per_second=rate.per_second,
+        burst=rate.burst,
+        wait_seconds=standing.wait_seconds,
+    )
+
+
+def caller_of(scope: Any) -> bytes | None:
+    """The digest of a request's one authorization header."""
+    given = [text for name, text in scope["headers"] if name.lower() == b"authorization"]
+    return hashlib.sha256(given[0]).digest() if len(given) == 1 else None
+
+
+def note(scope: Any, standing: Standing) -> None:
+    """Have the answer say how a budget stands."""
+    scope["state"].setdefault(_STATE, []).append(standing)
 
 
 def headers(scope: Any) -> list[tuple[bytes, bytes]]:

@@ -53,6 +53,7 @@ class Budgets:
         self._shared = shared
         self._clock = clock
         self._purses: BoundedCache[str, _Purse] = BoundedCache(max_entries=max_buckets)
+        self._refused: BoundedCache[bytes, Bucket] = BoundedCache(max_entries=max_buckets)
 
     async def spend(self, bucket: Bucket) -> Standing:
         """Take one token, or say for how long there is none; never waits for one."""
@@ -68,6 +69,26 @@ class Budgets:
             return purse.standing(bucket, now, granted=True)
         finally:
             purse.waiting -= 1
+
+    def remember(self, caller: bytes, bucket: Bucket) -> None:
+        """Note that a caller was refused, so that `refusal` can tell it sooner."""
+        self._refused.put(caller, bucket, seconds=LEASE_SECONDS)
+
+    def refusal(self, caller: bytes) -> Standing | None:
+        """How the bucket of a caller stands who would be refused again; looks at nothing else.
+
+        Args:
+            caller: what `remember` was given.
+        """
+        bucket = self._refused.get(caller)
+        purse = self._purses.get(bucket.key) if bucket else None
+        if bucket is None or purse is None:
+            return None
+        now = self._now()
+        if purse.tokens or not purse.is_used_up(bucket.rate, now):
+            return None
+        purse.ask(now)
+        return purse.standing(bucket, now, granted=False)
 
     async def _lease(self, bucket: Bucket, purse: _Purse) -> None:
         """Lease once for all that wait; one that leaves does not cancel the others."""

@@ -87,7 +87,7 @@ class Rate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Budget(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a tenant may ask of the service; sized from AWS's quotas (docs/adr/0022).
+    """What a tenant may ask of the service; sized from AWS's quotas (docs/quotas.md).
 
     Attributes:
         requests: of the API, whatever is asked.

@@ -34,6 +34,7 @@ class Api:
 
     def __init__(self, client: TestClient[Any], ports: MemoryPorts, acme: MemoryUserPool) -> None:
         self.client, self.ports = client, ports
+        self.operations: Any = client.app.state.operations
         self._token = acme.id_token("boss", ["managers"])
 
     def get(self, path: str = "/v1/me", token: str | None = None) -> httpx.Response:
@@ -50,6 +51,11 @@ class Api:
         """Let time pass."""
         assert self.ports.clock.now is not None
         self.ports.clock.now += timedelta(seconds=seconds)
+
+
+async def refuses_to_look(_: str | None) -> None:
+    """In place of the authentication of whom nothing shall be looked at."""
+    raise AssertionError("a token was looked at")
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +103,27 @@ def test_over_its_budget_a_tenant_is_told_when_to_come_again(api: Api) -> None:
     assert problem["budget"] == "requests"
     assert "2 a second, 6 at once" in problem["detail"]
     api.later(int(refused.headers["Retry-After"]))
+    assert api.get().status_code == 200
+
+
+def test_a_flood_is_answered_as_its_first_refusal_was(
+    api: Api, small: tuple[MemoryUserPool, MemoryUserPool]
+) -> None:
+    """Sooner, with the same words; what needs no budget is answered, and so is who comes again."""
+    while (first := api.get()).status_code == 200:
+        pass
+    authenticate = api.operations.authenticate
+    api.operations.authenticate = refuses_to_look
+    again = api.get()
+    api.operations.authenticate = authenticate
+    differ = {"request_id", "x-request-id"}
+    for one, other in ((first.json(), again.json()), (first.headers, again.headers)):
+        told, retold = dict(one), dict(other)
+        assert {name for name in told | retold if told.get(name) != retold.get(name)} <= differ
+    assert api.get("/v1/openapi").status_code == 200
+    assert api.get("/health/live").status_code == 200
+    assert api.get(token=small[0].id_token("ann", ["managers"])).status_code == 429
+    api.later(2)
     assert api.get().status_code == 200
 
 
