@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from litestar.openapi.plugins import JsonRenderPlugin
 
+from service.api.described_values import PARAMETERS, refined, with_values
 from service.api.problems import MEDIA_TYPE, STATUS, TOKEN_FAULTS, problem_type
 from service.domain.rates import Budget
 from service.errors import EnrolmentFault
@@ -77,7 +78,7 @@ def completed(document: dict[str, Any]) -> dict[str, Any]:
         "paths": {path: _item(item) for path, item in document["paths"].items()},
         "components": {
             **components,
-            "schemas": {**_whole(components["schemas"]), "Problem": _problem()},
+            "schemas": {**with_values(_whole(components["schemas"])), "Problem": _problem()},
         },
     }
 
@@ -93,15 +94,32 @@ def _operation(operation: dict[str, Any], *, changes: bool) -> dict[str, Any]:
     described = _whole(operation)
     # Litestar's own 400 is of another form than what is answered.
     own = {
-        status: answer
+        status: {**answer, "headers": _headers(answer)}
         for status, answer in described["responses"].items()
         if int(status) < HTTPStatus.BAD_REQUEST
     }
     problems = {
         str(int(status)): _answer(status) for status in _may_answer(operation, changes=changes)
     }
+    parameters = [
+        {**each, "schema": refined(each["schema"], PARAMETERS.get(each["name"], {}))}
+        for each in described.get("parameters", ())
+    ]
     first, _, _ = described.get("description", "").partition("\n\n")
-    return {**described, "summary": first.rstrip("."), "responses": {**own, **problems}}
+    return {
+        **described,
+        **({"parameters": parameters} if parameters else {}),
+        "summary": first.rstrip("."),
+        "responses": {**own, **problems},
+    }
+
+
+def _headers(answer: dict[str, Any]) -> dict[str, Any]:
+    """Litestar gives a header no schema whose value it does not know."""
+    return {
+        name: {"schema": {"type": "string"}, **header}
+        for name, header in answer.get("headers", {}).items()
+    }
 
 
 def _may_answer(operation: dict[str, Any], *, changes: bool) -> Iterator[HTTPStatus]:

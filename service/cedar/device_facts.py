@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 ONE_OFFSET: Final = "a device has a `time_zone` or a fixed `utc_offset`, not both"
 
-_LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_OFFSET: Final = re.compile(r"(?P<sign>[+-])(?P<hours>0[0-9]|1[0-4]):(?P<minutes>[0-5][0-9])")
+LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+OFFSET: Final = re.compile(r"(?P<sign>[+-])(?P<hours>0[0-9]|1[0-4]):(?P<minutes>[0-5][0-9])")
 _CLOCK: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
-_WINDOW: Final = re.compile(rf"(?P<start>{_CLOCK})-(?P<end>{_CLOCK})")
+WINDOW: Final = re.compile(rf"(?P<start>{_CLOCK})-(?P<end>{_CLOCK})")
 # No `+`, which IoT Core does not store.
-_ZONE: Final = re.compile(r"[A-Za-z]+(?:/[A-Za-z0-9_-]+){1,2}")
+ZONE: Final = re.compile(r"[A-Za-z]+(?:/[A-Za-z0-9_-]+){1,2}")
 LEVELS: Final = ("low", "medium", "high")
 """What ``criticality`` may be; the schema of the policies lists the same."""
 
@@ -77,7 +77,7 @@ def has_two_offsets(facts: Mapping[str, str | None]) -> bool:
 
 def _label(name: str) -> Callable[[str], dict[str, Value]]:
     def parse(text: str) -> dict[str, Value]:
-        if _LABEL.fullmatch(text) is None:
+        if LABEL.fullmatch(text) is None:
             raise ValueError("must be 1 to 64 characters of A-Z, a-z, 0-9, `_`, `.` and `-`")
         return {name: text}
 
@@ -91,7 +91,7 @@ def _criticality(text: str) -> dict[str, Value]:
 
 
 def _utc_offset(text: str) -> dict[str, Value]:
-    match = _OFFSET.fullmatch(text)
+    match = OFFSET.fullmatch(text)
     if match is None:
         raise ValueError("must be like `+02:00`, at most 14 hours")
     offset = timedelta(hours=int(match["hours"]), minutes=int(match["minutes"]))
@@ -99,7 +99,7 @@ def _utc_offset(text: str) -> dict[str, Value]:
 
 
 def _time_zone(text: str) -> dict[str, Value]:
-    if _ZONE.fullmatch(text) is None or text not in _zones():
+    if ZONE.fullmatch(text) is None or text not in _zones():
         raise ValueError("must be an IANA time zone like `Europe/Berlin`, written exactly so")
     return {}
 
@@ -110,7 +110,7 @@ def _zones() -> frozenset[str]:
 
 
 def _window(text: str) -> dict[str, Value]:
-    match = _WINDOW.fullmatch(text)
+    match = WINDOW.fullmatch(text)
     if match is None:
         raise ValueError("must be like `22:00-04:00`, device-local time")
     return {"window_start": _time_of_day(match["start"]), "window_end": _time_of_day(match["end"])}

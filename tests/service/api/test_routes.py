@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cedarfleet_device import wire
+from jsonschema import Draft202012Validator
 from litestar import Router, get
 from litestar.di import NamedDependency, Provide
 from litestar.params import SkipValidation  # noqa: TC002 - Litestar reads it at run time
@@ -218,3 +220,24 @@ def described_statuses(service: ServiceUnderTest) -> set[str]:
         for each in item.values()
         for status in each["responses"]
     }
+
+
+def test_the_domains_values_are_told(service: ServiceUnderTest) -> None:
+    """States and forms come from the domain's tables; a pattern accepts what the domain does."""
+    document = service.client.get("/v1/openapi").json()
+    schemas = document["components"]["schemas"]
+    assert set(wire.CommandState) <= set(schemas["CommandOut"]["properties"]["state"]["enum"])
+    changes = schemas["DevicePatch"]["properties"]
+    for name, good, bad in (
+        ("utc_offset", "-03:30", "+15:00"),
+        ("window", "22:00-04:00", "24:00-04:00"),
+        ("time_zone", "America/Argentina/Ushuaia", "Berlin"),
+        ("kind", "press.2", "a b"),
+    ):
+        validator = Draft202012Validator(changes[name])
+        assert validator.is_valid(good), name
+        assert not validator.is_valid(bad), name
+        assert validator.is_valid(None), name
+    [device] = document["paths"]["/v1/devices/{device}"]["get"]["parameters"]
+    assert re.search(device["schema"]["pattern"], "press-07")
+    assert not re.search(device["schema"]["pattern"], "press 07")

@@ -36,6 +36,8 @@ from cedarfleet_device.wire.form import (
 )
 from cedarfleet_device.wire.moves import MQTT_PORT, MoveDocument
 from cedarfleet_device.wire.names import (
+    COMMAND_ID,
+    DEVICE_ID,
     MAX_THING_NAME,
     is_command_id,
     is_command_name,
@@ -55,6 +57,8 @@ from cedarfleet_device.wire.topics import (
 )
 
 __all__ = [
+    "COMMAND_ID",
+    "DEVICE_ID",
     "MAX_ARTIFACT_NAME",
     "MAX_DETAIL_BYTES",
     "MAX_MESSAGE_BYTES",

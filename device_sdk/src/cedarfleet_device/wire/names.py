@@ -12,8 +12,8 @@ MAX_THING_NAME: Final = 128  # AWS IoT Core quota: characters
 # 2..32 characters, never `--`, no `-` at an end.
 _TENANT = re.compile(r"(?!.*--)[a-z][a-z0-9-]{0,30}[a-z0-9]")
 # A subset of an IoT thing name's [a-zA-Z0-9:_-]{1,128}.
-_DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_COMMAND_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")  # a ULID
+DEVICE_ID: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+COMMAND_ID: Final = r"[0-9A-HJKMNP-TV-Z]{26}"  # a ULID
 _COMMAND_NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
 
@@ -24,7 +24,7 @@ def is_tenant_id(text: str) -> bool:
 
 def is_device_id(text: str) -> bool:
     """Whether ``text`` may name a device inside its tenant."""
-    return _DEVICE.fullmatch(text) is not None
+    return re.fullmatch(DEVICE_ID, text) is not None
 
 
 def is_command_name(text: str) -> bool:
@@ -34,7 +34,7 @@ def is_command_name(text: str) -> bool:
 
 def is_command_id(text: str) -> bool:
     """Whether ``text`` is a ULID in its canonical upper-case form."""
-    return _COMMAND_ID.fullmatch(text) is not None
+    return re.fullmatch(COMMAND_ID, text) is not None
 
 
 def thing_name(tenant: str, device: str) -> str:
