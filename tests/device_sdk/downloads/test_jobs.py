@@ -204,7 +204,7 @@ def test_a_cancelled_job_is_left_and_the_next_one_taken(
     ], "what was fetched for the cancelled job has left the disk"
 
 
-def test_what_was_fetched_for_a_job_that_ended_meanwhile_leaves_the_disk(
+def test_bytes_of_a_job_that_ended_meanwhile_leave_the_disk(
     tenant: Tenant, sender: FileSender, tmp_path: Path
 ):
     """A device that was off while its job was cancelled finds no job that names its bytes."""
