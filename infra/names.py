@@ -18,13 +18,19 @@ DEVICES_THAT_DIFFER: Final = "DevicesThatDiffer"
 TENANTS_BY_TENANT_INDEX: Final = "by-tenant"
 
 STATUS_RULE: Final = "cedarfleet_command_status"  # a rule name allows no `-`
+JOB_ENDED_RULE: Final = "cedarfleet_job_ended"
 DEVICE_EVENTS_RULE: Final = "cedarfleet_device"  # and what happened to it: `_created`, ...
 THING_TYPE: Final = "cedarfleet-device"
 DOMAIN_CONFIGURATION: Final = "cedarfleet-devices"
 SERVICE_ROLE: Final = "cedarfleet-service"
+WORKER_ROLE: Final = "cedarfleet-worker"
+TIMER_ROLE: Final = "cedarfleet-timer"
 EXECUTION_ROLE: Final = "cedarfleet-execution"
 STATUS_ROLE: Final = "cedarfleet-status-rule"
 DEVICE_EVENTS_ROLE: Final = "cedarfleet-device-events-rule"
+
+WORK_QUEUE: Final = "cedarfleet-work"
+DEAD_WORK_QUEUE: Final = "cedarfleet-work-dead"
 
 # What AWS leaves of its longest names: 36 of a provisioning template (`<tenant>-devices`), 37 of a
 # bucket's prefix (`<tenant>-artifacts-`). The wire allows 32.
@@ -44,7 +50,14 @@ def is_reserved(tenant: str) -> bool:
 
     Role names are one space in an account, whatever their paths are.
     """
-    platforms = {SERVICE_ROLE, EXECUTION_ROLE, STATUS_ROLE, DEVICE_EVENTS_ROLE}
+    platforms = {
+        SERVICE_ROLE,
+        WORKER_ROLE,
+        TIMER_ROLE,
+        EXECUTION_ROLE,
+        STATUS_ROLE,
+        DEVICE_EVENTS_ROLE,
+    }
     return (
         tenant == PLATFORM_STACK
         or tenant_role(tenant) in platforms

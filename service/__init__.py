@@ -3,6 +3,7 @@
 Each layer sees those below it, and each has one file a noun::
 
     __main__     which program runs        server       the API as a process
+                                           worker       the background worker as a process
     composition  puts the parts together   log          lines of JSON
     api          HTTP: routes and bodies   adapters     what answers the ports: AWS, caches, twins
     operations   what is done, in order    ports        what that needs of the world

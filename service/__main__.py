@@ -1,4 +1,4 @@
-"""``python -m service [api]``: the programs of the service; without a name, the HTTPS API."""
+"""``python -m service [api|worker]``: the service's programs; without a name, the HTTPS API."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from service import log as log_format
 from service.errors import ConfigurationError
 from service.server import serve
 from service.settings import Settings
+from service.worker import work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-PROGRAMS: Final[Mapping[str, Callable[[Settings], int]]] = {"api": serve}
+PROGRAMS: Final[Mapping[str, Callable[[Settings], int]]] = {"api": serve, "worker": work}
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 

@@ -17,6 +17,7 @@ from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.client.sessions import AwsSessions
 from service.adapters.aws.commands import DynamoCommandRecords
 from service.adapters.aws.connections import IotConnections
+from service.adapters.aws.deliveries import DynamoDeliveries
 from service.adapters.aws.devices import DynamoDeviceFacts
 from service.adapters.aws.downloads import DynamoDownloadRecords
 from service.adapters.aws.enrolments import DynamoEnrolments
@@ -24,6 +25,8 @@ from service.adapters.aws.jobs import IotDownloadJobs
 from service.adapters.aws.signing_keys import JwksKeys
 from service.adapters.aws.tenants import DynamoTenantRegistry
 from service.adapters.aws.things import IotThings
+from service.adapters.aws.timers import SchedulerTimers
+from service.adapters.aws.work import SqsWorkQueue
 from service.adapters.cache.tenants import CachedTenantRegistry
 from service.api.app import create_app
 from service.domain.enrolments import DeviceEndpoint
@@ -32,8 +35,11 @@ from service.operations.operations import Operations
 from service.ports import Ports
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from litestar import Litestar
 
+    from service.operations.worker import Worker
     from service.settings import Settings
 
 
@@ -76,6 +82,20 @@ def direct_calls(settings: Settings) -> AwsCalls:
     return AwsCalls(replace(settings.aws, threads=settings.direct.at_once, max_waiting=0))
 
 
+def build_worker(settings: Settings) -> tuple[Worker, Callable[[], None]]:
+    """The worker on AWS, or on the embedded cloud, and what ends its calls."""
+    calls = AwsCalls(settings.aws)
+    sessions = AwsSessions(settings.aws, max_tenants=settings.tenants.cache_entries)
+    direct = direct_calls(settings)
+    operations = Operations(aws_ports(settings, calls, direct, sessions), settings.tokens)
+
+    def close() -> None:
+        calls.close()
+        direct.close()
+
+    return operations.worker(settings.jobs), close
+
+
 def aws_ports(
     settings: Settings, calls: AwsCalls, direct: AwsCalls, sessions: AwsSessions
 ) -> Ports:
@@ -102,8 +122,13 @@ def aws_ports(
         ),
         artifacts=S3Artifacts(calls=calls, sessions=sessions),
         download_records=DynamoDownloadRecords(calls=calls, sessions=sessions, settings=records),
+        deliveries=DynamoDeliveries(calls=calls, sessions=sessions, settings=records),
         download_jobs=IotDownloadJobs(calls=calls, sessions=sessions, settings=settings.jobs),
         enrolments=DynamoEnrolments(calls=calls, sessions=sessions, settings=records),
         things=IotThings(calls=calls, sessions=sessions),
+        work_queue=SqsWorkQueue(calls=calls, sessions=sessions, settings=settings.work, aws=aws),
+        timers=SchedulerTimers(
+            calls=calls, sessions=sessions, settings=settings.work, region=aws.region
+        ),
         clock=lambda: datetime.now(UTC),
     )

@@ -122,6 +122,7 @@ def _set_up(
         console.print(f"{device.thing} is connected; its files are in {device.folder}")
     child, url = setup.start_service(port=_api_port(given.api_port, last.port))
     running.enter_context(child)
+    running.enter_context(setup.start_worker())
     if last.port and given.api_port == 0 and url != last.api:
         console.print(f"another program has taken {last.api}: the API has a new port")
     known = _people_document(setup, people)

@@ -191,9 +191,37 @@ class Setup:
         Args:
             port: to listen on; 0 for any.
         """
+        environment = self._environment("service_role_arn") | {"CEDARFLEET_PORT": str(port)}
+        child = self._program("service", [sys.executable, "-m", "service"], environment)
+        try:
+            return child, str(child.await_event("service.listening", seconds=_READY_SECONDS)["url"])
+        except BaseException:
+            child.stop()
+            raise
+
+    def start_worker(self, name: str = "worker", **settings: str) -> Child:
+        """Run the background worker as a process under its task role.
+
+        Args:
+            name: of its log.
+            settings: further variables of its environment.
+        """
+        environment = self._environment("worker_role_arn") | settings
+        command = [sys.executable, "-m", "service", "worker"]
+        return _ready(self._program(name, command, environment), "worker.started")
+
+    def _program(self, name: str, command: list[str], environment: dict[str, str]) -> Child:
+        return Child(
+            name=name,
+            command=command,
+            environment=environment,
+            log_file=self.state_dir / f"{name}.log",
+        )
+
+    def _environment(self, role: str) -> dict[str, str]:
+        """What the service's programs are told; `role` is the output that names the task role."""
         platform = self.stacks[PLATFORM]
-        environment = self.cloud.environment(platform["service_role_arn"]) | {
-            "CEDARFLEET_PORT": str(port),
+        return self.cloud.environment(platform[role]) | {
             "CEDARFLEET_TENANTS_TABLE": platform["tenants_table"],
             "CEDARFLEET_DEVICES_TABLE": platform["devices_table"],
             "CEDARFLEET_IOT_DATA_ENDPOINT": platform["iot_data_endpoint"],
@@ -202,18 +230,9 @@ class Setup:
             "CEDARFLEET_COMMANDS_TABLE": platform["commands_table"],
             "CEDARFLEET_AUDIT_TABLE": platform["audit_table"],
             "CEDARFLEET_JWKS_URL_TEMPLATE": self.cloud.jwks_url_template,
+            "CEDARFLEET_WORK_QUEUE_URL": platform["work_queue"],
+            "CEDARFLEET_TIMER_ROLE_ARN": platform["timer_role_arn"],
         }
-        child = Child(
-            name="service",
-            command=[sys.executable, "-m", "service"],
-            environment=environment,
-            log_file=self.state_dir / "service.log",
-        )
-        try:
-            return child, str(child.await_event("service.listening", seconds=_READY_SECONDS)["url"])
-        except BaseException:
-            child.stop()
-            raise
 
 
 def random_file(size: int) -> bytes:

@@ -64,10 +64,10 @@ def trust(service: str, account: str, source_arn: str | None = None) -> Document
     return document(_assumed_by({"Service": service}) | {"Condition": condition})
 
 
-def trust_role(role_arn: str) -> Document:
-    """One other role, and nobody else, may assume the role."""
-    return document(_assumed_by({"AWS": role_arn}))
+def trust_roles(*role_arns: str) -> Document:
+    """These other roles, and nobody else, may assume the role."""
+    return document(_assumed_by({"AWS": list(role_arns)}))
 
 
-def _assumed_by(principal: dict[str, str]) -> Statement:
+def _assumed_by(principal: dict[str, Any]) -> Statement:
     return {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}

@@ -42,6 +42,10 @@ class PlatformOutputs(_Outputs):
         thing_type: type of every device.
         status_errors_queue: URL of the queue of states that could not be written.
         service_role_arn: who may assume the tenants' roles.
+        worker_role_arn: who may, too.
+        work_queue: URL of the queue of work for the worker.
+        dead_work_queue: URL of the queue of work that nobody could do.
+        timer_role_arn: with which a timer sends to the work queue.
         service_url: of the API.
         image_repository: where the service's images are pushed to.
         log_group: of the service.
@@ -62,6 +66,10 @@ class PlatformOutputs(_Outputs):
     thing_type: pulumi.Output[str]
     status_errors_queue: pulumi.Output[str]
     service_role_arn: pulumi.Output[str]
+    worker_role_arn: pulumi.Output[str]
+    work_queue: pulumi.Output[str] = field(metadata=_NOT_FOR_TENANTS)
+    dead_work_queue: pulumi.Output[str] = field(metadata=_NOT_FOR_TENANTS)
+    timer_role_arn: pulumi.Output[str] = field(metadata=_NOT_FOR_TENANTS)
     service_url: pulumi.Output[str]
     image_repository: pulumi.Output[str]
     log_group: pulumi.Output[str]

@@ -44,15 +44,13 @@ class DeliveryOut(Struct, frozen=True):
     state: str
     detail: dict[str, str]
     queued_at: datetime | None
-    started_at: datetime | None
     updated_at: datetime | None
-    attempt: int
 
     @classmethod
     def of(cls, delivery: Delivery) -> "DeliveryOut":
         """A delivery for the answer."""
-        times = (utc(delivery.queued_at), utc(delivery.started_at), utc(delivery.updated_at))
-        return cls(delivery.device, delivery.state, dict(delivery.detail), *times, delivery.attempt)
+        times = (utc(delivery.queued_at), utc(delivery.updated_at))
+        return cls(delivery.device, delivery.state, dict(delivery.detail), *times)
 
 
 class DownloadOut(Struct, frozen=True):

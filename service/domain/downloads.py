@@ -1,13 +1,22 @@
-"""A download: which file goes to which device or group, and how far each device came."""
+"""A download: which file goes to which devices, in which jobs, and how far each device came."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+MAX_MEMBERS: Final = 10_000
+"""Devices of one download."""
+JOB_MEMBERS: Final = 100
+"""Devices of one job (source: AWS IoT Device Management, "endpoints and quotas", job targets)."""
+_MINUTE_MS: Final = 60_000
+# A download that half of at least ten devices failed is stopped before it reaches the rest.
+_ENOUGH_ENDED: Final = 10
 
 
 class TargetKind(StrEnum):
@@ -25,37 +34,15 @@ class DownloadRecordState(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, kw_only=True)
-class DownloadRecord:
-    """What the service wrote down before it created the job.
+class Closing(StrEnum):
+    """Why no further job of a download is made."""
 
-    Attributes:
-        created_at: milliseconds since the epoch.
-        members: the devices of a group as it was decided on; the job is for these alone. Empty: for
-            all devices of the tenant as they are when the job starts.
-        version: S3's id of the version that devices get; ``None`` in a bucket without versions.
-    """
-
-    download_id: str
-    tenant: str
-    target_kind: TargetKind
-    target: str
-    artifact: str
-    size: int
-    sha256: str
-    etag: str
-    created_by: str
-    created_at: int
-    state: DownloadRecordState = DownloadRecordState.CREATED
-    failure: str | None = None
-    emergency_reason: str | None = None
-    members: tuple[str, ...] = ()
-    version: str | None = None
-
-    @property
-    def job_id(self) -> str:
-        """The IoT Job; the tenant's prefix confines it in IAM."""
-        return f"{self.tenant}--{self.download_id}"
+    ENDED = "ended"
+    """Each device has ended."""
+    STOPPED = "stopped"
+    """Too many devices failed; what had not begun was canceled."""
+    EXPIRED = "expired"
+    """Its time was over; what had not begun was canceled."""
 
 
 class DeliveryState(StrEnum):
@@ -74,27 +61,146 @@ class DeliveryState(StrEnum):
     UNKNOWN = "unknown"
 
 
+OUTCOMES: Final = frozenset(
+    {
+        DeliveryState.SUCCEEDED,
+        DeliveryState.FAILED,
+        DeliveryState.REJECTED,
+        DeliveryState.TIMED_OUT,
+        DeliveryState.REMOVED,
+        DeliveryState.CANCELED,
+    }
+)
+"""States of one device that do not change any more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadRecord:
+    """What the service wrote down, and what the worker found when it last looked.
+
+    Attributes:
+        created_at: milliseconds since the epoch.
+        devices: how many it is for.
+        version: S3's id of the version that devices get; ``None`` in a bucket without versions.
+        begun_at: when the worker first looked; ``None``: it has not yet.
+        counts: ended devices by state, when the worker last looked.
+        settled_at: when the worker last asked IoT Jobs for what events did not tell.
+    """
+
+    download_id: str
+    tenant: str
+    target_kind: TargetKind
+    target: str
+    artifact: str
+    size: int
+    sha256: str
+    etag: str
+    created_by: str
+    created_at: int
+    state: DownloadRecordState = DownloadRecordState.CREATED
+    failure: str | None = None
+    emergency_reason: str | None = None
+    devices: int = 1
+    version: str | None = None
+    begun_at: int | None = None
+    closing: Closing | None = None
+    counts: Mapping[DeliveryState, int] = field(default_factory=dict[DeliveryState, int])
+    settled_at: int | None = None
+
+    @property
+    def name(self) -> str:
+        """In the whole account; the tenant's prefix confines it in IAM."""
+        return f"{self.tenant}--{self.download_id}"
+
+    @property
+    def jobs(self) -> int:
+        """How many jobs it is made of; none: it is of an earlier release, which made one itself."""
+        return -(-self.devices // JOB_MEMBERS)
+
+    def members_of(self, job: int) -> int:
+        """How many devices a job is for."""
+        return min(JOB_MEMBERS, self.devices - job * JOB_MEMBERS)
+
+    def due_at(self, job: int, *, devices_per_minute: int) -> int:
+        """From when on a job may be made, in milliseconds since the epoch."""
+        return (self.begun_at or 0) + job * JOB_MEMBERS * _MINUTE_MS // devices_per_minute
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryJob:
+    """One of a download's jobs.
+
+    Attributes:
+        number: from 0.
+        members: ids of its devices, at most ``JOB_MEMBERS``; the job is for these alone.
+        made_at: milliseconds since the epoch; ``None``: not made yet.
+    """
+
+    number: int
+    members: tuple[str, ...]
+    made_at: int | None = None
+
+    def id_in(self, record: DownloadRecord) -> str:
+        """Its id in IoT Jobs, at most 57 of the 64 characters that AWS allows."""
+        return f"{record.name}-{self.number:02}"
+
+
+def jobs_of(members: Sequence[str]) -> Iterator[DeliveryJob]:
+    """The jobs of a download for these devices."""
+    for number, start in enumerate(range(0, len(members), JOB_MEMBERS)):
+        yield DeliveryJob(number=number, members=tuple(members[start : start + JOB_MEMBERS]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How it ended on one device.
+
+    Attributes:
+        state: one of ``OUTCOMES``.
+        at: milliseconds since the epoch.
+        reason: what the device said, if it said something.
+    """
+
+    state: DeliveryState
+    at: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """All jobs of a download at a glance.
+
+    Attributes:
+        made: numbers of the jobs that were made.
+        counts: ended devices by state.
+        ended: ended devices by their job's number.
+    """
+
+    made: frozenset[int]
+    counts: Mapping[DeliveryState, int]
+    ended: Mapping[int, int]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
     """One device's part; times are milliseconds since the epoch.
 
     Attributes:
-        detail: what the device said of it, e.g. progress or the reason of a failure.
-        attempt: counted up by IoT Jobs, from 1.
+        detail: what the device said of it, e.g. the reason of a failure.
+        queued_at: when its job was made.
+        updated_at: when it ended.
     """
 
     device: str
     state: DeliveryState
     detail: Mapping[str, str] = field(default_factory=dict[str, str])
     queued_at: int | None = None
-    started_at: int | None = None
     updated_at: int | None = None
-    attempt: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadProgress:
-    """The job's own account.
+    """How far a download came.
 
     Attributes:
         state: of the whole.
@@ -109,25 +215,63 @@ class DownloadProgress:
     cursor: str | None = None
 
 
-def whole_state(job_status: str, counts: Mapping[DeliveryState, int]) -> DeliveryState:
-    """The state of the whole download.
+def deliveries(job: DeliveryJob, outcomes: Mapping[str, Outcome]) -> Iterator[Delivery]:
+    """Each device of a job; one whose end was not told is ``queued``, also while it downloads.
 
-    IoT Jobs calls a job ``COMPLETED`` once every execution ended, also when every one failed; we do
-    not.
-
-    Args:
-        job_status: ``DescribeJob``'s ``status``.
-        counts: ended and open executions by state.
+    IoT Jobs tells of no beginning (source: AWS IoT developer guide, "Jobs events").
     """
-    if job_status == "CANCELED":
+    waiting = DeliveryState.CREATED if job.made_at is None else DeliveryState.QUEUED
+    for device in job.members:
+        outcome = outcomes.get(device)
+        if outcome is None:
+            yield Delivery(device=device, state=waiting, queued_at=job.made_at)
+        else:
+            yield Delivery(
+                device=device,
+                state=outcome.state,
+                detail={} if outcome.reason is None else {"reason": outcome.reason},
+                queued_at=job.made_at,
+                updated_at=outcome.at,
+            )
+
+
+def counted(record: DownloadRecord, known: Mapping[DeliveryState, int]) -> dict[DeliveryState, int]:
+    """Devices by state: those that are known, and the others as ``queued`` or ``created``."""
+    counts = Counter({state: count for state, count in known.items() if count})
+    if (rest := record.devices - sum(counts.values())) > 0:
+        waiting = (
+            DeliveryState.CREATED
+            if record.state is DownloadRecordState.CREATED
+            else DeliveryState.QUEUED
+        )
+        counts[waiting] += rest
+    return dict(counts)
+
+
+def whole_state(record: DownloadRecord, counts: Mapping[DeliveryState, int]) -> DeliveryState:
+    """The state of the whole download, of devices by their states.
+
+    IoT Jobs calls a job completed once every execution ended, also when every one failed; we do
+    not.
+    """
+    if record.state is DownloadRecordState.FAILED:
+        return DeliveryState.FAILED
+    if record.jobs == 0:
+        return DeliveryState.UNKNOWN
+    if record.closing in {Closing.STOPPED, Closing.EXPIRED}:
         return DeliveryState.CANCELED
-    if job_status == "SCHEDULED":
-        return DeliveryState.QUEUED
-    open_ones = counts.get(DeliveryState.QUEUED, 0) + counts.get(DeliveryState.IN_PROGRESS, 0)
-    if job_status != "COMPLETED" and (open_ones or not counts):
-        started = sum(counts.values()) > counts.get(DeliveryState.QUEUED, 0)
-        return DeliveryState.IN_PROGRESS if started else DeliveryState.QUEUED
-    succeeded = counts.get(DeliveryState.SUCCEEDED, 0)
-    if succeeded == sum(counts.values()):
-        return DeliveryState.SUCCEEDED if succeeded else DeliveryState.UNKNOWN
-    return DeliveryState.PARTLY_FAILED if succeeded else DeliveryState.FAILED
+    ended = {state: count for state, count in counts.items() if state in OUTCOMES}
+    if sum(ended.values()) < record.devices:
+        created = record.state is DownloadRecordState.CREATED
+        waiting = DeliveryState.CREATED if created else DeliveryState.QUEUED
+        return DeliveryState.IN_PROGRESS if ended else waiting
+    if len(ended) == 1:
+        # Of one device it says the most: rejected, timed out, canceled.
+        return next(iter(ended))
+    return DeliveryState.PARTLY_FAILED if DeliveryState.SUCCEEDED in ended else DeliveryState.FAILED
+
+
+def is_failing(counts: Mapping[DeliveryState, int]) -> bool:
+    """Whether so many of the devices that ended have failed that the others shall not begin."""
+    ended = sum(count for state, count in counts.items() if state in OUTCOMES)
+    return ended >= _ENOUGH_ENDED and 2 * counts.get(DeliveryState.FAILED, 0) >= ended

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -10,15 +11,17 @@ from cedarfleet_device import wire
 
 from service.domain.artifacts import is_artifact_name, permission_for
 from service.domain.downloads import (
-    DeliveryState,
+    MAX_MEMBERS,
     DownloadProgress,
     DownloadRecord,
     DownloadRecordState,
     TargetKind,
+    jobs_of,
 )
 from service.domain.groups import DeviceGroup, find_group
 from service.domain.instants import new_ulid
 from service.domain.permissions import Permission
+from service.domain.work import Work, WorkKind
 from service.errors import (
     ConflictError,
     DownloadNotStartedError,
@@ -40,14 +43,13 @@ if TYPE_CHECKING:
     from service.operations.authorization import Access
     from service.ports.artifacts import Artifacts
     from service.ports.devices import DeviceFacts
-    from service.ports.downloads import DownloadJobs, DownloadRecords
+    from service.ports.downloads import Deliveries, DownloadRecords
+    from service.ports.work import WorkQueue
 
-_MAX_MEMBERS: Final = 100  # targets of one job (source: AWS IoT Device Management quotas)
-_WITHOUT_JOB: Final = {
-    DownloadRecordState.CREATED: DeliveryState.CREATED,
-    DownloadRecordState.STARTED: DeliveryState.UNKNOWN,  # AWS forgets a job two years after its end
-    DownloadRecordState.FAILED: DeliveryState.FAILED,
-}
+# Members that are decided on at once: ten batches of 30, of which a policy store takes 30 a second
+# (source: Verified Permissions quotas). At two of them every second another caller has ten left.
+_DECIDED_AT_ONCE: Final = 300
+_DECIDED_A_SECOND: Final = 600
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
@@ -64,7 +66,7 @@ class DownloadRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadView:
-    """A download and what IoT Jobs says of it."""
+    """A download and what was told of its devices."""
 
     record: DownloadRecord
     progress: DownloadProgress
@@ -79,26 +81,28 @@ class Downloads:
         devices: DeviceFacts,
         artifacts: Artifacts,
         records: DownloadRecords,
-        jobs: DownloadJobs,
+        deliveries: Deliveries,
+        queue: WorkQueue,
         clock: Clock,
     ) -> None:
         self._devices = devices
         self._artifacts = artifacts
         self._records = records
-        self._jobs = jobs
+        self._deliveries = deliveries
+        self._queue = queue
         self._once: Once[DownloadRecord] = Once(
             noun="download", unsettled="download.settle_failed", records=records, clock=clock
         )
 
     async def start(self, access: Access, request: DownloadRequest) -> DownloadRecord:
-        """Record the download, then create its job.
+        """Record the download for its devices of this moment, and hand it to the worker.
 
         Raises:
             NotFoundError: the tenant has no such device, group or file.
             InvalidRequestError: the file's name is not of its form.
             PermissionDeniedError: not allowed; said before whether the file exists.
             ConflictError: nobody vouches for the file's SHA-256, so no device could verify it; or
-                the group has no device, or more than one job can serve.
+                the group has no device, or more than a download can serve.
             IdempotencyMismatchError: the idempotency key stands for another request.
             DownloadNotStartedError: recorded as failed; if even that could not be stored, the
                 record stays ``created``.
@@ -113,23 +117,23 @@ class Downloads:
         artifact = await self._artifacts.find(tenant, request.artifact)
         action = permission_for(request.artifact)
         purpose = Purpose(artifact=artifact, emergency_reason=request.emergency_reason)
-        members: tuple[Device, ...] = ()
-        firmware = action is Permission.UPDATE_FIRMWARE
-        if isinstance(target, DeviceGroup) and (firmware or not target.is_root):
-            # One more than a job can serve, so that too many can be told.
-            members = await self._devices.members(tenant, target, limit=_MAX_MEMBERS)
-            if firmware:
+        if isinstance(target, DeviceGroup):
+            # One more than a download can serve, so that too many can be told.
+            members = await self._devices.members(tenant, target, limit=MAX_MEMBERS)
+            if action is Permission.UPDATE_FIRMWARE:
                 allowed = await self._each_allowed(access, members, action, purpose)
                 purpose = replace(purpose, members_allowed=allowed)
+        else:
+            members = (target,)
         await access.require(action, target.entities(tenant.groups), purpose)
         if artifact is None:
             raise NotFoundError("artifact", request.artifact)
-        targets = (
-            _job_targets(target, members, each_allowed=purpose.members_allowed)
-            if isinstance(target, DeviceGroup)
-            else ()
-        )
-        record = self._record(access, request, artifact, targets)
+        if isinstance(target, DeviceGroup):
+            _check_members(target, members)
+        record = self._record(access, request, artifact, devices=len(members))
+        jobs = tuple(jobs_of([device.id for device in members]))
+        # Before the record, which says that they are all there.
+        await self._deliveries.plan(tenant, record, jobs)
         stored = await self._once.create(
             access.principal,
             record,
@@ -143,7 +147,7 @@ class Downloads:
         )
         if stored.state is DownloadRecordState.STARTED:
             return stored
-        return await self._start(tenant, stored)
+        return await self._hand_over(tenant, stored)
 
     async def read(
         self, access: Access, download_id: str, *, limit: int, cursor: str | None
@@ -164,10 +168,8 @@ class Downloads:
             raise NotFoundError("download", download_id)
         target = await self._target(tenant, record.target_kind, record.target)
         await access.require(Permission.VIEW_DOWNLOAD, target.entities(tenant.groups))
-        progress = await self._jobs.progress(tenant, record, limit=limit, cursor=cursor)
-        return DownloadView(
-            record=record, progress=progress or DownloadProgress(state=_WITHOUT_JOB[record.state])
-        )
+        progress = await self._deliveries.progress(tenant, record, limit=limit, cursor=cursor)
+        return DownloadView(record=record, progress=progress)
 
     async def _target(self, tenant: Tenant, kind: TargetKind, target: str) -> Device | DeviceGroup:
         if kind is TargetKind.DEVICE:
@@ -188,17 +190,24 @@ class Downloads:
 
         A group has no window and no patch date of its own.
         """
-        if len(members) > _MAX_MEMBERS:
-            log.warning("download.group_too_large", limit=_MAX_MEMBERS)
+        if len(members) > MAX_MEMBERS:
+            log.warning("download.group_too_large", limit=MAX_MEMBERS)
             # Fail closed: the policies then decide as if a member had been refused.
             return False
-        tenant = access.principal.tenant
-        return await access.allows_each(
-            action, [device.entities(tenant.groups) for device in members], purpose
-        )
+        groups, loop = access.principal.tenant.groups, asyncio.get_running_loop()
+        began, allowed = loop.time(), bool(members)
+        for start in range(0, len(members), _DECIDED_AT_ONCE):
+            await asyncio.sleep(began + start / _DECIDED_A_SECOND - loop.time())
+            some = members[start : start + _DECIDED_AT_ONCE]
+            allowed = await access.allows_each(
+                action, [device.entities(groups) for device in some], purpose
+            )
+            if not allowed:
+                break
+        return allowed
 
     def _record(
-        self, access: Access, request: DownloadRequest, artifact: Artifact, members: tuple[str, ...]
+        self, access: Access, request: DownloadRequest, artifact: Artifact, *, devices: int
     ) -> DownloadRecord:
         # Fail closed: a file that nobody can verify is not delivered.
         if artifact.sha256 is None:
@@ -221,48 +230,52 @@ class Downloads:
             created_by=access.principal.entity_id,
             created_at=now,
             emergency_reason=request.emergency_reason,
-            members=members,
+            devices=devices,
         )
 
-    async def _start(self, tenant: Tenant, record: DownloadRecord) -> DownloadRecord:
-        """Create the recorded download's job; again is safe: the job's id is the download's."""
+    async def _hand_over(self, tenant: Tenant, record: DownloadRecord) -> DownloadRecord:
+        """Have the worker begin with a recorded download; again is safe."""
+        if record.state is DownloadRecordState.FAILED:
+            record = replace(record, state=DownloadRecordState.CREATED, failure=None)
+            # Else the worker would leave alone what failed.
+            await self._records.settle(tenant, record)
         try:
-            await self._jobs.start(tenant, record)
+            await self._queue.send([advance(tenant, record.download_id)])
         except UpstreamError as error:
-            await self._settle(
-                tenant,
-                replace(
-                    record, state=DownloadRecordState.FAILED, failure="its job could not be created"
-                ),
-            )
+            failure = "it could not be handed to the worker"
+            failed = replace(record, state=DownloadRecordState.FAILED, failure=failure)
+            await self._once.settle(tenant, failed, name=record.name, state=failed.state)
             raise DownloadNotStartedError(record.download_id) from error
         log.info(
-            "download.started", job_id=record.job_id, target=record.target, artifact=record.artifact
+            "download.recorded",
+            download=record.name,
+            target=record.target,
+            artifact=record.artifact,
+            devices=record.devices,
         )
-        started = replace(record, state=DownloadRecordState.STARTED, failure=None)
-        await self._settle(tenant, started)
-        return started
-
-    async def _settle(self, tenant: Tenant, record: DownloadRecord) -> None:
-        await self._once.settle(tenant, record, job_id=record.job_id, state=record.state)
+        return record
 
 
-def _job_targets(
-    group: DeviceGroup, members: Sequence[Device], *, each_allowed: bool
-) -> tuple[str, ...]:
-    """The devices that the job of a group is for; none: the thing group of all devices.
+def advance(tenant: Tenant, download_id: str) -> Work:
+    """What has the worker look at a download."""
+    return Work(
+        kind=WorkKind.ADVANCE_DOWNLOAD,
+        issuer=tenant.issuer,
+        tenant=tenant.id,
+        about={"download": download_id},
+    )
+
+
+def _check_members(group: DeviceGroup, members: Sequence[Device]) -> None:
+    """Refuse a group that no download can serve.
 
     Raises:
-        ConflictError: there is none, or there are more than one job can serve.
+        ConflictError: it has no device, or too many.
     """
-    # All devices are a thing group too; but where each was decided on, the job is for these alone.
-    if group.is_root and not each_allowed:
-        return ()
     if not members:
         raise ConflictError(f"group `{group.id}` has no device yet")
-    if len(members) > _MAX_MEMBERS:
+    if len(members) > MAX_MEMBERS:
         raise ConflictError(
-            f"group `{group.id}` has more than {_MAX_MEMBERS} devices, which is as many as one "
-            "download can serve: deliver to smaller groups, or to `all`"
+            f"group `{group.id}` has more than {MAX_MEMBERS} devices, which is as many as one "
+            "download can serve: deliver to smaller groups"
         )
-    return tuple(device.id for device in members)

@@ -6,15 +6,18 @@ import time
 from typing import TYPE_CHECKING
 
 from service.domain.enrolments import DeviceEndpoint
+from service.domain.work import WorkKind
 from service.operations.authentication import Authenticate
 from service.operations.authorization import Access
-from service.operations.budgets import Budgets
+from service.operations.budgets import Budgets, Pace
 from service.operations.commands import Commands
 from service.operations.devices import Devices
 from service.operations.downloads import Downloads
 from service.operations.enrolment import Enrol
 from service.operations.readiness import Readiness
 from service.operations.registration import Registration
+from service.operations.rollout import Rollout
+from service.operations.worker import Worker
 from service.settings import EnrolmentSettings
 
 if TYPE_CHECKING:
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from service.domain.permissions import Permission
     from service.operations.authorization import RequestFacts
     from service.ports import Ports
-    from service.settings import TokenSettings
+    from service.settings import JobSettings, TokenSettings
 
 
 class Operations:
@@ -67,7 +70,8 @@ class Operations:
             devices=ports.devices,
             artifacts=ports.artifacts,
             records=ports.download_records,
-            jobs=ports.download_jobs,
+            deliveries=ports.deliveries,
+            queue=ports.work_queue,
             clock=ports.clock,
         )
 
@@ -78,6 +82,35 @@ class Operations:
             settings=enrolment,
         )
         self.enrol = Enrol(ports, enrolment, endpoint)
+
+    def worker(self, jobs: JobSettings) -> Worker:
+        """What handles the work that the other operations hand over: one operation for each kind.
+
+        Args:
+            jobs: how fast downloads are rolled out, and how long they wait.
+        """
+        ports = self._ports
+        rollout = Rollout(
+            devices=ports.devices,
+            records=ports.download_records,
+            deliveries=ports.deliveries,
+            jobs=ports.download_jobs,
+            pace=Pace(ports.buckets, ports.clock),
+            queue=ports.work_queue,
+            timers=ports.timers,
+            clock=ports.clock,
+            settings=jobs,
+        )
+        return Worker(
+            queue=ports.work_queue,
+            tenants=ports.tenants,
+            handlers={
+                WorkKind.ADVANCE_DOWNLOAD: rollout.advance,
+                WorkKind.MAKE_JOB: rollout.make_job,
+                WorkKind.CANCEL_JOB: rollout.cancel_job,
+                WorkKind.SETTLE_JOB: rollout.settle_job,
+            },
+        )
 
     def access(
         self, principal: Principal, *, facts: RequestFacts, declared: frozenset[Permission]

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from service.ports.budgets import SharedBuckets
     from service.ports.commands import CommandBroker, CommandRecords
     from service.ports.devices import Connections, DeviceFacts
-    from service.ports.downloads import DownloadJobs, DownloadRecords
+    from service.ports.downloads import Deliveries, DownloadJobs, DownloadRecords
     from service.ports.enrolments import Enrolments, Things
     from service.ports.signing_keys import SigningKeys
     from service.ports.tenants import TenantRegistry
+    from service.ports.work import Timers, WorkQueue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,10 @@ class Ports:
     broker: CommandBroker
     artifacts: Artifacts
     download_records: DownloadRecords
+    deliveries: Deliveries
     download_jobs: DownloadJobs
     enrolments: Enrolments
     things: Things
+    work_queue: WorkQueue
+    timers: Timers
     clock: Clock

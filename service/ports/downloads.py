@@ -1,4 +1,4 @@
-"""Downloads as recorded, and their delivery to the devices."""
+"""Downloads as recorded, their deliveries to devices, and the jobs that make these."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from service.domain.downloads import DownloadRecord
 from service.ports.idempotency import OnceRecords
 
 if TYPE_CHECKING:
-    from service.domain.downloads import DownloadProgress
+    from collections.abc import Mapping, Sequence
+
+    from service.domain.downloads import DeliveryJob, DownloadProgress, Outcome, Survey
     from service.domain.tenants import Tenant
 
 
@@ -20,23 +22,70 @@ class DownloadRecords(OnceRecords[DownloadRecord], Protocol):
         ...
 
 
-class DownloadJobs(Protocol):
-    """Durable delivery of a file to each device of a target."""
+class Deliveries(Protocol):
+    """Jobs of downloads, and how each device of them ended, as it was told."""
 
-    async def start(self, tenant: Tenant, record: DownloadRecord) -> None:
-        """Create the job; a job that exists already is fine.
+    async def plan(
+        self, tenant: Tenant, record: DownloadRecord, jobs: Sequence[DeliveryJob]
+    ) -> None:
+        """Store the jobs that shall be made, durably."""
+        ...
 
-        Raises:
-            UpstreamError: not created, or not confirmed.
-        """
+    async def job(
+        self, tenant: Tenant, record: DownloadRecord, number: int
+    ) -> tuple[DeliveryJob, Mapping[str, Outcome]] | None:
+        """One job with the devices of it that ended, or ``None``."""
+        ...
+
+    async def made(
+        self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, *, now_ms: int
+    ) -> None:
+        """Store that a job was made; the first time counts."""
+        ...
+
+    async def tell(
+        self,
+        tenant: Tenant,
+        record: DownloadRecord,
+        job: DeliveryJob,
+        outcomes: Mapping[str, Outcome],
+    ) -> None:
+        """Store how devices ended of which no event has told."""
+        ...
+
+    async def survey(self, tenant: Tenant, record: DownloadRecord) -> Survey:
+        """All jobs at a glance."""
         ...
 
     async def progress(
         self, tenant: Tenant, record: DownloadRecord, *, limit: int, cursor: str | None
-    ) -> DownloadProgress | None:
-        """How far the devices came, or ``None`` if there is no such job.
+    ) -> DownloadProgress:
+        """How far the devices came, a page of them at a time.
 
         Raises:
             InvalidRequestError: the cursor is not one of ours.
         """
+        ...
+
+
+class DownloadJobs(Protocol):
+    """Durable delivery of a file to each device of a job; each call is safe to repeat."""
+
+    async def make(self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob) -> None:
+        """Make the job; one that exists already is fine.
+
+        Raises:
+            ConflictError: a device of it is no more.
+            UpstreamError: not made, or not confirmed.
+        """
+        ...
+
+    async def cancel(self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob) -> None:
+        """Have devices that have not begun begin no more; a job that has ended is fine."""
+        ...
+
+    async def outcomes(
+        self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob
+    ) -> Mapping[str, Outcome]:
+        """How devices ended, as the Jobs service itself knows it; asked rarely."""
         ...

@@ -220,6 +220,8 @@ def _answer(call: Call, acme: Tenant, asked: Asked) -> dict[str, Any] | Refusal:
     if call.operation == "HeadObject":
         return {"ContentLength": 1, "ETag": '"e"', "Metadata": {"sha256": "ab" * 32}}
     found = answer(call, acme)
+    if not isinstance(found, dict):
+        raise AssertionError(f"no request makes {call.operation}")  # noqa: TRY004 - as said
     # A download names its device; the pointer of a command, in the same table, its thing.
     if "Item" in found and "download#" in str(call.arguments.get("Key")):
         found["Item"]["target"] = {"S": DEVICE.id}

@@ -34,17 +34,15 @@ def test_every_route_is_measured() -> None:
     assert measured_routes == routes
 
 
-def test_jobs_and_enrolments_ask_the_control_plane_of_iot(
+def test_enrolments_alone_ask_the_control_plane_of_iot(
     calls: dict[str, tuple[str, ...]],
 ) -> None:
-    """Its quotas are an account's, shared by all tenants: nothing else waits for them."""
+    """Its quotas are an account's, shared by all tenants: jobs are the worker's to make."""
     assert {
         name.partition(" /v1/")[2].partition("/")[0].partition(" ")[0]
         for name, asked in calls.items()
         if any(one.startswith("IoT ") for one in asked)
-    } == {"downloads", "enrolments"}
-    starting = [one for name, asked in calls.items() if "POST /v1/dow" in name for one in asked]
-    assert {one for one in starting if one.startswith("IoT ")} == {"IoT CreateJob"}
+    } == {"enrolments"}
 
 
 def test_a_page_that_says_otherwise_is_seen(calls: dict[str, tuple[str, ...]]) -> None:
@@ -53,7 +51,7 @@ def test_a_page_that_says_otherwise_is_seen(calls: dict[str, tuple[str, ...]]) -
     for old, new in (
         ("| Query, IsAuthorizedWithToken, GetConnection |", "| Query, GetConnection |"),
         ("2 x PutItem", "3 x PutItem"),
-        ("IoT DescribeJob,", "DescribeJob,"),
+        ("2 x TransactWriteItems, SendMessage", "2 x TransactWriteItems, IoT CreateJob"),
     ):
         assert old in page
         assert promises(page.replace(old, new)) != calls

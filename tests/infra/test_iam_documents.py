@@ -18,12 +18,25 @@ from service.domain.rates import Rate
 
 ACCOUNT = "123456789012"
 ARNS = names.Arns(region="eu-central-1", account_id=ACCOUNT)
+WORK = f"arn:aws:sqs:eu-central-1:{ACCOUNT}:cedarfleet-work"
 TABLE = ARNS.table("cedarfleet-commands")
 
 PERMISSIONS: dict[str, dict[str, Any]] = {
     "service": task_roles.service_permissions(
-        account_id=ACCOUNT, tenants_arn=ARNS.table("cedarfleet-tenants"), commands_arn=TABLE
+        account_id=ACCOUNT,
+        tenants_arn=ARNS.table("cedarfleet-tenants"),
+        commands_arn=TABLE,
+        work_arn=WORK,
     ),
+    "worker": task_roles.worker_permissions(
+        account_id=ACCOUNT,
+        tenants_arn=ARNS.table("cedarfleet-tenants"),
+        work_arn=WORK,
+        schedules_arn=f"arn:aws:scheduler:eu-central-1:{ACCOUNT}:schedule/default/*--*",
+        timer_role_arn=ARNS.role("/", "cedarfleet-timer"),
+        commands_arn=TABLE,
+    ),
+    "timer": task_roles.timer_permissions(work_arn=WORK),
     "execution": task_roles.execution_permissions(
         repository_arn=f"arn:aws:ecr:eu-central-1:{ACCOUNT}:repository/cedarfleet-service",
         log_group_arn=f"arn:aws:logs:eu-central-1:{ACCOUNT}:log-group:/cedarfleet/service",
@@ -51,7 +64,10 @@ PERMISSIONS: dict[str, dict[str, Any]] = {
 TRUSTS: dict[str, dict[str, Any]] = {
     "service": task_roles.task_trust(account_id=ACCOUNT),
     "status rule": status_rule.trust(account_id=ACCOUNT),
-    "tenant": service_role.trust(service_role_arn=ARNS.role("/", "cedarfleet-service")),
+    "tenant": service_role.trust(
+        ARNS.role("/", "cedarfleet-service"), ARNS.role("/", "cedarfleet-worker")
+    ),
+    "timer": task_roles.timer_trust(account_id=ACCOUNT),
     "presign": bucket.presign_trust(tenant="acme", arns=ARNS),
     "provisioning": provisioning.trust(tenant="acme", arns=ARNS),
 }
@@ -129,18 +145,23 @@ SOURCES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", TRUSTS)
-def test_every_role_is_assumed_by_one_principal(name: str) -> None:
-    """One service under the account's own hand, or one role; never everybody."""
+def test_every_role_is_assumed_by_those_who_need_it(name: str) -> None:
+    """One service under the account's own hand, or our programs; never everybody."""
     (statement,) = TRUSTS[name]["Statement"]
     assert statement["Action"] == "sts:AssumeRole"
     ((kind, principal),) = statement["Principal"].items()
     if kind == "Service":
-        assert principal in ("iot.amazonaws.com", "ecs-tasks.amazonaws.com")
+        assert principal in (
+            "iot.amazonaws.com",
+            "ecs-tasks.amazonaws.com",
+            "scheduler.amazonaws.com",
+        )
         assert {"StringEquals": {"aws:SourceAccount": ACCOUNT}} | SOURCES.get(
             name, {}
         ) == statement["Condition"]
     else:
-        assert principal == f"arn:aws:iam::{ACCOUNT}:role/cedarfleet-service"
+        roles = ("cedarfleet-service", "cedarfleet-worker")
+        assert principal == [f"arn:aws:iam::{ACCOUNT}:role/{role}" for role in roles]
 
 
 def test_the_presign_role_is_passed_to_iot_only() -> None:

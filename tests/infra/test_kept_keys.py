@@ -79,6 +79,7 @@ AGREED: Final[dict[str, set[str]]] = {"platform": set(), "acme": {"cell"}}
 MADE_ANEW: Final = {
     "platform": {
         "api-task": "a task definition is a new revision with each change",
+        "api-worker-task": "and that of the worker too",
         "balancer-certificate": "a certificate is of its name",
         "balancer-proof": "so is the record that proves it",
         "balancer-proven": "and the proof",

@@ -77,7 +77,8 @@ def factory(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Itera
         | {
             "CEDARFLEET_JWKS_URL_TEMPLATE": (
                 f"{project.cloud.endpoint_url}/{{pool}}/.well-known/jwks.json"
-            )
+            ),
+            "CEDARFLEET_WORK_QUEUE_URL": platform["work_queue"],
         },
         log_file=tmp_path_factory.mktemp("service") / "service.log",
     )

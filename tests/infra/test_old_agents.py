@@ -66,19 +66,28 @@ class OldDevice:
 def manager(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TenantApp]:
     """The service of today as a process, for a tenant that lets managers renew certificates."""
     platform, acme = (project.engine.outputs(stack).outputs for stack in ("platform", "acme"))
+    logs = tmp_path_factory.mktemp("service")
+    settings = {
+        "CEDARFLEET_JWKS_URL_TEMPLATE": (
+            f"{project.cloud.endpoint_url}/{{pool}}/.well-known/jwks.json"
+        ),
+        "CEDARFLEET_WORK_QUEUE_URL": platform["work_queue"],
+        "CEDARFLEET_TIMER_ROLE_ARN": platform["timer_role_arn"],
+    }
+
+    def program(name: str, *words: str) -> Child:
+        role = platform[f"{name}_role_arn"]
+        return Child(
+            name=name,
+            command=[sys.executable, "-m", "service", *words],
+            environment=project.cloud.environment_of(role) | settings,
+            log_file=logs / f"{name}.log",
+        )
+
     with (
         renewing(project, acme["issuer"]),
-        Child(
-            name="service",
-            command=[sys.executable, "-m", "service"],
-            environment=project.cloud.environment_of(platform["service_role_arn"])
-            | {
-                "CEDARFLEET_JWKS_URL_TEMPLATE": (
-                    f"{project.cloud.endpoint_url}/{{pool}}/.well-known/jwks.json"
-                )
-            },
-            log_file=tmp_path_factory.mktemp("service") / "service.log",
-        ) as service,
+        program("service") as service,
+        program("worker", "worker"),
     ):
         url = str(service.await_event("service.listening", seconds=SECONDS)["url"])
         with TenantApp(url, signed_in(project, acme)) as app:

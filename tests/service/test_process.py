@@ -33,6 +33,7 @@ def environment(**changes: str) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": "nothing",
         "AWS_EC2_METADATA_DISABLED": "true",
         "CEDARFLEET_AWS_MAX_ATTEMPTS": "1",
+        "CEDARFLEET_WORK_QUEUE_URL": "http://127.0.0.1:1/123456789012/work",
     }
     return kept | nowhere | changes
 

@@ -10,6 +10,7 @@ from service.settings import Settings
 NEEDED = {
     "AWS_REGION": "eu-north-1",
     "CEDARFLEET_IOT_DATA_ENDPOINT": "a1b2-ats.iot.eu-north-1.amazonaws.com",
+    "CEDARFLEET_WORK_QUEUE_URL": "https://sqs.eu-north-1.amazonaws.com/123456789012/work",
 }
 
 
@@ -29,6 +30,8 @@ NEEDED = {
             "CEDARFLEET_TOKEN_CACHE_SECONDS must be a number of at least 0",
         ),
         ({"CEDARFLEET_URL_TTL_SECONDS": "59"}, "CEDARFLEET_URL_TTL_SECONDS must be 60 to 3600"),
+        ({"CEDARFLEET_WORK_QUEUE_URL": ""}, "CEDARFLEET_WORK_QUEUE_URL is not set: give the"),
+        ({"CEDARFLEET_WORK_QUEUE_URL": "work"}, "CEDARFLEET_WORK_QUEUE_URL must be like"),
         ({"CEDARFLEET_JWKS_URL_TEMPLATE": "http://x"}, "must contain `{pool}`"),
     ],
 )
@@ -40,7 +43,7 @@ def test_wrong_settings_are_told_by_name(changes: dict[str, str], words: str) ->
 
 
 def test_settings_state_every_default() -> None:
-    """With region and data plane alone they stand, and an empty variable counts as unset."""
+    """With region, data plane and queue alone they stand, and an empty variable counts as unset."""
     settings = Settings.read(NEEDED | {"CEDARFLEET_PORT": "", "HOME": "/"})
     assert (settings.aws.region, settings.http.port, settings.tenants.table) == (
         "eu-north-1",
@@ -66,6 +69,8 @@ def test_each_variable_reaches_its_group() -> None:
     assert settings.aws.threads == 7
     assert settings.records.record_seconds == 2 * 24 * 3600
     assert settings.jobs.url_ttl_seconds == 60
+    queue = "arn:aws:sqs:eu-north-1:123456789012:work"
+    assert settings.work.queue_arn(settings.aws.region) == queue
 
 
 def test_the_embedded_cloud_is_the_data_plane() -> None:

@@ -47,6 +47,7 @@ SERVICES: Final = frozenset(
         "logs",
         "monitoring",
         "s3",
+        "scheduler",
         "secretsmanager",
     }
     | {"sns", "sqs", "ssm", "sts", "tagging", "verifiedpermissions"}

@@ -123,10 +123,12 @@ class DemoRun:
                 )
 
     def start_service(self) -> None:
-        """Run the service as a process, with sessions of its task role."""
+        """Run service and worker as processes, each with sessions of its task role."""
         with self.report.step("start the service") as step:
             child, self.url = self.setup.start_service()
             self.processes.enter_context(child)
+            worker = self.processes.enter_context(self.setup.start_worker())
+            step.check(worker.pid, f"process {worker.pid} does its work in the background")
             with TenantApp(self.url) as nobody:
                 step.check(
                     nobody.get("/health/ready").status_code == HTTPStatus.OK,

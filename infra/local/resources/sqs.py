@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.engine.handler import Handler, Made
 from infra.local.resources.absence import absent_is_fine, unless_absent
+from infra.local.resources.iam import same_json
 from infra.local.resources.tags import changed, differ, plain
 
 if TYPE_CHECKING:
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
     from infra.local.engine.handler import Cloud
 
 
-_ATTRIBUTES: Final = ("messageRetentionSeconds", "sqsManagedSseEnabled")
+_ATTRIBUTES: Final = {
+    "messageRetentionSeconds": "MessageRetentionPeriod",
+    "visibilityTimeoutSeconds": "VisibilityTimeout",
+    "redrivePolicy": "RedrivePolicy",
+    "sqsManagedSseEnabled": "SqsManagedSseEnabled",
+}
 
 
 class Queue(Handler):
@@ -59,8 +65,13 @@ class Queue(Handler):
             return None
         now = answer["Attributes"]
         found = {**outputs, "url": id, "arn": now["QueueArn"]}
-        if "messageRetentionSeconds" in outputs:
-            found["messageRetentionSeconds"] = int(now["MessageRetentionPeriod"])
+        for key in ("messageRetentionSeconds", "visibilityTimeoutSeconds"):
+            if key in outputs:
+                found[key] = int(now[_ATTRIBUTES[key]])
+        if "redrivePolicy" in outputs:
+            found["redrivePolicy"] = same_json(
+                outputs["redrivePolicy"], now.get("RedrivePolicy", "")
+            )
         if "sqsManagedSseEnabled" in outputs and "SqsManagedSseEnabled" in now:
             found["sqsManagedSseEnabled"] = now["SqsManagedSseEnabled"] == "true"
         return found
@@ -73,12 +84,11 @@ class Queue(Handler):
 
 
 def _attributes(inputs: dict[str, Any]) -> dict[str, str]:
-    attributes: dict[str, str] = {}
-    if "messageRetentionSeconds" in inputs:
-        attributes["MessageRetentionPeriod"] = str(inputs["messageRetentionSeconds"])
-    if "sqsManagedSseEnabled" in inputs:
-        attributes["SqsManagedSseEnabled"] = str(inputs["sqsManagedSseEnabled"]).lower()
-    return attributes
+    return {
+        name: str(inputs[key]).lower() if isinstance(inputs[key], bool) else str(inputs[key])
+        for key, name in _ATTRIBUTES.items()
+        if key in inputs
+    }
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {"aws:sqs/queue:Queue": Queue()}

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from infra.stacks.platform_stack.balancer import Balancer
     from infra.stacks.platform_stack.iot import Iot
     from infra.stacks.platform_stack.tables import Tables
+    from infra.stacks.platform_stack.work import Work
 
 _MINUTE = 60  # seconds
 _DAY = 24 * 60 * _MINUTE
@@ -21,6 +22,7 @@ _DAY = 24 * 60 * _MINUTE
 # developer guide, "Partitions"). One device that makes up command ids can write three times that,
 # for $170 a day; a fleet of 1,000 devices with a command a minute each needs a tenth.
 _FLOOD = 60 * 1000
+_LATE = 15 * _MINUTE  # seconds that a message waits: the longest pause between two attempts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,7 @@ class AlarmsArgs:
     balancer: Balancer
     tables: Tables
     iot: Iot
+    work: Work
     runs: bool
 
 
@@ -113,6 +116,25 @@ class Alarms(pulumi.ComponentResource):
                 metric=("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum"),
                 dimensions={"QueueName": args.iot.errors.name},
                 above=0,
+            ),
+        )
+        self._alarm(
+            "work-dead",
+            "the worker could not do what was asked, ten times: look into the queue, repair, "
+            "send back (docs/operations.md)",
+            Watched(
+                metric=("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum"),
+                dimensions={"QueueName": args.work.dead.name},
+                above=0,
+            ),
+        )
+        self._alarm(
+            "work-late",
+            "work waits for long: no worker runs, or more was asked than AWS's rates allow",
+            Watched(
+                metric=("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum"),
+                dimensions={"QueueName": args.work.queue.name},
+                above=_LATE,
             ),
         )
         self._alarm(

@@ -1,7 +1,7 @@
 """How events of IoT Core become rows of a device: the SQL of four IoT rules and their role.
 
 An event tells that a thing was made or deleted (source: AWS IoT developer guide, "Registry
-events"; switched on by `REGISTRY_EVENTS`) or that a client came or went ("Lifecycle events"; always
+events"; switched on by `EVENTS`) or that a client came or went ("Lifecycle events"; always
 on). Both come late, twice and out of order, so no event writes the facts that policies decide by:
 each has a row of its own, and what is written twice is the same row::
 
@@ -21,8 +21,8 @@ from infra.stacks import iam
 
 # Every kind that AWS knows: the provider reads all of them back, so one that is left out would show
 # as a difference at each `up`. The platform owns this setting of the account.
-REGISTRY_EVENTS: Final = {
-    kind: kind == "THING"
+EVENTS: Final = {
+    kind: kind in {"THING", "JOB_EXECUTION"}
     for kind in (
         "CA_CERTIFICATE",
         "CERTIFICATE",

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import names
-from infra.stacks.platform_stack import device_events, status_rule
+from infra.stacks.platform_stack import device_events, job_events, status_rule
 
 if TYPE_CHECKING:
     from infra.stacks.platform_stack.tables import Tables
@@ -48,7 +48,7 @@ class Iot(pulumi.ComponentResource):
         )
         aws.iot.EventConfigurations(
             f"{name}-events",
-            event_configurations=device_events.REGISTRY_EVENTS,
+            event_configurations=device_events.EVENTS,
             opts=self._child,
         )
         self.errors = aws.sqs.Queue(
@@ -58,14 +58,31 @@ class Iot(pulumi.ComponentResource):
             sqs_managed_sse_enabled=True,
             opts=self._child,
         )
-        self.rule = self._status_rule(name, args)
+        status_role, status_grant = self._status_role(name, args)
+        self.rule = self._commands_rule(
+            f"{name}-status",
+            (names.STATUS_RULE, "states that devices report, beside the command's record"),
+            status_rule.STATUS_SQL,
+            args,
+            role=status_role,
+            grant=status_grant,
+        )
+        self._commands_rule(
+            f"{name}-job-ended",
+            (names.JOB_ENDED_RULE, "how jobs ended on devices, beside the download's record"),
+            job_events.SQL,
+            args,
+            role=status_role,
+            grant=status_grant,
+        )
         self._event_rules(name, args)
         self.thing_type = thing_type.name
         self.register_outputs(
             {"rule": self.rule.name, "errors": self.errors.url, "thing_type": self.thing_type}
         )
 
-    def _status_rule(self, name: str, args: IotArgs) -> aws.iot.TopicRule:
+    def _status_role(self, name: str, args: IotArgs) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
+        """With which rules write into the commands table."""
         role = aws.iam.Role(
             f"{name}-status",
             name=names.STATUS_ROLE,
@@ -86,12 +103,26 @@ class Iot(pulumi.ComponentResource):
             ),
             opts=self._child,
         )
+        return role, grant
+
+    def _commands_rule(
+        self,
+        label: str,
+        said: tuple[str, str],
+        sql: str,
+        args: IotArgs,
+        *,
+        role: aws.iam.Role,
+        grant: aws.iam.RolePolicy,
+    ) -> aws.iot.TopicRule:
+        """A rule that writes rows of the commands table; `said` are its name and description."""
+        name, description = said
         return aws.iot.TopicRule(
-            f"{name}-status",
-            name=names.STATUS_RULE,
-            description="states that devices report, beside the command's record",
+            label,
+            name=name,
+            description=description,
             enabled=True,
-            sql=status_rule.STATUS_SQL,
+            sql=sql,
             sql_version=status_rule.SQL_VERSION,
             dynamodbv2s=[
                 {"role_arn": role.arn, "put_item": {"table_name": args.tables.commands.name}}

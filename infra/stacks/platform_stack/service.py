@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from infra.stacks.config.platform import PlatformConfig
     from infra.stacks.platform_stack.balancer import Balancer
     from infra.stacks.platform_stack.tables import Tables
+    from infra.stacks.platform_stack.work import Work
 
 _CPU = 1024  # 1 vCPU
 _MEMORY = 2048  # MiB
+_WORKERS: Final = 2
+"""Tasks of the worker: one does the work, and the other goes on when it dies."""
 STOP_SECONDS: Final = 40
 """From SIGTERM to SIGKILL (Fargate: at most 120): the service ends its open requests before."""
 
@@ -36,6 +39,7 @@ class ServiceArgs:
         network: subnets and security group of the tasks.
         balancer: what sends them requests.
         tables: whose names the service is told, and whose registry it may read.
+        work: the queue that they hand work over by, and the worker's timers.
         iot_data_endpoint: host of the account's data plane (boto3's own is for tests only; source:
             AWS CLI reference, "iot-data").
         device_endpoint: name of ours that devices dial; none: that host.
@@ -47,6 +51,7 @@ class ServiceArgs:
     network: Network
     balancer: Balancer
     tables: Tables
+    work: Work
     iot_data_endpoint: pulumi.Output[str]
     device_endpoint: pulumi.Output[str | None]
 
@@ -55,6 +60,7 @@ class Service(pulumi.ComponentResource):
     """ECR repository, log group, roles, ECS cluster, task definition, service, autoscaling."""
 
     role_arn: pulumi.Output[str]
+    worker_role_arn: pulumi.Output[str]
     repository_url: pulumi.Output[str]
     log_group: pulumi.Output[str]
 
@@ -76,10 +82,38 @@ class Service(pulumi.ComponentResource):
             names.SERVICE_ROLE,
             args,
             pulumi.Output.all(
-                args.account_id, args.tables.tenants.arn, args.tables.commands.arn
+                args.account_id,
+                args.tables.tenants.arn,
+                args.work.queue.arn,
+                args.tables.commands.arn,
             ).apply(
                 lambda known: task_roles.service_permissions(
-                    account_id=known[0], tenants_arn=known[1], commands_arn=known[2]
+                    account_id=known[0],
+                    tenants_arn=known[1],
+                    work_arn=known[2],
+                    commands_arn=known[3],
+                )
+            ),
+        )
+        worker_role, worker_grant = self._role(
+            "worker",
+            names.WORKER_ROLE,
+            args,
+            pulumi.Output.all(
+                args.account_id,
+                args.tables.tenants.arn,
+                args.work.queue.arn,
+                args.work.timer_role.arn,
+                args.tables.commands.arn,
+            ).apply(
+                lambda known: task_roles.worker_permissions(
+                    account_id=known[0],
+                    tenants_arn=known[1],
+                    work_arn=known[2],
+                    schedules_arn=f"arn:aws:scheduler:{args.region}:{known[0]}"
+                    ":schedule/default/*--*",
+                    timer_role_arn=known[3],
+                    commands_arn=known[4],
                 )
             ),
         )
@@ -94,12 +128,17 @@ class Service(pulumi.ComponentResource):
             ),
         )
         self.role_arn = task_role.arn
+        self.worker_role_arn = worker_role.arn
         self.repository_url = repository.repository_url
         self.log_group = log.name
         if args.config.image_tag is not None:
             image = pulumi.Output.concat(repository.repository_url, ":", args.config.image_tag)
             task = self._task(args, image, execution_role=execution_role, task_role=task_role)
-            self._run(args, task, after=[task_grant, execution_grant])
+            worker = self._task(
+                args, image, execution_role=execution_role, task_role=worker_role, worker=True
+            )
+            cluster = self._run(args, task, after=[task_grant, execution_grant])
+            self._run_worker(args, cluster, worker, after=[worker_grant, execution_grant])
         self.register_outputs({"role_arn": self.role_arn, "repository_url": self.repository_url})
 
     def _task(
@@ -109,10 +148,11 @@ class Service(pulumi.ComponentResource):
         *,
         execution_role: aws.iam.Role,
         task_role: aws.iam.Role,
+        worker: bool = False,
     ) -> aws.ecs.TaskDefinition:
         return aws.ecs.TaskDefinition(
-            f"{self._name}-task",
-            family="cedarfleet-service",
+            f"{self._name}-{'worker-task' if worker else 'task'}",
+            family=f"cedarfleet-{'worker' if worker else 'service'}",
             requires_compatibilities=["FARGATE"],
             network_mode="awsvpc",
             cpu=str(_CPU),
@@ -132,7 +172,9 @@ class Service(pulumi.ComponentResource):
                 commands=args.tables.commands.name,
                 audit=args.tables.audit.name,
                 trusted_proxies=",".join(args.network.public_cidrs),
-            ).apply(lambda known: json.dumps([_container(args.region, known)])),
+                work=args.work.queue.url,
+                timer_role=args.work.timer_role.arn,
+            ).apply(lambda known: json.dumps([_container(args.region, known, worker=worker)])),
             opts=self._child,
         )
 
@@ -183,7 +225,7 @@ class Service(pulumi.ComponentResource):
 
     def _run(
         self, args: ServiceArgs, task: aws.ecs.TaskDefinition, *, after: list[aws.iam.RolePolicy]
-    ) -> None:
+    ) -> aws.ecs.Cluster:
         cluster = aws.ecs.Cluster(
             f"{self._name}-cluster",
             name="cedarfleet",
@@ -227,6 +269,38 @@ class Service(pulumi.ComponentResource):
             ),
         )
         self._scale(args, cluster, service)
+        return cluster
+
+    def _run_worker(
+        self,
+        args: ServiceArgs,
+        cluster: aws.ecs.Cluster,
+        task: aws.ecs.TaskDefinition,
+        *,
+        after: list[aws.iam.RolePolicy],
+    ) -> None:
+        """Tasks that nobody calls; more of them make no job sooner, since the rate is AWS's."""
+        aws.ecs.Service(
+            f"{self._name}-worker",
+            name="worker",
+            cluster=cluster.arn,
+            task_definition=task.arn,
+            launch_type="FARGATE",
+            desired_count=_WORKERS,
+            deployment_minimum_healthy_percent=50,
+            deployment_maximum_percent=200,
+            deployment_circuit_breaker={"enable": True, "rollback": True},
+            wait_for_steady_state=True,
+            network_configuration={
+                "subnets": args.network.private_subnet_ids,
+                "security_groups": [args.network.service_security_group_id],
+                "assign_public_ip": False,
+            },
+            opts=pulumi.ResourceOptions.merge(
+                self._child,
+                pulumi.ResourceOptions(depends_on=[*args.network.ways_out, *after]),
+            ),
+        )
 
     def _scale(self, args: ServiceArgs, cluster: aws.ecs.Cluster, service: aws.ecs.Service) -> None:
         target = aws.appautoscaling.Target(
@@ -257,7 +331,7 @@ class Service(pulumi.ComponentResource):
         )
 
 
-def _container(region: str, known: dict[str, Any]) -> dict[str, Any]:
+def _container(region: str, known: dict[str, Any], *, worker: bool) -> dict[str, Any]:
     environment = {
         # Inside the task, whose security group admits the load balancer only.
         "CEDARFLEET_HOST": "0.0.0.0",  # noqa: S104 - as said above
@@ -268,18 +342,22 @@ def _container(region: str, known: dict[str, Any]) -> dict[str, Any]:
         "CEDARFLEET_DEVICE_ENDPOINT": known["dialled"],
         "CEDARFLEET_COMMANDS_TABLE": known["commands"],
         "CEDARFLEET_AUDIT_TABLE": known["audit"],
+        "CEDARFLEET_WORK_QUEUE_URL": known["work"],
+        "CEDARFLEET_TIMER_ROLE_ARN": known["timer_role"],
         # The load balancer's subnets: what it says of the caller's address is believed, and what
         # nobody else says.
         "CEDARFLEET_TRUSTED_PROXIES": known["trusted_proxies"],
         "AWS_REGION": region,
     }
+    name = "worker" if worker else "service"
     return {
-        "name": "service",
+        "name": name,
         "image": known["image"],
+        "command": ["python", "-m", "service", name.replace("service", "api")],
         "essential": True,
         "readonlyRootFilesystem": True,
         "stopTimeout": STOP_SECONDS,
-        "portMappings": [{"containerPort": SERVICE_PORT, "protocol": "tcp"}],
+        "portMappings": [] if worker else [{"containerPort": SERVICE_PORT, "protocol": "tcp"}],
         "environment": [{"name": name, "value": value} for name, value in environment.items()],
         "linuxParameters": {"initProcessEnabled": True},
         "logConfiguration": {
@@ -287,7 +365,7 @@ def _container(region: str, known: dict[str, Any]) -> dict[str, Any]:
             "options": {
                 "awslogs-group": known["log_group"],
                 "awslogs-region": region,
-                "awslogs-stream-prefix": "service",
+                "awslogs-stream-prefix": name,
                 "mode": "non-blocking",
             },
         },

@@ -20,6 +20,7 @@ from infra.stacks.platform_stack.iot import Iot, IotArgs
 from infra.stacks.platform_stack.network import Network, NetworkArgs
 from infra.stacks.platform_stack.service import Service, ServiceArgs
 from infra.stacks.platform_stack.tables import Tables, TablesArgs
+from infra.stacks.platform_stack.work import Work, WorkArgs
 from infra.stacks.provider import stack_provider, through
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
     endpoint = DeviceEndpoint(
         "devices", DeviceEndpointArgs(config=config, iot_data_endpoint=iot_data_endpoint), opts
     )
+    work = Work("work", WorkArgs(account_id=account_id), opts)
     service = Service(
         "api",
         ServiceArgs(
@@ -56,13 +58,14 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
             network=network,
             balancer=balancer,
             tables=tables,
+            work=work,
             iot_data_endpoint=iot_data_endpoint,
             device_endpoint=endpoint.host,
         ),
         opts,
     )
     runs = config.image_tag is not None
-    watched = AlarmsArgs(balancer=balancer, tables=tables, iot=iot, runs=runs)
+    watched = AlarmsArgs(balancer=balancer, tables=tables, iot=iot, work=work, runs=runs)
     alarms = Alarms("alarms", watched, opts)
 
     PlatformOutputs(
@@ -80,6 +83,10 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
         thing_type=iot.thing_type,
         status_errors_queue=iot.errors.url,
         service_role_arn=service.role_arn,
+        worker_role_arn=service.worker_role_arn,
+        work_queue=work.queue.url,
+        dead_work_queue=work.dead.url,
+        timer_role_arn=work.timer_role.arn,
         service_url=balancer.url,
         image_repository=service.repository_url,
         log_group=service.log_group,

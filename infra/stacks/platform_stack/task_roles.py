@@ -11,26 +11,89 @@ def task_trust(*, account_id: str) -> iam.Document:
     return iam.trust("ecs-tasks.amazonaws.com", account_id)
 
 
-def service_permissions(*, account_id: str, tenants_arn: str, commands_arn: str) -> iam.Document:
-    """Assume tenant roles, which only the path of their ARN admits, and read the registry.
+def service_permissions(
+    *, account_id: str, tenants_arn: str, commands_arn: str, work_arn: str
+) -> iam.Document:
+    """Assume tenant roles, read the registry, and hand work to the worker.
 
-    Everything that touches a tenant's data is done in that tenant's session; this role writes
-    nothing but the rows of the buckets that all tenants share (docs/adr/0022).
+    Everything that touches a tenant's data is done in that tenant's session; what this role writes
+    by itself are ids in messages, and the rows of the buckets that all tenants share
+    (docs/adr/0022).
     """
-    path = names.TENANT_ROLE_PATH
     return iam.document(
+        *_for_tenants(account_id=account_id, tenants_arn=tenants_arn),
+        # A device that enrols names its tenant, and has no token whose issuer is the row's key.
+        iam.allow(
+            "FindTenant", "dynamodb:Query", f"{tenants_arn}/index/{names.TENANTS_BY_TENANT_INDEX}"
+        ),
+        iam.allow("HandOver", "sqs:SendMessage", work_arn),
+        take_of_the_account(commands_arn),
+    )
+
+
+def worker_permissions(
+    *,
+    account_id: str,
+    tenants_arn: str,
+    commands_arn: str,
+    work_arn: str,
+    schedules_arn: str,
+    timer_role_arn: str,
+) -> iam.Document:
+    """As the service, and take work off the queue, and set the timers that send more of it.
+
+    Args:
+        account_id: twelve digits.
+        tenants_arn: of the registry.
+        commands_arn: of the table with the bucket that holds the account's rate of jobs.
+        work_arn: of the work queue.
+        schedules_arn: of all timers; each is named after a tenant.
+        timer_role_arn: that a timer is given.
+    """
+    to_scheduler = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+    return iam.document(
+        *_for_tenants(account_id=account_id, tenants_arn=tenants_arn),
+        iam.allow(
+            "Work",
+            [
+                "sqs:ReceiveMessage",
+                "sqs:DeleteMessage",
+                "sqs:ChangeMessageVisibility",
+                "sqs:SendMessage",
+            ],
+            work_arn,
+        ),
+        take_of_the_account(commands_arn),
+        iam.allow(
+            "Timers",
+            ["scheduler:CreateSchedule", "scheduler:UpdateSchedule", "scheduler:DeleteSchedule"],
+            schedules_arn,
+        ),
+        iam.allow("TimersSend", "iam:PassRole", timer_role_arn, when=to_scheduler),
+    )
+
+
+def timer_trust(*, account_id: str) -> iam.Document:
+    """Schedules of this account may assume the role (source: Scheduler user guide)."""
+    return iam.trust("scheduler.amazonaws.com", account_id)
+
+
+def timer_permissions(*, work_arn: str) -> iam.Document:
+    """What a timer does: send its message to the work queue."""
+    return iam.document(iam.allow("Send", "sqs:SendMessage", work_arn))
+
+
+def _for_tenants(*, account_id: str, tenants_arn: str) -> list[iam.Statement]:
+    """Assume tenant roles, which only the path of their ARN admits, and read the registry."""
+    path = names.TENANT_ROLE_PATH
+    return [
         iam.allow(
             "BecomeOneTenant",
             "sts:AssumeRole",
             f"arn:aws:iam::{account_id}:role{path}cedarfleet-*",
         ),
         iam.allow("ReadRegistry", "dynamodb:GetItem", tenants_arn),
-        # A device that enrols names its tenant, and has no token whose issuer is the row's key.
-        iam.allow(
-            "FindTenant", "dynamodb:Query", f"{tenants_arn}/index/{names.TENANTS_BY_TENANT_INDEX}"
-        ),
-        take_of_the_account(commands_arn),
-    )
+    ]
 
 
 def take_of_the_account(commands_arn: str) -> iam.Statement:

@@ -44,9 +44,9 @@ class ServiceRole(pulumi.ComponentResource):
             path=names.TENANT_ROLE_PATH,
             description=f"the service acting for {args.tenant}",
             max_session_duration=3600,
-            assume_role_policy=args.platform.service_role_arn.apply(
-                lambda arn: json.dumps(trust(service_role_arn=arn))
-            ),
+            assume_role_policy=pulumi.Output.all(
+                args.platform.service_role_arn, args.platform.worker_role_arn
+            ).apply(lambda arns: json.dumps(trust(*arns))),
             opts=child,
         )
         aws.iam.RolePolicy(
@@ -66,9 +66,9 @@ class ServiceRole(pulumi.ComponentResource):
         self.register_outputs({"role_arn": self.role_arn})
 
 
-def trust(*, service_role_arn: str) -> iam.Document:
-    """The service's task role, and nobody else, may act for the tenant."""
-    return iam.trust_role(service_role_arn)
+def trust(service_role_arn: str, worker_role_arn: str) -> iam.Document:
+    """The task roles of service and worker, and nobody else, may act for the tenant."""
+    return iam.trust_roles(service_role_arn, worker_role_arn)
 
 
 def permissions(
@@ -142,9 +142,8 @@ def permissions(
         # Neither knows a resource (source: AWS IoT service authorization page): an ARN would match
         # no call.
         iam.allow("Enrol", ["iot:AttachThingPrincipal", "iot:CreateCertificateFromCsr"], "*"),
-        iam.allow("Jobs", ["iot:CreateJob"], [jobs, things, group]),
-        iam.allow("JobsMade", ["iot:DescribeJob", "iot:ListJobExecutionsForJob"], jobs),
-        iam.allow("JobsOnDevices", ["iot:DescribeJobExecution"], [jobs, things]),
+        iam.allow("Jobs", ["iot:CreateJob"], [jobs, things]),
+        iam.allow("JobsMade", ["iot:CancelJob", "iot:ListJobExecutionsForJob"], jobs),
         iam.allow("SignDownloads", ["iam:PassRole"], presign, when=to_iot),
         # Without the right to list, S3 answers 403 for a file that does not exist, instead of 404.
         iam.allow("ListFiles", ["s3:ListBucket"], files),

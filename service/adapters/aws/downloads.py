@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from service.adapters.aws.idempotency import create_once
-from service.domain.downloads import DownloadRecord, DownloadRecordState, TargetKind
+from service.domain.downloads import (
+    Closing,
+    DeliveryState,
+    DownloadRecord,
+    DownloadRecordState,
+    TargetKind,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +25,8 @@ if TYPE_CHECKING:
     from service.settings import RecordSettings
 
 _TABLE: Final = "the commands table"
-_NUMBERS: Final = ("size", "created_at")
+_NUMBERS: Final = ("size", "created_at", "devices")
+_LATER_NUMBERS: Final = ("begun_at", "settled_at")
 # How release 0.1.0 stores and reads a started download. It stays so: while one release replaces
 # the other, both read what both write.
 _STORED_AS_STARTED: Final = "published"
@@ -59,16 +67,33 @@ class DynamoDownloadRecords:
         return earlier or record
 
     def _settle(self, tenant: Tenant, record: DownloadRecord) -> None:
+        texts = {
+            "state": _stored_state(record.state),
+            "failure": record.failure or "",
+            "counts": json.dumps({str(state): count for state, count in record.counts.items()}),
+        }
+        if record.closing is not None:
+            texts["closing"] = str(record.closing)
+        values = {f":{name}": {"S": text} for name, text in texts.items()}
+        parts = [f"#{name} = :{name}" for name in texts]
+        names = {f"#{name}": name for name in texts} | {"#closing": "closing"}
+        if record.begun_at is not None:
+            # The first look counts, whatever another task has read before it.
+            parts.append("begun_at = if_not_exists(begun_at, :begun_at)")
+            values[":begun_at"] = {"N": str(record.begun_at)}
+        if record.settled_at is not None:
+            parts.append("settled_at = :settled_at")
+            values[":settled_at"] = {"N": str(record.settled_at)}
+        # A download that was closed stays so, also for a task that has read it before.
+        closed = " OR #closing = :closing" if record.closing is not None else ""
         self.sessions.tenant(tenant, "dynamodb").update_item(
             TableName=self.settings.commands_table,
             Key=_key(tenant, record.download_id),
-            UpdateExpression="SET #state = :state, failure = :failure",
-            ConditionExpression="attribute_exists(thing)",
-            ExpressionAttributeNames={"#state": "state"},
-            ExpressionAttributeValues={
-                ":state": {"S": _stored_state(record.state)},
-                ":failure": {"S": record.failure or ""},
-            },
+            UpdateExpression=f"SET {', '.join(parts)}",
+            ConditionExpression="attribute_exists(thing)"
+            f" AND (attribute_not_exists(#closing){closed})",
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=values,
         )
 
     def _read(self, tenant: Tenant, download_id: str) -> DownloadRecord | None:
@@ -101,8 +126,12 @@ def _columns(record: DownloadRecord) -> dict[str, Any]:
     if record.version is not None:
         texts["version"] = record.version
     numbers = {name: {"N": str(getattr(record, name))} for name in _NUMBERS}
-    members = {"L": [{"S": member} for member in record.members]}
-    return {**{name: {"S": text} for name, text in texts.items()}, **numbers, "members": members}
+    return {
+        **{name: {"S": text} for name, text in texts.items()},
+        **numbers,
+        # Where release 0.1.0 looks for them; today's stand in rows of their own.
+        "members": {"L": []},
+    }
 
 
 def _stored_state(state: DownloadRecordState) -> str:
@@ -117,6 +146,7 @@ def _state_of(stored: str) -> DownloadRecordState:
 
 def _record(tenant: Tenant, item: Mapping[str, Any]) -> DownloadRecord:
     text = {name: value["S"] for name, value in item.items() if "S" in value}
+    numbers = {name: int(item[name]["N"]) if name in item else None for name in _LATER_NUMBERS}
     return DownloadRecord(
         download_id=text["download_id"],
         tenant=tenant.id,
@@ -132,5 +162,13 @@ def _record(tenant: Tenant, item: Mapping[str, Any]) -> DownloadRecord:
         state=_state_of(text["state"]),
         failure=text["failure"] or None,
         emergency_reason=text["emergency_reason"] or None,
-        members=tuple(member["S"] for member in item["members"]["L"]),
+        # Of a row without it an earlier release has made the one job.
+        devices=int(item.get("devices", {}).get("N", "0")),
+        begun_at=numbers["begun_at"],
+        settled_at=numbers["settled_at"],
+        closing=Closing(text["closing"]) if "closing" in text else None,
+        counts={
+            DeliveryState(state): int(count)
+            for state, count in json.loads(text.get("counts") or "{}").items()
+        },
     )

@@ -1,15 +1,27 @@
-"""Twins of the downloads in the commands table, and of the jobs that deliver them."""
+"""Twins of the downloads in the commands table, of their deliveries, and of the jobs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from service.adapters.memory.idempotency import MemoryOnce
-from service.domain.downloads import DeliveryState, DownloadProgress, DownloadRecord
-from service.errors import UnavailableError
+from service.domain.downloads import (
+    DeliveryJob,
+    DownloadProgress,
+    DownloadRecord,
+    Outcome,
+    Survey,
+    counted,
+    deliveries,
+    whole_state,
+)
+from service.errors import ConflictError, UnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from service.domain.idempotency import IdempotencyKey
     from service.domain.tenants import Tenant
 
@@ -29,6 +41,11 @@ class MemoryDownloadRecords:
         return self.once.create(tenant.id, record.download_id, record, key)
 
     async def settle(self, tenant: Tenant, record: DownloadRecord) -> None:
+        known = self.once.records.get((tenant.id, record.download_id))
+        if known is not None and known.closing not in {None, record.closing}:
+            raise UnavailableError("the commands table")
+        if known is not None and known.begun_at is not None:
+            record = replace(record, begun_at=known.begun_at)
         self.once.settle(tenant.id, record.download_id, record)
 
     async def read(self, tenant: Tenant, download_id: str) -> DownloadRecord | None:
@@ -36,20 +53,53 @@ class MemoryDownloadRecords:
 
 
 @dataclass(kw_only=True)
-class MemoryDownloadJobs:
-    """Jobs by id; ``available = False`` makes starting fail.
+class MemoryDeliveries:
+    """Jobs and ends by the name of their download; ``end`` is what the IoT rule would write."""
 
-    ``progress_of`` is what the devices would report.
-    """
+    planned: dict[str, dict[int, DeliveryJob]] = field(
+        default_factory=dict[str, dict[int, DeliveryJob]]
+    )
+    ends: dict[tuple[str, int], dict[str, Outcome]] = field(
+        default_factory=dict[tuple[str, int], dict[str, Outcome]]
+    )
 
-    started: dict[str, DownloadRecord] = field(default_factory=dict[str, DownloadRecord])
-    progress_of: dict[str, DownloadProgress] = field(default_factory=dict[str, DownloadProgress])
-    available: bool = True
+    async def plan(
+        self, tenant: Tenant, record: DownloadRecord, jobs: Sequence[DeliveryJob]
+    ) -> None:
+        self.planned[record.name] = {job.number: job for job in jobs}
 
-    async def start(self, tenant: Tenant, record: DownloadRecord) -> None:
-        if not self.available:
-            raise UnavailableError("the jobs service")
-        self.started[record.job_id] = record
+    async def job(
+        self, tenant: Tenant, record: DownloadRecord, number: int
+    ) -> tuple[DeliveryJob, Mapping[str, Outcome]] | None:
+        job = self.planned.get(record.name, {}).get(number)
+        return None if job is None else (job, self.ends.get((record.name, number), {}))
+
+    async def made(
+        self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, *, now_ms: int
+    ) -> None:
+        known = self.planned[record.name][job.number]
+        if known.made_at is None:
+            self.planned[record.name][job.number] = replace(known, made_at=now_ms)
+
+    async def tell(
+        self,
+        tenant: Tenant,
+        record: DownloadRecord,
+        job: DeliveryJob,
+        outcomes: Mapping[str, Outcome],
+    ) -> None:
+        known = self.ends.setdefault((record.name, job.number), {})
+        for device, outcome in outcomes.items():
+            known.setdefault(device, outcome)
+
+    async def survey(self, tenant: Tenant, record: DownloadRecord) -> Survey:
+        jobs = self.planned.get(record.name, {})
+        ended = {number: self.ends.get((record.name, number), {}) for number in jobs}
+        return Survey(
+            made=frozenset(number for number, job in jobs.items() if job.made_at is not None),
+            counts=dict(Counter(one.state for all_ in ended.values() for one in all_.values())),
+            ended={number: len(outcomes) for number, outcomes in ended.items()},
+        )
 
     async def progress(
         self,
@@ -58,7 +108,60 @@ class MemoryDownloadJobs:
         *,
         limit: int,
         cursor: str | None,
-    ) -> DownloadProgress | None:
-        if record.job_id not in self.started:
-            return None
-        return self.progress_of.get(record.job_id, DownloadProgress(state=DeliveryState.QUEUED))
+    ) -> DownloadProgress:
+        jobs = self.planned.get(record.name, {})
+        shown = [
+            one
+            for number, job in jobs.items()
+            for one in deliveries(job, self.ends.get((record.name, number), {}))
+        ]
+        survey = await self.survey(tenant, record)
+        counts = counted(record, survey.counts) if record.jobs else {}
+        start = int(cursor or 0)
+        return DownloadProgress(
+            state=whole_state(record, counts),
+            counts=counts,
+            deliveries=tuple(shown[start : start + limit]),
+            cursor=str(start + limit) if start + limit < len(shown) else None,
+        )
+
+    def end(self, record: DownloadRecord, device: str, outcome: Outcome) -> None:
+        """Write down how it ended on a device, whatever stood there."""
+        [job] = [job for job in self.planned[record.name].values() if device in job.members]
+        self.ends.setdefault((record.name, job.number), {})[device] = outcome
+
+
+@dataclass(kw_only=True)
+class MemoryDownloadJobs:
+    """Jobs by id; ``available = False`` makes each call fail.
+
+    ``known`` is how executions ended, ``gone`` are devices without a thing, and ``calls`` counts.
+    """
+
+    made: dict[str, DeliveryJob] = field(default_factory=dict[str, DeliveryJob])
+    canceled: list[str] = field(default_factory=list[str])
+    known: dict[str, dict[str, Outcome]] = field(default_factory=dict[str, dict[str, Outcome]])
+    gone: set[str] = field(default_factory=set[str])
+    available: bool = True
+    calls: int = 0
+
+    async def make(self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob) -> None:
+        self._check()
+        if self.gone & set(job.members):
+            raise ConflictError("a device is gone")
+        self.made.setdefault(job.id_in(record), job)
+
+    async def cancel(self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob) -> None:
+        self._check()
+        self.canceled.append(job.id_in(record))
+
+    async def outcomes(
+        self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob
+    ) -> Mapping[str, Outcome]:
+        self._check()
+        return self.known.get(job.id_in(record), {})
+
+    def _check(self) -> None:
+        self.calls += 1
+        if not self.available:
+            raise UnavailableError("the jobs service")

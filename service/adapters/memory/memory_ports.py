@@ -11,10 +11,15 @@ from service.adapters.memory.audit import MemoryAuditLog
 from service.adapters.memory.budgets import MemoryBuckets
 from service.adapters.memory.commands import MemoryCommandBroker, MemoryCommandRecords
 from service.adapters.memory.devices import MemoryConnections, MemoryDevices
-from service.adapters.memory.downloads import MemoryDownloadJobs, MemoryDownloadRecords
+from service.adapters.memory.downloads import (
+    MemoryDeliveries,
+    MemoryDownloadJobs,
+    MemoryDownloadRecords,
+)
 from service.adapters.memory.enrolments import MemoryEnrolments, MemoryThings
 from service.adapters.memory.signing_keys import MemorySigningKeys
 from service.adapters.memory.tenants import MemoryTenantRegistry
+from service.adapters.memory.work import MemoryTimers, MemoryWorkQueue
 from service.ports import Ports
 
 if TYPE_CHECKING:
@@ -46,9 +51,12 @@ class MemoryPorts(Ports):
     broker: MemoryCommandBroker
     artifacts: MemoryArtifacts
     download_records: MemoryDownloadRecords
+    deliveries: MemoryDeliveries
     download_jobs: MemoryDownloadJobs
     enrolments: MemoryEnrolments
     things: MemoryThings
+    work_queue: MemoryWorkQueue
+    timers: MemoryTimers
     clock: MemoryClock
 
     @classmethod
@@ -67,8 +75,11 @@ class MemoryPorts(Ports):
             broker=MemoryCommandBroker(),
             artifacts=MemoryArtifacts(),
             download_records=MemoryDownloadRecords(),
+            deliveries=MemoryDeliveries(),
             download_jobs=MemoryDownloadJobs(),
             enrolments=MemoryEnrolments(devices=known),
             things=MemoryThings(),
+            work_queue=MemoryWorkQueue(),
+            timers=MemoryTimers(),
             clock=MemoryClock(),
         )

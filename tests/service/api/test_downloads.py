@@ -6,15 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import pytest
-
 from service.domain.devices import Device
-from service.domain.downloads import (
-    Delivery,
-    DeliveryState,
-    DownloadProgress,
-    DownloadRecordState,
-)
+from service.domain.downloads import DeliveryState, Outcome
+from service.domain.work import Work, WorkKind
 
 if TYPE_CHECKING:
     from tests.service.conftest import ServiceUnderTest
@@ -22,36 +16,42 @@ if TYPE_CHECKING:
 URL = "/v1/downloads"
 FILE = "recipes/steel.json"
 FIRMWARE = "firmware/press-2.bin"
+AT = 1_790_000_000_000
+
+
+def planned(service: ServiceUnderTest) -> list[tuple[str, ...]]:
+    """The devices of each job of each download that was handed to the worker."""
+    sent = [Work.decode(one.text) for one in service.ports.work_queue.waiting]
+    assert {work.kind for work in sent} <= {WorkKind.ADVANCE_DOWNLOAD}
+    return [
+        job.members
+        for work in sent
+        for job in service.ports.deliveries.planned[f"acme--{work.about['download']}"].values()
+    ]
 
 
 def test_a_manager_sends_a_file_to_a_device(service: ServiceUnderTest) -> None:
-    """202, one job with the file's size, digest and ETag, an audit record, a place to watch it."""
+    """202, a record with size, digest and ETag, an audit record, work, a place to watch it."""
     answer = service.call("POST", URL, json={"device": "press-01", "artifact": FILE})
-    assert (answer.status_code, answer.json()["state"]) == (202, "started")
-    [job] = service.ports.download_jobs.started.values()
-    assert job.job_id == f"acme--{answer.json()['id']}"
+    assert (answer.status_code, answer.json()["state"]) == (202, "created")
+    assert planned(service) == [("press-01",)]
     [stored] = service.ports.download_records.once.records.values()
-    assert stored.state is DownloadRecordState.STARTED, "also for whoever asks when the job is gone"
-    assert (job.target, job.size, job.sha256, job.etag) == ("press-01", 1024, "ab" * 32, '"e1"')
+    assert (stored.target, stored.size, stored.sha256) == ("press-01", 1024, "ab" * 32)
+    assert (stored.etag, stored.devices, stored.jobs) == ('"e1"', 1, 1)
     [audited] = service.ports.audit.trail
     assert (audited.action, audited.subject) == ("DownloadFile", FILE)
-    service.ports.download_jobs.progress_of[job.job_id] = DownloadProgress(
-        state=DeliveryState.SUCCEEDED,
-        counts={DeliveryState.SUCCEEDED: 1},
-        deliveries=(
-            Delivery(
-                device="press-01", state=DeliveryState.SUCCEEDED, updated_at=1_790_000_000_000
-            ),
-        ),
+    service.ports.deliveries.end(
+        stored, "press-01", Outcome(state=DeliveryState.FAILED, at=AT, reason="disk full")
     )
     seen = service.call("GET", answer.headers["Location"]).json()
     assert (seen["state"], seen["device"], seen["group"], seen["counts"]) == (
-        "succeeded",
+        "failed",
         "press-01",
         None,
-        {"succeeded": 1},
+        {"failed": 1},
     )
-    assert seen["deliveries"][0]["device"] == "press-01"
+    [delivery] = seen["deliveries"]
+    assert (delivery["device"], delivery["detail"]) == ("press-01", {"reason": "disk full"})
 
 
 def test_an_operator_downloads_nothing(service: ServiceUnderTest) -> None:
@@ -62,7 +62,7 @@ def test_an_operator_downloads_nothing(service: ServiceUnderTest) -> None:
         )
         assert answer.status_code == 403
         assert answer.json()["policies"] == ["operators-view-only"]
-    assert service.ports.download_jobs.started == {}
+    assert planned(service) == []
     assert len(service.ports.audit.trail) == 2
 
 
@@ -70,39 +70,48 @@ def test_a_group_is_a_target(service: ServiceUnderTest) -> None:
     """A group of the tenant and its root group `all` are addressed; others are not found."""
     for group in ("line-press", "all"):
         assert service.call("POST", URL, json={"group": group, "artifact": FILE}).status_code == 202
-    assert {job.target for job in service.ports.download_jobs.started.values()} == {
-        "line-press",
-        "all",
-    }
     for group in ("ward", "nothing", "globex--ward", "*"):
         assert service.call("POST", URL, json={"group": group, "artifact": FILE}).status_code == 404
+    assert len(planned(service)) == 2
 
 
 def test_a_group_reaches_its_members_of_that_moment(service: ServiceUnderTest) -> None:
-    """A job for each member by name, those of groups within too; `all` is the thing group."""
+    """Each member by name, those of groups within too; `all` is every device there is."""
     service.ports.devices.add(Device(tenant="acme", id="cell-1", groups=("cell-4",)))
     for group in ("line-press", "zone-hall-1", "all"):
         service.call("POST", URL, json={"group": group, "artifact": FILE})
-    assert [job.members for job in service.ports.download_jobs.started.values()] == [
-        ("press-01", "press-02", "press-03"),
-        ("cell-1",),
-        (),
-    ]
+    presses = ("press-01", "press-02", "press-03")
+    assert planned(service) == [presses, ("cell-1",), ("cell-1", *presses)]
 
 
-def test_a_group_that_no_job_can_serve_is_told(service: ServiceUnderTest) -> None:
-    """Nobody in it, or more than one job has targets for: 409, and what would be right."""
+def test_a_group_of_any_size_is_made_of_jobs(service: ServiceUnderTest) -> None:
+    """Of at most 100 devices each, no device twice and none left out; a page shows some."""
+    for number in range(250):
+        service.ports.devices.add(
+            Device(tenant="acme", id=f"pump-{number:03}", groups=("line-pump",))
+        )
+    answer = service.call("POST", URL, json={"group": "line-pump", "artifact": FILE})
+    assert answer.status_code == 202
+    jobs = planned(service)
+    assert [len(job) for job in jobs] == [100, 100, 50]
+    assert sorted(sum(jobs, ())) == [f"pump-{number:03}" for number in range(250)]
+    url = answer.headers["Location"]
+    seen = service.call("GET", f"{url}?limit=100").json()
+    assert (seen["counts"], len(seen["deliveries"])) == ({"created": 250}, 100)
+
+
+def test_a_group_that_no_download_can_serve_is_told(service: ServiceUnderTest) -> None:
+    """Nobody in it, or more than 10,000: 409, and what would be right."""
     empty = service.call("POST", URL, json={"group": "line-pump", "artifact": FILE})
     assert empty.status_code == 409
     assert "has no device yet" in empty.json()["detail"]
-    for number in range(101):
+    for number in range(10_001):
         service.ports.devices.add(Device(tenant="acme", id=f"pump-{number}", groups=("line-pump",)))
-    for artifact in (FILE, FIRMWARE):
-        large = service.call("POST", URL, json={"group": "line-pump", "artifact": artifact})
-        assert large.status_code == 409
-        assert "more than 100 devices" in large.json()["detail"]
-        assert "to smaller groups, or to `all`" in large.json()["detail"]
-    assert service.ports.download_jobs.started == {}
+    large = service.call("POST", URL, json={"group": "line-pump", "artifact": FILE})
+    assert large.status_code == 409
+    assert "more than 10000 devices" in large.json()["detail"]
+    assert "to smaller groups" in large.json()["detail"]
+    assert planned(service) == []
 
 
 def test_exactly_one_target_is_named(service: ServiceUnderTest) -> None:
@@ -126,7 +135,7 @@ def test_a_file_that_nobody_vouches_for_is_not_delivered(service: ServiceUnderTe
     answer = service.call("POST", URL, json={"device": "press-01", "artifact": "no-digest.bin"})
     assert answer.status_code == 409
     assert "SHA-256" in answer.json()["detail"]
-    assert service.ports.download_jobs.started == {}
+    assert planned(service) == []
 
 
 def test_another_tenants_file_is_not_found(service: ServiceUnderTest) -> None:
@@ -137,32 +146,34 @@ def test_another_tenants_file_is_not_found(service: ServiceUnderTest) -> None:
     )
 
 
-def test_a_job_that_is_not_made_is_visibly_failed(service: ServiceUnderTest) -> None:
+def test_what_cannot_be_handed_over_is_visibly_failed(service: ServiceUnderTest) -> None:
     """502 with the download's place, where its state is `failed`."""
-    service.ports.download_jobs.available = False
+    service.ports.work_queue.available = False
     answer = service.call("POST", URL, json={"device": "press-01", "artifact": FILE})
     assert answer.status_code == 502
     seen = service.call("GET", answer.headers["Location"]).json()
-    assert (seen["state"], seen["failure"]) == ("failed", "its job could not be created")
+    assert (seen["state"], seen["failure"]) == ("failed", "it could not be handed to the worker")
 
 
 def test_a_failure_that_cannot_be_recorded_is_told_all_the_same(service: ServiceUnderTest) -> None:
-    """Jobs and table both away: still 502 with the place, where nothing claims that it started."""
-    service.ports.download_jobs.available = False
+    """Queue and table both away: still 502 with the place, where nothing claims that it started."""
+    service.ports.work_queue.available = False
     service.ports.download_records.once.can_settle = False
     answer = service.call("POST", URL, json={"device": "press-01", "artifact": FILE})
     assert answer.json()["type"] == "urn:cedarfleet:problem:download-not-started"
     assert service.call("GET", answer.headers["Location"]).json()["state"] == "created"
 
 
-def test_a_job_that_was_made_after_all_tells_the_truth(service: ServiceUnderTest) -> None:
-    """If the answer was lost but the job exists, the job's state is shown, not our own `failed`."""
-    service.ports.download_jobs.available = False
-    answer = service.call("POST", URL, json={"device": "press-01", "artifact": FILE})
-    record = service.ports.download_records.once.records["acme", answer.json()["download"]]
-    service.ports.download_jobs.started[record.job_id] = record
-    seen = service.call("GET", answer.headers["Location"]).json()
-    assert (seen["state"], seen["failure"]) == ("queued", None)
+def test_what_failed_is_begun_by_the_same_key(service: ServiceUnderTest) -> None:
+    """Asked for again, it is handed over again, and no longer failed."""
+    headers = {"Idempotency-Key": "rollout-8"}
+    body = {"device": "press-01", "artifact": FILE}
+    service.ports.work_queue.available = False
+    assert service.call("POST", URL, json=body, headers=headers).status_code == 502
+    service.ports.work_queue.available = True
+    again = service.call("POST", URL, json=body, headers=headers)
+    assert (again.status_code, again.json()["state"]) == (202, "created")
+    assert planned(service) == [("press-01",)]
 
 
 def test_firmware_waits_for_the_maintenance_window(service: ServiceUnderTest) -> None:
@@ -196,8 +207,7 @@ def test_firmware_reaches_a_group_if_each_member_may_have_it(
     headers = {"Authorization": f"Bearer {token}"}
     body = {"group": "line-press", "artifact": FIRMWARE}
     assert service.client.post(URL, headers=headers, json=body).status_code == 202
-    [job] = service.ports.download_jobs.started.values()
-    assert job.members == ("press-01", "press-02", "press-03"), (
+    assert planned(service) == [("press-01", "press-02", "press-03")], (
         "whoever joins later was not decided on"
     )
     device = service.device("press-03")
@@ -208,20 +218,20 @@ def test_firmware_reaches_a_group_if_each_member_may_have_it(
     assert answer.json()["policies"] == ["firmware-to-groups-member-by-member"]
 
 
-@pytest.mark.parametrize(("members", "status"), [(100, 202), (101, 403)])
-def test_firmware_reaches_a_group_of_at_most_100(
-    service: ServiceUnderTest, members: int, status: int
-) -> None:
-    """A job has no more targets; a larger group is refused as if a member had been."""
+def test_firmware_reaches_a_large_group_member_by_member(service: ServiceUnderTest) -> None:
+    """The 302nd device, of another batch than the first, keeps the firmware from all."""
     service.ports.clock.now = datetime(2026, 11, 22, 22, 30, tzinfo=UTC)
     press = service.device("press-01")
-    for number in range(members):
-        service.ports.devices.add(replace(press, id=f"many-{number}", groups=("line-pump",)))
+    for number in range(302):
+        service.ports.devices.add(replace(press, id=f"many-{number:03}", groups=("line-pump",)))
     token = service.acme.access_token("rollout", "fleet/update", exp=4_000_000_000)
     headers = {"Authorization": f"Bearer {token}"}
     body = {"group": "line-pump", "artifact": FIRMWARE}
-    assert service.client.post(URL, headers=headers, json=body).status_code == status
-    assert len(service.ports.download_jobs.started) == (status == 202)
+    assert service.client.post(URL, headers=headers, json=body).status_code == 202
+    shut = {**press.attributes, "window": "09:00-10:00"}
+    last = replace(press, id="many-301", groups=("line-pump",), attributes=shut)
+    service.ports.devices.add(last)
+    assert service.client.post(URL, headers=headers, json=body).status_code == 403
 
 
 def test_a_repeated_request_with_one_key_makes_one_job(service: ServiceUnderTest) -> None:
@@ -234,7 +244,7 @@ def test_a_repeated_request_with_one_key_makes_one_job(service: ServiceUnderTest
         "POST", URL, json={"device": "press-01", "artifact": FILE}, headers=headers
     )
     assert first.json() == again.json()
-    assert len(service.ports.download_jobs.started) == 1
+    assert len(set(planned(service))) == 1
     other = service.call(
         "POST", URL, json={"device": "press-02", "artifact": FILE}, headers=headers
     )

@@ -1,33 +1,82 @@
-"""The state of a whole download out of what its job says."""
+"""The state of a whole download out of how its devices ended, and when it is stopped."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from service.domain.downloads import DeliveryState, whole_state
+from service.domain.downloads import (
+    Closing,
+    DeliveryState,
+    DownloadRecord,
+    DownloadRecordState,
+    TargetKind,
+    counted,
+    is_failing,
+    whole_state,
+)
+
+RECORD = DownloadRecord(
+    download_id="01JD0000000000000000000000",
+    tenant="acme",
+    target_kind=TargetKind.GROUP,
+    target="line-press",
+    artifact="recipes/steel.json",
+    size=20,
+    sha256="ab" * 32,
+    etag='"e"',
+    created_by="somebody",
+    created_at=1_790_000_000_000,
+    state=DownloadRecordState.STARTED,
+    devices=2,
+)
+
+
+def states(**counts: int) -> dict[DeliveryState, int]:
+    """Devices by state."""
+    return {DeliveryState(name): count for name, count in counts.items()}
 
 
 @pytest.mark.parametrize(
-    ("job", "counts", "expected"),
+    ("known", "expected"),
     [
-        ("IN_PROGRESS", {}, DeliveryState.QUEUED),
-        ("IN_PROGRESS", {"queued": 2}, DeliveryState.QUEUED),
-        ("IN_PROGRESS", {"queued": 1, "succeeded": 1}, DeliveryState.IN_PROGRESS),
-        ("IN_PROGRESS", {"in_progress": 1}, DeliveryState.IN_PROGRESS),
-        ("IN_PROGRESS", {"succeeded": 2}, DeliveryState.SUCCEEDED),
-        ("COMPLETED", {"succeeded": 2}, DeliveryState.SUCCEEDED),
-        ("COMPLETED", {"succeeded": 1, "failed": 1}, DeliveryState.PARTLY_FAILED),
-        ("COMPLETED", {"failed": 1, "timed_out": 1}, DeliveryState.FAILED),
-        ("COMPLETED", {"rejected": 1}, DeliveryState.FAILED),
-        ("COMPLETED", {}, DeliveryState.UNKNOWN),
-        ("CANCELED", {"succeeded": 1}, DeliveryState.CANCELED),
-        ("SCHEDULED", {}, DeliveryState.QUEUED),
+        ({}, DeliveryState.QUEUED),
+        ({"succeeded": 1}, DeliveryState.IN_PROGRESS),
+        ({"succeeded": 2}, DeliveryState.SUCCEEDED),
+        ({"succeeded": 1, "failed": 1}, DeliveryState.PARTLY_FAILED),
+        ({"failed": 1, "timed_out": 1}, DeliveryState.FAILED),
+        ({"rejected": 2}, DeliveryState.REJECTED),
+        ({"canceled": 2}, DeliveryState.CANCELED),
     ],
 )
-def test_a_completed_job_is_not_a_success_by_itself(
-    job: str, counts: dict[str, int], expected: DeliveryState
-) -> None:
+def test_all_devices_make_the_whole(known: dict[str, int], expected: DeliveryState) -> None:
     """IoT Jobs completes a job that failed everywhere; we say that it failed."""
-    assert (
-        whole_state(job, {DeliveryState(name): count for name, count in counts.items()}) is expected
-    )
+    assert whole_state(RECORD, counted(RECORD, states(**known))) is expected
+
+
+def test_what_is_closed_or_failed_says_so() -> None:
+    """Whatever the devices say: it failed to begin, was stopped, expired, or nobody knows any."""
+    for record, expected in (
+        (replace(RECORD, state=DownloadRecordState.CREATED), DeliveryState.CREATED),
+        (replace(RECORD, state=DownloadRecordState.FAILED), DeliveryState.FAILED),
+        (replace(RECORD, closing=Closing.STOPPED), DeliveryState.CANCELED),
+        (replace(RECORD, closing=Closing.EXPIRED), DeliveryState.CANCELED),
+        (replace(RECORD, devices=0), DeliveryState.UNKNOWN),
+    ):
+        assert whole_state(record, counted(record, {})) is expected
+
+
+@pytest.mark.parametrize(
+    ("known", "stops"),
+    [
+        ({"failed": 9}, False),
+        ({"failed": 5, "succeeded": 5}, True),
+        ({"failed": 4, "succeeded": 6}, False),
+        ({"failed": 5, "canceled": 5}, True),
+        ({"timed_out": 10}, False),
+    ],
+)
+def test_half_of_ten_failures_stop_a_download(known: dict[str, int], stops: bool) -> None:
+    """Over all jobs together; before ten have ended nothing is known."""
+    assert is_failing(states(**known)) is stops

@@ -30,6 +30,7 @@ MALFORMED: Final = {
     "logs": "InvalidParameterException",
     "resourcegroupstaggingapi": "InvalidParameterException",
     "s3": "InvalidArgument",
+    "scheduler": "ValidationException",
     "secretsmanager": "InvalidParameterException",
     "sns": "InvalidParameter",
     "sqs": "InvalidParameterValue",

@@ -44,6 +44,7 @@ MODELS: Final = {
     "logs": "logs",
     "monitoring": "cloudwatch",
     "s3": "s3",
+    "scheduler": "scheduler",
     "secretsmanager": "secretsmanager",
     "sns": "sns",
     "sqs": "sqs",

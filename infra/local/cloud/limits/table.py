@@ -376,6 +376,7 @@ RATES: Final = (
     _registry("DescribeJob", 10, MANAGEMENT),
     _registry("ListJobExecutionsForJob", 10, MANAGEMENT),
     _registry("DescribeJobExecution", 10, MANAGEMENT),
+    _registry("CancelJob", 10, MANAGEMENT),
     Rate(
         id="calls-of-Publish",
         service="iot-data",

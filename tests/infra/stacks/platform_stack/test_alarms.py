@@ -42,9 +42,14 @@ FAILURES: dict[str, tuple[dict[str, float | None], set[str]]] = {
     "AWS refuses the service": ({"HTTPCode_Target_5XX_Count": 50.0}, {"service-errors"}),
     "answers take seconds": ({"TargetResponseTime": 4.0}, {"service-slow"}),
     "states of devices are lost": (
-        {"ApproximateNumberOfMessagesVisible": 1.0},
+        {"ApproximateNumberOfMessagesVisible of cedarfleet-status-errors": 1.0},
         {"status-lost"},
     ),
+    "the worker cannot do what was asked": (
+        {"ApproximateNumberOfMessagesVisible of cedarfleet-work-dead": 1.0},
+        {"work-dead"},
+    ),
+    "no worker runs": ({"ApproximateAgeOfOldestMessage": 3600.0}, {"work-late"}),
     "IoT Core and the table do not agree": (
         {"DevicesThatDiffer": 1.0},
         {"devices-differ"},
@@ -74,6 +79,13 @@ def rings(alarm: Mapping[str, Any], value: float | None) -> bool:
     return value > alarm["threshold"]
 
 
+def _value(alarm: Mapping[str, Any], metrics: Mapping[str, float | None]) -> float | None:
+    """Of the alarm's own queue, if one is named, else of whatever has the metric."""
+    metric: str = alarm["metricName"]
+    queue = alarm.get("dimensions", {}).get("QueueName")
+    return metrics.get(f"{metric} of {queue}", metrics.get(metric))
+
+
 def alarms_at(project: Project, metrics: Mapping[str, float | None]) -> set[str]:
     """The alarms of the stamped platform that ring at these values."""
     stamped = [
@@ -88,7 +100,7 @@ def alarms_at(project: Project, metrics: Mapping[str, float | None]) -> set[str]
     return {
         one["name"].removeprefix("cedarfleet-")
         for one in stamped
-        if rings(one, metrics.get(one["metricName"]))
+        if rings(one, _value(one, metrics))
     }
 
 
@@ -115,7 +127,7 @@ LOUD = {"HealthyHostCount": 0.0} | dict.fromkeys(
         "UnHealthyHostCount", "HTTPCode_ELB_5XX_Count", "HTTPCode_Target_5XX_Count",
         "TargetResponseTime", "ApproximateNumberOfMessagesVisible", "ReadThrottleEvents",
         "WriteThrottleEvents", "DevicesThatDiffer",
-        "ConsumedWriteCapacityUnits",
+        "ConsumedWriteCapacityUnits", "ApproximateAgeOfOldestMessage",
     ),
     1e6,
 )  # fmt: skip

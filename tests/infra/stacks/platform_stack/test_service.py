@@ -22,9 +22,13 @@ def settings(project: Project) -> Settings:
     """The settings that the stamped task definition gives to the service."""
     path = project.root / "state" / "stacks" / "cedarfleet" / "platform.json"
     resources: list[dict[str, Any]] = json.loads(path.read_text())["deployment"]["resources"]
-    (task,) = [one for one in resources if one["type"] == "aws:ecs/taskDefinition:TaskDefinition"]
-    (container,) = json.loads(task["inputs"]["containerDefinitions"])
-    return Settings.read({one["name"]: one["value"] for one in container["environment"]})
+    tasks = [one for one in resources if one["type"] == "aws:ecs/taskDefinition:TaskDefinition"]
+    containers = [json.loads(task["inputs"]["containerDefinitions"])[0] for task in tasks]
+    told = {one["name"]: one["environment"] for one in containers}
+    assert told["worker"] == told["service"], "both programs of the image read the same"
+    commands = {one["name"]: one["command"][-1] for one in containers}
+    assert commands == {"service": "api", "worker": "worker"}
+    return Settings.read({one["name"]: one["value"] for one in told["service"]})
 
 
 def client_seen(trusted: str, *, peer: str, forwarded: str) -> str:

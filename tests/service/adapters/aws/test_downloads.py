@@ -107,7 +107,7 @@ def test_a_row_of_release_0_1_0_reads_as_started(
         TableName=records.settings.commands_table, Item=ROW_OF_0_1_0
     )
     read = asyncio.run(records.read(tenant, RECORD.download_id))
-    assert read == replace(RECORD, state=DownloadRecordState.STARTED)
+    assert read == replace(RECORD, state=DownloadRecordState.STARTED, devices=0)
 
 
 def test_a_started_download_is_stored_as_release_0_1_0_reads_it(
@@ -117,9 +117,8 @@ def test_a_started_download_is_stored_as_release_0_1_0_reads_it(
     asyncio.run(records.create(tenant, RECORD, None))
     asyncio.run(records.settle(tenant, replace(RECORD, state=DownloadRecordState.STARTED)))
     client = embedded_cloud.client("dynamodb")
-    assert (
-        client.get_item(TableName=records.settings.commands_table, Key=KEY)["Item"] == ROW_OF_0_1_0
-    )
+    row = client.get_item(TableName=records.settings.commands_table, Key=KEY)["Item"]
+    assert ROW_OF_0_1_0.items() <= row.items(), "columns that it does not know it does not read"
     read = asyncio.run(records.read(tenant, RECORD.download_id))
     assert read is not None
     assert read.state is DownloadRecordState.STARTED

@@ -31,14 +31,21 @@ from service.domain.audit import AuditRecord
 from service.domain.budgets import Bucket, Grant
 from service.domain.commands import CommandRecord, DirectAnswer
 from service.domain.devices import Device
-from service.domain.downloads import DownloadRecord, TargetKind
+from service.domain.downloads import (
+    DeliveryJob,
+    DeliveryState,
+    DownloadRecord,
+    Outcome,
+    TargetKind,
+)
 from service.domain.enrolments import Certificate, Enrolment, SigningRequest
 from service.domain.groups import DeviceGroup
 from service.domain.idempotency import IdempotencyKey
 from service.domain.identities import Principal, TokenUse, VerifiedClaims
 from service.domain.permissions import Permission
 from service.domain.rates import Rate
-from service.errors import ConflictError, InvalidRequestError, UnavailableError, UpstreamError
+from service.domain.work import ReceivedWork, Work, WorkKind
+from service.errors import ConflictError, UnavailableError, UpstreamError
 from service.settings import (
     DirectMessageSettings,
     EnrolmentSettings,
@@ -49,6 +56,7 @@ from service.settings import (
     Settings,
     TenantSettings,
     TokenSettings,
+    WorkSettings,
 )
 from tests.service.adapters.aws.answered_sessions import AnsweredSessions, Refusal, on_the_line
 from tests.service.adapters.aws.conftest import AWS
@@ -99,6 +107,11 @@ CERTIFICATE: Final = Certificate(
     pem="pem",
     active=True,
 )
+JOB: Final = DeliveryJob(number=0, members=("press-07",))
+OUTCOME: Final = Outcome(state=DeliveryState.SUCCEEDED, at=AT)
+NEW_TIMER: Final = "acme--new"
+WORK: Final = Work(kind=WorkKind.MAKE_JOB, issuer="https://issuer", tenant="acme")
+RECEIVED: Final = ReceivedWork(receipt="r", text=WORK.encode())
 AUDIT: Final = AuditRecord(
     audit_id=ID,
     at=AT,
@@ -119,7 +132,7 @@ QUESTION: Final = AuthorizationRequest.of(
 # Answered by something else than AWS clients: `test_signing_keys.py`, the clock of the process.
 SERVICES: Final = {
     name: botocore.session.get_session().get_service_model(name)
-    for name in ("dynamodb", "iot", "iot-data", "s3", "verifiedpermissions")
+    for name in (*("dynamodb", "iot", "iot-data", "s3", "scheduler", "sqs", "verifiedpermissions"),)
 }
 WITHOUT_AWS: Final = {"signing_keys", "clock"}
 
@@ -147,8 +160,14 @@ MEANS: Final[dict[tuple[str, str], type]] = {
     ("GetConnection", NOT_FOUND): type(None),
     ("SendDirectMessage", NOT_FOUND): DirectAnswer,
     ("SendDirectMessage", "GatewayTimeoutException"): DirectAnswer,
-    ("DescribeJob", NOT_FOUND): type(None),
-    ("ListJobExecutionsForJob", NOT_FOUND): type(None),
+    ("ListJobExecutionsForJob", NOT_FOUND): dict,
+    ("CancelJob", NOT_FOUND): type(None),
+    ("CancelJob", "InvalidRequestException"): type(None),
+    ("CreateJob", NOT_FOUND): ConflictError,
+    ("UpdateSchedule", NOT_FOUND): type(None),
+    ("CreateSchedule", "ConflictException"): type(None),
+    ("DeleteSchedule", NOT_FOUND): type(None),
+    ("PutItem of an end", "ConditionalCheckFailedException"): type(None),
     ("HeadObject", "404"): type(None),
     ("HeadObject", "NoSuchKey"): type(None),
     ("CreateJob", "ResourceAlreadyExistsException"): type(None),
@@ -158,7 +177,6 @@ MEANS: Final[dict[tuple[str, str], type]] = {
     ("UpdateItem of a bucket", "ConditionalCheckFailedException"): Grant,
     ("CreateThing", "ResourceAlreadyExistsException"): type(None),
     ("DescribeCertificate", NOT_FOUND): type(None),
-    ("ListJobExecutionsForJob with a cursor", "InvalidRequestException"): InvalidRequestError,
 }
 
 
@@ -177,6 +195,8 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
     )
     tenant = {"tenant": acme}
     command, download = tenant | {"record": COMMAND}, tenant | {"record": DOWNLOAD}
+    job = download | {"job": JOB}
+    timer = {"at": datetime(2026, 10, 1, tzinfo=UTC), "work": WORK}
     page, progress = tenant | {"limit": 10}, download | {"limit": 10}
     return {
         "tenants.find": ({"issuer": acme.issuer},),
@@ -207,7 +227,6 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "download_records.create": (download | {"key": None}, download | {"key": KEY}),
         "download_records.settle": (download,),
         "download_records.read": (tenant | {"download_id": ID},),
-        "download_jobs.start": (download,),
         "enrolments.register": (
             tenant | {"device": DEVICE, "enrolment": ENROLMENT, "by": "somebody", "now_ms": AT},
         ),
@@ -217,14 +236,25 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "things.sign": (tenant | {"request": SigningRequest(pem="x", key="ab" * 32)},),
         "things.certificate": (tenant | {"certificate_id": CERTIFICATE.id},),
         "things.admit": (tenant | {"enrolment": ENROLMENT, "certificate": CERTIFICATE},),
-        "download_jobs.progress": (
-            progress | {"cursor": None},
-            progress | {"cursor": seal(f"download:{DOWNLOAD.job_id}", "token")},
-        ),
+        "deliveries.plan": (download | {"jobs": [JOB]},),
+        "deliveries.job": (download | {"number": 0},),
+        "deliveries.made": (job | {"now_ms": AT},),
+        "deliveries.tell": (job | {"outcomes": {"press-07": OUTCOME}},),
+        "deliveries.survey": (download,),
+        "deliveries.progress": (progress | {"cursor": None},),
+        "download_jobs.make": (job,),
+        "download_jobs.cancel": (job,),
+        "download_jobs.outcomes": (job,),
+        "work_queue.send": ({"work": [WORK]},),
+        "work_queue.receive": ({},),
+        "work_queue.done": ({"received": RECEIVED},),
+        "work_queue.postpone": ({"received": RECEIVED, "seconds": 5},),
+        "timers.wake": (timer | {"name": "acme--d"}, timer | {"name": NEW_TIMER}),
+        "timers.forget": ({"name": "acme--d"},),
     }
 
 
-def answer(call: Call, acme: Tenant) -> dict[str, Any]:
+def answer(call: Call, acme: Tenant) -> dict[str, Any] | Refusal:
     """What AWS says when all is well: enough for the adapter to make all its calls."""
     thing = f"arn:aws:iot:eu-central-1:123456789012:thing/{DEVICE.thing}"
     allow = {"decision": "ALLOW", "determiningPolicies": [], "errors": []}
@@ -237,13 +267,11 @@ def answer(call: Call, acme: Tenant) -> dict[str, Any]:
         "GetConnection": {"connected": True, "connectedSince": 1},
         "Query": {"Items": []},
         "UpdateItem": {"Attributes": {"full_at": {"N": "1"}}},
-        "DescribeJob": {"job": {"status": "IN_PROGRESS"}},
         "ListJobExecutionsForJob": {
             "executionSummaries": [
                 {"thingArn": thing, "jobExecutionSummary": {"status": "IN_PROGRESS"}}
             ]
         },
-        "DescribeJobExecution": {"execution": {}},
         "IsAuthorizedWithToken": allow,
         "BatchIsAuthorizedWithToken": {"results": [allow]},
         "HeadObject": {"ContentLength": 1, "ETag": '"e"'},
@@ -251,6 +279,8 @@ def answer(call: Call, acme: Tenant) -> dict[str, Any]:
         "CreateCertificateFromCsr": certificate,
         "DescribeCertificate": {"certificateDescription": certificate | {"status": "ACTIVE"}},
     }
+    if call.operation == "UpdateSchedule" and call.arguments["Name"] == NEW_TIMER:
+        return Refusal(NOT_FOUND, 404)
     if call.operation == "GetItem":
         claim = "replay" in str(call.arguments["Key"])  # nobody made anything under this key
         return {} if claim else {"Item": stored(call.arguments["Key"], acme)}
@@ -282,7 +312,7 @@ def stored(key: Mapping[str, Any], acme: Tenant) -> dict[str, Any]:
         "sha256": "",
         "etag": "e",
     }
-    numbers = {"created_at": "1", "expires_at": "2", "size": "1"}
+    numbers = {"created_at": "1", "expires_at": "2", "size": "1", "devices": "1"}
     return {
         **{name: {"S": text} for name, text in texts.items()},
         **{name: {"N": text} for name, text in numbers.items()},
@@ -303,6 +333,10 @@ def ports_of(aws: AwsCalls, sessions: AnsweredSessions) -> Ports:
         direct=DirectMessageSettings(),
         jobs=JobSettings(),
         enrolment=EnrolmentSettings(),
+        work=WorkSettings(
+            queue_url="https://sqs.eu-central-1.amazonaws.com/123456789012/work",
+            timer_role_arn="arn:aws:iam::123456789012:role/timer",
+        ),
     )
     return aws_ports(settings, aws, aws, sessions)
 
@@ -328,7 +362,7 @@ def meant(call: Call, refusal: Refusal | Exception) -> tuple[type, ...]:
         return (UnavailableError,)
     item, values = (call.arguments.get(name, {}) for name in ("Item", "ExpressionAttributeValues"))
     special = {
-        f"{call.operation} with a cursor": "nextToken" in call.arguments,
+        f"{call.operation} of an end": "job#" in str(call.arguments.get("Item")),
         f"{call.operation} of a bucket": "budget#" in str(call.arguments.get("Key")),
         f"{call.operation} of a new code": ":version" in values and "code_digest" in item,
         f"{call.operation} of a new device": ":version" not in values
@@ -378,6 +412,8 @@ def outcome(
     return asyncio.run(scenario())
 
 
+# Asked with the credentials of the service itself, in no tenant's session.
+OWN: Final = ("tenants.", "work_queue.", "timers.")
 METHODS: Final = sorted(arguments(MemoryUserPool("acme").tenant))
 
 
@@ -450,7 +486,7 @@ def without_role() -> AnsweredSessions:
     return sessions
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if not name.startswith("tenants.")])
+@pytest.mark.parametrize("method", [name for name in METHODS if not name.startswith(OWN)])
 def test_a_refused_role_lets_nothing_through(
     method: str, acme: Tenant, aws: AwsCalls, without_role: AnsweredSessions
 ) -> None:

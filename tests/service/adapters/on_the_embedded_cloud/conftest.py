@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from infra.local.demo.tenant_app import TenantApp
 from infra.local.people import add_person
 from infra.local.setup import PLATFORM, Setup
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from infra.local.cloud import EmbeddedCloud
     from infra.local.people import Person
@@ -31,6 +32,7 @@ class DeployedService:
 
     setup: Setup
     service: Child
+    worker: Child
     http: httpx.Client
     people: dict[str, dict[str, Person]]
     tokens: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
@@ -57,9 +59,21 @@ class DeployedService:
         }
         return self.http.request(method, path, headers=headers, **request)
 
+    def watch(
+        self, url: str, until: Callable[[dict[str, Any]], bool], *, seconds: float = 30
+    ) -> dict[str, Any]:
+        """Read a download until it is so, as a tenant's app does."""
+        with TenantApp(str(self.http.base_url), self.token("acme", "managers")) as app:
+            return app.watch(url, until, seconds=seconds)
+
+    def made(self, download: str) -> None:
+        """Return once the worker has made the first job of a download."""
+        self.watch(f"/v1/downloads/{download}", lambda seen: seen["state"] != "created")
+
     def leaks(self) -> list[str]:
         """What stands in the service's log though it must not, by its kind and never itself."""
-        log = (self.setup.state_dir / "service.log").read_text()
+        logs = (self.setup.state_dir / f"{name}.log" for name in ("service", "worker"))
+        log = "".join(one.read_text() for one in logs)
         secret: dict[str, tuple[str, ...]] = {
             "signed URL": ("X-Amz-Signature",),
             "argument or content of a file": ("temperature",),
@@ -96,9 +110,12 @@ def deployed(
         iot.add_thing_to_thing_group(thingGroupName=thing.partition("--")[0], thingName=thing)
     setup.upload("acme", "recipes/steel.json", b'{"temperature": 900}')
     service, url = setup.start_service()
+    worker = setup.start_worker()
     try:
         with httpx.Client(base_url=url, timeout=30, trust_env=False) as http:
-            running = DeployedService(setup=setup, service=service, http=http, people=people)
+            running = DeployedService(
+                setup=setup, service=service, worker=worker, http=http, people=people
+            )
             for thing, lines in things.items():
                 tenant, _, device = thing.partition("--")
                 path = f"/v1/devices/{device}"
@@ -109,6 +126,6 @@ def deployed(
                     running.call(method, where, tenant=tenant, json=facts).raise_for_status()
             yield running
     finally:
-        code = service.stop()
-    assert code == 0, "the service ends in order on SIGTERM"
+        codes = service.stop(), running.worker.stop()
+    assert codes == (0, 0), "service and worker end in order on SIGTERM"
     assert running.leaks() == [], "whatever the tests asked of it, nothing secret is logged"

@@ -18,19 +18,18 @@ def test_a_file_travels_as_a_job(deployed: DeployedService) -> None:
     answer = deployed.call("POST", "/v1/downloads", json=body)
     assert answer.status_code == 202, answer.text
     url = answer.headers["Location"]
-    assert deployed.call("GET", url).json()["state"] == "queued"
+    deployed.watch(url, lambda seen: seen["deliveries"][0]["state"] == "queued")
     jobs = deployed.setup.cloud.client("iot-jobs-data")
     execution = jobs.start_next_pending_job_execution(thingName="acme--press-01")["execution"]
     document = json.loads(execution["jobDocument"])
     assert document["sha256"] == hashlib.sha256(b'{"temperature": 900}').hexdigest()
-    assert deployed.call("GET", url).json()["state"] == "in_progress"
     jobs.update_job_execution(
         jobId=execution["jobId"],
         thingName="acme--press-01",
         status="FAILED",
         statusDetails={"reason": "disk full"},
     )
-    seen = deployed.call("GET", url).json()
+    seen = deployed.watch(url, lambda seen: seen["state"] != "queued")
     assert (seen["state"], seen["counts"]) == ("failed", {"failed": 1})
     assert seen["deliveries"][0]["detail"] == {"reason": "disk full"}
     assert deployed.call("GET", url, tenant="globex").status_code == 404
@@ -43,10 +42,11 @@ def test_a_file_replaced_meanwhile_goes_as_asked_for(deployed: DeployedService) 
     body = {"device": "press-02", "artifact": name}
     made = deployed.call("POST", "/v1/downloads", json=body)
     assert made.status_code == 202, made.text
+    deployed.made(made.json()["id"])
     deployed.setup.upload("acme", name, b"uploaded later")
     jobs = deployed.setup.cloud.client("iot-jobs-data")
     execution = jobs.describe_job_execution(
-        jobId=f"acme--{made.json()['id']}", thingName="acme--press-02", includeJobDocument=True
+        jobId=f"acme--{made.json()['id']}-00", thingName="acme--press-02", includeJobDocument=True
     )["execution"]
     document = json.loads(execution["jobDocument"])
     got = httpx.get(document["url"], headers={"If-Match": document["etag"]}, trust_env=False)
@@ -83,7 +83,7 @@ def test_a_thing_that_is_no_device_keeps_firmware_from_nobody(deployed: Deployed
         assert answer.status_code == 202, answer.text
         seen = deployed.call("GET", answer.headers["Location"]).json()
         assert {delivery["device"] for delivery in seen["deliveries"]} == {"press-01", "press-02"}
-        assert seen["counts"] == {"queued": 2}
+        assert sum(seen["counts"].values()) == 2
         assert [
             device["id"] for device in deployed.call("GET", "/v1/devices").json()["devices"]
         ] == [

@@ -22,6 +22,7 @@ import probe_cognito
 import probe_credentials
 import probe_iot
 import probe_jobs
+import probe_queues
 import probe_sessions
 from probed_cloud import ProbedCloud
 
@@ -34,6 +35,7 @@ _MODULES = (
     probe_credentials,
     probe_iot,
     probe_jobs,
+    probe_queues,
     probe_sessions,
 )
 _LOOPBACK = "listens_on_loopback"

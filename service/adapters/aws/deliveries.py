@@ -1,0 +1,271 @@
+"""Deliveries in DynamoDB: jobs that the service plans, beside ends that an IoT rule writes down.
+
+Rows of the commands table, of one download in one partition::
+
+    thing                    sk                 written by
+    <tenant>--download#<id>  record             the service, then the worker
+    <tenant>--download#<id>  job#07             the service: its members; the worker: when made
+    <tenant>--download#<id>  job#07#<device>    the IoT rule: how it ended there; the worker, of
+                                                what no event has told
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+from cedarfleet_device import wire
+
+from service.adapters.aws.client.calls import error_code
+from service.adapters.aws.cursors import seal, token_of
+from service.domain.downloads import (
+    OUTCOMES,
+    Delivery,
+    DeliveryJob,
+    DeliveryState,
+    DownloadProgress,
+    Outcome,
+    Survey,
+    counted,
+    deliveries,
+    whole_state,
+)
+from service.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from service.adapters.aws.client.calls import AwsCalls
+    from service.adapters.aws.client.sessions import AwsSessions
+    from service.domain.downloads import DownloadRecord
+    from service.domain.tenants import Tenant
+    from service.settings import RecordSettings
+
+_TABLE: Final = "the commands table"
+# Of one transaction, which may have 100 (source: DynamoDB API reference, TransactWriteItems). A
+# partition takes 1,000 write units a second, a row of 100 long names 14 in a transaction.
+_ROWS_AT_ONCE: Final = 25
+_NUMBER: Final = slice(len("job#"), len("job#00"))
+_DEVICE: Final = slice(len("job#00#"), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynamoDeliveries:
+    """Answers ``ports.Deliveries`` with the tenant's own session; every read is consistent."""
+
+    calls: AwsCalls
+    sessions: AwsSessions
+    settings: RecordSettings
+
+    async def plan(
+        self, tenant: Tenant, record: DownloadRecord, jobs: Sequence[DeliveryJob]
+    ) -> None:
+        await self.calls.run(_TABLE, self._plan, tenant, record, jobs)
+
+    async def job(
+        self, tenant: Tenant, record: DownloadRecord, number: int
+    ) -> tuple[DeliveryJob, Mapping[str, Outcome]] | None:
+        return await self.calls.run(_TABLE, self._job, tenant, record, number)
+
+    async def made(
+        self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, *, now_ms: int
+    ) -> None:
+        await self.calls.run(_TABLE, self._made, tenant, record, job, now_ms)
+
+    async def tell(
+        self,
+        tenant: Tenant,
+        record: DownloadRecord,
+        job: DeliveryJob,
+        outcomes: Mapping[str, Outcome],
+    ) -> None:
+        await self.calls.run(_TABLE, self._tell, tenant, record, job, outcomes)
+
+    async def survey(self, tenant: Tenant, record: DownloadRecord) -> Survey:
+        return await self.calls.run(_TABLE, self._survey, tenant, record)
+
+    async def progress(
+        self, tenant: Tenant, record: DownloadRecord, *, limit: int, cursor: str | None
+    ) -> DownloadProgress:
+        return await self.calls.run(_TABLE, self._progress, tenant, record, limit, cursor)
+
+    def _plan(self, tenant: Tenant, record: DownloadRecord, jobs: Sequence[DeliveryJob]) -> None:
+        client, ttl = self.sessions.tenant(tenant, "dynamodb"), self._ttl(record)
+        for start in range(0, len(jobs), _ROWS_AT_ONCE):
+            client.transact_write_items(
+                TransactItems=[
+                    {
+                        "Put": {
+                            "TableName": self.settings.commands_table,
+                            "Item": {
+                                **_key(record, _job_key(job.number)),
+                                "members": {"L": [{"S": member} for member in job.members]},
+                                "ttl": ttl,
+                            },
+                        }
+                    }
+                    for job in jobs[start : start + _ROWS_AT_ONCE]
+                ]
+            )
+
+    def _job(
+        self, tenant: Tenant, record: DownloadRecord, number: int
+    ) -> tuple[DeliveryJob, dict[str, Outcome]] | None:
+        job: DeliveryJob | None = None
+        outcomes: dict[str, Outcome] = {}
+        for row in self._rows(tenant, record, _job_key(number)):
+            device = row["sk"]["S"][_DEVICE]
+            if not device:
+                job = _job_of(number, row)
+            elif (outcome := _outcome(row)) is not None:
+                outcomes[device] = outcome
+        return None if job is None else (job, outcomes)
+
+    def _made(self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, now_ms: int) -> None:
+        self.sessions.tenant(tenant, "dynamodb").update_item(
+            TableName=self.settings.commands_table,
+            Key=_key(record, _job_key(job.number)),
+            UpdateExpression="SET made_at = if_not_exists(made_at, :now)",
+            ConditionExpression="attribute_exists(thing)",
+            ExpressionAttributeValues={":now": {"N": str(now_ms)}},
+        )
+
+    def _tell(
+        self,
+        tenant: Tenant,
+        record: DownloadRecord,
+        job: DeliveryJob,
+        outcomes: Mapping[str, Outcome],
+    ) -> None:
+        client = self.sessions.tenant(tenant, "dynamodb")
+        for device, outcome in outcomes.items():
+            reason = {} if outcome.reason is None else {"reason": {"S": outcome.reason}}
+            try:
+                client.put_item(
+                    TableName=self.settings.commands_table,
+                    Item={
+                        **_key(record, f"{_job_key(job.number)}#{device}"),
+                        "state": {"S": outcome.state.upper()},
+                        "at": {"N": str(outcome.at)},
+                        "ttl": self._ttl(record),
+                        **reason,
+                    },
+                    ConditionExpression="attribute_not_exists(thing)",
+                )
+            except ClientError as error:
+                # The event was only late: it says more.
+                if error_code(error) != "ConditionalCheckFailedException":
+                    raise
+
+    def _survey(self, tenant: Tenant, record: DownloadRecord) -> Survey:
+        made: set[int] = set()
+        counts: Counter[DeliveryState] = Counter()
+        ended: Counter[int] = Counter()
+        for row in self._rows(tenant, record, "job#"):
+            key = row["sk"]["S"]
+            number = int(key[_NUMBER])
+            if not key[_DEVICE]:
+                if "made_at" in row:
+                    made.add(number)
+            elif (outcome := _outcome(row)) is not None:
+                counts[outcome.state] += 1
+                ended[number] += 1
+        return Survey(made=frozenset(made), counts=dict(counts), ended=dict(ended))
+
+    def _progress(
+        self, tenant: Tenant, record: DownloadRecord, limit: int, cursor: str | None
+    ) -> DownloadProgress:
+        scope = f"download:{record.name}"
+        number, offset = _position(None if cursor is None else token_of(scope, cursor))
+        shown: list[Delivery] = []
+        known, after = record.counts, None
+        while number < record.jobs and len(shown) < limit:
+            found = self._job(tenant, record, number)
+            if found is None:
+                break
+            job, outcomes = found
+            if record.jobs == 1:
+                # All of it is at hand: nobody has to wait for the worker's next look.
+                known = Counter(outcome.state for outcome in outcomes.values())
+            page = list(deliveries(job, outcomes))[offset : offset + limit - len(shown)]
+            shown += page
+            if offset + len(page) < len(job.members):
+                after = f"{number}.{offset + len(page)}"
+                break
+            number, offset = number + 1, 0
+            after = f"{number}.0" if number < record.jobs else None
+        counts = counted(record, known) if record.jobs else {}
+        return DownloadProgress(
+            state=whole_state(record, counts),
+            counts=counts,
+            deliveries=tuple(shown),
+            cursor=seal(scope, after),
+        )
+
+    def _rows(
+        self, tenant: Tenant, record: DownloadRecord, prefix: str
+    ) -> Iterator[dict[str, Any]]:
+        pages = (
+            self.sessions.tenant(tenant, "dynamodb")
+            .get_paginator("query")
+            .paginate(
+                TableName=self.settings.commands_table,
+                KeyConditionExpression="thing = :thing AND begins_with(sk, :prefix)",
+                ExpressionAttributeValues={
+                    ":thing": _key(record, "")["thing"],
+                    ":prefix": {"S": prefix},
+                },
+                ConsistentRead=True,
+            )
+        )
+        for page in pages:
+            yield from page["Items"]
+
+    def _ttl(self, record: DownloadRecord) -> dict[str, str]:
+        return {"N": str(record.created_at // 1000 + self.settings.record_seconds)}
+
+
+def _key(record: DownloadRecord, sk: str) -> dict[str, Any]:
+    return {
+        "thing": {"S": f"{record.tenant}--download#{record.download_id}"},
+        "sk": {"S": sk},
+    }
+
+
+def _job_key(number: int) -> str:
+    return f"job#{number:02}"
+
+
+def _job_of(number: int, row: Mapping[str, Any]) -> DeliveryJob:
+    made_at = row.get("made_at")
+    return DeliveryJob(
+        number=number,
+        members=tuple(member["S"] for member in row["members"]["L"]),
+        made_at=None if made_at is None else int(made_at["N"]),
+    )
+
+
+def _outcome(row: Mapping[str, Any]) -> Outcome | None:
+    """How it ended, or ``None`` for a row that no rule of ours would write."""
+    try:
+        state = DeliveryState(row["state"]["S"].lower())
+        at = int(float(row["at"]["N"]))
+    except (KeyError, ValueError, OverflowError):
+        return None
+    if state not in OUTCOMES or not wire.is_device_id(row["sk"]["S"][_DEVICE]):
+        return None
+    return Outcome(state=state, at=at, reason=row.get("reason", {}).get("S"))
+
+
+def _position(token: str | None) -> tuple[int, int]:
+    """The job and the member in it with which a page begins.
+
+    Raises:
+        InvalidRequestError: the token is not one of ours.
+    """
+    number, separator, offset = (token or "0.0").partition(".")
+    if not (separator and number.isdecimal() and offset.isdecimal()):
+        raise InvalidRequestError("cursor", "must be the `cursor` of an earlier page of this list")
+    return int(number[:9]), int(offset[:9])

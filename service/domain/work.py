@@ -1,0 +1,96 @@
+"""What the background worker is asked to do: one message of the work queue, and its form."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, Self, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_VERSION: Final = 1
+
+
+class WorkKind(StrEnum):
+    """What is to be done; the worker has one operation for each (``operations.operations``)."""
+
+    ADVANCE_DOWNLOAD = "advance-download"
+    MAKE_JOB = "make-job"
+    CANCEL_JOB = "cancel-job"
+    SETTLE_JOB = "settle-job"
+
+
+class UnreadableWorkError(ValueError):
+    """The text is no message of ours, or one of a later release."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """One message.
+
+    It may come late, twice, or out of order, so it names what is to be looked at and never says how
+    that stands: whoever handles it reads the rows first.
+
+    Attributes:
+        issuer: of the tenant, the registry's key.
+        tenant: its id, the message group: AWS holds back whoever fills the queue (source: SQS
+            developer guide, "Amazon SQS fair queues").
+        about: ids of what it is about, e.g. ``{"download": "01J..."}``; never a secret.
+    """
+
+    kind: WorkKind
+    issuer: str
+    tenant: str
+    about: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def encode(self) -> str:
+        """The message's text."""
+        return json.dumps(
+            {
+                "version": _VERSION,
+                "kind": self.kind,
+                "issuer": self.issuer,
+                "tenant": self.tenant,
+                "about": dict(self.about),
+            }
+        )
+
+    @classmethod
+    def decode(cls, text: str) -> Self:
+        """Work of a message's text.
+
+        Raises:
+            UnreadableWorkError: it is not of this form, or of another version.
+        """
+        try:
+            found = cast("dict[str, Any]", json.loads(text))
+            version, about = found["version"], found["about"]
+            work = cls(
+                kind=WorkKind(found["kind"]),
+                issuer=found["issuer"],
+                tenant=found["tenant"],
+                about=about,
+            )
+            texts = (work.issuer, work.tenant, *about.keys(), *about.values())
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise UnreadableWorkError(f"no work: {type(error).__name__}") from error
+        if version != _VERSION or not all(isinstance(one, str) for one in texts):
+            raise UnreadableWorkError(f"work of version {version!r}, not {_VERSION}"[:100])
+        return work
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceivedWork:
+    """A message as the queue gave it out.
+
+    Attributes:
+        receipt: by which the queue knows this giving out of it.
+        text: as it was sent, by whomever.
+        attempt: how often it was given out, from 1.
+    """
+
+    receipt: str = field(repr=False)
+    text: str
+    attempt: int = 1

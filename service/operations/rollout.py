@@ -1,0 +1,246 @@
+"""The rollout of a download: the worker makes its jobs in time, watches them, and ends them.
+
+A download is looked at again and again, by a message that a timer sends. Each look reads what
+stands, does what is due, and sets the timer anew: nothing rests on how often a message comes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from service.domain.budgets import Bucket
+from service.domain.downloads import (
+    Closing,
+    DeliveryState,
+    DownloadRecordState,
+    Outcome,
+    is_failing,
+)
+from service.domain.instants import milliseconds
+from service.domain.rates import Rate
+from service.domain.work import Work, WorkKind
+from service.errors import ConflictError
+from service.operations.downloads import advance
+
+if TYPE_CHECKING:
+    from service.domain.downloads import DeliveryJob, DownloadRecord, Survey
+    from service.domain.instants import Clock
+    from service.domain.tenants import Tenant
+    from service.operations.budgets import Pace
+    from service.ports.devices import DeviceFacts
+    from service.ports.downloads import Deliveries, DownloadJobs, DownloadRecords
+    from service.ports.work import Timers, WorkQueue
+    from service.settings import JobSettings
+
+_SHORTEST: Final = timedelta(minutes=1)  # between two looks: a timer is no more exact
+_LONGEST: Final = timedelta(hours=6)
+_LOOKS: Final = 8  # the pause is this part of the age: half an hour of four
+_SETTLED: Final = timedelta(days=1)  # between two questions to IoT Jobs for what events left open
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """Handlers of the messages about downloads; done twice is as good as once."""
+
+    devices: DeviceFacts
+    records: DownloadRecords
+    deliveries: Deliveries
+    jobs: DownloadJobs
+    pace: Pace
+    queue: WorkQueue
+    timers: Timers
+    clock: Clock
+    settings: JobSettings
+
+    async def advance(self, tenant: Tenant, work: Work) -> None:
+        """Look at a download: count, stop what fails, have due jobs made, and set the timer."""
+        record = await self.records.read(tenant, work.about["download"])
+        if record is None or record.state is DownloadRecordState.FAILED or record.jobs == 0:
+            return
+        now = self.clock()
+        begun = record.begun_at or milliseconds(now)
+        record = replace(record, begun_at=begun, state=DownloadRecordState.STARTED)
+        was_open = record.closing is None
+        survey = await self.deliveries.survey(tenant, record)
+        record = replace(record, counts=survey.counts)
+        record = replace(record, closing=record.closing or self._closing(record, survey, now))
+        asks = self._asks(record, now)
+        if asks:
+            record = replace(record, settled_at=milliseconds(now))
+        # The timer comes first: whoever dies behind this line has the look repeated.
+        if self._is_over(record, survey, now, was_open=was_open):
+            await self.timers.forget(record.name)
+        else:
+            pause = self._pause(record, survey, now)
+            await self.timers.wake(record.name, now + pause, advance(tenant, record.download_id))
+        messages = [
+            Work(
+                kind=kind,
+                issuer=tenant.issuer,
+                tenant=tenant.id,
+                about={"download": record.download_id, "job": f"{number:02}"},
+            )
+            for kind, number in self._due(record, survey, now, asks=asks)
+        ]
+        if messages:
+            await self.queue.send(messages)
+        await self.records.settle(tenant, record)
+        log.info(
+            "download.looked_at",
+            download=record.name,
+            made=len(survey.made),
+            jobs=record.jobs,
+            counts={str(state): count for state, count in survey.counts.items()},
+            closing=record.closing,
+        )
+
+    async def make_job(self, tenant: Tenant, work: Work) -> None:
+        """Make one job, unless it is made or the download is closed."""
+        found = await self._job(tenant, work)
+        if found is None:
+            return
+        record, job = found
+        if record.closing is not None or job.made_at is not None:
+            return
+        wanted: DeliveryJob | None = job
+        while wanted is not None:
+            await self._turn()
+            try:
+                await self.jobs.make(tenant, record, wanted)
+                break
+            except ConflictError:
+                wanted = await self._without_the_gone(tenant, record, wanted)
+        await self.deliveries.made(tenant, record, job, now_ms=milliseconds(self.clock()))
+        log.info("job.made", job=job.id_in(record), devices=len(wanted.members) if wanted else 0)
+
+    async def cancel_job(self, tenant: Tenant, work: Work) -> None:
+        """Have the devices of one job that have not begun begin no more."""
+        found = await self._job(tenant, work)
+        if found is None:
+            return
+        record, job = found
+        if job.made_at is None:
+            return
+        await self._turn()
+        await self.jobs.cancel(tenant, record, job)
+        log.info("job.canceled", job=job.id_in(record), closing=record.closing)
+
+    async def settle_job(self, tenant: Tenant, work: Work) -> None:
+        """Ask IoT Jobs how the devices of one job ended, and store what no event has told."""
+        found = await self._job(tenant, work)
+        if found is None:
+            return
+        record, job = found
+        if job.made_at is None:
+            return
+        await self._turn()
+        outcomes = await self.jobs.outcomes(tenant, record, job)
+        await self.deliveries.tell(tenant, record, job, outcomes)
+
+    async def _turn(self) -> None:
+        """Return when one more call of IoT Jobs may be made, of all tasks together."""
+        rate = Rate(per_second=self.settings.jobs_per_second, burst=self.settings.jobs_per_second)
+        await self.pace.wait(Bucket(name="iot-jobs", rate=rate))
+
+    async def _job(self, tenant: Tenant, work: Work) -> tuple[DownloadRecord, DeliveryJob] | None:
+        record = await self.records.read(tenant, work.about["download"])
+        if record is None or record.state is DownloadRecordState.FAILED:
+            return None
+        found = await self.deliveries.job(tenant, record, int(work.about["job"]))
+        return None if found is None else (record, found[0])
+
+    async def _without_the_gone(
+        self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob
+    ) -> DeliveryJob | None:
+        """A job for those that are left, or ``None``; who is gone is told as removed.
+
+        Raises:
+            ConflictError: all are left, so it is refused for another reason.
+        """
+        now = milliseconds(self.clock())
+        gone = [device for device in job.members if await self.devices.find(tenant, device) is None]
+        if not gone:
+            raise ConflictError(f"job `{job.id_in(record)}` was refused, and no device is gone")
+        removed = Outcome(state=DeliveryState.REMOVED, at=now, reason="the device is no more")
+        await self.deliveries.tell(tenant, record, job, dict.fromkeys(gone, removed))
+        left = tuple(device for device in job.members if device not in gone)
+        return replace(job, members=left) if left else None
+
+    def _closing(self, record: DownloadRecord, survey: Survey, now: datetime) -> Closing | None:
+        if sum(survey.counts.values()) >= record.devices:
+            return Closing.ENDED
+        if now >= self._ends_at(record):
+            return Closing.EXPIRED
+        if is_failing(survey.counts):
+            log.warning("download.stopped", download=record.name)
+            return Closing.STOPPED
+        return None
+
+    def _asks(self, record: DownloadRecord, now: datetime) -> bool:
+        """Whether it is time to ask IoT Jobs itself."""
+        last = _instant(record.settled_at or record.begun_at or 0)
+        return record.closing is not Closing.ENDED and (
+            now >= last + _SETTLED or now >= self._ends_at(record)
+        )
+
+    def _due(
+        self, record: DownloadRecord, survey: Survey, now: datetime, *, asks: bool
+    ) -> list[tuple[WorkKind, int]]:
+        """What is to be done now, and for which job."""
+        if record.closing is Closing.ENDED:
+            return []
+        unended = [
+            number
+            for number in sorted(survey.made)
+            if survey.ended.get(number, 0) < record.members_of(number)
+        ]
+        due = [(WorkKind.SETTLE_JOB, number) for number in unended] if asks else []
+        if record.closing is not None:
+            # Also one that was made while the download was being closed.
+            return [*due, *((WorkKind.CANCEL_JOB, number) for number in unended)]
+        # All of a minute at once, since no look comes sooner.
+        soon = milliseconds(now + _SHORTEST)
+        return due + [
+            (WorkKind.MAKE_JOB, number)
+            for number in range(record.jobs)
+            if number not in survey.made and self._due_at(record, number) < soon
+        ]
+
+    def _is_over(
+        self, record: DownloadRecord, survey: Survey, now: datetime, *, was_open: bool
+    ) -> bool:
+        """Whether nothing more is to be looked for."""
+        if record.closing is Closing.ENDED or now >= self._ends_at(record) + _SETTLED:
+            return True
+        # Until a later look, since a job may be being made while its download is closed.
+        if was_open:
+            return False
+        reached = sum(record.members_of(number) for number in survey.made)
+        return sum(survey.counts.values()) >= reached
+
+    def _pause(self, record: DownloadRecord, survey: Survey, now: datetime) -> timedelta:
+        """Until the next look: until a job is due, else the longer, the older the download is."""
+        begun, ends = _instant(record.begun_at or 0), self._ends_at(record)
+        pause = min(max((now - begun) / _LOOKS, _SHORTEST), _LONGEST)
+        if record.closing is None:
+            unmade = [number for number in range(record.jobs) if number not in survey.made]
+            if unmade:
+                pause = min(pause, _instant(self._due_at(record, unmade[0])) - now)
+            if now < ends:
+                pause = min(pause, ends - now)
+        return max(pause, _SHORTEST)
+
+    def _due_at(self, record: DownloadRecord, number: int) -> int:
+        return record.due_at(number, devices_per_minute=self.settings.devices_per_minute)
+
+    def _ends_at(self, record: DownloadRecord) -> datetime:
+        return _instant(record.begun_at or 0) + timedelta(days=self.settings.download_days)
+
+
+def _instant(at_ms: int) -> datetime:
+    return datetime.fromtimestamp(at_ms / 1000, UTC)

@@ -1,0 +1,132 @@
+"""A download to many devices, whose worker is killed on the way: each device gets it, once.
+
+The devices speak the wire of IoT Jobs as an agent does: start next, read the document, report.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from infra.local.processes import ChildError
+from tests.seed import new_seed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
+
+GROUP = "zone-hall-1"
+# A message whose task died is given out again after so many seconds.
+AGAIN = {"CEDARFLEET_WORK_HANDLING_SECONDS": "2", "CEDARFLEET_DEVICES_PER_MINUTE": "10000"}
+
+
+class Devices:
+    """Things of acme in one group, and what each was given."""
+
+    def __init__(self, deployed: DeployedService, number: int) -> None:
+        self.cloud = deployed.setup.cloud
+        self.ids = [f"many-{one:05}" for one in range(number)]
+        self.given: Counter[str] = Counter()
+        self._counting = threading.Lock()
+
+    def make(self) -> None:
+        """Make the things, each with facts that put it into the group."""
+        iot, dynamodb = self.cloud.client("iot"), self.cloud.client("dynamodb")
+        for device in self.ids:
+            thing = iot.create_thing(thingName=f"acme--{device}")
+            dynamodb.put_item(
+                TableName="cedarfleet-devices",
+                Item={
+                    "partition": {"S": "acme--devices"},
+                    "sk": {"S": f"{device}#facts"},
+                    "attributes": {"M": {}},
+                    "groups": {"L": [{"S": GROUP}]},
+                    "tags": {"M": {}},
+                    "version": {"N": "1"},
+                    "origin": {"S": thing["thingId"]},
+                    "created_at": {"N": "1"},
+                    "changed_at": {"N": "1"},
+                    "changed_by": {"S": "test"},
+                },
+            )
+
+    def delete(self) -> None:
+        """Delete the things, whose rows then count for nothing."""
+        for device in self.ids:
+            self.cloud.client("iot").delete_thing(thingName=f"acme--{device}")
+
+    def ask(self, device: str) -> None:
+        """Do the next job of one device, if there is one, as an agent does."""
+        jobs, thing = self.cloud.client("iot-jobs-data"), f"acme--{device}"
+        execution = jobs.start_next_pending_job_execution(thingName=thing).get("execution")
+        if execution is None:
+            return
+        with self._counting:
+            self.given[device] += 1
+        jobs.update_job_execution(jobId=execution["jobId"], thingName=thing, status="SUCCEEDED")
+
+    def ask_all(self) -> None:
+        """Have each device that has nothing yet ask."""
+        left = [device for device in self.ids if device not in self.given]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(self.ask, left))
+
+
+@pytest.fixture
+def devices(deployed: DeployedService, faults: Callable[[int, int], int]) -> Iterator[Devices]:
+    """250 devices; 10,000 in the soak."""
+    made = Devices(deployed, faults(250, 10_000))
+    made.make()
+    yield made
+    made.delete()
+
+
+@pytest.mark.soak
+def test_a_killed_worker_loses_nothing_and_does_nothing_twice(
+    deployed: DeployedService,
+    devices: Devices,
+    faults: Callable[[int, int], int],
+    record_property: Callable[[str, object], None],
+) -> None:
+    """SIGKILL wherever it is: each device is given one document, and the download ends."""
+    kills, began = faults(2, 100), time.monotonic()
+    draw = random.Random(new_seed())  # noqa: S311 - of where it dies
+    assert deployed.worker.stop() == 0
+    body = {"group": GROUP, "artifact": "recipes/steel.json"}
+    answer = deployed.call("POST", "/v1/downloads", json=body)
+    assert answer.status_code == 202, answer.text
+    accepted = time.monotonic() - began
+    for _ in range(kills):
+        with deployed.setup.start_worker(**AGAIN) as worker:
+            event = draw.choice(("download.looked_at", "job.made", "work.done"))
+            with suppress(ChildError):
+                worker.await_event(event, seconds=draw.uniform(0, 1.5))
+            os.kill(worker.pid, signal.SIGKILL)
+        deployed.setup.cloud.limits.clock.advance(60)
+    deployed.worker = deployed.setup.start_worker(**AGAIN)
+
+    def is_over(seen: dict[str, Any]) -> bool:
+        deployed.setup.cloud.limits.clock.advance(60)  # as far as the next look is away
+        devices.ask_all()
+        return seen["state"] not in {"created", "queued", "in_progress"}
+
+    seen = deployed.watch(answer.headers["Location"], is_over, seconds=1800)
+    assert (seen["state"], seen["counts"]) == ("succeeded", {"succeeded": len(devices.ids)})
+    for device in devices.ids:
+        devices.ask(device)
+    assert devices.given == Counter(devices.ids), "one document each, and no second job for anybody"
+    record_property(
+        "faults",
+        f"{kills} kills, {len(devices.ids)} devices; accepted after {accepted:.1f} s, over after"
+        f" {time.monotonic() - began:.0f} s",
+    )

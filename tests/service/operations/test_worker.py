@@ -1,0 +1,180 @@
+"""The worker: a message is done and gone, or it comes again; nothing else becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from service.adapters.memory.tenants import MemoryTenantRegistry
+from service.adapters.memory.user_pool import MemoryUserPool
+from service.adapters.memory.work import MemoryWorkQueue
+from service.domain.work import ReceivedWork, UnreadableWorkError, Work, WorkKind
+from service.errors import UnavailableError
+from service.operations.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from service.domain.tenants import Tenant
+
+
+@dataclass
+class Doing:
+    """A handler that remembers what it was given, and raises what it is told to."""
+
+    done: list[Work] = field(default_factory=list[Work])
+    raises: Exception | None = None
+    stop: asyncio.Event | None = None
+
+    async def __call__(self, tenant: Tenant, work: Work) -> None:
+        """Remember, raise, and say that it was enough."""
+        assert tenant.id == work.tenant
+        self.done.append(work)
+        if self.stop is not None:
+            self.stop.set()
+        if self.raises is not None:
+            raise self.raises
+
+
+@dataclass
+class Stage:
+    """A worker with one handler, over a queue."""
+
+    worker: Worker
+    queue: MemoryWorkQueue
+    doing: Doing
+    work: Work
+
+    def handle(self, text: str, *, attempt: int = 1) -> None:
+        """Give it one message."""
+
+        async def scenario() -> None:
+            received = ReceivedWork(receipt="1", text=text, attempt=attempt)
+            self.queue.given_out["1"] = received
+            await self.worker.handle(received)
+
+        asyncio.run(scenario())
+
+
+@pytest.fixture(scope="module")
+def acme() -> Tenant:
+    """The tenant that work is for."""
+    return MemoryUserPool("acme").tenant
+
+
+@pytest.fixture
+def stage(acme: Tenant) -> Stage:
+    """A worker that makes jobs, and knows acme."""
+    queue, doing = MemoryWorkQueue(), Doing()
+    registry = MemoryTenantRegistry(rows={acme.issuer: acme})
+    worker = Worker(queue=queue, tenants=registry, handlers={WorkKind.MAKE_JOB: doing})
+    about = {"download": "01JD0000000000000000000000", "job": "07"}
+    work = Work(kind=WorkKind.MAKE_JOB, issuer=acme.issuer, tenant="acme", about=about)
+    return Stage(worker=worker, queue=queue, doing=doing, work=work)
+
+
+def test_a_message_says_what_it_said(stage: Stage) -> None:
+    """What is encoded is decoded to the same."""
+    assert Work.decode(stage.work.encode()) == stage.work
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no",
+        "[]",
+        "{}",
+        '{"version": 2, "kind": "make-job", "issuer": "i", "tenant": "t", "about": {}}',
+        '{"version": 1, "kind": "else", "issuer": "i", "tenant": "t", "about": {}}',
+        '{"version": 1, "kind": "make-job", "issuer": 1, "tenant": "t", "about": {}}',
+        '{"version": 1, "kind": "make-job", "issuer": "i", "tenant": "t", "about": {"job": 7}}',
+        '{"version": 1, "kind": "make-job", "issuer": "i", "tenant": "t"}',
+        "[" * 100_000,
+    ],
+)
+def test_what_is_no_work_of_ours_is_left_alone(stage: Stage, text: str) -> None:
+    """It is neither done nor lost: it comes again, and in the end lies among the dead letters."""
+    with pytest.raises(UnreadableWorkError):
+        Work.decode(text)
+    stage.handle(text)
+    assert (stage.doing.done, list(stage.queue.postponed)) == ([], ["1"])
+
+
+def test_done_is_gone(stage: Stage) -> None:
+    """Only once it is done; then nobody is given it any more."""
+    stage.handle(stage.work.encode())
+    assert stage.doing.done == [stage.work]
+    assert (stage.queue.given_out, stage.queue.waiting) == ({}, [])
+
+
+def test_a_fault_of_ours_takes_no_message_along(stage: Stage) -> None:
+    """An error that nobody foresaw is logged, and the message comes again."""
+    stage.doing.raises = KeyError("job")
+    stage.handle(stage.work.encode())
+    assert list(stage.queue.postponed) == ["1"]
+
+
+def test_what_fails_comes_again_later_each_time(stage: Stage) -> None:
+    """The pauses double, up to a quarter of an hour."""
+    stage.doing.raises = UnavailableError("the jobs service")
+    pauses: list[int] = []
+    for attempt in (1, 2, 3, 10):
+        stage.handle(stage.work.encode(), attempt=attempt)
+        pauses.append(stage.queue.postponed["1"])
+    assert pauses == [5, 10, 20, 900]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"tenant": "globex"}, {"issuer": "https://nobody"}, {"kind": WorkKind.CANCEL_JOB}],
+)
+def test_a_message_proves_nothing(stage: Stage, changes: dict[str, str]) -> None:
+    """The registry says whose issuer it is; a kind that nobody handles is not done either."""
+    told = {"kind": stage.work.kind, "issuer": stage.work.issuer, "tenant": "acme"} | changes
+    stage.handle(Work(**told).encode())  # pyright: ignore[reportArgumentType]
+    assert (stage.doing.done, list(stage.queue.postponed)) == ([], ["1"])
+
+
+def test_the_worker_ends_what_it_has_begun(stage: Stage) -> None:
+    """Told to stop in the middle, it does all that it was given, and takes nothing more."""
+
+    async def scenario() -> None:
+        stage.queue.at_once = 3
+        stage.doing.stop = asyncio.Event()
+        await stage.queue.send([stage.work] * 5)
+        await asyncio.wait_for(stage.worker.run(stage.doing.stop), 10)
+
+    asyncio.run(scenario())
+    assert (len(stage.doing.done), len(stage.queue.waiting)) == (3, 2)
+
+
+def test_the_worker_outlives_its_queue(stage: Stage) -> None:
+    """A queue that does not answer for once is asked again, and the work is done."""
+
+    @dataclass
+    class Away(MemoryWorkQueue):
+        """Does not answer the first time."""
+
+        asked: int = 0
+
+        async def receive(self) -> Sequence[ReceivedWork]:
+            self.asked += 1
+            if self.asked == 1:
+                raise UnavailableError("the work queue")
+            return await super().receive()
+
+    async def scenario() -> None:
+        queue, stop = Away(), asyncio.Event()
+        stage.doing.stop = stop
+        await queue.send([stage.work])
+        worker = Worker(
+            queue=queue, tenants=stage.worker.tenants, handlers=stage.worker.handlers, pause=0
+        )
+        await asyncio.wait_for(worker.run(stop), 10)
+
+    asyncio.run(scenario())
+    assert stage.doing.done == [stage.work]
