@@ -44,6 +44,7 @@ VALUES: Final[Mapping[str, Mapping[str, dict[str, Any]]]] = {
     },
     "DeliveryOut": {"device": _DEVICE, "state": _DELIVERY},
     "DeviceOut": {"id": _DEVICE},
+    "DownloadOut": {"state": _DELIVERY},
     "DevicePatch": {
         "kind": _LABEL,
         "region": _LABEL,
