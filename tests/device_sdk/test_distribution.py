@@ -52,7 +52,7 @@ def test_it_brings_nothing_of_the_cloud_side(environment: Path):
 def test_it_runs_and_is_small(environment: Path):
     """The program answers, the types are there, and it takes less than 25 MB of its own."""
     program = environment.with_name("cedarfleet-device")
-    assert "provision" in run(program, "--help", cwd=environment.parent)
+    assert "enroll" in run(program, "--help", cwd=environment.parent)
     where = run(
         environment,
         "-c",

@@ -1,4 +1,4 @@
-"""The program ``cedarfleet-device``: run, provision, status, doctor."""
+"""The program ``cedarfleet-device``: enroll, run, status, doctor."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from cedarfleet_device.agent import Agent
 from cedarfleet_device.config import DeviceConfig
 from cedarfleet_device.diagnostics.doctor import examine
 from cedarfleet_device.diagnostics.health import read_status
-from cedarfleet_device.enrollment.provisioning import provision
+from cedarfleet_device.enrollment.enroll import Identity, enroll
+from cedarfleet_device.enrollment.service import EnrolmentService
 from cedarfleet_device.errors import ConfigError, DeviceError
 from cedarfleet_device.log import places, to_stdout
-from cedarfleet_device.store.state_folder import StateFolder, in_use
+from cedarfleet_device.store.state_folder import in_use
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,10 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     given = parser.parse_args(arguments)
     try:
-        config = DeviceConfig.load(given.config)
-        to_stdout(config.log_level)
-        act: Callable[[DeviceConfig, argparse.Namespace], int] = given.act
-        return act(config, given)
+        act: Callable[[argparse.Namespace], int] = given.act
+        return act(given)
     except DeviceError as error:
         return _complain(str(error))
     except BrokenPipeError:  # `status | head` has read enough
@@ -61,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     ) -> argparse.ArgumentParser:
         each = actions.add_parser(name, help=words, description=words)
         each.add_argument("--config", type=Path, required=True, metavar="FILE", help="device.toml")
-        each.set_defaults(act=act)
+        each.set_defaults(act=lambda given: _configured(act, given))
         return each
 
     run = action("run", _run, "receive commands and files until stopped")
@@ -71,12 +70,38 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="Python file with register(agent) or install(path)",
     )
-    claim = action("provision", _provision, "get the device's certificate with a claim")
-    claim.add_argument("--claim-certificate", type=Path, required=True, metavar="FILE")
-    claim.add_argument("--claim-key", type=Path, required=True, metavar="FILE")
+    words = "get the certificate of a device that was registered, by its one-time code"
+    enrolling = actions.add_parser("enroll", help=words, description=words)
+    enrolling.add_argument("--api", required=True, metavar="URL", help="of the service")
+    enrolling.add_argument("--api-ca", type=Path, metavar="FILE", help="who signs its certificate")
+    enrolling.add_argument("--tenant", required=True)
+    enrolling.add_argument("--device", required=True, help="id in the tenant, e.g. press-07")
+    enrolling.add_argument(
+        "--code-file",
+        required=True,
+        metavar="FILE",
+        help="its first line is the code; `-`: the standard input",
+    )
+    enrolling.add_argument(
+        "--config",
+        type=Path,
+        default=Path("device.toml"),
+        metavar="FILE",
+        help="made if it is not there, with key and certificate beside it (default: %(default)s)",
+    )
+    enrolling.set_defaults(act=_enroll)
     action("status", _status, "what the agent on this machine is doing, as JSON")
     action("doctor", _doctor, "say in words what is wrong")
     return parser
+
+
+def _configured(
+    act: Callable[[DeviceConfig, argparse.Namespace], int], given: argparse.Namespace
+) -> int:
+    """Act with the configuration that is named."""
+    config = DeviceConfig.load(given.config)
+    to_stdout(config.log_level)
+    return act(config, given)
 
 
 def _run(config: DeviceConfig, given: argparse.Namespace) -> int:
@@ -106,10 +131,21 @@ def _functions(file: Path) -> dict[str, Callable[..., Any]]:
     return found
 
 
-def _provision(config: DeviceConfig, given: argparse.Namespace) -> int:
-    with StateFolder(config.state_dir):
-        provision(config, claim_certificate=given.claim_certificate, claim_key=given.claim_key)
+def _enroll(given: argparse.Namespace) -> int:
+    to_stdout("INFO")
+    try:
+        # Never an argument: every user of the machine sees those.
+        code = sys.stdin.read(1024) if given.code_file == "-" else _code(Path(given.code_file))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"`--code-file` `{given.code_file}` cannot be read: {error}") from error
+    identity = Identity(tenant=given.tenant, device=given.device, config_file=given.config)
+    enroll(EnrolmentService(url=given.api, ca_file=given.api_ca), identity, code)
     return 0
+
+
+def _code(file: Path) -> str:
+    with file.open(encoding="utf-8") as text:
+        return text.read(1024)
 
 
 def _status(config: DeviceConfig, _given: argparse.Namespace) -> int:

@@ -203,15 +203,13 @@ class DownloadLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class ProvisioningConfig:
-    """How the device gets its certificate with a claim.
+    """How a device of 0.1.0 got its certificate: taken, so that its file stays good, and not used.
 
     Attributes:
-        template: the tenant's provisioning template, ``<tenant>-devices``.
-        device: id of this device in its tenant, e.g. ``press-07``; sent as the template's parameter
-            ``DeviceName``.
+        template: a provisioning template.
+        device: id of this device in its tenant.
         parameters: further parameters of the template.
-        accept_cloud_made_key: take a private key made by the cloud when the broker does not sign
-            requests (CSR). Then the key has travelled, so it is off unless the installer says so.
+        accept_cloud_made_key: whether a key made by the cloud would do.
     """
 
     template: str = ""
@@ -229,8 +227,7 @@ class DeviceConfig:
         endpoint: host name of the MQTT endpoint, without scheme and port.
         port: MQTT over mutual TLS.
         ca_file: PEM of the authority that signed the endpoint's certificate.
-        certificate_file: PEM of the device's certificate; written by ``cedarfleet-device
-            provision``.
+        certificate_file: PEM of the device's certificate; written by ``cedarfleet-device enroll``.
         key_file: PEM of its private key, mode 0600; written likewise.
         state_dir: inbox, outbox and lock; one agent at a time; mode 0700; must survive a reboot.
         download_dir: where delivered files appear.
@@ -244,7 +241,7 @@ class DeviceConfig:
         connection: table ``[connection]``.
         commands: table ``[commands]``.
         downloads: table ``[downloads]``.
-        provisioning: table ``[provisioning]``; only ``provision`` reads it.
+        provisioning: table ``[provisioning]`` of 0.1.0; nothing reads it.
     """
 
     thing: str

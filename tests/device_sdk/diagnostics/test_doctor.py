@@ -55,7 +55,7 @@ def test_each_ailment_is_named(tenant: Tenant, tmp_path: Path):
     good = device.config_file.read_text()
 
     (tmp_path / "device.crt").unlink()
-    assert "run `cedarfleet-device provision` first" in wrong(device)[0]
+    assert "run `cedarfleet-device enroll` first" in wrong(device)[0]
     (tmp_path / "device.crt").write_bytes(certificate)
 
     (tmp_path / "device.key").chmod(0o644)

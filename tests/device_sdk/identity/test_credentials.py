@@ -276,7 +276,7 @@ def test_a_file_that_is_missing_or_no_pem_is_named(tmp_path: Path, name: str, *,
     (tmp_path / name).unlink()
     with pytest.raises(ConfigError, match=f"{name}` cannot be read: No such file") as caught:
         load_credentials(config)
-    assert str(caught.value).endswith("run `cedarfleet-device provision` first") == hint
+    assert str(caught.value).endswith("run `cedarfleet-device enroll` first") == hint
 
 
 def test_the_former_pair_can_be_put_back(tmp_path: Path):

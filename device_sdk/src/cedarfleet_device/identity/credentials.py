@@ -27,6 +27,11 @@ def load_credentials(config: DeviceConfig) -> tuple[bytes, bytes, bytes]:
         ConfigError: one cannot be read, or the key may be read by others.
     """
     finish_replacing(config.certificate_file, config.key_file)
+    if not config.certificate_file.exists() and _beside(config.key_file, ".pending").exists():
+        raise ConfigError(
+            f"`certificate_file` `{config.certificate_file}` is not there yet: an enrolment was"
+            " begun and not finished; run `cedarfleet-device enroll` again, with the same code"
+        )
     certificate = read_pem(config.certificate_file, "certificate_file")
     key = read_pem(config.key_file, "key_file")
     mode = config.key_file.stat().st_mode & 0o777
@@ -52,7 +57,7 @@ def read_pem(file: Path, name: str) -> bytes:
         ) from error
     except OSError as error:
         hint = (
-            "; run `cedarfleet-device provision` first"
+            "; run `cedarfleet-device enroll` first"
             if name.endswith(("certificate_file", "key_file"))
             else ""
         )
@@ -141,6 +146,13 @@ class PendingPair:
         except OSError:
             return None
 
+    def read_key(self) -> bytes | None:
+        """The key of a pair to come, if one is kept."""
+        try:
+            return self._key.read_bytes()
+        except OSError:
+            return None
+
     def keep_key(self, key: bytes, *, disk: Disk = DISK) -> None:
         """Keep the key of a pair to come; a pair kept before is gone.
 
@@ -184,7 +196,7 @@ class PendingPair:
 def write_private(file: Path, content: bytes, *, disk: Disk = DISK) -> None:
     """Write a file of mode 0600 whole or not at all, and durably.
 
-    Root writes it for the owner of the folder: a device is provisioned by root, and its agent runs
+    Root writes it for the owner of the folder: a device is enrolled by root, and its agent runs
     as another user.
 
     Raises:
