@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from service.adapters.aws.amazon_roots import amazon_roots
 from service.adapters.aws.artifacts import S3Artifacts
@@ -63,7 +64,10 @@ def device_endpoint(settings: Settings) -> DeviceEndpoint:
     Raises:
         ConfigurationError: nobody says where, or the file of authorities cannot be read.
     """
-    said = settings.aws.device_endpoint or settings.aws.iot_data_endpoint
+    aws = settings.aws
+    # The embedded cloud is one host for all.
+    cloud = urlsplit(aws.endpoint_url or "").hostname
+    said = aws.device_endpoint or aws.iot_data_endpoint or cloud
     host, _, port = (said or "").partition(":")
     if not host or not (port or "8883").isdecimal():
         raise ConfigurationError(

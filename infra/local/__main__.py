@@ -117,9 +117,6 @@ def _set_up(
     for tenant in TENANTS:
         people[tenant] = setup.add_people(tenant, last.passwords(tenant))
         _upload_missing(setup, tenant)
-        device = setup.install_device(tenant)
-        running.enter_context(setup.start_device(device))
-        console.print(f"{device.thing} is connected; its files are in {device.folder}")
     child, url = setup.start_service(port=_api_port(given.api_port, last.port))
     running.enter_context(child)
     running.enter_context(setup.start_worker())
@@ -128,7 +125,9 @@ def _set_up(
     known = _people_document(setup, people)
     write_private(given.state_dir / FILE, {**known, "api": url})
     for tenant in TENANTS:
-        setup.put_into_lines(tenant, url=url, token=known[tenant]["managers"]["token"])
+        device = setup.let_in(tenant, url=url, token=known[tenant]["managers"]["token"])
+        running.enter_context(setup.start_device(device))
+        console.print(f"{device.thing} is connected; its files are in {device.folder}")
     for line in _sign_in_lines(setup, people):
         console.print(line, markup=False)
     cloud.save()  # what the next lines announce outlives kill -9

@@ -1,4 +1,4 @@
-"""Devices of the demo: each provisions itself by claim and runs as a process of the SDK."""
+"""Devices of the demo: registered by the API, each enrolls itself and runs as a process."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from cedarfleet_device import wire
 
-from infra.local.processes import Child, ChildError, inherited
+from infra.local.processes import Child, inherited
 
 HANDLERS: Final = Path(__file__).with_name("device_handlers.py")
-_PROVISION_SECONDS: Final = 60
+CERTIFICATE, KEY = "device.pem", "device.key"
+CODE_FILE: Final = "enrolment-code"
+_ENROLL_SECONDS: Final = 90
 
 
 class Broker(Protocol):
@@ -62,12 +64,17 @@ class Device:
         return self.folder / "downloads"
 
     @property
+    def has_certificate(self) -> bool:
+        """Whether it was let in once."""
+        return (self.folder / CERTIFICATE).exists()
+
+    @property
     def config_file(self) -> Path:
         """Its `device.toml`."""
         return self.folder / "device.toml"
 
 
-def install(broker: Broker, device: Device, *, template: str) -> None:
+def install(broker: Broker, device: Device) -> None:
     """Write the device's configuration, as an installer would with the addresses of the cloud."""
     device.folder.mkdir(parents=True, exist_ok=True)
     settings = {
@@ -75,17 +82,14 @@ def install(broker: Broker, device: Device, *, template: str) -> None:
         "endpoint": broker.mqtt_host,
         "port": broker.mqtt_port,
         "ca_file": str(broker.ca_file.absolute()),
-        "certificate_file": "device.pem",
-        "key_file": "device.key",
+        "certificate_file": CERTIFICATE,
+        "key_file": KEY,
         "state_dir": "state",
         "download_dir": "downloads",
         "firmware_version": "1.0.0",
     }
-    sections = {
-        "provisioning": {"template": template, "device": device.device},
-        # The embedded cloud serves S3 over plain HTTP on loopback.
-        "downloads": {"allow_http": True},
-    }
+    # The embedded cloud serves S3 over plain HTTP on loopback.
+    sections = {"downloads": {"allow_http": True}}
     lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
     for section, values in sections.items():
         lines += [
@@ -96,56 +100,48 @@ def install(broker: Broker, device: Device, *, template: str) -> None:
     device.config_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def provision(iot: Any, device: Device, *, template: str) -> None:
-    """Make a claim that lives five minutes, and let the device exchange it for a certificate.
+def keep_code(device: Device, code: str) -> None:
+    """Put a code where the device's program reads it, and nobody else."""
+    file = device.folder / CODE_FILE
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    with os.fdopen(os.open(file, flags, 0o600), "w") as stream:
+        stream.write(f"{code}\n")
 
-    Does nothing for a device that has its certificate, unless the cloud has forgotten the device:
-    killed, it may lose what it did last. The claim's key lies in two files of mode 0600 meanwhile.
 
-    Raises:
-        ChildError: the device's program refused.
+def enroll(device: Device, *, url: str) -> str | None:
+    """Let the device exchange its code for a certificate; the code goes then.
+
+    Args:
+        device: installed, with a code.
+        url: of the API.
+
+    Returns:
+        What the device's program said if it was refused; ``None``: it is in.
     """
-    if (device.folder / "device.pem").exists() and _knows(iot, device):
-        return
-    claim = iot.create_provisioning_claim(templateName=template)
-    certificate, key = device.folder / "claim.pem", device.folder / "claim.key"
-    try:
-        for file, text in (
-            (certificate, claim["certificatePem"]),
-            (key, claim["keyPair"]["PrivateKey"]),
-        ):
-            with os.fdopen(
-                os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w"
-            ) as stream:
-                stream.write(text)
-        done = subprocess.run(  # noqa: S603 - our own program, no shell
-            [
-                *program("provision", device),
-                f"--claim-certificate={certificate}",
-                f"--claim-key={key}",
-            ],
-            env=inherited(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_PROVISION_SECONDS,
-            check=False,
-        )
-    finally:
-        certificate.unlink(missing_ok=True)
-        key.unlink(missing_ok=True)
-    if done.returncode != 0:
-        raise ChildError(
-            f"provisioning {device.thing} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
-        )
+    code = device.folder / CODE_FILE
+    done = subprocess.run(  # noqa: S603 - our own program, no shell
+        [
+            *program("enroll", device),
+            f"--api={url}",
+            f"--tenant={device.tenant}",
+            f"--device={device.device}",
+            f"--code-file={code}",
+        ],
+        env=inherited(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=_ENROLL_SECONDS,
+        check=False,
+    )
+    code.unlink()
+    return None if done.returncode == 0 else f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
 
 
-def _knows(iot: Any, device: Device) -> bool:
-    try:
-        iot.describe_thing(thingName=device.thing)
-    except iot.exceptions.ResourceNotFoundException:
-        return False
-    return True
+def forget(device: Device) -> None:
+    """Take certificate and key away, which no cloud knows any more."""
+    for name in (CERTIFICATE, KEY):
+        (device.folder / name).unlink(missing_ok=True)
 
 
 def start(device: Device) -> Child:

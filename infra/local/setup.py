@@ -7,6 +7,7 @@ import secrets
 import sys
 import time
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +19,7 @@ from infra.local.cloud.limits.table import CEDAR_POLICY
 from infra.local.devices import Device
 from infra.local.engine import Engine, Op
 from infra.local.people import SignInPage
-from infra.local.processes import Child
+from infra.local.processes import Child, ChildError
 from infra.local.resources import HANDLERS, INVOKES
 
 if TYPE_CHECKING:
@@ -155,30 +156,38 @@ class Setup:
         )
         return artifact
 
-    def install_device(self, tenant: str) -> Device:
-        """Provision the tenant's device by claim."""
+    def let_in(self, tenant: str, *, url: str, token: str) -> Device:
+        """Register the tenant's device as a manager with this token does, and let it enroll.
+
+        One that has its certificate, and that the cloud knows, stays as it is: a cloud that was
+        killed may have lost what it did last.
+
+        Raises:
+            ChildError: the device's program was refused.
+        """
         wanted = TENANTS[tenant]
         device = Device(
             tenant=tenant,
             device=wanted.device,
             folder=self.state_dir / "devices" / tenant / wanted.device,
         )
-        template = self.stacks[tenant]["provisioning_template"]
-        devices.install(self.cloud, device, template=template)
-        devices.provision(self.cloud.client("iot"), device, template=template)
+        devices.install(self.cloud, device)
+        self._await_decisions()  # of whether the manager may
+        known = _asked("GET", f"{url}/v1/devices/{device.device}", token)
+        if known is not None and known["enrolled"] and device.has_certificate:
+            return device
+        devices.forget(device)
+        if known is None:
+            body = {"id": device.device, "groups": wanted.lines}
+            made = _asked("POST", f"{url}/v1/devices", token, body)
+        else:
+            made = _asked("POST", f"{url}/v1/devices/{device.device}/enrolment-code", token)
+        if made is None:
+            raise ChildError(f"{device.thing} cannot be registered")
+        devices.keep_code(device, made["code"])
+        if (words := devices.enroll(device, url=url)) is not None:
+            raise ChildError(f"{device.thing} was not let in:\n{words}")
         return device
-
-    def put_into_lines(self, tenant: str, *, url: str, token: str) -> httpx.Response:
-        """Put the tenant's device into its groups, as a manager with this token does by the API."""
-        wanted = TENANTS[tenant]
-        self._await_decisions()  # this is the first one
-        return httpx.put(
-            f"{url}/v1/devices/{wanted.device}/groups",
-            json={"groups": wanted.lines},
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=_ANSWER_SECONDS,
-            trust_env=False,
-        ).raise_for_status()
 
     def start_device(self, device: Device) -> Child:
         """Run the device's agent as a process, and wait until it is connected."""
@@ -227,12 +236,31 @@ class Setup:
             "CEDARFLEET_IOT_DATA_ENDPOINT": platform["iot_data_endpoint"],
             # Our name has no DNS on a laptop.
             "CEDARFLEET_DEVICE_ENDPOINT": platform["iot_data_endpoint"],
+            "CEDARFLEET_DEVICE_CA_FILE": str(self.cloud.ca_file.absolute()),
             "CEDARFLEET_COMMANDS_TABLE": platform["commands_table"],
             "CEDARFLEET_AUDIT_TABLE": platform["audit_table"],
             "CEDARFLEET_JWKS_URL_TEMPLATE": self.cloud.jwks_url_template,
             "CEDARFLEET_WORK_QUEUE_URL": platform["work_queue"],
             "CEDARFLEET_TIMER_ROLE_ARN": platform["timer_role_arn"],
         }
+
+
+def _asked(
+    method: str, url: str, token: str, body: Mapping[str, Any] | None = None
+) -> dict[str, Any] | None:
+    """What the API answers; ``None``: there is no such thing."""
+    answer = httpx.request(
+        method,
+        url,
+        json=body,
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=_ANSWER_SECONDS,
+        trust_env=False,
+    )
+    if answer.status_code == HTTPStatus.NOT_FOUND:
+        return None
+    document: dict[str, Any] = answer.raise_for_status().json()
+    return document
 
 
 def random_file(size: int) -> bytes:

@@ -66,10 +66,9 @@ class DemoRun:
         """Make everything that the first step needs."""
         self.stamp()
         self.prepare()
-        self.start_devices()
         self.start_service()
         self.sign_in()
-        self.put_into_lines()
+        self.start_devices()
 
     def stamp(self) -> None:
         """`pulumi up` for the platform and for each tenant, by the in-process engine."""
@@ -105,23 +104,6 @@ class DemoRun:
                     f"{tenant}: {groups}; {RECIPE} of 24 MiB",
                 )
 
-    def start_devices(self) -> None:
-        """Let each device make its key, provision itself by claim, and run as a process."""
-        for tenant in TENANTS:
-            with self.report.step(f"provision and start {tenant}'s device") as step:
-                device = self.devices[tenant] = self.setup.install_device(tenant)
-                mode = (device.folder / "device.key").stat().st_mode & 0o777
-                step.check(
-                    mode == _PRIVATE, f"{device.thing}: own key, mode 0600; the claim is gone"
-                )
-                child = self.setup.start_device(device)
-                self.processes.enter_context(child)
-                self.children[tenant] = child
-                step.check(
-                    child.pid,
-                    f"process {child.pid} connected with its certificate (MQTT 5, mutual TLS)",
-                )
-
     def start_service(self) -> None:
         """Run service and worker as processes, each with sessions of its task role."""
         with self.report.step("start the service") as step:
@@ -152,15 +134,27 @@ class DemoRun:
                         f"{person.email}: {tenant}, {group}",
                     )
 
-    def put_into_lines(self) -> None:
-        """Put each device into its lines, as a manager does: it was provisioned into none."""
-        with self.report.step("the managers put the devices into lines") as step:
-            for tenant, wanted in TENANTS.items():
+    def start_devices(self) -> None:
+        """Let each device make its key, enroll with the code of its manager, and run."""
+        for tenant, wanted in TENANTS.items():
+            with self.report.step(f"register, enroll and start {tenant}'s device") as step:
                 token = self.tokens[tenant, "managers"]
-                moved = ok(self.setup.put_into_lines(tenant, url=self.url, token=token))
+                device = self.devices[tenant] = self.setup.let_in(tenant, url=self.url, token=token)
+                mode = (device.folder / "device.key").stat().st_mode & 0o777
                 step.check(
-                    moved["groups"] == sorted(wanted.lines),
-                    f"{tenant}: {moved['id']} is in {', '.join(moved['groups'])}",
+                    mode == _PRIVATE, f"{device.thing}: own key, mode 0600; the code is gone"
+                )
+                shown = ok(self.apps[tenant, "managers"].get(f"/v1/devices/{device.device}"))
+                step.check(
+                    shown["enrolled"] and shown["groups"] == sorted(wanted.lines),
+                    f"registered by the manager into {', '.join(shown['groups'])}",
+                )
+                child = self.setup.start_device(device)
+                self.processes.enter_context(child)
+                self.children[tenant] = child
+                step.check(
+                    child.pid,
+                    f"process {child.pid} connected with its certificate (MQTT 5, mutual TLS)",
                 )
 
 

@@ -164,6 +164,25 @@ def search_names_its_index(emulator: Emulator) -> None:
     emulator.replace(_ACTIONS, "extract_resource_arn", correction)
 
 
+def policy_is_attached_to_its_target(emulator: Emulator) -> None:
+    """Check AttachPolicy on the certificate; on ``*`` a grant of certificates is refused."""
+
+    def correction(original: Any) -> Any:
+        def extract(
+            service: str, method: str, path: str, headers: Any, body: bytes, *rest: Any
+        ) -> Any:
+            if service != "iot" or not path.startswith("/target-policies/"):
+                return original(service, method, path, headers, body, *rest)
+            try:
+                return str(json.loads(body)["target"])
+            except (ValueError, KeyError, TypeError):
+                return "*"
+
+        return extract
+
+    emulator.replace(_ACTIONS, "extract_resource_arn", correction)
+
+
 def job_list_is_filtered_and_paged(emulator: Emulator) -> None:
     """Heed group, page size and token in ListJobs; else all who may list see all tenants' jobs."""
     iot = emulator.module(_IOT)

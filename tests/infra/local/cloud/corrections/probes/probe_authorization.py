@@ -127,6 +127,16 @@ def search_names_its_index(probed: ProbedCloud) -> bool:
     return not _allowed(lambda: session.search_index(queryString="thingName:acme--*"))
 
 
+def policy_is_attached_to_its_target(probed: ProbedCloud) -> bool:
+    """A session with a grant on certificates is refused."""
+    iot = probed.cloud.client("iot")
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow("iot:Connect", "*")]})
+    iot.create_policy(policyName="attached", policyDocument=document)
+    target = iot.create_keys_and_certificate(setAsActive=True)["certificateArn"]
+    session = probed.session_client("iot", allow("iot:AttachPolicy", f"{probed.arn}:cert/*"))
+    return not _allowed(lambda: session.attach_policy(policyName="attached", target=target))
+
+
 def job_list_is_filtered_and_paged(probed: ProbedCloud) -> bool:
     """A list of one group's jobs shows the other's, or ignores the page size."""
     iot = probed.cloud.client("iot")
