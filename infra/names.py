@@ -32,8 +32,8 @@ DEVICE_EVENTS_ROLE: Final = "cedarfleet-device-events-rule"
 WORK_QUEUE: Final = "cedarfleet-work"
 DEAD_WORK_QUEUE: Final = "cedarfleet-work-dead"
 
-# What AWS leaves of its longest names: 36 of a provisioning template (`<tenant>-devices`), 37 of a
-# bucket's prefix (`<tenant>-artifacts-`). The wire allows 32.
+# What AWS leaves of its longest name: 37 of a bucket's prefix (`<tenant>-artifacts-`). The wire
+# allows 32.
 TENANT_CHARACTERS: Final = 26
 
 # The service may assume what lies in the first path and nothing else; what IoT may be handed lies
@@ -41,7 +41,7 @@ TENANT_CHARACTERS: Final = 26
 TENANT_ROLE_PATH: Final = "/cedarfleet/tenants/"
 PRESIGN_ROLE_PATH: Final = "/cedarfleet/presign/"
 _PRESIGN: Final = "-presign"
-_PROVISIONING: Final = "-provisioning"
+_PROVISIONING: Final = "-provisioning"  # a role of 0.1.0
 _ROLE_SUFFIXES: Final = (_PRESIGN, _PROVISIONING)
 
 
@@ -78,21 +78,6 @@ def thing_prefix(tenant: str) -> str:
 def device_policy(tenant: str) -> str:
     """The IoT policy of the tenant's devices."""
     return f"{tenant}-device"
-
-
-def claim_policy(tenant: str) -> str:
-    """The IoT policy of a claim certificate made by hand for the tenant's assembly line."""
-    return f"{tenant}-claim"
-
-
-def provisioning_template(tenant: str) -> str:
-    """The template that gives a device its identity (at most 36 characters on AWS)."""
-    return f"{tenant}-devices"
-
-
-def provisioning_role(tenant: str) -> str:
-    """The role with which IoT Core provisions the tenant's devices."""
-    return f"cedarfleet-{tenant}{_PROVISIONING}"
 
 
 def tenant_role(tenant: str) -> str:

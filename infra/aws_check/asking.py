@@ -22,7 +22,7 @@ def _alone(row: str, probe: _One) -> tuple[tuple[str, ...], _Some]:
 
 # The device is revoked last but one, since everything else may need it.
 PROBES: Final[tuple[tuple[tuple[str, ...], _Some], ...]] = (
-    (("claim", "certificate-in-template"), devices.provisioned),
+    (("repeated-enrolment",), devices.let_in),
     (("job-role", "plus-in-placeholder"), jobs.presigned),
     _alone("group-membership", devices.group_membership),
     (("simultaneous-writes", "cedar-policy", "claims-outside-schema"), policies.policies),

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from awscrt import io, mqtt5
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -27,7 +30,7 @@ class NotConnectedError(RuntimeError):
 
 @dataclass(kw_only=True)
 class Device:
-    """A provisioned device; as a context manager it is connected.
+    """A device that was let in; as a context manager it is connected.
 
     Attributes:
         thing: its name, and its client id.
@@ -50,6 +53,17 @@ class Device:
         """SHA-256 of the certificate (source: IoT API, `Certificate`: certificateId)."""
         read = x509.load_pem_x509_certificate(self.certificate_file.read_bytes())
         return sha256(read.public_bytes(Encoding.DER)).hexdigest()
+
+    def make_key(self) -> str:
+        """Make the key; a signing request for it, as PEM."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        self.key_file.touch(mode=0o600)
+        self.key_file.write_bytes(
+            key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+        )
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "probe")])
+        request = x509.CertificateSigningRequestBuilder().subject_name(name)
+        return request.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
 
     def __enter__(self) -> Self:
         """Connect.

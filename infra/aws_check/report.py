@@ -21,7 +21,7 @@ def plan(sandbox: Sandbox, *, who: str) -> Iterator[str]:
     yield f"This asks {where(sandbox)} as {who}."
     yield f"It makes at most {sandbox.calls.most} calls and these, all named `{name}...`,"
     yield f"tagged `{TAG}={sandbox.id}` where AWS has tags, and takes them away again:"
-    yield "  IAM role with one policy; thing group, IoT policy, provisioning template, one thing"
+    yield "  IAM role with one policy; thing group, IoT policy, one thing"
     yield "  with certificate, one job, one rule; policy store; user pool with one person; table"
     yield "Up to 320 MQTT messages, at most 20 minutes. Cost, by AWS's price lists: a few cents."
 

@@ -154,15 +154,16 @@ ROWS: Final = (
         calls="`create-job` with a presigned URL, `iot-jobs-data describe-job-execution`",
     ),
     Row(
-        id="claim",
-        statement="The template's role is taken with `aws:SourceArn` of the template; a claim of "
-        "CreateProvisioningClaim connects as `claim:<tenant>:...`",
-        calls="`create-provisioning-claim`, `cedarfleet-device provision`",
+        id="repeated-enrolment",
+        statement="CreateThing with the same attributes gives the same thing again and with others "
+        "is refused",
+        calls="`create-thing` three times",
     ),
     Row(
-        id="certificate-in-template",
-        statement="The certificate's id resolves inside `AttributePayload` of a template",
-        calls="`describe-thing` of that device",
+        id="repeated-attachments",
+        statement="Attaching policy or certificate again, and adding to a group again, changes "
+        "nothing",
+        reason="50 calls have no room for it: `attach-policy` twice",
     ),
     Row(
         id="claims-outside-schema",

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from infra import names
 from infra.aws_check.leftovers import Leftovers
 from infra.stacks import iam
-from infra.stacks.tenant_stack import provisioning
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +40,7 @@ class Sandbox:
         id: of this run; part of every name.
         mqtt_host: the account's data endpoint.
         mqtt_port: of MQTT there.
-        device: the one that was provisioned.
+        device: the one that was let in.
         revoked: its certificate.
     """
 
@@ -90,8 +89,8 @@ class Sandbox:
     def role(self) -> str:
         """The one role of the check, made for the first who asks; its ARN.
 
-        It may do what the tenant's three roles may, for the check's own resources, and IoT Core
-        takes it for the check's own job, template and rule alone.
+        It may do what the presign role and the rule's role may, for the check's own resources, and
+        IoT Core takes it for the check's own job and rule alone.
 
         Raises:
             NotMadeError: IAM refused, for whoever asks later too.
@@ -124,12 +123,9 @@ class Sandbox:
         return str(made["Role"]["Arn"])
 
     def _trust(self) -> iam.Document:
-        taken_for = [
-            self.arns.iot(f"job/{names.thing_prefix(self.tenant)}*"),
-            self.arns.iot(f"provisioningtemplate/{names.provisioning_template(self.tenant)}"),
-        ]
+        taken_for = self.arns.iot(f"job/{names.thing_prefix(self.tenant)}*")
         [statement] = iam.trust("iot.amazonaws.com", self.account_id)["Statement"]
-        own = statement | {"Sid": "JobsAndTemplate"}
+        own = statement | {"Sid": "Jobs"}
         own["Condition"] = statement["Condition"] | {"ArnLike": {"aws:SourceArn": taken_for}}
         # The rule's role of the product names the account alone, and this one names this rule too.
         rule = statement | {"Sid": "Rule"}
@@ -144,22 +140,18 @@ class Sandbox:
         return self.tenant.replace("-", "_")
 
     def _permissions(self) -> iam.Document:
-        provision = provisioning.permissions(
-            tenant=self.tenant, thing_type=names.THING_TYPE, arns=self.arns
-        )
         files = names.Arns.bucket(self.bucket)
         return iam.document(
-            *provision["Statement"],
             iam.allow("Read", "s3:GetObject", f"{files}/*"),
             iam.allow("Rows", "dynamodb:PutItem", self.arns.table(self.table)),
         )
 
     def thing(self) -> str:
-        """The provisioned device's thing.
+        """The device's thing.
 
         Raises:
-            NotMadeError: no device was provisioned.
+            NotMadeError: no device was made.
         """
         if self.device is None:
-            raise NotMadeError("no device was provisioned")
+            raise NotMadeError("no device was made")
         return self.device.thing

@@ -135,7 +135,6 @@ class TenantOutputs(_Outputs):
         policy_store_id: of its policies.
         policy_names: id of a stamped policy -> our name of it.
         thing_group: of all its devices.
-        provisioning_template: that makes devices out of claims.
         bucket: of its files.
         presign_role_arn: with which IoT Jobs signs download URLs.
         role_arn: with which the service acts for it.
@@ -151,7 +150,6 @@ class TenantOutputs(_Outputs):
     policy_store_id: pulumi.Output[str]
     policy_names: pulumi.Output[dict[str, str]]
     thing_group: pulumi.Output[str]
-    provisioning_template: pulumi.Output[str]
     bucket: pulumi.Output[str]
     presign_role_arn: pulumi.Output[str]
     role_arn: pulumi.Output[str]

@@ -17,7 +17,7 @@ from cedarfleet_device.wire import CommandMessage, CommandState, StatusMessage
 
 from infra import names
 from infra.local.processes import Child
-from infra.stacks.tenant_stack import iot_policies, provisioning
+from infra.stacks.tenant_stack import iot_policies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -189,13 +189,12 @@ class Observer:
 
 
 class Tenant:
-    """One tenant in the embedded cloud: template, policies, group."""
+    """One tenant in the embedded cloud: policy and group."""
 
     def __init__(self, cloud: EmbeddedCloud, name: str = TENANT) -> None:
         self.cloud = cloud
         self.name = name
         self._iot = cloud.client("iot")
-        iam = cloud.client("iam")
         arns = names.Arns(account_id=cloud.account_id, region=cloud.region)
         self._iot.create_thing_group(thingGroupName=names.thing_group(name))
         if _THING_TYPE not in [
@@ -204,52 +203,19 @@ class Tenant:
             self._iot.create_thing_type(thingTypeName=_THING_TYPE)
         policy = iot_policies.device_policy(tenant=name, arns=arns)
         self._iot.create_policy(policyName=names.device_policy(name), policyDocument=policy)
-        claim = iot_policies.claim_policy(tenant=name, arns=arns)
-        self._iot.create_policy(policyName=names.claim_policy(name), policyDocument=claim)
-        role = iam.create_role(
-            RoleName=names.provisioning_role(name),
-            AssumeRolePolicyDocument=json.dumps(provisioning.trust(tenant=name, arns=arns)),
-        )["Role"]["Arn"]
-        permissions = provisioning.permissions(tenant=name, thing_type=_THING_TYPE, arns=arns)
-        iam.put_role_policy(
-            RoleName=names.provisioning_role(name),
-            PolicyName="provision",
-            PolicyDocument=json.dumps(permissions),
-        )
-        self._iot.create_provisioning_template(
-            templateName=names.provisioning_template(name),
-            templateBody=provisioning.template_body(tenant=name, thing_type=_THING_TYPE),
-            enabled=True,
-            provisioningRoleArn=role,
-        )
-
-    def claim(self, folder: Path) -> tuple[Path, Path]:
-        """Certificate and key of a fresh claim."""
-        made = self._iot.create_keys_and_certificate(setAsActive=True)
-        self._iot.attach_policy(
-            policyName=names.claim_policy(self.name), target=made["certificateArn"]
-        )
-        certificate, key = folder / "claim.crt", folder / "claim.key"
-        certificate.write_text(made["certificatePem"])
-        key.write_text(made["keyPair"]["PrivateKey"])
-        return certificate, key
 
     def device(
         self, folder: Path, *, registered: bool = True, settings: Mapping[str, Any] | None = None
     ) -> Device:
         """A device's configuration.
 
-        ``registered``: with thing and certificate, as after provisioning.
+        ``registered``: with thing and certificate, as after enrolment.
         """
         name = f"press-{secrets.token_hex(4)}"
         thing = wire.thing_name(self.name, name)
         folder.mkdir(parents=True, exist_ok=True)
         if registered:
             self._register(thing, folder)
-        provisioned = {
-            "provisioning.template": names.provisioning_template(self.name),
-            "provisioning.device": name,
-        }
         config_file = write_config(
             folder,
             {
@@ -257,7 +223,6 @@ class Tenant:
                 "endpoint": self.cloud.mqtt_host,
                 "port": self.cloud.mqtt_port,
                 "ca_file": str(self.cloud.ca_file),
-                **provisioned,
                 **(settings or {}),
             },
         )

@@ -1,4 +1,4 @@
-"""A device on the stamped resources: from claim to certificate, from status to row."""
+"""A device on the stamped resources: from status to row, and for nobody else."""
 
 from __future__ import annotations
 
@@ -12,17 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from awscrt import mqtt5
 from awsiot import mqtt5_client_builder
-from botocore.exceptions import ClientError
 from cedarfleet_device import wire
 from cedarfleet_device.config import DeviceConfig
-from cedarfleet_device.enrollment.provisioning import provision
-from cedarfleet_device.errors import CloudError, ConfigError
 
 from infra.stacks.platform_stack import status_rule
+from tests.infra.identities import identify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tests.infra.conftest import Project
 
@@ -33,15 +30,15 @@ LARGE_COMMAND = "01JD0000000000000000000002"
 SECONDS = 20
 
 
-def onboard(
-    project: Project, folder: Path, *, tenant: str, device: str, template: str
-) -> DeviceConfig:
-    """Exchange a fresh claim of a template for an identity, as an installer does."""
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def onboarded(project: Project, tmp_path_factory: pytest.TempPathFactory) -> DeviceConfig:
+    """A device of acme with an identity of its own."""
+    folder = tmp_path_factory.mktemp("device")
+    identify(project.cloud.client("iot"), folder, tenant="acme", device=DEVICE)
     config = folder / "device.toml"
     config.write_text(
         f"""
-        thing = "{wire.thing_name(tenant, device)}"
+        thing = "{wire.thing_name("acme", DEVICE)}"
         endpoint = "localhost"
         port = {project.cloud.mqtt_port}
         ca_file = "{project.cloud.ca}"
@@ -49,25 +46,9 @@ def onboard(
         key_file = "device.key"
         state_dir = "state"
         download_dir = "downloads"
-        [provisioning]
-        template = "{template}"
-        device = "{device}"
         """
     )
-    claim = project.cloud.client("iot").create_provisioning_claim(templateName=template)
-    (folder / "claim.pem").write_text(claim["certificatePem"])
-    (folder / "claim.key").write_text(claim["keyPair"]["PrivateKey"])
-    (folder / "claim.key").chmod(0o600)
-    loaded = DeviceConfig.load(config)
-    provision(loaded, claim_certificate=folder / "claim.pem", claim_key=folder / "claim.key")
-    return loaded
-
-
-@pytest.fixture(scope="module")
-def onboarded(project: Project, tmp_path_factory: pytest.TempPathFactory) -> DeviceConfig:
-    """A device of acme with an identity of its own."""
-    folder = tmp_path_factory.mktemp("device") / "own"
-    return onboard(project, folder, tenant="acme", device=DEVICE, template="acme-devices")
+    return DeviceConfig.load(config)
 
 
 @pytest.fixture
@@ -115,50 +96,10 @@ def states(project: Project, thing: str, command: str) -> list[dict[str, Any]]:
     return answer["Items"]
 
 
-def test_a_claim_becomes_a_thing_of_the_tenant(project: Project, onboarded: DeviceConfig) -> None:
-    """The thing has the tenant's prefix, type, root group and the one policy."""
-    iot = project.cloud.client("iot")
-    thing = iot.describe_thing(thingName=f"acme--{DEVICE}")
-    groups = iot.list_thing_groups_for_thing(thingName=thing["thingName"])["thingGroups"]
-    (certificate,) = iot.list_thing_principals(thingName=thing["thingName"])["principals"]
-
-    assert onboarded.thing == thing["thingName"]
-    assert thing["thingTypeName"] == "cedarfleet-device"
-    assert [group["groupName"] for group in groups] == ["acme"]
-    assert [
-        policy["policyName"]
-        for policy in iot.list_attached_policies(target=certificate)["policies"]
-    ] == ["acme-device"]
-
-
 def test_the_fleet_index_is_asked_for_nothing(project: Project) -> None:
     """Nothing reads it, and AWS takes money for what it keeps: the stack does not switch it on."""
     indexed = project.cloud.client("iot").get_indexing_configuration()["thingIndexingConfiguration"]
     assert indexed["thingIndexingMode"] == "OFF"
-
-
-def test_a_claim_cannot_take_over_a_device_in_service(
-    project: Project, onboarded: DeviceConfig, tmp_path: Path
-) -> None:
-    """Asking for the name of an existing device is refused, and its certificate stays alone."""
-    with pytest.raises(CloudError, match="RegisterThing"):
-        onboard(project, tmp_path / "thief", tenant="acme", device=DEVICE, template="acme-devices")
-
-    principals = project.cloud.client("iot").list_thing_principals(thingName=onboarded.thing)[
-        "principals"
-    ]
-    assert len(principals) == 1
-
-
-def test_a_claim_makes_no_device_of_another_tenant(project: Project, tmp_path: Path) -> None:
-    """Whatever name is asked for, the template writes its own tenant in front of it."""
-    with pytest.raises(ConfigError, match="the template made `globex--press-42`"):
-        onboard(
-            project, tmp_path / "thief", tenant="acme", device="press-42", template="globex-devices"
-        )
-
-    with pytest.raises(ClientError, match="ResourceNotFound"):
-        project.cloud.client("iot").describe_thing(thingName="acme--press-42")
 
 
 def test_a_reported_state_becomes_a_row_beside_the_command(

@@ -11,7 +11,7 @@ import pytest
 
 from infra import names
 from infra.stacks.platform_stack import device_events, status_rule, task_roles
-from infra.stacks.tenant_stack import bucket, provisioning, service_role
+from infra.stacks.tenant_stack import bucket, service_role
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.domain.budgets import Bucket
 from service.domain.rates import Rate
@@ -57,9 +57,6 @@ PERMISSIONS: dict[str, dict[str, Any]] = {
         audit_table="cedarfleet-audit",
     ),
     "presign": bucket.presign_permissions(bucket="acme-artifacts-1"),
-    "provisioning": provisioning.permissions(
-        tenant="acme", thing_type="cedarfleet-device", arns=ARNS
-    ),
 }
 TRUSTS: dict[str, dict[str, Any]] = {
     "service": task_roles.task_trust(account_id=ACCOUNT),
@@ -69,7 +66,6 @@ TRUSTS: dict[str, dict[str, Any]] = {
     ),
     "timer": task_roles.timer_trust(account_id=ACCOUNT),
     "presign": bucket.presign_trust(tenant="acme", arns=ARNS),
-    "provisioning": provisioning.trust(tenant="acme", arns=ARNS),
 }
 # AWS knows no resource for these (source: service authorization reference): `*`, and nothing else,
 # grants them.
@@ -77,7 +73,6 @@ WITHOUT_RESOURCE = {
     "ecr:GetAuthorizationToken",
     "iot:AttachThingPrincipal",
     "iot:CreateCertificateFromCsr",
-    "iot:RegisterThing",
 }
 
 
@@ -110,7 +105,7 @@ def test_every_statement_names_its_resources(name: str) -> None:
                 assert "*" not in resource.split(ACCOUNT)[0]
 
 
-@pytest.mark.parametrize("name", ["tenant", "presign", "provisioning"])
+@pytest.mark.parametrize("name", ["tenant", "presign"])
 def test_every_resource_of_a_tenant_names_the_tenant(name: str) -> None:
     """What is shared has its reason: tables (leading key), type, certificates."""
     shared = {
@@ -140,7 +135,6 @@ def test_every_resource_of_a_tenant_names_the_tenant(name: str) -> None:
 # What the roles of a tenant are assumed for; the platform's serve every tenant.
 SOURCES: dict[str, dict[str, Any]] = {
     "presign": {"ArnLike": {"aws:SourceArn": ARNS.iot("job/acme--*")}},
-    "provisioning": {"ArnEquals": {"aws:SourceArn": ARNS.iot("provisioningtemplate/acme-devices")}},
 }
 
 
@@ -184,7 +178,6 @@ def test_the_service_can_assume_tenant_roles_only() -> None:
     assert admitted.fullmatch(ARNS.role(names.TENANT_ROLE_PATH, names.tenant_role("acme")))
     for other in (
         ARNS.role(names.PRESIGN_ROLE_PATH, names.presign_role("acme")),
-        ARNS.role("/", names.provisioning_role("acme")),
         ARNS.role("/", "cedarfleet-status-rule"),
         ARNS.role("/", "cedarfleet-execution"),
     ):

@@ -26,7 +26,6 @@ BUCKET_PREFIX = 37  # source: registry documentation of the bucket, `bucket_pref
 PER_TENANT: tuple[Callable[[str], str], ...] = (
     names.tenant_role,
     names.presign_role,
-    names.provisioning_role,
 )
 
 
@@ -50,15 +49,9 @@ def limit(service: str, operation: str, member: str) -> int:
 @pytest.mark.parametrize(
     ("name", "service", "operation", "member"),
     [
-        (
-            names.provisioning_template(LONGEST),
-            "iot",
-            "CreateProvisioningTemplate",
-            "templateName",
-        ),
         (names.thing_group(LONGEST), "iot", "CreateThingGroup", "thingGroupName"),
         (names.device_policy(LONGEST), "iot", "CreatePolicy", "policyName"),
-        (names.provisioning_role(LONGEST), "iam", "CreateRole", "RoleName"),
+        (names.presign_role(LONGEST), "iam", "CreateRole", "RoleName"),
         (names.thing_prefix(LONGEST) + "d" * 64, "iot", "CreateThing", "thingName"),
         (names.thing_prefix(LONGEST) + "0" * 26, "iot", "CreateJob", "jobId"),
     ],

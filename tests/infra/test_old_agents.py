@@ -18,7 +18,8 @@ from cedarfleet_device.wire import MoveDocument
 
 from infra.local import people
 from infra.local.demo.tenant_app import TenantApp
-from infra.local.processes import Child, inherited
+from infra.local.processes import Child
+from tests.infra.identities import identify
 from tests.infra.releases.record import RELEASES
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def manager(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def old(
     request: pytest.FixtureRequest, project: Project, manager: TenantApp, tmp_path: Path
 ) -> Iterator[OldDevice]:
-    """An agent of an earlier release: installed, given an identity by a claim, and connected."""
+    """An agent of an earlier release: installed, with the identity that it had, and connected."""
     package = tmp_path / "package"
     words = ["pip", "install", "--quiet", "--offline", "--no-deps", "--no-index", "--target"]
     subprocess.run([UV, *words, package, request.param], check=True, timeout=SECONDS)
@@ -106,13 +107,6 @@ def old(
     install(project, folder)
     program = [sys.executable, "-P", "-m", "cedarfleet_device"]
     environment = {"PYTHONPATH": str(package)}
-    claimed = ["--claim-certificate", folder / "claim.pem", "--claim-key", folder / "claim.key"]
-    subprocess.run(
-        [*program, "provision", "--config", folder / "device.toml", *claimed],
-        env=inherited() | environment,
-        check=True,
-        timeout=SECONDS,
-    )
     agent = Child(
         name=f"agent {request.param.parent.name}",
         command=[
@@ -165,9 +159,8 @@ def test_every_release_left_its_agent() -> None:
 
 
 def install(project: Project, folder: Path) -> None:
-    """Write what an installer of that time wrote, and a claim of five minutes."""
+    """Write what an installer of that time wrote, and what the claim of that time left."""
     folder.mkdir()
-    template = project.engine.outputs("acme").outputs["provisioning_template"]
     settings = {
         "thing": f"acme--{DEVICE}",
         "endpoint": "localhost",
@@ -177,17 +170,14 @@ def install(project: Project, folder: Path) -> None:
         "key_file": "device.key",
         "state_dir": "state",
         "download_dir": "downloads",
-        "provisioning.template": template,
+        "provisioning.template": "acme-devices",
         "provisioning.device": DEVICE,
     }
     lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
     # The embedded cloud serves S3 over plain HTTP.
     (folder / "device.toml").write_text("\n".join([*lines, "downloads.allow_http = true", ""]))
     (folder / "handlers.py").write_text(HANDLERS)
-    claim = project.cloud.client("iot").create_provisioning_claim(templateName=template)
-    (folder / "claim.pem").write_text(claim["certificatePem"])
-    (folder / "claim.key").write_text(claim["keyPair"]["PrivateKey"])
-    (folder / "claim.key").chmod(0o600)
+    identify(project.cloud.client("iot"), folder, tenant="acme", device=DEVICE)
 
 
 def refused_move(project: Project) -> str:

@@ -37,8 +37,6 @@ FORMS = {
     ("aws:iot/policy:Policy", "name"): r"[\w+=,.@-]{1,128}",
     ("aws:iot/topicRule:TopicRule", "name"): r"[a-zA-Z0-9_]{1,128}",
     ("aws:iot/topicRule:TopicRule", "description"): PRINTABLE + r"{0,256}",
-    ("aws:iot/provisioningTemplate:ProvisioningTemplate", "name"): r"[0-9A-Za-z_-]{1,36}",
-    ("aws:iot/provisioningTemplate:ProvisioningTemplate", "description"): PRINTABLE + r"{0,500}",
     (
         "aws:lb/loadBalancer:LoadBalancer",
         "name",

@@ -18,6 +18,7 @@ RECORDED: Final = sorted(
     folder.name for folder in RELEASES.iterdir() if (folder / "platform.json").exists()
 )
 
+_CLAIM: Final = "a device comes in by the service and a code of its own (ADR 0019)"
 _LINE: Final = "a line is no thing group any more: which devices are in it is a fact of theirs"
 # (release, stack, operation, logical name) -> why the program of today may do it to what the
 # release stamped
@@ -29,6 +30,11 @@ MEANT: Final[dict[tuple[str, str, str, str], str]] = {
         "nothing reads the fleet index any more; AWS keeps the account's setting, and "
         "docs/operations.md says how to switch it off"
     ),
+    **{
+        ("0.1.0", tenant, "delete", name): _CLAIM
+        for tenant in ("acme", "globex")
+        for name in ("fleet-claim", "fleet-provisioning")
+    },
     **{
         ("0.1.0", tenant, "delete", f"fleet-{line}"): _LINE
         for tenant, lines in {

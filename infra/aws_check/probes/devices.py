@@ -1,10 +1,8 @@
-"""One device's life: provisioned by the product's template, loud, out of its group, revoked."""
+"""One device's life: let in as the service does it, loud, out of its group, revoked."""
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
@@ -16,15 +14,11 @@ from infra.aws_check.device import Device, NotConnectedError
 from infra.aws_check.leftovers import is_gone
 from infra.aws_check.probes import rules
 from infra.aws_check.rows import answered, unanswered
-from infra.aws_check.sandbox import TAG
-from infra.local import devices
 from infra.local.cloud.limits.table import CERTIFICATE, MEMBERSHIP, PUBLISHES_OF_A_CONNECTION
-from infra.local.processes import ChildError
-from infra.stacks.tenant_stack import iot_policies, provisioning
+from infra.stacks.tenant_stack import iot_policies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from infra.aws_check.rows import Outcome
     from infra.aws_check.sandbox import Sandbox
@@ -35,60 +29,66 @@ _ACKNOWLEDGED_SECONDS: Final = 5
 _LONGEST_REVOCATION_SECONDS: Final = 600
 _AT_ONCE_SECONDS: Final = 10
 _STEP_SECONDS: Final = 30
-_NO_DEVICE: Final = unanswered("no device was provisioned")
+_NO_DEVICE: Final = unanswered("no device was made")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Broker:
-    mqtt_host: str
-    mqtt_port: int
-    ca_file: Path
-
-
-def provisioned(sandbox: Sandbox) -> Mapping[str, Outcome]:
-    """Make what a tenant has in IoT Core, and let a claim become a device of it."""
+def let_in(sandbox: Sandbox) -> Mapping[str, Outcome]:
+    """Make what a tenant has in IoT Core, and a device by the calls with which the service does."""
     iot: Any = sandbox.calls.client("iot")
     endpoint = iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
     host, _, port = endpoint.partition(":")
     sandbox.mqtt_host, sandbox.mqtt_port = host, int(port or 8883)
-    template = _tenant(sandbox, iot)
-    device = devices.Device(tenant=sandbox.tenant, device=_DEVICE, folder=sandbox.folder / _DEVICE)
-    broker = _Broker(mqtt_host=host, mqtt_port=sandbox.mqtt_port, ca_file=sandbox.ca_file)
-    devices.install(broker, device, template=template)
+    _tenant(sandbox, iot)
+    folder = sandbox.folder / _DEVICE
+    folder.mkdir()
     made = Device(
-        thing=device.thing,
+        thing=wire.thing_name(sandbox.tenant, _DEVICE),
         host=host,
         port=sandbox.mqtt_port,
         ca_file=sandbox.ca_file,
-        certificate_file=device.folder / "device.pem",
-        key_file=device.folder / "device.key",
+        certificate_file=folder / "device.pem",
+        key_file=folder / "device.key",
     )
     sandbox.leftovers.expect(
-        f"thing {device.thing} and its certificate", lambda: _forget(sandbox, iot, made), calls=5
+        f"thing {made.thing} and its certificate", lambda: _forget(sandbox, iot, made), calls=5
     )
-    try:
-        devices.provision(iot, device, template=template)
-    except ChildError as error:
-        reason = str(error).strip().splitlines()[-1]
-        return dict.fromkeys(("certificate-in-template", "claim"), unanswered(reason))
+    # A thing type cannot be deleted for five minutes, so there is none.
+    thing = {
+        "thingName": made.thing,
+        "attributePayload": {"attributes": {"registration": sandbox.id}},
+    }
+    ids = {iot.create_thing(**thing)["thingId"] for _ in range(2)}
+    again = len(ids) == 1 and _is_refused(iot, thing)
+    iot.add_thing_to_thing_group(
+        thingName=made.thing, thingGroupName=names.thing_group(sandbox.tenant)
+    )
+    signed = iot.create_certificate_from_csr(
+        certificateSigningRequest=made.make_key(), setAsActive=True
+    )
+    made.certificate_file.write_text(signed["certificatePem"])
+    policy, certificate = names.device_policy(sandbox.tenant), signed["certificateArn"]
+    iot.attach_policy(policyName=policy, target=certificate)
+    iot.attach_thing_principal(thingName=made.thing, principal=certificate)
     sandbox.device = made
     sandbox.calls.release(1)  # its certificate need not be looked for
-    attributes = iot.describe_thing(thingName=device.thing)["attributes"]
-    claimed = attributes.get("claimed_by", "")
-    holds = claimed == made.certificate_id
-    return {
-        "claim": answered(holds=True, answer="a claim became a device"),
-        "certificate-in-template": answered(
-            holds, "`claimed_by` is the certificate's id" if holds else f"claimed_by: `{claimed}`"
-        ),
-    }
+    words = "the same thing twice, and another one refused"
+    return {"repeated-enrolment": answered(again, words if again else f"things {sorted(ids)}")}
 
 
-def _tenant(sandbox: Sandbox, iot: Any) -> str:
-    """Thing group, IoT policy and template of the tenant that the check plays."""
+def _is_refused(iot: Any, thing: Mapping[str, Any]) -> bool:
+    """Whether another thing under the same name is."""
+    other = {**thing, "attributePayload": {"attributes": {"registration": "another"}}}
+    try:
+        iot.create_thing(**other)
+    except iot.exceptions.ResourceAlreadyExistsException:
+        return True
+    return False
+
+
+def _tenant(sandbox: Sandbox, iot: Any) -> None:
+    """Thing group and IoT policy of the tenant that the check plays."""
     tenant, left = sandbox.tenant, sandbox.leftovers
     group, policy = names.thing_group(tenant), names.device_policy(tenant)
-    template = names.provisioning_template(tenant)
     left.expect(f"thing group {group}", lambda: iot.delete_thing_group(thingGroupName=group))
     iot.create_thing_group(thingGroupName=group, tags=sandbox.tags)
     left.expect(f"IoT policy {policy}", lambda: iot.delete_policy(policyName=policy))
@@ -97,30 +97,13 @@ def _tenant(sandbox: Sandbox, iot: Any) -> str:
         policyDocument=iot_policies.device_policy(tenant=tenant, arns=sandbox.arns),
         tags=sandbox.tags,
     )
-    body = json.loads(provisioning.template_body(tenant=tenant, thing_type=names.THING_TYPE))
-    # A thing type cannot be deleted for five minutes, so there is none.
-    thing = body["Resources"]["thing"]
-    del thing["Properties"]["ThingTypeName"], thing["OverrideSettings"]["ThingTypeName"]
-    left.expect(
-        f"provisioning template {template}",
-        lambda: iot.delete_provisioning_template(templateName=template),
-    )
-    iot.create_provisioning_template(
-        templateName=template,
-        description=TAG,
-        templateBody=json.dumps(body),
-        enabled=True,
-        provisioningRoleArn=sandbox.role(),
-        tags=sandbox.tags,
-    )
-    return template
 
 
 def _forget(sandbox: Sandbox, iot: Any, device: Device) -> None:
     """Delete thing and certificate of a device that may have been made.
 
     A certificate that was issued and that no thing took cannot be told from others: where the run
-    was cut off in between, it stays, pending activation, and lets nobody in.
+    was cut off in between, it stays, without a policy, and lets nobody in.
     """
     if device.certificate_file.exists():
         arns = [sandbox.arns.iot(f"cert/{device.certificate_id}")]

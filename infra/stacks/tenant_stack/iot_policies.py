@@ -1,4 +1,4 @@
-"""The two IoT policies: what a device of the tenant, and a claim that becomes one, may do."""
+"""The IoT policy: what a device of the tenant may do."""
 
 from __future__ import annotations
 
@@ -48,29 +48,6 @@ def device_policy(*, tenant: str, arns: Arns) -> str:
         iam.allow(None, "iot:Subscribe", topics("topicfilter", wire.command_filter(_ME))),
         iam.allow(None, "iot:Receive", topics("topic", wire.command_topic(_ME, "*"))),
         iam.allow(None, "iot:Publish", topics("topic", wire.status_topic(_ME, "*"))),
-    )
-
-
-def claim_policy(*, tenant: str, arns: Arns) -> str:
-    """What a claim of the tenant may do: ask for a certificate, and provision by its template.
-
-    For claims that are made by hand for an assembly line; those of CreateProvisioningClaim carry
-    AWS's own policy. The client id holds a `:`, which no thing name of ours does, so a claim can
-    never take over a device's connection.
-    """
-    topics = [
-        "$aws/certificates/create/*",
-        "$aws/certificates/create-from-csr/*",
-        f"$aws/provisioning-templates/{names.provisioning_template(tenant)}/provision/*",
-    ]
-    return _compact(
-        iam.allow(None, "iot:Connect", arns.iot(f"client/claim:{tenant}:*")),
-        iam.allow(
-            None,
-            ["iot:Publish", "iot:Receive"],
-            [arns.iot(f"topic/{topic}") for topic in topics],
-        ),
-        iam.allow(None, "iot:Subscribe", [arns.iot(f"topicfilter/{topic}") for topic in topics]),
     )
 
 

@@ -104,7 +104,6 @@ def stamp_tenant(tenant: str, config: TenantConfig, *, region: str, root: Path) 
         policy_store_id=policy_store.store_id,
         policy_names=policy_store.policy_names,
         thing_group=iot.thing_group,
-        provisioning_template=iot.template,
         bucket=bucket.bucket,
         presign_role_arn=bucket.presign_role_arn,
         role_arn=service_role.role_arn,

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 CODE = "ABCD-EFGH"
 
@@ -74,7 +74,7 @@ class Api:
 
 
 @contextmanager
-def serving(tls: ssl.SSLContext | None = None) -> Iterator[Api]:
+def serving(tls: ssl.SSLContext | None = None) -> Generator[Api]:
     """Serve on loopback; by TLS if a context is given."""
     api = Api()
 

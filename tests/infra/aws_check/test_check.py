@@ -169,7 +169,7 @@ def test_ctrl_c_leaves_nothing(
 
     assert run.run() == 1
     assert "not asked: interrupted" in run.text
-    assert "a claim became a device" in run.text
+    assert "the same thing twice, and another one refused" in run.text
     _nothing_is_left(embedded_cloud, certificates)
 
 

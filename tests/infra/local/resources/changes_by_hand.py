@@ -91,9 +91,6 @@ def change_tenant(cloud: ProcessCloud, named: Callable[[str], dict[str, Any]]) -
             "attributePayload": {"attributes": {"tenant": "globex"}},
         },
     )
-    iot.update_provisioning_template(
-        templateName="acme-devices", description="by hand", enabled=False
-    )
     bucket = named("artifacts-bucket")["id"]
     s3.put_public_access_block(
         Bucket=bucket, PublicAccessBlockConfiguration={"BlockPublicAcls": False}
@@ -123,7 +120,6 @@ def change_tenant(cloud: ProcessCloud, named: Callable[[str], dict[str, Any]]) -
     return {
         "access-role": ["maxSessionDuration"],
         "fleet-devices": ["properties", "version"],
-        "fleet-provisioning": ["description", "enabled"],
         "artifacts-private": [
             "blockPublicAcls",
             "blockPublicPolicy",

@@ -74,11 +74,11 @@ def test_what_vanished_is_seen_and_made_again(scratch: Project) -> None:
     forbid, _, store = by_name(scratch, "acme", "policies-policy-operators-view-only")[
         "id"
     ].partition(",")
-    iot.delete_policy(policyName="acme-claim")
+    iot.delete_policy(policyName="acme-device")
     s3.delete_bucket_policy(Bucket=bucket)
     policies.delete_policy(policyStoreId=store, policyId=forbid)
 
-    names = {"fleet-claim", "artifacts-tls", "policies-policy-operators-view-only"}
+    names = {"fleet-device", "artifacts-tls", "policies-policy-operators-view-only"}
     assert touched(scratch, "refresh", "acme") == {("delete", name) for name in names}
     assert {("create", name) for name in names} <= touched(scratch, "up", "acme")
     assert "TlsOnly" in s3.get_bucket_policy(Bucket=bucket)["Policy"]
@@ -182,9 +182,21 @@ def test_iot_policy_changes_more_often_than_it_has_versions(
 def test_fifth_change_of_a_template_is_refused(scratch: Project) -> None:
     """AWS keeps five versions of a template, and the provider deletes none: neither do we."""
     kind = "aws:iot/provisioningTemplate:ProvisioningTemplate"
-    (stamped,) = [one for one in resources(scratch, "acme") if one["type"] == kind]
-    handler, inputs = HANDLERS[kind], stamped["inputs"] | {"name": "versions"}
-    body = json.loads(inputs["templateBody"])
+    thing = {"Type": "AWS::IoT::Thing", "Properties": {"ThingName": "one"}}
+    certificate = {
+        "Type": "AWS::IoT::Certificate",
+        "Properties": {"CertificateId": {"Ref": "AWS::IoT::Certificate::Id"}, "Status": "Active"},
+    }
+    body: dict[str, Any] = {
+        "Parameters": {"AWS::IoT::Certificate::Id": {"Type": "String"}},
+        "Resources": {"thing": thing, "certificate": certificate},
+    }
+    inputs = {
+        "name": "versions",
+        "templateBody": json.dumps(body),
+        "provisioningRoleArn": scratch.engine.outputs("acme").outputs["presign_role_arn"],
+    }
+    handler = HANDLERS[kind]
     made = handler.create(scratch.cloud, inputs)
     outputs = made.outputs
 
@@ -255,7 +267,6 @@ def test_an_update_of_every_type_keeps_what_it_is(scratch: Project) -> None:
     for stack in ("platform", "acme"):
         assert touched(scratch, "refresh", stack) <= {
             ("update", "fleet-device"),
-            ("update", "fleet-claim"),
         }
 
 

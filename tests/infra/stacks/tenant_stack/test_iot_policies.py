@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import re
 
-import pytest
 from cedarfleet_device import wire
 
 from infra import names
-from infra.stacks.tenant_stack import provisioning
-from infra.stacks.tenant_stack.iot_policies import MAX_CHARACTERS, claim_policy, device_policy
+from infra.stacks.tenant_stack.iot_policies import MAX_CHARACTERS, device_policy
 
 ARNS = names.Arns(region="eu-central-1", account_id="123456789012")
 LONGEST = names.Arns(region="ap-southeast-1", account_id="123456789012")
@@ -31,11 +29,9 @@ def allows(document: str, action: str, resource: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("policy", [device_policy, claim_policy])
-def test_a_policy_fits_into_awss_quota(policy: object) -> None:
+def test_a_policy_fits_into_awss_quota() -> None:
     """Also for the longest tenant id and region name."""
-    assert callable(policy)
-    document = str(policy(tenant="t" * 32, arns=LONGEST))
+    document = device_policy(tenant="t" * 32, arns=LONGEST)
 
     assert " " not in document
     assert len(document) < MAX_CHARACTERS
@@ -69,34 +65,3 @@ def test_only_an_attached_thing_of_the_tenant_connects() -> None:
         "Bool": {"iot:Connection.Thing.IsAttached": "true"},
         "StringLike": {"iot:Connection.Thing.ThingName": "acme--*"},
     }
-
-
-def test_a_claim_can_provision_and_nothing_else() -> None:
-    """No other template, no device topic, and no client id that a device could have."""
-    policy = claim_policy(tenant="acme", arns=ARNS)
-
-    assert allows(
-        policy, "iot:Publish", "topic/$aws/provisioning-templates/acme-devices/provision/json"
-    )
-    assert allows(policy, "iot:Connect", "client/claim:acme:line-1")
-    assert not allows(
-        policy, "iot:Publish", "topic/$aws/provisioning-templates/globex-devices/provision/json"
-    )
-    assert not allows(policy, "iot:Publish", f"topic/{wire.status_topic(ME, 'c1')}")
-    assert not allows(policy, "iot:Connect", f"client/{ME}")
-
-
-def test_the_device_chooses_nothing_but_its_name() -> None:
-    """Prefix, group, type and policy are literals of the tenant."""
-    body = json.loads(provisioning.template_body(tenant="acme", thing_type="cedarfleet-device"))
-
-    assert set(body["Parameters"]) == {"DeviceName", "AWS::IoT::Certificate::Id"}
-    thing = body["Resources"]["thing"]
-    assert thing["Properties"] == {
-        "ThingName": {"Fn::Join": ["", ["acme--", {"Ref": "DeviceName"}]]},
-        "ThingTypeName": "cedarfleet-device",
-        "ThingGroups": ["acme"],
-        "AttributePayload": {"claimed_by": {"Ref": "AWS::IoT::Certificate::Id"}},
-    }
-    assert set(thing["OverrideSettings"].values()) == {"FAIL"}
-    assert body["Resources"]["policy"]["Properties"] == {"PolicyName": "acme-device"}
