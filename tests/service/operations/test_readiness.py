@@ -22,6 +22,9 @@ class Registry:
     async def find(self, issuer: str) -> None:
         """Nobody looks for a tenant here."""
 
+    async def named(self, tenant_id: str) -> None:
+        """Nor by name."""
+
     async def check(self) -> None:
         """Waits for the gate."""
         self.asked += 1
