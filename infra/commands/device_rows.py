@@ -10,6 +10,8 @@ from botocore.exceptions import ClientError
 from infra import names
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from infra.commands.registry_things import Thing
 
 
@@ -36,6 +38,20 @@ class Rows:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoredFacts:
+    """The row of a device's facts.
+
+    Attributes:
+        item: in DynamoDB's form.
+        holders: ids of things for which they hold: that which they name, or those that their
+            registration was used for.
+    """
+
+    item: dict[str, Any]
+    holders: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeviceTable:
     """One tenant's partition of the devices table."""
 
@@ -43,8 +59,43 @@ class DeviceTable:
     name: str
     tenant: str
 
+    def facts(self) -> dict[str, StoredFacts]:
+        """The facts of all devices, by device."""
+        rows: dict[str, dict[str, Any]] = {}
+        registered: dict[tuple[str, str], str] = {}
+        for item in self._items():
+            device, _, kind = item["sk"]["S"].partition("#")
+            what, _, registration = kind.partition("#")
+            if what == "facts":
+                rows[device] = item
+            elif what == "enrolment" and "thing_id" in item:
+                registered[device, registration] = item["thing_id"]["S"]
+        found: dict[str, StoredFacts] = {}
+        for device, item in rows.items():
+            origin: str = item["origin"]["S"]
+            holders = frozenset({origin, registered.get((device, origin), origin)})
+            found[device] = StoredFacts(item=item, holders=holders)
+        return found
+
     def devices(self) -> dict[str, Rows]:
         """All that is written down, by device."""
+        found: dict[str, Rows] = {}
+        for item in self._items():
+            device, _, kind = item["sk"]["S"].partition("#")
+            what, _, thing_id = kind.partition("#")
+            rows = found.setdefault(device, Rows())
+            match what:
+                case "born":
+                    rows.born[thing_id] = int(item["at"]["N"])
+                case "gone":
+                    rows.gone.add(thing_id)
+                case "facts":
+                    rows.facts_of = item["origin"]["S"]
+                case _:
+                    pass
+        return found
+
+    def _items(self) -> Iterator[dict[str, Any]]:
         pages = self.client.get_paginator("query").paginate(
             TableName=self.name,
             KeyConditionExpression="#partition = :own",
@@ -52,22 +103,8 @@ class DeviceTable:
             ExpressionAttributeValues={":own": self._partition},
             ConsistentRead=True,
         )
-        found: dict[str, Rows] = {}
         for page in pages:
-            for item in page["Items"]:
-                device, _, kind = item["sk"]["S"].partition("#")
-                what, _, thing_id = kind.partition("#")
-                rows = found.setdefault(device, Rows())
-                match what:
-                    case "born":
-                        rows.born[thing_id] = int(item["at"]["N"])
-                    case "gone":
-                        rows.gone.add(thing_id)
-                    case "facts":
-                        rows.facts_of = item["origin"]["S"]
-                    case _:
-                        pass
-        return found
+            yield from page["Items"]
 
     def write(self, thing: Thing, *, by: str, now_ms: int) -> None:
         """Write the thing's rows, each unless it is there; facts only if the thing has any."""
@@ -76,16 +113,29 @@ class DeviceTable:
             facts: dict[str, Any] = {
                 "attributes": {"M": {name: {"S": text} for name, text in thing.attributes.items()}},
                 "groups": {"L": [{"S": line} for line in thing.lines]},
-                "version": {"N": "1"},
                 "origin": {"S": thing.id},
-                "created_at": {"N": str(now_ms)},
-                "changed_at": {"N": str(now_ms)},
-                "changed_by": {"S": by},
             }
-            self._put(f"{thing.device}#facts", facts)
+            self.write_facts(thing.device, facts, by=by, now_ms=now_ms)
         # When it was made, IoT Core does not tell: before every thing that an event tells of.
         born = {"thing_id": {"S": thing.id}, "at": {"N": "0"}}
         self._put(f"{thing.device}#born#{thing.id}", born)
+
+    def write_facts(self, device: str, facts: dict[str, Any], *, by: str, now_ms: int) -> None:
+        """Write the first version of a device's facts, unless it has some.
+
+        Args:
+            device: its id.
+            facts: attributes, groups, tags and origin, in DynamoDB's form.
+            by: who writes them.
+            now_ms: milliseconds since the epoch.
+        """
+        written = {
+            "version": {"N": "1"},
+            "created_at": {"N": str(now_ms)},
+            "changed_at": {"N": str(now_ms)},
+            "changed_by": {"S": by},
+        }
+        self._put(f"{device}#facts", facts | written)
 
     @property
     def _partition(self) -> dict[str, str]:

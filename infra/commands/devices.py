@@ -1,4 +1,4 @@
-"""`python -m infra devices`: take over what IoT Core knows, compare it with the table, revoke one.
+"""`python -m infra devices`: take over what IoT Core knows, compare, revoke one, move to a cell.
 
 Exit code 0: done, or no difference; 1: something is wrong, or `compare` found a difference, or a
 revoked device comes back still. With `--metric` a comparison tells CloudWatch too how many devices
@@ -7,9 +7,11 @@ differ; an alarm of the platform's stack watches that.
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
@@ -18,14 +20,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cedarfleet_device import wire
 
 from infra import names
-from infra.commands import revocation
+from infra.commands import moves, revocation
 from infra.commands.device_rows import DeviceTable
 from infra.commands.registry_things import Thing, things_of
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 TABLE: Final = "CEDARFLEET_DEVICES_TABLE"  # the service's setting of the same name
 GROUP: Final = "devices"
@@ -34,9 +34,22 @@ VERBS: Final = {
     "take-over": "write down what IoT Core knows of a tenant's devices, once, after 0.1.0",
     "compare": "which devices IoT Core and the table do not agree on",
     "revoke": "put one device off the platform, now and for good",
+    "export": "a tenant's devices as lines of JSON: facts and certificates, no keys",
+    "import": "make the devices of an export in this account",
+    "move": "tell a tenant's devices, or some, to dial the name of another cell",
+    "moved": "how far a move is, and why who stayed did",
 }
 _KNOW: Final = "read or write what is known of devices"
-_ATTEMPTS: Final = {"take-over": _KNOW, "compare": _KNOW, "revoke": "revoke the device"}
+_MOVE: Final = "move the devices"
+_ATTEMPTS: Final = {
+    "take-over": _KNOW,
+    "compare": _KNOW,
+    "revoke": "revoke the device",
+    "export": _KNOW,
+    "import": _KNOW,
+    "move": _MOVE,
+    "moved": _MOVE,
+}
 # The registry's quotas are the account's: wait for them, and leave something to the service.
 _PATIENT: Final = Config(retries={"mode": "adaptive", "max_attempts": 10})
 
@@ -62,13 +75,26 @@ def add_arguments(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
         help="how long it must have stayed away (default: %(default).0f, AWS's few minutes)",
     )
 
+    verbs["import"].add_argument("file", type=_lines_of, help="an export")
+    verbs["move"].add_argument(
+        "--to",
+        required=True,
+        type=_document,
+        metavar="HOST[:PORT]",
+        help="name of the other cell",
+    )
+    verbs["move"].add_argument(
+        "--device", action="append", default=[], help="only this one; again for more (at most 100)"
+    )
+    verbs["moved"].add_argument("job", help="id of the job that `move` has printed")
+
 
 def run(options: argparse.Namespace, *, root: Path) -> int:
     """Do what was asked for, or say on the standard error what is wrong."""
     del root
-    session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
-    iot = session.client("iot", config=_PATIENT)
     try:
+        session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
+        iot = session.client("iot", config=_PATIENT)
         if options.verb == "revoke":
             return _revoke(session, iot, options)
         table = DeviceTable(
@@ -76,8 +102,10 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
             name=os.environ.get(TABLE, names.DEVICES_TABLE),
             tenant=options.tenant,
         )
+        if options.verb in _MOVING:
+            return _MOVING[options.verb](session, moves.Registry(iot=iot, table=table), options)
         if options.verb == "take-over":
-            caller = session.client("sts").get_caller_identity()["Arn"]
+            caller = _caller(session)
             for line in take_over(iot, table, by=caller, dry=options.dry_run):
                 _say(line)
             return 0
@@ -101,6 +129,57 @@ def _count(cloudwatch: Any, tenant: str, differing: int) -> None:
     datum = {"MetricName": names.DEVICES_THAT_DIFFER, "Value": float(differing), "Unit": "Count"}
     own = {**datum, "Dimensions": [{"Name": "Tenant", "Value": tenant}]}
     cloudwatch.put_metric_data(Namespace=names.METRICS, MetricData=[datum, own])
+
+
+def _caller(session: boto3.Session) -> str:
+    return str(session.client("sts").get_caller_identity()["Arn"])
+
+
+def _export(_session: boto3.Session, here: moves.Registry, _options: argparse.Namespace) -> int:
+    for line in moves.exported(here):
+        _say(line)
+    return 0
+
+
+def _lines_of(file: str) -> list[str]:
+    try:
+        return Path(file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeError) as error:
+        raise argparse.ArgumentTypeError(f"`{file}` cannot be read: {error}") from error
+
+
+def _document(address: str) -> wire.MoveDocument:
+    host, separator, port = address.partition(":")
+    try:
+        return wire.MoveDocument(endpoint=host, port=int(port) if separator else wire.MQTT_PORT)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"`{address}`: {error}") from error
+
+
+def _import(session: boto3.Session, there: moves.Registry, options: argparse.Namespace) -> int:
+    try:
+        for line in moves.imported(there, options.file, by=_caller(session)):
+            _say(line)
+    except moves.ExportError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+def _move(_session: boto3.Session, here: moves.Registry, options: argparse.Namespace) -> int:
+    job_id = moves.tell(here, options.to, devices=options.device)
+    _say(f"job {job_id} tells them to dial {options.to.address}")
+    _say(f"how far it is: python -m infra devices moved {options.tenant} {job_id}")
+    return 0
+
+
+def _moved(_session: boto3.Session, here: moves.Registry, options: argparse.Namespace) -> int:
+    for line in moves.progress(here, options.job):
+        _say(line)
+    return 0
+
+
+_MOVING: Final = {"export": _export, "import": _import, "move": _move, "moved": _moved}
 
 
 def _revoke(session: boto3.Session, iot: Any, options: argparse.Namespace) -> int:

@@ -77,10 +77,12 @@ class _Names:
         return None
 
     def answer(self, connection: ssl.SSLObject, host: str) -> None:
-        """Go on with the handshake under a host's own certificate."""
+        """Go on with the handshake under a host's own certificate.
+
+        The emulator is not told the host: it would sign URLs of files for it.
+        """
         if host not in self._shown:
             self._shown[host] = _Shown(self._iot, host)
-        self._iot._mtls_server_names[connection] = host
         connection.context = self._shown[host].context()
 
 

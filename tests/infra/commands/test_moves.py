@@ -1,0 +1,122 @@
+"""`python -m infra devices export|import|move`: what is taken along, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from infra.__main__ import main
+from infra.commands import moves
+from infra.commands.device_rows import DeviceTable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from infra.local.cloud import EmbeddedCloud
+
+GOOD: dict[str, Any] = {
+    "format": 1,
+    "tenant": "acme",
+    "device": "press-07",
+    "thing_type": "",
+    "certificates": [],
+}
+
+
+class Nobody:
+    """An account that must not be asked."""
+
+
+class Rows:
+    """A table whose one page of rows is given."""
+
+    def __init__(self, rows: tuple[dict[str, Any], ...]) -> None:
+        self._rows = list(rows)
+
+    def get_paginator(self, _operation: str) -> Rows:
+        """Itself."""
+        return self
+
+    def paginate(self, **_asked: object) -> list[dict[str, Any]]:
+        """One page."""
+        return [{"Items": self._rows}]
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [
+        ({"tenant": "globex"}, "line 1: must be of format 1 and tenant `acme`, is of 1 and `glo"),
+        ({"format": 2}, "line 1: must be of format 1 and tenant `acme`, is of 2 and `acme`"),
+        ({"device": "a/b"}, "line 1: no line of an export: WireError"),
+        ({"certificates": None}, "line 1: no line of an export: TypeError"),
+        (
+            {"certificates": ["-----BEGIN EC PRIVATE KEY-----"]},
+            "line 1: has a private key, which must not leave its device",
+        ),
+    ],
+    ids=str,
+)
+def test_what_is_no_export_of_the_tenant_is_refused(odd: dict[str, Any], words: str) -> None:
+    """Before the account is asked for anything."""
+    nobody: Any = Nobody()
+    there = moves.Registry(
+        iot=nobody, table=DeviceTable(client=nobody, name="devices", tenant="acme")
+    )
+    with pytest.raises(moves.ExportError, match=f"^{words}"):
+        list(moves.imported(there, [json.dumps(GOOD | odd)], by="operator"))
+    with pytest.raises(moves.ExportError, match=r"^line 1: no line of an export: "):
+        list(moves.imported(there, ["{"], by="operator"))
+
+
+@pytest.mark.parametrize(
+    ("to", "words"), [("localhost", "`endpoint` is not of its form"), ("a.example:x", "invalid")]
+)
+def test_a_name_that_is_none_tells_nobody(
+    to: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The operator is told what is wrong with it."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["devices", "move", "acme", "--to", to])
+    assert f"--to: `{to}`: " in (said := capsys.readouterr().err)
+    assert words in said
+
+
+def test_a_file_that_is_none_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With its path, before any credentials are looked for."""
+    missing = tmp_path / "acme.jsonl"
+    with pytest.raises(SystemExit, match="2"):
+        main(["devices", "import", "acme", str(missing)])
+    assert f"`{missing}` cannot be read: " in capsys.readouterr().err
+
+
+def test_what_was_revoked_or_replaced_stays_behind(embedded_cloud: EmbeddedCloud) -> None:
+    """No certificate but an active one is exported, and no facts of a thing that is no more."""
+    tenant, iot = f"t{uuid.uuid4().hex[:12]}", embedded_cloud.client("iot")
+    thing = iot.create_thing(thingName=f"{tenant}--press-07")
+    kept, revoked = (iot.create_keys_and_certificate(setAsActive=True) for _ in range(2))
+    for each in (kept, revoked):
+        iot.attach_thing_principal(
+            thingName=f"{tenant}--press-07", principal=each["certificateArn"]
+        )
+    iot.update_certificate(certificateId=revoked["certificateId"], newStatus="REVOKED")
+
+    def exported(*rows: dict[str, Any]) -> dict[str, Any]:
+        table = DeviceTable(client=Rows(rows), name="devices", tenant=tenant)
+        (line,) = moves.exported(moves.Registry(iot=iot, table=table))
+        return json.loads(line)
+
+    facts = {"sk": {"S": "press-07#facts"}, "attributes": {"M": {}}}
+    line = exported({**facts, "origin": {"S": "another thing"}})
+    assert line["certificates"] == [kept["certificatePem"]]
+    assert "facts" not in line
+    assert exported({**facts, "origin": {"S": thing["thingId"]}})["facts"] == {
+        "attributes": {"M": {}}
+    }
+    registration = {
+        "sk": {"S": "press-07#enrolment#R1"},
+        "thing_id": {"S": thing["thingId"]},
+    }
+    assert "facts" in exported({**facts, "origin": {"S": "R1"}}, registration)
