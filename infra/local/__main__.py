@@ -187,6 +187,8 @@ def _sign_in_lines(setup: Setup, people: dict[str, dict[str, Person]]) -> Iterat
     yield "Call the API as one of them, in another shell of this folder:"
     yield f"  {call} GET /v1/devices"
     yield f"""  {call} --wait POST /v1/devices/{device}/commands '{{"name": "{measure}"}}'"""
+    cloud, name = setup.cloud, setup.stacks[PLATFORM]["device_endpoint"]
+    yield f"Devices dial {cloud.mqtt_host}, port {cloud.mqtt_port}, here; on AWS {name}"
     yield "The SDK for a device of yours, as a wheel: make wheel"
     yield "A tenant of your own, from its file to its removal: docs/first-hour.md"
 

@@ -135,10 +135,12 @@ def agent(file: Path) -> Child:
 def acme_two(cells: Cells, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TenantApp]:
     """The service of the second cell, for a manager of acme there."""
     platform, acme = (cells.two.engine.outputs(stack).outputs for stack in ("platform", "acme"))
-    cloud = cells.two.cloud
-    local = {
+    cloud, logs = cells.two.cloud, tmp_path_factory.mktemp("service-two")
+    settings = {
         "CEDARFLEET_JWKS_URL_TEMPLATE": f"{cloud.endpoint_url}/{{pool}}/.well-known/jwks.json",
         "CEDARFLEET_DEVICE_ENDPOINT": f"{TWO}:443",
+        "CEDARFLEET_WORK_QUEUE_URL": platform["work_queue"],
+        "CEDARFLEET_TIMER_ROLE_ARN": platform["timer_role_arn"],
     }
     cognito = cloud.client("cognito-idp")
     person = people.add_person(
@@ -150,12 +152,16 @@ def acme_two(cells: Cells, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         pool_id=acme["user_pool_id"],
         client_id=acme["client_id"],
     )
-    with Child(
-        name="service two",
-        command=[sys.executable, "-m", "service"],
-        environment=cloud.environment_of(platform["service_role_arn"]) | local,
-        log_file=tmp_path_factory.mktemp("service-two") / "service.log",
-    ) as service:
+
+    def program(name: str, *words: str) -> Child:
+        return Child(
+            name=f"{name} two",
+            command=[sys.executable, "-m", "service", *words],
+            environment=cloud.environment_of(platform[f"{name}_role_arn"]) | settings,
+            log_file=logs / f"{name}.log",
+        )
+
+    with program("service") as service, program("worker", "worker"):
         url = str(service.await_event("service.listening", seconds=SECONDS)["url"])
         with TenantApp(url, people.sign_in(page, person)) as app:
             yield app
