@@ -193,4 +193,27 @@ ROWS: Final = (
         statement="A name with `+` in a presigned placeholder is encoded once",
         calls="the URL of that job, of `a+b.bin`",
     ),
+    Row(
+        id="target-that-is-gone",
+        statement="CreateJob refuses a job for one target that is no more, as "
+        "ResourceNotFoundException",
+        reason="the codes of CreateJob are asked for with 101 targets",
+    ),
+    Row(
+        id="schedules",
+        statement="A schedule of the form `at(...)` sends its message once, and again when it is "
+        "given another time",
+        reason="it takes minutes to fire",
+    ),
+    Row(
+        id="execution-events",
+        statement="IoT Jobs tells of each execution that ended, and a rule writes it down",
+        reason="it needs a device",
+    ),
+    Row(
+        id="fair-queues",
+        statement="A standard queue gives a message out at least once, and messages of a group "
+        "that has much in flight after those of others",
+        reason="it needs a backlog",
+    ),
 )
