@@ -20,6 +20,7 @@ class WorkKind(StrEnum):
     MAKE_JOB = "make-job"
     CANCEL_JOB = "cancel-job"
     SETTLE_JOB = "settle-job"
+    REDELIVER_COMMANDS = "redeliver-commands"
 
 
 class UnreadableWorkError(ValueError):
@@ -34,7 +35,8 @@ class Work:
     that stands: whoever handles it reads the rows first.
 
     Attributes:
-        issuer: of the tenant, the registry's key.
+        issuer: of the tenant, the registry's key; empty in what an IoT rule sends, which knows
+            none.
         tenant: its id, the message group: AWS holds back whoever fills the queue (source: SQS
             developer guide, "Amazon SQS fair queues").
         about: ids of what it is about, e.g. ``{"download": "01J..."}``; never a secret.
@@ -66,10 +68,12 @@ class Work:
         """
         try:
             found = cast("dict[str, Any]", json.loads(text))
-            version, about = found["version"], found["about"]
+            # A rule writes one level, and names one thing.
+            about = found["about"] if "about" in found else {"thing": found["thing"]}
+            version = found["version"]
             work = cls(
                 kind=WorkKind(found["kind"]),
-                issuer=found["issuer"],
+                issuer=found.get("issuer", ""),
                 tenant=found["tenant"],
                 about=about,
             )

@@ -15,6 +15,7 @@ from service.operations.devices import Devices
 from service.operations.downloads import Downloads
 from service.operations.enrolment import Enrol
 from service.operations.readiness import Readiness
+from service.operations.redelivery import Redelivery
 from service.operations.registration import Registration
 from service.operations.rollout import Rollout
 from service.operations.worker import Worker
@@ -101,6 +102,9 @@ class Operations:
             clock=ports.clock,
             settings=jobs,
         )
+        redelivery = Redelivery(
+            records=ports.command_records, broker=ports.broker, clock=ports.clock
+        )
         return Worker(
             queue=ports.work_queue,
             tenants=ports.tenants,
@@ -109,6 +113,7 @@ class Operations:
                 WorkKind.MAKE_JOB: rollout.make_job,
                 WorkKind.CANCEL_JOB: rollout.cancel_job,
                 WorkKind.SETTLE_JOB: rollout.settle_job,
+                WorkKind.REDELIVER_COMMANDS: redelivery.handle,
             },
         )
 

@@ -10,11 +10,13 @@ from cedarfleet_device import wire
 
 from service.domain.commands import CommandRecordState, IfOffline
 from service.domain.instants import milliseconds
+from service.domain.work import UnreadableWorkError
 
 if TYPE_CHECKING:
     from service.domain.commands import CommandRecord
     from service.domain.instants import Clock
     from service.domain.tenants import Tenant
+    from service.domain.work import Work
     from service.ports.commands import CommandBroker, CommandRecords
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -36,6 +38,21 @@ class Redelivery:
     records: CommandRecords
     broker: CommandBroker
     clock: Clock
+
+    async def handle(self, tenant: Tenant, work: Work) -> None:
+        """Redeliver to the thing that the work is about.
+
+        Raises:
+            UnreadableWorkError: the work names no thing of the tenant.
+            UpstreamError: as ``redeliver``.
+        """
+        try:
+            owner, device_id = wire.split_thing_name(work.about.get("thing", ""))
+        except wire.WireError as error:
+            raise UnreadableWorkError("the work names no thing") from error
+        if owner != tenant.id:  # fail closed
+            raise UnreadableWorkError(f"the thing is not of tenant `{tenant.id}`")
+        await self.redeliver(tenant, device_id)
 
     async def redeliver(self, tenant: Tenant, device_id: str) -> int:
         """Publish the device's unexpired commands of which it said nothing, the oldest first.

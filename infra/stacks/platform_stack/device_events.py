@@ -1,4 +1,4 @@
-"""How events of IoT Core become rows of a device: the SQL of four IoT rules and their role.
+"""How events of IoT Core become rows of a device, or work: the SQL of IoT rules and their role.
 
 An event tells that a thing was made or deleted (source: AWS IoT developer guide, "Registry
 events"; switched on by `EVENTS`) or that a client came or went ("Lifecycle events"; always
@@ -16,6 +16,8 @@ each has a row of its own, and what is written twice is the same row::
 from __future__ import annotations
 
 from typing import Final
+
+from cedarfleet_device import wire
 
 from infra.stacks import iam
 
@@ -110,9 +112,23 @@ RULES: Final = {
 """What happens to a device -> SQL of the rule that writes it down."""
 
 
-def permissions(*, devices_arn: str, errors_arn: str) -> iam.Document:
-    """Write rows into the devices table, and what could not be written into the error queue."""
+_BEFORE, _AFTER = wire.command_filter("#").split("#")
+_SUBSCRIBED: Final = (
+    "SELECT 1 AS version, 'redeliver-commands' AS kind,",
+    f"regexp_replace(regexp_substr(topic(5), '{_TENANT}'), '--$', '') AS tenant,",
+    "topic(5) AS thing FROM '$aws/events/subscriptions/subscribed/+'",
+    f"WHERE regexp_substr(topic(5), '{_NAME}') = topic(5)",
+    f"AND get(topics, 0) = '{_BEFORE}' + topic(5) + '{_AFTER}'",
+)
+SUBSCRIBED: Final = " ".join(_SUBSCRIBED)
+"""Of a device that subscribes to its commands, for which the broker has kept nothing: work for the
+worker (`service/domain/work.py`), without its tenant's issuer, which no rule knows."""
+
+
+def permissions(*, devices_arn: str, errors_arn: str, work_arn: str) -> iam.Document:
+    """Write rows into the devices table, send work, and to the error queue what could not be."""
     return iam.document(
         iam.allow("Events", "dynamodb:PutItem", devices_arn),
+        iam.allow("Work", "sqs:SendMessage", work_arn),
         iam.allow("Errors", "sqs:SendMessage", errors_arn),
     )

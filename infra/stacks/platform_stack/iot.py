@@ -13,13 +13,15 @@ from infra.stacks.platform_stack import device_events, job_events, status_rule
 
 if TYPE_CHECKING:
     from infra.stacks.platform_stack.tables import Tables
+    from infra.stacks.platform_stack.work import Work
 
 
 @dataclass(frozen=True, kw_only=True)
 class IotArgs:
-    """The tables, of which the rules write two, and the account that they run in."""
+    """The tables, of which the rules write two, the work, and the account that they run in."""
 
     tables: Tables
+    work: Work
     account_id: pulumi.Output[str]
 
 
@@ -150,8 +152,12 @@ class Iot(pulumi.ComponentResource):
             name="write-events",
             role=role.name,
             policy=pulumi.Output.json_dumps(
-                pulumi.Output.all(args.tables.devices.arn, self.errors.arn).apply(
-                    lambda arns: device_events.permissions(devices_arn=arns[0], errors_arn=arns[1])
+                pulumi.Output.all(
+                    args.tables.devices.arn, self.errors.arn, args.work.queue.arn
+                ).apply(
+                    lambda arns: device_events.permissions(
+                        devices_arn=arns[0], errors_arn=arns[1], work_arn=arns[2]
+                    )
                 )
             ),
             opts=self._child,
@@ -174,3 +180,20 @@ class Iot(pulumi.ComponentResource):
                     self._child, pulumi.ResourceOptions(depends_on=[grant])
                 ),
             )
+        aws.iot.TopicRule(
+            f"{name}-device-subscribed",
+            name=f"{names.DEVICE_EVENTS_RULE}_subscribed",
+            description="devices that subscribe anew, for the worker",
+            enabled=True,
+            sql=device_events.SUBSCRIBED,
+            sql_version=status_rule.SQL_VERSION,
+            sqs=[
+                {"role_arn": role.arn, "queue_url": args.work.queue.url, "use_base64": False},
+            ],
+            error_action={
+                "sqs": {"role_arn": role.arn, "queue_url": self.errors.url, "use_base64": False}
+            },
+            opts=pulumi.ResourceOptions.merge(
+                self._child, pulumi.ResourceOptions(depends_on=[grant])
+            ),
+        )

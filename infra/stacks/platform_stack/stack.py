@@ -42,13 +42,13 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
     iot_data_endpoint = aws.iot.get_endpoint_output(
         endpoint_type="iot:Data-ATS", opts=pulumi.InvokeOutputOptions(provider=provider)
     ).endpoint_address
-    iot = Iot("fleet", IotArgs(tables=tables, account_id=account_id), opts)
+    work = Work("work", WorkArgs(account_id=account_id), opts)
+    iot = Iot("fleet", IotArgs(tables=tables, work=work, account_id=account_id), opts)
     network = Network("network", NetworkArgs(config=config, region=region), opts)
     balancer = Balancer("balancer", BalancerArgs(config=config, network=network), opts)
     endpoint = DeviceEndpoint(
         "devices", DeviceEndpointArgs(config=config, iot_data_endpoint=iot_data_endpoint), opts
     )
-    work = Work("work", WorkArgs(account_id=account_id), opts)
     service = Service(
         "api",
         ServiceArgs(

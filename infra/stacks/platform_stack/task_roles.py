@@ -22,10 +22,6 @@ def service_permissions(
     """
     return iam.document(
         *_for_tenants(account_id=account_id, tenants_arn=tenants_arn),
-        # A device that enrols names its tenant, and has no token whose issuer is the row's key.
-        iam.allow(
-            "FindTenant", "dynamodb:Query", f"{tenants_arn}/index/{names.TENANTS_BY_TENANT_INDEX}"
-        ),
         iam.allow("HandOver", "sqs:SendMessage", work_arn),
         take_of_the_account(commands_arn),
     )
@@ -93,6 +89,11 @@ def _for_tenants(*, account_id: str, tenants_arn: str) -> list[iam.Statement]:
             f"arn:aws:iam::{account_id}:role{path}cedarfleet-*",
         ),
         iam.allow("ReadRegistry", "dynamodb:GetItem", tenants_arn),
+        # A device that enrols, or subscribes, names its tenant, and has no token whose issuer is
+        # the row's key.
+        iam.allow(
+            "FindTenant", "dynamodb:Query", f"{tenants_arn}/index/{names.TENANTS_BY_TENANT_INDEX}"
+        ),
     ]
 
 

@@ -14,6 +14,7 @@ from cedarfleet_device.wire import CommandState
 from service.adapters.memory.commands import MemoryCommandBroker, MemoryCommandRecords
 from service.domain.commands import CommandRecord, CommandRecordState, IfOffline, ReportedState
 from service.domain.instants import milliseconds, new_ulid
+from service.domain.work import UnreadableWorkError, Work, WorkKind
 from service.errors import UnavailableError
 from service.operations.redelivery import Redelivery
 
@@ -100,3 +101,16 @@ def test_a_broker_that_is_away_is_told(fleet: Fleet) -> None:
     fleet.broker.available = False
     with pytest.raises(UnavailableError):
         fleet.redeliver()
+
+
+@pytest.mark.parametrize(
+    "about", [{}, {"thing": "press-07"}, {"thing": "globex--press-07"}, {"device": "press-07"}]
+)
+def test_work_about_no_thing_of_the_tenant_is_not_done(fleet: Fleet, about: dict[str, str]) -> None:
+    """A message names the thing, and its tenant must be the one that the registry found."""
+    fleet.record()
+    operation = Redelivery(records=fleet.records, broker=fleet.broker, clock=lambda: AT)
+    work = Work(kind=WorkKind.REDELIVER_COMMANDS, issuer="", tenant="acme", about=about)
+    with pytest.raises(UnreadableWorkError):
+        asyncio.run(operation.handle(fleet.tenant, work))
+    assert fleet.broker.published == []

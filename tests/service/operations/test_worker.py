@@ -81,6 +81,16 @@ def test_a_message_says_what_it_said(stage: Stage) -> None:
     assert Work.decode(stage.work.encode()) == stage.work
 
 
+def test_a_rules_message_finds_its_tenant_by_name(stage: Stage) -> None:
+    """It is one level deep, and knows no issuer."""
+    text = '{"version": 1, "kind": "make-job", "tenant": "acme", "thing": "acme--press-07"}'
+    stage.handle(text)
+    [done] = stage.doing.done
+    assert (done.tenant, done.about) == ("acme", {"thing": "acme--press-07"})
+    stage.handle(text.replace("acme", "nobody"))
+    assert len(stage.doing.done) == 1
+
+
 @pytest.mark.parametrize(
     "text",
     [

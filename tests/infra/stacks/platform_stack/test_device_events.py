@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,12 +12,36 @@ from cedarfleet_device import wire
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra import names
 from infra.stacks.platform_stack import device_events
+from service.domain.work import Work, WorkKind
+from tests.infra.local.cloud.corrections.probes.raw_mqtt import RawDevice
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.infra.conftest import Project
 
 SECONDS = 10
+EVENT_DEVICE = "acme--event-9"
+
+
+@pytest.fixture
+def acme_device(project: Project) -> Iterator[RawDevice]:
+    """A device of acme on the line."""
+    iot = project.cloud.client("iot")
+    iot.create_thing(thingName=EVENT_DEVICE)
+    made = iot.create_keys_and_certificate(setAsActive=True)
+    iot.attach_thing_principal(thingName=EVENT_DEVICE, principal=made["certificateArn"])
+    iot.attach_policy(policyName=names.device_policy("acme"), target=made["certificateArn"])
+    with RawDevice(
+        port=project.cloud.mqtt_port,
+        ca_file=Path(project.cloud.ca),
+        certificate=made["certificatePem"],
+        key=made["keyPair"]["PrivateKey"],
+    ) as device:
+        assert device.connect(EVENT_DEVICE) == 0
+        yield device
 
 
 @pytest.mark.parametrize("event", device_events.RULES)
@@ -87,3 +112,23 @@ def test_what_is_no_device_writes_nothing(project: Project) -> None:
     assert {row["partition"]["S"] for row in table} <= {"acme--devices", "globex--devices"}
     for device in ("a:b", "-bad", "", "x"):
         assert rows(project, "acme", device) == []
+
+
+def test_a_device_that_subscribes_is_work(project: Project, acme_device: RawDevice) -> None:
+    """To its commands alone; what the rule sends is what the worker reads."""
+    jobs = f"$aws/things/{EVENT_DEVICE}/jobs/notify"
+    for identifier, topic in enumerate((f"{jobs}-next", jobs), start=1):
+        acme_device.subscribe(topic, identifier=identifier)
+    acme_device.subscribe(wire.command_filter(EVENT_DEVICE), identifier=3)
+    sqs = project.cloud.client("sqs")
+    queue = project.engine.outputs("platform").outputs["work_queue"]
+    found: list[Work] = []
+    for wait in (20, 0):  # the last one comes last
+        answer = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=wait)
+        for message in answer.get("Messages", []):
+            found.append(Work.decode(message["Body"]))
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    wanted = Work(
+        kind=WorkKind.REDELIVER_COMMANDS, issuer="", tenant="acme", about={"thing": EVENT_DEVICE}
+    )
+    assert found == [wanted]
