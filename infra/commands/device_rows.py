@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass
 class Rows:
-    """What the table says of one device: things made and deleted, and whether it has facts."""
+    """What the table says of one device: things made and deleted, and whether it has facts.
+
+    Attributes:
+        registered: a registration -> the thing that was made for it; empty: none yet.
+    """
 
     born: dict[str, int] = field(default_factory=dict[str, int])
     gone: set[str] = field(default_factory=set[str])
     facts_of: str | None = None
+    registered: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def has_facts(self) -> bool:
@@ -30,11 +35,17 @@ class Rows:
 
     @property
     def living(self) -> str | None:
-        """The thing that the service takes for the device (`service.domain.device_rows`)."""
+        """The thing that the service takes for the device (`service.domain.device_rows`).
+
+        A device that is registered and has not come yet has none.
+        """
         alive = [(at, thing) for thing, at in self.born.items() if thing not in self.gone]
         if alive:
             return max(alive)[1]
-        return self.facts_of if self.facts_of not in self.gone else None
+        origin = self.facts_of
+        if origin in self.registered:
+            origin = self.registered[origin] or None
+        return origin if origin not in self.gone else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +100,8 @@ class DeviceTable:
                     rows.born[thing_id] = int(item["at"]["N"])
                 case "gone":
                     rows.gone.add(thing_id)
+                case "enrolment":
+                    rows.registered[thing_id] = item.get("thing_id", {}).get("S", "")
                 case "facts":
                     rows.facts_of = item["origin"]["S"]
                 case _:

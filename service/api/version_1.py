@@ -6,6 +6,7 @@ from litestar import Request, Router
 from litestar.di import Provide
 
 from service.api import rate_limits
+from service.api.bulk_registration import register_devices
 from service.api.commands import read_command, send_command
 from service.api.devices import (
     configure_device,
@@ -27,6 +28,7 @@ ROUTES: Final[list[Any]] = [
     list_devices,
     register_device,
     renew_enrolment_code,
+    register_devices,
     enrol,
     read_device,
     configure_device,

@@ -10,6 +10,7 @@ from service.domain.work import WorkKind
 from service.operations.authentication import Authenticate
 from service.operations.authorization import Access
 from service.operations.budgets import Budgets, Pace
+from service.operations.bulk_registration import BulkRegistration
 from service.operations.commands import Commands
 from service.operations.devices import Devices
 from service.operations.downloads import Downloads
@@ -82,6 +83,7 @@ class Operations:
             clock=ports.clock,
             settings=enrolment,
         )
+        self.bulk_registration = BulkRegistration(registration=self.registration)
         self.enrol = Enrol(ports, enrolment, endpoint)
 
     def worker(self, jobs: JobSettings) -> Worker:

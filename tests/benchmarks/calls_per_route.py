@@ -6,6 +6,7 @@ the number of calls is measured. ``docs/calls-per-route.md`` promises them.
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from dataclasses import dataclass, replace
@@ -61,6 +62,7 @@ class Asked:
     devices: int = 1
     """Of a fleet in one line."""
     device: str = DEVICE.id
+    media_type: str = "application/json"
     away: bool = False
     used_up: Bucket | None = None
 
@@ -76,6 +78,12 @@ REQUESTS: Final = (
     Asked(route="GET /v1/devices", of="with filters", path="?group=line&tag=building:7"),
     Asked(route="POST /v1/devices", body={"id": COMING, "groups": ["line"]}),
     Asked(route="POST /v1/devices/{device}/enrolment-code", device=COMING),
+    Asked(
+        route="POST /v1/registrations",
+        of="a row",
+        body={"id": COMING, "groups": ["line"]},
+        media_type="application/x-ndjson",
+    ),
     Asked(
         route="POST /v1/enrolments",
         device=COMING,
@@ -196,7 +204,9 @@ def _calls(
     body = asked.body
     if path == "/v1/downloads":
         body = {"artifact": "recipes/steel.json", **(body or {})}
-    answered = client.request(method, url, headers=headers, json=body)
+    sent = {} if body is None else {"content": json.dumps(body)}
+    kind = {"Content-Type": asked.media_type} if sent else {}
+    answered = client.request(method, url, headers={**headers, **kind}, **sent)
     if not answered.is_success:
         raise AssertionError(f"{asked.name}: {answered.status_code} {answered.text}")
     return tuple(

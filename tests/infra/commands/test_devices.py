@@ -215,3 +215,29 @@ def test_the_table_stands_where_the_program_makes_it() -> None:
     assert RecordSettings().devices_table == names.DEVICES_TABLE
     table = DeviceTable(client=None, name=names.DEVICES_TABLE, tenant="acme")
     assert table._partition == {"S": "acme--devices"}
+
+
+def test_a_registered_device_is_no_difference(fleet: Fleet) -> None:
+    """It has no thing until it comes; then its thing is the one that its registration names."""
+    own = {"partition": {"S": f"{fleet.id}--devices"}}
+    registration = "01JD0000000000000000000000"
+    facts = {
+        **own,
+        "sk": {"S": "press-91#facts"},
+        "attributes": {"M": {}},
+        "groups": {"L": []},
+        "version": {"N": "1"},
+        "origin": {"S": registration},
+        "created_at": {"N": "1"},
+        "changed_at": {"N": "1"},
+        "changed_by": {"S": "somebody"},
+    }
+    enrolment = {**own, "sk": {"S": f"press-91#enrolment#{registration}"}}
+    for item in (facts, enrolment):
+        fleet.dynamodb.put_item(TableName=fleet.table, Item=item)
+    assert fleet.differences() == []
+    thing = fleet.add("press-91")
+    assert fleet.differences() != []
+    named = enrolment | {"thing_id": {"S": thing}}
+    fleet.dynamodb.put_item(TableName=fleet.table, Item=named)
+    assert fleet.differences() == []
