@@ -23,6 +23,8 @@ from service.operations.registration import NewDevice
 MAX_BYTES: Final = 4 * 1024 * 1024
 LINES: Final = "application/x-ndjson"
 TABLE: Final = "text/csv"
+ANSWER: Final = "text/plain"
+"""Lines of JSON, by a name that clients made of the description can read."""
 _TAG: Final = "tag."
 RenewCodes = Annotated[
     bool,
@@ -59,7 +61,7 @@ class RowOut(Struct, frozen=True, omit_defaults=True):
     "/registrations",
     opt=needs(Permission.REGISTER_DEVICE),
     status_code=200,
-    media_type=LINES,
+    media_type=ANSWER,
     request_max_body_size=MAX_BYTES,
 )
 async def register_devices(
@@ -83,7 +85,7 @@ async def register_devices(
         async for result in bulk.store(access, rows, allowed, renew_codes=renew_codes):
             yield msgspec.json.encode(RowOut.of(result)) + b"\n"
 
-    return Stream(lines(), media_type=LINES, status_code=200)
+    return Stream(lines(), media_type=ANSWER, status_code=200)
 
 
 def read_rows(body: bytes, declared: str) -> list[NewDevice | CallerError]:

@@ -204,9 +204,9 @@ def _calls(
     body = asked.body
     if path == "/v1/downloads":
         body = {"artifact": "recipes/steel.json", **(body or {})}
-    sent = {} if body is None else {"content": json.dumps(body)}
-    kind = {"Content-Type": asked.media_type} if sent else {}
-    answered = client.request(method, url, headers={**headers, **kind}, **sent)
+    content = None if body is None else json.dumps(body)
+    kind = {"Content-Type": asked.media_type} if content else {}
+    answered = client.request(method, url, headers={**headers, **kind}, content=content)
     if not answered.is_success:
         raise AssertionError(f"{asked.name}: {answered.status_code} {answered.text}")
     return tuple(
