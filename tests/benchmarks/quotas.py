@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 QUOTAS: Final = Path(__file__).parents[2] / "docs" / "quotas.md"
 _CORE: Final = "AWS IoT Core pricing"
-_MANAGEMENT: Final = "AWS IoT Device Management pricing"
 _DYNAMO: Final = "Amazon DynamoDB pricing, on-demand"
 _CEDAR: Final = "Amazon Verified Permissions pricing"
 
@@ -64,11 +63,7 @@ PRICES: Final[Mapping[str, Price]] = {
     "SendDirectMessage": Price(dollars=_MESSAGE, units=3, source=_CORE, assumed=True),
     "GetConnection": Price(dollars=_REGISTRY, source=_CORE, assumed=True),
     "HeadObject": Price(dollars=0.4, source="Amazon S3 pricing, GET and all other requests"),
-    # A remote action on one device.
-    "IoT CreateJob": Price(dollars=3000, source=_MANAGEMENT),
-    "IoT DescribeJob": Price(dollars=0, source=_MANAGEMENT, assumed=True),
-    "IoT ListJobExecutionsForJob": Price(dollars=0, source=_MANAGEMENT, assumed=True),
-    "IoT DescribeJobExecution": Price(dollars=0, source=_MANAGEMENT, assumed=True),
+    "SendMessage": Price(dollars=0.4, source="Amazon SQS pricing, standard queues"),
     "IoT CreateThing": Price(dollars=_REGISTRY, source=_CORE),
     "IoT AddThingToThingGroup": Price(dollars=_REGISTRY, source=_CORE, assumed=True),
     "IoT CreateCertificateFromCsr": Price(dollars=0, source=_CORE, assumed=True),

@@ -29,10 +29,11 @@ _ALARM: Final = {
     "alarmActions": "AlarmActions",
     "okActions": "OKActions",
 }
+_QUERY: Final = {"id": "Id", "expression": "Expression", "label": "Label"}
 
 
 class MetricAlarm(Handler):
-    """`aws.cloudwatch.MetricAlarm` on one metric."""
+    """`aws.cloudwatch.MetricAlarm` on one metric, or on an expression of some."""
 
     replace_on = frozenset({"name"})
     autoname = "name"
@@ -54,7 +55,7 @@ class MetricAlarm(Handler):
         """
         del id
         client = cloud.client("cloudwatch")
-        if differ(old, inputs, "dimensions", *_ALARM):
+        if differ(old, inputs, "dimensions", "metricQueries", *_ALARM):
             client.put_metric_alarm(**_alarm(inputs))
         if tags := pairs(inputs):
             client.tag_resource(ResourceARN=old["arn"], Tags=tags)
@@ -71,6 +72,8 @@ class MetricAlarm(Handler):
         for key, name in _ALARM.items():
             if key in outputs and name in now:
                 found[key] = _whole(now[name])
+        if "metricQueries" in outputs and "Metrics" in now:
+            found["metricQueries"] = [_query(one) for one in now["Metrics"]]
         if "dimensions" in outputs:
             found["dimensions"] = {each["Name"]: each["Value"] for each in now["Dimensions"]}
         return found
@@ -121,14 +124,56 @@ class Topic(Handler):
 
 
 def _alarm(inputs: dict[str, Any]) -> dict[str, Any]:
+    """What PutMetricAlarm is given; beside `Metrics` it takes no dimensions of its own."""
+    queries = inputs.get("metricQueries")
     return {
         "AlarmName": inputs["name"],
-        "Dimensions": [
-            {"Name": name, "Value": value}
-            for name, value in sorted(inputs.get("dimensions", {}).items())
-        ],
+        **(
+            {"Metrics": [_asked(one) for one in queries]}
+            if queries
+            else {"Dimensions": _pairs(inputs.get("dimensions", {}))}
+        ),
         **{name: inputs[key] for key, name in _ALARM.items() if key in inputs},
     }
+
+
+def _asked(query: dict[str, Any]) -> dict[str, Any]:
+    """A query as the API has it."""
+    asked = {name: query[key] for key, name in _QUERY.items() if key in query}
+    asked["ReturnData"] = query.get("returnData", False)
+    if "metric" in query:
+        metric = query["metric"]
+        asked["MetricStat"] = {
+            "Metric": {
+                "Namespace": metric["namespace"],
+                "MetricName": metric["metricName"],
+                "Dimensions": _pairs(metric.get("dimensions", {})),
+            },
+            "Period": metric["period"],
+            "Stat": metric["stat"],
+        }
+    return asked
+
+
+def _query(asked: dict[str, Any]) -> dict[str, Any]:
+    """A query as the resource has it."""
+    query = {key: asked[name] for key, name in _QUERY.items() if name in asked}
+    if asked.get("ReturnData"):
+        query["returnData"] = True
+    if "MetricStat" in asked:
+        stat = asked["MetricStat"]
+        query["metric"] = {
+            "namespace": stat["Metric"]["Namespace"],
+            "metricName": stat["Metric"]["MetricName"],
+            "dimensions": {one["Name"]: one["Value"] for one in stat["Metric"]["Dimensions"]},
+            "period": _whole(stat["Period"]),
+            "stat": stat["Stat"],
+        }
+    return query
+
+
+def _pairs(dimensions: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Name": name, "Value": value} for name, value in sorted(dimensions.items())]
 
 
 def _whole(value: Any) -> Any:

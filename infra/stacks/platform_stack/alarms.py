@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 import pulumi_aws as aws
@@ -22,6 +22,7 @@ _DAY = 24 * 60 * _MINUTE
 # developer guide, "Partitions"). One device that makes up command ids can write three times that,
 # for $170 a day; a fleet of 1,000 devices with a command a minute each needs a tenth.
 _FLOOD = 60 * 1000
+_OF_A_QUOTA = 80  # per cent
 _LATE = 15 * _MINUTE  # seconds that a message waits: the longest pause between two attempts
 
 
@@ -148,8 +149,52 @@ class Alarms(pulumi.ComponentResource):
                 once_a_day=True,
             ),
         )
+        self._watch_quotas()
         self.topic_arn = self._topic.arn
         self.register_outputs({"topic_arn": self.topic_arn})
+
+    def _watch_quotas(self) -> None:
+        """What the account uses of a quota, where AWS's pages tie a metric to it (docs/quotas.md).
+
+        Source: Amazon ECS developer guide, "AWS Fargate usage metrics"; CloudWatch user guide,
+        "Visualizing your service quotas and setting alarms".
+        """
+        used: dict[str, Any] = {
+            "namespace": "AWS/Usage",
+            "metric_name": "ResourceCount",
+            "dimensions": {
+                "Service": "Fargate",
+                "Type": "Resource",
+                "Resource": "vCPU",
+                "Class": "Standard/OnDemand",
+            },
+            "period": _MINUTE,
+            "stat": "Maximum",
+        }
+        queries: list[Any] = [
+            {"id": "used", "metric": used},
+            {
+                "id": "share",
+                "expression": "used / SERVICE_QUOTA(used) * 100",
+                "label": "per cent of the quota",
+                "return_data": True,
+            },
+        ]
+        aws.cloudwatch.MetricAlarm(
+            f"{self._name}-tasks-quota",
+            name="cedarfleet-tasks-quota",
+            alarm_description="the account's quota of Fargate vCPUs is nearly used up: then no "
+            "further task starts, nor the new ones of a deployment (docs/quotas.md)",
+            metric_queries=queries,
+            comparison_operator="GreaterThanThreshold",
+            threshold=_OF_A_QUOTA,
+            evaluation_periods=5,
+            datapoints_to_alarm=3,
+            treat_missing_data="notBreaching",
+            alarm_actions=[self._topic.arn],
+            ok_actions=[self._topic.arn],
+            opts=self._child,
+        )
 
     def _watch_way_in(self, args: AlarmsArgs) -> None:
         """The load balancer's own metrics (source: its guide, "CloudWatch metrics")."""

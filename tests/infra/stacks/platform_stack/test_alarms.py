@@ -21,6 +21,8 @@ HEALTHY = {
     "ApproximateNumberOfMessagesVisible": 0.0,
     # 1,000 devices, each with a command a minute: record, three states, their publishes.
     "ConsumedWriteCapacityUnits": 6_000.0,
+    # Of an expression: per cent of the quota.
+    "ResourceCount": 20.0,
 }
 FAILURES: dict[str, tuple[dict[str, float | None], set[str]]] = {
     "no task is left": (
@@ -58,6 +60,7 @@ FAILURES: dict[str, tuple[dict[str, float | None], set[str]]] = {
         {"ConsumedWriteCapacityUnits": 190_000.0},
         {"states-flood"},
     ),
+    "no further task could start": ({"ResourceCount": 90.0}, {"tasks-quota"}),
     "tables refuse reads": (
         {"ReadThrottleEvents": 30.0},
         {"tenants-read-throttled", "commands-read-throttled", "audit-read-throttled"},
@@ -67,6 +70,11 @@ FAILURES: dict[str, tuple[dict[str, float | None], set[str]]] = {
         {"tenants-write-throttled", "commands-write-throttled", "audit-write-throttled"},
     ),
 }
+
+
+def watched(alarm: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The metric of an alarm, or the one that its expression is of."""
+    return alarm["metricQueries"][0]["metric"] if "metricQueries" in alarm else alarm
 
 
 def rings(alarm: Mapping[str, Any], value: float | None) -> bool:
@@ -81,7 +89,7 @@ def rings(alarm: Mapping[str, Any], value: float | None) -> bool:
 
 def _value(alarm: Mapping[str, Any], metrics: Mapping[str, float | None]) -> float | None:
     """Of the alarm's own queue, if one is named, else of whatever has the metric."""
-    metric: str = alarm["metricName"]
+    metric: str = watched(alarm)["metricName"]
     queue = alarm.get("dimensions", {}).get("QueueName")
     return metrics.get(f"{metric} of {queue}", metrics.get(metric))
 
@@ -92,9 +100,10 @@ def alarms_at(project: Project, metrics: Mapping[str, float | None]) -> set[str]
         one.inputs for one in resources(project.root, "platform") if "metricAlarm" in one.kind
     ]
     for one in stamped:
-        daily = one["metricName"] == "DevicesThatDiffer"
+        daily = watched(one)["metricName"] == "DevicesThatDiffer"
+        periods = (one["evaluationPeriods"], watched(one)["period"])
         assert one["alarmActions"]
-        assert (one["evaluationPeriods"], one["period"]) == ((1, 86_400) if daily else (5, 60))
+        assert periods == ((1, 86_400) if daily else (5, 60))
         # What a comparison found holds until the next finds nothing.
         assert (one["treatMissingData"] == "ignore") is daily
     return {
@@ -128,6 +137,7 @@ LOUD = {"HealthyHostCount": 0.0} | dict.fromkeys(
         "TargetResponseTime", "ApproximateNumberOfMessagesVisible", "ReadThrottleEvents",
         "WriteThrottleEvents", "DevicesThatDiffer",
         "ConsumedWriteCapacityUnits", "ApproximateAgeOfOldestMessage",
+        "ResourceCount",
     ),
     1e6,
 )  # fmt: skip
@@ -136,7 +146,22 @@ LOUD = {"HealthyHostCount": 0.0} | dict.fromkeys(
 def metrics_of(project: Project) -> set[str]:
     """Every metric that an alarm watches."""
     return {
-        one.inputs["metricName"]
+        watched(one.inputs)["metricName"]
         for one in resources(project.root, "platform")
         if "metricAlarm" in one.kind
     }
+
+
+def test_the_share_of_a_quota_is_awss_own_figure(project: Project) -> None:
+    """The expression asks CloudWatch for the quota of the day, and alone returns a value."""
+    [alarm] = [
+        one.inputs
+        for one in resources(project.root, "platform")
+        if "metricAlarm" in one.kind and "metricQueries" in one.inputs
+    ]
+    used, share = alarm["metricQueries"]
+    assert used["metric"]["namespace"] == "AWS/Usage"
+    assert share["expression"] == f"{used['id']} / SERVICE_QUOTA({used['id']}) * 100"
+    assert (used.get("returnData", False), share["returnData"]) == (False, True)
+    assert alarm["threshold"] == 80
+    assert "metricName" not in alarm
