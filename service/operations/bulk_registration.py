@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Final
 
 from service.errors import CallerError, ConflictError, PermissionDeniedError, UpstreamError
 from service.operations.devices import find_device
-from service.operations.registration import NewDevice, Registered, check_new
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from service.operations.authorization import Access
-    from service.operations.registration import Registration
+    from service.operations.registration import NewDevice, Registered, Registration
 
 MAX_ROWS: Final = 10_000
 AT_ONCE: Final = 16
@@ -73,7 +72,7 @@ class BulkRegistration:
             if isinstance(row, CallerError):
                 continue
             asked = _asked(row)
-            if asked in found or not _is_good(access, row):
+            if asked in found or not self._is_good(access, row):
                 continue
             try:
                 subject = f"{len(rows)} rows"
@@ -131,12 +130,20 @@ class BulkRegistration:
         if twice:
             return refused("`id`: stands in an earlier row too")
         try:
-            check_new(access.principal.tenant, row)
+            self.registration.check(access.principal.tenant, row)
             if (denied := allowed[_asked(row)]) is not None:
                 return refused(str(denied))
             return await self._stored(access, number, row, renew_codes=renew_codes)
         except (CallerError, UpstreamError) as error:
             return refused(str(error))
+
+    def _is_good(self, access: Access, row: NewDevice) -> bool:
+        """Whether the row has its form: others are refused before anybody is asked."""
+        try:
+            self.registration.check(access.principal.tenant, row)
+        except CallerError:
+            return False
+        return True
 
     async def _stored(
         self, access: Access, number: int, row: NewDevice, *, renew_codes: bool
@@ -158,12 +165,3 @@ class BulkRegistration:
 
 def _asked(row: NewDevice) -> _Asked:
     return tuple(sorted(row.groups)), tuple(sorted(row.tags))
-
-
-def _is_good(access: Access, row: NewDevice) -> bool:
-    """Whether the row has its form: others are refused before anybody is asked."""
-    try:
-        check_new(access.principal.tenant, row)
-    except CallerError:
-        return False
-    return True

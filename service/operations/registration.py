@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 from cedarfleet_device import wire
 
 from service.cedar.entities import tenant_entity
-from service.domain.devices import Device, check_attributes, check_one_offset
+from service.domain.devices import (
+    Device,
+    check_attributes,
+    check_one_offset,
+    check_patch_date,
+)
 from service.domain.enrolments import Enrolment, code_digest, new_code
 from service.domain.groups import DeviceGroup, check_groups
 from service.domain.instants import milliseconds, new_ulid
@@ -74,7 +79,7 @@ class Registration:
             ConflictError: the tenant has a device of this name.
         """
         tenant = access.principal.tenant
-        check_new(tenant, new)
+        self.check(tenant, new)
         await self.require(access, new.groups, tuple(new.tags), subject=new.id)
         return await self.store(access, new)
 
@@ -128,6 +133,25 @@ class Registration:
             raise ConflictError(taken)
         return Registered(device=device, code=code, expires_at=enrolment.expires_at)
 
+    def check(self, tenant: Tenant, new: NewDevice) -> None:
+        """Refuse a device that could not be decided on.
+
+        Raises:
+            InvalidRequestError: names the member, and what would be right.
+        """
+        if not wire.is_device_id(new.id):
+            raise InvalidRequestError(
+                "id",
+                "must be a letter or digit and up to 63 letters, digits, `_` and `-`",
+            )
+        check_groups(tenant, new.groups)
+        check_attributes(tenant.lists, new.attributes)
+        check_patch_date(new.attributes, today=self.clock().date())
+        check_one_offset({}, new.attributes)
+        if new.tags:
+            check_tags(tenant.lists, new.tags)
+            check_count(new.tags)
+
     async def renew_code(self, access: Access, device_id: str) -> Registered:
         """A new code for a registered device that has no certificate yet; the former ends.
 
@@ -168,25 +192,6 @@ class Registration:
             code_digest=code_digest(enrolment.tenant, enrolment.device, code),
             expires_at=now_ms + self.settings.code_ms,
         )
-
-
-def check_new(tenant: Tenant, new: NewDevice) -> None:
-    """Refuse a device that could not be decided on.
-
-    Raises:
-        InvalidRequestError: names the member, and what would be right.
-    """
-    if not wire.is_device_id(new.id):
-        raise InvalidRequestError(
-            "id",
-            "must be a letter or digit and up to 63 letters, digits, `_` and `-`",
-        )
-    check_groups(tenant, new.groups)
-    check_attributes(tenant.lists, new.attributes)
-    check_one_offset({}, new.attributes)
-    if new.tags:
-        check_tags(tenant.lists, new.tags)
-        check_count(new.tags)
 
 
 def _asked_of(tenant: Tenant, groups: tuple[str, ...]) -> tuple[tuple[Entity, ...], ...]:

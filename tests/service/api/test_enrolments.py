@@ -288,6 +288,7 @@ def test_managers_and_it_staff_register(
         ({"groups": ["line-pres"]}, "groups"),
         ({"attributes": {"colour": "red"}}, "attributes.colour"),
         ({"attributes": {"utc_offset": "+1"}}, "utc_offset"),
+        ({"attributes": {"security_patch": "2099-01-01"}}, "security_patch"),
         ({"attributes": {"utc_offset": "+01:00", "time_zone": "Europe/Berlin"}}, "time_zone"),
         ({"tags": {"1": "x"}}, "tags"),
     ],
