@@ -216,4 +216,10 @@ ROWS: Final = (
         "that has much in flight after those of others",
         reason="it needs a backlog",
     ),
+    Row(
+        id="share-of-a-quota",
+        statement="`SERVICE_QUOTA()` knows the account's quota of Fargate vCPUs, so an alarm rings "
+        "at 80 % of it",
+        reason="it needs tasks that run: the graph of the alarm `cedarfleet-tasks-quota`",
+    ),
 )
