@@ -92,6 +92,7 @@ def devices(deployed: DeployedService, faults: Callable[[int, int], int]) -> Ite
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)  # the soak: 10,000 devices, 100 kills
 def test_a_killed_worker_loses_nothing_and_does_nothing_twice(
     deployed: DeployedService,
     devices: Devices,

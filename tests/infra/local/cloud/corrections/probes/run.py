@@ -59,6 +59,7 @@ def main() -> None:
             "cognito-idp",
             "s3",
             "sqs",
+            "scheduler",
             "iot-jobs-data",
         ):
             cloud.client(service)
