@@ -66,7 +66,7 @@ class PlatformOutputs(_Outputs):
     thing_type: pulumi.Output[str]
     status_errors_queue: pulumi.Output[str]
     service_role_arn: pulumi.Output[str]
-    worker_role_arn: pulumi.Output[str]
+    worker_role_arn: pulumi.Output[str] = field(metadata=_NOT_FOR_TENANTS)
     work_queue: pulumi.Output[str] = field(metadata=_NOT_FOR_TENANTS)
     dead_work_queue: pulumi.Output[str] = field(metadata=_NOT_FOR_TENANTS)
     timer_role_arn: pulumi.Output[str] = field(metadata=_NOT_FOR_TENANTS)

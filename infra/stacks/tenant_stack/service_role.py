@@ -45,8 +45,11 @@ class ServiceRole(pulumi.ComponentResource):
             description=f"the service acting for {args.tenant}",
             max_session_duration=3600,
             assume_role_policy=pulumi.Output.all(
-                args.platform.service_role_arn, args.platform.worker_role_arn
-            ).apply(lambda arns: json.dumps(trust(*arns))),
+                args.platform.service_role_arn, args.platform.arns
+            ).apply(
+                # By its name: a platform of the release before does not tell it yet.
+                lambda known: json.dumps(trust(known[0], known[1].role("/", names.WORKER_ROLE)))
+            ),
             opts=child,
         )
         aws.iam.RolePolicy(
