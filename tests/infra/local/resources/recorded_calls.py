@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 TAGGING: Final = re.compile(
     r"(un)?tag_(resource|role|queue)|(create|delete)_tags|(put|delete)_bucket_tagging"
+    r"|(add_tags_to|remove_tags_from)_certificate"
 )
 
 
@@ -84,6 +85,7 @@ def _by(service: str, call: str, argument: str, key: str, tags: str) -> Callable
 
 _LIST: Final = "list_tags_for_resource"
 _READERS: Final[dict[str, Callable[..., Any]]] = {
+    "aws:acm/": _by("acm", "list_tags_for_certificate", "CertificateArn", "arn", "Tags"),
     "aws:cloudwatch/metricAlarm": _by("cloudwatch", _LIST, "ResourceARN", "arn", "Tags"),
     "aws:cognito/": _by("cognito-idp", _LIST, "ResourceArn", "arn", "Tags"),
     "aws:dynamodb/": _by("dynamodb", "list_tags_of_resource", "ResourceArn", "arn", "Tags"),
