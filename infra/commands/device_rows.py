@@ -150,6 +150,32 @@ class DeviceTable:
         }
         self._put(f"{device}#facts", facts | written)
 
+    def end_codes(self, device: str) -> int:
+        """Make the one-time codes of a device good for nothing, also one that is being used.
+
+        An enrolment that is under way changes its row by the version that it has read
+        (``service.operations.enrolment``), so its next step is refused.
+
+        Returns:
+            How many registrations there are.
+        """
+        begun = [
+            item["sk"]
+            for item in self._items()
+            if item["sk"]["S"].startswith(f"{device}#enrolment#")
+        ]
+        for sk in begun:
+            self.client.update_item(
+                TableName=self.name,
+                Key={"partition": self._partition, "sk": sk},
+                UpdateExpression="SET code_digest = :none, #version = #version + :one",
+                ConditionExpression="attribute_exists(sk)",
+                ExpressionAttributeNames={"#version": "version"},
+                # Fail closed: a digest that no code has.
+                ExpressionAttributeValues={":none": {"S": "ended"}, ":one": {"N": "1"}},
+            )
+        return len(begun)
+
     @property
     def _partition(self) -> dict[str, str]:
         return {"S": f"{names.thing_prefix(self.tenant)}devices"}

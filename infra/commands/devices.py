@@ -95,13 +95,13 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
     try:
         session = boto3.Session(region_name=os.environ.get("AWS_REGION"))
         iot = session.client("iot", config=_PATIENT)
-        if options.verb == "revoke":
-            return _revoke(session, iot, options)
         table = DeviceTable(
             client=session.client("dynamodb"),
             name=os.environ.get(TABLE, names.DEVICES_TABLE),
             tenant=options.tenant,
         )
+        if options.verb == "revoke":
+            return _revoke(session, iot, table, options)
         if options.verb in _MOVING:
             return _MOVING[options.verb](session, moves.Registry(iot=iot, table=table), options)
         if options.verb == "take-over":
@@ -182,7 +182,10 @@ def _moved(_session: boto3.Session, here: moves.Registry, options: argparse.Name
 _MOVING: Final = {"export": _export, "import": _import, "move": _move, "moved": _moved}
 
 
-def _revoke(session: boto3.Session, iot: Any, options: argparse.Namespace) -> int:
+def _revoke(
+    session: boto3.Session, iot: Any, table: DeviceTable, options: argparse.Namespace
+) -> int:
+    ended = _end_codes(table, options.device)
     # The account's own data plane, as that of boto3 is for tests; the embedded cloud is one
     # address for all.
     own = iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
@@ -196,7 +199,21 @@ def _revoke(session: boto3.Session, iot: Any, options: argparse.Namespace) -> in
     )
     if not away:
         sys.stderr.write(f"{options.device} is revoked, but not known to stay away: run it again\n")
-    return int(not away)
+    return int(not (away and ended))
+
+
+def _end_codes(table: DeviceTable, device: str) -> bool:
+    """First of all, since an enrolment that is under way could get another certificate.
+
+    Its certificates are revoked whether or not this could be done.
+    """
+    try:
+        if table.end_codes(device):
+            _say(f"{device}: its one-time codes are good for nothing any more")
+    except (BotoCoreError, ClientError) as error:
+        sys.stderr.write(f"{device}: cannot end its one-time codes, run it again: {error}\n")
+        return False
+    return True
 
 
 def take_over(iot: Any, table: DeviceTable, *, by: str, dry: bool = False) -> Iterator[str]:

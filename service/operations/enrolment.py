@@ -16,8 +16,10 @@ from cedarfleet_device import wire
 
 from service.cedar.decision import Allowed, Denied, Refusal
 from service.domain.audit import AuditRecord
+from service.domain.budgets import Bucket
 from service.domain.enrolments import SigningRequest, code_digest
 from service.domain.instants import milliseconds, new_ulid
+from service.domain.rates import Rate
 from service.domain.tenants import TenantStatus
 from service.errors import (
     EnrolmentFault,
@@ -32,11 +34,14 @@ if TYPE_CHECKING:
     from service.domain.instants import Clock
     from service.domain.tenants import Tenant
     from service.operations.authorization import RequestFacts
+    from service.operations.budgets import Budgets
     from service.ports import Ports
     from service.settings import EnrolmentSettings
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 ACTION: Final = "EnrolDevice"
+ENROLMENTS: Final = Bucket(name="enrolments", rate=Rate(per_second=10, burst=5))
+"""Of the account: below its 15 certificates a second (`CreateCertificateFromCsr`, assumed)."""
 _ROUNDS: Final = 8
 """How often one request begins again since another one changed the registration meanwhile."""
 
@@ -63,8 +68,11 @@ class Enrolled:
 class Enrol:
     """Enrolments of one process."""
 
-    def __init__(self, ports: Ports, settings: EnrolmentSettings, endpoint: DeviceEndpoint) -> None:
+    def __init__(
+        self, ports: Ports, budgets: Budgets, settings: EnrolmentSettings, endpoint: DeviceEndpoint
+    ) -> None:
         self._ports = ports
+        self._budgets = budgets
         self._settings = settings
         self._endpoint = endpoint
         self._tries = Tries(settings.tries_per_second, clock=ports.clock)
@@ -82,7 +90,7 @@ class Enrol:
         self._tries.take()
         request = SigningRequest.read(asked.csr)
         tenant = await self._tenant(asked.tenant)
-        for _ in range(_ROUNDS):
+        for attempt in range(_ROUNDS):
             enrolment = await self._proved(tenant, asked, facts)
             if tenant.status is not TenantStatus.ACTIVE:
                 raise TenantSuspendedError(tenant.id)
@@ -91,6 +99,8 @@ class Enrol:
                 raise EnrolmentStateError(fault)
             if enrolment.enrolled_at is None:
                 await self._audit(tenant, asked.device, facts)
+                if attempt == 0:
+                    await self._turn()
             certificate = await self._advance(tenant, enrolment, request)
             if certificate is not None:
                 log.info("enrolment.done", thing=wire.thing_name(tenant.id, enrolment.device))
@@ -100,6 +110,16 @@ class Enrol:
                     endpoint=self._endpoint,
                 )
         raise UnavailableError("the registration")
+
+    async def _turn(self) -> None:
+        """Take one of the enrolments that the account can do in a second, all tasks together.
+
+        Raises:
+            UnavailableError: none is left at the moment; try again.
+        """
+        # Fail closed: a site that comes in all at once waits, and other tenants' do not.
+        if not (await self._budgets.spend(ENROLMENTS)).granted:
+            raise UnavailableError("enrolment")
 
     async def _tenant(self, name: str) -> Tenant:
         tenant = await self._ports.tenants.named(name) if wire.is_tenant_id(name) else None

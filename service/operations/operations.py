@@ -84,7 +84,7 @@ class Operations:
             settings=enrolment,
         )
         self.bulk_registration = BulkRegistration(registration=self.registration)
-        self.enrol = Enrol(ports, enrolment, endpoint)
+        self.enrol = Enrol(ports, self.budgets, enrolment, endpoint)
 
     def worker(self, jobs: JobSettings) -> Worker:
         """What handles the work that the other operations hand over: one operation for each kind.

@@ -18,6 +18,8 @@ from infra.commands import devices
 from infra.commands.device_rows import DeviceTable
 from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.devices import DynamoDeviceFacts
+from service.adapters.aws.enrolment_rows import enrolment_item, enrolment_of
+from service.domain.enrolments import Enrolment, code_digest, new_code
 from service.settings import AwsSettings, RecordSettings
 
 if TYPE_CHECKING:
@@ -241,3 +243,29 @@ def test_a_registered_device_is_no_difference(fleet: Fleet) -> None:
     named = enrolment | {"thing_id": {"S": thing}}
     fleet.dynamodb.put_item(TableName=fleet.table, Item=named)
     assert fleet.differences() == []
+
+
+def test_ended_codes_are_right_for_nobody(fleet: Fleet) -> None:
+    """Of this device alone; an enrolment under way finds its row changed."""
+    table = DeviceTable(client=fleet.dynamodb, name=fleet.table, tenant=fleet.id)
+    code, rows = new_code(), dict[str, Enrolment]()
+    for device in ("press-07", "press-071"):
+        row = Enrolment(
+            tenant=fleet.id,
+            device=device,
+            registration="01JD0000000000000000000000",
+            code_digest=code_digest(fleet.id, device, code),
+            expires_at=1,
+            version=3,
+        )
+        fleet.dynamodb.put_item(TableName=fleet.table, Item=enrolment_item(row))
+    assert table.end_codes("press-07") == 1
+    assert table.end_codes("press-08") == 0
+    for item in fleet.dynamodb.scan(TableName=fleet.table)["Items"]:
+        found = enrolment_of(item)
+        rows[found.device] = found
+    assert rows["press-071"].is_proved_by(code)
+    assert rows["press-071"].version == 3
+    assert not rows["press-07"].is_proved_by(code)
+    assert not rows["press-07"].is_proved_by("ended")
+    assert rows["press-07"].version == 4

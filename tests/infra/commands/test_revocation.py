@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.__main__ import main
+from infra.commands.devices import TABLE
 from infra.commands.revocation import Watch, revoke
 from infra.local.cloud.limits.table import CERTIFICATE
 from tests.infra.local.cloud.limits.devices import Identity, identity, plugged
@@ -164,8 +165,22 @@ def test_a_session_that_waits_is_ended_too(embedded_cloud: EmbeddedCloud, clock:
         data.delete_connection(clientId=device.thing)
 
 
+@pytest.fixture
+def table(embedded_cloud: EmbeddedCloud) -> str:
+    """Of devices, empty."""
+    name, keys = "devices-of-revoking", {"partition": "HASH", "sk": "RANGE"}
+    embedded_cloud.client("dynamodb").create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys.items()],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return name
+
+
 def test_the_command_ends_with_what_became_of_it(
     embedded_cloud: EmbeddedCloud,
+    table: str,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -173,6 +188,7 @@ def test_the_command_ends_with_what_became_of_it(
     for name, value in embedded_cloud.environment().items():
         monkeypatch.setenv(name, value)
     iot, thing = embedded_cloud.client("iot"), "revoking--press-07"
+    monkeypatch.setenv(TABLE, table)
     iot.create_thing(thingName=thing)
     made = iot.create_keys_and_certificate(setAsActive=True)
     iot.attach_thing_principal(thingName=thing, principal=made["certificateArn"])
@@ -186,3 +202,12 @@ def test_the_command_ends_with_what_became_of_it(
     assert (told, words.count("\n")) == ("", 1)
     assert words.startswith("cannot revoke the device: ")
     assert "ResourceNotFoundException" in words
+
+    # Without the table its certificates are revoked all the same, and that is said.
+    monkeypatch.setenv(TABLE, "no-such-table")
+    again = iot.create_keys_and_certificate(setAsActive=True)
+    iot.attach_thing_principal(thingName=thing, principal=again["certificateArn"])
+    assert main(["devices", "revoke", "revoking", "press-07", "--quiet", "0.1"]) == 1
+    told, words = capfd.readouterr()
+    assert f"certificate {again['certificateId']} is revoked" in told
+    assert words.startswith("press-07: cannot end its one-time codes, run it again: ")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,7 +24,8 @@ from service.errors import (
     UnavailableError,
 )
 from service.operations.authorization import RequestFacts
-from service.operations.enrolment import Enrol, Enrolled, EnrolmentRequest
+from service.operations.budgets import Budgets
+from service.operations.enrolment import ENROLMENTS, Enrol, Enrolled, EnrolmentRequest
 from service.settings import EnrolmentSettings
 from tests.service.requests import signing_request
 
@@ -118,10 +120,18 @@ def over(ports: MemoryPorts, line: Line) -> Ports:
     return replace(ports, **wrapped)
 
 
+AT = datetime.now(UTC)
+
+
+def enrol_over(ports: MemoryPorts, line: Line) -> Enrol:
+    """The operation of one process behind a line."""
+    return Enrol(over(ports, line), Budgets(ports.buckets, ports.clock), SETTINGS, ENDPOINT)
+
+
 async def enrol(ports: MemoryPorts, line: Line, csr: str = FIRST) -> Enrolled:
     """One request of a device that has the code."""
     asked = EnrolmentRequest(tenant="acme", device="press-91", code=CODE, csr=csr)
-    return await Enrol(over(ports, line), SETTINGS, ENDPOINT)(asked, FACTS)
+    return await enrol_over(ports, line)(asked, FACTS)
 
 
 def test_an_enrolment_makes_so_many_calls(ports: MemoryPorts) -> None:
@@ -212,9 +222,28 @@ def test_wrong_codes_at_once_are_all_counted(ports: MemoryPorts) -> None:
     async def scenario() -> list[object]:
         line = Line(turns=True)
         asked = EnrolmentRequest(tenant="acme", device="press-91", code="wrong", csr=FIRST)
-        tries = [Enrol(over(ports, line), SETTINGS, ENDPOINT)(asked, FACTS) for _ in range(5)]
+        tries = [enrol_over(ports, line)(asked, FACTS) for _ in range(5)]
         return list(await asyncio.gather(*tries, return_exceptions=True))
 
     assert {type(one) for one in asyncio.run(scenario())} == {EnrolmentRefusedError}
     (registered,) = ports.devices.rows["acme", "press-91"].enrolments.values()
     assert registered.tries == 5
+
+
+def test_the_accounts_enrolments_are_shared(ports: MemoryPorts) -> None:
+    """Where all processes together have used them up nothing is made; later it goes on."""
+
+    async def scenario() -> list[str]:
+        ports.clock.now = AT
+        others = Budgets(ports.buckets, ports.clock)
+        while (await others.spend(ENROLMENTS)).granted:
+            pass
+        line = Line()
+        with pytest.raises(UnavailableError):
+            await enrol(ports, line)
+        ports.clock.now = AT + timedelta(seconds=10)
+        await enrol(ports, Line())
+        return line.calls
+
+    assert not [call for call in asyncio.run(scenario()) if call.startswith("things.")]
+    assert len(ports.things.admitted) == 1

@@ -1,6 +1,7 @@
 """A download to many devices, whose worker is killed on the way: each device gets it, once.
 
-The devices speak the wire of IoT Jobs as an agent does: start next, read the document, report.
+Some of them are real agents, which fetch the file; the others speak the wire of IoT Jobs as an
+agent does: start next, read the document, report.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ import pytest
 
 from infra.local.processes import ChildError
 from tests.seed import new_seed
+from tests.service.adapters.on_the_embedded_cloud.real_agents import RealAgents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
 
@@ -33,16 +36,19 @@ AGAIN = {"CEDARFLEET_WORK_HANDLING_SECONDS": "2", "CEDARFLEET_DEVICES_PER_MINUTE
 class Devices:
     """Things of acme in one group, and what each was given."""
 
-    def __init__(self, deployed: DeployedService, number: int) -> None:
+    def __init__(self, deployed: DeployedService, number: int, agents: int, folder: Path) -> None:
         self.cloud = deployed.setup.cloud
-        self.ids = [f"many-{one:05}" for one in range(number)]
+        self.all = [f"many-{one:05}" for one in range(number)]
+        # All over the download's jobs.
+        self.agents = RealAgents(self.cloud, self.all[:: number // agents][:agents], folder)
+        self.ids = sorted(set(self.all) - set(self.agents.ids))
         self.given: Counter[str] = Counter()
         self._counting = threading.Lock()
 
     def make(self) -> None:
         """Make the things, each with facts that put it into the group."""
         iot, dynamodb = self.cloud.client("iot"), self.cloud.client("dynamodb")
-        for device in self.ids:
+        for device in self.all:
             thing = iot.create_thing(thingName=f"acme--{device}")
             dynamodb.put_item(
                 TableName="cedarfleet-devices",
@@ -62,7 +68,7 @@ class Devices:
 
     def delete(self) -> None:
         """Delete the things, whose rows then count for nothing."""
-        for device in self.ids:
+        for device in self.all:
             self.cloud.client("iot").delete_thing(thingName=f"acme--{device}")
 
     def ask(self, device: str) -> None:
@@ -83,11 +89,15 @@ class Devices:
 
 
 @pytest.fixture
-def devices(deployed: DeployedService, faults: Callable[[int, int], int]) -> Iterator[Devices]:
-    """250 devices; 10,000 in the soak."""
-    made = Devices(deployed, faults(250, 10_000))
+def devices(
+    deployed: DeployedService, faults: Callable[[int, int], int], tmp_path: Path
+) -> Iterator[Devices]:
+    """250 devices, 3 of them real agents; 10,000 and 100 in the soak."""
+    made = Devices(deployed, faults(250, 10_000), faults(3, 100), tmp_path)
     made.make()
+    made.agents.start()
     yield made
+    made.agents.stop()
     made.delete()
 
 
@@ -122,12 +132,14 @@ def test_a_killed_worker_loses_nothing_and_does_nothing_twice(
         return seen["state"] not in {"created", "queued", "in_progress"}
 
     seen = deployed.watch(answer.headers["Location"], is_over, seconds=1800)
-    assert (seen["state"], seen["counts"]) == ("succeeded", {"succeeded": len(devices.ids)})
+    assert (seen["state"], seen["counts"]) == ("succeeded", {"succeeded": len(devices.all)})
     for device in devices.ids:
         devices.ask(device)
     assert devices.given == Counter(devices.ids), "one document each, and no second job for anybody"
+    assert devices.agents.installed == Counter(devices.agents.ids), "the file, once each"
     record_property(
         "faults",
-        f"{kills} kills, {len(devices.ids)} devices; accepted after {accepted:.1f} s, over after"
+        f"{kills} kills, {len(devices.all)} devices, {len(devices.agents.ids)} of them real agents;"
+        f" accepted after {accepted:.1f} s, over after"
         f" {time.monotonic() - began:.0f} s",
     )
