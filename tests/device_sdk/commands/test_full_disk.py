@@ -52,6 +52,7 @@ def test_a_full_disk_loses_no_command_and_no_state(
             what=lambda: "running",
         )
         ballast = tight_disk / "somebody's log"
+        (tight_disk / "state" / "reserve").unlink()  # somebody took that too
         fill(ballast)
         gate.write_text("go on")  # ends while nothing can be stored
         messages = [

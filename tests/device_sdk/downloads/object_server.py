@@ -181,6 +181,12 @@ class ObjectServer:
             name=name, size=len(self.content), sha256=digest, etag=self.etag, url=self.url
         )
 
+    def await_idle(self) -> None:
+        """Return when no connection is open: what a killed client was being sent is counted."""
+        listener = self._listener
+        with listener.changed:
+            assert listener.changed.wait_for(lambda: not listener.is_open, timeout=60)
+
     def count(self, sent: int) -> None:
         """Add to ``sent`` and hold the sender to the pace."""
         with self._lock:
@@ -200,13 +206,20 @@ class _Listener(ThreadingTCPServer):
 
     def __init__(self, *args: object) -> None:
         self._open: set[socket.socket] = set()
+        self.changed = threading.Condition()
         super().__init__(*args)  # pyright: ignore[reportArgumentType]
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self._open)
 
     def add(self, connection: socket.socket) -> None:
         self._open.add(connection)
 
     def discard(self, connection: socket.socket) -> None:
-        self._open.discard(connection)
+        with self.changed:
+            self._open.discard(connection)
+            self.changed.notify_all()
 
     def cut_all(self) -> None:
         for connection in tuple(self._open):

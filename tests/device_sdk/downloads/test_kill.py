@@ -108,6 +108,7 @@ def one_download(seed: int, home: Path) -> tuple[int, int]:
             kills += kill_at(todo, server, rng.uniform(0, 0.9 * len(content))) == -signal.SIGKILL
             assert visible(home) in ({"image.bin": OLD}, {"image.bin": content}), f"seed {seed}"
         delivered = visible(home) == {"image.bin": content}
+        server.await_idle()
         kept, sent = len(content) if delivered else journalled(home), server.sent
         assert run(todo) == DELIVERED, f"seed {seed}"
         # How much the journal lags behind what arrived is asserted in `test_partial_file.py`; what

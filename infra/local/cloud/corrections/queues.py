@@ -19,6 +19,7 @@ _SCHEDULER: Final = "services.scheduler"
 _NOISY_SHARE: Final = 10
 _NOISY_LEAST: Final = 30
 _FIRED: Final = "CedarfleetFired"
+_AHEAD: Final = "CedarfleetAhead"
 
 
 def queues_are_fair(emulator: Emulator) -> None:
@@ -62,17 +63,19 @@ def _quiet_ones_first(messages: list[dict[str, Any]]) -> None:
 def schedules_fire(emulator: Emulator) -> None:
     """Send what is due when somebody looks into a queue; the emulator's own clockwork is not run.
 
-    On the clock of the limits, so that tests need not wait. A schedule of the form `at(...)` fires
-    once, and again when it is given another time, which the emulator forgets.
+    On the clock of the limits, so that tests need not wait: whoever sets a schedule goes by the
+    machine's clock, so its time is as far ahead as the limits' clock was then. A schedule of the
+    form `at(...)` fires once, and again when it is given another time: the emulator makes it anew.
     """
     scheduler = emulator.module(_SCHEDULER)
     events = emulator.module("services.eventbridge")
 
     def fire() -> None:
-        now = emulator.limits.clock.now()
+        clock = emulator.limits.clock
         for schedule in list(scheduler._schedules.values()):
             at = scheduler._at_time_epoch(schedule["ScheduleExpression"])
-            due = at is not None and at <= now and not schedule.get(_FIRED)
+            ahead = schedule.setdefault(_AHEAD, clock.ahead)
+            due = at is not None and at + ahead <= clock.now() and not schedule.get(_FIRED)
             if due and schedule["State"] == "ENABLED":
                 schedule[_FIRED] = True
                 events._invoke_target(schedule["Target"], {"Detail": "{}"}, schedule)

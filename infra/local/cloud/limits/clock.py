@@ -27,6 +27,11 @@ class Clock:
         """Seconds since the epoch."""
         return self._real() + self._ahead
 
+    @property
+    def ahead(self) -> float:
+        """Seconds that it was advanced by."""
+        return self._ahead
+
     @contextmanager
     def stopped(self) -> Generator[None]:
         """Time passes only by `advance`, however slow the machine is."""
