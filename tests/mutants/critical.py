@@ -282,7 +282,7 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
         ),
     },
     f"{_DEVICE}/downloads/transfer.py": {
-        "Transfer._pause: `(left := until - time.monotonic()) > 0`"
+        "Transfer._wait: `(left := until - time.monotonic()) > 0`"
         " -> `((left := (until - time.monotonic())) >= 0)`": (
             "with exactly nothing left to wait it waits for nothing, and looks again"
         )

@@ -208,14 +208,8 @@ def group_membership(sandbox: Sandbox) -> Outcome:
     iot: Any = sandbox.calls.client("iot")
     thing, group = sandbox.thing(), names.thing_group(sandbox.tenant)
 
-    def listed() -> bool:
-        return thing in iot.list_things_in_thing_group(thingGroupName=group)["things"]
-
     iot.remove_thing_from_thing_group(thingName=thing, thingGroupName=group)
-    at_once = listed()
     sandbox.waiting.pause(MEMBERSHIP.figure)
-    later = at_once and listed()
-    words = f"{'there' if at_once else 'gone'} at once"
-    if at_once:
-        words += f", {'there' if later else 'gone'} after {MEMBERSHIP.figure:g} s"
-    return answered(not later, words)
+    there = thing in iot.list_things_in_thing_group(thingGroupName=group)["things"]
+    words = f"{'there' if there else 'gone'} after {MEMBERSHIP.figure:g} s"
+    return answered(not there, words)

@@ -107,7 +107,9 @@ def test_an_operation_makes_these_calls(
         declared=frozenset(Permission),
     )
     asyncio.run(ask(operations, access))
-    assert [call.operation for call in sessions.calls] == calls
+    # Leases of shared buckets are one in half a second, not of a request (ADR 0022).
+    asked = [call for call in sessions.calls if "budget#" not in str(call.arguments.get("Key"))]
+    assert [call.operation for call in asked] == calls
     assert {call.service for call in sessions.calls} <= {
         "dynamodb",
         "iot-data",
