@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from service.domain.work import ReceivedWork
+from service.errors import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from service.settings import AwsSettings, WorkSettings
 
 _QUEUE: Final = "the work queue"
+_MOST_AT_ONCE: Final = 10  # messages of one call (source: SQS API reference, SendMessageBatch)
 _LONGEST_POLL: Final = 20  # seconds (source: SQS API reference, ReceiveMessage, WaitTimeSeconds)
 
 
@@ -46,12 +48,18 @@ class SqsWorkQueue:
         await self.calls.run(_QUEUE, self._postpone, received, seconds)
 
     def _send(self, work: Sequence[Work]) -> None:
-        for one in work:
-            self._client().send_message(
+        if len(work) == 1:
+            self._client().send_message(QueueUrl=self.settings.queue_url, **_message(work[0]))
+            return
+        for start in range(0, len(work), _MOST_AT_ONCE):
+            some = work[start : start + _MOST_AT_ONCE]
+            answer = self._client().send_message_batch(
                 QueueUrl=self.settings.queue_url,
-                MessageBody=one.encode(),
-                MessageGroupId=one.tenant,
+                Entries=[{"Id": str(number), **_message(one)} for number, one in enumerate(some)],
             )
+            # Fail closed: some of them are sent; all come again, and twice is as good as once.
+            if answer.get("Failed"):
+                raise UnavailableError(_QUEUE)
 
     def _receive(self) -> tuple[ReceivedWork, ...]:
         answer = self._client().receive_message(
@@ -85,3 +93,7 @@ class SqsWorkQueue:
 
     def _client(self) -> Any:
         return self.sessions.own("sqs")
+
+
+def _message(work: Work) -> dict[str, str]:
+    return {"MessageBody": work.encode(), "MessageGroupId": work.tenant}

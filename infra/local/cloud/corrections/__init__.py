@@ -77,6 +77,7 @@ CORRECTIONS: Final[tuple[Callable[[Emulator], None], ...]] = (
     authorization.job_targets_are_authorized,
     authorization.search_names_its_index,
     authorization.policy_is_attached_to_its_target,
+    authorization.batches_need_the_right_of_one,
     authorization.job_list_is_filtered_and_paged,
     jobs.signed_url_names_the_version,
     jobs.executions_are_limited,

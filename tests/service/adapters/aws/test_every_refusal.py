@@ -245,7 +245,7 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "download_jobs.make": (job,),
         "download_jobs.cancel": (job,),
         "download_jobs.outcomes": (job,),
-        "work_queue.send": ({"work": [WORK]},),
+        "work_queue.send": ({"work": [WORK]}, {"work": [WORK, WORK]}),
         "work_queue.receive": ({},),
         "work_queue.done": ({"received": RECEIVED},),
         "work_queue.postpone": ({"received": RECEIVED, "seconds": 5},),

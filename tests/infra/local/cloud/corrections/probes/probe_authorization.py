@@ -137,6 +137,20 @@ def policy_is_attached_to_its_target(probed: ProbedCloud) -> bool:
     return not _allowed(lambda: session.attach_policy(policyName="attached", target=target))
 
 
+def batches_need_the_right_of_one(probed: ProbedCloud) -> bool:
+    """Who may send a message is refused several, or who may not is let send them."""
+    queue = probed.cloud.client("sqs").create_queue(QueueName="batches")["QueueUrl"]
+    entries = [{"Id": str(number), "MessageBody": "x"} for number in range(2)]
+    arn = f"arn:aws:sqs:{probed.cloud.region}:{probed.cloud.account_id}:batches"
+    sends, reads = (
+        probed.session_client("sqs", allow(action, arn))
+        for action in ("sqs:SendMessage", "sqs:ReceiveMessage")
+    )
+    return not _allowed(
+        lambda: sends.send_message_batch(QueueUrl=queue, Entries=entries)
+    ) or _allowed(lambda: reads.send_message_batch(QueueUrl=queue, Entries=entries))
+
+
 def job_list_is_filtered_and_paged(probed: ProbedCloud) -> bool:
     """A list of one group's jobs shows the other's, or ignores the page size."""
     iot = probed.cloud.client("iot")

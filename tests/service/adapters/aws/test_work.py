@@ -1,0 +1,41 @@
+"""Messages of work that go out ten at a time, all of them or none as far as the sender is told."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from service.adapters.aws.work import SqsWorkQueue
+from service.domain.work import Work, WorkKind
+from service.errors import UnavailableError
+from service.settings import WorkSettings
+from tests.service.adapters.aws.conftest import AWS
+
+if TYPE_CHECKING:
+    from service.adapters.aws.client.calls import AwsCalls
+    from tests.service.adapters.aws.answered_sessions import AnsweredSessions
+
+WORK = [
+    Work(kind=WorkKind.MAKE_JOB, issuer="i", tenant="acme", about={"job": f"{number:02}"})
+    for number in range(23)
+]
+
+
+def test_many_messages_take_few_calls(aws: AwsCalls, sessions: AnsweredSessions) -> None:
+    """Each once and in its tenant's group; one that AWS did not take has all sent again."""
+    settings = WorkSettings(
+        queue_url="https://sqs.eu-central-1.amazonaws.com/123456789012/work",
+        timer_role_arn="arn:aws:iam::123456789012:role/timer",
+    )
+    queue = SqsWorkQueue(calls=aws, sessions=sessions, settings=settings, aws=AWS)
+    asyncio.run(queue.send(WORK))
+    sent = [call.arguments["Entries"] for call in sessions.calls]
+    assert [len(entries) for entries in sent] == [10, 10, 3]
+    assert [Work.decode(one["MessageBody"]) for entries in sent for one in entries] == WORK
+    assert {one["MessageGroupId"] for entries in sent for one in entries} == {"acme"}
+    failed = {"Id": "1", "SenderFault": False, "Code": "InternalError"}
+    sessions.answer = lambda _: {"Successful": [], "Failed": [failed]}
+    with pytest.raises(UnavailableError):
+        asyncio.run(queue.send(WORK[:2]))
