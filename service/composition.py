@@ -29,6 +29,7 @@ from service.adapters.aws.things import IotThings
 from service.adapters.aws.timers import SchedulerTimers
 from service.adapters.aws.work import SqsWorkQueue
 from service.adapters.cache.tenants import CachedTenantRegistry
+from service.adapters.metrics.process_metrics import ProcessMetrics
 from service.api.app import create_app
 from service.domain.enrolments import DeviceEndpoint
 from service.errors import ConfigurationError
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from litestar import Litestar
 
     from service.operations.worker import Worker
+    from service.ports.metrics import Metrics
     from service.settings import Settings
 
 
@@ -101,9 +103,13 @@ def build_worker(settings: Settings) -> tuple[Worker, Callable[[], None]]:
 
 
 def aws_ports(
-    settings: Settings, calls: AwsCalls, direct: AwsCalls, sessions: AwsSessions
+    settings: Settings,
+    calls: AwsCalls,
+    direct: AwsCalls,
+    sessions: AwsSessions,
+    metrics: Metrics | None = None,
 ) -> Ports:
-    """Every port answered by AWS."""
+    """Every port answered by AWS; what is measured is kept in ``metrics``."""
     aws, records = settings.aws, settings.records
     registry = DynamoTenantRegistry(
         calls=calls, sessions=sessions, table=settings.tenants.table, region=aws.region
@@ -134,5 +140,6 @@ def aws_ports(
         timers=SchedulerTimers(
             calls=calls, sessions=sessions, settings=settings.work, region=aws.region
         ),
+        metrics=metrics or ProcessMetrics(),
         clock=lambda: datetime.now(UTC),
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from service.ports.devices import Connections, DeviceFacts
     from service.ports.downloads import Deliveries, DownloadJobs, DownloadRecords
     from service.ports.enrolments import Enrolments, Things
+    from service.ports.metrics import Metrics
     from service.ports.signing_keys import SigningKeys
     from service.ports.tenants import TenantRegistry
     from service.ports.work import Timers, WorkQueue
@@ -45,4 +46,5 @@ class Ports:
     things: Things
     work_queue: WorkQueue
     timers: Timers
+    metrics: Metrics
     clock: Clock

@@ -17,6 +17,7 @@ from service.adapters.memory.downloads import (
     MemoryDownloadRecords,
 )
 from service.adapters.memory.enrolments import MemoryEnrolments, MemoryThings
+from service.adapters.memory.metrics import MemoryMetrics
 from service.adapters.memory.signing_keys import MemorySigningKeys
 from service.adapters.memory.tenants import MemoryTenantRegistry
 from service.adapters.memory.work import MemoryTimers, MemoryWorkQueue
@@ -57,6 +58,7 @@ class MemoryPorts(Ports):
     things: MemoryThings
     work_queue: MemoryWorkQueue
     timers: MemoryTimers
+    metrics: MemoryMetrics
     clock: MemoryClock
 
     @classmethod
@@ -81,5 +83,6 @@ class MemoryPorts(Ports):
             things=MemoryThings(),
             work_queue=MemoryWorkQueue(),
             timers=MemoryTimers(),
+            metrics=MemoryMetrics(),
             clock=MemoryClock(),
         )

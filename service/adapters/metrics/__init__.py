@@ -1,0 +1,1 @@
+"""What was measured in this process, as Prometheus reads it and as CloudWatch does."""
