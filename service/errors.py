@@ -18,6 +18,7 @@
     │   └── OverBudgetError            the tenant has used up its budget of this second
     ├── UpstreamError                  AWS did not do it: try again, or the operator must look
     │   ├── UnavailableError           no answer, throttled, or too many calls waiting here
+    │   │   └── OverShareError         of one tenant, which alone must slow down
     │   ├── CommandNotPublishedError   recorded, but it did not leave for the device
     │   └── DownloadNotStartedError    recorded, but the job was not created
     └── ConfigurationError             the operator must correct settings, a registry row or a route
@@ -202,11 +203,23 @@ class UnavailableError(UpstreamError):
 
     Attributes:
         what: the part that did not answer, in our words.
+        wait_seconds: after which to ask again.
+        is_throttled: it did answer: less often.
     """
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, *, wait_seconds: float = 2.0, is_throttled: bool = False) -> None:
         super().__init__(f"{what} is not available at the moment")
         self.what = what
+        self.wait_seconds = wait_seconds
+        self.is_throttled = is_throttled
+
+
+class OverShareError(UnavailableError):
+    """Too many calls of one tenant are under way or wait here; this one was not made."""
+
+    def __init__(self, what: str, *, wait_seconds: float) -> None:
+        super().__init__(what, wait_seconds=wait_seconds)
+        self.args = (f"too many of the tenant's requests wait for {what} already",)
 
 
 class CommandNotPublishedError(UpstreamError):

@@ -140,6 +140,12 @@ class AwsSettings:
         read_seconds: limit for an answer, per attempt.
         max_attempts: attempts per call, the first included.
         deadline_seconds: how long a request waits for one call with all its attempts.
+        calls_at_once: calls in flight for all tenants together.
+        tenant_calls: of them, of one tenant.
+        tenant_calls_of_each: of them, at one dependency.
+        tenant_waiting: calls of one tenant that may wait for their turn; one more is refused. A
+            page of a list asks for up to a hundred things at once.
+        own_calls: calls in flight of the service itself at each dependency that all tenants share.
     """
 
     region: Annotated[
@@ -155,6 +161,13 @@ class AwsSettings:
     read_seconds: Annotated[float, Variable("CEDARFLEET_AWS_READ_SECONDS")] = 5.0
     max_attempts: Annotated[int, Variable("CEDARFLEET_AWS_MAX_ATTEMPTS", 1, 10)] = 3
     deadline_seconds: Annotated[float, Variable("CEDARFLEET_AWS_DEADLINE_SECONDS")] = 20.0
+    calls_at_once: Annotated[int, Variable("CEDARFLEET_AWS_CALLS_AT_ONCE", 1, 10_000)] = 512
+    tenant_calls: Annotated[int, Variable("CEDARFLEET_TENANT_CALLS", 1, 10_000)] = 64
+    tenant_calls_of_each: Annotated[int, Variable("CEDARFLEET_TENANT_CALLS_OF_EACH", 1, 10_000)] = (
+        32
+    )
+    tenant_waiting: Annotated[int, Variable("CEDARFLEET_TENANT_WAITING", 1, 100_000)] = 512
+    own_calls: Annotated[int, Variable("CEDARFLEET_AWS_OWN_CALLS", 1, 10_000)] = 64
 
     @property
     def iot_data_url(self) -> str | None:

@@ -21,6 +21,7 @@ from service.errors import (
     InvalidRequestError,
     NotFoundError,
     OverBudgetError,
+    OverShareError,
     PermissionDeniedError,
     TenantSuspendedError,
     TokenFault,
@@ -49,6 +50,7 @@ STATUS: Final[dict[type[Exception], tuple[HTTPStatus, str]]] = {
     CommandNotPublishedError: (HTTPStatus.BAD_GATEWAY, "command-not-published"),
     DownloadNotStartedError: (HTTPStatus.BAD_GATEWAY, "download-not-started"),
     OverBudgetError: (HTTPStatus.TOO_MANY_REQUESTS, "over-budget"),
+    OverShareError: (HTTPStatus.TOO_MANY_REQUESTS, "over-share"),
     UnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
     UpstreamError: (HTTPStatus.BAD_GATEWAY, "upstream-refused"),
 }
@@ -99,7 +101,7 @@ def from_error(request: Request[Any, Any, Any], error: Exception) -> Response[di
             headers["Retry-After"] = retry_after(error.wait_seconds)
             members = {"budget": error.budget}
         case UnavailableError():
-            headers["Retry-After"] = "2"
+            headers["Retry-After"] = retry_after(error.wait_seconds)
         case _ if status is HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("request.failed", error=type(error).__name__, exc_info=error)
             detail = "an unexpected error; the operator finds it in the log under the request id"
