@@ -8,7 +8,7 @@ import runpy
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cedarfleet_device.agent import Agent
 from cedarfleet_device.config import DeviceConfig
@@ -22,6 +22,13 @@ from cedarfleet_device.store.state_folder import in_use
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+
+_CONFIG: Final = Path("device.toml")
+_EXIT_CODES: Final = "exit codes: 0 done, 1 refused or failed (the reason in words), 2 wrong usage"
+_BEGINNING: Final = """  cedarfleet-device enroll --api URL --tenant TENANT --device ID --code-file FILE
+  cedarfleet-device doctor
+  cedarfleet-device run --handlers handlers.py"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,31 +57,62 @@ def _complain(words: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="cedarfleet-device", description="Agent of a Cedarfleet device"
+        prog="cedarfleet-device",
+        description="Agent of a Cedarfleet device",
+        epilog=f"{_EXIT_CODES}\n\nIn this order, on a new device:\n{_BEGINNING}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=version("cedarfleet-device"))
     actions = parser.add_subparsers(required=True, metavar="ACTION")
 
+    def plain(name: str, words: str, *more: str) -> argparse.ArgumentParser:
+        return actions.add_parser(
+            name,
+            help=words,
+            description=words,
+            epilog="\n".join((_EXIT_CODES, *more)),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
     def action(
-        name: str, act: Callable[[DeviceConfig, argparse.Namespace], int], words: str
+        name: str,
+        act: Callable[[DeviceConfig, argparse.Namespace], int],
+        words: str,
+        *more: str,
     ) -> argparse.ArgumentParser:
-        each = actions.add_parser(name, help=words, description=words)
-        each.add_argument("--config", type=Path, required=True, metavar="FILE", help="device.toml")
+        each = plain(name, words, *more)
+        each.add_argument(
+            "--config",
+            type=Path,
+            default=_CONFIG,
+            metavar="FILE",
+            help="of the device (default: %(default)s)",
+        )
         each.set_defaults(act=lambda given: _configured(act, given))
         return each
 
-    run = action("run", _run, "receive commands and files until stopped")
-    run.add_argument(
-        "--handlers",
+    handlers = "Python file with register(agent) or install(path) (default: none)"
+    run = action(
+        "run",
+        _run,
+        "receive commands and files until stopped",
+        "example: cedarfleet-device run --handlers handlers.py",
+    )
+    run.add_argument("--handlers", type=Path, metavar="FILE", help=handlers)
+    enrolling = plain(
+        "enroll",
+        "get the certificate of a device that was registered, by its one-time code",
+        "example: cedarfleet-device enroll --api https://api.example.com --tenant acme"
+        " --device press-07 --code-file code.txt",
+    )
+    enrolling.add_argument("--api", required=True, metavar="URL", help="of the service")
+    enrolling.add_argument(
+        "--api-ca",
         type=Path,
         metavar="FILE",
-        help="Python file with register(agent) or install(path)",
+        help="who signs its certificate (default: the system's)",
     )
-    words = "get the certificate of a device that was registered, by its one-time code"
-    enrolling = actions.add_parser("enroll", help=words, description=words)
-    enrolling.add_argument("--api", required=True, metavar="URL", help="of the service")
-    enrolling.add_argument("--api-ca", type=Path, metavar="FILE", help="who signs its certificate")
-    enrolling.add_argument("--tenant", required=True)
+    enrolling.add_argument("--tenant", required=True, help="that the device was registered in")
     enrolling.add_argument("--device", required=True, help="id in the tenant, e.g. press-07")
     enrolling.add_argument(
         "--code-file",
@@ -85,13 +123,24 @@ def _parser() -> argparse.ArgumentParser:
     enrolling.add_argument(
         "--config",
         type=Path,
-        default=Path("device.toml"),
+        default=_CONFIG,
         metavar="FILE",
         help="made if it is not there, with key and certificate beside it (default: %(default)s)",
     )
     enrolling.set_defaults(act=_enroll)
-    action("status", _status, "what the agent on this machine is doing, as JSON")
-    action("doctor", _doctor, "say in words what is wrong")
+    action(
+        "status",
+        _status,
+        "what the agent on this machine is doing, as JSON",
+        "of `status`, 1 also says that no agent runs",
+    )
+    doctor = action(
+        "doctor",
+        _doctor,
+        "say in words what is wrong",
+        "of `doctor`, 1 says that something is",
+    )
+    doctor.add_argument("--handlers", type=Path, metavar="FILE", help=handlers)
     return parser
 
 
@@ -156,8 +205,9 @@ def _status(config: DeviceConfig, _given: argparse.Namespace) -> int:
     return 0 if running else 1
 
 
-def _doctor(config: DeviceConfig, _given: argparse.Namespace) -> int:
-    findings = examine(config)
+def _doctor(config: DeviceConfig, given: argparse.Namespace) -> int:
+    file: Path | None = given.handlers
+    findings = examine(config, handlers=None if file is None else lambda: _functions(file))
     for finding in findings:
         print(finding)  # noqa: T201 - the answer of the program
     return 0 if all(each.good for each in findings) else 1

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from cedarfleet_device.clock import Clock
 from cedarfleet_device.commands.admission import Admission
+from cedarfleet_device.commands.begun import BegunMarks
 from cedarfleet_device.commands.executor import Executor
 from cedarfleet_device.commands.handlers import Function, Handler, Handlers
 from cedarfleet_device.commands.inbox import Inbox
@@ -104,6 +105,7 @@ class Agent:
             raise
         self._outbox = Outbox(self._store)
         self._inbox = Inbox(self._store, clock=self._clock, report=self._outbox.put)
+        self._marks = BegunMarks(self._state.folder / "begun")
         self._executor = Executor(
             inbox=self._inbox,
             outbox=self._outbox,
@@ -112,6 +114,7 @@ class Agent:
             parallel=config.commands.parallel,
             await_clock=config.jobs,
             finished=lambda state: self.metrics.count_in("ended", state.value),
+            begun=self._marks,
             failed=self._failed,
         )
         self._admission = Admission(
@@ -186,7 +189,10 @@ class Agent:
         if self._begun:
             raise ConfigError("the agent has begun already")
         self._begun = True
-        repeated, interrupted = self._inbox.recover(again=self._executor.may_repeat)
+        repeated, interrupted = self._inbox.recover(
+            again=self._executor.may_repeat, never_began=self._marks.never_began
+        )
+        self._marks.start()
         event("agent.started", thing=self._config.thing, repeated=repeated, interrupted=interrupted)
         self._executor.start()
         self._session.open()
@@ -234,6 +240,7 @@ class Agent:
                 self._write_status("stopped")
             except StoreError as error:
                 event("store.failed", level=logging.ERROR, error=error)
+        self._marks.close()
         self._store.close()
         self._state.close()
         event("agent.stopped", thing=self._config.thing)

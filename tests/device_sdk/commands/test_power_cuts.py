@@ -115,7 +115,10 @@ def _true_end(
     if final is CommandState.SUCCEEDED:
         assert ended == 1, "said to have succeeded, but did not"
         return "succeeded"
-    # It is on record as running from before its first line to after its last: the disk cannot tell
+    if not finals[0].detail.get("begun", True):
+        assert not begun, "said never to have begun, but did"
+        return "interrupted before it began, and said so"
+    # It is on record as begun from before its first line to after its last: the disk cannot tell
     # cuts there apart.
     if not begun:
         return "interrupted before the handler's first line"

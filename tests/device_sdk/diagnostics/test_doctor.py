@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
+import pytest
+from cedarfleet_device import Agent
 from cedarfleet_device.config import DeviceConfig
 from cedarfleet_device.diagnostics.doctor import examine
 from cedarfleet_device.diagnostics.health import write_status
@@ -97,6 +101,61 @@ def test_each_ailment_is_named(tenant: Tenant, tmp_path: Path):
     (tmp_path / "device.crt").write_bytes((stranger.folder / "device.crt").read_bytes())
     (tmp_path / "device.key").write_bytes((stranger.folder / "device.key").read_bytes())
     assert "the IoT policy refuses this thing" in wrong(device)[0]
+
+
+def test_what_run_refuses_the_doctor_names(tenant: Tenant, tmp_path: Path):
+    """A memory that is damaged or lost, and a handlers' file that does not run, are found."""
+    device = tenant.device(tmp_path)
+    (tmp_path / "handlers.py").write_text("def register(agent):\n    return (\n")
+    words = [*device.arguments("doctor"), "--handlers", str(tmp_path / "handlers.py")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    (line,) = (each for each in done.stdout.splitlines() if each.startswith("WRONG"))
+    assert "SyntaxError" in line
+    assert not (tmp_path / "state").exists(), "who looks makes nothing"
+    with Agent(DeviceConfig.load(device.config_file)):
+        pass
+    assert wrong(device) == []
+    memory = tmp_path / "state" / "agent.db"
+    memory.write_bytes(b"SQLite format 3\0" + bytes(4000))
+    assert "is damaged" in wrong(device)[0]
+    memory.unlink()
+    assert "has lost what it held" in wrong(device)[0]
+
+
+def test_another_user_is_told_so(tenant: Tenant, tmp_path: Path):
+    """Whoever may not enter the service's private folders reads that, and no traceback."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    device = tenant.device(tmp_path)
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    rewrite(
+        device,
+        state_dir=str(private / "state"),
+        download_dir=str(private / "downloads"),
+        certificate_file=str(private / "device.crt"),
+        key_file=str(private / "device.key"),
+    )
+    program = (
+        "import os, sys\n"
+        "from cedarfleet_device.config import DeviceConfig\n"
+        "from cedarfleet_device.diagnostics.doctor import examine\n"
+        "config = DeviceConfig.load(sys.argv[1])\n"
+        "os.setuid(65534)\n"
+        "print(*examine(config), sep='\\n')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(device.config_file)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "`state_dir`" in done.stdout
+    assert done.stdout.count("WRONG") >= 3
+    assert "Permission denied" in done.stdout
 
 
 def test_a_full_disk_is_found(tenant: Tenant, tmp_path: Path, tight_disk: Path):

@@ -13,6 +13,7 @@ from cedarfleet_device.errors import ConfigError
 from cedarfleet_device.files import DISK, Disk
 from cedarfleet_device.store.database import open_database
 from cedarfleet_device.store.store import Store
+from cedarfleet_device.store.transaction import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -191,3 +192,31 @@ def test_a_memory_of_an_earlier_version_is_marked(tmp_path: Path):
     assert again.note("thing") == "acme--press-07"
     again.close()
     assert (tmp_path / "agent.db.made").exists()
+
+
+def test_a_file_that_is_removed_is_promised_nothing(tmp_path: Path):
+    """What would be kept in a file without a name is kept nowhere: it is refused, not durable."""
+    store = Store(tmp_path / "agent.db")
+    store.note("thing", "acme--press-07")
+    for each in tmp_path.iterdir():
+        each.unlink()
+    lost = store.submit(
+        lambda transaction: transaction.database.execute("INSERT INTO notes VALUES ('a', 'b')")
+    )
+    store.close()
+    with pytest.raises(StoreError, match="closed before the disk"):
+        lost.result()
+
+
+def test_a_device_that_rests_has_its_memory_in_one_file(tmp_path: Path):
+    """Some time after the last change the log is empty, without a change that asks for it."""
+    store = Store(tmp_path / "agent.db", quiet_seconds=0)
+    store.note("thing", "acme--press-07")
+    for _ in range(2):  # as the agent looks in: the second finds nothing new
+        store.do(lambda _: None)
+    assert (tmp_path / "agent.db-wal").stat().st_size == 0
+    store.note("thing", "acme--press-08")
+    store.close()
+    again = Store(tmp_path / "agent.db")
+    assert again.note("thing") == "acme--press-08"
+    again.close()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cedarfleet_device.clock import Clock
+    from cedarfleet_device.commands.begun import BegunMarks
     from cedarfleet_device.commands.handlers import Handler
     from cedarfleet_device.commands.inbox import Inbox, Taken
     from cedarfleet_device.commands.invocation import Outcome
@@ -46,6 +47,7 @@ class Executor:
         await_clock: whether the cloud tells the time, so that the first commands wait for it (at
             most 10 s).
         finished: told each final state.
+        begun: keeps which commands have begun that must not begin twice.
         failed: told of each failure of a thread that nobody foresaw.
     """
 
@@ -59,6 +61,7 @@ class Executor:
         parallel: int,
         await_clock: bool,
         finished: Callable[[CommandState], None],
+        begun: BegunMarks | None = None,
         failed: Callable[[], object] = tell_nobody,
     ) -> None:
         self._inbox = inbox
@@ -67,6 +70,7 @@ class Executor:
         self._clock = clock
         self._await_clock = await_clock
         self._finished = finished
+        self._begun = begun
         self._failed = failed
         self._lock = threading.Lock()
         self._given: queue.SimpleQueue[Taken | None] = queue.SimpleQueue()
@@ -217,6 +221,8 @@ class Executor:
         if (ending := self.decide(message)) is not None:
             self._end(run, (ending.state, {"reason": ending.reason}, None))
             return True
+        if self._begun is not None and not handler.idempotent:
+            self._begun.mark(message.command_id)
         self._limits.begin(run)
         outcome = call_handler(handler, run.command)
         if not self._limits.end(run):
@@ -263,6 +269,8 @@ class Executor:
                 )
                 if self._stopping.wait(_RETRY_STORE_SECONDS):
                     return
+        if self._begun is not None:
+            self._begun.ended(command.command_id)
         if not kept:  # fail closed: it has ended already, and nothing of it happens twice
             return
         self._finished(state)

@@ -196,8 +196,17 @@ class Inbox:
 
         return self._store.ask(change)
 
-    def recover(self, *, again: Callable[[str], bool]) -> tuple[int, int]:
+    def recover(
+        self,
+        *,
+        again: Callable[[str], bool],
+        never_began: Callable[[str], bool] = lambda _: False,
+    ) -> tuple[int, int]:
         """After a restart: what ran waits again if ``again(command name)``, else it is INTERRUPTED.
+
+        Args:
+            again: whether a command of this name may run twice.
+            never_began: whether the handler of this command id had certainly not begun.
 
         Returns:
             How many wait again, and how many were interrupted.
@@ -214,8 +223,7 @@ class Inbox:
                     self._move(transaction, command_id, "waiting", sequence)
                     repeated += 1
                     continue
-                reason = "the device stopped while the command was running; it was not run again"
-                state = CommandState.INTERRUPTED, {"reason": reason}
+                state = CommandState.INTERRUPTED, _interruption(begun=not never_began(command_id))
                 self._move(transaction, command_id, "done", sequence, state)
                 interrupted += 1
             return repeated, interrupted
@@ -304,6 +312,13 @@ def _sequence_of_running(transaction: Transaction, command_id: str) -> int | Non
         "SELECT sequence FROM inbox WHERE command_id = ? AND phase = 'running'", (command_id,)
     ).fetchone()
     return None if row is None else row[0]
+
+
+def _interruption(*, begun: bool) -> dict[str, Any]:
+    if begun:
+        return {"reason": "the device stopped while the command was running; it was not run again"}
+    reason = "the device stopped before the command began: nothing of it has happened"
+    return {"reason": reason, "begun": False}
 
 
 def _may_run_again(message: bytes, again: Callable[[str], bool]) -> bool:

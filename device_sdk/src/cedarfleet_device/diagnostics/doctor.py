@@ -24,12 +24,16 @@ from cedarfleet_device.connection.service_client import ServiceClient
 from cedarfleet_device.diagnostics.health import read_status
 from cedarfleet_device.downloads.range_client.tls import tls_context as files_tls_context
 from cedarfleet_device.errors import CloudError, ConfigError
+from cedarfleet_device.files import DISK
 from cedarfleet_device.identity.credentials import load_credentials
 from cedarfleet_device.identity.x509 import valid_until
+from cedarfleet_device.store.database import open_database
 from cedarfleet_device.store.reserve import FULL_BYTES
 from cedarfleet_device.store.state_folder import in_use
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from awscrt import io, mqtt5
 
     from cedarfleet_device.config import DeviceConfig
@@ -55,9 +59,16 @@ class Finding:
         return f"{'ok   ' if self.good else 'WRONG'}  {self.words}"
 
 
-def examine(config: DeviceConfig) -> list[Finding]:
-    """Look at everything; the last finding is the farthest that could be reached."""
-    findings = [*_folders(config), *_files_authority(config)]
+def examine(config: DeviceConfig, *, handlers: Callable[[], object] | None = None) -> list[Finding]:
+    """Look at everything; the last finding is the farthest that could be reached.
+
+    Args:
+        config: the device.
+        handlers: reads the maker's file as ``run`` does; None: there is none to look at.
+    """
+    findings = [*_folders(config), *_memory(config), *_files_authority(config)]
+    if handlers is not None:
+        findings.append(_handlers(handlers))
     try:
         config = dialled(config)
         credentials = load_credentials(config)
@@ -101,9 +112,15 @@ def _wrong(words: str) -> Finding:
 def _folders(config: DeviceConfig) -> list[Finding]:
     findings: list[Finding] = []
     for name, folder in (("state_dir", config.state_dir), ("download_dir", config.download_dir)):
-        nearest = folder
-        while not nearest.exists():
-            nearest = nearest.parent
+        try:
+            nearest = folder
+            while not nearest.exists():
+                nearest = nearest.parent
+        except OSError as error:  # a folder of the service's user, private to it
+            findings.append(
+                _wrong(f"`{name}` `{folder}` cannot be looked at: {error.strerror}; run it as root")
+            )
+            continue
         if not nearest.is_dir():
             findings.append(_wrong(f"`{name}` `{folder}`: `{nearest}` is a file, not a folder"))
             continue
@@ -118,6 +135,29 @@ def _folders(config: DeviceConfig) -> list[Finding]:
             _good(f"`{name}` `{folder}` can be written, {free // 1_000_000} MB are free")
         )
     return findings
+
+
+def _memory(config: DeviceConfig) -> list[Finding]:
+    """Whether the store opens, by the very part that ``run`` opens; not made where it is not."""
+    file = config.state_dir / "agent.db"
+    try:
+        made = file.exists() or file.with_name(file.name + ".made").exists()
+        if not made or in_use(config.state_dir):
+            return []
+        database, log = open_database(file, DISK)
+    except (OSError, ConfigError) as error:
+        return [_wrong(str(error))]
+    os.close(log)
+    database.close()
+    return [_good("the memory of commands can be read")]
+
+
+def _handlers(read: Callable[[], object]) -> Finding:
+    try:
+        read()
+    except ConfigError as error:
+        return _wrong(str(error))
+    return _good("the handlers' file runs")
 
 
 def _files_authority(config: DeviceConfig) -> list[Finding]:

@@ -23,7 +23,6 @@ from cedarfleet_device.connection.service_client import (
     ServiceClient,
 )
 from cedarfleet_device.downloads.outcomes import (
-    DownloadError,
     DownloadFailedError,
     DownloadRefusedError,
 )
@@ -249,6 +248,7 @@ class JobListener:
             raise
         except BaseException as error:  # noqa: BLE001 - a fault of ours must end the job
             event("job.fault", level=logging.ERROR, error=error, at=places(error), job_id=job_id)
+            self._discard(document.name)
             return "FAILED", {"reason": f"{type(error).__name__} in the device's agent"}
         return "SUCCEEDED", {
             "sha256": delivered.sha256,
@@ -267,7 +267,7 @@ class JobListener:
         """Give the disk back what was fetched for a job that is over: nobody else would."""
         try:
             self._fetcher.discard(name)
-        except DownloadError as error:
+        except Exception as error:  # noqa: BLE001 - the job's end must be told all the same
             event("download.not_discarded", level=logging.WARNING, error=error, artifact=name)
 
     def _cancelled(self, job_id: str) -> bool:

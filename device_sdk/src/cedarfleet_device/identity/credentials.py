@@ -26,8 +26,17 @@ def load_credentials(config: DeviceConfig) -> tuple[bytes, bytes, bytes]:
     Raises:
         ConfigError: one cannot be read, or the key may be read by others.
     """
-    finish_replacing(config.certificate_file, config.key_file)
-    if not config.certificate_file.exists() and _beside(config.key_file, ".pending").exists():
+    try:
+        finish_replacing(config.certificate_file, config.key_file)
+        begun = (
+            not config.certificate_file.exists() and _beside(config.key_file, ".pending").exists()
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"`certificate_file` `{config.certificate_file}` cannot be looked at by this process's"
+            f" user, uid {os.geteuid()}: {error.strerror}"
+        ) from error
+    if begun:
         raise ConfigError(
             f"`certificate_file` `{config.certificate_file}` is not there yet: an enrolment was"
             " begun and not finished; run `cedarfleet-device enroll` again, with the same code"

@@ -43,6 +43,7 @@ _T = TypeVar("_T")
 _MOST_IN_ONE_COMMIT: Final = 256
 _SHARE_SECONDS: Final = 0.01  # changes that nobody waits for share a sync for so long
 _SYNC_AGAIN_SECONDS: Final = 1.0
+_QUIET_SECONDS: Final = 60.0  # after the last change, what stands in the log alone is moved
 
 
 class Store:
@@ -52,15 +53,23 @@ class Store:
         file: database file; its folder exists.
         sync: makes what was written to a descriptor durable.
         disk: makes the names of a new file and of its log durable.
+        quiet_seconds: without a change, after which the log is moved to the file: a device that
+            rests has its memory in one place.
 
     Raises:
         ConfigError: the file is damaged, or of another version of the SDK.
     """
 
     def __init__(
-        self, file: Path, *, sync: Callable[[int], object] = os.fdatasync, disk: Disk = DISK
+        self,
+        file: Path,
+        *,
+        sync: Callable[[int], object] = os.fdatasync,
+        disk: Disk = DISK,
+        quiet_seconds: float = _QUIET_SECONDS,
     ) -> None:
         self._file, self._disk = file, disk
+        self._quiet_seconds = quiet_seconds
         self._sync = sync
         self._changes: queue.SimpleQueue[QueuedChange | None] = queue.SimpleQueue()
         self._order = threading.Lock()
@@ -166,6 +175,7 @@ class Store:
     def _write(self, database: sqlite3.Connection, log: int) -> None:
         synced = -1  # changes; what a process that died had written may not be durable yet
         due = 0.0
+        quiet_since, moved = time.monotonic(), -1
         last = False
         while not last:
             owed = bool(self._unsynced)
@@ -180,8 +190,13 @@ class Store:
                 continue
             # Changes that wrote nothing (reads) are durable without a sync.
             if database.total_changes == synced or self._make_durable(database, log):
+                if database.total_changes != synced:
+                    quiet_since = time.monotonic()
                 synced = database.total_changes
                 self._settle()
+                # Asked by whoever looks in, every few seconds: nothing of ours wakes for it.
+                if synced != moved and time.monotonic() - quiet_since >= self._quiet_seconds:
+                    moved = synced if _move_log(database) else moved
             elif last:
                 self._give_up()
             else:
@@ -229,6 +244,10 @@ class Store:
         2.2).
         """
         try:
+            # Fail closed: of a file that somebody has removed, the next start finds nothing.
+            if not self._file.exists():
+                event("store.removed", level=logging.ERROR, file=str(self._file))
+                return False
             doubtful = self._doubtful or os.fstat(log).st_nlink == 0
             if doubtful and database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
                 event(
@@ -254,3 +273,12 @@ class Store:
             each.future.set_exception(
                 StoreError("the store was closed before the disk had taken the change")
             )
+
+
+def _move_log(database: sqlite3.Connection) -> bool:
+    """Write what the log holds to the file; whether all of it was."""
+    try:
+        return not database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    except sqlite3.Error as error:  # it stays in the log, which is durable
+        event("store.log_not_moved", level=logging.WARNING, error=error)
+        return False
