@@ -78,6 +78,16 @@ def pools() -> tuple[MemoryUserPool, MemoryUserPool]:
 
 
 @pytest.fixture(scope="session")
+def app(authorizer: CedarAuthorizer) -> Litestar:
+    """The application, made once: its routes are the most of it, and a test has its own operations.
+
+    Set ``app.state.operations`` before it serves.
+    """
+    operations = Operations(MemoryPorts.around(authorizer), TokenSettings())
+    return create_app(operations, HttpSettings(body_max_bytes=64 * 1024))
+
+
+@pytest.fixture(scope="session")
 def contract() -> list[Contract]:
     """The API's own description, once it was asked for."""
     return []
@@ -85,6 +95,7 @@ def contract() -> list[Contract]:
 
 @pytest.fixture
 def service(
+    app: Litestar,
     authorizer: CedarAuthorizer,
     pools: tuple[MemoryUserPool, MemoryUserPool],
     contract: list[Contract],
@@ -125,8 +136,7 @@ def service(
     ports.artifacts.add(
         Artifact(tenant="acme", name="no-digest.bin", size=1, sha256=None, etag='"e2"')
     )
-    operations = Operations(ports, TokenSettings())
-    app = create_app(operations, HttpSettings(body_max_bytes=64 * 1024))
+    app.state.operations = Operations(ports, TokenSettings())
     with TestClient(app, raise_server_exceptions=False) as client:
         if not contract:
             contract.append(Contract(client.get("/v1/openapi").json()))

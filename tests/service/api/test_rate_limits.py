@@ -10,16 +10,16 @@ from litestar.testing import TestClient
 
 from service.adapters.memory.memory_ports import MemoryPorts
 from service.adapters.memory.user_pool import MemoryUserPool
-from service.api.app import create_app
 from service.domain.devices import Device
 from service.domain.rates import Budget, Rate
 from service.operations.operations import Operations
-from service.settings import HttpSettings, TokenSettings
+from service.settings import TokenSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import httpx
+    from litestar import Litestar
 
     from service.adapters.memory.authorizer import CedarAuthorizer
 
@@ -65,14 +65,16 @@ def small() -> tuple[MemoryUserPool, MemoryUserPool]:
 
 
 @pytest.fixture
-def api(authorizer: CedarAuthorizer, small: tuple[MemoryUserPool, MemoryUserPool]) -> Iterator[Api]:
+def api(
+    app: Litestar, authorizer: CedarAuthorizer, small: tuple[MemoryUserPool, MemoryUserPool]
+) -> Iterator[Api]:
     """A fresh service."""
     ports = MemoryPorts.around(authorizer)
     for pool in small:
         pool.join(ports)
     ports.devices.add(Device(tenant="acme", id="press-01"))
     ports.clock.now = datetime.now(UTC)
-    app = create_app(Operations(ports, TokenSettings()), HttpSettings())
+    app.state.operations = Operations(ports, TokenSettings())
     with TestClient(app) as client:
         yield Api(client, ports, small[0])
 
