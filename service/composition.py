@@ -23,6 +23,7 @@ from service.adapters.aws.devices import DynamoDeviceFacts
 from service.adapters.aws.downloads import DynamoDownloadRecords
 from service.adapters.aws.enrolments import DynamoEnrolments
 from service.adapters.aws.jobs import IotDownloadJobs
+from service.adapters.aws.policies import VerifiedPermissionsPolicies
 from service.adapters.aws.signing_keys import JwksKeys
 from service.adapters.aws.tenants import DynamoTenantRegistry
 from service.adapters.aws.things import IotThings
@@ -56,8 +57,10 @@ def build(settings: Settings) -> Litestar:
         settings.tokens,
         settings.enrolment,
         device_endpoint(settings),
+        settings.policies,
     )
-    return create_app(operations, settings.http, on_shutdown=(calls.close, direct.close))
+    ends = (operations.close, calls.close, direct.close)
+    return create_app(operations, settings.http, on_shutdown=ends)
 
 
 def device_endpoint(settings: Settings) -> DeviceEndpoint:
@@ -122,6 +125,12 @@ def aws_ports(
         ),
         signing_keys=JwksKeys(settings.jwks, calls=calls, timeout_seconds=aws.connect_seconds),
         authorizer=VerifiedPermissionsAuthorizer(calls=calls, sessions=sessions),
+        policy_stores=VerifiedPermissionsPolicies(
+            calls=calls,
+            sessions=sessions,
+            table=settings.tenants.table,
+            templates=settings.policies.templates,
+        ),
         audit=DynamoAuditLog(calls=calls, sessions=sessions, settings=records),
         buckets=DynamoBuckets(calls=calls, sessions=sessions, settings=records),
         devices=DynamoDeviceFacts(calls=calls, sessions=sessions, settings=records),

@@ -123,6 +123,31 @@ class TenantSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PolicySettings:
+    """Copies of the tenants' policies, which decide reads (docs/adr/0025).
+
+    Attributes:
+        fresh_seconds: how old the registry's word may be by which a copy is used; a revoked
+            permission to read ends within it.
+        compare_seconds: between two comparisons of a copy with its store, about.
+        tenant_bytes: text of one tenant's policies; the store decides all of a tenant with more.
+        total_bytes: text of all copies; the least recently used leave. 0: the stores decide all.
+        entries: tenants of whom something is known, with a copy or without.
+        templates: remembered, of all tenants together; one has at most 10,000 bytes (source:
+            Verified Permissions, "Quotas").
+        sample: share of the decisions by a copy that the store is asked for too, in the background.
+    """
+
+    fresh_seconds: Annotated[float, Variable("CEDARFLEET_POLICY_FRESH_SECONDS", 0.1, 4.5)] = 4.0
+    compare_seconds: Annotated[float, Variable("CEDARFLEET_POLICY_COMPARE_SECONDS", 1, 3600)] = 300
+    tenant_bytes: Annotated[int, Variable("CEDARFLEET_POLICY_TENANT_BYTES")] = 1_000_000
+    total_bytes: Annotated[int, Variable("CEDARFLEET_POLICY_TOTAL_BYTES")] = 50_000_000
+    entries: Annotated[int, Variable("CEDARFLEET_POLICY_ENTRIES", 1, 100_000)] = 2_000
+    templates: Annotated[int, Variable("CEDARFLEET_POLICY_TEMPLATES")] = 1_000
+    sample: Annotated[float, Variable("CEDARFLEET_POLICY_SAMPLE", 0, 1)] = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
 class AwsSettings:
     """Calls of AWS.
 
@@ -319,6 +344,7 @@ class Settings:
     tokens: TokenSettings
     jwks: JwksSettings
     tenants: TenantSettings
+    policies: PolicySettings
     aws: AwsSettings
     records: RecordSettings
     direct: DirectMessageSettings

@@ -1,6 +1,6 @@
 """The application: routes, health, OpenAPI and problem documents around one set of operations."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from litestar import Litestar
 from litestar.datastructures import State
@@ -29,14 +29,17 @@ class _Application(Litestar):
 
 
 def create_app(
-    operations: Operations, http: HttpSettings, *, on_shutdown: tuple[Callable[[], None], ...] = ()
+    operations: Operations,
+    http: HttpSettings,
+    *,
+    on_shutdown: tuple[Callable[[], Awaitable[None] | None], ...] = (),
 ) -> Litestar:
     """The ASGI application.
 
     Args:
         operations: what the routes do.
         http: how large a body may be.
-        on_shutdown: called after the last request.
+        on_shutdown: called after the last request, one after the other.
     """
     scheme = SecurityScheme(
         type="http",

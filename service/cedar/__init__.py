@@ -8,7 +8,7 @@ authorization request together: who, what, on what, in which context; ``decision
 out, and why.
 
 The policies' side: ``binding`` names groups, users and the tenant as one tenant's store does;
-``statement`` reads one policy file; ``policy_set`` holds all that decides; ``evaluator`` evaluates
-requests. ``statement``, ``policy_set`` and ``evaluator`` need the engine (cedarpy), which the image
-of the service leaves out: the served part imports none of the three.
+``statement`` reads one policy file; ``policy_set`` holds all that decides, and ``digest`` tells it
+from another; ``evaluator`` evaluates requests, ``compiled`` those of a tenant by the policies that
+can apply to each.
 """

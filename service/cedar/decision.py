@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Union
 
@@ -15,11 +15,19 @@ class Refusal(StrEnum):
     EVALUATION_FAILED = "evaluation_failed"  # a policy could not be evaluated
 
 
+class Decider(StrEnum):
+    """Who decided; whoever it was, the decision must be the same."""
+
+    STORE = "store"
+    COPY = "copy"  # of the store's policies, in this process
+
+
 @dataclass(frozen=True, kw_only=True)
 class Allowed:
     """Yes; the permit policies that said so, by the names of our files."""
 
     policies: tuple[str, ...]
+    by: Decider = field(default=Decider.STORE, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +36,7 @@ class Denied:
 
     reason: Refusal
     policies: tuple[str, ...] = ()
+    by: Decider = field(default=Decider.STORE, compare=False)
 
     @property
     def explanation(self) -> str:

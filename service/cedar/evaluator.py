@@ -63,10 +63,15 @@ class Evaluator:
         )
         asked = [request.json() for request in requests]
         results = cedarpy.is_authorized_batch(asked, self._policies, given, self._schema)
-        return [_evaluation(result) for result in results]
+        return [evaluation_of(result) for result in results]
 
 
-def _evaluation(result: cedarpy.AuthzResult) -> Evaluation:
+def evaluation_of(result: cedarpy.AuthzResult) -> Evaluation:
+    """What the engine answered, as an evaluation.
+
+    Raises:
+        ValueError: it could not read the request.
+    """
     errors = tuple(result.diagnostics.errors)
     if result.decision is cedarpy.Decision.NoDecision:
         raise ValueError("; ".join(errors))

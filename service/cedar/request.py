@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from service.cedar.values import Value
 
 ACTION: Final = "Fleet::Action"
+TOKEN: Final = frozenset({"sub", "client_id", "scope"})
+"""What policies see of an access token, in the context's `token`."""
 
 
 @dataclass(frozen=True, kw_only=True)

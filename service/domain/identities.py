@@ -7,8 +7,9 @@ import binascii
 import json
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NewType, cast
+from typing import TYPE_CHECKING, Any, Final, NewType, cast
 
+from service.cedar.request import TokenBearer
 from service.errors import UnauthenticatedError
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from service.domain.tenants import Tenant
 
+_GROUPS: Final = "cognito:groups"
+_DOTTED: Final = frozenset({"cognito", "custom"})
 VerifiedClaims = NewType("VerifiedClaims", "Mapping[str, Any]")
 """The claims of a token whose signature, issuer, audience, use and time were checked."""
 
@@ -91,6 +94,44 @@ class Principal:
         Source: Verified Permissions, "Cognito identity sources".
         """
         return f"{self.tenant.pool_id}|{self.subject}"
+
+    def bearer(self, attributes: frozenset[str]) -> TokenBearer:
+        """The caller as the policy store makes one of the same token.
+
+        Source: Verified Permissions, "Mapping Amazon Cognito tokens to schema".
+
+        Args:
+            attributes: what the schema has of a person's claims; all are texts.
+
+        Raises:
+            ValueError: a claim is of another form than Cognito's, so that nobody but the store
+                knows what the store makes of it.
+        """
+        if self.claims.get(_GROUPS, [*self.groups]) != [*self.groups]:
+            raise ValueError("the groups of the token are no list of texts")
+        # Policies may write `custom.region` for `custom:region`: a claim of that name is refused.
+        if not _DOTTED.isdisjoint(self.claims):
+            raise ValueError("the token has a claim `custom` or `cognito`")
+        if self.token_use is TokenUse.ACCESS:
+            return TokenBearer(
+                subject=self.subject,
+                groups=self.groups,
+                scopes=tuple(self._text("scope").split()),
+                client_id=self.client_id,
+            )
+        return TokenBearer(
+            subject=self.subject,
+            groups=self.groups,
+            claims={
+                name: self._text(name) for name in (attributes - {_GROUPS}) & self.claims.keys()
+            },
+        )
+
+    def _text(self, claim: str) -> str:
+        found = self.claims.get(claim)
+        if not isinstance(found, str):
+            raise ValueError(f"the token's claim `{claim}` is no text")  # noqa: TRY004 - as all
+        return found
 
 
 def _canonical(segment: str) -> bytes:

@@ -36,6 +36,7 @@ READING: Final = frozenset(
         Permission.VIEW_DOWNLOAD,
     }
 )
+"""What a copy of the policies may decide; anything else is asked of the policy store each time."""
 COMMANDING: Final = frozenset(
     {
         Permission.OPERATE_DEVICE,

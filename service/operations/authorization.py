@@ -100,6 +100,7 @@ class Access:
             resource=str(request.resource),
             allowed=isinstance(decision, Allowed),
             policies=decision.policies,
+            by=decision.by,
         )
         if not isinstance(decision, Allowed):
             await self._write(action, request, decision, purpose)

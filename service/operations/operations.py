@@ -12,15 +12,17 @@ from service.operations.authorization import Access
 from service.operations.budgets import Budgets, Pace
 from service.operations.bulk_registration import BulkRegistration
 from service.operations.commands import Commands
+from service.operations.decisions import Decisions
 from service.operations.devices import Devices
 from service.operations.downloads import Downloads
 from service.operations.enrolment import Enrol
+from service.operations.policy_copies import PolicyCopies
 from service.operations.readiness import Readiness
 from service.operations.redelivery import Redelivery
 from service.operations.registration import Registration
 from service.operations.rollout import Rollout
 from service.operations.worker import Worker
-from service.settings import EnrolmentSettings
+from service.settings import EnrolmentSettings, PolicySettings
 
 if TYPE_CHECKING:
     from service.domain.identities import Principal
@@ -38,6 +40,7 @@ class Operations:
         tokens: how tokens are verified.
         enrolment: how devices come in.
         endpoint: where they are told to connect.
+        policies: how old and large copies of policies may be.
     """
 
     def __init__(
@@ -46,10 +49,18 @@ class Operations:
         tokens: TokenSettings,
         enrolment: EnrolmentSettings | None = None,
         endpoint: DeviceEndpoint | None = None,
+        policies: PolicySettings | None = None,
     ) -> None:
+        policies = policies or PolicySettings()
         enrolment = enrolment or EnrolmentSettings()
         endpoint = endpoint or DeviceEndpoint(host="localhost", port=8883, authorities="")
         self._ports = ports
+        self.decisions = Decisions(
+            ports.authorizer,
+            PolicyCopies(ports.policy_stores, policies, ports.metrics),
+            ports.metrics,
+            sample=policies.sample,
+        )
         self._readiness = Readiness(registry=ports.tenants, now=time.monotonic)
         self.authenticate = Authenticate(
             tenants=ports.tenants,
@@ -127,10 +138,14 @@ class Operations:
             principal=principal,
             facts=facts,
             declared=declared,
-            authorizer=self._ports.authorizer,
+            authorizer=self.decisions,
             audit=self._ports.audit,
             clock=self._ports.clock,
         )
+
+    async def close(self) -> None:
+        """End what is done in the background."""
+        await self.decisions.close()
 
     async def check_ready(self) -> None:
         """Raise ``UnavailableError`` unless requests can be served."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from service.ports.downloads import Deliveries, DownloadJobs, DownloadRecords
     from service.ports.enrolments import Enrolments, Things
     from service.ports.metrics import Metrics
+    from service.ports.policies import PolicyStores
     from service.ports.signing_keys import SigningKeys
     from service.ports.tenants import TenantRegistry
     from service.ports.work import Timers, WorkQueue
@@ -32,6 +33,7 @@ class Ports:
     tenants: TenantRegistry
     signing_keys: SigningKeys
     authorizer: Authorizer
+    policy_stores: PolicyStores
     audit: AuditLog
     buckets: SharedBuckets
     devices: DeviceFacts

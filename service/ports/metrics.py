@@ -58,6 +58,11 @@ DECISIONS: Final = Counter(
     "decisions of policies: `allowed` or `denied`, by the `store` or by the `copy` in process",
     ("action", "outcome", "decided_by"),
 )
+POLICY_DIFFERENCES: Final = Counter(
+    "cedarfleet_policy_differences_total",
+    "a policy `store` that is not as the registry says, or a `decision` that differs by copy",
+    ("kind",),
+)
 CACHE_LOOKUPS: Final = Counter(
     "cedarfleet_cache_lookups_total",
     "what was found in a cache: `hit`, `miss`, or `stale` for what is used past its time",
@@ -84,6 +89,7 @@ MEASURES: Final[tuple[Measure, ...]] = (
     CONNECTIONS,
     AWS_CALLS,
     DECISIONS,
+    POLICY_DIFFERENCES,
     CACHE_LOOKUPS,
     SHARES,
     BREAKERS_OPEN,

@@ -19,6 +19,7 @@ from litestar.testing import TestClient
 from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.enrolment_rows import enrolment_item
 from service.adapters.memory.budgets import MemoryBuckets
+from service.adapters.memory.policies import MemoryPolicyStores
 from service.adapters.memory.signing_keys import MemorySigningKeys
 from service.adapters.memory.tenants import MemoryTenantRegistry
 from service.adapters.memory.user_pool import MemoryUserPool
@@ -27,12 +28,13 @@ from service.domain.enrolments import Enrolment, code_digest, new_code
 from service.domain.rates import microseconds
 from service.operations.commands import DIRECT_MESSAGES
 from service.operations.operations import Operations
-from service.settings import HttpSettings, TokenSettings
+from service.settings import HttpSettings, PolicySettings, TokenSettings
 from tests.benchmarks.rows import Row
 from tests.service.adapters.aws.answered_sessions import AnsweredSessions, Refusal
 from tests.service.adapters.aws.conftest import AWS
 from tests.service.adapters.aws.test_every_refusal import DEVICE, ID, answer, ports_of
 from tests.service.requests import signing_request
+from tests.service.stamped_policies import stamped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -146,8 +148,11 @@ def measured() -> dict[str, tuple[str, ...]]:
     pool = MemoryUserPool("acme", groups={"line": ()})
     sessions, calls = AnsweredSessions(AWS), AwsCalls(AWS)
     try:
+        stores = MemoryPolicyStores()
+        stores.stamp(pool.tenant, stamped(pool.tenant))
         ports = replace(
             ports_of(calls, sessions),
+            policy_stores=stores,
             tenants=MemoryTenantRegistry(rows={pool.tenant.issuer: pool.tenant}),
             signing_keys=MemorySigningKeys(
                 keys={(pool.tenant.issuer, pool.key_id): pool.key.public_key()}
@@ -160,8 +165,12 @@ def measured() -> dict[str, tuple[str, ...]]:
             if used_up:
                 at = microseconds(time.time() + 1)  # so that no token comes meanwhile
                 buckets.rows[used_up.key] = at + used_up.rate.span
-            operations = Operations(replace(ports, buckets=buckets), TokenSettings())
+            operations = Operations(
+                replace(ports, buckets=buckets), TokenSettings(), policies=PolicySettings(sample=0)
+            )
             with TestClient(create_app(operations, HttpSettings(body_max_bytes=4096))) as client:
+                with client.portal() as portal:
+                    portal.call(operations.decisions.prepare, pool.tenant)
                 for asked in of_it:
                     found[asked.name] = _calls(asked, client, headers, sessions, pool.tenant)
         return found

@@ -49,7 +49,7 @@ def test_a_page_that_says_otherwise_is_seen(calls: dict[str, tuple[str, ...]]) -
     """One call more or less, or of another service, is another promise."""
     page = PAGE.read_text(encoding="utf-8")
     for old, new in (
-        ("| Query, IsAuthorizedWithToken, GetConnection |", "| Query, GetConnection |"),
+        ("| Query, GetConnection |", "| Query, IsAuthorizedWithToken, GetConnection |"),
         ("2 x PutItem", "3 x PutItem"),
         ("2 x TransactWriteItems, SendMessage", "2 x TransactWriteItems, IoT CreateJob"),
     ):

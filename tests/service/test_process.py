@@ -136,4 +136,4 @@ def test_the_process_needs_no_local_cloud_and_no_pulumi() -> None:
         check=True,
     ).stdout.split()
     assert "litestar" in seen
-    assert not {"infra", "pulumi", "ministack", "cedarpy", "httpx", "pytest"} & set(seen)
+    assert not {"infra", "pulumi", "ministack", "httpx", "pytest"} & set(seen)

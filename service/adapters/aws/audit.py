@@ -45,6 +45,7 @@ class DynamoAuditLog:
             "source_ip": record.source_ip or "",
             "emergency_reason": record.emergency_reason or "",
             "subject": record.subject or "",
+            "decided_by": str(record.decision.by),
         }
         item: dict[str, Any] = {name: {"S": text} for name, text in texts.items()}
         item["policies"] = {"L": [{"S": name} for name in record.decision.policies]}

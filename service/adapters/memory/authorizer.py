@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Final
 
 from service.cedar.evaluator import Evaluator
 from service.cedar.policy_set import PolicySet
-from service.cedar.request import TokenBearer
-from service.domain.identities import TokenUse
 from service.errors import ConfigurationError, UpstreamError
 
 if TYPE_CHECKING:
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     from service.domain.identities import Principal
     from service.domain.tenants import Tenant
 
-_CLAIMS: Final = ("email", "custom:region")
+_CLAIMS: Final = frozenset({"email", "custom:region"})
 
 
 class CedarAuthorizer:
@@ -48,11 +46,11 @@ class CedarAuthorizer:
 
         Raises:
             ConfigurationError: a policy does not parse.
-            UpstreamError: the request does not fit the schema.
+            UpstreamError: the request does not fit the schema, or the token is none of Cognito's.
         """
         evaluator = self._evaluator(principal.tenant)
-        bearer = _bearer(principal)
         try:
+            bearer = principal.bearer(_CLAIMS)
             asked = request.with_bearer(bearer, pool_id=principal.tenant.pool_id)
             return evaluator.evaluate(asked).decision
         except ValueError as error:
@@ -83,20 +81,4 @@ def _read(policies: Path) -> PolicySet:
         static={file.stem: file.read_text(encoding="utf-8") for file in files},
         templates={},
         links=(),
-    )
-
-
-def _bearer(principal: Principal) -> TokenBearer:
-    claims = principal.claims
-    if principal.token_use is TokenUse.ACCESS:
-        return TokenBearer(
-            subject=principal.subject,
-            groups=principal.groups,
-            scopes=tuple(str(claims.get("scope", "")).split()),
-            client_id=principal.client_id,
-        )
-    return TokenBearer(
-        subject=principal.subject,
-        groups=principal.groups,
-        claims={name: claims[name] for name in _CLAIMS if name in claims},
     )

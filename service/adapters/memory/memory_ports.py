@@ -18,6 +18,7 @@ from service.adapters.memory.downloads import (
 )
 from service.adapters.memory.enrolments import MemoryEnrolments, MemoryThings
 from service.adapters.memory.metrics import MemoryMetrics
+from service.adapters.memory.policies import MemoryPolicyStores
 from service.adapters.memory.signing_keys import MemorySigningKeys
 from service.adapters.memory.tenants import MemoryTenantRegistry
 from service.adapters.memory.work import MemoryTimers, MemoryWorkQueue
@@ -44,6 +45,7 @@ class MemoryPorts(Ports):
 
     tenants: MemoryTenantRegistry
     signing_keys: MemorySigningKeys
+    policy_stores: MemoryPolicyStores
     audit: MemoryAuditLog
     buckets: MemoryBuckets
     devices: MemoryDevices
@@ -69,6 +71,7 @@ class MemoryPorts(Ports):
             tenants=MemoryTenantRegistry(),
             signing_keys=MemorySigningKeys(),
             authorizer=authorizer,
+            policy_stores=MemoryPolicyStores(),
             audit=MemoryAuditLog(),
             buckets=MemoryBuckets(),
             devices=known,

@@ -24,9 +24,7 @@ class MemoryMetrics:
     """
 
     counts: Tally[Series] = field(default_factory=Tally["Series"])
-    durations: dict[Series, list[float]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
+    durations: dict[Series, list[float]] = field(default_factory=lambda: defaultdict(list))
     gauges: dict[Series, float] = field(default_factory=dict["Series", float])
 
     def count(self, what: Counter, *labels: str, by: int = 1) -> None:

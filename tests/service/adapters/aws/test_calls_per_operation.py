@@ -7,16 +7,19 @@ Its quotas are an account's, shared by all tenants: 100 look-ups of groups and 1
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from service.adapters.memory.policies import MemoryPolicyStores
 from service.domain.permissions import Permission
 from service.operations.authorization import RequestFacts
 from service.operations.commands import CommandRequest
 from service.operations.operations import Operations
-from service.settings import TokenSettings
+from service.settings import PolicySettings, TokenSettings
 from tests.service.adapters.aws.test_every_refusal import ID, answer, arguments, ports_of
+from tests.service.stamped_policies import PERMIT_ALL, only
 
 if TYPE_CHECKING:
     from service.adapters.aws.client.calls import AwsCalls
@@ -64,8 +67,8 @@ async def _poll(operations: Operations, access: Access) -> object:
 @pytest.mark.parametrize(
     ("ask", "calls"),
     [
-        (_list, ["IsAuthorizedWithToken", "Query"]),
-        (_read_device, ["Query", "IsAuthorizedWithToken", "GetConnection"]),
+        (_list, ["Query"]),
+        (_read_device, ["Query", "GetConnection"]),
         *(
             (
                 change,
@@ -84,7 +87,7 @@ async def _poll(operations: Operations, access: Access) -> object:
                 *["SendDirectMessage", "UpdateItem"],
             ],
         ),
-        (_poll, ["GetItem", "Query", "GetItem", "Query", "IsAuthorizedWithToken"]),
+        (_poll, ["GetItem", "Query", "GetItem", "Query"]),
     ],
     ids=["list", "read", "configure", "set-groups", "set-tags", "command", "poll"],
 )
@@ -100,13 +103,21 @@ def test_an_operation_makes_these_calls(
 
     sessions.answer = answered
     principal = arguments(acme)["authorizer.decide"][0]["principal"]
-    operations = Operations(ports_of(aws, sessions), TokenSettings())
+    stores = MemoryPolicyStores()
+    stores.stamp(acme, only(acme, all=PERMIT_ALL))
+    ports = replace(ports_of(aws, sessions), policy_stores=stores)
+    operations = Operations(ports, TokenSettings(), policies=PolicySettings(sample=0))
     access = operations.access(
         principal,
         facts=RequestFacts(request_id="request-1", source_ip=None),
         declared=frozenset(Permission),
     )
-    asyncio.run(ask(operations, access))
+
+    async def scenario() -> None:
+        assert await operations.decisions.prepare(acme)
+        await ask(operations, access)
+
+    asyncio.run(scenario())
     # Leases of shared buckets are one in half a second, not of a request (ADR 0022).
     asked = [call for call in sessions.calls if "budget#" not in str(call.arguments.get("Key"))]
     assert [call.operation for call in asked] == calls

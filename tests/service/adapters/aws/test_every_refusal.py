@@ -22,6 +22,7 @@ from botocore.parsers import ResponseParserError
 
 from infra.stacks.tenant_stack.registry_row import registry_item
 from service.adapters.aws.cursors import seal
+from service.adapters.aws.policies import digest_key
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.cedar.decision import Allowed
 from service.cedar.request import AuthorizationRequest, RequestContext
@@ -52,6 +53,7 @@ from service.settings import (
     HttpSettings,
     JobSettings,
     JwksSettings,
+    PolicySettings,
     RecordSettings,
     Settings,
     TenantSettings,
@@ -204,6 +206,9 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "tenants.check": ({},),
         "authorizer.decide": ({"principal": principal, "request": QUESTION},),
         "authorizer.decide_all": ({"principal": principal, "requests": [QUESTION]},),
+        "policy_stores.expected": (tenant,),
+        "policy_stores.versions": (tenant,),
+        "policy_stores.contents": (tenant,),
         "audit.write": (tenant | {"record": AUDIT},),
         "buckets.take": (
             {"bucket": replace(BUCKET, tenant=acme), "tokens": 1, "now": AT},
@@ -274,6 +279,7 @@ def answer(call: Call, acme: Tenant) -> dict[str, Any] | Refusal:
         },
         "IsAuthorizedWithToken": allow,
         "BatchIsAuthorizedWithToken": {"results": [allow]},
+        **_policy_store(),
         "HeadObject": {"ContentLength": 1, "ETag": '"e"'},
         "CreateThing": {"thingId": "thing-1"},
         "CreateCertificateFromCsr": certificate,
@@ -281,10 +287,30 @@ def answer(call: Call, acme: Tenant) -> dict[str, Any] | Refusal:
     }
     if call.operation == "UpdateSchedule" and call.arguments["Name"] == NEW_TIMER:
         return Refusal(NOT_FOUND, 404)
+    if call.operation == "GetItem" and digest_key("") in str(call.arguments["Key"]):
+        return {"Item": {"digest": {"S": "ab" * 32}}}
     if call.operation == "GetItem":
         claim = "replay" in str(call.arguments["Key"])  # nobody made anything under this key
         return {} if claim else {"Item": stored(call.arguments["Key"], acme)}
     return answers.get(call.operation, {})
+
+
+def _policy_store() -> dict[str, dict[str, Any]]:
+    """A store with one policy and one grant."""
+    at = {"createdDate": "2026-10-01", "lastUpdatedDate": "2026-10-01"}
+    somebody = {"entityType": "Fleet::User", "entityId": "pool|somebody"}
+    link = {"policyTemplateId": "PT1", "principal": somebody, "resource": somebody}
+    definitions = {"SP1": {"static": {"statement": "permit"}}, "SP2": {"templateLinked": link}}
+    return {
+        "ListPolicies": {"policies": [{"policyId": one, **at} for one in definitions]},
+        "ListPolicyTemplates": {"policyTemplates": [{"policyTemplateId": "PT1", **at}]},
+        "BatchGetPolicy": {
+            "results": [{"policyId": one, "definition": of} for one, of in definitions.items()],
+            "errors": [],
+        },
+        "GetPolicyTemplate": {"statement": "permit"},
+        "GetSchema": {"schema": "{}", **at},
+    }
 
 
 def stored(key: Mapping[str, Any], acme: Tenant) -> dict[str, Any]:
@@ -328,6 +354,7 @@ def ports_of(aws: AwsCalls, sessions: AnsweredSessions) -> Ports:
         tokens=TokenSettings(),
         jwks=JwksSettings(),
         tenants=TenantSettings(cache_seconds=0, unknown_cache_seconds=0),
+        policies=PolicySettings(templates=0),
         aws=AWS,
         records=RecordSettings(),
         direct=DirectMessageSettings(),
@@ -413,7 +440,7 @@ def outcome(
 
 
 # Asked with the credentials of the service itself, in no tenant's session.
-OWN: Final = ("tenants.", "work_queue.", "timers.")
+OWN: Final = ("tenants.", "policy_stores.expected", "work_queue.", "timers.")
 METHODS: Final = sorted(arguments(MemoryUserPool("acme").tenant))
 
 

@@ -1,0 +1,238 @@
+"""A tenant's policies ready to decide in this process, each request by those that can apply to it.
+
+An evaluation takes as long as there are policies. So they are parted by their scope, and a request
+is evaluated by those alone whose scope can hold: a policy whose scope does not hold neither decides
+nor fails (Cedar language reference, "Authorization": the scope is part of what must be satisfied).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import cedarpy
+
+from service.cedar.evaluator import evaluation_of
+from service.cedar.request import ACTION, TOKEN
+from service.cedar.statement import statement_est
+from service.cedar.values import EntityUid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from service.cedar.decision import Evaluation
+    from service.cedar.entities import Entity
+    from service.cedar.policy_set import Link, PolicySet
+    from service.cedar.request import AuthorizationRequest
+
+_MAX_SLICES: Final = 32
+"""Parsed sets kept, each of the policies of one kind of request: who asks what, in which line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Piece:
+    """One policy, a link with its blanks filled in.
+
+    Attributes:
+        id: of the store.
+        est: Cedar's JSON form, as text.
+        principal: the constraints of the scope, likewise ``action`` and ``resource``.
+    """
+
+    id: str
+    est: str
+    principal: Mapping[str, Any]
+    action: Mapping[str, Any]
+    resource: Mapping[str, Any]
+
+
+class CompiledPolicies:
+    """Evaluates requests of one tenant as its policy store would.
+
+    Attributes:
+        size: bytes of text that it was made of; what is parsed takes some times as many.
+        user_attributes: what the schema has of a person's claims.
+
+    Args:
+        policies: as the store holds them, with the schema in its JSON form.
+
+    Raises:
+        ValueError: the schema or a policy does not parse, or is of no form that is known here.
+    """
+
+    def __init__(self, policies: PolicySet) -> None:
+        try:
+            schema: dict[str, Any] = json.loads(policies.schema)
+            self._schema = cedarpy.Schema.from_json_str(policies.schema)
+            self.user_attributes = _texts(schema["Fleet"]["entityTypes"]["User"]["shape"])
+            _check_token(schema["Fleet"]["commonTypes"]["RequestContext"])
+            groups = _groups_of_actions(schema["Fleet"]["actions"])
+            templates = {name: statement_est(text) for name, text in policies.templates.items()}
+            pieces = [
+                *(_piece(name, statement_est(text)) for name, text in policies.static.items()),
+                *(
+                    _piece(link.id, _filled(templates[link.template], link))
+                    for link in policies.links
+                ),
+            ]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"policies of a form that is not known here: {error!r}") from error
+        self._actions = cedarpy.Entities.from_json_str("[]", self._schema)
+        # Whose scope names no principal stands under None.
+        self._by_action: dict[str, dict[EntityUid | None, list[_Piece]]] = {}
+        for action, above in groups.items():
+            able: dict[EntityUid | None, list[_Piece]] = defaultdict(list)
+            for piece in pieces:
+                if _holds(piece.action, {EntityUid(ACTION, action), *above}):
+                    able[_named(piece.principal)].append(piece)
+            self._by_action[action] = dict(able)
+        self._slices: OrderedDict[tuple[str, ...], cedarpy.PolicySet] = OrderedDict()
+        self.size = len(policies.schema) + sum(len(piece.est) for piece in pieces)
+
+    def evaluate(self, request: AuthorizationRequest) -> Evaluation:
+        """What the engine says to one request.
+
+        Args:
+            request: with the principal and its groups among the entities.
+
+        Raises:
+            ValueError: the request does not fit the schema.
+        """
+        entities = {entity.uid: entity for entity in request.entities}
+        given = self._actions.with_added_json_str(
+            json.dumps([entity.json() for entity in entities.values()]), self._schema
+        )
+        policies = self._slice(request, entities)
+        return evaluation_of(cedarpy.is_authorized(request.json(), policies, given, self._schema))
+
+    def _slice(
+        self, request: AuthorizationRequest, entities: Mapping[EntityUid, Entity]
+    ) -> cedarpy.PolicySet:
+        by_principal = self._by_action.get(request.action, {})
+        who = _with_ancestors(request.principal, entities)
+        what = _with_ancestors(request.resource, entities)
+        able = sorted(
+            (
+                piece
+                for uid in (None, *who)
+                for piece in by_principal.get(uid, ())
+                if _holds(piece.principal, who) and _holds(piece.resource, what)
+            ),
+            key=lambda piece: piece.id,
+        )
+        key = tuple(piece.id for piece in able)
+        found = self._slices.get(key)
+        if found is None:
+            static = ",".join(f"{json.dumps(piece.id)}:{piece.est}" for piece in able)
+            found = cedarpy.PolicySet.from_json_str(
+                f'{{"staticPolicies":{{{static}}},"templates":{{}},"templateLinks":[]}}'
+            )
+            self._slices[key] = found
+            if len(self._slices) > _MAX_SLICES:
+                self._slices.popitem(last=False)
+        else:
+            self._slices.move_to_end(key)
+        return found
+
+
+def _piece(name: str, est: Mapping[str, Any]) -> _Piece:
+    return _Piece(
+        id=name,
+        est=json.dumps(est, separators=(",", ":")),
+        principal=est["principal"],
+        action=est["action"],
+        resource=est["resource"],
+    )
+
+
+def _filled(template: Mapping[str, Any], link: Link) -> dict[str, Any]:
+    """The policy that a link is: blanks stand in the scope and nowhere else."""
+
+    def filled(scope: Mapping[str, Any], uid: EntityUid) -> dict[str, Any]:
+        known = {name: value for name, value in scope.items() if name != "slot"}
+        if "slot" in scope:
+            known["entity"] = uid.json()
+        if "in" in known:
+            known["in"] = filled(known["in"], uid)
+        return known
+
+    return {
+        **template,
+        "principal": filled(template["principal"], link.principal),
+        "resource": filled(template["resource"], link.resource),
+    }
+
+
+def _holds(scope: Mapping[str, Any], uids: Iterable[EntityUid]) -> bool:
+    """Whether a scope can hold of an entity that stands, with all above it, in ``uids``.
+
+    What is not understood can hold: the engine then says.
+    """
+    if (named := _entities(scope)) is not None:
+        return not named.isdisjoint(uids)
+    return True
+
+
+def _named(scope: Mapping[str, Any]) -> EntityUid | None:
+    named = _entities(scope)
+    return next(iter(named)) if named is not None and len(named) == 1 else None
+
+
+def _entities(scope: Mapping[str, Any]) -> frozenset[EntityUid] | None:
+    """What a scope names, one of which must be; ``None`` if anything may be."""
+    if "in" in scope:
+        return _entities(scope["in"])
+    listed = scope.get("entities", [scope["entity"]] if "entity" in scope else None)
+    return None if listed is None else frozenset(EntityUid(**uid) for uid in listed)
+
+
+def _with_ancestors(uid: EntityUid, entities: Mapping[EntityUid, Entity]) -> dict[EntityUid, None]:
+    found: dict[EntityUid, None] = {}
+    above = [uid]
+    while above:
+        one = above.pop()
+        if one not in found:
+            found[one] = None
+            if (entity := entities.get(one)) is not None:
+                above.extend(entity.parents)
+    return found
+
+
+def _groups_of_actions(actions: Mapping[str, Any]) -> dict[str, frozenset[EntityUid]]:
+    """Action -> all groups that it is in, by way of others too."""
+
+    def above(action: str) -> set[str]:
+        direct = {member["id"] for member in actions[action].get("memberOf") or ()}
+        return direct.union(*map(above, direct))
+
+    return {
+        action: frozenset(EntityUid(ACTION, group) for group in above(action)) for action in actions
+    }
+
+
+def _check_token(context: Mapping[str, Any]) -> None:
+    """Refuse a schema that has more of an access token than is put into a request here.
+
+    Raises:
+        ValueError: what else it has, which the policy store would fill in.
+    """
+    unknown = context["attributes"]["token"]["attributes"].keys() - TOKEN
+    if unknown:
+        raise ValueError(f"the schema's `token` has {', '.join(sorted(unknown))}")
+
+
+def _texts(shape: Mapping[str, Any]) -> frozenset[str]:
+    """The attributes of a record, all of which must be texts.
+
+    Raises:
+        ValueError: one is something else, which nobody here knows how to make of a claim.
+    """
+    attributes: dict[str, Any] = shape["attributes"]
+    for name, declared in attributes.items():
+        if declared.get("type") not in ("String", "EntityOrCommon") or (
+            declared.get("name", "String") not in ("String", "__cedar::String")
+        ):
+            raise ValueError(f"the schema's attribute `{name}` of a user is no text")
+    return frozenset(attributes)

@@ -1,0 +1,42 @@
+"""The digest of all that decides together: equal for equal policies, whoever wrote them down.
+
+The stacks say of each tenant which digest its policy store is to have; the service uses a copy of
+the store only while it has that one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from service.cedar.policy_set import PolicySet
+
+
+def policies_digest(policies: PolicySet) -> str:
+    """SHA-256, in hexadecimal, of what the policies say.
+
+    Of the schema as JSON, of each static policy's text, and of each link's template, principal and
+    resource; in any order. Names and ids of ours or of a store do not count, nor does a template
+    without a link, which decides nothing.
+
+    Args:
+        policies: bound to the tenant and its pool, with the schema in its JSON form.
+
+    Raises:
+        ValueError: the schema is no JSON.
+        KeyError: a link's template is missing.
+    """
+    document = {"schema": json.loads(policies.schema), "policies": sorted(_contents(policies))}
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _contents(policies: PolicySet) -> Iterator[list[str]]:
+    for statement in policies.static.values():
+        yield [statement]
+    for link in policies.links:
+        yield [policies.templates[link.template], str(link.principal), str(link.resource)]

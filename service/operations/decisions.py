@@ -1,0 +1,164 @@
+"""Decides reads by a copy of the tenant's policies, and whatever changes something by its store."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from service.cedar.decision import Allowed, Decider
+from service.domain.permissions import READING
+from service.errors import CedarfleetError
+from service.ports.metrics import POLICY_DIFFERENCES
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from service.cedar.compiled import CompiledPolicies
+    from service.cedar.decision import Decision
+    from service.cedar.request import AuthorizationRequest
+    from service.domain.identities import Principal
+    from service.domain.tenants import Tenant
+    from service.operations.policy_copies import PolicyCopies
+    from service.ports.authorizer import Authorizer
+    from service.ports.metrics import Metrics
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+_AT_ONCE: Final = 8  # samples of all tenants
+_SETTLE_SECONDS: Final = 10.0  # "a few seconds": Verified Permissions API reference, CreatePolicy
+
+
+class Decisions:
+    """Answers ``ports.Authorizer``; no decision is ever used again.
+
+    Args:
+        store: the tenants' policy stores.
+        copies: of their policies.
+        metrics: is told who decided what, and of differences.
+        sample: the share of decisions by a copy that the store is asked for too, beside the answer.
+        chance: draws between 0 and 1.
+        pause: waits so many seconds.
+    """
+
+    def __init__(
+        self,
+        store: Authorizer,
+        copies: PolicyCopies,
+        metrics: Metrics,
+        *,
+        sample: float,
+        chance: Callable[[], float] = random.random,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._store = store
+        self._copies = copies
+        self._metrics = metrics
+        self._sample = sample
+        self._chance = chance
+        self._pause = pause
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def decide(self, principal: Principal, request: AuthorizationRequest) -> Decision:
+        """See ``ports.Authorizer``."""
+        [decision] = await self._decided(principal, [request]) or (
+            await self._store.decide(principal, request),
+        )
+        return decision
+
+    async def decide_all(
+        self, principal: Principal, requests: Sequence[AuthorizationRequest]
+    ) -> tuple[Decision, ...]:
+        """See ``ports.Authorizer``."""
+        return await self._decided(principal, requests) or await self._store.decide_all(
+            principal, requests
+        )
+
+    async def prepare(self, tenant: Tenant) -> bool:
+        """Whether reads of the tenant are decided by a copy, now that one was asked for."""
+        return await self._copies.confirm(tenant) is not None
+
+    async def settled(self) -> None:
+        """Return once nothing is done in the background."""
+        await self._copies.settled()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def close(self) -> None:
+        """End what is done in the background."""
+        for task in self._tasks:
+            task.cancel()
+        await self._copies.close()
+        await self.settled()
+
+    async def _decided(
+        self, principal: Principal, requests: Sequence[AuthorizationRequest]
+    ) -> tuple[Decision, ...] | None:
+        """What the copy says of all requests, or ``None``: the store is to be asked."""
+        # Fail closed: what changes something is decided by what stands in the store now.
+        if not requests or not all(request.action in READING for request in requests):
+            return None
+        copy = await self._copies.good(principal.tenant)
+        decisions = None if copy is None else _by_copy(copy, principal, requests)
+        if decisions and len(self._tasks) < _AT_ONCE and self._chance() < self._sample:
+            task = asyncio.ensure_future(self._compare(principal, requests[0], decisions[0]))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return decisions
+
+    async def _compare(
+        self, principal: Principal, request: AuthorizationRequest, decision: Decision
+    ) -> None:
+        """Ask the store too; a difference that stays while nothing changes rings an alarm."""
+        try:
+            if await self._store.decide(principal, request) == decision:
+                return
+            # The store decides by a change some seconds after it has told of it.
+            await self._pause(_SETTLE_SECONDS)
+            copy = await self._copies.confirm(principal.tenant)
+            ours = None if copy is None else _by_copy(copy, principal, [request])
+            theirs = await self._store.decide(principal, request)
+        # E.g. a token that ended meanwhile: no decision, so no difference.
+        except CedarfleetError as error:
+            log.warning("decisions.not_compared", problem=type(error).__name__)
+            return
+        if ours and ours[0] != theirs:
+            self._metrics.count(POLICY_DIFFERENCES, "decision")
+            log.error(
+                "decisions.differ",
+                action=request.action,
+                resource=str(request.resource),
+                allowed_by_copy=isinstance(ours[0], Allowed),
+                allowed_by_store=isinstance(theirs, Allowed),
+                policies_of_copy=ours[0].policies,
+                policies_of_store=theirs.policies,
+            )
+            # Fail closed: nobody knows which of the two is right, and the store is asked.
+            self._copies.distrust(principal.tenant)
+
+
+def _by_copy(
+    copy: CompiledPolicies, principal: Principal, requests: Sequence[AuthorizationRequest]
+) -> tuple[Decision, ...] | None:
+    tenant = principal.tenant
+    try:
+        bearer = principal.bearer(copy.user_attributes)
+        evaluations = [
+            copy.evaluate(request.with_bearer(bearer, pool_id=tenant.pool_id))
+            for request in requests
+        ]
+    except ValueError as error:
+        # Not the words: they may quote what stands in a token.
+        log.warning("decisions.not_by_copy", problem=type(error).__name__)
+        return None
+    names = tenant.policy_names
+    return tuple(
+        replace(
+            one.decision,
+            policies=tuple(sorted(names.get(name, name) for name in one.decision.policies)),
+            by=Decider.COPY,
+        )
+        for one in evaluations
+    )

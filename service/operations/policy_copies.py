@@ -1,0 +1,266 @@
+"""Copies of the tenants' policies: made of their stores, and good only while the registry says so.
+
+Nothing runs by itself: a request finds that something is due, goes on with what there is, and what
+is due is done beside it. A process that has just started thus copies the stores of the tenants that
+ask, each at a moment of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from service.cedar.compiled import CompiledPolicies
+from service.cedar.digest import policies_digest
+from service.errors import CedarfleetError
+from service.ports.metrics import POLICY_DIFFERENCES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+    from typing import Any
+
+    from service.cedar.policy_set import PolicySet
+    from service.domain.tenants import Tenant
+    from service.ports.metrics import Metrics
+    from service.ports.policies import PolicyStores
+    from service.settings import PolicySettings
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+_FIRST_SECONDS: Final = 3.0  # within which a process makes its first copy of a store
+_AGAIN_SECONDS: Final = 4.0  # until a store is looked at again that is not as it is to be
+_CHANGING_SECONDS: Final = 900.0  # an update of a stack is over by then
+_NAMED: Final = 20  # policies in one line of the log
+
+
+@dataclass(kw_only=True)
+class _Known:
+    """What is known of one tenant's store.
+
+    Attributes:
+        expected: the digest that it is to have.
+        expected_at: when that was asked; seconds of the clock, as all moments here.
+        expected_since: when it was first heard.
+        digest: of what the store said last.
+        copy: made of that.
+        versions: of what the store said last.
+        looked_at: when that was asked.
+        look_at: when to look again.
+        agreed: digest and versions when store and registry were last of one mind.
+        odd: how often since then they were not.
+        distrusted: a digest whose copy decided otherwise than the store.
+    """
+
+    expected: str | None = None
+    expected_at: float = -math.inf
+    expected_since: float = -math.inf
+    digest: str | None = None
+    copy: CompiledPolicies | None = None
+    versions: Mapping[str, str] = field(default_factory=dict[str, str])
+    looked_at: float = -math.inf
+    look_at: float = -math.inf
+    agreed: tuple[str, Mapping[str, str]] | None = None
+    odd: int = 0
+    distrusted: str | None = None
+    asking: asyncio.Task[None] | None = None
+    looking: asyncio.Task[None] | None = None
+
+
+class PolicyCopies:
+    """One copy a tenant, bounded in bytes; ``None`` wherever there is any doubt.
+
+    Args:
+        stores: what is copied.
+        settings: how old and how large a copy may be.
+        metrics: is told of stores that differ.
+        now: seconds, monotonic.
+        chance: draws between 0 and 1, so that processes that began together part.
+    """
+
+    def __init__(
+        self,
+        stores: PolicyStores,
+        settings: PolicySettings,
+        metrics: Metrics,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._stores = stores
+        self._settings = settings
+        self._metrics = metrics
+        self._now = now
+        self._chance = chance
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def good(self, tenant: Tenant) -> CompiledPolicies | None:
+        """The copy that decides reads now, or ``None``: then the store is to be asked.
+
+        It has the digest that the registry said at most ``fresh_seconds`` ago, and its store was
+        looked at within three times ``compare_seconds``.
+        """
+        # Fail closed, as each condition below: what is not known to be good is not used.
+        if self._settings.total_bytes == 0:
+            return None
+        known = self._of(tenant)
+        age = self._now() - known.expected_at
+        if age > self._settings.fresh_seconds:
+            await asyncio.shield(self._ask(tenant, known))
+            if self._now() - known.expected_at > self._settings.fresh_seconds:
+                return None
+        elif age > self._settings.fresh_seconds / 2:
+            self._ask(tenant, known)
+        if known.expected is None:
+            return None
+        now = self._now()
+        if now >= known.look_at:
+            self._look(tenant, known)
+        if (
+            known.digest != known.expected
+            or known.distrusted == known.expected
+            or now - known.looked_at > 3 * self._settings.compare_seconds
+        ):
+            return None
+        return known.copy
+
+    async def confirm(self, tenant: Tenant) -> CompiledPolicies | None:
+        """The good copy, once the registry and the store were asked anew."""
+        known = self._of(tenant)
+        await asyncio.shield(self._ask(tenant, known))
+        await asyncio.shield(self._look(tenant, known))
+        return await self.good(tenant)
+
+    def distrust(self, tenant: Tenant) -> None:
+        """Use no copy any more of what the store is to hold now."""
+        known = self._of(tenant)
+        known.distrusted = known.expected
+
+    async def settled(self) -> None:
+        """Return once nothing is done in the background."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def close(self) -> None:
+        """End what is done in the background."""
+        for task in self._tasks:
+            task.cancel()
+        await self.settled()
+
+    def _of(self, tenant: Tenant) -> _Known:
+        key = f"{tenant.issuer} {tenant.policy_store_id}"
+        known = self._known.get(key)
+        if known is None:
+            first = self._now() + self._chance() * _FIRST_SECONDS
+            known = self._known[key] = _Known(look_at=first)
+            if len(self._known) > self._settings.entries:
+                self._known.popitem(last=False)
+        else:
+            self._known.move_to_end(key)
+        return known
+
+    def _ask(self, tenant: Tenant, known: _Known) -> asyncio.Task[None]:
+        if known.asking is None or known.asking.done():
+            known.asking = self._begin(self._asked(tenant, known))
+        return known.asking
+
+    def _look(self, tenant: Tenant, known: _Known) -> asyncio.Task[None]:
+        if known.looking is None or known.looking.done():
+            known.looking = self._begin(self._looked(tenant, known))
+        return known.looking
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _asked(self, tenant: Tenant, known: _Known) -> None:
+        began = self._now()
+        try:
+            expected = await self._stores.expected(tenant)
+        except CedarfleetError as error:
+            log.warning("policies.not_asked", tenant=tenant.id, problem=str(error))
+            return
+        known.expected_at = began
+        if expected != known.expected:
+            known.expected, known.expected_since, known.odd = expected, began, 0
+            # The store is changed after the registry: look as soon as it may be done.
+            known.look_at = began + self._chance() * _FIRST_SECONDS
+
+    async def _looked(self, tenant: Tenant, known: _Known) -> None:
+        began = self._now()
+        try:
+            await self._read(tenant, known)
+        # A copy saves time and nothing else: whatever hinders it, the store decides.
+        except (CedarfleetError, ValueError, KeyError) as error:
+            log.warning("policies.not_copied", tenant=tenant.id, problem=type(error).__name__)
+            known.odd += 1
+        else:
+            known.looked_at = began
+            # After the store, which is changed after the registry: both are of one moment now.
+            await self._asked(tenant, known)
+            self._judge(tenant, known)
+        known.look_at = self._now() + self._pause(known) * (0.75 + self._chance() / 2)
+
+    async def _read(self, tenant: Tenant, known: _Known) -> None:
+        # Before the contents: a change between them shows at the next look.
+        versions = await self._stores.versions(tenant)
+        if versions == known.versions:
+            return
+        policies = await self._stores.contents(tenant)
+        copy = None
+        if _size(policies) <= self._settings.tenant_bytes:
+            copy = await asyncio.to_thread(CompiledPolicies, policies)
+        else:
+            log.warning("policies.too_large", tenant=tenant.id, bytes=_size(policies))
+        known.digest, known.copy, known.versions = policies_digest(policies), copy, versions
+        self._make_room(known)
+
+    def _judge(self, tenant: Tenant, known: _Known) -> None:
+        """Tell what the registry does not know of: somebody else has changed the store."""
+        if known.digest == known.expected:
+            known.odd, known.agreed = 0, (known.digest or "", known.versions)
+            return
+        known.odd += 1
+        before, versions = known.agreed or ("", {})
+        ours = before != known.expected
+        # One look may see a store as it was some seconds ago, and an update takes a while.
+        settled = self._now() - known.expected_since > _CHANGING_SECONDS
+        if (settled if ours else known.odd > 1) and known.expected is not None:
+            changed = dict(known.versions.items() ^ versions.items()) if not ours else {}
+            self._metrics.count(POLICY_DIFFERENCES, "store")
+            names = (tenant.policy_names.get(one, one) for one in changed)
+            log.error(
+                "policies.differ",
+                tenant=tenant.id,
+                policy_store=tenant.policy_store_id,
+                changed=sorted(names)[:_NAMED],
+            )
+
+    def _pause(self, known: _Known) -> float:
+        compare = self._settings.compare_seconds
+        return min(compare, _AGAIN_SECONDS * 2 ** min(known.odd - 1, 16)) if known.odd else compare
+
+    def _make_room(self, newest: _Known) -> None:
+        total = sum(one.copy.size for one in self._known.values() if one.copy)
+        for one in self._known.values():
+            if total <= self._settings.total_bytes:
+                return
+            if one.copy is not None and one is not newest:
+                total -= one.copy.size
+                one.copy, one.digest, one.versions = None, None, {}
+
+
+def _size(policies: PolicySet) -> int:
+    texts = (policies.schema, *policies.static.values(), *policies.templates.values())
+    return sum(map(len, texts)) + sum(
+        len(policies.templates.get(link.template, "")) for link in policies.links
+    )
