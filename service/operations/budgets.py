@@ -31,7 +31,8 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 LEASE_SECONDS: Final = 0.5
 _LEASE: Final = microseconds(LEASE_SECONDS)
-# A write that takes longer is as good as none: requests wait for it.
+# A write that takes longer is as good as none: requests wait for it. What it gives can be spent for
+# the rest of the lease, if there is any.
 _ANSWER_SECONDS: Final = 2.0
 # Without the table each process lets a tenth through, of burst and rate: as many tasks as
 # autoscaling starts at most (`tasks_max`) then stay within both together.
@@ -92,9 +93,11 @@ class Budgets:
 
     async def _lease(self, bucket: Bucket, purse: _Purse) -> None:
         """Lease once for all that wait; one that leaves does not cancel the others."""
-        if purse.leasing is None:
+        # One that has ended gives no more: to wait for it again would wait without end, and let
+        # nothing else run meanwhile.
+        if purse.leasing is None or purse.leasing.done():
             purse.leasing = asyncio.ensure_future(self._leased(bucket, purse))
-            purse.leasing.add_done_callback(lambda _: purse.end())
+            purse.leasing.add_done_callback(purse.end)
         await asyncio.shield(purse.leasing)
 
     async def _leased(self, bucket: Bucket, purse: _Purse) -> None:
@@ -114,6 +117,12 @@ class Budgets:
             grant = None
         if grant is not None and is_believable(rate, grant.full_at, now):
             purse.fill(now, grant, is_short=grant.tokens < tokens)
+            if not _within(now, answered := self._now(), _LEASE):
+                # Fail closed: what was leased so long ago is spent no more. Who waited for it waits
+                # no second time: the next answer may be as late.
+                log.warning("budget.late", bucket=bucket.key)
+                purse.fill_alone(answered, rate)
+                purse.last = grant
             return
         # Fail closed, to a share so small that all processes together stay within the rate.
         log.warning("budget.alone", bucket=bucket.key, answered=grant is not None)
@@ -219,8 +228,9 @@ class _Purse:
         self.alone_full_at = max(self.alone_full_at, now) + tokens * share.token
         self.fill(now, Grant(tokens=tokens, full_at=now + rate.span), is_short=True)
 
-    def end(self) -> None:
-        self.leasing = None
+    def end(self, leasing: asyncio.Task[None]) -> None:
+        if self.leasing is leasing:
+            self.leasing = None
 
     def standing(self, bucket: Bucket, now: int, *, granted: bool) -> Standing:
         rate = bucket.rate

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.adapters.memory.budgets import MemoryBuckets
-from service.domain.budgets import Bucket
+from service.domain.budgets import Bucket, Grant
 from service.domain.rates import Rate
 from service.operations.budgets import LEASE_SECONDS, Budgets, Pace
 from tests.seed import new_seed
@@ -145,6 +145,49 @@ def test_without_the_table_a_small_share_is_let_through(cluster: Cluster) -> Non
     cluster.clock.passed += 6
     asyncio.run(cluster.run(20, 300, chance))
     assert len(cluster.granted) - alone >= 20 * RATE.per_second * 0.9
+
+
+@dataclass(kw_only=True)
+class LateBuckets(MemoryBuckets):
+    """A table that answers when a lease is over already."""
+
+    clock: SimulatedClock
+
+    async def take(
+        self,
+        bucket: Bucket,
+        *,
+        tokens: int,
+        now: int,
+        returned: int = 0,
+        last: Grant | None = None,
+    ) -> Grant:
+        """As ever, and then time passes."""
+        grant = await super().take(bucket, tokens=tokens, now=now, returned=returned, last=last)
+        await asyncio.sleep(0)
+        await self.clock.sleep(1.2 * LEASE_SECONDS)
+        return grant
+
+
+@pytest.mark.timeout(20)
+def test_a_late_answer_holds_up_nobody(cluster: Cluster) -> None:
+    """Whenever a request comes, also just as the answer does: it ends, with the small share."""
+    cluster.shared = LateBuckets(clock=cluster.clock)
+    cluster.processes = [cluster.process()]
+
+    async def after(steps: int) -> None:
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await cluster.ask(0)
+
+    async def several() -> None:
+        await asyncio.gather(*(after(steps) for steps in range(20) for _ in range(5)))
+
+    for _ in range(10):
+        asyncio.run(several())
+    assert cluster.shared.writes <= 20
+    alone = (RATE.burst + cluster.clock.passed * RATE.per_second) / 10
+    assert 0 < len(cluster.granted) <= alone + 1
 
 
 def test_a_row_of_a_wrong_clock_is_not_believed(cluster: Cluster) -> None:

@@ -44,6 +44,7 @@ class Devices:
         self.ids = sorted(set(self.all) - set(self.agents.ids))
         self.given: Counter[str] = Counter()
         self._counting = threading.Lock()
+        self._jobs: set[str] = set()
 
     def make(self) -> None:
         """Make the things, each with facts that put it into the group."""
@@ -82,10 +83,16 @@ class Devices:
         jobs.update_job_execution(jobId=execution["jobId"], thingName=thing, status="SUCCEEDED")
 
     def ask_all(self) -> None:
-        """Have each device that has nothing yet ask."""
-        left = [device for device in self.ids if device not in self.given]
+        """Have each device of a job that is new ask, as one that IoT Jobs has told of it."""
+        iot, told = self.cloud.client("iot"), list[str]()
+        pages = iot.get_paginator("list_jobs").paginate(maxResults=250)
+        for job in [job["jobId"] for page in pages for job in page["jobs"]]:
+            if job not in self._jobs:
+                targets = iot.describe_job(jobId=job)["job"]["targets"]
+                told += [arn.rpartition("/acme--")[2] for arn in targets]
+                self._jobs.add(job)
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(self.ask, left))
+            list(pool.map(self.ask, set(told).intersection(self.ids)))
 
 
 @pytest.fixture
