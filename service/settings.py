@@ -70,11 +70,13 @@ class TokenSettings:
         max_bytes: a longer token is refused.
         cache_seconds: how long a verified token is not verified again.
         cache_entries: how many verified tokens are remembered.
+        cache_bytes: what they may take together.
     """
 
     max_bytes: Annotated[int, Variable("CEDARFLEET_TOKEN_MAX_BYTES")] = 16 * 1024
     cache_seconds: Annotated[float, Variable("CEDARFLEET_TOKEN_CACHE_SECONDS")] = 300.0
     cache_entries: Annotated[int, Variable("CEDARFLEET_TOKEN_CACHE_ENTRIES")] = 50_000
+    cache_bytes: Annotated[int, Variable("CEDARFLEET_TOKEN_CACHE_BYTES")] = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +87,14 @@ class JwksSettings:
         url_template: with ``{pool}``, for the embedded cloud; unset on AWS, where the registry row
             says it.
         cache_seconds: how long a pool's keys are used; a removed key is refused after it.
+        grace_seconds: how long they are used beyond that while their address gives none.
         again_seconds: least time between two fetches of one pool's keys, so that made-up key ids
             cannot drive traffic.
     """
 
     url_template: Annotated[str | None, Variable("CEDARFLEET_JWKS_URL_TEMPLATE")] = None
     cache_seconds: Annotated[float, Variable("CEDARFLEET_JWKS_CACHE_SECONDS")] = 3600.0
+    grace_seconds: Annotated[float, Variable("CEDARFLEET_JWKS_GRACE_SECONDS", 0, 86_400)] = 3600.0
     again_seconds: Annotated[float, Variable("CEDARFLEET_JWKS_AGAIN_SECONDS")] = 30.0
 
     def __post_init__(self) -> None:
@@ -112,6 +116,7 @@ class TenantSettings:
         cache_seconds: how long a row is used; a suspension takes effect after it.
         unknown_cache_seconds: how long an unknown issuer is remembered.
         cache_entries: rows and tenant sessions kept.
+        cache_bytes: what rows may take together.
     """
 
     table: Annotated[str, Variable("CEDARFLEET_TENANTS_TABLE")] = "cedarfleet-tenants"
@@ -120,6 +125,7 @@ class TenantSettings:
         10.0
     )
     cache_entries: Annotated[int, Variable("CEDARFLEET_TENANT_CACHE_ENTRIES")] = 1_000
+    cache_bytes: Annotated[int, Variable("CEDARFLEET_TENANT_CACHE_BYTES")] = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jwt
 
-from service.bounded_cache import BoundedCache
+from service.bounded_cache import BoundedCache, size_of
 from service.domain.identities import Principal, TokenUse, UnverifiedToken, VerifiedClaims
 from service.domain.tenants import TenantStatus, is_issuer
 from service.errors import TenantSuspendedError, TokenFault, UnauthenticatedError
@@ -43,7 +43,7 @@ class Authenticate:
         self._clock = clock
         self._settings = settings
         self._verified: BoundedCache[bytes, tuple[str, VerifiedClaims]] = BoundedCache(
-            max_entries=settings.cache_entries
+            max_entries=settings.cache_entries, max_bytes=settings.cache_bytes
         )
 
     async def __call__(self, authorization: str | None) -> Principal:
@@ -65,7 +65,12 @@ class Authenticate:
             tenant = await self._tenant(token.issuer)
             claims = await self._verify(token, tenant)
             self._verified.put(
-                digest, (tenant.issuer, claims), seconds=self._settings.cache_seconds
+                digest,
+                (tenant.issuer, claims),
+                seconds=min(
+                    self._settings.cache_seconds, int(claims["exp"]) - self._clock().timestamp()
+                ),
+                size=size_of(claims),
             )
         principal = _principal(text, claims, tenant)
         if principal.expires_at <= self._clock().timestamp():

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from service.bounded_cache import BoundedCache
+import tracemalloc
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from service.bounded_cache import BoundedCache, size_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_a_value_ends_at_its_second() -> None:
@@ -40,3 +49,45 @@ def test_a_dropped_value_is_forgotten() -> None:
     cache.drop("a")
     cache.drop("never")
     assert cache.get("a") is None
+
+
+def test_values_leave_before_they_take_more_than_they_may() -> None:
+    """The longest unused first; what is replaced, dropped or too large for all counts no more."""
+    cache: BoundedCache[str, int] = BoundedCache(max_entries=100, max_bytes=10)
+    for name in "abc":
+        cache.put(name, 1, seconds=100, size=4)
+    assert ([cache.get(name) for name in "abc"], cache.bytes) == ([None, 1, 1], 8)
+    cache.put("b", 1, seconds=100, size=2)
+    assert (cache.get("c"), cache.bytes) == (1, 6)
+    cache.drop("c")
+    cache.put("d", 1, seconds=100, size=11)
+    assert (len(cache), cache.bytes) == (0, 0)
+
+
+@dataclass(frozen=True)
+class Row:
+    """Something with a text and a collection."""
+
+    name: str
+    members: frozenset[str]
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda number: {"name": f"{number}" * 50, "groups": [f"{number}-{i}" for i in range(50)]},
+        lambda number: [{f"{number}": {}} for _ in range(30)],
+        lambda number: Row(f"{number}", frozenset(f"{number}-{i}" for i in range(90))),
+    ],
+)
+def test_a_size_is_what_a_value_takes(made: Callable[[int], object]) -> None:
+    """As the process itself measures it, a fifth more or less."""
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        values = [made(number) for number in range(300, 500)]
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    told = sum(map(size_of, values))
+    assert 0.8 * (after - before) < told < 1.25 * (after - before)

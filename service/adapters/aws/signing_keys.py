@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
+import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -15,7 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWTError
 from jwt.algorithms import RSAAlgorithm
 
+from service.bounded_cache import BoundedCache
 from service.errors import UnavailableError
+from service.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,20 +33,28 @@ _MAX_BYTES: Final = 64 * 1024
 _MIN_RSA_BITS: Final = 2048
 # A short outage of the address must not become a long one of ours.
 _AFTER_FAILURE_SECONDS: Final = 2.0
+# Of the time for which keys are used, after which they are fetched while nobody waits.
+_REFRESHED: Final = 0.8
+_MAX_POOLS: Final = 10_000
+_MAX_KEPT_BYTES: Final = 32 * 1024 * 1024
+# Of an RSA key of 4,096 bits with its id, in this process; measured, and rounded up.
+_KEY_BYTES: Final = 4 * 1024
 
 
-@dataclass
-class _Pool:
-    """What is known of one pool's keys; times are seconds of a monotonic clock."""
+@dataclass(frozen=True, kw_only=True)
+class _KeySet:
+    """A pool's keys as they were fetched; times are seconds of a monotonic clock."""
 
-    keys: Mapping[str, RSAPublicKey] = field(default_factory=dict[str, RSAPublicKey])
-    fresh_until: float = 0
-    ask_again_at: float = 0
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    keys: Mapping[str, RSAPublicKey]
+    fetched_at: float
 
 
 class JwksKeys:
     """The keys of every tenant's pool.
+
+    Keys are fetched again before their time is over, while they are still used. Where the address
+    gives none then, the last good ones are used for a bounded grace: else an outage of it would
+    refuse everybody. A key id that is not among them is asked for at a bounded pace.
 
     Args:
         settings: where keys are fetched from, and how long they are used.
@@ -64,25 +75,49 @@ class JwksKeys:
         self._settings = settings
         self._timeout_seconds = timeout_seconds
         self._clock = clock
-        # Bounded by the registry: only known issuers come here.
-        self._pools: dict[str, _Pool] = {}
+        self._good_seconds = settings.cache_seconds + settings.grace_seconds
+        self._sets: BoundedCache[str, _KeySet] = BoundedCache(
+            max_entries=_MAX_POOLS, max_bytes=_MAX_KEPT_BYTES, clock=clock
+        )
+        self._fetches: SingleFlight[str, _KeySet] = SingleFlight(
+            pause_seconds=min(settings.again_seconds, _AFTER_FAILURE_SECONDS), clock=clock
+        )
 
     async def find(self, tenant: Tenant, key_id: str) -> RSAPublicKey | None:
-        pool = self._pools.setdefault(tenant.issuer, _Pool())
-        if key_id in pool.keys and self._clock() < pool.fresh_until:
-            return pool.keys[key_id]
-        # Single flight: whoever waited finds the keys.
-        async with pool.lock:
-            now = self._clock()
-            if now >= pool.ask_again_at:
-                pool.ask_again_at = now + min(self._settings.again_seconds, _AFTER_FAILURE_SECONDS)
-                pool.keys = await self._calls.run(_KEYS, self._fetch, self._url(tenant))
-                pool.ask_again_at = now + self._settings.again_seconds
-                pool.fresh_until = self._clock() + self._settings.cache_seconds
-            elif now >= pool.fresh_until:
-                # The last fetch failed a moment ago: nothing can be proved now.
-                raise UnavailableError(_KEYS)
-        return pool.keys.get(key_id)
+        known = self._sets.get(tenant.issuer)
+        age = math.inf if known is None else self._clock() - known.fetched_at
+        if known is not None and age < self._settings.cache_seconds:
+            if (key := known.keys.get(key_id)) is not None:
+                self._refresh(tenant, age)
+                return key
+            if age < self._settings.again_seconds:
+                return None
+        try:
+            fetched = await self._fetches.ask(tenant.issuer, partial(self._fetched, tenant))
+        except UnavailableError:
+            # Fail closed: of a key that was never seen nobody knows whether it is the pool's.
+            if known is None or key_id not in known.keys or not self._is_good(known):
+                raise
+            log.warning("jwks.grace", pool=tenant.pool_id, seconds=round(age))
+            return known.keys[key_id]
+        return fetched.keys.get(key_id)
+
+    def _is_good(self, known: _KeySet) -> bool:
+        return self._clock() < known.fetched_at + self._good_seconds
+
+    def _refresh(self, tenant: Tenant, age: float) -> None:
+        """Fetch keys anew that are used for a little longer, while nobody waits."""
+        if age < _REFRESHED * self._settings.cache_seconds:
+            return
+        if self._fetches.failure(tenant.issuer) is None:
+            self._fetches.begin(tenant.issuer, partial(self._fetched, tenant))
+
+    async def _fetched(self, tenant: Tenant) -> _KeySet:
+        keys = await self._calls.run(_KEYS, self._fetch, self._url(tenant))
+        made = _KeySet(keys=keys, fetched_at=self._clock())
+        size = _KEY_BYTES * len(keys)
+        self._sets.put(tenant.issuer, made, seconds=self._good_seconds, size=size)
+        return made
 
     def _url(self, tenant: Tenant) -> str:
         template = self._settings.url_template

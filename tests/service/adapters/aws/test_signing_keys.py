@@ -207,66 +207,127 @@ def test_an_address_without_a_host_is_an_outage(calls: AwsCalls, template: str) 
         asyncio.run(keys.find(pool.tenant, pool.key_id))
 
 
-def test_keys_are_used_as_long_as_they_are_fresh(server: JwksServer, calls: AwsCalls) -> None:
-    """Up to the second; then an outage proves nothing, and is asked about again two seconds on."""
-    pool = MemoryUserPool("acme")
-    server.body = json.dumps({"keys": [jwk(pool)]}).encode()
-    clock = [0.0]
-    keys = JwksKeys(
-        JwksSettings(url_template=server.url_template, cache_seconds=100, again_seconds=30),
-        calls=calls,
-        timeout_seconds=2,
-        clock=lambda: clock[0],
-    )
+@dataclass
+class Held:
+    """Keys of one pool, whose clock and server the test turns."""
+
+    server: JwksServer
+    calls: AwsCalls
+    grace_seconds: float = 50
+    clock: float = 0.0
+    pool: MemoryUserPool = field(default_factory=lambda: MemoryUserPool("acme"))
+
+    def __post_init__(self) -> None:
+        """The pool publishes its key."""
+        self.server.body = json.dumps({"keys": [jwk(self.pool)]}).encode()
+        settings = JwksSettings(
+            url_template=self.server.url_template,
+            cache_seconds=100,
+            grace_seconds=self.grace_seconds,
+            again_seconds=30,
+        )
+        self.keys = JwksKeys(
+            settings, calls=self.calls, timeout_seconds=2, clock=lambda: self.clock
+        )
+
+    async def find(self, at: float, key_id: str | None = None) -> bool:
+        """Whether there is such a key at this second; no fetch is under way afterwards."""
+        self.clock = at
+        found = await self.keys.find(self.pool.tenant, key_id or self.pool.key_id)
+        await asyncio.gather(*self.keys._fetches._flights.values(), return_exceptions=True)
+        return found is not None
+
+    async def fails(self, at: float, key_id: str | None = None) -> bool:
+        """Whether nobody can tell at this second."""
+        try:
+            await self.find(at, key_id)
+        except UnavailableError:
+            return True
+        return False
+
+
+def test_keys_are_fetched_anew_while_they_are_used(server: JwksServer, calls: AwsCalls) -> None:
+    """From the 80th of a hundred seconds on, and a key that is gone then is refused."""
 
     async def scenario() -> None:
-        assert await keys.find(pool.tenant, pool.key_id) is not None
-        server.status = 500
-        clock[0] = 99.9
-        assert await keys.find(pool.tenant, pool.key_id) is not None
+        held = Held(server, calls)
+        assert await held.find(0)
+        assert await held.find(79.9)
         assert len(server.asked) == 1
-        for clock[0], asked in ((100.0, 2), (101.9, 2), (102.0, 3), (103.9, 3)):
-            with pytest.raises(UnavailableError):
-                await keys.find(pool.tenant, pool.key_id)
+        assert await held.find(80)
+        assert len(server.asked) == 2
+        assert await held.find(159.9)
+        assert len(server.asked) == 2
+        server.body = json.dumps({"keys": [jwk(held.pool, kid="rotated")]}).encode()
+        assert await held.find(160)  # this one's answer comes too late for it
+        assert not await held.find(161)
+        assert await held.find(161, "rotated")
+        assert len(server.asked) == 3
+
+    asyncio.run(scenario())
+
+
+def test_good_keys_are_used_for_a_grace(server: JwksServer, calls: AwsCalls) -> None:
+    """While the address gives none, and it is asked every two seconds; then nothing is proved."""
+
+    async def scenario() -> None:
+        held = Held(server, calls)
+        assert await held.find(0)
+        server.status = 500
+        for at, asked in ((99.9, 2), (100, 2), (101.9, 3), (103.8, 3), (149.9, 4)):
+            assert await held.find(at)
             assert len(server.asked) == asked
+        assert await held.fails(150)
+        assert await held.fails(200)
         server.status = 200
-        clock[0] = 104.0
-        assert await keys.find(pool.tenant, pool.key_id) is not None
-        clock[0] = 104.0 + 29.9
-        assert await keys.find(pool.tenant, "made-up") is None
+        assert await held.find(202)
+        # Without an outage there is no grace: a removed key is refused at its time.
+        server.body = json.dumps({"keys": [jwk(held.pool, kid="rotated")]}).encode()
+        assert not await held.find(302)
+
+    asyncio.run(scenario())
+
+
+def test_a_new_key_proves_nothing_in_an_outage(server: JwksServer, calls: AwsCalls) -> None:
+    """Nobody knows whether the pool has it; what is known stays good, for as long as before."""
+
+    async def scenario() -> None:
+        held = Held(server, calls, grace_seconds=0)
+        assert await held.find(0)
+        server.status = 500
+        assert not await held.find(29.9, "made-up")  # the pool was asked a moment ago
+        assert await held.fails(70, "made-up")
+        assert await held.fails(71, "made-up")
+        assert len(server.asked) == 2
+        assert await held.find(71)
+        assert await held.fails(100)
+        server.status = 200
+        assert await held.find(102)
+        assert not await held.find(131.9, "made-up")
         assert len(server.asked) == 4
-        clock[0] = 104.0 + 30
-        assert await keys.find(pool.tenant, "made-up") is None
+        assert not await held.find(132, "made-up")
         assert len(server.asked) == 5
 
     asyncio.run(scenario())
 
 
-def test_a_failed_question_lengthens_no_freshness(server: JwksServer, calls: AwsCalls) -> None:
-    """A key whose time ends while the address is not asked again proves nothing any more."""
+def test_a_hanging_address_is_waited_for_once(calls: AwsCalls) -> None:
+    """Forty callers wait for one fetch and share its failure, instead of one behind the other."""
     pool = MemoryUserPool("acme")
-    server.body = json.dumps({"keys": [jwk(pool)]}).encode()
-    clock = [0.0]
-    keys = JwksKeys(
-        JwksSettings(url_template=server.url_template, cache_seconds=100, again_seconds=30),
-        calls=calls,
-        timeout_seconds=2,
-        clock=lambda: clock[0],
-    )
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        template = f"http://127.0.0.1:{silent.getsockname()[1]}/{{pool}}"
+        keys = JwksKeys(JwksSettings(url_template=template), calls=calls, timeout_seconds=0.2)
 
-    async def scenario() -> None:
-        assert await keys.find(pool.tenant, pool.key_id) is not None
-        server.status = 500
-        clock[0] = 99.0
-        with pytest.raises(UnavailableError):
-            await keys.find(pool.tenant, "made-up")
-        assert await keys.find(pool.tenant, pool.key_id) is not None
-        clock[0] = 100.0
-        with pytest.raises(UnavailableError):
-            await keys.find(pool.tenant, pool.key_id)
-        assert len(server.asked) == 2
+        async def scenario() -> None:
+            asking = (keys.find(pool.tenant, pool.key_id) for _ in range(40))
+            answers = await asyncio.gather(*asking, return_exceptions=True)
+            assert {type(answer) for answer in answers} == {UnavailableError}
 
-    asyncio.run(scenario())
+        asyncio.run(scenario())
+        silent.setblocking(False)
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
 
 
 def test_only_proper_public_keys_are_read() -> None:

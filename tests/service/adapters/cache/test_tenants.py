@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,17 +11,21 @@ import pytest
 from service.adapters.cache.tenants import CachedTenantRegistry
 from service.adapters.memory.tenants import MemoryTenantRegistry
 from service.adapters.memory.user_pool import MemoryUserPool
-from service.errors import UnavailableError
+from service.domain.tenants import TenantStatus
+from service.errors import ConfigurationError, UnavailableError
 from service.settings import TenantSettings
+from tests.service.adapters.aws.client.clock import Seconds
 
 if TYPE_CHECKING:
     from service.domain.tenants import Tenant
 
 
-def cached(origin: MemoryTenantRegistry, *, seconds: float) -> CachedTenantRegistry:
+def cached(
+    origin: MemoryTenantRegistry, *, seconds: float, clock: Seconds | None = None
+) -> CachedTenantRegistry:
     """A cache of ten rows of each kind, which looks up four unknown issuers at once."""
     settings = TenantSettings(cache_seconds=seconds, unknown_cache_seconds=60, cache_entries=10)
-    return CachedTenantRegistry(origin, settings, max_unknown=4)
+    return CachedTenantRegistry(origin, settings, max_unknown=4, clock=clock or Seconds())
 
 
 def test_rows_are_asked_for_once_for_many_callers() -> None:
@@ -45,10 +50,11 @@ def test_rows_are_asked_for_once_for_many_callers() -> None:
 
 
 def test_a_registry_that_does_not_answer_is_asked_again() -> None:
-    """A failure is nobody's answer: it is raised to each that waits, and not remembered."""
+    """All who wait share its failure, as do those who ask within the next second."""
     pool = MemoryUserPool("acme")
     origin = MemoryTenantRegistry(rows={pool.tenant.issuer: pool.tenant}, available=False)
-    registry = cached(origin, seconds=60)
+    clock = Seconds()
+    registry = cached(origin, seconds=60, clock=clock)
 
     async def scenario() -> None:
         answers = await asyncio.gather(
@@ -56,7 +62,100 @@ def test_a_registry_that_does_not_answer_is_asked_again() -> None:
         )
         assert {type(answer) for answer in answers} == {UnavailableError}
         origin.available = True
+        clock.at += 0.9
+        with pytest.raises(UnavailableError):
+            await registry.find(pool.tenant.issuer)
+        clock.at += 0.1
         assert await registry.find(pool.tenant.issuer) == pool.tenant
+
+    asyncio.run(scenario())
+
+
+def test_a_row_is_read_anew_while_it_is_still_used() -> None:
+    """Nobody waits for a slow registry, and no row is used longer than it may be."""
+    pool = MemoryUserPool("acme")
+    suspended = replace(pool.tenant, status=TenantStatus.SUSPENDED)
+    origin = MemoryTenantRegistry(rows={pool.tenant.issuer: pool.tenant})
+    clock = Seconds()
+    registry = cached(origin, seconds=30, clock=clock)
+
+    async def scenario() -> None:
+        assert await registry.find(pool.tenant.issuer) == pool.tenant
+        origin.rows[pool.tenant.issuer] = suspended
+        clock.at += 14.9
+        assert await registry.find(pool.tenant.issuer) == pool.tenant
+        assert origin.lookups == 1
+        clock.at += 0.1
+        assert await registry.find(pool.tenant.issuer) == pool.tenant
+        await asyncio.sleep(0)
+        assert await registry.find(pool.tenant.issuer) == suspended
+        assert origin.lookups == 2
+        origin.available = False
+        clock.at += 29.9
+        assert await registry.find(pool.tenant.issuer) == suspended
+        await asyncio.sleep(0)
+        clock.at += 1
+        with pytest.raises(UnavailableError):
+            await registry.find(pool.tenant.issuer)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+def test_a_row_that_cannot_be_read_is_no_unknown_tenant(by_name: bool) -> None:
+    """It is said to be unavailable, read again some seconds later, and used once it is right."""
+    pool = MemoryUserPool("acme")
+
+    class Malformed(MemoryTenantRegistry):
+        is_right = False
+
+        async def check(self) -> None:
+            if not self.is_right:
+                raise ConfigurationError("registry row of `acme`: member missing")
+
+    origin = Malformed(rows={pool.tenant.issuer: pool.tenant})
+    clock = Seconds()
+    registry = cached(origin, seconds=60, clock=clock)
+
+    async def ask() -> Tenant | None:
+        return await (registry.named("acme") if by_name else registry.find(pool.tenant.issuer))
+
+    async def scenario() -> None:
+        for _ in range(3):
+            with pytest.raises(UnavailableError, match="row is not of its form") as refused:
+                await ask()
+            assert refused.value.wait_seconds == 60
+        assert origin.lookups == 1
+        origin.is_right = True
+        clock.at += 60
+        assert await ask() == pool.tenant
+
+    asyncio.run(scenario())
+
+
+def test_a_tenant_that_vanishes_is_unavailable_at_first() -> None:
+    """A registry that answers amiss must not have clients throw their tokens away; then it is."""
+    pool = MemoryUserPool("acme")
+    origin = MemoryTenantRegistry(rows={pool.tenant.issuer: pool.tenant})
+    clock = Seconds()
+    registry = cached(origin, seconds=30, clock=clock)
+
+    async def scenario() -> None:
+        assert await registry.find(pool.tenant.issuer) == pool.tenant
+        row = origin.rows.pop(pool.tenant.issuer)
+        for _ in range(3):
+            clock.at += 31
+            with pytest.raises(UnavailableError):
+                await registry.find(pool.tenant.issuer)
+        origin.rows[pool.tenant.issuer] = row
+        clock.at += 1
+        assert await registry.find(pool.tenant.issuer) == pool.tenant
+        origin.rows.clear()
+        clock.at += 30
+        with pytest.raises(UnavailableError):
+            await registry.find(pool.tenant.issuer)
+        clock.at += 300
+        assert await registry.find(pool.tenant.issuer) is None
 
     asyncio.run(scenario())
 
