@@ -115,6 +115,7 @@ class TenantSettings:
         table: the registry's.
         cache_seconds: how long a row is used; a suspension takes effect after it.
         unknown_cache_seconds: how long an unknown issuer is remembered.
+        again_seconds: after a look-up that failed, until the next one of the same row.
         cache_entries: rows and tenant sessions kept.
         cache_bytes: what rows may take together.
     """
@@ -124,6 +125,7 @@ class TenantSettings:
     unknown_cache_seconds: Annotated[float, Variable("CEDARFLEET_UNKNOWN_TENANT_CACHE_SECONDS")] = (
         10.0
     )
+    again_seconds: Annotated[float, Variable("CEDARFLEET_TENANT_AGAIN_SECONDS")] = 1.0
     cache_entries: Annotated[int, Variable("CEDARFLEET_TENANT_CACHE_ENTRIES")] = 1_000
     cache_bytes: Annotated[int, Variable("CEDARFLEET_TENANT_CACHE_BYTES")] = 64 * 1024 * 1024
 

@@ -25,7 +25,6 @@ _UNREADABLE: Final = "the tenant, whose registry row is not of its form,"
 _FOUND_BEFORE_SECONDS: Final = 24 * 3600
 # Of `cache_seconds`, after which a row is read again while it is still used.
 _REFRESHED: Final = 0.5
-_AFTER_FAILURE_SECONDS: Final = 1.0
 # A row that was there and is not any more: so long it may be the registry's fault.
 _VANISHED_SECONDS: Final = 300
 
@@ -71,10 +70,10 @@ class CachedTenantRegistry:
         self._vanished: BoundedCache[str, bool] = BoundedCache(max_entries=entries, clock=clock)
         self._issuers: BoundedCache[str, str] = BoundedCache(max_entries=entries, clock=clock)
         self._rows: SingleFlight[str, Tenant | None] = SingleFlight(
-            pause_seconds=_AFTER_FAILURE_SECONDS, clock=clock
+            pause_seconds=settings.again_seconds, clock=clock
         )
         self._strangers: SingleFlight[str, Tenant | None] = SingleFlight(
-            pause_seconds=_AFTER_FAILURE_SECONDS, clock=clock
+            pause_seconds=settings.again_seconds, clock=clock
         )
 
     async def find(self, issuer: str) -> Tenant | None:

@@ -353,7 +353,7 @@ def ports_of(aws: AwsCalls, sessions: AnsweredSessions) -> Ports:
         http=HttpSettings(),
         tokens=TokenSettings(),
         jwks=JwksSettings(),
-        tenants=TenantSettings(cache_seconds=0, unknown_cache_seconds=0),
+        tenants=TenantSettings(cache_seconds=0, unknown_cache_seconds=0, again_seconds=0),
         policies=PolicySettings(templates=0),
         aws=AWS,
         records=RecordSettings(),
