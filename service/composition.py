@@ -30,12 +30,12 @@ from service.adapters.aws.things import IotThings
 from service.adapters.aws.timers import SchedulerTimers
 from service.adapters.aws.work import SqsWorkQueue
 from service.adapters.cache.tenants import CachedTenantRegistry
-from service.adapters.metrics.process_metrics import ProcessMetrics
 from service.api.app import create_app
 from service.domain.enrolments import DeviceEndpoint
 from service.errors import ConfigurationError
 from service.operations.operations import Operations
 from service.ports import Ports
+from service.ports.metrics import UNMEASURED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,13 +47,13 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 
-def build(settings: Settings) -> Litestar:
+def build(settings: Settings, metrics: Metrics) -> Litestar:
     """The service on AWS, or on the embedded cloud if the settings give its endpoint."""
     calls = AwsCalls(settings.aws)
     sessions = AwsSessions(settings.aws, max_tenants=settings.tenants.cache_entries)
     direct = direct_calls(settings)
     operations = Operations(
-        aws_ports(settings, calls, direct, sessions),
+        aws_ports(settings, calls, direct, sessions, metrics),
         settings.tokens,
         settings.enrolment,
         device_endpoint(settings),
@@ -110,7 +110,7 @@ def aws_ports(
     calls: AwsCalls,
     direct: AwsCalls,
     sessions: AwsSessions,
-    metrics: Metrics | None = None,
+    metrics: Metrics = UNMEASURED,
 ) -> Ports:
     """Every port answered by AWS; what is measured is kept in ``metrics``."""
     aws, records = settings.aws, settings.records
@@ -149,6 +149,6 @@ def aws_ports(
         timers=SchedulerTimers(
             calls=calls, sessions=sessions, settings=settings.work, region=aws.region
         ),
-        metrics=metrics or ProcessMetrics(),
+        metrics=metrics,
         clock=lambda: datetime.now(UTC),
     )

@@ -49,7 +49,17 @@ class HttpSettings:
             keeps it, which would otherwise send a request into a connection that is being closed
             and answer 502 (source: Elastic Load Balancing, "Troubleshoot your Application Load
             Balancers", HTTP 502).
-        shutdown_seconds: how long open requests may take after SIGTERM.
+        head_max_bytes: of request line and header fields, as the load balancer's own limit (source:
+            Elastic Load Balancing, "Quotas for your Application Load Balancers": 64 K).
+        header_fields_max: in one request.
+        head_seconds: from a connection's or a head's first byte to the head's end.
+        body_seconds: from the head's end to the body's.
+        write_seconds: how long the other end may leave an answer unread.
+        connections_max: open at once; one more is closed.
+        requests_max: being answered at once; one more gets 503, and only a health check does not.
+        drain_seconds: how long after SIGTERM connections are still accepted and kept, while each
+            answer says `Connection: close`; it ends when no connection is left.
+        shutdown_seconds: how long open requests may take after that.
     """
 
     host: Annotated[str, Variable("CEDARFLEET_HOST")] = "127.0.0.1"
@@ -59,6 +69,16 @@ class HttpSettings:
         160 * 1024
     )
     keep_alive_seconds: Annotated[int, Variable("CEDARFLEET_KEEP_ALIVE_SECONDS", 1, 4000)] = 75
+    head_max_bytes: Annotated[int, Variable("CEDARFLEET_HEAD_MAX_BYTES", 1024, 1_000_000)] = (
+        64 * 1024
+    )
+    header_fields_max: Annotated[int, Variable("CEDARFLEET_HEADER_FIELDS_MAX", 10, 1_000)] = 100
+    head_seconds: Annotated[float, Variable("CEDARFLEET_HEAD_SECONDS", 0.05, 600)] = 10.0
+    body_seconds: Annotated[float, Variable("CEDARFLEET_BODY_SECONDS", 0.05, 600)] = 30.0
+    write_seconds: Annotated[float, Variable("CEDARFLEET_WRITE_SECONDS", 0.05, 600)] = 30.0
+    connections_max: Annotated[int, Variable("CEDARFLEET_CONNECTIONS_MAX", 1, 60_000)] = 8_192
+    requests_max: Annotated[int, Variable("CEDARFLEET_REQUESTS_MAX", 1, 60_000)] = 1_024
+    drain_seconds: Annotated[float, Variable("CEDARFLEET_DRAIN_SECONDS", 0, 60)] = 1.0
     shutdown_seconds: Annotated[int, Variable("CEDARFLEET_SHUTDOWN_SECONDS")] = 20
 
 

@@ -1,0 +1,321 @@
+"""HTTP/1.1 on one connection, bounded: what a head may hold, and how long each part may take.
+
+uvicorn bounds how long a connection may be idle and nothing else of this, so its protocol is
+extended here. What is refused here reached no route: it is counted, and logged nowhere, so that an
+attack writes no log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum, auto
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import httptools
+import msgspec
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from service.api.problems import MEDIA_TYPE, problem_type
+from service.ports.metrics import REFUSED_BY_SERVER
+
+if TYPE_CHECKING:
+    from uvicorn import Config
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+    from service.ports.metrics import Metrics
+    from service.settings import HttpSettings
+
+_LINGER_SECONDS: Final = 1.0
+"""How long what still comes is thrown away after a refusal. To close at once would reset the
+connection, and its other end would lose the answer with it."""
+_LIVE: Final = b"/health/live"  # a task that is full is alive
+_FIELD_BYTES: Final = 4  # colon, blank and line end of a field
+
+
+class BoundedServerState(ServerState):
+    """What the connections of a server share.
+
+    Attributes:
+        ending: from the signal on, each answer says `Connection: close`.
+        emptied: set while no connection is open.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ending = False
+        self.emptied = asyncio.Event()
+
+
+class _Reading(Enum):
+    """What is read next of a connection."""
+
+    HEAD = auto()
+    BODY = auto()
+    NOTHING = auto()
+    REFUSED = auto()
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection.
+
+    A request that comes whole in one packet costs no timer.
+
+    Args:
+        bounds: of size and time.
+        metrics: counts what is refused here.
+        config: uvicorn's.
+        server_state: shared by all connections of the server.
+        others: of uvicorn's protocol.
+    """
+
+    server_state: BoundedServerState
+
+    def __init__(
+        self,
+        *,
+        bounds: HttpSettings,
+        metrics: Metrics,
+        config: Config,
+        server_state: BoundedServerState,
+        **others: Any,
+    ) -> None:
+        super().__init__(config=config, server_state=server_state, **others)
+        self._bounds = bounds
+        self._metrics = metrics
+        self._reading = _Reading.HEAD
+        self._head_bytes = 0
+        self._too_large: str | None = None
+        self._fed = 0
+        self._timed: _Reading | None = None
+        self._read_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+
+    # What asyncio tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.server_state.emptied.clear()
+        super().connection_made(cast("asyncio.Transport", transport))
+        if len(self.connections) > self._bounds.connections_max:
+            self._count("too-many-connections")
+            self.transport.abort()
+            return
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for timer in (self._read_timer, self._write_timer):
+            if timer is not None:
+                timer.cancel()
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+        if not self.connections:
+            self.server_state.emptied.set()
+
+    def data_received(self, data: bytes) -> None:
+        if self._reading is _Reading.REFUSED:
+            return
+        self._fed += len(data)
+        try:
+            self.parser.feed_data(data)  # type: ignore[union-attr] - None only once it is lost
+        except httptools.HttpParserUpgrade:
+            pass  # answered as the plain request that it is too: no other protocol is spoken
+        except httptools.HttpParserError:
+            self._refuse(HTTPStatus.BAD_REQUEST, "malformed", "the request is not of HTTP/1.1")
+            return
+        if self._reading is _Reading.HEAD and self._fed > self._bounds.head_max_bytes:
+            self._too_large = self._too_large or self._head_limit()
+            self._refuse_head()
+        self._watch()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._time_writing()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    # What the parser tells
+
+    def on_message_begin(self) -> None:
+        # Here and not with each byte: line ends between requests keep no connection open.
+        self._unset_keepalive_if_required()
+        self._reading, self._head_bytes, self._too_large = _Reading.HEAD, 0, None
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        self._head_bytes += len(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head_bytes += len(name) + len(value) + _FIELD_BYTES
+        if len(self.headers) >= self._bounds.header_fields_max:
+            self._too_large = f"more than {self._bounds.header_fields_max} header fields"
+            return
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if self._reading is _Reading.REFUSED:
+            return
+        if self._head_bytes > self._bounds.head_max_bytes:
+            self._too_large = self._head_limit()
+        if self._too_large is not None:
+            self._refuse_head()
+        elif [name for name, _ in self.headers].count(b"host") != 1:
+            # RFC 9112, 3.2: none or several must be refused, a proxy may have read another one.
+            self._refuse(HTTPStatus.BAD_REQUEST, "no-host", "the request needs one `Host` field")
+        elif len(self.tasks) >= self._bounds.requests_max and self.url != _LIVE:
+            self._refuse(
+                HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", "too many requests are open here"
+            )
+        else:
+            self._reading = _Reading.BODY
+            super().on_headers_complete()
+            upgraded = self.parser.should_upgrade()  # type: ignore[union-attr] - as above
+            if self.server_state.ending or upgraded:
+                self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        if self._reading is not _Reading.REFUSED:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._reading is not _Reading.REFUSED:
+            super().on_message_complete()
+            self._reading, self._fed = _Reading.NOTHING, 0
+
+    # What uvicorn tells
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._time_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._time_writing()
+
+    def end_with_answer(self) -> None:
+        """Let the answer that is open, if one is, be the last."""
+        if (cycle := self._open_cycle()) is not None:
+            cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """End in order: an open request is answered, and so is one that is on its way in."""
+        if (cycle := self._open_cycle()) is not None:
+            cycle.keep_alive = False
+        elif self._reading is _Reading.HEAD:
+            self._time_reading(min(self._bounds.head_seconds, max(self._bounds.drain_seconds, 1.0)))
+        else:
+            super().shutdown()
+
+    # Time
+
+    def _watch(self) -> None:
+        """Time what is read now, unless it is timed already."""
+        reading = self._reading
+        if reading is self._timed or reading is _Reading.REFUSED:
+            return
+        bounds = self._bounds
+        if reading is _Reading.NOTHING:
+            if self._read_timer is not None:
+                self._read_timer.cancel()
+                self._read_timer = None
+            self._timed = None
+            return
+        self._time_reading(bounds.head_seconds if reading is _Reading.HEAD else bounds.body_seconds)
+
+    def _time_reading(self, seconds: float) -> None:
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+        self._timed = self._reading
+        self._read_timer = self.loop.call_later(seconds, self._read_too_slowly)
+
+    def _read_too_slowly(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self.flow.read_paused:  # it is we who do not read
+            self._time_reading(self._bounds.body_seconds)
+        elif self._fed == 0:
+            self._count("silent")
+            self.transport.close()
+        else:
+            part = "head" if self._reading is _Reading.HEAD else "body"
+            seconds = self._bounds.head_seconds if part == "head" else self._bounds.body_seconds
+            self._refuse(
+                HTTPStatus.REQUEST_TIMEOUT,
+                f"{part}-too-slow",
+                f"the request's {part} was not there within {seconds:g} seconds",
+            )
+
+    def _time_writing(self) -> None:
+        if self._write_timer is None:
+            self._write_timer = self.loop.call_later(
+                self._bounds.write_seconds, self._written_too_slowly
+            )
+
+    def _written_too_slowly(self) -> None:
+        self._count("answer-not-read")
+        self.transport.abort()
+
+    # Refusals
+
+    def _head_limit(self) -> str:
+        return f"a head of more than {self._bounds.head_max_bytes} bytes"
+
+    def _refuse_head(self) -> None:
+        self._refuse(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "head-too-large",
+            f"the request has {self._too_large}",
+        )
+
+    def _refuse(self, status: HTTPStatus, reason: str, detail: str) -> None:
+        """Answer by ourselves, once, and read nothing more."""
+        self._count(reason)
+        self._reading = _Reading.REFUSED
+        if (cycle := self._open_cycle()) is not None:
+            # What is whole may have been done: our refusal of what follows is no answer to it.
+            is_another = cycle.response_started or not cycle.more_body or bool(self.pipeline)
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if is_another:
+                self.transport.abort()
+                return
+        self.transport.write(_answer(status, reason, detail))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+        self.flow.resume_reading()
+        self._read_timer = self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
+
+    def _open_cycle(self) -> RequestResponseCycle | None:
+        """The request that is not answered to its end, of several the last."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)  # None before the first request
+        return None if cycle is None or cycle.response_complete else cycle
+
+    def _count(self, reason: str) -> None:
+        self._metrics.count(REFUSED_BY_SERVER, reason)
+
+
+def _answer(status: HTTPStatus, reason: str, detail: str) -> bytes:
+    """A whole answer: a problem document, after which the connection ends."""
+    slow_down = "Retry-After: 1\r\n" if status is HTTPStatus.SERVICE_UNAVAILABLE else ""
+    body = msgspec.json.encode(
+        {
+            "type": problem_type(reason),
+            "title": status.phrase,
+            "status": int(status),
+            "detail": detail,
+        }
+    )
+    head = (
+        f"HTTP/1.1 {int(status)} {status.phrase}\r\n"
+        f"Content-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n"
+        f"{slow_down}Cache-Control: no-store\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
