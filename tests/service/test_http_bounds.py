@@ -17,7 +17,7 @@ from service.server import BoundedServer
 from service.settings import HttpSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncGenerator, Callable, Coroutine
 
     from service.ports.metrics import Counter, Gauge
 
@@ -60,10 +60,11 @@ class Attacked:
     """
 
     def __init__(self, **bounds: Any) -> None:
+        settings: dict[str, Any] = {"shutdown_seconds": 5, **QUICK, **bounds}
         self.metrics = ToldMetrics()
         self.server = BoundedServer(
             self._answer,
-            HttpSettings(**({"shutdown_seconds": 5} | QUICK | bounds)),
+            HttpSettings(**settings),
             self.metrics,
         )
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
@@ -114,7 +115,7 @@ class Attacked:
 
 
 @contextlib.asynccontextmanager
-async def attacked(**bounds: Any) -> AsyncIterator[Attacked]:
+async def attacked(**bounds: Any) -> AsyncGenerator[Attacked]:
     """A server that listens; it is ended afterwards."""
     one = Attacked(**bounds)
     serving = asyncio.ensure_future(one.server._serve([one.listener]))
