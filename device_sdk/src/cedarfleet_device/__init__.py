@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cedarfleet_device.commands.handlers import Command, Result
     from cedarfleet_device.config import DeviceConfig
     from cedarfleet_device.errors import CloudError, CommandFailedError, ConfigError
+    from cedarfleet_device.installs.steps import Installer, Update
 
 __all__ = [
     "Agent",
@@ -22,7 +23,9 @@ __all__ = [
     "CommandFailedError",
     "ConfigError",
     "DeviceConfig",
+    "Installer",
     "Result",
+    "Update",
 ]
 
 _HOME: Final = {
@@ -33,6 +36,8 @@ _HOME: Final = {
     "CloudError": "errors",
     "CommandFailedError": "errors",
     "ConfigError": "errors",
+    "Installer": "installs.steps",
+    "Update": "installs.steps",
 }
 
 

@@ -17,6 +17,7 @@ from cedarfleet_device.diagnostics.health import read_status
 from cedarfleet_device.enrollment.enroll import Identity, enroll
 from cedarfleet_device.enrollment.service import EnrolmentService
 from cedarfleet_device.errors import ConfigError, DeviceError
+from cedarfleet_device.installs.steps import Installer
 from cedarfleet_device.log import places, to_stdout
 from cedarfleet_device.store.state_folder import in_use
 
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 
 
 _CONFIG: Final = Path("device.toml")
-_EXIT_CODES: Final = "exit codes: 0 done, 1 refused or failed (the reason in words), 2 wrong usage"
-_BEGINNING: Final = """  cedarfleet-device enroll --api URL --tenant TENANT --device ID --code-file FILE
+_EXIT_CODES: Final = "exit codes: 0 done, 1 refused or failed (with the reason), 2 wrong usage"
+_BEGINNING: Final = """\
+  cedarfleet-device enroll --api URL --tenant TENANT --device ID --code-file FILE
   cedarfleet-device doctor
   cedarfleet-device run --handlers handlers.py"""
 
@@ -155,15 +157,16 @@ def _configured(
 
 def _run(config: DeviceConfig, given: argparse.Namespace) -> int:
     functions = _functions(given.handlers) if given.handlers else {}
-    with Agent(config, install=functions.get("install")) as agent:
+    install = functions.get("installer") or functions.get("install")
+    with Agent(config, install=install) as agent:
         if register := functions.get("register"):
             register(agent)
         agent.run()
     return 0
 
 
-def _functions(file: Path) -> dict[str, Callable[..., Any]]:
-    """``register`` and ``install``, as far as a maker's file defines them."""
+def _functions(file: Path) -> dict[str, Any]:
+    """``register``, ``install`` and ``installer``, as far as a maker's file defines them."""
     if not file.is_file():
         raise ConfigError(f"`--handlers` `{file}` is no file")
     try:
@@ -175,8 +178,12 @@ def _functions(file: Path) -> dict[str, Callable[..., Any]]:
             f"`--handlers` `{file}` cannot be run: {type(error).__name__}: {error}{at}"
         ) from error
     found = {name: defined[name] for name in ("register", "install") if callable(defined.get(name))}
+    if isinstance(installer := defined.get("installer"), Installer):
+        found["installer"] = installer
     if not found:
-        raise ConfigError(f"`{file}` defines neither `register(agent)` nor `install(path)`")
+        raise ConfigError(
+            f"`{file}` defines neither `register(agent)` nor `install(path)` nor an `installer`"
+        )
     return found
 
 

@@ -29,6 +29,12 @@ from cedarfleet_device.enrollment.move import Move
 from cedarfleet_device.enrollment.rotation import Rotation, usable_tls
 from cedarfleet_device.errors import ConfigError
 from cedarfleet_device.guard import GuardedThread
+from cedarfleet_device.installs.bounded import BoundedCalls
+from cedarfleet_device.installs.installation import Installation
+from cedarfleet_device.installs.programs import ProgramInstaller
+from cedarfleet_device.installs.rauc import RaucInstaller
+from cedarfleet_device.installs.record import InstallFiles
+from cedarfleet_device.installs.steps import FunctionInstaller, Installer
 from cedarfleet_device.log import LOGGER, event, places, to_stdout
 from cedarfleet_device.metrics import Metrics
 from cedarfleet_device.session import Session
@@ -36,6 +42,8 @@ from cedarfleet_device.store.reserve import Reserve
 from cedarfleet_device.store.state_folder import StateFolder
 from cedarfleet_device.store.store import Store
 from cedarfleet_device.store.transaction import StoreError
+from cedarfleet_device.trust.policy import TrustPolicy
+from cedarfleet_device.trust.root import Trusted, TrustError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,8 +72,9 @@ class Agent:
 
     Args:
         config: the device.
-        install: called with each verified file of a download; when it raises, the previous file is
-            put back and the job is FAILED with the reason.
+        install: an ``Installer``, for the steps of new versions; or a function, called with each
+            verified file of a download: when it raises, the previous file is put back and the job
+            is FAILED with the reason. ``[installs]`` of the file names others.
         tls: of ``connection.client.tls_context``, where many agents of one process share it; else
             made of the configured files.
 
@@ -78,7 +87,7 @@ class Agent:
         self,
         config: DeviceConfig,
         *,
-        install: Callable[[Path], None] | None = None,
+        install: Callable[[Path], object] | Installer | None = None,
         tls: io.ClientTlsContext | None = None,
     ) -> None:
         self._config = config
@@ -98,6 +107,7 @@ class Agent:
         try:
             self._reserve.keep()
             context = tls or usable_tls(config)
+            trusted = _trusted(config)
             fetcher = self._downloader(install) if config.jobs else None
             self._store = Store(self._state.database)
         except BaseException:  # whatever it is: who tries again in this process finds the lock free
@@ -132,6 +142,7 @@ class Agent:
             reopen=lambda: self._session.open(),  # noqa: PLW0108 - made below
             failed=self._failed,
         )
+        self._installs = self._installation(install)
         self._session = Session(
             config,
             outbox=self._outbox,
@@ -141,6 +152,8 @@ class Agent:
             message=receiver.message,
             changed=self._news.set,
             mover=self._move,
+            policy=TrustPolicy(trusted, kind=config.kind, clock=self._clock.latest),
+            installs=self._installs,
             tls=context,
         )
         self._rotation = Rotation(
@@ -195,6 +208,8 @@ class Agent:
         self._marks.start()
         event("agent.started", thing=self._config.thing, repeated=repeated, interrupted=interrupted)
         self._executor.start()
+        if self._installs is not None:
+            self._installs.settle()
         self._session.open()
         self._rotation.settle()
         self._move.settle()
@@ -234,6 +249,8 @@ class Agent:
             notify("STOPPING=1")
             self._executor.stop(grace_seconds=grace_seconds)
             self._move.stop()
+            if self._installs is not None:
+                self._installs.stop()
             self._session.end()
             self._health.join(5)
             try:
@@ -251,13 +268,16 @@ class Agent:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _downloader(self, install: Callable[[Path], None] | None) -> Downloader:
+    def _downloader(self, install: Callable[[Path], object] | Installer | None) -> Downloader:
+        hook = None
+        if callable(install):
+            hook = _bounded(install, seconds=self._config.installs.limit_seconds)
         try:
             return Downloader(
                 folder=self._config.download_dir,
                 state_dir=self._config.state_dir,
                 limits=self._config.downloads,
-                on_verified=install,
+                on_verified=hook,
             )
         except OSError as error:  # also ssl.SSLError
             file = self._config.downloads.ca_file
@@ -265,6 +285,29 @@ class Agent:
                 f"`downloads.ca_file` `{file}` or `state_dir` `{self._config.state_dir}` cannot be"
                 f" used: {error.strerror or error}"
             ) from error
+
+    def _installation(
+        self, install: Callable[[Path], object] | Installer | None
+    ) -> Installation | None:
+        limits = self._config.installs
+        if isinstance(install, Installer):
+            installer = install
+        elif limits.program is not None:
+            installer = ProgramInstaller(limits.program, limit_seconds=limits.limit_seconds)
+        elif limits.rauc:
+            installer = RaucInstaller(limits.rauc, limit_seconds=limits.limit_seconds)
+        elif install is not None:
+            installer = FunctionInstaller(install)
+        else:
+            return None
+        return Installation(
+            installer,
+            files=InstallFiles(self._state.folder),
+            limits=limits,
+            online=lambda: self._session.online,
+            clock=self._clock,
+            failed=self._failed,
+        )
 
     def _failed(self) -> None:
         self.metrics.count("thread_failures")
@@ -327,8 +370,29 @@ class Agent:
             "running": counts.running,
             "unreported": self._outbox.count(),
             "metrics": self.metrics.snapshot(),
+            **({} if self._installs is None else self._installs.report()),
         }
         try:
             write_status(self._state.folder, status)
         except OSError as error:
             event("status.unwritten", level=logging.WARNING, error=error)
+
+
+def _trusted(config: DeviceConfig) -> Trusted | None:
+    """The keys that the installer has pinned."""
+    if config.trust_file is None:
+        return None
+    try:
+        return Trusted(config.trust_file, config.state_dir / "trust.json")
+    except TrustError as error:
+        raise ConfigError(f"`trust_file` `{config.trust_file}`: {error}") from error
+
+
+def _bounded(install: Callable[[Path], object], *, seconds: float) -> Callable[[Path], None]:
+    """A maker's function that holds up no other file for longer."""
+    calls = BoundedCalls("cedarfleet-hook")
+
+    def hook(path: Path) -> None:
+        calls.call("install", lambda: install(path), seconds=seconds)
+
+    return hook

@@ -52,6 +52,10 @@ class Clock:
             return int(self._device() * 1000)
         return self._epoch_ms + int(self._since_start() * 1000)
 
+    def latest(self) -> int:
+        """The later of what the device and the cloud say, for what must not come back to life."""
+        return max(self(), int(self._device() * 1000))
+
     @property
     def skew_ms(self) -> int:
         """Device minus cloud, now; 0 while unknown or within ``TOLERANCE_MS``."""

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, get_type_hints
 
 from cedarfleet_device import wire
+from cedarfleet_device.bounds import between, check_bounds
 from cedarfleet_device.errors import ConfigError
+from cedarfleet_device.installs.limits import InstallConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,15 +29,9 @@ _WORDS = {
     bool: "true or false",
     Path: "a path",
 }
-
-
 _ADDRESS = re.compile(r"[^\s/:]+:[0-9]{1,5}")
 _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 _THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-def _between(least: float, most: float, default: float) -> Any:
-    return field(default=default, metadata={"least": least, "most": most})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +58,12 @@ class ConnectionConfig:
         limit_rate: keep to AWS IoT Core's 100 publishes and 512 KB a second for one connection.
     """
 
-    keep_alive_seconds: int = _between(5, 1200, 30)
-    ping_timeout_seconds: float = _between(0.1, 60, 5.0)
-    session_expiry_seconds: int = _between(60, 604_800, wire.SESSION_EXPIRY_SECONDS)
-    reconnect_min_seconds: float = _between(0.05, 60, 1.0)
-    reconnect_max_seconds: float = _between(0.05, 3600, 120.0)
-    certificate_proof_seconds: float = _between(1, 3600, 60.0)
+    keep_alive_seconds: int = between(5, 1200, 30)
+    ping_timeout_seconds: float = between(0.1, 60, 5.0)
+    session_expiry_seconds: int = between(60, 604_800, wire.SESSION_EXPIRY_SECONDS)
+    reconnect_min_seconds: float = between(0.05, 60, 1.0)
+    reconnect_max_seconds: float = between(0.05, 3600, 120.0)
+    certificate_proof_seconds: float = between(1, 3600, 60.0)
     proxy: str = ""
     move_domain: str = ""
     limit_rate: bool = True
@@ -103,9 +99,9 @@ class CommandConfig:
         keep_days: how long a finished command is remembered beyond its expiry.
     """
 
-    parallel: int = _between(1, 32, 1)
-    time_limit_seconds: float = _between(0.01, 86_400, 300.0)
-    keep_days: int = _between(1, 365, 7)
+    parallel: int = between(1, 32, 1)
+    time_limit_seconds: float = between(0.01, 86_400, 300.0)
+    keep_days: int = between(1, 365, 7)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,6 +227,9 @@ class DeviceConfig:
         key_file: PEM of its private key, mode 0600; written likewise.
         state_dir: inbox, outbox and lock; one agent at a time; mode 0700; must survive a reboot.
         download_dir: where delivered files appear.
+        kind: of this device; what is signed for other kinds is not installed.
+        trust_file: keys that must have signed what is installed, pinned by the installer (see
+            ``cedarfleet-sign``); None: nothing has to be signed.
         firmware_version: reported in the shadow.
         security_patch: date of the last security patch, ``YYYY-MM-DD``, reported in the shadow.
         report_seconds: how often health is reported to the shadow while nothing changes; 0: never.
@@ -241,25 +240,29 @@ class DeviceConfig:
         connection: table ``[connection]``.
         commands: table ``[commands]``.
         downloads: table ``[downloads]``.
+        installs: table ``[installs]``.
         provisioning: table ``[provisioning]`` of 0.1.0; nothing reads it.
     """
 
     thing: str
     endpoint: str
-    port: int = _between(1, 65_535, 8883)
+    port: int = between(1, 65_535, 8883)
     ca_file: Path
     certificate_file: Path
     key_file: Path
     state_dir: Path
     download_dir: Path
+    kind: str = ""
+    trust_file: Path | None = None
     firmware_version: str = ""
     security_patch: str = ""
-    report_seconds: float = _between(0, 86_400, 0.0)
+    report_seconds: float = between(0, 86_400, 0.0)
     jobs: bool = True
     log_level: str = "INFO"
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
     commands: CommandConfig = field(default_factory=CommandConfig)
     downloads: DownloadLimits = field(default_factory=DownloadLimits)
+    installs: InstallConfig = field(default_factory=InstallConfig)
     provisioning: ProvisioningConfig = field(default_factory=ProvisioningConfig)
 
     def __post_init__(self) -> None:
@@ -334,7 +337,7 @@ def _read(cls: type[_T], table: Mapping[str, Any], prefix: str, folder: Path) ->
     for name, each in known.items():
         if name in table:
             values[name] = _value(table[name], hints[name], prefix + name, folder)
-            _check_bounds(values[name], prefix + name, each.metadata)
+            check_bounds(values[name], prefix + name, each.metadata)
         elif each.default is MISSING and each.default_factory is MISSING:
             raise ConfigError(f"key `{prefix}{name}` is missing")
     try:
@@ -360,8 +363,3 @@ def _value(value: Any, hint: Any, key: str, folder: Path) -> Any:
     if plain is Path:
         return folder / Path(value).expanduser()
     return float(value) if plain is float else value
-
-
-def _check_bounds(value: Any, key: str, bounds: Mapping[str, float]) -> None:
-    if bounds and not bounds["least"] <= value <= bounds["most"]:
-        raise ConfigError(f"`{key}` is {value}, it must be {bounds['least']} to {bounds['most']}")

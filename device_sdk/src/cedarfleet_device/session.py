@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cedarfleet_device.clock import Clock
     from cedarfleet_device.commands.outbox import Outbox
     from cedarfleet_device.config import DeviceConfig
-    from cedarfleet_device.downloads.jobs import Fetcher, Mover
+    from cedarfleet_device.downloads.job_parts import Fetcher, Installs, Mover, Policy
     from cedarfleet_device.metrics import Metrics
 
 
@@ -42,6 +42,8 @@ class Session:
         message: gets each command, see ``MqttConnection``.
         changed: told when the connection came or went; must be short.
         mover: follows the jobs that name another endpoint; None: they are refused.
+        policy: says which files may come in.
+        installs: installs those with a manifest; None: they are refused.
         tls: used for the first opening; later ones read the files.
     """
 
@@ -56,6 +58,8 @@ class Session:
         message: Callable[[str, bytes, Callable[[], None]], None],
         changed: Callable[[], None],
         mover: Mover | None = None,
+        policy: Policy,
+        installs: Installs | None = None,
         tls: io.ClientTlsContext,
     ) -> None:
         self._config = config
@@ -66,6 +70,7 @@ class Session:
         self._message = message
         self._changed = changed
         self._mover = mover
+        self._policy, self._installs = policy, installs
         self._tls: io.ClientTlsContext | None = tls
         self._came: Final = threading.Event()
         self._turn: Final = threading.Lock()
@@ -117,6 +122,8 @@ class Session:
                 thing=self._config.thing,
                 fetcher=self._fetcher,
                 mover=self._mover,
+                policy=self._policy,
+                installs=self._installs,
                 clock=self._clock,
                 ended=lambda status: self._metrics.count_in("jobs", status),
                 failed=self._failed,

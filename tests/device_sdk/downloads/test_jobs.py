@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from cedarfleet_device.wire import DownloadDocument
+from cedarfleet_device.wire import DownloadDocument, Manifest, Signed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,6 +64,7 @@ class FileSender:
         sha256: str | None = None,
         url: str | None = None,
         url_seconds: int = 60,
+        manifest: Signed | None = None,
     ) -> str:
         """Upload a file and make the job that delivers it; the job id.
 
@@ -76,6 +77,7 @@ class FileSender:
                 the document.
             url_seconds: life of that one; AWS takes no less than 60, so a shorter one is written
                 into the job that the emulator keeps.
+            manifest: what the maker says of the file.
         """
         etag = self._s3.put_object(Bucket=BUCKET, Key=name, Body=content)["ETag"]
         document = DownloadDocument(
@@ -86,6 +88,7 @@ class FileSender:
             url=url
             or f"${{aws:iot:s3-presigned-url:https://s3.{self._region}.amazonaws.com"
             f"/{BUCKET}/{name}}}",
+            manifest=manifest,
         ).encode()
         return self.order(thing, document, url_seconds=url_seconds)
 
@@ -305,3 +308,47 @@ def test_a_url_that_stays_expired_ends_the_job_with_the_reason(
     assert log.count("download.url_expired") == 3
     assert "X-Amz-Signature" not in log
     assert not list((tmp_path / "downloads").glob("**/stale.bin"))
+
+
+def test_a_version_is_installed_confirmed_and_reported(
+    tenant: Tenant, sender: FileSender, tmp_path: Path
+):
+    """A program carries the steps out; the job and `status` name package and version.
+
+    What is no later than that is refused, and a plain file comes as before.
+    """
+    (tmp_path / "installer").write_text(
+        f'#!/bin/sh\ncase "$1" in installed) exit 127;; esac\n'
+        f'echo "$1 $CEDARFLEET_VERSION" >> {tmp_path}/steps\n'
+        '[ "$1" != works ] || cmp "$CEDARFLEET_FILE" - <<!\nimage\n!\n'
+    )
+    (tmp_path / "installer").chmod(0o755)
+    device = tenant.device(tmp_path, settings={"installs.program": str(tmp_path / "installer")})
+
+    def offer(version: str) -> str:
+        content = b"image\n"
+        manifest = Manifest(
+            name="firmware/press.img",
+            size=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+            package="firmware",
+            version=version,
+        )
+        signed = Signed(text=manifest.encode().decode())
+        return sender.hand_out(device.thing, manifest.name, content, manifest=signed)
+
+    with device.run() as agent:
+        outcomes = [sender.outcome(device.thing, offer(version)) for version in ("2.0", "1.9")]
+        plain = sender.hand_out(device.thing, "recipes/steel.txt", b"steel")
+        assert sender.outcome(device.thing, plain)[0] == "SUCCEEDED"
+        assert agent.stop() == 0
+    assert outcomes[0] == (
+        "SUCCEEDED",
+        {"state": "confirmed", "package": "firmware", "version": "2.0", "former": "unknown"},
+    )
+    assert outcomes[1][0] == "REJECTED"
+    assert "1.9 is not later than 2.0" in outcomes[1][1]["reason"]
+    steps = (tmp_path / "steps").read_text().splitlines()
+    assert [step.split()[0] for step in steps] == ["not-now", "install", "works", "commit"]
+    status = json.loads((tmp_path / "state" / "status.json").read_text())
+    assert status["packages"] == {"firmware": "2.0"}

@@ -92,6 +92,7 @@ class Downloader:
         refresh_url: Callable[[], str],
         progress: Callable[[int, int], None] | None = None,
         cancelled: Callable[[], bool] = never,
+        hook: bool = True,
     ) -> Delivered:
         """Deliver the file of ``document``.
 
@@ -104,6 +105,7 @@ class Downloader:
             progress: gets bytes that are there and bytes in all, at most four times a second, and
                 at the end.
             cancelled: asked several times a second.
+            hook: whether ``on_verified`` is called.
 
         Raises:
             DownloadRefusedError: it will not heal; ``reason`` says who must act.
@@ -132,7 +134,7 @@ class Downloader:
                     refresh_url=refresh_url,
                     progress=progress,
                     cancelled=cancelled,
-                    on_verified=self._on_verified,
+                    on_verified=self._on_verified if hook else None,
                 ),
                 disk=self._disk,
             )

@@ -11,7 +11,7 @@ import logging
 import re
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from awsiot import ServiceStreamOptions, iotjobs
 
@@ -25,11 +25,13 @@ from cedarfleet_device.connection.service_client import (
 from cedarfleet_device.downloads.outcomes import (
     DownloadFailedError,
     DownloadRefusedError,
+    Reason,
 )
 from cedarfleet_device.downloads.progress_reports import ProgressReports
 from cedarfleet_device.errors import CloudError, DeviceError
 from cedarfleet_device.guard import GuardedThread, tell_nobody
 from cedarfleet_device.log import event, places
+from cedarfleet_device.trust.root import TrustError
 from cedarfleet_device.wire import DownloadDocument, MoveDocument
 
 if TYPE_CHECKING:
@@ -39,7 +41,9 @@ if TYPE_CHECKING:
     from awscrt import mqtt5, mqtt_request_response
 
     from cedarfleet_device.clock import Clock
+    from cedarfleet_device.downloads.job_parts import Fetcher, Installs, Mover, Policy
     from cedarfleet_device.downloads.outcomes import Delivered
+    from cedarfleet_device.wire import Manifest
 
 _T = TypeVar("_T")
 _PAUSE_MIN_SECONDS: Final = 1.0
@@ -51,41 +55,6 @@ _GONE_CODES: Final = frozenset(
 )
 # Jobs refuses control characters in a detail's value.
 _NO_DETAIL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-
-
-class Fetcher(Protocol):
-    """What ``downloads.Downloader`` does."""
-
-    def fetch(
-        self,
-        document: DownloadDocument,
-        *,
-        refresh_url: Callable[[], str],
-        progress: Callable[[int, int], None] | None = None,
-        cancelled: Callable[[], bool],
-    ) -> Delivered:
-        """Bring the file; raises ``DownloadRefusedError`` or ``DownloadFailedError``."""
-        ...
-
-    def discard(self, name: str) -> None:
-        """Drop what was fetched of a file; raises ``DownloadError``."""
-        ...
-
-    def discard_all(self) -> None:
-        """Drop what was fetched of every file; nothing waits for any."""
-        ...
-
-
-class Mover(Protocol):
-    """What ``enrollment.move.Move`` does."""
-
-    def prove(self, job_id: str, document: MoveDocument) -> None:
-        """Prove and keep another endpoint; raises ``DeviceError``: the device stays."""
-        ...
-
-    def go(self) -> None:
-        """Go there; returns at once."""
-        ...
 
 
 class JobGoneError(CloudError):
@@ -100,6 +69,8 @@ class JobListener:
         thing: whose jobs.
         fetcher: brings the files.
         mover: follows a move; None: it is refused.
+        policy: says which files may come in.
+        installs: installs those with a manifest; None: they are refused.
         clock: learns the cloud's time from the answers.
         ended: told ``SUCCEEDED``, ``FAILED`` or ``REJECTED`` after the cloud has taken it.
         failed: told of each failure of the thread that nobody foresaw.
@@ -112,6 +83,8 @@ class JobListener:
         thing: str,
         fetcher: Fetcher,
         mover: Mover | None = None,
+        policy: Policy,
+        installs: Installs | None = None,
         clock: Clock,
         ended: Callable[[str], None],
         failed: Callable[[], object] = tell_nobody,
@@ -120,6 +93,8 @@ class JobListener:
         self._thing = thing
         self._fetcher = fetcher
         self._mover = mover
+        self._policy = policy
+        self._installs = installs
         self._clock = clock
         self._ended = ended
         self._jobs: ServiceClient[iotjobs.IotJobsClientV2] | None = None
@@ -186,6 +161,8 @@ class JobListener:
         if execution is None or not execution.job_id:
             # Jobs that ended while the device was away left their bytes behind: no job names them.
             self._fetcher.discard_all()
+            if self._installs is not None:
+                self._installs.nothing_wanted()
             return False
         self._doubt.clear()
         event("job.started", job_id=execution.job_id)
@@ -221,21 +198,16 @@ class JobListener:
     def _deliver(self, job_id: str, content: object) -> tuple[str | None, dict[str, str]]:
         try:
             document = DownloadDocument.decode(content)
-        except wire.WireError as error:
+            manifest = self._policy.manifest(document)
+        except (wire.WireError, TrustError) as error:
             return "REJECTED", {"reason": str(error)}
-        reports = ProgressReports()
-
-        def progress(received: int, size: int) -> None:
-            if reports.is_due(received, size):
-                self._tell_progress(job_id, received, size)
-
         try:
-            delivered = self._fetcher.fetch(
-                document,
-                refresh_url=lambda: self._fresh_url(job_id),
-                progress=progress,
-                cancelled=lambda: self._cancelled(job_id),
-            )
+            if manifest is not None:
+                return self._install(job_id, document, manifest)
+            root = self._policy.is_root(document)
+            delivered = self._fetch(job_id, document, hook=not root)
+            if root:
+                self._adopt(delivered)
         except (DownloadRefusedError, DownloadFailedError) as error:
             if self._stopping.is_set():
                 return None, {}
@@ -255,6 +227,47 @@ class JobListener:
             "size": str(delivered.size),
             "bytes_fetched": str(delivered.bytes_fetched),
         }
+
+    def _adopt(self, delivered: Delivered) -> None:
+        try:
+            version = self._policy.adopt(delivered.path.read_bytes())
+        except TrustError as error:
+            delivered.path.unlink(missing_ok=True)
+            raise DownloadRefusedError(Reason.INSTALL, str(error)) from error
+        event("trust.adopted", version=version)
+
+    def _install(
+        self, job_id: str, document: DownloadDocument, manifest: Manifest
+    ) -> tuple[str | None, dict[str, str]]:
+        if self._installs is None:
+            return "REJECTED", {"reason": "this device has nothing that installs"}
+        outcome = self._installs.carry_out(
+            job_id,
+            manifest,
+            fetch=lambda: self._fetch(job_id, document, hook=False).path,
+            tell=lambda detail: self._tell(job_id, detail),
+            cancelled=lambda: self._cancelled(job_id),
+        )
+        if outcome is not None:
+            return outcome.status, outcome.detail
+        if self._stopping.is_set():
+            return None, {}
+        raise JobGoneError(f"job `{job_id}` has ended in the cloud")
+
+    def _fetch(self, job_id: str, document: DownloadDocument, *, hook: bool) -> Delivered:
+        reports = ProgressReports()
+
+        def progress(received: int, size: int) -> None:
+            if reports.is_due(received, size):
+                self._tell(job_id, {"received": str(received), "size": str(size)})
+
+        return self._fetcher.fetch(
+            document,
+            refresh_url=lambda: self._fresh_url(job_id),
+            progress=progress,
+            cancelled=lambda: self._cancelled(job_id),
+            hook=hook,
+        )
 
     def _fresh_url(self, job_id: str) -> str:
         try:
@@ -297,16 +310,16 @@ class JobListener:
             raise JobGoneError(f"job `{job_id}` has ended in the cloud")
         return DownloadDocument.decode(execution.job_document)
 
-    def _tell_progress(self, job_id: str, received: int, size: int) -> None:
-        detail = {"received": str(received), "size": str(size)}
+    def _tell(self, job_id: str, detail: dict[str, str]) -> None:
+        detail = _fitting(detail)
         request = iotjobs.UpdateJobExecutionRequest(
             thing_name=self._thing, job_id=job_id, status="IN_PROGRESS", status_details=detail
         )
-        if self._jobs is not None:  # without waiting: a lost report of progress does no harm
+        if self._jobs is not None:  # without waiting: a lost report does no harm
             self._jobs.service.update_job_execution(request)
 
     def _end(self, job_id: str, status: str, detail: dict[str, str]) -> None:
-        detail = {key: _NO_DETAIL.sub(" ", value)[:1024] or "-" for key, value in detail.items()}
+        detail = _fitting(detail)
         backoff = Backoff(_PAUSE_MIN_SECONDS, _PAUSE_MAX_SECONDS)
         while not self._stopping.is_set():
             request = iotjobs.UpdateJobExecutionRequest(
@@ -326,6 +339,8 @@ class JobListener:
             else:
                 event("job.ended", job_id=job_id, status=status, reason=detail.get("reason"))
                 self._ended(status)
+                if self._installs is not None:
+                    self._installs.ended(job_id)
                 return
 
     def _ask(self, name: str, question: Callable[[iotjobs.IotJobsClientV2], Future[_T]]) -> _T:
@@ -337,6 +352,10 @@ class JobListener:
             if error.code in _GONE_CODES:
                 raise JobGoneError(str(error)) from error
             raise
+
+
+def _fitting(detail: dict[str, str]) -> dict[str, str]:
+    return {key: _NO_DETAIL.sub(" ", value)[:1024] or "-" for key, value in detail.items()}
 
 
 def _milliseconds(timestamp: Any) -> int:

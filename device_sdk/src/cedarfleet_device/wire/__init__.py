@@ -15,7 +15,8 @@ A file travels as an AWS IoT Job whose document is a ``DownloadDocument``; one o
 ``MoveDocument`` names a new endpoint.
 
 ``names`` says what tenants, devices and commands may be called, ``topics`` where a message goes,
-``commands``, ``downloads`` and ``moves`` what it says, ``form`` what all of them are: versioned
+``commands``, ``downloads``, ``manifests`` and ``moves`` what it says,
+``form`` what all of them are: versioned
 JSON that is read strictly.
 """
 
@@ -34,6 +35,7 @@ from cedarfleet_device.wire.form import (
     WireError,
     WrongVersionError,
 )
+from cedarfleet_device.wire.manifests import Manifest, Signed
 from cedarfleet_device.wire.moves import MQTT_PORT, MoveDocument
 from cedarfleet_device.wire.names import (
     COMMAND_ID,
@@ -70,7 +72,9 @@ __all__ = [
     "CommandMessage",
     "CommandState",
     "DownloadDocument",
+    "Manifest",
     "MoveDocument",
+    "Signed",
     "StatusMessage",
     "WireError",
     "WrongVersionError",

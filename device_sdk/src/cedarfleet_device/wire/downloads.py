@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Any, Final, Self, cast
 
 from cedarfleet_device.wire import form
+from cedarfleet_device.wire.manifests import Signed
 
 MAX_ARTIFACT_NAME: Final = 1024  # Amazon S3 quota: characters of a key
 
@@ -26,6 +27,9 @@ class DownloadDocument:
         url: presigned URL; in the created job ``${aws:iot:s3-presigned-url-v2:...}``, which IoT
             Jobs fills in each time the device asks for the document (docs: AWS IoT "Presigned
             URLs").
+        manifest: what the file's maker says of it, for a file that is to be installed; None, and
+            no member: a file is delivered, as agents before this member know it. Those reject a
+            document that has it.
     """
 
     name: str
@@ -33,10 +37,14 @@ class DownloadDocument:
     sha256: str
     etag: str
     url: str = field(repr=False)
+    manifest: Signed | None = None
 
     def encode(self) -> str:
         """The JSON text for ``CreateJob``."""
-        return form.encode({"kind": "download", **vars(self)}).decode()
+        members: dict[str, Any] = {"kind": "download", **vars(self)}
+        if (manifest := members.pop("manifest")) is not None:
+            members["manifest"] = vars(manifest)
+        return form.encode(members).decode()
 
     @classmethod
     def decode(cls, document: object) -> Self:
@@ -46,8 +54,14 @@ class DownloadDocument:
             WrongVersionError: another wire version.
             WireError: anything else that is not of the form.
         """
-        data = form.checked(document, frozenset(cls.__dataclass_fields__) | {"kind"})
+        known = (frozenset(cls.__dataclass_fields__) - {"manifest"}) | {"kind"}
+        has_manifest = isinstance(document, dict) and "manifest" in document
+        data = form.checked(
+            cast("object", document), known | {"manifest"} if has_manifest else known
+        )
         form.require(data.pop("kind") == "download", "kind", "`download`")
+        if has_manifest:
+            data["manifest"] = Signed.of(data["manifest"])
         form.require(
             isinstance(data["name"], str) and 0 < len(data["name"]) <= MAX_ARTIFACT_NAME,
             "name",
