@@ -123,6 +123,12 @@ def _parser() -> argparse.ArgumentParser:
         help="its first line is the code; `-`: the standard input",
     )
     enrolling.add_argument(
+        "--trust",
+        type=Path,
+        metavar="FILE",
+        help="list of keys (`cedarfleet-sign`): only what they signed is taken (default: none)",
+    )
+    enrolling.add_argument(
         "--config",
         type=Path,
         default=_CONFIG,
@@ -194,8 +200,12 @@ def _enroll(given: argparse.Namespace) -> int:
         code = sys.stdin.read(1024) if given.code_file == "-" else _code(Path(given.code_file))
     except (OSError, ValueError) as error:
         raise ConfigError(f"`--code-file` `{given.code_file}` cannot be read: {error}") from error
+    try:
+        trust: bytes | None = given.trust.read_bytes() if given.trust else None
+    except OSError as error:
+        raise ConfigError(f"`--trust` `{given.trust}` cannot be read: {error.strerror}") from error
     identity = Identity(tenant=given.tenant, device=given.device, config_file=given.config)
-    enroll(EnrolmentService(url=given.api, ca_file=given.api_ca), identity, code)
+    enroll(EnrolmentService(url=given.api, ca_file=given.api_ca), identity, code, trust=trust)
     return 0
 
 

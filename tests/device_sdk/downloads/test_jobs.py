@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from cedarfleet_device.trust.signing import main as cedarfleet_sign
 from cedarfleet_device.wire import DownloadDocument, Manifest, Signed
 
 if TYPE_CHECKING:
@@ -352,3 +353,39 @@ def test_a_version_is_installed_confirmed_and_reported(
     assert [step.split()[0] for step in steps] == ["not-now", "install", "works", "commit"]
     status = json.loads((tmp_path / "state" / "status.json").read_text())
     assert status["packages"] == {"firmware": "2.0"}
+
+
+def test_a_device_that_pinned_keys_follows_them(tenant: Tenant, sender: FileSender, tmp_path: Path):
+    """The cloud alone can send it nothing: no plain file, and no list of keys of its own.
+
+    What its keys signed takes their place, and is not forgotten.
+    """
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    for name in ("maker", "thief"):
+        assert cedarfleet_sign(["key", str(keys / name)]) == 0
+
+    def listed(version: int, signer: str) -> bytes:
+        file, pub = str(keys / f"{version}.{signer}.json"), str(keys / f"{signer}.pub")
+        words = ["--version", str(version), "--root", pub, "--release", pub, file]
+        assert cedarfleet_sign(["root", *words]) == 0
+        assert cedarfleet_sign(["sign", file, "--key", str(keys / signer)]) == 0
+        return (keys / f"{version}.{signer}.json").read_bytes()
+
+    (tmp_path / "trust.json").write_bytes(listed(1, "maker"))
+    second = listed(2, "maker")
+    device = tenant.device(tmp_path, settings={"trust_file": "trust.json"})
+    with device.run() as agent:
+        plain = sender.hand_out(device.thing, "plain.txt", b"plain")
+        stolen = sender.hand_out(device.thing, "trust/thief.root.json", listed(2, "thief"))
+        good = sender.hand_out(device.thing, "trust/2.root.json", second)
+        outcomes = [sender.outcome(device.thing, each) for each in (plain, stolen, good)]
+        assert agent.stop() == 0
+    assert outcomes[0] == (
+        "REJECTED",
+        {"reason": "it is not signed, and this device takes signed files only"},
+    )
+    assert outcomes[1][0] == "FAILED"
+    assert "not signed by the former one's" in outcomes[1][1]["reason"]
+    assert outcomes[2][0] == "SUCCEEDED"
+    assert (tmp_path / "state" / "trust.json").read_bytes() == second

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,10 +148,10 @@ def test_what_rauc_refuses_is_said_in_its_words(tmp_path: Path):
     status.write_text("no json")
     file = program(tmp_path, RAUC.format(log=tmp_path / "log", status=status))
     installer = RaucInstaller(str(file), limit_seconds=20)
-    broken = Update(**{**vars(UPDATE), "file": Path("/data/broken.raucb")})
+    broken = replace(UPDATE, file=Path("/data/broken.raucb"))
     with pytest.raises(StepError, match="LastError: signature verification failed"):
         installer.install(broken)
     with pytest.raises(StepError, match="does not answer in its JSON"):
         installer.installed("firmware")
     with pytest.raises(StepError, match="RAUC installs `firmware`, not `recipe`"):
-        installer.install(Update(**{**vars(UPDATE), "package": "recipe"}))
+        installer.install(replace(UPDATE, package="recipe"))

@@ -22,6 +22,7 @@ from cedarfleet_device.files import DISK
 from cedarfleet_device.identity.credentials import PendingPair, write_private
 from cedarfleet_device.identity.x509 import key_pem, new_key, public_key, read_key, request_pem
 from cedarfleet_device.log import event
+from cedarfleet_device.trust.root import Root, TrustError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,6 +84,7 @@ def enroll(
     identity: Identity,
     code: str,
     *,
+    trust: bytes | None = None,
     pauses: tuple[float, ...] = PAUSES,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
@@ -92,6 +94,8 @@ def enroll(
         service: where to ask.
         identity: who asks.
         code: one-time; only its first line counts.
+        trust: a list of keys that the device is to pin: it then installs nothing else than what
+            they have signed.
         pauses: between tries, in seconds.
         sleep: waits so many seconds.
 
@@ -104,6 +108,8 @@ def enroll(
     code = (code.strip().splitlines() or [""])[0].strip()
     if not 1 <= len(code) <= _MOST_CODE:
         raise ConfigError("the code file has no code in its first line")
+    if trust is not None:
+        _check_trust(identity, trust)
     pending = PendingPair(certificate_file, key_file)
     # Fail closed: what works is not replaced by what may not.
     if certificate_file.exists():
@@ -124,7 +130,7 @@ def enroll(
         raise CloudError(f"`{service.url}` answered no certificate") from error
     if not proves:
         raise CloudError(f"`{service.url}` answered a certificate of another key")
-    _write(identity, answer, ca_file)
+    _write(identity, answer, ca_file, trust)
     pending.keep(answer.certificate, key_pem(key))
     pending.take()
     event("enrollment.done", thing=thing, certificate_file=str(certificate_file))
@@ -167,7 +173,17 @@ def _asked(
     raise AssertionError("the last try returns or raises")
 
 
-def _write(identity: Identity, answer: Answer, ca_file: Path) -> None:
+def _check_trust(identity: Identity, trust: bytes) -> None:
+    try:
+        Root.read(trust)
+    except TrustError as error:
+        raise ConfigError(f"`--trust`: {error}") from error
+    # Fail closed: a device that was to pin keys must not come up without.
+    if identity.config_file.exists() and not DeviceConfig.load(identity.config_file).trust_file:
+        raise ConfigError(f"`{identity.config_file}` has no `trust_file`, and `--trust` is given")
+
+
+def _write(identity: Identity, answer: Answer, ca_file: Path, trust: bytes | None) -> None:
     """Authorities and configuration, unless they are there; what is there was somebody's will."""
     lines = {
         "thing": answer.thing,
@@ -179,10 +195,14 @@ def _write(identity: Identity, answer: Answer, ca_file: Path) -> None:
         "state_dir": "state",
         "download_dir": "downloads",
     }
+    pinned = identity.config_file.with_name("trust.json")
+    if trust is not None:
+        lines["trust_file"] = pinned.name
     text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in lines.items())
+    files = ((ca_file, answer.authorities), (pinned, trust), (identity.config_file, text.encode()))
     try:
-        for file, content in ((ca_file, answer.authorities), (identity.config_file, text.encode())):
-            if not file.exists():
+        for file, content in files:
+            if content is not None and not file.exists():
                 DISK.make_folder(file.absolute().parent, mode=0o700)
                 write_private(file.absolute(), content)
     except OSError as error:
