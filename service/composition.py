@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from service.adapters.aws.authorizer import VerifiedPermissionsAuthorizer
 from service.adapters.aws.broker import IotCommandBroker
 from service.adapters.aws.budgets import DynamoBuckets
 from service.adapters.aws.client.calls import AwsCalls
-from service.adapters.aws.client.sessions import AwsSessions
+from service.adapters.aws.client.door import AwsDoor
 from service.adapters.aws.commands import DynamoCommandRecords
 from service.adapters.aws.connections import IotConnections
 from service.adapters.aws.deliveries import DynamoDeliveries
@@ -38,7 +37,7 @@ from service.ports import Ports
 from service.ports.metrics import UNMEASURED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from litestar import Litestar
 
@@ -50,16 +49,15 @@ if TYPE_CHECKING:
 def build(settings: Settings, metrics: Metrics) -> Litestar:
     """The service on AWS, or on the embedded cloud if the settings give its endpoint."""
     calls = AwsCalls(settings.aws)
-    sessions = AwsSessions(settings.aws, max_tenants=settings.tenants.cache_entries)
-    direct = direct_calls(settings)
+    door = door_to_aws(settings, metrics)
     operations = Operations(
-        aws_ports(settings, calls, direct, sessions, metrics),
+        aws_ports(settings, calls, door, metrics=metrics),
         settings.tokens,
         settings.enrolment,
         device_endpoint(settings),
         settings.policies,
     )
-    ends = (operations.close, calls.close, direct.close)
+    ends = (operations.close, calls.close, door.close)
     return create_app(operations, settings.http, on_shutdown=ends)
 
 
@@ -86,21 +84,20 @@ def device_endpoint(settings: Settings) -> DeviceEndpoint:
     return DeviceEndpoint(host=host, port=int(port or 8883), authorities=authorities)
 
 
-def direct_calls(settings: Settings) -> AwsCalls:
-    """Threads of their own for calls that wait for a device: none of them waits for a thread."""
-    return AwsCalls(replace(settings.aws, threads=settings.direct.at_once, max_waiting=0))
+def door_to_aws(settings: Settings, metrics: Metrics = UNMEASURED) -> AwsDoor:
+    """The door of this process."""
+    return AwsDoor(settings.aws, max_tenants=settings.tenants.cache_entries, metrics=metrics)
 
 
-def build_worker(settings: Settings) -> tuple[Worker, Callable[[], None]]:
+def build_worker(settings: Settings) -> tuple[Worker, Callable[[], Awaitable[None]]]:
     """The worker on AWS, or on the embedded cloud, and what ends its calls."""
     calls = AwsCalls(settings.aws)
-    sessions = AwsSessions(settings.aws, max_tenants=settings.tenants.cache_entries)
-    direct = direct_calls(settings)
-    operations = Operations(aws_ports(settings, calls, direct, sessions), settings.tokens)
+    door = door_to_aws(settings)
+    operations = Operations(aws_ports(settings, calls, door), settings.tokens)
 
-    def close() -> None:
+    async def close() -> None:
         calls.close()
-        direct.close()
+        await door.close()
 
     return operations.worker(settings.jobs), close
 
@@ -108,15 +105,13 @@ def build_worker(settings: Settings) -> tuple[Worker, Callable[[], None]]:
 def aws_ports(
     settings: Settings,
     calls: AwsCalls,
-    direct: AwsCalls,
-    sessions: AwsSessions,
+    door: AwsDoor,
+    *,
     metrics: Metrics = UNMEASURED,
 ) -> Ports:
     """Every port answered by AWS; what is measured is kept in ``metrics``."""
     aws, records = settings.aws, settings.records
-    registry = DynamoTenantRegistry(
-        calls=calls, sessions=sessions, table=settings.tenants.table, region=aws.region
-    )
+    registry = DynamoTenantRegistry(aws=door, table=settings.tenants.table, region=aws.region)
     return Ports(
         tenants=CachedTenantRegistry(
             registry,
@@ -124,31 +119,26 @@ def aws_ports(
             max_unknown=max(1, aws.threads // 4),
         ),
         signing_keys=JwksKeys(settings.jwks, calls=calls, timeout_seconds=aws.connect_seconds),
-        authorizer=VerifiedPermissionsAuthorizer(calls=calls, sessions=sessions),
+        authorizer=VerifiedPermissionsAuthorizer(aws=door),
         policy_stores=VerifiedPermissionsPolicies(
-            calls=calls,
-            sessions=sessions,
-            table=settings.tenants.table,
-            templates=settings.policies.templates,
+            aws=door, table=settings.tenants.table, templates=settings.policies.templates
         ),
-        audit=DynamoAuditLog(calls=calls, sessions=sessions, settings=records),
-        buckets=DynamoBuckets(calls=calls, sessions=sessions, settings=records),
-        devices=DynamoDeviceFacts(calls=calls, sessions=sessions, settings=records),
-        connections=IotConnections(calls=calls, sessions=sessions),
-        command_records=DynamoCommandRecords(calls=calls, sessions=sessions, settings=records),
-        broker=IotCommandBroker(
-            calls=calls, direct_calls=direct, sessions=sessions, settings=settings.direct
+        audit=DynamoAuditLog(aws=door, settings=records),
+        buckets=DynamoBuckets(aws=door, settings=records),
+        devices=DynamoDeviceFacts(aws=door, settings=records),
+        connections=IotConnections(aws=door),
+        command_records=DynamoCommandRecords(aws=door, settings=records),
+        broker=IotCommandBroker(aws=door, settings=settings.direct),
+        artifacts=S3Artifacts(aws=door),
+        download_records=DynamoDownloadRecords(aws=door, settings=records),
+        deliveries=DynamoDeliveries(aws=door, settings=records),
+        download_jobs=IotDownloadJobs(aws=door, settings=settings.jobs),
+        enrolments=DynamoEnrolments(aws=door, settings=records),
+        things=IotThings(aws=door),
+        work_queue=SqsWorkQueue(
+            aws=door, settings=settings.work, longest_answer_seconds=aws.read_seconds
         ),
-        artifacts=S3Artifacts(calls=calls, sessions=sessions),
-        download_records=DynamoDownloadRecords(calls=calls, sessions=sessions, settings=records),
-        deliveries=DynamoDeliveries(calls=calls, sessions=sessions, settings=records),
-        download_jobs=IotDownloadJobs(calls=calls, sessions=sessions, settings=settings.jobs),
-        enrolments=DynamoEnrolments(calls=calls, sessions=sessions, settings=records),
-        things=IotThings(calls=calls, sessions=sessions),
-        work_queue=SqsWorkQueue(calls=calls, sessions=sessions, settings=settings.work, aws=aws),
-        timers=SchedulerTimers(
-            calls=calls, sessions=sessions, settings=settings.work, region=aws.region
-        ),
+        timers=SchedulerTimers(aws=door, settings=settings.work, region=aws.region),
         metrics=metrics,
         clock=lambda: datetime.now(UTC),
     )

@@ -187,7 +187,7 @@ class AwsSettings:
             CLI reference, "iot-data").
         device_endpoint: host that devices dial, ``host:port`` where the port is not 8883; a device
             is told it when it is let in.
-        threads: calls at once.
+        threads: blocking calls at once, of those few that do not go through the door.
         max_waiting: calls that may wait for a thread; one more is refused at once.
         connect_seconds: limit for a connection.
         read_seconds: limit for an answer, per attempt.

@@ -30,6 +30,6 @@ async def _work(settings: Settings) -> int:
     try:
         await worker.run(stop)
     finally:
-        close()
+        await close()
     log.info("worker.stopped")
     return 0

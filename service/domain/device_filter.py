@@ -113,14 +113,49 @@ def cut(
         parents: of the tenant's groups.
         limit: devices of one page.
     """
-    shown: list[Device] = []
-    last: str | None = None
-    for looked_at, (name, device) in enumerate(named):
-        if looked_at == MAX_LOOKED_AT:
-            return tuple(shown), last
-        if device is not None and wanted.shows(device, parents):
-            if len(shown) == limit:
-                return tuple(shown), last
-            shown.append(device)
-        last = name
-    return tuple(shown), None
+    page = Cut(wanted, parents, limit=limit)
+    for name, device in named:
+        if page.is_full(name, device):
+            break
+    return page.shown, page.behind
+
+
+class Cut:
+    """A page that is being cut, name by name, as ``cut`` says.
+
+    Args:
+        wanted: which devices.
+        parents: of the tenant's groups.
+        limit: devices of one page.
+
+    Attributes:
+        behind: the name behind which the next page begins, once this one is full.
+    """
+
+    def __init__(self, wanted: DeviceFilter, parents: GroupParents, *, limit: int) -> None:
+        self._wanted = wanted
+        self._parents = parents
+        self._limit = limit
+        self._shown: list[Device] = []
+        self._last: str | None = None
+        self._looked_at = 0
+        self.behind: str | None = None
+
+    @property
+    def shown(self) -> tuple[Device, ...]:
+        """Its devices so far."""
+        return tuple(self._shown)
+
+    def is_full(self, name: str, device: Device | None) -> bool:
+        """Take the next name into the page, or say that it belongs to the next one."""
+        if self._looked_at == MAX_LOOKED_AT:
+            self.behind = self._last
+            return True
+        if device is not None and self._wanted.shows(device, self._parents):
+            if len(self._shown) == self._limit:
+                self.behind = self._last
+                return True
+            self._shown.append(device)
+        self._last = name
+        self._looked_at += 1
+        return False

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from litestar.testing import TestClient
 
-from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.enrolment_rows import enrolment_item
 from service.adapters.memory.budgets import MemoryBuckets
 from service.adapters.memory.policies import MemoryPolicyStores
@@ -30,7 +29,7 @@ from service.operations.commands import DIRECT_MESSAGES
 from service.operations.operations import Operations
 from service.settings import HttpSettings, PolicySettings, TokenSettings
 from tests.benchmarks.rows import Row
-from tests.service.adapters.aws.answered_sessions import AnsweredSessions, Refusal
+from tests.service.adapters.aws.answered_line import AnsweredDoor, Refusal
 from tests.service.adapters.aws.conftest import AWS
 from tests.service.adapters.aws.test_every_refusal import DEVICE, ID, answer, ports_of
 from tests.service.requests import signing_request
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
 
     from service.domain.budgets import Bucket
     from service.domain.tenants import Tenant
-    from tests.service.adapters.aws.answered_sessions import Call
+    from tests.service.adapters.aws.answered_line import Call
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "calls-per-route.md"
 _ROW: Final = re.compile(r"\| `(?P<route>[^`]+)`(?P<of>[^|]*) \| (?P<calls>[^|]*) \|(?P<rest>.*)")
@@ -146,36 +145,33 @@ def rows(_: int) -> Iterator[Row]:
 def measured() -> dict[str, tuple[str, ...]]:
     """The calls of each request in order, once token, tenant, role and budget are known."""
     pool = MemoryUserPool("acme", groups={"line": ()})
-    sessions, calls = AnsweredSessions(AWS), AwsCalls(AWS)
-    try:
-        stores = MemoryPolicyStores()
-        stores.stamp(pool.tenant, stamped(pool.tenant))
-        ports = replace(
-            ports_of(calls, sessions),
-            policy_stores=stores,
-            tenants=MemoryTenantRegistry(rows={pool.tenant.issuer: pool.tenant}),
-            signing_keys=MemorySigningKeys(
-                keys={(pool.tenant.issuer, pool.key_id): pool.key.public_key()}
-            ),
+    door = AnsweredDoor(AWS)
+    stores = MemoryPolicyStores()
+    stores.stamp(pool.tenant, stamped(pool.tenant))
+    ports = replace(
+        ports_of(door),
+        policy_stores=stores,
+        tenants=MemoryTenantRegistry(rows={pool.tenant.issuer: pool.tenant}),
+        signing_keys=MemorySigningKeys(
+            keys={(pool.tenant.issuer, pool.key_id): pool.key.public_key()}
+        ),
+    )
+    headers = {"Authorization": f"Bearer {pool.id_token('boss', ['managers'])}"}
+    found: dict[str, tuple[str, ...]] = {}
+    for used_up, of_it in groupby(REQUESTS, key=lambda asked: asked.used_up):
+        buckets = MemoryBuckets()
+        if used_up:
+            at = microseconds(time.time() + 1)  # so that no token comes meanwhile
+            buckets.rows[used_up.key] = at + used_up.rate.span
+        operations = Operations(
+            replace(ports, buckets=buckets), TokenSettings(), policies=PolicySettings(sample=0)
         )
-        headers = {"Authorization": f"Bearer {pool.id_token('boss', ['managers'])}"}
-        found: dict[str, tuple[str, ...]] = {}
-        for used_up, of_it in groupby(REQUESTS, key=lambda asked: asked.used_up):
-            buckets = MemoryBuckets()
-            if used_up:
-                at = microseconds(time.time() + 1)  # so that no token comes meanwhile
-                buckets.rows[used_up.key] = at + used_up.rate.span
-            operations = Operations(
-                replace(ports, buckets=buckets), TokenSettings(), policies=PolicySettings(sample=0)
-            )
-            with TestClient(create_app(operations, HttpSettings(body_max_bytes=4096))) as client:
-                with client.portal() as portal:
-                    portal.call(operations.decisions.prepare, pool.tenant)
-                for asked in of_it:
-                    found[asked.name] = _calls(asked, client, headers, sessions, pool.tenant)
-        return found
-    finally:
-        calls.close()
+        with TestClient(create_app(operations, HttpSettings(body_max_bytes=4096))) as client:
+            with client.portal() as portal:
+                portal.call(operations.decisions.prepare, pool.tenant)
+            for asked in of_it:
+                found[asked.name] = _calls(asked, client, headers, door, pool.tenant)
+    return found
 
 
 def promises(page: str) -> dict[str, tuple[str, ...]]:
@@ -202,11 +198,11 @@ def _calls(
     asked: Asked,
     client: TestClient[Any],
     headers: Mapping[str, str],
-    sessions: AnsweredSessions,
+    door: AnsweredDoor,
     acme: Tenant,
 ) -> tuple[str, ...]:
-    sessions.answer = lambda call: _answer(call, acme, asked)
-    sessions.calls.clear()
+    door.answer = lambda call: _answer(call, acme, asked)
+    door.calls.clear()
     method, _, path = asked.route.partition(" ")
     path = path.replace("{device}", asked.device)
     url = re.sub(r"\{[^}]+\}", ID, path) + asked.path
@@ -220,7 +216,7 @@ def _calls(
         raise AssertionError(f"{asked.name}: {answered.status_code} {answered.text}")
     return tuple(
         f"IoT {call.operation}" if call.service == CONTROL_PLANE else call.operation
-        for call in sessions.calls
+        for call in door.calls
     )
 
 

@@ -7,16 +7,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
-
-from service.adapters.aws.client.calls import error_code
+from service.adapters.aws.client.failures import AwsRefusalError, asks
 from service.domain.artifacts import Artifact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from service.adapters.aws.client.calls import AwsCalls
-    from service.adapters.aws.client.sessions import AwsSessions
+    from service.adapters.aws.client.door import AwsDoor
     from service.domain.tenants import Tenant
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -26,11 +23,11 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 class S3Artifacts:
     """Answers ``ports.Artifacts`` with the tenant's own session."""
 
-    calls: AwsCalls
-    sessions: AwsSessions
+    aws: AwsDoor
 
+    @asks("the tenant's bucket")
     async def find(self, tenant: Tenant, name: str) -> Artifact | None:
-        head = await self.calls.run("the tenant's bucket", self._head, tenant, name)
+        head = await self._head(tenant, name)
         if head is None:
             return None
         return Artifact(
@@ -42,16 +39,17 @@ class S3Artifacts:
             version=head.get("VersionId"),
         )
 
-    def _head(self, tenant: Tenant, name: str) -> dict[str, Any] | None:
+    async def _head(self, tenant: Tenant, name: str) -> dict[str, Any] | None:
         try:
-            return self.sessions.tenant(tenant, "s3").head_object(
+            return await self.aws.tenant(tenant, "s3").call(
+                "HeadObject",
                 Bucket=tenant.bucket,
                 Key=name,
                 ChecksumMode="ENABLED",
                 ExpectedBucketOwner=tenant.account_id,
             )
-        except ClientError as error:
-            if error_code(error) in ("404", "NoSuchKey", "NotFound"):
+        except AwsRefusalError as error:
+            if error.code in ("404", "NoSuchKey", "NotFound"):
                 return None
             raise
 

@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from service.adapters.aws.client.calls import error_code
+from service.adapters.aws.client.failures import AwsRefusalError, asks
 from service.cedar.decision import Denied
 
 if TYPE_CHECKING:
-    from service.adapters.aws.client.calls import AwsCalls
-    from service.adapters.aws.client.sessions import AwsSessions
+    from service.adapters.aws.client.door import AwsDoor
     from service.domain.audit import AuditRecord
     from service.domain.tenants import Tenant
     from service.settings import RecordSettings
@@ -23,14 +20,11 @@ if TYPE_CHECKING:
 class DynamoAuditLog:
     """Answers ``ports.AuditLog`` with the tenant's own session."""
 
-    calls: AwsCalls
-    sessions: AwsSessions
+    aws: AwsDoor
     settings: RecordSettings
 
+    @asks("the audit trail")
     async def write(self, tenant: Tenant, record: AuditRecord) -> None:
-        await self.calls.run("the audit trail", self._write, tenant, record)
-
-    def _write(self, tenant: Tenant, record: AuditRecord) -> None:
         day = datetime.fromtimestamp(record.at / 1000, UTC).date().isoformat()
         denied = record.decision if isinstance(record.decision, Denied) else None
         texts = {
@@ -52,17 +46,15 @@ class DynamoAuditLog:
         item["at"] = {"N": str(record.at)}
         item["ttl"] = {"N": str(record.at // 1000 + self.settings.audit_seconds)}
         try:
-            self.sessions.tenant(tenant, "dynamodb").put_item(
+            await self.aws.tenant(tenant, "dynamodb").call(
+                "PutItem",
                 TableName=self.settings.audit_table,
                 Item=item,
                 # A trail is added to, never written over.
                 ConditionExpression="attribute_not_exists(sk)",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except ClientError as error:
-            # boto3 repeats a put whose answer was lost: then the row in the way is this very one.
-            if (
-                error_code(error) != "ConditionalCheckFailedException"
-                or error.response.get("Item") != item
-            ):
+        except AwsRefusalError as error:
+            # A put whose answer was lost is repeated: then the row in the way is this very one.
+            if error.code != "ConditionalCheckFailedException" or error.members.get("Item") != item:
                 raise

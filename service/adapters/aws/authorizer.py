@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from service.adapters.aws.client.failures import asks
 from service.cedar.decision import Evaluation
 from service.cedar.request import ACTION
 from service.cedar.values import EntityUid, datetime_text, duration_text
@@ -19,8 +20,7 @@ from service.errors import UpstreamError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from service.adapters.aws.client.calls import AwsCalls
-    from service.adapters.aws.client.sessions import AwsSessions
+    from service.adapters.aws.client.door import AwsDoor
     from service.cedar.decision import Decision
     from service.cedar.entities import Entity
     from service.cedar.request import AuthorizationRequest
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from service.domain.identities import Principal
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+_STORE: Final = "the policy store"
 _MAX_REQUESTS: Final = 30  # of one batch (docs: Verified Permissions quotas)
 _MAX_ENTITIES: Final = 100  # of one batch, distinct
 # Of a batch's entities. A request has at most 1 MB (docs: Verified Permissions quotas), and tokens,
@@ -40,33 +41,27 @@ _TOKEN: Final = {TokenUse.ID: "identityToken", TokenUse.ACCESS: "accessToken"}
 class VerifiedPermissionsAuthorizer:
     """Asks the policy store that the tenant's registry row names."""
 
-    calls: AwsCalls
-    sessions: AwsSessions
+    aws: AwsDoor
 
+    @asks(_STORE)
     async def decide(self, principal: Principal, request: AuthorizationRequest) -> Decision:
-        return await self.calls.run("the policy store", self._ask, principal, request)
-
-    async def decide_all(
-        self, principal: Principal, requests: Sequence[AuthorizationRequest]
-    ) -> tuple[Decision, ...]:
-        return await self.calls.run("the policy store", self._ask_all, principal, requests)
-
-    def _ask(self, principal: Principal, request: AuthorizationRequest) -> Decision:
-        client = self.sessions.tenant(principal.tenant, "verifiedpermissions")
-        answer = client.is_authorized_with_token(
+        answer = await self.aws.tenant(principal.tenant, "verifiedpermissions").call(
+            "IsAuthorizedWithToken",
             **_common(principal, request.entities),
             **_asked(request),
         )
         return _decision(principal, answer)
 
-    def _ask_all(
+    @asks(_STORE)
+    async def decide_all(
         self, principal: Principal, requests: Sequence[AuthorizationRequest]
     ) -> tuple[Decision, ...]:
-        client = self.sessions.tenant(principal.tenant, "verifiedpermissions")
+        store = self.aws.tenant(principal.tenant, "verifiedpermissions")
         decisions: list[Decision] = []
         for batch in batches(requests):
             entities = {entity.uid: entity for request in batch for entity in request.entities}
-            answer = client.batch_is_authorized_with_token(
+            answer = await store.call(
+                "BatchIsAuthorizedWithToken",
                 **_common(principal, tuple(entities.values())),
                 requests=[_asked(request) for request in batch],
             )
@@ -116,7 +111,7 @@ def _asked(request: AuthorizationRequest) -> dict[str, Any]:
 
 
 def _decision(principal: Principal, answer: Mapping[str, Any]) -> Decision:
-    errors: list[Any] = answer.get("errors", [])
+    errors: list[Any] = answer["errors"]
     if errors:
         log.warning("access.evaluation_errors", count=len(errors))
     names = principal.tenant.policy_names

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
 from cedarfleet_device import wire
 
-from service.adapters.aws.client.calls import error_code
+from service.adapters.aws.client.failures import AwsRefusalError, asks
 from service.domain.commands import DirectAnswer
+from service.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from service.adapters.aws.client.calls import AwsCalls
-    from service.adapters.aws.client.sessions import AwsSessions
+    from service.adapters.aws.client.door import AwsDoor
     from service.domain.commands import CommandRecord
     from service.domain.tenants import Tenant
     from service.settings import DirectMessageSettings
@@ -35,44 +36,51 @@ class IotCommandBroker:
     """Answers ``ports.CommandBroker``: through the IoT data plane, at QoS 1.
 
     Attributes:
-        calls: for what is published.
-        direct_calls: for direct messages alone, of which each waits for its device.
+        aws: the door.
+        settings: how long a direct message waits for its device, and how many wait at once.
     """
 
-    calls: AwsCalls
-    direct_calls: AwsCalls
-    sessions: AwsSessions
+    aws: AwsDoor
     settings: DirectMessageSettings
 
+    @asks("the device")
     async def send_direct(
         self, tenant: Tenant, record: CommandRecord, *, now_ms: int
     ) -> DirectAnswer:
-        return await self.direct_calls.run("the device", self._send_direct, tenant, record, now_ms)
+        # Fail closed: each waits for its device, so one more is published instead.
+        if self._places.locked():
+            raise UnavailableError("the device")
+        async with self._places:
+            return await self._send_direct(tenant, record, now_ms)
 
-    async def publish(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> None:
-        await self.calls.run("the device broker", self._publish, tenant, record, now_ms)
+    @cached_property
+    def _places(self) -> asyncio.Semaphore:
+        return asyncio.Semaphore(self.settings.at_once)
 
-    def _send_direct(self, tenant: Tenant, record: CommandRecord, now_ms: int) -> DirectAnswer:
+    async def _send_direct(
+        self, tenant: Tenant, record: CommandRecord, now_ms: int
+    ) -> DirectAnswer:
         most = self.settings.confirm_seconds
-        client = self.sessions.tenant(
-            tenant, "iot-data", patience_seconds=most + PROCESSING_SECONDS
-        )
         try:
-            client.send_direct_message(
+            await self.aws.tenant(
+                tenant, "iot-data", patience_seconds=most + PROCESSING_SECONDS
+            ).call(
+                "SendDirectMessage",
                 clientId=record.thing,
                 confirmation=True,
                 timeout=min(most, _seconds_left(record, now_ms)),
                 **_message(record),
             )
-        except ClientError as error:
-            if (known := _ANSWERS.get(error_code(error))) is not None:
+        except AwsRefusalError as error:
+            if (known := _ANSWERS.get(error.code)) is not None:
                 return known
             raise
         return DirectAnswer.RECEIVED
 
-    def _publish(self, tenant: Tenant, record: CommandRecord, now_ms: int) -> None:
-        self.sessions.tenant(tenant, "iot-data").publish(
-            qos=1, messageExpiry=_seconds_left(record, now_ms), **_message(record)
+    @asks("the device broker")
+    async def publish(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> None:
+        await self.aws.tenant(tenant, "iot-data").call(
+            "Publish", qos=1, messageExpiry=_seconds_left(record, now_ms), **_message(record)
         )
 
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from botocore.exceptions import ClientError
-
-from service.adapters.aws.client.calls import error_code
+from service.adapters.aws.client.failures import AwsRefusalError, asks
 from service.domain.budgets import Grant
 from service.domain.rates import held
 from service.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from service.adapters.aws.client.calls import AwsCalls
-    from service.adapters.aws.client.sessions import AwsSessions
+    from service.adapters.aws.client.door import AwsDoor
     from service.domain.budgets import Bucket
     from service.domain.rates import Rate
     from service.settings import RecordSettings
@@ -30,14 +27,14 @@ _RACES: Final = 5
 class DynamoBuckets:
     """Answers ``ports.SharedBuckets``: a tenant's in its own session, the account's in ours.
 
-    boto3 repeats a write whose answer was lost. Tokens are then taken twice and spent once: less is
+    A write is repeated whose answer was lost. Tokens are then taken twice and spent once: less is
     let through, never more.
     """
 
-    calls: AwsCalls
-    sessions: AwsSessions
+    aws: AwsDoor
     settings: RecordSettings
 
+    @asks(_BUDGETS)
     async def take(
         self,
         bucket: Bucket,
@@ -46,13 +43,6 @@ class DynamoBuckets:
         now: int,
         returned: int = 0,
         last: Grant | None = None,
-    ) -> Grant:
-        return await self.calls.run(
-            _BUDGETS, self._take, bucket, tokens=tokens, now=now, returned=returned, last=last
-        )
-
-    def _take(
-        self, bucket: Bucket, *, tokens: int, now: int, returned: int, last: Grant | None
     ) -> Grant:
         rate, stands = bucket.rate, last.full_at if last else None
         tokens = min(tokens, rate.burst)
@@ -64,7 +54,7 @@ class DynamoBuckets:
                 if fills
                 else _added((tokens - returned) * rate.token, rate, returned, now)
             )
-            taken, stands = self._update(bucket, change, now)
+            taken, stands = await self._update(bucket, change, now)
             if taken:
                 return Grant(tokens=tokens, full_at=stands)
             there = held(rate, stands - returned * rate.token, now)
@@ -73,15 +63,14 @@ class DynamoBuckets:
             tokens = min(tokens, there)
         raise UnavailableError(_BUDGETS)
 
-    def _update(self, bucket: Bucket, change: _Change, now: int) -> tuple[bool, int]:
+    async def _update(self, bucket: Bucket, change: _Change, now: int) -> tuple[bool, int]:
         """Whether it was changed, and when the bucket is full as it stands then."""
         tenant = bucket.tenant
-        client: Any = (
-            self.sessions.tenant(tenant, "dynamodb") if tenant else self.sessions.own("dynamodb")
-        )
+        table = self.aws.tenant(tenant, "dynamodb") if tenant else self.aws.own("dynamodb")
         values = change.values | {":ttl": now // _SECOND + _ROW_SECONDS}
         try:
-            answer = client.update_item(
+            answer = await table.call(
+                "UpdateItem",
                 TableName=self.settings.commands_table,
                 Key={"thing": {"S": bucket.key}, "sk": {"S": "bucket"}},
                 UpdateExpression=f"SET full_at = {change.new}, #ttl = :ttl",
@@ -93,10 +82,10 @@ class DynamoBuckets:
                 ReturnValues="UPDATED_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except ClientError as error:
-            if error_code(error) != "ConditionalCheckFailedException":
+        except AwsRefusalError as error:
+            if error.code != "ConditionalCheckFailedException":
                 raise
-            item = error.response.get("Item", {})
+            item = error.members.get("Item", {})
             # A row that went meanwhile is a full bucket.
             return False, int(item["full_at"]["N"]) if "full_at" in item else now - 1
         return True, int(answer["Attributes"]["full_at"]["N"])

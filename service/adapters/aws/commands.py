@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import structlog
 from cedarfleet_device import wire
 
+from service.adapters.aws.client.failures import asks
 from service.adapters.aws.idempotency import create_once
 from service.domain.commands import (
     MAX_STATES,
@@ -33,8 +34,7 @@ from service.domain.json_limits import problem_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from service.adapters.aws.client.calls import AwsCalls
-    from service.adapters.aws.client.sessions import AwsSessions
+    from service.adapters.aws.client.door import AwsDoor, Calls
     from service.domain.idempotency import IdempotencyKey
     from service.domain.tenants import Tenant
     from service.settings import RecordSettings
@@ -51,49 +51,35 @@ _MOST_ROWS: Final = 1_000
 class DynamoCommandRecords:
     """Answers ``ports.CommandRecords`` with the tenant's own session."""
 
-    calls: AwsCalls
-    sessions: AwsSessions
+    aws: AwsDoor
     settings: RecordSettings
 
+    @asks(_TABLE)
     async def create(
-        self, tenant: Tenant, record: CommandRecord, key: IdempotencyKey | None
-    ) -> CommandRecord:
-        return await self.calls.run(_TABLE, self._create, tenant, record, key)
-
-    async def settle(self, tenant: Tenant, record: CommandRecord) -> None:
-        await self.calls.run(_TABLE, self._settle, tenant, record)
-
-    async def read(self, tenant: Tenant, command_id: str) -> RecordedCommand | None:
-        return await self.calls.run(_TABLE, self._read, tenant, command_id)
-
-    async def unanswered(
-        self, tenant: Tenant, device_id: str, *, since_ms: int
-    ) -> list[CommandRecord]:
-        return await self.calls.run(_TABLE, self._unanswered, tenant, device_id, since_ms)
-
-    def _create(
         self, tenant: Tenant, record: CommandRecord, key: IdempotencyKey | None
     ) -> CommandRecord:
         ttl = {"N": str(record.created_at // 1000 + self.settings.record_seconds)}
         pointer = {**_pointer(tenant, record.command_id), "target": {"S": record.thing}, "ttl": ttl}
-        made = create_once(
-            self.sessions.tenant(tenant, "dynamodb"),
+        made = await create_once(
+            self.aws.tenant(tenant, "dynamodb"),
             table=self.settings.commands_table,
             items=[{**_item(record), "ttl": ttl}, pointer],
             made=record.command_id,
             now_ms=record.created_at,
             key=key,
         )
-        earlier = self._read(tenant, made) if made != record.command_id else None
+        earlier = await self.read(tenant, made) if made != record.command_id else None
         return earlier.record if earlier else record
 
-    def _settle(self, tenant: Tenant, record: CommandRecord) -> None:
+    @asks(_TABLE)
+    async def settle(self, tenant: Tenant, record: CommandRecord) -> None:
         values = {
             ":state": {"S": str(record.state)},
             ":failure": {"S": record.failure or ""},
             ":received": {"S": str(CommandRecordState.RECEIVED)},
         }
-        self.sessions.tenant(tenant, "dynamodb").update_item(
+        await self.aws.tenant(tenant, "dynamodb").call(
+            "UpdateItem",
             TableName=self.settings.commands_table,
             Key={"thing": {"S": record.thing}, "sk": {"S": f"{record.command_id}#record"}},
             UpdateExpression="SET #state = :state, failure = :failure",
@@ -103,9 +89,11 @@ class DynamoCommandRecords:
             ExpressionAttributeValues=values,
         )
 
-    def _read(self, tenant: Tenant, command_id: str) -> RecordedCommand | None:
-        client = self.sessions.tenant(tenant, "dynamodb")
-        found = client.get_item(
+    @asks(_TABLE)
+    async def read(self, tenant: Tenant, command_id: str) -> RecordedCommand | None:
+        calls = self.aws.tenant(tenant, "dynamodb")
+        found = await calls.call(
+            "GetItem",
             TableName=self.settings.commands_table,
             Key=_pointer(tenant, command_id),
             ConsistentRead=True,
@@ -113,14 +101,15 @@ class DynamoCommandRecords:
         if "Item" not in found:
             return None
         thing, record = found["Item"]["target"], f"{command_id}#record"
-        rows = self._last_rows(client, thing, command_id)
+        rows = await self._last_rows(calls, thing, command_id)
         item = next((row for row in rows if row["sk"]["S"] == record), None)
         # The record stands behind more states than are read.
         if item is None:
             key = {"thing": thing, "sk": {"S": record}}
-            item = client.get_item(
-                TableName=self.settings.commands_table, Key=key, ConsistentRead=True
-            ).get("Item")
+            found = await calls.call(
+                "GetItem", TableName=self.settings.commands_table, Key=key, ConsistentRead=True
+            )
+            item = found.get("Item")
         if item is None or (made := _record(item)).tenant != tenant.id:
             return None
         told = [row for row in rows if row["sk"]["S"].startswith(f"{command_id}#status#")]
@@ -131,42 +120,42 @@ class DynamoCommandRecords:
             earlier_left_out=len(told) > MAX_STATES,
         )
 
-    def _unanswered(self, tenant: Tenant, device_id: str, since_ms: int) -> list[CommandRecord]:
-        pages = (
-            self.sessions.tenant(tenant, "dynamodb")
-            .get_paginator("query")
-            .paginate(
-                TableName=self.settings.commands_table,
-                KeyConditionExpression="thing = :thing AND sk >= :since",
-                ExpressionAttributeValues={
-                    ":thing": {"S": wire.thing_name(tenant.id, device_id)},
-                    ":since": {"S": first_ulid(since_ms)},
-                },
-                ConsistentRead=True,
-                ScanIndexForward=False,
-                PaginationConfig={"MaxItems": _MOST_ROWS},
-            )
+    @asks(_TABLE)
+    async def unanswered(
+        self, tenant: Tenant, device_id: str, *, since_ms: int
+    ) -> list[CommandRecord]:
+        rows = await self.aws.tenant(tenant, "dynamodb").rows(
+            "Query",
+            most=_MOST_ROWS,
+            TableName=self.settings.commands_table,
+            KeyConditionExpression="thing = :thing AND sk >= :since",
+            ExpressionAttributeValues={
+                ":thing": {"S": wire.thing_name(tenant.id, device_id)},
+                ":since": {"S": first_ulid(since_ms)},
+            },
+            ConsistentRead=True,
+            ScanIndexForward=False,
         )
-        rows = [row for page in pages for row in page["Items"]]
         answered = {
             row["sk"]["S"].partition("#")[0] for row in rows if "#status#" in row["sk"]["S"]
         }
         records = [_record(row) for row in rows if row["sk"]["S"].endswith("#record")]
         return [record for record in reversed(records) if record.command_id not in answered]
 
-    def _last_rows(
-        self, client: Any, thing: Mapping[str, Any], command_id: str
+    async def _last_rows(
+        self, calls: Calls, thing: Mapping[str, Any], command_id: str
     ) -> list[dict[str, Any]]:
         """The last states and, unless they are more than ``MAX_STATES``, the record before them."""
-        pages = client.get_paginator("query").paginate(
+        return await calls.rows(
+            "Query",
+            most=MAX_STATES + 1,
+            Limit=MAX_STATES + 1,
             TableName=self.settings.commands_table,
             KeyConditionExpression="thing = :thing AND begins_with(sk, :prefix)",
             ExpressionAttributeValues={":thing": thing, ":prefix": {"S": f"{command_id}#"}},
             ConsistentRead=True,
             ScanIndexForward=False,
-            PaginationConfig={"MaxItems": MAX_STATES + 1, "PageSize": MAX_STATES + 1},
         )
-        return [row for page in pages for row in page["Items"]]
 
 
 def reported_state(item: Mapping[str, Any]) -> ReportedState | None:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
-from service.adapters.aws.client.calls import error_code
+from service.adapters.aws.client.failures import AwsRefusalError, asks
 from service.domain.devices import Connectivity
 
 if TYPE_CHECKING:
-    from service.adapters.aws.client.calls import AwsCalls
-    from service.adapters.aws.client.sessions import AwsSessions
+    from service.adapters.aws.client.door import AwsDoor
     from service.domain.devices import Device
     from service.domain.tenants import Tenant
 
@@ -21,18 +18,17 @@ if TYPE_CHECKING:
 class IotConnections:
     """Answers ``ports.Connections`` with GetConnection; a client id is its thing's name."""
 
-    calls: AwsCalls
-    sessions: AwsSessions
+    aws: AwsDoor
 
+    @asks("the device broker")
     async def find(self, tenant: Tenant, device: Device) -> Connectivity | None:
-        return await self.calls.run("the device broker", self._find, tenant, device)
-
-    def _find(self, tenant: Tenant, device: Device) -> Connectivity | None:
         try:
-            told = self.sessions.tenant(tenant, "iot-data").get_connection(clientId=device.thing)
-        except ClientError as error:
+            told = await self.aws.tenant(tenant, "iot-data").call(
+                "GetConnection", clientId=device.thing
+            )
+        except AwsRefusalError as error:
             # The broker knows no such client, or has forgotten it.
-            if error_code(error) == "ResourceNotFoundException":
+            if error.code == "ResourceNotFoundException":
                 return None
             raise
         connected = bool(told["connected"])

@@ -7,9 +7,7 @@ import binascii
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
-from service.adapters.aws.client.calls import error_code
+from service.adapters.aws.client.failures import AwsRefusalError
 from service.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -35,8 +33,8 @@ def unsealed(scope: str, cursor: str | None) -> Generator[dict[str, str]]:
     token = None if cursor is None else token_of(scope, cursor)
     try:
         yield {"nextToken": token} if token else {}
-    except ClientError as error:
-        if token and error_code(error) == "InvalidRequestException":
+    except AwsRefusalError as error:
+        if token and error.code == "InvalidRequestException":
             raise InvalidRequestError(
                 "cursor", "must be the `cursor` of an earlier page"
             ) from error

@@ -15,10 +15,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
 from cedarfleet_device import wire
 
-from service.adapters.aws.client.calls import error_code
+from service.adapters.aws.client.failures import AwsRefusalError, asks
 from service.adapters.aws.cursors import seal, token_of
 from service.domain.downloads import (
     OUTCOMES,
@@ -35,10 +34,9 @@ from service.domain.downloads import (
 from service.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from service.adapters.aws.client.calls import AwsCalls
-    from service.adapters.aws.client.sessions import AwsSessions
+    from service.adapters.aws.client.door import AwsDoor
     from service.domain.downloads import DownloadRecord
     from service.domain.tenants import Tenant
     from service.settings import RecordSettings
@@ -55,46 +53,17 @@ _DEVICE: Final = slice(len("job#00#"), None)
 class DynamoDeliveries:
     """Answers ``ports.Deliveries`` with the tenant's own session; every read is consistent."""
 
-    calls: AwsCalls
-    sessions: AwsSessions
+    aws: AwsDoor
     settings: RecordSettings
 
+    @asks(_TABLE)
     async def plan(
         self, tenant: Tenant, record: DownloadRecord, jobs: Sequence[DeliveryJob]
     ) -> None:
-        await self.calls.run(_TABLE, self._plan, tenant, record, jobs)
-
-    async def job(
-        self, tenant: Tenant, record: DownloadRecord, number: int
-    ) -> tuple[DeliveryJob, Mapping[str, Outcome]] | None:
-        return await self.calls.run(_TABLE, self._job, tenant, record, number)
-
-    async def made(
-        self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, *, now_ms: int
-    ) -> None:
-        await self.calls.run(_TABLE, self._made, tenant, record, job, now_ms)
-
-    async def tell(
-        self,
-        tenant: Tenant,
-        record: DownloadRecord,
-        job: DeliveryJob,
-        outcomes: Mapping[str, Outcome],
-    ) -> None:
-        await self.calls.run(_TABLE, self._tell, tenant, record, job, outcomes)
-
-    async def survey(self, tenant: Tenant, record: DownloadRecord) -> Survey:
-        return await self.calls.run(_TABLE, self._survey, tenant, record)
-
-    async def progress(
-        self, tenant: Tenant, record: DownloadRecord, *, limit: int, cursor: str | None
-    ) -> DownloadProgress:
-        return await self.calls.run(_TABLE, self._progress, tenant, record, limit, cursor)
-
-    def _plan(self, tenant: Tenant, record: DownloadRecord, jobs: Sequence[DeliveryJob]) -> None:
-        client, ttl = self.sessions.tenant(tenant, "dynamodb"), self._ttl(record)
+        table, ttl = self.aws.tenant(tenant, "dynamodb"), self._ttl(record)
         for start in range(0, len(jobs), _ROWS_AT_ONCE):
-            client.transact_write_items(
+            await table.call(
+                "TransactWriteItems",
                 TransactItems=[
                     {
                         "Put": {
@@ -107,15 +76,16 @@ class DynamoDeliveries:
                         }
                     }
                     for job in jobs[start : start + _ROWS_AT_ONCE]
-                ]
+                ],
             )
 
-    def _job(
+    @asks(_TABLE)
+    async def job(
         self, tenant: Tenant, record: DownloadRecord, number: int
-    ) -> tuple[DeliveryJob, dict[str, Outcome]] | None:
+    ) -> tuple[DeliveryJob, Mapping[str, Outcome]] | None:
         job: DeliveryJob | None = None
         outcomes: dict[str, Outcome] = {}
-        for row in self._rows(tenant, record, _job_key(number)):
+        for row in await self._rows(tenant, record, _job_key(number)):
             device = row["sk"]["S"][_DEVICE]
             if not device:
                 job = _job_of(number, row)
@@ -123,8 +93,12 @@ class DynamoDeliveries:
                 outcomes[device] = outcome
         return None if job is None else (job, outcomes)
 
-    def _made(self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, now_ms: int) -> None:
-        self.sessions.tenant(tenant, "dynamodb").update_item(
+    @asks(_TABLE)
+    async def made(
+        self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, *, now_ms: int
+    ) -> None:
+        await self.aws.tenant(tenant, "dynamodb").call(
+            "UpdateItem",
             TableName=self.settings.commands_table,
             Key=_key(record, _job_key(job.number)),
             UpdateExpression="SET made_at = if_not_exists(made_at, :now)",
@@ -132,18 +106,20 @@ class DynamoDeliveries:
             ExpressionAttributeValues={":now": {"N": str(now_ms)}},
         )
 
-    def _tell(
+    @asks(_TABLE)
+    async def tell(
         self,
         tenant: Tenant,
         record: DownloadRecord,
         job: DeliveryJob,
         outcomes: Mapping[str, Outcome],
     ) -> None:
-        client = self.sessions.tenant(tenant, "dynamodb")
+        table = self.aws.tenant(tenant, "dynamodb")
         for device, outcome in outcomes.items():
             reason = {} if outcome.reason is None else {"reason": {"S": outcome.reason}}
             try:
-                client.put_item(
+                await table.call(
+                    "PutItem",
                     TableName=self.settings.commands_table,
                     Item={
                         **_key(record, f"{_job_key(job.number)}#{device}"),
@@ -154,16 +130,17 @@ class DynamoDeliveries:
                     },
                     ConditionExpression="attribute_not_exists(thing)",
                 )
-            except ClientError as error:
+            except AwsRefusalError as error:
                 # The event was only late: it says more.
-                if error_code(error) != "ConditionalCheckFailedException":
+                if error.code != "ConditionalCheckFailedException":
                     raise
 
-    def _survey(self, tenant: Tenant, record: DownloadRecord) -> Survey:
+    @asks(_TABLE)
+    async def survey(self, tenant: Tenant, record: DownloadRecord) -> Survey:
         made: set[int] = set()
         counts: Counter[DeliveryState] = Counter()
         ended: Counter[int] = Counter()
-        for row in self._rows(tenant, record, "job#"):
+        for row in await self._rows(tenant, record, "job#"):
             key = row["sk"]["S"]
             number = int(key[_NUMBER])
             if not key[_DEVICE]:
@@ -174,15 +151,16 @@ class DynamoDeliveries:
                 ended[number] += 1
         return Survey(made=frozenset(made), counts=dict(counts), ended=dict(ended))
 
-    def _progress(
-        self, tenant: Tenant, record: DownloadRecord, limit: int, cursor: str | None
+    @asks(_TABLE)
+    async def progress(
+        self, tenant: Tenant, record: DownloadRecord, *, limit: int, cursor: str | None
     ) -> DownloadProgress:
         scope = f"download:{record.name}"
         number, offset = _position(None if cursor is None else token_of(scope, cursor))
         shown: list[Delivery] = []
         known, after = record.counts, None
         while number < record.jobs and len(shown) < limit:
-            found = self._job(tenant, record, number)
+            found = await self.job(tenant, record, number)
             if found is None:
                 break
             job, outcomes = found
@@ -204,24 +182,19 @@ class DynamoDeliveries:
             cursor=seal(scope, after),
         )
 
-    def _rows(
+    async def _rows(
         self, tenant: Tenant, record: DownloadRecord, prefix: str
-    ) -> Iterator[dict[str, Any]]:
-        pages = (
-            self.sessions.tenant(tenant, "dynamodb")
-            .get_paginator("query")
-            .paginate(
-                TableName=self.settings.commands_table,
-                KeyConditionExpression="thing = :thing AND begins_with(sk, :prefix)",
-                ExpressionAttributeValues={
-                    ":thing": _key(record, "")["thing"],
-                    ":prefix": {"S": prefix},
-                },
-                ConsistentRead=True,
-            )
+    ) -> list[dict[str, Any]]:
+        return await self.aws.tenant(tenant, "dynamodb").rows(
+            "Query",
+            TableName=self.settings.commands_table,
+            KeyConditionExpression="thing = :thing AND begins_with(sk, :prefix)",
+            ExpressionAttributeValues={
+                ":thing": _key(record, "")["thing"],
+                ":prefix": {"S": prefix},
+            },
+            ConsistentRead=True,
         )
-        for page in pages:
-            yield from page["Items"]
 
     def _ttl(self, record: DownloadRecord) -> dict[str, str]:
         return {"N": str(record.created_at // 1000 + self.settings.record_seconds)}

@@ -15,28 +15,26 @@ Rows of the devices table, all of a tenant in one partition and those of one dev
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import groupby, islice
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from botocore.exceptions import ClientError
 from cedarfleet_device import wire
 
-from service.adapters.aws.client.calls import error_code
+from service.adapters.aws.client.failures import AwsRefusalError, asks
 from service.adapters.aws.cursors import seal, token_of
 from service.adapters.aws.enrolment_rows import enrolment_of
 from service.cedar.device_facts import DEVICE_FACTS
 from service.cedar.group_tree import with_ancestors
-from service.domain.device_filter import EVERY_DEVICE, MAX_LOOKED_AT, cut
+from service.domain.device_filter import EVERY_DEVICE, MAX_LOOKED_AT, Cut
 from service.domain.device_rows import DeviceRows, Facts, Presence
 from service.domain.devices import DevicePage
 from service.errors import ConflictError, InvalidRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 
-    from service.adapters.aws.client.calls import AwsCalls
-    from service.adapters.aws.client.sessions import AwsSessions
+    from service.adapters.aws.client.door import AwsDoor
     from service.domain.device_filter import DeviceFilter
     from service.domain.devices import Device
     from service.domain.enrolments import Enrolment
@@ -55,13 +53,19 @@ _BEHIND_ROWS: Final = "$"  # the character after `#`: behind a device's rows, be
 class DynamoDeviceFacts:
     """Answers ``ports.DeviceFacts`` with the tenant's own session; every read is consistent."""
 
-    calls: AwsCalls
-    sessions: AwsSessions
+    aws: AwsDoor
     settings: RecordSettings
 
+    @asks(_TABLE)
     async def find(self, tenant: Tenant, device_id: str) -> Device | None:
-        return await self.calls.run(_TABLE, self._find, tenant, device_id)
+        found = self._query(
+            tenant, "begins_with(sk, :prefix)", {":prefix": {"S": f"{device_id}#"}}, size=None
+        )
+        items = [item async for page in found for item in page]
+        device = rows_of(items).device(tenant.id, device_id)
+        return None if device is None else replace(device, connectivity=None)
 
+    @asks(_TABLE)
     async def page(
         self,
         tenant: Tenant,
@@ -70,48 +74,35 @@ class DynamoDeviceFacts:
         cursor: str | None,
         wanted: DeviceFilter = EVERY_DEVICE,
     ) -> DevicePage:
-        return await self.calls.run(_TABLE, self._page, tenant, limit, cursor, wanted)
-
-    async def members(
-        self, tenant: Tenant, group: DeviceGroup, *, limit: int
-    ) -> tuple[Device, ...]:
-        return await self.calls.run(_TABLE, self._members, tenant, group, limit)
-
-    async def change(self, tenant: Tenant, device: Device, *, by: str, now_ms: int) -> Device:
-        return await self.calls.run(_TABLE, self._change, tenant, device, by, now_ms)
-
-    def _find(self, tenant: Tenant, device_id: str) -> Device | None:
-        items = self._query(
-            tenant, "begins_with(sk, :prefix)", {":prefix": {"S": f"{device_id}#"}}, size=None
-        )
-        device = rows_of(items).device(tenant.id, device_id)
-        return None if device is None else replace(device, connectivity=None)
-
-    def _page(
-        self, tenant: Tenant, limit: int, cursor: str | None, wanted: DeviceFilter
-    ) -> DevicePage:
         scope = f"devices:{tenant.id}"
         after = None if cursor is None else token_of(scope, cursor)
         if after is not None and not wire.is_device_id(after):
             raise InvalidRequestError("cursor", "must be the `cursor` of an earlier page")
         size = _ROWS_A_DEVICE * (MAX_LOOKED_AT if wanted else max(limit, _LEAST_DEVICES) + 1)
-        named = self._named(tenant, after=after, size=size)
-        shown, last = cut(named, wanted, tenant.groups, limit=limit)
+        page = Cut(wanted, tenant.groups, limit=limit)
+        async for device_id, device in self._named(tenant, after=after, size=size):
+            if page.is_full(device_id, device):
+                break
+        shown, last = page.shown, page.behind
         return DevicePage(devices=shown, cursor=seal(scope, last))
 
-    def _members(self, tenant: Tenant, group: DeviceGroup, limit: int) -> tuple[Device, ...]:
-        members = (
-            replace(device, connectivity=None)
-            for _, device in self._named(tenant, after=None, size=None)
-            if device is not None
-            and (
+    @asks(_TABLE)
+    async def members(
+        self, tenant: Tenant, group: DeviceGroup, *, limit: int
+    ) -> tuple[Device, ...]:
+        members: list[Device] = []
+        async for _, device in self._named(tenant, after=None, size=None):
+            if device is not None and (
                 group.is_root
                 or group.id in with_ancestors(device.known_groups(tenant.groups), tenant.groups)
-            )
-        )
-        return tuple(islice(members, limit + 1))
+            ):
+                members.append(replace(device, connectivity=None))
+                if len(members) > limit:
+                    break
+        return tuple(members)
 
-    def _change(self, tenant: Tenant, device: Device, by: str, now_ms: int) -> Device:
+    @asks(_TABLE)
+    async def change(self, tenant: Tenant, device: Device, *, by: str, now_ms: int) -> Device:
         changed = replace(
             device, version=device.version + 1, created_at=device.created_at or now_ms
         )
@@ -136,37 +127,44 @@ class DynamoDeviceFacts:
         }
         absent = {"ConditionExpression": "attribute_not_exists(sk)"}
         try:
-            self.sessions.tenant(tenant, "dynamodb").put_item(
+            await self.aws.tenant(tenant, "dynamodb").call(
+                "PutItem",
                 TableName=self.settings.devices_table,
                 Item=item,
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 **(found if device.version else absent),
             )
-        except ClientError as error:
-            if error_code(error) != "ConditionalCheckFailedException":
+        except AwsRefusalError as error:
+            if error.code != "ConditionalCheckFailedException":
                 raise
-            # boto3 repeats a put whose answer was lost: then the row in the way is this very one.
-            if error.response.get("Item") != item:
+            # A put whose answer was lost is repeated: then the row in the way is this very one.
+            if error.members.get("Item") != item:
                 raise ConflictError(
                     f"device `{device.id}` was changed meanwhile; read it and try again"
                 ) from error
         return changed
 
-    def _named(
+    async def _named(
         self, tenant: Tenant, *, after: str | None, size: int | None
-    ) -> Iterator[tuple[str, Device | None]]:
+    ) -> AsyncIterator[tuple[str, Device | None]]:
         """Each name that rows are written under, in order, with the device that they make."""
         condition, values = "", {}
         if after is not None:
             condition, values = "sk > :after", {":after": {"S": after + _BEHIND_ROWS}}
-        items = self._query(tenant, condition, values, size=size)
-        for device_id, rows in groupby(items, lambda item: item["sk"]["S"].partition("#")[0]):
+        # A page of DynamoDB may end between two rows of one device.
+        kept: list[dict[str, Any]] = []
+        async for page in self._query(tenant, condition, values, size=size):
+            ends = [*groupby_device(kept + page)]
+            kept = ends.pop()[1] if ends else []
+            for device_id, rows in ends:
+                yield device_id, rows_of(rows).device(tenant.id, device_id)
+        for device_id, rows in groupby_device(kept):
             yield device_id, rows_of(rows).device(tenant.id, device_id)
 
     def _query(
         self, tenant: Tenant, condition: str, values: Mapping[str, Any], *, size: int | None
-    ) -> Iterator[dict[str, Any]]:
-        """Rows of the tenant's partition in the order of their keys.
+    ) -> AsyncIterator[list[dict[str, Any]]]:
+        """Pages of rows of the tenant's partition in the order of their keys.
 
         Args:
             tenant: whose rows.
@@ -174,20 +172,23 @@ class DynamoDeviceFacts:
             values: of the condition.
             size: rows that are asked for at once; ``None``: as many as DynamoDB gives.
         """
-        pages = (
-            self.sessions.tenant(tenant, "dynamodb")
-            .get_paginator("query")
-            .paginate(
-                TableName=self.settings.devices_table,
-                KeyConditionExpression=" AND ".join(filter(None, ("#partition = :own", condition))),
-                ExpressionAttributeNames={"#partition": "partition"},
-                ExpressionAttributeValues={":own": {"S": partition_of(tenant)}, **values},
-                ConsistentRead=True,
-                PaginationConfig={"PageSize": size},
-            )
+        return self.aws.tenant(tenant, "dynamodb").pages(
+            "Query",
+            TableName=self.settings.devices_table,
+            KeyConditionExpression=" AND ".join(filter(None, ("#partition = :own", condition))),
+            ExpressionAttributeNames={"#partition": "partition"},
+            ExpressionAttributeValues={":own": {"S": partition_of(tenant)}, **values},
+            ConsistentRead=True,
+            **({} if size is None else {"Limit": size}),
         )
-        for page in pages:
-            yield from page["Items"]
+
+
+def groupby_device(
+    items: Iterable[dict[str, Any]],
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Each device's id with its rows, in the order of their keys."""
+    for device_id, rows in groupby(items, lambda item: item["sk"]["S"].partition("#")[0]):
+        yield device_id, list(rows)
 
 
 def rows_of(items: Iterable[Mapping[str, Any]]) -> DeviceRows:

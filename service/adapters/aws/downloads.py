@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from service.adapters.aws.client.failures import asks
 from service.adapters.aws.idempotency import create_once
 from service.domain.downloads import (
     Closing,
@@ -18,8 +19,7 @@ from service.domain.downloads import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from service.adapters.aws.client.calls import AwsCalls
-    from service.adapters.aws.client.sessions import AwsSessions
+    from service.adapters.aws.client.door import AwsDoor
     from service.domain.idempotency import IdempotencyKey
     from service.domain.tenants import Tenant
     from service.settings import RecordSettings
@@ -36,37 +36,27 @@ _STORED_AS_STARTED: Final = "published"
 class DynamoDownloadRecords:
     """Answers ``ports.DownloadRecords`` with the tenant's own session."""
 
-    calls: AwsCalls
-    sessions: AwsSessions
+    aws: AwsDoor
     settings: RecordSettings
 
+    @asks(_TABLE)
     async def create(
         self, tenant: Tenant, record: DownloadRecord, key: IdempotencyKey | None
     ) -> DownloadRecord:
-        return await self.calls.run(_TABLE, self._create, tenant, record, key)
-
-    async def settle(self, tenant: Tenant, record: DownloadRecord) -> None:
-        await self.calls.run(_TABLE, self._settle, tenant, record)
-
-    async def read(self, tenant: Tenant, download_id: str) -> DownloadRecord | None:
-        return await self.calls.run(_TABLE, self._read, tenant, download_id)
-
-    def _create(
-        self, tenant: Tenant, record: DownloadRecord, key: IdempotencyKey | None
-    ) -> DownloadRecord:
         ttl = {"N": str(record.created_at // 1000 + self.settings.record_seconds)}
-        made = create_once(
-            self.sessions.tenant(tenant, "dynamodb"),
+        made = await create_once(
+            self.aws.tenant(tenant, "dynamodb"),
             table=self.settings.commands_table,
             items=[{**_key(tenant, record.download_id), **_columns(record), "ttl": ttl}],
             made=record.download_id,
             now_ms=record.created_at,
             key=key,
         )
-        earlier = self._read(tenant, made) if made != record.download_id else None
+        earlier = await self.read(tenant, made) if made != record.download_id else None
         return earlier or record
 
-    def _settle(self, tenant: Tenant, record: DownloadRecord) -> None:
+    @asks(_TABLE)
+    async def settle(self, tenant: Tenant, record: DownloadRecord) -> None:
         texts = {
             "state": _stored_state(record.state),
             "failure": record.failure or "",
@@ -86,7 +76,8 @@ class DynamoDownloadRecords:
             values[":settled_at"] = {"N": str(record.settled_at)}
         # A download that was closed stays so, also for a task that has read it before.
         closed = " OR #closing = :closing" if record.closing is not None else ""
-        self.sessions.tenant(tenant, "dynamodb").update_item(
+        await self.aws.tenant(tenant, "dynamodb").call(
+            "UpdateItem",
             TableName=self.settings.commands_table,
             Key=_key(tenant, record.download_id),
             UpdateExpression=f"SET {', '.join(parts)}",
@@ -96,13 +87,15 @@ class DynamoDownloadRecords:
             ExpressionAttributeValues=values,
         )
 
-    def _read(self, tenant: Tenant, download_id: str) -> DownloadRecord | None:
-        client = self.sessions.tenant(tenant, "dynamodb")
-        item = client.get_item(
+    @asks(_TABLE)
+    async def read(self, tenant: Tenant, download_id: str) -> DownloadRecord | None:
+        found = await self.aws.tenant(tenant, "dynamodb").call(
+            "GetItem",
             TableName=self.settings.commands_table,
             Key=_key(tenant, download_id),
             ConsistentRead=True,
-        ).get("Item")
+        )
+        item = found.get("Item")
         return None if item is None else _record(tenant, item)
 
 

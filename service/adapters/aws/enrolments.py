@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
-
-from service.adapters.aws.client.calls import error_code
+from service.adapters.aws.client.failures import AwsRefusalError, asks
 from service.adapters.aws.devices import facts_item, partition_of, rows_of
 from service.adapters.aws.enrolment_rows import enrolment_item
 from service.domain.device_rows import Facts
 
 if TYPE_CHECKING:
-    from service.adapters.aws.client.calls import AwsCalls
-    from service.adapters.aws.client.sessions import AwsSessions
+    from service.adapters.aws.client.door import AwsDoor
     from service.domain.device_rows import DeviceRows
     from service.domain.devices import Device
     from service.domain.enrolments import Enrolment
@@ -29,26 +26,15 @@ _ABSENT: Final = {"ConditionExpression": "attribute_not_exists(sk)"}
 class DynamoEnrolments:
     """Answers ``ports.Enrolments`` with the tenant's own session; every read is consistent."""
 
-    calls: AwsCalls
-    sessions: AwsSessions
+    aws: AwsDoor
     settings: RecordSettings
 
+    @asks(_TABLE)
     async def register(
         self, tenant: Tenant, device: Device, enrolment: Enrolment, *, by: str, now_ms: int
     ) -> bool:
-        return await self.calls.run(_TABLE, self._register, tenant, device, enrolment, by, now_ms)
-
-    async def find(self, tenant: Tenant, device_id: str) -> Enrolment | None:
-        return await self.calls.run(_TABLE, self._find, tenant, device_id)
-
-    async def change(self, tenant: Tenant, enrolment: Enrolment) -> Enrolment | None:
-        return await self.calls.run(_TABLE, self._change, tenant, enrolment)
-
-    def _register(
-        self, tenant: Tenant, device: Device, enrolment: Enrolment, by: str, now_ms: int
-    ) -> bool:
         # The code first: cut off behind it, there is a code of no device, which lets nobody in.
-        if not self._put(tenant, enrolment_item(replace(enrolment, version=1)), **_ABSENT):
+        if not await self._put(tenant, enrolment_item(replace(enrolment, version=1)), **_ABSENT):
             return False
         facts = Facts(
             attributes=device.attributes,
@@ -60,55 +46,55 @@ class DynamoEnrolments:
             changed_at=now_ms,
             changed_by=by,
         )
-        if self._put(tenant, facts_item(tenant, device, facts), **_ABSENT):
+        if await self._put(tenant, facts_item(tenant, device, facts), **_ABSENT):
             return True
-        rows = self._rows(tenant, device.id)
+        rows = await self._rows(tenant, device.id)
         # Fail closed: facts that cannot be read may be those of a device that is there.
         if rows.living is not None or rows.facts is None:
             return False
         after = replace(facts, version=rows.facts.version + 1)
         item = facts_item(tenant, device, after)
-        return self._put(tenant, item, **_at_version(rows.facts.version))
+        return await self._put(tenant, item, **_at_version(rows.facts.version))
 
-    def _find(self, tenant: Tenant, device_id: str) -> Enrolment | None:
-        return self._rows(tenant, device_id).enrolment
+    @asks(_TABLE)
+    async def find(self, tenant: Tenant, device_id: str) -> Enrolment | None:
+        return (await self._rows(tenant, device_id)).enrolment
 
-    def _rows(self, tenant: Tenant, device_id: str) -> DeviceRows:
-        pages = (
-            self.sessions.tenant(tenant, "dynamodb")
-            .get_paginator("query")
-            .paginate(
-                TableName=self.settings.devices_table,
-                KeyConditionExpression="#partition = :own AND begins_with(sk, :prefix)",
-                ExpressionAttributeNames={"#partition": "partition"},
-                ExpressionAttributeValues={
-                    ":own": {"S": partition_of(tenant)},
-                    ":prefix": {"S": f"{device_id}#"},
-                },
-                ConsistentRead=True,
-            )
+    async def _rows(self, tenant: Tenant, device_id: str) -> DeviceRows:
+        items = await self.aws.tenant(tenant, "dynamodb").rows(
+            "Query",
+            TableName=self.settings.devices_table,
+            KeyConditionExpression="#partition = :own AND begins_with(sk, :prefix)",
+            ExpressionAttributeNames={"#partition": "partition"},
+            ExpressionAttributeValues={
+                ":own": {"S": partition_of(tenant)},
+                ":prefix": {"S": f"{device_id}#"},
+            },
+            ConsistentRead=True,
         )
-        return rows_of(item for page in pages for item in page["Items"])
+        return rows_of(items)
 
-    def _change(self, tenant: Tenant, enrolment: Enrolment) -> Enrolment | None:
+    @asks(_TABLE)
+    async def change(self, tenant: Tenant, enrolment: Enrolment) -> Enrolment | None:
         changed = replace(enrolment, version=enrolment.version + 1)
-        stored = self._put(tenant, enrolment_item(changed), **_at_version(enrolment.version))
+        stored = await self._put(tenant, enrolment_item(changed), **_at_version(enrolment.version))
         return changed if stored else None
 
-    def _put(self, tenant: Tenant, item: dict[str, Any], **condition: Any) -> bool:
+    async def _put(self, tenant: Tenant, item: dict[str, Any], **condition: Any) -> bool:
         """Whether the row is stored; ``False``: the condition does not hold."""
         try:
-            self.sessions.tenant(tenant, "dynamodb").put_item(
+            await self.aws.tenant(tenant, "dynamodb").call(
+                "PutItem",
                 TableName=self.settings.devices_table,
                 Item=item,
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 **condition,
             )
-        except ClientError as error:
-            if error_code(error) != "ConditionalCheckFailedException":
+        except AwsRefusalError as error:
+            if error.code != "ConditionalCheckFailedException":
                 raise
-            # boto3 repeats a put whose answer was lost: then the row in the way is this very one.
-            return error.response.get("Item") == item
+            # A put whose answer was lost is repeated: then the row in the way is this very one.
+            return error.members.get("Item") == item
         return True
 
 

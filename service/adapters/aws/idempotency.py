@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
-
-from service.adapters.aws.client.calls import error_code
+from service.adapters.aws.client.failures import AwsRefusalError
 from service.errors import IdempotencyMismatchError
 
 if TYPE_CHECKING:
+    from service.adapters.aws.client.door import Calls
     from service.domain.idempotency import IdempotencyKey
 
 _KEY_SECONDS: Final = 24 * 3600
 
 
-def create_once(
-    client: Any,
+async def create_once(
+    calls: Calls,
     *,
     table: str,
     items: list[dict[str, Any]],
@@ -27,7 +26,7 @@ def create_once(
     """Put ``items`` together, or nothing; answer ``made``, or what the same key made before.
 
     Args:
-        client: DynamoDB, of the tenant.
+        calls: of DynamoDB, as the tenant.
         table: of the items.
         items: none of their keys may exist.
         made: id of what the items record.
@@ -55,12 +54,13 @@ def create_once(
             }
         )
     try:
-        client.transact_write_items(TransactItems=[{"Put": put} for put in puts])
-    except ClientError as error:
-        if key is None or claim is None or error_code(error) != "TransactionCanceledException":
+        await calls.call("TransactWriteItems", TransactItems=[{"Put": put} for put in puts])
+    except AwsRefusalError as error:
+        if key is None or claim is None or error.code != "TransactionCanceledException":
             raise
         claimed = {"thing": claim["thing"], "sk": claim["sk"]}
-        earlier = client.get_item(TableName=table, Key=claimed, ConsistentRead=True).get("Item")
+        found = await calls.call("GetItem", TableName=table, Key=claimed, ConsistentRead=True)
+        earlier = found.get("Item")
         # Without a claim the transaction was cancelled for another reason.
         if earlier is None:
             raise

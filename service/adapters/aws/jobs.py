@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from botocore.exceptions import ClientError
 from cedarfleet_device import wire
 
-from service.adapters.aws.client.calls import error_code
+from service.adapters.aws.client.failures import AwsRefusalError, asks
 from service.domain.downloads import OUTCOMES, DeliveryState, Outcome
 from service.domain.instants import milliseconds
 from service.errors import ConflictError
@@ -17,8 +16,7 @@ from service.errors import ConflictError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from service.adapters.aws.client.calls import AwsCalls
-    from service.adapters.aws.client.sessions import AwsSessions
+    from service.adapters.aws.client.door import AwsDoor
     from service.domain.downloads import DeliveryJob, DownloadRecord
     from service.domain.tenants import Tenant
     from service.settings import JobSettings
@@ -32,22 +30,11 @@ _PAGE: Final = 250  # (source: IoT API reference, ListJobExecutionsForJob, maxRe
 class IotDownloadJobs:
     """Answers ``ports.DownloadJobs`` with AWS IoT Jobs."""
 
-    calls: AwsCalls
-    sessions: AwsSessions
+    aws: AwsDoor
     settings: JobSettings
 
+    @asks(_JOBS)
     async def make(self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob) -> None:
-        await self.calls.run(_JOBS, self._make, tenant, record, job)
-
-    async def cancel(self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob) -> None:
-        await self.calls.run(_JOBS, self._cancel, tenant, record, job)
-
-    async def outcomes(
-        self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob
-    ) -> Mapping[str, Outcome]:
-        return await self.calls.run(_JOBS, self._outcomes, tenant, record, job)
-
-    def _make(self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob) -> None:
         document = wire.DownloadDocument(
             name=record.artifact,
             size=record.size,
@@ -58,7 +45,8 @@ class IotDownloadJobs:
         rate = min(self.settings.devices_per_minute, _MOST_A_MINUTE)
         try:
             # Without a threshold of its own: too many failures of all jobs together stop them all.
-            self.sessions.tenant(tenant, "iot").create_job(
+            await self.aws.tenant(tenant, "iot").call(
+                "CreateJob",
                 jobId=job.id_in(record),
                 targets=_target_arns(tenant, job),
                 document=document.encode(),
@@ -70,33 +58,37 @@ class IotDownloadJobs:
                 timeoutConfig={"inProgressTimeoutInMinutes": self.settings.device_timeout_minutes},
                 jobExecutionsRolloutConfig={"maximumPerMinute": rate},
             )
-        except ClientError as error:
-            code = error_code(error)
-            if code == "ResourceNotFoundException":
+        except AwsRefusalError as error:
+            if error.code == "ResourceNotFoundException":
                 raise ConflictError(f"a device of job `{job.id_in(record)}` is gone") from error
             # A job that exists is ours, from an attempt that was not confirmed.
-            if code != "ResourceAlreadyExistsException":
+            if error.code != "ResourceAlreadyExistsException":
                 raise
 
-    def _cancel(self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob) -> None:
+    @asks(_JOBS)
+    async def cancel(self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob) -> None:
         try:
             # Without `force`: a device that is at it may end it (source: IoT API reference).
-            self.sessions.tenant(tenant, "iot").cancel_job(
-                jobId=job.id_in(record), comment=f"the download was {record.closing}"
+            await self.aws.tenant(tenant, "iot").call(
+                "CancelJob",
+                jobId=job.id_in(record),
+                comment=f"the download was {record.closing}",
             )
-        except ClientError as error:
+        except AwsRefusalError as error:
             # It has ended by itself, or was canceled before.
-            if error_code(error) not in {"InvalidRequestException", "ResourceNotFoundException"}:
+            if error.code not in {"InvalidRequestException", "ResourceNotFoundException"}:
                 raise
 
-    def _outcomes(
+    @asks(_JOBS)
+    async def outcomes(
         self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob
-    ) -> dict[str, Outcome]:
-        client = self.sessions.tenant(tenant, "iot")
+    ) -> Mapping[str, Outcome]:
         try:
-            page = client.list_job_executions_for_job(jobId=job.id_in(record), maxResults=_PAGE)
-        except ClientError as error:
-            if error_code(error) == "ResourceNotFoundException":
+            page = await self.aws.tenant(tenant, "iot").call(
+                "ListJobExecutionsForJob", jobId=job.id_in(record), maxResults=_PAGE
+            )
+        except AwsRefusalError as error:
+            if error.code == "ResourceNotFoundException":
                 return {}
             raise
         known: dict[str, Outcome] = {}

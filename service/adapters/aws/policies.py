@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from service.adapters.aws.client.failures import asks
 from service.bounded_cache import BoundedCache
 from service.cedar.policy_set import Link, PolicySet
 from service.cedar.values import EntityUid
 from service.errors import UpstreamError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
-    from service.adapters.aws.client.calls import AwsCalls
-    from service.adapters.aws.client.sessions import AwsSessions
+    from service.adapters.aws.client.door import AwsDoor, Calls
     from service.domain.tenants import Tenant
 
 _STORE: Final = "the policy store"
@@ -35,40 +35,44 @@ class VerifiedPermissionsPolicies:
         templates: remembered, of all tenants.
     """
 
-    def __init__(
-        self, *, calls: AwsCalls, sessions: AwsSessions, table: str, templates: int
-    ) -> None:
-        self.calls = calls
-        self.sessions = sessions
+    def __init__(self, *, aws: AwsDoor, table: str, templates: int) -> None:
+        self.aws = aws
         self.table = table
         self._templates: BoundedCache[tuple[str, str, str], str] = BoundedCache(
             max_entries=templates
         )
 
+    @asks("the tenant registry")
     async def expected(self, tenant: Tenant) -> str | None:
-        item = await self.calls.run("the tenant registry", self._row, tenant)
+        answer = await self.aws.own("dynamodb").call(
+            "GetItem",
+            TableName=self.table,
+            Key={"issuer": {"S": digest_key(tenant.issuer)}},
+            ConsistentRead=True,
+        )
+        item = answer.get("Item")
         return None if item is None else str(item["digest"]["S"])
 
+    @asks(_STORE)
     async def versions(self, tenant: Tenant) -> Mapping[str, str]:
-        policies = await self.calls.run(_STORE, self._policies, tenant)
-        templates = await self.calls.run(_STORE, self._templates_of, tenant)
-        schema = await self.calls.run(_STORE, self._schema, tenant)
+        policies = await self._policies(tenant)
+        templates = await self._templates_of(tenant)
+        schema = await self._schema(tenant)
         return {**policies, **templates, SCHEMA: str(schema["lastUpdatedDate"])}
 
+    @asks(_STORE)
     async def contents(self, tenant: Tenant) -> PolicySet:
-        ids = list(await self.calls.run(_STORE, self._policies, tenant))
+        ids = list(await self._policies(tenant))
         static: dict[str, str] = {}
         links: list[Link] = []
         for start in range(0, len(ids), _BATCH):
             batch = ids[start : start + _BATCH]
-            for policy_id, definition in await self.calls.run(
-                _STORE, self._definitions, tenant, batch
-            ):
+            for policy_id, definition in await self._definitions(tenant, batch):
                 if "static" in definition:
                     static[policy_id] = definition["static"]["statement"]
                 else:
                     links.append(_link(policy_id, definition["templateLinked"]))
-        schema = await self.calls.run(_STORE, self._schema, tenant)
+        schema = await self._schema(tenant)
         return PolicySet(
             schema=schema["schema"],
             static=static,
@@ -79,71 +83,64 @@ class VerifiedPermissionsPolicies:
     async def _used(self, tenant: Tenant, templates: set[str]) -> dict[str, str]:
         if not templates:
             return {}
-        changed = await self.calls.run(_STORE, self._templates_of, tenant)
+        changed = await self._templates_of(tenant)
         used: dict[str, str] = {}
         for name in sorted(templates):
             key = (tenant.policy_store_id, name, changed.get(name, ""))
             known = self._templates.get(key)
             if known is None:
-                known = await self.calls.run(_STORE, self._template, tenant, name)
+                known = await self._template(tenant, name)
                 self._templates.put(key, known, seconds=_TEMPLATE_SECONDS)
             used[name] = known
         return used
 
-    def _row(self, tenant: Tenant) -> dict[str, Any] | None:
-        answer = self.sessions.own("dynamodb").get_item(
-            TableName=self.table,
-            Key={"issuer": {"S": digest_key(tenant.issuer)}},
-            ConsistentRead=True,
-        )
-        return answer.get("Item")
-
-    def _policies(self, tenant: Tenant) -> dict[str, str]:
+    async def _policies(self, tenant: Tenant) -> dict[str, str]:
         """Each policy's id with the moment of its last change; so below."""
-        pages = (
-            self._client(tenant)
-            .get_paginator("list_policies")
-            .paginate(policyStoreId=tenant.policy_store_id, PaginationConfig={"PageSize": _PAGE})
-        )
         return {
             one["policyId"]: str(one["lastUpdatedDate"])
-            for page in pages
+            async for page in self._pages(tenant, "ListPolicies")
             for one in page["policies"]
         }
 
-    def _templates_of(self, tenant: Tenant) -> dict[str, str]:
-        pages = (
-            self._client(tenant)
-            .get_paginator("list_policy_templates")
-            .paginate(policyStoreId=tenant.policy_store_id, PaginationConfig={"PageSize": _PAGE})
-        )
+    async def _templates_of(self, tenant: Tenant) -> dict[str, str]:
         return {
             one["policyTemplateId"]: str(one["lastUpdatedDate"])
-            for page in pages
+            async for page in self._pages(tenant, "ListPolicyTemplates")
             for one in page["policyTemplates"]
         }
 
-    def _definitions(self, tenant: Tenant, ids: list[str]) -> list[tuple[str, dict[str, Any]]]:
+    async def _pages(self, tenant: Tenant, operation: str) -> AsyncIterator[dict[str, Any]]:
+        asked: dict[str, Any] = {"policyStoreId": tenant.policy_store_id, "maxResults": _PAGE}
+        while True:
+            page = await self._store(tenant).call(operation, **asked)
+            yield page
+            if not page.get("nextToken"):
+                return
+            asked["nextToken"] = page["nextToken"]
+
+    async def _definitions(
+        self, tenant: Tenant, ids: list[str]
+    ) -> list[tuple[str, dict[str, Any]]]:
         store = tenant.policy_store_id
-        answer = self._client(tenant).batch_get_policy(
-            requests=[{"policyStoreId": store, "policyId": one} for one in ids]
+        answer = await self._store(tenant).call(
+            "BatchGetPolicy", requests=[{"policyStoreId": store, "policyId": one} for one in ids]
         )
         # Fail closed: half a policy set says nothing about decisions.
         if answer["errors"] or len(answer["results"]) != len(ids):
             raise UpstreamError("the policy store changed while it was read")
         return [(one["policyId"], one["definition"]) for one in answer["results"]]
 
-    def _template(self, tenant: Tenant, name: str) -> str:
-        answer = self._client(tenant).get_policy_template(
-            policyStoreId=tenant.policy_store_id, policyTemplateId=name
+    async def _template(self, tenant: Tenant, name: str) -> str:
+        answer = await self._store(tenant).call(
+            "GetPolicyTemplate", policyStoreId=tenant.policy_store_id, policyTemplateId=name
         )
         return str(answer["statement"])
 
-    def _schema(self, tenant: Tenant) -> dict[str, Any]:
-        return self._client(tenant).get_schema(policyStoreId=tenant.policy_store_id)
+    async def _schema(self, tenant: Tenant) -> dict[str, Any]:
+        return await self._store(tenant).call("GetSchema", policyStoreId=tenant.policy_store_id)
 
-    def _client(self, tenant: Tenant) -> Any:
-        return self.sessions.tenant(tenant, "verifiedpermissions")
+    def _store(self, tenant: Tenant) -> Calls:
+        return self.aws.tenant(tenant, "verifiedpermissions")
 
 
 def digest_key(issuer: str) -> str:

@@ -10,6 +10,7 @@ import structlog
 from boto3.dynamodb.types import TypeDeserializer
 from cedarfleet_device import wire
 
+from service.adapters.aws.client.failures import asks
 from service.cedar.entities import ROOT_GROUP
 from service.cedar.group_tree import CircularGroupsError, with_ancestors
 from service.domain.permissions import COMMANDING, Permission
@@ -20,8 +21,7 @@ from service.errors import ConfigurationError, UnavailableError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from service.adapters.aws.client.calls import AwsCalls
-    from service.adapters.aws.client.sessions import AwsSessions
+    from service.adapters.aws.client.door import AwsDoor
     from service.cedar.entities import GroupParents
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -37,41 +37,44 @@ _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 class DynamoTenantRegistry:
     """Reads rows with the service's own credentials; ``region`` is the platform's."""
 
-    calls: AwsCalls
-    sessions: AwsSessions
+    aws: AwsDoor
     table: str
     region: str
 
+    @asks(_REGISTRY)
     async def find(self, issuer: str) -> Tenant | None:
-        item = await self.calls.run(_REGISTRY, self._get, issuer)
+        item = await self._get(issuer)
         # Not served wrongly, but soon: its groups and its role come with its stack's next `up`.
         if item is not None and "groups" not in item:
             log.error("tenants.not_upgraded", issuer=issuer)
             raise UnavailableError("the tenant, whose stack is of an earlier release,")
         return None if item is None else tenant_of(item, region=self.region)
 
+    @asks(_REGISTRY)
     async def named(self, tenant_id: str) -> Tenant | None:
-        issuer = await self.calls.run(_REGISTRY, self._issuer_of, tenant_id)
+        issuer = await self._issuer_of(tenant_id)
         return None if issuer is None else await self.find(issuer)
 
+    @asks(_REGISTRY)
     async def check(self) -> None:
-        await self.calls.run(_REGISTRY, self._get, "none")
+        await self._get("none")
 
-    def _get(self, issuer: str) -> dict[str, Any] | None:
-        client = self.sessions.own("dynamodb")
-        answer = client.get_item(
-            TableName=self.table, Key={"issuer": {"S": issuer}}, ConsistentRead=True
+    async def _get(self, issuer: str) -> dict[str, Any] | None:
+        answer = await self.aws.own("dynamodb").call(
+            "GetItem", TableName=self.table, Key={"issuer": {"S": issuer}}, ConsistentRead=True
         )
         return answer.get("Item")
 
-    def _issuer_of(self, tenant_id: str) -> str | None:
-        found = self.sessions.own("dynamodb").query(
+    async def _issuer_of(self, tenant_id: str) -> str | None:
+        answer = await self.aws.own("dynamodb").call(
+            "Query",
             TableName=self.table,
             IndexName=BY_TENANT,
             KeyConditionExpression="tenant = :tenant",
             ExpressionAttributeValues={":tenant": {"S": tenant_id}},
             ProjectionExpression="issuer",
-        )["Items"]
+        )
+        found = answer["Items"]
         # Fail closed: of two rows of one tenant nobody knows which counts.
         return found[0]["issuer"]["S"] if len(found) == 1 else None
 

@@ -13,15 +13,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from botocore.exceptions import ClientError
 from cedarfleet_device import wire
 
-from service.adapters.aws.client.calls import error_code
+from service.adapters.aws.client.failures import AwsRefusalError, asks
 from service.domain.enrolments import Certificate
 
 if TYPE_CHECKING:
-    from service.adapters.aws.client.calls import AwsCalls
-    from service.adapters.aws.client.sessions import AwsSessions
+    from service.adapters.aws.client.door import AwsDoor
     from service.domain.enrolments import Enrolment, SigningRequest
     from service.domain.tenants import Tenant
 
@@ -34,39 +32,31 @@ ATTRIBUTE: Final = "registration"
 class IotThings:
     """Answers ``ports.Things`` with the tenant's own session."""
 
-    calls: AwsCalls
-    sessions: AwsSessions
+    aws: AwsDoor
 
+    @asks(_REGISTRY)
     async def make(self, tenant: Tenant, enrolment: Enrolment) -> str | None:
-        return await self.calls.run(_REGISTRY, self._make, tenant, enrolment)
-
-    async def sign(self, tenant: Tenant, request: SigningRequest) -> Certificate:
-        return await self.calls.run(_REGISTRY, self._sign, tenant, request)
-
-    async def certificate(self, tenant: Tenant, certificate_id: str) -> Certificate | None:
-        return await self.calls.run(_REGISTRY, self._certificate, tenant, certificate_id)
-
-    async def admit(self, tenant: Tenant, enrolment: Enrolment, certificate: Certificate) -> None:
-        await self.calls.run(_REGISTRY, self._admit, tenant, enrolment, certificate)
-
-    def _make(self, tenant: Tenant, enrolment: Enrolment) -> str | None:
-        client, thing = self.sessions.tenant(tenant, "iot"), _thing(enrolment)
+        registry, thing = self.aws.tenant(tenant, "iot"), _thing(enrolment)
         try:
-            made = client.create_thing(
+            made = await registry.call(
+                "CreateThing",
                 thingName=thing,
                 thingTypeName=THING_TYPE,
                 attributePayload={"attributes": {ATTRIBUTE: enrolment.registration}},
             )
-        except ClientError as error:
-            if error_code(error) != "ResourceAlreadyExistsException":
+        except AwsRefusalError as error:
+            if error.code != "ResourceAlreadyExistsException":
                 raise
             return None
-        client.add_thing_to_thing_group(thingGroupName=tenant.thing_group, thingName=thing)
+        await registry.call(
+            "AddThingToThingGroup", thingGroupName=tenant.thing_group, thingName=thing
+        )
         return str(made["thingId"])
 
-    def _sign(self, tenant: Tenant, request: SigningRequest) -> Certificate:
-        made = self.sessions.tenant(tenant, "iot").create_certificate_from_csr(
-            certificateSigningRequest=request.pem, setAsActive=True
+    @asks(_REGISTRY)
+    async def sign(self, tenant: Tenant, request: SigningRequest) -> Certificate:
+        made = await self.aws.tenant(tenant, "iot").call(
+            "CreateCertificateFromCsr", certificateSigningRequest=request.pem, setAsActive=True
         )
         return Certificate(
             id=made["certificateId"],
@@ -75,12 +65,13 @@ class IotThings:
             active=True,
         )
 
-    def _certificate(self, tenant: Tenant, certificate_id: str) -> Certificate | None:
-        client = self.sessions.tenant(tenant, "iot")
+    @asks(_REGISTRY)
+    async def certificate(self, tenant: Tenant, certificate_id: str) -> Certificate | None:
+        registry = self.aws.tenant(tenant, "iot")
         try:
-            found = client.describe_certificate(certificateId=certificate_id)
-        except ClientError as error:
-            if error_code(error) != "ResourceNotFoundException":
+            found = await registry.call("DescribeCertificate", certificateId=certificate_id)
+        except AwsRefusalError as error:
+            if error.code != "ResourceNotFoundException":
                 raise
             return None
         one = found["certificateDescription"]
@@ -91,11 +82,15 @@ class IotThings:
             active=one["status"] == "ACTIVE",
         )
 
-    def _admit(self, tenant: Tenant, enrolment: Enrolment, certificate: Certificate) -> None:
-        client = self.sessions.tenant(tenant, "iot")
-        client.attach_policy(policyName=device_policy(tenant.id), target=certificate.arn)
+    @asks(_REGISTRY)
+    async def admit(self, tenant: Tenant, enrolment: Enrolment, certificate: Certificate) -> None:
+        registry = self.aws.tenant(tenant, "iot")
+        policy = device_policy(tenant.id)
+        await registry.call("AttachPolicy", policyName=policy, target=certificate.arn)
         # The policy asks for a thing that is attached: this is what lets the device in.
-        client.attach_thing_principal(thingName=_thing(enrolment), principal=certificate.arn)
+        await registry.call(
+            "AttachThingPrincipal", thingName=_thing(enrolment), principal=certificate.arn
+        )
 
 
 def device_policy(tenant_id: str) -> str:

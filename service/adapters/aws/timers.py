@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
-
-from service.adapters.aws.client.calls import error_code
+from service.adapters.aws.client.failures import AwsRefusalError, asks
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from service.adapters.aws.client.calls import AwsCalls
-    from service.adapters.aws.client.sessions import AwsSessions
+    from service.adapters.aws.client.door import AwsDoor, Calls
     from service.domain.work import Work
     from service.settings import WorkSettings
 
@@ -32,18 +29,12 @@ class SchedulerTimers:
     SQS fair queues work").
     """
 
-    calls: AwsCalls
-    sessions: AwsSessions
+    aws: AwsDoor
     settings: WorkSettings
     region: str
 
+    @asks(_SCHEDULER)
     async def wake(self, name: str, at: datetime, work: Work) -> None:
-        await self.calls.run(_SCHEDULER, self._wake, name, at, work)
-
-    async def forget(self, name: str) -> None:
-        await self.calls.run(_SCHEDULER, self._forget, name)
-
-    def _wake(self, name: str, at: datetime, work: Work) -> None:
         schedule = {
             "Name": name,
             "ScheduleExpression": f"at({at.astimezone(UTC):%Y-%m-%dT%H:%M:%S})",
@@ -56,26 +47,28 @@ class SchedulerTimers:
         }
         # Most are given another time, so that is tried first.
         try:
-            self._client().update_schedule(**schedule)
-        except ClientError as error:
-            if error_code(error) != "ResourceNotFoundException":
+            await self._scheduler.call("UpdateSchedule", **schedule)
+        except AwsRefusalError as error:
+            if error.code != "ResourceNotFoundException":
                 raise
-            self._create(schedule)
+            await self._create(schedule)
 
-    def _create(self, schedule: dict[str, Any]) -> None:
+    async def _create(self, schedule: dict[str, Any]) -> None:
         try:
-            self._client().create_schedule(**schedule)
-        except ClientError as error:
+            await self._scheduler.call("CreateSchedule", **schedule)
+        except AwsRefusalError as error:
             # Another task was quicker, with the same time or one as good.
-            if error_code(error) != "ConflictException":
+            if error.code != "ConflictException":
                 raise
 
-    def _forget(self, name: str) -> None:
+    @asks(_SCHEDULER)
+    async def forget(self, name: str) -> None:
         try:
-            self._client().delete_schedule(Name=name)
-        except ClientError as error:
-            if error_code(error) != "ResourceNotFoundException":
+            await self._scheduler.call("DeleteSchedule", Name=name)
+        except AwsRefusalError as error:
+            if error.code != "ResourceNotFoundException":
                 raise
 
-    def _client(self) -> Any:
-        return self.sessions.own("scheduler")
+    @property
+    def _scheduler(self) -> Calls:
+        return self.aws.own("scheduler")

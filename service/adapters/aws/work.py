@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from service.adapters.aws.client.failures import asks
 from service.domain.work import ReceivedWork
 from service.errors import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from service.adapters.aws.client.calls import AwsCalls
-    from service.adapters.aws.client.sessions import AwsSessions
+    from service.adapters.aws.client.door import AwsDoor, Calls
     from service.domain.work import Work
-    from service.settings import AwsSettings, WorkSettings
+    from service.settings import WorkSettings
 
 _QUEUE: Final = "the work queue"
 _MOST_AT_ONCE: Final = 10  # messages of one call (source: SQS API reference, SendMessageBatch)
@@ -28,32 +28,28 @@ class SqsWorkQueue:
     A standard queue gives a message out at least once and in any order; the group of a message
     makes it fair, holds nothing back in order, and is the tenant (source: SQS developer guide,
     "Amazon SQS fair queues"; API reference, SendMessage, MessageGroupId).
+
+    Attributes:
+        aws: the door.
+        settings: of the queue.
+        longest_answer_seconds: how long the door waits for an answer.
     """
 
-    calls: AwsCalls
-    sessions: AwsSessions
+    aws: AwsDoor
     settings: WorkSettings
-    aws: AwsSettings
+    longest_answer_seconds: float
 
+    @asks(_QUEUE)
     async def send(self, work: Sequence[Work]) -> None:
-        await self.calls.run(_QUEUE, self._send, work)
-
-    async def receive(self) -> Sequence[ReceivedWork]:
-        return await self.calls.run(_QUEUE, self._receive)
-
-    async def done(self, received: ReceivedWork) -> None:
-        await self.calls.run(_QUEUE, self._done, received)
-
-    async def postpone(self, received: ReceivedWork, *, seconds: int) -> None:
-        await self.calls.run(_QUEUE, self._postpone, received, seconds)
-
-    def _send(self, work: Sequence[Work]) -> None:
         if len(work) == 1:
-            self._client().send_message(QueueUrl=self.settings.queue_url, **_message(work[0]))
+            await self._queue.call(
+                "SendMessage", QueueUrl=self.settings.queue_url, **_message(work[0])
+            )
             return
         for start in range(0, len(work), _MOST_AT_ONCE):
             some = work[start : start + _MOST_AT_ONCE]
-            answer = self._client().send_message_batch(
+            answer = await self._queue.call(
+                "SendMessageBatch",
                 QueueUrl=self.settings.queue_url,
                 Entries=[{"Id": str(number), **_message(one)} for number, one in enumerate(some)],
             )
@@ -61,12 +57,14 @@ class SqsWorkQueue:
             if answer.get("Failed"):
                 raise UnavailableError(_QUEUE)
 
-    def _receive(self) -> tuple[ReceivedWork, ...]:
-        answer = self._client().receive_message(
+    @asks(_QUEUE)
+    async def receive(self) -> Sequence[ReceivedWork]:
+        answer = await self._queue.call(
+            "ReceiveMessage",
             QueueUrl=self.settings.queue_url,
             MaxNumberOfMessages=self.settings.at_once,
-            # The client gives up on an answer that takes longer than its own limit.
-            WaitTimeSeconds=min(_LONGEST_POLL, max(0, int(self.aws.read_seconds) - 1)),
+            # The door gives up on an answer that takes longer than its own limit.
+            WaitTimeSeconds=min(_LONGEST_POLL, max(0, int(self.longest_answer_seconds) - 1)),
             VisibilityTimeout=self.settings.handling_seconds,
             MessageSystemAttributeNames=["ApproximateReceiveCount"],
         )
@@ -79,20 +77,24 @@ class SqsWorkQueue:
             for message in answer.get("Messages", ())
         )
 
-    def _done(self, received: ReceivedWork) -> None:
-        self._client().delete_message(
-            QueueUrl=self.settings.queue_url, ReceiptHandle=received.receipt
+    @asks(_QUEUE)
+    async def done(self, received: ReceivedWork) -> None:
+        await self._queue.call(
+            "DeleteMessage", QueueUrl=self.settings.queue_url, ReceiptHandle=received.receipt
         )
 
-    def _postpone(self, received: ReceivedWork, seconds: int) -> None:
-        self._client().change_message_visibility(
+    @asks(_QUEUE)
+    async def postpone(self, received: ReceivedWork, *, seconds: int) -> None:
+        await self._queue.call(
+            "ChangeMessageVisibility",
             QueueUrl=self.settings.queue_url,
             ReceiptHandle=received.receipt,
             VisibilityTimeout=seconds,
         )
 
-    def _client(self) -> Any:
-        return self.sessions.own("sqs")
+    @property
+    def _queue(self) -> Calls:
+        return self.aws.own("sqs")
 
 
 def _message(work: Work) -> dict[str, str]:

@@ -16,17 +16,16 @@ import pytest
 from infra import names
 from infra.commands import devices
 from infra.commands.device_rows import DeviceTable
-from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.devices import DynamoDeviceFacts
 from service.adapters.aws.enrolment_rows import enrolment_item, enrolment_of
 from service.domain.enrolments import Enrolment, code_digest, new_code
-from service.settings import AwsSettings, RecordSettings
+from service.settings import RecordSettings
+from tests.service.adapters.aws.root_door import RootDoor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from infra.local.cloud import EmbeddedCloud
-    from service.adapters.aws.client.sessions import AwsSessions
     from service.domain.devices import Device
     from service.domain.tenants import Tenant
 
@@ -64,24 +63,13 @@ class Fleet:
         """Delete the thing."""
         self.iot.delete_thing(thingName=f"{self.id}--{device}")
 
-    def tenant(self, _tenant: Any, service: str) -> Any:
-        """Sessions of the account's own."""
-        return self.cloud.client(service)
-
     def read(self, device: str) -> Device | None:
         """The device as the service sees it."""
-        calls = AwsCalls(
-            AwsSettings(region="eu-central-1", threads=1, max_waiting=1, deadline_seconds=10)
-        )
         facts = DynamoDeviceFacts(
-            calls=calls,
-            sessions=cast("AwsSessions", self),
+            aws=RootDoor(self.cloud),
             settings=RecordSettings(devices_table=self.table),
         )
-        try:
-            return asyncio.run(facts.find(cast("Tenant", self), device))
-        finally:
-            calls.close()
+        return asyncio.run(facts.find(cast("Tenant", self), device))
 
     def take_over(self, *, dry: bool = False) -> list[str]:
         """What is told while it is taken over."""

@@ -7,48 +7,29 @@ import random
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import pytest
 
 from service.adapters.aws.budgets import DynamoBuckets
-from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.memory.budgets import MemoryBuckets
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.domain.budgets import Bucket, Grant
 from service.domain.rates import Rate, held, next_token
-from service.settings import AwsSettings, RecordSettings
+from service.settings import RecordSettings
 from tests.seed import new_seed
+from tests.service.adapters.aws.root_door import RootDoor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from infra.local.cloud import EmbeddedCloud
-    from service.adapters.aws.client.sessions import AwsSessions
-    from service.domain.tenants import Tenant
 
 SECOND = 1_000_000
 NOW = 1_790_000_000 * SECOND
 RATE = Rate(per_second=10, burst=20)
 
 
-class Root:
-    """Sessions that are the account's own."""
-
-    def __init__(self, cloud: EmbeddedCloud) -> None:
-        self._cloud = cloud
-
-    def tenant(self, _tenant: Tenant, service: str) -> Any:
-        """A client of the root."""
-        return self._cloud.client(service)
-
-    def own(self, service: str) -> Any:
-        """The same."""
-        return self._cloud.client(service)
-
-
 @pytest.fixture(scope="module")
-def dynamo(embedded_cloud: EmbeddedCloud) -> Iterator[DynamoBuckets]:
+def dynamo(embedded_cloud: EmbeddedCloud) -> DynamoBuckets:
     """A table of its own; each test takes of buckets of its own."""
     table, keys = f"budgets-{uuid.uuid4().hex}", {"thing": "HASH", "sk": "RANGE"}
     embedded_cloud.client("dynamodb").create_table(
@@ -57,15 +38,10 @@ def dynamo(embedded_cloud: EmbeddedCloud) -> Iterator[DynamoBuckets]:
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
         BillingMode="PAY_PER_REQUEST",
     )
-    calls = AwsCalls(
-        AwsSettings(region="eu-central-1", threads=8, max_waiting=64, deadline_seconds=10)
-    )
-    yield DynamoBuckets(
-        calls=calls,
-        sessions=cast("AwsSessions", Root(embedded_cloud)),
+    return DynamoBuckets(
+        aws=RootDoor(embedded_cloud),
         settings=RecordSettings(commands_table=table),
     )
-    calls.close()
 
 
 @dataclass

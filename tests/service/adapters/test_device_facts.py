@@ -6,11 +6,10 @@ import asyncio
 import random
 import uuid
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.cursors import seal
 from service.adapters.aws.devices import DynamoDeviceFacts, rows_of
 from service.adapters.memory.devices import MemoryDevices
@@ -20,14 +19,14 @@ from service.domain.device_rows import Presence
 from service.domain.devices import Connectivity
 from service.domain.groups import DeviceGroup
 from service.errors import ConflictError, InvalidRequestError
-from service.settings import AwsSettings, RecordSettings
+from service.settings import RecordSettings
 from tests.seed import new_seed
+from tests.service.adapters.aws.root_door import RootDoor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from infra.local.cloud import EmbeddedCloud
-    from service.adapters.aws.client.sessions import AwsSessions
     from service.domain.devices import Device
     from service.domain.tenants import Tenant
 
@@ -83,19 +82,8 @@ class Told:
         self.client.put_item(TableName=self.facts.settings.devices_table, Item=key | row)
 
 
-class Root:
-    """Sessions that are the account's own."""
-
-    def __init__(self, cloud: EmbeddedCloud) -> None:
-        self._cloud = cloud
-
-    def tenant(self, _tenant: Tenant, service: str) -> Any:
-        """A client of the root."""
-        return self._cloud.client(service)
-
-
 @pytest.fixture(scope="module")
-def dynamo(embedded_cloud: EmbeddedCloud) -> Iterator[Told]:
+def dynamo(embedded_cloud: EmbeddedCloud) -> Told:
     """A table of its own; each test takes tenants of its own."""
     table, client = f"devices-{uuid.uuid4().hex}", embedded_cloud.client("dynamodb")
     keys = {"partition": "HASH", "sk": "RANGE"}
@@ -105,16 +93,11 @@ def dynamo(embedded_cloud: EmbeddedCloud) -> Iterator[Told]:
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
         BillingMode="PAY_PER_REQUEST",
     )
-    calls = AwsCalls(
-        AwsSettings(region="eu-central-1", threads=1, max_waiting=1, deadline_seconds=10)
-    )
     facts = DynamoDeviceFacts(
-        calls=calls,
-        sessions=cast("AwsSessions", Root(embedded_cloud)),
+        aws=RootDoor(embedded_cloud),
         settings=RecordSettings(devices_table=table),
     )
-    yield Told(facts, client)
-    calls.close()
+    return Told(facts, client)
 
 
 @dataclass

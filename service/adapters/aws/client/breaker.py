@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from service.adapters.aws.client.failures import AwsRefusalError, NoAnswerError
 from service.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ class Breakers:
     def call(self, owner: str, dependency: str) -> Attempt:
         """One call, within ``with``; how it leaves tells how the dependency is.
 
-        ``UnavailableError`` and ``TimeoutError`` are failures, unless the error says that AWS
-        throttled; being cancelled tells nothing; anything else is an answer.
+        No answer in time and a fault of AWS are failures; that AWS throttled and being cancelled
+        tell nothing; anything else is an answer.
 
         Raises:
             UnavailableError: cut off.
@@ -121,9 +122,13 @@ class Attempt:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if isinstance(error, TimeoutError | UnavailableError):
+        if isinstance(error, TimeoutError | UnavailableError | NoAnswerError):
             throttled = isinstance(error, UnavailableError) and error.is_throttled
             tell = self._breakers.told_nothing if throttled else self._breakers.failed
+        elif isinstance(error, AwsRefusalError) and error.is_fault:
+            tell = self._breakers.failed
+        elif isinstance(error, AwsRefusalError) and error.is_throttled:
+            tell = self._breakers.told_nothing
         elif error is None or isinstance(error, Exception):
             tell = self._breakers.answered
         else:  # cancelled, or the process ends

@@ -1,4 +1,4 @@
-"""Clients that are answered by the test, made once: reading AWS's models takes a second."""
+"""A door that is answered by the test, made once: reading AWS's models takes a second."""
 
 from __future__ import annotations
 
@@ -6,22 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.settings import AwsSettings
-from tests.service.adapters.aws.answered_sessions import AnsweredSessions
+from tests.service.adapters.aws.answered_line import AnsweredDoor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from service.domain.tenants import Tenant
 
-# One thread: what was begun first has ended when the next call is answered.
 AWS = AwsSettings(
     region="eu-central-1",
     endpoint_url="http://127.0.0.1:1",
-    threads=1,
-    max_waiting=100,
     deadline_seconds=30,
     max_attempts=1,
 )
@@ -40,22 +34,14 @@ def acme(pool: MemoryUserPool) -> Tenant:
 
 
 @pytest.fixture(scope="session")
-def made_sessions() -> AnsweredSessions:
-    """The clients themselves; use ``sessions``."""
-    return AnsweredSessions(AWS)
+def made_door() -> AnsweredDoor:
+    """The door itself; use ``door``."""
+    return AnsweredDoor(AWS)
 
 
 @pytest.fixture
-def sessions(made_sessions: AnsweredSessions) -> AnsweredSessions:
-    """Clients that were asked nothing yet, and are answered `{}` until the test says otherwise."""
-    made_sessions.calls.clear()
-    made_sessions.answer = lambda _: {}
-    return made_sessions
-
-
-@pytest.fixture
-def aws() -> Iterator[AwsCalls]:
-    """The pool of threads that calls run on."""
-    calls = AwsCalls(AWS)
-    yield calls
-    calls.close()
+def door(made_door: AnsweredDoor) -> AnsweredDoor:
+    """A door that was asked nothing yet, and is answered `{}` until the test says otherwise."""
+    made_door.calls.clear()
+    made_door.answer = lambda _: {}
+    return made_door

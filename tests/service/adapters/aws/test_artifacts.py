@@ -12,9 +12,8 @@ from service.adapters.aws.artifacts import S3Artifacts
 from service.domain.artifacts import Artifact
 
 if TYPE_CHECKING:
-    from service.adapters.aws.client.calls import AwsCalls
     from service.domain.tenants import Tenant
-    from tests.service.adapters.aws.answered_sessions import AnsweredSessions
+    from tests.service.adapters.aws.answered_line import AnsweredDoor
 
 OF_S3 = bytes(range(32))
 S3 = {"ChecksumSHA256": base64.b64encode(OF_S3).decode()}
@@ -39,18 +38,17 @@ WRITTEN = {"Metadata": {"sha256": "ab" * 32}}
 )
 def test_a_digest_is_of_the_whole_file_or_none(
     acme: Tenant,
-    aws: AwsCalls,
-    sessions: AnsweredSessions,
+    door: AnsweredDoor,
     members: dict[str, Any],
     digest: str | None,
 ) -> None:
     """S3's own of the whole object, else the uploader's word; never one of parts or half of one."""
-    sessions.answer = lambda _: {"ContentLength": 7, "ETag": '"e"', **members}
-    found = asyncio.run(S3Artifacts(calls=aws, sessions=sessions).find(acme, "recipes/steel.json"))
+    door.answer = lambda _: {"ContentLength": 7, "ETag": '"e"', **members}
+    found = asyncio.run(S3Artifacts(aws=door).find(acme, "recipes/steel.json"))
     assert found == Artifact(
         tenant="acme", name="recipes/steel.json", size=7, sha256=digest, etag='"e"'
     )
-    [call] = sessions.calls
+    [call] = door.calls
     assert call.arguments == {
         "Bucket": "acme-artifacts",
         "Key": "recipes/steel.json",

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from service.adapters.aws.audit import DynamoAuditLog
-from service.adapters.aws.client.calls import AwsCalls
 from service.cedar.decision import Allowed, Evaluation
 from service.domain.audit import AuditRecord
 from service.domain.permissions import Permission
 from service.errors import UpstreamError
-from service.settings import AwsSettings, RecordSettings
-from tests.service.adapters.aws.answered_sessions import Refusal
+from service.settings import RecordSettings
+from tests.service.adapters.aws.answered_line import Refusal
+from tests.service.adapters.aws.root_door import RootDoor
 
 if TYPE_CHECKING:
     from infra.local.cloud import EmbeddedCloud
-    from service.adapters.aws.client.sessions import AwsSessions
     from service.cedar.decision import Decision
     from service.domain.tenants import Tenant
-    from tests.service.adapters.aws.answered_sessions import AnsweredSessions
+    from tests.service.adapters.aws.answered_line import AnsweredDoor
 
 RECORD = AuditRecord(
     audit_id="01JD0000000000000000000000",
@@ -35,17 +34,6 @@ RECORD = AuditRecord(
     request_id="request-1",
     source_ip=None,
 )
-
-
-class Root:
-    """Sessions that are the account's own."""
-
-    def __init__(self, cloud: EmbeddedCloud) -> None:
-        self._cloud = cloud
-
-    def tenant(self, _tenant: Tenant, service: str) -> Any:
-        """A client of the root."""
-        return self._cloud.client(service)
 
 
 def test_a_record_is_never_written_over(embedded_cloud: EmbeddedCloud) -> None:
@@ -63,12 +51,8 @@ def test_a_record_is_never_written_over(embedded_cloud: EmbeddedCloud) -> None:
         ],
         BillingMode="PAY_PER_REQUEST",
     )
-    calls = AwsCalls(
-        AwsSettings(region="eu-central-1", threads=1, max_waiting=1, deadline_seconds=10)
-    )
-    sessions = cast("AwsSessions", Root(embedded_cloud))
     log, tenant = (
-        DynamoAuditLog(calls=calls, sessions=sessions, settings=RecordSettings(audit_table=table)),
+        DynamoAuditLog(aws=RootDoor(embedded_cloud), settings=RecordSettings(audit_table=table)),
         cast("Tenant", None),
     )
     asyncio.run(log.write(tenant, RECORD))
@@ -77,7 +61,6 @@ def test_a_record_is_never_written_over(embedded_cloud: EmbeddedCloud) -> None:
         asyncio.run(log.write(tenant, replace(RECORD, principal="somebody else")))
     [row] = client.scan(TableName=table)["Items"]
     assert row["principal"] == {"S": "somebody"}
-    calls.close()
 
 
 @pytest.mark.parametrize(
@@ -90,16 +73,15 @@ def test_a_record_is_never_written_over(embedded_cloud: EmbeddedCloud) -> None:
 )
 def test_a_record_says_who_asked_and_what_was_decided(
     acme: Tenant,
-    aws: AwsCalls,
-    sessions: AnsweredSessions,
+    door: AnsweredDoor,
     decision: Decision,
     said: tuple[str, str],
 ) -> None:
     """In the partition of the tenant's day, until it ends by itself; what is unknown is empty."""
     settings = RecordSettings(audit_table="trail", audit_days=2)
     record = replace(RECORD, decision=decision, source_ip="203.0.113.9", subject="reboot")
-    asyncio.run(DynamoAuditLog(calls=aws, sessions=sessions, settings=settings).write(acme, record))
-    [call] = sessions.calls
+    asyncio.run(DynamoAuditLog(aws=door, settings=settings).write(acme, record))
+    [call] = door.calls
     assert call.arguments["TableName"] == "trail"
     item = call.arguments["Item"]
     assert item["partition"] == {"S": "acme--audit#2026-09-21"}
@@ -111,13 +93,11 @@ def test_a_record_says_who_asked_and_what_was_decided(
     assert item["emergency_reason"] == {"S": ""}
 
 
-def test_a_repeated_put_is_told_from_a_record_in_the_way(
-    acme: Tenant, aws: AwsCalls, sessions: AnsweredSessions
-) -> None:
+def test_a_repeated_put_is_told_from_a_record_in_the_way(acme: Tenant, door: AnsweredDoor) -> None:
     """By the row that AWS shows with its refusal: the same is fine, another or none is not."""
-    log = DynamoAuditLog(calls=aws, sessions=sessions, settings=RecordSettings())
+    log = DynamoAuditLog(aws=door, settings=RecordSettings())
     asyncio.run(log.write(acme, RECORD))
-    item = sessions.calls[0].arguments["Item"]
+    item = door.calls[0].arguments["Item"]
     for code, members, fine in (
         ("ConditionalCheckFailedException", {"Item": item}, True),
         ("ConditionalCheckFailedException", {"Item": item | {"at": {"N": "1"}}}, False),
@@ -125,7 +105,7 @@ def test_a_repeated_put_is_told_from_a_record_in_the_way(
         ("AccessDeniedException", {"Item": item}, False),
     ):
         refusal = Refusal(code, 400, members)
-        sessions.answer = lambda _, refusal=refusal: refusal
+        door.answer = lambda _, refusal=refusal: refusal
         if fine:
             asyncio.run(log.write(acme, RECORD))
         else:

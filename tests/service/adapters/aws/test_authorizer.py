@@ -21,9 +21,8 @@ from service.domain.permissions import Permission
 from service.errors import UpstreamError
 
 if TYPE_CHECKING:
-    from service.adapters.aws.client.calls import AwsCalls
     from service.domain.tenants import Tenant
-    from tests.service.adapters.aws.answered_sessions import AnsweredSessions, Call
+    from tests.service.adapters.aws.answered_line import AnsweredDoor, Call
 
 
 def test_batches_stay_within_the_quotas() -> None:
@@ -117,19 +116,17 @@ def principal(tenant: Tenant, use: TokenUse) -> Principal:
 
 @pytest.mark.parametrize("answers", [0, 29, 31])
 def test_each_question_needs_an_answer_of_its_own(
-    acme: Tenant, aws: AwsCalls, sessions: AnsweredSessions, answers: int
+    acme: Tenant, door: AnsweredDoor, answers: int
 ) -> None:
     """As many answers as questions, or none counts: all that came may be `ALLOW`."""
     allow = {"decision": "ALLOW", "determiningPolicies": [], "errors": []}
-    sessions.answer = lambda _: {"results": [allow] * answers}
-    authorizer = VerifiedPermissionsAuthorizer(calls=aws, sessions=sessions)
+    door.answer = lambda _: {"results": [allow] * answers}
+    authorizer = VerifiedPermissionsAuthorizer(aws=door)
     with pytest.raises(UpstreamError, match="left questions open"):
         asyncio.run(authorizer.decide_all(principal(acme, TokenUse.ID), questions(30)))
 
 
-def test_many_questions_are_answered_in_order(
-    acme: Tenant, aws: AwsCalls, sessions: AnsweredSessions
-) -> None:
+def test_many_questions_are_answered_in_order(acme: Tenant, door: AnsweredDoor) -> None:
     """Over all calls; each entity is sent once a call, though many questions name it."""
 
     def answer(call: Call) -> dict[str, Any]:
@@ -142,50 +139,48 @@ def test_many_questions_are_answered_in_order(
             ]
         }
 
-    sessions.answer = answer
-    authorizer = VerifiedPermissionsAuthorizer(calls=aws, sessions=sessions)
+    door.answer = answer
+    authorizer = VerifiedPermissionsAuthorizer(aws=door)
     asked = [*questions(31), *questions(1)]
     decided = asyncio.run(authorizer.decide_all(principal(acme, TokenUse.ID), asked))
     allowed = [isinstance(decision, Allowed) for decision in decided]
     assert allowed == [True, *[False] * 30, True]
-    assert [len(call.arguments["entities"]["entityList"]) for call in sessions.calls] == [30, 2]
+    assert [len(call.arguments["entities"]["entityList"]) for call in door.calls] == [30, 2]
 
 
 @pytest.mark.parametrize(
     ("use", "given"), [(TokenUse.ID, "identityToken"), (TokenUse.ACCESS, "accessToken")]
 )
 def test_the_store_is_asked_with_the_callers_own_token(
-    acme: Tenant, aws: AwsCalls, sessions: AnsweredSessions, use: TokenUse, given: str
+    acme: Tenant, door: AnsweredDoor, use: TokenUse, given: str
 ) -> None:
     """The tenant's store, the token under its own name, and policies by the names of our files."""
     named = replace(acme, policy_names={"SP1": "operators-view-only"})
-    sessions.answer = lambda _: {
+    door.answer = lambda _: {
         "decision": "DENY",
         "determiningPolicies": [{"policyId": "SP2"}, {"policyId": "SP1"}],
         "errors": [],
     }
-    authorizer = VerifiedPermissionsAuthorizer(calls=aws, sessions=sessions)
+    authorizer = VerifiedPermissionsAuthorizer(aws=door)
     [question] = questions(1)
     decided = asyncio.run(authorizer.decide(principal(named, use), question))
     assert not isinstance(decided, Allowed)
     assert decided.policies == ("SP2", "operators-view-only")
-    [call] = sessions.calls
+    [call] = door.calls
     assert call.arguments["policyStoreId"] == "PSacme"
     tokens = {name: text for name, text in call.arguments.items() if name.endswith("Token")}
     assert tokens == {given: "header.claims.signature"}
     assert call.arguments["context"] == {"contextMap": {"emergency": {"boolean": True}}}
 
 
-def test_an_allow_with_errors_is_no_allow(
-    acme: Tenant, aws: AwsCalls, sessions: AnsweredSessions
-) -> None:
+def test_an_allow_with_errors_is_no_allow(acme: Tenant, door: AnsweredDoor) -> None:
     """A policy that could not be evaluated might have forbidden it."""
-    sessions.answer = lambda _: {
+    door.answer = lambda _: {
         "decision": "ALLOW",
         "determiningPolicies": [{"policyId": "SP1"}],
         "errors": [{"errorDescription": "no attribute `kind`"}],
     }
-    authorizer = VerifiedPermissionsAuthorizer(calls=aws, sessions=sessions)
+    authorizer = VerifiedPermissionsAuthorizer(aws=door)
     [question] = questions(1)
     decided = asyncio.run(authorizer.decide(principal(acme, TokenUse.ID), question))
     assert not isinstance(decided, Allowed)

@@ -5,23 +5,21 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service.adapters.aws.broker import IotCommandBroker
-from service.adapters.aws.client.calls import AwsCalls
+from service.adapters.aws.broker import PROCESSING_SECONDS, IotCommandBroker
+from service.adapters.aws.client.failures import NoAnswerError
 from service.domain.commands import CommandRecord, DirectAnswer
 from service.errors import UnavailableError
 from service.settings import DirectMessageSettings
-from tests.service.adapters.aws.answered_sessions import Refusal
+from tests.service.adapters.aws.answered_line import AnsweredDoor, Refusal
 from tests.service.adapters.aws.conftest import AWS
 
 if TYPE_CHECKING:
     from service.domain.tenants import Tenant
-    from tests.service.adapters.aws.answered_sessions import AnsweredSessions, Call
 
 AT = 1_790_000_000_000
 RECORD = CommandRecord(
@@ -36,11 +34,9 @@ RECORD = CommandRecord(
 )
 
 
-def broker_of(aws: AwsCalls, sessions: AnsweredSessions) -> IotCommandBroker:
-    """The adapter; one pool does for both ways."""
-    return IotCommandBroker(
-        calls=aws, direct_calls=aws, sessions=sessions, settings=DirectMessageSettings()
-    )
+def broker_of(door: AnsweredDoor) -> IotCommandBroker:
+    """The adapter."""
+    return IotCommandBroker(aws=door, settings=DirectMessageSettings())
 
 
 @pytest.mark.parametrize(
@@ -48,12 +44,12 @@ def broker_of(aws: AwsCalls, sessions: AnsweredSessions) -> IotCommandBroker:
     [(AT, 60), (AT + 1, 60), (AT + 59_001, 1), (AT + 60_000, 1), (AT + 90_000, 1)],
 )
 def test_a_command_is_published_until_its_expiry(
-    acme: Tenant, aws: AwsCalls, sessions: AnsweredSessions, now_ms: int, seconds: int
+    acme: Tenant, door: AnsweredDoor, now_ms: int, seconds: int
 ) -> None:
     """The broker drops it no earlier than it expires, and keeps it for a whole second at least."""
-    broker = broker_of(aws, sessions)
+    broker = broker_of(door)
     asyncio.run(broker.publish(acme, RECORD, now_ms=now_ms))
-    [call] = sessions.calls
+    [call] = door.calls
     told = call.arguments
     assert told["messageExpiry"] == seconds
     assert told["topic"] == f"fleet/acme--press-07/commands/{RECORD.command_id}"
@@ -66,11 +62,11 @@ def test_a_command_is_published_until_its_expiry(
 
 @pytest.mark.parametrize(("now_ms", "seconds"), [(AT, 3), (AT + 58_500, 2), (AT + 90_000, 1)])
 def test_a_direct_message_waits_no_longer_than_the_command(
-    acme: Tenant, aws: AwsCalls, sessions: AnsweredSessions, now_ms: int, seconds: int
+    acme: Tenant, door: AnsweredDoor, now_ms: int, seconds: int
 ) -> None:
     """To the one client, until it has it, and for no more than the setting or what is left."""
-    answer = asyncio.run(broker_of(aws, sessions).send_direct(acme, RECORD, now_ms=now_ms))
-    [call] = sessions.calls
+    answer = asyncio.run(broker_of(door).send_direct(acme, RECORD, now_ms=now_ms))
+    [call] = door.calls
     assert answer is DirectAnswer.RECEIVED
     assert (call.operation, call.arguments["clientId"]) == ("SendDirectMessage", "acme--press-07")
     assert (call.arguments["confirmation"], call.arguments["timeout"]) == (True, seconds)
@@ -87,55 +83,47 @@ def test_a_direct_message_waits_no_longer_than_the_command(
 )
 def test_a_device_that_says_nothing_is_asked_once(
     acme: Tenant,
-    aws: AwsCalls,
-    sessions: AnsweredSessions,
+    door: AnsweredDoor,
     refusal: Refusal,
     answer: DirectAnswer,
 ) -> None:
     """AWS's 404 is a device that is away, its 504 one that may have it; neither is asked again."""
-    sessions.answer = lambda _: refusal
-    assert asyncio.run(broker_of(aws, sessions).send_direct(acme, RECORD, now_ms=AT)) is answer
-    assert len(sessions.calls) == 1
+    door.answer = lambda _: refusal
+    assert asyncio.run(broker_of(door).send_direct(acme, RECORD, now_ms=AT)) is answer
+    assert len(door.calls) == 1
 
 
-def test_a_direct_message_is_not_tried_again(acme: Tenant, sessions: AnsweredSessions) -> None:
-    """Its client tries once, and waits longer than the device may take."""
-    client = sessions.tenant(acme, "iot-data", patience_seconds=5.0)
-    assert client.meta.config.retries["total_max_attempts"] == 1
-    assert client.meta.config.read_timeout == 5.0
-    assert client is not sessions.tenant(acme, "iot-data")
-    assert client is sessions.tenant(acme, "iot-data", patience_seconds=5.0)
+@pytest.mark.parametrize("failure", [None, NoAnswerError("it broke", is_lost=True)])
+def test_a_direct_message_is_not_tried_again(acme: Tenant, failure: NoAnswerError | None) -> None:
+    """It is asked once, whatever the settings say, and waited for longer than the device takes."""
+    door = AnsweredDoor(replace(AWS, max_attempts=3))
+    door.answer = lambda _: failure
+    with pytest.raises(UnavailableError):
+        asyncio.run(broker_of(door).send_direct(acme, RECORD, now_ms=AT))
+    assert len(door.calls) == 1
+    assert door.line.seconds == DirectMessageSettings().confirm_seconds + PROCESSING_SECONDS
 
 
-def test_slow_devices_take_no_thread_from_anybody(
-    acme: Tenant, aws: AwsCalls, sessions: AnsweredSessions
-) -> None:
-    """Where all threads for direct messages wait, one more is refused at once and not queued."""
-    waiting, over = threading.Event(), threading.Event()
-
-    def slow(_: Call) -> dict[str, Any]:
-        waiting.set()
-        over.wait(60)
-        return {}
+def test_slow_devices_take_no_place_from_anybody(acme: Tenant, door: AnsweredDoor) -> None:
+    """Where as many direct messages wait as may, one more is refused at once and not queued."""
 
     async def scenario() -> None:
+        waiting, over = asyncio.Event(), asyncio.Event()
+
+        async def slow() -> dict[str, Any]:
+            waiting.set()
+            await over.wait()
+            return {}
+
+        door.answer = lambda _: slow()
         first = asyncio.create_task(broker.send_direct(acme, RECORD, now_ms=AT))
-        await asyncio.to_thread(waiting.wait, 60)
-        try:
-            with pytest.raises(UnavailableError):
-                await broker.send_direct(acme, RECORD, now_ms=AT)
-            sessions.answer = lambda _: {}
-            await broker.publish(acme, RECORD, now_ms=AT)
-        finally:
-            over.set()
+        await waiting.wait()
+        with pytest.raises(UnavailableError):
+            await broker.send_direct(acme, RECORD, now_ms=AT)
+        door.answer = lambda _: {}
+        await broker.publish(acme, RECORD, now_ms=AT)
+        over.set()
         assert await first is DirectAnswer.RECEIVED
 
-    direct = AwsCalls(replace(AWS, threads=1, max_waiting=0))
-    broker = IotCommandBroker(
-        calls=aws, direct_calls=direct, sessions=sessions, settings=DirectMessageSettings()
-    )
-    sessions.answer = slow
-    try:
-        asyncio.run(scenario())
-    finally:
-        direct.close()
+    broker = IotCommandBroker(aws=door, settings=DirectMessageSettings(at_once=1))
+    asyncio.run(scenario())

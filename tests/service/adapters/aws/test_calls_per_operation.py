@@ -22,10 +22,9 @@ from tests.service.adapters.aws.test_every_refusal import ID, answer, arguments,
 from tests.service.stamped_policies import PERMIT_ALL, only
 
 if TYPE_CHECKING:
-    from service.adapters.aws.client.calls import AwsCalls
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
-    from tests.service.adapters.aws.answered_sessions import AnsweredSessions, Call
+    from tests.service.adapters.aws.answered_line import AnsweredDoor, Call
 
 BORN = {
     "partition": {"S": "acme--devices"},
@@ -92,7 +91,7 @@ async def _poll(operations: Operations, access: Access) -> object:
     ids=["list", "read", "configure", "set-groups", "set-tags", "command", "poll"],
 )
 def test_an_operation_makes_these_calls(
-    ask: Any, calls: list[str], aws: AwsCalls, sessions: AnsweredSessions, acme: Tenant
+    ask: Any, calls: list[str], door: AnsweredDoor, acme: Tenant
 ) -> None:
     """In this order, and none of them of the registry, the index or the jobs' control plane."""
 
@@ -101,11 +100,11 @@ def test_an_operation_makes_these_calls(
             return {"Items": [BORN]}
         return answer(call, acme)
 
-    sessions.answer = answered
+    door.answer = answered
     principal = arguments(acme)["authorizer.decide"][0]["principal"]
     stores = MemoryPolicyStores()
     stores.stamp(acme, only(acme, all=PERMIT_ALL))
-    ports = replace(ports_of(aws, sessions), policy_stores=stores)
+    ports = replace(ports_of(door), policy_stores=stores)
     operations = Operations(ports, TokenSettings(), policies=PolicySettings(sample=0))
     access = operations.access(
         principal,
@@ -119,9 +118,9 @@ def test_an_operation_makes_these_calls(
 
     asyncio.run(scenario())
     # Leases of shared buckets are one in half a second, not of a request (ADR 0022).
-    asked = [call for call in sessions.calls if "budget#" not in str(call.arguments.get("Key"))]
+    asked = [call for call in door.calls if "budget#" not in str(call.arguments.get("Key"))]
     assert [call.operation for call in asked] == calls
-    assert {call.service for call in sessions.calls} <= {
+    assert {call.service for call in door.calls} <= {
         "dynamodb",
         "iot-data",
         "verifiedpermissions",

@@ -7,7 +7,7 @@ import base64
 import json
 import uuid
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cedarfleet_device import wire
@@ -18,11 +18,10 @@ from service.domain.idempotency import IdempotencyKey
 from service.domain.instants import new_ulid
 from service.errors import UpstreamError
 from service.settings import RecordSettings
+from tests.service.adapters.aws.root_door import RootDoor
 
 if TYPE_CHECKING:
     from infra.local.cloud import EmbeddedCloud
-    from service.adapters.aws.client.calls import AwsCalls
-    from service.adapters.aws.client.sessions import AwsSessions
     from service.domain.tenants import Tenant
 
 AT = 1_790_000_000_000
@@ -37,17 +36,6 @@ RECORD = CommandRecord(
     created_at=AT,
     expires_at=AT + 60_000,
 )
-
-
-class Root:
-    """Sessions that are the account's own."""
-
-    def __init__(self, cloud: EmbeddedCloud) -> None:
-        self._cloud = cloud
-
-    def tenant(self, _tenant: Tenant, service: str) -> Any:
-        """A client of the root."""
-        return self._cloud.client(service)
 
 
 @pytest.fixture(scope="module")
@@ -65,11 +53,10 @@ def table(embedded_cloud: EmbeddedCloud) -> str:
 
 
 @pytest.fixture
-def records(embedded_cloud: EmbeddedCloud, aws: AwsCalls, table: str) -> DynamoCommandRecords:
+def records(embedded_cloud: EmbeddedCloud, table: str) -> DynamoCommandRecords:
     """The adapter, keeping rows for a day."""
     return DynamoCommandRecords(
-        calls=aws,
-        sessions=cast("AwsSessions", Root(embedded_cloud)),
+        aws=RootDoor(embedded_cloud),
         settings=RecordSettings(commands_table=table, record_days=1),
     )
 

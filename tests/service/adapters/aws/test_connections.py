@@ -3,57 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.connections import IotConnections
+from service.adapters.memory.user_pool import MemoryUserPool
 from service.domain.devices import Connectivity, Device
 from service.errors import UpstreamError
-from service.settings import AwsSettings
+from tests.service.adapters.aws.answered_line import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from service.adapters.aws.client.sessions import AwsSessions
-    from service.domain.tenants import Tenant
+    from tests.service.adapters.aws.answered_line import AnsweredDoor
 
 
-@dataclass
-class Broker:
-    """The data plane: one answer, or the code of an error; keeps what it was asked for."""
-
-    answer: dict[str, Any] | str
-    asked: str = ""
-
-    def get_connection(self, *, clientId: str) -> dict[str, Any]:  # noqa: N803 - AWS's name
-        """The answer."""
-        self.asked = clientId
-        if isinstance(self.answer, str):
-            raise ClientError({"Error": {"Code": self.answer}}, "GetConnection")
-        return self.answer
-
-    def tenant(self, _tenant: Tenant, _service: str) -> Broker:
-        """Also the sessions."""
-        return self
-
-
-@pytest.fixture(scope="module")
-def calls() -> Iterator[AwsCalls]:
-    """One thread."""
-    one = AwsCalls(AwsSettings(region="eu-central-1", threads=1, max_waiting=1, deadline_seconds=5))
-    yield one
-    one.close()
-
-
-def find(calls: AwsCalls, broker: Broker) -> Connectivity | None:
+def find(door: AnsweredDoor, answer: dict[str, Any] | Refusal) -> Connectivity | None:
     """What is found of press-07."""
-    adapter = IotConnections(calls=calls, sessions=cast("AwsSessions", broker))
+    door.answer = lambda _: answer
+    adapter = IotConnections(aws=door)
     device = Device(tenant="acme", id="press-07")
-    return asyncio.run(adapter.find(cast("Tenant", None), device))
+    return asyncio.run(adapter.find(MemoryUserPool("acme").tenant, device))
 
 
 @pytest.mark.parametrize(
@@ -68,19 +37,19 @@ def find(calls: AwsCalls, broker: Broker) -> Connectivity | None:
             Connectivity(connected=False, since_ms=7, disconnect_reason="CONNECTION_LOST"),
         ),
         ({"connected": False}, Connectivity(connected=False)),
-        ("ResourceNotFoundException", None),
+        (Refusal("ResourceNotFoundException", 404), None),
     ],
 )
 def test_the_broker_tells_how_a_device_is_connected(
-    calls: AwsCalls, answer: dict[str, Any] | str, expected: Connectivity | None
+    door: AnsweredDoor, answer: dict[str, Any] | Refusal, expected: Connectivity | None
 ) -> None:
     """Asked by the thing's name, which is the client's; a client that it forgot is unknown."""
-    broker = Broker(answer)
-    assert find(calls, broker) == expected
-    assert broker.asked == "acme--press-07"
+    assert find(door, answer) == expected
+    [call] = door.calls
+    assert call.arguments == {"clientId": "acme--press-07"}
 
 
-def test_a_refused_question_is_an_error(calls: AwsCalls) -> None:
+def test_a_refused_question_is_an_error(door: AnsweredDoor) -> None:
     """Nothing is made up."""
     with pytest.raises(UpstreamError):
-        find(calls, Broker("ForbiddenException"))
+        find(door, Refusal("ForbiddenException", 403))

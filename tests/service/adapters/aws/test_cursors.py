@@ -5,17 +5,17 @@ from __future__ import annotations
 import base64
 
 import pytest
-from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.adapters.aws.client.failures import AwsRefusalError
 from service.adapters.aws.cursors import seal, unsealed
 from service.errors import InvalidRequestError
 
 
-def refused(code: str) -> ClientError:
+def refused(code: str) -> AwsRefusalError:
     """AWS's refusal."""
-    return ClientError({"Error": {"Code": code, "Message": ""}}, "SearchIndex")
+    return AwsRefusalError("SearchIndex", code=code, status=400, members={})
 
 
 @given(st.text(min_size=1), st.sampled_from(["devices:acme", "download:acme--1"]))
@@ -61,7 +61,7 @@ def test_a_token_that_aws_refuses_is_the_cursors_fault() -> None:
     cursor = seal("devices:acme", "token")
     with pytest.raises(InvalidRequestError), unsealed("devices:acme", cursor):
         raise refused("InvalidRequestException")
-    with pytest.raises(ClientError), unsealed("devices:acme", cursor):
+    with pytest.raises(AwsRefusalError), unsealed("devices:acme", cursor):
         raise refused("ThrottlingException")
-    with pytest.raises(ClientError), unsealed("devices:acme", None):
+    with pytest.raises(AwsRefusalError), unsealed("devices:acme", None):
         raise refused("InvalidRequestException")

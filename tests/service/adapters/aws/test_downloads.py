@@ -5,22 +5,19 @@ from __future__ import annotations
 import asyncio
 import uuid
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.downloads import DynamoDownloadRecords
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.domain.downloads import DownloadRecord, DownloadRecordState, TargetKind
 from service.domain.idempotency import IdempotencyKey
-from service.settings import AwsSettings, RecordSettings
+from service.settings import RecordSettings
+from tests.service.adapters.aws.root_door import RootDoor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from infra.local.cloud import EmbeddedCloud
-    from service.adapters.aws.client.sessions import AwsSessions
     from service.domain.tenants import Tenant
 
 RECORD = DownloadRecord(
@@ -56,17 +53,6 @@ ROW_OF_0_1_0: dict[str, Any] = {
 }
 
 
-class Root:
-    """Sessions that are the account's own."""
-
-    def __init__(self, cloud: EmbeddedCloud) -> None:
-        self._cloud = cloud
-
-    def tenant(self, _tenant: Tenant, service: str) -> Any:
-        """A client of the root."""
-        return self._cloud.client(service)
-
-
 @pytest.fixture
 def tenant() -> Tenant:
     """The tenant whose downloads they are."""
@@ -74,7 +60,7 @@ def tenant() -> Tenant:
 
 
 @pytest.fixture
-def records(embedded_cloud: EmbeddedCloud) -> Iterator[DynamoDownloadRecords]:
+def records(embedded_cloud: EmbeddedCloud) -> DynamoDownloadRecords:
     """A table of its own."""
     table = f"downloads-{uuid.uuid4().hex}"
     embedded_cloud.client("dynamodb").create_table(
@@ -89,14 +75,9 @@ def records(embedded_cloud: EmbeddedCloud) -> Iterator[DynamoDownloadRecords]:
         ],
         BillingMode="PAY_PER_REQUEST",
     )
-    calls = AwsCalls(
-        AwsSettings(region="eu-central-1", threads=1, max_waiting=1, deadline_seconds=10)
+    return DynamoDownloadRecords(
+        aws=RootDoor(embedded_cloud), settings=RecordSettings(commands_table=table)
     )
-    sessions = cast("AwsSessions", Root(embedded_cloud))
-    yield DynamoDownloadRecords(
-        calls=calls, sessions=sessions, settings=RecordSettings(commands_table=table)
-    )
-    calls.close()
 
 
 def test_a_row_of_release_0_1_0_reads_as_started(

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, Final
 import botocore.session
 import pytest
 from botocore import xform_name
-from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
-from botocore.parsers import ResponseParserError
 
 from infra.stacks.tenant_stack.registry_row import registry_item
+from service.adapters.aws.client.calls import AwsCalls
+from service.adapters.aws.client.failures import NoAnswerError
+from service.adapters.aws.client.line import Reply
 from service.adapters.aws.cursors import seal
 from service.adapters.aws.policies import digest_key
 from service.adapters.memory.user_pool import MemoryUserPool
@@ -60,20 +61,21 @@ from service.settings import (
     TokenSettings,
     WorkSettings,
 )
-from tests.service.adapters.aws.answered_sessions import AnsweredSessions, Refusal, on_the_line
+from tests.service.adapters.aws.answered_line import AnsweredDoor, Refusal, on_the_line
 from tests.service.adapters.aws.conftest import AWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
-    from service.adapters.aws.client.calls import AwsCalls
     from service.domain.tenants import Tenant
     from service.ports import Ports
-    from tests.service.adapters.aws.answered_sessions import Call
+    from tests.service.adapters.aws.answered_line import Call
 
 ADAPTERS: Final = Path(__file__).parents[4] / "service/adapters/aws"
 ID: Final = "01JD0000000000000000000000"
 AT: Final = 1_790_000_000_000
+# Nothing that is asked here runs on its threads.
+NO_CALLS: Final = AwsCalls(AWS)
 DEVICE: Final = Device(tenant="acme", id="press-07")
 EVERYTHING: Final = DeviceGroup(tenant="acme", id="all")
 BUCKET: Final = Bucket(name="jobs", rate=Rate(per_second=5, burst=5))
@@ -151,10 +153,11 @@ IN_EVERY_OPERATION: Final = {
     Refusal("SomethingNewException", 502): UnavailableError,
 }
 ON_THE_LINE: Final = (
-    ReadTimeoutError(endpoint_url="https://aws"),
-    ConnectionClosedError(endpoint_url="https://aws"),
-    ResponseParserError("<html>"),
-    ConnectionResetError(),
+    NoAnswerError("the line broke", is_lost=True),
+    NoAnswerError("nobody listens", is_lost=False),
+    Reply(status=200, headers={}, body=b"<html>secret words of a proxy</html>"),
+    Reply(status=200, headers={}, body=b"[]"),
+    Reply(status=200, headers={}, body=b"null"),
 )
 NOT_FOUND: Final = "ResourceNotFoundException"
 # What a refusal means, where it is no fault: the type of what is answered or raised.
@@ -347,7 +350,7 @@ def stored(key: Mapping[str, Any], acme: Tenant) -> dict[str, Any]:
     }
 
 
-def ports_of(aws: AwsCalls, sessions: AnsweredSessions) -> Ports:
+def ports_of(door: AnsweredDoor) -> Ports:
     """All ports as the service makes them, that remember nothing."""
     settings = Settings(
         http=HttpSettings(),
@@ -365,12 +368,12 @@ def ports_of(aws: AwsCalls, sessions: AnsweredSessions) -> Ports:
             timer_role_arn="arn:aws:iam::123456789012:role/timer",
         ),
     )
-    return aws_ports(settings, aws, aws, sessions)
+    return aws_ports(settings, NO_CALLS, door)
 
 
-def refusals(calls: list[Call]) -> dict[str, list[Refusal | Exception]]:
+def refusals(calls: list[Call]) -> dict[str, list[Refusal | Reply | Exception]]:
     """For each operation that was called, every way not to get its answer."""
-    found: dict[str, list[Refusal | Exception]] = {}
+    found: dict[str, list[Refusal | Reply | Exception]] = {}
     for call in calls:
         model = SERVICES[call.service].operation_model(call.operation)
         shapes: list[Any] = model.error_shapes
@@ -383,10 +386,12 @@ def refusals(calls: list[Call]) -> dict[str, list[Refusal | Exception]]:
     return found
 
 
-def meant(call: Call, refusal: Refusal | Exception) -> tuple[type, ...]:
+def meant(call: Call, refusal: Refusal | Reply | Exception) -> tuple[type, ...]:
     """What may come of a refusal: the types of what is raised or answered."""
     if isinstance(refusal, Exception):
         return (UnavailableError,)
+    if isinstance(refusal, Reply):
+        return (UpstreamError, UnavailableError)
     item, values = (call.arguments.get(name, {}) for name in ("Item", "ExpressionAttributeValues"))
     special = {
         f"{call.operation} of an end": "job#" in str(call.arguments.get("Item")),
@@ -410,22 +415,20 @@ class Refusing:
     """Refuses one call of an operation, the ``number``-th, and answers the others."""
 
     acme: Tenant
-    sessions: AnsweredSessions
+    door: AnsweredDoor
     operation: str
     number: int
-    refusal: Refusal | Exception
+    refusal: Refusal | Reply | Exception
 
-    def __call__(self, call: Call) -> dict[str, Any] | Refusal | Exception:
+    def __call__(self, call: Call) -> dict[str, Any] | Refusal | Reply | Exception:
         """The answer."""
-        same = sum(one.operation == self.operation for one in self.sessions.calls)
+        same = sum(one.operation == self.operation for one in self.door.calls)
         if call.operation == self.operation and same == self.number:
             return self.refusal
         return answer(call, self.acme)
 
 
-def outcome(
-    ask: Callable[..., Coroutine[Any, Any, object]], asked: dict[str, Any], aws: AwsCalls
-) -> object:
+def outcome(ask: Callable[..., Coroutine[Any, Any, object]], asked: dict[str, Any]) -> object:
     """What a method answers or raises, once all its calls have ended."""
 
     async def scenario() -> object:
@@ -433,8 +436,6 @@ def outcome(
             return await ask(**asked)
         except Exception as error:  # noqa: BLE001 - whatever comes is what is looked at
             return error
-        finally:
-            await aws.run("all before", lambda: None)
 
     return asyncio.run(scenario())
 
@@ -445,36 +446,32 @@ METHODS: Final = sorted(arguments(MemoryUserPool("acme").tenant))
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_refused_call_is_never_a_success(
-    method: str, acme: Tenant, aws: AwsCalls, sessions: AnsweredSessions
-) -> None:
+def test_a_refused_call_is_never_a_success(method: str, acme: Tenant, door: AnsweredDoor) -> None:
     """Each call of each method, refused in each way, is our error or what the refusal means."""
     port, _, name = method.partition(".")
-    ask = getattr(getattr(ports_of(aws, sessions), port), name)
+    ask = getattr(getattr(ports_of(door), port), name)
     wrong: list[object] = []
     for asked in arguments(acme)[method]:
-        sessions.calls.clear()
-        sessions.answer = lambda call: answer(call, acme)
-        well = outcome(ask, asked, aws)
+        door.calls.clear()
+        door.answer = lambda call: answer(call, acme)
+        well = outcome(ask, asked)
         assert not isinstance(well, Exception), well
-        calls = list(sessions.calls)
+        calls = list(door.calls)
         assert calls, "nothing was asked, so nothing can be known"
         for position, call in enumerate(calls):
             number = sum(one.operation == call.operation for one in calls[: position + 1])
             for refusal in refusals([call])[call.operation]:
-                sessions.calls.clear()
-                sessions.answer = Refusing(acme, sessions, call.operation, number, refusal)
-                became = outcome(ask, asked, aws)
+                door.calls.clear()
+                door.answer = Refusing(acme, door, call.operation, number, refusal)
+                became = outcome(ask, asked)
                 if type(became) not in meant(call, refusal) or "secret" in str(became):
                     wrong.append((call.operation, number, refusal, became))
     assert wrong == []
 
 
-def test_every_method_and_every_call_is_refused(
-    acme: Tenant, aws: AwsCalls, sessions: AnsweredSessions
-) -> None:
+def test_every_method_and_every_call_is_refused(acme: Tenant, door: AnsweredDoor) -> None:
     """No method of a port is left out above, and no operation that an adapter's text names."""
-    ports = ports_of(aws, sessions)
+    ports = ports_of(door)
     methods = {
         f"{port.name}.{name}"
         for port in fields(ports)
@@ -483,12 +480,12 @@ def test_every_method_and_every_call_is_refused(
         if not name.startswith("_")
     }
     assert methods == set(METHODS)
-    sessions.answer = lambda call: answer(call, acme)
+    door.answer = lambda call: answer(call, acme)
     for method in METHODS:
         port, _, name = method.partition(".")
         for asked in arguments(acme)[method]:
-            outcome(getattr(getattr(ports, port), name), asked, aws)
-    called = {xform_name(call.operation) for call in sessions.calls}
+            outcome(getattr(getattr(ports, port), name), asked)
+    called = {xform_name(call.operation) for call in door.calls}
     assert called == named_operations()
 
 
@@ -499,26 +496,26 @@ def named_operations() -> set[str]:
     for path in ADAPTERS.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                paginated = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
-                name = paginated[0] if node.func.attr == "get_paginator" else node.func.attr
-                named |= {str(name)} & known
+                texts = [str(arg.value) for arg in node.args if isinstance(arg, ast.Constant)]
+                if node.func.attr in {"call", "pages", "rows", "_pages"}:
+                    named |= set(map(xform_name, texts)) & known
     return named
 
 
 @pytest.fixture(scope="module")
-def without_role() -> AnsweredSessions:
-    """Sessions that AWS refuses the tenant's role."""
-    sessions = AnsweredSessions(AWS)
-    sessions.role, sessions.answer = Refusal("AccessDenied", 403), on_the_line
-    return sessions
+def without_role() -> AnsweredDoor:
+    """A door that AWS refuses the tenant's role."""
+    door = AnsweredDoor(AWS)
+    door.line.role, door.answer = Refusal("AccessDenied", 403), on_the_line
+    return door
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if not name.startswith(OWN)])
 def test_a_refused_role_lets_nothing_through(
-    method: str, acme: Tenant, aws: AwsCalls, without_role: AnsweredSessions
+    method: str, acme: Tenant, without_role: AnsweredDoor
 ) -> None:
     """Without the tenant's role no call leaves: not as the service itself, and not unsigned."""
     port, _, name = method.partition(".")
-    ask = getattr(getattr(ports_of(aws, without_role), port), name)
-    assert type(outcome(ask, arguments(acme)[method][0], aws)) is UpstreamError
-    assert without_role.sent == []
+    ask = getattr(getattr(ports_of(without_role), port), name)
+    assert type(outcome(ask, arguments(acme)[method][0])) is UpstreamError
+    assert without_role.line.sent == []

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from botocore.exceptions import ClientError
 
+from service.adapters.aws.client.failures import AwsRefusalError
 from service.adapters.aws.idempotency import create_once
 from service.domain.idempotency import IdempotencyKey
 from service.errors import IdempotencyMismatchError
+
+if TYPE_CHECKING:
+    from service.adapters.aws.client.door import Calls
 
 AT = 1_790_000_000_000
 KEY = IdempotencyKey.of(tenant="acme", principal="somebody", key="command k", request="reboot")
@@ -18,29 +22,28 @@ ITEM = {"thing": {"S": "acme--press-07"}, "sk": {"S": "1#record"}}
 CANCELED = "TransactionCanceledException"
 
 
-def refused(code: str) -> ClientError:
+def refused(code: str) -> AwsRefusalError:
     """AWS's refusal."""
-    return ClientError({"Error": {"Code": code, "Message": ""}}, "TransactWriteItems")
+    return AwsRefusalError("TransactWriteItems", code=code, status=400, members={})
 
 
 @dataclass
 class Table:
     """DynamoDB that refuses each write with ``refusal``, and holds one claim or none."""
 
-    refusal: ClientError | None = None
+    refusal: AwsRefusalError | None = None
     claim: dict[str, Any] | None = None
-    unreadable: ClientError | None = None
+    unreadable: AwsRefusalError | None = None
     written: list[Any] = field(default_factory=list[Any])
     read: list[Any] = field(default_factory=list[Any])
 
-    def transact_write_items(self, **asked: Any) -> None:
-        """Write, or not."""
-        self.written.append(asked["TransactItems"])
-        if self.refusal:
-            raise self.refusal
-
-    def get_item(self, **asked: Any) -> dict[str, Any]:
-        """The claim."""
+    async def call(self, operation: str, **asked: Any) -> dict[str, Any]:
+        """Write, or not; or read the claim."""
+        if operation == "TransactWriteItems":
+            self.written.append(asked["TransactItems"])
+            if self.refusal:
+                raise self.refusal
+            return {}
         self.read.append(asked)
         if self.unreadable:
             raise self.unreadable
@@ -48,7 +51,10 @@ class Table:
 
     def create(self, key: IdempotencyKey | None) -> str:
         """Create one record under this key."""
-        return create_once(self, table="t", items=[ITEM], made="new", now_ms=AT, key=key)
+        calls = cast("Calls", self)
+        return asyncio.run(
+            create_once(calls, table="t", items=[ITEM], made="new", now_ms=AT, key=key)
+        )
 
 
 def test_a_new_record_claims_its_key_in_one_transaction() -> None:
@@ -99,7 +105,7 @@ def test_a_refused_write_is_never_taken_for_a_made_one(
 ) -> None:
     """AWS's own refusal comes out; another's claim is looked for only where it may be the cause."""
     table = Table(refusal=refused(code))
-    with pytest.raises(ClientError) as caught:
+    with pytest.raises(AwsRefusalError) as caught:
         table.create(key)
     assert caught.value is table.refusal
     assert len(table.read) == (1 if key and code == CANCELED else 0)
@@ -108,6 +114,6 @@ def test_a_refused_write_is_never_taken_for_a_made_one(
 def test_a_claim_that_cannot_be_read_is_a_refusal() -> None:
     """Nobody knows then what the key made."""
     table = Table(refusal=refused(CANCELED), unreadable=refused("AccessDeniedException"))
-    with pytest.raises(ClientError) as caught:
+    with pytest.raises(AwsRefusalError) as caught:
         table.create(KEY)
     assert caught.value is table.unreadable

@@ -21,12 +21,11 @@ from service.domain.downloads import (
 )
 from service.errors import ConflictError
 from service.settings import JobSettings
-from tests.service.adapters.aws.answered_sessions import Refusal
+from tests.service.adapters.aws.answered_line import Refusal
 
 if TYPE_CHECKING:
-    from service.adapters.aws.client.calls import AwsCalls
     from service.domain.tenants import Tenant
-    from tests.service.adapters.aws.answered_sessions import AnsweredSessions
+    from tests.service.adapters.aws.answered_line import AnsweredDoor
 
 ENDED = datetime(2026, 10, 1, 12, tzinfo=UTC)
 RECORD = DownloadRecord(
@@ -45,18 +44,18 @@ JOB = DeliveryJob(number=7, members=("press-01", "b"))
 
 
 @pytest.fixture
-def jobs(aws: AwsCalls, sessions: AnsweredSessions) -> IotDownloadJobs:
+def jobs(door: AnsweredDoor) -> IotDownloadJobs:
     """The adapter with an hour's URL, a day's timeout and 50 devices a minute."""
     settings = JobSettings(url_ttl_seconds=3600, device_timeout_minutes=1440, devices_per_minute=50)
-    return IotDownloadJobs(calls=aws, sessions=sessions, settings=settings)
+    return IotDownloadJobs(aws=door, settings=settings)
 
 
 def test_a_job_is_for_exactly_its_members(
-    jobs: IotDownloadJobs, sessions: AnsweredSessions, acme: Tenant
+    jobs: IotDownloadJobs, door: AnsweredDoor, acme: Tenant
 ) -> None:
     """The devices that were decided on, by name; signed by the tenant's own role."""
     asyncio.run(jobs.make(acme, RECORD, JOB))
-    [call] = sessions.calls
+    [call] = door.calls
     assert call.arguments["targets"] == [
         f"arn:aws:iot:eu-central-1:123456789012:thing/acme--{device}" for device in JOB.members
     ]
@@ -85,22 +84,22 @@ def test_the_last_job_of_the_longest_tenant_fits() -> None:
 
 
 def test_a_job_names_the_version_encoded(
-    jobs: IotDownloadJobs, sessions: AnsweredSessions, acme: Tenant
+    jobs: IotDownloadJobs, door: AnsweredDoor, acme: Tenant
 ) -> None:
     """What AWS reads as a URL is encoded: `+` of a name, and the version's own characters."""
     record = replace(RECORD, artifact="r/a+b=@.bin", version="v/1+2=")
     asyncio.run(jobs.make(acme, record, JOB))
-    document = json.loads(sessions.calls[0].arguments["document"])
+    document = json.loads(door.calls[0].arguments["document"])
     bucket = "https://s3.eu-central-1.amazonaws.com/acme-artifacts"
     address = f"{bucket}/r/a%2Bb%3D%40.bin%3FversionId%3Dv%2F1%2B2%3D"
     assert document["url"] == f"${{aws:iot:s3-presigned-url-v2:{address}}}"
 
 
 def test_a_target_that_is_gone_is_told_apart(
-    jobs: IotDownloadJobs, sessions: AnsweredSessions, acme: Tenant
+    jobs: IotDownloadJobs, door: AnsweredDoor, acme: Tenant
 ) -> None:
     """AWS refuses the whole job for one thing that is no more: the worker then leaves it out."""
-    sessions.answer = lambda _: Refusal("ResourceNotFoundException", 404)
+    door.answer = lambda _: Refusal("ResourceNotFoundException", 404)
     with pytest.raises(ConflictError, match="gone"):
         asyncio.run(jobs.make(acme, RECORD, JOB))
 
@@ -112,7 +111,7 @@ def summary(thing: str, status: str, **members: Any) -> dict[str, Any]:
 
 
 def test_ends_are_read_and_nothing_else(
-    jobs: IotDownloadJobs, sessions: AnsweredSessions, acme: Tenant
+    jobs: IotDownloadJobs, door: AnsweredDoor, acme: Tenant
 ) -> None:
     """No open device, no other tenant's, no thing that is no device, no status of another kind."""
     lines = [
@@ -124,7 +123,7 @@ def test_ends_are_read_and_nothing_else(
         summary("acme", "SUCCEEDED", lastUpdatedAt=ENDED),
         summary("acme--press-07", "MOVED_ON", lastUpdatedAt=ENDED),
     ]
-    sessions.answer = lambda _: {"executionSummaries": lines}
+    door.answer = lambda _: {"executionSummaries": lines}
     known = asyncio.run(jobs.outcomes(acme, RECORD, JOB))
     assert known == {
         name: Outcome(state=DeliveryState(name), at=1_790_856_000_000)
@@ -133,10 +132,10 @@ def test_ends_are_read_and_nothing_else(
 
 
 def test_a_job_that_ended_needs_no_canceling(
-    jobs: IotDownloadJobs, sessions: AnsweredSessions, acme: Tenant
+    jobs: IotDownloadJobs, door: AnsweredDoor, acme: Tenant
 ) -> None:
     """Whoever is at it may end it: a job is never canceled by force."""
     asyncio.run(jobs.cancel(acme, RECORD, JOB))
-    assert "force" not in sessions.calls[0].arguments
-    sessions.answer = lambda _: Refusal("InvalidRequestException", 400)
+    assert "force" not in door.calls[0].arguments
+    door.answer = lambda _: Refusal("InvalidRequestException", 400)
     asyncio.run(jobs.cancel(acme, RECORD, JOB))

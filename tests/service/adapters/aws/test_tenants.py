@@ -14,11 +14,10 @@ from service.domain.permissions import COMMANDING, Permission
 from service.domain.rates import DEFAULT, Budget, Rate
 from service.domain.tenants import TenantStatus
 from service.errors import ConfigurationError, UnavailableError, UpstreamError
-from tests.service.adapters.aws.answered_sessions import Refusal
+from tests.service.adapters.aws.answered_line import Refusal
 
 if TYPE_CHECKING:
-    from service.adapters.aws.client.calls import AwsCalls
-    from tests.service.adapters.aws.answered_sessions import AnsweredSessions
+    from tests.service.adapters.aws.answered_line import AnsweredDoor
 
 ROLE = "arn:aws:iam::123456789012:role/cedarfleet/tenants/cedarfleet-acme"
 PRESIGN_ROLE = "arn:aws:iam::123456789012:role/cedarfleet/presign/cedarfleet-acme-presign"
@@ -121,43 +120,35 @@ def test_a_row_that_is_not_of_the_form_serves_nobody(member: str, value: object)
         tenant_of(row(**{member: value}), region="eu-central-1")
 
 
-def test_a_tenant_is_found_by_its_issuer(aws: AwsCalls, sessions: AnsweredSessions) -> None:
+def test_a_tenant_is_found_by_its_issuer(door: AnsweredDoor) -> None:
     """In the row of now, read as the service itself; an issuer without a row is nobody's."""
-    registry = DynamoTenantRegistry(
-        calls=aws, sessions=sessions, table="tenants", region="eu-central-1"
-    )
-    sessions.answer = lambda _: {"Item": row()}
+    registry = DynamoTenantRegistry(aws=door, table="tenants", region="eu-central-1")
+    door.answer = lambda _: {"Item": row()}
     found = asyncio.run(registry.find(ISSUER))
     assert found == tenant_of(row(), region="eu-central-1")
-    [call] = sessions.calls
+    [call] = door.calls
     assert call.arguments == {
         "TableName": "tenants",
         "Key": {"issuer": {"S": ISSUER}},
         "ConsistentRead": True,
     }
-    sessions.answer = lambda _: {}
+    door.answer = lambda _: {}
     assert asyncio.run(registry.find(ISSUER)) is None
 
 
-def test_readiness_reads_the_table(aws: AwsCalls, sessions: AnsweredSessions) -> None:
+def test_readiness_reads_the_table(door: AnsweredDoor) -> None:
     """A table that answers is ready, whether or not it has a row; one that refuses is not."""
-    registry = DynamoTenantRegistry(
-        calls=aws, sessions=sessions, table="tenants", region="eu-central-1"
-    )
+    registry = DynamoTenantRegistry(aws=door, table="tenants", region="eu-central-1")
     asyncio.run(registry.check())
-    assert [call.arguments["TableName"] for call in sessions.calls] == ["tenants"]
-    sessions.answer = lambda _: Refusal("ResourceNotFoundException", 400)
+    assert [call.arguments["TableName"] for call in door.calls] == ["tenants"]
+    door.answer = lambda _: Refusal("ResourceNotFoundException", 400)
     with pytest.raises(UpstreamError):
         asyncio.run(registry.check())
 
 
-def test_a_tenant_of_an_earlier_release_is_served_later(
-    aws: AwsCalls, sessions: AnsweredSessions
-) -> None:
+def test_a_tenant_of_an_earlier_release_is_served_later(door: AnsweredDoor) -> None:
     """Its row names no groups yet: 503 until its stack is stamped again, and no wrong decision."""
-    sessions.answer = lambda _: {"Item": row(groups=None)}
-    registry = DynamoTenantRegistry(
-        calls=aws, sessions=sessions, table="tenants", region="eu-central-1"
-    )
+    door.answer = lambda _: {"Item": row(groups=None)}
+    registry = DynamoTenantRegistry(aws=door, table="tenants", region="eu-central-1")
     with pytest.raises(UnavailableError, match="earlier release"):
         asyncio.run(registry.find(ISSUER))

@@ -11,11 +11,9 @@ from service.adapters.aws.work import SqsWorkQueue
 from service.domain.work import Work, WorkKind
 from service.errors import UnavailableError
 from service.settings import WorkSettings
-from tests.service.adapters.aws.conftest import AWS
 
 if TYPE_CHECKING:
-    from service.adapters.aws.client.calls import AwsCalls
-    from tests.service.adapters.aws.answered_sessions import AnsweredSessions
+    from tests.service.adapters.aws.answered_line import AnsweredDoor
 
 WORK = [
     Work(kind=WorkKind.MAKE_JOB, issuer="i", tenant="acme", about={"job": f"{number:02}"})
@@ -23,19 +21,19 @@ WORK = [
 ]
 
 
-def test_many_messages_take_few_calls(aws: AwsCalls, sessions: AnsweredSessions) -> None:
+def test_many_messages_take_few_calls(door: AnsweredDoor) -> None:
     """Each once and in its tenant's group; one that AWS did not take has all sent again."""
     settings = WorkSettings(
         queue_url="https://sqs.eu-central-1.amazonaws.com/123456789012/work",
         timer_role_arn="arn:aws:iam::123456789012:role/timer",
     )
-    queue = SqsWorkQueue(calls=aws, sessions=sessions, settings=settings, aws=AWS)
+    queue = SqsWorkQueue(aws=door, settings=settings, longest_answer_seconds=5)
     asyncio.run(queue.send(WORK))
-    sent = [call.arguments["Entries"] for call in sessions.calls]
+    sent = [call.arguments["Entries"] for call in door.calls]
     assert [len(entries) for entries in sent] == [10, 10, 3]
     assert [Work.decode(one["MessageBody"]) for entries in sent for one in entries] == WORK
     assert {one["MessageGroupId"] for entries in sent for one in entries} == {"acme"}
     failed = {"Id": "1", "SenderFault": False, "Code": "InternalError"}
-    sessions.answer = lambda _: {"Successful": [], "Failed": [failed]}
+    door.answer = lambda _: {"Successful": [], "Failed": [failed]}
     with pytest.raises(UnavailableError):
         asyncio.run(queue.send(WORK[:2]))
