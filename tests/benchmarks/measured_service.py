@@ -75,14 +75,20 @@ class Served:
         took = time.perf_counter() - begun
         return Sent((self.cpu_seconds - before) * 1000 / len(requests), latencies, took)
 
-    async def send_paced(self, request: bytes, per_second: float, *, seconds: float) -> list[float]:
-        """Seconds of each of the requests that come so often, whether others are open or not."""
+    async def send_paced(
+        self, request: bytes, per_second: float, *, seconds: float, status: int | None = 200
+    ) -> list[float]:
+        """Seconds of each of the requests that come so often, whether others are open or not.
+
+        Raises:
+            AssertionError: one is answered with another status, unless ``None`` is expected.
+        """
         idle: list[_Connection] = []
         latencies: list[float] = []
 
         async def one(due: float) -> None:
             connection = idle.pop() if idle else await _Connection.to(self.host, self.port)
-            await connection.ask(request, 200)
+            await connection.ask(request, status)
             # From when it was due: who waits for a slow answer before it asks measures none.
             latencies.append(time.perf_counter() - due)
             idle.append(connection)
@@ -125,12 +131,12 @@ class _Connection:
     async def to(cls, host: str, port: int) -> Self:
         return cls(*await asyncio.open_connection(host, port))
 
-    async def ask(self, request: bytes, status: int) -> None:
+    async def ask(self, request: bytes, status: int | None) -> None:
         self._writer.write(request)
         head = await self._reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().partition(b"content-length: ")[2].split(b"\r", 1)[0])
         body = await self._reader.readexactly(length)
-        if int(head[9:12]) != status:
+        if status is not None and int(head[9:12]) != status:
             raise AssertionError(f"{head.decode()}{body.decode()}")
 
     def close(self) -> None:
@@ -149,8 +155,13 @@ class RecordedPlatform:
 
     @classmethod
     @contextmanager
-    def of(cls, tenants: int) -> Generator[Self]:
-        """Start it on the core of the load."""
+    def of(cls, tenants: int, *, hanging: int | None = None) -> Generator[Self]:
+        """Start it on the core of the load.
+
+        Args:
+            tenants: how many there are.
+            hanging: the number of one whose devices table never answers.
+        """
         pool = MemoryUserPool("acme")
         key = RSAAlgorithm.to_jwk(pool.key.public_key(), as_dict=True)
         keys = {"keys": [{**key, "kid": pool.key_id, "use": "sig", "alg": "RS256"}]}
@@ -163,12 +174,18 @@ class RecordedPlatform:
         if process.stdin is None or process.stdout is None:
             raise AssertionError("it was started with pipes")
         try:
-            process.stdin.write(json.dumps({"tenants": tenants, "keys": keys}) + "\n")
+            every = tenants_of(pool, tenants)
+            told = {
+                "tenants": tenants,
+                "keys": keys,
+                "hanging": None if hanging is None else every[hanging].id,
+            }
+            process.stdin.write(json.dumps(told) + "\n")
             process.stdin.flush()
             url = json.loads(process.stdout.readline())["url"]
             on_core(process.pid, 1)
             with TemporaryDirectory() as folder:
-                yield cls(url, pool, tenants_of(pool, tenants), Path(folder))
+                yield cls(url, pool, every, Path(folder))
         finally:
             process.communicate(timeout=20)
 

@@ -2,8 +2,9 @@
 
 Run as ``python -m tests.benchmarks.recorded_aws``: reads a line of JSON, how many tenants there are
 and the keys that their tokens are signed with, says where it listens as another, and answers until
-its standard input ends. Every call is answered as AWS does when all is well; of what
-a call asks, only what decides the answer is looked at. Answers are made once and then sent again.
+its standard input ends. Every call is answered as AWS does when all is well, but for the devices
+table of one tenant, if it is told so: that never answers. Of what a call asks, only what decides
+the answer is looked at; answers are made once and then sent again.
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ def device_rows(tenant: str, device: str) -> list[dict[str, Any]]:
 class Answers:
     """What AWS says to each call; by what decides it, so that it is made once."""
 
-    def __init__(self, tenants: int, keys: dict[str, Any]) -> None:
+    def __init__(self, tenants: int, keys: dict[str, Any], hanging: str | None) -> None:
+        self._hanging = hanging
         self._tenants = {one.issuer: one for one in tenants_of(MemoryUserPool("acme"), tenants)}
         self._stores = {one.policy_store_id: one for one in self._tenants.values()}
         self._digests = {digest_key(one.issuer): one for one in self._tenants.values()}
@@ -100,7 +102,7 @@ class Answers:
         self._made: dict[object, bytes] = {}
 
     def to(self, head: bytes, body: bytes) -> bytes:
-        """The whole answer to a call."""
+        """The whole answer to a call; empty: none."""
         target = _TARGET.search(head)
         if target is not None:
             return self._of_target(target[1].decode(), json.loads(body))
@@ -134,6 +136,8 @@ class Answers:
                 values = asked["ExpressionAttributeValues"]
                 tenant = values[":own"]["S"].removesuffix("--devices")
                 prefix = values.get(":prefix", {}).get("S", "")
+                if tenant == self._hanging:
+                    return b""
                 key, make = ("devices", tenant, prefix), lambda: _devices(tenant, prefix)
             case "Query":
                 make = lambda: b'{"Items": []}'  # noqa: E731

@@ -23,6 +23,8 @@ _CONNECTIONS: Final = 16
 _MANY: Final = 1000  # tenants
 _BARE: Final = ("tests.benchmarks.bare_route",)
 _SATURATION: Final = 0.7
+_QUIET_PER_SECOND: Final = 25
+_HANGING_PER_SECOND: Final = 40
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ def rows(rounds: int) -> Iterator[Row]:
             )
         yield from _growth(platform, ours, rounds)
         yield _patience(platform, ours, rounds)
+    with RecordedPlatform.of(2, hanging=1) as platform, platform.service() as ours:
+        yield _beside_a_hanging_one(platform, ours, rounds)
 
 
 def _growth(platform: RecordedPlatform, ours: Served, rounds: int) -> Iterator[Row]:
@@ -132,6 +136,33 @@ def _patience(platform: RecordedPlatform, ours: Served, rounds: int) -> Row:
         unit="ms",
         at_most=10,
         note=f"{rate:.0f} requests a second, {_SATURATION:.0%} of what it can do",
+    )
+
+
+def _beside_a_hanging_one(platform: RecordedPlatform, ours: Served, rounds: int) -> Row:
+    """A tenant's slow requests beside another one's, of whose devices table no answer comes."""
+    read = ROUTES[1]
+    quiet, hanging = (read.request(platform, tenant=number) for number in range(2))
+    ours.send([quiet] * _REQUESTS, connections=_CONNECTIONS)
+
+    async def p95(others: float) -> float:
+        async with asyncio.TaskGroup() as group:
+            if others:
+                flood = ours.send_paced(hanging, others, seconds=3, status=None)
+                group.create_task(flood)
+            took = await ours.send_paced(quiet, _QUIET_PER_SECOND, seconds=3)
+        return quantiles(took, n=20)[-1] * 1000
+
+    beside, alone = interleaved(
+        rounds, lambda: asyncio.run(p95(_HANGING_PER_SECOND)), lambda: asyncio.run(p95(0))
+    )
+    return compare(
+        name="p95 of a tenant beside one whose devices table hangs",
+        ours=beside,
+        reference=alone,
+        unit="ms",
+        at_most=1.2,
+        note=f"{_QUIET_PER_SECOND} requests a second, and {_HANGING_PER_SECOND} of the other one",
     )
 
 
