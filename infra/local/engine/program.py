@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import inspect
 import threading
 import traceback
 import warnings
@@ -101,6 +102,22 @@ def execute(program: Program, monitor: object, run: Run, surroundings: Surroundi
         raise raised[0]
 
 
+async def _to_its_end(program: Program) -> None:
+    """Run the program, and await all that it began.
+
+    The SDK would do that as well (``pulumi/runtime/stack.py``, ``wait_for_rpcs``), but looks at
+    each output again whenever one of them is there: a fifth of all the time that a stack takes. It
+    then finds them done, or raises as it always does what one of them has failed of.
+    """
+    begun = program()
+    if inspect.isawaitable(begun):
+        await begun
+    while pending := [one for one in settings.SETTINGS.outputs if not one.done()]:
+        done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_EXCEPTION)
+        if any(one.cancelled() or one.exception() is not None for one in done):
+            return
+
+
 def _let_go(error: BaseException) -> None:
     """Free what the frames of a failed program hold, while ``_execute``'s filter covers it."""
     links, seen = [error], set[int]()
@@ -141,7 +158,7 @@ def _execute(program: Program, monitor: object, run: Run, surroundings: Surround
     )
     asyncio.set_event_loop(loop)
     try:
-        loop.run_until_complete(run_in_stack(program))
+        loop.run_until_complete(run_in_stack(lambda: _to_its_end(program)))
     finally:
         while tasks := asyncio.all_tasks(loop):  # a cancelled task of the SDK may start others
             for task in tasks:
