@@ -9,7 +9,7 @@ DEBIAN := mosquitto nginx-light aria2 curl wget openssl systemd python3
 # every package that it imports anew, which takes as long as all else that it does.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo up test soak check aws-check bench mutants lock fmt clean packages wheel
+.PHONY: demo up enroll test soak check aws-check bench mutants lock fmt clean packages wheel
 .DEFAULT_GOAL := help
 
 help: ## say what each target does
@@ -29,6 +29,9 @@ demo: $(SYNCED) ## the main job, end to end, on the embedded cloud
 
 up: $(SYNCED) ## the same set-up, and stay: prints URL and sign-in data
 	@$(BIN)/python -m infra.local
+
+enroll: $(SYNCED) ## register a device on what `make up` runs (DEVICE=press-42, TENANT=acme): its code, and what to type
+	@$(BIN)/python -m infra.local.enroll $(or $(DEVICE),press-42) --tenant $(or $(TENANT),acme)
 
 test: $(SYNCED) ## every test
 	@$(BIN)/python -m pytest

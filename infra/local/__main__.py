@@ -130,6 +130,9 @@ def _set_up(
         console.print(f"{device.thing} is connected; its files are in {device.folder}")
     for line in _sign_in_lines(setup, people):
         console.print(line, markup=False)
+    console.print(
+        "A device of your own: `make enroll DEVICE=press-42`; what it installs: `make wheel`."
+    )
     cloud.save()  # what the next lines announce outlives kill -9
     complete.touch()
     console.print(

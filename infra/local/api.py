@@ -48,11 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _arguments(arguments)
     try:
         people = PeopleFile.read(given.state)
-        token = _token(given, people)
+        bearer = token(
+            given.stack, given.who, project=given.project, state=given.state, people=people
+        )
         if given.token:
-            print(token)  # noqa: T201 - asked for
+            print(bearer)  # noqa: T201 - asked for
             return 0
-        return _call(given, people.api, token)
+        return _call(given, people.api, bearer)
     except (NobodyError, SignInError, CloudNotRunningError, EngineError) as error:
         return _complain(str(error))
     except (BotoCoreError, ClientError, httpx.TransportError) as error:
@@ -89,16 +91,29 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return given
 
 
-def _token(given: argparse.Namespace, people: PeopleFile) -> str:
-    """The token of whoever calls: an ID token of a person, an access token of a machine."""
-    tenant: str = given.stack
+def token(tenant: str, who: str, *, project: Path, state: Path, people: PeopleFile) -> str:
+    """The token of whoever calls: an ID token of a person, an access token of a machine.
+
+    Args:
+        tenant: of the caller.
+        who: a group, an e-mail address or a machine.
+        project: folder of `Pulumi.yaml`.
+        state: of `make up`.
+        people: who can sign in.
+
+    Raises:
+        NobodyError: nobody can be signed in under that name.
+        SignInError: the sign-in was refused.
+        CloudNotRunningError: `make up` does not run.
+        EngineError: the tenant's stack has no outputs.
+    """
     if not people.api:
-        raise CloudNotRunningError(f"no API is known in {given.state}: run `make up` first")
-    with closing(RunningCloud(given.state / "cloud.json")) as cloud:
-        engine = Engine(given.project.resolve(), given.state / "stacks", cloud, {}, {})
+        raise CloudNotRunningError(f"no API is known in {state}: run `make up` first")
+    with closing(RunningCloud(state / "cloud.json")) as cloud:
+        engine = Engine(project.resolve(), state / "stacks", cloud, {}, {})
         outputs = engine.outputs(tenant).outputs
-        if given.who.startswith(_MACHINE):
-            client = _Machine.of(outputs, tenant, given.who.removeprefix(_MACHINE))
+        if who.startswith(_MACHINE):
+            client = _Machine.of(outputs, tenant, who.removeprefix(_MACHINE))
             return machine_token(
                 at=cloud.endpoint_url, client_id=client.client_id, secret=client.secret
             )
@@ -108,7 +123,7 @@ def _token(given: argparse.Namespace, people: PeopleFile) -> str:
             pool_id=outputs["user_pool_id"],
             client_id=outputs["client_id"],
         )
-    return sign_in(page, _person(people, tenant, given.who))
+    return sign_in(page, _person(people, tenant, who))
 
 
 def _person(people: PeopleFile, tenant: str, who: str) -> Person:
@@ -138,8 +153,8 @@ class _Machine:
         return cls(client_id=clients[name], secret=outputs["machine_secrets"][name])
 
 
-def _call(given: argparse.Namespace, api: str, token: str) -> int:
-    headers = {"Authorization": f"Bearer {token}"}
+def _call(given: argparse.Namespace, api: str, bearer: str) -> int:
+    headers = {"Authorization": f"Bearer {bearer}"}
     body = {} if given.body is None else {"content": given.body}
     if body:
         headers["Content-Type"] = "application/json"

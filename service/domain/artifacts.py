@@ -10,6 +10,8 @@ from service.cedar.entities import artifact_entity
 from service.domain.permissions import Permission
 
 if TYPE_CHECKING:
+    from cedarfleet_device.wire import Signed
+
     from service.cedar.entities import Entity
 
 _ARTIFACT: Final = re.compile(
@@ -41,6 +43,8 @@ class Artifact:
         etag: S3's, with its quotes.
         version: S3's id of what is delivered, which a later upload under the name does not change;
             ``None`` in a bucket without versions.
+        manifest: what the file's maker says and signs of it, for the device to judge; ``None``: a
+            file as any other.
     """
 
     tenant: str
@@ -49,6 +53,7 @@ class Artifact:
     sha256: str | None
     etag: str
     version: str | None = None
+    manifest: Signed | None = None
 
     def entity(self) -> Entity:
         """The file under its tenant, as policies see it."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from cedarfleet_device.wire import Signed
+
 MAX_MEMBERS: Final = 10_000
 """Devices of one download."""
 JOB_MEMBERS: Final = 100
@@ -82,6 +84,7 @@ class DownloadRecord:
         created_at: milliseconds since the epoch.
         devices: how many it is for.
         version: S3's id of the version that devices get; ``None`` in a bucket without versions.
+        manifest: what the file's maker says and signs of it; ``None``: nothing.
         begun_at: when the worker first looked; ``None``: it has not yet.
         counts: ended devices by state, when the worker last looked.
         settled_at: when the worker last asked IoT Jobs for what events did not tell.
@@ -102,6 +105,7 @@ class DownloadRecord:
     emergency_reason: str | None = None
     devices: int = 1
     version: str | None = None
+    manifest: Signed | None = None
     begun_at: int | None = None
     closing: Closing | None = None
     counts: Mapping[DeliveryState, int] = field(default_factory=dict[DeliveryState, int])

@@ -227,6 +227,7 @@ class Downloads:
             sha256=artifact.sha256,
             etag=artifact.etag,
             version=artifact.version,
+            manifest=artifact.manifest,
             created_by=access.principal.entity_id,
             created_at=now,
             emergency_reason=request.emergency_reason,

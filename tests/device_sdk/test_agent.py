@@ -196,7 +196,7 @@ def test_a_device_clock_that_is_set_changes_no_time(late: float):
 def test_the_readme_example_is_a_program(tenant: Tenant, tmp_path: Path):
     """The program that the README shows runs as it stands."""
     readme = Path(cedarfleet_device.__file__).parents[2] / "README.md"
-    program, *_ = re.findall(r"```python\n(.*?)```", readme.read_text(), re.DOTALL)
+    program, *_ = re.findall(r"```python file=\S+\n(.*?)```", readme.read_text(), re.DOTALL)
     device = tenant.device(tmp_path, settings={"report_seconds": 60})
     with Child(
         name="readme",

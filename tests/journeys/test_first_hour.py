@@ -1,4 +1,4 @@
-"""Every command of `docs/first-hour.md`, in the order of the page, against a real `make up`."""
+"""Every command of the first hour, and of a device's first minutes, against a real `make up`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "first-hour.md"
+README: Final = ROOT / "device_sdk" / "README.md"
+_FIRST_MINUTES: Final = "## From nothing to a running handler\n"  # of the device's page
 _FENCE: Final = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _INLINE: Final = re.compile(r"`([^`\n]+)`")
 # What begins like this is a command, wherever it stands.
@@ -33,6 +35,7 @@ class Block:
 
     Attributes:
         line: of the page.
+        page: where it stands.
         commands: for `sh`.
         terminal: name of the terminal of its own in which it goes on running; nothing for one that
             ends.
@@ -42,6 +45,7 @@ class Block:
     """
 
     line: int
+    page: str = PAGE.name
     commands: str
     terminal: str = ""
     after: str = ""
@@ -60,16 +64,21 @@ def blocks(page: str) -> Iterator[Block]:
     for fence in _FENCE.finditer(page):
         kind, *words = fence["info"].split()
         said = {name: value for name, _, value in (word.partition("=") for word in words)}
-        assert said.keys() <= {"terminal", "after", "refused"}, fence["info"]
+        assert said.keys() <= {"terminal", "after", "refused", "file"}, fence["info"]
         line = page[: fence.start()].count("\n") + 1
         if kind == "text":
             assert waiting is not None, f"line {line}: output of no command"
             yield replace(waiting, shown=tuple(fence["text"].splitlines()))
             waiting = None
             continue
-        assert kind == "sh", f"line {line}: a fence `{kind}` is not run"
         if waiting is not None:
             yield waiting
+            waiting = None
+        if kind == "python" and "file" in said:  # what the reader saves under that name
+            saved = f"cat > {said['file']} <<'SAVED'\n{fence['text']}SAVED\n"
+            yield Block(line=line, commands=saved)
+            continue
+        assert kind == "sh", f"line {line}: a fence `{kind}` is not run"
         waiting = Block(
             line=line,
             commands=fence["text"],
@@ -79,6 +88,16 @@ def blocks(page: str) -> Iterator[Block]:
         )
     if waiting is not None:
         yield waiting
+
+
+def walk() -> Iterator[Block]:
+    """The first hour; a device's first minutes come before its cloud is ended."""
+    readme = README.read_text(encoding="utf-8")
+    minutes = readme.split(_FIRST_MINUTES, 1)[1].split("Or put them in a function", 1)[0]
+    for block in blocks(PAGE.read_text(encoding="utf-8")):
+        if block.after == "cloud":
+            yield from (replace(each, page=README.name) for each in blocks(minutes))
+        yield block
 
 
 class Terminal:
@@ -180,7 +199,7 @@ def test_the_first_hour_happens_as_the_page_says(checkout: Path, tmp_path: Path)
     terminals: dict[str, Terminal] = {}
     begun = time.monotonic()
     try:
-        for block in blocks(PAGE.read_text(encoding="utf-8")):
+        for block in walk():
             if block.terminal:
                 terminals[block.terminal] = Terminal(
                     block, folder=checkout, environment=environment
@@ -188,7 +207,8 @@ def test_the_first_hour_happens_as_the_page_says(checkout: Path, tmp_path: Path)
                 terminals[block.terminal].await_shown()
                 continue
             if block.after:
-                terminals[block.after].interrupt()
+                for each in [*terminals] if block.after == "cloud" else [block.after]:
+                    terminals[each].interrupt()
             # A shell a block; what it sets, the next one has.
             script = f". {kept}\nset -a\ntrap 'export -p > {kept}' EXIT\nset -e\n{block.commands}"
             done = subprocess.run(
@@ -202,10 +222,10 @@ def test_the_first_hour_happens_as_the_page_says(checkout: Path, tmp_path: Path)
                 timeout=_PATIENCE_SECONDS,
                 check=False,
             )
-            said = f"docs/first-hour.md:{block.line}: {done.stdout[-4000:]}"
+            said = f"{block.page}:{block.line}: {done.stdout[-4000:]}"
             assert (done.returncode != 0) is block.refused, said
             assert block.missing(done.stdout) == [], said
-            print(f"{time.monotonic() - begun:6.1f} s  line {block.line}")
+            print(f"{time.monotonic() - begun:6.1f} s  {block.page} line {block.line}")
     finally:
         for terminal in reversed(terminals.values()):
             terminal.interrupt()

@@ -162,7 +162,7 @@ def _configured(
 
 
 def _run(config: DeviceConfig, given: argparse.Namespace) -> int:
-    functions = _functions(given.handlers) if given.handlers else {}
+    functions = maker_functions(given.handlers) if given.handlers else {}
     install = functions.get("installer") or functions.get("install")
     with Agent(config, install=install) as agent:
         if register := functions.get("register"):
@@ -171,7 +171,7 @@ def _run(config: DeviceConfig, given: argparse.Namespace) -> int:
     return 0
 
 
-def _functions(file: Path) -> dict[str, Any]:
+def maker_functions(file: Path) -> dict[str, Any]:
     """``register``, ``install`` and ``installer``, as far as a maker's file defines them."""
     if not file.is_file():
         raise ConfigError(f"`--handlers` `{file}` is no file")
@@ -224,7 +224,7 @@ def _status(config: DeviceConfig, _given: argparse.Namespace) -> int:
 
 def _doctor(config: DeviceConfig, given: argparse.Namespace) -> int:
     file: Path | None = given.handlers
-    findings = examine(config, handlers=None if file is None else lambda: _functions(file))
+    findings = examine(config, handlers=None if file is None else lambda: maker_functions(file))
     for finding in findings:
         print(finding)  # noqa: T201 - the answer of the program
     return 0 if all(each.good for each in findings) else 1

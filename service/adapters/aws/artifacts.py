@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from cedarfleet_device.wire import Signed
+
 from service.adapters.aws.client.failures import AwsRefusalError, asks
 from service.domain.artifacts import Artifact
+from service.errors import ConflictError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +41,7 @@ class S3Artifacts:
             sha256=_sha256(head),
             etag=head["ETag"],
             version=head.get("VersionId"),
+            manifest=_manifest(name, head),
         )
 
     async def _head(self, tenant: Tenant, name: str) -> dict[str, Any] | None:
@@ -69,3 +74,21 @@ def _sha256(head: Mapping[str, Any]) -> str | None:
         return base64.b64decode(checksum).hex()
     written = head.get("Metadata", {}).get("sha256", "")
     return written if _SHA256.fullmatch(written) else None
+
+
+def _manifest(name: str, head: Mapping[str, Any]) -> Signed | None:
+    """What the maker wrote into the metadata by ``cedarfleet-sign``; the device judges it.
+
+    Raises:
+        ConflictError: what stands there is no manifest; without it the file would be another one.
+    """
+    written = head.get("Metadata", {}).get("manifest")
+    if written is None:
+        return None
+    try:
+        return Signed.of(json.loads(base64.b64decode(written, validate=True)))
+    except (ValueError, RecursionError) as error:  # also WireError
+        raise ConflictError(
+            f"the metadata `manifest` of artifact `{name}` is not what `cedarfleet-sign metadata`"
+            f" prints: {error}"
+        ) from error

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from cedarfleet_device.wire import Signed
 
 from service.adapters.aws.client.failures import asks
 from service.adapters.aws.idempotency import create_once
@@ -118,6 +120,8 @@ def _columns(record: DownloadRecord) -> dict[str, Any]:
     }
     if record.version is not None:
         texts["version"] = record.version
+    if record.manifest is not None:
+        texts["manifest"] = json.dumps(asdict(record.manifest))
     numbers = {name: {"N": str(getattr(record, name))} for name in _NUMBERS}
     return {
         **{name: {"S": text} for name, text in texts.items()},
@@ -150,6 +154,7 @@ def _record(tenant: Tenant, item: Mapping[str, Any]) -> DownloadRecord:
         sha256=text["sha256"],
         etag=text["etag"],
         version=text.get("version"),  # rows of release 0.1.0 have none
+        manifest=Signed.of(json.loads(text["manifest"])) if "manifest" in text else None,
         created_by=text["created_by"],
         created_at=int(item["created_at"]["N"]),
         state=_state_of(text["state"]),

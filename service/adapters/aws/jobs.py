@@ -41,6 +41,7 @@ class IotDownloadJobs:
             sha256=record.sha256,
             etag=record.etag,
             url=_placeholder(tenant, record),
+            manifest=record.manifest,
         )
         rate = min(self.settings.devices_per_minute, _MOST_A_MINUTE)
         try:

@@ -7,9 +7,12 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cedarfleet_device.trust.signing import metadata
+from cedarfleet_device.wire import Signed
 
 from service.adapters.aws.artifacts import S3Artifacts
 from service.domain.artifacts import Artifact
+from service.errors import ConflictError
 
 if TYPE_CHECKING:
     from service.domain.tenants import Tenant
@@ -55,3 +58,32 @@ def test_a_digest_is_of_the_whole_file_or_none(
         "ChecksumMode": "ENABLED",
         "ExpectedBucketOwner": "123456789012",
     }
+
+
+SIGNED = Signed(text='{"wire":1}', signatures={"0" * 64: "AAAA"})
+
+
+def test_what_the_maker_signed_is_passed_on(acme: Tenant, door: AnsweredDoor) -> None:
+    """As `cedarfleet-sign metadata` prints it; the device judges it, the service does not."""
+    door.answer = lambda _: {
+        "ContentLength": 7,
+        "ETag": '"e"',
+        "Metadata": {"manifest": metadata(SIGNED)},
+    }
+    found = asyncio.run(S3Artifacts(aws=door).find(acme, "firmware/v2.bin"))
+    assert found is not None
+    assert found.manifest == SIGNED
+
+
+@pytest.mark.parametrize("written", ["", "{}", "e30=", "bm8=", "W10="])
+def test_a_manifest_that_is_none_ends_the_download(
+    acme: Tenant, door: AnsweredDoor, written: str
+) -> None:
+    """Fail closed: without it the file would go out as any other."""
+    door.answer = lambda _: {
+        "ContentLength": 7,
+        "ETag": '"e"',
+        "Metadata": {"manifest": written},
+    }
+    with pytest.raises(ConflictError, match=r"`manifest` of artifact `firmware/v2\.bin`"):
+        asyncio.run(S3Artifacts(aws=door).find(acme, "firmware/v2.bin"))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cedarfleet_device.wire import Signed
 
 from service.adapters.aws.downloads import DynamoDownloadRecords
 from service.adapters.memory.user_pool import MemoryUserPool
@@ -103,6 +104,17 @@ def test_a_started_download_is_stored_as_release_0_1_0_reads_it(
     read = asyncio.run(records.read(tenant, RECORD.download_id))
     assert read is not None
     assert read.state is DownloadRecordState.STARTED
+
+
+def test_what_the_maker_signed_is_kept_word_for_word(
+    records: DynamoDownloadRecords, tenant: Tenant
+) -> None:
+    """The worker makes the later jobs of the row."""
+    signed = Signed(text='{"wire":1, "version":"2.0"}', signatures={"0" * 64: "AAAA"})
+    asyncio.run(records.create(tenant, replace(RECORD, manifest=signed), None))
+    read = asyncio.run(records.read(tenant, RECORD.download_id))
+    assert read is not None
+    assert read.manifest == signed
 
 
 def test_a_key_claimed_by_release_0_1_0_still_stands(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cedarfleet_device.wire import DownloadDocument, Signed
 
 from service.adapters.aws.jobs import IotDownloadJobs
 from service.domain.downloads import (
@@ -72,6 +73,18 @@ def test_a_job_is_for_exactly_its_members(
     bucket = "https://s3.eu-central-1.amazonaws.com/acme-artifacts"
     assert document["url"] == f"${{aws:iot:s3-presigned-url-v2:{bucket}/recipes/steel.json}}"
     assert (document["size"], document["sha256"]) == (20, "ab" * 32)
+    assert "manifest" not in document, "agents of before know no such member"
+
+
+def test_what_the_maker_signed_reaches_the_device(
+    jobs: IotDownloadJobs, door: AnsweredDoor, acme: Tenant
+) -> None:
+    """Word for word: a signature is over the very text."""
+    signed = Signed(text='{"wire":1, "version":"2.0"}', signatures={"0" * 64: "AAAA"})
+    asyncio.run(jobs.make(acme, replace(RECORD, manifest=signed), JOB))
+    [call] = door.calls
+    document = json.loads(call.arguments["document"])
+    assert DownloadDocument.decode(document).manifest == signed
 
 
 def test_the_last_job_of_the_longest_tenant_fits() -> None:
