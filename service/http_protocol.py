@@ -8,7 +8,6 @@ attack writes no log.
 from __future__ import annotations
 
 import asyncio
-from enum import Enum, auto
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -31,6 +30,8 @@ _LINGER_SECONDS: Final = 1.0
 """How long what still comes is thrown away after a refusal. To close at once would reset the
 connection, and its other end would lose the answer with it."""
 _LIVE: Final = b"/health/live"  # a task that is full is alive
+# What is read next of a connection.
+_HEAD, _BODY, _NOTHING, _REFUSED = range(4)
 _FIELD_BYTES: Final = 4  # colon, blank and line end of a field
 
 
@@ -46,15 +47,6 @@ class BoundedServerState(ServerState):
         super().__init__()
         self.ending = False
         self.emptied = asyncio.Event()
-
-
-class _Reading(Enum):
-    """What is read next of a connection."""
-
-    HEAD = auto()
-    BODY = auto()
-    NOTHING = auto()
-    REFUSED = auto()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -84,11 +76,9 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(config=config, server_state=server_state, **others)
         self._bounds = bounds
         self._metrics = metrics
-        self._reading = _Reading.HEAD
-        self._head_bytes = 0
-        self._too_large: str | None = None
+        self._reading = _HEAD
         self._fed = 0
-        self._timed: _Reading | None = None
+        self._timed = _NOTHING
         self._read_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
 
@@ -113,7 +103,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.server_state.emptied.set()
 
     def data_received(self, data: bytes) -> None:
-        if self._reading is _Reading.REFUSED:
+        if self._reading == _REFUSED:
             return
         self._fed += len(data)
         try:
@@ -123,9 +113,8 @@ class BoundedProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(HTTPStatus.BAD_REQUEST, "malformed", "the request is not of HTTP/1.1")
             return
-        if self._reading is _Reading.HEAD and self._fed > self._bounds.head_max_bytes:
-            self._too_large = self._too_large or self._head_limit()
-            self._refuse_head()
+        if self._reading == _HEAD and self._fed > self._bounds.head_max_bytes:
+            self._refuse_head(f"a head of more than {self._bounds.head_max_bytes} bytes")
         self._watch()
 
     def pause_writing(self) -> None:
@@ -143,49 +132,39 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         # Here and not with each byte: line ends between requests keep no connection open.
         self._unset_keepalive_if_required()
-        self._reading, self._head_bytes, self._too_large = _Reading.HEAD, 0, None
+        self._reading = _HEAD
         super().on_message_begin()
 
-    def on_url(self, url: bytes) -> None:
-        super().on_url(url)
-        self._head_bytes += len(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_bytes += len(name) + len(value) + _FIELD_BYTES
-        if len(self.headers) >= self._bounds.header_fields_max:
-            self._too_large = f"more than {self._bounds.header_fields_max} header fields"
-            return
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
-        if self._reading is _Reading.REFUSED:
+        if self._reading == _REFUSED:
             return
-        if self._head_bytes > self._bounds.head_max_bytes:
-            self._too_large = self._head_limit()
-        if self._too_large is not None:
-            self._refuse_head()
+        bounds = self._bounds
+        if len(self.headers) > bounds.header_fields_max:
+            self._refuse_head(f"more than {bounds.header_fields_max} header fields")
+        elif self._fed > bounds.head_max_bytes and self._head_bytes() > bounds.head_max_bytes:
+            self._refuse_head(f"a head of more than {bounds.head_max_bytes} bytes")
         elif [name for name, _ in self.headers].count(b"host") != 1:
             # RFC 9112, 3.2: none or several must be refused, a proxy may have read another one.
             self._refuse(HTTPStatus.BAD_REQUEST, "no-host", "the request needs one `Host` field")
-        elif len(self.tasks) >= self._bounds.requests_max and self.url != _LIVE:
+        elif len(self.tasks) >= bounds.requests_max and self.url != _LIVE:
             self._refuse(
                 HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", "too many requests are open here"
             )
         else:
-            self._reading = _Reading.BODY
+            self._reading = _BODY
             super().on_headers_complete()
             upgraded = self.parser.should_upgrade()  # type: ignore[union-attr] - as above
             if self.server_state.ending or upgraded:
                 self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
-        if self._reading is not _Reading.REFUSED:
+        if self._reading != _REFUSED:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if self._reading is not _Reading.REFUSED:
+        if self._reading != _REFUSED:
             super().on_message_complete()
-            self._reading, self._fed = _Reading.NOTHING, 0
+            self._reading, self._fed = _NOTHING, 0
 
     # What uvicorn tells
 
@@ -207,7 +186,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """End in order: an open request is answered, and so is one that is on its way in."""
         if (cycle := self._open_cycle()) is not None:
             cycle.keep_alive = False
-        elif self._reading is _Reading.HEAD:
+        elif self._reading == _HEAD:
             self._time_reading(min(self._bounds.head_seconds, max(self._bounds.drain_seconds, 1.0)))
         else:
             super().shutdown()
@@ -217,16 +196,16 @@ class BoundedProtocol(HttpToolsProtocol):
     def _watch(self) -> None:
         """Time what is read now, unless it is timed already."""
         reading = self._reading
-        if reading is self._timed or reading is _Reading.REFUSED:
+        if reading in (self._timed, _REFUSED):
             return
         bounds = self._bounds
-        if reading is _Reading.NOTHING:
+        if reading == _NOTHING:
             if self._read_timer is not None:
                 self._read_timer.cancel()
                 self._read_timer = None
-            self._timed = None
+            self._timed = _NOTHING
             return
-        self._time_reading(bounds.head_seconds if reading is _Reading.HEAD else bounds.body_seconds)
+        self._time_reading(bounds.head_seconds if reading == _HEAD else bounds.body_seconds)
 
     def _time_reading(self, seconds: float) -> None:
         if self._read_timer is not None:
@@ -243,7 +222,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._count("silent")
             self.transport.close()
         else:
-            part = "head" if self._reading is _Reading.HEAD else "body"
+            part = "head" if self._reading == _HEAD else "body"
             seconds = self._bounds.head_seconds if part == "head" else self._bounds.body_seconds
             self._refuse(
                 HTTPStatus.REQUEST_TIMEOUT,
@@ -263,20 +242,21 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # Refusals
 
-    def _head_limit(self) -> str:
-        return f"a head of more than {self._bounds.head_max_bytes} bytes"
+    def _head_bytes(self) -> int:
+        fields = sum(len(name) + len(value) + _FIELD_BYTES for name, value in self.headers)
+        return len(self.url) + fields
 
-    def _refuse_head(self) -> None:
+    def _refuse_head(self, excess: str) -> None:
         self._refuse(
             HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
             "head-too-large",
-            f"the request has {self._too_large}",
+            f"the request has {excess}",
         )
 
     def _refuse(self, status: HTTPStatus, reason: str, detail: str) -> None:
         """Answer by ourselves, once, and read nothing more."""
         self._count(reason)
-        self._reading = _Reading.REFUSED
+        self._reading = _REFUSED
         if (cycle := self._open_cycle()) is not None:
             # What is whole may have been done: our refusal of what follows is no answer to it.
             is_another = cycle.response_started or not cycle.more_body or bool(self.pipeline)

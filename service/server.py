@@ -1,4 +1,7 @@
-"""The HTTPS API as a process: it listens, serves until SIGTERM or Ctrl-C, and ends in order."""
+"""The HTTPS API as a process: it listens, serves until SIGTERM or Ctrl-C, and ends in order.
+
+Beside it, on a port of its own, the process tells what it measured.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -13,9 +17,11 @@ import structlog
 import uvicorn
 
 from service.adapters.metrics.process_metrics import ProcessMetrics
+from service.adapters.metrics.telling import tell_cloudwatch, told_metrics
 from service.composition import build
+from service.errors import ConfigurationError
 from service.http_protocol import BoundedProtocol, BoundedServerState
-from service.ports.metrics import CONNECTIONS
+from service.ports.metrics import CONNECTIONS, UNMEASURED
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _LISTEN_QUEUE: Final = 2048
+_READERS: Final = 16  # of what is measured, at once
 
 
 class BoundedServer(uvicorn.Server):
@@ -36,9 +43,19 @@ class BoundedServer(uvicorn.Server):
         app: what is served.
         bounds: of size and time.
         metrics: counts connections, and what is refused.
+        event: that is logged once the server listens.
+        heeds_signals: whether it ends by a signal; one server of a process does.
     """
 
-    def __init__(self, app: ASGIApp, bounds: HttpSettings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        bounds: HttpSettings,
+        metrics: Metrics,
+        *,
+        event: str = "service.listening",
+        heeds_signals: bool = True,
+    ) -> None:
         protocol: Any = partial(BoundedProtocol, bounds=bounds, metrics=metrics)
         config = uvicorn.Config(
             app,  # type: ignore[arg-type] - Litestar's own type of the same interface
@@ -53,19 +70,26 @@ class BoundedServer(uvicorn.Server):
             timeout_keep_alive=bounds.keep_alive_seconds,
             timeout_graceful_shutdown=bounds.shutdown_seconds,
             backlog=_LISTEN_QUEUE,
-            lifespan="on",
+            lifespan="on" if heeds_signals else "off",
         )
         super().__init__(config)
         self.server_state: BoundedServerState = BoundedServerState()
         self._drain_seconds = bounds.drain_seconds
         self._metrics = metrics
+        self._event = event
+        self._heeds_signals = heeds_signals
+        self.listening = asyncio.Event()
+
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
+        return super().capture_signals() if self._heeds_signals else contextlib.nullcontext()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         if self.started:
             host, port = (sockets or [])[0].getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
-            log.info("service.listening", url=f"http://{shown}:{port}")
+            log.info(self._event, url=f"http://{shown}:{port}")
+            self.listening.set()
 
     async def on_tick(self, counter: int) -> bool:
         self._metrics.gauge(CONNECTIONS, len(self.server_state.connections))
@@ -114,23 +138,58 @@ class BoundedServer(uvicorn.Server):
 
 
 def serve(settings: Settings) -> int:
-    """Serve until a signal; the process's exit code: 2 if the address cannot be listened on."""
+    """Serve until a signal; the process's exit code: 2 if an address cannot be listened on."""
     http = settings.http
     try:
-        listener = socket.create_server((http.host, http.port), backlog=_LISTEN_QUEUE)
-    except OSError as error:
-        address, words = f"{http.host}:{http.port}", error.strerror
+        listener = _listen(http.host, http.port)
+        beside = _listen(http.metrics_host, http.metrics_port)
+    except ConfigurationError as error:
         # The operator needs words, no traceback.
-        log.error("service.cannot_listen", address=address, problem=words)  # noqa: TRY400 - as said
+        log.error("service.cannot_listen", problem=str(error))  # noqa: TRY400 - as said
         return 2
     metrics = ProcessMetrics()
-    app = build(settings, metrics)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _already_handled)
-    server = BoundedServer(app, http, metrics)
-    server.run(sockets=[listener])
+    server = BoundedServer(build(settings, metrics), http, metrics)
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(_serve(server, listener, beside, metrics, http))
     log.info("service.stopped")
     return 0 if server.started else 1
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), backlog=_LISTEN_QUEUE)
+    except OSError as error:
+        raise ConfigurationError(f"`{host}:{port}`: {error.strerror}") from error
+
+
+async def _serve(
+    server: BoundedServer,
+    listener: socket.socket,
+    beside: socket.socket,
+    metrics: ProcessMetrics,
+    http: HttpSettings,
+) -> None:
+    """Serve the API, and from when it listens what is measured."""
+    told = replace(http, connections_max=_READERS, requests_max=_READERS, drain_seconds=0)
+    telling = BoundedServer(
+        told_metrics(metrics), told, UNMEASURED, event="metrics.listening", heeds_signals=False
+    )
+    serving = asyncio.ensure_future(server.serve([listener]))
+    listening = asyncio.ensure_future(server.listening.wait())
+    await asyncio.wait((serving, listening), return_when=asyncio.FIRST_COMPLETED)
+    listening.cancel()
+    tasks = [asyncio.ensure_future(telling.serve([beside]))]
+    if http.metrics_line_seconds:
+        tasks.append(asyncio.ensure_future(tell_cloudwatch(metrics, http.metrics_line_seconds)))
+    try:
+        await serving
+    finally:
+        telling.should_exit = True
+        for task in tasks[1:]:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _already_handled(number: int, frame: FrameType | None) -> None:

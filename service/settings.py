@@ -60,6 +60,10 @@ class HttpSettings:
         drain_seconds: how long after SIGTERM connections are still accepted and kept, while each
             answer says `Connection: close`; it ends when no connection is left.
         shutdown_seconds: how long open requests may take after that.
+        metrics_host: address at which `/metrics` is read; loopback is shared by the containers of
+            a task, and by nobody else.
+        metrics_port: its port, which no load balancer forwards; 0 takes a free one.
+        metrics_line_seconds: how often log lines tell CloudWatch what was measured; 0: never.
     """
 
     host: Annotated[str, Variable("CEDARFLEET_HOST")] = "127.0.0.1"
@@ -80,6 +84,9 @@ class HttpSettings:
     requests_max: Annotated[int, Variable("CEDARFLEET_REQUESTS_MAX", 1, 60_000)] = 1_024
     drain_seconds: Annotated[float, Variable("CEDARFLEET_DRAIN_SECONDS", 0, 60)] = 1.0
     shutdown_seconds: Annotated[int, Variable("CEDARFLEET_SHUTDOWN_SECONDS")] = 20
+    metrics_host: Annotated[str, Variable("CEDARFLEET_METRICS_HOST")] = "127.0.0.1"
+    metrics_port: Annotated[int, Variable("CEDARFLEET_METRICS_PORT", 0, 65_535)] = 0
+    metrics_line_seconds: Annotated[int, Variable("CEDARFLEET_METRICS_LINE_SECONDS", 0, 3600)] = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ class _Application(Litestar):
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
         served = shed(super().__call__, self.state.operations)
-        await around_requests(served)(scope, receive, send)
+        await around_requests(served, self.state.operations)(scope, receive, send)
 
 
 def create_app(

@@ -9,6 +9,7 @@ from litestar.enums import ParamType
 from litestar.exceptions import HTTPException
 
 from service.api.rate_limits import retry_after
+from service.api.request_log import LEFT, PROBLEM
 from service.errors import (
     CedarfleetError,
     CommandNotPublishedError,
@@ -113,6 +114,15 @@ def from_error(request: Request[Any, Any, Any], error: Exception) -> Response[di
 def from_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:
     """The answer to what Litestar itself refuses: unknown paths and methods, malformed bodies."""
     status = HTTPStatus(error.status_code)
+    if request.scope["state"].get(LEFT):  # no fault of ours, and nobody reads the answer
+        return _answer(
+            request,
+            HTTPStatus.BAD_REQUEST,
+            "body-incomplete",
+            detail="the connection ended before the body had come",
+            members={},
+            headers={},
+        )
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return from_error(request, error)
     members: dict[str, Any] = {}
@@ -196,7 +206,8 @@ def _answer(
 def document(
     scope: Any, status: HTTPStatus, slug: str, *, detail: str | None, members: dict[str, Any]
 ) -> dict[str, Any]:
-    """The members of a problem document, in their order."""
+    """The members of a problem document, in their order; the request's log line names it too."""
+    scope["state"][PROBLEM] = slug
     told: dict[str, Any] = {
         "type": problem_type(slug),
         "title": status.phrase,

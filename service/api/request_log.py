@@ -1,8 +1,12 @@
-"""Around every request: an id, a log line, security and rate limit headers, on any path."""
+"""Around every request: an id, one log line that sums it up, its measure, and headers of any path.
+
+The id is ours, so that no two requests share one in the audit trail. What a caller or the load
+balancer calls the request stands beside it, under names that say whose it is.
+"""
 
 import re
 import time
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from litestar.enums import ScopeType
@@ -10,9 +14,18 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api import rate_limits
 from service.domain.instants import new_ulid
+from service.operations.operations import Operations
+from service.ports.metrics import REQUESTS
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9-]{8,64}")
+_CALLERS_ID: Final = re.compile(rb"[A-Za-z0-9-]{8,64}")
+_TRACE: Final = re.compile(rb"[A-Za-z0-9=;:-]{8,200}")
+_NONE: Final = "none"
+LEFT: Final = "left"
+"""In a request's state: its caller was gone before the body had come."""
+PROBLEM: Final = "problem"
+"""In a request's state: the slug of the problem that it was answered with."""
+_SUMMED_UP: Final = (LEFT, PROBLEM)
 _HEADERS: Final = (
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
@@ -21,7 +34,7 @@ _HEADERS: Final = (
 )
 
 
-def around_requests(app: ASGIApp) -> ASGIApp:
+def around_requests(app: ASGIApp, operations: Operations) -> ASGIApp:
     """Wrap ``app``; outermost, so that unknown paths and methods too have an id and a log line."""
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
@@ -29,17 +42,22 @@ def around_requests(app: ASGIApp) -> ASGIApp:
             await app(scope, receive, send)
             return
         started = time.perf_counter()
-        given = dict(scope["headers"]).get(b"x-request-id", b"")
-        request_id = (
-            given.decode() if _REQUEST_ID.fullmatch(given) else new_ulid(int(time.time() * 1000))
-        )
-        scope.setdefault("state", {})["request_id"] = request_id
+        request_id = new_ulid(int(time.time() * 1000))
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        structlog.contextvars.bind_contextvars(request_id=request_id, **_named_by_others(scope))
         status = 0
+        size = 0
+
+        async def receive_noted() -> Message:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                state[LEFT] = True
+            return message
 
         async def send_marked(message: Message) -> None:
-            nonlocal status
+            nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [
@@ -48,17 +66,37 @@ def around_requests(app: ASGIApp) -> ASGIApp:
                     *rate_limits.headers(scope),
                     (b"x-request-id", request_id.encode()),
                 ]
+            elif message["type"] == "http.response.body":
+                size += len(message["body"])
             await send(message)
 
         try:
-            await app(scope, receive, send_marked)
+            await app(scope, receive_noted, send_marked)
         finally:
+            seconds = time.perf_counter() - started
+            route = scope.get("path_template")
+            operations.metrics.observe(
+                REQUESTS, seconds, scope["method"], route or _NONE, str(status or _NONE)
+            )
             log.info(
                 "request.done",
                 method=scope["method"],
-                route=scope.get("path_template"),
+                route=route,
                 status=status,
-                milliseconds=round((time.perf_counter() - started) * 1000, 1),
+                milliseconds=round(seconds * 1000, 1),
+                answer_bytes=size,
+                **{name: state[name] for name in _SUMMED_UP if name in state},
             )
 
     return handle
+
+
+def _named_by_others(scope: Any) -> dict[str, str]:
+    """How the caller and the load balancer call the request, where that could forge no line."""
+    named: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _CALLERS_ID.fullmatch(value):
+            named["caller_request_id"] = value.decode()
+        elif name == b"x-amzn-trace-id" and _TRACE.fullmatch(value):
+            named["balancer_trace_id"] = value.decode()
+    return named

@@ -12,7 +12,7 @@ import structlog
 from service.cedar.decision import Allowed, Decider
 from service.domain.permissions import READING
 from service.errors import CedarfleetError
-from service.ports.metrics import POLICY_DIFFERENCES
+from service.ports.metrics import DECISIONS, POLICY_DIFFERENCES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -63,18 +63,28 @@ class Decisions:
 
     async def decide(self, principal: Principal, request: AuthorizationRequest) -> Decision:
         """See ``ports.Authorizer``."""
-        [decision] = await self._decided(principal, [request]) or (
+        decisions = await self._decided(principal, [request]) or (
             await self._store.decide(principal, request),
         )
-        return decision
+        self._count([request], decisions)
+        return decisions[0]
 
     async def decide_all(
         self, principal: Principal, requests: Sequence[AuthorizationRequest]
     ) -> tuple[Decision, ...]:
         """See ``ports.Authorizer``."""
-        return await self._decided(principal, requests) or await self._store.decide_all(
+        decisions = await self._decided(principal, requests) or await self._store.decide_all(
             principal, requests
         )
+        self._count(requests, decisions)
+        return decisions
+
+    def _count(
+        self, requests: Sequence[AuthorizationRequest], decisions: Sequence[Decision]
+    ) -> None:
+        for request, decision in zip(requests, decisions, strict=False):
+            outcome = "allowed" if isinstance(decision, Allowed) else "denied"
+            self._metrics.count(DECISIONS, request.action, outcome, decision.by)
 
     async def prepare(self, tenant: Tenant) -> bool:
         """Whether reads of the tenant are decided by a copy, now that one was asked for."""

@@ -55,6 +55,7 @@ class Operations:
         enrolment = enrolment or EnrolmentSettings()
         endpoint = endpoint or DeviceEndpoint(host="localhost", port=8883, authorities="")
         self._ports = ports
+        self.metrics = ports.metrics
         self.decisions = Decisions(
             ports.authorizer,
             PolicyCopies(ports.policy_stores, policies, ports.metrics),

@@ -33,6 +33,7 @@ def environment(**changes: str) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": "nothing",
         "AWS_EC2_METADATA_DISABLED": "true",
         "CEDARFLEET_AWS_MAX_ATTEMPTS": "1",
+        "CEDARFLEET_METRICS_LINE_SECONDS": "600",
         "CEDARFLEET_WORK_QUEUE_URL": "http://127.0.0.1:1/123456789012/work",
     }
     return kept | nowhere | changes
@@ -58,12 +59,23 @@ def test_it_listens_answers_and_ends_in_order(process: tuple[subprocess.Popen[st
     ready = httpx.get(f"{url}/health/ready", trust_env=False, timeout=30)
     assert ready.status_code == 503
     assert ready.json()["type"] == "urn:cedarfleet:problem:unavailable"
+    assert started.stdout is not None
+    beside = next(
+        line["url"]
+        for line in map(json.loads, started.stdout)
+        if line["event"] == "metrics.listening"
+    )
+    told = httpx.get(f"{beside}/metrics", trust_env=False).text
+    assert 'route="/health/ready",status="503"' in told
+    # What is measured is for the operator alone: the API's own port does not tell it.
+    assert httpx.get(f"{url}/metrics", trust_env=False).status_code == 404
+    assert httpx.get(f"{beside}/v1/me", trust_env=False).status_code == 404
     started.send_signal(signal.SIGTERM)
     output, _ = started.communicate(timeout=30)
     assert started.returncode == 0
     events = [json.loads(line) for line in output.splitlines()]
     assert events[-1]["event"] == "service.stopped"
-    assert {"aws.no_answer", "request.done"} <= {event["event"] for event in events}
+    assert {"metrics.told", "request.done"} <= {event["event"] for event in events}
 
 
 def test_an_open_request_is_answered_before_the_end(
@@ -110,6 +122,7 @@ def test_a_start_that_cannot_be_says_why_and_ends_with_2() -> None:
         for changes, event in (
             ({"CEDARFLEET_PORT": "x"}, "service.misconfigured"),
             ({"CEDARFLEET_PORT": port}, "service.cannot_listen"),
+            ({"CEDARFLEET_METRICS_PORT": port}, "service.cannot_listen"),
         ):
             ended = subprocess.run(
                 START,

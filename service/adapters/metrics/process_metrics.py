@@ -36,6 +36,18 @@ class Spread:
         """How many there were."""
         return sum(self.buckets)
 
+    def add(self, other: Spread, *, minus: Spread) -> None:
+        """Add what ``other`` has more than ``minus``."""
+        self.seconds += other.seconds - minus.seconds
+        for place, number in enumerate(other.buckets):
+            self.buckets[place] += number - minus.buckets[place]
+
+    def copy(self) -> Spread:
+        """The same numbers, which do not change."""
+        same = Spread()
+        same.seconds, same.buckets = self.seconds, list(self.buckets)
+        return same
+
 
 class ProcessMetrics:
     """Keeps each measure's series; for one thread.

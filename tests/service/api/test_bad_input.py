@@ -174,18 +174,6 @@ def test_a_fault_of_ours_says_nothing_but_its_request(service: ServiceUnderTest)
     assert "NoneType" not in answer.text
 
 
-def test_a_request_id_is_taken_over_only_if_harmless(service: ServiceUnderTest) -> None:
-    """A caller's id comes back; one that could forge a log line is replaced."""
-    assert (
-        service.call("GET", "/v1/me", headers={"X-Request-Id": "trace-12345678"}).headers[
-            "X-Request-Id"
-        ]
-        == "trace-12345678"
-    )
-    answer = service.call("GET", "/v1/me", headers={"X-Request-Id": 'a"},{"event":"x'})
-    assert len(answer.headers["X-Request-Id"]) == 26
-
-
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -1,0 +1,104 @@
+"""The one log line of a request, its measure, and whose its ids are."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from service.ports.metrics import DECISIONS, REQUESTS
+
+if TYPE_CHECKING:
+    from tests.service.conftest import ServiceUnderTest
+
+COMMANDS = "/v1/devices/press-01/commands"
+
+
+def done(logs: list[Any]) -> dict[str, Any]:
+    """The one line that sums a request up."""
+    [line] = [line for line in logs if line["event"] == "request.done"]
+    return line
+
+
+def test_one_line_and_one_measure_sum_a_request_up(service: ServiceUnderTest) -> None:
+    """Route, status and problem, without what the caller wrote; also where there is no route."""
+    for path, as_, status, problem in (
+        ("/v1/devices/press-01", "managers", 200, None),
+        ("/v1/devices/nobody-77", "managers", 404, "not-found"),
+        ("/nowhere/else", "managers", 404, "not-found"),
+    ):
+        with structlog.testing.capture_logs() as logs:
+            answer = service.call("GET", path, as_=as_)
+        line = done(logs)
+        assert (answer.status_code, line["status"], line.get("problem")) == (
+            status,
+            status,
+            problem,
+        )
+        assert line["answer_bytes"] == len(answer.content)
+        assert path not in str(line)
+    measured = service.ports.metrics.labels_of(REQUESTS)
+    known = {("GET", "/v1/devices/{device}", status) for status in ("200", "404")}
+    assert measured >= known | {("GET", "none", "404")}
+
+
+def test_decisions_are_counted_by_action_and_outcome(service: ServiceUnderTest) -> None:
+    """An allowed command and a denied one each leave a count, with who decided."""
+    assert service.call("POST", COMMANDS, json={"name": "reboot"}).status_code == 202
+    denied = service.call("POST", COMMANDS, as_="nobodies", json={"name": "reboot"})
+    assert denied.status_code == 403
+    found = service.ports.metrics.labels_of(DECISIONS)
+    assert {("OperateDevice", "allowed", "store"), ("OperateDevice", "denied", "store")} <= found
+
+
+def test_a_callers_id_stands_beside_ours(service: ServiceUnderTest) -> None:
+    """Two requests with one id of their caller have two of ours; what could forge is left out."""
+    for given, named in (
+        ("trace-12345678", "trace-12345678"),
+        ('a"},{"event":"x', None),
+        ("short", None),
+    ):
+        ids: list[str] = []
+        for _ in range(2):
+            with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as logs:
+                answer = service.call("GET", "/v1/me", headers={"X-Request-Id": given})
+            line = done(logs)
+            assert line.get("caller_request_id") == named
+            assert line["request_id"] == answer.headers["X-Request-Id"]
+            ids.append(line["request_id"])
+        assert len({*ids, given}) == 3
+
+
+def test_a_caller_that_left_is_no_fault_of_ours(service: ServiceUnderTest) -> None:
+    """A connection that ends within the body leaves its line, and neither error nor traceback."""
+    sent: list[Any] = []
+    token = service.acme.id_token("managers", ["managers"])
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: Any = {
+        "type": "http",
+        "method": "POST",
+        "path": COMMANDS,
+        "raw_path": COMMANDS.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [
+            (b"authorization", f"Bearer {token}".encode()),
+            (b"content-type", b"application/json"),
+            (b"content-length", b"100"),
+        ],
+        "client": ("127.0.0.1", 1),
+        "app": service.app,
+    }
+    with structlog.testing.capture_logs() as logs:
+        asyncio.run(service.app(scope, receive, send))  # type: ignore[arg-type]
+    assert sent[0]["status"] == 400
+    line = done(logs)
+    assert (line["left"], line["problem"]) == (True, "body-incomplete")
+    assert {one["log_level"] for one in logs} == {"info"}
