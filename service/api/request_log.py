@@ -10,7 +10,15 @@ from typing import Any, Final
 
 import structlog
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import (
+    ASGIApp,
+    HTTPReceiveMessage,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    WebSocketReceiveMessage,
+)
 
 from service.api import rate_limits
 from service.domain.instants import new_ulid
@@ -50,7 +58,7 @@ def around_requests(app: ASGIApp, operations: Operations) -> ASGIApp:
         status = 0
         size = 0
 
-        async def receive_noted() -> Message:
+        async def receive_noted() -> HTTPReceiveMessage | WebSocketReceiveMessage:
             message = await receive()
             if message["type"] == "http.disconnect":
                 state[LEFT] = True
