@@ -11,7 +11,8 @@ import structlog
 from service.errors import UnavailableError, UpstreamError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
+    from types import CoroutineType
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -118,7 +119,9 @@ class UnreadableAnswerError(AwsCallError):
         self.problem = problem
 
 
-def asks(what: str) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
+def asks(
+    what: str,
+) -> Callable[[Callable[P, CoroutineType[Any, Any, T]]], Callable[P, CoroutineType[Any, Any, T]]]:
     """Translate all that calls of AWS raise in a method of an adapter; ``what`` names the part.
 
     The method then raises:
@@ -126,7 +129,9 @@ def asks(what: str) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitab
         UpstreamError: AWS refused the call, or its answer is not of its form.
     """
 
-    def of(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    def of(
+        method: Callable[P, CoroutineType[Any, Any, T]],
+    ) -> Callable[P, CoroutineType[Any, Any, T]]:
         @wraps(method)
         async def asking(*args: P.args, **kwargs: P.kwargs) -> T:
             before = _asked.set(what)

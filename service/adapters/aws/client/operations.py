@@ -89,6 +89,7 @@ class _Service:
     def __init__(self, loader: Any, name: str, *, region: str, endpoint_url: str | None) -> None:
         self.name = name
         self.model = ServiceModel(loader.load_service_model(name, "service-2"), name)
+        self.errors: Any = self.model  # its stub takes codes for numbers
         protocol: Any = self.model.resolved_protocol
         self.protocol = str(protocol)
         self.serializer: Any = create_serializer(protocol, include_validation=False)
@@ -213,7 +214,7 @@ class Operation:
         try:
             parsed = self._parsed(reply, self.model.output_shape)
             code = str(parsed["Error"]["Code"])
-            shape = self.model.service_model.shape_for_error_code(code)
+            shape = self._of.errors.shape_for_error_code(code)
             members = {} if shape is None else self._parsed(reply, shape)
         except UnreadableAnswerError:
             # The status alone says enough of who is to blame.

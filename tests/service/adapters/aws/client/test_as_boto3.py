@@ -83,7 +83,7 @@ class Stopped:
         """What boto3 would have sent for the same."""
         url = f"https://{DATA_HOST}" if request.service == "iot-data" else None
         make: Any = self.session.client
-        s3 = {"addressing_style": "virtual"}
+        s3: Any = {"addressing_style": "virtual"}
         client = make(request.service, endpoint_url=url, config=Config(s3=s3))
         client.meta.events.register("before-send.*.*", self._send)
         method = next(
