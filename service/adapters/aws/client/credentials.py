@@ -156,6 +156,9 @@ class TenantCredentials:
         self._max_tenants = max_tenants
         self._tenants: OrderedDict[str, Refreshing] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._tenants)
+
     async def get(self, tenant: Tenant) -> AwsCredentials:
         """Credentials that reach nothing but the tenant's things: its role says so, not we.
 

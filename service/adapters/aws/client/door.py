@@ -73,6 +73,9 @@ class AwsDoor:
         lanes: where calls wait for their turn; ``None``: as the settings share them.
         jitter: of the time between attempts, from 0 to 1.
         metrics: what is told of each call.
+
+    Attributes:
+        credentials: the tenants'.
     """
 
     def __init__(
@@ -94,7 +97,7 @@ class AwsDoor:
         self._operations = AwsOperations(settings)
         self._retries = Retries(settings.max_attempts, jitter=jitter)
         self._once = Retries(1, jitter=jitter)
-        self._tenants = TenantCredentials(self._assume, max_tenants=max_tenants)
+        self.credentials = TenantCredentials(self._assume, max_tenants=max_tenants)
         self._budgets: BoundedCache[tuple[str, str], RetryBudget] = BoundedCache(
             max_entries=8 * max_tenants
         )
@@ -180,7 +183,7 @@ class AwsDoor:
         context, attempt = None, 1
         while True:
             # Anew each time: a signature is of its second, and credentials may have been refreshed.
-            source = self._own.get() if asked.who is None else self._tenants.get(asked.who)
+            source = self._own.get() if asked.who is None else self.credentials.get(asked.who)
             request = Request(
                 service=asked.service,
                 operation=name,
