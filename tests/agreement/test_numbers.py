@@ -10,7 +10,6 @@ import pytest
 from cedarfleet_device import wire
 from cedarfleet_device.config import ConnectionConfig
 from msgspec import structs
-from service.adapters.aws.client.sessions import SESSION_SECONDS
 
 from infra import names
 from infra.local.cloud.limits import table
@@ -21,6 +20,7 @@ from infra.stacks.platform_stack.service import STOP_SECONDS
 from infra.stacks.platform_stack.status_rule import KEEP_SECONDS
 from service.adapters.aws import tenants, things
 from service.adapters.aws.broker import PROCESSING_SECONDS
+from service.adapters.aws.client.credentials import SESSION_SECONDS
 from service.api.commands import CommandBody
 from service.domain.rates import DEFAULT, MOST_PER_SECOND, Budget
 from service.operations.budgets import LEASE_SECONDS

@@ -100,7 +100,7 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
     ),
     f"{_AWS}/broker.py": (f"{_AWS_TESTS}/test_broker.py", *_refused("broker.publish")),
     f"{_AWS}/client/calls.py": (f"{_AWS_TESTS}/client/test_calls.py",),
-    f"{_AWS}/client/sessions.py": (f"{_AWS_TESTS}/client/test_sessions.py",),
+    f"{_AWS}/client/signing.py": (f"{_AWS_TESTS}/client/test_as_boto3.py", "-k", "signature"),
     f"{_AWS}/commands.py": (
         f"{_AWS_TESTS}/test_commands.py",
         *_refused("command_records.create", "command_records.read", "command_records.settle"),
