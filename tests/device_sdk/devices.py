@@ -54,11 +54,12 @@ class Device:
     thing: str
     folder: Path
     config_file: Path
+    python: str = sys.executable
 
     def arguments(self, action: str, *more: str) -> list[str]:
         """Command line of the installed program."""
         return [
-            sys.executable,
+            self.python,
             "-m",
             "cedarfleet_device",
             action,

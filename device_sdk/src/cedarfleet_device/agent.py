@@ -7,8 +7,8 @@ import queue
 import signal
 import threading
 import time
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Self
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 
 from cedarfleet_device.clock import Clock
 from cedarfleet_device.commands.admission import Admission
@@ -44,10 +44,12 @@ from cedarfleet_device.store.store import Store
 from cedarfleet_device.store.transaction import StoreError
 from cedarfleet_device.trust.policy import TrustPolicy
 from cedarfleet_device.trust.root import Trusted, TrustError
+from cedarfleet_device.wire.pythons import UTC
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from typing import Self
 
     from awscrt import io
 

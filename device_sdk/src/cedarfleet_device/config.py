@@ -6,18 +6,24 @@
 from __future__ import annotations
 
 import re
-import tomllib
+import sys
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from cedarfleet_device import wire
 from cedarfleet_device.bounds import between, check_bounds
 from cedarfleet_device.errors import ConfigError
 from cedarfleet_device.installs.limits import InstallConfig
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Self
 
 _T = TypeVar("_T")
 _KIB = 1024

@@ -9,8 +9,10 @@ import json
 import logging
 import sys
 import traceback
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
+
+from cedarfleet_device.wire.pythons import UTC
 
 LOGGER: Final = logging.getLogger("cedarfleet_device")
 _MOST_PLACES: Final = 8

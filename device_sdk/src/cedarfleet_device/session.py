@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device import wire
@@ -16,6 +16,7 @@ from cedarfleet_device.connection.mqtt import MqttConnection
 from cedarfleet_device.downloads.jobs import JobListener
 from cedarfleet_device.identity.credentials import load_credentials
 from cedarfleet_device.log import event
+from cedarfleet_device.wire.pythons import UTC
 
 if TYPE_CHECKING:
     from collections.abc import Callable

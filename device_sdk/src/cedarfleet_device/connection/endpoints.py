@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device.errors import ConfigError
 from cedarfleet_device.files import DISK, Disk, write_atomically
@@ -19,6 +19,7 @@ from cedarfleet_device.wire import MoveDocument, WireError
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Self
 
     from cedarfleet_device.config import DeviceConfig
 

@@ -11,7 +11,7 @@ import shutil
 import socket
 import ssl
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from awsiot import iotjobs
@@ -30,6 +30,7 @@ from cedarfleet_device.identity.x509 import valid_until
 from cedarfleet_device.store.database import open_database
 from cedarfleet_device.store.reserve import FULL_BYTES
 from cedarfleet_device.store.state_folder import in_use
+from cedarfleet_device.wire.pythons import UTC
 
 if TYPE_CHECKING:
     from collections.abc import Callable

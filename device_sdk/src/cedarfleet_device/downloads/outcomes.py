@@ -12,8 +12,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from cedarfleet_device.wire.pythons import StrEnum
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from cedarfleet_device.downloads.ranges import ByteRange
 from cedarfleet_device.files import DISK, Disk, write_atomically
+from cedarfleet_device.wire.pythons import StrEnum
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Self
 
     from cedarfleet_device.wire import DownloadDocument
 

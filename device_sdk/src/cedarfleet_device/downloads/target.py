@@ -10,7 +10,7 @@ import contextlib
 import os
 import stat
 from hashlib import sha256
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from cedarfleet_device.downloads.names import components, same_file_elsewhere
 from cedarfleet_device.downloads.outcomes import DownloadRefusedError, Reason
@@ -18,6 +18,7 @@ from cedarfleet_device.files import DISK, Disk
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Self
 
 _COPY_BYTES = 1024 * 1024
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from awscrt.crypto import EC, ECExportFormat, ECType
+
+from cedarfleet_device.wire.pythons import UTC
 
 _INTEGER, _BITS, _OID, _UTF8, _SEQUENCE, _SET = 0x02, 0x03, 0x06, 0x0C, 0x30, 0x31
 _ATTRIBUTES: Final = 0xA0

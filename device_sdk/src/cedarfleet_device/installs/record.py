@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from cedarfleet_device.files import DISK, Disk, write_atomically
 from cedarfleet_device.installs.steps import Update
 from cedarfleet_device.log import event
+from cedarfleet_device.wire.pythons import StrEnum
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from cedarfleet_device.wire import Manifest
 
 _RECORD: Final = "install.json"

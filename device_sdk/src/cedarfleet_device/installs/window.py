@@ -8,8 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
-from typing import Final, Self
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING, Final
+
+from cedarfleet_device.wire.pythons import UTC
+
+if TYPE_CHECKING:
+    from typing import Self
 
 _FORM: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
 

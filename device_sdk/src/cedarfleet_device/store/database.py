@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from cedarfleet_device.files import Disk
 
-_DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+# Source: sqlite.org/rescode.html, SQLITE_CORRUPT and SQLITE_NOTADB. Python 3.10 tells no codes, so
+# there it is their texts (src/main.c, sqlite3ErrStr).
+_DAMAGED: Final = frozenset({11, 26})
+_DAMAGED_WORDS: Final = ("malformed", "not a database")
 _FORMAT: Final = 2  # of the tables below; kept in PRAGMA user_version
 _TABLES: Final = """
 CREATE TABLE inbox (
@@ -92,7 +95,7 @@ def _open(file: Path, disk: Disk, *, made: bool) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         # Fail closed: without its memory the device might do a thing twice.
         database.close()
-        if error.sqlite_errorcode & 0xFF not in _DAMAGED:
+        if not _is_damage(error):
             raise ConfigError(
                 f"`{file}` cannot be opened ({error}): keep it, and see to disk and access"
             ) from error
@@ -113,3 +116,10 @@ def _open(file: Path, disk: Disk, *, made: bool) -> sqlite3.Connection:
     raise ConfigError(
         f"`{file}` is damaged ({state}): move it away to start without memory of commands"
     )
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return any(words in str(error) for words in _DAMAGED_WORDS)
+    return code & 0xFF in _DAMAGED

@@ -6,13 +6,14 @@ import contextlib
 import fcntl
 import os
 import struct
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device.errors import ConfigError, StateInUseError
 from cedarfleet_device.files import DISK
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Self
 
 
 _PID_DIGITS: Final = 20

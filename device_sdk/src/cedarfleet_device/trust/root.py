@@ -12,7 +12,7 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from cedarfleet_device.errors import DeviceError
 from cedarfleet_device.files import DISK, Disk, write_atomically
@@ -22,6 +22,7 @@ from cedarfleet_device.wire import Signed, WireError, form
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+    from typing import Self
 
 MAX_ROOT_BYTES: Final = 16 * 1024
 _MOST_KEYS: Final = 16

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from cedarfleet_device.wire import form
 from cedarfleet_device.wire.names import MAX_THING_NAME, is_command_id, is_command_name
+from cedarfleet_device.wire.pythons import StrEnum
+
+if TYPE_CHECKING:
+    from typing import Self
 
 # As the device writes it; the status rule drops what is far larger.
 MAX_DETAIL_BYTES: Final = 8 * 1024

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from cedarfleet_device.wire import form
 from cedarfleet_device.wire.manifests import Signed
+
+if TYPE_CHECKING:
+    from typing import Self
 
 MAX_ARTIFACT_NAME: Final = 1024  # Amazon S3 quota: characters of a key
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from cedarfleet_device.wire import form
+
+if TYPE_CHECKING:
+    from typing import Self
 
 MAX_SIGNATURES: Final = 8
 MAX_SIGNED_BYTES: Final = 2048

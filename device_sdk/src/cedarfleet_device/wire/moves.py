@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from cedarfleet_device.wire import form
+
+if TYPE_CHECKING:
+    from typing import Self
 
 MQTT_PORT: Final = 8883
 _KIND: Final = "move"
