@@ -20,6 +20,7 @@
     │   ├── UnavailableError           no answer, throttled, or too many calls waiting here
     │   │   └── OverShareError         of one tenant, which alone must slow down
     │   ├── CommandNotPublishedError   recorded, but it did not leave for the device
+    │   ├── CommandUnconfirmedError    it may have left: nobody knows yet
     │   └── DownloadNotStartedError    recorded, but the job was not created
     └── ConfigurationError             the operator must correct settings, a registry row or a route
 """
@@ -195,7 +196,15 @@ class OverBudgetError(CallerError):
 
 
 class UpstreamError(CedarfleetError):
-    """AWS did not do what was asked; the message never quotes AWS, the log does."""
+    """AWS did not do what was asked; the message never quotes AWS, the log does.
+
+    Attributes:
+        is_lost: nobody knows that it did not: only its answer is missing.
+    """
+
+    def __init__(self, message: str, *, is_lost: bool = False) -> None:
+        super().__init__(message)
+        self.is_lost = is_lost
 
 
 class UnavailableError(UpstreamError):
@@ -207,8 +216,18 @@ class UnavailableError(UpstreamError):
         is_throttled: it did answer: less often.
     """
 
-    def __init__(self, what: str, *, wait_seconds: float = 2.0, is_throttled: bool = False) -> None:
-        super().__init__(f"{what} is not available at the moment")
+    def __init__(
+        self,
+        what: str,
+        *,
+        wait_seconds: float = 2.0,
+        is_throttled: bool = False,
+        is_lost: bool = True,
+    ) -> None:
+        # Fail closed: what nobody says was not begun may have been done.
+        super().__init__(
+            f"{what} is not available at the moment", is_lost=is_lost and not is_throttled
+        )
         self.what = what
         self.wait_seconds = wait_seconds
         self.is_throttled = is_throttled
@@ -218,16 +237,31 @@ class OverShareError(UnavailableError):
     """Too many calls of one tenant are under way or wait here; this one was not made."""
 
     def __init__(self, what: str, *, wait_seconds: float) -> None:
-        super().__init__(what, wait_seconds=wait_seconds)
+        super().__init__(what, wait_seconds=wait_seconds, is_lost=False)
         self.args = (f"too many of the tenant's requests wait for {what} already",)
 
 
 class CommandNotPublishedError(UpstreamError):
-    """The command is recorded as failed: it was not confirmed to have left for the device."""
+    """The command is recorded, and has certainly not left for the device."""
 
     def __init__(self, command_id: str) -> None:
         super().__init__(
             f"command `{command_id}` was recorded, but handing it to the device's broker failed"
+        )
+        self.command_id = command_id
+
+
+class CommandUnconfirmedError(UpstreamError):
+    """An answer was lost: the command may have left for the device, and nobody knows yet.
+
+    If even the answer of the record was lost, there may be none; nothing has left then.
+    """
+
+    def __init__(self, command_id: str) -> None:
+        super().__init__(
+            f"command `{command_id}` may be on its way to the device: nobody confirmed it;"
+            " watch it, or repeat the request with the same `Idempotency-Key`",
+            is_lost=True,
         )
         self.command_id = command_id
 

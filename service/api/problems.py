@@ -13,6 +13,7 @@ from service.api.request_log import LEFT, PROBLEM
 from service.errors import (
     CedarfleetError,
     CommandNotPublishedError,
+    CommandUnconfirmedError,
     ConflictError,
     DeviceNotConnectedError,
     DownloadNotStartedError,
@@ -49,6 +50,7 @@ STATUS: Final[dict[type[Exception], tuple[HTTPStatus, str]]] = {
     EnrolmentStateError: (HTTPStatus.CONFLICT, "enrolment-impossible"),
     IdempotencyMismatchError: (HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused"),
     CommandNotPublishedError: (HTTPStatus.BAD_GATEWAY, "command-not-published"),
+    CommandUnconfirmedError: (HTTPStatus.GATEWAY_TIMEOUT, "command-unconfirmed"),
     DownloadNotStartedError: (HTTPStatus.BAD_GATEWAY, "download-not-started"),
     OverBudgetError: (HTTPStatus.TOO_MANY_REQUESTS, "over-budget"),
     OverShareError: (HTTPStatus.TOO_MANY_REQUESTS, "over-share"),
@@ -92,7 +94,7 @@ def from_error(request: Request[Any, Any, Any], error: Exception) -> Response[di
             members = {"errors": [{"field": error.field, "problem": error.problem}]}
         case EnrolmentRefusedError() | EnrolmentStateError():
             members, headers = _of_enrolment(error)
-        case CommandNotPublishedError() | DeviceNotConnectedError():
+        case CommandNotPublishedError() | CommandUnconfirmedError() | DeviceNotConnectedError():
             headers["Location"] = f"/v1/commands/{error.command_id}"
             members = {"command": error.command_id}
         case DownloadNotStartedError():

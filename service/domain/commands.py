@@ -17,12 +17,29 @@ MAX_STATES: Final = 200
 
 
 class CommandRecordState(StrEnum):
-    """How far the service itself came."""
+    """How far the service itself came.
+
+    Whoever hands a command over has claimed it: it is ``publishing`` until it is known what became
+    of that. Nothing follows ``received`` and ``failed``, and ``published`` becomes ``received`` at
+    most.
+    """
 
     CREATED = "created"
+    """Nothing has left for the device; whoever asks again under the same key sends it."""
+    PUBLISHING = "publishing"
+    """It is being handed over, or whoever did so was cut off: it may have left."""
+    UNCONFIRMED = "unconfirmed"
+    """The answer was lost: it may have left."""
     PUBLISHED = "published"
     RECEIVED = "received"
     FAILED = "failed"
+    """Certainly nothing has left, and nothing will."""
+
+
+UNCLAIMED: Final = frozenset({CommandRecordState.CREATED, CommandRecordState.UNCONFIRMED})
+LEFT: Final = frozenset({CommandRecordState.PUBLISHED, CommandRecordState.RECEIVED})
+CLAIM_MS: Final = 60_000
+"""After so long whoever claimed a command has been cut off: each of its calls ends before."""
 
 
 class IfOffline(StrEnum):
@@ -52,6 +69,8 @@ class CommandRecord:
         expires_at: milliseconds since the epoch; the device starts no command after it.
         failure: why it was not published, in words for the caller.
         if_offline: whether it may wait for its device.
+        claimed_at: when it was last begun to hand it over, in milliseconds since the epoch; what is
+            settled is settled of that claim.
     """
 
     command_id: str
@@ -66,6 +85,21 @@ class CommandRecord:
     failure: str | None = None
     emergency_reason: str | None = None
     if_offline: IfOffline = IfOffline.QUEUE
+    claimed_at: int = 0
+
+    def may_be_claimed(self, now_ms: int) -> bool:
+        """Whether nobody is handing it over, and it has not surely left or failed."""
+        if self.state is CommandRecordState.PUBLISHING:
+            return self.claimed_at < now_ms - CLAIM_MS
+        return self.state in UNCLAIMED
+
+    def may_become(self, settled: CommandRecord) -> bool:
+        """Whether what somebody found out of this command still counts."""
+        if settled.state in LEFT:
+            later = {CommandRecordState.RECEIVED, CommandRecordState.FAILED}
+            return self.state not in later
+        is_own = self.claimed_at == settled.claimed_at
+        return is_own and self.state is CommandRecordState.PUBLISHING
 
     @property
     def thing(self) -> str:
@@ -137,9 +171,14 @@ class CommandStatus:
     is_final: bool
 
 
+_NOT_CONFIRMED: Final = (
+    "it was not confirmed that the command left for the device,"
+    " and the device did not answer in time"
+)
 _SILENCE: Final = {
-    CommandRecordState.CREATED: "it was not confirmed that the command left for the device,"
-    " and the device did not answer in time",
+    CommandRecordState.CREATED: "the command was not sent before its expiry",
+    CommandRecordState.PUBLISHING: _NOT_CONFIRMED,
+    CommandRecordState.UNCONFIRMED: _NOT_CONFIRMED,
     CommandRecordState.PUBLISHED: "the device did not answer in time",
     CommandRecordState.RECEIVED: "the device received the command,"
     " and did not say in time what became of it",
@@ -155,7 +194,8 @@ def status_of(
     device is the authority of its own states: if it reports a sequence again, the rule keeps what
     it said last, and nobody here can tell. A device that acknowledged the command has received it.
     Without a word of the device, a command past its expiry is expired: no device starts it any
-    more.
+    more. That is final only of one that has not left: of any other the device may yet tell, however
+    late, that it had started it in time.
 
     Args:
         record: the service's record.
@@ -176,11 +216,13 @@ def status_of(
             is_final=True,
         )
     if now_ms > record.expires_at:
+        # Another process whose clock is behind may still be about to claim it.
+        is_over = now_ms > record.expires_at + CLAIM_MS
         return CommandStatus(
             state=wire.CommandState.EXPIRED,
             reported_by="service",
             detail={"reason": _SILENCE[record.state]},
-            is_final=True,
+            is_final=is_over and record.state is CommandRecordState.CREATED,
         )
     by = "device" if record.state is CommandRecordState.RECEIVED else "service"
     return CommandStatus(state=record.state, reported_by=by, detail={}, is_final=False)

@@ -22,9 +22,11 @@ from service.domain.permissions import Permission
 from service.domain.rates import Rate
 from service.errors import (
     CommandNotPublishedError,
+    CommandUnconfirmedError,
     DeviceNotConnectedError,
     InvalidRequestError,
     NotFoundError,
+    UnavailableError,
     UpstreamError,
 )
 from service.operations.authorization import Purpose
@@ -48,7 +50,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 # AWS has a rate of direct messages for the whole account and does not say which; the laptop holds
 # 100 a second (infra/local/cloud/limits/table.py), of which these stay within at every second.
 DIRECT_MESSAGES: Final = Bucket(name="direct-messages", rate=Rate(per_second=50, burst=25))
-_LEFT: Final = frozenset({CommandRecordState.PUBLISHED, CommandRecordState.RECEIVED})
+_AWAY: Final = "the device is not connected; nothing was sent"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +104,9 @@ class Commands:
             PermissionDeniedError: not allowed.
             IdempotencyMismatchError: the idempotency key stands for another request.
             DeviceNotConnectedError: recorded as failed, since the caller wants no waiting.
-            CommandNotPublishedError: recorded as failed; if even that could not be stored, the
-                record stays ``created``, and past its expiry says that nothing was confirmed.
+            CommandNotPublishedError: certainly nothing left: recorded as failed if AWS refused it,
+                and else as created, to be sent once its caller repeats the request.
+            CommandUnconfirmedError: an answer was lost, of the record or of handing it over.
         """
         tenant = access.principal.tenant
         action = tenant.commands.get(request.name)
@@ -122,23 +125,28 @@ class Commands:
             raise InvalidRequestError("arguments", str(error)) from error
         purpose = Purpose(command=request.name, emergency_reason=request.emergency_reason)
         await access.require(action, device.entities(tenant.groups), purpose)
-        stored = await self._once.create(
-            access.principal,
-            record,
-            key=request.idempotency_key,
-            request=(
-                request.device,
-                request.name,
-                request.arguments,
-                request.timeout_seconds,
-                request.emergency_reason,
-                # Left out where nobody asks: a key of the release before stands for the same.
-                *([request.if_offline] if request.if_offline is not IfOffline.QUEUE else ()),
-            ),
-        )
-        if stored.state in _LEFT or self._once.now_ms() >= stored.expires_at:
-            return stored
-        return await self._hand_over(tenant, stored)
+        try:
+            stored = await self._once.create(
+                access.principal,
+                record,
+                key=request.idempotency_key,
+                request=(
+                    request.device,
+                    request.name,
+                    request.arguments,
+                    request.timeout_seconds,
+                    request.emergency_reason,
+                    # Left out where nobody asks: a key of the release before stands for the same.
+                    *([request.if_offline] if request.if_offline is not IfOffline.QUEUE else ()),
+                ),
+            )
+        except UpstreamError as error:
+            if not error.is_lost:
+                raise
+            raise CommandUnconfirmedError(record.command_id) from error
+        if stored.command_id == record.command_id:  # made, and claimed, by this request
+            return await self._hand_over(tenant, stored)
+        return await self._again(tenant, stored)
 
     async def read(self, access: Access, command_id: str) -> CommandView:
         """Where a command stands.
@@ -171,59 +179,97 @@ class Commands:
             expires_at=now + request.timeout_seconds * 1000,
             emergency_reason=request.emergency_reason,
             if_offline=request.if_offline,
+            state=CommandRecordState.PUBLISHING,
+            claimed_at=now,
         )
 
-    async def _hand_over(self, tenant: Tenant, record: CommandRecord) -> CommandRecord:
-        """Send a recorded command; again is safe, since the device runs a command id once.
+    async def _again(self, tenant: Tenant, stored: CommandRecord) -> CommandRecord:
+        """What comes of a request whose key made a command before.
+
+        One that failed stays so: its caller may have sent another. One that nobody hands over, and
+        that may be sent, is sent by this request alone, however many come at once.
+        """
+        if stored.state is CommandRecordState.FAILED:
+            if stored.failure == _AWAY:
+                raise DeviceNotConnectedError(stored.device, stored.command_id)
+            raise CommandNotPublishedError(stored.command_id)
+        now = self._once.now_ms()
+        if now >= stored.expires_at or not stored.may_be_claimed(now):
+            return stored
+        if not await self._records.claim(tenant, stored, now_ms=now):
+            return replace(stored, state=CommandRecordState.PUBLISHING)
+        claimed = replace(stored, state=CommandRecordState.PUBLISHING, claimed_at=now, failure=None)
+        may_have_left = stored.state is not CommandRecordState.CREATED
+        return await self._hand_over(tenant, claimed, may_have_left=may_have_left)
+
+    async def _hand_over(
+        self, tenant: Tenant, record: CommandRecord, *, may_have_left: bool = False
+    ) -> CommandRecord:
+        """Send a claimed command; again is safe, since the device runs a command id once.
 
         Whatever is not surely received is published too, under the same id: only then does it wait
         for a device that is away, that was too slow to say so, or that was not asked. Not where
         the caller wants no waiting.
+
+        Args:
+            tenant: whose it is.
+            record: claimed by this request.
+            may_have_left: nobody knows what became of an earlier attempt.
         """
-        if not (await self._budgets.spend(DIRECT_MESSAGES)).granted:
+        waits = record.if_offline is IfOffline.QUEUE
+        failure, refusal = "too many commands at once; nothing was sent", None
+        if (await self._budgets.spend(DIRECT_MESSAGES)).granted:
+            try:
+                answer = await self._broker.send_direct(tenant, record, now_ms=self._once.now_ms())
+            except UpstreamError as error:
+                failure, refusal = "handing it to the device failed", error
+                may_have_left = may_have_left or error.is_lost
+            else:
+                _sent("command.sent", record, answer=answer)
+                if answer is DirectAnswer.RECEIVED:
+                    return await self._settled(tenant, record, CommandRecordState.RECEIVED)
+                if answer is DirectAnswer.NOT_CONFIRMED and not waits:
+                    # It has left: the device's own word decides.
+                    return await self._settled(tenant, record, CommandRecordState.PUBLISHED)
+                may_have_left = may_have_left or answer is DirectAnswer.NOT_CONFIRMED
+                failure = _AWAY
+        else:
             log.warning("command.not_direct", thing=record.thing, command_id=record.command_id)
-            if record.if_offline is IfOffline.QUEUE:
-                return await self._publish(tenant, record)
-            await self._failed(tenant, record, "too many commands at once; nothing was sent")
-            raise CommandNotPublishedError(record.command_id)
-        try:
-            answer = await self._broker.send_direct(tenant, record, now_ms=self._once.now_ms())
-        except UpstreamError as error:
-            if record.if_offline is IfOffline.QUEUE:
-                return await self._publish(tenant, record)
-            await self._failed(tenant, record, "handing it to the device was not confirmed")
-            raise CommandNotPublishedError(record.command_id) from error
-        log.info(
-            "command.sent",
-            thing=record.thing,
-            command_id=record.command_id,
-            name=record.name,
-            answer=answer,
-        )
-        if answer is DirectAnswer.RECEIVED:
-            return await self._settled(tenant, record, CommandRecordState.RECEIVED)
-        if record.if_offline is IfOffline.QUEUE:
-            return await self._publish(tenant, record)
-        if answer is DirectAnswer.NOT_CONFIRMED:  # it has left: the device's own word decides
-            return await self._settled(tenant, record, CommandRecordState.PUBLISHED)
-        await self._failed(tenant, record, "the device is not connected; nothing was sent")
-        raise DeviceNotConnectedError(record.device, record.command_id)
+        if waits:
+            try:
+                await self._broker.publish(tenant, record, now_ms=self._once.now_ms())
+            except UpstreamError as error:
+                failure, refusal = "handing it to the device's broker failed", error
+                may_have_left = may_have_left or error.is_lost
+            else:
+                _sent("command.published", record)
+                return await self._settled(tenant, record, CommandRecordState.PUBLISHED)
+        raise await self._not_sent(
+            tenant, record, failure, refusal=refusal, may_have_left=may_have_left
+        ) from refusal
 
-    async def _publish(self, tenant: Tenant, record: CommandRecord) -> CommandRecord:
-        try:
-            await self._broker.publish(tenant, record, now_ms=self._once.now_ms())
-        except UpstreamError as error:
-            await self._failed(tenant, record, "handing it to the device's broker failed")
-            raise CommandNotPublishedError(record.command_id) from error
-        log.info(
-            "command.published", thing=record.thing, command_id=record.command_id, name=record.name
-        )
-        return await self._settled(tenant, record, CommandRecordState.PUBLISHED)
-
-    async def _failed(self, tenant: Tenant, record: CommandRecord, failure: str) -> None:
+    async def _not_sent(
+        self,
+        tenant: Tenant,
+        record: CommandRecord,
+        failure: str,
+        *,
+        refusal: UpstreamError | None,
+        may_have_left: bool,
+    ) -> Exception:
+        """Record what is known of a command that was not confirmed; the error that tells it."""
+        if may_have_left:
+            await self._settled(tenant, record, CommandRecordState.UNCONFIRMED)
+            return CommandUnconfirmedError(record.command_id)
+        if isinstance(refusal, UnavailableError):
+            await self._settled(tenant, record, CommandRecordState.CREATED)
+            return CommandNotPublishedError(record.command_id)
         await self._settle(
             tenant, replace(record, state=CommandRecordState.FAILED, failure=failure)
         )
+        if failure == _AWAY:
+            return DeviceNotConnectedError(record.device, record.command_id)
+        return CommandNotPublishedError(record.command_id)
 
     async def _settled(
         self, tenant: Tenant, record: CommandRecord, state: CommandRecordState
@@ -234,3 +280,7 @@ class Commands:
 
     async def _settle(self, tenant: Tenant, record: CommandRecord) -> None:
         await self._once.settle(tenant, record, command_id=record.command_id, state=record.state)
+
+
+def _sent(event: str, record: CommandRecord, **more: object) -> None:
+    log.info(event, thing=record.thing, command_id=record.command_id, name=record.name, **more)

@@ -11,6 +11,7 @@ from cedarfleet_device import wire
 from service.domain.commands import CommandRecordState, IfOffline
 from service.domain.instants import milliseconds
 from service.domain.work import UnreadableWorkError
+from service.errors import UpstreamError
 
 if TYPE_CHECKING:
     from service.domain.commands import CommandRecord
@@ -20,8 +21,15 @@ if TYPE_CHECKING:
     from service.ports.commands import CommandBroker, CommandRecords
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-# `failed` was told to the caller, and stays so; what was received the device has.
-_WAITING: Final = frozenset({CommandRecordState.CREATED, CommandRecordState.PUBLISHED})
+# `failed` was told to the caller, and stays so; `created` has not left, and only who asked for it
+# sends it; what was received the device has.
+_WAITING: Final = frozenset(
+    {
+        CommandRecordState.PUBLISHING,
+        CommandRecordState.UNCONFIRMED,
+        CommandRecordState.PUBLISHED,
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,19 +75,34 @@ class Redelivery:
         since = now - wire.SESSION_EXPIRY_SECONDS * 1000  # no command waits longer
         found = await self.records.unanswered(tenant, device_id, since_ms=since)
         waiting = [record for record in found if _waits(record, now)]
+        count = 0
         for record in waiting:
-            await self.broker.publish(tenant, record, now_ms=now)
-            if record.state is CommandRecordState.CREATED:
-                published = replace(record, state=CommandRecordState.PUBLISHED)
+            count += await self._publish(tenant, record, now)
+        if count:
+            log.info("commands.redelivered", thing=waiting[0].thing, count=count)
+        return count
+
+    async def _publish(self, tenant: Tenant, record: CommandRecord, now: int) -> bool:
+        """Publish it, unless somebody else is about to."""
+        # Claimed first: whoever was cut off in it must not call it failed once it has left.
+        if record.state is CommandRecordState.PUBLISHING:
+            if not await self.records.claim(tenant, record, now_ms=now):
+                return False
+            record = replace(record, claimed_at=now)
+        await self.broker.publish(tenant, record, now_ms=now)
+        if record.state is not CommandRecordState.PUBLISHED:
+            published = replace(record, state=CommandRecordState.PUBLISHED, failure=None)
+            try:
                 await self.records.settle(tenant, published)
-        if waiting:
-            log.info("commands.redelivered", thing=waiting[0].thing, count=len(waiting))
-        return len(waiting)
+            except UpstreamError:  # or somebody else knows more of it by now
+                log.warning("command.settle_failed", command_id=record.command_id)
+        return True
 
 
 def _waits(record: CommandRecord, now_ms: int) -> bool:
     return (
         record.state in _WAITING
+        and (record.state is not CommandRecordState.PUBLISHING or record.may_be_claimed(now_ms))
         and record.if_offline is IfOffline.QUEUE
         and now_ms < record.expires_at
     )

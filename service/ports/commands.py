@@ -13,7 +13,24 @@ if TYPE_CHECKING:
 
 
 class CommandRecords(OnceRecords[CommandRecord], Protocol):
-    """Commands as recorded, beside what the devices reported."""
+    """Commands as recorded, beside what the devices reported.
+
+    ``settle`` raises ``UpstreamError`` and changes nothing if the record as it stands may not
+    become that (``CommandRecord.may_become``): somebody else found out more.
+    """
+
+    async def claim(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> bool:
+        """Make the record ``publishing`` by ``now_ms`` if it is still as the caller read it.
+
+        Args:
+            tenant: whose record it is.
+            record: as read; its ``may_be_claimed`` holds.
+            now_ms: milliseconds since the epoch, later than its last claim.
+
+        Returns:
+            Whether it was: nobody else hands it over then.
+        """
+        ...
 
     async def read(self, tenant: Tenant, command_id: str) -> RecordedCommand | None:
         """A record and its last states, or ``None``."""

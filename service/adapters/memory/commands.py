@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 
 from service.adapters.memory.idempotency import MemoryOnce
 from service.domain.commands import (
     MAX_STATES,
     CommandRecord,
+    CommandRecordState,
     DirectAnswer,
     RecordedCommand,
     ReportedState,
 )
-from service.errors import UnavailableError
+from service.errors import UnavailableError, UpstreamError
 
 if TYPE_CHECKING:
     from service.domain.idempotency import IdempotencyKey
     from service.domain.tenants import Tenant
+
+_TABLE: Final = "the commands table"
 
 
 @dataclass(kw_only=True)
@@ -35,7 +38,18 @@ class MemoryCommandRecords:
     ) -> CommandRecord:
         return self.once.create(tenant.id, record.command_id, record, key)
 
+    async def claim(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> bool:
+        if not self.once.can_settle:
+            raise UnavailableError(_TABLE)
+        if self.once.records[tenant.id, record.command_id] != record:
+            return False
+        claimed = replace(record, state=CommandRecordState.PUBLISHING, claimed_at=now_ms)
+        self.once.settle(tenant.id, record.command_id, claimed)
+        return True
+
     async def settle(self, tenant: Tenant, record: CommandRecord) -> None:
+        if not self.once.records[tenant.id, record.command_id].may_become(record):
+            raise UpstreamError(f"{_TABLE} refused the call")
         self.once.settle(tenant.id, record.command_id, record)
 
     async def read(self, tenant: Tenant, command_id: str) -> RecordedCommand | None:
@@ -70,22 +84,24 @@ class MemoryCommandBroker:
 
     Attributes:
         answer: what becomes of what is sent directly; ``None``: nobody knows.
+        failure: how publishing fails where it is not available; ``None``: its answer is lost.
     """
 
     sent: list[CommandRecord] = field(default_factory=list[CommandRecord])
     published: list[CommandRecord] = field(default_factory=list[CommandRecord])
     answer: DirectAnswer | None = DirectAnswer.NOT_CONNECTED
     available: bool = True
+    failure: UpstreamError | None = None
 
     async def send_direct(
         self, tenant: Tenant, record: CommandRecord, *, now_ms: int
     ) -> DirectAnswer:
         if not self.available or self.answer is None:
-            raise UnavailableError("the device")
+            raise self.failure or UnavailableError("the device")
         self.sent.append(record)
         return self.answer
 
     async def publish(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> None:
         if not self.available:
-            raise UnavailableError("the device broker")
+            raise self.failure or UnavailableError("the device broker")
         self.published.append(record)

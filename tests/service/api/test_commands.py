@@ -11,6 +11,7 @@ from cedarfleet_device.wire import CommandMessage, CommandState
 
 from service.domain.commands import MAX_STATES, DirectAnswer, ReportedState
 from service.domain.tenants import TenantStatus
+from service.errors import UpstreamError
 
 if TYPE_CHECKING:
     from tests.service.conftest import ServiceUnderTest
@@ -102,12 +103,14 @@ def test_silence_past_the_expiry_is_expired(service: ServiceUnderTest) -> None:
     command = service.call("POST", URL, json={"name": "reboot", "timeout_seconds": 5}).json()
     service.ports.clock.now = datetime.now(UTC) + timedelta(seconds=6)
     seen = service.call("GET", command["url"]).json()
-    assert (seen["state"], seen["is_final"], seen["reported_by"]) == ("expired", True, "service")
+    # Not final: it has left, and the device may yet tell that it started it in time.
+    assert (seen["state"], seen["is_final"], seen["reported_by"]) == ("expired", False, "service")
 
 
 def test_a_command_that_does_not_leave_is_visibly_failed(service: ServiceUnderTest) -> None:
-    """A broker that does not answer: 502 with the command's place, where its state is `failed`."""
+    """A broker that refuses it: 502 with the command's place, where its state is `failed`."""
     service.ports.broker.available = False
+    service.ports.broker.failure = UpstreamError("the device broker refused the call")
     answer = service.call("POST", URL, json={"name": "reboot"})
     assert answer.status_code == 502
     assert answer.json()["type"] == "urn:cedarfleet:problem:command-not-published"
@@ -116,17 +119,35 @@ def test_a_command_that_does_not_leave_is_visibly_failed(service: ServiceUnderTe
     assert seen["id"] == answer.json()["command"]
 
 
+def test_a_command_whose_answer_was_lost_is_unconfirmed(service: ServiceUnderTest) -> None:
+    """504 with its place: neither failed nor final, until the device speaks or its time is over."""
+    service.ports.broker.available = False
+    answer = service.call("POST", URL, json={"name": "reboot", "timeout_seconds": 5})
+    assert answer.status_code == 504
+    assert answer.json()["type"] == "urn:cedarfleet:problem:command-unconfirmed"
+    seen = service.call("GET", answer.headers["Location"]).json()
+    assert (seen["state"], seen["is_final"]) == ("unconfirmed", False)
+    service.ports.clock.now = datetime.now(UTC) + timedelta(seconds=66)
+    seen = service.call("GET", answer.headers["Location"]).json()
+    assert (seen["state"], seen["is_final"]) == ("expired", False)
+    assert "not confirmed" in seen["detail"]["reason"]
+    told = ReportedState(sequence=1, state=CommandState.SUCCEEDED)
+    service.ports.command_records.states[seen["id"]] = [told]
+    seen = service.call("GET", answer.headers["Location"]).json()
+    assert (seen["state"], seen["is_final"]) == ("succeeded", True)
+
+
 def test_a_failure_that_cannot_be_recorded_is_told_all_the_same(service: ServiceUnderTest) -> None:
-    """Broker and table both away: still 502 with the place of a record that claims nothing."""
+    """Broker and table both away: still told, with the place of a record that claims nothing."""
     service.ports.broker.available = False
     service.ports.command_records.once.can_settle = False
     answer = service.call("POST", URL, json={"name": "reboot", "timeout_seconds": 5})
-    assert answer.status_code == 502
-    assert answer.json()["type"] == "urn:cedarfleet:problem:command-not-published"
-    assert service.call("GET", answer.headers["Location"]).json()["state"] == "created"
-    service.ports.clock.now = datetime.now(UTC) + timedelta(seconds=6)
+    assert answer.status_code == 504
     seen = service.call("GET", answer.headers["Location"]).json()
-    assert (seen["state"], seen["is_final"]) == ("expired", True)
+    assert (seen["state"], seen["is_final"]) == ("publishing", False)
+    service.ports.clock.now = datetime.now(UTC) + timedelta(seconds=66)
+    seen = service.call("GET", answer.headers["Location"]).json()
+    assert (seen["state"], seen["is_final"]) == ("expired", False)
     assert "not confirmed" in seen["detail"]["reason"]
 
 
@@ -265,12 +286,12 @@ def test_a_repeated_request_with_one_key_is_done_once(service: ServiceUnderTest)
     assert other.json()["id"] != first.json()["id"]
 
 
-def test_repeating_a_failed_request_with_its_key_heals_it(service: ServiceUnderTest) -> None:
-    """After 502 the same key sends the same command, not a second one."""
+def test_repeating_an_unconfirmed_request_sends_it_again(service: ServiceUnderTest) -> None:
+    """After 504 the same key sends the same command, not a second one."""
     headers = {"Idempotency-Key": "order-4713"}
     service.ports.broker.available = False
     failed = service.call("POST", URL, json={"name": "reboot"}, headers=headers)
-    assert failed.status_code == 502
+    assert failed.status_code == 504
     service.ports.broker.available = True
     healed = service.call("POST", URL, json={"name": "reboot"}, headers=headers)
     assert (healed.status_code, healed.json()["id"]) == (202, failed.json()["command"])

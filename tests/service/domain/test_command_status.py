@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.commands import (
+    CLAIM_MS,
     CommandRecord,
     CommandRecordState,
     RecordedCommand,
@@ -69,6 +71,11 @@ def test_the_device_wins_whatever_the_record_and_clock_say(
     [
         (CommandRecordState.CREATED, EXPIRY, "created"),
         (CommandRecordState.CREATED, EXPIRY + 1, "expired"),
+        (CommandRecordState.CREATED, EXPIRY + CLAIM_MS + 1, "expired"),
+        (CommandRecordState.PUBLISHING, EXPIRY, "publishing"),
+        (CommandRecordState.PUBLISHING, EXPIRY + CLAIM_MS + 1, "expired"),
+        (CommandRecordState.UNCONFIRMED, EXPIRY, "unconfirmed"),
+        (CommandRecordState.UNCONFIRMED, EXPIRY + CLAIM_MS + 1, "expired"),
         (CommandRecordState.PUBLISHED, EXPIRY, "published"),
         (CommandRecordState.PUBLISHED, EXPIRY + 1, "expired"),
         (CommandRecordState.RECEIVED, EXPIRY, "received"),
@@ -80,11 +87,12 @@ def test_the_device_wins_whatever_the_record_and_clock_say(
 def test_a_silent_devices_command_is_as_record_and_clock_say(
     state: CommandRecordState, now_ms: int, expected: str
 ) -> None:
-    """Nothing stays open after its expiry."""
+    """Past its expiry no device starts it; final is only what has not left, and never will."""
     status = status_of(record(state), (), now_ms=now_ms)
     by = "device" if expected == "received" else "service"  # it acknowledged the command
     assert (status.state, status.reported_by) == (expected, by)
-    assert status.is_final == (expected in ("expired", "failed"))
+    never_left = state is CommandRecordState.CREATED and now_ms > EXPIRY + CLAIM_MS
+    assert status.is_final == (state is CommandRecordState.FAILED or never_left)
     if expected == "failed":
         assert status.detail == {"reason": "broker"}
 
@@ -98,9 +106,48 @@ def test_an_expired_command_says_whether_it_surely_left() -> None:
     }
     assert reasons[CommandRecordState.RECEIVED].startswith("the device received the command")
     assert reasons[CommandRecordState.PUBLISHED] == "the device did not answer in time"
-    assert reasons[CommandRecordState.CREATED].startswith(
-        "it was not confirmed that the command left for the device"
-    )
+    assert reasons[CommandRecordState.CREATED] == "the command was not sent before its expiry"
+    for state in (CommandRecordState.PUBLISHING, CommandRecordState.UNCONFIRMED):
+        assert reasons[state].startswith(
+            "it was not confirmed that the command left for the device"
+        )
+
+
+OWN, OTHER = 5, 6
+
+
+@pytest.mark.parametrize("before", list(CommandRecordState))
+@pytest.mark.parametrize("after", list(CommandRecordState))
+@pytest.mark.parametrize("claimed_at", [OWN, OTHER])
+def test_a_record_takes_nothing_back(
+    before: CommandRecordState, after: CommandRecordState, claimed_at: int
+) -> None:
+    """What surely left may be told by anybody, anything else by who claimed it last alone."""
+    stands = replace(record(before), claimed_at=OWN)
+    told = replace(record(after), claimed_at=claimed_at)
+    final = {CommandRecordState.RECEIVED, CommandRecordState.FAILED}
+    if after in {CommandRecordState.PUBLISHED, CommandRecordState.RECEIVED}:
+        assert stands.may_become(told) is (before not in final)
+    else:
+        is_own = claimed_at == OWN and before is CommandRecordState.PUBLISHING
+        assert stands.may_become(told) is is_own
+
+
+@pytest.mark.parametrize(
+    ("state", "now_ms", "free"),
+    [
+        (CommandRecordState.CREATED, 0, True),
+        (CommandRecordState.UNCONFIRMED, 0, True),
+        (CommandRecordState.PUBLISHING, CLAIM_MS, False),
+        (CommandRecordState.PUBLISHING, CLAIM_MS + 1, True),
+        (CommandRecordState.PUBLISHED, 2 * CLAIM_MS, False),
+        (CommandRecordState.RECEIVED, 2 * CLAIM_MS, False),
+        (CommandRecordState.FAILED, 2 * CLAIM_MS, False),
+    ],
+)
+def test_a_command_is_claimed_by_one(state: CommandRecordState, now_ms: int, free: bool) -> None:
+    """While it may still be sent, and whoever claimed it before is surely gone."""
+    assert record(state).may_be_claimed(now_ms) is free
 
 
 @pytest.mark.parametrize("earlier", [False, True])

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from service.adapters.memory.user_pool import MemoryUserPool
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def principal(pools: tuple[MemoryUserPool, MemoryUserPool]) -> Principal:
     """Somebody of acme."""
     return Principal(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from service.domain.devices import Device
 from service.domain.permissions import Permission
 from service.errors import (
     CommandNotPublishedError,
+    CommandUnconfirmedError,
     DeviceNotConnectedError,
     InvalidRequestError,
 )
@@ -98,7 +100,7 @@ QUEUE, REFUSE = IfOffline
         (SILENT, QUEUE, CommandRecordState.PUBLISHED, 1),
         (SILENT, REFUSE, CommandRecordState.PUBLISHED, 0),
         (None, QUEUE, CommandRecordState.PUBLISHED, 1),
-        (None, REFUSE, CommandNotPublishedError, 0),
+        (None, REFUSE, CommandUnconfirmedError, 0),
     ],
 )
 def test_what_is_not_surely_received_is_published_too(
@@ -120,7 +122,8 @@ def test_what_is_not_surely_received_is_published_too(
     else:
         with pytest.raises(became):
             asyncio.run(commands.send(access, request))
-        state = CommandRecordState.FAILED
+        is_lost = became is CommandUnconfirmedError
+        state = CommandRecordState.UNCONFIRMED if is_lost else CommandRecordState.FAILED
     [record] = ports.command_records.once.records.values()
     assert record.state is state
     assert [one.command_id for one in ports.broker.published] == [record.command_id] * published
@@ -139,8 +142,8 @@ def test_a_command_that_left_is_not_sent_again(principal: Principal, answer: Dir
     assert len(ports.broker.sent) == 1
 
 
-def test_a_refused_command_may_be_tried_again(principal: Principal) -> None:
-    """Under the same key, once its device is back."""
+def test_a_refused_command_stays_refused(principal: Principal) -> None:
+    """Under its key, though its device is back: the caller was told, and may have sent another."""
     ports, commands, access = made(principal)
     request = CommandRequest(
         device="press-07",
@@ -150,11 +153,12 @@ def test_a_refused_command_may_be_tried_again(principal: Principal) -> None:
         if_offline=REFUSE,
         idempotency_key="k",
     )
-    with pytest.raises(DeviceNotConnectedError) as caught:
-        asyncio.run(commands.send(access, request))
-    ports.broker.answer = RECEIVED
-    again = asyncio.run(commands.send(access, request))
-    assert (again.command_id, again.state) == (caught.value.command_id, CommandRecordState.RECEIVED)
+    for ports.broker.answer in (AWAY, RECEIVED):
+        with pytest.raises(DeviceNotConnectedError):
+            asyncio.run(commands.send(access, request))
+    assert len(ports.broker.sent) == 1
+    other = asyncio.run(commands.send(access, replace(request, idempotency_key="l")))
+    assert other.state is CommandRecordState.RECEIVED
 
 
 @pytest.mark.parametrize("if_offline", list(IfOffline))

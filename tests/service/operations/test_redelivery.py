@@ -12,10 +12,16 @@ from cedarfleet_device import wire
 from cedarfleet_device.wire import CommandState
 
 from service.adapters.memory.commands import MemoryCommandBroker, MemoryCommandRecords
-from service.domain.commands import CommandRecord, CommandRecordState, IfOffline, ReportedState
+from service.domain.commands import (
+    CLAIM_MS,
+    CommandRecord,
+    CommandRecordState,
+    IfOffline,
+    ReportedState,
+)
 from service.domain.instants import milliseconds, new_ulid
 from service.domain.work import UnreadableWorkError, Work, WorkKind
-from service.errors import UnavailableError
+from service.errors import UnavailableError, UpstreamError
 from service.operations.redelivery import Redelivery
 
 if TYPE_CHECKING:
@@ -65,11 +71,22 @@ def fleet(principal: Principal) -> Fleet:
 
 def test_what_waits_is_published_the_oldest_first(fleet: Fleet) -> None:
     """Of this device alone; one that never surely left too, and then its record says so."""
-    later, first = fleet.record(1000), fleet.record(HOUR, state=CommandRecordState.CREATED)
+    later, first = fleet.record(1000), fleet.record(HOUR, state=CommandRecordState.UNCONFIRMED)
     fleet.record(device="press-08")
     assert fleet.redeliver() == [first, later]
     states = {record.state for record in fleet.records.once.records.values()}
     assert states == {CommandRecordState.PUBLISHED}
+
+
+def test_what_was_cut_off_is_claimed_first(fleet: Fleet) -> None:
+    """Whoever comes back and calls it failed is not heard any more."""
+    cut_off = fleet.record(state=CommandRecordState.PUBLISHING, claimed_at=NOW - CLAIM_MS - 1)
+    [published] = fleet.redeliver()
+    assert (published.command_id, published.claimed_at) == (cut_off.command_id, NOW)
+    with pytest.raises(UpstreamError):
+        asyncio.run(
+            fleet.records.settle(fleet.tenant, replace(cut_off, state=CommandRecordState.FAILED))
+        )
 
 
 @pytest.mark.parametrize(
@@ -77,13 +94,15 @@ def test_what_waits_is_published_the_oldest_first(fleet: Fleet) -> None:
     [
         {"expires_at": NOW},
         {"age_ms": HOUR + 1},
+        {"state": CommandRecordState.CREATED},
+        {"state": CommandRecordState.PUBLISHING, "claimed_at": NOW - CLAIM_MS},
         {"state": CommandRecordState.RECEIVED},
         {"state": CommandRecordState.FAILED},
         {"if_offline": IfOffline.REFUSE},
     ],
 )
 def test_what_does_not_wait_is_left_alone(fleet: Fleet, changes: dict[str, Any]) -> None:
-    """Expired, received, told to be failed, or not to wait for its device."""
+    """Expired, not sent yet, just being sent, received, failed, or not to wait for its device."""
     fleet.record(**changes)
     assert fleet.redeliver() == []
 

@@ -64,7 +64,7 @@ class Breakers:
         """
         failing = self._failing.get((owner, dependency))
         if failing is not None and (wait := failing.wait_seconds(self._clock())) is not None:
-            raise UnavailableError(dependency, wait_seconds=wait)
+            raise UnavailableError(dependency, wait_seconds=wait, is_lost=False)
 
     def call(self, owner: str, dependency: str) -> Attempt:
         """One call, within ``with``; how it leaves tells how the dependency is.

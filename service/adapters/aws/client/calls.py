@@ -68,7 +68,7 @@ class AwsCalls:
             # Fail closed: shed load instead of queueing without end.
             if self._open >= self._limit:
                 log.warning("aws.overloaded", what=what, open=self._open)
-                raise UnavailableError(what)
+                raise UnavailableError(what, is_lost=False)
             self._open += 1
         future = self._pool.submit(partial(call, *args, **kwargs))
         # Of the thread's own future: after a deadline the thread may still run.
@@ -104,5 +104,5 @@ def _translated(what: str, error: ClientError) -> UpstreamError:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     log.error("aws.refused", what=what, operation=error.operation_name, code=code, status=status)
     if code in _RETRYABLE or status >= _SERVER_FAULT:
-        return UnavailableError(what)
+        return UnavailableError(what, is_lost=status >= _SERVER_FAULT)
     return UpstreamError(f"{what} refused the call")

@@ -90,7 +90,9 @@ class Lanes:
                 with self._own_breakers.call(_OWN, dependency):
                     yield
         except OverShareError as error:  # no tenant's fault
-            raise UnavailableError(error.what, wait_seconds=error.wait_seconds) from error
+            raise UnavailableError(
+                error.what, wait_seconds=error.wait_seconds, is_lost=False
+            ) from error
 
     @property
     def open(self) -> int:
