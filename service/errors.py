@@ -225,9 +225,7 @@ class UnavailableError(UpstreamError):
         is_lost: bool = True,
     ) -> None:
         # Fail closed: what nobody says was not begun may have been done.
-        super().__init__(
-            f"{what} is not available at the moment", is_lost=is_lost and not is_throttled
-        )
+        super().__init__(f"{what} is not available at the moment", is_lost=is_lost)
         self.what = what
         self.wait_seconds = wait_seconds
         self.is_throttled = is_throttled

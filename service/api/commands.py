@@ -66,6 +66,11 @@ class ReportedOut(Struct, frozen=True):
 class CommandOut(Struct, frozen=True):
     """Where a command stands; ``reported_by`` says who knows it.
 
+    A command is `publishing` while it is handed over, and `unconfirmed` where the answer to that
+    was lost: it may have left. `expired`: no device starts it any more. That is final only of one
+    that never left; of any other the device may yet tell that it had started it in time. What is
+    final stays.
+
     ``history`` is what the device reported, the last 200 states; ``history_truncated``: it reported
     more, or a detail that is too large or cannot be said in JSON.
     """
@@ -127,7 +132,9 @@ async def send_command(
     """Send a command to a device; the answer says where to watch it.
 
     Its state is `received` where the device took it at once. Commands may overtake each other: one
-    that is sent to a connected device comes before those that still wait for it.
+    that is sent to a connected device comes before those that still wait for it. Repeated with its
+    `Idempotency-Key` a command is sent again if it is not known to have left; one that failed stays
+    failed.
     """
     request = CommandRequest(
         device=device,

@@ -42,11 +42,16 @@ _WORDS: Final[dict[HTTPStatus, str]] = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body has more than `limit_bytes`.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not declared as JSON.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "The idempotency key stands for another request.",
-    HTTPStatus.TOO_MANY_REQUESTS: "The tenant is over its budget; try again after `Retry-After`.",
+    HTTPStatus.TOO_MANY_REQUESTS: "The tenant is over its budget, or its share of the calls; try"
+    " again after `Retry-After`.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "A fault of the service.",
     HTTPStatus.BAD_GATEWAY: "AWS refused; what was recorded is at `Location`, if that is named.",
     HTTPStatus.SERVICE_UNAVAILABLE: "AWS did not answer; try again after `Retry-After`.",
+    HTTPStatus.GATEWAY_TIMEOUT: "An answer of AWS was lost: it may be done. Watch `Location` (404:"
+    " it is not), or repeat the request with the same `Idempotency-Key`.",
 }
+_ONCE: Final = (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.GATEWAY_TIMEOUT)
+"""Of what is done once."""
 
 
 class DescriptionPlugin(JsonRenderPlugin):
@@ -134,7 +139,7 @@ def _may_answer(operation: dict[str, Any], *, changes: bool) -> Iterator[HTTPSta
             continue
         if status is HTTPStatus.UNSUPPORTED_MEDIA_TYPE and not has_body:
             continue
-        if status is HTTPStatus.UNPROCESSABLE_ENTITY and "Idempotency-Key" not in names:
+        if status in _ONCE and "Idempotency-Key" not in names:
             continue
         yield status
 

@@ -49,7 +49,7 @@ class IotCommandBroker:
     ) -> DirectAnswer:
         # Fail closed: each waits for its device, so one more is published instead.
         if self._places.locked():
-            raise UnavailableError("the device")
+            raise UnavailableError("the device", is_lost=False)
         async with self._places:
             return await self._send_direct(tenant, record, now_ms)
 

@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 from cedarfleet_device import wire
 
-from service.adapters.aws.client.failures import asks
+from service.adapters.aws.client.failures import AwsRefusalError, asks
 from service.adapters.aws.idempotency import create_once
 from service.domain.commands import (
+    LEFT,
     MAX_STATES,
     CommandRecord,
     CommandRecordState,
@@ -72,21 +73,58 @@ class DynamoCommandRecords:
         return earlier.record if earlier else record
 
     @asks(_TABLE)
-    async def settle(self, tenant: Tenant, record: CommandRecord) -> None:
+    async def claim(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> bool:
+        claimed = replace(record, state=CommandRecordState.PUBLISHING, claimed_at=now_ms)
         values = {
-            ":state": {"S": str(record.state)},
-            ":failure": {"S": record.failure or ""},
-            ":received": {"S": str(CommandRecordState.RECEIVED)},
+            ":read": {"S": str(record.state)},
+            ":earlier": {"N": str(record.claimed_at)},
+            ":none": {"N": "0"},
         }
+        try:
+            await self._write_state(
+                tenant,
+                claimed,
+                # A row of before has no claim.
+                "#state = :read AND (claimed_at = :earlier"
+                " OR (attribute_not_exists(claimed_at) AND :earlier = :none))",
+                values,
+            )
+        except AwsRefusalError as error:
+            if error.code == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+    @asks(_TABLE)
+    async def settle(self, tenant: Tenant, record: CommandRecord) -> None:
+        # As `CommandRecord.may_become` says.
+        if record.state in LEFT:
+            values = {
+                ":received": {"S": str(CommandRecordState.RECEIVED)},
+                ":failed": {"S": str(CommandRecordState.FAILED)},
+            }
+            condition = "NOT (#state IN (:received, :failed))"
+        else:
+            values = {":publishing": {"S": str(CommandRecordState.PUBLISHING)}}
+            condition = "#state = :publishing AND claimed_at = :claimed"
+        await self._write_state(tenant, record, condition, values)
+
+    async def _write_state(
+        self, tenant: Tenant, record: CommandRecord, condition: str, values: dict[str, Any]
+    ) -> None:
         await self.aws.tenant(tenant, "dynamodb").call(
             "UpdateItem",
             TableName=self.settings.commands_table,
             Key={"thing": {"S": record.thing}, "sk": {"S": f"{record.command_id}#record"}},
-            UpdateExpression="SET #state = :state, failure = :failure",
-            # What the device has received stays so, whoever else sends it again under its key.
-            ConditionExpression="attribute_exists(thing) AND #state <> :received",
+            UpdateExpression="SET #state = :state, failure = :failure, claimed_at = :claimed",
+            ConditionExpression=f"attribute_exists(thing) AND {condition}",
             ExpressionAttributeNames={"#state": "state"},
-            ExpressionAttributeValues=values,
+            ExpressionAttributeValues={
+                ":state": {"S": str(record.state)},
+                ":failure": {"S": record.failure or ""},
+                ":claimed": {"N": str(record.claimed_at)},
+                **values,
+            },
         )
 
     @asks(_TABLE)
@@ -214,6 +252,7 @@ def _item(record: CommandRecord) -> dict[str, Any]:
         "created_at": {"N": str(record.created_at)},
         "expires_at": {"N": str(record.expires_at)},
         "state": {"S": str(record.state)},
+        "claimed_at": {"N": str(record.claimed_at)},
         "failure": {"S": record.failure or ""},
         "emergency_reason": {"S": record.emergency_reason or ""},
         "if_offline": {"S": str(record.if_offline)},
@@ -232,6 +271,7 @@ def _record(item: Mapping[str, Any]) -> CommandRecord:
         created_at=int(item["created_at"]["N"]),
         expires_at=int(item["expires_at"]["N"]),
         state=CommandRecordState(item["state"]["S"]),
+        claimed_at=int(item.get("claimed_at", {}).get("N", 0)),
         failure=item["failure"]["S"] or None,
         emergency_reason=item["emergency_reason"]["S"] or None,
         # Of rows that 0.1.0 wrote: it knew no other way.

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 AT: Final = datetime(2026, 10, 1, 12, tzinfo=UTC)
 LOST: Final = UnavailableError("it")
-NOT_BEGUN: Final = UnavailableError("it", is_throttled=True)
+NOT_BEGUN: Final = UnavailableError("it", is_throttled=True, is_lost=False)
 REFUSED: Final = UpstreamError("it refused the call")
 UNREADABLE: Final = UpstreamError("it answered something else", is_lost=True)
 
@@ -225,7 +225,7 @@ class History:
                 for task in running[-1 if argument == "the last" else 0 :][:1]:
                     task.cancel()
             case "later":
-                self.ports.clock.now += timedelta(seconds=int(argument))
+                self.ports.clock.now = self.ports.clock() + timedelta(seconds=int(argument))
             case "subscribed":
                 self.tasks.append(
                     asyncio.ensure_future(self.redelivery.redeliver(self.tenant, "press-07"))

@@ -31,7 +31,7 @@ from service.adapters.aws.client.failures import (
 from service.adapters.aws.client.lanes import Lanes
 from service.adapters.aws.client.line import HttpLine, Request
 from service.adapters.aws.client.operations import AwsOperations
-from service.adapters.aws.client.retries import Retries, RetryBudget
+from service.adapters.aws.client.retries import Retries, RetryBudget, is_perhaps_done
 from service.adapters.aws.client.signing import AwsCredentials, signed
 from service.bounded_cache import BoundedCache
 from service.ports.metrics import AWS_CALLS, UNMEASURED
@@ -180,7 +180,7 @@ class AwsDoor:
         unsigned = operation.request(parameters)
         patience = asked.patience_seconds
         retries = self._retries if patience is None else self._once
-        context, attempt = None, 1
+        context, attempt, may_be_done = None, 1, False
         while True:
             # Anew each time: a signature is of its second, and credentials may have been refreshed.
             source = self._own.get() if asked.who is None else self.credentials.get(asked.who)
@@ -207,6 +207,8 @@ class AwsDoor:
                 )
                 answer = operation.answer(reply)
             except AwsCallError as failure:
+                failure.was_lost = may_be_done
+                may_be_done = may_be_done or is_perhaps_done(failure)
                 context = retries.context(operation, attempt, failure)
                 if not retries.is_repeated(operation, failure, context):
                     raise

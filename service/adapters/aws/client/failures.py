@@ -52,7 +52,13 @@ _OTHER_SHAPE: Final = (KeyError, IndexError, TypeError, ValueError, AttributeErr
 
 
 class AwsCallError(Exception):
-    """A call without an answer; an adapter knows what it means, or ``asks`` translates it."""
+    """A call without an answer; an adapter knows what it means, or ``asks`` translates it.
+
+    Attributes:
+        was_lost: an attempt before this one may have done what was asked.
+    """
+
+    was_lost: bool = False
 
 
 class AwsRefusalError(AwsCallError):
@@ -163,17 +169,18 @@ def _translated(what: str, error: Exception) -> UpstreamError:
                 status=error.status,
             )
             if error.is_for_now:
-                return UnavailableError(what, is_throttled=error.is_throttled)
-            return UpstreamError(f"{what} refused the call")
+                is_lost = error.is_fault or error.was_lost
+                return UnavailableError(what, is_throttled=error.is_throttled, is_lost=is_lost)
+            return UpstreamError(f"{what} refused the call", is_lost=error.was_lost)
         case NoAnswerError():
             log.warning("aws.no_answer", what=what, error=error.kind)
-            return UnavailableError(what)
+            return UnavailableError(what, is_lost=error.is_lost or error.was_lost)
         case UnreadableAnswerError():
             log.error("aws.unreadable", what=what, operation=error.operation, problem=error.problem)
         case _:
             # Where it stands, not what it says: a message may quote the answer.
             log.error("aws.unreadable", what=what, problem=type(error).__name__, at=_place(error))
-    return UpstreamError(f"{what} answered something else than what was asked")
+    return UpstreamError(f"{what} answered something else than what was asked", is_lost=True)
 
 
 def _place(error: Exception) -> str:

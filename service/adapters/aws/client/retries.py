@@ -97,7 +97,7 @@ class Retries:
 
     def is_repeated(self, operation: Operation, failure: AwsCallError, context: Any) -> bool:
         """Whether the call may be made again."""
-        if operation.name in _ONCE and _may_be_done(failure):
+        if operation.name in _ONCE and is_perhaps_done(failure):
             return False
         return self._conditions.is_retryable(context)
 
@@ -106,7 +106,8 @@ class Retries:
         return self._backoff.delay_amount(context)
 
 
-def _may_be_done(failure: AwsCallError) -> bool:
+def is_perhaps_done(failure: AwsCallError) -> bool:
+    """Whether AWS may have done what was asked all the same."""
     match failure:
         case AwsRefusalError():
             return failure.status >= _SERVER_FAULT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
 import uuid
 from dataclasses import replace
@@ -86,25 +87,64 @@ def test_a_record_is_read_as_it_was_written_and_settled(
     found = asyncio.run(records.read(acme, record.command_id))
     assert found is not None
     assert (found.record, found.states, found.truncated) == (record, (), False)
-    failed = replace(record, state=CommandRecordState.FAILED, failure="the broker refused it")
+    assert asyncio.run(records.claim(acme, record, now_ms=AT + 1))
+    failed = replace(
+        record, state=CommandRecordState.FAILED, failure="the broker refused it", claimed_at=AT + 1
+    )
     asyncio.run(records.settle(acme, failed))
     found = asyncio.run(records.read(acme, record.command_id))
     assert found is not None
     assert found.record == failed
 
 
-def test_what_the_device_received_stays_received(
-    records: DynamoCommandRecords, acme: Tenant, record: CommandRecord
+def test_the_table_takes_nothing_back(records: DynamoCommandRecords, acme: Tenant) -> None:
+    """Of every pair of states exactly what the domain says may follow, of each claim."""
+
+    async def scenario() -> None:
+        for before, after, claimed_at in itertools.product(
+            CommandRecordState, CommandRecordState, (AT, AT + 1)
+        ):
+            stands = replace(RECORD, command_id=new_ulid(AT), state=before, claimed_at=AT)
+            await records.create(acme, stands, None)
+            told = replace(stands, state=after, claimed_at=claimed_at)
+            try:
+                await records.settle(acme, told)
+            except UpstreamError:
+                assert not stands.may_become(told), (before, after, claimed_at)
+                told = stands
+            else:
+                assert stands.may_become(told), (before, after, claimed_at)
+            found = await records.read(acme, stands.command_id)
+            assert found is not None
+            assert found.record == told
+
+    asyncio.run(scenario())
+
+
+def test_one_of_many_claims_a_command(
+    records: DynamoCommandRecords,
+    embedded_cloud: EmbeddedCloud,
+    acme: Tenant,
+    record: CommandRecord,
 ) -> None:
-    """Whoever sends a command again under its key, and reaches nobody, takes nothing back."""
+    """As it was read; also a row of before, which knows no claims."""
+
+    async def scenario() -> list[bool]:
+        claims = (records.claim(acme, record, now_ms=AT + number) for number in range(1, 6))
+        return await asyncio.gather(*claims)
+
     asyncio.run(records.create(acme, record, None))
-    received = replace(record, state=CommandRecordState.RECEIVED)
-    asyncio.run(records.settle(acme, received))
-    with pytest.raises(UpstreamError):
-        asyncio.run(records.settle(acme, replace(record, state=CommandRecordState.PUBLISHED)))
+    embedded_cloud.client("dynamodb").update_item(
+        TableName=records.settings.commands_table,
+        Key={"thing": {"S": record.thing}, "sk": {"S": f"{record.command_id}#record"}},
+        UpdateExpression="REMOVE claimed_at",
+    )
+    assert sorted(asyncio.run(scenario())) == [False] * 4 + [True]
     found = asyncio.run(records.read(acme, record.command_id))
     assert found is not None
-    assert found.record == received
+    assert found.record.state is CommandRecordState.PUBLISHING
+    assert AT < found.record.claimed_at <= AT + 5
+    assert asyncio.run(records.claim(acme, found.record, now_ms=AT + 70_000))
 
 
 def test_unanswered_commands_are_of_the_hour_and_device(

@@ -180,6 +180,7 @@ MEANS: Final[dict[tuple[str, str], type]] = {
     ("PutItem of a new device", "ConditionalCheckFailedException"): bool,
     ("PutItem of a device", "ConditionalCheckFailedException"): ConflictError,
     ("UpdateItem of a bucket", "ConditionalCheckFailedException"): Grant,
+    ("UpdateItem of a claim", "ConditionalCheckFailedException"): bool,
     ("CreateThing", "ResourceAlreadyExistsException"): type(None),
     ("DescribeCertificate", NOT_FOUND): type(None),
 }
@@ -226,6 +227,7 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "devices.members": (tenant | {"group": EVERYTHING, "limit": 10},),
         "connections.find": (tenant | {"device": DEVICE},),
         "command_records.create": (command | {"key": None}, command | {"key": KEY}),
+        "command_records.claim": (command | {"now_ms": AT},),
         "command_records.settle": (command,),
         "command_records.unanswered": (tenant | {"device_id": "press-07", "since_ms": AT},),
         "command_records.read": (tenant | {"command_id": ID},),
@@ -396,6 +398,7 @@ def meant(call: Call, refusal: Refusal | Reply | Exception) -> tuple[type, ...]:
     special = {
         f"{call.operation} of an end": "job#" in str(call.arguments.get("Item")),
         f"{call.operation} of a bucket": "budget#" in str(call.arguments.get("Key")),
+        f"{call.operation} of a claim": ":earlier" in values,
         f"{call.operation} of a new code": ":version" in values and "code_digest" in item,
         f"{call.operation} of a new device": ":version" not in values
         and (item.get("origin") == {"S": ID} or "code_digest" in item),
