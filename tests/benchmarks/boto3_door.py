@@ -44,11 +44,13 @@ class BotoCalls(Calls):
 class Boto3Door(AwsDoor):
     """Answers as ``AwsDoor`` does."""
 
-    def __init__(self, settings: AwsSettings, *, max_tenants: int) -> None:
+    def __init__(
+        self, settings: AwsSettings, *, max_tenants: int, session: boto3.Session | None = None
+    ) -> None:
         super().__init__(settings, max_tenants=max_tenants)
         self._aws = settings
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="aws")
-        self._own_session = boto3.Session(region_name=settings.region)
+        self._own_session = session or boto3.Session(region_name=settings.region)
         self._sessions: dict[str, boto3.Session] = {}
         self._clients: dict[tuple[str, str, float | None], Any] = {}
         self._lock = threading.Lock()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -48,7 +49,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What came back: header names are in lower case."""
+    """What came back; headers are found by their names in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -87,22 +88,17 @@ class HttpLine:
 
     async def send(self, request: Request, *, seconds: float) -> Reply:
         session = self._session or self._open()
-        limits = aiohttp.ClientTimeout(
-            total=seconds + self._settings.connect_seconds,
-            sock_connect=self._settings.connect_seconds,
-        )
         try:
             async with session.request(
                 request.method,
-                URL(request.url, encoded=True),
+                _address(request.url),
                 headers=request.headers,
                 data=request.body or None,
-                timeout=limits,
+                timeout=_limits(seconds, self._settings.connect_seconds),
                 allow_redirects=False,
             ) as answer:
                 body = await answer.content.read(-1) if _is_short(answer) else await _read(answer)
-                headers = {name.lower(): value for name, value in answer.headers.items()}
-                return Reply(status=answer.status, headers=headers, body=body)
+                return Reply(status=answer.status, headers=answer.headers, body=body)
         # Not one byte was sent.
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise NoAnswerError(type(error).__name__, is_lost=False) from None
@@ -127,6 +123,17 @@ class HttpLine:
             skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
         )
         return self._session
+
+
+@lru_cache(maxsize=256)
+def _address(url: str) -> URL:
+    """Parsed once: most calls go to the same few."""
+    return URL(url, encoded=True)
+
+
+@lru_cache(maxsize=16)
+def _limits(seconds: float, connect_seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=seconds + connect_seconds, sock_connect=connect_seconds)
 
 
 def authorities() -> ssl.SSLContext:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from service.adapters.aws.client.credentials import TenantCredentials
 from service.adapters.aws.client.failures import (
@@ -20,6 +22,8 @@ from service.adapters.aws.client.line import Reply
 from service.adapters.aws.client.operations import AwsOperations
 from service.adapters.aws.client.retries import Retries, RetryBudget
 from service.adapters.aws.client.signing import AwsCredentials
+from service.adapters.aws.connections import IotConnections
+from service.domain.devices import Device
 from service.errors import CedarfleetError, UnavailableError, UpstreamError
 from service.settings import AwsSettings
 from tests.service.adapters.aws.answered_line import AnsweredDoor, Refusal
@@ -207,3 +211,17 @@ def test_errors_of_aws_become_ours(error: Exception, kind: type[CedarfleetError]
     assert "the part" in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+def test_a_role_cut_off_half_way_is_told_to_nobody(acme: Tenant) -> None:
+    """Its secret key stands in the answer that cannot be read: not in the error, nor in the log."""
+    door = AnsweredDoor(replace(AWS, max_attempts=2))
+    cut = b"<AssumeRoleResponse><Credentials><SecretAccessKey>hidden-key</Secret"
+    door.line.role = Reply(status=200, headers={}, body=cut)
+    connections = IotConnections(aws=door)
+    with capture_logs() as lines, pytest.raises(UpstreamError) as caught:
+        asyncio.run(connections.find(acme, Device(tenant="acme", id="press-07")))
+    assert door.calls == []
+    assert lines
+    told = "".join(traceback.format_exception(caught.value)) + repr(lines)
+    assert "hidden-key" not in told
