@@ -12,14 +12,20 @@ import logging
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+from botocore.exceptions import UnknownServiceError
+
 from infra.local.cloud.errors import EmbeddedCloudError, EmulatorChangedError
+from infra.local.cloud.limits import shapes
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Generator
     from pathlib import Path
+
+    from botocore.model import ServiceModel
 
     from infra.local.clients import RootKeys
     from infra.local.cloud.limits.enforcing import Limits
@@ -102,7 +108,7 @@ def load(
     os.environ.update(settings)
     with _root_logger_untouched():
         app: Any = importlib.import_module("ministack.app")
-    return Emulator(
+    loaded = Emulator(
         app=app,
         root=root,
         account_id=account_id,
@@ -111,6 +117,24 @@ def load(
         mqtt_port=mqtt_port,
         limits=limits,
     )
+    _share_models(loaded)
+    return loaded
+
+
+def _share_models(emulator: Emulator) -> None:
+    """Let the emulator's answers look into the models that are parsed already.
+
+    By itself it parses each in a session of its own, when a service first answers.
+    """
+    names: dict[str, str] = emulator.module("core.responses")._BOTOCORE_NAME  # noqa: SLF001 - all it has
+
+    def model(service: str) -> ServiceModel | None:
+        try:
+            return shapes.service_model(names.get(service, service))
+        except UnknownServiceError:
+            return None
+
+    emulator.replace("core.responses", "_service_model", lambda _: cache(model))
 
 
 _loaded = False

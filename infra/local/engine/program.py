@@ -112,7 +112,8 @@ async def _to_its_end(program: Program) -> None:
     begun = program()
     if inspect.isawaitable(begun):
         await begun
-    while pending := [one for one in settings.SETTINGS.outputs if not one.done()]:
+    sdk: Any = settings.SETTINGS  # its attributes are not typed
+    while pending := [one for one in sdk.outputs if not one.done()]:
         done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_EXCEPTION)
         if any(one.cancelled() or one.exception() is not None for one in done):
             return

@@ -6,16 +6,19 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.local.clients import RootClients, RootKeys
+from infra.local.clients import MODELS, RootClients, RootKeys
 from infra.local.running_cloud import RunningCloud
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from infra.local.cloud import EmbeddedCloud
 
 AT_ONCE = 16  # the engine's `parallel`
 
@@ -92,3 +95,13 @@ def test_no_connection_is_thrown_away(kind: type, server: _Server, tmp_path: Pat
     finally:
         clients.close()
     assert server.connections <= AT_ONCE + 1  # RunningCloud looks whether somebody listens
+
+
+def test_a_model_is_parsed_once_for_all_uses(embedded_cloud: EmbeddedCloud) -> None:
+    """The clients, the emulator and the check of shapes read one parsed model of a service."""
+    of_clients = embedded_cloud.client("iot").meta.service_model
+    answers: Any = import_module("ministack.core.responses")
+    parsed: dict[str, Any] = MODELS.load_service_model("iot", "service-2")
+    assert of_clients.metadata is parsed["metadata"]
+    assert answers._service_model("iot").metadata is parsed["metadata"]
+    assert answers._service_model("no such service") is None

@@ -10,9 +10,9 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.loaders import Loader
 from botocore.model import ListShape, MapShape, ServiceModel, Shape, StringShape, StructureShape
 
+from infra.local.clients import MODELS
 from infra.local.cloud.limits.patterns import compiled
 
 if TYPE_CHECKING:
@@ -21,14 +21,13 @@ if TYPE_CHECKING:
     Check = Callable[[Any, str, list[str]], None]
 
 _SHOWN: Final = 60  # characters of a wrong value that the refusal repeats
-_LOADER: Final = Loader()
 _INTEGERS: Final = {"integer": 2**31, "long": 2**63}
 
 
 @cache
 def service_model(service: str) -> ServiceModel:
     """The model of a service, by botocore's name for it, e.g. ``iot-data``."""
-    return ServiceModel(_LOADER.load_service_model(service, "service-2"), service)
+    return ServiceModel(MODELS.load_service_model(service, "service-2"), service)
 
 
 def problems(service: str, operation: str, parameters: Mapping[str, Any]) -> list[str]:
@@ -148,7 +147,6 @@ def _length(shape: Shape) -> Check:
 
 def _string(shape: StringShape) -> Check:
     check_length, pattern = _length(shape), shape.metadata.get("pattern")
-    matches = compiled(pattern).fullmatch if pattern else None
     allowed = frozenset(shape.enum)
 
     def check(value: Any, path: str, found: list[str]) -> None:
@@ -161,7 +159,8 @@ def _string(shape: StringShape) -> Check:
             names = ", ".join(sorted(allowed))
             words = f"Member must satisfy enum value set: [{names}]"
             found.append(_wrong(value, path, words))
-        elif matches is not None and len(found) == before and matches(value) is None:
+        # Compiled when first needed: most members of a call are hardly ever given.
+        elif pattern and len(found) == before and compiled(pattern).fullmatch(value) is None:
             words = f"Member must satisfy regular expression pattern: {pattern}"
             found.append(_wrong(value, path, words))
 

@@ -6,9 +6,6 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore import UNSIGNED
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
@@ -84,11 +81,7 @@ def pool(probed: ProbedCloud, *, temporary: bool = False) -> Pool:
     admin.admin_set_user_password(
         UserPoolId=pool_id, Username=username, Password=PASSWORD, Permanent=not temporary
     )
-    anyone = boto3.Session(region_name=probed.cloud.region).client(
-        "cognito-idp",
-        endpoint_url=probed.cloud.endpoint_url,
-        config=Config(signature_version=UNSIGNED),
-    )
+    anyone = probed.unsigned_client("cognito-idp")
     return Pool(client_id=client_id, pool_id=pool_id, username=username, anyone=anyone)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore import UNSIGNED
 from botocore.config import Config
 from raw_mqtt import RawDevice
 
@@ -35,6 +37,9 @@ class ProbedCloud:
 
     def __init__(self, cloud: EmbeddedCloud) -> None:
         self.cloud = cloud
+        # One for all probes, since it keeps the parsed models of services.
+        self._session = boto3.Session(region_name=cloud.region)
+        self._making = threading.Lock()
         self.arn = f"arn:aws:iot:{cloud.region}:{cloud.account_id}"
 
     def device(self) -> Identity:
@@ -121,14 +126,25 @@ class ProbedCloud:
         self, service: str, key: str, secret: str, token: str | None = None, **config: Any
     ) -> Any:
         """A client with these keys and no retries."""
-        return boto3.Session(region_name=self.cloud.region).client(
-            service,  # pyright: ignore[reportCallIssue, reportArgumentType] - known at run time
-            endpoint_url=self.cloud.endpoint_url,
+        return self._client(
+            service,
             aws_access_key_id=key,
             aws_secret_access_key=secret,
             aws_session_token=token,
             config=Config(retries={"max_attempts": 0}, **config),
         )
+
+    def unsigned_client(self, service: str) -> Any:
+        """A client of anyone."""
+        return self._client(service, config=Config(signature_version=UNSIGNED))
+
+    def _client(self, service: str, **how: Any) -> Any:
+        with self._making:  # which is not thread-safe
+            return self._session.client(
+                service,  # pyright: ignore[reportCallIssue, reportArgumentType] - known at run time
+                endpoint_url=self.cloud.endpoint_url,
+                **how,
+            )
 
 
 def allow(action: str | list[str], resource: str | list[str], **condition: Any) -> dict[str, Any]:
