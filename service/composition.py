@@ -46,10 +46,20 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 
-def build(settings: Settings, metrics: Metrics) -> Litestar:
+def door_to_aws(settings: Settings, metrics: Metrics = UNMEASURED) -> AwsDoor:
+    """The door of this process."""
+    return AwsDoor(settings.aws, max_tenants=settings.tenants.cache_entries, metrics=metrics)
+
+
+def build(
+    settings: Settings,
+    metrics: Metrics,
+    *,
+    open_door: Callable[[Settings, Metrics], AwsDoor] = door_to_aws,
+) -> Litestar:
     """The service on AWS, or on the embedded cloud if the settings give its endpoint."""
     calls = AwsCalls(settings.aws)
-    door = door_to_aws(settings, metrics)
+    door = open_door(settings, metrics)
     operations = Operations(
         aws_ports(settings, calls, door, metrics=metrics),
         settings.tokens,
@@ -82,11 +92,6 @@ def device_endpoint(settings: Settings) -> DeviceEndpoint:
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"CEDARFLEET_DEVICE_CA_FILE cannot be read: {error}") from error
     return DeviceEndpoint(host=host, port=int(port or 8883), authorities=authorities)
-
-
-def door_to_aws(settings: Settings, metrics: Metrics = UNMEASURED) -> AwsDoor:
-    """The door of this process."""
-    return AwsDoor(settings.aws, max_tenants=settings.tenants.cache_entries, metrics=metrics)
 
 
 def build_worker(settings: Settings) -> tuple[Worker, Callable[[], Awaitable[None]]]:

@@ -24,6 +24,7 @@ from service.http_protocol import BoundedProtocol, BoundedServerState
 from service.ports.metrics import CONNECTIONS, UNMEASURED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from litestar.types import ASGIApp
@@ -137,7 +138,9 @@ class BoundedServer(uvicorn.Server):
             await loop.connect_accepted_socket(protocol, accepted)
 
 
-def serve(settings: Settings) -> int:
+def serve(
+    settings: Settings, *, application: Callable[[Settings, Metrics], ASGIApp] = build
+) -> int:
     """Serve until a signal; the process's exit code: 2 if an address cannot be listened on."""
     http = settings.http
     try:
@@ -150,7 +153,7 @@ def serve(settings: Settings) -> int:
     metrics = ProcessMetrics()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _already_handled)
-    server = BoundedServer(build(settings, metrics), http, metrics)
+    server = BoundedServer(application(settings, metrics), http, metrics)
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
         runner.run(_serve(server, listener, beside, metrics, http))
     log.info("service.stopped")

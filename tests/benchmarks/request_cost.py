@@ -22,6 +22,7 @@ _REQUESTS: Final = 300  # of one figure
 _CONNECTIONS: Final = 16
 _MANY: Final = 1000  # tenants
 _BARE: Final = ("tests.benchmarks.bare_route",)
+_BEFORE: Final = ("tests.benchmarks.service_on_boto3",)
 _SATURATION: Final = 0.7
 _QUIET_PER_SECOND: Final = 25
 _HANGING_PER_SECOND: Final = 40
@@ -34,16 +35,16 @@ class Route:
     Attributes:
         name: of the route, as the API has it.
         at_most: of a bare route.
-        device: whether it is asked of a device.
         body: what is sent.
         status: what a request is answered with.
+        less_than_before: times less CPU than on boto3; not asked if ``None``.
     """
 
     name: str
     at_most: float
-    device: bool = True
     body: dict[str, Any] | None = None
     status: int = 200
+    less_than_before: float | None = None
 
     def request(
         self, platform: RecordedPlatform, *, tenant: int = 0, device: str = "press-07"
@@ -56,9 +57,15 @@ class Route:
 
 ROUTES: Final = (
     Route("GET /v1/me", 5),
-    Route("GET /v1/devices/{device}", 5),
-    Route("GET /v1/devices?limit=100", 5, device=False),
-    Route("POST /v1/devices/{device}/commands", 8, body={"name": "reboot"}, status=202),
+    Route("GET /v1/devices/{device}", 5, less_than_before=15),
+    Route("GET /v1/devices?limit=100", 5, less_than_before=15),
+    Route(
+        "POST /v1/devices/{device}/commands",
+        8,
+        body={"name": "reboot"},
+        status=202,
+        less_than_before=15,
+    ),
 )
 
 
@@ -86,10 +93,33 @@ def rows(rounds: int) -> Iterator[Row]:
                 at_most=route.at_most,
                 note="beside a route of Litestar that answers a constant",
             )
+        with platform.service(_BEFORE) as before:
+            for route in ROUTES:
+                if route.less_than_before is not None:
+                    yield _beside_boto3(platform, ours, before, route, rounds)
         yield from _growth(platform, ours, rounds)
         yield _patience(platform, ours, rounds)
     with RecordedPlatform.of(2, hanging=1) as platform, platform.service() as ours:
         yield _beside_a_hanging_one(platform, ours, rounds)
+
+
+def _beside_boto3(
+    platform: RecordedPlatform, ours: Served, before: Served, route: Route, rounds: int
+) -> Row:
+    """The same adapters on boto3 in threads, reads decided by the store."""
+    sent = [route.request(platform)] * _REQUESTS
+    few = sent[: _REQUESTS // 3]
+    _warm(ours, sent, route)
+    _warm(before, few, route)
+    figures = interleaved(rounds, lambda: _cpu(before, few, route), lambda: _cpu(ours, sent, route))
+    return compare(
+        name=f"CPU of {route.name} on boto3, beside ours",
+        ours=figures[0],
+        reference=figures[1],
+        unit="ms",
+        at_least=route.less_than_before,
+        note="the same adapters in 32 threads, each decision asked of the store",
+    )
 
 
 def _growth(platform: RecordedPlatform, ours: Served, rounds: int) -> Iterator[Row]:
