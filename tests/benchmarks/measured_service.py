@@ -224,6 +224,8 @@ class RecordedPlatform:
             "CEDARFLEET_WORK_QUEUE_URL": f"{self.url}/123456789012/work",
             "CEDARFLEET_TIMER_ROLE_ARN": "arn:aws:iam::123456789012:role/timer",
             "CEDARFLEET_PORT": "0",
+            # The recorded store names one policy whatever is asked, which no copy agrees with.
+            "CEDARFLEET_POLICY_SAMPLE": "0",
         }
         child = Child(
             name="service",
