@@ -40,6 +40,16 @@ _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 _THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
+def _check_proxy(key: str, text: str) -> None:
+    if text and _ADDRESS.fullmatch(text) is None:
+        raise ConfigError(f"`{key}` is `{text}`, it must be `host:port`")
+
+
+def _host_and_port(text: str) -> tuple[str, int] | None:
+    host, _, port = text.rpartition(":")
+    return (host, int(port)) if host else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class ConnectionConfig:
     """How the agent holds its MQTT connection.
@@ -57,8 +67,8 @@ class ConnectionConfig:
         reconnect_max_seconds: longest pause.
         certificate_proof_seconds: how long the broker has to accept a renewed certificate before
             the former is used, and a new endpoint the device.
-        proxy: `host:port` of an HTTP proxy that carries the MQTT connection (CONNECT); files are
-            fetched past it. Empty: none.
+        proxy: `host:port` of an HTTP proxy that carries the MQTT connection (CONNECT); files have
+            ``downloads.proxy``. Empty: none.
         move_domain: the device may be told to dial another name under this domain; empty: under
             that of ``endpoint``, unless it is AWS's.
         limit_rate: keep to AWS IoT Core's 100 publishes and 512 KB a second for one connection.
@@ -80,8 +90,7 @@ class ConnectionConfig:
         Raises:
             ConfigError: a value that is not of its form.
         """
-        if self.proxy and _ADDRESS.fullmatch(self.proxy) is None:
-            raise ConfigError(f"`connection.proxy` is `{self.proxy}`, it must be `host:port`")
+        _check_proxy("connection.proxy", self.proxy)
         if self.move_domain and _DOMAIN.fullmatch(self.move_domain) is None:
             raise ConfigError(
                 f"`connection.move_domain` is `{self.move_domain}`, it must be a domain of"
@@ -91,8 +100,7 @@ class ConnectionConfig:
     @property
     def proxy_address(self) -> tuple[str, int] | None:
         """Host and port of the proxy."""
-        host, _, port = self.proxy.rpartition(":")
-        return (host, int(port)) if host else None
+        return _host_and_port(self.proxy)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +153,8 @@ class DownloadLimits:
             SHA-256 arrives over the device's own TLS connection, so plain HTTP risks who reads the
             file, not what is delivered.
         file_mode: permission bits of the delivered file.
+        proxy: `host:port` of an HTTP proxy that connects to the file server (CONNECT), for http
+            too. Empty: none.
     """
 
     max_bytes: int = 4096 * _MIB
@@ -165,13 +175,21 @@ class DownloadLimits:
     ca_file: Path | None = None
     allow_http: bool = False
     file_mode: int = 0o640
+    proxy: str = ""
+
+    @property
+    def proxy_address(self) -> tuple[str, int] | None:
+        """Host and port of the proxy."""
+        return _host_and_port(self.proxy)
 
     def __post_init__(self) -> None:
         """Refuse limits under which nothing could ever be downloaded.
 
         Raises:
             ValueError: names the limit and what would be right.
+            ConfigError: the proxy is not of its form.
         """
+        _check_proxy("downloads.proxy", self.proxy)
         for name in (
             "max_bytes",
             "connections",
@@ -228,7 +246,8 @@ class DeviceConfig:
         thing: IoT thing name ``<tenant>--<device>``; also the MQTT client id.
         endpoint: host name of the MQTT endpoint, without scheme and port.
         port: MQTT over mutual TLS.
-        ca_file: PEM of the authority that signed the endpoint's certificate.
+        ca_file: PEM of the authority that signed the endpoint's certificate; while that changes,
+            of both, one behind the other.
         certificate_file: PEM of the device's certificate; written by ``cedarfleet-device enroll``.
         key_file: PEM of its private key, mode 0600; written likewise.
         state_dir: inbox, outbox and lock; one agent at a time; mode 0700; must survive a reboot.

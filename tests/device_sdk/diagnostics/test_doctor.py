@@ -103,6 +103,16 @@ def test_each_ailment_is_named(tenant: Tenant, tmp_path: Path):
     assert "the IoT policy refuses this thing" in wrong(device)[0]
 
 
+@pytest.mark.parametrize("first", ["former", "new"])
+def test_two_authorities_may_stand_in_one_file(tenant: Tenant, tmp_path: Path, first: str):
+    """While the root of the endpoint changes, `ca_file` holds both, in either order."""
+    device = tenant.device(tmp_path)
+    both = [Authority().pem, tenant.cloud.ca_file.read_bytes()]
+    (tmp_path / "both.pem").write_bytes(b"".join(both if first == "former" else both[::-1]))
+    rewrite(device, ca_file=str(tmp_path / "both.pem"))
+    assert wrong(device) == []
+
+
 def test_what_run_refuses_the_doctor_names(tenant: Tenant, tmp_path: Path):
     """A memory that is damaged or lost, and a handlers' file that does not run, are found."""
     device = tenant.device(tmp_path)

@@ -8,11 +8,14 @@ import ssl
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 from cedarfleet_device.downloads import DownloadFailedError, DownloadRefusedError, Reason
+from cedarfleet_device.errors import ConfigError
 from cedarfleet_device.wire import DownloadDocument
 
+from tests.device_sdk.connection.named_relay import NamedRelay
 from tests.device_sdk.downloads.bad_answers import truncated
 from tests.device_sdk.downloads.object_server import Exchange, ObjectServer, serve
 from tests.device_sdk.downloads.self_signed import make_certificate
@@ -181,3 +184,20 @@ def test_an_unknown_etag_is_learnt_and_then_pinned(device: Device, server: Objec
     )
     assert delivered.path.read_bytes() == server.content
     assert [request.if_match for request in server.requests] == [None, server.etag]
+
+
+def test_a_file_comes_by_way_of_a_proxy(device: Device, server: ObjectServer):
+    """Every connection asks the proxy for the file server; where it does not lead, it is told."""
+    address = urlsplit(server.url)
+    with NamedRelay() as relay:
+        relay.leads = {f"{address.hostname}:{address.port}": address.port or 0}
+        delivered = device.fetch(server, proxy=relay.address)
+        assert delivered.path.read_bytes() == server.content
+        assert relay.asked
+        assert set(relay.asked) == relay.leads.keys()
+        server.put(server.content[::-1])
+        relay.leads = {}
+        with pytest.raises(DownloadFailedError, match=r"the proxy answers `HTTP/1\.1 502"):
+            device.fetch(server, proxy=relay.address, unreachable_seconds=0.01)
+    with pytest.raises(ConfigError, match=r"`downloads\.proxy` is `relay`, it must be `host:port`"):
+        device.limits(proxy="relay")

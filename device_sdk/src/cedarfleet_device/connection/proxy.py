@@ -1,8 +1,9 @@
-"""A plain connection to the endpoint, by way of the HTTP proxy where one is configured."""
+"""A plain connection, by way of an HTTP proxy where one is configured."""
 
 from __future__ import annotations
 
 import socket
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -28,21 +29,35 @@ def dial(config: DeviceConfig, *, seconds: float) -> socket.socket:
     if proxy is None:
         return line
     try:
-        _connect(line, f"{config.endpoint}:{config.port}")
+        tunnel(line, config.endpoint, config.port, seconds=seconds)
     except BaseException:
         line.close()
         raise
     return line
 
 
-def _connect(line: socket.socket, address: str) -> None:
-    """Ask for a tunnel (RFC 9110, 9.3.6)."""
+def tunnel(line: socket.socket, host: str, port: int, *, seconds: float) -> None:
+    """Ask a proxy for a tunnel (RFC 9110, 9.3.6).
+
+    Args:
+        line: to the proxy; its time limit is for each read.
+        host: name or address, without brackets.
+        port: of it.
+        seconds: for the whole answer, which may drip.
+
+    Raises:
+        OSError: the proxy does not connect.
+    """
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    until = time.monotonic() + seconds
     line.sendall(f"CONNECT {address} HTTP/1.1\r\nHost: {address}\r\n\r\n".encode())
     answer = b""
     while _END not in answer and len(answer) < _MOST_BYTES:
         if not (more := line.recv(1)):  # not a byte of what comes behind the answer
             break
         answer += more
+        if time.monotonic() > until:
+            raise TimeoutError(0, "the proxy does not end its answer")
     status = answer.split(b"\r\n", 1)[0].decode(errors="replace")
     if len(words := status.split()) < 2 or words[1] != str(HTTPStatus.OK.value):  # noqa: PLR2004 - version and code
         raise ConnectionError(0, f"the proxy answers `{status[:100]}`")

@@ -8,6 +8,7 @@ that download at once, writes a second at most:
 ====================================  =====================================  ===
 reports of progress                   5,000 / 60 s, as if all passed a mark   83
 StartNext, the end, StartNext again   3 * 1,000 a minute, the fastest rollout 50
+states of an install, where it is one 3 * 1,000 a minute, likewise            50
 ====================================  =====================================  ===
 
 A report waits up to a minute after its mark was passed: devices that begin at the same instant and

@@ -211,7 +211,8 @@ class Installation:
         cancelled: Callable[[], bool],
     ) -> InstallOutcome | None:
         while not record.state.is_final:
-            tell(_told(record))
+            if self._is_news(record):
+                tell(_told(record))
             match record.state:
                 case InstallState.DOWNLOADED:
                     further = self._begin(record, tell, cancelled)
@@ -227,6 +228,12 @@ class Installation:
             self._keep(record)
         good = record.state is InstallState.CONFIRMED
         return InstallOutcome(status="SUCCEEDED" if good else "FAILED", detail=_told(record))
+
+    def _is_news(self, record: InstallRecord) -> bool:
+        """Whether to tell it: an account's devices share a rate (``downloads.progress_reports``)."""
+        if record.state is InstallState.REBOOTING:
+            return record.boot == self._boot
+        return record.state is not InstallState.DOWNLOADED
 
     def _begin(
         self,

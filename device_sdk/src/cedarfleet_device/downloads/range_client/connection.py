@@ -17,6 +17,7 @@ from http.client import HTTPException, parse_headers
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
+from cedarfleet_device.connection.proxy import tunnel
 from cedarfleet_device.downloads.range_client.answers import (
     Answer,
     TryAgainError,
@@ -71,6 +72,7 @@ class RangeConnection:
         *,
         connect_seconds: float,
         read_seconds: float,
+        proxy: tuple[str, int] | None = None,
     ) -> None:
         """Connect to the port; ``secure`` comes next.
 
@@ -79,6 +81,7 @@ class RangeConnection:
             tls: context for ``https``; not needed for ``http``.
             connect_seconds: for the TCP handshake, each address of the host.
             read_seconds: longest wait of one read.
+            proxy: host and port of an HTTP proxy that connects to the server; None: none.
 
         Raises:
             UnreachableError: the host cannot be reached.
@@ -90,7 +93,9 @@ class RangeConnection:
         where = address.host, address.port
         started = time.monotonic()
         try:
-            self._socket = socket.create_connection(where, timeout=connect_seconds)
+            self._socket = socket.create_connection(proxy or where, timeout=connect_seconds)
+            if proxy is not None:
+                self._ask_proxy(seconds=connect_seconds)
         except OSError as error:
             raise UnreachableError(
                 f"cannot connect to {address.host}:{address.port}: {_words(error)}"
@@ -102,6 +107,13 @@ class RangeConnection:
         self._stream: socket.socket | TlsStream = self._socket
         self._pending = bytearray()  # received behind a header, not yet read
         self._left = 0
+
+    def _ask_proxy(self, *, seconds: float) -> None:
+        try:
+            tunnel(self._socket, self._address.host, self._address.port, seconds=seconds)
+        except BaseException:
+            self._socket.close()
+            raise
 
     def secure(self) -> None:
         """Shake hands over ``https``; a step of its own, so that ``cut`` ends one that stalls.
