@@ -230,7 +230,7 @@ class Installation:
         return InstallOutcome(status="SUCCEEDED" if good else "FAILED", detail=_told(record))
 
     def _is_news(self, record: InstallRecord) -> bool:
-        """Whether to tell it: an account's devices share a rate (``downloads.progress_reports``)."""
+        """Whether to tell it: all devices share a rate (``downloads.progress_reports``)."""
         if record.state is InstallState.REBOOTING:
             return record.boot == self._boot
         return record.state is not InstallState.DOWNLOADED
