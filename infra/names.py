@@ -40,6 +40,7 @@ TENANT_CHARACTERS: Final = 26
 # in the second.
 TENANT_ROLE_PATH: Final = "/cedarfleet/tenants/"
 PRESIGN_ROLE_PATH: Final = "/cedarfleet/presign/"
+UPLOADS_PREFIX: Final = ".files/"  # of the keys of uploaded files in a tenant's bucket
 _PRESIGN: Final = "-presign"
 _PROVISIONING: Final = "-provisioning"  # a role of 0.1.0
 _ROLE_SUFFIXES: Final = (_PRESIGN, _PROVISIONING)

@@ -21,6 +21,8 @@ from service.adapters.aws.deliveries import DynamoDeliveries
 from service.adapters.aws.devices import DynamoDeviceFacts
 from service.adapters.aws.downloads import DynamoDownloadRecords
 from service.adapters.aws.enrolments import DynamoEnrolments
+from service.adapters.aws.file_objects import S3FileObjects
+from service.adapters.aws.files import DynamoFileRecords
 from service.adapters.aws.jobs import IotDownloadJobs
 from service.adapters.aws.policies import VerifiedPermissionsPolicies
 from service.adapters.aws.signing_keys import JwksKeys
@@ -104,7 +106,7 @@ def build_worker(settings: Settings) -> tuple[Worker, Callable[[], Awaitable[Non
         calls.close()
         await door.close()
 
-    return operations.worker(settings.jobs), close
+    return operations.worker(settings.jobs, held_seconds=settings.work.handling_seconds), close
 
 
 def aws_ports(
@@ -135,6 +137,8 @@ def aws_ports(
         command_records=DynamoCommandRecords(aws=door, settings=records),
         broker=IotCommandBroker(aws=door, settings=settings.direct),
         artifacts=S3Artifacts(aws=door),
+        file_records=DynamoFileRecords(aws=door, settings=records),
+        file_objects=S3FileObjects(aws=door),
         download_records=DynamoDownloadRecords(aws=door, settings=records),
         deliveries=DynamoDeliveries(aws=door, settings=records),
         download_jobs=IotDownloadJobs(aws=door, settings=settings.jobs),

@@ -13,6 +13,7 @@ from cedarfleet_device import wire
 from service.cedar import device_facts
 from service.domain.commands import CommandRecordState
 from service.domain.downloads import DeliveryState
+from service.domain.files import FileState
 from service.domain.identities import TokenUse
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ VALUES: Final[Mapping[str, Mapping[str, dict[str, Any]]]] = {
     "DeliveryOut": {"device": _DEVICE, "state": _DELIVERY},
     "DeviceOut": {"id": _DEVICE},
     "DownloadOut": {"state": _DELIVERY},
+    "FileOut": {"id": _like(wire.COMMAND_ID), "state": _one_of(*FileState)},
     "DevicePatch": {
         "kind": _LABEL,
         "region": _LABEL,
@@ -63,6 +65,7 @@ VALUES: Final[Mapping[str, Mapping[str, dict[str, Any]]]] = {
 PARAMETERS: Final[Mapping[str, dict[str, Any]]] = {
     "device": _DEVICE,
     "command_id": _like(wire.COMMAND_ID),
+    "file_id": _like(wire.COMMAND_ID),
     "criticality": _CRITICALITY,
 }
 """Parameters of paths and queries, by name."""

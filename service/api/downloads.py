@@ -27,11 +27,21 @@ from service.operations.downloads import DownloadRequest, DownloadView
 
 
 class DownloadBody(Struct, forbid_unknown_fields=True, frozen=True):
-    """A file for one device or one group; exactly one of both."""
+    """A file for one device or one group: exactly one of ``artifact`` and ``file``, of each two."""
 
-    artifact: Annotated[
-        str, Meta(min_length=1, max_length=512, description="a file of the tenant's bucket")
-    ]
+    artifact: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=512,
+                description="a file's name: its newest version that is `available`, or, if none was"
+                " uploaded by the API, the file of the tenant's bucket",
+            ),
+        ]
+        | None
+    ) = None
+    file: Annotated[Label, Meta(description="the id of one uploaded version")] | None = None
     device: Label | None = None
     group: Label | None = None
     emergency: Emergency | None = None
@@ -60,6 +70,7 @@ class DownloadOut(Struct, frozen=True):
     device: str | None
     group: str | None
     artifact: str
+    file: str | None
     size: int
     sha256: str
     state: str
@@ -79,6 +90,7 @@ class DownloadOut(Struct, frozen=True):
             device=record.target if record.target_kind == "device" else None,
             group=record.target if record.target_kind == "group" else None,
             artifact=record.artifact,
+            file=record.file_id,
             size=record.size,
             sha256=record.sha256,
             state=progress.state,
@@ -101,10 +113,13 @@ async def start_download(
     """Deliver a file to a device or to each device of a group."""
     if (data.device is None) == (data.group is None):
         raise InvalidRequestError("device", "give exactly one of `device` and `group`")
+    if (data.artifact is None) == (data.file is None):
+        raise InvalidRequestError("artifact", "give exactly one of `artifact` and `file`")
     request = DownloadRequest(
         target_kind=TargetKind.GROUP if data.device is None else TargetKind.DEVICE,
         target=data.device or data.group or "",
-        artifact=data.artifact,
+        artifact=data.artifact or "",
+        file_id=data.file,
         emergency_reason=emergency_reason(data.emergency),
         idempotency_key=idempotency_key,
     )

@@ -17,6 +17,14 @@ from service.api.devices import (
 )
 from service.api.downloads import read_download, start_download
 from service.api.enrolments import enrol
+from service.api.files import (
+    begin_file,
+    complete_file,
+    list_files,
+    read_file,
+    retire_file,
+    sign_parts,
+)
 from service.api.guard import decided_middleware, guard, provide_access, provide_operations
 from service.api.json_body import check_body
 from service.api.me import read_me
@@ -38,6 +46,12 @@ ROUTES: Final[list[Any]] = [
     read_command,
     start_download,
     read_download,
+    begin_file,
+    sign_parts,
+    complete_file,
+    list_files,
+    read_file,
+    retire_file,
 ]
 
 

@@ -19,11 +19,18 @@ _ARTIFACT: Final = re.compile(
 )
 _MAX_ARTIFACT: Final = 512  # characters; S3 allows 1,024 bytes, a device's path less
 _FIRMWARE: Final = "firmware/"
+OWN_PREFIX: Final = ".files/"
+"""Of the keys of uploaded versions (`domain.files`): nobody names one as a file."""
 
 
 def is_artifact_name(text: str) -> bool:
     """Whether ``text`` may name a file: plain segments between single slashes, no ``.``, ``..``."""
-    return len(text) <= _MAX_ARTIFACT and _ARTIFACT.fullmatch(text) is not None
+    return (
+        len(text) <= _MAX_ARTIFACT
+        and _ARTIFACT.fullmatch(text) is not None
+        # Fail closed: as a file of the bucket it would go round whether it is deliverable.
+        and not text.startswith(OWN_PREFIX)
+    )
 
 
 def permission_for(artifact: str) -> Permission:
@@ -45,6 +52,8 @@ class Artifact:
             ``None`` in a bucket without versions.
         manifest: what the file's maker says and signs of it, for the device to judge; ``None``: a
             file as any other.
+        file_id: of the version that was uploaded through the API; ``None``: it was put into the
+            bucket under its name.
     """
 
     tenant: str
@@ -54,6 +63,7 @@ class Artifact:
     etag: str
     version: str | None = None
     manifest: Signed | None = None
+    file_id: str | None = None
 
     def entity(self) -> Entity:
         """The file under its tenant, as policies see it."""

@@ -87,6 +87,7 @@ class DownloadRecord:
         manifest: what the file's maker says and signs of it; ``None``: nothing.
         begun_at: when the worker first looked; ``None``: it has not yet.
         counts: ended devices by state, when the worker last looked.
+        file_id: of the uploaded version that devices get; ``None``: of the bucket's own file.
         settled_at: when the worker last asked IoT Jobs for what events did not tell.
     """
 
@@ -106,6 +107,7 @@ class DownloadRecord:
     devices: int = 1
     version: str | None = None
     manifest: Signed | None = None
+    file_id: str | None = None
     begun_at: int | None = None
     closing: Closing | None = None
     counts: Mapping[DeliveryState, int] = field(default_factory=dict[DeliveryState, int])

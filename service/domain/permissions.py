@@ -9,6 +9,9 @@ class Permission(StrEnum):
 
     LIST_DEVICES = "ListDevices"
     REGISTER_DEVICE = "RegisterDevice"
+    VIEW_FILE = "ViewFile"
+    UPLOAD_FILE = "UploadFile"
+    RETIRE_FILE = "RetireFile"
     VIEW_DEVICE = "ViewDevice"
     VIEW_COMMAND = "ViewCommand"
     VIEW_DOWNLOAD = "ViewDownload"
@@ -31,6 +34,7 @@ class Permission(StrEnum):
 READING: Final = frozenset(
     {
         Permission.LIST_DEVICES,
+        Permission.VIEW_FILE,
         Permission.VIEW_DEVICE,
         Permission.VIEW_COMMAND,
         Permission.VIEW_DOWNLOAD,

@@ -21,6 +21,7 @@ class WorkKind(StrEnum):
     CANCEL_JOB = "cancel-job"
     SETTLE_JOB = "settle-job"
     REDELIVER_COMMANDS = "redeliver-commands"
+    VERIFY_FILE = "verify-file"
 
 
 class UnreadableWorkError(ValueError):

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from service.ports.artifacts import Artifacts
     from service.ports.devices import DeviceFacts
     from service.ports.downloads import Deliveries, DownloadRecords
+    from service.ports.files import FileRecords
     from service.ports.work import WorkQueue
 
 # Members that are decided on at once: ten batches of 30, of which a policy store takes 30 a second
@@ -55,11 +56,17 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadRequest:
-    """Which file goes where."""
+    """Which file goes where.
+
+    Attributes:
+        artifact: the file's name; empty where ``file_id`` names the version.
+        file_id: of one uploaded version; ``None``: the newest that is available.
+    """
 
     target_kind: TargetKind
     target: str
     artifact: str
+    file_id: str | None = None
     emergency_reason: str | None = None
     idempotency_key: str | None = None
 
@@ -80,6 +87,7 @@ class Downloads:
         *,
         devices: DeviceFacts,
         artifacts: Artifacts,
+        files: FileRecords,
         records: DownloadRecords,
         deliveries: Deliveries,
         queue: WorkQueue,
@@ -87,6 +95,7 @@ class Downloads:
     ) -> None:
         self._devices = devices
         self._artifacts = artifacts
+        self._files = files
         self._records = records
         self._deliveries = deliveries
         self._queue = queue
@@ -101,21 +110,22 @@ class Downloads:
             NotFoundError: the tenant has no such device, group or file.
             InvalidRequestError: the file's name is not of its form.
             PermissionDeniedError: not allowed; said before whether the file exists.
-            ConflictError: nobody vouches for the file's SHA-256, so no device could verify it; or
-                the group has no device, or more than a download can serve.
+            ConflictError: nobody vouches for the file's SHA-256, so no device could verify it; the
+                uploaded version is not available; or the group has no device, or more than a
+                download can serve.
             IdempotencyMismatchError: the idempotency key stands for another request.
             DownloadNotStartedError: recorded as failed; if even that could not be stored, the
                 record stays ``created``.
         """
-        if not is_artifact_name(request.artifact):
+        tenant = access.principal.tenant
+        if request.file_id is None and not is_artifact_name(request.artifact):
             raise InvalidRequestError(
                 "artifact",
                 "must be a relative name like `recipes/steel.json`, of A-Z, a-z, 0-9 and `_.=@+-/`",
             )
-        tenant = access.principal.tenant
         target = await self._target(tenant, request.target_kind, request.target)
-        artifact = await self._artifacts.find(tenant, request.artifact)
-        action = permission_for(request.artifact)
+        artifact = await self._file(tenant, request)
+        action = permission_for(artifact.name if artifact else request.artifact)
         purpose = Purpose(artifact=artifact, emergency_reason=request.emergency_reason)
         if isinstance(target, DeviceGroup):
             # One more than a download can serve, so that too many can be told.
@@ -126,6 +136,8 @@ class Downloads:
         else:
             members = (target,)
         await access.require(action, target.entities(tenant.groups), purpose)
+        if artifact is None and request.file_id is not None:
+            raise NotFoundError("file", request.file_id)
         if artifact is None:
             raise NotFoundError("artifact", request.artifact)
         if isinstance(target, DeviceGroup):
@@ -143,6 +155,8 @@ class Downloads:
                 request.target,
                 request.artifact,
                 request.emergency_reason,
+                # Where no version is named, the key of a release that knew none is the same.
+                *([] if request.file_id is None else [request.file_id]),
             ),
         )
         if stored.state is DownloadRecordState.STARTED:
@@ -170,6 +184,18 @@ class Downloads:
         await access.require(Permission.VIEW_DOWNLOAD, target.entities(tenant.groups))
         progress = await self._deliveries.progress(tenant, record, limit=limit, cursor=cursor)
         return DownloadView(record=record, progress=progress)
+
+    async def _file(self, tenant: Tenant, request: DownloadRequest) -> Artifact | None:
+        """What is to be delivered; without a digest, if it must not be."""
+        if request.file_id is not None:
+            known = wire.is_command_id(request.file_id)
+            file = await self._files.read(tenant, request.file_id) if known else None
+            return file.artifact() if file else None
+        newest = await self._files.newest(tenant, request.artifact)
+        # Fail closed: of a name with uploaded versions none but an available one is delivered.
+        if newest is not None:
+            return newest.artifact()
+        return await self._artifacts.find(tenant, request.artifact)
 
     async def _target(self, tenant: Tenant, kind: TargetKind, target: str) -> Device | DeviceGroup:
         if kind is TargetKind.DEVICE:
@@ -210,6 +236,11 @@ class Downloads:
         self, access: Access, request: DownloadRequest, artifact: Artifact, *, devices: int
     ) -> DownloadRecord:
         # Fail closed: a file that nobody can verify is not delivered.
+        if artifact.sha256 is None and artifact.file_id is not None:
+            raise ConflictError(
+                f"version `{artifact.file_id}` of file `{artifact.name}` is not available:"
+                f" `/v1/files/{artifact.file_id}` says why"
+            )
         if artifact.sha256 is None:
             raise ConflictError(
                 f"artifact `{artifact.name}` has no SHA-256 of the whole file: upload it again with"
@@ -228,6 +259,7 @@ class Downloads:
             etag=artifact.etag,
             version=artifact.version,
             manifest=artifact.manifest,
+            file_id=artifact.file_id,
             created_by=access.principal.entity_id,
             created_at=now,
             emergency_reason=request.emergency_reason,

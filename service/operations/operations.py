@@ -16,6 +16,8 @@ from service.operations.decisions import Decisions
 from service.operations.devices import Devices
 from service.operations.downloads import Downloads
 from service.operations.enrolment import Enrol
+from service.operations.file_verification import FileVerification
+from service.operations.files import Files
 from service.operations.policy_copies import PolicyCopies
 from service.operations.readiness import Readiness
 from service.operations.redelivery import Redelivery
@@ -83,12 +85,18 @@ class Operations:
         self.downloads = Downloads(
             devices=ports.devices,
             artifacts=ports.artifacts,
+            files=ports.file_records,
             records=ports.download_records,
             deliveries=ports.deliveries,
             queue=ports.work_queue,
             clock=ports.clock,
         )
-
+        self.files = Files(
+            records=ports.file_records,
+            objects=ports.file_objects,
+            queue=ports.work_queue,
+            clock=ports.clock,
+        )
         self.registration = Registration(
             devices=ports.devices,
             enrolments=ports.enrolments,
@@ -98,11 +106,12 @@ class Operations:
         self.bulk_registration = BulkRegistration(registration=self.registration)
         self.enrol = Enrol(ports, self.budgets, enrolment, endpoint)
 
-    def worker(self, jobs: JobSettings) -> Worker:
+    def worker(self, jobs: JobSettings, *, held_seconds: float = 60) -> Worker:
         """What handles the work that the other operations hand over: one operation for each kind.
 
         Args:
             jobs: how fast downloads are rolled out, and how long they wait.
+            held_seconds: for which the queue gives a message to nobody else.
         """
         ports = self._ports
         rollout = Rollout(
@@ -119,15 +128,20 @@ class Operations:
         redelivery = Redelivery(
             records=ports.command_records, broker=ports.broker, clock=ports.clock
         )
+        verification = FileVerification(
+            records=ports.file_records, objects=ports.file_objects, clock=ports.clock
+        )
         return Worker(
             queue=ports.work_queue,
             tenants=ports.tenants,
+            held_seconds=held_seconds,
             handlers={
                 WorkKind.ADVANCE_DOWNLOAD: rollout.advance,
                 WorkKind.MAKE_JOB: rollout.make_job,
                 WorkKind.CANCEL_JOB: rollout.cancel_job,
                 WorkKind.SETTLE_JOB: rollout.settle_job,
                 WorkKind.REDELIVER_COMMANDS: redelivery.handle,
+                WorkKind.VERIFY_FILE: verification.handle,
             },
         )
 

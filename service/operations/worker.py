@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -12,7 +13,7 @@ from service.domain.work import UnreadableWorkError, Work
 from service.errors import CedarfleetError, UpstreamError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
     from service.domain.tenants import Tenant
     from service.domain.work import ReceivedWork, WorkKind
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE: Final = 5  # seconds; doubled with each attempt
 _LONGEST_PAUSE: Final = 900  # seconds
+_MOST_IN_HAND: Final = 32  # messages; nobody waits for the slowest of those that came with it
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
@@ -39,19 +41,33 @@ class Worker:
     Attributes:
         handlers: what is done for each kind; a kind without one waits among the dead letters.
         pause: seconds until a queue that does not answer is asked again, doubled each time.
+        patience: seconds that the next messages wait for those that are being handled.
+        held_seconds: for which the queue gives a message to nobody else; as long as its handler
+            runs it is held anew.
+        grace: seconds that what was begun may take once the worker is told to stop.
     """
 
     queue: WorkQueue
     tenants: TenantRegistry
     handlers: Mapping[WorkKind, Handler]
     pause: float = _FIRST_PAUSE
+    patience: float = 2
+    held_seconds: float = 60
+    grace: float = 20
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Take and handle messages until ``stop`` is set; what was begun then is ended."""
+        """Take and handle messages until ``stop`` is set; what was begun then is ended in time.
+
+        What takes longer is given up, and comes again.
+        """
         stopped = asyncio.ensure_future(stop.wait())
+        in_hand: set[asyncio.Future[None]] = set()
         pause = self.pause
         try:
             while not stop.is_set():
+                if len(in_hand) >= _MOST_IN_HAND:
+                    await asyncio.wait({*in_hand, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                    continue
                 receiving = asyncio.ensure_future(self.queue.receive())
                 await asyncio.wait({receiving, stopped}, return_when=asyncio.FIRST_COMPLETED)
                 if not receiving.done():
@@ -59,14 +75,32 @@ class Worker:
                     receiving.cancel()
                     return
                 try:
-                    await asyncio.gather(*map(self.handle, receiving.result()))
+                    given = receiving.result()
                     pause = self.pause
                 except UpstreamError:
                     log.warning("work.queue_away", again_seconds=pause)
                     await asyncio.wait({stopped}, timeout=pause)
                     pause = min(2 * pause, _LONGEST_PAUSE)
+                    continue
+                begun = [asyncio.ensure_future(self._handle(received)) for received in given]
+                for handling in begun:
+                    in_hand.add(handling)
+                    handling.add_done_callback(in_hand.discard)
+                if begun:
+                    await asyncio.wait(begun, timeout=self.patience)
         finally:
             stopped.cancel()
+            if in_hand:
+                _, late = await asyncio.wait(in_hand, timeout=self.grace)
+                for handling in late:
+                    handling.cancel()
+
+    async def _handle(self, received: ReceivedWork) -> None:
+        try:
+            await self.handle(received)
+        except UpstreamError:
+            # It is done or not, and comes again either way.
+            log.warning("work.queue_away", again_seconds=self.held_seconds)
 
     async def handle(self, received: ReceivedWork) -> None:
         """Do what one message is about, and take it off the queue only then.
@@ -91,7 +125,8 @@ class Worker:
                 log.error("work.unknown", **known)
                 await self._again(received)
                 return
-            await handler(tenant, work)
+            async with self._held(received):
+                await handler(tenant, work)
         except CedarfleetError as error:
             log.warning("work.failed", attempt=received.attempt, problem=str(error), **known)
             await self._again(received)
@@ -103,6 +138,24 @@ class Worker:
             return
         log.info("work.done", attempt=received.attempt, **known)
         await self.queue.done(received)
+
+    @asynccontextmanager
+    async def _held(self, received: ReceivedWork) -> AsyncGenerator[None]:
+        """Hold a message for as long as it takes; what cannot be held goes on all the same."""
+
+        async def hold() -> None:
+            while True:
+                await asyncio.sleep(self.held_seconds / 2)
+                try:
+                    await self.queue.hold(received)
+                except UpstreamError:
+                    log.warning("work.not_held")
+
+        holding = asyncio.ensure_future(hold())
+        try:
+            yield
+        finally:
+            holding.cancel()
 
     async def _again(self, received: ReceivedWork) -> None:
         seconds = min(_FIRST_PAUSE * 2 ** min(received.attempt - 1, 10), _LONGEST_PAUSE)

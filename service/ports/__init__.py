@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from service.ports.devices import Connections, DeviceFacts
     from service.ports.downloads import Deliveries, DownloadJobs, DownloadRecords
     from service.ports.enrolments import Enrolments, Things
+    from service.ports.files import FileObjects, FileRecords
     from service.ports.metrics import Metrics
     from service.ports.policies import PolicyStores
     from service.ports.signing_keys import SigningKeys
@@ -41,6 +42,8 @@ class Ports:
     command_records: CommandRecords
     broker: CommandBroker
     artifacts: Artifacts
+    file_records: FileRecords
+    file_objects: FileObjects
     download_records: DownloadRecords
     deliveries: Deliveries
     download_jobs: DownloadJobs

@@ -26,6 +26,10 @@ class WorkQueue(Protocol):
         """Give this message out no more."""
         ...
 
+    async def hold(self, received: ReceivedWork) -> None:
+        """Give this message to nobody else for as long again as it is held at first."""
+        ...
+
     async def postpone(self, received: ReceivedWork, *, seconds: int) -> None:
         """Give this message out again, and not before ``seconds`` have passed."""
         ...

@@ -123,6 +123,17 @@ REQUESTS: Final = (
     ),
     Asked(route="POST /v1/downloads", of="a file, to all", body={"group": "all"}),
     Asked(route="GET /v1/downloads/{download_id}"),
+    Asked(
+        route="POST /v1/files", body={"name": "recipes/steel.json", "size": 1, "sha256": "ab" * 32}
+    ),
+    Asked(
+        route="POST /v1/files/{file_id}/parts",
+        body={"parts": [{"number": 1, "sha256": "ab" * 32}]},
+    ),
+    Asked(route="POST /v1/files/{file_id}/complete"),
+    Asked(route="GET /v1/files"),
+    Asked(route="GET /v1/files/{file_id}"),
+    Asked(route="DELETE /v1/files/{file_id}"),
 )
 
 

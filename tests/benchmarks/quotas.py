@@ -48,6 +48,8 @@ _WRITE: Final = 0.625
 _READ: Final = 0.125
 _MESSAGE: Final = 1.0
 _REGISTRY: Final = 1.25
+_S3_WRITE: Final = 5.0
+_S3_WRITES: Final = "Amazon S3 pricing, PUT, COPY, POST, LIST requests"
 PRICES: Final[Mapping[str, Price]] = {
     "IsAuthorizedWithToken": Price(dollars=5, source=_CEDAR),
     "BatchIsAuthorizedWithToken": Price(dollars=150, source=_CEDAR),
@@ -63,6 +65,10 @@ PRICES: Final[Mapping[str, Price]] = {
     "SendDirectMessage": Price(dollars=_MESSAGE, units=3, source=_CORE, assumed=True),
     "GetConnection": Price(dollars=_REGISTRY, source=_CORE, assumed=True),
     "HeadObject": Price(dollars=0.4, source="Amazon S3 pricing, GET and all other requests"),
+    "CreateMultipartUpload": Price(dollars=_S3_WRITE, source=_S3_WRITES),
+    "ListParts": Price(dollars=_S3_WRITE, source=_S3_WRITES),
+    "DeleteObject": Price(dollars=0, source="Amazon S3 pricing: DELETE requests are free"),
+    "AbortMultipartUpload": Price(dollars=0, source="Amazon S3 pricing", assumed=True),
     "SendMessage": Price(dollars=0.4, source="Amazon SQS pricing, standard queues"),
     "IoT CreateThing": Price(dollars=_REGISTRY, source=_CORE),
     "IoT AddThingToThingGroup": Price(dollars=_REGISTRY, source=_CORE, assumed=True),

@@ -13,7 +13,9 @@ from infra import names
 from infra.stacks.platform_stack import device_events, status_rule, task_roles
 from infra.stacks.tenant_stack import bucket, service_role
 from service.adapters.memory.user_pool import MemoryUserPool
+from service.domain.artifacts import is_artifact_name
 from service.domain.budgets import Bucket
+from service.domain.files import file_key
 from service.domain.rates import Rate
 
 ACCOUNT = "123456789012"
@@ -199,6 +201,18 @@ def test_the_accounts_buckets_and_the_tenants_rows_are_apart() -> None:
     shared = Bucket(name="x", rate=Rate(per_second=1, burst=1))
     acmes = replace(shared, tenant=MemoryUserPool("acme").tenant)
     assert (shared.key[:7], acmes.key[:6]) == ("budget#", "acme--")
+
+
+def test_uploads_alone_are_written() -> None:
+    """The tenant's role writes objects of uploaded versions, and files of no other name."""
+    resources = [
+        resource
+        for statement in PERMISSIONS["tenant"]["Statement"]
+        if {"s3:PutObject", "s3:DeleteObject"} & set(listed(statement["Action"]))
+        for resource in listed(statement["Resource"])
+    ]
+    assert resources == [f"arn:aws:s3:::acme-artifacts-1/{file_key('*')}"]
+    assert not is_artifact_name(file_key("01JD0000000000000000000000"))
 
 
 def test_the_tenants_policy_fits_into_a_role() -> None:

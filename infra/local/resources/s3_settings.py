@@ -71,7 +71,8 @@ class BucketSetting(Handler):
         if self._setting == "bucket_versioning":
             return {**outputs, "versioningConfiguration": {"status": answer.get("Status")}}
         [(name, wanted)] = self._document(outputs).items()
-        now = answer.get(name, {"Rules": answer.get("Rules", [])})
+        # Of lifecycle and CORS, S3 answers the rules alone.
+        now = answer.get(name, {key: answer.get(key, []) for key in wanted})
         if _holds(now, wanted):
             return outputs
         if name == _PUBLIC_ACCESS:
@@ -159,6 +160,19 @@ def _lifecycle(inputs: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _cors(inputs: dict[str, Any]) -> dict[str, Any]:
+    members = ("allowedHeaders", "allowedMethods", "allowedOrigins", "exposeHeaders")
+    return {
+        "CORSConfiguration": {
+            "CORSRules": [
+                {_member(key): rule[key] for key in members if key in rule}
+                | {"MaxAgeSeconds": int(rule["maxAgeSeconds"])}
+                for rule in inputs["corsRules"]
+            ]
+        }
+    }
+
+
 def _policy(inputs: dict[str, Any]) -> dict[str, Any]:
     return {"Policy": inputs["policy"]}
 
@@ -180,5 +194,6 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": BucketSetting(
         "bucket_lifecycle_configuration", _lifecycle
     ),
+    "aws:s3/bucketCorsConfiguration:BucketCorsConfiguration": BucketSetting("bucket_cors", _cors),
     "aws:s3/bucketPolicy:BucketPolicy": BucketSetting("bucket_policy", _policy),
 }

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from service.cedar.request import RequestContext, TokenBearer
     from service.cedar.values import Value
 
-_TENANT_ACTIONS: Final = ("ListDevices", "RegisterDevice")
+_TENANT_ACTIONS: Final = ("ListDevices", "RegisterDevice", "ViewFile", "UploadFile", "RetireFile")
 _DEVICE_ACTIONS: Final = (
     "ViewDevice",
     "ViewCommand",
@@ -49,7 +49,13 @@ ACTIONS_ON: Final = {
 SOME_TAG: Final = "building"
 """A tag that no policy of the base speaks of."""
 _TAGGING: Final = frozenset({"SetDeviceTags", "RegisterDevice"})
-_DELIVERED: Final = {"DownloadFile": "file", "UpdateFirmware": "firmware"}
+_OF_A_FILE: Final = {
+    "DownloadFile": "file",
+    "UpdateFirmware": "firmware",
+    "ViewFile": "file",
+    "UploadFile": "file",
+    "RetireFile": "file",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +102,7 @@ class Resource:
 
 
 def sample_artifact(*, kind: str = "file", size: int = 1, tenant: str) -> Entity:
-    """A file to deliver."""
+    """A file to deliver, upload, view or retire."""
     return artifact_entity(f"{tenant}/{kind}-{size}", tenant=tenant, kind=kind, size=size)
 
 
@@ -113,13 +119,13 @@ def all_requests(
 
     Of `actions`, which are all.
 
-    An action that delivers something comes with the artifact of ``context``, or else with one that
-    befits it; no other action comes with any. So do those that set tags, with theirs.
+    An action on a file comes with the artifact of ``context``, or else with one that befits it; no
+    other action comes with any. So do those that set tags, with theirs.
     """
     # Made once: an evaluation of several requests compares their entities.
     entities = {name: resource.entities(tenant) for name, resource in resources.items()}
     for action in actions:
-        kind = _DELIVERED.get(action)
+        kind = _OF_A_FILE.get(action)
         tags = (context.changed_tags or (SOME_TAG,)) if action in _TAGGING else None
         artifact = kind and (context.artifact or sample_artifact(kind=kind, tenant=tenant))
         for name, resource in resources.items():

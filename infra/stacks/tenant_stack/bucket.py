@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pulumi
 import pulumi_aws as aws
@@ -13,6 +14,8 @@ from infra import names
 from infra.stacks import iam
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from infra.stacks.config.tenant import TenantConfig
 
 
@@ -47,6 +50,7 @@ class Bucket(pulumi.ComponentResource):
         self.bucket = bucket.bucket
         self._close(name, bucket)
         self._keep(name, bucket, args)
+        self._upload(name, bucket, args)
         role = aws.iam.Role(
             f"{name}-presign",
             name=names.presign_role(args.tenant),
@@ -119,6 +123,27 @@ class Bucket(pulumi.ComponentResource):
             ],
             opts=self._child,
         )
+
+    def _upload(self, name: str, bucket: aws.s3.Bucket, args: BucketArgs) -> None:
+        """Pages of the tenant's own app may send parts of uploads, and read nothing."""
+        aws.s3.BucketCorsConfiguration(
+            f"{name}-cors",
+            bucket=bucket.id,
+            cors_rules=[
+                {
+                    "allowed_origins": origins(args.config.sign_in.callback_urls),
+                    "allowed_methods": ["PUT"],
+                    "allowed_headers": ["x-amz-checksum-sha256"],
+                    "max_age_seconds": 3600,
+                }
+            ],
+            opts=self._child,
+        )
+
+
+def origins(urls: Sequence[str]) -> list[str]:
+    """The origins of an app's pages, each once (RFC 6454: scheme, host and port)."""
+    return sorted({f"{parts.scheme}://{parts.netloc}" for parts in map(urlsplit, urls)})
 
 
 def tls_only(*, bucket: str) -> iam.Document:

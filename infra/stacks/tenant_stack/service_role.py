@@ -151,6 +151,20 @@ def permissions(
         # Without the right to list, S3 answers 403 for a file that does not exist, instead of 404.
         iam.allow("ListFiles", ["s3:ListBucket"], files),
         iam.allow("Files", ["s3:GetObject"], f"{files}/*"),
+        # Parts are sent with URLs that this role signs; no file of another name can be written
+        # (what each call asks for: S3 user guide, "Uploading and copying objects using multipart
+        # upload", permissions).
+        iam.allow(
+            "Uploads",
+            [
+                "s3:AbortMultipartUpload",
+                "s3:DeleteObject",
+                "s3:GetObjectVersion",
+                "s3:ListMultipartUploadParts",
+                "s3:PutObject",
+            ],
+            f"{files}/{names.UPLOADS_PREFIX}*",
+        ),
         iam.allow(
             "OwnCommands",
             ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"],

@@ -122,6 +122,8 @@ def _columns(record: DownloadRecord) -> dict[str, Any]:
         texts["version"] = record.version
     if record.manifest is not None:
         texts["manifest"] = json.dumps(asdict(record.manifest))
+    if record.file_id is not None:
+        texts["file_id"] = record.file_id
     numbers = {name: {"N": str(getattr(record, name))} for name in _NUMBERS}
     return {
         **{name: {"S": text} for name, text in texts.items()},
@@ -155,6 +157,7 @@ def _record(tenant: Tenant, item: Mapping[str, Any]) -> DownloadRecord:
         etag=text["etag"],
         version=text.get("version"),  # rows of release 0.1.0 have none
         manifest=Signed.of(json.loads(text["manifest"])) if "manifest" in text else None,
+        file_id=text.get("file_id"),
         created_by=text["created_by"],
         created_at=int(item["created_at"]["N"]),
         state=_state_of(text["state"]),

@@ -10,6 +10,7 @@ from cedarfleet_device import wire
 
 from service.adapters.aws.client.failures import AwsRefusalError, asks
 from service.domain.downloads import OUTCOMES, DeliveryState, Outcome
+from service.domain.files import file_key
 from service.domain.instants import milliseconds
 from service.errors import ConflictError
 
@@ -114,7 +115,7 @@ def _placeholder(tenant: Tenant, record: DownloadRecord) -> str:
     placeholder's second form wants it (source: AWS IoT developer guide, "Managing jobs": presigned
     URL using Amazon S3 versioning).
     """
-    key = quote(record.artifact)
+    key = quote(file_key(record.file_id) if record.file_id else record.artifact)
     version = f"%3FversionId%3D{quote(record.version, safe='')}" if record.version else ""
     address = f"https://s3.{tenant.region}.amazonaws.com/{tenant.bucket}/{key}{version}"
     return f"${{aws:iot:s3-presigned-url-v2:{address}}}"

@@ -83,6 +83,9 @@ class SqsWorkQueue:
             "DeleteMessage", QueueUrl=self.settings.queue_url, ReceiptHandle=received.receipt
         )
 
+    async def hold(self, received: ReceivedWork) -> None:
+        await self.postpone(received, seconds=self.settings.handling_seconds)
+
     @asks(_QUEUE)
     async def postpone(self, received: ReceivedWork, *, seconds: int) -> None:
         await self._queue.call(

@@ -17,6 +17,7 @@ from service.adapters.memory.downloads import (
     MemoryDownloadRecords,
 )
 from service.adapters.memory.enrolments import MemoryEnrolments, MemoryThings
+from service.adapters.memory.files import MemoryFileObjects, MemoryFileRecords
 from service.adapters.memory.metrics import MemoryMetrics
 from service.adapters.memory.policies import MemoryPolicyStores
 from service.adapters.memory.signing_keys import MemorySigningKeys
@@ -53,6 +54,8 @@ class MemoryPorts(Ports):
     command_records: MemoryCommandRecords
     broker: MemoryCommandBroker
     artifacts: MemoryArtifacts
+    file_records: MemoryFileRecords
+    file_objects: MemoryFileObjects
     download_records: MemoryDownloadRecords
     deliveries: MemoryDeliveries
     download_jobs: MemoryDownloadJobs
@@ -79,6 +82,8 @@ class MemoryPorts(Ports):
             command_records=MemoryCommandRecords(),
             broker=MemoryCommandBroker(),
             artifacts=MemoryArtifacts(),
+            file_records=MemoryFileRecords(),
+            file_objects=MemoryFileObjects(),
             download_records=MemoryDownloadRecords(),
             deliveries=MemoryDeliveries(),
             download_jobs=MemoryDownloadJobs(),

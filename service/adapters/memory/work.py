@@ -27,6 +27,7 @@ class MemoryWorkQueue:
     waiting: list[ReceivedWork] = field(default_factory=list[ReceivedWork])
     given_out: dict[str, ReceivedWork] = field(default_factory=dict[str, ReceivedWork])
     postponed: dict[str, int] = field(default_factory=dict[str, int])
+    held: list[str] = field(default_factory=list[str])
     available: bool = True
     at_once: int = 10
     _sent: int = 0
@@ -47,6 +48,10 @@ class MemoryWorkQueue:
     async def done(self, received: ReceivedWork) -> None:
         self._check()
         self.given_out.pop(received.receipt, None)
+
+    async def hold(self, received: ReceivedWork) -> None:
+        self._check()
+        self.held.append(received.receipt)
 
     async def postpone(self, received: ReceivedWork, *, seconds: int) -> None:
         self._check()

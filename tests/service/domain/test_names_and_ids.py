@@ -76,6 +76,7 @@ def test_reading_changes_nothing_and_all_else_does() -> None:
     reading = {action for action in Permission if not action.changes_something}
     assert reading == {
         Permission.LIST_DEVICES,
+        Permission.VIEW_FILE,
         Permission.VIEW_DEVICE,
         Permission.VIEW_COMMAND,
         Permission.VIEW_DOWNLOAD,

@@ -188,3 +188,113 @@ def test_the_worker_outlives_its_queue(stage: Stage) -> None:
 
     asyncio.run(scenario())
     assert stage.doing.done == [stage.work]
+
+
+@dataclass
+class Slow:
+    """A handler that takes as long as the test says, unless its message is of another download."""
+
+    slow: str
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: list[str] = field(default_factory=list[str])
+    ended_one: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, tenant: Tenant, work: Work) -> None:
+        """Wait, or do it at once."""
+        assert tenant.id == work.tenant
+        if work.about["download"] == self.slow:
+            await self.go_on.wait()
+        self.ended.append(work.about["download"])
+        self.ended_one.set()
+
+
+def slowly(stage: Stage, *names: str) -> tuple[Slow, list[Work]]:
+    """A slow handler, and a message of each download, the first of which is the slow one."""
+    work = [
+        Work(
+            kind=WorkKind.MAKE_JOB,
+            issuer=stage.work.issuer,
+            tenant="acme",
+            about={"download": name, "job": "07"},
+        )
+        for name in names
+    ]
+    return Slow(slow=names[0]), work
+
+
+def test_nobody_waits_for_the_slowest(stage: Stage) -> None:
+    """Messages that come while one takes hours are done meanwhile."""
+
+    async def scenario() -> None:
+        slow, work = slowly(stage, "hours", "second")
+        stop = asyncio.Event()
+        stage.queue.at_once = 1
+        await stage.queue.send(work)
+        worker = Worker(
+            queue=stage.queue,
+            tenants=stage.worker.tenants,
+            handlers={WorkKind.MAKE_JOB: slow},
+            patience=0.01,
+        )
+        running = asyncio.ensure_future(worker.run(stop))
+        await asyncio.wait_for(slow.ended_one.wait(), 10)
+        assert slow.ended == ["second"]
+        slow.go_on.set()
+        stop.set()
+        await asyncio.wait_for(running, 10)
+        assert slow.ended == ["second", "hours"]
+
+    asyncio.run(scenario())
+
+
+def test_a_message_is_held_as_long_as_it_takes(stage: Stage) -> None:
+    """The queue gives it to nobody else meanwhile; once it is done it is held no more."""
+
+    @dataclass
+    class Held(MemoryWorkQueue):
+        """Lets the handler go on once its message was held twice."""
+
+        go_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+        async def hold(self, received: ReceivedWork) -> None:
+            await super().hold(received)
+            if len(self.held) == 2:
+                self.go_on.set()
+
+    async def scenario() -> None:
+        slow, [work] = slowly(stage, "hours")
+        queue = Held(go_on=slow.go_on)
+        worker = Worker(
+            queue=queue,
+            tenants=stage.worker.tenants,
+            handlers={WorkKind.MAKE_JOB: slow},
+            held_seconds=0.01,
+        )
+        await queue.send([work])
+        [received] = await queue.receive()
+        await asyncio.wait_for(worker.handle(received), 10)
+        assert (queue.held, queue.given_out) == (["1", "1"], {})
+
+    asyncio.run(scenario())
+
+
+def test_what_takes_too_long_is_given_up_at_the_end(stage: Stage) -> None:
+    """Told to stop, the worker ends in time; the message is not done, and comes again."""
+
+    async def scenario() -> None:
+        slow, work = slowly(stage, "hours", "second")
+        stop = asyncio.Event()
+        await stage.queue.send(work)
+        worker = Worker(
+            queue=stage.queue,
+            tenants=stage.worker.tenants,
+            handlers={WorkKind.MAKE_JOB: slow},
+            grace=0.01,
+        )
+        running = asyncio.ensure_future(worker.run(stop))
+        await asyncio.wait_for(slow.ended_one.wait(), 10)
+        stop.set()
+        await asyncio.wait_for(running, 10)
+        assert (slow.ended, list(stage.queue.given_out)) == (["second"], ["1"])
+
+    asyncio.run(scenario())

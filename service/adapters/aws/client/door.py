@@ -32,7 +32,7 @@ from service.adapters.aws.client.lanes import Lanes
 from service.adapters.aws.client.line import HttpLine, Request
 from service.adapters.aws.client.operations import AwsOperations
 from service.adapters.aws.client.retries import Retries, RetryBudget, is_perhaps_done
-from service.adapters.aws.client.signing import AwsCredentials, signed
+from service.adapters.aws.client.signing import AwsCredentials, presigned, signed
 from service.bounded_cache import BoundedCache
 from service.ports.metrics import AWS_CALLS, UNMEASURED
 
@@ -157,6 +157,26 @@ class AwsDoor:
             took = time.monotonic() - began
             self._metrics.observe(AWS_CALLS, took, asked.service, name, outcome)
 
+    async def presigned(
+        self, asked: Calls, name: str, parameters: dict[str, Any], *, seconds: int
+    ) -> tuple[str, float]:
+        """A URL of one call; ``Calls.presigned`` says the rest."""
+        operation, now = self._operations.find(asked.service, name), datetime.now(UTC)
+        unsigned = operation.request(parameters)
+        source = self._own.get() if asked.who is None else self.credentials.get(asked.who)
+        credentials = await source
+        url = presigned(
+            credentials,
+            operation.scope,
+            method=unsigned.method,
+            url=unsigned.url,
+            headers=unsigned.headers,
+            seconds=seconds,
+            at=now,
+        )
+        until = now.timestamp() + seconds
+        return url, until if credentials.expires_at is None else min(until, credentials.expires_at)
+
     async def _within(
         self,
         end: float | None,
@@ -278,6 +298,24 @@ class Calls:
             UnavailableError: cut off for now, or too many calls of the tenant wait.
         """
         return await self.door.call(self, operation, parameters)
+
+    async def presigned(
+        self, operation: str, *, seconds: int, **parameters: Any
+    ) -> tuple[str, float]:
+        """The URL of a call of S3, and when it ends, in seconds since the epoch.
+
+        Whoever has it may make the call, with the headers that the parameters become, until it or
+        the credentials end.
+
+        Args:
+            operation: as of ``call``.
+            seconds: for which it lasts at most.
+            **parameters: of the operation, without a body.
+
+        Raises:
+            AwsCallError: nobody gives credentials.
+        """
+        return await self.door.presigned(self, operation, parameters, seconds=seconds)
 
     async def pages(self, operation: str, **parameters: Any) -> AsyncIterator[list[dict[str, Any]]]:
         """The items of each page of a query of DynamoDB, each asked for as it is wanted.

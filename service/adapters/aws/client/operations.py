@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from service.settings import AwsSettings
 
 _REFUSED: Final = 300
+_NO_CONTENT: Final = 204
 _DOCUMENTS: Final = frozenset({"json", "rest-json"})
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
@@ -131,6 +132,7 @@ class Operation:
         self.scope = service.scope
         self.parser = service.parser
         self._of = service
+        self._is_silent = self.model.http.get("responseCode") == _NO_CONTENT
         self._tokens: list[str] = list(self.model.idempotent_members)
         output: Any = self.model.output_shape
         self._plain_request: Unsigned | None = None
@@ -175,6 +177,9 @@ class Operation:
         """
         if reply.status >= _REFUSED:
             raise self._refusal(reply)
+        # Fail closed: who has words where AWS has none is not AWS.
+        if self._is_silent and reply.body:
+            raise UnreadableAnswerError(self.name, "a body where there is none")
         sum_of_body = reply.headers.get("x-amz-crc32")
         # Source: DynamoDB developer guide, "DynamoDB low-level API": the CRC32 of the body.
         if sum_of_body is not None and str(zlib.crc32(reply.body)) != sum_of_body:
@@ -196,10 +201,12 @@ class Operation:
         return self._parsed(reply, self.model.output_shape)
 
     def _parsed(self, reply: Reply, shape: Any) -> dict[str, Any]:
+        # A body that is no document stays bytes: botocore's parser would read those as text.
+        is_stream = self.model.has_streaming_output and reply.status < _REFUSED
         told = {
             "status_code": reply.status,
             "headers": HeadersDict(reply.headers),
-            "body": reply.body,
+            "body": bytearray(reply.body) if is_stream else reply.body,
             "context": {"operation_name": self.name},
         }
         try:

@@ -126,6 +126,54 @@ def signed(
     return sent
 
 
+def presigned(
+    credentials: AwsCredentials,
+    scope: Scope,
+    *,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    seconds: int,
+    at: datetime,
+) -> str:
+    """The URL of a request of S3 that whoever has it may send, with these headers and any body.
+
+    Source: Amazon S3 API reference, "Authenticating Requests: Using Query Parameters".
+
+    Args:
+        credentials: whose request it is; the URL ends with them.
+        scope: for which service.
+        method: of HTTP.
+        url: with its query, both encoded already.
+        headers: that must be sent as they are; names in any case.
+        seconds: for which the URL lasts.
+        at: now, in UTC.
+    """
+    stamp, parts = at.strftime("%Y%m%dT%H%M%SZ"), urlsplit(url)
+    where = f"{stamp[:8]}/{scope.region}/{scope.service}/aws4_request"
+    named = {name.lower(): value for name, value in headers.items()} | {"host": parts.netloc}
+    names = sorted(named)
+    members = {
+        "X-Amz-Algorithm": _ALGORITHM,
+        "X-Amz-Credential": f"{credentials.access_key}/{where}",
+        "X-Amz-Date": stamp,
+        "X-Amz-Expires": str(seconds),
+        "X-Amz-SignedHeaders": ";".join(names),
+    }
+    if credentials.token is not None:
+        members["X-Amz-Security-Token"] = credentials.token
+    asked = [_pair(one) for one in parts.query.split("&") if one]
+    pairs = asked + [(name, quote(text, safe="-_.~")) for name, text in members.items()]
+    query = "&".join("=".join(pair) for pair in sorted(pairs))
+    lines = "".join(f"{name}:{' '.join(named[name].split())}\n" for name in names)
+    path = parts.path or "/"
+    canonical = f"{method}\n{path}\n{query}\n{lines}\n{';'.join(names)}\nUNSIGNED-PAYLOAD"
+    text = f"{_ALGORITHM}\n{stamp}\n{where}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    key = credentials.key_of(stamp[:8], scope.region, scope.service)
+    signature = hmac.digest(key, text.encode(), "sha256").hex()
+    return f"{parts.scheme}://{parts.netloc}{path}?{query}&X-Amz-Signature={signature}"
+
+
 def _pair(one: str) -> tuple[str, str]:
     name, _, value = one.partition("=")
     return name, value

@@ -233,8 +233,9 @@ def test_attribute_must_be_known_in_the_scope():
             (
                 "the schema has no action `Operte`; did you mean `Operate`? There are Administer, "
                 "ConfigureDevice, DownloadFile, ListDevices, Maintain, MaintainDevice, Operate, "
-                "OperateDevice, RegisterDevice, SetDeviceGroups, SetDeviceTags, SetParameters, "
-                "StopDevice, Update, UpdateFirmware, View, ViewCommand, ViewDevice, ViewDownload"
+                "OperateDevice, RegisterDevice, RetireFile, SetDeviceGroups, SetDeviceTags, "
+                "SetParameters, StopDevice, Update, UpdateFirmware, UploadFile, View, ViewCommand, "
+                "ViewDevice, ViewDownload, ViewFile"
             ),
         ),
     ],

@@ -64,9 +64,9 @@ POLICIES: Final = {
         (
             f"{OWN}:3: the schema has no action `StopDevise`; did you mean `StopDevice`? There are "
             "Administer, ConfigureDevice, DownloadFile, ListDevices, Maintain, MaintainDevice, "
-            "Operate, OperateDevice, RegisterDevice, SetDeviceGroups, SetDeviceTags, "
-            "SetParameters, StopDevice, Update, UpdateFirmware, View, ViewCommand, ViewDevice, "
-            "ViewDownload"
+            "Operate, OperateDevice, RegisterDevice, RetireFile, SetDeviceGroups, SetDeviceTags, "
+            "SetParameters, StopDevice, Update, UpdateFirmware, UploadFile, View, ViewCommand, "
+            "ViewDevice, ViewDownload, ViewFile"
         ),
     ),
     "never": (

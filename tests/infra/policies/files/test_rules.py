@@ -19,8 +19,8 @@ GROUPS = ", ".join(
 IDLE = "is always true where it is asked: leave it out"
 BEYOND = "a permit that is open to everybody may give no more than View; this one gives "
 EVERYTHING = (
-    "ConfigureDevice, DownloadFile, MaintainDevice, OperateDevice, RegisterDevice, "
-    "SetDeviceGroups, SetDeviceTags, SetParameters, StopDevice, UpdateFirmware"
+    "ConfigureDevice, DownloadFile, MaintainDevice, OperateDevice, RegisterDevice, RetireFile, "
+    "SetDeviceGroups, SetDeviceTags, SetParameters, StopDevice, UpdateFirmware, UploadFile"
 )
 SAY_WHO = 'say who, as in `principal in Fleet::Group::"..."`'
 
@@ -59,8 +59,9 @@ SAY_WHO = 'say who, as in `principal in Fleet::Group::"..."`'
                 (
                     "5: the schema has no action `Explode`; there are Administer, ConfigureDevice, "
                     "DownloadFile, ListDevices, Maintain, MaintainDevice, Operate, OperateDevice, "
-                    "RegisterDevice, SetDeviceGroups, SetDeviceTags, SetParameters, StopDevice, "
-                    "Update, UpdateFirmware, View, ViewCommand, ViewDevice, ViewDownload"
+                    "RegisterDevice, RetireFile, SetDeviceGroups, SetDeviceTags, SetParameters, "
+                    "StopDevice, Update, UpdateFirmware, UploadFile, View, ViewCommand, "
+                    "ViewDevice, ViewDownload, ViewFile"
                 )
             ],
         ),

@@ -184,6 +184,7 @@ def answered(model: Any, members: dict[str, Any]) -> Reply:
     shape: Any = model.output_shape
     headers: dict[str, str] = {}
     body: dict[str, Any] = {}
+    stream = b""
     for name, value in members.items():
         inner = shape.members[name]  # KeyError: AWS does not say this
         where = inner.serialization.get("location")
@@ -192,6 +193,8 @@ def answered(model: Any, members: dict[str, Any]) -> Reply:
         elif where == "headers":
             prefix = inner.serialization["name"].lower()
             headers |= {f"{prefix}{key}": text for key, text in value.items()}
+        elif shape.serialization.get("payload") == name and inner.type_name == "blob":
+            stream = value
         else:
             body[inner.serialization.get("name", name)] = _document(inner, value)
     match str(model.service_model.resolved_protocol):
@@ -199,7 +202,8 @@ def answered(model: Any, members: dict[str, Any]) -> Reply:
             inside = f"<{model.name}Result>{_xml(body)}</{model.name}Result>"
             content = f"<{model.name}Response>{inside}</{model.name}Response>".encode()
         case "rest-xml":
-            content = b""  # of those that we make, all is in the headers
+            document = f"<{model.name}Result>{_xml(body)}</{model.name}Result>".encode()
+            content = stream or (document if body else b"")
         case _:
             content = json.dumps(body).encode()
     return Reply(status=200, headers=headers, body=content)
@@ -248,6 +252,8 @@ def _text(shape: Any, value: Any) -> str:
 
 def _xml(body: dict[str, Any]) -> str:
     return "".join(
-        f"<{name}>{_xml(value) if isinstance(value, dict) else escape(str(value))}</{name}>"
+        f"<{name}>{_xml(one) if isinstance(one, dict) else escape(str(one))}</{name}>"
         for name, value in body.items()
+        # Lists of the answers that we make are flat: each item bears the list's name.
+        for one in (value if isinstance(value, list) else [value])
     )

@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import boto3
 import pytest
@@ -22,7 +22,7 @@ from service.adapters.aws.client.failures import AwsRefusalError, NoAnswerError
 from service.adapters.aws.client.line import Reply
 from service.adapters.aws.client.operations import AwsOperations
 from service.adapters.aws.client.retries import Retries
-from service.adapters.aws.client.signing import AwsCredentials, Scope, signed
+from service.adapters.aws.client.signing import AwsCredentials, Scope, presigned, signed
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.settings import AwsSettings
 from tests.service.adapters.aws.answered_line import AnsweredDoor, answered, refused
@@ -151,6 +151,39 @@ def test_each_signature_is_that_of_botocore(asked: list[Request]) -> None:
                 at=stamp,
             )
             assert ours == dict(theirs.headers), request.operation
+
+
+def test_a_signed_url_is_that_of_boto3(on_aws: AnsweredDoor) -> None:
+    """With the headers that must be sent, at the same moment and with the same credentials."""
+    parameters = {
+        "Bucket": "acme-artifacts",
+        "Key": ".files/01JD0000000000000000000000",
+        "UploadId": "an/upload+id=",
+        "PartNumber": 3,
+        "ContentLength": 12,
+        "ChecksumSHA256": "3q2+7w==",
+    }
+    for token in (None, "a token/of+a=session"):
+        make: Any = boto3.Session("AKIA", "secret/+", token, region_name=REGION).client
+        config = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
+        theirs = make("s3", config=config).generate_presigned_url(
+            "upload_part", Params=parameters, ExpiresIn=600
+        )
+        told = dict(parse_qsl(urlsplit(theirs).query))
+        operation = AwsOperations(AwsSettings(region=REGION)).find("s3", "UploadPart")
+        unsigned = operation.request(dict(parameters))
+        ours = presigned(
+            AwsCredentials(access_key="AKIA", secret_key="secret/+", token=token),
+            operation.scope,
+            method=unsigned.method,
+            url=unsigned.url,
+            headers=unsigned.headers,
+            seconds=600,
+            at=datetime.strptime(f"{told['X-Amz-Date']}+0000", "%Y%m%dT%H%M%SZ%z"),
+        )
+        assert unsigned.method == "PUT"
+        assert urlsplit(ours)[:3] == urlsplit(theirs)[:3]
+        assert dict(parse_qsl(urlsplit(ours).query)) == told
 
 
 def errors_of(model: Any) -> Iterator[Refusal]:

@@ -22,6 +22,7 @@ import probe_cognito
 import probe_credentials
 import probe_iot
 import probe_jobs
+import probe_objects
 import probe_queues
 import probe_sessions
 from probed_cloud import ProbedCloud
@@ -35,6 +36,7 @@ _MODULES = (
     probe_credentials,
     probe_iot,
     probe_jobs,
+    probe_objects,
     probe_queues,
     probe_sessions,
 )
