@@ -169,7 +169,7 @@ def test_a_tenant_is_a_file(project: Project) -> None:
     assert {one for one in changed if one[0] is not Op.READ} == {
         (Op.DELETE, "policies-link-firmware-hall-1"),
         (Op.DELETE, "policies-template-firmware-for-zone"),
-        (Op.UPDATE, "registry-row"),
+        *((Op.UPDATE, name) for name in ("registry-row", "digest-row")),
         *((Op.UPDATE, name) for name in ("identity-pool", "policies-store", "artifacts-bucket")),
     }
 

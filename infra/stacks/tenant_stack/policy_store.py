@@ -13,6 +13,7 @@ from service.cedar.binding import bind, bind_uid
 if TYPE_CHECKING:
     from infra.policies.files.bundle import PolicyBundle, StaticPolicy, Template
     from infra.stacks.tenant_stack.machines import Machines
+    from infra.stacks.tenant_stack.policy_digest import PolicyDigest
     from infra.stacks.tenant_stack.user_pool import UserPool
     from service.cedar.policy_set import Link
     from service.cedar.values import EntityUid
@@ -20,10 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyStoreArgs:
-    """The tenant, its checked policies, and the pool and machines whose tokens count."""
+    """The tenant, its checked policies, and the pool and machines whose tokens count.
+
+    `digest`: of these policies, told before the first of them changes.
+    """
 
     tenant: str
     bundle: PolicyBundle
+    digest: PolicyDigest
     user_pool: UserPool
     machines: Machines
     protect: bool
@@ -69,7 +74,9 @@ class PolicyStore(pulumi.ComponentResource):
             f"{name}-schema",
             policy_store_id=self.store_id,
             definition={"value": args.bundle.schema_json},
-            opts=self._child,
+            opts=pulumi.ResourceOptions.merge(
+                self._child, pulumi.ResourceOptions(depends_on=[args.digest])
+            ),
         )
         self._last: pulumi.Resource = schema
         forbids = {policy.id: self._static(policy) for policy in args.bundle.forbids}

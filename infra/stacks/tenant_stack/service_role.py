@@ -115,6 +115,22 @@ def permissions(
             ["verifiedpermissions:IsAuthorizedWithToken"],
             arns.policy_store(store_id),
         ),
+        # For the copy that reads are decided by (docs/adr/0025). BatchGetPolicy "doesn't have its
+        # own IAM permission" but GetPolicy's (source: Verified Permissions API, BatchGetPolicy).
+        iam.allow(
+            "ReadPolicies",
+            [
+                f"verifiedpermissions:{action}"
+                for action in (
+                    "GetPolicy",
+                    "GetPolicyTemplate",
+                    "GetSchema",
+                    "ListPolicies",
+                    "ListPolicyTemplates",
+                )
+            ],
+            arns.policy_store(store_id),
+        ),
         iam.allow("SendCommands", ["iot:Publish"], arns.iot(f"topic/fleet/{prefix}*")),
         iam.allow(
             "SendDirectCommands",

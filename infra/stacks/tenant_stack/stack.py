@@ -19,6 +19,7 @@ from infra.stacks.tenant_stack import user_pool
 from infra.stacks.tenant_stack.bucket import Bucket, BucketArgs
 from infra.stacks.tenant_stack.iot import Iot, IotArgs
 from infra.stacks.tenant_stack.machines import Machines, MachinesArgs
+from infra.stacks.tenant_stack.policy_digest import PolicyDigest, PolicyDigestArgs
 from infra.stacks.tenant_stack.policy_store import PolicyStore, PolicyStoreArgs
 from infra.stacks.tenant_stack.registry_row import RegistryRow, RegistryRowArgs
 from infra.stacks.tenant_stack.service_role import ServiceRole, ServiceRoleArgs
@@ -57,11 +58,17 @@ def stamp_tenant(tenant: str, config: TenantConfig, *, region: str, root: Path) 
         "identity", UserPoolArgs(tenant=tenant, config=config, region=platform.region), provider
     )
     machines = Machines("machines", MachinesArgs(config=config, user_pool=people), provider)
+    digest = PolicyDigest(
+        "digest",
+        PolicyDigestArgs(tenant=tenant, bundle=bundle, user_pool=people, platform=platform),
+        provider,
+    )
     policy_store = PolicyStore(
         "policies",
         PolicyStoreArgs(
             tenant=tenant,
             bundle=bundle,
+            digest=digest,
             user_pool=people,
             machines=machines,
             protect=config.protect,

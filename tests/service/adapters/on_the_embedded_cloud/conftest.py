@@ -140,7 +140,7 @@ def _lift_budget(setup: Setup, tenant: str) -> None:
     plenty = {"M": {"per_second": {"S": "10000"}, "burst": {"S": "10000"}}}
     table = setup.cloud.client("dynamodb")
     for row in table.scan(TableName="cedarfleet-tenants")["Items"]:
-        if row["tenant"]["S"] == tenant:
+        if row.get("tenant") == {"S": tenant}:
             table.update_item(
                 TableName="cedarfleet-tenants",
                 Key={"issuer": row["issuer"]},

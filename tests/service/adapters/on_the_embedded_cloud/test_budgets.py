@@ -24,7 +24,9 @@ def processes(deployed: DeployedService) -> Iterator[list[str]]:
     dynamodb = deployed.setup.cloud.client("dynamodb")
     table = deployed.setup.stacks["platform"]["tenants_table"]
     row = next(
-        one for one in dynamodb.scan(TableName=table)["Items"] if one["tenant"]["S"] == "globex"
+        one
+        for one in dynamodb.scan(TableName=table)["Items"]
+        if one.get("tenant") == {"S": "globex"}
     )
     rate = {"per_second": {"S": str(PER_SECOND)}, "burst": {"S": str(BURST)}}
     small = {"M": {"requests": {"M": rate}}}

@@ -51,7 +51,11 @@ def test_a_mixed_up_registry_row_opens_nothing(deployed: DeployedService) -> Non
         deployed.setup.cloud.client("dynamodb"),
         deployed.setup.stacks["platform"]["tenants_table"],
     )
-    rows = {row["tenant"]["S"]: row for row in dynamodb.scan(TableName=table)["Items"]}
+    rows = {
+        row["tenant"]["S"]: row
+        for row in dynamodb.scan(TableName=table)["Items"]
+        if "tenant" in row
+    }
     mixed = {
         name: rows["globex"][name]
         for name in ("policy_store_id", "role_arn", "bucket", "presign_role_arn")
