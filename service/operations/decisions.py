@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from service.cedar.decision import Allowed, Decider
+from service.cedar.decision import Allowed, Decider, Denied, Refusal
 from service.domain.permissions import READING
 from service.errors import CedarfleetError
 from service.ports.metrics import DECISIONS, POLICY_DIFFERENCES
@@ -123,7 +123,7 @@ class Decisions:
     ) -> None:
         """Ask the store too; a difference that stays while nothing changes rings an alarm."""
         try:
-            if await self._store.decide(principal, request) == decision:
+            if not differ(decision, await self._store.decide(principal, request)):
                 return
             # The store decides by a change some seconds after it has told of it.
             await self._pause(_SETTLE_SECONDS)
@@ -134,7 +134,7 @@ class Decisions:
         except CedarfleetError as error:
             log.warning("decisions.not_compared", problem=type(error).__name__)
             return
-        if ours and ours[0] != theirs:
+        if ours and differ(ours[0], theirs):
             self._metrics.count(POLICY_DIFFERENCES, "decision")
             log.error(
                 "decisions.differ",
@@ -147,6 +147,21 @@ class Decisions:
             )
             # Fail closed: nobody knows which of the two is right, and the store is asked.
             self._copies.distrust(principal.tenant)
+
+
+def differ(one: Decision, other: Decision) -> bool:
+    """Whether two decisions on one request are not the same.
+
+    Which policies a refusal names that is one because a policy failed, AWS does not say.
+    """
+    failed = Refusal.EVALUATION_FAILED
+    if (
+        isinstance(one, Denied)
+        and isinstance(other, Denied)
+        and failed in (one.reason, other.reason)
+    ):
+        return False
+    return one != other
 
 
 def _by_copy(

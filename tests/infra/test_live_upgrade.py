@@ -178,6 +178,7 @@ def found(project: Project) -> dict[str, Any]:
         "issuers": sorted(
             one["issuer"]["S"]
             for one in client("dynamodb").scan(TableName="cedarfleet-tenants")["Items"]
+            if "tenant" in one
         ),
         "file": client("s3").head_object(Bucket=bucket(project), Key="recipes/old.bin")["ETag"],
         "thing": (thing["thingId"], thing["attributes"]),
