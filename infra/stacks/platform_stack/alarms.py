@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from infra.stacks.platform_stack.work import Work
 
 _MINUTE = 60  # seconds
+_QUARTER = 15 * _MINUTE
 _DAY = 24 * 60 * _MINUTE
 # Write units of a minute at which one tenant's partition is full, 1,000 a second (source: DynamoDB
 # developer guide, "Partitions"). One device that makes up command ids can write three times that,
@@ -51,6 +52,7 @@ class Watched:
         below: ... or below this.
         missing_is_wrong: whether no data at all rings too; by default it is no news.
         once_a_day: whether one value a day is all there is; between two the alarm stays as it is.
+        at_once: whether one value in a quarter of an hour is enough.
     """
 
     metric: tuple[str, str, str]
@@ -59,6 +61,7 @@ class Watched:
     below: float | None = None
     missing_is_wrong: bool = False
     once_a_day: bool = False
+    at_once: bool = False
 
     @property
     def missing(self) -> str:
@@ -149,9 +152,30 @@ class Alarms(pulumi.ComponentResource):
                 once_a_day=True,
             ),
         )
+        self._watch_policies()
         self._watch_quotas()
         self.topic_arn = self._topic.arn
         self.register_outputs({"topic_arn": self.topic_arn})
+
+    def _watch_policies(self) -> None:
+        """What the service found of its copies of policies (docs/adr/0025); either is found once.
+
+        Tasks look again at a store that differs after five minutes at the latest.
+        """
+        for kind, words in (
+            ("store", "a policy store is not as its stack says: `policies.differ`"),
+            ("decision", "the service and a policy store decided otherwise: `decisions.differ`"),
+        ):
+            self._alarm(
+                f"policies-differ-{kind}",
+                f"{words} in the service's log says what (docs/operations.md)",
+                Watched(
+                    metric=(names.SERVICE_METRICS, names.POLICY_DIFFERENCES, "Sum"),
+                    dimensions={"kind": pulumi.Output.from_input(kind)},
+                    above=0,
+                    at_once=True,
+                ),
+            )
 
     def _watch_quotas(self) -> None:
         """What the account uses of a quota, where AWS's pages tie a metric to it (docs/quotas.md).
@@ -250,9 +274,14 @@ class Alarms(pulumi.ComponentResource):
         )
 
     def _alarm(self, label: str, description: str, watched: Watched) -> None:
-        """One alarm: wrong in three of five minutes, or on a day."""
+        """One alarm: wrong in three of five minutes, in one quarter of an hour, or on a day."""
         namespace, metric_name, statistic = watched.metric
         below = watched.above is None
+        period, periods, wrong = _MINUTE, 5, 3
+        if watched.at_once:
+            period, periods, wrong = _QUARTER, 1, 1
+        elif watched.once_a_day:
+            period, periods, wrong = _DAY, 1, 1
         aws.cloudwatch.MetricAlarm(
             f"{self._name}-{label}",
             name=f"cedarfleet-{label}",
@@ -263,9 +292,9 @@ class Alarms(pulumi.ComponentResource):
             dimensions=watched.dimensions,
             comparison_operator="LessThanThreshold" if below else "GreaterThanThreshold",
             threshold=watched.below if below else watched.above,
-            period=_DAY if watched.once_a_day else _MINUTE,
-            evaluation_periods=1 if watched.once_a_day else 5,
-            datapoints_to_alarm=1 if watched.once_a_day else 3,
+            period=period,
+            evaluation_periods=periods,
+            datapoints_to_alarm=wrong,
             treat_missing_data=watched.missing,
             alarm_actions=[self._topic.arn],
             ok_actions=[self._topic.arn],

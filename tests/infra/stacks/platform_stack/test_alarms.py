@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from service.ports.metrics import POLICY_DIFFERENCES
 from tests.infra.stamped import resources
 
 if TYPE_CHECKING:
@@ -56,6 +57,14 @@ FAILURES: dict[str, tuple[dict[str, float | None], set[str]]] = {
         {"DevicesThatDiffer": 1.0},
         {"devices-differ"},
     ),
+    "somebody changes a policy store by hand": (
+        {f"{POLICY_DIFFERENCES.name} of store": 1.0},
+        {"policies-differ-store"},
+    ),
+    "a copy of policies decides otherwise than its store": (
+        {f"{POLICY_DIFFERENCES.name} of decision": 1.0},
+        {"policies-differ-decision"},
+    ),
     "a device makes up commands and reports on them": (
         {"ConsumedWriteCapacityUnits": 190_000.0},
         {"states-flood"},
@@ -88,10 +97,11 @@ def rings(alarm: Mapping[str, Any], value: float | None) -> bool:
 
 
 def _value(alarm: Mapping[str, Any], metrics: Mapping[str, float | None]) -> float | None:
-    """Of the alarm's own queue, if one is named, else of whatever has the metric."""
+    """Of the alarm's own queue or kind, if one is named, else of whatever has the metric."""
     metric: str = watched(alarm)["metricName"]
-    queue = alarm.get("dimensions", {}).get("QueueName")
-    return metrics.get(f"{metric} of {queue}", metrics.get(metric))
+    dimensions = alarm.get("dimensions", {})
+    of = dimensions.get("QueueName", dimensions.get("kind"))
+    return metrics.get(f"{metric} of {of}", metrics.get(metric))
 
 
 def alarms_at(project: Project, metrics: Mapping[str, float | None]) -> set[str]:
@@ -103,7 +113,8 @@ def alarms_at(project: Project, metrics: Mapping[str, float | None]) -> set[str]
         daily = watched(one)["metricName"] == "DevicesThatDiffer"
         periods = (one["evaluationPeriods"], watched(one)["period"])
         assert one["alarmActions"]
-        assert periods == ((1, 86_400) if daily else (5, 60))
+        at_once = watched(one)["metricName"] == POLICY_DIFFERENCES.name
+        assert periods == ((1, 86_400) if daily else (1, 900) if at_once else (5, 60))
         # What a comparison found holds until the next finds nothing.
         assert (one["treatMissingData"] == "ignore") is daily
     return {
@@ -135,7 +146,7 @@ LOUD = {"HealthyHostCount": 0.0} | dict.fromkeys(
     (
         "UnHealthyHostCount", "HTTPCode_ELB_5XX_Count", "HTTPCode_Target_5XX_Count",
         "TargetResponseTime", "ApproximateNumberOfMessagesVisible", "ReadThrottleEvents",
-        "WriteThrottleEvents", "DevicesThatDiffer",
+        "WriteThrottleEvents", "DevicesThatDiffer", POLICY_DIFFERENCES.name,
         "ConsumedWriteCapacityUnits", "ApproximateAgeOfOldestMessage",
         "ResourceCount",
     ),

@@ -1,0 +1,135 @@
+"""The running service reads by its copies: as the stores decide, and no longer than they do."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from infra.policies.store.deployed import read
+from infra.stacks.tenant_stack.policy_digest import digest_item
+from service.cedar.digest import policies_digest
+from service.cedar.entities import tenant_entity
+from service.domain.devices import Device
+
+if TYPE_CHECKING:
+    import httpx
+
+    from service.cedar.entities import Entity
+    from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
+
+DEVICES = {"acme": "press-01", "globex": "pump-01"}
+
+
+def decisions(deployed: DeployedService) -> dict[str, tuple[str, bool, list[str]]]:
+    """Who decided each request, how, and by which policies, as the log says."""
+    log = (deployed.setup.state_dir / "service.log").read_text().splitlines()
+    lines = [json.loads(line) for line in log if '"access.decided"' in line]
+    return {line["request_id"]: (line["by"], line["allowed"], line["policies"]) for line in lines}
+
+
+def decided(deployed: DeployedService, answer: httpx.Response) -> tuple[str, bool, list[str]]:
+    """The same of one request."""
+    return decisions(deployed)[answer.headers["x-request-id"]]
+
+
+def await_copy(deployed: DeployedService, tenant: str) -> None:
+    """Read until the copy decides: the first requests find that there is none yet."""
+    deadline = time.monotonic() + 30
+    while decided(deployed, deployed.call("GET", "/v1/devices", tenant=tenant))[0] != "copy":
+        assert time.monotonic() < deadline
+
+
+def store_says(
+    deployed: DeployedService, tenant: str, group: str, action: str, entities: tuple[Entity, ...]
+) -> tuple[bool, list[str]]:
+    """What the tenant's policy store itself says to the person's token."""
+    outputs = deployed.setup.stacks[tenant]
+    now = {"__extn": {"fn": "datetime", "arg": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}}
+    client: Any = deployed.setup.cloud.client("verifiedpermissions")
+    answer = client.is_authorized_with_token(
+        policyStoreId=outputs["policy_store_id"],
+        identityToken=deployed.token(tenant, group),
+        action={"actionType": "Fleet::Action", "actionId": action},
+        resource={"entityType": entities[0].uid.type, "entityId": entities[0].uid.id},
+        context={"cedarJson": json.dumps({"now": now, "emergency": False})},
+        entities={"cedarJson": json.dumps([entity.json() for entity in entities])},
+    )
+    names = outputs["policy_names"]
+    policies = sorted(names[one["policyId"]] for one in answer["determiningPolicies"])
+    return answer["decision"] == "ALLOW", policies
+
+
+def test_reads_are_decided_as_the_store_decides(deployed: DeployedService) -> None:
+    """Each person of both tenants: list and device, yes or no, and by which policies."""
+    asked_both: dict[str, tuple[str, bool, list[str]]] = {}
+    for tenant, device_id in DEVICES.items():
+        await_copy(deployed, tenant)
+        facts = deployed.call("GET", f"/v1/devices/{device_id}", tenant=tenant).json()
+        device = Device(
+            tenant=tenant,
+            id=device_id,
+            groups=tuple(facts["groups"]),
+            attributes=facts["attributes"],
+        )
+        parents = dict.fromkeys(device.groups, ())
+        asked = {
+            "/v1/devices": ("ListDevices", (tenant_entity(tenant),)),
+            f"/v1/devices/{device_id}": ("ViewDevice", device.entities(parents)),
+        }
+        for group in deployed.people[tenant]:
+            for path, (action, entities) in asked.items():
+                answer = deployed.call("GET", path, tenant=tenant, group=group)
+                allowed, policies = store_says(deployed, tenant, group, action, entities)
+                assert (answer.status_code == 200) is allowed
+                asked_both[answer.headers["x-request-id"]] = ("copy", allowed, policies)
+    log = decisions(deployed)
+    assert {one: log[one] for one in asked_both} == asked_both
+    assert {allowed for _, allowed, _ in asked_both.values()} == {True, False}
+
+
+def test_what_is_revoked_ends_within_five_seconds(deployed: DeployedService) -> None:
+    """A permission for reads and changes goes as a stack takes it: first told, then deleted."""
+    outputs = deployed.setup.stacks["acme"]
+    store, issuer = outputs["policy_store_id"], outputs["issuer"]
+    client: Any = deployed.setup.cloud.client("verifiedpermissions")
+    table: Any = deployed.setup.cloud.client("dynamodb")
+
+    def tell(digest: str) -> None:
+        item = json.loads(digest_item(issuer=issuer, digest=digest))
+        table.put_item(TableName=deployed.setup.stacks["platform"]["tenants_table"], Item=item)
+
+    def lists() -> httpx.Response:
+        return deployed.call("GET", "/v1/devices", group="quality-inspectors")
+
+    def changes() -> int:
+        body = {"name": "reboot"}
+        path = "/v1/devices/press-01/commands"
+        return deployed.call("POST", path, group="quality-inspectors", json=body).status_code
+
+    before = policies_digest(read(client, store))
+    await_copy(deployed, "acme")
+    assert (lists().status_code, changes()) == (403, 403)
+    group = f'Fleet::Group::"{outputs["user_pool_id"]}|quality-inspectors"'
+    actions = '[Fleet::Action::"ListDevices", Fleet::Action::"OperateDevice"]'
+    statement = f"permit (principal in {group}, action in {actions}, resource);"
+    made = client.create_policy(
+        policyStoreId=store, definition={"static": {"statement": statement}}
+    )["policyId"]
+    try:
+        tell(policies_digest(read(client, store)))
+        deadline = time.monotonic() + 30
+        while decided(deployed, lists())[:2] != ("copy", True):
+            assert time.monotonic() < deadline
+        assert changes() == 202
+        tell(before)
+        revoked = time.monotonic()
+    finally:
+        tell(before)
+        client.delete_policy(policyStoreId=store, policyId=made)
+    assert changes() == 403, "a change is asked of the store"
+    while lists().status_code == 200:
+        assert time.monotonic() - revoked < 5
+    await_copy(deployed, "acme")
+    assert decided(deployed, lists()) == ("copy", False, [])
