@@ -121,6 +121,13 @@ ROWS: Final = (
         calls="`delete-connection` of the device that was revoked, and CONNECT again",
     ),
     Row(
+        id="policies-as-put",
+        statement="GetPolicy, GetPolicyTemplate and GetSchema answer policies and templates as "
+        "they were put, and the schema but for its spaces",
+        reason="50 calls have no room for it: `python -m infra policies diff <tenant>` reads a "
+        "store back",
+    ),
+    Row(
         id="cedar-policy",
         statement="A changed Cedar policy, template or schema decides after 3 s",
         calls="`create-policy`, then `is-authorized-with-token` at once and after the delay",
