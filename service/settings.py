@@ -176,7 +176,7 @@ class PolicySettings:
     fresh_seconds: Annotated[float, Variable("CEDARFLEET_POLICY_FRESH_SECONDS", 0.1, 4.5)] = 4.0
     compare_seconds: Annotated[float, Variable("CEDARFLEET_POLICY_COMPARE_SECONDS", 1, 3600)] = 300
     tenant_bytes: Annotated[int, Variable("CEDARFLEET_POLICY_TENANT_BYTES")] = 1_000_000
-    total_bytes: Annotated[int, Variable("CEDARFLEET_POLICY_TOTAL_BYTES")] = 50_000_000
+    total_bytes: Annotated[int, Variable("CEDARFLEET_POLICY_TOTAL_BYTES")] = 25_000_000
     entries: Annotated[int, Variable("CEDARFLEET_POLICY_ENTRIES", 1, 100_000)] = 2_000
     templates: Annotated[int, Variable("CEDARFLEET_POLICY_TEMPLATES")] = 1_000
     sample: Annotated[float, Variable("CEDARFLEET_POLICY_SAMPLE", 0, 1)] = 0.01

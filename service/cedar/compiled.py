@@ -1,6 +1,6 @@
 """A tenant's policies ready to decide in this process, each request by those that can apply to it.
 
-An evaluation takes as long as there are policies. So they are parted by their scope, and a request
+An evaluation takes as long as there are policies. So many are parted by their scope, and a request
 is evaluated by those alone whose scope can hold: a policy whose scope does not hold neither decides
 nor fails (Cedar language reference, "Authorization": the scope is part of what must be satisfied).
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import cedarpy
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     from service.cedar.policy_set import Link, PolicySet
     from service.cedar.request import AuthorizationRequest
 
-_MAX_SLICES: Final = 32
+_SCHEMAS: Final = 8  # of releases that are stamped at once; one has at most 100,000 bytes
+_FEW: Final = 64
+"""So many policies are evaluated in some 50 microseconds, and take less memory unparted."""
+_MAX_SLICES: Final = 8
 """Parsed sets kept, each of the policies of one kind of request: who asks what, in which line."""
 
 
@@ -48,27 +52,42 @@ class _Piece:
     resource: Mapping[str, Any]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Schema:
+    """A schema that stands once in the process: releases differ in it, tenants do not.
+
+    Attributes:
+        parsed: for the engine.
+        actions: no entities, but the action groups of the schema.
+        groups: action -> all groups that it is in, by way of others too.
+        user_attributes: what it has of a person's claims.
+    """
+
+    parsed: cedarpy.Schema
+    actions: cedarpy.Entities
+    groups: Mapping[str, frozenset[EntityUid]]
+    user_attributes: frozenset[str]
+
+
 class CompiledPolicies:
     """Evaluates requests of one tenant as its policy store would.
 
     Attributes:
         size: bytes of text that it was made of; what is parsed takes some times as many.
-        user_attributes: what the schema has of a person's claims.
 
     Args:
         policies: as the store holds them, with the schema in its JSON form.
+        actions: that are asked for; policies that can apply to none of them are left out.
+        few: so many policies are not parted.
 
     Raises:
         ValueError: the schema or a policy does not parse, or is of no form that is known here.
     """
 
-    def __init__(self, policies: PolicySet) -> None:
+    def __init__(self, policies: PolicySet, *, actions: Iterable[str], few: int = _FEW) -> None:
         try:
-            schema: dict[str, Any] = json.loads(policies.schema)
-            self._schema = cedarpy.Schema.from_json_str(policies.schema)
-            self.user_attributes = _texts(schema["Fleet"]["entityTypes"]["User"]["shape"])
-            _check_token(schema["Fleet"]["commonTypes"]["RequestContext"])
-            groups = _groups_of_actions(schema["Fleet"]["actions"])
+            self._schema = _schema_of(policies.schema)
+            asked = {EntityUid(ACTION, one): self._schema.groups[one] for one in actions}
             templates = {name: statement_est(text) for name, text in policies.templates.items()}
             pieces = [
                 *(_piece(name, statement_est(text)) for name, text in policies.static.items()),
@@ -79,17 +98,27 @@ class CompiledPolicies:
             ]
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"policies of a form that is not known here: {error!r}") from error
-        self._actions = cedarpy.Entities.from_json_str("[]", self._schema)
         # Whose scope names no principal stands under None.
         self._by_action: dict[str, dict[EntityUid | None, list[_Piece]]] = {}
-        for action, above in groups.items():
-            able: dict[EntityUid | None, list[_Piece]] = defaultdict(list)
+        able: dict[str, _Piece] = {}
+        for action, above in asked.items():
+            by_principal: dict[EntityUid | None, list[_Piece]] = defaultdict(list)
             for piece in pieces:
-                if _holds(piece.action, {EntityUid(ACTION, action), *above}):
-                    able[_named(piece.principal)].append(piece)
-            self._by_action[action] = dict(able)
+                if _holds(piece.action, {action, *above}):
+                    by_principal[_named(piece.principal)].append(piece)
+                    able[piece.id] = piece
+            self._by_action[action.id] = dict(by_principal)
+        self._all: cedarpy.PolicySet | None = None
+        if len(able) <= few:
+            self._all = _parsed(able.values())
+            self._by_action = {action: {} for action in self._by_action}
         self._slices: OrderedDict[tuple[str, ...], cedarpy.PolicySet] = OrderedDict()
-        self.size = len(policies.schema) + sum(len(piece.est) for piece in pieces)
+        self.size = sum(len(piece.est) for piece in pieces)
+
+    @property
+    def user_attributes(self) -> frozenset[str]:
+        """What the schema has of a person's claims, all of them texts."""
+        return self._schema.user_attributes
 
     def evaluate(self, request: AuthorizationRequest) -> Evaluation:
         """What the engine says to one request.
@@ -98,19 +127,25 @@ class CompiledPolicies:
             request: with the principal and its groups among the entities.
 
         Raises:
-            ValueError: the request does not fit the schema.
+            ValueError: the request does not fit the schema, or is for another action.
         """
         entities = {entity.uid: entity for entity in request.entities}
-        given = self._actions.with_added_json_str(
-            json.dumps([entity.json() for entity in entities.values()]), self._schema
+        schema = self._schema.parsed
+        given = self._schema.actions.with_added_json_str(
+            json.dumps([entity.json() for entity in entities.values()]), schema
         )
         policies = self._slice(request, entities)
-        return evaluation_of(cedarpy.is_authorized(request.json(), policies, given, self._schema))
+        return evaluation_of(cedarpy.is_authorized(request.json(), policies, given, schema))
 
     def _slice(
         self, request: AuthorizationRequest, entities: Mapping[EntityUid, Entity]
     ) -> cedarpy.PolicySet:
-        by_principal = self._by_action.get(request.action, {})
+        by_principal = self._by_action.get(request.action)
+        # Fail closed: a forbid of another action may have been left out.
+        if by_principal is None:
+            raise ValueError(f"these policies are not of `{request.action}`")
+        if self._all is not None:
+            return self._all
         who = _with_ancestors(request.principal, entities)
         what = _with_ancestors(request.resource, entities)
         able = sorted(
@@ -125,16 +160,32 @@ class CompiledPolicies:
         key = tuple(piece.id for piece in able)
         found = self._slices.get(key)
         if found is None:
-            static = ",".join(f"{json.dumps(piece.id)}:{piece.est}" for piece in able)
-            found = cedarpy.PolicySet.from_json_str(
-                f'{{"staticPolicies":{{{static}}},"templates":{{}},"templateLinks":[]}}'
-            )
-            self._slices[key] = found
+            found = self._slices[key] = _parsed(able)
             if len(self._slices) > _MAX_SLICES:
                 self._slices.popitem(last=False)
         else:
             self._slices.move_to_end(key)
         return found
+
+
+@lru_cache(maxsize=_SCHEMAS)
+def _schema_of(text: str) -> _Schema:
+    declared: dict[str, Any] = json.loads(text)["Fleet"]
+    parsed = cedarpy.Schema.from_json_str(text)
+    _check_token(declared["commonTypes"]["RequestContext"])
+    return _Schema(
+        parsed=parsed,
+        actions=cedarpy.Entities.from_json_str("[]", parsed),
+        groups=_groups_of_actions(declared["actions"]),
+        user_attributes=_texts(declared["entityTypes"]["User"]["shape"]),
+    )
+
+
+def _parsed(pieces: Iterable[_Piece]) -> cedarpy.PolicySet:
+    static = ",".join(f"{json.dumps(piece.id)}:{piece.est}" for piece in pieces)
+    return cedarpy.PolicySet.from_json_str(
+        f'{{"staticPolicies":{{{static}}},"templates":{{}},"templateLinks":[]}}'
+    )
 
 
 def _piece(name: str, est: Mapping[str, Any]) -> _Piece:
@@ -201,8 +252,6 @@ def _with_ancestors(uid: EntityUid, entities: Mapping[EntityUid, Entity]) -> dic
 
 
 def _groups_of_actions(actions: Mapping[str, Any]) -> dict[str, frozenset[EntityUid]]:
-    """Action -> all groups that it is in, by way of others too."""
-
     def above(action: str) -> set[str]:
         direct = {member["id"] for member in actions[action].get("memberOf") or ()}
         return direct.union(*map(above, direct))

@@ -21,7 +21,7 @@ from tests.service.stamped_policies import only
 ACME = MemoryUserPool("acme").tenant
 SCHEMA = only(ACME).schema
 SHAPES = SchemaShapes(json.loads(SCHEMA))
-COPY = CompiledPolicies(only(ACME))
+COPY = CompiledPolicies(only(ACME), actions=())
 VIEW = {"type": "Fleet::Action", "id": "ViewDevice"}
 SOURCE = IdentitySource(
     id="IS1",

@@ -12,6 +12,8 @@ import structlog
 from service.adapters.memory.metrics import MemoryMetrics
 from service.adapters.memory.policies import MemoryPolicyStores
 from service.adapters.memory.user_pool import MemoryUserPool
+from service.cedar.compiled import CompiledPolicies
+from service.domain.permissions import READING
 from service.operations.policy_copies import PolicyCopies
 from service.ports.metrics import POLICY_DIFFERENCES
 from service.settings import PolicySettings
@@ -210,13 +212,14 @@ def test_copies_are_bounded_in_bytes() -> None:
         assert await watched.copies.good(ACME) is None
         assert await watched.copies.good(globex) is not None
 
-    one = len(only(ACME, all=PERMIT_ALL).schema)
+    held = only(ACME, all=PERMIT_ALL)
+    one = CompiledPolicies(held, actions=READING).size
     scenario(steps, Watched(settings=replace(SETTINGS, total_bytes=int(one * 1.5))))
 
     async def too_large(watched: Watched) -> None:
         assert await watched.copies.confirm(ACME) is None
 
-    scenario(too_large, Watched(settings=replace(SETTINGS, tenant_bytes=one)))
+    scenario(too_large, Watched(settings=replace(SETTINGS, tenant_bytes=len(held.schema))))
     scenario(too_large, Watched(settings=replace(SETTINGS, total_bytes=0)))
 
 

@@ -1,0 +1,147 @@
+"""Policies that were parted by their scopes decide as all of them together do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from infra.policies import load
+from infra.policies.cases.cases import Case, case_policies, read
+from infra.policies.cases.reference_fleet import POOL_ID, TENANT_ID
+from service.cedar.compiled import CompiledPolicies
+from service.cedar.entities import tenant_entity
+from service.cedar.evaluator import Evaluator
+from service.cedar.policy_set import Link
+from service.cedar.request import AuthorizationRequest, RequestContext, TokenBearer
+from service.cedar.values import EntityUid
+from service.domain.permissions import READING
+from tests.service.operations.test_decided_alike import (
+    ACME,
+    DEVICES,
+    GROUPS,
+    LINKS,
+    MOMENTS,
+    STATEMENTS,
+    TEMPLATE,
+)
+from tests.service.stamped_policies import only
+
+if TYPE_CHECKING:
+    from service.cedar.policy_set import PolicySet
+    from service.domain.devices import Device
+
+POLICIES = Path(__file__).parents[3] / "policies"
+CASES = [case for case in read(POLICIES) if case.request.action in READING]
+NOW = RequestContext(now=datetime(2026, 10, 1, tzinfo=UTC))
+
+
+@cache
+def both(tenant_policies: str | None) -> tuple[CompiledPolicies, Evaluator]:
+    """The policies of some cases, parted, and all together."""
+    bundle = load(POLICIES, case_policies(POLICIES, tenant_policies))
+    policies = bundle.policy_set.bound(tenant=TENANT_ID, pool_id=POOL_ID)
+    return CompiledPolicies(policies, actions=READING, few=0), Evaluator(policies)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.file)
+def test_cases_are_decided_as_by_all_policies(case: Case) -> None:
+    """With the project's policies, templates and a tenant's own."""
+    parted, together = both(case.tenant_policies)
+    evaluation = parted.evaluate(case.request)
+    assert evaluation == together.evaluate(case.request)
+    assert evaluation.decision == case.expected.decision
+
+
+def asked(bearer: TokenBearer, device: Device, action: str, now: datetime) -> AuthorizationRequest:
+    """The bearer's question about a device."""
+    request = AuthorizationRequest.of(
+        principal=bearer.uid(ACME.pool_id),
+        action=action,
+        entities=device.entities(ACME.groups),
+        context=RequestContext(now=now),
+    )
+    return request.with_bearer(bearer, pool_id=ACME.pool_id)
+
+
+@settings(max_examples=12)
+@given(
+    st.lists(STATEMENTS, min_size=1, max_size=12),
+    st.lists(LINKS, max_size=4),
+    st.lists(st.tuples(st.sets(st.sampled_from(GROUPS)), DEVICES, MOMENTS), min_size=2, max_size=4),
+)
+def test_parted_policies_decide_as_all_do(
+    statements: list[str], links: list[tuple[Any, Any]], questions: list[tuple[Any, ...]]
+) -> None:
+    """Whatever their scopes say: the same answer, by the same policies, with the same errors."""
+    filled = tuple(
+        Link(
+            id=f"link{number}",
+            template="template",
+            principal=EntityUid(f"Fleet::{who[0]}", f"{ACME.pool_id}|{who[1]}"),
+            resource=EntityUid(f"Fleet::{what[0]}", what[1]),
+        )
+        for number, (who, what) in enumerate(links)
+    )
+    static = {f"policy{number}": text for number, text in enumerate(statements)}
+    policies = replace(
+        only(ACME), static=static, templates={"template": f"{TEMPLATE};"}, links=filled
+    )
+    parted = CompiledPolicies(policies, actions=READING, few=0)
+    whole = CompiledPolicies(policies, actions=READING)
+    together = Evaluator(policies)
+    for groups, device, now in questions:
+        bearer = TokenBearer(subject="boss", groups=tuple(sorted(groups)))
+        for action in ("ViewDevice", "ViewDownload"):
+            request = asked(bearer, device, action, now)
+            expected = together.evaluate(request)
+            assert parted.evaluate(request) == whole.evaluate(request) == expected
+
+
+def test_another_action_is_not_decided() -> None:
+    """Its forbids may have been left out."""
+    for few in (0, 64):
+        policies = CompiledPolicies(only(ACME), actions=["ListDevices"], few=few)
+        with pytest.raises(ValueError, match="not of `ViewDevice`"):
+            policies.evaluate(
+                AuthorizationRequest.of(
+                    principal=EntityUid("Fleet::User", "x"),
+                    action="ViewDevice",
+                    entities=(tenant_entity("acme"),),
+                    context=NOW,
+                )
+            )
+
+
+def with_schema(change: Any) -> PolicySet:
+    """No policies under a changed schema."""
+    policies = only(ACME)
+    schema = json.loads(policies.schema)
+    change(schema["Fleet"])
+    return replace(policies, schema=json.dumps(schema))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda fleet: fleet["entityTypes"]["User"]["shape"]["attributes"].update(
+            age={"type": "Long", "required": False}
+        ),
+        lambda fleet: fleet["commonTypes"]["RequestContext"]["attributes"]["token"][
+            "attributes"
+        ].update(jti={"type": "String", "required": False}),
+        lambda fleet: fleet["entityTypes"].pop("User"),
+    ],
+    ids=["attribute", "token", "user"],
+)
+def test_a_schema_of_another_release_is_not_used(change: Any) -> None:
+    """It has more of a token than is known here: only the store knows what it makes of that."""
+    with pytest.raises(ValueError):
+        CompiledPolicies(with_schema(change), actions=READING)
