@@ -87,7 +87,9 @@ class CompiledPolicies:
     def __init__(self, policies: PolicySet, *, actions: Iterable[str], few: int = _FEW) -> None:
         try:
             self._schema = _schema_of(policies.schema)
-            asked = {EntityUid(ACTION, one): self._schema.groups[one] for one in actions}
+            groups = self._schema.groups
+            # A schema of an earlier release lacks what is new: of that the store says no.
+            asked = {EntityUid(ACTION, one): groups[one] for one in actions if one in groups}
             templates = {name: statement_est(text) for name, text in policies.templates.items()}
             pieces = [
                 *(_piece(name, statement_est(text)) for name, text in policies.static.items()),

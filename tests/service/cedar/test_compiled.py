@@ -145,3 +145,18 @@ def test_a_schema_of_another_release_is_not_used(change: Any) -> None:
     """It has more of a token than is known here: only the store knows what it makes of that."""
     with pytest.raises(ValueError):
         CompiledPolicies(with_schema(change), actions=READING)
+
+
+def test_what_a_schema_lacks_is_the_stores() -> None:
+    """One of an earlier release decides what it knows; for a new action the store is asked."""
+    policies = CompiledPolicies(only(ACME), actions=["ListDevices", "ViewTomorrow"])
+    request = AuthorizationRequest.of(
+        principal=EntityUid("Fleet::User", f"{ACME.pool_id}|boss"),
+        action="ListDevices",
+        entities=(tenant_entity("acme"),),
+        context=NOW,
+    )
+    request = request.with_bearer(TokenBearer(subject="boss"), pool_id=ACME.pool_id)
+    assert not policies.evaluate(request).allowed
+    with pytest.raises(ValueError, match="ViewTomorrow"):
+        policies.evaluate(replace(request, action="ViewTomorrow"))

@@ -33,6 +33,13 @@ if TYPE_CHECKING:
     from service.cedar.decision import Decision
 
 ACME = MemoryUserPool("acme").tenant
+OF_THE_TENANT = {
+    Permission.LIST_DEVICES,
+    Permission.REGISTER_DEVICE,
+    Permission.VIEW_FILE,
+    Permission.UPLOAD_FILE,
+    Permission.RETIRE_FILE,
+}
 YES, NO = Allowed(policies=("all",)), Denied(reason=Refusal.NOT_PERMITTED)
 
 
@@ -55,7 +62,7 @@ def principal(**claims: object) -> Principal:
 def question(action: Permission) -> AuthorizationRequest:
     """May the manager do it?"""
     device = Device(tenant="acme", id="press-07", attributes={"kind": "press"}).entities({})
-    of_tenant = action in (Permission.LIST_DEVICES, Permission.REGISTER_DEVICE)
+    of_tenant = action in OF_THE_TENANT
     return AuthorizationRequest.of(
         principal=EntityUid("Fleet::User", principal().entity_id),
         action=action,
