@@ -9,7 +9,9 @@ import litestar.routes.http
 import structlog
 from litestar.connection import ASGIConnection, Request
 from litestar.datastructures import State
+from litestar.di import NamedDependency
 from litestar.handlers.base import BaseRouteHandler
+from litestar.params import SkipValidation
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.rate_limits import spend
@@ -127,14 +129,17 @@ def _address(text: str) -> str | None:
         return None  # a proxy that names no address: policies that ask for one find it missing
 
 
-async def provide_access(request: Request[Any, Any, State]) -> Access:
-    """The guard's result, for handlers."""
-    return request.scope["state"]["access"]
-
-
 async def provide_operations(request: Request[Any, Any, State]) -> Operations:
     """The operations, for handlers."""
     return request.app.state.operations
+
+
+async def provide_access(
+    request: Request[Any, Any, State],
+    operations: NamedDependency[SkipValidation[Operations]],  # noqa: ARG001 - one after the other: Litestar asks two in tasks
+) -> Access:
+    """The guard's result, for handlers."""
+    return request.scope["state"]["access"]
 
 
 def _check(scope: Any) -> None:

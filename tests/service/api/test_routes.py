@@ -23,6 +23,7 @@ from service.api.guard import (
     guard,
     needs,
     provide_access,
+    provide_operations,
 )
 from service.domain.permissions import Permission
 from service.errors import CedarfleetError
@@ -165,7 +166,10 @@ def test_a_route_that_forgets_to_ask_answers_nothing(service: ServiceUnderTest) 
             route_handlers=[forgets, lies, silent],
             guards=[guard],
             middleware=[decided_middleware],
-            dependencies={"access": Provide(provide_access)},
+            dependencies={
+                "access": Provide(provide_access),
+                "operations": Provide(provide_operations),
+            },
         )
     )
     headers = {"Authorization": f"Bearer {service.acme.id_token('boss', ['managers'])}"}
