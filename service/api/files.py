@@ -3,14 +3,17 @@
 from datetime import datetime
 from typing import Annotated
 
+from cedarfleet_device.wire import Signed, WireError
 from litestar import Response, delete, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from service.api.guard import needs
 from service.api.parameters import Caller, Cursor, IdempotencyKey, Label, Limit, Ops, utc
 from service.domain.files import FileVersion, Package, UploadPart
 from service.domain.permissions import Permission
+from service.errors import InvalidRequestError
 from service.operations.files import NewFile, SignedParts
 
 Digest = Annotated[
@@ -39,6 +42,16 @@ class PackageName(Struct, forbid_unknown_fields=True, frozen=True):
     version: Label
 
 
+class SignedManifest(Struct, forbid_unknown_fields=True, frozen=True):
+    """What the maker of a file says of it, exactly as it was signed, and the signatures by key id.
+
+    `cedarfleet-sign` makes it; devices that pin keys take no file without one.
+    """
+
+    text: str
+    signatures: dict[str, str]
+
+
 class FileBody(Struct, forbid_unknown_fields=True, frozen=True):
     """A version that is to be uploaded: its size in bytes, and the digest of the whole."""
 
@@ -47,6 +60,7 @@ class FileBody(Struct, forbid_unknown_fields=True, frozen=True):
     sha256: Digest
     package: PackageName | None = None
     sbom: Sbom | None = None
+    manifest: SignedManifest | None = None
 
 
 class FileOut(Struct, frozen=True):
@@ -156,12 +170,25 @@ async def begin_file(
             sbom_sha256=sbom.sha256 if sbom else "",
             sbom_url=sbom.url if sbom else "",
         ),
+        manifest=_signed(data.manifest),
         idempotency_key=idempotency_key,
     )
     file = await operations.files.begin(access, new)
     return Response(
         FileOut.of(file), status_code=201, headers={"Location": f"/v1/files/{file.file_id}"}
     )
+
+
+def _signed(manifest: SignedManifest | None) -> Signed | None:
+    """A manifest as the device's own reader takes it.
+
+    Raises:
+        InvalidRequestError: it is not of the form.
+    """
+    try:
+        return None if manifest is None else Signed.of(asdict(manifest))
+    except WireError as error:
+        raise InvalidRequestError("manifest", str(error)) from error
 
 
 @post("/files/{file_id:str}/parts", opt=needs(Permission.UPLOAD_FILE), status_code=200)

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from cedarfleet_device.wire import Manifest, WireError
+
 from service.domain.artifacts import OWN_PREFIX, Artifact, is_artifact_name
 from service.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from cedarfleet_device.wire import Signed
 
 _MIB: Final = 1024 * 1024
 MAX_SIZE: Final = 1024 * 1024 * _MIB
@@ -68,6 +72,7 @@ class FileVersion:
         sha256: of the whole file as the uploader says it, until the worker has found the same.
         part_size: bytes of each part but the last.
         upload: S3's id of the multipart upload.
+        manifest: what the file's maker says and signs of it, for the device to judge.
         problem: why it was refused.
         created_at: milliseconds since the epoch.
         changed_at: the same, of the last change of its state.
@@ -87,6 +92,7 @@ class FileVersion:
     created_at: int
     changed_at: int
     package: Package = NO_PACKAGE
+    manifest: Signed | None = None
     state: FileState = FileState.UPLOADING
     problem: str = ""
     etag: str = ""
@@ -116,6 +122,7 @@ class FileVersion:
             sha256=self.sha256 if self.state is FileState.AVAILABLE else None,
             etag=self.etag,
             version=self.version or None,
+            manifest=self.manifest,
             file_id=self.file_id,
         )
 
@@ -191,6 +198,22 @@ def check_file(name: str, size: int, sha256: str, package: Package) -> None:
         check_sha256("sbom.sha256", package.sbom_sha256)
     if package.sbom_url and not package.sbom_url.startswith("https://"):
         raise InvalidRequestError("sbom.url", "must be an `https://` URL")
+
+
+def check_manifest(manifest: Signed, *, name: str, size: int, sha256: str) -> None:
+    """Refuse a manifest of another file: no device would take this one with it.
+
+    Raises:
+        InvalidRequestError: it is not of its form, or of another name, size or digest.
+    """
+    try:
+        told = Manifest.decode(manifest.text.encode())
+    except WireError as error:
+        raise InvalidRequestError("manifest.text", str(error)) from error
+    if (told.name, told.size, told.sha256) != (name, size, sha256):
+        raise InvalidRequestError(
+            "manifest.text", f"is of `{told.name}` with {told.size} bytes, not of this file"
+        )
 
 
 def check_sha256(field: str, text: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +17,7 @@ from service.domain.files import (
     FileVersion,
     Package,
     check_file,
+    check_manifest,
     check_parts,
     missing_parts,
     part_size_for,
@@ -30,6 +31,8 @@ from service.operations.once import Once
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from cedarfleet_device.wire import Signed
 
     from service.domain.files import FilePage, SignedPart, UploadPart
     from service.domain.instants import Clock
@@ -53,6 +56,7 @@ class NewFile:
     size: int
     sha256: str
     package: Package = NO_PACKAGE
+    manifest: Signed | None = None
     idempotency_key: str | None = None
 
 
@@ -87,6 +91,8 @@ class Files:
             IdempotencyMismatchError: the idempotency key stands for another request.
         """
         check_file(new.name, new.size, new.sha256, new.package)
+        if new.manifest is not None:
+            check_manifest(new.manifest, name=new.name, size=new.size, sha256=new.sha256)
         tenant, now = access.principal.tenant, self._once.now_ms()
         artifact = Artifact(
             tenant=tenant.id, name=new.name, size=new.size, sha256=new.sha256, etag=""
@@ -105,15 +111,17 @@ class Files:
             created_at=now,
             changed_at=now,
             package=new.package,
+            manifest=new.manifest,
             revision=1,
         )
         package = new.package
+        signed = new.manifest and asdict(new.manifest)
         asked = (new.name, new.size, new.sha256, package.name, package.version)
         stored = await self._once.create(
             access.principal,
             file,
             key=new.idempotency_key,
-            request=(*asked, package.sbom_sha256, package.sbom_url),
+            request=(*asked, package.sbom_sha256, package.sbom_url, signed),
         )
         if stored.file_id != file.file_id:
             await self._objects.discard(tenant, file)

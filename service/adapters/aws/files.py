@@ -9,8 +9,11 @@ Rows of the commands table::
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import json
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
+
+from cedarfleet_device.wire import Signed
 
 from service.adapters.aws.client.failures import AwsRefusalError, asks
 from service.adapters.aws.cursors import seal, token_of
@@ -154,6 +157,8 @@ class DynamoFileRecords:
             **{name: {"S": text} for name, text in (texts | packaged).items()},
             **{name: {"N": str(getattr(record, name))} for name in _NUMBERS},
         }
+        if record.manifest is not None:
+            item["manifest"] = {"S": json.dumps(asdict(record.manifest))}
         if record.state in _PASSING:
             until = record.changed_at // 1000 + self.settings.record_seconds
             item["ttl"] = {"N": str(until)}
@@ -190,6 +195,7 @@ def _file(tenant: Tenant, item: Mapping[str, Any]) -> FileVersion:
         created_at=number["created_at"],
         changed_at=number["changed_at"],
         package=Package(**{one.name: text.get(f"package_{one.name}", "") for one in _PACKAGE}),
+        manifest=Signed.of(json.loads(text["manifest"])) if "manifest" in text else None,
         state=FileState(text["state"]),
         problem=text["problem"],
         etag=text["etag"],

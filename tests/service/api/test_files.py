@@ -7,6 +7,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cedarfleet_device.wire import Manifest, Signed
 
 from service.domain.files import LEAST_PART, FileState
 from service.domain.work import Work, WorkKind
@@ -255,6 +256,29 @@ def test_another_tenants_file_is_not_found(service: ServiceUnderTest) -> None:
     assert service.client.get(URL, headers=headers).json()["files"] == []
     body = {"device": "pump-01", "file": file_id}
     assert service.client.post("/v1/downloads", headers=headers, json=body).status_code == 404
+
+
+def manifest(name: str = NAME) -> dict[str, Any]:
+    """What the maker of the steel signed."""
+    told = Manifest(
+        name=name, size=len(STEEL), sha256=digest(STEEL), package="alloys", version="2.1"
+    )
+    return {"text": told.encode().decode(), "signatures": {"ab" * 32: "MEUCIQ=="}}
+
+
+def test_what_the_maker_signed_goes_to_the_device(service: ServiceUnderTest) -> None:
+    """The manifest of an upload stands in its download, as it was signed; of another file: 400."""
+    refused = begin(service, STEEL, manifest=manifest("recipes/other.json"))
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, "manifest.text")
+    unread = begin(service, STEEL, manifest={"text": "x", "signatures": {"no key": "x"}})
+    assert (unread.status_code, unread.json()["errors"][0]["field"]) == (400, "manifest")
+    file_id = begin(service, STEEL, manifest=manifest()).json()["id"]
+    send(service, file_id, STEEL)
+    service.call("POST", f"{URL}/{file_id}/complete")
+    work(service)
+    assert deliver(service, artifact=NAME).status_code == 202
+    [record] = service.ports.download_records.once.records.values()
+    assert record.manifest == Signed.of(manifest())
 
 
 @pytest.mark.parametrize(

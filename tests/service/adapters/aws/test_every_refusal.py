@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import botocore.session
 import pytest
 from botocore import xform_name
+from cedarfleet_device.wire import Signed
 
 from infra.stacks.tenant_stack.registry_row import registry_item
 from service.adapters.aws.client.calls import AwsCalls
@@ -115,6 +116,7 @@ FILE: Final = FileVersion(
     created_at=AT,
     changed_at=AT,
     version="v1",
+    manifest=Signed(text="{}", signatures={}),
     revision=1,
 )
 ENROLMENT: Final = Enrolment(
