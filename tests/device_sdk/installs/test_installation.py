@@ -387,3 +387,27 @@ def test_a_record_that_cannot_be_read_is_none(machine: Machine):
     (machine.folder / "install.json").write_text('{"job_id": "job", "state": "flying"}')
     machine.until_reboot()
     assert machine.finish().status == "SUCCEEDED"
+
+
+@dataclass(kw_only=True)
+class LookingPress(Press):
+    """One that looks what a power cut in the middle of its install would leave."""
+
+    files: InstallFiles
+    left: list[InstallRecord | None] = field(default_factory=list["InstallRecord | None"])
+
+    def install(self, update: Update) -> bool:
+        """Look, then install."""
+        self.left.append(self.files.read())
+        return super().install(update)
+
+
+def test_a_start_counts_before_it_begins(machine: Machine):
+    """Else an install that ends the machine would do so for ever."""
+    press = LookingPress(files=InstallFiles(machine.folder))
+    machine.press = press
+    left_by_a_power_cut(machine, tries=1)
+    machine.until_reboot()
+    [left] = press.left
+    assert left is not None
+    assert (left.state, left.tries) == (InstallState.INSTALLING, 2)
