@@ -18,6 +18,7 @@ from cedarfleet_device.wire import CommandMessage, CommandState, StatusMessage
 from infra import names
 from infra.local.processes import Child
 from infra.stacks.tenant_stack import iot_policies
+from tests.certificates import certified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -240,7 +241,7 @@ class Tenant:
 
     def omniscient(self) -> io.ClientTlsContext:
         """TLS with a certificate whose policy allows everything."""
-        made = self._iot.create_keys_and_certificate(setAsActive=True)
+        made = certified(self._iot)
         name = f"observer-{secrets.token_hex(4)}"
         everything = {
             "Version": "2012-10-17",
@@ -253,7 +254,7 @@ class Tenant:
 
     def _register(self, thing: str, folder: Path) -> None:
         self._iot.create_thing(thingName=thing, thingTypeName=_THING_TYPE)
-        made = self._iot.create_keys_and_certificate(setAsActive=True)
+        made = certified(self._iot)
         self._iot.attach_thing_principal(thingName=thing, principal=made["certificateArn"])
         self._iot.attach_policy(
             policyName=names.device_policy(self.name), target=made["certificateArn"]

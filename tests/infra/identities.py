@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cedarfleet_device import wire
 
 from infra import names
+from tests.certificates import certified
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +18,7 @@ def identify(iot: Any, folder: Path, *, tenant: str, device: str) -> None:
     thing = wire.thing_name(tenant, device)
     iot.create_thing(thingName=thing, thingTypeName=names.THING_TYPE)
     iot.add_thing_to_thing_group(thingName=thing, thingGroupName=names.thing_group(tenant))
-    made = iot.create_keys_and_certificate(setAsActive=True)
+    made = certified(iot)
     iot.attach_policy(policyName=names.device_policy(tenant), target=made["certificateArn"])
     iot.attach_thing_principal(thingName=thing, principal=made["certificateArn"])
     (folder / "device.pem").write_text(made["certificatePem"])

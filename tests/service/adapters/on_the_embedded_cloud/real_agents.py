@@ -11,6 +11,7 @@ from cedarfleet_device import Agent, DeviceConfig
 from infra import names
 from infra.local import devices
 from infra.local.devices import Device
+from tests.certificates import certified
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +40,7 @@ class RealAgents:
         for one in self.ids:
             device = Device(tenant="acme", device=one, folder=self._folder / one)
             devices.install(self._cloud, device)
-            made = iot.create_keys_and_certificate(setAsActive=True)
+            made = certified(iot)
             arn = made["certificateArn"]
             iot.attach_policy(policyName=names.device_policy("acme"), target=arn)
             iot.attach_thing_principal(thingName=device.thing, principal=arn)

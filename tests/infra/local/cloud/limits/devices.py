@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from tests.certificates import certified
 from tests.infra.local.cloud.corrections.probes.raw_mqtt import RawDevice
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def identity(cloud: EmbeddedCloud) -> Identity:
         policyDocument=json.dumps({"Version": "2012-10-17", "Statement": [_ALL]}),
     )
     iot.create_thing(thingName=thing)
-    made = iot.create_keys_and_certificate(setAsActive=True)
+    made = certified(iot)
     iot.attach_thing_principal(thingName=thing, principal=made["certificateArn"])
     iot.attach_policy(policyName=f"all-{thing}", target=made["certificateArn"])
     return Identity(

@@ -13,6 +13,8 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from raw_mqtt import RawDevice
 
+from tests.certificates import certified
+
 if TYPE_CHECKING:
     from infra.local.cloud import EmbeddedCloud
 
@@ -47,7 +49,7 @@ class ProbedCloud:
         iot, thing = self.cloud.client("iot"), f"acme--{uuid.uuid4().hex[:8]}"
         iot.create_policy(policyName=f"all-{thing}", policyDocument=json.dumps(ALLOW_ALL))
         iot.create_thing(thingName=thing)
-        made = iot.create_keys_and_certificate(setAsActive=True)
+        made = certified(iot)
         iot.attach_thing_principal(thingName=thing, principal=made["certificateArn"])
         iot.attach_policy(policyName=f"all-{thing}", target=made["certificateArn"])
         return Identity(
