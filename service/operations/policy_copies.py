@@ -38,6 +38,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _FIRST_SECONDS: Final = 3.0  # within which a process makes its first copy of a store
 _AGAIN_SECONDS: Final = 4.0  # until a store is looked at again that is not as it is to be
 _CHANGING_SECONDS: Final = 900.0  # an update of a stack is over by then
+_HINDRANCES: Final = (CedarfleetError, ValueError, KeyError, TypeError)
 _NAMED: Final = 20  # policies in one line of the log
 
 
@@ -187,8 +188,9 @@ class PolicyCopies:
         began = self._now()
         try:
             expected = await self._stores.expected(tenant)
-        except CedarfleetError as error:
-            log.warning("policies.not_asked", tenant=tenant.id, problem=str(error))
+        # No word, or a row of another form: the store decides, and the request goes on.
+        except _HINDRANCES as error:
+            log.warning("policies.not_asked", tenant=tenant.id, problem=type(error).__name__)
             return
         known.expected_at = began
         if expected != known.expected:
@@ -201,7 +203,7 @@ class PolicyCopies:
         try:
             await self._read(tenant, known)
         # A copy saves time and nothing else: whatever hinders it, the store decides.
-        except (CedarfleetError, ValueError, KeyError) as error:
+        except _HINDRANCES as error:
             log.warning("policies.not_copied", tenant=tenant.id, problem=type(error).__name__)
             known.odd += 1
         else:

@@ -237,6 +237,22 @@ def test_many_requests_ask_once() -> None:
     scenario(steps)
 
 
+def test_a_row_of_another_form_is_no_word() -> None:
+    """Whoever wrote it, requests go on, and the store decides them."""
+
+    class Garbled(MemoryPolicyStores):
+        """Cannot be read."""
+
+        async def expected(self, tenant: object) -> str | None:  # noqa: ARG002 - the port's
+            raise KeyError("digest")
+
+    async def steps(watched: Watched) -> None:
+        assert not await watched.begun()
+        assert not await watched.later(60)
+
+    scenario(steps, Watched(stores=Garbled()))
+
+
 def test_closing_leaves_nothing_behind() -> None:
     """What is asked in the background ends with the service, whatever it waits for."""
 
