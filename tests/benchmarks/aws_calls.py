@@ -47,7 +47,7 @@ def rows(rounds: int) -> Iterator[Row]:
             ours=ours,
             reference=theirs,
             unit="ms",
-            at_most=0.25,
+            at_most=0.33,
             note="beside boto3 in a pool of threads, as it was before the door",
         )
         runner.run(door.close())

@@ -1,4 +1,4 @@
-"""Runs blocking boto3 calls beside the event loop, bounded in number, waiting and time."""
+"""Runs blocking calls beside the event loop, bounded in number, waiting and time."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import asyncio
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import structlog
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
 
-from service.errors import UnavailableError, UpstreamError
+from service.errors import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,31 +21,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
-_RETRYABLE: Final = frozenset(
-    {
-        "InternalFailureException",
-        "InternalServerException",
-        "InternalServerError",
-        "LimitExceededException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "ServiceUnavailableException",
-        "SlowDown",
-        "ThrottledException",
-        "ThrottlingException",
-        "TooManyRequestsException",
-        "TransactionCanceledException",
-        "TransactionConflictException",
-        "TransactionInProgressException",
-    }
-)
-_SERVER_FAULT: Final = 500
-
 
 class AwsCalls:
     """A bounded pool for blocking calls.
 
-    The deadline is how long a caller waits; the thread itself is bounded by boto3's own timeouts.
+    The deadline is how long a caller waits; the thread itself is bounded by the call's own limits.
+    What AWS is asked goes through the door; here the user pools' signing keys are fetched.
     """
 
     def __init__(self, settings: AwsSettings) -> None:
@@ -61,8 +40,7 @@ class AwsCalls:
         """The answer of ``call``; ``what`` names the part in errors and log.
 
         Raises:
-            UnavailableError: no answer in time, throttled, a fault of AWS, too many calls waiting.
-            UpstreamError: AWS refused the call.
+            UnavailableError: no answer in time, or too many calls waiting.
         """
         with self._lock:
             # Fail closed: shed load instead of queueing without end.
@@ -75,13 +53,10 @@ class AwsCalls:
         future.add_done_callback(self._closed)
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), self._deadline_seconds)
-        except ClientError as error:
-            raise _translated(what, error) from error
         except TimeoutError as error:
             log.warning("aws.no_answer", what=what, error="deadline")
             raise UnavailableError(what) from error
-        # What answered was not AWS, or broke off: botocore's error of it is none of BotoCoreError.
-        except (BotoCoreError, ResponseParserError, OSError) as error:
+        except OSError as error:
             log.warning("aws.no_answer", what=what, error=type(error).__name__)
             raise UnavailableError(what) from error
 
@@ -92,17 +67,3 @@ class AwsCalls:
     def _closed(self, _: Future[Any]) -> None:
         with self._lock:
             self._open -= 1
-
-
-def error_code(error: ClientError) -> str:
-    """AWS's code of an error, e.g. ``ThrottlingException``."""
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def _translated(what: str, error: ClientError) -> UpstreamError:
-    code = error_code(error)
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    log.error("aws.refused", what=what, operation=error.operation_name, code=code, status=status)
-    if code in _RETRYABLE or status >= _SERVER_FAULT:
-        return UnavailableError(what, is_lost=status >= _SERVER_FAULT)
-    return UpstreamError(f"{what} refused the call")

@@ -13,7 +13,7 @@ from service.adapters.aws.client.line import MAX_ANSWER_BYTES, HttpLine, Reply, 
 from service.settings import AwsSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
 SETTINGS: Final = AwsSettings(region="eu-central-1", connect_seconds=0.2)
 FINE: Final = b"HTTP/1.1 200 OK\r\nX-Amzn-RequestId: r\r\nContent-Length: 2\r\n\r\n{}"
@@ -52,7 +52,7 @@ class Peer:
 
 
 @asynccontextmanager
-async def line_to(said: bytes, *, then: str = "stay") -> AsyncIterator[tuple[HttpLine, Peer, str]]:
+async def line_to(said: bytes, *, then: str = "stay") -> AsyncGenerator[tuple[HttpLine, Peer, str]]:
     """A line, its peer and the peer's address."""
     peer, line = Peer(said, then=then), HttpLine(SETTINGS)
     server = await asyncio.start_server(peer.serve, "127.0.0.1", 0)
@@ -93,8 +93,9 @@ def test_one_connection_serves_many_requests() -> None:
     async def scenario() -> None:
         async with line_to(FINE) as (line, peer, url):
             address = f"{url}/topics/a%2Fb%20c?qos=1&x=%7E"
-            for _ in range(3):
-                reply = await line.send(request(address), seconds=5)
+            for _ in range(2):
+                await line.send(request(address), seconds=5)
+            reply = await line.send(request(address), seconds=5)
             assert (reply.status, reply.body) == (200, b"{}")
             assert reply.headers["x-amzn-requestid"] == "r"
             assert peer.connections == 1
