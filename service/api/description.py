@@ -54,6 +54,24 @@ _ONCE: Final = (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.GATEWAY_TIMEOUT)
 """Of what is done once."""
 
 
+_LINKS: Final[dict[str, tuple[str, dict[str, dict[str, str]]]]] = {
+    "list_devices": (
+        "200",
+        {
+            name: {"device": "$response.body#/devices/0/id"}
+            for name in ("read_device", "configure_device", "send_command")
+        },
+    ),
+    "send_command": ("202", {"read_command": {"command_id": "$response.body#/id"}}),
+    "start_download": ("202", {"read_download": {"download_id": "$response.body#/id"}}),
+}
+"""Where an answer leads: by operation, its status and the operations that take what it holds."""
+
+
+_FORMS: Final[dict[str, dict[str, Any]]] = {"DevicePatch": {"minProperties": 1}}
+"""What is asked of a body as a whole."""
+
+
 class DescriptionPlugin(JsonRenderPlugin):
     """Serves the completed document, which is made once: whoever asks needs no token."""
 
@@ -83,9 +101,46 @@ def completed(document: dict[str, Any]) -> dict[str, Any]:
         "paths": {path: _item(item) for path, item in document["paths"].items()},
         "components": {
             **components,
-            "schemas": {**with_values(_whole(components["schemas"])), "Problem": _problem()},
+            "schemas": {
+                **_closed(document["paths"], with_values(_whole(components["schemas"]))),
+                "Problem": _problem(),
+            },
         },
     }
+
+
+def _closed(paths: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """The schemas, and of those that bodies are made of, that a member without a name is refused.
+
+    Litestar knows `forbid_unknown_fields` and does not tell of it.
+    """
+    operations = [
+        each for item in paths.values() for name, each in item.items() if name in _METHODS
+    ]
+    to_do = set(_referred([each.get("requestBody") for each in operations]))
+    of_bodies: set[str] = set()
+    while to_do:
+        name = to_do.pop()
+        of_bodies.add(name)
+        to_do |= set(_referred(schemas[name])) - of_bodies
+    return {
+        name: {**schema, "additionalProperties": False, **_FORMS.get(name, {})}
+        if name in of_bodies and "properties" in schema
+        else schema
+        for name, schema in schemas.items()
+    }
+
+
+def _referred(value: Any) -> Iterator[str]:
+    """The names of the schemas that a part of the document refers to."""
+    if isinstance(value, dict):
+        if isinstance(reference := value.get("$ref"), str):
+            yield reference.rpartition("/")[2]
+        for item in value.values():
+            yield from _referred(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _referred(item)
 
 
 def _item(item: dict[str, Any]) -> dict[str, Any]:
@@ -106,6 +161,11 @@ def _operation(operation: dict[str, Any], *, changes: bool) -> dict[str, Any]:
     problems = {
         str(int(status)): _answer(status) for status in _may_answer(operation, changes=changes)
     }
+    status, links = _LINKS.get(described["operationId"], ("", {}))
+    if links:
+        own[status]["links"] = {
+            name: {"operationId": name, "parameters": takes} for name, takes in links.items()
+        }
     parameters = [
         {**each, "schema": refined(each["schema"], PARAMETERS.get(each["name"], {}))}
         for each in described.get("parameters", ())

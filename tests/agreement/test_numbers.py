@@ -65,7 +65,10 @@ SMALLER: Final = {
         AWS.max_attempts * (AWS.connect_seconds + AWS.read_seconds) - 2,
         AWS.deadline_seconds,
     ),
-    "open requests end before the task is killed": (HTTP.shutdown_seconds + 5, STOP_SECONDS),
+    "open requests end before the task is killed": (
+        HTTP.drain_seconds + HTTP.shutdown_seconds + 5,
+        STOP_SECONDS,
+    ),
     "a request ends while its task is still told to stop": (
         AWS.deadline_seconds,
         HTTP.shutdown_seconds,

@@ -23,6 +23,7 @@ _CPU = 1024  # 1 vCPU
 _MEMORY = 2048  # MiB
 _WORKERS: Final = 2
 """Tasks of the worker: one does the work, and the other goes on when it dies."""
+METRICS_PORT: Final = 9464
 STOP_SECONDS: Final = 40
 """From SIGTERM to SIGKILL (Fargate: at most 120): the service ends its open requests before."""
 
@@ -336,6 +337,9 @@ def _container(region: str, known: dict[str, Any], *, worker: bool) -> dict[str,
         # Inside the task, whose security group admits the load balancer only.
         "CEDARFLEET_HOST": "0.0.0.0",  # noqa: S104 - as said above
         "CEDARFLEET_PORT": str(SERVICE_PORT),
+        # On loopback, which the containers of one task share: no port that is mapped or forwarded.
+        "CEDARFLEET_METRICS_PORT": str(METRICS_PORT),
+        "CEDARFLEET_METRICS_LINE_SECONDS": "60",
         "CEDARFLEET_TENANTS_TABLE": known["tenants"],
         "CEDARFLEET_DEVICES_TABLE": known["devices"],
         "CEDARFLEET_IOT_DATA_ENDPOINT": known["iot_data"],

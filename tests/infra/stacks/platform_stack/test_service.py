@@ -11,6 +11,7 @@ import yaml
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from infra.local.engine import Op
+from infra.stacks.platform_stack.service import METRICS_PORT
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ def settings(project: Project) -> Settings:
     containers = [json.loads(task["inputs"]["containerDefinitions"])[0] for task in tasks]
     told = {one["name"]: one["environment"] for one in containers}
     assert told["worker"] == told["service"], "both programs of the image read the same"
+    mapped = {
+        one["name"]: [port["containerPort"] for port in one["portMappings"]] for one in containers
+    }
+    assert mapped == {"service": [8000], "worker": []}, "what is measured is forwarded by nobody"
     commands = {one["name"]: one["command"][-1] for one in containers}
     assert commands == {"service": "api", "worker": "worker"}
     return Settings.read({one["name"]: one["value"] for one in told["service"]})
@@ -59,6 +64,14 @@ def test_the_service_is_told_the_names_of_the_tables(settings: Settings) -> None
         8000,
         "eu-central-1",
     )
+
+
+def test_what_is_measured_is_told_inside_the_task_alone(settings: Settings) -> None:
+    """`/metrics` listens on loopback at a port of its own; CloudWatch is told each minute."""
+    http = settings.http
+    assert (http.metrics_host, http.metrics_port) == ("127.0.0.1", METRICS_PORT)
+    assert http.metrics_port != http.port
+    assert http.metrics_line_seconds == 60
 
 
 def test_the_service_is_told_the_accounts_data_plane(settings: Settings, project: Project) -> None:
