@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from infra.local.cloud.limits.table import CEDAR_POLICY
 from infra.local.demo import break_glass
 from infra.local.demo.preparation import DemoRun, ok
-from infra.local.setup import FIRMWARE, RECIPE, ROOT, TENANTS
+from infra.local.setup import FIRMWARE, PLATFORM, RECIPE, ROOT, TENANTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,7 +170,7 @@ def break_glass_ends(run: DemoRun) -> None:
     """Somebody gets a device for a while; when the time is over, it is over."""
     with run.report.step("a break-glass grant ends by itself") as step:
         outputs, device = run.setup.stacks["acme"], run.devices["acme"].device
-        cloud, responder = run.setup.cloud, run.apps["acme", "emergency-responders"]
+        responder = run.apps["acme", "emergency-responders"]
         path = f"/v1/devices/{device}"
         before = responder.get(path).status_code
         step.check(
@@ -179,16 +179,16 @@ def break_glass_ends(run: DemoRun) -> None:
         begun = datetime.now(UTC)
         # Longer than a changed policy takes until it decides.
         until = begun.replace(microsecond=0) + timedelta(seconds=CEDAR_POLICY.figure + 6)
-        break_glass.lend(
-            cloud.client("verifiedpermissions"),
-            ROOT / "policies",
-            store_id=outputs["policy_store_id"],
+        lender = break_glass.Lender(
+            cloud=run.setup.cloud,
+            root=ROOT / "policies",
+            registry=run.setup.stacks[PLATFORM]["tenants_table"],
             tenant="acme",
-            pool_id=outputs["user_pool_id"],
-            person=ok(responder.get("/v1/me"))["principal"].split("|")[1],
-            device=device,
-            until=until,
+            issuer=outputs["issuer"],
+            store_id=outputs["policy_store_id"],
         )
+        person = ok(responder.get("/v1/me"))["principal"].split("|")[1]
+        lender.lend(person=person, device=device, until=until)
         after = (responder.allowed(path) - begun).total_seconds()
         step.check(
             after,
