@@ -60,6 +60,17 @@ def unanswered(reason: str) -> Outcome:
 
 ROWS: Final = (
     Row(
+        id="signed-part",
+        statement="S3 takes a part by a signed URL only with the length and the SHA-256 that were "
+        "signed",
+        reason="`make aws-check` makes no bucket",
+    ),
+    Row(
+        id="deleted-version",
+        statement="A URL of a version goes on once the object has a delete mark",
+        reason="it makes no bucket",
+    ),
+    Row(
         id="recorded-resources",
         statement="So have the calls that the provider would make for load balancer, DNS, "
         "ECS service and autoscaling, which are only recorded",

@@ -72,7 +72,7 @@ def evaluation_of(result: cedarpy.AuthzResult) -> Evaluation:
     Raises:
         ValueError: it could not read the request.
     """
-    errors = tuple(result.diagnostics.errors)
+    errors = tuple(sorted(result.diagnostics.errors))
     if result.decision is cedarpy.Decision.NoDecision:
         raise ValueError("; ".join(errors))
     return Evaluation(

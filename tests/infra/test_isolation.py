@@ -247,4 +247,12 @@ def test_a_tenants_session_reaches_its_own_bucket_and_store_only(
         policyStoreId=made["globex"]["policy_store_id"],
         **question,
     )
-    assert refused(policies.list_policies, policyStoreId=made["acme"]["policy_store_id"])
+    # It copies its own policies, and reads nobody else's; it changes none.
+    policies.list_policies(policyStoreId=made["acme"]["policy_store_id"])
+    assert refused(policies.list_policies, policyStoreId=made["globex"]["policy_store_id"])
+    assert refused(policies.get_schema, policyStoreId=made["globex"]["policy_store_id"])
+    assert refused(
+        policies.create_policy,
+        policyStoreId=made["acme"]["policy_store_id"],
+        definition={"static": {"statement": "permit (principal, action, resource);"}},
+    )

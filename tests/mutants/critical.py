@@ -261,9 +261,9 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
         )
     },
     f"{_AWS}/devices.py": {
-        "DynamoDeviceFacts._page: `max(limit, _LEAST_DEVICES) + 1`"
+        "DynamoDeviceFacts.page: `max(limit, _LEAST_DEVICES) + 1`"
         " -> `(max(limit, _LEAST_DEVICES) + 2)`": "a larger page of the same query",
-        "DynamoDeviceFacts._page: `wanted` -> `(not (wanted))`": "a page of the same query too",
+        "DynamoDeviceFacts.page: `wanted` -> `(not (wanted))`": "a page of the same query too",
     },
     f"{_DEVICE}/store/transaction.py": {
         "commit: `len(batch) > 1` -> `(len(batch) >= 1)`": (

@@ -152,6 +152,13 @@ class _Loop(asyncio.SelectorEventLoop):
         super().__init__()
         self.connections: weakref.WeakSet[asyncio.WriteTransport] = weakref.WeakSet()
 
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """As asyncio's, but that a connection was cut at the end is no error."""
+        # asyncio's streams ask the task of a connection for its exception, also a cancelled one
+        # (Python 3.11, `StreamReaderProtocol.connection_made`).
+        if not isinstance(context.get("exception"), asyncio.CancelledError):
+            super().call_exception_handler(context)
+
     async def create_server(self, protocol_factory: Any, *rest: Any, **options: Any) -> Any:
         """As asyncio's, but every transport is noted in ``connections``."""
 

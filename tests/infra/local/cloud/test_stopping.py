@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -43,3 +45,28 @@ def test_a_download_left_half_way_does_not_hold_up_the_end(
     assert time.monotonic() - began < STOP_SECONDS_AT_MOST
     again = start_cloud(tmp_path / "state").client("s3")
     assert again.head_object(Bucket="big", Key="x")["ContentLength"] == BIG
+
+
+def test_who_connects_until_the_end_is_no_error(
+    start_cloud: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Connections that are cut as they are made leave no word in the log."""
+    cloud = start_cloud(tmp_path / "state")
+    url = urlsplit(cloud.client("s3").meta.endpoint_url)
+    open_connections: list[socket.socket] = []
+
+    def connect() -> None:
+        with suppress(OSError):
+            while True:
+                address = (url.hostname or "", url.port or 0)
+                open_connections.append(socket.create_connection(address, timeout=1))
+
+    connecting = threading.Thread(target=connect)
+    connecting.start()
+    _, complaints = cloud.interrupt()
+    connecting.join()
+    for connection in open_connections:
+        connection.close()
+    assert open_connections
+    assert not complaints
+    assert cloud.process.returncode == 0
