@@ -31,7 +31,7 @@ from service.settings import HttpSettings, PolicySettings, TokenSettings
 from tests.benchmarks.rows import Row
 from tests.service.adapters.aws.answered_line import AnsweredDoor, Refusal
 from tests.service.adapters.aws.conftest import AWS
-from tests.service.adapters.aws.test_every_refusal import DEVICE, ID, answer, ports_of
+from tests.service.adapters.aws.every_call import DEVICE, ID, answer, ports_of
 from tests.service.requests import signing_request
 from tests.service.stamped_policies import stamped
 

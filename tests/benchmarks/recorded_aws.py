@@ -20,7 +20,7 @@ from service.adapters.aws.policies import digest_key
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.cedar.digest import policies_digest
 from service.domain.rates import MOST_PER_SECOND
-from tests.service.adapters.aws.test_every_refusal import ID, stored
+from tests.service.adapters.aws.every_call import ID, stored
 from tests.service.stamped_policies import stamped
 
 if TYPE_CHECKING:

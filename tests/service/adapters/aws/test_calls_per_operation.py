@@ -18,7 +18,7 @@ from service.operations.authorization import RequestFacts
 from service.operations.commands import CommandRequest
 from service.operations.operations import Operations
 from service.settings import PolicySettings, TokenSettings
-from tests.service.adapters.aws.test_every_refusal import ID, answer, arguments, ports_of
+from tests.service.adapters.aws.every_call import ID, answer, arguments, ports_of
 from tests.service.stamped_policies import PERMIT_ALL, only
 
 if TYPE_CHECKING:

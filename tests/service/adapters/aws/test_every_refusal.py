@@ -8,154 +8,37 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
-import json
-from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
-from pathlib import Path
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
-import botocore.session
 import pytest
 from botocore import xform_name
-from cedarfleet_device.wire import Signed
 
-from infra.stacks.tenant_stack.registry_row import registry_item
-from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.client.failures import NoAnswerError
 from service.adapters.aws.client.line import Reply
-from service.adapters.aws.cursors import seal
-from service.adapters.aws.policies import digest_key
 from service.adapters.memory.user_pool import MemoryUserPool
-from service.cedar.decision import Allowed
-from service.cedar.request import AuthorizationRequest, RequestContext
-from service.cedar.values import EntityUid
-from service.composition import aws_ports
-from service.domain.audit import AuditRecord
-from service.domain.budgets import Bucket, Grant
-from service.domain.commands import CommandRecord, DirectAnswer
-from service.domain.devices import Device
-from service.domain.downloads import (
-    DeliveryJob,
-    DeliveryState,
-    DownloadRecord,
-    Outcome,
-    TargetKind,
-)
-from service.domain.enrolments import Certificate, Enrolment, SigningRequest
-from service.domain.files import FileState, FileVersion, StoredObject, UploadPart
-from service.domain.groups import DeviceGroup
-from service.domain.idempotency import IdempotencyKey
-from service.domain.identities import Principal, TokenUse, VerifiedClaims
-from service.domain.permissions import Permission
-from service.domain.rates import Rate
-from service.domain.work import ReceivedWork, Work, WorkKind
+from service.domain.budgets import Grant
+from service.domain.commands import DirectAnswer
+from service.domain.files import StoredObject
 from service.errors import ConflictError, UnavailableError, UpstreamError
-from service.settings import (
-    DirectMessageSettings,
-    EnrolmentSettings,
-    HttpSettings,
-    JobSettings,
-    JwksSettings,
-    PolicySettings,
-    RecordSettings,
-    Settings,
-    TenantSettings,
-    TokenSettings,
-    WorkSettings,
-)
 from tests.service.adapters.aws.answered_line import AnsweredDoor, Refusal, on_the_line
 from tests.service.adapters.aws.conftest import AWS
+from tests.service.adapters.aws.every_call import (
+    ADAPTERS,
+    ID,
+    NOT_FOUND,
+    SERVICES,
+    WITHOUT_AWS,
+    answer,
+    arguments,
+    ports_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine
 
     from service.domain.tenants import Tenant
-    from service.ports import Ports
     from tests.service.adapters.aws.answered_line import Call
-
-ADAPTERS: Final = Path(__file__).parents[4] / "service/adapters/aws"
-ID: Final = "01JD0000000000000000000000"
-AT: Final = 1_790_000_000_000
-# Nothing that is asked here runs on its threads.
-NO_CALLS: Final = AwsCalls(AWS)
-DEVICE: Final = Device(tenant="acme", id="press-07")
-EVERYTHING: Final = DeviceGroup(tenant="acme", id="all")
-BUCKET: Final = Bucket(name="jobs", rate=Rate(per_second=5, burst=5))
-KEY: Final = IdempotencyKey.of(tenant="acme", principal="somebody", key="command k", request="x")
-COMMAND: Final = CommandRecord(
-    command_id=ID,
-    tenant="acme",
-    device="press-07",
-    name="reboot",
-    arguments={},
-    created_by="somebody",
-    created_at=AT,
-    expires_at=AT + 60_000,
-)
-DOWNLOAD: Final = DownloadRecord(
-    download_id=ID,
-    tenant="acme",
-    target_kind=TargetKind.DEVICE,
-    target="press-07",
-    artifact="recipes/steel.json",
-    size=20,
-    sha256="ab" * 32,
-    etag='"e"',
-    created_by="somebody",
-    created_at=AT,
-)
-FILE: Final = FileVersion(
-    file_id=ID,
-    tenant="acme",
-    name="recipes/steel.json",
-    size=20,
-    sha256="ab" * 32,
-    part_size=20,
-    upload="upload-1",
-    created_by="somebody",
-    created_at=AT,
-    changed_at=AT,
-    version="v1",
-    manifest=Signed(text="{}", signatures={}),
-    revision=1,
-)
-ENROLMENT: Final = Enrolment(
-    tenant="acme", device="press-07", registration=ID, code_digest="ab" * 32, expires_at=AT
-)
-CERTIFICATE: Final = Certificate(
-    id="ab" * 32,
-    arn=f"arn:aws:iot:eu-central-1:123456789012:cert/{'ab' * 32}",
-    pem="pem",
-    active=True,
-)
-JOB: Final = DeliveryJob(number=0, members=("press-07",))
-OUTCOME: Final = Outcome(state=DeliveryState.SUCCEEDED, at=AT)
-NEW_TIMER: Final = "acme--new"
-WORK: Final = Work(kind=WorkKind.MAKE_JOB, issuer="https://issuer", tenant="acme")
-RECEIVED: Final = ReceivedWork(receipt="r", text=WORK.encode())
-AUDIT: Final = AuditRecord(
-    audit_id=ID,
-    at=AT,
-    tenant="acme",
-    principal="somebody",
-    action=Permission.OPERATE_DEVICE,
-    resource='Fleet::Device::"press-07"',
-    decision=Allowed(policies=()),
-    request_id="request-1",
-    source_ip=None,
-)
-QUESTION: Final = AuthorizationRequest.of(
-    principal=EntityUid("Fleet::User", "pool|somebody"),
-    action=Permission.VIEW_DEVICE,
-    entities=DEVICE.entities({}),
-    context=RequestContext(now=datetime(2026, 10, 1, tzinfo=UTC)),
-)
-# Answered by something else than AWS clients: `test_signing_keys.py`, the clock of the process.
-SERVICES: Final = {
-    name: botocore.session.get_session().get_service_model(name)
-    for name in (*("dynamodb", "iot", "iot-data", "s3", "scheduler", "sqs", "verifiedpermissions"),)
-}
-WITHOUT_AWS: Final = {"signing_keys", "clock"}
 
 IN_EVERY_OPERATION: Final = {
     Refusal("AccessDeniedException", 403): UpstreamError,
@@ -176,7 +59,6 @@ ON_THE_LINE: Final = (
     Reply(status=200, headers={}, body=b"[]"),
     Reply(status=200, headers={}, body=b"null"),
 )
-NOT_FOUND: Final = "ResourceNotFoundException"
 # What a refusal means, where it is no fault: the type of what is answered or raised.
 MEANS: Final[dict[tuple[str, str], type]] = {
     ("GetConnection", NOT_FOUND): type(None),
@@ -205,226 +87,6 @@ MEANS: Final[dict[tuple[str, str], type]] = {
     ("CompleteMultipartUpload", "NoSuchUpload"): StoredObject,
     ("AbortMultipartUpload", "NoSuchUpload"): type(None),
 }
-
-
-def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
-    """How each method of each port is called; more than once where its calls differ."""
-    principal = Principal(
-        tenant=acme,
-        subject="somebody",
-        token_use=TokenUse.ID,
-        groups=(),
-        email=None,
-        client_id="acmeclient",
-        expires_at=AT,
-        claims=VerifiedClaims({}),
-        token="header.claims.signature",
-    )
-    tenant = {"tenant": acme}
-    command, download = tenant | {"record": COMMAND}, tenant | {"record": DOWNLOAD}
-    file = tenant | {"record": FILE}
-    job = download | {"job": JOB}
-    timer = {"at": datetime(2026, 10, 1, tzinfo=UTC), "work": WORK}
-    page, progress = tenant | {"limit": 10}, download | {"limit": 10}
-    return {
-        "tenants.find": ({"issuer": acme.issuer},),
-        "tenants.named": ({"tenant_id": acme.id},),
-        "tenants.check": ({},),
-        "authorizer.decide": ({"principal": principal, "request": QUESTION},),
-        "authorizer.decide_all": ({"principal": principal, "requests": [QUESTION]},),
-        "policy_stores.expected": (tenant,),
-        "policy_stores.versions": (tenant,),
-        "policy_stores.contents": (tenant,),
-        "audit.write": (tenant | {"record": AUDIT},),
-        "buckets.take": (
-            {"bucket": replace(BUCKET, tenant=acme), "tokens": 1, "now": AT},
-            {"bucket": BUCKET, "tokens": 1, "now": AT},
-        ),
-        "devices.find": (tenant | {"device_id": "press-07"},),
-        "devices.change": (tenant | {"device": DEVICE, "by": "somebody", "now_ms": AT},),
-        "devices.page": (
-            page | {"cursor": None},
-            page | {"cursor": seal("devices:acme", "press-06")},
-        ),
-        "devices.members": (tenant | {"group": EVERYTHING, "limit": 10},),
-        "connections.find": (tenant | {"device": DEVICE},),
-        "command_records.create": (command | {"key": None}, command | {"key": KEY}),
-        "command_records.claim": (command | {"now_ms": AT},),
-        "command_records.settle": (command,),
-        "command_records.unanswered": (tenant | {"device_id": "press-07", "since_ms": AT},),
-        "command_records.read": (tenant | {"command_id": ID},),
-        "broker.send_direct": (command | {"now_ms": AT},),
-        "broker.publish": (command | {"now_ms": AT},),
-        "artifacts.find": (tenant | {"name": "recipes/steel.json"},),
-        "download_records.create": (download | {"key": None}, download | {"key": KEY}),
-        "download_records.settle": (download,),
-        "download_records.read": (tenant | {"download_id": ID},),
-        "file_records.create": (file | {"key": None}, file | {"key": KEY}),
-        "file_records.settle": (file,),
-        "file_records.read": (tenant | {"file_id": ID},),
-        "file_records.page": (
-            page | {"prefix": "", "cursor": None},
-            page | {"prefix": "a/", "cursor": seal("files:acme:a/", f"a/b#{ID}")},
-        ),
-        "file_records.newest": (tenant | {"name": "recipes/steel.json"},),
-        "file_objects.begin": (tenant | {"file_id": ID},),
-        "file_objects.sign": (
-            tenant
-            | {"file": FILE, "parts": [UploadPart(number=1, sha256="ab" * 32)], "seconds": 600},
-        ),
-        "file_objects.sizes": (tenant | {"file": FILE},),
-        "file_objects.assemble": (tenant | {"file": FILE},),
-        "file_objects.piece": (tenant | {"file": FILE, "first": 0, "last": 9},),
-        "file_objects.discard": (
-            tenant | {"file": replace(FILE, version="")},
-            tenant | {"file": replace(FILE, state=FileState.RETIRED)},
-        ),
-        "enrolments.register": (
-            tenant | {"device": DEVICE, "enrolment": ENROLMENT, "by": "somebody", "now_ms": AT},
-        ),
-        "enrolments.find": (tenant | {"device_id": "press-07"},),
-        "enrolments.change": (tenant | {"enrolment": ENROLMENT},),
-        "things.make": (tenant | {"enrolment": ENROLMENT},),
-        "things.sign": (tenant | {"request": SigningRequest(pem="x", key="ab" * 32)},),
-        "things.certificate": (tenant | {"certificate_id": CERTIFICATE.id},),
-        "things.admit": (tenant | {"enrolment": ENROLMENT, "certificate": CERTIFICATE},),
-        "deliveries.plan": (download | {"jobs": [JOB]},),
-        "deliveries.job": (download | {"number": 0},),
-        "deliveries.made": (job | {"now_ms": AT},),
-        "deliveries.tell": (job | {"outcomes": {"press-07": OUTCOME}},),
-        "deliveries.survey": (download,),
-        "deliveries.progress": (progress | {"cursor": None},),
-        "download_jobs.make": (job,),
-        "download_jobs.cancel": (job,),
-        "download_jobs.outcomes": (job,),
-        "work_queue.send": ({"work": [WORK]}, {"work": [WORK, WORK]}),
-        "work_queue.receive": ({},),
-        "work_queue.done": ({"received": RECEIVED},),
-        "work_queue.hold": ({"received": RECEIVED},),
-        "work_queue.postpone": ({"received": RECEIVED, "seconds": 5},),
-        "timers.wake": (timer | {"name": "acme--d"}, timer | {"name": NEW_TIMER}),
-        "timers.forget": ({"name": "acme--d"},),
-    }
-
-
-def answer(call: Call, acme: Tenant) -> dict[str, Any] | Refusal:
-    """What AWS says when all is well: enough for the adapter to make all its calls."""
-    thing = f"arn:aws:iot:eu-central-1:123456789012:thing/{DEVICE.thing}"
-    allow = {"decision": "ALLOW", "determiningPolicies": [], "errors": []}
-    certificate = {
-        "certificateId": CERTIFICATE.id,
-        "certificateArn": CERTIFICATE.arn,
-        "certificatePem": CERTIFICATE.pem,
-    }
-    answers: dict[str, dict[str, Any]] = {
-        "GetConnection": {"connected": True, "connectedSince": 1},
-        "Query": {"Items": []},
-        "UpdateItem": {"Attributes": {"full_at": {"N": "1"}}},
-        "ListJobExecutionsForJob": {
-            "executionSummaries": [
-                {"thingArn": thing, "jobExecutionSummary": {"status": "IN_PROGRESS"}}
-            ]
-        },
-        "IsAuthorizedWithToken": allow,
-        "BatchIsAuthorizedWithToken": {"results": [allow]},
-        **_policy_store(),
-        "HeadObject": {"ContentLength": 1, "ETag": '"e"', "VersionId": "v1"},
-        "CreateMultipartUpload": {"UploadId": "upload-1"},
-        "ListParts": {
-            "UploadId": "upload-1",
-            "Parts": [{"PartNumber": 1, "Size": 1, "ETag": '"p"', "ChecksumSHA256": "c"}],
-        },
-        "CompleteMultipartUpload": {"ETag": '"e"'},
-        "GetObject": {"Body": b"0123456789"},
-        "CreateThing": {"thingId": "thing-1"},
-        "CreateCertificateFromCsr": certificate,
-        "DescribeCertificate": {"certificateDescription": certificate | {"status": "ACTIVE"}},
-    }
-    if call.operation == "UpdateSchedule" and call.arguments["Name"] == NEW_TIMER:
-        return Refusal(NOT_FOUND, 404)
-    if call.operation == "GetItem" and digest_key("") in str(call.arguments["Key"]):
-        return {"Item": {"digest": {"S": "ab" * 32}}}
-    if call.operation == "GetItem":
-        claim = "replay" in str(call.arguments["Key"])  # nobody made anything under this key
-        return {} if claim else {"Item": stored(call.arguments["Key"], acme)}
-    return answers.get(call.operation, {})
-
-
-def _policy_store() -> dict[str, dict[str, Any]]:
-    """A store with one policy and one grant."""
-    at = {"createdDate": "2026-10-01", "lastUpdatedDate": "2026-10-01"}
-    somebody = {"entityType": "Fleet::User", "entityId": "pool|somebody"}
-    link = {"policyTemplateId": "PT1", "principal": somebody, "resource": somebody}
-    definitions = {"SP1": {"static": {"statement": "permit"}}, "SP2": {"templateLinked": link}}
-    return {
-        "ListPolicies": {"policies": [{"policyId": one, **at} for one in definitions]},
-        "ListPolicyTemplates": {"policyTemplates": [{"policyTemplateId": "PT1", **at}]},
-        "BatchGetPolicy": {
-            "results": [{"policyId": one, "definition": of} for one, of in definitions.items()],
-            "errors": [],
-        },
-        "GetPolicyTemplate": {"statement": "permit"},
-        "GetSchema": {"schema": "{}", **at},
-    }
-
-
-def stored(key: Mapping[str, Any], acme: Tenant) -> dict[str, Any]:
-    """The row of a key, in the table that it is a key of."""
-    if "issuer" in key:
-        row = {
-            member.name: getattr(acme, member.name)
-            for member in fields(acme)
-            if member.name not in {"id", "client_ids", "status", "budgets"}
-        }
-        listed = {"tenant": acme.id, "client_ids": sorted(acme.client_ids), "status": "ACTIVE"}
-        return json.loads(registry_item(row | listed))
-    texts = {
-        "target": DEVICE.thing,
-        "command_id": ID,
-        "name": "reboot",
-        "arguments": "{}",
-        "created_by": "somebody",
-        "state": "created",
-        "failure": "",
-        "emergency_reason": "",
-        "download_id": ID,
-        "target_kind": "device",
-        "artifact": "recipes/steel.json",
-        "sha256": "",
-        "etag": "e",
-    }
-    numbers = {"created_at": "1", "expires_at": "2", "size": "1", "devices": "1"}
-    if "--files" in str(key):
-        texts |= {"file_id": ID, "upload": "upload-1", "state": "uploading", "problem": ""}
-        texts |= {"version": "", "sha256": "ab" * 32}
-        numbers |= {"part_size": "1", "changed_at": "1", "revision": "1"}
-    return {
-        **{name: {"S": text} for name, text in texts.items()},
-        **{name: {"N": text} for name, text in numbers.items()},
-        "members": {"L": []},
-        **key,
-    }
-
-
-def ports_of(door: AnsweredDoor) -> Ports:
-    """All ports as the service makes them, that remember nothing."""
-    settings = Settings(
-        http=HttpSettings(),
-        tokens=TokenSettings(),
-        jwks=JwksSettings(),
-        tenants=TenantSettings(cache_seconds=0, unknown_cache_seconds=0, again_seconds=0),
-        policies=PolicySettings(templates=0),
-        aws=AWS,
-        records=RecordSettings(),
-        direct=DirectMessageSettings(),
-        jobs=JobSettings(),
-        enrolment=EnrolmentSettings(),
-        work=WorkSettings(
-            queue_url="https://sqs.eu-central-1.amazonaws.com/123456789012/work",
-            timer_role_arn="arn:aws:iam::123456789012:role/timer",
-        ),
-    )
-    return aws_ports(settings, NO_CALLS, door)
 
 
 def refusals(calls: list[Call]) -> dict[str, list[Refusal | Reply | Exception]]:

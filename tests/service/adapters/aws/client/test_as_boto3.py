@@ -26,15 +26,8 @@ from service.adapters.aws.client.signing import AwsCredentials, Scope, presigned
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.settings import AwsSettings
 from tests.service.adapters.aws.answered_line import AnsweredDoor, answered, refused
-from tests.service.adapters.aws.test_every_refusal import (
-    METHODS,
-    SERVICES,
-    Refusal,
-    answer,
-    arguments,
-    outcome,
-    ports_of,
-)
+from tests.service.adapters.aws.every_call import SERVICES, answer, arguments, ports_of
+from tests.service.adapters.aws.test_every_refusal import METHODS, Refusal, outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
