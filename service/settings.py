@@ -5,34 +5,17 @@ Each group is handed over whole to whoever acts by it. A member says which varia
 
 from __future__ import annotations
 
-import math
-from dataclasses import MISSING, dataclass, fields
-from typing import TYPE_CHECKING, Annotated, Any, Final, Self, get_args, get_type_hints
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Final, Self, get_type_hints
 
 from service.errors import ConfigurationError
+from service.variables import Variable, members, read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 _PREFIX: Final = "CEDARFLEET_"
 _DAY_SECONDS: Final = 24 * 3600
-
-
-@dataclass(frozen=True)
-class Variable:
-    """Where a member is read from, and what it may be.
-
-    Attributes:
-        name: of the environment variable.
-        least: the smallest number.
-        most: the largest number.
-        remedy: what the operator should give, for a member without a default.
-    """
-
-    name: str
-    least: float = 0
-    most: float = math.inf
-    remedy: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -408,48 +391,11 @@ class Settings:
             ConfigurationError: a variable is missing, unknown, not of its form or out of its range.
         """
         groups = get_type_hints(cls)
-        known = {one.name for group in groups.values() for _, _, one in _members(group)}
+        known = {one.name for group in groups.values() for _, _, one in members(group)}
         given = {name for name in environment if name.startswith(_PREFIX)}
         if unknown := given - known:
             raise ConfigurationError(
                 f"unknown setting {', '.join(sorted(unknown))};"
                 f" known are {', '.join(sorted(known))}"
             )
-        return cls(**{name: _read(group, environment) for name, group in groups.items()})
-
-
-def _members(group: type[Any]) -> Iterator[tuple[str, object, Variable]]:
-    """Name, type and variable of each member."""
-    for name, hint in get_type_hints(group, include_extras=True).items():
-        kind, variable = get_args(hint)
-        yield name, kind, variable
-
-
-def _read(group: type[Any], environment: Mapping[str, str]) -> Any:
-    defaults = {member.name: member.default for member in fields(group)}
-    values: dict[str, Any] = {}
-    for name, kind, variable in _members(group):
-        if text := environment.get(variable.name):
-            values[name] = _parsed(variable, text, kind)
-        elif defaults[name] is MISSING:
-            raise ConfigurationError(f"{variable.name} is not set: {variable.remedy}")
-    return group(**values)
-
-
-def _parsed(variable: Variable, text: str, kind: object) -> object:
-    if kind is not int and kind is not float:
-        return text
-    try:
-        number = int(text) if kind is int else float(text)
-    except ValueError as error:
-        raise ConfigurationError(f"{variable.name} must be a number, not `{text[:40]}`") from error
-    # `nan` is neither in nor out of a range: the comparison must be one that it fails.
-    if not 0 <= number < math.inf:
-        raise ConfigurationError(
-            f"{variable.name} must be a number of at least 0, not `{text[:40]}`"
-        )
-    if not variable.least <= number <= variable.most:
-        raise ConfigurationError(
-            f"{variable.name} must be {variable.least} to {variable.most}, not {number}"
-        )
-    return number
+        return cls(**{name: read(group, environment) for name, group in groups.items()})
