@@ -27,6 +27,7 @@ from infra.local.cloud.corrections import (
     registry,
     rules,
     sessions,
+    tables,
 )
 from infra.local.cloud.errors import EmbeddedCloudError
 
@@ -83,6 +84,7 @@ CORRECTIONS: Final[tuple[Callable[[Emulator], None], ...]] = (
     jobs.signed_url_names_the_version,
     jobs.executions_are_limited,
     objects.version_is_read_in_ranges,
+    tables.conditions_of_keys_are_read_once,
     queues.queues_are_fair,
     queues.schedules_fire,
     cognito.codes_are_random,

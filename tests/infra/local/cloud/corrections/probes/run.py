@@ -25,6 +25,7 @@ import probe_jobs
 import probe_objects
 import probe_queues
 import probe_sessions
+import probe_tables
 from probed_cloud import ProbedCloud
 
 from infra.local.cloud import EmbeddedCloud
@@ -37,6 +38,7 @@ _MODULES = (
     probe_iot,
     probe_jobs,
     probe_objects,
+    probe_tables,
     probe_queues,
     probe_sessions,
 )
