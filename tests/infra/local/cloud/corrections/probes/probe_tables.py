@@ -33,10 +33,10 @@ def conditions_of_keys_are_read_once(probed: ProbedCloud) -> bool:
             ExpressionAttributeValues={":thing": {"S": "one"}, ":sk": {"S": value}},
         )["Count"]
 
-    def parsed(*_: Any) -> Any:
+    def parsed(text: str, *rest: Any) -> Any:
         nonlocal times
-        times += 1
-        return parse(*_)
+        times += "begins_with(sk, :sk)" in text  # other probes ask meanwhile
+        return parse(text, *rest)
 
     for _ in range(2):  # the first is read by the emulator
         found = asked("begins_with(sk, :sk)", "row#01"), asked("sk > :sk", "row#089")
