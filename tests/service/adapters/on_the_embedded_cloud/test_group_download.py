@@ -6,14 +6,16 @@ agent does: start next, read the document, report.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
-import threading
+import subprocess
+import sys
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,10 +26,10 @@ from tests.service.adapters.on_the_embedded_cloud.real_agents import RealAgents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
 
+_ASKING = Path(__file__).with_name("asking_devices.py")
 _IDLE_SECONDS = 3  # after which nothing more comes before the next look
 _ROWS_AT_ONCE = 25  # of one BatchWriteItem
 GROUP = "zone-hall-1"
@@ -46,7 +48,6 @@ class Devices:
         self._known = frozenset(self.all)
         self.ids = sorted(set(self.all) - set(self.agents.ids))
         self.given: Counter[str] = Counter()
-        self._counting = threading.Lock()
         self.told: Counter[str] = Counter()
         self._jobs: set[str] = set()
 
@@ -74,20 +75,26 @@ class Devices:
             answer = dynamodb.batch_write_item(RequestItems={"cedarfleet-devices": puts})
             assert not answer["UnprocessedItems"]
 
-    def delete(self) -> None:
-        """Delete the things, whose rows then count for nothing."""
+    def start(self) -> None:
+        """Have the agents connect, and start the process of the others."""
+        self.agents.start()
+        self._process = subprocess.Popen(
+            [sys.executable, str(_ASKING)],
+            env={**os.environ, **self.cloud.environment()},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        if self._process.stdin is None or self._process.stdout is None:
+            raise AssertionError("it was started with pipes")
+        self._to, self._from = self._process.stdin, self._process.stdout
+
+    def stop(self) -> None:
+        """End them all, and delete the things, whose rows then count for nothing."""
+        self._process.communicate(timeout=20)
+        self.agents.stop()
         for device in self.all:
             self.cloud.client("iot").delete_thing(thingName=f"acme--{device}")
-
-    def ask(self, device: str) -> None:
-        """Do the next job of one device, if there is one, as an agent does."""
-        jobs, thing = self.cloud.client("iot-jobs-data"), f"acme--{device}"
-        execution = jobs.start_next_pending_job_execution(thingName=thing).get("execution")
-        if execution is None:
-            return
-        with self._counting:
-            self.given[device] += 1
-        jobs.update_job_execution(jobId=execution["jobId"], thingName=thing, status="SUCCEEDED")
 
     def ask_all(self) -> bool:
         """Have each device of a job that is new ask, as one that IoT Jobs has told of it.
@@ -101,8 +108,11 @@ class Devices:
                 targets = iot.describe_job(jobId=job)["job"]["targets"]
                 new += [arn.rpartition("/acme--")[2] for arn in targets]
                 self._jobs.add(job)
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(self.ask, set(new).intersection(self.ids)))
+        asking = sorted(set(new).intersection(self.ids))
+        if asking:
+            print(json.dumps([f"acme--{one}" for one in asking]), file=self._to, flush=True)
+            given = json.loads(self._from.readline())
+            self.given.update(one for one, had in zip(asking, given, strict=True) if had)
         self.told.update(device for device in new if device in self._known)
         return bool(new)
 
@@ -114,10 +124,9 @@ def devices(
     """250 devices, 3 of them real agents; 10,000 and 100 in the soak."""
     made = Devices(deployed, faults(250, 10_000), faults(3, 100), tmp_path)
     made.make()
-    made.agents.start()
+    made.start()
     yield made
-    made.agents.stop()
-    made.delete()
+    made.stop()
 
 
 @pytest.mark.soak
