@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -27,6 +28,8 @@ _FOUND_BEFORE_SECONDS: Final = 24 * 3600
 _REFRESHED: Final = 0.5
 # A row that was there and is not any more: so long it may be the registry's fault.
 _VANISHED_SECONDS: Final = 300
+# Of `max_unknown`: as many wait as are looked up within some tenths of a second.
+_WAITING: Final = 32
 
 
 class CachedTenantRegistry:
@@ -43,8 +46,9 @@ class CachedTenantRegistry:
     Args:
         origin: the registry to ask.
         settings: how long and how much is remembered, of each kind.
-        max_unknown: look-ups at once for issuers that were never found; further ones are refused,
-            so that made-up issuers cannot keep real tenants from being read again.
+        max_unknown: look-ups at once for issuers that were never found. Further ones wait, 32 times
+            as many, since to a new process every tenant is a stranger, and what is beyond is
+            refused: made-up issuers cannot keep known tenants from being read again.
         clock: seconds, monotonic.
     """
 
@@ -60,6 +64,8 @@ class CachedTenantRegistry:
         self._settings = settings
         self._clock = clock
         self._max_unknown = max_unknown
+        self._lane = asyncio.Semaphore(max_unknown)
+        self._waiting = 0
         entries = settings.cache_entries
         self._known: BoundedCache[str, tuple[Tenant, float]] = BoundedCache(
             max_entries=entries, max_bytes=settings.cache_bytes, clock=clock
@@ -102,9 +108,21 @@ class CachedTenantRegistry:
             raise UnavailableError(_UNREADABLE, wait_seconds=self._settings.unknown_cache_seconds)
         if self._found_before.get(name) or self._vanished.get(name):
             return await self._rows.ask(name, question)
-        if name not in self._strangers and len(self._strangers) >= self._max_unknown:
+        if name in self._strangers:
+            return await self._strangers.ask(name, question)
+        # Fail closed: the line of those who wait is bounded too.
+        if self._waiting >= _WAITING * self._max_unknown:
             raise UnavailableError(_REGISTRY)
-        return await self._strangers.ask(name, question)
+        self._waiting += 1
+        try:
+            async with self._lane:
+                if (known := self._known.get(name)) is not None:
+                    return known[0]
+                return (
+                    None if self._unknown.get(name) else await self._strangers.ask(name, question)
+                )
+        finally:
+            self._waiting -= 1
 
     def _refresh(self, issuer: str) -> None:
         """Read a row anew that is used for a little longer, while nobody waits."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,6 +28,26 @@ def cached(
     return CachedTenantRegistry(origin, settings, max_unknown=4, clock=clock or Seconds())
 
 
+@dataclass(kw_only=True)
+class Slow(MemoryTenantRegistry):
+    """Answers once the gate is open; ``most`` look-ups were open at once."""
+
+    gate: asyncio.Event | None = None
+    open: int = 0
+    most: int = 0
+
+    async def find(self, issuer: str) -> Tenant | None:
+        """As ever, but late."""
+        self.open += 1
+        self.most = max(self.most, self.open)
+        try:
+            if self.gate is not None:
+                await self.gate.wait()
+            return await super().find(issuer)
+        finally:
+            self.open -= 1
+
+
 def test_rows_are_asked_for_once_for_many_callers() -> None:
     """Many at once make one look-up; unknown issuers are remembered apart, in bounded number."""
     pool = MemoryUserPool("acme")
@@ -45,6 +65,28 @@ def test_rows_are_asked_for_once_for_many_callers() -> None:
         assert await registry.find(pool.tenant.issuer) == pool.tenant
         assert origin.lookups == 101
         assert len(registry._unknown) == 10
+
+    asyncio.run(scenario())
+
+
+def test_strangers_wait_in_a_line_that_ends() -> None:
+    """A new process knows no tenant: all that come at once are served, four at a time."""
+    first = MemoryUserPool("acme").tenant
+    tenants = [replace(first, id=f"t{one}", issuer=f"{first.issuer}{one}") for one in range(40)]
+    origin = Slow(rows={tenant.issuer: tenant for tenant in tenants})
+    registry = cached(origin, seconds=60)
+
+    async def scenario() -> None:
+        origin.gate = asyncio.Event()
+        asked = [asyncio.ensure_future(registry.find(one.issuer)) for one in tenants for _ in "ab"]
+        made_up = [asyncio.ensure_future(registry.find(f"made-up-{one}")) for one in range(100)]
+        while origin.open < 4:
+            await asyncio.sleep(0)
+        origin.gate.set()
+        assert await asyncio.gather(*asked) == [one for one in tenants for _ in "ab"]
+        refused = await asyncio.gather(*made_up, return_exceptions=True)
+        assert sum(isinstance(one, UnavailableError) for one in refused) > 0
+        assert origin.most == 4
 
     asyncio.run(scenario())
 
@@ -180,7 +222,7 @@ def test_readiness_is_asked_of_the_origin() -> None:
 def test_a_flood_of_made_up_issuers_keeps_no_tenant_out() -> None:
     """While unknown issuers fill their share of look-ups, a tenant that was found is read again."""
     pool = MemoryUserPool("acme")
-    release = asyncio.Event()
+    release, many = asyncio.Event(), 32 * 4
 
     class Slow(MemoryTenantRegistry):
         async def find(self, issuer: str) -> Tenant | None:
@@ -193,12 +235,14 @@ def test_a_flood_of_made_up_issuers_keeps_no_tenant_out() -> None:
 
     async def scenario() -> None:
         assert await registry.find(pool.tenant.issuer) == pool.tenant
-        waiting = [asyncio.ensure_future(registry.find(f"unknown-{number}")) for number in range(4)]
+        waiting = [
+            asyncio.ensure_future(registry.find(f"unknown-{number}")) for number in range(many)
+        ]
         await asyncio.sleep(0)
         with pytest.raises(UnavailableError):
-            await registry.find("unknown-5")
+            await registry.find("unknown-too-many")
         assert await registry.find(pool.tenant.issuer) == pool.tenant
         release.set()
-        assert await asyncio.gather(*waiting) == [None] * 4
+        assert await asyncio.gather(*waiting) == [None] * many
 
     asyncio.run(scenario())
