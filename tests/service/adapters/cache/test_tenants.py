@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,9 +30,9 @@ def cached(
 
 @dataclass(kw_only=True)
 class Slow(MemoryTenantRegistry):
-    """Answers once the gate is open; ``most`` look-ups were open at once."""
+    """Answers once four are asked for; ``most`` look-ups were open at once."""
 
-    gate: asyncio.Event | None = None
+    four: asyncio.Event = field(default_factory=asyncio.Event)
     open: int = 0
     most: int = 0
 
@@ -41,8 +41,9 @@ class Slow(MemoryTenantRegistry):
         self.open += 1
         self.most = max(self.most, self.open)
         try:
-            if self.gate is not None:
-                await self.gate.wait()
+            if self.open == 4:
+                self.four.set()
+            await self.four.wait()
             return await super().find(issuer)
         finally:
             self.open -= 1
@@ -77,12 +78,8 @@ def test_strangers_wait_in_a_line_that_ends() -> None:
     registry = cached(origin, seconds=60)
 
     async def scenario() -> None:
-        origin.gate = asyncio.Event()
         asked = [asyncio.ensure_future(registry.find(one.issuer)) for one in tenants for _ in "ab"]
         made_up = [asyncio.ensure_future(registry.find(f"made-up-{one}")) for one in range(100)]
-        while origin.open < 4:
-            await asyncio.sleep(0)
-        origin.gate.set()
         assert await asyncio.gather(*asked) == [one for one in tenants for _ in "ab"]
         refused = await asyncio.gather(*made_up, return_exceptions=True)
         assert sum(isinstance(one, UnavailableError) for one in refused) > 0
