@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from cedarfleet_device import wire
 
-from service.adapters.aws.client.failures import AwsRefusalError, asks
+from service.adapters.aws.client.failures import asks
+from service.adapters.aws.conditional_rows import ABSENT, at, put
 from service.adapters.aws.cursors import seal, token_of
 from service.adapters.aws.enrolment_rows import enrolment_of
 from service.cedar.device_facts import DEVICE_FACTS
@@ -120,28 +121,16 @@ class DynamoDeviceFacts:
                 changed_by=by,
             ),
         )
-        found: dict[str, Any] = {
-            "ConditionExpression": "#version = :version",
-            "ExpressionAttributeNames": {"#version": "version"},
-            "ExpressionAttributeValues": {":version": {"N": str(device.version)}},
-        }
-        absent = {"ConditionExpression": "attribute_not_exists(sk)"}
-        try:
-            await self.aws.tenant(tenant, "dynamodb").call(
-                "PutItem",
-                TableName=self.settings.devices_table,
-                Item=item,
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **(found if device.version else absent),
+        condition = at("version", device.version)
+        if not await put(
+            self.aws.tenant(tenant, "dynamodb"),
+            self.settings.devices_table,
+            item,
+            **(condition if device.version else ABSENT),
+        ):
+            raise ConflictError(
+                f"device `{device.id}` was changed meanwhile; read it and try again"
             )
-        except AwsRefusalError as error:
-            if error.code != "ConditionalCheckFailedException":
-                raise
-            # A put whose answer was lost is repeated: then the row in the way is this very one.
-            if error.members.get("Item") != item:
-                raise ConflictError(
-                    f"device `{device.id}` was changed meanwhile; read it and try again"
-                ) from error
         return changed
 
     async def _named(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from service.adapters.aws.client.failures import AwsRefusalError, asks
+from service.adapters.aws.client.failures import asks
+from service.adapters.aws.conditional_rows import ABSENT, at, put
 from service.adapters.aws.devices import facts_item, partition_of, rows_of
 from service.adapters.aws.enrolment_rows import enrolment_item
 from service.domain.device_rows import Facts
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from service.settings import RecordSettings
 
 _TABLE: Final = "the devices table"
-_ABSENT: Final = {"ConditionExpression": "attribute_not_exists(sk)"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class DynamoEnrolments:
         self, tenant: Tenant, device: Device, enrolment: Enrolment, *, by: str, now_ms: int
     ) -> bool:
         # The code first: cut off behind it, there is a code of no device, which lets nobody in.
-        if not await self._put(tenant, enrolment_item(replace(enrolment, version=1)), **_ABSENT):
+        if not await self._put(tenant, enrolment_item(replace(enrolment, version=1)), **ABSENT):
             return False
         facts = Facts(
             attributes=device.attributes,
@@ -46,7 +46,7 @@ class DynamoEnrolments:
             changed_at=now_ms,
             changed_by=by,
         )
-        if await self._put(tenant, facts_item(tenant, device, facts), **_ABSENT):
+        if await self._put(tenant, facts_item(tenant, device, facts), **ABSENT):
             return True
         rows = await self._rows(tenant, device.id)
         # Fail closed: facts that cannot be read may be those of a device that is there.
@@ -54,7 +54,7 @@ class DynamoEnrolments:
             return False
         after = replace(facts, version=rows.facts.version + 1)
         item = facts_item(tenant, device, after)
-        return await self._put(tenant, item, **_at_version(rows.facts.version))
+        return await self._put(tenant, item, **at("version", rows.facts.version))
 
     @asks(_TABLE)
     async def find(self, tenant: Tenant, device_id: str) -> Enrolment | None:
@@ -77,30 +77,12 @@ class DynamoEnrolments:
     @asks(_TABLE)
     async def change(self, tenant: Tenant, enrolment: Enrolment) -> Enrolment | None:
         changed = replace(enrolment, version=enrolment.version + 1)
-        stored = await self._put(tenant, enrolment_item(changed), **_at_version(enrolment.version))
+        stored = await self._put(
+            tenant, enrolment_item(changed), **at("version", enrolment.version)
+        )
         return changed if stored else None
 
     async def _put(self, tenant: Tenant, item: dict[str, Any], **condition: Any) -> bool:
         """Whether the row is stored; ``False``: the condition does not hold."""
-        try:
-            await self.aws.tenant(tenant, "dynamodb").call(
-                "PutItem",
-                TableName=self.settings.devices_table,
-                Item=item,
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **condition,
-            )
-        except AwsRefusalError as error:
-            if error.code != "ConditionalCheckFailedException":
-                raise
-            # A put whose answer was lost is repeated: then the row in the way is this very one.
-            return error.members.get("Item") == item
-        return True
-
-
-def _at_version(version: int) -> dict[str, Any]:
-    return {
-        "ConditionExpression": "#version = :version",
-        "ExpressionAttributeNames": {"#version": "version"},
-        "ExpressionAttributeValues": {":version": {"N": str(version)}},
-    }
+        calls = self.aws.tenant(tenant, "dynamodb")
+        return await put(calls, self.settings.devices_table, item, **condition)

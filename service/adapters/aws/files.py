@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cedarfleet_device.wire import Signed
 
-from service.adapters.aws.client.failures import AwsRefusalError, asks
+from service.adapters.aws.client.failures import asks
+from service.adapters.aws.conditional_rows import at, put
 from service.adapters.aws.cursors import seal, token_of
 from service.adapters.aws.idempotency import create_once
 from service.domain.files import FilePage, FileState, FileVersion, Package
@@ -66,23 +67,15 @@ class DynamoFileRecords:
     async def settle(self, tenant: Tenant, record: FileVersion) -> None:
         item = self._item(tenant, record)
         item["revision"] = {"N": str(record.revision + 1)}
-        try:
-            await self.aws.tenant(tenant, "dynamodb").call(
-                "PutItem",
-                TableName=self.settings.commands_table,
-                Item=item,
-                ConditionExpression="revision = :revision",
-                ExpressionAttributeValues={":revision": {"N": str(record.revision)}},
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        if not await put(
+            self.aws.tenant(tenant, "dynamodb"),
+            self.settings.commands_table,
+            item,
+            **at("revision", record.revision),
+        ):
+            raise ConflictError(
+                f"file `{record.file_id}` was changed meanwhile; read it and try again"
             )
-        except AwsRefusalError as error:
-            if error.code != "ConditionalCheckFailedException":
-                raise
-            # A put whose answer was lost is repeated: then the row in the way is this very one.
-            if error.members.get("Item") != item:
-                raise ConflictError(
-                    f"file `{record.file_id}` was changed meanwhile; read it and try again"
-                ) from error
 
     @asks(_TABLE)
     async def read(self, tenant: Tenant, file_id: str) -> FileVersion | None:
