@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -94,3 +95,20 @@ def test_a_machine_without_scopes_is_the_stores() -> None:
     known = {"sub": "mes", "token_use": "access", "client_id": "mes"}
     with pytest.raises(ValueError, match="scope"):
         caller(known, TokenUse.ACCESS).bearer(COPY.user_attributes)
+
+
+@pytest.mark.parametrize("claim", ["custom", "cognito"])
+def test_a_claim_that_dotted_names_could_mean_is_the_stores(claim: str) -> None:
+    """Policies may write `custom.region` for `custom:region`: which is meant, nobody here knows."""
+    known = {"sub": "kim", "token_use": "id", "aud": "app", claim: {"region": "eu-north"}}
+    with pytest.raises(ValueError, match="claim `custom` or `cognito`"):
+        caller(known, TokenUse.ID).bearer(COPY.user_attributes)
+
+
+@pytest.mark.parametrize("groups", ["managers", ["managers", 7], None])
+def test_groups_of_another_form_are_the_stores(groups: object) -> None:
+    """What the token says of groups is decided on as it stands, or not here."""
+    person = replace(caller({"sub": "kim"}, TokenUse.ID), groups=("managers",))
+    odd = replace(person, claims=VerifiedClaims({"cognito:groups": groups}))
+    with pytest.raises(ValueError, match="groups of the token"):
+        odd.bearer(COPY.user_attributes)
