@@ -54,15 +54,18 @@ def test_who_connects_until_the_end_is_no_error(
     cloud = start_cloud(tmp_path / "state")
     url = urlsplit(cloud.client("s3").meta.endpoint_url)
     open_connections: list[socket.socket] = []
+    connected = threading.Event()
 
     def connect() -> None:
         with suppress(OSError):
             while True:
                 address = (url.hostname or "", url.port or 0)
                 open_connections.append(socket.create_connection(address, timeout=1))
+                connected.set()
 
     connecting = threading.Thread(target=connect)
     connecting.start()
+    assert connected.wait(timeout=10)
     _, complaints = cloud.interrupt()
     connecting.join()
     for connection in open_connections:
