@@ -22,7 +22,13 @@ def done(jobs: Any, thing: str) -> bool:
     execution = jobs.start_next_pending_job_execution(thingName=thing).get("execution")
     if execution is None:
         return False
-    jobs.update_job_execution(jobId=execution["jobId"], thingName=thing, status="SUCCEEDED")
+    try:
+        jobs.update_job_execution(jobId=execution["jobId"], thingName=thing, status="SUCCEEDED")
+    except jobs.exceptions.InvalidStateTransitionException:
+        # A report whose answer was lost is told again; it stands all the same.
+        told = jobs.describe_job_execution(jobId=execution["jobId"], thingName=thing)
+        if told["execution"]["status"] != "SUCCEEDED":
+            raise
     return bool(execution["jobDocument"])
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -45,6 +46,41 @@ def signed_url_names_the_version(probed: ProbedCloud) -> bool:
     )["execution"]
     url: str = json.loads(execution["jobDocument"])["url"]
     return httpx.get(url, trust_env=False).content != b"first"
+
+
+def waiting_jobs_are_found_by_name(probed: ProbedCloud) -> bool:
+    """A question about one device looks at what every other device has to do."""
+    iot, thing = probed.cloud.client("iot"), "acme--waiting"
+    iot.create_thing(thingName=thing)
+    for number in range(2):
+        iot.create_job(
+            jobId=f"acme--waiting-{number}", targets=[f"{probed.arn}:thing/{thing}"], document="{}"
+        )
+    # The emulator imports a service at its first request, which the thing was.
+    emulated: Any = sys.modules["ministack.services.iot"]
+    executions, seen = emulated._job_executions, 0
+
+    class Watched(type(executions)):  # type: ignore[misc] - the emulator is untyped
+        """The same executions, and who looks at them all."""
+
+        def values(self) -> Any:
+            nonlocal seen
+            asker = sys._getframe(1)
+            if asker.f_code.co_name == "jobs_pending_for_thing":  # other probes ask meanwhile
+                seen += asker.f_locals["thing_name"] == thing
+            return super().values()
+
+    watched = Watched()
+    watched._data = executions._data
+    emulated._job_executions = watched
+    try:
+        jobs = probed.cloud.client("iot-jobs-data")
+        given = jobs.get_pending_job_executions(thingName=thing)["queuedJobs"]
+    finally:
+        emulated._job_executions = executions
+    if [one["jobId"] for one in given] != ["acme--waiting-0", "acme--waiting-1"]:
+        raise AssertionError(given)
+    return seen > 0
 
 
 def _document(statement: Mapping[str, object], action: str | None = None) -> str:
