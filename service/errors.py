@@ -11,6 +11,7 @@
     │   ├── WrongMediaTypeError        the body is not declared as JSON
     │   ├── InvalidRequestError        a member is not of its form
     │   ├── ConflictError              the request is fine, the state of the thing is not
+    │   ├── PreconditionFailedError    the thing is not as the caller expects it
     │   ├── DeviceNotConnectedError    recorded, but the device is away and nobody wants to wait
     │   ├── EnrolmentRefusedError      tenant, device and code do not prove a registration
     │   ├── EnrolmentStateError        they do, and still it goes no further
@@ -127,6 +128,18 @@ class InvalidRequestError(CallerError):
 
 class ConflictError(CallerError):
     """The request is well formed, but the thing is not in a state that allows it."""
+
+
+class PreconditionFailedError(CallerError):
+    """The thing is in another state than the request expects; nothing was changed.
+
+    Attributes:
+        tag: of the thing as it is now.
+    """
+
+    def __init__(self, tag: str) -> None:
+        super().__init__("it was changed meanwhile: read it again, and change what it is now")
+        self.tag = tag
 
 
 class DeviceNotConnectedError(CallerError):

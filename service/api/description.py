@@ -39,6 +39,7 @@ _WORDS: Final[dict[HTTPStatus, str]] = {
     HTTPStatus.FORBIDDEN: "The tenant's policies say no, or the tenant is suspended.",
     HTTPStatus.NOT_FOUND: "The tenant has no such thing.",
     HTTPStatus.CONFLICT: "The request is fine, the state of the thing is not.",
+    HTTPStatus.PRECONDITION_FAILED: "It is not as `If-Match` says; `ETag` is the one of now.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body has more than `limit_bytes`.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not declared as JSON.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "The idempotency key stands for another request.",
@@ -196,6 +197,8 @@ def _may_answer(operation: dict[str, Any], *, changes: bool) -> Iterator[HTTPSta
         if status is HTTPStatus.NOT_FOUND and not (has_body or "path" in places):
             continue
         if status is HTTPStatus.CONFLICT and not changes:
+            continue
+        if status is HTTPStatus.PRECONDITION_FAILED and "If-Match" not in names:
             continue
         if status is HTTPStatus.UNSUPPORTED_MEDIA_TYPE and not has_body:
             continue

@@ -3,12 +3,13 @@
 from datetime import datetime
 from typing import Annotated
 
-from litestar import get, patch, put
+from litestar import Response, get, patch, put
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from service.api.guard import needs
 from service.api.parameters import Caller, Cursor, Label, Limit, Ops, utc
+from service.api.preconditions import ETAG, IfMatch, expected, tagged
 from service.cedar.group_tree import MAX_ANCESTORS
 from service.domain.device_filter import DeviceFilter, read_tags
 from service.domain.devices import Device, DevicePage
@@ -165,31 +166,61 @@ async def list_devices(
     return DevicePageOut.of(page)
 
 
-@get("/devices/{device:str}", opt=needs(Permission.VIEW_DEVICE, Permission.LIST_DEVICES))
-async def read_device(access: Caller, operations: Ops, device: FromPath[str]) -> DeviceOut:
+@get(
+    "/devices/{device:str}",
+    opt=needs(Permission.VIEW_DEVICE, Permission.LIST_DEVICES),
+    response_headers=ETAG,
+)
+async def read_device(
+    access: Caller, operations: Ops, device: FromPath[str]
+) -> Response[DeviceOut]:
     """One device."""
-    return DeviceOut.of(await operations.devices.read(access, device))
+    return answered(await operations.devices.read(access, device))
 
 
-@patch("/devices/{device:str}", opt=needs(Permission.CONFIGURE_DEVICE))
+def answered(device: Device) -> Response[DeviceOut]:
+    """A device with its entity tag."""
+    return tagged(DeviceOut.of(device), device.tag)
+
+
+@patch("/devices/{device:str}", opt=needs(Permission.CONFIGURE_DEVICE), response_headers=ETAG)
 async def configure_device(
-    access: Caller, operations: Ops, device: FromPath[str], data: JSONBody[DevicePatch]
-) -> DeviceOut:
+    access: Caller,
+    operations: Ops,
+    device: FromPath[str],
+    data: JSONBody[DevicePatch],
+    if_match: IfMatch = None,
+) -> Response[DeviceOut]:
     """Set the attributes that policies decide by."""
-    return DeviceOut.of(await operations.devices.configure(access, device, data.changes()))
+    change = operations.devices.configure
+    return answered(await change(access, device, data.changes(), expected(if_match)))
 
 
-@put("/devices/{device:str}/groups", opt=needs(Permission.SET_DEVICE_GROUPS))
+@put(
+    "/devices/{device:str}/groups",
+    opt=needs(Permission.SET_DEVICE_GROUPS),
+    response_headers=ETAG,
+)
 async def set_device_groups(
-    access: Caller, operations: Ops, device: FromPath[str], data: JSONBody[GroupsBody]
-) -> DeviceOut:
+    access: Caller,
+    operations: Ops,
+    device: FromPath[str],
+    data: JSONBody[GroupsBody],
+    if_match: IfMatch = None,
+) -> Response[DeviceOut]:
     """Put a device into groups, and take it out of all others."""
-    return DeviceOut.of(await operations.devices.set_groups(access, device, data.groups))
+    change = operations.devices.set_groups
+    return answered(await change(access, device, data.groups, expected(if_match)))
 
 
-@patch("/devices/{device:str}/tags", opt=needs(Permission.SET_DEVICE_TAGS))
+@patch("/devices/{device:str}/tags", opt=needs(Permission.SET_DEVICE_TAGS), response_headers=ETAG)
 async def set_device_tags(
-    access: Caller, operations: Ops, device: FromPath[str], data: JSONBody[TagsPatch]
-) -> DeviceOut:
+    access: Caller,
+    operations: Ops,
+    device: FromPath[str],
+    data: JSONBody[TagsPatch],
+    if_match: IfMatch = None,
+) -> Response[DeviceOut]:
     """Set facts of the tenant's own; policies say who may set which."""
-    return DeviceOut.of(await operations.devices.set_tags(access, device, data.tags))
+    change = operations.devices.set_tags
+    return answered(await change(access, device, data.tags, expected(if_match)))

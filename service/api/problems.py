@@ -8,6 +8,7 @@ from litestar import Request, Response
 from litestar.enums import ParamType
 from litestar.exceptions import HTTPException
 
+from service.api.preconditions import quoted
 from service.api.rate_limits import retry_after
 from service.api.request_log import LEFT, PROBLEM
 from service.errors import (
@@ -25,6 +26,7 @@ from service.errors import (
     OverBudgetError,
     OverShareError,
     PermissionDeniedError,
+    PreconditionFailedError,
     TenantSuspendedError,
     TokenFault,
     UnauthenticatedError,
@@ -45,6 +47,7 @@ STATUS: Final[dict[type[Exception], tuple[HTTPStatus, str]]] = {
     WrongMediaTypeError: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type"),
     InvalidRequestError: (HTTPStatus.BAD_REQUEST, "invalid-request"),
     ConflictError: (HTTPStatus.CONFLICT, "conflict"),
+    PreconditionFailedError: (HTTPStatus.PRECONDITION_FAILED, "precondition-failed"),
     DeviceNotConnectedError: (HTTPStatus.CONFLICT, "device-not-connected"),
     EnrolmentRefusedError: (HTTPStatus.UNAUTHORIZED, "enrolment-refused"),
     EnrolmentStateError: (HTTPStatus.CONFLICT, "enrolment-impossible"),
@@ -92,14 +95,17 @@ def from_error(request: Request[Any, Any, Any], error: Exception) -> Response[di
             }
         case InvalidRequestError():
             members = {"errors": [{"field": error.field, "problem": error.problem}]}
+        case PreconditionFailedError():
+            headers["ETag"] = quoted(error.tag)
         case EnrolmentRefusedError() | EnrolmentStateError():
             members, headers = _of_enrolment(error)
-        case CommandNotPublishedError() | CommandUnconfirmedError() | DeviceNotConnectedError():
-            headers["Location"] = f"/v1/commands/{error.command_id}"
-            members = {"command": error.command_id}
-        case DownloadNotStartedError():
-            headers["Location"] = f"/v1/downloads/{error.download_id}"
-            members = {"download": error.download_id}
+        case (
+            CommandNotPublishedError()
+            | CommandUnconfirmedError()
+            | DeviceNotConnectedError()
+            | DownloadNotStartedError()
+        ):
+            members, headers = _of_record(error)
         case OverBudgetError():
             headers["Retry-After"] = retry_after(error.wait_seconds)
             members = {"budget": error.budget}
@@ -172,6 +178,19 @@ def _of_enrolment(
     if isinstance(error, EnrolmentStateError):
         return {"code": error.fault.value}, {}
     return {}, {"WWW-Authenticate": "EnrolmentCode"}
+
+
+def _of_record(
+    error: CommandNotPublishedError
+    | CommandUnconfirmedError
+    | DeviceNotConnectedError
+    | DownloadNotStartedError,
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Members and headers: which record there is all the same, and where."""
+    if isinstance(error, DownloadNotStartedError):
+        name = error.download_id
+        return {"download": name}, {"Location": f"/v1/downloads/{name}"}
+    return {"command": error.command_id}, {"Location": f"/v1/commands/{error.command_id}"}
 
 
 def _challenge(fault: TokenFault) -> str:

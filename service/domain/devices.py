@@ -18,6 +18,7 @@ from service.cedar.device_facts import (
 )
 from service.cedar.entities import device_entities
 from service.domain import tags
+from service.domain.preconditions import entity_tag
 from service.domain.tenants import check_listed
 from service.errors import ConflictError, InvalidRequestError
 
@@ -75,6 +76,11 @@ class Device:
     def thing(self) -> str:
         """The thing's name in IoT Core."""
         return wire.thing_name(self.tenant, self.id)
+
+    @property
+    def tag(self) -> str:
+        """The entity tag of what its tenant may set; a new thing under an old name has another."""
+        return entity_tag("device", self.tenant, self.id, self.origin, self.version)
 
     def with_attributes(self, changes: Mapping[str, str | None]) -> Device:
         """The device with attributes set, and without those that are ``None``."""

@@ -14,8 +14,15 @@ from service.domain.devices import check_attributes, check_one_offset, check_pat
 from service.domain.groups import check_groups
 from service.domain.instants import milliseconds
 from service.domain.permissions import Permission
+from service.domain.preconditions import ANY_STATE
 from service.domain.tags import check_count, check_tags
-from service.errors import InvalidRequestError, NotFoundError, UpstreamError
+from service.errors import (
+    ConflictError,
+    InvalidRequestError,
+    NotFoundError,
+    PreconditionFailedError,
+    UpstreamError,
+)
 from service.operations.authorization import Purpose
 
 if TYPE_CHECKING:
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
     from service.domain.device_filter import DeviceFilter
     from service.domain.devices import Device, DevicePage
     from service.domain.instants import Clock
+    from service.domain.preconditions import Expected
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
     from service.ports.devices import Connections, DeviceFacts
@@ -80,7 +88,11 @@ class Devices:
         return await self._connected(tenant, device)
 
     async def configure(
-        self, access: Access, device_id: str, changes: Mapping[str, str | None]
+        self,
+        access: Access,
+        device_id: str,
+        changes: Mapping[str, str | None],
+        expected: Expected = ANY_STATE,
     ) -> Device:
         """Set attributes that policies decide by; ``None`` removes one.
 
@@ -93,6 +105,7 @@ class Devices:
                 a time zone would stand beside an offset.
             NotFoundError: the tenant has no such device.
             PermissionDeniedError: not allowed.
+            PreconditionFailedError: it is not as the caller expects it.
             ConflictError: someone else changed the device meanwhile.
         """
         if not changes:
@@ -109,9 +122,15 @@ class Devices:
             check_one_offset(device.attributes, changes)
         # Fail closed: the new state is asked for in any case, and must be one that can be read.
         await access.require(action, configured.entities(tenant.groups), purpose)
-        return await self._change(access, configured)
+        return await self._change(access, configured, expected)
 
-    async def set_groups(self, access: Access, device_id: str, groups: Sequence[str]) -> Device:
+    async def set_groups(
+        self,
+        access: Access,
+        device_id: str,
+        groups: Sequence[str],
+        expected: Expected = ANY_STATE,
+    ) -> Device:
         """Put a device into these groups, and take it out of all others.
 
         Asked twice, of the device as it is and as it would be: nobody moves a device out of, or
@@ -122,6 +141,7 @@ class Devices:
                 too many.
             NotFoundError: the tenant has no such device.
             PermissionDeniedError: not allowed.
+            PreconditionFailedError: it is not as the caller expects it.
             ConflictError: someone else changed the device meanwhile.
         """
         tenant = access.principal.tenant
@@ -133,10 +153,14 @@ class Devices:
             await access.require(
                 Permission.SET_DEVICE_GROUPS, state.entities(tenant.groups), purpose
             )
-        return await self._change(access, moved)
+        return await self._change(access, moved, expected)
 
     async def set_tags(
-        self, access: Access, device_id: str, changes: Mapping[str, str | None]
+        self,
+        access: Access,
+        device_id: str,
+        changes: Mapping[str, str | None],
+        expected: Expected = ANY_STATE,
     ) -> Device:
         """Set tags of the tenant's own; ``None`` removes one, what is not named stays.
 
@@ -147,6 +171,7 @@ class Devices:
                 file, or there would be too many.
             NotFoundError: the tenant has no such device.
             PermissionDeniedError: not allowed.
+            PreconditionFailedError: it is not as the caller expects it.
             ConflictError: someone else changed the device meanwhile.
         """
         tenant = access.principal.tenant
@@ -158,13 +183,21 @@ class Devices:
         purpose = Purpose(subject=", ".join(sorted(words)), changed_tags=tuple(sorted(changes)))
         for state in (device, tagged):
             await access.require(Permission.SET_DEVICE_TAGS, state.entities(tenant.groups), purpose)
-        return await self._change(access, tagged)
+        return await self._change(access, tagged, expected)
 
-    async def _change(self, access: Access, device: Device) -> Device:
+    async def _change(self, access: Access, device: Device, expected: Expected) -> Device:
         tenant = access.principal.tenant
-        changed = await self.facts.change(
-            tenant, device, by=access.principal.entity_id, now_ms=milliseconds(self.clock())
-        )
+        # Behind the decision: who may not change it is not told whether it was changed.
+        expected.check(device.tag)
+        try:
+            changed = await self.facts.change(
+                tenant, device, by=access.principal.entity_id, now_ms=milliseconds(self.clock())
+            )
+        except ConflictError as error:
+            if expected == ANY_STATE:
+                raise
+            now = await find_device(self.facts, tenant, device.id)
+            raise PreconditionFailedError(now.tag) from error
         return await self._connected(tenant, changed)
 
     async def _connected(self, tenant: Tenant, device: Device) -> Device:
