@@ -19,7 +19,7 @@ from tests.benchmarks.calls_per_route import PAGE, promises
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from infra.local.cloud.limits.table import Rate
+    from infra.local.cloud.limits.rows import Rate
 
 QUOTAS: Final = Path(__file__).parents[2] / "docs" / "quotas.md"
 _CORE: Final = "AWS IoT Core pricing"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from infra.local.cloud.limits.table import COUNTS
+from infra.local.cloud.limits.counts import COUNTS
 from tests.benchmarks import quotas
 from tests.benchmarks.calls_per_route import PAGE, promises
 

@@ -189,6 +189,7 @@ _DEVICE_SDK: Final[dict[str, tuple[str, ...]]] = {
     ),
     f"{_DEVICE}/commands/executor.py": (
         f"{_DEVICE_TESTS}/commands/test_execution.py",
+        f"{_DEVICE_TESTS}/commands/test_outcomes.py",
         f"{_DEVICE_TESTS}/test_idle_cpu.py",
     ),
     f"{_DEVICE}/commands/outbox.py": (

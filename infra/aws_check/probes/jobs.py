@@ -12,7 +12,7 @@ from cedarfleet_device import wire
 from infra import names
 from infra.aws_check.leftovers import code
 from infra.aws_check.rows import answered, unanswered
-from infra.local.cloud.limits.table import COUNTS
+from infra.local.cloud.limits.counts import COUNTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ import signal
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from cedarfleet_device.clock import Clock
@@ -18,7 +18,6 @@ from cedarfleet_device.commands.admission import Admission
 from cedarfleet_device.commands.executor import Executor
 from cedarfleet_device.commands.handlers import Command, Handler, Handlers, Result
 from cedarfleet_device.commands.inbox import Inbox
-from cedarfleet_device.commands.invocation import call_handler
 from cedarfleet_device.commands.outbox import Outbox
 from cedarfleet_device.commands.time_limits import Run, TimeLimits
 from cedarfleet_device.store.store import Store
@@ -27,11 +26,10 @@ from cedarfleet_device.wire import CommandState, StatusMessage
 from tests.device_sdk.devices import new_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from cedarfleet_device.commands.handlers import Function
-    from cedarfleet_device.commands.invocation import Outcome
     from cedarfleet_device.commands.outbox import Outgoing
     from cedarfleet_device.store.transaction import Transaction
 
@@ -251,54 +249,6 @@ def test_what_afterwards_raises_stops_no_later_command(
         subject.outbox.sent([each.position for each in subject.outbox.outgoing(after=0, limit=10)])
 
 
-@pytest.mark.parametrize(
-    ("given", "sent"),
-    [
-        ("done", {"result": "done"}),
-        (42, {"result": 42}),
-        ([1, 2], {"result": [1, 2]}),
-        (None, {}),
-        ({"a": 1}, {"a": 1}),
-    ],
-)
-def test_whatever_a_handler_gives_is_sent(given: object, sent: dict[str, Any]):
-    """What is no JSON object stands as ``result``: no answer is thrown away."""
-    assert _called(lambda _: given)[:2] == (CommandState.SUCCEEDED, sent)
-
-
-def test_a_bug_in_a_handler_is_found_by_its_log(caplog: pytest.LogCaptureFixture):
-    """The log has file, line and function of what was raised; so has an answer that cannot go."""
-
-    def outer(_: Command) -> object:
-        empty: dict[str, int] = {}
-        return empty["c"]
-
-    assert _called(outer)[0] is CommandState.FAILED
-    (record,) = caplog.records
-    fields: dict[str, Any] = record.__dict__["fields"]
-    assert fields["error"] == "KeyError: 'c'"
-    assert fields["at"][-1].startswith(__file__)
-    assert fields["at"][-1].endswith(" in outer")
-    caplog.clear()
-    state, detail, _ = _called(lambda _: {"s": {1, 2}})
-    assert (state, list(detail)) == (CommandState.SUCCEEDED, ["truncated"])
-    (record,) = caplog.records
-    assert record.__dict__["fields"]["name"] == "x"
-
-
-def _called(function: Function) -> Outcome:
-    handler = Handler(function=function, idempotent=True, time_limit_seconds=60)
-    command = Command(
-        command_id="0" * 26,
-        name="x",
-        arguments={},
-        issued_at=1,
-        expires_at=2,
-        report=lambda _: None,
-    )
-    return call_handler(handler, command)
-
-
 def test_a_store_that_closes_ends_the_wait_for_afterwards(subject: ExecutorUnderTest):
     """Nobody knows then what is durable: the function is not called, and the thread ends."""
     rebooted = threading.Event()
@@ -413,65 +363,3 @@ def run_of(name: str, limit: float) -> Run:
         command=command,
         handler=Handler(function=lambda _: None, idempotent=False, time_limit_seconds=limit),
     )
-
-
-class Mute(Exception):  # noqa: N818 - a maker's
-    """An error that fails to say what it is."""
-
-    def __str__(self) -> str:
-        """Fails.
-
-        Raises:
-            KeyError: always.
-        """
-        raise KeyError("text")
-
-
-class Undecided:
-    """What is neither true nor false, as an array of numbers is."""
-
-    def __bool__(self) -> bool:
-        """Fails.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError("ambiguous")
-
-
-def raising(_: Command) -> None:
-    """A handler that raises ``Mute``."""
-    raise Mute
-
-
-@pytest.mark.parametrize(
-    ("function", "state", "word"),
-    [
-        (raising, CommandState.FAILED, "Mute"),
-        (lambda _: Undecided(), CommandState.SUCCEEDED, "no JSON object"),
-        (lambda _: {1}, CommandState.SUCCEEDED, "no JSON object"),
-        (lambda _: {"x": Undecided()}, CommandState.SUCCEEDED, "no JSON object"),
-        (lambda _: {"x": float("nan")}, CommandState.SUCCEEDED, "no JSON object"),
-    ],
-)
-def test_whatever_a_handler_gives_or_raises_is_an_outcome(
-    function: Callable[[Command], Any], state: CommandState, word: str
-):
-    """Nothing of it leaves the call, since it would end the thread that runs handlers."""
-    run = run_of("x", 1)
-    found, detail, _ = call_handler(
-        Handler(function=function, idempotent=False, time_limit_seconds=1), run.command
-    )
-    assert found is state
-    assert word in str(detail)
-
-
-def test_an_outcome_is_what_it_was_when_the_handler_returned():
-    """The maker's threads may go on changing what was given, while it waits for the disk."""
-    shared: dict[str, Any] = {"inner": {"value": 1}}
-    run = run_of("x", 1)
-    _, detail, _ = call_handler(
-        Handler(function=lambda _: shared, idempotent=False, time_limit_seconds=1), run.command
-    )
-    shared["inner"]["value"] = object()
-    assert detail == {"inner": {"value": 1}}

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.local.cloud.limits.clock import Clock
-from infra.local.cloud.limits.table import COUNTS, RATES, Count, Delay, Rate
+from infra.local.cloud.limits.counts import COUNTS
+from infra.local.cloud.limits.table import RATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
+
+    from infra.local.cloud.limits.rows import Count, Delay, Rate
 
 PACE_VARIABLE: Final = "CEDARFLEET_AWS_PACE"
 

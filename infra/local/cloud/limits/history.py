@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from infra.local.cloud.limits.enforcing import Limits
-    from infra.local.cloud.limits.table import Delay
+    from infra.local.cloud.limits.rows import Delay
 
 
 class History:

@@ -12,16 +12,17 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 from botocore.parsers import RpcV2CBORParser
 
+from infra.local.cloud.limits.form_requests import read_form, scalar
 from infra.local.cloud.limits.shapes import service_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from botocore.model import OperationModel
 
@@ -53,9 +54,6 @@ MODELS: Final = {
     "tagging": "resourcegroupstaggingapi",
 }
 _CBOR_OPERATION: Final = re.compile(r"/service/[^/]+/operation/(\w+)")
-_ENTRY: Final = ("key", "value")
-_WHOLE: Final = re.compile(r"-?\d+")
-_NUMBER: Final = re.compile(r"-?[\d.]+([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +104,7 @@ def read(  # noqa: PLR0917 - the parts of a request, as the emulator hands them 
             case "json":
                 found = _json(headers, body)
             case "query" | "ec2" as protocol:
-                found = _form(name, body, ec2=protocol == "ec2")
+                found = read_form(name, body, ec2=protocol == "ec2")
             case "smithy-rpc-v2-cbor":
                 found = _cbor(path, body)
             case _:
@@ -135,91 +133,6 @@ def _cbor(path: str, body: bytes) -> tuple[str, dict[str, Any]] | None:
         return None
     parser: Any = RpcV2CBORParser()
     return match[1], parser.parse_data_item(io.BufferedReader(io.BytesIO(body))) if body else {}
-
-
-def _form(service: str, body: bytes, *, ec2: bool) -> tuple[str, dict[str, Any]] | None:
-    form = dict(parse_qsl(body.decode(), keep_blank_values=True))
-    operation = form.get("Action", "")
-    model = service_model(service)
-    if operation not in model.operation_names:
-        return None
-    shape = model.operation_model(operation).input_shape
-    if shape is None:
-        return operation, {}
-    begun = {
-        ".".join(parts[:count])
-        for parts in (key.split(".") for key in form)
-        for count in range(1, len(parts) + 1)
-    }
-    return operation, _member(shape, "", form, begun, ec2=ec2) or {}
-
-
-def _member(shape: Shape, at: str, form: dict[str, str], begun: set[str], *, ec2: bool) -> Any:
-    """The value of a shape in a form of the query protocols; None where there is none."""
-    if at and at not in begun:
-        return None
-    if isinstance(shape, StructureShape):
-        start = f"{at}." if at else ""
-        values = {
-            name: _member(member, start + _form_name(name, member, ec2=ec2), form, begun, ec2=ec2)
-            for name, member in shape.members.items()
-        }
-        return {name: value for name, value in values.items() if value is not None}
-    if isinstance(shape, ListShape):
-        member = shape.member
-        inside = "" if ec2 or shape.serialization.get("flattened") else _list_name(member)
-        return [
-            _member(member, place, form, begun, ec2=ec2)
-            for place in _numbered(f"{at}{inside}", begun)
-        ]
-    if isinstance(shape, MapShape):
-        inside = "" if shape.serialization.get("flattened") else ".entry"
-        key, value = (
-            part.serialization.get("name", default)
-            for part, default in zip((shape.key, shape.value), _ENTRY, strict=True)
-        )
-        return {
-            form.get(f"{place}.{key}", ""): _member(
-                shape.value, f"{place}.{value}", form, begun, ec2=ec2
-            )
-            for place in _numbered(f"{at}{inside}", begun)
-        }
-    return _scalar(shape, form.get(at, ""))
-
-
-def _form_name(name: str, member: Shape, *, ec2: bool) -> str:
-    if ec2:
-        if "queryName" in member.serialization:
-            return str(member.serialization["queryName"])
-        given = str(member.serialization.get("name", name))
-        return given[:1].upper() + given[1:]
-    if isinstance(member, ListShape) and member.serialization.get("flattened"):
-        return str(member.member.serialization.get("name", member.serialization.get("name", name)))
-    return str(member.serialization.get("name", name))
-
-
-def _list_name(member: Shape) -> str:
-    return f".{member.serialization.get('name', 'member')}"
-
-
-def _numbered(at: str, begun: set[str]) -> Iterator[str]:
-    number = 1
-    while f"{at}.{number}" in begun:
-        yield f"{at}.{number}"
-        number += 1
-
-
-def _scalar(shape: Shape, text: str) -> Any:
-    """A text as the type of its shape, or itself where it is none: the check refuses that."""
-    if shape.type_name in {"integer", "long"} and _WHOLE.fullmatch(text):
-        return int(text)
-    if shape.type_name in {"float", "double"} and re.fullmatch(
-        r"-?[\d.]+(e[+-]?\d+)?", text, re.IGNORECASE
-    ):
-        return float(text)
-    if shape.type_name == "boolean" and text.lower() in {"true", "false"}:
-        return text.lower() == "true"
-    return text
 
 
 @dataclass(frozen=True)
@@ -324,7 +237,7 @@ def _rest_parameters(
         given = str(member.serialization.get("name", name))
         match member.serialization.get("location"):
             case "uri":
-                found[name] = _scalar(member, unquote(match[_group(given)]))
+                found[name] = scalar(member, unquote(match[_group(given)]))
             case "querystring":
                 found |= _of_query(name, given, member, query)
             case "header" if given.lower() in headers:
@@ -348,14 +261,14 @@ def _of_query(
     if isinstance(member, MapShape) or given not in query:
         return {}
     if isinstance(member, ListShape):
-        return {name: [_scalar(member.member, text) for text in query[given]]}
-    return {name: _scalar(member, query[given][0])}
+        return {name: [scalar(member.member, text) for text in query[given]]}
+    return {name: scalar(member, query[given][0])}
 
 
 def _of_header(member: Shape, text: str) -> Any:
     if isinstance(member, ListShape):
         return [part.strip() for part in text.split(",")]
-    return _scalar(member, text)
+    return scalar(member, text)
 
 
 def _of_body(shape: StructureShape, names: list[str], body: bytes) -> dict[str, Any]:
@@ -400,4 +313,4 @@ def _element(shape: Shape, element: ET.Element) -> Any:
         return [_element(shape.member, child) for child in element]
     if isinstance(shape, MapShape):
         return {}
-    return _scalar(shape, element.text or "")
+    return scalar(shape, element.text or "")

@@ -7,310 +7,17 @@ increase; other regions have a tenth of some of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
-_GUIDE: Final = "https://docs.aws.amazon.com/iot/latest/developerguide/"
-_API: Final = "https://docs.aws.amazon.com/iot/latest/apireference/"
-CORE: Final = "https://docs.aws.amazon.com/general/latest/gr/iot-core.html"
-MANAGEMENT: Final = "https://docs.aws.amazon.com/general/latest/gr/iot_device_management.html"
-GROUPS: Final = f"{_GUIDE}thing-groups.html"
-IAM: Final = "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"
-COGNITO: Final = "https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html"
-NETWORK: Final = "https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html"
-POLICIES: Final = "https://docs.aws.amazon.com/verifiedpermissions/latest/userguide/quotas.html"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Count:
-    """How many of something there may be once a call has been made.
-
-    Attributes:
-        id: of the row.
-        service: botocore's name.
-        operations: that add to it.
-        what: is counted.
-        figure: the most of it.
-        page: where AWS says so.
-        code: AWS's error code for one more.
-        status: HTTP's, of that error.
-        assumed: the figure or the code is a guess.
-    """
-
-    id: str
-    service: str
-    operations: tuple[str, ...]
-    what: str
-    figure: int
-    page: str
-    code: str
-    status: int = 400
-    assumed: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rate:
-    """How many calls a second are answered; operations of one row share it.
-
-    Attributes:
-        per: parameter whose values each have a rate of their own; empty: one for the account.
-        code: AWS's error code for a call too many.
-    """
-
-    id: str
-    service: str
-    operations: tuple[str, ...]
-    figure: float
-    page: str
-    per: str = ""
-    code: str = "ThrottlingException"
-    status: int = 400
-    assumed: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bound:
-    """How many of something a connection may have."""
-
-    id: str
-    what: str
-    figure: int
-    page: str
-    assumed: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Delay:
-    """How long AWS takes until a change is seen, in seconds."""
-
-    id: str
-    what: str
-    figure: float
-    page: str
-    assumed: bool = False
-
-
-_INVALID: Final = "InvalidRequestException"
-_EXCEEDED: Final = "LimitExceededException"
-_VERSIONS: Final = "VersionsLimitExceededException"
-COUNTS: Final = (
-    Count(
-        id="groups-of-a-thing",
-        service="iot",
-        operations=("AddThingToThingGroup",),
-        what="thing groups that hold one thing",
-        figure=10,
-        page=GROUPS,
-        code=_INVALID,
-    ),
-    Count(
-        id="groups-of-one-hierarchy",
-        service="iot",
-        operations=("AddThingToThingGroup",),
-        what="groups of one hierarchy (siblings, ancestors) that hold one thing",
-        figure=1,
-        page=GROUPS,
-        code=_INVALID,
-    ),
-    Count(
-        id="children-of-a-group",
-        service="iot",
-        operations=("CreateThingGroup",),
-        what="direct child groups of a thing group",
-        figure=100,
-        page=CORE,
-        code=_INVALID,
-        assumed=True,  # the code
-    ),
-    Count(
-        id="levels-of-a-hierarchy",
-        service="iot",
-        operations=("CreateThingGroup",),
-        what="levels of a hierarchy of thing groups",
-        figure=7,
-        page=CORE,
-        code=_INVALID,
-        assumed=True,  # the code
-    ),
-    Count(
-        id="attributes-of-a-typed-thing",
-        service="iot",
-        operations=("CreateThing", "UpdateThing"),
-        what="attributes of a thing that has a thing type",
-        figure=50,
-        page=CORE,
-        code=_INVALID,
-    ),
-    Count(
-        id="attributes-of-an-untyped-thing",
-        service="iot",
-        operations=("CreateThing", "UpdateThing"),
-        what="attributes of a thing without a thing type",
-        figure=3,
-        page=CORE,
-        code=_INVALID,
-    ),
-    Count(
-        id="provisioning-templates",
-        service="iot",
-        operations=("CreateProvisioningTemplate",),
-        what="provisioning templates of an account",
-        figure=256,
-        page=CORE,
-        code=_INVALID,
-        assumed=True,  # the code: the model lists none for a quota
-    ),
-    Count(
-        id="domain-configurations",
-        service="iot",
-        operations=("CreateDomainConfiguration",),
-        what="domain configurations of an account",
-        figure=10,
-        page=CORE,  # L-89635276 "Configurable endpoints: maximum number of domain configurations"
-        code=_EXCEEDED,
-        status=410,
-        assumed=True,  # the figure, which our copies of the page do not show
-    ),
-    Count(
-        id="versions-of-a-template",
-        service="iot",
-        operations=("CreateProvisioningTemplateVersion",),
-        what="versions of a provisioning template",
-        figure=5,
-        page=CORE,
-        code=_VERSIONS,
-        status=409,
-    ),
-    Count(
-        id="versions-of-a-device-policy",
-        service="iot",
-        operations=("CreatePolicyVersion",),
-        what="versions of an IoT policy",
-        figure=5,
-        page=CORE,
-        code=_VERSIONS,
-        status=409,
-    ),
-    Count(
-        id="policies-of-a-certificate",
-        service="iot",
-        operations=("AttachPolicy",),
-        what="IoT policies attached to a certificate or group",
-        figure=10,
-        page=CORE,
-        code=_EXCEEDED,
-        status=410,
-    ),
-    Count(
-        id="characters-of-a-device-policy",
-        service="iot",
-        operations=("CreatePolicy", "CreatePolicyVersion"),
-        what="characters of an IoT policy, white space not counted",
-        figure=2048,
-        page=CORE,
-        code="MalformedPolicyException",
-    ),
-    Count(
-        id="targets-of-a-job",
-        service="iot",
-        operations=("CreateJob",),
-        what="targets of a job",
-        figure=100,
-        page=MANAGEMENT,
-        code=_EXCEEDED,
-        status=410,
-        assumed=True,  # the code
-    ),
-    # In the page's words: "Roles in an AWS account: 1,000", "Role trust policy length: 2,048
-    # characters", and of a role's inline policies together "10,240 characters".
-    Count(
-        id="roles",
-        service="iam",
-        operations=("CreateRole",),
-        what="roles of an account",
-        figure=1000,
-        page=IAM,
-        code="LimitExceeded",
-        status=409,
-    ),
-    Count(
-        id="characters-of-inline-policies",
-        service="iam",
-        operations=("PutRolePolicy",),
-        what="characters of a role's inline policies, white space not counted",
-        figure=10_240,
-        page=IAM,
-        code="LimitExceeded",
-        status=409,
-    ),
-    Count(
-        id="characters-of-a-trust-policy",
-        service="iam",
-        operations=("CreateRole", "UpdateAssumeRolePolicy"),
-        what="characters of a role's trust policy, white space not counted",
-        figure=2048,
-        page=IAM,
-        code="LimitExceeded",
-        status=409,
-    ),
-    # "User pools per account: 1,000", "App clients per user pool: 1,000", "Groups per user pool:
-    # 10,000", "Resource servers per user pool: 25".
-    Count(
-        id="user-pools",
-        service="cognito-idp",
-        operations=("CreateUserPool",),
-        what="user pools of an account",
-        figure=1000,
-        page=COGNITO,
-        code=_EXCEEDED,
-    ),
-    Count(
-        id="clients-of-a-pool",
-        service="cognito-idp",
-        operations=("CreateUserPoolClient",),
-        what="app clients of a user pool",
-        figure=1000,
-        page=COGNITO,
-        code=_EXCEEDED,
-    ),
-    Count(
-        id="groups-of-a-pool",
-        service="cognito-idp",
-        operations=("CreateGroup",),
-        what="groups of a user pool",
-        figure=10_000,
-        page=COGNITO,
-        code=_EXCEEDED,
-    ),
-    Count(
-        id="resource-servers-of-a-pool",
-        service="cognito-idp",
-        operations=("CreateResourceServer",),
-        what="resource servers of a user pool",
-        figure=25,
-        page=COGNITO,
-        code=_EXCEEDED,
-    ),
-    # "VPCs per Region: 5", "Elastic IP addresses per Region: 5"; the codes are of the EC2 API
-    # reference, "Error codes".
-    Count(
-        id="networks",
-        service="ec2",
-        operations=("CreateVpc",),
-        what="VPCs of a region",
-        figure=5,
-        page=NETWORK,
-        code="VpcLimitExceeded",
-    ),
-    Count(
-        id="addresses",
-        service="ec2",
-        operations=("AllocateAddress",),
-        what="elastic IP addresses of a region",
-        figure=5,
-        page=NETWORK,
-        code="AddressLimitExceeded",
-    ),
+from infra.local.cloud.limits.rows import (
+    API,
+    CORE,
+    GUIDE,
+    MANAGEMENT,
+    POLICIES,
+    Bound,
+    Delay,
+    Rate,
 )
 
 
@@ -396,7 +103,7 @@ RATES: Final = (
         service="iot-data",
         operations=("SendDirectMessage",),
         figure=100,
-        page=f"{_GUIDE}direct-messaging.html",
+        page=f"{GUIDE}direct-messaging.html",
         status=429,
         assumed=True,  # the figure: AWS says that there is one, and not which
     ),
@@ -461,28 +168,28 @@ INDEX: Final = Delay(
     id="fleet-index",
     what="a change of a thing, or of its connection, is found by SearchIndex",
     figure=3,
-    page=f"{_GUIDE}iot-indexing.html",
+    page=f"{GUIDE}iot-indexing.html",
     assumed=True,  # "eventually consistent"; seconds in practice
 )
 MEMBERSHIP: Final = Delay(
     id="group-membership",
     what="a change of a group's things is listed",
     figure=1,
-    page=f"{_API}API_ListThingsInThingGroup.html",
+    page=f"{API}API_ListThingsInThingGroup.html",
     assumed=True,  # "eventually consistent"
 )
 CERTIFICATE: Final = Delay(
     id="certificate-status",
     what="a deactivated or revoked certificate is turned away and its connections end",
     figure=120,
-    page=f"{_API}API_UpdateCertificate.html",
+    page=f"{API}API_UpdateCertificate.html",
     assumed=True,  # "within a few minutes"
 )
 DEVICE_POLICY: Final = Delay(
     id="device-policy",
     what="a new version of an IoT policy decides",
     figure=420,
-    page=f"{_GUIDE}iot-policies.html",  # "between 6 and 8 minutes"
+    page=f"{GUIDE}iot-policies.html",  # "between 6 and 8 minutes"
 )
 _CEDAR: Final = "https://docs.aws.amazon.com/verifiedpermissions/latest/apireference/"
 CEDAR_POLICY: Final = Delay(
@@ -504,13 +211,13 @@ THING_TYPE: Final = Delay(
     id="thing-type",
     what="a thing type may be deleted once it is deprecated",
     figure=300,
-    page=f"{_GUIDE}delete-thing-types.html",  # "wait for five minutes after you deprecate it"
+    page=f"{GUIDE}delete-thing-types.html",  # "wait for five minutes after you deprecate it"
 )
 DOMAIN: Final = Delay(
     id="domain-configuration",
     what="the certificate of a new domain configuration is shown to devices",
     figure=3600,
-    page=f"{_GUIDE}iot-custom-endpoints-configurable-custom.html",  # "up to 60 minutes"
+    page=f"{GUIDE}iot-custom-endpoints-configurable-custom.html",  # "up to 60 minutes"
 )
 DELAYS: Final = (
     INDEX,

@@ -27,12 +27,7 @@ LISTS: Final = Lists(
 DEVICE = "criticality, kind, region, security_patch, tenant, utc_offset, window_end, window_start"
 
 
-def told(
-    text: str,
-    *,
-    lists: Lists = LISTS,
-    schema: Schema = SCHEMA,
-) -> list[str]:
+def told(text: str, *, lists: Lists = LISTS, schema: Schema = SCHEMA) -> list[str]:
     """What is wrong with a statement, with its lines."""
     statement = parse("file", text)
     assert isinstance(statement, Statement), str(statement)

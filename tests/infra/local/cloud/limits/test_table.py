@@ -9,14 +9,16 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.local.cloud.limits.clock import Clock
+from infra.local.cloud.limits.counts import COUNTS
 from infra.local.cloud.limits.enforcing import PACE_VARIABLE, Limits, PaceError, pace_from
 from infra.local.cloud.limits.shapes import service_model
-from infra.local.cloud.limits.table import BOUNDS, COUNTS, DELAYS, RATES, Count, Rate
+from infra.local.cloud.limits.table import BOUNDS, DELAYS, RATES
 from tests.infra.local.cloud.limits.devices import plain
 from tests.infra.local.cloud.limits.makers import Makers
 
 if TYPE_CHECKING:
     from infra.local.cloud import EmbeddedCloud
+    from infra.local.cloud.limits.rows import Count, Rate
     from tests.infra.local.cloud.limits.makers import Making
 
 _MODELLED = [row for row in (*COUNTS, *RATES) if row.service not in {"mqtt", "ec2"}]
