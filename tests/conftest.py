@@ -72,7 +72,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: rank(item.nodeid))
     if config.getoption("--soak"):
         for item in items:
-            if item.get_closest_marker("soak") is not None:
+            own = item.get_closest_marker("timeout")
+            if item.get_closest_marker("soak") is not None and (
+                own is None or own.args[0] < _SOAK_SECONDS
+            ):
                 # In front of the test's own limit, which suits the bounded number.
                 item.add_marker(pytest.mark.timeout(_SOAK_SECONDS), append=False)
 

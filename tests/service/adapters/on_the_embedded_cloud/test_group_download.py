@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _LONGEST_SECONDS = 3000
 _ASKING = Path(__file__).with_name("asking_devices.py")
-_AT_ONCE = 50  # devices that ask
+_AT_ONCE = 250  # devices that ask between two looks at the download
 _IDLE_SECONDS = 3  # after which nothing more comes before the next look
 _ROWS_AT_ONCE = 25  # of one BatchWriteItem
 GROUP = "zone-hall-1"
