@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+from collections import deque
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
-import aiohttp
 import botocore
-from yarl import URL
 
+from service.adapters.aws.client.connection import Connection, written
 from service.adapters.aws.client.failures import NoAnswerError
 
 if TYPE_CHECKING:
@@ -19,9 +21,10 @@ if TYPE_CHECKING:
 
     from service.settings import AwsSettings
 
-# The largest answers are DynamoDB's pages of 1 MB (source: DynamoDB developer guide, "Query").
-MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 _KEPT_SECONDS: Final = 30
+# What a second one of changes nothing (source: RFC 9110, 9.2.1).
+_SAFE: Final = frozenset({"GET", "HEAD"})
+_PORTS: Final = {"https": 443, "http": 80}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,81 +79,130 @@ class Line(Protocol):
         ...
 
 
-class HttpLine:
-    """Answers ``Line`` with aiohttp: no redirect, no cookie, no proxy of the environment.
+class Origin(NamedTuple):
+    """Where connections go; those to one origin are kept together."""
 
-    It belongs to the event loop of its first request.
+    scheme: str
+    host: str
+    port: int
+
+
+class HttpLine:
+    """Answers ``Line`` over kept connections: no redirect, no cookie, no proxy of the environment.
+
+    Shares bound the calls, so the line bounds no connections: who waits is served in turn there. It
+    belongs to the event loop of its first request.
+
+    Args:
+        settings: how long to connect.
+        trust: whom to believe that they are AWS; ``None``: ``authorities``.
     """
 
-    def __init__(self, settings: AwsSettings) -> None:
+    def __init__(self, settings: AwsSettings, *, trust: ssl.SSLContext | None = None) -> None:
         self._settings = settings
-        self._session: aiohttp.ClientSession | None = None
+        self._trust = trust
+        # The one used last stands last, so that those which nobody needs grow old.
+        self._idle: dict[Origin, deque[Connection]] = {}
+        self._pruning: asyncio.TimerHandle | None = None
+        self._is_closed = False
 
     async def send(self, request: Request, *, seconds: float) -> Reply:
-        session = self._session or self._open()
         try:
-            async with session.request(
-                request.method,
-                _address(request.url),
-                headers=request.headers,
-                data=request.body or None,
-                timeout=_limits(seconds, self._settings.connect_seconds),
-                allow_redirects=False,
-            ) as answer:
-                body = await answer.content.read(-1) if _is_short(answer) else await _read(answer)
-                return Reply(status=answer.status, headers=answer.headers, body=body)
-        # Not one byte was sent.
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise NoAnswerError(type(error).__name__, is_lost=False) from None
-        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-            raise NoAnswerError(type(error).__name__, is_lost=True) from None
+            origin, target, host = _parts(request.url)
+            sent = written(request.method, target, host, request.headers, request.body)
+        except ValueError as error:
+            raise NoAnswerError(f"not sent: {error}", is_lost=False) from None
+        is_head = request.method == "HEAD"
+        kept = self._kept(origin)
+        if kept is not None:
+            try:
+                return await self._ask(origin, kept, sent, is_head=is_head, seconds=seconds)
+            except NoAnswerError:
+                # The other end may close a kept connection at any moment, also in this one.
+                if not (kept.was_closed and kept.is_silent and request.method in _SAFE):
+                    raise
+        fresh = await self._connect(origin)
+        return await self._ask(origin, fresh, sent, is_head=is_head, seconds=seconds)
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        self._is_closed = True
+        if self._pruning is not None:
+            self._pruning.cancel()
+        for kept in self._idle.values():
+            for connection in kept:
+                connection.abort()
+        self._idle.clear()
 
-    def _open(self) -> aiohttp.ClientSession:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                # Shares bound the calls, so that who waits is served in turn.
-                limit=0,
-                keepalive_timeout=_KEPT_SECONDS,
-                ssl=authorities(),
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
-        )
-        return self._session
+    async def _ask(
+        self, origin: Origin, connection: Connection, sent: bytes, *, is_head: bool, seconds: float
+    ) -> Reply:
+        status, headers, body = await connection.ask(sent, is_head=is_head, seconds=seconds)
+        if connection.is_usable and not self._is_closed:
+            self._keep(origin, connection)
+        else:
+            connection.abort()
+        return Reply(status=status, headers=headers, body=body)
+
+    async def _connect(self, origin: Origin) -> Connection:
+        loop = asyncio.get_running_loop()
+        trust = None
+        if origin.scheme == "https":
+            trust = self._trust = self._trust or authorities()
+        try:
+            async with asyncio.timeout(self._settings.connect_seconds):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(loop), origin.host, origin.port, ssl=trust
+                )
+        # Not one byte of the request was sent.
+        except (OSError, ValueError) as error:
+            raise NoAnswerError(type(error).__name__, is_lost=False) from None
+        return connection
+
+    def _kept(self, origin: Origin) -> Connection | None:
+        kept = self._idle.get(origin)
+        while kept:
+            connection = kept.pop()
+            if connection.is_usable:
+                return connection
+        return None
+
+    def _keep(self, origin: Origin, connection: Connection) -> None:
+        loop = asyncio.get_running_loop()
+        connection.idle_since = loop.time()
+        self._idle.setdefault(origin, deque()).append(connection)
+        if self._pruning is None:
+            self._pruning = loop.call_later(_KEPT_SECONDS, self._prune, loop)
+
+    def _prune(self, loop: asyncio.AbstractEventLoop) -> None:
+        """End what nobody needed for long: the other end will, perhaps when it is needed."""
+        self._pruning = None
+        old = loop.time() - _KEPT_SECONDS
+        for origin, kept in [*self._idle.items()]:
+            while kept and (kept[0].idle_since <= old or not kept[0].is_usable):
+                kept.popleft().abort()
+            if not kept:
+                del self._idle[origin]
+        if self._idle:
+            self._pruning = loop.call_later(_KEPT_SECONDS / 2, self._prune, loop)
 
 
-@lru_cache(maxsize=256)
-def _address(url: str) -> URL:
-    """Parsed once: most calls go to the same few."""
-    return URL(url, encoded=True)
+def _parts(url: str) -> tuple[Origin, str, str]:
+    """Origin, target and host of an encoded address."""
+    scheme, _, rest = url.partition("://")
+    host, _, path = rest.partition("/")
+    return _origin(scheme, host), f"/{path}", host
 
 
-@lru_cache(maxsize=16)
-def _limits(seconds: float, connect_seconds: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=seconds + connect_seconds, sock_connect=connect_seconds)
+@lru_cache(maxsize=1024)
+def _origin(scheme: str, host: str) -> Origin:
+    parts = urlsplit(f"{scheme}://{host}")
+    # Fail closed: what is no host would be left out of the request.
+    if parts.netloc != host or parts.query or parts.fragment or not parts.hostname:
+        raise ValueError("an address without a host or a path")
+    return Origin(scheme, parts.hostname, parts.port or _PORTS[scheme])
 
 
 def authorities() -> ssl.SSLContext:
     """Whom to believe that they are AWS: the bundle that botocore brings."""
     bundle = Path(botocore.__file__).parent / "cacert.pem"
     return ssl.create_default_context(cafile=str(bundle))
-
-
-def _is_short(answer: aiohttp.ClientResponse) -> bool:
-    return answer.content_length is not None and answer.content_length <= MAX_ANSWER_BYTES
-
-
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
-    read = bytearray()
-    async for chunk in answer.content.iter_any():
-        read += chunk
-        # Fail closed: nobody of AWS says so much.
-        if len(read) > MAX_ANSWER_BYTES:
-            raise NoAnswerError("answer too long", is_lost=True)
-    return bytes(read)
