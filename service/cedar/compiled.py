@@ -14,10 +14,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import cedarpy
+import msgspec
 
+from service.cedar.conformance import SchemaEntities
 from service.cedar.evaluator import evaluation_of
 from service.cedar.request import ACTION, TOKEN
-from service.cedar.statement import statement_est
+from service.cedar.shared_statements import shared_est
 from service.cedar.values import EntityUid
 
 if TYPE_CHECKING:
@@ -58,13 +60,13 @@ class _Schema:
 
     Attributes:
         parsed: for the engine.
-        actions: no entities, but the action groups of the schema.
+        entities: makes entities that fit it.
         groups: action -> all groups that it is in, by way of others too.
         user_attributes: what it has of a person's claims.
     """
 
     parsed: cedarpy.Schema
-    actions: cedarpy.Entities
+    entities: SchemaEntities
     groups: Mapping[str, frozenset[EntityUid]]
     user_attributes: frozenset[str]
 
@@ -73,7 +75,7 @@ class CompiledPolicies:
     """Evaluates requests of one tenant as its policy store would.
 
     Attributes:
-        size: bytes of text that it was made of; what is parsed takes some times as many.
+        size: bytes of text of what can apply; what is parsed takes some times as many.
 
     Args:
         policies: as the store holds them, with the schema in its JSON form.
@@ -90,9 +92,9 @@ class CompiledPolicies:
             groups = self._schema.groups
             # A schema of an earlier release lacks what is new: of that the store says no.
             asked = {EntityUid(ACTION, one): groups[one] for one in actions if one in groups}
-            templates = {name: statement_est(text) for name, text in policies.templates.items()}
+            templates = {name: shared_est(text) for name, text in policies.templates.items()}
             pieces = [
-                *(_piece(name, statement_est(text)) for name, text in policies.static.items()),
+                *(_piece(name, shared_est(text)) for name, text in policies.static.items()),
                 *(
                     _piece(link.id, _filled(templates[link.template], link))
                     for link in policies.links
@@ -115,7 +117,7 @@ class CompiledPolicies:
             self._all = _parsed(able.values())
             self._by_action = {action: {} for action in self._by_action}
         self._slices: OrderedDict[tuple[str, ...], cedarpy.PolicySet] = OrderedDict()
-        self.size = sum(len(piece.est) for piece in pieces)
+        self.size = sum(len(piece.est) for piece in able.values())
 
     @property
     def user_attributes(self) -> frozenset[str]:
@@ -132,11 +134,12 @@ class CompiledPolicies:
             ValueError: the request does not fit the schema, or is for another action.
         """
         entities = {entity.uid: entity for entity in request.entities}
-        schema = self._schema.parsed
-        given = self._schema.actions.with_added_json_str(
-            json.dumps([entity.json() for entity in entities.values()]), schema
-        )
         policies = self._slice(request, entities)
+        about = entities.pop(request.resource, None)
+        if about is None:
+            raise ValueError("what is asked of is not among the entities")
+        given = self._schema.entities.of(about, entities.values())
+        schema = self._schema.parsed
         return evaluation_of(cedarpy.is_authorized(request.json(), policies, given, schema))
 
     def _slice(
@@ -177,7 +180,7 @@ def _schema_of(text: str) -> _Schema:
     _check_token(declared["commonTypes"]["RequestContext"])
     return _Schema(
         parsed=parsed,
-        actions=cedarpy.Entities.from_json_str("[]", parsed),
+        entities=SchemaEntities(parsed, declared),
         groups=_groups_of_actions(declared["actions"]),
         user_attributes=_texts(declared["entityTypes"]["User"]["shape"]),
     )
@@ -193,7 +196,7 @@ def _parsed(pieces: Iterable[_Piece]) -> cedarpy.PolicySet:
 def _piece(name: str, est: Mapping[str, Any]) -> _Piece:
     return _Piece(
         id=name,
-        est=json.dumps(est, separators=(",", ":")),
+        est=msgspec.json.encode(est).decode(),
         principal=est["principal"],
         action=est["action"],
         resource=est["resource"],

@@ -39,7 +39,9 @@ _FIRST_SECONDS: Final = 3.0  # within which a process makes its first copy of a 
 _AGAIN_SECONDS: Final = 4.0  # until a store is looked at again that is not as it is to be
 _CHANGING_SECONDS: Final = 900.0  # an update of a stack is over by then
 _HINDRANCES: Final = (CedarfleetError, ValueError, KeyError, TypeError)
-_NAMED: Final = 20  # policies in one line of the log
+_NAMED: Final = 20  # policies, or tenants, in one line of the log
+_IN_USE: Final = 3.0  # times as long as a word is fresh: whoever asked within it may ask again
+_TOGETHER: Final = 100  # tenants whose digests are asked for at once
 
 
 @dataclass(kw_only=True)
@@ -47,6 +49,8 @@ class _Known:
     """What is known of one tenant's store.
 
     Attributes:
+        tenant: whose it is, as it last asked.
+        used_at: when that was.
         expected: the digest that it is to have.
         expected_at: when that was asked; seconds of the clock, as all moments here.
         expected_since: when it was first heard.
@@ -60,6 +64,8 @@ class _Known:
         distrusted: a digest whose copy decided otherwise than the store.
     """
 
+    tenant: Tenant
+    used_at: float
     expected: str | None = None
     expected_at: float = -math.inf
     expected_since: float = -math.inf
@@ -102,6 +108,8 @@ class PolicyCopies:
         self._chance = chance
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
+        # Whose digests are asked for together in a moment.
+        self._gathered: list[_Known] = []
 
     async def good(self, tenant: Tenant) -> CompiledPolicies | None:
         """The copy that decides reads now, or ``None``: then the store is to be asked.
@@ -115,16 +123,16 @@ class PolicyCopies:
         known = self._of(tenant)
         age = self._now() - known.expected_at
         if age > self._settings.fresh_seconds:
-            await asyncio.shield(self._ask(tenant, known))
+            await asyncio.shield(self._ask(known))
             if self._now() - known.expected_at > self._settings.fresh_seconds:
                 return None
         elif age > self._settings.fresh_seconds / 2:
-            self._ask(tenant, known)
+            self._ask(known)
         if known.expected is None:
             return None
         now = self._now()
         if now >= known.look_at:
-            self._look(tenant, known)
+            self._look(known)
         if (
             known.digest != known.expected
             or known.distrusted == known.expected
@@ -136,8 +144,8 @@ class PolicyCopies:
     async def confirm(self, tenant: Tenant) -> CompiledPolicies | None:
         """The good copy, once the registry and the store were asked anew."""
         known = self._of(tenant)
-        await asyncio.shield(self._ask(tenant, known))
-        await asyncio.shield(self._look(tenant, known))
+        await asyncio.shield(self._ask(known))
+        await asyncio.shield(self._look(known))
         return await self.good(tenant)
 
     def distrust(self, tenant: Tenant) -> None:
@@ -157,25 +165,29 @@ class PolicyCopies:
         await self.settled()
 
     def _of(self, tenant: Tenant) -> _Known:
-        key = f"{tenant.issuer} {tenant.policy_store_id}"
+        key, now = f"{tenant.issuer} {tenant.policy_store_id}", self._now()
         known = self._known.get(key)
         if known is None:
-            first = self._now() + self._chance() * _FIRST_SECONDS
-            known = self._known[key] = _Known(look_at=first)
+            first = now + self._chance() * _FIRST_SECONDS
+            known = self._known[key] = _Known(tenant=tenant, used_at=now, look_at=first)
             if len(self._known) > self._settings.entries:
                 self._known.popitem(last=False)
         else:
             self._known.move_to_end(key)
+            known.tenant, known.used_at = tenant, now
         return known
 
-    def _ask(self, tenant: Tenant, known: _Known) -> asyncio.Task[None]:
+    def _ask(self, known: _Known) -> asyncio.Task[None]:
         if known.asking is None or known.asking.done():
-            known.asking = self._begin(self._asked(tenant, known))
+            if not self._gathered:
+                self._flight = self._begin(self._asked_together())
+            self._gathered.append(known)
+            known.asking = self._flight
         return known.asking
 
-    def _look(self, tenant: Tenant, known: _Known) -> asyncio.Task[None]:
+    def _look(self, known: _Known) -> asyncio.Task[None]:
         if known.looking is None or known.looking.done():
-            known.looking = self._begin(self._looked(tenant, known))
+            known.looking = self._begin(self._looked(known))
         return known.looking
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -184,22 +196,56 @@ class PolicyCopies:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _asked(self, tenant: Tenant, known: _Known) -> None:
+    async def _asked_together(self) -> None:
+        """Ask for the digests of all who want theirs now, and of who will in a moment.
+
+        With many tenants a question costs next to nothing of each of their requests.
+        """
+        await asyncio.sleep(0)
+        asked, self._gathered = self._gathered, []
+        for known in self._soon_due(_TOGETHER - len(asked)):
+            known.asking = self._flight
+            asked.append(known)
+        await self._asked(asked)
+
+    def _soon_due(self, most: int) -> list[_Known]:
+        """Those that are in use, and whose word is no more of the freshest."""
+        now, fresh = self._now(), self._settings.fresh_seconds
+        due: list[_Known] = []
+        for known in reversed(self._known.values()):
+            if len(due) >= most or now - known.used_at > _IN_USE * fresh:
+                break
+            is_asked = known.asking is not None and not known.asking.done()
+            if not is_asked and fresh / 4 < now - known.expected_at < math.inf:
+                due.append(known)
+        return due
+
+    async def _asked(self, asked: list[_Known]) -> None:
         began = self._now()
         try:
-            expected = await self._stores.expected(tenant)
+            words = await self._stores.expected([known.tenant for known in asked])
         # No word, or a row of another form: the store decides, and the request goes on.
         except _HINDRANCES as error:
-            log.warning("policies.not_asked", tenant=tenant.id, problem=type(error).__name__)
+            log.warning(
+                "policies.not_asked",
+                tenants=[known.tenant.id for known in asked[:_NAMED]],
+                problem=type(error).__name__,
+            )
             return
+        for known in asked:
+            # Fail closed: whose row was not answered keeps the old word, which ends by itself.
+            if known.tenant.issuer in words:
+                self._hear(known, words[known.tenant.issuer], began)
+
+    def _hear(self, known: _Known, expected: str | None, began: float) -> None:
         known.expected_at = began
         if expected != known.expected:
             known.expected, known.expected_since, known.odd = expected, began, 0
             # The store is changed after the registry: look as soon as it may be done.
             known.look_at = began + self._chance() * _FIRST_SECONDS
 
-    async def _looked(self, tenant: Tenant, known: _Known) -> None:
-        began = self._now()
+    async def _looked(self, known: _Known) -> None:
+        began, tenant = self._now(), known.tenant
         try:
             await self._read(tenant, known)
         # A copy saves time and nothing else: whatever hinders it, the store decides.
@@ -209,7 +255,7 @@ class PolicyCopies:
         else:
             known.looked_at = began
             # After the store, which is changed after the registry: both are of one moment now.
-            await self._asked(tenant, known)
+            await self._asked([known])
             self._judge(tenant, known)
         known.look_at = self._now() + self._pause(known) * (0.75 + self._chance() / 2)
 

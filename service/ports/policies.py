@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from service.cedar.policy_set import PolicySet
     from service.domain.tenants import Tenant
@@ -14,11 +14,18 @@ if TYPE_CHECKING:
 class PolicyStores(Protocol):
     """The tenants' policy stores."""
 
-    async def expected(self, tenant: Tenant) -> str | None:
-        """The digest that the store is to have (``cedar.digest``), never one of a moment ago.
+    async def expected(self, tenants: Sequence[Tenant]) -> Mapping[str, str | None]:
+        """The digests that the stores are to have (``cedar.digest``), never those of a moment ago.
 
-        It is written before the first change of a store, so while a store is changed no copy of it
-        has the digest. ``None``: the tenant's stack is of a release that said none.
+        A digest is written before the first change of its store, so while a store is changed no
+        copy of it has the digest.
+
+        Args:
+            tenants: at most some hundreds.
+
+        Returns:
+            By issuer; ``None``: the tenant's stack is of a release that said none. Of a tenant that
+            is missing here nobody gave an answer.
         """
         ...
 

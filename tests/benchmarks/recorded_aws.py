@@ -100,10 +100,13 @@ class Answers:
         self._digests = {digest_key(one.issuer): one for one in self._tenants.values()}
         self._keys = json.dumps(keys).encode()
         self._made: dict[object, bytes] = {}
+        self._said: dict[str, str] = {}
 
     def to(self, head: bytes, body: bytes) -> bytes:
         """The whole answer to a call; empty: none."""
         target = _TARGET.search(head)
+        if target is not None and target[1] == b"BatchGetItem":
+            return self._digests_of(json.loads(body)["RequestItems"])
         if target is not None:
             return self._of_target(target[1].decode(), json.loads(body))
         path = head.split(b" ", 2)[1]
@@ -174,10 +177,19 @@ class Answers:
                 }
         return json.dumps(answer).encode()
 
+    def _digests_of(self, asked: dict[str, Any]) -> bytes:
+        """The rows of many tenants; each digest is made once."""
+        [(table, wanted)] = asked.items()
+        items: list[dict[str, Any]] = []
+        for key in wanted["Keys"]:
+            name = key["issuer"]["S"]
+            if name not in self._said:
+                self._said[name] = policies_digest(_held(self._digests[name]))
+            items.append(key | {"digest": {"S": self._said[name]}})
+        body = json.dumps({"Responses": {table: items}, "UnprocessedKeys": {}}).encode()
+        return self._once(None, lambda: body)
+
     def _row(self, issuer: str) -> bytes:
-        if (owner := self._digests.get(issuer)) is not None:
-            digest = policies_digest(_held(owner))
-            return json.dumps({"Item": {"digest": {"S": digest}}}).encode()
         tenant = self._tenants.get(issuer)
         if tenant is None:
             return b"{}"

@@ -88,7 +88,7 @@ def _for_tenants(*, account_id: str, tenants_arn: str) -> list[iam.Statement]:
             "sts:AssumeRole",
             f"arn:aws:iam::{account_id}:role{path}cedarfleet-*",
         ),
-        iam.allow("ReadRegistry", "dynamodb:GetItem", tenants_arn),
+        iam.allow("ReadRegistry", ["dynamodb:BatchGetItem", "dynamodb:GetItem"], tenants_arn),
         # A device that enrols, or subscribes, names its tenant, and has no token whose issuer is
         # the row's key.
         iam.allow(

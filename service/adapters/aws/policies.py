@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
+
 from service.adapters.aws.client.failures import asks
 from service.bounded_cache import BoundedCache
 from service.cedar.policy_set import Link, PolicySet
@@ -11,13 +13,15 @@ from service.cedar.values import EntityUid
 from service.errors import UpstreamError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from service.adapters.aws.client.door import AwsDoor, Calls
     from service.domain.tenants import Tenant
 
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _STORE: Final = "the policy store"
 _PAGE: Final = 50  # of ListPolicies and ListPolicyTemplates (assumed: AWS names no most)
+_ROWS: Final = 100  # of one BatchGetItem (source: DynamoDB API reference, "BatchGetItem")
 _BATCH: Final = 100  # policies of one BatchGetPolicy (botocore model, `requests`)
 _TEMPLATE_SECONDS: Final = 24 * 3600
 SCHEMA: Final = "schema"
@@ -43,15 +47,32 @@ class VerifiedPermissionsPolicies:
         )
 
     @asks("the tenant registry")
-    async def expected(self, tenant: Tenant) -> str | None:
-        answer = await self.aws.own("dynamodb").call(
-            "GetItem",
-            TableName=self.table,
-            Key={"issuer": {"S": digest_key(tenant.issuer)}},
-            ConsistentRead=True,
-        )
-        item = answer.get("Item")
-        return None if item is None else str(item["digest"]["S"])
+    async def expected(self, tenants: Sequence[Tenant]) -> Mapping[str, str | None]:
+        issuers = {digest_key(tenant.issuer): tenant.issuer for tenant in tenants}
+        keys, said = list(issuers), dict[str, str | None]()
+        for start in range(0, len(keys), _ROWS):
+            asked = keys[start : start + _ROWS]
+            answer = await self.aws.own("dynamodb").call(
+                "BatchGetItem",
+                RequestItems={
+                    self.table: {
+                        "Keys": [{"issuer": {"S": key}} for key in asked],
+                        "ConsistentRead": True,
+                    }
+                },
+            )
+            left = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
+            # Fail closed: a row that was not read is not one that is not there.
+            unread = {key["issuer"]["S"] for key in left}
+            said |= {issuers[key]: None for key in asked if key not in unread}
+            for item in answer["Responses"].get(self.table, []):
+                issuer, digest = issuers[item["issuer"]["S"]], item.get("digest", {}).get("S")
+                if isinstance(digest, str):
+                    said[issuer] = digest
+                else:  # of another form, and of no other tenant's concern
+                    log.error("policies.unreadable_digest", issuer=issuer)
+                    del said[issuer]
+        return said
 
     @asks(_STORE)
     async def versions(self, tenant: Tenant) -> Mapping[str, str]:

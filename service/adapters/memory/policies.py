@@ -9,7 +9,7 @@ from service.cedar.digest import policies_digest
 from service.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from service.cedar.policy_set import PolicySet
     from service.domain.tenants import Tenant
@@ -41,9 +41,9 @@ class MemoryPolicyStores:
         self.digests[tenant.id] = policies_digest(policies)
         self.held[tenant.id] = policies
 
-    async def expected(self, tenant: Tenant) -> str | None:
+    async def expected(self, tenants: Sequence[Tenant]) -> Mapping[str, str | None]:
         self._ask("expected")
-        return self.digests.get(tenant.id)
+        return {tenant.issuer: self.digests.get(tenant.id) for tenant in tenants}
 
     async def contents(self, tenant: Tenant) -> PolicySet:
         self._ask("contents")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -21,6 +22,8 @@ from service.cedar.entities import tenant_entity
 from service.cedar.evaluator import Evaluator
 from service.cedar.policy_set import Link
 from service.cedar.request import AuthorizationRequest, RequestContext, TokenBearer
+from service.cedar.shared_statements import shared_est
+from service.cedar.statement import statement_est
 from service.cedar.values import EntityUid
 from service.domain.permissions import READING
 from tests.service.operations.test_decided_alike import (
@@ -160,3 +163,39 @@ def test_what_a_schema_lacks_is_the_stores() -> None:
     assert not policies.evaluate(request).allowed
     with pytest.raises(ValueError, match="ViewTomorrow"):
         policies.evaluate(replace(request, action="ViewTomorrow"))
+
+
+@settings(max_examples=40)
+@given(st.lists(STATEMENTS, min_size=2, max_size=6))
+def test_statements_of_a_kind_are_parsed_as_each(statements: list[str]) -> None:
+    """What is parsed once for all that differ in their texts is what each one says."""
+    for text in statements:
+        assert shared_est(text) == statement_est(text)
+
+
+ODD = (
+    'permit (principal, action, resource) when {{ resource.hasTag("{0}") }};',
+    'permit (principal, action, resource) when {{ {{"{0}": 1, "b": "{0}"}} == context }};',
+    'permit (principal, action, resource) when {{ resource["{0}"] like "*{0}*" }};',
+    '@id("{0}") permit (principal, action, resource) when {{ ["{0}", "x"].contains("x") }};',
+    '// like "{0}\npermit (principal == User::"{0}", action, resource); // {0}"',
+    'permit (principal, action, resource) when {{ context.a == "{0}\n// no comment" }};',
+    'permit (principal, action, resource) when {{ ip("{0}") == ip("10.0.0.1") }};',
+    'forbid (principal in ?principal, action in [Action::"{0}", Action::"b"], resource);',
+)
+
+
+@pytest.mark.parametrize("statement", ODD)
+@given(word=st.text('ab"\\*/\N{SECTION SIGN}0 \n', max_size=6))
+@settings(max_examples=30)
+def test_texts_that_are_taken_out_are_put_back(statement: str, word: str) -> None:
+    """Wherever a text stands and whatever it says, or the statement is refused as it would be."""
+    text = statement.format(word)
+    for _ in range(2):
+        try:
+            expected = statement_est(text)
+        except ValueError as error:
+            with pytest.raises(ValueError, match=re.escape(str(error))):
+                shared_est(text)
+        else:
+            assert shared_est(text) == expected

@@ -20,7 +20,9 @@ from service.settings import PolicySettings
 from tests.service.stamped_policies import PERMIT_ALL, only
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from service.domain.tenants import Tenant
 
 ACME = MemoryUserPool("acme").tenant
 FORBID_ALL = "forbid (principal, action, resource);"
@@ -237,13 +239,81 @@ def test_many_requests_ask_once() -> None:
     scenario(steps)
 
 
+def test_many_tenants_are_asked_for_at_once() -> None:
+    """Whoever asks takes along those in use whose word grows old, and nobody else."""
+
+    @dataclass(kw_only=True)
+    class Counting(MemoryPolicyStores):
+        """Notes whose digests were asked for together."""
+
+        together: list[set[str]] = field(default_factory=list[set[str]])
+
+        async def expected(self, tenants: Sequence[Tenant]) -> Mapping[str, str | None]:
+            self.together.append({tenant.id for tenant in tenants})
+            return await super().expected(tenants)
+
+    async def steps(watched: Watched) -> None:
+        assert isinstance(watched.stores, Counting)
+        names = [f"t{number:03}" for number in range(250)]
+        tenants = [replace(ACME, id=name, issuer=f"{ACME.issuer}{name}") for name in names]
+        for tenant in tenants:
+            watched.stores.digests[tenant.id] = "some"
+        asked = watched.stores.together
+        await asyncio.gather(*(watched.copies.good(tenant) for tenant in tenants))
+        await watched.copies.settled()
+        assert [len(one) for one in asked] == [250]
+        asked.clear()
+        watched.now += 3
+        await watched.copies.good(tenants[0])
+        await watched.copies.settled()
+        await watched.copies.good(tenants[1])
+        await watched.copies.settled()
+        assert [len(one) for one in asked] == [100, 100]
+        assert not asked[0] & asked[1]
+        asked.clear()
+        watched.now += 60
+        await watched.copies.good(tenants[2])
+        await watched.copies.settled()
+        assert asked == [{"t002"}], "nobody else asks any more"
+
+    scenario(steps, Watched(stores=Counting()))
+
+
+def test_who_is_missing_in_an_answer_keeps_no_copy() -> None:
+    """A row that was not read is no word, and the others' words stand."""
+
+    @dataclass(kw_only=True)
+    class Forgetful(MemoryPolicyStores):
+        """Leaves tenants out."""
+
+        left_out: set[str] = field(default_factory=set[str])
+
+        async def expected(self, tenants: Sequence[Tenant]) -> Mapping[str, str | None]:
+            words = await super().expected(tenants)
+            return {name: word for name, word in words.items() if name not in self.left_out}
+
+    async def steps(watched: Watched) -> None:
+        assert isinstance(watched.stores, Forgetful)
+        globex = MemoryUserPool("globex").tenant
+        watched.stores.stamp(globex, only(globex, all=PERMIT_ALL))
+        assert await watched.begun()
+        assert await watched.copies.confirm(globex) is not None
+        watched.stores.left_out.add(ACME.issuer)
+        assert await watched.after(3.9)
+        await watched.copies.settled()
+        assert not await watched.after(0.2)
+        assert await watched.copies.good(globex) is not None
+
+    scenario(steps, Watched(stores=Forgetful()))
+
+
 def test_a_row_of_another_form_is_no_word() -> None:
     """Whoever wrote it, requests go on, and the store decides them."""
 
     class Garbled(MemoryPolicyStores):
         """Cannot be read."""
 
-        async def expected(self, tenant: object) -> str | None:  # noqa: ARG002 - the port's
+        async def expected(self, tenants: object) -> dict[str, str | None]:  # noqa: ARG002 - the port's
             raise KeyError("digest")
 
     async def steps(watched: Watched) -> None:
@@ -259,9 +329,9 @@ def test_closing_leaves_nothing_behind() -> None:
     class Silent(MemoryPolicyStores):
         """Answers never."""
 
-        async def expected(self, tenant: object) -> str | None:  # noqa: ARG002 - the port's
+        async def expected(self, tenants: object) -> dict[str, str | None]:  # noqa: ARG002 - the port's
             await asyncio.get_running_loop().create_future()
-            return None
+            return {}
 
     async def steps() -> int:
         copies = PolicyCopies(Silent(), SETTINGS, MemoryMetrics())

@@ -14,7 +14,6 @@ from cedarfleet_device.wire import Signed
 from infra.stacks.tenant_stack.registry_row import registry_item
 from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.cursors import seal
-from service.adapters.aws.policies import digest_key
 from service.cedar.decision import Allowed
 from service.cedar.request import AuthorizationRequest, RequestContext
 from service.cedar.values import EntityUid
@@ -172,7 +171,7 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "tenants.check": ({},),
         "authorizer.decide": ({"principal": principal, "request": QUESTION},),
         "authorizer.decide_all": ({"principal": principal, "requests": [QUESTION]},),
-        "policy_stores.expected": (tenant,),
+        "policy_stores.expected": ({"tenants": [acme]},),
         "policy_stores.versions": (tenant,),
         "policy_stores.contents": (tenant,),
         "audit.write": (tenant | {"record": AUDIT},),
@@ -282,8 +281,14 @@ def answer(call: Call, acme: Tenant) -> dict[str, Any] | Refusal:
     }
     if call.operation == "UpdateSchedule" and call.arguments["Name"] == NEW_TIMER:
         return Refusal(NOT_FOUND, 404)
-    if call.operation == "GetItem" and digest_key("") in str(call.arguments["Key"]):
-        return {"Item": {"digest": {"S": "ab" * 32}}}
+    if call.operation == "BatchGetItem":
+        return {
+            "Responses": {
+                table: [key | {"digest": {"S": "ab" * 32}} for key in asked["Keys"]]
+                for table, asked in call.arguments["RequestItems"].items()
+            },
+            "UnprocessedKeys": {},
+        }
     if call.operation == "GetItem":
         claim = "replay" in str(call.arguments["Key"])  # nobody made anything under this key
         return {} if claim else {"Item": stored(call.arguments["Key"], acme)}
