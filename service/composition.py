@@ -15,6 +15,7 @@ from service.adapters.aws.broker import IotCommandBroker
 from service.adapters.aws.budgets import DynamoBuckets
 from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.client.door import AwsDoor
+from service.adapters.aws.command_lists import DynamoListedCommands
 from service.adapters.aws.commands import DynamoCommandRecords
 from service.adapters.aws.connections import IotConnections
 from service.adapters.aws.deliveries import DynamoDeliveries
@@ -118,6 +119,7 @@ def aws_ports(
 ) -> Ports:
     """Every port answered by AWS; what is measured is kept in ``metrics``."""
     aws, records = settings.aws, settings.records
+    commands = DynamoCommandRecords(aws=door, settings=records)
     registry = DynamoTenantRegistry(aws=door, table=settings.tenants.table, region=aws.region)
     return Ports(
         tenants=CachedTenantRegistry(
@@ -134,7 +136,8 @@ def aws_ports(
         buckets=DynamoBuckets(aws=door, settings=records),
         devices=DynamoDeviceFacts(aws=door, settings=records),
         connections=IotConnections(aws=door),
-        command_records=DynamoCommandRecords(aws=door, settings=records),
+        command_records=commands,
+        listed_commands=DynamoListedCommands(aws=door, settings=records, records=commands),
         broker=IotCommandBroker(aws=door, settings=settings.direct),
         artifacts=S3Artifacts(aws=door),
         file_records=DynamoFileRecords(aws=door, settings=records),

@@ -5,20 +5,23 @@ from typing import Annotated, Any
 
 from cedarfleet_device import wire
 from litestar import Response, get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from service.api.guard import needs
 from service.api.parameters import (
     Accepted,
     Caller,
+    Cursor,
     Emergency,
     IdempotencyKey,
+    Limit,
     Ops,
     emergency_reason,
+    instant,
     utc,
 )
-from service.domain.commands import IfOffline
+from service.domain.commands import CommandFilter, IfOffline
 from service.domain.permissions import COMMANDING, Permission
 from service.domain.rates import Budget
 from service.operations.commands import CommandRequest, CommandView
@@ -149,6 +152,102 @@ async def send_command(
     return Accepted(
         id=record.command_id, url=f"/v1/commands/{record.command_id}", state=record.state
     ).answer()
+
+
+class CommandPageOut(Struct, frozen=True):
+    """One page of commands, the newest first; ``cursor`` asks for the next."""
+
+    commands: list[CommandOut]
+    cursor: str | None
+
+
+Named = Annotated[str | None, QueryParameter(max_length=64, description="of this name")]
+Of = Annotated[str | None, QueryParameter(max_length=64, description="of this device")]
+By = Annotated[
+    str | None, QueryParameter(max_length=256, description="sent by whom, as `created_by` names it")
+]
+# `state` is a name of Litestar's own.
+InState = Annotated[
+    str | None, QueryParameter(name="state", max_length=64, description="in this state now")
+]
+Since = Annotated[
+    str | None,
+    QueryParameter(max_length=64, description="sent at this time (RFC 3339) or later"),
+]
+Before = Annotated[
+    str | None, QueryParameter(max_length=64, description="sent before this time (RFC 3339)")
+]
+
+
+def _wanted(
+    device: str | None,
+    name: str | None,
+    created_by: str | None,
+    since: str | None,
+    before: str | None,
+) -> CommandFilter:
+    return CommandFilter(
+        device=device,
+        name=name,
+        created_by=created_by,
+        since=instant("since", since),
+        before=instant("before", before),
+    )
+
+
+@get("/commands", opt=needs(Permission.VIEW_COMMAND))
+async def list_commands(
+    access: Caller,
+    operations: Ops,
+    *,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    device: Of = None,
+    name: Named = None,
+    created_by: By = None,
+    in_state: InState = None,
+    since: Since = None,
+    before: Before = None,
+) -> CommandPageOut:
+    """Commands of the last 90 days that the caller may view, the newest first.
+
+    A page may have less than `limit` commands, or none, and a `cursor` all the same. Those of
+    releases that kept no list stand with their device alone.
+    """
+    views, behind = await operations.command_lists.page(
+        access,
+        wanted=_wanted(device, name, created_by, since, before),
+        state=in_state,
+        limit=limit,
+        cursor=cursor,
+    )
+    return CommandPageOut(commands=[CommandOut.of(view) for view in views], cursor=behind)
+
+
+@get("/devices/{device:str}/commands", opt=needs(Permission.VIEW_COMMAND))
+async def list_device_commands(
+    access: Caller,
+    operations: Ops,
+    device: FromPath[str],
+    *,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    name: Named = None,
+    created_by: By = None,
+    in_state: InState = None,
+    since: Since = None,
+    before: Before = None,
+) -> CommandPageOut:
+    """Commands of one device of the last 90 days, the newest first."""
+    views, behind = await operations.command_lists.of_device(
+        access,
+        device,
+        wanted=_wanted(None, name, created_by, since, before),
+        state=in_state,
+        limit=limit,
+        cursor=cursor,
+    )
+    return CommandPageOut(commands=[CommandOut.of(view) for view in views], cursor=behind)
 
 
 @get("/commands/{command_id:str}", opt=needs(Permission.VIEW_COMMAND))

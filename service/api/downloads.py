@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 from litestar import Response, get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from service.api.guard import needs
@@ -20,7 +20,7 @@ from service.api.parameters import (
     emergency_reason,
     utc,
 )
-from service.domain.downloads import Delivery, TargetKind
+from service.domain.downloads import Delivery, DownloadFilter, TargetKind
 from service.domain.permissions import DELIVERING, Permission
 from service.errors import InvalidRequestError
 from service.operations.downloads import DownloadRequest, DownloadView
@@ -64,7 +64,11 @@ class DeliveryOut(Struct, frozen=True):
 
 
 class DownloadOut(Struct, frozen=True):
-    """How far a download came."""
+    """How far a download came.
+
+    It is `canceling` until nothing of it can begin any more: a device that has begun may end it,
+    and is `in_progress` until then; one that had not is `canceled`.
+    """
 
     id: str
     device: str | None
@@ -101,6 +105,82 @@ class DownloadOut(Struct, frozen=True):
             deliveries=[DeliveryOut.of(delivery) for delivery in progress.deliveries],
             cursor=progress.cursor,
         )
+
+
+class DownloadSummary(Struct, frozen=True):
+    """A download in a list; of one with several jobs as the worker found it when it last looked."""
+
+    id: str
+    device: str | None
+    group: str | None
+    artifact: str
+    file: str | None
+    state: str
+    failure: str | None
+    counts: dict[str, int]
+    created_by: str
+    created_at: datetime | None
+
+    @classmethod
+    def of(cls, view: DownloadView) -> "DownloadSummary":
+        """A row for the answer."""
+        whole = DownloadOut.of(view)
+        return cls(**{name: getattr(whole, name) for name in cls.__struct_fields__})
+
+
+class DownloadPageOut(Struct, frozen=True):
+    """One page of downloads, the newest first; ``cursor`` asks for the next."""
+
+    downloads: list[DownloadSummary]
+    cursor: str | None
+
+
+Target = Annotated[str | None, QueryParameter(max_length=64, description="to this and no other")]
+File = Annotated[str | None, QueryParameter(max_length=512, description="of the file of this name")]
+# `state` is a name of Litestar's own.
+InState = Annotated[
+    str | None,
+    QueryParameter(name="state", max_length=64, description="whose whole is in it now"),
+]
+
+
+@get("/downloads", opt=needs(Permission.VIEW_DOWNLOAD))
+async def list_downloads(
+    access: Caller,
+    operations: Ops,
+    *,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    device: Target = None,
+    group: Target = None,
+    artifact: File = None,
+    in_state: InState = None,
+) -> DownloadPageOut:
+    """Downloads of the last 90 days that the caller may view, the newest first.
+
+    A page may have less than `limit` downloads, or none, and a `cursor` all the same. `device` and
+    `group` mean what was asked for: a download to a group is not one to its devices. Those of
+    releases that kept no list can be read by their ids.
+    """
+    wanted = DownloadFilter(device=device, group=group, artifact=artifact)
+    views, behind = await operations.downloads.page(
+        access, wanted=wanted, state=in_state, limit=limit, cursor=cursor
+    )
+    return DownloadPageOut(downloads=[DownloadSummary.of(view) for view in views], cursor=behind)
+
+
+@post("/downloads/{download_id:str}/cancel", opt=needs(Permission.CANCEL_DOWNLOAD), status_code=202)
+async def cancel_download(
+    access: Caller, operations: Ops, download_id: FromPath[str]
+) -> Response[Accepted]:
+    """Cancel what has not begun on its device; the worker does so, at the account's rate of calls.
+
+    A device that is at it may end it. Asked again it is the same; what has ended is 409.
+    """
+    view = await operations.downloads.cancel(access, download_id)
+    return Accepted(
+        id=download_id, url=f"/v1/downloads/{download_id}", state=view.progress.state
+    ).answer()
 
 
 @post("/downloads", opt=needs(*DELIVERING), status_code=202)

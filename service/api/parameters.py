@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, QueryParameter, SkipValidation
 from msgspec import Meta, Struct
 
+from service.errors import InvalidRequestError
 from service.operations.authorization import Access
 from service.operations.operations import Operations
 
@@ -55,6 +56,25 @@ class Accepted(Struct, frozen=True):
     def answer(self) -> "Response[Accepted]":
         """202 with the place to watch also where HTTP expects it."""
         return Response(self, status_code=202, headers={"Location": self.url})
+
+
+def instant(name: str, text: str | None) -> int | None:
+    """Milliseconds since the epoch of a query parameter in RFC 3339.
+
+    Raises:
+        InvalidRequestError: it is not of the form, or of no time zone.
+    """
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+        since_epoch = found.timestamp() if found.tzinfo is not None else -1
+    except (ValueError, OverflowError):
+        since_epoch = -1
+    # An id of ours has 48 bits of milliseconds.
+    if not 0 <= since_epoch * 1000 < 2**48:
+        raise InvalidRequestError(name, "must be a time like `2026-11-30T06:00:00Z`")
+    return int(since_epoch * 1000)
 
 
 def utc(milliseconds: int | None) -> datetime | None:

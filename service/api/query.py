@@ -20,7 +20,7 @@ def check_query(request: Request[Any, Any, Any]) -> None:
         InvalidRequestError: names the parameter, and those that there are.
     """
     known = {
-        name: field
+        field.kwarg_definition.name or name: field
         for name, field in request.route_handler.parsed_fn_signature.parameters.items()
         if isinstance(field.kwarg_definition, QueryParameter)
     }

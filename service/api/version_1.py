@@ -7,7 +7,12 @@ from litestar.di import Provide
 
 from service.api import rate_limits
 from service.api.bulk_registration import register_devices
-from service.api.commands import read_command, send_command
+from service.api.commands import (
+    list_commands,
+    list_device_commands,
+    read_command,
+    send_command,
+)
 from service.api.devices import (
     configure_device,
     list_devices,
@@ -15,7 +20,12 @@ from service.api.devices import (
     set_device_groups,
     set_device_tags,
 )
-from service.api.downloads import read_download, start_download
+from service.api.downloads import (
+    cancel_download,
+    list_downloads,
+    read_download,
+    start_download,
+)
 from service.api.enrolments import enrol
 from service.api.files import (
     begin_file,
@@ -43,9 +53,13 @@ ROUTES: Final[list[Any]] = [
     set_device_groups,
     set_device_tags,
     send_command,
+    list_device_commands,
+    list_commands,
     read_command,
     start_download,
+    list_downloads,
     read_download,
+    cancel_download,
     begin_file,
     sign_parts,
     complete_file,

@@ -155,6 +155,39 @@ class RecordedCommand:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CommandFilter:
+    """Which commands a list shows; ``None`` asks nothing.
+
+    Attributes:
+        created_by: the principal's entity id.
+        since: milliseconds since the epoch: made then or later.
+        before: milliseconds since the epoch: made earlier.
+    """
+
+    device: str | None = None
+    name: str | None = None
+    created_by: str | None = None
+    since: int | None = None
+    before: int | None = None
+
+    def shows(self, device: str, name: str, created_by: str) -> bool:
+        """Whether a command is shown, its time apart."""
+        return (
+            self.device in (None, device)
+            and self.name in (None, name)
+            and self.created_by in (None, created_by)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandPage:
+    """Commands, the newest first; ``cursor`` asks for the next page, if there may be one."""
+
+    commands: tuple[RecordedCommand, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class CommandStatus:
     """Where a command stands.
 

@@ -45,6 +45,8 @@ class Closing(StrEnum):
     """Too many devices failed; what had not begun was canceled."""
     EXPIRED = "expired"
     """Its time was over; what had not begun was canceled."""
+    CANCELED = "canceled"
+    """Somebody asked for it; what had not begun is canceled."""
 
 
 class DeliveryState(StrEnum):
@@ -59,6 +61,8 @@ class DeliveryState(StrEnum):
     REJECTED = "rejected"
     TIMED_OUT = "timed_out"
     REMOVED = "removed"
+    CANCELING = "canceling"
+    """To be canceled, which the worker has not done yet; of a whole: some are not, or are at it."""
     CANCELED = "canceled"
     UNKNOWN = "unknown"
 
@@ -133,6 +137,35 @@ class DownloadRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DownloadFilter:
+    """Which downloads a list shows; ``None`` asks nothing."""
+
+    device: str | None = None
+    group: str | None = None
+    artifact: str | None = None
+
+    def shows(self, target_kind: TargetKind, target: str, artifact: str) -> bool:
+        """Whether a download of this file to this target is shown."""
+        to_device = target_kind is TargetKind.DEVICE
+        return (
+            (self.device is None or (to_device and target == self.device))
+            and (self.group is None or (not to_device and target == self.group))
+            and self.artifact in (None, artifact)
+        )
+
+
+EVERY_DOWNLOAD: Final = DownloadFilter()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadPage:
+    """Downloads, the newest first; ``cursor`` asks for the next page, if there may be one."""
+
+    records: tuple[DownloadRecord, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeliveryJob:
     """One of a download's jobs.
 
@@ -140,11 +173,13 @@ class DeliveryJob:
         number: from 0.
         members: ids of its devices, at most ``JOB_MEMBERS``; the job is for these alone.
         made_at: milliseconds since the epoch; ``None``: not made yet.
+        canceled_at: when whoever had not begun was canceled; ``None``: not, or it was made since.
     """
 
     number: int
     members: tuple[str, ...]
     made_at: int | None = None
+    canceled_at: int | None = None
 
     def id_in(self, record: DownloadRecord) -> str:
         """Its id in IoT Jobs, at most 57 of the 64 characters that AWS allows."""
@@ -180,11 +215,13 @@ class Survey:
         made: numbers of the jobs that were made.
         counts: ended devices by state.
         ended: ended devices by their job's number.
+        canceled: numbers of the jobs of which what had not begun was canceled.
     """
 
     made: frozenset[int]
     counts: Mapping[DeliveryState, int]
     ended: Mapping[int, int]
+    canceled: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,12 +258,19 @@ class DownloadProgress:
     cursor: str | None = None
 
 
-def deliveries(job: DeliveryJob, outcomes: Mapping[str, Outcome]) -> Iterator[Delivery]:
+def deliveries(
+    record: DownloadRecord, job: DeliveryJob, outcomes: Mapping[str, Outcome]
+) -> Iterator[Delivery]:
     """Each device of a job; one whose end was not told is ``queued``, also while it downloads.
 
-    IoT Jobs tells of no beginning (source: AWS IoT developer guide, "Jobs events").
+    IoT Jobs tells of no beginning (source: AWS IoT developer guide, "Jobs events"). But once what
+    had not begun is canceled, whoever has not ended is at it.
     """
     waiting = DeliveryState.CREATED if job.made_at is None else DeliveryState.QUEUED
+    if job.canceled_at is not None:
+        waiting = DeliveryState.IN_PROGRESS
+    elif record.closing is Closing.CANCELED:
+        waiting = DeliveryState.CANCELING
     for device in job.members:
         outcome = outcomes.get(device)
         if outcome is None:
@@ -245,13 +289,16 @@ def counted(record: DownloadRecord, known: Mapping[DeliveryState, int]) -> dict[
     """Devices by state: those that are known, and the others as ``queued`` or ``created``."""
     counts = Counter({state: count for state, count in known.items() if count})
     if (rest := record.devices - sum(counts.values())) > 0:
-        waiting = (
-            DeliveryState.CREATED
-            if record.state is DownloadRecordState.CREATED
-            else DeliveryState.QUEUED
-        )
-        counts[waiting] += rest
+        counts[_waiting(record)] += rest
     return dict(counts)
+
+
+def _waiting(record: DownloadRecord) -> DeliveryState:
+    """The state of what has not ended, as far as the record says."""
+    if record.closing is Closing.CANCELED:
+        return DeliveryState.CANCELING
+    created = record.state is DownloadRecordState.CREATED
+    return DeliveryState.CREATED if created else DeliveryState.QUEUED
 
 
 def whole_state(record: DownloadRecord, counts: Mapping[DeliveryState, int]) -> DeliveryState:
@@ -268,12 +315,14 @@ def whole_state(record: DownloadRecord, counts: Mapping[DeliveryState, int]) -> 
         return DeliveryState.CANCELED
     ended = {state: count for state, count in counts.items() if state in OUTCOMES}
     if sum(ended.values()) < record.devices:
-        created = record.state is DownloadRecordState.CREATED
-        waiting = DeliveryState.CREATED if created else DeliveryState.QUEUED
-        return DeliveryState.IN_PROGRESS if ended else waiting
-    if len(ended) == 1:
+        waiting = _waiting(record)
+        begun = bool(ended) and waiting is not DeliveryState.CANCELING
+        return DeliveryState.IN_PROGRESS if begun else waiting
+    # If it reached nobody, all had ended before, and their states say how.
+    was_canceled = record.closing is Closing.CANCELED and DeliveryState.CANCELED in ended
+    if was_canceled or len(ended) == 1:
         # Of one device it says the most: rejected, timed out, canceled.
-        return next(iter(ended))
+        return DeliveryState.CANCELED if was_canceled else next(iter(ended))
     return DeliveryState.PARTLY_FAILED if DeliveryState.SUCCEEDED in ended else DeliveryState.FAILED
 
 

@@ -21,6 +21,7 @@ class Permission(StrEnum):
     MAINTAIN_DEVICE = "MaintainDevice"
     DOWNLOAD_FILE = "DownloadFile"
     UPDATE_FIRMWARE = "UpdateFirmware"
+    CANCEL_DOWNLOAD = "CancelDownload"
     CONFIGURE_DEVICE = "ConfigureDevice"
     SET_DEVICE_GROUPS = "SetDeviceGroups"
     SET_DEVICE_TAGS = "SetDeviceTags"

@@ -131,6 +131,27 @@ class Access:
             return False
         return all(isinstance(decision, Allowed) for decision in decisions)
 
+    async def shown(
+        self, action: Permission, resources: Sequence[tuple[Entity, ...]]
+    ) -> tuple[bool, ...]:
+        """Which of ``resources`` a list shows: those that the policies allow a read of.
+
+        An empty list answers too: it tells nothing. Nobody asked for what is not shown, so its
+        refusal is not audited.
+
+        Raises:
+            ConfigurationError: the route does not state this action, or it is no read.
+            UnavailableError: the policy store does not answer.
+        """
+        self._check_declared(action)
+        requests = [self._request(action, entities, Purpose()) for entities in resources]
+        decisions = await self.authorizer.decide_all(self.principal, requests) if requests else ()
+        # Fail closed: only a read goes without a trace, and each needs an answer of its own.
+        if action.changes_something or len(decisions) != len(requests):
+            raise ConfigurationError(f"a list of `{action}` was not decided row by row")
+        self.granted.add(action)
+        return tuple(isinstance(decision, Allowed) for decision in decisions)
+
     def _check_declared(self, action: Permission) -> None:
         # Fail closed: a route does what it says, or nothing.
         if action not in self.declared:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
 from cedarfleet_device import wire
 
-from service.domain.artifacts import is_artifact_name, permission_for
+from service.at_once import each
+from service.domain.artifacts import Artifact, is_artifact_name, permission_for
+from service.domain.devices import Device
 from service.domain.downloads import (
     MAX_MEMBERS,
+    Closing,
+    DeliveryState,
     DownloadProgress,
     DownloadRecord,
     DownloadRecordState,
     TargetKind,
+    counted,
     jobs_of,
+    whole_state,
 )
-from service.domain.groups import DeviceGroup, find_group
+from service.domain.groups import DeviceGroup, check_group, find_group
 from service.domain.instants import new_ulid
 from service.domain.permissions import Permission
 from service.domain.work import Work, WorkKind
@@ -36,8 +43,7 @@ from service.operations.once import Once
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from service.domain.artifacts import Artifact
-    from service.domain.devices import Device
+    from service.domain.downloads import DownloadFilter
     from service.domain.instants import Clock
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
@@ -51,6 +57,8 @@ if TYPE_CHECKING:
 # (source: Verified Permissions quotas). At two of them every second another caller has ten left.
 _DECIDED_AT_ONCE: Final = 300
 _DECIDED_A_SECOND: Final = 600
+_STATES: Final = frozenset(map(str, DeliveryState))
+_OPEN: Final = frozenset({DeliveryState.CREATED, DeliveryState.QUEUED, DeliveryState.IN_PROGRESS})
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
@@ -173,16 +181,105 @@ class Downloads:
             PermissionDeniedError: not allowed.
         """
         tenant = access.principal.tenant
-        record = (
-            await self._records.read(tenant, download_id)
-            if wire.is_command_id(download_id)
-            else None
-        )
-        if record is None:
-            raise NotFoundError("download", download_id)
+        record = await self._find(tenant, download_id)
         target = await self._target(tenant, record.target_kind, record.target)
         await access.require(Permission.VIEW_DOWNLOAD, target.entities(tenant.groups))
         progress = await self._deliveries.progress(tenant, record, limit=limit, cursor=cursor)
+        return DownloadView(record=record, progress=progress)
+
+    async def page(
+        self,
+        access: Access,
+        *,
+        wanted: DownloadFilter,
+        state: str | None,
+        limit: int,
+        cursor: str | None,
+    ) -> tuple[tuple[DownloadView, ...], str | None]:
+        """One page of the downloads that the caller may view, the newest first, and its cursor.
+
+        A page may have less than ``limit``, or none, and a cursor all the same.
+
+        Raises:
+            InvalidRequestError: no download can fit the filter, or the cursor is not one of ours.
+        """
+        if state is not None and state not in _STATES:
+            raise InvalidRequestError(
+                "state", f"`{state[:64]}` is no state; there are: {', '.join(sorted(_STATES))}"
+            )
+        tenant = access.principal.tenant
+        if wanted.group is not None:
+            check_group(tenant, wanted.group, field="group")
+        page = await self._records.page(tenant, limit=limit, cursor=cursor, wanted=wanted)
+        targets = await self._targets(
+            tenant, {(record.target_kind, record.target) for record in page.records}
+        )
+        entities = [target.entities(tenant.groups) for target in targets.values()]
+        allowed = await access.shown(Permission.VIEW_DOWNLOAD, entities)
+        viewable = {key for key, shown in zip(targets, allowed, strict=True) if shown}
+        records = [one for one in page.records if (one.target_kind, one.target) in viewable]
+        views = await each(partial(self._view, tenant), records)
+        return tuple(one for one in views if state in (None, one.progress.state)), page.cursor
+
+    async def cancel(self, access: Access, download_id: str) -> DownloadView:
+        """Have the worker cancel what has not begun on its device; asked again it is fine.
+
+        Raises:
+            NotFoundError: the tenant has no such download, or its target is gone.
+            PermissionDeniedError: not allowed.
+            ConflictError: it has ended, or never began.
+            UpstreamError: it may be closed, and the worker not told: ask again.
+        """
+        tenant = access.principal.tenant
+        record = await self._find(tenant, download_id)
+        target = await self._target(tenant, record.target_kind, record.target)
+        purpose = Purpose(artifact=_delivered(record))
+        await access.require(Permission.CANCEL_DOWNLOAD, target.entities(tenant.groups), purpose)
+        state = (await self._view(tenant, record)).progress.state
+        if record.closing is None and state in _OPEN:
+            if await self._records.close(tenant, record, Closing.CANCELED):
+                record = replace(record, closing=Closing.CANCELED)
+            else:
+                record = await self._find(tenant, download_id)
+        if record.closing is not Closing.CANCELED:
+            raise ConflictError(
+                f"download `{download_id}` is `{state}`: there is nothing left to cancel"
+            )
+        await self._queue.send([advance(tenant, download_id)])
+        log.info("download.canceled", download=record.name)
+        return await self._view(tenant, record)
+
+    async def _find(self, tenant: Tenant, download_id: str) -> DownloadRecord:
+        known = wire.is_command_id(download_id)
+        record = await self._records.read(tenant, download_id) if known else None
+        if record is None:
+            raise NotFoundError("download", download_id)
+        return record
+
+    async def _targets(
+        self, tenant: Tenant, keys: set[tuple[TargetKind, str]]
+    ) -> dict[tuple[TargetKind, str], Device | DeviceGroup]:
+        """Those that there are, and on which policies can decide."""
+
+        async def find(key: tuple[TargetKind, str]) -> Device | DeviceGroup | None:
+            try:
+                target = await self._target(tenant, *key)
+            except NotFoundError:
+                return None
+            # Fail closed: of a device that cannot be read nobody knows who may see it.
+            return None if isinstance(target, Device) and target.problem else target
+
+        asked = sorted(keys)
+        found = await each(find, asked)
+        return {key: one for key, one in zip(asked, found, strict=True) if one is not None}
+
+    async def _view(self, tenant: Tenant, record: DownloadRecord) -> DownloadView:
+        """A download as a list shows it, as `read` would, or as the worker last saw its jobs."""
+        if record.jobs == 1 and record.closing is not Closing.ENDED:
+            progress = await self._deliveries.progress(tenant, record, limit=1, cursor=None)
+        else:
+            counts = counted(record, record.counts) if record.jobs else {}
+            progress = DownloadProgress(state=whole_state(record, counts), counts=counts)
         return DownloadView(record=record, progress=progress)
 
     async def _file(self, tenant: Tenant, request: DownloadRequest) -> Artifact | None:
@@ -296,6 +393,17 @@ def advance(tenant: Tenant, download_id: str) -> Work:
         issuer=tenant.issuer,
         tenant=tenant.id,
         about={"download": download_id},
+    )
+
+
+def _delivered(record: DownloadRecord) -> Artifact:
+    """The file of a download, for the policies."""
+    return Artifact(
+        tenant=record.tenant,
+        name=record.artifact,
+        size=record.size,
+        sha256=record.sha256,
+        etag=record.etag,
     )
 
 

@@ -11,6 +11,7 @@ from service.operations.authentication import Authenticate
 from service.operations.authorization import Access
 from service.operations.budgets import Budgets, Pace
 from service.operations.bulk_registration import BulkRegistration
+from service.operations.command_lists import CommandLists
 from service.operations.commands import Commands
 from service.operations.decisions import Decisions
 from service.operations.devices import Devices
@@ -81,6 +82,9 @@ class Operations:
             broker=ports.broker,
             budgets=self.budgets,
             clock=ports.clock,
+        )
+        self.command_lists = CommandLists(
+            devices=ports.devices, listed=ports.listed_commands, clock=ports.clock
         )
         self.downloads = Downloads(
             devices=ports.devices,

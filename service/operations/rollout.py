@@ -27,6 +27,8 @@ from service.errors import ConflictError
 from service.operations.downloads import advance
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from service.domain.downloads import DeliveryJob, DownloadRecord, Survey
     from service.domain.instants import Clock
     from service.domain.tenants import Tenant
@@ -85,7 +87,7 @@ class Rollout:
                 tenant=tenant.id,
                 about={"download": record.download_id, "job": f"{number:02}"},
             )
-            for kind, number in self._due(record, survey, now, asks=asks)
+            for kind, number in self._due(record, survey, now, asks=asks, was_open=was_open)
         ]
         if messages:
             await self.queue.send(messages)
@@ -105,7 +107,11 @@ class Rollout:
         if found is None:
             return
         record, job = found
-        if record.closing is not None or job.made_at is not None:
+        if job.made_at is not None:
+            return
+        if record.closing is not None:
+            # Whoever was cut off in making it may have made it all the same.
+            await self.cancel_job(tenant, work)
             return
         wanted: DeliveryJob | None = job
         while wanted is not None:
@@ -117,17 +123,30 @@ class Rollout:
                 wanted = await self._without_the_gone(tenant, record, wanted)
         await self.deliveries.made(tenant, record, job, now_ms=milliseconds(self.clock()))
         log.info("job.made", job=job.id_in(record), devices=len(wanted.members) if wanted else 0)
+        # Closed meanwhile, maybe by somebody who found no such job to cancel.
+        await self.cancel_job(tenant, work)
 
     async def cancel_job(self, tenant: Tenant, work: Work) -> None:
-        """Have the devices of one job that have not begun begin no more."""
+        """Have the devices of one job of a closed download that have not begun begin no more."""
         found = await self._job(tenant, work)
-        if found is None:
+        # Fail closed: only what stands in the record cancels anything.
+        if found is None or found[0].closing in {None, Closing.ENDED}:
             return
         record, job = found
-        if job.made_at is None:
-            return
         await self._turn()
-        await self.jobs.cancel(tenant, record, job)
+        if await self.jobs.cancel(tenant, record, job):
+            if job.made_at is None:
+                now = milliseconds(self.clock())
+                await self.deliveries.made(tenant, record, job, now_ms=now)
+            await self._turn()
+            known = await self.jobs.outcomes(tenant, record, job)
+        else:
+            known = {}
+        at = milliseconds(self.clock())
+        never = Outcome(state=DeliveryState.CANCELED, at=at, reason="it had not begun")
+        ended = {device: known.get(device, never) for device in job.members}
+        await self._tell(tenant, record, job, ended)
+        await self.deliveries.canceled(tenant, record, job, now_ms=at)
         log.info("job.canceled", job=job.id_in(record), closing=record.closing)
 
     async def settle_job(self, tenant: Tenant, work: Work) -> None:
@@ -140,7 +159,17 @@ class Rollout:
             return
         await self._turn()
         outcomes = await self.jobs.outcomes(tenant, record, job)
-        await self.deliveries.tell(tenant, record, job, outcomes)
+        await self._tell(tenant, record, job, outcomes)
+
+    async def _tell(
+        self,
+        tenant: Tenant,
+        record: DownloadRecord,
+        job: DeliveryJob,
+        outcomes: Mapping[str, Outcome | None],
+    ) -> None:
+        ended = {device: outcome for device, outcome in outcomes.items() if outcome is not None}
+        await self.deliveries.tell(tenant, record, job, ended)
 
     async def _turn(self) -> None:
         """Return when one more call of IoT Jobs may be made, of all tasks together."""
@@ -189,20 +218,32 @@ class Rollout:
         )
 
     def _due(
-        self, record: DownloadRecord, survey: Survey, now: datetime, *, asks: bool
+        self,
+        record: DownloadRecord,
+        survey: Survey,
+        now: datetime,
+        *,
+        asks: bool,
+        was_open: bool,
     ) -> list[tuple[WorkKind, int]]:
         """What is to be done now, and for which job."""
         if record.closing is Closing.ENDED:
             return []
         unended = [
             number
-            for number in sorted(survey.made)
+            for number in range(record.jobs)
             if survey.ended.get(number, 0) < record.members_of(number)
         ]
-        due = [(WorkKind.SETTLE_JOB, number) for number in unended] if asks else []
+        due = [(WorkKind.SETTLE_JOB, number) for number in unended if number in survey.made]
+        due = due if asks else []
         if record.closing is not None:
-            # Also one that was made while the download was being closed.
-            return [*due, *((WorkKind.CANCEL_JOB, number) for number in unended)]
+            # One that is not made may be being made while the download is closed: at a later look.
+            open_jobs = [
+                number
+                for number in unended
+                if number not in survey.canceled and (number in survey.made or not was_open)
+            ]
+            return [*due, *((WorkKind.CANCEL_JOB, number) for number in open_jobs)]
         # All of a minute at once, since no look comes sooner.
         soon = milliseconds(now + _SHORTEST)
         return due + [
@@ -218,10 +259,7 @@ class Rollout:
         if record.closing is Closing.ENDED or now >= self._ends_at(record) + _SETTLED:
             return True
         # Until a later look, since a job may be being made while its download is closed.
-        if was_open:
-            return False
-        reached = sum(record.members_of(number) for number in survey.made)
-        return sum(survey.counts.values()) >= reached
+        return not was_open and sum(survey.counts.values()) >= record.devices
 
     def _pause(self, record: DownloadRecord, survey: Survey, now: datetime) -> timedelta:
         """Until the next look: until a job is due, else the longer, the older the download is."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from service.ports.audit import AuditLog
     from service.ports.authorizer import Authorizer
     from service.ports.budgets import SharedBuckets
-    from service.ports.commands import CommandBroker, CommandRecords
+    from service.ports.commands import CommandBroker, CommandRecords, ListedCommands
     from service.ports.devices import Connections, DeviceFacts
     from service.ports.downloads import Deliveries, DownloadJobs, DownloadRecords
     from service.ports.enrolments import Enrolments, Things
@@ -40,6 +40,7 @@ class Ports:
     devices: DeviceFacts
     connections: Connections
     command_records: CommandRecords
+    listed_commands: ListedCommands
     broker: CommandBroker
     artifacts: Artifacts
     file_records: FileRecords

@@ -8,7 +8,12 @@ from service.domain.commands import CommandRecord
 from service.ports.idempotency import OnceRecords
 
 if TYPE_CHECKING:
-    from service.domain.commands import DirectAnswer, RecordedCommand
+    from service.domain.commands import (
+        CommandFilter,
+        CommandPage,
+        DirectAnswer,
+        RecordedCommand,
+    )
     from service.domain.tenants import Tenant
 
 
@@ -42,6 +47,22 @@ class CommandRecords(OnceRecords[CommandRecord], Protocol):
         """Commands of a device, made since then, of which it reported nothing; the oldest first.
 
         Of a device that had more to say than anybody reads, the last ones.
+        """
+        ...
+
+
+class ListedCommands(Protocol):
+    """Commands in the order of their time."""
+
+    async def page(
+        self, tenant: Tenant, *, limit: int, cursor: str | None, wanted: CommandFilter
+    ) -> CommandPage:
+        """Commands that fit, with what their devices reported, the newest first.
+
+        One that a filter empties may have a cursor all the same: the work of a request is bounded.
+
+        Raises:
+            InvalidRequestError: the cursor is not one of ours.
         """
         ...
 

@@ -10,7 +10,15 @@ from service.ports.idempotency import OnceRecords
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from service.domain.downloads import DeliveryJob, DownloadProgress, Outcome, Survey
+    from service.domain.downloads import (
+        Closing,
+        DeliveryJob,
+        DownloadFilter,
+        DownloadPage,
+        DownloadProgress,
+        Outcome,
+        Survey,
+    )
     from service.domain.tenants import Tenant
 
 
@@ -19,6 +27,22 @@ class DownloadRecords(OnceRecords[DownloadRecord], Protocol):
 
     async def read(self, tenant: Tenant, download_id: str) -> DownloadRecord | None:
         """A record, or ``None``."""
+        ...
+
+    async def close(self, tenant: Tenant, record: DownloadRecord, closing: Closing) -> bool:
+        """Have no further job of it made, durably; ``False``: it was closed before."""
+        ...
+
+    async def page(
+        self, tenant: Tenant, *, limit: int, cursor: str | None, wanted: DownloadFilter
+    ) -> DownloadPage:
+        """Downloads of the tenant, the newest first.
+
+        One that a filter empties may have a cursor all the same: the work of a request is bounded.
+
+        Raises:
+            InvalidRequestError: the cursor is not one of ours.
+        """
         ...
 
 
@@ -40,7 +64,13 @@ class Deliveries(Protocol):
     async def made(
         self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, *, now_ms: int
     ) -> None:
-        """Store that a job was made; the first time counts."""
+        """Store that a job was made; the first time counts. What was canceled before is not."""
+        ...
+
+    async def canceled(
+        self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, *, now_ms: int
+    ) -> None:
+        """Store that what had not begun of a job was canceled."""
         ...
 
     async def tell(
@@ -80,12 +110,20 @@ class DownloadJobs(Protocol):
         """
         ...
 
-    async def cancel(self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob) -> None:
-        """Have devices that have not begun begin no more; a job that has ended is fine."""
+    async def cancel(self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob) -> bool:
+        """Have devices that have not begun begin no more; a job that has ended is fine.
+
+        Returns:
+            Whether there is such a job.
+        """
         ...
 
     async def outcomes(
         self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob
-    ) -> Mapping[str, Outcome]:
-        """How devices ended, as the Jobs service itself knows it; asked rarely."""
+    ) -> Mapping[str, Outcome | None]:
+        """How devices ended, as the Jobs service itself knows it; asked rarely.
+
+        Returns:
+            ``None`` of one that has not ended; a device that it does not know is left out.
+        """
         ...

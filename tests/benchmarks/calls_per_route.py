@@ -108,6 +108,8 @@ REQUESTS: Final = (
         used_up=DIRECT_MESSAGES,
     ),
     Asked(route="GET /v1/commands/{command_id}"),
+    Asked(route="GET /v1/commands", of="of one"),
+    Asked(route="GET /v1/devices/{device}/commands"),
     Asked(route="POST /v1/downloads", of="to a device", body={"device": DEVICE.id}),
     Asked(
         route="POST /v1/downloads",
@@ -123,6 +125,8 @@ REQUESTS: Final = (
     ),
     Asked(route="POST /v1/downloads", of="a file, to all", body={"group": "all"}),
     Asked(route="GET /v1/downloads/{download_id}"),
+    Asked(route="GET /v1/downloads", of="of one"),
+    Asked(route="POST /v1/downloads/{download_id}/cancel"),
     Asked(
         route="POST /v1/files", body={"name": "recipes/steel.json", "size": 1, "sha256": "ab" * 32}
     ),
@@ -241,10 +245,16 @@ def _answer(call: Call, acme: Tenant, asked: Asked) -> dict[str, Any] | Refusal:
         if prefix.startswith(COMING):
             return {"Items": _coming() if asked.device == COMING else []}
         return {"Items": [row for number in range(asked.devices) for row in _device(number)]}
-    if call.operation == "BatchIsAuthorizedWithToken":
-        return {"results": [allow] * len(call.arguments["requests"])}
-    if call.operation == "HeadObject":
-        return {"ContentLength": 1, "ETag": '"e"', "Metadata": {"sha256": "ab" * 32}}
+    if ":list" in call.arguments.get("ExpressionAttributeValues", {}):
+        return {"Items": [_listed()]}
+    own: dict[str, dict[str, Any]] = {
+        "BatchIsAuthorizedWithToken": {
+            "results": [allow] * len(call.arguments.get("requests", ()))
+        },
+        "HeadObject": {"ContentLength": 1, "ETag": '"e"', "Metadata": {"sha256": "ab" * 32}},
+    }
+    if call.operation in own:
+        return own[call.operation]
     found = answer(call, acme)
     if not isinstance(found, dict):
         raise AssertionError(f"no request makes {call.operation}")  # noqa: TRY004 - as said
@@ -252,6 +262,13 @@ def _answer(call: Call, acme: Tenant, asked: Asked) -> dict[str, Any] | Refusal:
     if "Item" in found and "download#" in str(call.arguments.get("Key")):
         found["Item"]["target"] = {"S": DEVICE.id}
     return found
+
+
+def _listed() -> dict[str, Any]:
+    """The row of a list, of a download or of a command."""
+    texts = {"sk": ID, "target_kind": "device", "target": DEVICE.id, "artifact": "a"}
+    texts |= {"device": DEVICE.id, "name": "reboot", "created_by": "somebody"}
+    return {name: {"S": text} for name, text in texts.items()}
 
 
 def _coming() -> list[dict[str, Any]]:

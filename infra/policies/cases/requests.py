@@ -34,11 +34,15 @@ _DEVICE_ACTIONS: Final = (
     "MaintainDevice",
     "DownloadFile",
     "UpdateFirmware",
+    "CancelDownload",
     "ConfigureDevice",
     "SetDeviceGroups",
     "SetDeviceTags",
 )
-_GROUP_ACTIONS: Final = ("ViewDownload", "DownloadFile", "UpdateFirmware", "RegisterDevice")
+_GROUP_ACTIONS: Final = (
+    *("ViewDownload", "DownloadFile", "UpdateFirmware"),
+    *("CancelDownload", "RegisterDevice"),
+)
 ACTIONS: Final = (*_TENANT_ACTIONS, *_DEVICE_ACTIONS)
 ACTIONS_ON: Final = {
     TENANT: _TENANT_ACTIONS,
@@ -52,6 +56,7 @@ _TAGGING: Final = frozenset({"SetDeviceTags", "RegisterDevice"})
 _OF_A_FILE: Final = {
     "DownloadFile": "file",
     "UpdateFirmware": "firmware",
+    "CancelDownload": "file",
     "ViewFile": "file",
     "UploadFile": "file",
     "RetireFile": "file",

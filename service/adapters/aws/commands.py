@@ -6,6 +6,7 @@ Rows of the commands table::
     <thing>                  <command id>#record        the service
     <thing>                  <command id>#status#<seq>  the IoT rule, from the device's messages
     <tenant>--command#<id>   pointer                    the service: which thing has it
+    <tenant>--commands       <command id>               the service: for lists (``listed_rows``)
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from cedarfleet_device import wire
 
 from service.adapters.aws.client.failures import AwsRefusalError, asks
 from service.adapters.aws.idempotency import create_once
+from service.adapters.aws.listed_rows import listed_item
 from service.domain.commands import (
     LEFT,
     MAX_STATES,
@@ -64,7 +66,11 @@ class DynamoCommandRecords:
         made = await create_once(
             self.aws.tenant(tenant, "dynamodb"),
             table=self.settings.commands_table,
-            items=[{**_item(record), "ttl": ttl}, pointer],
+            items=[
+                {**_item(record), "ttl": ttl},
+                pointer,
+                {**_listed(tenant, record), "ttl": ttl},
+            ],
             made=record.command_id,
             now_ms=record.created_at,
             key=key,
@@ -148,7 +154,7 @@ class DynamoCommandRecords:
                 "GetItem", TableName=self.settings.commands_table, Key=key, ConsistentRead=True
             )
             item = found.get("Item")
-        if item is None or (made := _record(item)).tenant != tenant.id:
+        if item is None or (made := record_of(item)).tenant != tenant.id:
             return None
         told = [row for row in rows if row["sk"]["S"].startswith(f"{command_id}#status#")]
         states = (reported_state(row) for row in told[:MAX_STATES])
@@ -177,7 +183,7 @@ class DynamoCommandRecords:
         answered = {
             row["sk"]["S"].partition("#")[0] for row in rows if "#status#" in row["sk"]["S"]
         }
-        records = [_record(row) for row in rows if row["sk"]["S"].endswith("#record")]
+        records = [record_of(row) for row in rows if row["sk"]["S"].endswith("#record")]
         return [record for record in reversed(records) if record.command_id not in answered]
 
     async def _last_rows(
@@ -241,6 +247,11 @@ def _pointer(tenant: Tenant, command_id: str) -> dict[str, Any]:
     return {"thing": {"S": f"{tenant.id}--command#{command_id}"}, "sk": {"S": "pointer"}}
 
 
+def _listed(tenant: Tenant, record: CommandRecord) -> dict[str, Any]:
+    facts = {"device": record.device, "name": record.name, "created_by": record.created_by}
+    return listed_item(tenant, "commands", record.command_id, facts)
+
+
 def _item(record: CommandRecord) -> dict[str, Any]:
     return {
         "thing": {"S": record.thing},
@@ -259,7 +270,8 @@ def _item(record: CommandRecord) -> dict[str, Any]:
     }
 
 
-def _record(item: Mapping[str, Any]) -> CommandRecord:
+def record_of(item: Mapping[str, Any]) -> CommandRecord:
+    """A command of its row."""
     tenant, device = wire.split_thing_name(item["thing"]["S"])
     return CommandRecord(
         command_id=item["command_id"]["S"],

@@ -45,6 +45,7 @@ _TABLE: Final = "the commands table"
 # Of one transaction, which may have 100 (source: DynamoDB API reference, TransactWriteItems). A
 # partition takes 1,000 write units a second, a row of 100 long names 14 in a transaction.
 _ROWS_AT_ONCE: Final = 25
+_TIMES: Final = ("made_at", "canceled_at")
 _NUMBER: Final = slice(len("job#"), len("job#00"))
 _DEVICE: Final = slice(len("job#00#"), None)
 
@@ -101,7 +102,20 @@ class DynamoDeliveries:
             "UpdateItem",
             TableName=self.settings.commands_table,
             Key=_key(record, _job_key(job.number)),
-            UpdateExpression="SET made_at = if_not_exists(made_at, :now)",
+            UpdateExpression="SET made_at = if_not_exists(made_at, :now) REMOVE canceled_at",
+            ConditionExpression="attribute_exists(thing)",
+            ExpressionAttributeValues={":now": {"N": str(now_ms)}},
+        )
+
+    @asks(_TABLE)
+    async def canceled(
+        self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, *, now_ms: int
+    ) -> None:
+        await self.aws.tenant(tenant, "dynamodb").call(
+            "UpdateItem",
+            TableName=self.settings.commands_table,
+            Key=_key(record, _job_key(job.number)),
+            UpdateExpression="SET canceled_at = if_not_exists(canceled_at, :now)",
             ConditionExpression="attribute_exists(thing)",
             ExpressionAttributeValues={":now": {"N": str(now_ms)}},
         )
@@ -138,6 +152,7 @@ class DynamoDeliveries:
     @asks(_TABLE)
     async def survey(self, tenant: Tenant, record: DownloadRecord) -> Survey:
         made: set[int] = set()
+        canceled: set[int] = set()
         counts: Counter[DeliveryState] = Counter()
         ended: Counter[int] = Counter()
         for row in await self._rows(tenant, record, "job#"):
@@ -146,10 +161,17 @@ class DynamoDeliveries:
             if not key[_DEVICE]:
                 if "made_at" in row:
                     made.add(number)
+                if "canceled_at" in row:
+                    canceled.add(number)
             elif (outcome := _outcome(row)) is not None:
                 counts[outcome.state] += 1
                 ended[number] += 1
-        return Survey(made=frozenset(made), counts=dict(counts), ended=dict(ended))
+        return Survey(
+            made=frozenset(made),
+            counts=dict(counts),
+            ended=dict(ended),
+            canceled=frozenset(canceled),
+        )
 
     @asks(_TABLE)
     async def progress(
@@ -167,7 +189,7 @@ class DynamoDeliveries:
             if record.jobs == 1:
                 # All of it is at hand: nobody has to wait for the worker's next look.
                 known = Counter(outcome.state for outcome in outcomes.values())
-            page = list(deliveries(job, outcomes))[offset : offset + limit - len(shown)]
+            page = list(deliveries(record, job, outcomes))[offset : offset + limit - len(shown)]
             shown += page
             if offset + len(page) < len(job.members):
                 after = f"{number}.{offset + len(page)}"
@@ -212,11 +234,12 @@ def _job_key(number: int) -> str:
 
 
 def _job_of(number: int, row: Mapping[str, Any]) -> DeliveryJob:
-    made_at = row.get("made_at")
+    at = {name: int(row[name]["N"]) if name in row else None for name in _TIMES}
     return DeliveryJob(
         number=number,
         members=tuple(member["S"] for member in row["members"]["L"]),
-        made_at=None if made_at is None else int(made_at["N"]),
+        made_at=at["made_at"],
+        canceled_at=at["canceled_at"],
     )
 
 

@@ -1,18 +1,26 @@
-"""Download records: rows ``<tenant>--download#<id>``, ``record`` of the commands table."""
+"""Download records: rows ``<tenant>--download#<id>``, ``record`` of the commands table.
+
+Beside each stands the row by which it is listed (``listed_rows``).
+"""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from cedarfleet_device.wire import Signed
 
-from service.adapters.aws.client.failures import asks
+from service.adapters.aws.client.failures import AwsRefusalError, asks
 from service.adapters.aws.idempotency import create_once
+from service.adapters.aws.listed_rows import listed_item, newest_first
+from service.at_once import each
 from service.domain.downloads import (
+    EVERY_DOWNLOAD,
     Closing,
     DeliveryState,
+    DownloadPage,
     DownloadRecord,
     DownloadRecordState,
     TargetKind,
@@ -22,11 +30,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from service.adapters.aws.client.door import AwsDoor
+    from service.domain.downloads import DownloadFilter
     from service.domain.idempotency import IdempotencyKey
     from service.domain.tenants import Tenant
     from service.settings import RecordSettings
 
 _TABLE: Final = "the commands table"
+_NOUN: Final = "downloads"
+_LISTED: Final = ("target_kind", "target", "artifact")
 _NUMBERS: Final = ("size", "created_at", "devices")
 _LATER_NUMBERS: Final = ("begun_at", "settled_at")
 # How release 0.1.0 stores and reads a started download. It stays so: while one release replaces
@@ -49,7 +60,10 @@ class DynamoDownloadRecords:
         made = await create_once(
             self.aws.tenant(tenant, "dynamodb"),
             table=self.settings.commands_table,
-            items=[{**_key(tenant, record.download_id), **_columns(record), "ttl": ttl}],
+            items=[
+                {**_key(tenant, record.download_id), **_columns(record), "ttl": ttl},
+                {**_listed(tenant, record), "ttl": ttl},
+            ],
             made=record.download_id,
             now_ms=record.created_at,
             key=key,
@@ -99,6 +113,48 @@ class DynamoDownloadRecords:
         )
         item = found.get("Item")
         return None if item is None else _record(tenant, item)
+
+    @asks(_TABLE)
+    async def close(self, tenant: Tenant, record: DownloadRecord, closing: Closing) -> bool:
+        try:
+            await self.aws.tenant(tenant, "dynamodb").call(
+                "UpdateItem",
+                TableName=self.settings.commands_table,
+                Key=_key(tenant, record.download_id),
+                UpdateExpression="SET #closing = :closing",
+                ConditionExpression="attribute_exists(thing) AND attribute_not_exists(#closing)",
+                ExpressionAttributeNames={"#closing": "closing"},
+                ExpressionAttributeValues={":closing": {"S": str(closing)}},
+            )
+        except AwsRefusalError as error:
+            if error.code == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+    @asks(_TABLE)
+    async def page(
+        self, tenant: Tenant, *, limit: int, cursor: str | None, wanted: DownloadFilter
+    ) -> DownloadPage:
+        rows, behind = await newest_first(
+            self.aws.tenant(tenant, "dynamodb"),
+            table=self.settings.commands_table,
+            tenant=tenant,
+            noun=_NOUN,
+            shows=lambda row: wanted.shows(
+                TargetKind(row["target_kind"]), row["target"], row["artifact"]
+            ),
+            limit=limit,
+            cursor=cursor,
+            is_filtered=wanted != EVERY_DOWNLOAD,
+        )
+        found = await each(partial(self.read, tenant), [row["sk"] for row in rows])
+        return DownloadPage(records=tuple(filter(None, found)), cursor=behind)
+
+
+def _listed(tenant: Tenant, record: DownloadRecord) -> dict[str, Any]:
+    facts = {name: str(getattr(record, name)) for name in _LISTED}
+    return listed_item(tenant, _NOUN, record.download_id, facts)
 
 
 def _key(tenant: Tenant, download_id: str) -> dict[str, Any]:

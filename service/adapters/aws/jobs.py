@@ -68,7 +68,7 @@ class IotDownloadJobs:
                 raise
 
     @asks(_JOBS)
-    async def cancel(self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob) -> None:
+    async def cancel(self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob) -> bool:
         try:
             # Without `force`: a device that is at it may end it (source: IoT API reference).
             await self.aws.tenant(tenant, "iot").call(
@@ -77,14 +77,17 @@ class IotDownloadJobs:
                 comment=f"the download was {record.closing}",
             )
         except AwsRefusalError as error:
+            if error.code == "ResourceNotFoundException":
+                return False
             # It has ended by itself, or was canceled before.
-            if error.code not in {"InvalidRequestException", "ResourceNotFoundException"}:
+            if error.code != "InvalidRequestException":
                 raise
+        return True
 
     @asks(_JOBS)
     async def outcomes(
         self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob
-    ) -> Mapping[str, Outcome]:
+    ) -> Mapping[str, Outcome | None]:
         try:
             page = await self.aws.tenant(tenant, "iot").call(
                 "ListJobExecutionsForJob", jobId=job.id_in(record), maxResults=_PAGE
@@ -93,7 +96,7 @@ class IotDownloadJobs:
             if error.code == "ResourceNotFoundException":
                 return {}
             raise
-        known: dict[str, Outcome] = {}
+        known: dict[str, Outcome | None] = {}
         for summary in page["executionSummaries"]:
             execution = summary["jobExecutionSummary"]
             try:
@@ -102,9 +105,11 @@ class IotDownloadJobs:
             except ValueError:
                 continue
             # Fail closed: of another tenant's device nothing is told.
-            if owner == tenant.id and state in OUTCOMES:
-                at = execution.get("lastUpdatedAt")
-                known[device] = Outcome(state=state, at=0 if at is None else milliseconds(at))
+            if owner != tenant.id:
+                continue
+            at = execution.get("lastUpdatedAt")
+            ended = Outcome(state=state, at=0 if at is None else milliseconds(at))
+            known[device] = ended if state in OUTCOMES else None
         return known
 
 

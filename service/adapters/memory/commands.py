@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from service.adapters.memory.idempotency import MemoryOnce
+from service.adapters.memory.newest_first import newest_first
 from service.domain.commands import (
     MAX_STATES,
+    CommandPage,
     CommandRecord,
     CommandRecordState,
     DirectAnswer,
@@ -17,6 +19,7 @@ from service.domain.commands import (
 from service.errors import UnavailableError, UpstreamError
 
 if TYPE_CHECKING:
+    from service.domain.commands import CommandFilter
     from service.domain.idempotency import IdempotencyKey
     from service.domain.tenants import Tenant
 
@@ -76,6 +79,32 @@ class MemoryCommandRecords:
             ),
             key=lambda record: record.command_id,
         )
+
+
+@dataclass(kw_only=True)
+class MemoryListedCommands:
+    """The same commands as a list."""
+
+    records: MemoryCommandRecords
+
+    async def page(
+        self, tenant: Tenant, *, limit: int, cursor: str | None, wanted: CommandFilter
+    ) -> CommandPage:
+        known = {
+            command_id: record
+            for (owner, command_id), record in self.records.once.records.items()
+            if owner == tenant.id
+            and (wanted.since is None or record.created_at >= wanted.since)
+            and (wanted.before is None or record.created_at < wanted.before)
+        }
+
+        def shows(command_id: str) -> bool:
+            record = known[command_id]
+            return wanted.shows(record.device, record.name, record.created_by)
+
+        ids, behind = newest_first(known, shows, limit=limit, cursor=cursor)
+        found = [await self.records.read(tenant, command_id) for command_id in ids]
+        return CommandPage(commands=tuple(filter(None, found)), cursor=behind)
 
 
 @dataclass(kw_only=True)

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from service.adapters.memory.idempotency import MemoryOnce
+from service.adapters.memory.newest_first import newest_first
 from service.domain.downloads import (
     DeliveryJob,
+    DownloadPage,
     DownloadProgress,
     DownloadRecord,
     Outcome,
@@ -22,6 +24,7 @@ from service.errors import ConflictError, UnavailableError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from service.domain.downloads import Closing, DownloadFilter
     from service.domain.idempotency import IdempotencyKey
     from service.domain.tenants import Tenant
 
@@ -51,6 +54,31 @@ class MemoryDownloadRecords:
     async def read(self, tenant: Tenant, download_id: str) -> DownloadRecord | None:
         return self.once.records.get((tenant.id, download_id))
 
+    async def close(self, tenant: Tenant, record: DownloadRecord, closing: Closing) -> bool:
+        known = self.once.records[tenant.id, record.download_id]
+        if known.closing is not None:
+            return False
+        self.once.settle(tenant.id, record.download_id, replace(known, closing=closing))
+        return True
+
+    async def page(
+        self, tenant: Tenant, *, limit: int, cursor: str | None, wanted: DownloadFilter
+    ) -> DownloadPage:
+        named = {
+            download_id: record
+            for (owner, download_id), record in self.once.records.items()
+            if owner == tenant.id
+        }
+        ids, behind = newest_first(
+            named,
+            lambda one: wanted.shows(
+                named[one].target_kind, named[one].target, named[one].artifact
+            ),
+            limit=limit,
+            cursor=cursor,
+        )
+        return DownloadPage(records=tuple(named[one] for one in ids), cursor=behind)
+
 
 @dataclass(kw_only=True)
 class MemoryDeliveries:
@@ -78,8 +106,14 @@ class MemoryDeliveries:
         self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, *, now_ms: int
     ) -> None:
         known = self.planned[record.name][job.number]
-        if known.made_at is None:
-            self.planned[record.name][job.number] = replace(known, made_at=now_ms)
+        made_at = now_ms if known.made_at is None else known.made_at
+        self.planned[record.name][job.number] = replace(known, made_at=made_at, canceled_at=None)
+
+    async def canceled(
+        self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, *, now_ms: int
+    ) -> None:
+        known = self.planned[record.name][job.number]
+        self.planned[record.name][job.number] = replace(known, canceled_at=now_ms)
 
     async def tell(
         self,
@@ -99,6 +133,9 @@ class MemoryDeliveries:
             made=frozenset(number for number, job in jobs.items() if job.made_at is not None),
             counts=dict(Counter(one.state for all_ in ended.values() for one in all_.values())),
             ended={number: len(outcomes) for number, outcomes in ended.items()},
+            canceled=frozenset(
+                number for number, job in jobs.items() if job.canceled_at is not None
+            ),
         )
 
     async def progress(
@@ -113,7 +150,7 @@ class MemoryDeliveries:
         shown = [
             one
             for number, job in jobs.items()
-            for one in deliveries(job, self.ends.get((record.name, number), {}))
+            for one in deliveries(record, job, self.ends.get((record.name, number), {}))
         ]
         survey = await self.survey(tenant, record)
         counts = counted(record, survey.counts) if record.jobs else {}
@@ -135,12 +172,14 @@ class MemoryDeliveries:
 class MemoryDownloadJobs:
     """Jobs by id; ``available = False`` makes each call fail.
 
-    ``known`` is how executions ended, ``gone`` are devices without a thing, and ``calls`` counts.
+    ``known`` is how executions ended, ``at_it`` are devices that have begun and not ended, ``gone``
+    are those without a thing, and ``calls`` counts.
     """
 
     made: dict[str, DeliveryJob] = field(default_factory=dict[str, DeliveryJob])
     canceled: list[str] = field(default_factory=list[str])
     known: dict[str, dict[str, Outcome]] = field(default_factory=dict[str, dict[str, Outcome]])
+    at_it: set[str] = field(default_factory=set[str])
     gone: set[str] = field(default_factory=set[str])
     available: bool = True
     calls: int = 0
@@ -151,15 +190,19 @@ class MemoryDownloadJobs:
             raise ConflictError("a device is gone")
         self.made.setdefault(job.id_in(record), job)
 
-    async def cancel(self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob) -> None:
+    async def cancel(self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob) -> bool:
         self._check()
+        if job.id_in(record) not in self.made:
+            return False
         self.canceled.append(job.id_in(record))
+        return True
 
     async def outcomes(
         self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob
-    ) -> Mapping[str, Outcome]:
+    ) -> Mapping[str, Outcome | None]:
         self._check()
-        return self.known.get(job.id_in(record), {})
+        at_it: dict[str, Outcome | None] = dict.fromkeys(self.at_it.intersection(job.members))
+        return at_it | self.known.get(job.id_in(record), {})
 
     def _check(self) -> None:
         self.calls += 1

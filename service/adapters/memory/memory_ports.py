@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 from service.adapters.memory.artifacts import MemoryArtifacts
 from service.adapters.memory.audit import MemoryAuditLog
 from service.adapters.memory.budgets import MemoryBuckets
-from service.adapters.memory.commands import MemoryCommandBroker, MemoryCommandRecords
+from service.adapters.memory.commands import (
+    MemoryCommandBroker,
+    MemoryCommandRecords,
+    MemoryListedCommands,
+)
 from service.adapters.memory.devices import MemoryConnections, MemoryDevices
 from service.adapters.memory.downloads import (
     MemoryDeliveries,
@@ -52,6 +56,7 @@ class MemoryPorts(Ports):
     devices: MemoryDevices
     connections: MemoryConnections
     command_records: MemoryCommandRecords
+    listed_commands: MemoryListedCommands
     broker: MemoryCommandBroker
     artifacts: MemoryArtifacts
     file_records: MemoryFileRecords
@@ -70,6 +75,7 @@ class MemoryPorts(Ports):
     def around(cls, authorizer: Authorizer, *, devices: MemoryDevices | None = None) -> MemoryPorts:
         """Empty twins beside an authorizer; facts and connections know the same devices."""
         known = devices or MemoryDevices()
+        commands = MemoryCommandRecords()
         return cls(
             tenants=MemoryTenantRegistry(),
             signing_keys=MemorySigningKeys(),
@@ -79,7 +85,8 @@ class MemoryPorts(Ports):
             buckets=MemoryBuckets(),
             devices=known,
             connections=MemoryConnections(devices=known),
-            command_records=MemoryCommandRecords(),
+            command_records=commands,
+            listed_commands=MemoryListedCommands(records=commands),
             broker=MemoryCommandBroker(),
             artifacts=MemoryArtifacts(),
             file_records=MemoryFileRecords(),

@@ -20,11 +20,14 @@ from service.cedar.values import EntityUid
 from service.composition import aws_ports
 from service.domain.audit import AuditRecord
 from service.domain.budgets import Bucket
-from service.domain.commands import CommandRecord
+from service.domain.commands import CommandFilter, CommandRecord
 from service.domain.devices import Device
 from service.domain.downloads import (
+    EVERY_DOWNLOAD,
+    Closing,
     DeliveryJob,
     DeliveryState,
+    DownloadFilter,
     DownloadRecord,
     Outcome,
     TargetKind,
@@ -192,12 +195,21 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "command_records.settle": (command,),
         "command_records.unanswered": (tenant | {"device_id": "press-07", "since_ms": AT},),
         "command_records.read": (tenant | {"command_id": ID},),
+        "listed_commands.page": (
+            page | {"cursor": None, "wanted": CommandFilter(name="reboot", since=AT)},
+            page | {"cursor": None, "wanted": CommandFilter(device="press-07")},
+        ),
         "broker.send_direct": (command | {"now_ms": AT},),
         "broker.publish": (command | {"now_ms": AT},),
         "artifacts.find": (tenant | {"name": "recipes/steel.json"},),
         "download_records.create": (download | {"key": None}, download | {"key": KEY}),
         "download_records.settle": (download,),
         "download_records.read": (tenant | {"download_id": ID},),
+        "download_records.close": (download | {"closing": Closing.CANCELED},),
+        "download_records.page": (
+            page | {"cursor": None, "wanted": EVERY_DOWNLOAD},
+            page | {"cursor": seal("downloads:acme", ID), "wanted": DownloadFilter(group="all")},
+        ),
         "file_records.create": (file | {"key": None}, file | {"key": KEY}),
         "file_records.settle": (file,),
         "file_records.read": (tenant | {"file_id": ID},),
@@ -230,6 +242,7 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "deliveries.plan": (download | {"jobs": [JOB]},),
         "deliveries.job": (download | {"number": 0},),
         "deliveries.made": (job | {"now_ms": AT},),
+        "deliveries.canceled": (job | {"now_ms": AT},),
         "deliveries.tell": (job | {"outcomes": {"press-07": OUTCOME}},),
         "deliveries.survey": (download,),
         "deliveries.progress": (progress | {"cursor": None},),
