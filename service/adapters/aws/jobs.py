@@ -9,7 +9,7 @@ from urllib.parse import quote
 from cedarfleet_device import wire
 
 from service.adapters.aws.client.failures import AwsRefusalError, asks
-from service.domain.downloads import OUTCOMES, DeliveryState, Outcome
+from service.domain.downloads import OUTCOMES, Outcome
 from service.domain.files import file_key
 from service.domain.instants import milliseconds
 from service.errors import ConflictError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _JOBS: Final = "the jobs service"
 _MOST_A_MINUTE: Final = 1000  # devices of one job (source: IoT API reference, maximumPerMinute)
+_ENDS: Final = {state.upper(): state for state in OUTCOMES}
 _PAGE: Final = 250  # (source: IoT API reference, ListJobExecutionsForJob, maxResults)
 
 
@@ -101,15 +102,15 @@ class IotDownloadJobs:
             execution = summary["jobExecutionSummary"]
             try:
                 owner, device = wire.split_thing_name(summary["thingArn"].rpartition("/")[2])
-                state = DeliveryState(execution["status"].lower())
             except ValueError:
                 continue
             # Fail closed: of another tenant's device nothing is told.
             if owner != tenant.id:
                 continue
             at = execution.get("lastUpdatedAt")
-            ended = Outcome(state=state, at=0 if at is None else milliseconds(at))
-            known[device] = ended if state in OUTCOMES else None
+            state = _ENDS.get(execution["status"])
+            # Of a status that we do not know nobody can say that it has ended.
+            known[device] = state and Outcome(state=state, at=0 if at is None else milliseconds(at))
         return known
 
 
