@@ -110,7 +110,11 @@ class IotDownloadJobs:
             at = execution.get("lastUpdatedAt")
             state = _ENDS.get(execution["status"])
             # Of a status that we do not know nobody can say that it has ended.
-            known[device] = state and Outcome(state=state, at=0 if at is None else milliseconds(at))
+            known[device] = (
+                None
+                if state is None
+                else Outcome(state=state, at=0 if at is None else milliseconds(at))
+            )
         return known
 
 

@@ -232,9 +232,9 @@ def test_downloads_are_listed_and_closed_once(
             key = IdempotencyKey.of(
                 tenant="acme", principal="somebody", key=f"download {number}", request="x"
             )
-            for _ in range(2):
-                stored = await records.create(acme, record, key)
-                record = replace(record, download_id=new_ulid(at))
+            stored = await records.create(acme, record, key)
+            again = replace(record, download_id=new_ulid(at))
+            assert await records.create(acme, again, key) == stored
             made.insert(0, stored.download_id)
 
         async def turn(wanted: DownloadFilter, cursor: str | None) -> Page:
