@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -50,31 +52,21 @@ _RUNS: tuple[tuple[set[str], set[str], set[str]], ...] = (
 
 def _probe(folder: Path) -> list[dict[str, bool]]:
     """Run all at the same time, each in a process and directory; of each: hole -> open?"""
-    started = [
-        subprocess.Popen(
-            [
-                sys.executable,
-                str(_RUN),
-                str(folder / str(number)),
-                " ".join(left_out),
-                " ".join(opened | closed),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number, (left_out, opened, closed) in enumerate(_RUNS)
-    ]
-    found: list[dict[str, bool]] = []
-    try:
-        for process in started:
+    runs = [(" ".join(left_out), " ".join(opened | closed)) for left_out, opened, closed in _RUNS]
+    with subprocess.Popen(
+        [sys.executable, str(_RUN), str(folder), json.dumps(runs)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
             output, errors = process.communicate(timeout=580)  # alone: 35 s
-            assert process.returncode == 0, errors
-            found.append(json.loads(output))
-    finally:
-        for process in started:
-            process.kill()
-            process.communicate()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)  # the clouds too
+            raise
+    assert process.returncode == 0, errors
+    found: list[dict[str, bool]] = json.loads(output)
     return found
 
 

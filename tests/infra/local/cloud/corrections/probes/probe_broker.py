@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ReadTimeoutError
@@ -86,14 +87,15 @@ def slow_subscriber_is_dropped(probed: ProbedCloud) -> bool:
     publisher = probed.plain_client("iot-data", root.access_key, root.secret_key, read_timeout=9)
     with probed.connect(probed.device()) as device:
         device.subscribe("slow/topic")
-        try:
-            for _ in range(100):
-                publisher.publish(topic="slow/topic", payload=b"z" * 100_000)
-        except ReadTimeoutError:
-            return True
-        finally:
-            publisher.close()
-        return False
+        waited = published = 0
+        with closing(publisher):
+            while published < 100 and waited < 3:  # on a loaded machine a cloud is slow too
+                try:
+                    publisher.publish(topic="slow/topic", payload=b"z" * 100_000)
+                    published += 1
+                except ReadTimeoutError:
+                    waited += 1
+        return published < 100
 
 
 def deactivated_certificate_is_dropped(probed: ProbedCloud) -> bool:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
 from raw_mqtt import RawDevice
 
+from infra.local.clients import MODELS
 from tests.certificates import certified
 
 if TYPE_CHECKING:
@@ -39,8 +41,9 @@ class ProbedCloud:
 
     def __init__(self, cloud: EmbeddedCloud) -> None:
         self.cloud = cloud
-        # One for all probes, since it keeps the parsed models of services.
-        self._session = boto3.Session(region_name=cloud.region)
+        models = botocore.session.Session()
+        models.register_component("data_loader", MODELS)  # which are read already
+        self._session = boto3.Session(botocore_session=models, region_name=cloud.region)
         self._making = threading.Lock()
         self.arn = f"arn:aws:iot:{cloud.region}:{cloud.account_id}"
 

@@ -1,18 +1,22 @@
-"""Start a cloud without some corrections and print, as JSON, which of the named holes are open.
+"""Start clouds without some corrections and print, as JSON, which of the named holes are open.
 
-    python run.py STATE_DIRECTORY 'left out, ...' 'probed, ...'
+    python run.py FOLDER '[["left out, ...", "probed, ..."], ...]'
 
-A process of its own, since the emulator is corrected once per process.
+A process for each cloud, since the emulator is corrected once per process; and one before them,
+which reads what all of them need (AWS's models above all) and forks into them. Prints a list: of
+each cloud, hole -> open?
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import json
 import os
 import socket
 import sys
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,6 +33,7 @@ import probe_tables
 from probed_cloud import ProbedCloud
 
 from infra.local.cloud import EmbeddedCloud
+from infra.local.cloud.limits import shapes
 
 _MODULES = (
     probe_authorization,
@@ -42,34 +47,59 @@ _MODULES = (
     probe_queues,
     probe_sessions,
 )
+_SERVICES = (
+    *("acm", "cognito-idp", "dynamodb", "iam", "iot", "iot-data", "iot-jobs-data"),
+    *("s3", "scheduler", "sqs", "sts"),
+)
 _LOOPBACK = "listens_on_loopback"
 
 
 def main() -> None:
-    """Probe."""
-    directory, left_out, names = Path(sys.argv[1]), sys.argv[2].split(), sys.argv[3].split()
+    """Probe, all clouds at the same time."""
+    folder, runs = Path(sys.argv[1]), json.loads(sys.argv[2])
+    for name in _SERVICES:
+        shapes.service_model(name)
+    gc.freeze()
+    begun = [
+        _begun(folder / str(number), left_out.split(), names.split())
+        for number, (left_out, names) in enumerate(runs)
+    ]
+    said: list[str] = []
+    for _, pipe in begun:
+        with open(pipe) as told:  # noqa: PTH123 - of a descriptor
+            said.append(told.read())
+    codes = [os.waitpid(child, 0)[1] for child, _ in begun]
+    if any(codes):
+        sys.exit(1)  # which of them failed has said why
+    print(json.dumps([json.loads(text) for text in said]))
+
+
+def _begun(directory: Path, left_out: list[str], names: list[str]) -> tuple[int, int]:
+    """The process of one cloud, and where it writes what it has found."""
+    read, write = os.pipe()
+    if child := os.fork():
+        os.close(write)
+        return child, read
+    os.close(read)
+    code = 1
+    try:
+        found = _found(directory, left_out, names)
+        with open(write, "w") as pipe:  # noqa: PTH123 - of a descriptor
+            json.dump(found, pipe)
+        code = 0
+    except BaseException:  # noqa: BLE001 - the child must not go on as its parent
+        traceback.print_exc()
+    os._exit(code)
+
+
+def _found(directory: Path, left_out: list[str], names: list[str]) -> dict[str, bool]:
     if _LOOPBACK in left_out:
-        print(json.dumps({_LOOPBACK: _uncorrected_listener() != "127.0.0.1"}))
-        return
+        return {_LOOPBACK: _uncorrected_listener() != "127.0.0.1"}
     with EmbeddedCloud(directory, without=left_out) as cloud:
         probed = ProbedCloud(cloud)
-        for service in (
-            "acm",
-            "iot",
-            "iot-data",
-            "iam",
-            "sts",
-            "dynamodb",
-            "cognito-idp",
-            "s3",
-            "sqs",
-            "scheduler",
-            "iot-jobs-data",
-        ):
-            cloud.client(service)
         with ThreadPoolExecutor(len(names)) as pool:  # most of them wait most of the time
             probes = {name: pool.submit(_probe, probed, name) for name in names}
-            print(json.dumps({name: probe.result() for name, probe in probes.items()}))
+            return {name: probe.result() for name, probe in probes.items()}
 
 
 def _probe(probed: ProbedCloud, name: str) -> bool:
