@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import secrets
 import shutil
 import socket
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from awscrt import mqtt5
@@ -22,7 +25,6 @@ from tests.device_sdk.devices import TENANT, Device, Observer, write_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from awscrt import io
     from cedarfleet_device.wire import CommandMessage
@@ -78,6 +80,19 @@ def _builder(
     )
 
 
+def _free_port() -> int:
+    """A port of those that Linux gives to nobody who asks for any.
+
+    Of the others one may go to any connection of the machine while the broker is down (source:
+    ip(7), ``ip_local_port_range``).
+    """
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.bind(("127.0.0.1", random.randrange(lowest // 2, lowest)))  # noqa: S311 - no secret
+            return int(free.getsockname()[1])
+
+
 class Mosquitto:
     """One broker process on a free loopback port; ``restart`` keeps the port."""
 
@@ -90,9 +105,7 @@ class Mosquitto:
         certificate, key = self.authority.issue("localhost")
         (folder / "server.crt").write_bytes(certificate)
         (folder / "server.key").write_bytes(key)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._service: Observer | None = None
 

@@ -95,10 +95,10 @@ def test_two_fetches_of_one_file_do_not_meet(device: Device, server: ObjectServe
 
 
 def test_the_bandwidth_limit_holds(device: Device, server: ObjectServer):
-    """1.5 MB at 1.5 MB/s take about a second."""
+    """1.5 MB at 1.5 MB/s take about a second; a machine with other work may take longer."""
     started = time.monotonic()
     device.fetch(server, bytes_per_second=1_500_000)
-    assert 0.7 <= time.monotonic() - started <= 2.5
+    assert 0.7 <= time.monotonic() - started <= 10
 
 
 def test_a_file_above_the_limit_is_refused_before_any_request(device: Device, server: ObjectServer):

@@ -131,6 +131,15 @@ class FileSender:
             time.sleep(0.05)  # who orders is told nothing
 
 
+def fetched(folder: Path, least: int) -> Path:
+    """The folder, once so many bytes of a download are in it; nothing tells of its middle."""
+    deadline = time.monotonic() + 60
+    while sum(path.stat().st_size for path in folder.glob(".*.part")) < least:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return folder
+
+
 def _policy(statement: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
@@ -216,9 +225,7 @@ def test_bytes_of_a_job_that_ended_meanwhile_leave_the_disk(
     job_id = sender.hand_out(device.thing, "slow.bin", secrets.token_bytes(20_000_000))
     with device.run(name="first") as agent:
         agent.await_event("job.started", seconds=30)
-        parts = tmp_path / "downloads"
-        while not any(path.stat().st_size for path in parts.glob(".*.part")):
-            time.sleep(0.05)
+        parts = fetched(tmp_path / "downloads", 1)
         os.kill(agent.pid, signal.SIGKILL)
     tenant.cloud.client("iot").cancel_job(jobId=job_id, force=True)
     with device.run(name="second") as agent:
@@ -253,7 +260,7 @@ def test_a_job_goes_on_after_a_power_cut_where_it_was(
         agent.await_event("mqtt.subscribed", seconds=30)
         job_id = sender.hand_out(device.thing, "half.bin", content)
         agent.await_event("job.started", seconds=30)
-        time.sleep(2)  # most of the way; nothing tells of a download's middle
+        fetched(tmp_path / "downloads", len(content) // 3)
         os.kill(agent.pid, signal.SIGKILL)
     assert not list((tmp_path / "downloads").glob("**/half.bin"))
     with device.run(name="second"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import secrets
 import time
 from typing import TYPE_CHECKING, Any
@@ -71,19 +72,17 @@ def refusal(config: DeviceConfig, document: MoveDocument) -> str:
 def test_a_proven_name_is_kept(tenant: Tenant, relay: NamedRelay, tmp_path: Path):
     """MQTT on 443 without ALPN lets the device in; told again, it does the same again."""
     config = installed(tenant, relay, tmp_path)
-    gone: list[str] = []
-    move = Move(config, reopen=lambda: gone.append(dialled(config).endpoint))
+    gone: queue.SimpleQueue[str] = queue.SimpleQueue()
+    move = Move(config, reopen=lambda: gone.put(dialled(config).endpoint))
     for _ in range(2):
         move.prove("job", MoveDocument(endpoint=TWO, port=443))
         assert (dialled(config).endpoint, dialled(config).port) == (TWO, 443)
     assert relay.asked[-1] == f"{TWO}:443"
-    assert gone == []
+    assert gone.empty()
 
     move.go()
-    deadline = time.monotonic() + SECONDS
-    while not gone and time.monotonic() < deadline:
-        time.sleep(0.01)  # a thread of its own
-    assert gone == [TWO]
+    assert gone.get(timeout=SECONDS) == TWO
+    assert gone.empty()
     move.prove("job-2", MoveDocument(endpoint=ONE))
     assert (dialled(config).endpoint, dialled(config).port) == (ONE, 8883)
 
