@@ -11,6 +11,7 @@ _COMMANDS_ON_A_STORE: Final = (
     f"{_DEVICE_TESTS}/commands/test_command_phases.py",
     f"{_DEVICE_TESTS}/commands/test_repeated_commands.py",
 )
+_INSTALLS_TESTS: Final = f"{_DEVICE_TESTS}/installs"
 _FAULTS: Final = f"{_DEVICE_TESTS}/downloads/test_faults.py"
 _WRONG_BYTES: Final = (
     f"{_FAULTS}::test_wrong_bytes_twice_are_refused",
@@ -20,6 +21,10 @@ _WRONG_BYTES: Final = (
 _API: Final = "tests/service/api"
 _AWS: Final = "service/adapters/aws"
 _AWS_TESTS: Final = f"tests/{_AWS}"
+_CLIENT: Final = f"{_AWS}/client"
+_CLIENT_TESTS: Final = f"tests/{_CLIENT}"
+_OPERATIONS: Final = "service/operations"
+_OPERATIONS_TESTS: Final = f"tests/{_OPERATIONS}"
 _PERMISSIONS: Final = "infra/local/verified_permissions"
 _PERMISSIONS_TESTS: Final = f"tests/{_PERMISSIONS}"
 
@@ -78,6 +83,31 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
     ),
     "service/operations/downloads.py": (f"{_API}/test_downloads.py",),
     "service/operations/once.py": (f"{_API}/test_commands.py", f"{_API}/test_downloads.py"),
+    f"{_OPERATIONS}/budgets.py": (
+        f"{_OPERATIONS_TESTS}/test_budgets.py",
+        f"{_API}/test_rate_limits.py",
+    ),
+    f"{_OPERATIONS}/decisions.py": (f"{_OPERATIONS_TESTS}/test_decisions.py",),
+    f"{_OPERATIONS}/enrolment.py": (
+        f"{_API}/test_enrolments.py",
+        f"{_OPERATIONS_TESTS}/test_enrolment_cut_off.py",
+    ),
+    f"{_OPERATIONS}/files.py": (f"{_API}/test_files.py",),
+    f"{_OPERATIONS}/file_verification.py": (f"{_API}/test_files.py",),
+    f"{_OPERATIONS}/policy_copies.py": (
+        f"{_OPERATIONS_TESTS}/test_policy_copies.py",
+        f"{_OPERATIONS_TESTS}/test_decisions.py",
+    ),
+    f"{_OPERATIONS}/rollout.py": (
+        f"{_OPERATIONS_TESTS}/test_rollout.py",
+        f"{_API}/test_downloads.py",
+    ),
+    f"{_OPERATIONS}/worker.py": (
+        f"{_OPERATIONS_TESTS}/test_worker.py",
+        f"{_OPERATIONS_TESTS}/test_rollout.py",
+    ),
+    "service/http_protocol.py": ("tests/service/test_http_bounds.py",),
+    "service/single_flight.py": ("tests/service/test_single_flight.py",),
     "service/api/guard.py": (f"{_API}/test_routes.py", f"{_API}/test_guard.py"),
     "service/api/parameters.py": (f"{_API}/test_commands.py", f"{_API}/test_guard.py"),
     "service/api/query.py": (f"{_API}/test_device_filters.py",),
@@ -99,8 +129,34 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
         "tests/service/cedar/test_values.py",
     ),
     f"{_AWS}/broker.py": (f"{_AWS_TESTS}/test_broker.py", *_refused("broker.publish")),
-    f"{_AWS}/client/calls.py": (f"{_AWS_TESTS}/client/test_calls.py",),
-    f"{_AWS}/client/signing.py": (f"{_AWS_TESTS}/client/test_as_boto3.py", "-k", "signature"),
+    f"{_CLIENT}/breaker.py": (f"{_CLIENT_TESTS}/test_breaker.py",),
+    f"{_CLIENT}/calls.py": (f"{_CLIENT_TESTS}/test_calls.py",),
+    f"{_CLIENT}/credentials.py": (
+        f"{_CLIENT_TESTS}/test_credentials.py",
+        f"{_CLIENT_TESTS}/test_door.py",
+    ),
+    f"{_CLIENT}/door.py": (
+        f"{_CLIENT_TESTS}/test_door.py",
+        f"{_CLIENT_TESTS}/test_as_boto3.py",
+        *_refused("devices.find", "authorizer.decide", "work.receive"),
+    ),
+    f"{_CLIENT}/failures.py": (
+        f"{_CLIENT_TESTS}/test_door.py",
+        f"{_CLIENT_TESTS}/test_http_line.py",
+        f"{_AWS_TESTS}/test_conditional_rows.py",
+    ),
+    f"{_CLIENT}/lanes.py": (f"{_CLIENT_TESTS}/test_breaker.py",),
+    f"{_CLIENT}/line.py": (f"{_CLIENT_TESTS}/test_http_line.py",),
+    f"{_CLIENT}/operations.py": (
+        f"{_CLIENT_TESTS}/test_as_boto3.py",
+        f"{_CLIENT_TESTS}/test_door.py",
+    ),
+    f"{_CLIENT}/retries.py": (
+        f"{_CLIENT_TESTS}/test_door.py",
+        f"{_CLIENT_TESTS}/test_as_boto3.py",
+    ),
+    f"{_CLIENT}/shares.py": (f"{_CLIENT_TESTS}/test_shares.py",),
+    f"{_CLIENT}/signing.py": (f"{_CLIENT_TESTS}/test_as_boto3.py", "-k", "signature"),
     f"{_AWS}/commands.py": (
         f"{_AWS_TESTS}/test_commands.py",
         *_refused("command_records.create", "command_records.read", "command_records.settle"),
@@ -230,6 +286,18 @@ _DEVICE_SDK: Final[dict[str, tuple[str, ...]]] = {
         "not whenever_the_power_goes",  # seconds of processes; a test of all losses is beside it
     ),
     f"{_DEVICE}/enrollment/rotation.py": (f"{_DEVICE_TESTS}/enrollment/test_rotation.py",),
+    f"{_DEVICE}/installs/bounded.py": (
+        f"{_INSTALLS_TESTS}/test_bounded.py",
+        f"{_INSTALLS_TESTS}/test_installation.py",
+    ),
+    f"{_DEVICE}/installs/installation.py": (f"{_INSTALLS_TESTS}/test_installation.py",),
+    f"{_DEVICE}/installs/programs.py": (f"{_INSTALLS_TESTS}/test_programs.py",),
+    f"{_DEVICE}/installs/rauc.py": (f"{_INSTALLS_TESTS}/test_programs.py",),
+    f"{_DEVICE}/installs/versions.py": (f"{_INSTALLS_TESTS}/test_versions.py",),
+    f"{_DEVICE}/installs/window.py": (f"{_INSTALLS_TESTS}/test_versions.py",),
+    f"{_DEVICE}/trust/policy.py": (f"{_DEVICE_TESTS}/trust/test_threats.py",),
+    f"{_DEVICE}/trust/root.py": (f"{_DEVICE_TESTS}/trust/test_threats.py",),
+    f"{_DEVICE}/trust/signing.py": (f"{_DEVICE_TESTS}/trust/test_threats.py",),
     f"{_DEVICE}/guard.py": (f"{_DEVICE_TESTS}/test_guard.py",),
     f"{_DEVICE}/clock.py": (f"{_DEVICE_TESTS}/test_agent.py", "-k", "clock"),
     f"{_DEVICE}/downloads/retry.py": (f"{_DEVICE_TESTS}/downloads/test_rules.py",),
