@@ -124,7 +124,7 @@ Connected = Annotated[
 Fact = Annotated[str | None, QueryParameter(max_length=64, description="with this attribute")]
 
 
-@get("/devices", opt=needs(Permission.LIST_DEVICES))
+@get("/devices", opt=needs(Permission.LIST_DEVICES, Permission.VIEW_DEVICE))
 async def list_devices(
     access: Caller,
     operations: Ops,
@@ -142,7 +142,7 @@ async def list_devices(
     window: Fact = None,
     security_patch: Fact = None,
 ) -> DevicePageOut:
-    """The tenant's devices, with the last that was heard of their connections.
+    """The devices that the caller may view, with the last that was heard of their connections.
 
     A page may have less than `limit` devices, or none, and a `cursor` all the same: a request looks
     at 500 devices at most. Without a `cursor` it was the last.

@@ -6,7 +6,7 @@ from litestar import get
 from msgspec import Struct
 
 from service.api.guard import signed_in
-from service.api.parameters import Caller
+from service.api.parameters import Caller, Ops
 
 
 class Me(Struct, frozen=True):
@@ -19,11 +19,16 @@ class Me(Struct, frozen=True):
     email: str | None
     expires_at: datetime
     commands: list[str]
+    may: list[str]
+    """The actions that are asked of the tenant itself, and that the policies allow."""
 
 
-@get("/me", opt=signed_in(), sync_to_thread=False)
-def read_me(access: Caller) -> Me:
-    """Who calls: the tenant, the principal, its groups, and the tenant's command names."""
+@get("/me", opt=signed_in())
+async def read_me(access: Caller, operations: Ops) -> Me:
+    """Who calls: the tenant, the principal, its groups, and what it may do on the tenant.
+
+    What it may do to a device, `POST /v1/permissions/check` says.
+    """
     principal = access.principal
     return Me(
         tenant=principal.tenant.id,
@@ -33,4 +38,5 @@ def read_me(access: Caller) -> Me:
         email=principal.email,
         expires_at=datetime.fromtimestamp(principal.expires_at, UTC),
         commands=sorted(principal.tenant.commands),
+        may=[*await operations.permissions.of_the_tenant(access)],
     )

@@ -38,11 +38,13 @@ from service.api.files import (
 from service.api.guard import decided_middleware, guard, provide_access, provide_operations
 from service.api.json_body import check_body
 from service.api.me import read_me
+from service.api.permissions import check_permissions
 from service.api.query import check_headers, check_query
 from service.api.registration import register_device, renew_enrolment_code
 
 ROUTES: Final[list[Any]] = [
     read_me,
+    check_permissions,
     list_devices,
     register_device,
     renew_enrolment_code,

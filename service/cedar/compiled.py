@@ -18,6 +18,7 @@ import msgspec
 
 from service.cedar.conformance import SchemaEntities
 from service.cedar.evaluator import evaluation_of
+from service.cedar.reads import Reads
 from service.cedar.request import ACTION, TOKEN
 from service.cedar.shared_statements import shared_est
 from service.cedar.values import EntityUid
@@ -34,7 +35,8 @@ _SCHEMAS: Final = 8  # of releases that are stamped at once; one has at most 100
 _FEW: Final = 64
 """So many policies are evaluated in some 50 microseconds, and take less memory unparted."""
 _MAX_SLICES: Final = 8
-"""Parsed sets kept, each of the policies of one kind of request: who asks what, in which line."""
+"""Parsed sets kept, each of the policies of one kind of request: who asks what, in which line; of
+policies that are not parted, one set for each action."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,27 +104,37 @@ class CompiledPolicies:
             ]
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"policies of a form that is not known here: {error!r}") from error
-        # Whose scope names no principal stands under None.
-        self._by_action: dict[str, dict[EntityUid | None, list[_Piece]]] = {}
-        able: dict[str, _Piece] = {}
-        for action, above in asked.items():
-            by_principal: dict[EntityUid | None, list[_Piece]] = defaultdict(list)
-            for piece in pieces:
-                if _holds(piece.action, {action, *above}):
+        pieces.sort(key=lambda piece: piece.id)
+        self._able = {
+            action.id: [piece for piece in pieces if _holds(piece.action, {action, *above})]
+            for action, above in asked.items()
+        }
+        # Whose scope names no principal stands under None. An action that is missing is not parted.
+        self._parted: dict[str, dict[EntityUid | None, list[_Piece]]] = {}
+        for action_id, able in self._able.items():
+            if len(able) > few:
+                by_principal = self._parted[action_id] = defaultdict(list)
+                for piece in able:
                     by_principal[_named(piece.principal)].append(piece)
-                    able[piece.id] = piece
-            self._by_action[action.id] = dict(by_principal)
-        self._all: cedarpy.PolicySet | None = None
-        if len(able) <= few:
-            self._all = _parsed(able.values())
-            self._by_action = {action: {} for action in self._by_action}
         self._slices: OrderedDict[tuple[str, ...], cedarpy.PolicySet] = OrderedDict()
-        self.size = sum(len(piece.est) for piece in able.values())
+        self._reads: dict[str, Reads | None] = {}
+        applying = {piece.id: piece for able in self._able.values() for piece in able}
+        self.size = sum(len(piece.est) for piece in applying.values())
 
     @property
     def user_attributes(self) -> frozenset[str]:
         """What the schema has of a person's claims, all of them texts."""
         return self._schema.user_attributes
+
+    def reads(self, action: str) -> Reads | None:
+        """What the policies that can apply to ``action`` read of a device; ``None``: anything.
+
+        Raises:
+            ValueError: the policies are not of this action.
+        """
+        if action not in self._reads:
+            self._reads[action] = Reads.of(json.loads(piece.est) for piece in self._of(action))
+        return self._reads[action]
 
     def evaluate(self, request: AuthorizationRequest) -> Evaluation:
         """What the engine says to one request.
@@ -145,32 +157,34 @@ class CompiledPolicies:
     def _slice(
         self, request: AuthorizationRequest, entities: Mapping[EntityUid, Entity]
     ) -> cedarpy.PolicySet:
-        by_principal = self._by_action.get(request.action)
-        # Fail closed: a forbid of another action may have been left out.
-        if by_principal is None:
-            raise ValueError(f"these policies are not of `{request.action}`")
-        if self._all is not None:
-            return self._all
-        who = _with_ancestors(request.principal, entities)
-        what = _with_ancestors(request.resource, entities)
-        able = sorted(
-            (
-                piece
-                for uid in (None, *who)
-                for piece in by_principal.get(uid, ())
-                if _holds(piece.principal, who) and _holds(piece.resource, what)
-            ),
-            key=lambda piece: piece.id,
-        )
+        able = self._of(request.action)
+        if (by_principal := self._parted.get(request.action)) is not None:
+            who = _with_ancestors(request.principal, entities)
+            what = _with_ancestors(request.resource, entities)
+            able = sorted(
+                (
+                    piece
+                    for uid in (None, *who)
+                    for piece in by_principal.get(uid, ())
+                    if _holds(piece.principal, who) and _holds(piece.resource, what)
+                ),
+                key=lambda piece: piece.id,
+            )
         key = tuple(piece.id for piece in able)
         found = self._slices.get(key)
         if found is None:
             found = self._slices[key] = _parsed(able)
-            if len(self._slices) > _MAX_SLICES:
+            if len(self._slices) > max(_MAX_SLICES, len(self._able)):
                 self._slices.popitem(last=False)
         else:
             self._slices.move_to_end(key)
         return found
+
+    def _of(self, action: str) -> list[_Piece]:
+        # Fail closed: a forbid of another action may have been left out.
+        if action not in self._able:
+            raise ValueError(f"these policies are not of `{action}`")
+        return self._able[action]
 
 
 @lru_cache(maxsize=_SCHEMAS)

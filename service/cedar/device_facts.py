@@ -141,3 +141,14 @@ DEVICE_FACTS: Final[Mapping[str, Callable[[str], dict[str, Value]]]] = {
     "security_patch": _security_patch,
 }
 """Each fact with its reader into Cedar attributes; the reader raises ``ValueError``."""
+FACTS_OF: Final[Mapping[str, frozenset[str]]] = {
+    "tenant": frozenset(),
+    "kind": frozenset({"kind"}),
+    "region": frozenset({"region"}),
+    "criticality": frozenset({"criticality"}),
+    "utc_offset": frozenset({"utc_offset", "time_zone"}),
+    "window_start": frozenset({"window"}),
+    "window_end": frozenset({"window"}),
+    "security_patch": frozenset({"security_patch"}),
+}
+"""Each Cedar attribute of a device with the facts that it depends on, beside the moment."""

@@ -14,7 +14,7 @@ from service.domain.tenants import check_listed
 from service.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 
     from service.cedar.entities import GroupParents
     from service.domain.devices import Device
@@ -95,67 +95,84 @@ def check_filter(tenant: Tenant, wanted: DeviceFilter) -> None:
         check_listed(tenant.lists, "tags", name, field="tag")
 
 
-def cut(
-    named: Iterable[tuple[str, Device | None]],
+async def cut(
+    named: AsyncIterable[tuple[str, Device | None]],
     wanted: DeviceFilter,
     parents: GroupParents,
     *,
     limit: int,
+    viewed: Callable[[Sequence[Device]], Awaitable[frozenset[str]]],
 ) -> tuple[tuple[Device, ...], str | None]:
     """The devices of one page, and the name behind which the next begins, if there may be one.
 
     A page is full, or it was looked at as many names as one request may: then it may be empty, and
-    others may follow. After a full page another follows only if there is another device.
+    others may follow. After a full page another follows only if there is another device to show.
 
     Args:
         named: names in their order, each with its device, ``None`` if it has none any more.
         wanted: which devices.
         parents: of the tenant's groups.
         limit: devices of one page.
+        viewed: tells of some of them, by their ids, those that may be shown.
     """
-    page = Cut(wanted, parents, limit=limit)
-    for name, device in named:
-        if page.is_full(name, device):
+    page = _Page(limit)
+    some: list[tuple[str, Device | None]] = []
+    fitting: list[Device] = []
+
+    async def take() -> bool:
+        seen = await viewed(fitting) if fitting else frozenset[str]()
+        full = any(
+            page.is_full(name, one if one and one.id in seen else None) for name, one in some
+        )
+        some.clear()
+        fitting.clear()
+        return full
+
+    async for name, device in named:
+        fits = device is not None and wanted.shows(device, parents)
+        some.append((name, device if fits else None))
+        if device is not None and fits:
+            fitting.append(device)
+        # One more than the page has room for: whether another follows is to be known.
+        if (len(fitting) > page.room or len(some) > page.left) and await take():
             break
-    return page.shown, page.behind
+    else:
+        await take()
+    return tuple(page.shown), page.behind
 
 
-class Cut:
-    """A page that is being cut, name by name, as ``cut`` says.
-
-    Args:
-        wanted: which devices.
-        parents: of the tenant's groups.
-        limit: devices of one page.
+class _Page:
+    """A page that is being cut, name by name.
 
     Attributes:
+        shown: its devices so far.
         behind: the name behind which the next page begins, once this one is full.
     """
 
-    def __init__(self, wanted: DeviceFilter, parents: GroupParents, *, limit: int) -> None:
-        self._wanted = wanted
-        self._parents = parents
+    def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._shown: list[Device] = []
         self._last: str | None = None
         self._looked_at = 0
+        self.shown: list[Device] = []
         self.behind: str | None = None
 
     @property
-    def shown(self) -> tuple[Device, ...]:
-        """Its devices so far."""
-        return tuple(self._shown)
+    def room(self) -> int:
+        """Devices that it still takes."""
+        return self._limit - len(self.shown)
+
+    @property
+    def left(self) -> int:
+        """Names that may still be looked at."""
+        return MAX_LOOKED_AT - self._looked_at
 
     def is_full(self, name: str, device: Device | None) -> bool:
         """Take the next name into the page, or say that it belongs to the next one."""
-        if self._looked_at == MAX_LOOKED_AT:
+        if self.left == 0 or (device is not None and self.room == 0):
             self.behind = self._last
             return True
-        if device is not None and self._wanted.shows(device, self._parents):
-            if len(self._shown) == self._limit:
-                self.behind = self._last
-                return True
-            self._shown.append(device)
+        if device is not None:
+            self.shown.append(device)
         self._last = name
         self._looked_at += 1
         return False

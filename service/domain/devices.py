@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from cedarfleet_device import wire
 
 from service.cedar.device_facts import (
+    FACTS_OF,
     ONE_OFFSET,
     DeviceFactError,
     device_attributes,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from service.cedar.entities import Entity, GroupParents
+    from service.cedar.reads import Reads
     from service.cedar.values import Value
 
 
@@ -101,6 +103,25 @@ class Device:
     def known_groups(self, parents: GroupParents) -> tuple[str, ...]:
         """Those of its groups that the tenant has."""
         return tuple(group for group in self.groups if group in parents)
+
+    def as_read(self, reads: Reads | None, parents: GroupParents) -> tuple[object, ...]:
+        """What policies can read of the device: devices of which it is equal are decided alike.
+
+        Args:
+            reads: what the policies can read; ``None``: anything.
+            parents: of the tenant's groups.
+        """
+        if reads is None or self.id in reads.devices:
+            return (self.id,)
+        facts = frozenset[str]().union(
+            *(FACTS_OF.get(name, self.attributes) for name in reads.attributes)
+        )
+        return (
+            None,
+            self.known_groups(parents) if reads.groups else (),
+            tuple((name, self.attributes.get(name)) for name in sorted(facts)),
+            tuple(sorted(self.tags.items())) if reads.tags else (),
+        )
 
     @property
     def problem(self) -> str | None:

@@ -52,3 +52,24 @@ COMMANDING: Final = frozenset(
 )
 """What a tenant may bind a command's name to."""
 DELIVERING: Final = frozenset({Permission.DOWNLOAD_FILE, Permission.UPDATE_FIRMWARE})
+OF_TENANT: Final = frozenset(
+    {
+        Permission.LIST_DEVICES,
+        Permission.REGISTER_DEVICE,
+        Permission.VIEW_FILE,
+        Permission.UPLOAD_FILE,
+        Permission.RETIRE_FILE,
+    }
+)
+"""What is asked of the tenant; as all of these, spelt as the schema's ``appliesTo`` says."""
+OF_GROUPS: Final = frozenset(
+    {
+        Permission.REGISTER_DEVICE,
+        Permission.VIEW_DOWNLOAD,
+        Permission.DOWNLOAD_FILE,
+        Permission.UPDATE_FIRMWARE,
+    }
+)
+"""What can be asked of a device group."""
+OF_DEVICES: Final = frozenset(Permission) - OF_TENANT
+"""What is asked of a device."""

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 
-from service.cedar.decision import Allowed
+from service.cedar.decision import Allowed, Refusal
 from service.cedar.entities import USER
 from service.cedar.request import AuthorizationRequest, RequestContext
 from service.cedar.values import EntityUid
 from service.domain.audit import AuditRecord
 from service.domain.instants import milliseconds, new_ulid
-from service.errors import ConfigurationError, PermissionDeniedError
+from service.errors import ConfigurationError, PermissionDeniedError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
-    from service.cedar.decision import Decision
+    from service.cedar.decision import Decision, Denied
     from service.cedar.entities import Entity
     from service.domain.artifacts import Artifact
+    from service.domain.devices import Device
     from service.domain.identities import Principal
     from service.domain.instants import Clock
     from service.domain.permissions import Permission
     from service.ports.audit import AuditLog
-    from service.ports.authorizer import Authorizer
+    from service.ports.authorizer import Adviser, Authorizer
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -74,6 +76,7 @@ class Access:
     facts: RequestFacts
     declared: frozenset[Permission]
     authorizer: Authorizer = field(repr=False)
+    adviser: Adviser = field(repr=False)
     audit: AuditLog = field(repr=False)
     clock: Clock = field(repr=False)
     granted: set[Permission] = field(default_factory=set["Permission"])
@@ -90,29 +93,61 @@ class Access:
             ConfigurationError: the route does not state this action.
             UnavailableError: the policy store or the audit trail does not answer.
         """
-        self._check_declared(action)
         purpose = purpose or Purpose()
-        request = self._request(action, entities, purpose)
-        decision = await self.authorizer.decide(self.principal, request)
-        log.info(
-            "access.decided",
-            action=action,
-            resource=str(request.resource),
-            allowed=isinstance(decision, Allowed),
-            policies=decision.policies,
-            by=decision.by,
-        )
+        request, decision = await self._decide(action, entities, purpose)
         if not isinstance(decision, Allowed):
-            await self._write(action, request, decision, purpose)
-            raise PermissionDeniedError(
-                action,
-                reason=decision.reason,
-                explanation=decision.explanation,
-                policies=decision.policies,
-            )
+            await self._refuse(request, decision, action, purpose)
         if action.changes_something:
             await self._write(action, request, decision, purpose)
         self.granted.add(action)
+
+    async def permitted(self, action: Permission, entities: tuple[Entity, ...]) -> bool:
+        """Whether the policies allow a reading ``action``; ``False``: none permits it.
+
+        For what somebody may see in part who may not see it all.
+
+        Raises:
+            PermissionDeniedError: a policy forbids it, or cannot be evaluated; audited.
+            ConfigurationError: the route does not state this action, or it changes something.
+            UnavailableError: the policy store or the audit trail does not answer.
+        """
+        # Fail closed: a change is allowed as a whole or refused.
+        if action.changes_something:
+            raise ConfigurationError(f"`{action}` is allowed or refused, not in part")
+        request, decision = await self._decide(action, entities, Purpose())
+        if isinstance(decision, Allowed):
+            self.granted.add(action)
+            return True
+        if decision.reason is not Refusal.NOT_PERMITTED:
+            await self._refuse(request, decision, action, Purpose())
+        return False
+
+    async def seen(self, action: Permission, devices: Sequence[Device]) -> list[Device]:
+        """Those of ``devices`` of which the policies allow a reading ``action``, in their order.
+
+        The others are left out of an answer: nobody is refused, and nothing is audited.
+
+        Args:
+            action: of a device.
+            devices: on which policies can decide.
+
+        Raises:
+            ConfigurationError: the route does not state this action, or it changes something.
+            UnavailableError: neither a good copy of the policies nor their store is there.
+        """
+        self._check_declared(action)
+        if action.changes_something:
+            raise ConfigurationError(f"`{action}` is decided device by device")
+        decisions = await self.advise_on_devices(action, devices)
+        # Fail closed: each device needs an answer of its own.
+        if len(decisions) != len(devices):
+            raise UnavailableError("the policy store")
+        self.granted.add(action)
+        return [
+            device
+            for device, decision in zip(devices, decisions, strict=True)
+            if isinstance(decision, Allowed)
+        ]
 
     async def allows_each(
         self, action: Permission, members: Sequence[tuple[Entity, ...]], purpose: Purpose
@@ -152,6 +187,60 @@ class Access:
         self.granted.add(action)
         return tuple(isinstance(decision, Allowed) for decision in decisions)
 
+    async def advise(
+        self, asked: Sequence[tuple[Permission, tuple[Entity, ...], Purpose]]
+    ) -> tuple[Decision, ...]:
+        """What the policies would say of each, for the caller to know: it grants nothing.
+
+        Nothing is audited, since nothing is done.
+
+        Raises:
+            UnavailableError: neither a good copy of the policies nor their store is there.
+        """
+        return await self.adviser.advise(
+            self.principal,
+            [self._request(action, entities, why) for action, entities, why in asked],
+        )
+
+    async def advise_on_devices(
+        self, action: Permission, devices: Sequence[Device], purpose: Purpose | None = None
+    ) -> tuple[Decision, ...]:
+        """The same of one action on many devices, on which policies can decide."""
+        parents, now = self.principal.tenant.groups, self.clock()
+
+        def ask(device: Device) -> AuthorizationRequest:
+            # One moment for all: devices that are alike are then asked of alike.
+            return self._request(action, device.entities(parents), purpose or Purpose(), now=now)
+
+        return await self.adviser.advise_on_devices(self.principal, action, devices, ask)
+
+    async def _decide(
+        self, action: Permission, entities: tuple[Entity, ...], purpose: Purpose
+    ) -> tuple[AuthorizationRequest, Decision]:
+        self._check_declared(action)
+        request = self._request(action, entities, purpose)
+        decision = await self.authorizer.decide(self.principal, request)
+        log.info(
+            "access.decided",
+            action=action,
+            resource=str(request.resource),
+            allowed=isinstance(decision, Allowed),
+            policies=decision.policies,
+            by=decision.by,
+        )
+        return request, decision
+
+    async def _refuse(
+        self, request: AuthorizationRequest, denied: Denied, action: Permission, purpose: Purpose
+    ) -> NoReturn:
+        await self._write(action, request, denied, purpose)
+        raise PermissionDeniedError(
+            action,
+            reason=denied.reason,
+            explanation=denied.explanation,
+            policies=denied.policies,
+        )
+
     def _check_declared(self, action: Permission) -> None:
         # Fail closed: a route does what it says, or nothing.
         if action not in self.declared:
@@ -160,7 +249,12 @@ class Access:
             )
 
     def _request(
-        self, action: Permission, entities: tuple[Entity, ...], purpose: Purpose
+        self,
+        action: Permission,
+        entities: tuple[Entity, ...],
+        purpose: Purpose,
+        *,
+        now: datetime | None = None,
     ) -> AuthorizationRequest:
         source_ip = self.facts.source_ip
         return AuthorizationRequest.of(
@@ -168,7 +262,7 @@ class Access:
             action=action,
             entities=entities,
             context=RequestContext(
-                now=self.clock(),
+                now=now or self.clock(),
                 emergency=purpose.emergency_reason is not None,
                 reason=purpose.emergency_reason,
                 command=purpose.command,

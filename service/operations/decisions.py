@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from service.cedar.compiled import CompiledPolicies
     from service.cedar.decision import Decision
     from service.cedar.request import AuthorizationRequest
+    from service.domain.devices import Device
     from service.domain.identities import Principal
+    from service.domain.permissions import Permission
     from service.domain.tenants import Tenant
     from service.operations.policy_copies import PolicyCopies
     from service.ports.authorizer import Authorizer
@@ -32,7 +34,7 @@ _SETTLE_SECONDS: Final = 10.0  # "a few seconds": Verified Permissions API refer
 
 
 class Decisions:
-    """Answers ``ports.Authorizer``; no decision is ever used again.
+    """Answers ``ports.Authorizer`` and ``ports.Adviser``; no decision is ever used again.
 
     Args:
         store: the tenants' policy stores.
@@ -78,6 +80,34 @@ class Decisions:
         )
         self._count(requests, decisions)
         return decisions
+
+    async def advise(
+        self, principal: Principal, requests: Sequence[AuthorizationRequest]
+    ) -> tuple[Decision, ...]:
+        """See ``ports.Adviser``."""
+        copy = await self._copies.good(principal.tenant) if requests else None
+        decisions = None if copy is None else _by_copy(copy, principal, requests)
+        return decisions or await self._store.decide_all(principal, requests)
+
+    async def advise_on_devices(
+        self,
+        principal: Principal,
+        action: Permission,
+        devices: Sequence[Device],
+        ask: Callable[[Device], AuthorizationRequest],
+    ) -> tuple[Decision, ...]:
+        """See ``ports.Adviser``."""
+        copy = await self._copies.good(principal.tenant) if devices else None
+        if copy is not None:
+            # No decision is used again: these are one question each, put once for all who are so.
+            reads, parents = copy.reads(action), principal.tenant.groups
+            kinds = [device.as_read(reads, parents) for device in devices]
+            first = dict(zip(reversed(kinds), reversed(devices), strict=True))
+            decided = _by_copy(copy, principal, [ask(device) for device in first.values()])
+            if decided is not None:
+                by_kind = dict(zip(first, decided, strict=True))
+                return tuple(by_kind[kind] for kind in kinds)
+        return await self._store.decide_all(principal, [ask(device) for device in devices])
 
     def _count(
         self, requests: Sequence[AuthorizationRequest], decisions: Sequence[Decision]

@@ -58,14 +58,27 @@ class Devices:
     ) -> DevicePage:
         """One page of the wanted devices with the last that was heard of their connections.
 
+        A device is shown to who may view it; one on which no policy can decide, to who may list all
+        devices. Whoever may not list them all still gets a list: of what they may view.
+
         Raises:
-            PermissionDeniedError: not allowed.
+            PermissionDeniedError: a policy forbids to list.
             InvalidRequestError: no device can fit the filter, or the cursor is not one of ours.
         """
         tenant = access.principal.tenant
         check_filter(tenant, wanted)
-        await access.require(Permission.LIST_DEVICES, (tenant_entity(tenant.id),))
-        page = await self.facts.page(tenant, limit=limit, cursor=cursor, wanted=wanted)
+        lists = await access.permitted(Permission.LIST_DEVICES, (tenant_entity(tenant.id),))
+
+        async def viewed(devices: Sequence[Device]) -> frozenset[str]:
+            readable = [device for device in devices if device.problem is None]
+            seen = await access.seen(Permission.VIEW_DEVICE, readable)
+            # Fail closed: what nobody can decide on is shown to who may see everything, alone.
+            odd = (device.id for device in devices if lists and device.problem is not None)
+            return frozenset((*(device.id for device in seen), *odd))
+
+        page = await self.facts.page(
+            tenant, limit=limit, cursor=cursor, wanted=wanted, viewed=viewed
+        )
         return replace(page, devices=tuple(_shown(tenant, device) for device in page.devices))
 
     async def read(self, access: Access, device_id: str) -> Device:
@@ -222,7 +235,12 @@ async def find_device(facts: DeviceFacts, tenant: Tenant, device_id: str) -> Dev
     Raises:
         NotFoundError: the tenant has no such device.
     """
-    device = await facts.find(tenant, device_id) if wire.is_device_id(device_id) else None
+    device = await find_device_or_none(facts, tenant, device_id)
     if device is None:
         raise NotFoundError("device", device_id)
     return device
+
+
+async def find_device_or_none(facts: DeviceFacts, tenant: Tenant, device_id: str) -> Device | None:
+    """The device, looked up inside the tenant only, or ``None`` if it has no such device."""
+    return await facts.find(tenant, device_id) if wire.is_device_id(device_id) else None

@@ -19,6 +19,7 @@ from service.operations.downloads import Downloads
 from service.operations.enrolment import Enrol
 from service.operations.file_verification import FileVerification
 from service.operations.files import Files
+from service.operations.permissions import Permissions
 from service.operations.policy_copies import PolicyCopies
 from service.operations.readiness import Readiness
 from service.operations.redelivery import Redelivery
@@ -101,6 +102,9 @@ class Operations:
             queue=ports.work_queue,
             clock=ports.clock,
         )
+        self.permissions = Permissions(
+            devices=ports.devices, artifacts=ports.artifacts, files=ports.file_records
+        )
         self.registration = Registration(
             devices=ports.devices,
             enrolments=ports.enrolments,
@@ -158,6 +162,7 @@ class Operations:
             facts=facts,
             declared=declared,
             authorizer=self.decisions,
+            adviser=self.decisions,
             audit=self._ports.audit,
             clock=self._ports.clock,
         )

@@ -19,7 +19,7 @@ import structlog
 
 from service.cedar.compiled import CompiledPolicies
 from service.cedar.digest import policies_digest
-from service.domain.permissions import READING
+from service.domain.permissions import Permission
 from service.errors import CedarfleetError
 from service.ports.metrics import POLICY_DIFFERENCES
 
@@ -267,7 +267,7 @@ class PolicyCopies:
         policies = await self._stores.contents(tenant)
         copy = None
         if _size(policies) <= self._settings.tenant_bytes:
-            copy = await asyncio.to_thread(CompiledPolicies, policies, actions=READING)
+            copy = await asyncio.to_thread(CompiledPolicies, policies, actions=Permission)
         else:
             log.warning("policies.too_large", tenant=tenant.id, bytes=_size(policies))
         known.digest, known.copy, known.versions = policies_digest(policies), copy, versions

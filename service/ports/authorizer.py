@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from service.cedar.decision import Decision
     from service.cedar.request import AuthorizationRequest
+    from service.domain.devices import Device
     from service.domain.identities import Principal
+    from service.domain.permissions import Permission
 
 
 class Authorizer(Protocol):
@@ -23,4 +25,34 @@ class Authorizer(Protocol):
         self, principal: Principal, requests: Sequence[AuthorizationRequest]
     ) -> tuple[Decision, ...]:
         """What they say of each, in the same order."""
+        ...
+
+
+class Adviser(Protocol):
+    """What the policies would say: for people to know, or to be shown; nobody may act on it.
+
+    A change is asked of the `Authorizer` at the moment of the change.
+    """
+
+    async def advise(
+        self, principal: Principal, requests: Sequence[AuthorizationRequest]
+    ) -> tuple[Decision, ...]:
+        """What they say of each, in the same order."""
+        ...
+
+    async def advise_on_devices(
+        self,
+        principal: Principal,
+        action: Permission,
+        devices: Sequence[Device],
+        ask: Callable[[Device], AuthorizationRequest],
+    ) -> tuple[Decision, ...]:
+        """What they say of each device, in the same order; of devices that are alike, once.
+
+        Args:
+            principal: who asks.
+            action: one for all.
+            devices: on which policies can decide.
+            ask: the request on one of them, which differs from the others' in the device alone.
+        """
         ...

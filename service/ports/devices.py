@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from service.domain.device_filter import EVERY_DEVICE
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
     from service.domain.device_filter import DeviceFilter
     from service.domain.devices import Connectivity, Device, DevicePage
     from service.domain.groups import DeviceGroup
     from service.domain.tenants import Tenant
+
+
+Viewed: TypeAlias = "Callable[[Sequence[Device]], Awaitable[frozenset[str]]]"
+"""Tells of some devices, by their ids, those that the caller may view."""
+
+
+async def all_of_them(devices: Sequence[Device]) -> frozenset[str]:
+    """For callers who ask for themselves what they may do with each."""
+    return frozenset(device.id for device in devices)
 
 
 class DeviceFacts(Protocol):
@@ -27,10 +38,18 @@ class DeviceFacts(Protocol):
         limit: int,
         cursor: str | None,
         wanted: DeviceFilter = EVERY_DEVICE,
+        viewed: Viewed = all_of_them,
     ) -> DevicePage:
         """Devices in the order of their ids, with the last that was heard of their connections.
 
         One that a filter empties may have a cursor all the same: the work of a request is bounded.
+
+        Args:
+            tenant: whose devices.
+            limit: devices of the page.
+            cursor: of the page before.
+            wanted: which devices.
+            viewed: which of some that are wanted may be shown.
 
         Raises:
             InvalidRequestError: the cursor is not one of ours.

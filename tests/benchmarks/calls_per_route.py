@@ -75,6 +75,10 @@ class Asked:
 
 REQUESTS: Final = (
     Asked(route="GET /v1/me"),
+    Asked(
+        route="POST /v1/permissions/check",
+        body={"checks": [{"command": "reboot", "device": DEVICE.id}, {"action": "ListDevices"}]},
+    ),
     Asked(route="GET /v1/devices"),
     Asked(route="GET /v1/devices", of="with filters", path="?group=line&tag=building:7"),
     Asked(route="POST /v1/devices", body={"id": COMING, "groups": ["line"]}),

@@ -27,10 +27,11 @@ from service.adapters.aws.cursors import seal, token_of
 from service.adapters.aws.enrolment_rows import enrolment_of
 from service.cedar.device_facts import DEVICE_FACTS
 from service.cedar.group_tree import with_ancestors
-from service.domain.device_filter import EVERY_DEVICE, MAX_LOOKED_AT, Cut
+from service.domain.device_filter import EVERY_DEVICE, MAX_LOOKED_AT, cut
 from service.domain.device_rows import DeviceRows, Facts, Presence
 from service.domain.devices import DevicePage
 from service.errors import ConflictError, InvalidRequestError
+from service.ports.devices import all_of_them
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from service.domain.enrolments import Enrolment
     from service.domain.groups import DeviceGroup
     from service.domain.tenants import Tenant
+    from service.ports.devices import Viewed
     from service.settings import RecordSettings
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -74,17 +76,15 @@ class DynamoDeviceFacts:
         limit: int,
         cursor: str | None,
         wanted: DeviceFilter = EVERY_DEVICE,
+        viewed: Viewed = all_of_them,
     ) -> DevicePage:
         scope = f"devices:{tenant.id}"
         after = None if cursor is None else token_of(scope, cursor)
         if after is not None and not wire.is_device_id(after):
             raise InvalidRequestError("cursor", "must be the `cursor` of an earlier page")
         size = _ROWS_A_DEVICE * (MAX_LOOKED_AT if wanted else max(limit, _LEAST_DEVICES) + 1)
-        page = Cut(wanted, tenant.groups, limit=limit)
-        async for device_id, device in self._named(tenant, after=after, size=size):
-            if page.is_full(device_id, device):
-                break
-        shown, last = page.shown, page.behind
+        named = self._named(tenant, after=after, size=size)
+        shown, last = await cut(named, wanted, tenant.groups, limit=limit, viewed=viewed)
         return DevicePage(devices=shown, cursor=seal(scope, last))
 
     @asks(_TABLE)

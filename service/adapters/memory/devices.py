@@ -10,12 +10,16 @@ from service.domain.device_filter import EVERY_DEVICE, cut
 from service.domain.device_rows import DeviceRows, Facts, Presence
 from service.domain.devices import DevicePage
 from service.errors import ConflictError, InvalidRequestError
+from service.ports.devices import all_of_them
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from service.domain.device_filter import DeviceFilter
     from service.domain.devices import Connectivity, Device
     from service.domain.groups import DeviceGroup
     from service.domain.tenants import Tenant
+    from service.ports.devices import Viewed
 
 
 @dataclass(kw_only=True)
@@ -78,12 +82,18 @@ class MemoryDevices:
         limit: int,
         cursor: str | None,
         wanted: DeviceFilter = EVERY_DEVICE,
+        viewed: Viewed = all_of_them,
     ) -> DevicePage:
         named = self._named(tenant)
         if cursor is not None and cursor not in named:
             raise InvalidRequestError("cursor", "must be the `cursor` of an earlier page")
-        rest = ((name, one) for name, one in named.items() if cursor is None or name > cursor)
-        shown, after = cut(rest, wanted, tenant.groups, limit=limit)
+
+        async def rest() -> AsyncIterator[tuple[str, Device | None]]:
+            for name, one in named.items():
+                if cursor is None or name > cursor:
+                    yield name, one
+
+        shown, after = await cut(rest(), wanted, tenant.groups, limit=limit, viewed=viewed)
         return DevicePage(devices=shown, cursor=after)
 
     async def members(

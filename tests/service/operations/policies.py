@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from service.cedar.decision import Decision
     from service.cedar.request import AuthorizationRequest
+    from service.domain.devices import Device
     from service.domain.identities import Principal
+    from service.domain.permissions import Permission
+    from service.ports.authorizer import Authorizer
 
 
 @dataclass
@@ -37,3 +40,26 @@ class Policies:
         """All answers."""
         self.asked += requests
         return tuple(self.answers)
+
+
+@dataclass
+class Advice:
+    """Advises by asking an authorizer of each."""
+
+    authorizer: Authorizer
+
+    async def advise(
+        self, principal: Principal, requests: Sequence[AuthorizationRequest]
+    ) -> tuple[Decision, ...]:
+        """See ``ports.Adviser``."""
+        return await self.authorizer.decide_all(principal, requests)
+
+    async def advise_on_devices(
+        self,
+        principal: Principal,
+        action: Permission,  # noqa: ARG002 - the port's
+        devices: Sequence[Device],
+        ask: Callable[[Device], AuthorizationRequest],
+    ) -> tuple[Decision, ...]:
+        """See ``ports.Adviser``."""
+        return await self.authorizer.decide_all(principal, [ask(device) for device in devices])

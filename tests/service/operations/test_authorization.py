@@ -15,7 +15,7 @@ from service.domain.devices import Device
 from service.domain.permissions import Permission
 from service.errors import ConfigurationError, PermissionDeniedError, UnavailableError
 from service.operations.authorization import Access, Purpose, RequestFacts
-from tests.service.operations.policies import Policies
+from tests.service.operations.policies import Advice, Policies
 
 if TYPE_CHECKING:
     from service.cedar.decision import Decision
@@ -36,6 +36,7 @@ def access(principal: Principal, *answers: Decision, audit: MemoryAuditLog | Non
         facts=RequestFacts(request_id="request-1", source_ip="203.0.113.9"),
         declared=frozenset({Permission.VIEW_DEVICE, Permission.UPDATE_FIRMWARE}),
         authorizer=Policies(list(answers)),
+        adviser=Advice(Policies(list(answers))),
         audit=audit or MemoryAuditLog(),
         clock=lambda: datetime(2026, 10, 1, 12, tzinfo=UTC),
     )

@@ -33,7 +33,7 @@ from service.operations.budgets import Budgets
 from service.operations.commands import CommandRequest, Commands
 from service.operations.redelivery import Redelivery
 from tests.service.operations.losing_line import Line, Table
-from tests.service.operations.policies import Policies
+from tests.service.operations.policies import Advice, Policies
 
 if TYPE_CHECKING:
     from service.domain.identities import Principal
@@ -63,6 +63,7 @@ class History:
             facts=RequestFacts(request_id="request-1", source_ip=None),
             declared=frozenset({Permission.OPERATE_DEVICE}),
             authorizer=self.ports.authorizer,
+            adviser=Advice(self.ports.authorizer),
             audit=self.ports.audit,
             clock=self.ports.clock,
         )

@@ -24,7 +24,7 @@ from service.errors import (
 from service.operations.authorization import Access, RequestFacts
 from service.operations.budgets import Budgets
 from service.operations.commands import DIRECT_MESSAGES, CommandRequest, Commands
-from tests.service.operations.policies import Policies
+from tests.service.operations.policies import Advice, Policies
 
 if TYPE_CHECKING:
     from service.domain.identities import Principal
@@ -49,6 +49,7 @@ def made(principal: Principal) -> tuple[MemoryPorts, Commands, Access]:
         facts=RequestFacts(request_id="request-1", source_ip=None),
         declared=frozenset({Permission.OPERATE_DEVICE}),
         authorizer=ports.authorizer,
+        adviser=Advice(ports.authorizer),
         audit=ports.audit,
         clock=ports.clock,
     )

@@ -1,0 +1,182 @@
+"""What policies can read of a device is never less than what they do read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.adapters.memory.user_pool import MemoryUserPool
+from service.cedar.compiled import CompiledPolicies
+from service.cedar.device_facts import DEVICE_FACTS, FACTS_OF, device_attributes
+from service.cedar.reads import Reads
+from service.cedar.request import AuthorizationRequest, RequestContext, TokenBearer
+from service.cedar.statement import statement_est
+from service.cedar.values import EntityUid
+from service.domain.devices import Device
+from tests.service.stamped_policies import only
+
+if TYPE_CHECKING:
+    from service.cedar.decision import Evaluation
+
+ACME: Final = MemoryUserPool("acme", groups={"line": (), "cell": ("line",), "hall": ()}).tenant
+NOW: Final = datetime(2026, 10, 1, 22, 30, tzinfo=UTC)
+RESOURCES: Final = (
+    "resource",
+    "resource is Fleet::Device",
+    'resource in Fleet::DeviceGroup::"line"',
+    'resource is Fleet::Device in Fleet::DeviceGroup::"hall"',
+    'resource == Fleet::Device::"press-07"',
+    'resource in Fleet::Tenant::"acme"',
+)
+CONDITIONS: Final = (
+    "true",
+    'resource has kind && resource.kind == "press"',
+    'resource has region && ["eu", "us"].contains(resource.region)',
+    'resource.hasTag("b") && resource.getTag("b") == "7"',
+    'resource.hasTag("b") && resource has kind && resource.hasTag(resource.kind)',
+    (
+        "context has now && resource has utc_offset"
+        ' && context.now.offset(resource.utc_offset).toTime() >= duration("22h")'
+    ),
+    'resource has window_start && resource.window_start > duration("21h")',
+    'resource has security_patch && resource.security_patch < datetime("2026-06-01")',
+    'resource has tenant && resource.tenant == Fleet::Tenant::"acme"',
+    'resource in [Fleet::DeviceGroup::"cell", Fleet::DeviceGroup::"hall"]',
+    'resource != Fleet::Device::"pump-1"',
+    "[resource].contains(resource)",
+    'if resource has criticality then resource.criticality == "high" else false',
+)
+POLICIES: Final = st.builds(
+    '{} (principal, action == Fleet::Action::"ViewDevice", {}) when {{ {} }};'.format,
+    st.sampled_from(["permit", "permit", "forbid"]),
+    st.sampled_from(RESOURCES),
+    st.sampled_from(CONDITIONS),
+)
+DEVICES: Final = st.builds(
+    Device,
+    tenant=st.just("acme"),
+    id=st.sampled_from(["press-07", *(f"pump-{number}" for number in range(1, 15))]),
+    groups=st.lists(st.sampled_from(["line", "cell", "hall"]), unique=True).map(sorted).map(tuple),
+    attributes=st.fixed_dictionaries(
+        {},
+        optional={
+            "kind": st.sampled_from(["press", "b"]),
+            "region": st.sampled_from(["eu", "asia"]),
+            "criticality": st.sampled_from(["low", "high"]),
+            "window": st.sampled_from(["22:00-04:00", "01:00-02:00"]),
+            "security_patch": st.sampled_from(["2026-01-01", "2026-09-01"]),
+        },
+    ).flatmap(
+        lambda facts: st.sampled_from(
+            [facts, {**facts, "utc_offset": "+01:00"}, {**facts, "time_zone": "Asia/Tokyo"}]
+        )
+    ),
+    tags=st.dictionaries(st.sampled_from(["b", "c"]), st.sampled_from(["7", "8"])),
+)
+
+
+def reads(*attributes: str, tags: bool = False, groups: bool = False, devices: str = "") -> Reads:
+    """What a condition reads, nothing unless it is said."""
+    return Reads(
+        attributes=frozenset(attributes), tags=tags, groups=groups, devices=frozenset(devices)
+    )
+
+
+def viewed(policies: CompiledPolicies, device: Device) -> Evaluation:
+    """What the policies say of one device to somebody without any group."""
+    request = AuthorizationRequest.of(
+        principal=EntityUid("Fleet::User", "x"),
+        action="ViewDevice",
+        entities=device.entities(ACME.groups),
+        context=RequestContext(now=NOW),
+    )
+    return policies.evaluate(request.with_bearer(TokenBearer(), pool_id=ACME.pool_id))
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(POLICIES, min_size=1, max_size=4, unique=True),
+    st.lists(DEVICES, min_size=6, max_size=12, unique_by=lambda device: device.id),
+)
+def test_devices_that_are_read_alike_are_decided_alike(
+    texts: list[str], devices: list[Device]
+) -> None:
+    """By the same policies too; devices that differ elsewhere are one question."""
+    named = {f"p{number}": text for number, text in enumerate(texts)}
+    policies = CompiledPolicies(only(ACME, **named), actions=["ViewDevice"])
+    read = policies.reads("ViewDevice")
+    found: dict[tuple[object, ...], Evaluation] = {}
+    for device in devices:
+        said = viewed(policies, device)
+        assert found.setdefault(device.as_read(read, ACME.groups), said) == said, device
+
+
+@pytest.mark.parametrize(
+    ("condition", "found"),
+    [
+        ("true", reads()),
+        (
+            CONDITIONS[1],
+            reads("kind"),
+        ),
+        (
+            CONDITIONS[3],
+            reads(tags=True),
+        ),
+        (
+            CONDITIONS[9],
+            reads(groups=True),
+        ),
+        (
+            'resource in Fleet::DeviceGroup::"all" && resource == Fleet::Device::"a"',
+            reads(devices="a"),
+        ),
+        # What is used as a whole, or compared with what is no name, may be read to the last.
+        ("[resource].contains(resource)", None),
+        ("principal in resource", None),
+        ("resource in principal", None),
+        ("{a: resource}.a == resource", None),
+        ("resource == context.artifact", None),
+    ],
+)
+def test_a_condition_reads_what_it_names(condition: str, found: Reads | None) -> None:
+    """And what cannot be told is taken for everything."""
+    est = statement_est(f"permit (principal, action, resource) when {{ {condition} }};")
+    assert Reads.of([est]) == found
+
+
+def test_a_list_of_many_is_few_questions() -> None:
+    """What no policy reads parts nobody: a hundred devices of one kind are one question."""
+    est = statement_est(f"permit (principal, action, resource) when {{ {CONDITIONS[1]} }};")
+    read = Reads.of([est])
+    devices = [
+        Device(
+            tenant="acme",
+            id=f"d-{number}",
+            attributes={"kind": ("press", "pump")[number % 2], "region": f"r{number}"},
+            tags={"serial": str(number)},
+        )
+        for number in range(100)
+    ]
+    assert len({device.as_read(read, ACME.groups) for device in devices}) == 2
+
+
+def test_each_attribute_of_the_schema_names_its_facts() -> None:
+    """A fact that two attributes come of stands at both."""
+    samples = {
+        "kind": "press",
+        "region": "eu",
+        "criticality": "low",
+        "utc_offset": "+01:00",
+        "window": "22:00-04:00",
+        "security_patch": "2026-01-01",
+    }
+    assert samples.keys() == DEVICE_FACTS.keys() - {"time_zone"}
+    for fact, text in samples.items():
+        for attribute in device_attributes({fact: text}):
+            assert fact in FACTS_OF[attribute]
+    assert "time_zone" in FACTS_OF["utc_offset"]  # of the moment: `Entity.at`
