@@ -66,6 +66,7 @@ OF_GROUPS: Final = frozenset(
     {
         Permission.REGISTER_DEVICE,
         Permission.VIEW_DOWNLOAD,
+        Permission.CANCEL_DOWNLOAD,
         Permission.DOWNLOAD_FILE,
         Permission.UPDATE_FIRMWARE,
     }
