@@ -122,6 +122,10 @@ class Arns:
         """A policy store; its ARN has no region (source: its service authorization page)."""
         return f"arn:aws:verifiedpermissions::{self.account_id}:policy-store/{store_id}"
 
+    def user_pool(self, pool_id: str) -> str:
+        """A user pool (the form: service authorization page of Cognito user pools)."""
+        return f"arn:aws:cognito-idp:{self.region}:{self.account_id}:userpool/{pool_id}"
+
     @staticmethod
     def bucket(name: str) -> str:
         """An S3 bucket; add `/*` for its objects."""

@@ -25,7 +25,9 @@ from service.adapters.aws.enrolments import DynamoEnrolments
 from service.adapters.aws.file_objects import S3FileObjects
 from service.adapters.aws.files import DynamoFileRecords
 from service.adapters.aws.jobs import IotDownloadJobs
+from service.adapters.aws.people import CognitoPeople
 from service.adapters.aws.policies import VerifiedPermissionsPolicies
+from service.adapters.aws.revocations import DynamoRevocations
 from service.adapters.aws.signing_keys import JwksKeys
 from service.adapters.aws.tenants import DynamoTenantRegistry
 from service.adapters.aws.things import IotThings
@@ -147,6 +149,8 @@ def aws_ports(
         download_jobs=IotDownloadJobs(aws=door, settings=settings.jobs),
         enrolments=DynamoEnrolments(aws=door, settings=records),
         things=IotThings(aws=door),
+        people=CognitoPeople(aws=door),
+        revocations=DynamoRevocations(aws=door, settings=records),
         work_queue=SqsWorkQueue(
             aws=door, settings=settings.work, longest_answer_seconds=aws.read_seconds
         ),

@@ -52,6 +52,7 @@ class TokenFault(StrEnum):
     NOT_PROVED = "token-not-proved"
     EXPIRED = "token-expired"
     WRONG_KIND = "token-of-wrong-kind"
+    REVOKED = "token-revoked"
 
 
 class UnauthenticatedError(CallerError):

@@ -71,6 +71,8 @@ TOKEN_FAULTS: Final[dict[TokenFault, str]] = {
     TokenFault.EXPIRED: "the token has expired: refresh it, or sign in again",
     TokenFault.WRONG_KIND: "not a token for this API: a person sends the ID token, a machine the"
     " access token, of an app client of the tenant",
+    TokenFault.REVOKED: "the token is of before its bearer was signed out, disabled or taken out of"
+    " a group: refresh it, or sign in again",
 }
 """What the sender of a token is told, by the fault."""
 

@@ -38,6 +38,15 @@ from service.api.files import (
 from service.api.guard import decided_middleware, guard, provide_access, provide_operations
 from service.api.json_body import check_body
 from service.api.me import read_me
+from service.api.people import (
+    disable_person,
+    enable_person,
+    invite_person,
+    list_people,
+    read_person,
+    set_person_groups,
+    sign_out_person,
+)
 from service.api.permissions import check_permissions
 from service.api.query import check_headers, check_query
 from service.api.registration import register_device, renew_enrolment_code
@@ -68,6 +77,13 @@ ROUTES: Final[list[Any]] = [
     list_files,
     read_file,
     retire_file,
+    list_people,
+    invite_person,
+    read_person,
+    set_person_groups,
+    disable_person,
+    enable_person,
+    sign_out_person,
 ]
 
 

@@ -32,6 +32,7 @@ class RequestContext:
         artifact: the file to deliver.
         members_allowed: of a group: the service asked for each member, and each was allowed.
         changed_tags: the device's tags that shall be set or removed.
+        people_groups: of ManagePeople: all groups that the person is in, or would be.
         source_ip: where the request came from.
     """
 
@@ -42,6 +43,7 @@ class RequestContext:
     artifact: Entity | None = None
     members_allowed: bool | None = None
     changed_tags: tuple[str, ...] | None = None
+    people_groups: tuple[str, ...] | None = None
     source_ip: IPv4Address | IPv6Address | None = None
 
     def values(self) -> dict[str, Value]:
@@ -54,6 +56,7 @@ class RequestContext:
             "artifact": self.artifact.uid if self.artifact else None,
             "members_allowed": self.members_allowed,
             "changed_tags": self.changed_tags,
+            "people_groups": self.people_groups,
             "source_ip": self.source_ip,
         }
         return {name: value for name, value in members.items() if value is not None}

@@ -95,6 +95,12 @@ class Principal:
         """
         return f"{self.tenant.pool_id}|{self.subject}"
 
+    @property
+    def issued_at(self) -> float:
+        """Seconds since the epoch; 0 of a token that does not say it."""
+        found = self.claims.get("iat")
+        return found if isinstance(found, int | float) else 0
+
     def bearer(self, attributes: frozenset[str]) -> TokenBearer:
         """The caller as the policy store makes one of the same token.
 

@@ -12,6 +12,8 @@ class Permission(StrEnum):
     VIEW_FILE = "ViewFile"
     UPLOAD_FILE = "UploadFile"
     RETIRE_FILE = "RetireFile"
+    VIEW_PEOPLE = "ViewPeople"
+    MANAGE_PEOPLE = "ManagePeople"
     VIEW_DEVICE = "ViewDevice"
     VIEW_COMMAND = "ViewCommand"
     VIEW_DOWNLOAD = "ViewDownload"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from service.domain.tenants import Tenant
+    from service.operations.revocations import Revocations
     from service.ports.signing_keys import SigningKeys
     from service.ports.tenants import TenantRegistry
     from service.settings import TokenSettings
@@ -37,11 +38,13 @@ class Authenticate:
         signing_keys: SigningKeys,
         clock: Callable[[], datetime],
         settings: TokenSettings,
+        revocations: Revocations,
     ) -> None:
         self._tenants = tenants
         self._signing_keys = signing_keys
         self._clock = clock
         self._settings = settings
+        self._revocations = revocations
         self._verified: BoundedCache[bytes, tuple[str, VerifiedClaims]] = BoundedCache(
             max_entries=settings.cache_entries, max_bytes=settings.cache_bytes
         )
@@ -50,9 +53,10 @@ class Authenticate:
         """Who calls.
 
         Raises:
-            UnauthenticatedError: no bearer token, or one that proves nothing.
+            UnauthenticatedError: no bearer token, one that proves nothing, or one that was revoked.
             TenantSuspendedError: the token is good, its tenant is suspended.
-            UnavailableError: the registry or the pool's keys cannot be read; nothing was proved.
+            UnavailableError: the registry, the pool's keys or the tenant's revocations cannot be
+                read; nothing was proved.
         """
         text = _bearer(authorization)
         digest = hashlib.sha256(text.encode()).digest()
@@ -77,6 +81,7 @@ class Authenticate:
             raise UnauthenticatedError("token expired", TokenFault.EXPIRED)
         if tenant.status is not TenantStatus.ACTIVE:
             raise TenantSuspendedError(tenant.id)
+        await self._revocations.check(principal)
         return principal
 
     async def _tenant(self, issuer: str) -> Tenant:

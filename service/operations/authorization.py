@@ -53,6 +53,7 @@ class Purpose:
         members_allowed: the server's own finding that each member of the group that is asked for is
             allowed by itself.
         changed_tags: the device's tags that shall be set or removed.
+        people_groups: all groups that the person is in, or would be.
     """
 
     command: str | None = None
@@ -61,6 +62,7 @@ class Purpose:
     emergency_reason: str | None = None
     members_allowed: bool = False
     changed_tags: tuple[str, ...] | None = None
+    people_groups: tuple[str, ...] | None = None
 
 
 @dataclass(kw_only=True)
@@ -270,6 +272,7 @@ class Access:
                 # Left out unless found: a policy must not take "not asked" for "not allowed".
                 members_allowed=purpose.members_allowed or None,
                 changed_tags=purpose.changed_tags,
+                people_groups=purpose.people_groups,
                 source_ip=ipaddress.ip_address(source_ip) if source_ip is not None else None,
             ),
         )

@@ -19,11 +19,13 @@ from service.operations.downloads import Downloads
 from service.operations.enrolment import Enrol
 from service.operations.file_verification import FileVerification
 from service.operations.files import Files
+from service.operations.people import TenantPeople
 from service.operations.permissions import Permissions
 from service.operations.policy_copies import PolicyCopies
 from service.operations.readiness import Readiness
 from service.operations.redelivery import Redelivery
 from service.operations.registration import Registration
+from service.operations.revocations import Revocations
 from service.operations.rollout import Rollout
 from service.operations.worker import Worker
 from service.settings import EnrolmentSettings, PolicySettings
@@ -67,11 +69,13 @@ class Operations:
             sample=policies.sample,
         )
         self._readiness = Readiness(registry=ports.tenants, now=time.monotonic)
+        self.revocations = Revocations(ports.revocations, ports.clock)
         self.authenticate = Authenticate(
             tenants=ports.tenants,
             signing_keys=ports.signing_keys,
             clock=ports.clock,
             settings=tokens,
+            revocations=self.revocations,
         )
         self.budgets = Budgets(ports.buckets, ports.clock)
         self.devices = Devices(
@@ -104,6 +108,9 @@ class Operations:
         )
         self.permissions = Permissions(
             devices=ports.devices, artifacts=ports.artifacts, files=ports.file_records
+        )
+        self.people = TenantPeople(
+            people=ports.people, revocations=self.revocations, budgets=self.budgets
         )
         self.registration = Registration(
             devices=ports.devices,
@@ -170,6 +177,7 @@ class Operations:
     async def close(self) -> None:
         """End what is done in the background."""
         await self.decisions.close()
+        await self.revocations.close()
 
     async def check_ready(self) -> None:
         """Raise ``UnavailableError`` unless requests can be served."""

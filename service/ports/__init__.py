@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from service.ports.enrolments import Enrolments, Things
     from service.ports.files import FileObjects, FileRecords
     from service.ports.metrics import Metrics
+    from service.ports.people import People
     from service.ports.policies import PolicyStores
+    from service.ports.revocations import RevocationRecords
     from service.ports.signing_keys import SigningKeys
     from service.ports.tenants import TenantRegistry
     from service.ports.work import Timers, WorkQueue
@@ -50,6 +52,8 @@ class Ports:
     download_jobs: DownloadJobs
     enrolments: Enrolments
     things: Things
+    people: People
+    revocations: RevocationRecords
     work_queue: WorkQueue
     timers: Timers
     metrics: Metrics

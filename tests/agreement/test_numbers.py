@@ -23,6 +23,8 @@ from service.adapters.aws.broker import PROCESSING_SECONDS
 from service.adapters.aws.client.credentials import SESSION_SECONDS
 from service.api.commands import CommandBody
 from service.domain.rates import DEFAULT, MOST_PER_SECOND, Budget
+from service.domain.revocations import INTENT_MS, KEPT_SECONDS
+from service.operations import people
 from service.operations.budgets import LEASE_SECONDS
 from service.operations.commands import DIRECT_MESSAGES
 from service.settings import (
@@ -96,6 +98,25 @@ SMALLER: Final = {
     "the account's direct messages of a second stay within AWS's rate": (
         DIRECT_MESSAGES.rate.burst + DIRECT_MESSAGES.rate.per_second * (1 + LEASE_SECONDS),
         next(rate.figure for rate in table.RATES if "SendDirectMessage" in rate.operations),
+    ),
+    **{
+        f"what the service asks of user pools in a second stays within {category}": (
+            bucket.rate.burst + bucket.rate.per_second * (1 + LEASE_SECONDS),
+            next(rate.figure for rate in table.RATES if rate.id == f"calls-of-{category}"),
+        )
+        for category, bucket in (
+            ("UserUpdate", people.CHANGES),
+            ("UserList", people.LISTS),
+            ("UserResourceRead", people.READS),
+        )
+    },
+    "a change of a person is told for longer than it may take": (
+        AWS.deadline_seconds,
+        INTENT_MS // 1000,
+    ),
+    "a revocation is kept for longer than any token of a pool lives": (
+        24 * 3600 + INTENT_MS // 1000,
+        KEPT_SECONDS,
     ),
     "a state stays as long as its command": (RecordSettings().record_seconds, KEEP_SECONDS),
     "a command stays as long as its states": (KEEP_SECONDS, RecordSettings().record_seconds),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from litestar.testing import TestClient
 
 from service.adapters.aws.enrolment_rows import enrolment_item
+from service.adapters.aws.revocations import DynamoRevocations
 from service.adapters.memory.budgets import MemoryBuckets
 from service.adapters.memory.policies import MemoryPolicyStores
 from service.adapters.memory.signing_keys import MemorySigningKeys
@@ -27,7 +28,7 @@ from service.domain.enrolments import Enrolment, code_digest, new_code
 from service.domain.rates import microseconds
 from service.operations.commands import DIRECT_MESSAGES
 from service.operations.operations import Operations
-from service.settings import HttpSettings, PolicySettings, TokenSettings
+from service.settings import HttpSettings, PolicySettings, RecordSettings, TokenSettings
 from tests.benchmarks.rows import Row
 from tests.service.adapters.aws.answered_line import AnsweredDoor, Refusal
 from tests.service.adapters.aws.conftest import AWS
@@ -71,6 +72,13 @@ class Asked:
     def name(self) -> str:
         """As the page names it."""
         return f"{self.route} {self.of}".strip()
+
+
+class _Told(DynamoRevocations):
+    """Revocations that were read a moment ago: a process asks for them every two seconds."""
+
+    async def revoked(self, tenant: Tenant) -> Mapping[str, int]:  # noqa: ARG002 - nobody's
+        return {}
 
 
 REQUESTS: Final = (
@@ -142,6 +150,13 @@ REQUESTS: Final = (
     Asked(route="GET /v1/files"),
     Asked(route="GET /v1/files/{file_id}"),
     Asked(route="DELETE /v1/files/{file_id}"),
+    Asked(route="GET /v1/people"),
+    Asked(route="POST /v1/people", body={"email": "ann@acme.test", "groups": ["operators"]}),
+    Asked(route="GET /v1/people/{person}"),
+    Asked(route="PUT /v1/people/{person}/groups", body={"groups": ["technicians"]}),
+    Asked(route="POST /v1/people/{person}/disable"),
+    Asked(route="POST /v1/people/{person}/enable"),
+    Asked(route="POST /v1/people/{person}/sign-out"),
 )
 
 
@@ -170,6 +185,7 @@ def measured() -> dict[str, tuple[str, ...]]:
     ports = replace(
         ports_of(door),
         policy_stores=stores,
+        revocations=_Told(aws=door, settings=RecordSettings()),
         tenants=MemoryTenantRegistry(rows={pool.tenant.issuer: pool.tenant}),
         signing_keys=MemorySigningKeys(
             keys={(pool.tenant.issuer, pool.key_id): pool.key.public_key()}

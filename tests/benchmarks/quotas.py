@@ -69,6 +69,20 @@ PRICES: Final[Mapping[str, Price]] = {
     "ListParts": Price(dollars=_S3_WRITE, source=_S3_WRITES),
     "DeleteObject": Price(dollars=0, source="Amazon S3 pricing: DELETE requests are free"),
     "AbortMultipartUpload": Price(dollars=0, source="Amazon S3 pricing", assumed=True),
+    **{
+        call: Price(dollars=0, source="Amazon Cognito pricing: by active users, not by calls")
+        for call in (
+            "ListUsers",
+            "AdminGetUser",
+            "AdminListGroupsForUser",
+            "AdminCreateUser",
+            "AdminAddUserToGroup",
+            "AdminRemoveUserFromGroup",
+            "AdminEnableUser",
+            "AdminDisableUser",
+            "AdminUserGlobalSignOut",
+        )
+    },
     "SendMessage": Price(dollars=0.4, source="Amazon SQS pricing, standard queues"),
     "IoT CreateThing": Price(dollars=_REGISTRY, source=_CORE),
     "IoT AddThingToThingGroup": Price(dollars=_REGISTRY, source=_CORE, assumed=True),

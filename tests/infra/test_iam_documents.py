@@ -56,6 +56,7 @@ PERMISSIONS: dict[str, dict[str, Any]] = {
         arns=ARNS,
         store_id="ps1",
         bucket="acme-artifacts-1",
+        pool_id="eu-central-1_acme",
         commands_table="cedarfleet-commands",
         audit_table="cedarfleet-audit",
     ),
@@ -115,6 +116,7 @@ def test_every_resource_of_a_tenant_names_the_tenant(name: str) -> None:
         ARNS.iot("thingtype/cedarfleet-device"),
         ARNS.iot("cert/*"),
         ARNS.policy_store("ps1"),
+        ARNS.user_pool("eu-central-1_acme"),
     }
     for statement in PERMISSIONS[name]["Statement"]:
         for resource in listed(statement["Resource"]):
@@ -222,6 +224,7 @@ def test_the_tenants_policy_fits_into_a_role() -> None:
         arns=names.Arns(region="ap-southeast-1", account_id=ACCOUNT),
         store_id="p" * 22,
         bucket="b" * 63,
+        pool_id="p" * 55,
         commands_table="cedarfleet-commands",
         audit_table="cedarfleet-audit",
     )

@@ -148,6 +148,7 @@ def request(case: Case) -> AuthorizationRequest:
             reason=cast("str | None", about.get("reason")),
             members_allowed=cast("bool | None", about.get("members_allowed")),
             changed_tags=cast("tuple[str, ...] | None", about.get("changed_tags")),
+            people_groups=cast("tuple[str, ...] | None", about.get("people_groups")),
             artifact=artifact(case),
         ),
     )

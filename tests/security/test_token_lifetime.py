@@ -16,6 +16,7 @@ from service.domain.tenants import TenantStatus
 from service.errors import CallerError, TenantSuspendedError, UnauthenticatedError
 from service.operations.authentication import Authenticate
 from service.operations.operations import Operations
+from service.operations.revocations import Revocations
 from service.settings import HttpSettings, TokenSettings
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def test_what_was_verified_ends_in_time(ports: MemoryPorts, acme: MemoryUserPool
         signing_keys=ports.signing_keys,
         clock=lambda: moment[0],
         settings=TokenSettings(),
+        revocations=Revocations(ports.revocations, ports.clock),
     )
     token = acme.id_token("alice", exp=int(now.timestamp()) + 60)
 

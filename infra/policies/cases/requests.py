@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from service.cedar.request import RequestContext, TokenBearer
     from service.cedar.values import Value
 
-_TENANT_ACTIONS: Final = ("ListDevices", "RegisterDevice", "ViewFile", "UploadFile", "RetireFile")
+_TENANT_ACTIONS: Final = (
+    "ListDevices",
+    "RegisterDevice",
+    "ViewFile",
+    "UploadFile",
+    "RetireFile",
+    "ViewPeople",
+    "ManagePeople",
+)
 _DEVICE_ACTIONS: Final = (
     "ViewDevice",
     "ViewCommand",
@@ -52,7 +60,10 @@ ACTIONS_ON: Final = {
 """Type of a resource -> the actions that the schema lets be asked of it."""
 SOME_TAG: Final = "building"
 """A tag that no policy of the base speaks of."""
+SOME_GROUP: Final = "operators"
+"""A group of people that anybody may be put into who may be managed at all."""
 _TAGGING: Final = frozenset({"SetDeviceTags", "RegisterDevice"})
+_PEOPLE: Final = "ManagePeople"
 _OF_A_FILE: Final = {
     "DownloadFile": "file",
     "UpdateFirmware": "firmware",
@@ -132,6 +143,7 @@ def all_requests(
     for action in actions:
         kind = _OF_A_FILE.get(action)
         tags = (context.changed_tags or (SOME_TAG,)) if action in _TAGGING else None
+        groups = (context.people_groups or (SOME_GROUP,)) if action == _PEOPLE else None
         artifact = kind and (context.artifact or sample_artifact(kind=kind, tenant=tenant))
         for name, resource in resources.items():
             if action in ACTIONS_ON[resource.type]:
@@ -139,6 +151,11 @@ def all_requests(
                     principal=bearer.uid(pool_id),
                     action=action,
                     entities=entities[name],
-                    context=replace(context, artifact=artifact or None, changed_tags=tags),
+                    context=replace(
+                        context,
+                        artifact=artifact or None,
+                        changed_tags=tags,
+                        people_groups=groups,
+                    ),
                 )
                 yield action, name, request.with_bearer(bearer, pool_id=pool_id)

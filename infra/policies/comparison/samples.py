@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 from infra.policies.cases.reference_fleet import NIGHT, NOON
-from infra.policies.cases.requests import SOME_TAG, Resource, sample_artifact
+from infra.policies.cases.requests import SOME_GROUP, SOME_TAG, Resource, sample_artifact
 from service.cedar.binding import until_text
 from service.cedar.entities import DEVICE, DEVICE_GROUP, ROOT_GROUP, TENANT
 from service.cedar.request import RequestContext
@@ -83,6 +83,7 @@ class Samples:
         for words, artifact in self._artifacts():
             yield words, replace(at_night, artifact=artifact)
         yield from self._changed_tags(at_night)
+        yield from self._people_groups(at_night)
         yield from itertools.islice(self._context_combinations(), COMBINATIONS)
         # Of what no changed policy compares, no second can tell the old set from the new.
         for edge in sorted({edge + step for edge in changed.edges() for step in _AROUND}):
@@ -99,6 +100,14 @@ class Samples:
             named = sorted(self.looked_at.texts["context.changed_tags"])
             for tags in (*((tag,) for tag in named), (*named, SOME_TAG)):
                 yield f"tags {', '.join(tags)}", replace(at_night, changed_tags=tags)
+
+    def _people_groups(self, at_night: RequestContext) -> Iterator[tuple[str, RequestContext]]:
+        """Each group of people that policies name by itself, and all together with another one."""
+        if self.changed.reads("context.people_groups"):
+            named = sorted(self.looked_at.texts["context.people_groups"])
+            for groups in (*((group,) for group in named), (*named, SOME_GROUP)):
+                words = f"people of {', '.join(groups)}"
+                yield words, replace(at_night, people_groups=groups)
 
     def _artifacts(self) -> Iterator[tuple[str, Entity]]:
         texts, numbers = self.looked_at.texts, self.looked_at.numbers

@@ -103,11 +103,12 @@ def of_the_base(root: Path) -> Lists:
     except (OSError, ValueError) as error:
         problem = Problem(file="policies/cases/entities.json", line=0, words=repr(error))
         raise PolicyError((problem,)) from error
+    groups = frozenset(uid.id for uid in uids if uid.type == GROUP)
     return Lists(
         whose="the base (policies/cases/entities.json)",
-        groups=frozenset(uid.id for uid in uids if uid.type == GROUP),
+        groups=groups,
         lines=frozenset(uid.id for uid in uids if uid.type == DEVICE_GROUP),
-        values={},
+        values={"groups": groups},
     )
 
 

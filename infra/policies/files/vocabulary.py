@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 NAMESPACE: Final = "Fleet"
-LISTS: Final = frozenset({"commands", "kinds", "regions", "tags"})
+LISTS: Final = frozenset({"commands", "groups", "kinds", "regions", "tags"})
 """The keys of a tenant's stack file that list values of attributes."""
 _OF_AN_ATTRIBUTE: Final = frozenset({"values", "listed_as"})
 _OF_AN_ENTITY: Final = frozenset({"tags", "tags_listed_as"})

@@ -90,6 +90,7 @@ def from_config(config: TenantConfig, *, tenant: str, root: Path) -> TenantPolic
         lines=frozenset(config.lines),
         lists={
             "commands": frozenset(config.commands),
+            "groups": frozenset(config.groups),
             "kinds": frozenset(config.kinds),
             "regions": frozenset(config.regions),
             "tags": frozenset(config.tags),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from infra.stacks.outputs import PlatformOutputs
     from infra.stacks.tenant_stack.bucket import Bucket
     from infra.stacks.tenant_stack.policy_store import PolicyStore
+    from infra.stacks.tenant_stack.user_pool import UserPool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,7 @@ class ServiceRoleArgs:
     platform: PlatformOutputs
     policy_store: PolicyStore
     bucket: Bucket
+    user_pool: UserPool
 
 
 class ServiceRole(pulumi.ComponentResource):
@@ -60,6 +62,7 @@ class ServiceRole(pulumi.ComponentResource):
                 arns=args.platform.arns,
                 store_id=args.policy_store.store_id,
                 bucket=args.bucket.bucket,
+                pool_id=args.user_pool.pool_id,
                 commands_table=args.platform.commands_table,
                 audit_table=args.platform.audit_table,
             ).apply(lambda known: json.dumps(permissions(tenant=args.tenant, **known))),
@@ -80,6 +83,7 @@ def permissions(
     arns: names.Arns,
     store_id: str,
     bucket: str,
+    pool_id: str,
     commands_table: str,
     audit_table: str,
 ) -> iam.Document:
@@ -130,6 +134,26 @@ def permissions(
                 )
             ],
             arns.policy_store(store_id),
+        ),
+        # People are invited, put into groups and signed out by the API; nothing of the pool itself,
+        # and nobody's password or attributes, can be changed.
+        iam.allow(
+            "People",
+            [
+                f"cognito-idp:{action}"
+                for action in (
+                    "AdminAddUserToGroup",
+                    "AdminCreateUser",
+                    "AdminDisableUser",
+                    "AdminEnableUser",
+                    "AdminGetUser",
+                    "AdminListGroupsForUser",
+                    "AdminRemoveUserFromGroup",
+                    "AdminUserGlobalSignOut",
+                    "ListUsers",
+                )
+            ],
+            arns.user_pool(pool_id),
         ),
         iam.allow("SendCommands", ["iot:Publish"], arns.iot(f"topic/fleet/{prefix}*")),
         iam.allow(

@@ -81,7 +81,13 @@ def stamp_tenant(tenant: str, config: TenantConfig, *, region: str, root: Path) 
     )
     service_role = ServiceRole(
         "access",
-        ServiceRoleArgs(tenant=tenant, platform=platform, policy_store=policy_store, bucket=bucket),
+        ServiceRoleArgs(
+            tenant=tenant,
+            platform=platform,
+            policy_store=policy_store,
+            bucket=bucket,
+            user_pool=people,
+        ),
         provider,
     )
     RegistryRow(

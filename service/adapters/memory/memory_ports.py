@@ -23,7 +23,9 @@ from service.adapters.memory.downloads import (
 from service.adapters.memory.enrolments import MemoryEnrolments, MemoryThings
 from service.adapters.memory.files import MemoryFileObjects, MemoryFileRecords
 from service.adapters.memory.metrics import MemoryMetrics
+from service.adapters.memory.people import MemoryPeople
 from service.adapters.memory.policies import MemoryPolicyStores
+from service.adapters.memory.revocations import MemoryRevocations
 from service.adapters.memory.signing_keys import MemorySigningKeys
 from service.adapters.memory.tenants import MemoryTenantRegistry
 from service.adapters.memory.work import MemoryTimers, MemoryWorkQueue
@@ -66,6 +68,8 @@ class MemoryPorts(Ports):
     download_jobs: MemoryDownloadJobs
     enrolments: MemoryEnrolments
     things: MemoryThings
+    people: MemoryPeople
+    revocations: MemoryRevocations
     work_queue: MemoryWorkQueue
     timers: MemoryTimers
     metrics: MemoryMetrics
@@ -96,6 +100,8 @@ class MemoryPorts(Ports):
             download_jobs=MemoryDownloadJobs(),
             enrolments=MemoryEnrolments(devices=known),
             things=MemoryThings(),
+            people=MemoryPeople(),
+            revocations=MemoryRevocations(),
             work_queue=MemoryWorkQueue(),
             timers=MemoryTimers(),
             metrics=MemoryMetrics(),

@@ -85,6 +85,8 @@ def test_a_401_says_why_by_a_stable_code(service: ServiceUnderTest) -> None:
         "token-expired": f"Bearer {pool.sign({**pool.claims('ann'), 'exp': 1_000_000_000})}",
         "token-of-wrong-kind": f"Bearer {pool.id_token('ann', aud='another')}",
     }
+    service.ports.revocations.rows["acme"] = {pool.claims("gone")["sub"]: 2**50}
+    headers["token-revoked"] = f"Bearer {pool.id_token('gone')}"
     assert headers.keys() == {fault.value for fault in TokenFault}
     details: set[str] = set()
     for code, header in headers.items():

@@ -117,4 +117,4 @@ def test_every_recipe_of_the_page_works(service: ServiceUnderTest) -> None:
     delivered = service.ports.download_records.once.records.values()
     assert {one.file_id for one in delivered} == {file.file_id}
     assert json.dumps(shell.asked).count("/v1/files") > 5
-    assert len(blocks) == 8
+    assert len(blocks) == 10

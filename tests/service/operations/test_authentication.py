@@ -15,6 +15,7 @@ from service.domain.identities import TokenUse
 from service.domain.tenants import TenantStatus
 from service.errors import TenantSuspendedError, UnauthenticatedError
 from service.operations.authentication import Authenticate
+from service.operations.revocations import Revocations
 from service.settings import TokenSettings
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def door(authorizer: CedarAuthorizer, pools: tuple[MemoryUserPool, MemoryUserPoo
         signing_keys=ports.signing_keys,
         clock=ports.clock,
         settings=TokenSettings(),
+        revocations=Revocations(ports.revocations, ports.clock),
     )
     return Door(ports, pool, authenticate)
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from infra.local.cloud.limits.rows import (
     API,
+    COGNITO,
     CORE,
     GUIDE,
     MANAGEMENT,
@@ -41,6 +42,18 @@ def _store(figure: float, *operations: str, assumed: bool = False) -> Rate:
         page=POLICIES,
         per="policyStoreId",
         assumed=assumed,
+    )
+
+
+def _pools(category: str, figure: float, *operations: str) -> Rate:
+    """A category of Cognito's page, of all user pools of the account together."""
+    return Rate(
+        id=f"calls-of-{category}",
+        service="cognito-idp",
+        operations=operations,
+        figure=figure,
+        page=COGNITO,
+        code="TooManyRequestsException",
     )
 
 
@@ -143,6 +156,23 @@ RATES: Final = (
         page=POLICIES,
         assumed=True,
     ),
+    _pools("UserCreation", 50, "AdminCreateUser", "SignUp", "ConfirmSignUp", "AdminConfirmSignUp"),
+    _pools("UserRead", 120, "AdminGetUser", "GetUser"),
+    _pools(
+        "UserUpdate",
+        25,
+        "AdminAddUserToGroup",
+        "AdminRemoveUserFromGroup",
+        "AdminDisableUser",
+        "AdminEnableUser",
+        "AdminUserGlobalSignOut",
+        "AdminUpdateUserAttributes",
+        "AdminDeleteUser",
+        "GlobalSignOut",
+        "UpdateUserAttributes",
+    ),
+    _pools("UserResourceRead", 50, "AdminListGroupsForUser"),
+    _pools("UserList", 30, "ListUsers", "ListUsersInGroup"),
     PUBLISHES_OF_A_CONNECTION,
     CONNECTS_OF_A_CLIENT,
     STORED_MESSAGES,

@@ -44,7 +44,9 @@ if TYPE_CHECKING:
     from service.ports.metrics import Metrics
     from service.settings import AwsSettings
 
-_SERVICES: Final = frozenset({"dynamodb", "iot", "iot-data", "s3", "verifiedpermissions"})
+_SERVICES: Final = frozenset(
+    {"cognito-idp", "dynamodb", "iot", "iot-data", "s3", "verifiedpermissions"}
+)
 _BUDGET_SECONDS: Final = 3600
 _LANE_SECONDS: Final = 0.01
 _HEADERS: Final = {

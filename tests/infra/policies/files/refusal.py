@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
 from infra.policies import Grant, PolicyError, TenantPolicies, load
+from infra.policies.files.load import read_schema
 
-if TYPE_CHECKING:
-    from pathlib import Path
+_DECLARED: Final[dict[str, Any]] = json.loads(read_schema(Path(__file__).parents[4] / "policies"))
+_ACTIONS: Final[dict[str, Any]] = _DECLARED["Fleet"]["actions"]
+ACTIONS: Final = ", ".join(sorted(_ACTIONS))
+"""All actions and their groups, as a message lists them."""
+CHANGING: Final = ", ".join(
+    sorted(
+        name
+        for name, action in _ACTIONS.items()
+        if "appliesTo" in action and {"id": "View"} not in action["memberOf"]
+    )
+)
+"""The actions that are not in View."""
 
 
 def refusal(
@@ -27,7 +40,7 @@ def refusal(
         (folder / f"{name}.cedar").write_text(own, encoding="utf-8")
     tenant = TenantPolicies(tenant="acme", folder=folder, grants=grants)
     if known:
-        groups = frozenset({"certified-line-press", "quality-inspectors"})
+        groups = frozenset({"certified-line-press", "it-staff", "quality-inspectors"})
         tenant = replace(tenant, groups=groups, lines=frozenset({"line-press"}))
     with pytest.raises(PolicyError) as refused:
         load(files / "policies", tenant)

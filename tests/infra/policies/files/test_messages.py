@@ -9,6 +9,7 @@ import pytest
 from infra.policies import PolicyError, load
 from infra.stacks.config.reading import ConfigError
 from infra.stacks.config.tenants import of_tenant
+from tests.infra.policies.files.refusal import ACTIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,10 +64,7 @@ POLICIES: Final = {
         'forbid (principal, action == Fleet::Action::"StopDevise", resource);',
         (
             f"{OWN}:3: the schema has no action `StopDevise`; did you mean `StopDevice`? There are "
-            "Administer, ConfigureDevice, DownloadFile, ListDevices, Maintain, MaintainDevice, "
-            "Operate, OperateDevice, RegisterDevice, RetireFile, SetDeviceGroups, SetDeviceTags, "
-            "SetParameters, StopDevice, Update, UpdateFirmware, UploadFile, View, ViewCommand, "
-            "ViewDevice, ViewDownload, ViewFile"
+            f"{ACTIONS}"
         ),
     ),
     "never": (

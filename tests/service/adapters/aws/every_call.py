@@ -37,6 +37,7 @@ from service.domain.files import FileState, FileVersion, UploadPart
 from service.domain.groups import DeviceGroup
 from service.domain.idempotency import IdempotencyKey
 from service.domain.identities import Principal, TokenUse, VerifiedClaims
+from service.domain.people import NewPerson
 from service.domain.permissions import Permission
 from service.domain.rates import Rate
 from service.domain.work import ReceivedWork, Work, WorkKind
@@ -144,7 +145,18 @@ QUESTION: Final = AuthorizationRequest.of(
 # Answered by something else than AWS clients: `test_signing_keys.py`, the clock of the process.
 SERVICES: Final = {
     name: botocore.session.get_session().get_service_model(name)
-    for name in (*("dynamodb", "iot", "iot-data", "s3", "scheduler", "sqs", "verifiedpermissions"),)
+    for name in (
+        *(
+            "cognito-idp",
+            "dynamodb",
+            "iot",
+            "iot-data",
+            "s3",
+            "scheduler",
+            "sqs",
+            "verifiedpermissions",
+        ),
+    )
 }
 WITHOUT_AWS: Final = {"signing_keys", "clock"}
 
@@ -239,6 +251,21 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "things.sign": (tenant | {"request": SigningRequest(pem="x", key="ab" * 32)},),
         "things.certificate": (tenant | {"certificate_id": CERTIFICATE.id},),
         "things.admit": (tenant | {"enrolment": ENROLMENT, "certificate": CERTIFICATE},),
+        "people.page": (
+            page | {"email": "", "cursor": None},
+            page | {"email": "ann", "cursor": seal("people:acme:ann", "token")},
+        ),
+        "people.find": (tenant | {"person_id": "ann"},),
+        "people.invite": (tenant | {"new": NewPerson(email="ann@acme.test", region="eu")},),
+        "people.add_to_group": (tenant | {"person_id": "ann", "group": "operators"},),
+        "people.remove_from_group": (tenant | {"person_id": "ann", "group": "operators"},),
+        "people.enable": tuple(
+            tenant | {"person_id": "ann", "enabled": enabled} for enabled in (True, False)
+        ),
+        "people.sign_out": (tenant | {"person_id": "ann"},),
+        "revocations.revoked": (tenant,),
+        "revocations.revoke": (tenant | {"subject": "ann", "not_before": AT},),
+        "revocations.settle": (tenant | {"subject": "ann", "intent": AT, "not_before": AT},),
         "deliveries.plan": (download | {"jobs": [JOB]},),
         "deliveries.job": (download | {"number": 0},),
         "deliveries.made": (job | {"now_ms": AT},),
@@ -289,6 +316,7 @@ def answer(call: Call, acme: Tenant) -> dict[str, Any] | Refusal:
         "CompleteMultipartUpload": {"ETag": '"e"'},
         "GetObject": {"Body": b"0123456789"},
         "CreateThing": {"thingId": "thing-1"},
+        **_user_pool(),
         "CreateCertificateFromCsr": certificate,
         "DescribeCertificate": {"certificateDescription": certificate | {"status": "ACTIVE"}},
     }
@@ -306,6 +334,25 @@ def answer(call: Call, acme: Tenant) -> dict[str, Any] | Refusal:
         claim = "replay" in str(call.arguments["Key"])  # nobody made anything under this key
         return {} if claim else {"Item": stored(call.arguments["Key"], acme)}
     return answers.get(call.operation, {})
+
+
+def _user_pool() -> dict[str, dict[str, Any]]:
+    """A pool with one person."""
+    listed = [{"Name": "sub", "Value": "ann"}, {"Name": "email", "Value": "ann@acme.test"}]
+    at = datetime(2026, 10, 1, tzinfo=UTC)
+    person = {
+        "Username": "ann",
+        "Enabled": True,
+        "UserStatus": "CONFIRMED",
+        "UserCreateDate": at,
+        "UserLastModifiedDate": at,
+    }
+    return {
+        "ListUsers": {"Users": [person | {"Attributes": listed}]},
+        "AdminGetUser": person | {"UserAttributes": listed},
+        "AdminCreateUser": {"User": person | {"Attributes": listed}},
+        "AdminListGroupsForUser": {"Groups": [{"GroupName": "operators"}]},
+    }
 
 
 def _policy_store() -> dict[str, dict[str, Any]]:

@@ -20,7 +20,13 @@ from service.adapters.memory.user_pool import MemoryUserPool
 from service.domain.budgets import Grant
 from service.domain.commands import DirectAnswer
 from service.domain.files import StoredObject
-from service.errors import ConflictError, UnavailableError, UpstreamError
+from service.errors import (
+    ConflictError,
+    InvalidRequestError,
+    NotFoundError,
+    UnavailableError,
+    UpstreamError,
+)
 from tests.service.adapters.aws.answered_line import AnsweredDoor, Refusal, on_the_line
 from tests.service.adapters.aws.conftest import AWS
 from tests.service.adapters.aws.every_call import (
@@ -83,6 +89,24 @@ MEANS: Final[dict[tuple[str, str], type]] = {
     ("CreateThing", "ResourceAlreadyExistsException"): type(None),
     ("DescribeCertificate", NOT_FOUND): type(None),
     ("PutItem of a file", "ConditionalCheckFailedException"): ConflictError,
+    ("ListUsers of a page", "InvalidParameterException"): InvalidRequestError,
+    ("AdminGetUser", "UserNotFoundException"): type(None),
+    ("AdminListGroupsForUser", "UserNotFoundException"): type(None),
+    ("AdminCreateUser", "UsernameExistsException"): ConflictError,
+    ("AdminCreateUser", "InvalidParameterException"): InvalidRequestError,
+    ("AdminAddUserToGroup", NOT_FOUND): InvalidRequestError,
+    ("AdminRemoveUserFromGroup", NOT_FOUND): InvalidRequestError,
+    **{
+        (f"Admin{change}", "UserNotFoundException"): NotFoundError
+        for change in (
+            "AddUserToGroup",
+            "RemoveUserFromGroup",
+            "EnableUser",
+            "DisableUser",
+            "UserGlobalSignOut",
+        )
+    },
+    ("UpdateItem of a revocation", "ConditionalCheckFailedException"): type(None),
     ("ListParts", "NoSuchUpload"): StoredObject,
     ("CompleteMultipartUpload", "NoSuchUpload"): StoredObject,
     ("AbortMultipartUpload", "NoSuchUpload"): type(None),
@@ -119,6 +143,8 @@ def meant(call: Call, refusal: Refusal | Reply | Exception) -> tuple[type, ...]:
         f"{call.operation} of a new device": ":version" not in values
         and (item.get("origin") == {"S": ID} or "code_digest" in item),
         f"{call.operation} of a file": "acme--files" in str(item),
+        f"{call.operation} of a page": "PaginationToken" in call.arguments,
+        f"{call.operation} of a revocation": "--revocations" in str(call.arguments.get("Key")),
         f"{call.operation} of a device": "devices" in str(call.arguments.get("TableName")),
     }
     for operation in (call.operation, *(name for name, holds in special.items() if holds)):
@@ -220,7 +246,7 @@ def named_operations() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 texts = [str(arg.value) for arg in node.args if isinstance(arg, ast.Constant)]
-                if node.func.attr in {"call", "pages", "rows", "_pages"}:
+                if node.func.attr in {"call", "pages", "rows", "_pages", "_change"}:
                     named |= set(map(xform_name, texts)) & known
     return named
 
