@@ -7,7 +7,7 @@ import secrets
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from awscrt import io, mqtt5
@@ -56,6 +56,7 @@ class Device:
     folder: Path
     config_file: Path
     python: str = sys.executable
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def arguments(self, action: str, *more: str) -> list[str]:
         """Command line of the installed program."""
@@ -85,7 +86,7 @@ class Device:
         return Child(
             name=name,
             command=self.arguments("run", *more),
-            environment={"PYTHONUNBUFFERED": "1"},
+            environment={"PYTHONUNBUFFERED": "1", **self.environment},
             log_file=self.folder / f"{name}.log",
         )
 

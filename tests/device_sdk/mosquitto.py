@@ -46,11 +46,13 @@ class Authority:
         self._certificate = builder.sign(self._key, hashes.SHA256())
         self.pem = self._certificate.public_bytes(_PEM)
 
-    def issue(self, common_name: str, *, days: int = 1) -> tuple[bytes, bytes]:
-        """Certificate and key as PEM; valid on ``localhost``."""
+    def issue(
+        self, common_name: str, *, days: int = 1, host: str = "localhost"
+    ) -> tuple[bytes, bytes]:
+        """Certificate and key as PEM; valid on ``host``."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-        hosts = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+        hosts = x509.SubjectAlternativeName([x509.DNSName(host)])
         builder = _builder(
             subject, self._certificate.subject, key.public_key(), days=days
         ).add_extension(hosts, critical=False)

@@ -57,7 +57,7 @@ def test_the_example_documents_every_key_with_its_default(tmp_path: Path):
     named: set[str] = set()
     prefix = ""
     for line in text.splitlines():
-        if table := re.match(r"\[([a-z.]+)\]", line):
+        if table := re.match(r"\[([a-z_.]+)\]", line):
             prefix = table[1] + "."
             named.add(table[1])
         elif key := re.match(r"(?:# )?([a-z_0-9]+) = .*# ", line):

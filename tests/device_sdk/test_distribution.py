@@ -66,3 +66,26 @@ def test_it_runs_and_is_small(environment: Path):
     size = sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
     print(f"{size / 1e6:.1f} MB")
     assert size < 25_000_000
+
+
+def test_a_machine_without_the_runtime_is_told_so(environment: Path, tmp_path: Path):
+    """Where awscrt has no wheel and is missing, program and import say what is, in words."""
+    # An empty module of that name stands in front of the installed one, as a broken build would.
+    (tmp_path / "awscrt").mkdir()
+    (tmp_path / "awscrt" / "__init__.py").write_text("raise ImportError('no', name='_awscrt')")
+    for words in (
+        [str(environment.with_name("cedarfleet-device")), "status"],
+        [str(environment), "-c", "from cedarfleet_device import Agent"],
+    ):
+        done = subprocess.run(
+            words,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env={"PYTHONPATH": str(tmp_path)},
+        )
+        assert done.returncode == 1
+        last = done.stderr.splitlines()[-1]
+        assert "the AWS common runtime cannot be loaded on this machine" in last
+        assert "has wheels for x86_64 and aarch64 (glibc and musl)" in last

@@ -7,6 +7,7 @@ of the agent.
 from __future__ import annotations
 
 import importlib
+import platform
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -41,10 +42,25 @@ _HOME: Final = {
 }
 
 
+def no_runtime(error: ImportError) -> ImportError:
+    """What to say where the AWS common runtime is missing, or is of another machine."""
+    if (error.name or "").partition(".")[0] not in ("awscrt", "_awscrt", "awsiot"):
+        return error
+    return ImportError(
+        f"the AWS common runtime cannot be loaded on this machine ({platform.machine()},"
+        f" Python {platform.python_version()}): {error}. `awscrt` has wheels for x86_64 and aarch64"
+        " (glibc and musl); elsewhere `pip install awscrt` builds it, with a C compiler and CMake",
+        name=error.name,
+    )
+
+
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module `{__name__}` has no attribute `{name}`")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    try:
+        return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    except ImportError as error:
+        raise no_runtime(error) from error
 
 
 def __dir__() -> list[str]:

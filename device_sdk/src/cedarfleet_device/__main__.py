@@ -45,7 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `status | head` has read enough
         sys.stdout = None
         return 1
-    except Exception as error:  # noqa: BLE001 - a person gets words, not a traceback
+    except KeyboardInterrupt:
+        return _complain("interrupted")
+    except BaseException as error:
+        if isinstance(error, SystemExit):  # of a maker's own file, or of argparse
+            raise
+        # A person gets words, not a traceback: also where a future was cancelled.
         return _complain(
             f"{type(error).__name__}: {error}; a fault of the agent, at "
             f"{', '.join(places(error)[-3:])}"
@@ -121,6 +126,12 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         metavar="FILE",
         help="its first line is the code; `-`: the standard input",
+    )
+    enrolling.add_argument(
+        "--request",
+        type=Path,
+        metavar="FILE",
+        help="signing request (PEM) that the key of [hardware_key] signed (default: a key is made)",
     )
     enrolling.add_argument(
         "--trust",
@@ -204,8 +215,20 @@ def _enroll(given: argparse.Namespace) -> int:
         trust: bytes | None = given.trust.read_bytes() if given.trust else None
     except OSError as error:
         raise ConfigError(f"`--trust` `{given.trust}` cannot be read: {error.strerror}") from error
+    try:
+        request: bytes | None = given.request.read_bytes() if given.request else None
+    except OSError as error:
+        raise ConfigError(
+            f"`--request` `{given.request}` cannot be read: {error.strerror}"
+        ) from error
     identity = Identity(tenant=given.tenant, device=given.device, config_file=given.config)
-    enroll(EnrolmentService(url=given.api, ca_file=given.api_ca), identity, code, trust=trust)
+    there = DeviceConfig.load(given.config) if given.config.exists() else None
+    service = EnrolmentService(
+        url=given.api,
+        ca_file=given.api_ca,
+        proxy="" if there is None else there.connection.proxy,
+    )
+    enroll(service, identity, code, request=request, trust=trust)
     return 0
 
 

@@ -37,6 +37,7 @@ from cedarfleet_device.installs.record import InstallFiles
 from cedarfleet_device.installs.steps import FunctionInstaller, Installer
 from cedarfleet_device.log import LOGGER, event, places, to_stdout
 from cedarfleet_device.metrics import Metrics
+from cedarfleet_device.proxies import read_environment
 from cedarfleet_device.session import Session
 from cedarfleet_device.store.reserve import Reserve
 from cedarfleet_device.store.state_folder import StateFolder
@@ -108,6 +109,7 @@ class Agent:
         self._reserve = Reserve(self._state.folder)
         try:
             self._reserve.keep()
+            read_environment()
             context = tls or usable_tls(config)
             trusted = _trusted(config)
             fetcher = self._downloader(install) if config.jobs else None

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 from cedarfleet_device import wire
 from cedarfleet_device.bounds import between, check_bounds
 from cedarfleet_device.errors import ConfigError
+from cedarfleet_device.hardware_key import HardwareKey
 from cedarfleet_device.installs.limits import InstallConfig
+from cedarfleet_device.proxies import Proxy, is_this_machine, proxy_for, read_proxy
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -35,19 +37,7 @@ _WORDS = {
     bool: "true or false",
     Path: "a path",
 }
-_ADDRESS = re.compile(r"[^\s/:]+:[0-9]{1,5}")
 _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
-_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-def _check_proxy(key: str, text: str) -> None:
-    if text and _ADDRESS.fullmatch(text) is None:
-        raise ConfigError(f"`{key}` is `{text}`, it must be `host:port`")
-
-
-def _host_and_port(text: str) -> tuple[str, int] | None:
-    host, _, port = text.rpartition(":")
-    return (host, int(port)) if host else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +57,9 @@ class ConnectionConfig:
         reconnect_max_seconds: longest pause.
         certificate_proof_seconds: how long the broker has to accept a renewed certificate before
             the former is used, and a new endpoint the device.
-        proxy: `host:port` of an HTTP proxy that carries the MQTT connection (CONNECT); files have
-            ``downloads.proxy``. Empty: none.
+        proxy: of an HTTP proxy that carries the MQTT connection (CONNECT); see ``proxies``. Files
+            have ``downloads.proxy``. Empty: what ``HTTPS_PROXY`` and ``NO_PROXY`` say.
+        fallback_port: dialled where nobody is reached by ``port``; 0: none is (``routes``).
         move_domain: the device may be told to dial another name under this domain; empty: under
             that of ``endpoint``, unless it is AWS's.
         limit_rate: keep to AWS IoT Core's 100 publishes and 512 KB a second for one connection.
@@ -80,7 +71,8 @@ class ConnectionConfig:
     reconnect_min_seconds: float = between(0.05, 60, 1.0)
     reconnect_max_seconds: float = between(0.05, 3600, 120.0)
     certificate_proof_seconds: float = between(1, 3600, 60.0)
-    proxy: str = ""
+    proxy: str = field(default="", repr=False)
+    fallback_port: int = between(0, 65_535, 443)
     move_domain: str = ""
     limit_rate: bool = True
 
@@ -90,17 +82,12 @@ class ConnectionConfig:
         Raises:
             ConfigError: a value that is not of its form.
         """
-        _check_proxy("connection.proxy", self.proxy)
+        read_proxy("connection.proxy", self.proxy)
         if self.move_domain and _DOMAIN.fullmatch(self.move_domain) is None:
             raise ConfigError(
                 f"`connection.move_domain` is `{self.move_domain}`, it must be a domain of"
                 " lower-case labels, such as `devices.example.com`"
             )
-
-    @property
-    def proxy_address(self) -> tuple[str, int] | None:
-        """Host and port of the proxy."""
-        return _host_and_port(self.proxy)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,8 +140,8 @@ class DownloadLimits:
             SHA-256 arrives over the device's own TLS connection, so plain HTTP risks who reads the
             file, not what is delivered.
         file_mode: permission bits of the delivered file.
-        proxy: `host:port` of an HTTP proxy that connects to the file server (CONNECT), for http
-            too. Empty: none.
+        proxy: of an HTTP proxy that connects to the file server (CONNECT), for http too; see
+            ``proxies``. Empty: what ``HTTPS_PROXY`` and ``NO_PROXY`` say.
     """
 
     max_bytes: int = 4096 * _MIB
@@ -175,12 +162,15 @@ class DownloadLimits:
     ca_file: Path | None = None
     allow_http: bool = False
     file_mode: int = 0o640
-    proxy: str = ""
+    proxy: str = field(default="", repr=False)
 
-    @property
-    def proxy_address(self) -> tuple[str, int] | None:
-        """Host and port of the proxy."""
-        return _host_and_port(self.proxy)
+    def proxy_to(self, host: str) -> Proxy | None:
+        """The proxy by way of which a file server is reached; None: directly.
+
+        Raises:
+            ConfigError: that of the environment is not of its form.
+        """
+        return proxy_for(host, key="downloads.proxy", text=self.proxy)
 
     def __post_init__(self) -> None:
         """Refuse limits under which nothing could ever be downloaded.
@@ -189,7 +179,7 @@ class DownloadLimits:
             ValueError: names the limit and what would be right.
             ConfigError: the proxy is not of its form.
         """
-        _check_proxy("downloads.proxy", self.proxy)
+        read_proxy("downloads.proxy", self.proxy)
         for name in (
             "max_bytes",
             "connections",
@@ -266,6 +256,7 @@ class DeviceConfig:
         commands: table ``[commands]``.
         downloads: table ``[downloads]``.
         installs: table ``[installs]``.
+        hardware_key: table ``[hardware_key]``; with its ``library``, nothing reads ``key_file``.
         provisioning: table ``[provisioning]`` of 0.1.0; nothing reads it.
     """
 
@@ -288,6 +279,7 @@ class DeviceConfig:
     commands: CommandConfig = field(default_factory=CommandConfig)
     downloads: DownloadLimits = field(default_factory=DownloadLimits)
     installs: InstallConfig = field(default_factory=InstallConfig)
+    hardware_key: HardwareKey = field(default_factory=HardwareKey)
     provisioning: ProvisioningConfig = field(default_factory=ProvisioningConfig)
 
     def __post_init__(self) -> None:
@@ -320,12 +312,21 @@ class DeviceConfig:
         A file with less is not refused, since the device must come back with it all the same.
         """
         wanted = self.connection.reconnect_min_seconds
-        return wanted if self.endpoint in _THIS_MACHINE else max(1.0, wanted)
+        return wanted if is_this_machine(self.endpoint) else max(1.0, wanted)
 
     @property
     def last_pause_seconds(self) -> float:
         """The longest pause before connecting again, never below the first."""
         return max(self.first_pause_seconds, self.connection.reconnect_max_seconds)
+
+    @property
+    def proxy(self) -> Proxy | None:
+        """The proxy by way of which the endpoint is reached; None: directly.
+
+        Raises:
+            ConfigError: that of the environment is not of its form.
+        """
+        return proxy_for(self.endpoint, key="connection.proxy", text=self.connection.proxy)
 
     @property
     def tenant(self) -> str:

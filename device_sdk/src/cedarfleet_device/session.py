@@ -13,13 +13,17 @@ from cedarfleet_device.commands.outbox import Publisher
 from cedarfleet_device.connection.client import tls_context
 from cedarfleet_device.connection.endpoints import dialled
 from cedarfleet_device.connection.mqtt import MqttConnection
+from cedarfleet_device.connection.routes import Route, application_protocols
 from cedarfleet_device.downloads.jobs import JobListener
+from cedarfleet_device.errors import CloudError
+from cedarfleet_device.guard import GuardedThread
 from cedarfleet_device.identity.credentials import load_credentials
 from cedarfleet_device.log import event
 from cedarfleet_device.wire.pythons import UTC
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
     from typing import Any
 
     from awscrt import io
@@ -77,6 +81,8 @@ class Session:
         self._turn: Final = threading.Lock()
         self._ended = False
         self._connection: MqttConnection | None = None
+        self._line: MqttConnection | None = None  # the same, until it has said goodbye
+        self._route: Route | None = None
         self._publisher: Publisher | None = None
         self._jobs: JobListener | None = None
         self.since: str | None = None
@@ -101,20 +107,14 @@ class Session:
                 self._open()
 
     def _open(self) -> None:
-        tls, self._tls = self._tls or tls_context(*load_credentials(self._config)), None
         self._came.clear()
-        connection = MqttConnection(
-            dialled(self._config),
-            tls=tls,
-            message=self._message,
-            connected=self._connected,
-            disconnected=self._disconnected,
-        )
+        self._route = Route(dialled(self._config))
+        connection = self._dial(self._route)
         self._publisher = Publisher(
             outbox=self._outbox,
             thing=self._config.thing,
-            publish=connection.publish,
-            online=lambda: connection.online,
+            publish=self._publish,
+            online=lambda: self._line is not None and self._line.online,
             failed=self._failed,
         )
         if self._fetcher is not None:
@@ -129,11 +129,46 @@ class Session:
                 ended=lambda status: self._metrics.count_in("jobs", status),
                 failed=self._failed,
             )
-        self._connection = connection
+        self._line = self._connection = connection
         self._publisher.start()
         connection.start()
         if self._jobs is not None:
             self._jobs.start()
+
+    def _dial(self, route: Route) -> MqttConnection:
+        """A connection that is not started."""
+        here = route.config
+        protocols = application_protocols(here)
+        given, self._tls = self._tls, None
+        tls = given if given is not None and not protocols else None
+        return MqttConnection(
+            here,
+            tls=tls or tls_context(*load_credentials(self._config), protocols=protocols),
+            message=self._message,
+            connected=self._connected,
+            disconnected=self._disconnected,
+            refused=self._refused,
+            lost=self._lost,
+            failed=self._failed,
+        )
+
+    def _redial(self) -> None:
+        """Go on at the port that the route says now; jobs and states that wait stay as they are."""
+        with self._turn:
+            if self._connection is None or self._route is None:
+                return
+            connection = self._dial(self._route)
+            former = self._connection
+            self._line = self._connection = connection
+            former.stop()
+            if self._jobs is not None:
+                self._jobs.go_over(connection.client)
+            connection.start()
+
+    def _publish(self, topic: str, payload: bytes) -> Future[None]:
+        if self._line is None:
+            raise CloudError("there is no line")  # the publisher is made after it
+        return self._line.publish(topic, payload)
 
     def close(self) -> None:
         """Leave the job at hand, stop publishing, say goodbye.
@@ -203,6 +238,8 @@ class Session:
         self.since = datetime.now(UTC).isoformat(timespec="seconds")
         event("mqtt.connected", session_present=session_present)
         self._came.set()
+        if (route := self._route) is not None and route.stands():
+            self._begin(route.keep)
         if self._connection is not None:
             self._connection.publish(*self._presence("online"))
         if self._publisher is not None:
@@ -219,3 +256,19 @@ class Session:
         self.since = None
         event("mqtt.disconnected", level=logging.WARNING, reason=reason)
         self._changed()
+
+    def _refused(self, answered: bool) -> None:
+        if (
+            self._connection is not None
+            and self._route is not None
+            and self._route.failed(answered=answered)
+        ):
+            self._begin(self._redial)
+
+    def _lost(self) -> None:
+        if self._connection is not None and self._route is not None and self._route.is_old():
+            self._begin(self._redial)
+
+    def _begin(self, step: Callable[[], object]) -> None:
+        """In a thread of its own, since the runtime's must not wait."""
+        GuardedThread(step, name="cedarfleet-route", failed=self._failed).start()

@@ -199,5 +199,12 @@ def test_a_file_comes_by_way_of_a_proxy(device: Device, server: ObjectServer):
         relay.leads = {}
         with pytest.raises(DownloadFailedError, match=r"the proxy answers `HTTP/1\.1 502"):
             device.fetch(server, proxy=relay.address, unreachable_seconds=0.01)
+    with NamedRelay(credentials="press:pass word@") as relay:
+        relay.leads = {f"{address.hostname}:{address.port}": address.port or 0}
+        shown = f"http://press:pass%20word%40@{relay.address}"
+        assert device.fetch(server, proxy=shown).path.read_bytes() == server.content
+        server.put(server.content[::-1])
+        with pytest.raises(DownloadFailedError, match="it asks for credentials"):
+            device.fetch(server, proxy=relay.address, unreachable_seconds=0.01)
     with pytest.raises(ConfigError, match=r"`downloads\.proxy` is `relay`, it must be `host:port`"):
         device.limits(proxy="relay")

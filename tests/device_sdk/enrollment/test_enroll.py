@@ -15,8 +15,12 @@ from cedarfleet_device.enrollment.service import EnrolmentService
 from cedarfleet_device.errors import CloudError, ConfigError
 from cedarfleet_device.identity.credentials import load_credentials
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
+from tests.device_sdk.connection.named_relay import NamedRelay
+from tests.device_sdk.devices import write_config
 from tests.device_sdk.downloads.self_signed import make_certificate
 from tests.device_sdk.enrollment.api import CODE, Api, serving
 
@@ -44,6 +48,7 @@ def same_key(folder: Path) -> bool:
     """Whether certificate and key belong together, and the key is its owner's alone."""
     certificate, key, _ = load_credentials(DeviceConfig.load(folder / "device.toml"))
     public = x509.load_pem_x509_certificate(certificate).public_key()
+    assert isinstance(key, bytes)
     return public == load_pem_private_key(key, None).public_key()
 
 
@@ -221,3 +226,47 @@ def test_the_doctor_knows_an_unfinished_enrolment(api: Api, tmp_path: Path):
     assert any("run `cedarfleet-device enroll` first" in one.words for one in examine(config))
     (tmp_path / "device.key.pending").write_bytes(b"")
     assert any("was begun and not finished" in one.words for one in examine(config))
+
+
+def test_a_key_in_a_chip_comes_in_by_its_own_request(api: Api, tmp_path: Path):
+    """No key is made; the request and the table of the file need each other, and must fit."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "press-91")])
+    made = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    request = made.public_bytes(Encoding.PEM)
+    identity = Identity(tenant="acme", device="press-91", config_file=tmp_path / "device.toml")
+    service = EnrolmentService(url=api.url)
+    with pytest.raises(ConfigError, match="each needs the other"):
+        enroll(service, identity, CODE, request=request)
+    fields = {"thing": "acme--press-91", "endpoint": "localhost", "ca_file": "ca.pem"}
+    write_config(tmp_path, fields | {"hardware_key.library": "/usr/lib/chip.so"})
+    with pytest.raises(ConfigError, match="each needs the other"):
+        enroll(service, identity, CODE)
+    with pytest.raises(ConfigError, match="`--request`: no certificate signing request in PEM"):
+        enroll(service, identity, CODE, request=b"-----BEGIN CERTIFICATE REQUEST-----\nAA")
+    assert api.asked == []
+    enroll(service, identity, CODE, request=request)
+    certificate = x509.load_pem_x509_certificate((tmp_path / "device.crt").read_bytes())
+    assert certificate.public_key() == key.public_key()
+    assert not list(tmp_path.glob("device.key*"))
+
+
+def test_the_api_is_asked_by_way_of_the_proxy(tmp_path: Path):
+    """That of the configuration, with its credentials; refused by it, words say so."""
+    authority, key = make_certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority, key)
+    identity = Identity(tenant="acme", device="press-91", config_file=tmp_path / "device.toml")
+    with serving(context) as api, NamedRelay(credentials="press:s3cret") as relay:
+        address = api.url.removeprefix("https://")
+        relay.leads[address] = int(address.partition(":")[2])
+        for proxy in (f"press:wrong-s3cret@{relay.address}", f"press:s3cret@{relay.address}"):
+            service = EnrolmentService(url=api.url, ca_file=authority, proxy=f"http://{proxy}")
+            try:
+                enroll(service, identity, CODE, pauses=())
+            except CloudError as error:
+                assert "407 Proxy Authentication Required" in str(error)  # noqa: PT017 - in turn
+                assert "s3cret" not in str(error)  # noqa: PT017
+                assert not (tmp_path / "device.crt").exists()
+        assert relay.asked == [address]
+    assert same_key(tmp_path)

@@ -14,7 +14,7 @@ from cedarfleet_device.diagnostics.doctor import examine
 from cedarfleet_device.enrollment.move import Move, MoveRefusedError
 from cedarfleet_device.wire import MoveDocument
 
-from tests.device_sdk.connection.named_relay import NamedRelay
+from tests.device_sdk.connection.named_relay import NamedRelay, know
 from tests.device_sdk.devices import write_config
 
 if TYPE_CHECKING:
@@ -30,17 +30,7 @@ SECONDS = 30.0
 @pytest.fixture(scope="module")
 def relay(tenant: Tenant) -> Iterator[NamedRelay]:
     """Two names that lead to the broker and that it knows; one that it does not know."""
-    acm, iot = tenant.cloud.client("acm"), tenant.cloud.client("iot")
-    with tenant.cloud.limits.changed(figures={"domain-configurations": 1000}):
-        for host in (ONE, TWO):
-            made = acm.request_certificate(DomainName=host, ValidationMethod="DNS")
-            iot.create_domain_configuration(
-                domainConfigurationName=host,
-                domainName=host,
-                serverCertificateArns=[made["CertificateArn"]],
-                applicationProtocol="SECURE_MQTT",
-                authenticationType="AWS_X509",
-            )
+    know(tenant, ONE, TWO)
     with NamedRelay() as relay:
         for address in (f"{ONE}:8883", f"{ONE}:443", f"{TWO}:8883", f"{TWO}:443", f"{FOREIGN}:443"):
             relay.leads[address] = tenant.cloud.mqtt_port

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 from awscrt import http, io, mqtt5
 
 from cedarfleet_device.errors import CloudError, ConfigError
+from cedarfleet_device.hardware_key import HardwareKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from cedarfleet_device.config import DeviceConfig
 
@@ -82,20 +83,47 @@ class NotAcceptedError(CloudError):
         return f"the broker refuses (reason code {self.code}): {meaning}"
 
 
-def tls_context(certificate: bytes, key: bytes, authority: bytes) -> io.ClientTlsContext:
+def tls_context(
+    certificate: bytes,
+    key: bytes | HardwareKey,
+    authority: bytes,
+    *,
+    protocols: Sequence[str] = (),
+) -> io.ClientTlsContext:
     """Mutual TLS from PEM; agents of one process may share it, which makes connecting cheaper.
+
+    Args:
+        certificate: of the device.
+        key: of it, or where that is.
+        authority: of the endpoint; several stand one behind the other.
+        protocols: that are announced (``routes.application_protocols``).
 
     Raises:
         ConfigError: not PEM, or key and certificate do not belong together.
     """
+    in_hardware = isinstance(key, HardwareKey)
     try:
-        options = io.TlsContextOptions.create_client_with_mtls(certificate, key)
+        options = (
+            key.tls_options(certificate)
+            if in_hardware
+            else io.TlsContextOptions.create_client_with_mtls(certificate, key)
+        )
         options.override_default_trust_store(authority)
         options.min_tls_ver = io.TlsVersion.TLSv1_2
+        if protocols:
+            options.alpn_list = list(protocols)
         return io.ClientTlsContext(options)
+    except ConfigError:
+        raise
     # The runtime raises errors of its own, RuntimeError and ValueError alike, for what it cannot
     # read: whatever it is, these three files are the cause.
     except Exception as error:
+        if in_hardware:
+            raise ConfigError(
+                "the key of `[hardware_key]` cannot be used: are `token` and `label` those of the"
+                " chip, is the PIN right, and is `certificate_file` of that key and `ca_file` whole"
+                f" PEM? ({error})"
+            ) from error
         raise ConfigError(
             "certificate, key or authority cannot be used for TLS: do `certificate_file` and"
             f" `key_file` belong together, and is each whole PEM? ({error})"
@@ -152,9 +180,17 @@ def build_client(
 
 def _proxy(config: DeviceConfig) -> http.HttpProxyOptions | None:
     """What awscrt asks to carry the connection; TLS goes through it unread."""
-    if (proxy := config.connection.proxy_address) is None:
+    if (proxy := config.proxy) is None:
         return None
-    return http.HttpProxyOptions(*proxy, connection_type=http.HttpProxyConnectionType.Tunneling)
+    kinds = http.HttpProxyAuthenticationType
+    return http.HttpProxyOptions(
+        proxy.host,
+        proxy.port,
+        auth_type=kinds.Basic if proxy.user else kinds.Nothing,
+        auth_username=proxy.user or None,  # pyright: ignore[reportArgumentType] - may be None
+        auth_password=proxy.password if proxy.user else None,  # pyright: ignore[reportArgumentType]
+        connection_type=http.HttpProxyConnectionType.Tunneling,
+    )
 
 
 def failure(config: DeviceConfig, data: mqtt5.LifecycleConnectFailureData) -> NotAcceptedError:

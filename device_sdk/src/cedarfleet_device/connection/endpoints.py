@@ -109,7 +109,7 @@ def may_move(config: DeviceConfig, host: str) -> str | None:
         host: the new name.
     """
     domain = config.connection.move_domain or config.endpoint.partition(".")[2]
-    if "." not in domain or _is_under(domain, _AWS):
+    if "." not in domain or is_of_aws(domain):
         return (
             f"`{config.endpoint}` is under no domain of one's own:"
             " set `connection.move_domain` in the device's file"
@@ -117,6 +117,11 @@ def may_move(config: DeviceConfig, host: str) -> str | None:
     if not _is_under(host, (domain,)):
         return f"`{host}` is not under `{domain}` (`connection.move_domain`)"
     return None
+
+
+def is_of_aws(host: str) -> bool:
+    """Whether a name is under a domain of AWS's own."""
+    return _is_under(host.lower(), _AWS)
 
 
 def _is_under(host: str, domains: tuple[str, ...]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from concurrent.futures import Future, wait
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import awscrt.exceptions
 from awscrt import mqtt5
@@ -21,10 +21,12 @@ from cedarfleet_device.connection.client import (
     build_client,
     failure,
     goodbye,
+    ignore,
     send_at_once,
 )
 from cedarfleet_device.errors import CloudError
-from cedarfleet_device.log import event
+from cedarfleet_device.guard import tell_nobody
+from cedarfleet_device.log import event, places
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,9 +38,11 @@ if TYPE_CHECKING:
 # AWS IoT Core quota: messages in flight to one client; bounds our memory too.
 _UNACKNOWLEDGED: Final = 100
 _SUBSCRIBE_AGAIN_SECONDS: Final = 10.0
+_LISTEN_AGAIN_SECONDS: Final = 1.0
 _TAKEN_OVER_MIN_SECONDS: Final = 30.0
 _TAKEN_OVER_MAX_SECONDS: Final = 900.0
 _FIRST_FAILURE: Final = 128  # MQTT 5: reason codes from 0x80 on are failures
+_Data = TypeVar("_Data")
 
 
 class MqttConnection:
@@ -51,8 +55,11 @@ class MqttConnection:
             command is durable, from any thread. Without it, the broker sends the command again.
         connected: told whether the broker still had our session.
         disconnected: told why the connection was lost or could not be made.
+        refused: told of each that could not be made, whether anybody has answered.
+        lost: told of each that broke or was ended, save by another client of this identity.
+        failed: told of each failure of a listener that nobody foresaw.
 
-    The three are called on awscrt's thread and must be short.
+    They are called on awscrt's thread and must be short.
     """
 
     def __init__(
@@ -63,13 +70,17 @@ class MqttConnection:
         message: Callable[[str, bytes, Callable[[], None]], None],
         connected: Callable[[bool], None],
         disconnected: Callable[[str], None],
+        refused: Callable[[bool], object] = ignore,
+        lost: Callable[[], object] = tell_nobody,
+        failed: Callable[[], object] = tell_nobody,
     ) -> None:
         self._thing = config.thing
-        proxy = config.connection.proxy_address
-        self._port = config.port if proxy is None else proxy[1]
+        proxy = config.proxy
+        self._port = config.port if proxy is None else proxy.port
         self._message = message
         self._connected = connected
         self._disconnected = disconnected
+        self._refused, self._lost, self._failed = refused, lost, failed
         self._subscribed = False
         self._online = threading.Event()
         self._stopped = threading.Event()
@@ -86,11 +97,11 @@ class MqttConnection:
             tls=tls,
             connect=self._packet(config),
             listeners=Listeners(
-                connected=self._on_connected,
-                not_connected=self._on_failure,
-                stopped=self._on_stopped,
-                disconnected=self._on_disconnected,
-                message=self._on_publish,
+                connected=self._guarded(self._on_connected, again=True),
+                not_connected=self._guarded(self._on_failure),
+                stopped=self._guarded(self._on_stopped),
+                disconnected=self._guarded(self._on_disconnected),
+                message=self._guarded(self._on_publish, again=True),
             ),
         )
 
@@ -159,6 +170,26 @@ class MqttConnection:
             outcome.set_exception(CloudError(f"publish to `{topic}` failed: {error.name}"))
         return outcome
 
+    def _guarded(
+        self, listener: Callable[[_Data], object], *, again: bool = False
+    ) -> Callable[[_Data], None]:
+        """A listener whose failure is told and, where something was left undone, made good.
+
+        The runtime would print what it raises and go on: a command that was not taken in would wait
+        at the broker, and a line without subscription stand, until the line breaks by itself.
+        """
+
+        def listen(data: _Data) -> None:
+            try:
+                listener(data)
+            except BaseException as error:  # noqa: BLE001 - the purpose of this function
+                event("mqtt.listener_failed", level=logging.ERROR, error=error, at=places(error))
+                self._failed()
+                if again:
+                    self.rejoin(after_seconds=_LISTEN_AGAIN_SECONDS)
+
+        return listen
+
     def _packet(self, config: DeviceConfig) -> mqtt5.ConnectPacket:
         return mqtt5.ConnectPacket(
             client_id=config.thing,
@@ -222,7 +253,9 @@ class MqttConnection:
         ).add_done_callback(settled)
 
     def _on_failure(self, data: mqtt5.LifecycleConnectFailureData) -> None:
-        self._disconnected(failure(self._config, data).words)
+        why = failure(self._config, data)
+        self._disconnected(why.words)
+        self._refused(why.code is not None)
 
     def _on_disconnected(self, data: mqtt5.LifecycleDisconnectData) -> None:
         self._online.clear()
@@ -243,6 +276,7 @@ class MqttConnection:
             return
         code = f", reason code {int(packet.reason_code)}" if packet is not None else ""
         self._disconnected(f"{getattr(data.exception, 'name', data.exception)}{code}")
+        self._lost()
 
     def _on_stopped(self, _data: mqtt5.LifecycleStoppedData) -> None:
         self._online.clear()

@@ -10,7 +10,7 @@ import os
 import shutil
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +20,7 @@ from cedarfleet_device.clock import TOLERANCE_MS
 from cedarfleet_device.connection.client import NotAcceptedError, device_connection, tls_context
 from cedarfleet_device.connection.endpoints import dialled
 from cedarfleet_device.connection.proxy import dial
+from cedarfleet_device.connection.routes import application_protocols
 from cedarfleet_device.connection.service_client import ServiceClient
 from cedarfleet_device.diagnostics.health import read_status
 from cedarfleet_device.downloads.range_client.tls import tls_context as files_tls_context
@@ -27,6 +28,7 @@ from cedarfleet_device.errors import CloudError, ConfigError
 from cedarfleet_device.files import DISK
 from cedarfleet_device.identity.credentials import load_credentials
 from cedarfleet_device.identity.x509 import valid_until
+from cedarfleet_device.proxies import is_this_machine, read_environment
 from cedarfleet_device.store.database import open_database
 from cedarfleet_device.store.reserve import FULL_BYTES
 from cedarfleet_device.store.state_folder import in_use
@@ -71,17 +73,20 @@ def examine(config: DeviceConfig, *, handlers: Callable[[], object] | None = Non
     if handlers is not None:
         findings.append(_handlers(handlers))
     try:
+        read_environment()
         config = dialled(config)
         credentials = load_credentials(config)
         findings.append(_good("certificate, key and authority can be read"))
         expiry = _expiry(credentials[0])
         findings.append(expiry)
-        context = tls_context(*credentials)
+        tls_context(*credentials)
+        reached = reach(config)
+        config, way = _way(config, reached)
+        findings.extend(way)
+        context = tls_context(*credentials, protocols=application_protocols(config))
     except ConfigError as error:
         return [*findings, _wrong(str(error))]
-    reached = reach(config)
-    findings.extend(reached)
-    if not all(each.good for each in (expiry, *reached)):
+    if not all(each.good for each in (expiry, *way)):
         return findings
     try:
         running = in_use(config.state_dir)
@@ -90,6 +95,23 @@ def examine(config: DeviceConfig, *, handlers: Callable[[], object] | None = Non
     if running:  # connecting as well would throw the running agent out
         return [*findings, _running(config)]
     return [*findings, *_speak(config, context)]
+
+
+def _way(config: DeviceConfig, reached: list[Finding]) -> tuple[DeviceConfig, list[Finding]]:
+    """The port that works, as the agent would find it, and what was found of it."""
+    other = config.connection.fallback_port
+    if (
+        all(each.good for each in reached)
+        or other in (0, config.port)
+        or is_this_machine(config.endpoint)
+    ):
+        return config, reached
+    there = replace(config, port=other)
+    found = reach(there)
+    if not all(each.good for each in found):
+        return config, reached
+    words = f"port {config.port} does not let this device out; the agent goes by {other}"
+    return there, [_good(words), *found]
 
 
 def _running(config: DeviceConfig) -> Finding:
@@ -196,7 +218,12 @@ def reach(config: DeviceConfig) -> list[Finding]:
     """
     address = f"`{config.endpoint}` port {config.port}"
     context = ssl.create_default_context(cafile=str(config.ca_file))
-    context.load_cert_chain(config.certificate_file, config.key_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    in_hardware = config.hardware_key.library is not None
+    if not in_hardware:
+        context.load_cert_chain(config.certificate_file, config.key_file)
+    if protocols := application_protocols(config):
+        context.set_alpn_protocols(protocols)
     try:
         with dial(config, seconds=_SECONDS) as plain:
             reached = _good(f"{address} is reached")
@@ -223,10 +250,10 @@ def reach(config: DeviceConfig) -> list[Finding]:
     except TimeoutError:
         return [_wrong(f"{address} does not answer within {_SECONDS} s: a firewall, or no network")]
     except ssl.SSLError as error:
-        return [
-            _good(f"{address} is reached"),
-            _wrong(f"TLS fails: {error.reason}; is it an MQTT endpoint with TLS?"),
-        ]
+        refused = _wrong(f"TLS fails: {error.reason}; is it an MQTT endpoint with TLS?")
+        # A key in a chip is not shown here: its server's certificate was good, and it misses ours.
+        missed = in_hardware and "ALERT" in (error.reason or "")
+        return [_good(f"{address} is reached"), *([] if missed else [refused])]
     except OSError as error:
         return [_wrong(f"{address} cannot be reached: {error.strerror}")]
 

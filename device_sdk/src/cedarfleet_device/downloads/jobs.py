@@ -106,13 +106,25 @@ class JobListener:
 
     def start(self) -> None:
         """Listen; jobs are asked for at every ``look``."""
-        self._jobs = ServiceClient(iotjobs.IotJobsClientV2, self._client)
+        self._listen(self._client)
+        self._thread.start()
+
+    def go_over(self, client: mqtt5.Client) -> None:
+        """Listen by way of another client from now on; the job at hand goes on.
+
+        Args:
+            client: of the connection that stands for the former one, which has ended.
+        """
+        self._stream = None
+        self._listen(client)
+
+    def _listen(self, client: mqtt5.Client) -> None:
+        jobs = ServiceClient(iotjobs.IotJobsClientV2, client)
         request = iotjobs.NextJobExecutionChangedSubscriptionRequest(thing_name=self._thing)
         stream = ServiceStreamOptions(incoming_event_listener=lambda _: self.look())
-        listening = self._jobs.service.create_next_job_execution_changed_stream(request, stream)
+        listening = jobs.service.create_next_job_execution_changed_stream(request, stream)
         listening.open()
-        self._stream = listening
-        self._thread.start()
+        self._jobs, self._stream = jobs, listening
 
     def look(self) -> None:
         """Ask for the next job now: announced, or connected again; from any thread."""

@@ -162,7 +162,7 @@ class RangeFetcher:
             self._context.tls,
             connect_seconds=limits.connect_seconds,
             read_seconds=limits.stall_seconds,
-            proxy=limits.proxy_address,
+            proxy=limits.proxy_to(self._context.address.host),
         )
         if self._stop.is_set():  # `stop` may have looked before the connection was there
             raise TryAgainError("stopped")

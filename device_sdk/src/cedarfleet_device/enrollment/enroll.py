@@ -20,7 +20,14 @@ from cedarfleet_device.enrollment.service import TryAgainError
 from cedarfleet_device.errors import CloudError, ConfigError
 from cedarfleet_device.files import DISK
 from cedarfleet_device.identity.credentials import PendingPair, write_private
-from cedarfleet_device.identity.x509 import key_pem, new_key, public_key, read_key, request_pem
+from cedarfleet_device.identity.x509 import (
+    key_pem,
+    new_key,
+    public_key,
+    read_key,
+    request_pem,
+    requested_key,
+)
 from cedarfleet_device.log import event
 from cedarfleet_device.trust.root import Root, TrustError
 
@@ -61,6 +68,17 @@ class Identity:
         except wire.WireError as error:
             raise ConfigError(str(error)) from error
 
+    @property
+    def has_hardware_key(self) -> bool:
+        """Whether the configuration that is there says that the key is in a chip.
+
+        Raises:
+            ConfigError: it is not good.
+        """
+        if not self.config_file.exists():
+            return False
+        return DeviceConfig.load(self.config_file).hardware_key.library is not None
+
     def place(self) -> tuple[Path, Path, Path]:
         """Where certificate, key and authorities belong.
 
@@ -84,6 +102,7 @@ def enroll(
     identity: Identity,
     code: str,
     *,
+    request: bytes | None = None,
     trust: bytes | None = None,
     pauses: tuple[float, ...] = PAUSES,
     sleep: Callable[[float], None] = time.sleep,
@@ -94,6 +113,8 @@ def enroll(
         service: where to ask.
         identity: who asks.
         code: one-time; only its first line counts.
+        request: PEM of the signing request that the maker's tool has made with the key in the
+            chip, where the configuration names one; None: the key is made here.
         trust: a list of keys that the device is to pin: it then installs nothing else than what
             they have signed.
         pauses: between tries, in seconds.
@@ -117,23 +138,52 @@ def enroll(
             f"`{certificate_file}` is there already: a certificate is renewed over its own"
             " connection; to set the device up anew, take certificate and key away"
         )
-    # On the disk before it is sent: the code stands for this key from then on.
-    key = _kept(pending)
-    request = request_pem(key, identity.device)
-    answer = _asked(service, identity, code, request, (pauses, sleep))
+    key, request, wanted = _own(identity, pending, request)
+    answer = _asked(service, identity, code, request.decode("ascii"), (pauses, sleep))
     # Fail closed: this identity is not the one that was asked for.
     if answer.thing != thing:
         raise CloudError(f"`{service.url}` let in `{answer.thing}`, asked for was `{thing}`")
     try:
-        proves = public_key(answer.certificate) == key.export_key(ECExportFormat.SPKI)
+        proves = public_key(answer.certificate) == wanted
     except ValueError as error:
         raise CloudError(f"`{service.url}` answered no certificate") from error
     if not proves:
         raise CloudError(f"`{service.url}` answered a certificate of another key")
     _write(identity, answer, ca_file, trust)
-    pending.keep(answer.certificate, key_pem(key))
-    pending.take()
+    if key is None:
+        _write_certificate(certificate_file, answer.certificate)
+    else:
+        pending.keep(answer.certificate, key_pem(key))
+        pending.take()
     event("enrollment.done", thing=thing, certificate_file=str(certificate_file))
+
+
+def _own(
+    identity: Identity, pending: PendingPair, request: bytes | None
+) -> tuple[EC | None, bytes, bytes]:
+    """The key, unless it is in a chip; the request that it has signed, and its public half."""
+    in_hardware = identity.has_hardware_key
+    if request is None and not in_hardware:
+        # On the disk before it is sent: the code stands for this key from then on.
+        key = _kept(pending)
+        made = request_pem(key, identity.device).encode()
+        return key, made, key.export_key(ECExportFormat.SPKI)
+    if request is None or not in_hardware:
+        raise ConfigError(
+            "`--request` goes with `[hardware_key]` of the configuration, each needs the other: the"
+            " key in the chip signs the request, by its maker's tool"
+        )
+    try:
+        return None, request, requested_key(request)
+    except ValueError as error:
+        raise ConfigError(f"`--request`: {error}") from error
+
+
+def _write_certificate(file: Path, certificate: bytes) -> None:
+    try:
+        write_private(file, certificate)
+    except OSError as error:
+        raise ConfigError(f"`{file}` cannot be written: {error.strerror}") from error
 
 
 def _kept(pending: PendingPair) -> EC:

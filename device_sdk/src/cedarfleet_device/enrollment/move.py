@@ -21,6 +21,7 @@ from cedarfleet_device import wire
 from cedarfleet_device.backoff import Backoff
 from cedarfleet_device.connection.client import NotAcceptedError, device_connection, tls_context
 from cedarfleet_device.connection.endpoints import Moved, dialled, may_move
+from cedarfleet_device.connection.routes import Route, application_protocols
 from cedarfleet_device.connection.service_client import RefusedByServiceError, ServiceClient
 from cedarfleet_device.diagnostics.doctor import reach
 from cedarfleet_device.errors import CloudError, DeviceError
@@ -194,8 +195,9 @@ def _subscribe(there: DeviceConfig) -> None:
 
 
 def _end(former: DeviceConfig, job_id: str) -> None:
-    tls = tls_context(*load_credentials(former))
-    with device_connection(former, tls=tls, seconds=_ANSWER_SECONDS) as client:
+    there = Route(former).config
+    tls = tls_context(*load_credentials(former), protocols=application_protocols(there))
+    with device_connection(there, tls=tls, seconds=_ANSWER_SECONDS) as client:
         request = iotjobs.UpdateJobExecutionRequest(
             thing_name=former.thing, job_id=job_id, status="SUCCEEDED"
         )

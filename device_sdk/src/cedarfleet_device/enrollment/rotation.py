@@ -86,11 +86,19 @@ class Rotation:
             GuardedThread(self._prove, name="cedarfleet-rotation").start()
 
     def _renew_key(self, _command: Command) -> Result:
+        self._refuse_hardware()
         key = new_key()
         write_private(self._renewed, key_pem(key))
         return Result(detail={"request": request_pem(key, split_thing_name(self._config.thing)[1])})
 
+    def _refuse_hardware(self) -> None:
+        if self._config.hardware_key.library is not None:
+            raise CommandFailedError(
+                "this device's key is in a chip: its certificate is renewed by the maker's own tool"
+            )
+
     def _install(self, command: Command) -> Result:
+        self._refuse_hardware()
         certificate = _certificate(command.arguments)
         try:
             pem = self._renewed.read_bytes()

@@ -9,19 +9,19 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from cedarfleet_device.errors import CloudError, ConfigError
+from cedarfleet_device.proxies import is_this_machine, proxy_for
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _SECONDS: Final = 30.0
 _MOST_BYTES: Final = 256 * 1024
-_THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _LATER: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
 
@@ -53,10 +53,12 @@ class EnrolmentService:
     Attributes:
         url: of the API, without `/v1`.
         ca_file: PEM of who signs its certificate; ``None``: the system's.
+        proxy: as ``connection.proxy`` of the file; empty: the environment decides.
     """
 
     url: str
     ca_file: Path | None = None
+    proxy: str = field(default="", repr=False)
 
     def ask(self, *, tenant: str, device: str, code: str, request: str) -> Answer:
         """Ask to be let in.
@@ -107,7 +109,7 @@ class EnrolmentService:
         path = parts.path.rstrip("/")
         if parts.scheme == "http":
             # Fail closed: the code would be everybody's on the way.
-            if host not in _THIS_MACHINE:
+            if not is_this_machine(host):
                 raise ConfigError(f"`--api` `{self.url}` must be `https://`")
             return http.client.HTTPConnection(host, port, timeout=_SECONDS), path
         try:
@@ -115,7 +117,14 @@ class EnrolmentService:
         except OSError as error:
             raise ConfigError(f"`--api-ca` `{self.ca_file}` cannot be used: {error}") from error
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        return http.client.HTTPSConnection(host, port, timeout=_SECONDS, context=context), path
+        proxy = proxy_for(host, key="connection.proxy", text=self.proxy)
+        if proxy is None:
+            return http.client.HTTPSConnection(host, port, timeout=_SECONDS, context=context), path
+        where = proxy.address
+        connection = http.client.HTTPSConnection(*where, timeout=_SECONDS, context=context)
+        who = {} if proxy.authorization is None else {"Proxy-Authorization": proxy.authorization}
+        connection.set_tunnel(host, port or http.client.HTTPS_PORT, headers=who)
+        return connection, path
 
     def _read(self, content: bytes) -> Answer:
         try:

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cedarfleet_device.config import DeviceConfig
+    from cedarfleet_device.hardware_key import HardwareKey
 
 
-def load_credentials(config: DeviceConfig) -> tuple[bytes, bytes, bytes]:
-    """Certificate, key and authority as PEM.
+def load_credentials(config: DeviceConfig) -> tuple[bytes, bytes | HardwareKey, bytes]:
+    """Certificate, key and authority as PEM; of a key in hardware, where it is.
 
     Raises:
         ConfigError: one cannot be read, or the key may be read by others.
@@ -42,6 +43,8 @@ def load_credentials(config: DeviceConfig) -> tuple[bytes, bytes, bytes]:
             " begun and not finished; run `cedarfleet-device enroll` again, with the same code"
         )
     certificate = read_pem(config.certificate_file, "certificate_file")
+    if config.hardware_key.library is not None:
+        return certificate, config.hardware_key, read_pem(config.ca_file, "ca_file")
     key = read_pem(config.key_file, "key_file")
     mode = config.key_file.stat().st_mode & 0o777
     if mode & 0o077:  # fail closed: a key that others can read is no key of this device

@@ -24,6 +24,7 @@ _ECDSA_SHA256: Final = bytes.fromhex("2a8648ce3d040302")  # 1.2.840.10045.4.3.2
 _LONG: Final = 0x80
 _WHOLE_KEY: Final = bytes.fromhex("020101 0420")  # version 1, and 32 octets of key
 _VALIDITY, _PUBLIC_KEY = 3, 5  # places among the fields of a certificate
+_REQUESTED_KEY: Final = 2  # and of a request
 
 
 def new_key() -> EC:
@@ -89,6 +90,22 @@ def public_key(certificate: bytes) -> bytes:
         return _der(*_fields(certificate)[_PUBLIC_KEY])
     except (IndexError, ValueError) as error:
         raise ValueError("no X.509 certificate in PEM") from error
+
+
+def requested_key(request: bytes) -> bytes:
+    """The public key of a signing request in PEM (RFC 2986, 4.1), as ``public_key`` gives it.
+
+    Raises:
+        ValueError: no such request.
+    """
+    try:
+        body = request.split(b"-----BEGIN CERTIFICATE REQUEST-----", 1)[1].split(
+            b"-----END CERTIFICATE REQUEST-----", 1
+        )[0]
+        info = _children(_children(base64.b64decode(body))[0][1])[0][1]
+        return _der(*_children(info)[_REQUESTED_KEY])
+    except (IndexError, ValueError) as error:
+        raise ValueError("no certificate signing request in PEM") from error
 
 
 def _fields(certificate: bytes) -> list[tuple[int, bytes]]:

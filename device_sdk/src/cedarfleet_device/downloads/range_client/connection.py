@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import ssl
 
     from cedarfleet_device.downloads.ranges import ByteRange
+    from cedarfleet_device.proxies import Proxy
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] (\d{3})(?: [^\r\n]*)?")
 _MAX_HEAD_BYTES: Final = 16 * 1024
@@ -72,7 +73,7 @@ class RangeConnection:
         *,
         connect_seconds: float,
         read_seconds: float,
-        proxy: tuple[str, int] | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         """Connect to the port; ``secure`` comes next.
 
@@ -81,7 +82,7 @@ class RangeConnection:
             tls: context for ``https``; not needed for ``http``.
             connect_seconds: for the TCP handshake, each address of the host.
             read_seconds: longest wait of one read.
-            proxy: host and port of an HTTP proxy that connects to the server; None: none.
+            proxy: an HTTP proxy that connects to the server; None: none.
 
         Raises:
             UnreachableError: the host cannot be reached.
@@ -90,12 +91,12 @@ class RangeConnection:
         if address.is_tls and tls is None:
             raise ValueError("https needs the authorities that the server is judged by")
         self._address, self._tls = address, tls
-        where = address.host, address.port
+        where = (address.host, address.port) if proxy is None else proxy.address
         started = time.monotonic()
         try:
-            self._socket = socket.create_connection(proxy or where, timeout=connect_seconds)
+            self._socket = socket.create_connection(where, timeout=connect_seconds)
             if proxy is not None:
-                self._ask_proxy(seconds=connect_seconds)
+                self._go_through(proxy, seconds=connect_seconds)
         except OSError as error:
             raise UnreachableError(
                 f"cannot connect to {address.host}:{address.port}: {_words(error)}"
@@ -108,9 +109,9 @@ class RangeConnection:
         self._pending = bytearray()  # received behind a header, not yet read
         self._left = 0
 
-    def _ask_proxy(self, *, seconds: float) -> None:
+    def _go_through(self, proxy: Proxy, *, seconds: float) -> None:
         try:
-            tunnel(self._socket, self._address.host, self._address.port, seconds=seconds)
+            tunnel(self._socket, proxy, self._address.host, self._address.port, seconds=seconds)
         except BaseException:
             self._socket.close()
             raise
