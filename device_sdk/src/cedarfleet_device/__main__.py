@@ -188,7 +188,9 @@ def maker_functions(file: Path) -> dict[str, Any]:
         raise ConfigError(f"`--handlers` `{file}` is no file")
     try:
         defined = runpy.run_path(str(file))
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         # Of a syntax error the text says where it is; of another, its last places do.
         at = "" if isinstance(error, SyntaxError) else f", at {', '.join(places(error)[-2:])}"
         raise ConfigError(

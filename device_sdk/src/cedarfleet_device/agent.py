@@ -7,6 +7,7 @@ import queue
 import signal
 import threading
 import time
+from contextlib import ExitStack
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,7 +30,7 @@ from cedarfleet_device.enrollment.move import Move
 from cedarfleet_device.enrollment.rotation import Rotation, usable_tls
 from cedarfleet_device.errors import ConfigError
 from cedarfleet_device.guard import GuardedThread
-from cedarfleet_device.installs.bounded import BoundedCalls
+from cedarfleet_device.installs.bounded import bounded
 from cedarfleet_device.installs.installation import Installation
 from cedarfleet_device.installs.programs import ProgramInstaller
 from cedarfleet_device.installs.rauc import RaucInstaller
@@ -44,7 +45,7 @@ from cedarfleet_device.store.state_folder import StateFolder
 from cedarfleet_device.store.store import Store
 from cedarfleet_device.store.transaction import StoreError
 from cedarfleet_device.trust.policy import TrustPolicy
-from cedarfleet_device.trust.root import Trusted, TrustError
+from cedarfleet_device.trust.root import pinned
 from cedarfleet_device.wire.pythons import UTC
 
 if TYPE_CHECKING:
@@ -106,64 +107,65 @@ class Agent:
         self._clock = Clock()
         self._handlers = Handlers()
         self._state = StateFolder(config.state_dir)
-        self._reserve = Reserve(self._state.folder)
-        try:
+        # Whatever is raised: who tries again in this process finds lock and store free.
+        with ExitStack() as undo:
+            undo.callback(self._state.close)
+            self._reserve = Reserve(self._state.folder)
             self._reserve.keep()
             read_environment()
             context = tls or usable_tls(config)
-            trusted = _trusted(config)
+            trusted = pinned(config)
             fetcher = self._downloader(install) if config.jobs else None
             self._store = Store(self._state.database)
-        except BaseException:  # whatever it is: who tries again in this process finds the lock free
-            self._state.close()
-            raise
-        self._outbox = Outbox(self._store)
-        self._inbox = Inbox(self._store, clock=self._clock, report=self._outbox.put)
-        self._marks = BegunMarks(self._state.folder / "begun")
-        self._executor = Executor(
-            inbox=self._inbox,
-            outbox=self._outbox,
-            handlers=self._handlers,
-            clock=self._clock,
-            parallel=config.commands.parallel,
-            await_clock=config.jobs,
-            finished=lambda state: self.metrics.count_in("ended", state.value),
-            begun=self._marks,
-            failed=self._failed,
-        )
-        self._admission = Admission(
-            self._store, self._inbox, runner=self._executor, clock=self._clock
-        )
-        receiver = Receiver(
-            thing=config.thing,
-            handlers=self._handlers,
-            admission=self._admission,
-            metrics=self.metrics,
-            rejoin=lambda seconds: self._session.rejoin(seconds),  # noqa: PLW0108 - made below
-        )
-        self._move = Move(
-            config,
-            reopen=lambda: self._session.open(),  # noqa: PLW0108 - made below
-            failed=self._failed,
-        )
-        self._installs = self._installation(install)
-        self._session = Session(
-            config,
-            outbox=self._outbox,
-            fetcher=fetcher,
-            clock=self._clock,
-            metrics=self.metrics,
-            message=receiver.message,
-            changed=self._news.set,
-            mover=self._move,
-            policy=TrustPolicy(trusted, kind=config.kind, clock=self._clock.latest),
-            installs=self._installs,
-            tls=context,
-        )
-        self._rotation = Rotation(
-            config, self._session, proof_seconds=config.connection.certificate_proof_seconds
-        )
-        self._rotation.register(self._handlers)
+            undo.callback(self._store.close)
+            self._outbox = Outbox(self._store)
+            self._inbox = Inbox(self._store, clock=self._clock, report=self._outbox.put)
+            self._marks = BegunMarks(self._state.folder / "begun")
+            self._executor = Executor(
+                inbox=self._inbox,
+                outbox=self._outbox,
+                handlers=self._handlers,
+                clock=self._clock,
+                parallel=config.commands.parallel,
+                await_clock=config.jobs,
+                finished=lambda state: self.metrics.count_in("ended", state.value),
+                begun=self._marks,
+                failed=self._failed,
+            )
+            self._admission = Admission(
+                self._store, self._inbox, runner=self._executor, clock=self._clock
+            )
+            receiver = Receiver(
+                thing=config.thing,
+                handlers=self._handlers,
+                admission=self._admission,
+                metrics=self.metrics,
+                rejoin=lambda seconds: self._session.rejoin(seconds),  # noqa: PLW0108 - made below
+            )
+            self._move = Move(
+                config,
+                reopen=lambda: self._session.open(),  # noqa: PLW0108 - made below
+                failed=self._failed,
+            )
+            self._installs = self._installation(install)
+            self._session = Session(
+                config,
+                outbox=self._outbox,
+                fetcher=fetcher,
+                clock=self._clock,
+                metrics=self.metrics,
+                message=receiver.message,
+                changed=self._news.set,
+                mover=self._move,
+                policy=TrustPolicy(trusted, kind=config.kind, clock=self._clock.latest),
+                installs=self._installs,
+                tls=context,
+            )
+            self._rotation = Rotation(
+                config, self._session, proof_seconds=config.connection.certificate_proof_seconds
+            )
+            self._rotation.register(self._handlers)
+            undo.pop_all()
 
     @property
     def online(self) -> bool:
@@ -249,22 +251,21 @@ class Agent:
         self._closed = True
         self._stop.set()
         self._news.set()
-        if self._begun:
-            notify("STOPPING=1")
-            self._executor.stop(grace_seconds=grace_seconds)
-            self._move.stop()
-            if self._installs is not None:
-                self._installs.stop()
-            self._session.end()
-            self._health.join(5)
-            try:
-                self._write_status("stopped")
-            except StoreError as error:
-                event("store.failed", level=logging.ERROR, error=error)
-        self._marks.close()
-        self._store.close()
-        self._state.close()
-        event("agent.stopped", thing=self._config.thing)
+        # From the last line to the first, each whatever is raised in another.
+        with ExitStack() as ending:
+            ending.callback(event, "agent.stopped", thing=self._config.thing)
+            ending.callback(self._state.close)
+            ending.callback(self._store.close)
+            ending.callback(self._marks.close)
+            if self._begun:
+                ending.callback(self._write_last_status)
+                ending.callback(self._health.join, 5)
+                ending.callback(self._session.end)
+                if self._installs is not None:
+                    ending.callback(self._installs.stop)
+                ending.callback(self._move.stop)
+                ending.callback(self._executor.stop, grace_seconds=grace_seconds)
+                ending.callback(notify, "STOPPING=1")
 
     def __enter__(self) -> Self:
         return self
@@ -275,7 +276,7 @@ class Agent:
     def _downloader(self, install: Callable[[Path], object] | Installer | None) -> Downloader:
         hook = None
         if callable(install):
-            hook = _bounded(install, seconds=self._config.installs.limit_seconds)
+            hook = bounded(install, seconds=self._config.installs.limit_seconds)
         try:
             return Downloader(
                 folder=self._config.download_dir,
@@ -360,6 +361,12 @@ class Agent:
         except Exception as error:  # noqa: BLE001 - a device that cannot tell its health still works
             event("health.unreported", level=logging.ERROR, error=error, at=places(error))
 
+    def _write_last_status(self) -> None:
+        try:
+            self._write_status("stopped")
+        except StoreError as error:
+            event("store.failed", level=logging.ERROR, error=error)
+
     def _write_status(self, state: str) -> None:
         counts = self._inbox.counts()
         status: dict[str, Any] = {
@@ -380,23 +387,3 @@ class Agent:
             write_status(self._state.folder, status)
         except OSError as error:
             event("status.unwritten", level=logging.WARNING, error=error)
-
-
-def _trusted(config: DeviceConfig) -> Trusted | None:
-    """The keys that the installer has pinned."""
-    if config.trust_file is None:
-        return None
-    try:
-        return Trusted(config.trust_file, config.state_dir / "trust.json")
-    except TrustError as error:
-        raise ConfigError(f"`trust_file` `{config.trust_file}`: {error}") from error
-
-
-def _bounded(install: Callable[[Path], object], *, seconds: float) -> Callable[[Path], None]:
-    """A maker's function that holds up no other file for longer."""
-    calls = BoundedCalls("cedarfleet-hook")
-
-    def hook(path: Path) -> None:
-        calls.call("install", lambda: install(path), seconds=seconds)
-
-    return hook

@@ -173,7 +173,7 @@ class Executor:
                     command_id=taken.message.command_id,
                     state=taken.ending.state.value,
                 )
-            elif not self._run(taken.message):
+            elif not self._run_to_an_end(taken.message):
                 return
 
     def _next(self) -> Taken | None:
@@ -208,15 +208,33 @@ class Executor:
                 event("clock.untold", level=logging.WARNING if self._await_clock else logging.DEBUG)
                 return
 
-    def _run(self, message: CommandMessage) -> bool:
-        """Run one command.
+    def _run_to_an_end(self, message: CommandMessage) -> bool:
+        """Run one command; a fault of ours on the way ends it in words.
 
         False when its limit passed, and another thread is in this one's place.
         """
-        handler = self._handlers.get(message.name)
+        run: Run | None = None
+        try:
+            run = self._new_run(message, self._handler(message.name))
+            return self._run(message, run)
+        except BaseException as error:
+            if run is not None and not self._limits.drop(run):
+                return False
+            self._keep_end(
+                message.command_id,
+                CommandState.FAILED,
+                {"reason": f"{type(error).__name__} in the device's agent: {str(error)[:200]}"},
+            )
+            raise
+
+    def _handler(self, name: str) -> Handler:
+        handler = self._handlers.get(name)
         if handler is None:  # `decide` has refused it
-            raise AssertionError(message.name)
-        run = self._new_run(message, handler)
+            raise AssertionError(name)
+        return handler
+
+    def _run(self, message: CommandMessage, run: Run) -> bool:
+        handler = run.handler
         # What was decided when it left the queue may have waited for the disk since.
         if (ending := self.decide(message)) is not None:
             self._end(run, (ending.state, {"reason": ending.reason}, None))
@@ -256,19 +274,9 @@ class Executor:
 
     def _end(self, run: Run, outcome: Outcome) -> None:
         command, (state, detail, result) = run.command, outcome
-        # The disk may be full for a while: the outcome must not be lost as long as we live.
-        while True:
-            try:
-                kept = self._inbox.finish(
-                    command.command_id, state, detail, may_repeat=run.handler.idempotent
-                )
-                break
-            except Exception as error:  # noqa: BLE001 - as for a full disk: it is tried again
-                event(
-                    "store.failed", level=logging.ERROR, error=error, command_id=command.command_id
-                )
-                if self._stopping.wait(_RETRY_STORE_SECONDS):
-                    return
+        kept = self._keep_end(command.command_id, state, detail, idempotent=run.handler.idempotent)
+        if kept is None:
+            return
         if self._begun is not None:
             self._begun.ended(command.command_id)
         if not kept:  # fail closed: it has ended already, and nothing of it happens twice
@@ -284,6 +292,26 @@ class Executor:
         )
         if result is not None and result.afterwards is not None:
             self._afterwards(command.command_id, result.afterwards)
+
+    def _keep_end(
+        self,
+        command_id: str,
+        state: CommandState,
+        detail: dict[str, Any],
+        *,
+        idempotent: bool = False,
+    ) -> bool | None:
+        """Whether this is the command's end; None: the agent stops, and it is found at the start.
+
+        The disk may be full for a while: the outcome must not be lost as long as we live.
+        """
+        while True:
+            try:
+                return self._inbox.finish(command_id, state, detail, may_repeat=idempotent)
+            except BaseException as error:  # noqa: BLE001 - as for a full disk: it is tried again
+                event("store.failed", level=logging.ERROR, error=error, command_id=command_id)
+                if self._stopping.wait(_RETRY_STORE_SECONDS):
+                    return None
 
     def _afterwards(self, command_id: str, function: Callable[[], object]) -> None:
         """Call what is to happen after the command's end.

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device import wire
-from cedarfleet_device.log import event
+from cedarfleet_device.log import event, places
 from cedarfleet_device.wire import CommandMessage
 
 if TYPE_CHECKING:
@@ -116,9 +116,17 @@ class Receiver:
             key, counter = message.command_id, "received"
             roomy = self._room.acquire(timeout=_ROOM_SECONDS)
             stored = self._admission.receive(message)
-        stored.add_done_callback(
-            lambda done: self._stored(done, key, counter, acknowledge, roomy=roomy)
-        )
+
+        def settled(done: Future[bool]) -> None:
+            try:
+                self._stored(done, key, counter, acknowledge, roomy=roomy)
+            except BaseException as error:  # noqa: BLE001 - the broker keeps what is not acknowledged
+                event(
+                    "command.not_acknowledged", level=logging.ERROR, error=error, at=places(error)
+                )
+                self._rejoin(_SEND_AGAIN_SECONDS)
+
+        stored.add_done_callback(settled)
 
     def _stored(
         self,

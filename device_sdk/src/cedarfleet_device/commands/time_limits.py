@@ -33,6 +33,7 @@ class Run:
         until: when its limit passes.
         over: it ended, or its limit passed: whichever came first.
         told: RUNNING was reported.
+        late: its limit passed first, and another thread ends it.
     """
 
     command: Command
@@ -42,6 +43,7 @@ class Run:
     until: float = field(init=False)
     over: bool = False
     told: bool = False
+    late: bool = False
 
     def __post_init__(self) -> None:
         self.until = self.began + self.handler.time_limit_seconds
@@ -102,6 +104,13 @@ class TimeLimits:
                 self._changed.notify()
             return True
 
+    def drop(self, run: Run) -> bool:
+        """Watch ``run`` no longer, whether or not it was; False: another thread ends it."""
+        with self._changed:
+            run.over = True
+            self._runs.discard(run)
+            return not run.late
+
     def stop(self) -> None:
         """Tell what runs, and what begins, that it is to stop."""
         with self._changed:
@@ -116,7 +125,7 @@ class TimeLimits:
                 now = time.monotonic()
                 due = [run for run in self._runs if run.next_look <= now]
                 for run in due:
-                    run.over = run.until <= now
+                    run.over = run.late = run.until <= now
                     run.told = True
                 self._runs.difference_update(run for run in due if run.over)
             # Without the lock: whoever is told may begin or end runs.
@@ -133,7 +142,7 @@ class TimeLimits:
     def _tell(self, run: Run) -> None:
         try:
             (self._late if run.over else self._lasts)(run)
-        except Exception as error:  # noqa: BLE001 - e.g. no thread could be started; others go on
+        except BaseException as error:  # noqa: BLE001 - e.g. no thread could be started; others go on
             event(
                 "command.limit_not_enforced",
                 level=logging.ERROR,
@@ -142,5 +151,6 @@ class TimeLimits:
             )
             with self._changed:
                 if run.over:
-                    run.over, run.until = False, time.monotonic() + _AGAIN_SECONDS
+                    run.over = run.late = False
+                    run.until = time.monotonic() + _AGAIN_SECONDS
                     self._runs.add(run)

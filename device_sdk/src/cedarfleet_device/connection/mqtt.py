@@ -11,7 +11,6 @@ import threading
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-import awscrt.exceptions
 from awscrt import mqtt5
 
 from cedarfleet_device import wire
@@ -150,24 +149,24 @@ class MqttConnection:
         outcome: Future[None] = Future()
 
         def settled(future: Future[mqtt5.PublishCompletionData]) -> None:
-            error = future.exception()
-            if error is not None:
-                outcome.set_exception(CloudError(f"publish to `{topic}` failed: {error}"))
-                return
-            puback = future.result().puback
-            code = int(puback.reason_code) if puback else 0
-            if code >= _FIRST_FAILURE:
-                outcome.set_exception(
-                    CloudError(f"the broker refused a publish to `{topic}`: reason code {code}")
-                )
-            else:
-                outcome.set_result(None)
+            try:
+                puback = future.result().puback
+                code = int(puback.reason_code) if puback else 0
+                if code < _FIRST_FAILURE:
+                    outcome.set_result(None)
+                    return
+                words = f"the broker refused a publish to `{topic}`: reason code {code}"
+            except BaseException as error:  # noqa: BLE001 - whoever waits must hear of an end
+                words = f"publish to `{topic}` failed: {error}"
+            if not outcome.done():
+                outcome.set_exception(CloudError(words))
 
-        packet = mqtt5.PublishPacket(topic=topic, payload=payload, qos=mqtt5.QoS.AT_LEAST_ONCE)
         try:
+            packet = mqtt5.PublishPacket(topic=topic, payload=payload, qos=mqtt5.QoS.AT_LEAST_ONCE)
             self.client.publish(packet).add_done_callback(settled)
-        except awscrt.exceptions.AwsCrtError as error:
-            outcome.set_exception(CloudError(f"publish to `{topic}` failed: {error.name}"))
+        except BaseException as error:  # noqa: BLE001 - as above; the runtime raises its own kinds
+            words = getattr(error, "name", error)
+            outcome.set_exception(CloudError(f"publish to `{topic}` failed: {words}"))
         return outcome
 
     def _guarded(
@@ -239,13 +238,16 @@ class MqttConnection:
         )
 
         def settled(future: Future[mqtt5.SubackPacket]) -> None:
-            error = future.exception()
-            codes = [] if error else [int(code) for code in future.result().reason_codes]
-            if error is None and all(code < _FIRST_FAILURE for code in codes):
+            failed, codes = None, list[int]()
+            try:
+                codes = [int(code) for code in future.result().reason_codes]
+            except BaseException as error:  # noqa: BLE001 - without it the device hears nothing
+                failed = error
+            if failed is None and all(code < _FIRST_FAILURE for code in codes):
                 self._subscribed = True
                 event("mqtt.subscribed")
                 return
-            event("mqtt.subscribe_refused", level=logging.ERROR, error=error, codes=codes)
+            event("mqtt.subscribe_refused", level=logging.ERROR, error=failed, codes=codes)
             self.rejoin(after_seconds=_SUBSCRIBE_AGAIN_SECONDS)
 
         self.client.subscribe(

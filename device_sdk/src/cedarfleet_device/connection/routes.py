@@ -120,7 +120,7 @@ class Route:
         with self._lock:
             port, now = self._port, self._wall()
             self._until = 0.0 if port == self._config.port else now + _REMEMBERED_SECONDS
-        told = {"of": self._address, "port": port, "at": round(now)}
+        told = {"of": self._address, "port": port, "at": int(now)}
         try:
             if port == self._config.port:
                 self._file.unlink(missing_ok=True)

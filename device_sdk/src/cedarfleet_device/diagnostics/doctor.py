@@ -32,6 +32,7 @@ from cedarfleet_device.proxies import is_this_machine, read_environment
 from cedarfleet_device.store.database import open_database
 from cedarfleet_device.store.reserve import FULL_BYTES
 from cedarfleet_device.store.state_folder import in_use
+from cedarfleet_device.trust.root import pinned
 from cedarfleet_device.wire.pythons import UTC
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def examine(config: DeviceConfig, *, handlers: Callable[[], object] | None = Non
         findings.append(_handlers(handlers))
     try:
         read_environment()
+        pinned(config)
         config = dialled(config)
         credentials = load_credentials(config)
         findings.append(_good("certificate, key and authority can be read"))

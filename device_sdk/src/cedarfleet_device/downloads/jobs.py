@@ -159,6 +159,9 @@ class JobListener:
                 event("jobs.unreachable", level=logging.WARNING, error=error)
                 self._stopping.wait(backoff.next_pause())
                 self._look.set()
+            except BaseException:
+                self._look.set()  # for the next beginning: the job is still there
+                raise
 
     def _next(self) -> bool:
         request = iotjobs.StartNextPendingJobExecutionRequest(thing_name=self._thing)

@@ -56,7 +56,7 @@ class Received:
 class Ended:
     """The thread is done: nothing left to fetch, or ``error``."""
 
-    error: Exception | None
+    error: BaseException | None
 
 
 Event = Connected | Began | Received | Ended
@@ -136,16 +136,18 @@ class RangeFetcher:
         self._thread.join(None if self._has_connected.is_set() else seconds)
 
     def _run(self) -> None:
-        error: Exception | None = None
+        error: BaseException | None = None
         try:
             while (span := self._next_range()) is not None:
                 self._fetch(span)
-        except Exception as caught:  # noqa: BLE001 - raised by the thread that waits
+        except BaseException as caught:  # noqa: BLE001 - raised by the thread that waits
             error = caught if self._why is None else TryAgainError(self._why)
         finally:
-            if self._connection is not None:
-                self._connection.close()
-            self._context.events.put(Ended(error))
+            try:
+                if self._connection is not None:
+                    self._connection.close()
+            finally:
+                self._context.events.put(Ended(error))
 
     def _next_range(self) -> ByteRange | None:
         if not self._has_connected.is_set():

@@ -14,6 +14,7 @@ from cedarfleet_device.guard import GuardedThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 _T = TypeVar("_T")
 
@@ -79,3 +80,13 @@ def _said(error: BaseException) -> str:
     except Exception:  # noqa: BLE001 - a maker's class
         words = "it fails to say why"
     return f"{type(error).__name__}: {words}"
+
+
+def bounded(install: Callable[[Path], object], *, seconds: float) -> Callable[[Path], None]:
+    """A maker's function that holds up no other file for longer."""
+    calls = BoundedCalls("cedarfleet-hook")
+
+    def hook(path: Path) -> None:
+        calls.call("install", lambda: install(path), seconds=seconds)
+
+    return hook

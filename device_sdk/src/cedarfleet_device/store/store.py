@@ -18,11 +18,12 @@ import queue
 import sqlite3
 import threading
 import time
+from collections import deque
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from cedarfleet_device.files import DISK
-from cedarfleet_device.log import event
+from cedarfleet_device.log import event, places
 from cedarfleet_device.store.database import open_database
 from cedarfleet_device.store.transaction import (
     Durability,
@@ -31,6 +32,7 @@ from cedarfleet_device.store.transaction import (
     Transaction,
     call_each,
     commit,
+    settle,
 )
 
 if TYPE_CHECKING:
@@ -74,7 +76,8 @@ class Store:
         self._changes: queue.SimpleQueue[QueuedChange | None] = queue.SimpleQueue()
         self._order = threading.Lock()
         self._closed = False
-        self._unsynced: list[QueuedChange] = []
+        self._unsynced: deque[QueuedChange] = deque()
+        self._telling: QueuedChange | None = None
         # A sync failed, maybe one of the process before: the kernel may have dropped something.
         self._doubtful = False
         opened: Future[None] = Future()
@@ -179,47 +182,61 @@ class Store:
         last = False
         while not last:
             owed = bool(self._unsynced)
-            batch, last = self._next_batch(due)
-            # The share begins with the first change that is owed a sync, not with each that joins.
-            if not owed:
-                due = time.monotonic() + _SHARE_SECONDS
-            commit(database, batch)
-            if self._keep(batch) or last:
-                due = 0.0
-            if time.monotonic() < due:
-                continue
-            # Changes that wrote nothing (reads) are durable without a sync.
-            if database.total_changes == synced or self._make_durable(database, log):
-                if database.total_changes != synced:
-                    quiet_since = time.monotonic()
-                synced = database.total_changes
-                self._settle()
-                # Asked by whoever looks in, every few seconds: nothing of ours wakes for it.
-                if synced != moved and time.monotonic() - quiet_since >= self._quiet_seconds:
-                    moved = synced if _move_log(database) else moved
-            elif last:
-                self._give_up()
-            else:
+            batch: list[QueuedChange] = []
+            try:
+                last = self._next_batch(batch, due)
+                # The share begins with the first change that is owed a sync, not with each that
+                # joins.
+                if not owed:
+                    due = time.monotonic() + _SHARE_SECONDS
+                commit(database, batch)
+                if self._keep(batch) or last:
+                    due = 0.0
+                if time.monotonic() < due:
+                    continue
+                # Changes that wrote nothing (reads) are durable without a sync.
+                if database.total_changes == synced or self._make_durable(database, log):
+                    if database.total_changes != synced:
+                        quiet_since = time.monotonic()
+                    synced = database.total_changes
+                    self._settle()
+                    # Asked by whoever looks in, every few seconds: nothing of ours wakes for it.
+                    quiet = time.monotonic() - quiet_since >= self._quiet_seconds
+                    if synced != moved and quiet:
+                        moved = synced if _move_log(database) else moved
+                else:
+                    due = time.monotonic() + _SYNC_AGAIN_SECONDS
+            except BaseException as error:  # noqa: BLE001 - this thread is nobody's to end
+                self._fail(batch, error)
                 due = time.monotonic() + _SYNC_AGAIN_SECONDS
+        self._give_up()
 
     def _keep(self, batch: list[QueuedChange]) -> bool:
         """Tell of what was written; whether somebody waits for the sync."""
         urgent = False
         for each in batch:
             if each.error is not None or each.transaction is None:
-                each.future.set_exception(each.error or AssertionError("no transaction"))
+                settle(each.future, error=each.error or AssertionError("no transaction"))
                 continue
             self._unsynced.append(each)
             call_each(each.transaction.written)
             urgent = urgent or each.urgent or bool(each.transaction.durable)
         return urgent
 
-    def _next_batch(self, due: float) -> tuple[list[QueuedChange], bool]:
-        """What is queued, and whether it is the last.
+    def _fail(self, batch: list[QueuedChange], error: BaseException) -> None:
+        """Whoever waits for one of these is told; what was written is found at the next look."""
+        event("store.failed", level=logging.ERROR, error=error, at=places(error))
+        self._doubtful = True
+        telling = [] if self._telling is None else [self._telling]
+        for each in (*telling, *batch):
+            if each not in self._unsynced and not each.future.done():
+                settle(each.future, error=StoreError(f"the change may not be kept: {error!r}"))
+
+    def _next_batch(self, batch: list[QueuedChange], due: float) -> bool:
+        """Put what is queued into ``batch``; whether it is the last.
 
         Waits for it, while a sync is owed until ``due``.
         """
-        batch: list[QueuedChange] = []
         try:
             # With nothing owed it may sleep; else the sync is not put off beyond its time.
             pause = max(0.0, due - time.monotonic()) if self._unsynced else None
@@ -227,11 +244,11 @@ class Store:
             while each is not None:
                 batch.append(each)
                 if len(batch) == _MOST_IN_ONE_COMMIT:
-                    return batch, False
+                    return False
                 each = self._changes.get_nowait()
         except queue.Empty:
-            return batch, False
-        return batch, True
+            return False
+        return True
 
     def _make_durable(self, database: sqlite3.Connection, log: int) -> bool:
         """Sync the log; whether that succeeded. After a failure only a checkpoint counts.
@@ -256,23 +273,23 @@ class Store:
                 return False
             self._sync(log)
             self._doubtful = False
-        except (OSError, sqlite3.Error) as error:  # fail closed: nobody is told that it is durable
+        except BaseException as error:  # noqa: BLE001 - fail closed: nobody is told it is durable
             self._doubtful = True
             event("store.not_synced", level=logging.ERROR, error=error)
         return not self._doubtful
 
     def _settle(self) -> None:
-        settled, self._unsynced = self._unsynced, []
-        for each in settled:
+        while self._unsynced:
+            self._telling = each = self._unsynced.popleft()
             call_each(each.transaction.durable if each.transaction else ())
-            each.future.set_result(each.result)
+            settle(each.future, result=each.result)
+        self._telling = None
 
     def _give_up(self) -> None:
-        abandoned, self._unsynced = self._unsynced, []
-        for each in abandoned:
-            each.future.set_exception(
-                StoreError("the store was closed before the disk had taken the change")
-            )
+        while self._unsynced:
+            each = self._unsynced.popleft()
+            error = StoreError("the store was closed before the disk had taken the change")
+            settle(each.future, error=error)
 
 
 def _move_log(database: sqlite3.Connection) -> bool:

@@ -78,7 +78,7 @@ def commit(database: sqlite3.Connection, batch: list[QueuedChange]) -> None:
                 database.execute("SAVEPOINT one")
             try:
                 each.result = each.change(each.transaction)
-            except Exception as error:
+            except BaseException as error:
                 # On a full disk SQLite itself rolls all of it back: then there is nothing to save.
                 if len(batch) == 1 or not database.in_transaction:
                     raise
@@ -87,7 +87,7 @@ def commit(database: sqlite3.Connection, batch: list[QueuedChange]) -> None:
             if len(batch) > 1:
                 database.execute("RELEASE one")
         database.execute("COMMIT")
-    except Exception as error:  # noqa: BLE001 - nothing of the batch is kept
+    except BaseException as error:  # noqa: BLE001 - nothing of the batch is kept
         if database.in_transaction:
             with suppress(sqlite3.Error):  # the next BEGIN says so, and this is tried again
                 database.execute("ROLLBACK")
@@ -100,13 +100,27 @@ def call_each(calls: Iterable[Callable[[], object]]) -> None:
     for call in calls:
         try:
             call()
-        except Exception as error:  # noqa: BLE001 - the store must outlive whoever it tells
+        except BaseException as error:  # noqa: BLE001 - the store outlives whoever it tells
             event("store.call_failed", level=logging.ERROR, error=error)
 
 
-def _worded(error: Exception) -> Exception:
-    if not isinstance(error, sqlite3.Error):
+def settle(
+    future: Future[Any], *, result: object = None, error: BaseException | None = None
+) -> None:
+    """Tell who waits; what a listener of the future raises is its own matter."""
+    try:
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+    except BaseException as raised:  # noqa: BLE001 - the store outlives whoever it tells
+        event("store.call_failed", level=logging.ERROR, error=raised)
+
+
+def _worded(error: BaseException) -> Exception:
+    if isinstance(error, Exception) and not isinstance(error, sqlite3.Error):
         return error
-    wrapped = StoreError(f"the state store was not written: {error}")
+    said = error if isinstance(error, sqlite3.Error) else repr(error)
+    wrapped = StoreError(f"the state store was not written: {said}")
     wrapped.__cause__ = error
     return wrapped

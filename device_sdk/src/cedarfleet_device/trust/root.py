@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from cedarfleet_device.errors import DeviceError
+from cedarfleet_device.errors import ConfigError, DeviceError
 from cedarfleet_device.files import DISK, Disk, write_atomically
 from cedarfleet_device.trust.keys import is_signed, key_id
 from cedarfleet_device.wire import Signed, WireError, form
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
     from typing import Self
+
+    from cedarfleet_device.config import DeviceConfig
 
 MAX_ROOT_BYTES: Final = 16 * 1024
 _MOST_KEYS: Final = 16
@@ -179,3 +181,17 @@ def _role(data: Any, keys: dict[str, bytes]) -> Role:
         "1 to as many as the role has keys, each in `keys`",
     )
     return role
+
+
+def pinned(config: DeviceConfig) -> Trusted | None:
+    """The keys that the installer has pinned; None: none are.
+
+    Raises:
+        ConfigError: their file cannot be read, or is no such list.
+    """
+    if config.trust_file is None:
+        return None
+    try:
+        return Trusted(config.trust_file, config.state_dir / "trust.json")
+    except TrustError as error:
+        raise ConfigError(f"`trust_file` `{config.trust_file}`: {error}") from error
