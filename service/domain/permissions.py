@@ -61,6 +61,8 @@ OF_TENANT: Final = frozenset(
         Permission.VIEW_FILE,
         Permission.UPLOAD_FILE,
         Permission.RETIRE_FILE,
+        Permission.VIEW_PEOPLE,
+        Permission.MANAGE_PEOPLE,
     }
 )
 """What is asked of the tenant; as all of these, spelt as the schema's ``appliesTo`` says."""
