@@ -24,6 +24,7 @@ from service.adapters.aws.downloads import DynamoDownloadRecords
 from service.adapters.aws.enrolments import DynamoEnrolments
 from service.adapters.aws.file_objects import S3FileObjects
 from service.adapters.aws.files import DynamoFileRecords
+from service.adapters.aws.groups import DynamoGroups
 from service.adapters.aws.jobs import IotDownloadJobs
 from service.adapters.aws.people import CognitoPeople
 from service.adapters.aws.policies import VerifiedPermissionsPolicies
@@ -137,6 +138,7 @@ def aws_ports(
         audit=DynamoAuditLog(aws=door, settings=records),
         buckets=DynamoBuckets(aws=door, settings=records),
         devices=DynamoDeviceFacts(aws=door, settings=records),
+        groups=DynamoGroups(aws=door, settings=records),
         connections=IotConnections(aws=door),
         command_records=commands,
         listed_commands=DynamoListedCommands(aws=door, settings=records, records=commands),

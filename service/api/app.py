@@ -10,6 +10,7 @@ from litestar.types import Receive, Scope, Send
 
 from service.api import problems
 from service.api.description import DescriptionPlugin, operation_id
+from service.api.docs_page import docs, docs_script
 from service.api.health import live, ready
 from service.api.request_log import around_requests
 from service.api.shedding import shed
@@ -48,7 +49,7 @@ def create_app(
         description="of the tenant's user pool: a person's ID token, a machine's access token",
     )
     return _Application(
-        route_handlers=[version_1(), live, ready],
+        route_handlers=[version_1(), live, ready, docs, docs_script],
         exception_handlers=problems.HANDLERS,
         request_max_body_size=http.body_max_bytes,
         state=State({"operations": operations, "body_max_bytes": http.body_max_bytes}),

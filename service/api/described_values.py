@@ -15,6 +15,7 @@ from service.domain.commands import CommandRecordState
 from service.domain.downloads import DeliveryState
 from service.domain.files import FileState
 from service.domain.identities import TokenUse
+from service.operations.membership import RowStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -56,6 +57,9 @@ VALUES: Final[Mapping[str, Mapping[str, dict[str, Any]]]] = {
         "window": _like(device_facts.WINDOW),
         "security_patch": {"format": "date"},
     },
+    "GroupBody": {"id": _DEVICE},
+    "GroupOut": {"id": _DEVICE, "source": _one_of("file", "api")},
+    "MemberOut": {"status": _one_of(*RowStatus)},
     "Me": {"token_use": _one_of(*TokenUse)},
     "NewDeviceBody": {"id": _DEVICE},
     "ReportedOut": {"state": _REPORTED},
@@ -64,6 +68,7 @@ VALUES: Final[Mapping[str, Mapping[str, dict[str, Any]]]] = {
 
 PARAMETERS: Final[Mapping[str, dict[str, Any]]] = {
     "device": _DEVICE,
+    "group": _DEVICE,
     "command_id": _like(wire.COMMAND_ID),
     "file_id": _like(wire.COMMAND_ID),
     "criticality": _CRITICALITY,

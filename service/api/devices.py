@@ -121,6 +121,13 @@ Connected = Annotated[
     bool | None,
     QueryParameter(description="as it was last heard of; `false`: also if it never was"),
 ]
+Text = Annotated[
+    str,
+    QueryParameter(
+        max_length=64,
+        description="in its id, an attribute or the text of a tag; `Press` finds `press`",
+    ),
+]
 Fact = Annotated[str | None, QueryParameter(max_length=64, description="with this attribute")]
 
 
@@ -133,6 +140,7 @@ async def list_devices(
     cursor: Cursor = None,
     group: InGroup = None,
     tag: Tagged = None,
+    text: Text = "",
     connected: Connected = None,
     kind: Fact = None,
     region: Fact = None,
@@ -160,6 +168,7 @@ async def list_devices(
         group=group,
         attributes={name: text for name, text in attributes.items() if text is not None},
         tags=read_tags(tag or ()),
+        text=text,
         connected=connected,
     )
     page = await operations.devices.page(access, limit=limit, cursor=cursor, wanted=wanted)

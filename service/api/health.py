@@ -1,4 +1,4 @@
-"""Health of one process, for the load balancer; the only routes of ours that are public."""
+"""Health of one process, for the load balancer."""
 
 from typing import TYPE_CHECKING, Final
 

@@ -168,6 +168,11 @@ HANDLERS: Final[dict[int | type[Exception], Any]] = {
 }
 
 
+def type_of(error: CedarfleetError) -> str:
+    """The `type` of the problem document of an error."""
+    return problem_type(STATUS[type(error)][1])
+
+
 def problem_type(slug: str) -> str:
     """The stable `type` of a problem."""
     return f"{_TYPE}{slug}"

@@ -33,11 +33,13 @@ LEFT: Final = "left"
 """In a request's state: its caller was gone before the body had come."""
 PROBLEM: Final = "problem"
 """In a request's state: the slug of the problem that it was answered with."""
+CONTENT_POLICY: Final = "content_policy"
+"""In a request's state: what its answer lets a browser load, if that is anything."""
+_NOTHING: Final = "default-src 'none'; frame-ancestors 'none'"
 _SUMMED_UP: Final = (LEFT, PROBLEM)
 _HEADERS: Final = (
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"strict-transport-security", b"max-age=31536000"),
 )
 
@@ -71,6 +73,7 @@ def around_requests(app: ASGIApp, operations: Operations) -> ASGIApp:
                 message["headers"] = [
                     *message["headers"],
                     *_HEADERS,
+                    (b"content-security-policy", state.get(CONTENT_POLICY, _NOTHING).encode()),
                     *rate_limits.headers(scope),
                     (b"x-request-id", request_id.encode()),
                 ]

@@ -16,7 +16,7 @@ from service.errors import OverBudgetError
 from service.operations.operations import Operations
 
 _OF_TENANTS: Final = "/v1/"
-_PUBLIC: Final = "/v1/openapi"
+_PUBLIC: Final = ("/v1/openapi", "/v1/docs")
 
 
 def shed(app: ASGIApp, operations: Operations) -> ASGIApp:

@@ -35,6 +35,15 @@ from service.api.files import (
     retire_file,
     sign_parts,
 )
+from service.api.groups import (
+    change_members,
+    delete_group,
+    describe_group,
+    list_groups,
+    list_members,
+    make_group,
+    read_group,
+)
 from service.api.guard import decided_middleware, guard, provide_access, provide_operations
 from service.api.json_body import check_body
 from service.api.me import read_me
@@ -63,6 +72,13 @@ ROUTES: Final[list[Any]] = [
     configure_device,
     set_device_groups,
     set_device_tags,
+    make_group,
+    list_groups,
+    read_group,
+    describe_group,
+    delete_group,
+    list_members,
+    change_members,
     send_command,
     list_device_commands,
     list_commands,

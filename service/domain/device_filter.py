@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from service.cedar.entities import ROOT_GROUP
-from service.cedar.group_tree import with_ancestors
 from service.domain import tags
 from service.domain.devices import check_attributes
 from service.domain.groups import check_group
@@ -32,12 +30,14 @@ class DeviceFilter:
         group: a group that it is in, also by way of others.
         attributes: texts that it has, by name.
         tags: texts that it has, by name; ``None``: any text.
+        text: stands in its id, in an attribute or in the text of a tag, however it is written.
         connected: whether its client had come, and not gone, when it was last heard of.
     """
 
     group: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
     tags: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
+    text: str = ""
     connected: bool | None = None
 
     def __bool__(self) -> bool:
@@ -47,17 +47,20 @@ class DeviceFilter:
         """Whether a device is shown; one of unreadable facts has no group, attribute or tag."""
         seen = device.connectivity
         return (
-            (
-                self.group in (None, ROOT_GROUP)
-                or self.group in with_ancestors(device.known_groups(parents), parents)
-            )
+            (self.group is None or device.is_in(self.group, parents))
             and all(device.attributes.get(name) == text for name, text in self.attributes.items())
             and all(
                 name in device.tags and text in (None, device.tags[name])
                 for name, text in self.tags.items()
             )
+            and self._is_found(device)
             and self.connected in (None, seen is not None and seen.connected)
         )
+
+    def _is_found(self, device: Device) -> bool:
+        sought = self.text.casefold()
+        texts = (device.id, *device.attributes.values(), *device.tags.values())
+        return not sought or any(sought in text.casefold() for text in texts)
 
 
 EVERY_DEVICE: Final = DeviceFilter()

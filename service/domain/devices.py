@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -17,7 +18,8 @@ from service.cedar.device_facts import (
     has_two_offsets,
     read_fact,
 )
-from service.cedar.entities import device_entities
+from service.cedar.entities import ROOT_GROUP, device_entities
+from service.cedar.group_tree import with_ancestors
 from service.domain import tags
 from service.domain.preconditions import entity_tag
 from service.domain.tenants import check_listed
@@ -59,6 +61,8 @@ class Device:
         created_at: of the facts, in milliseconds since the epoch.
         unreadable: what is wrong with the row of its facts, if that is not of its form: then
             nothing is known of the device but its name.
+        made: groups made at run time, at least those that it is in and all above them, each with
+            the groups that it lies in.
         enrolled: whether it has what lets it in; ``False``: it is registered, and has not come yet.
     """
 
@@ -73,6 +77,9 @@ class Device:
     connectivity: Connectivity | None = None
     unreadable: str | None = None
     enrolled: bool = True
+    made: GroupParents = field(
+        default_factory=dict[str, "Sequence[str]"], compare=False, repr=False
+    )
 
     @property
     def thing(self) -> str:
@@ -102,7 +109,22 @@ class Device:
 
     def known_groups(self, parents: GroupParents) -> tuple[str, ...]:
         """Those of its groups that the tenant has."""
-        return tuple(group for group in self.groups if group in parents)
+        return tuple(group for group in self.groups if group in parents or group in self.made)
+
+    def is_in(self, group: str, parents: GroupParents) -> bool:
+        """Whether it is in a group, also by way of others.
+
+        Args:
+            group: the root group too.
+            parents: of the tenant's groups.
+        """
+        return group == ROOT_GROUP or group in with_ancestors(
+            self.known_groups(parents), self._tree(parents)
+        )
+
+    def _tree(self, parents: GroupParents) -> GroupParents:
+        # What the tenant's file declares counts before what was made under the same id.
+        return ChainMap(dict(parents), dict(self.made)) if self.made else parents
 
     def as_read(self, reads: Reads | None, parents: GroupParents) -> tuple[object, ...]:
         """What policies can read of the device: devices of which it is equal are decided alike.
@@ -163,7 +185,7 @@ class Device:
             self.id,
             tenant=self.tenant,
             groups=self.known_groups(parents),
-            parents=parents,
+            parents=self._tree(parents),
             attributes=attributes,
             tags=self.tags,
             time_zone=zone,

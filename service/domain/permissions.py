@@ -27,6 +27,7 @@ class Permission(StrEnum):
     CONFIGURE_DEVICE = "ConfigureDevice"
     SET_DEVICE_GROUPS = "SetDeviceGroups"
     SET_DEVICE_TAGS = "SetDeviceTags"
+    MANAGE_GROUPS = "ManageGroups"
 
     @property
     def changes_something(self) -> bool:
@@ -73,8 +74,9 @@ OF_GROUPS: Final = frozenset(
         Permission.CANCEL_DOWNLOAD,
         Permission.DOWNLOAD_FILE,
         Permission.UPDATE_FIRMWARE,
+        Permission.MANAGE_GROUPS,
     }
 )
 """What can be asked of a device group."""
-OF_DEVICES: Final = frozenset(Permission) - OF_TENANT
+OF_DEVICES: Final = frozenset(Permission) - OF_TENANT - {Permission.MANAGE_GROUPS}
 """What is asked of a device."""

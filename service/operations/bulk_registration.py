@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Final
 
 from service.errors import CallerError, ConflictError, PermissionDeniedError, UpstreamError
 from service.operations.devices import find_device
+from service.operations.known_groups import knowing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+    from service.domain.tenants import Tenant
     from service.operations.authorization import Access
     from service.operations.registration import NewDevice, Registered, Registration
 
@@ -68,15 +70,16 @@ class BulkRegistration:
             UnavailableError: the policies or the trail do not answer; nothing was stored.
         """
         found: dict[_Asked, PermissionDeniedError | None] = {}
+        tenant = await self._tenant(access, rows)
         for row in rows:
             if isinstance(row, CallerError):
                 continue
             asked = _asked(row)
-            if asked in found or not self._is_good(access, row):
+            if asked in found or not self._is_good(tenant, row):
                 continue
             try:
                 subject = f"{len(rows)} rows"
-                await self.registration.require(access, *asked, subject=subject)
+                await self.registration.require(access, tenant, asked, subject=subject)
             except PermissionDeniedError as error:
                 found[asked] = error
             else:
@@ -86,7 +89,8 @@ class BulkRegistration:
         if not access.granted:
             if denied:
                 raise denied[0]
-            await self.registration.require(access, (), (), subject=f"{len(rows)} rows")
+            subject = f"{len(rows)} rows"
+            await self.registration.require(access, tenant, ((), ()), subject=subject)
         return found
 
     async def store(
@@ -99,13 +103,16 @@ class BulkRegistration:
     ) -> AsyncIterator[RowResult]:
         """A result for each row, in order, as they are stored."""
         seen: set[str] = set()
+        tenant = await self._tenant(access, rows)
         for start in range(0, len(rows), AT_ONCE):
             batch: list[Awaitable[RowResult]] = []
             for number, row in enumerate(rows[start : start + AT_ONCE], start + 1):
                 name = "" if isinstance(row, CallerError) else row.id
                 twice = bool(name) and name in seen
                 seen.add(name)
-                batch.append(self._one(access, number, row, allowed, (renew_codes, twice)))
+                batch.append(
+                    self._one(access, number, row, (tenant, allowed), (renew_codes, twice))
+                )
             began = asyncio.get_running_loop().time()
             for result in await asyncio.gather(*batch):
                 yield result
@@ -117,10 +124,11 @@ class BulkRegistration:
         access: Access,
         number: int,
         row: NewDevice | CallerError,
-        allowed: dict[_Asked, PermissionDeniedError | None],
+        known: tuple[Tenant, dict[_Asked, PermissionDeniedError | None]],
         how: tuple[bool, bool],
     ) -> RowResult:
         renew_codes, twice = how
+        tenant, allowed = known
         if isinstance(row, CallerError):
             return RowResult(row=number, device="", status="refused", problem=str(row))
 
@@ -130,17 +138,22 @@ class BulkRegistration:
         if twice:
             return refused("`id`: stands in an earlier row too")
         try:
-            self.registration.check(access.principal.tenant, row)
+            self.registration.check(tenant, row)
             if (denied := allowed[_asked(row)]) is not None:
                 return refused(str(denied))
             return await self._stored(access, number, row, renew_codes=renew_codes)
         except (CallerError, UpstreamError) as error:
             return refused(str(error))
 
-    def _is_good(self, access: Access, row: NewDevice) -> bool:
+    async def _tenant(self, access: Access, rows: Sequence[NewDevice | CallerError]) -> Tenant:
+        """The caller's tenant, with the groups that the rows name."""
+        named = {group for row in rows if not isinstance(row, CallerError) for group in row.groups}
+        return await knowing(self.registration.groups, access.principal.tenant, named)
+
+    def _is_good(self, tenant: Tenant, row: NewDevice) -> bool:
         """Whether the row has its form: others are refused before anybody is asked."""
         try:
-            self.registration.check(access.principal.tenant, row)
+            self.registration.check(tenant, row)
         except CallerError:
             return False
         return True

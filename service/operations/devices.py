@@ -24,6 +24,7 @@ from service.errors import (
     UpstreamError,
 )
 from service.operations.authorization import Purpose
+from service.operations.known_groups import knowing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
     from service.ports.devices import Connections, DeviceFacts
+    from service.ports.groups import GroupRecords
 
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -45,6 +47,7 @@ class Devices:
     """The devices of the caller's tenant."""
 
     facts: DeviceFacts
+    groups: GroupRecords
     connections: Connections
     clock: Clock
 
@@ -65,7 +68,7 @@ class Devices:
             PermissionDeniedError: a policy forbids to list.
             InvalidRequestError: no device can fit the filter, or the cursor is not one of ours.
         """
-        tenant = access.principal.tenant
+        tenant = await knowing(self.groups, access.principal.tenant, [wanted.group])
         check_filter(tenant, wanted)
         lists = await access.permitted(Permission.LIST_DEVICES, (tenant_entity(tenant.id),))
 
@@ -157,7 +160,7 @@ class Devices:
             PreconditionFailedError: it is not as the caller expects it.
             ConflictError: someone else changed the device meanwhile.
         """
-        tenant = access.principal.tenant
+        tenant = await knowing(self.groups, access.principal.tenant, groups)
         check_groups(tenant, groups)
         device = await find_device(self.facts, tenant, device_id)
         moved = device.with_groups(groups)
@@ -166,7 +169,8 @@ class Devices:
             await access.require(
                 Permission.SET_DEVICE_GROUPS, state.entities(tenant.groups), purpose
             )
-        return await self._change(access, moved, expected)
+        changed = await self._change(access, moved, expected)
+        return replace(changed, groups=moved.groups)
 
     async def set_tags(
         self,

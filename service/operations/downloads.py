@@ -38,10 +38,11 @@ from service.errors import (
 )
 from service.operations.authorization import Purpose
 from service.operations.devices import find_device
+from service.operations.known_groups import knowing
 from service.operations.once import Once
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from service.domain.downloads import DownloadFilter
     from service.domain.instants import Clock
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from service.ports.devices import DeviceFacts
     from service.ports.downloads import Deliveries, DownloadRecords
     from service.ports.files import FileRecords
+    from service.ports.groups import GroupRecords
     from service.ports.work import WorkQueue
 
 # Members that are decided on at once: ten batches of 30, of which a policy store takes 30 a second
@@ -94,6 +96,7 @@ class Downloads:
         self,
         *,
         devices: DeviceFacts,
+        groups: GroupRecords,
         artifacts: Artifacts,
         files: FileRecords,
         records: DownloadRecords,
@@ -102,6 +105,7 @@ class Downloads:
         clock: Clock,
     ) -> None:
         self._devices = devices
+        self._groups = groups
         self._artifacts = artifacts
         self._files = files
         self._records = records
@@ -131,6 +135,8 @@ class Downloads:
                 "artifact",
                 "must be a relative name like `recipes/steel.json`, of A-Z, a-z, 0-9 and `_.=@+-/`",
             )
+        if request.target_kind is TargetKind.GROUP:
+            tenant = await knowing(self._groups, tenant, [request.target])
         target = await self._target(tenant, request.target_kind, request.target)
         artifact = await self._file(tenant, request)
         action = permission_for(artifact.name if artifact else request.artifact)
@@ -182,6 +188,7 @@ class Downloads:
         """
         tenant = access.principal.tenant
         record = await self._find(tenant, download_id)
+        tenant = await self._knowing(tenant, [record])
         target = await self._target(tenant, record.target_kind, record.target)
         await access.require(Permission.VIEW_DOWNLOAD, target.entities(tenant.groups))
         progress = await self._deliveries.progress(tenant, record, limit=limit, cursor=cursor)
@@ -209,8 +216,10 @@ class Downloads:
             )
         tenant = access.principal.tenant
         if wanted.group is not None:
-            check_group(tenant, wanted.group, field="group")
+            known = await knowing(self._groups, tenant, [wanted.group])
+            check_group(known, wanted.group, field="group")
         page = await self._records.page(tenant, limit=limit, cursor=cursor, wanted=wanted)
+        tenant = await self._knowing(tenant, page.records)
         targets = await self._targets(
             tenant, {(record.target_kind, record.target) for record in page.records}
         )
@@ -232,6 +241,7 @@ class Downloads:
         """
         tenant = access.principal.tenant
         record = await self._find(tenant, download_id)
+        tenant = await self._knowing(tenant, [record])
         target = await self._target(tenant, record.target_kind, record.target)
         purpose = Purpose(artifact=_delivered(record))
         await access.require(Permission.CANCEL_DOWNLOAD, target.entities(tenant.groups), purpose)
@@ -255,6 +265,11 @@ class Downloads:
         if record is None:
             raise NotFoundError("download", download_id)
         return record
+
+    async def _knowing(self, tenant: Tenant, records: Iterable[DownloadRecord]) -> Tenant:
+        """The tenant with the groups that these downloads are for."""
+        groups = {one.target for one in records if one.target_kind is TargetKind.GROUP}
+        return await knowing(self._groups, tenant, groups)
 
     async def _targets(
         self, tenant: Tenant, keys: set[tuple[TargetKind, str]]

@@ -19,6 +19,8 @@ from service.operations.downloads import Downloads
 from service.operations.enrolment import Enrol
 from service.operations.file_verification import FileVerification
 from service.operations.files import Files
+from service.operations.groups import Groups
+from service.operations.membership import Membership
 from service.operations.people import TenantPeople
 from service.operations.permissions import Permissions
 from service.operations.policy_copies import PolicyCopies
@@ -79,8 +81,13 @@ class Operations:
         )
         self.budgets = Budgets(ports.buckets, ports.clock)
         self.devices = Devices(
-            facts=ports.devices, connections=ports.connections, clock=ports.clock
+            facts=ports.devices,
+            groups=ports.groups,
+            connections=ports.connections,
+            clock=ports.clock,
         )
+        self.groups = Groups(records=ports.groups, devices=ports.devices, clock=ports.clock)
+        self.membership = Membership(devices=ports.devices, groups=ports.groups, clock=ports.clock)
         self.commands = Commands(
             devices=ports.devices,
             records=ports.command_records,
@@ -93,6 +100,7 @@ class Operations:
         )
         self.downloads = Downloads(
             devices=ports.devices,
+            groups=ports.groups,
             artifacts=ports.artifacts,
             files=ports.file_records,
             records=ports.download_records,
@@ -107,13 +115,17 @@ class Operations:
             clock=ports.clock,
         )
         self.permissions = Permissions(
-            devices=ports.devices, artifacts=ports.artifacts, files=ports.file_records
+            devices=ports.devices,
+            groups=ports.groups,
+            artifacts=ports.artifacts,
+            files=ports.file_records,
         )
         self.people = TenantPeople(
             people=ports.people, revocations=self.revocations, budgets=self.budgets
         )
         self.registration = Registration(
             devices=ports.devices,
+            groups=ports.groups,
             enrolments=ports.enrolments,
             clock=ports.clock,
             settings=enrolment,

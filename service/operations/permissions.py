@@ -14,6 +14,7 @@ from service.domain.permissions import DELIVERING, OF_DEVICES, OF_GROUPS, OF_TEN
 from service.errors import ConflictError, InvalidRequestError
 from service.operations.authorization import Purpose
 from service.operations.devices import find_device_or_none
+from service.operations.known_groups import knowing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from service.ports.artifacts import Artifacts
     from service.ports.devices import DeviceFacts
     from service.ports.files import FileRecords
+    from service.ports.groups import GroupRecords
 
 MAX_QUESTIONS: Final = 100
 MAX_FILES: Final = 10  # of one request: each is a call or two of AWS
@@ -82,6 +84,7 @@ class Permissions:
     """What callers may do, as far as the policies know now; nothing is done, granted or audited."""
 
     devices: DeviceFacts
+    groups: GroupRecords
     artifacts: Artifacts
     files: FileRecords
 
@@ -95,7 +98,8 @@ class Permissions:
             InvalidRequestError: a question is not of its form; names it.
             UnavailableError: nobody can say what the policies say.
         """
-        tenant = access.principal.tenant
+        named = [one.group for one in questions]
+        tenant = await knowing(self.groups, access.principal.tenant, named)
         actions = [_action(tenant, index, one) for index, one in enumerate(questions)]
         found = await self._devices_of(tenant, questions)
         files = await self._files_of(tenant, questions)

@@ -22,6 +22,7 @@ from service.domain.tags import check_count, check_tags
 from service.errors import ConflictError, InvalidRequestError
 from service.operations.authorization import Purpose
 from service.operations.devices import find_device
+from service.operations.known_groups import knowing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from service.operations.authorization import Access
     from service.ports.devices import DeviceFacts
     from service.ports.enrolments import Enrolments
+    from service.ports.groups import GroupRecords
     from service.settings import EnrolmentSettings
 
 
@@ -63,6 +65,7 @@ class Registration:
     """Registers devices of the caller's tenant."""
 
     devices: DeviceFacts
+    groups: GroupRecords
     enrolments: Enrolments
     clock: Clock
     settings: EnrolmentSettings
@@ -78,20 +81,31 @@ class Registration:
             PermissionDeniedError: not allowed.
             ConflictError: the tenant has a device of this name.
         """
-        tenant = access.principal.tenant
+        tenant = await knowing(self.groups, access.principal.tenant, new.groups)
         self.check(tenant, new)
-        await self.require(access, new.groups, tuple(new.tags), subject=new.id)
+        await self.require(access, tenant, (new.groups, tuple(new.tags)), subject=new.id)
         return await self.store(access, new)
 
     async def require(
-        self, access: Access, groups: tuple[str, ...], tags: tuple[str, ...], *, subject: str
+        self,
+        access: Access,
+        tenant: Tenant,
+        asked: tuple[tuple[str, ...], tuple[str, ...]],
+        *,
+        subject: str,
     ) -> None:
-        """Ask whether the caller may register a device in these groups, with these tags.
+        """Ask whether the caller may register a device.
+
+        Args:
+            access: of the caller.
+            tenant: the caller's, with the groups that are named.
+            asked: the groups that it goes into, and the names of its tags.
+            subject: for the trail.
 
         Raises:
             PermissionDeniedError: not allowed.
         """
-        tenant = access.principal.tenant
+        groups, tags = asked
         purpose = Purpose(subject=subject, changed_tags=tuple(sorted(tags)) or None)
         for entities in _asked_of(tenant, groups):
             await access.require(Permission.REGISTER_DEVICE, entities, purpose)
@@ -162,9 +176,9 @@ class Registration:
         """
         tenant = access.principal.tenant
         device = await find_device(self.devices, tenant, device_id)
-        await self.require(
-            access, device.known_groups(tenant.groups), (), subject=f"code of {device_id}"
-        )
+        known = await knowing(self.groups, tenant, device.known_groups(tenant.groups))
+        groups = device.known_groups(known.groups)
+        await self.require(access, known, (groups, ()), subject=f"code of {device_id}")
         return await self.store_code(tenant, device)
 
     async def store_code(self, tenant: Tenant, device: Device) -> Registered:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from service.ports.downloads import Deliveries, DownloadJobs, DownloadRecords
     from service.ports.enrolments import Enrolments, Things
     from service.ports.files import FileObjects, FileRecords
+    from service.ports.groups import GroupRecords
     from service.ports.metrics import Metrics
     from service.ports.people import People
     from service.ports.policies import PolicyStores
@@ -40,6 +41,7 @@ class Ports:
     audit: AuditLog
     buckets: SharedBuckets
     devices: DeviceFacts
+    groups: GroupRecords
     connections: Connections
     command_records: CommandRecords
     listed_commands: ListedCommands

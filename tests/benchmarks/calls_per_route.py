@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from litestar.testing import TestClient
 
 from service.adapters.aws.enrolment_rows import enrolment_item
+from service.adapters.aws.groups import group_item
 from service.adapters.aws.revocations import DynamoRevocations
 from service.adapters.memory.budgets import MemoryBuckets
 from service.adapters.memory.policies import MemoryPolicyStores
@@ -32,7 +33,7 @@ from service.settings import HttpSettings, PolicySettings, RecordSettings, Token
 from tests.benchmarks.rows import Row
 from tests.service.adapters.aws.answered_line import AnsweredDoor, Refusal
 from tests.service.adapters.aws.conftest import AWS
-from tests.service.adapters.aws.every_call import DEVICE, ID, answer, ports_of
+from tests.service.adapters.aws.every_call import DEVICE, GROUP, ID, answer, ports_of
 from tests.service.requests import signing_request
 from tests.service.stamped_policies import stamped
 
@@ -136,6 +137,13 @@ REQUESTS: Final = (
         devices=_MEMBERS,
     ),
     Asked(route="POST /v1/downloads", of="a file, to all", body={"group": "all"}),
+    Asked(route="POST /v1/groups", body={"id": "cell-9"}),
+    Asked(route="GET /v1/groups"),
+    Asked(route="GET /v1/groups/{group}"),
+    Asked(route="PATCH /v1/groups/{group}", body={"description": "x"}),
+    Asked(route="DELETE /v1/groups/{group}"),
+    Asked(route="GET /v1/groups/{group}/members"),
+    Asked(route="POST /v1/groups/{group}/members", of="a device", body={"put_in": [DEVICE.id]}),
     Asked(route="GET /v1/downloads/{download_id}"),
     Asked(route="GET /v1/downloads", of="of one"),
     Asked(route="POST /v1/downloads/{download_id}/cancel"),
@@ -261,10 +269,7 @@ def _answer(call: Call, acme: Tenant, asked: Asked) -> dict[str, Any] | Refusal:
         return Refusal("ResourceNotFoundException", 404)
     allow = {"decision": "ALLOW", "determiningPolicies": [], "errors": []}
     if call.operation == "Query" and "devices" in call.arguments["TableName"]:
-        prefix = call.arguments["ExpressionAttributeValues"].get(":prefix", {"S": ""})["S"]
-        if prefix.startswith(COMING):
-            return {"Items": _coming() if asked.device == COMING else []}
-        return {"Items": [row for number in range(asked.devices) for row in _device(number)]}
+        return {"Items": _rows(call.arguments["ExpressionAttributeValues"], asked)}
     if ":list" in call.arguments.get("ExpressionAttributeValues", {}):
         return {"Items": [_listed()]}
     own: dict[str, dict[str, Any]] = {
@@ -289,6 +294,15 @@ def _listed() -> dict[str, Any]:
     texts = {"sk": ID, "target_kind": "device", "target": DEVICE.id, "artifact": "a"}
     texts |= {"device": DEVICE.id, "name": "reboot", "created_by": "somebody"}
     return {name: {"S": text} for name, text in texts.items()}
+
+
+def _rows(values: Mapping[str, Any], asked: Asked) -> list[dict[str, Any]]:
+    """The rows of the devices table that a query with these values finds."""
+    if values[":own"]["S"].endswith("--groups"):
+        return [group_item(replace(GROUP, id=ID, version=1))]
+    if values.get(":prefix", {"S": ""})["S"].startswith(COMING):
+        return _coming() if asked.device == COMING else []
+    return [row for number in range(asked.devices) for row in _device(number)]
 
 
 def _coming() -> list[dict[str, Any]]:

@@ -47,11 +47,13 @@ _DEVICE_ACTIONS: Final = (
     "SetDeviceGroups",
     "SetDeviceTags",
 )
+_OF_GROUPS_ALONE: Final = ("ManageGroups",)
 _GROUP_ACTIONS: Final = (
     *("ViewDownload", "DownloadFile", "UpdateFirmware"),
     *("CancelDownload", "RegisterDevice"),
+    *_OF_GROUPS_ALONE,
 )
-ACTIONS: Final = (*_TENANT_ACTIONS, *_DEVICE_ACTIONS)
+ACTIONS: Final = (*_TENANT_ACTIONS, *_DEVICE_ACTIONS, *_OF_GROUPS_ALONE)
 ACTIONS_ON: Final = {
     TENANT: _TENANT_ACTIONS,
     DEVICE_GROUP: _GROUP_ACTIONS,

@@ -25,11 +25,12 @@ from service.adapters.aws.client.failures import asks
 from service.adapters.aws.conditional_rows import ABSENT, at, put
 from service.adapters.aws.cursors import seal, token_of
 from service.adapters.aws.enrolment_rows import enrolment_of
+from service.adapters.aws.groups import DynamoGroups
 from service.cedar.device_facts import DEVICE_FACTS
-from service.cedar.group_tree import with_ancestors
 from service.domain.device_filter import EVERY_DEVICE, MAX_LOOKED_AT, cut
 from service.domain.device_rows import DeviceRows, Facts, Presence
 from service.domain.devices import DevicePage
+from service.domain.group_records import tree_of
 from service.errors import ConflictError, InvalidRequestError
 from service.ports.devices import all_of_them
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 
     from service.adapters.aws.client.door import AwsDoor
+    from service.cedar.entities import GroupParents
     from service.domain.device_filter import DeviceFilter
     from service.domain.devices import Device
     from service.domain.enrolments import Enrolment
@@ -66,7 +68,12 @@ class DynamoDeviceFacts:
         )
         items = [item async for page in found for item in page]
         device = rows_of(items).device(tenant.id, device_id)
-        return None if device is None else replace(device, connectivity=None)
+        if device is None:
+            return None
+        made: GroupParents = {}
+        if unknown := undeclared(tenant, device):
+            made = tree_of(tenant, await self._groups.named(tenant, unknown))
+        return replace(device, connectivity=None, made=made)
 
     @asks(_TABLE)
     async def page(
@@ -93,10 +100,7 @@ class DynamoDeviceFacts:
     ) -> tuple[Device, ...]:
         members: list[Device] = []
         async for _, device in self._named(tenant, after=None, size=None):
-            if device is not None and (
-                group.is_root
-                or group.id in with_ancestors(device.known_groups(tenant.groups), tenant.groups)
-            ):
+            if device is not None and device.is_in(group.id, tenant.groups):
                 members.append(replace(device, connectivity=None))
                 if len(members) > limit:
                     break
@@ -133,10 +137,29 @@ class DynamoDeviceFacts:
             )
         return changed
 
+    @property
+    def _groups(self) -> DynamoGroups:
+        return DynamoGroups(aws=self.aws, settings=self.settings)
+
     async def _named(
         self, tenant: Tenant, *, after: str | None, size: int | None
     ) -> AsyncIterator[tuple[str, Device | None]]:
         """Each name that rows are written under, in order, with the device that they make."""
+        made: GroupParents | None = None
+        async for device_id, rows in self._rows(tenant, after=after, size=size):
+            device = rows_of(rows).device(tenant.id, device_id)
+            if device is not None and undeclared(tenant, device):
+                if made is None:
+                    made = tree_of(
+                        tenant, await self._groups.following(tenant, after=None, limit=None)
+                    )
+                device = replace(device, made=made)
+            yield device_id, device
+
+    async def _rows(
+        self, tenant: Tenant, *, after: str | None, size: int | None
+    ) -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
+        """Each name that rows are written under, in order, with these rows."""
         condition, values = "", {}
         if after is not None:
             condition, values = "sk > :after", {":after": {"S": after + _BEHIND_ROWS}}
@@ -145,10 +168,10 @@ class DynamoDeviceFacts:
         async for page in self._query(tenant, condition, values, size=size):
             ends = [*groupby_device(kept + page)]
             kept = ends.pop()[1] if ends else []
-            for device_id, rows in ends:
-                yield device_id, rows_of(rows).device(tenant.id, device_id)
-        for device_id, rows in groupby_device(kept):
-            yield device_id, rows_of(rows).device(tenant.id, device_id)
+            for named in ends:
+                yield named
+        for named in groupby_device(kept):
+            yield named
 
     def _query(
         self, tenant: Tenant, condition: str, values: Mapping[str, Any], *, size: int | None
@@ -170,6 +193,11 @@ class DynamoDeviceFacts:
             ConsistentRead=True,
             **({} if size is None else {"Limit": size}),
         )
+
+
+def undeclared(tenant: Tenant, device: Device) -> tuple[str, ...]:
+    """Groups of a device that the tenant's file does not declare: made at run time, or gone."""
+    return tuple(group for group in device.groups if group not in tenant.groups)
 
 
 def groupby_device(

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from service.cedar.group_tree import with_ancestors
+from service.adapters.memory.groups import MemoryGroups
 from service.domain.device_filter import EVERY_DEVICE, cut
 from service.domain.device_rows import DeviceRows, Facts, Presence
 from service.domain.devices import DevicePage
+from service.domain.group_records import tree_of
 from service.errors import ConflictError, InvalidRequestError
 from service.ports.devices import all_of_them
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from service.cedar.entities import GroupParents
     from service.domain.device_filter import DeviceFilter
     from service.domain.devices import Connectivity, Device
     from service.domain.groups import DeviceGroup
@@ -24,11 +26,16 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class MemoryDevices:
-    """Rows by tenant and device id, as the service and events would have written them."""
+    """Rows by tenant and device id, as the service and events would have written them.
+
+    Attributes:
+        groups: those that were made at run time.
+    """
 
     rows: dict[tuple[str, str], DeviceRows] = field(
         default_factory=dict[tuple[str, str], DeviceRows]
     )
+    groups: MemoryGroups = field(default_factory=MemoryGroups)
 
     def add(self, device: Device) -> None:
         """Put a device with its facts into the fleet, or facts of other content under its name."""
@@ -73,7 +80,7 @@ class MemoryDevices:
 
     async def find(self, tenant: Tenant, device_id: str) -> Device | None:
         found = self.known(tenant.id, device_id)
-        return replace(found, connectivity=None) if found else None
+        return replace(found, connectivity=None, made=self._made(tenant)) if found else None
 
     async def page(
         self,
@@ -102,8 +109,7 @@ class MemoryDevices:
         members = [
             replace(device, connectivity=None)
             for device in filter(None, self._named(tenant).values())
-            if group.is_root
-            or group.id in with_ancestors(device.known_groups(tenant.groups), tenant.groups)
+            if device.is_in(group.id, tenant.groups)
         ]
         return tuple(members[: limit + 1])
 
@@ -131,11 +137,18 @@ class MemoryDevices:
 
     def _named(self, tenant: Tenant) -> dict[str, Device | None]:
         """Every name that something is written under, in order; without a device if it is gone."""
+        made = self._made(tenant)
         return {
-            device_id: rows.device(owner, device_id)
+            device_id: device and replace(device, made=made)
             for (owner, device_id), rows in sorted(self.rows.items(), key=lambda item: item[0])
             if owner == tenant.id
+            for device in [rows.device(owner, device_id)]
         }
+
+    def _made(self, tenant: Tenant) -> GroupParents:
+        return tree_of(
+            tenant, (one for (owner, _), one in self.groups.rows.items() if owner == tenant.id)
+        )
 
 
 @dataclass(kw_only=True)

@@ -32,6 +32,7 @@ from service.adapters.memory.work import MemoryTimers, MemoryWorkQueue
 from service.ports import Ports
 
 if TYPE_CHECKING:
+    from service.adapters.memory.groups import MemoryGroups
     from service.ports.authorizer import Authorizer
 
 
@@ -56,6 +57,7 @@ class MemoryPorts(Ports):
     audit: MemoryAuditLog
     buckets: MemoryBuckets
     devices: MemoryDevices
+    groups: MemoryGroups
     connections: MemoryConnections
     command_records: MemoryCommandRecords
     listed_commands: MemoryListedCommands
@@ -88,6 +90,7 @@ class MemoryPorts(Ports):
             audit=MemoryAuditLog(),
             buckets=MemoryBuckets(),
             devices=known,
+            groups=known.groups,
             connections=MemoryConnections(devices=known),
             command_records=commands,
             listed_commands=MemoryListedCommands(records=commands),

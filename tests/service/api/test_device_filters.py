@@ -66,6 +66,11 @@ PRESSES = ["press-01", "press-02", "press-03"]
         ({"connected": "false", "kind": "press"}, ["press-02", "press-03"]),
         ({"connected": "false", "tag": "building"}, ["a-cell", "b-hall"]),
         ({"kind": "pump", "group": "line-press"}, []),
+        ({"text": "PRESS-0"}, PRESSES),
+        ({"text": "pump", "connected": "true"}, ["d-pump"]),
+        ({"text": "a:b"}, ["d-pump"]),
+        ({"text": "berlin"}, ["d-pump"]),
+        ({"text": "building"}, []),
     ],
 )
 def test_a_list_shows_what_fits_all_of_it(

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 PAGE: Final = Path(__file__).parents[3] / "docs" / "api.md"
 BLOCK: Final = re.compile(r"```sh\n(.*?)```", re.DOTALL)
+TAG: Final = re.compile(
+    r"(?P<name>[A-Z]+)=\$\((?P<command>curl .*) -o /dev/null -w '%header[{]etag[}]'(?P<rest> .*)\)"
+)
 TAKEN: Final = re.compile(r"(?P<name>[A-Z0-9]+)=\$\((?P<command>curl .*) \| jq -r (?P<path>.*)\)")
 STEEL: Final = b'{"temperature": 900}'
 
@@ -35,7 +38,9 @@ class Shell:
 
     def run(self, line: str) -> None:
         """One line of the page."""
-        if (taken := TAKEN.fullmatch(line)) is not None:
+        if (tag := TAG.fullmatch(line)) is not None:
+            self.variables[tag["name"]] = self.curl(tag["command"] + tag["rest"]).headers["ETag"]
+        elif (taken := TAKEN.fullmatch(line)) is not None:
             answer = self.curl(taken["command"])
             self.variables[taken["name"]] = _at(answer.json(), taken["path"])
         elif line.startswith("curl "):
@@ -83,7 +88,12 @@ class Shell:
 
     def _filled(self, command: str) -> str:
         # Of single quotes too, where the page closes and opens them around a variable.
-        return re.sub(r"\$([A-Z][A-Z0-9]*)", lambda match: self.variables[match[1]], command)
+        # A tag has quotation marks of its own, which a shell leaves alone within others.
+        return re.sub(
+            r"\$([A-Z][A-Z0-9]*)",
+            lambda match: self.variables[match[1]].replace('"', '\\"'),
+            command,
+        )
 
 
 def work(service: ServiceUnderTest) -> None:
@@ -117,4 +127,5 @@ def test_every_recipe_of_the_page_works(service: ServiceUnderTest) -> None:
     delivered = service.ports.download_records.once.records.values()
     assert {one.file_id for one in delivered} == {file.file_id}
     assert json.dumps(shell.asked).count("/v1/files") > 5
-    assert len(blocks) == 10
+    assert len(blocks) == 12
+    assert service.device("press-02").groups == ("cell-9", "line-press")

@@ -34,6 +34,7 @@ from service.domain.downloads import (
 )
 from service.domain.enrolments import Certificate, Enrolment, SigningRequest
 from service.domain.files import FileState, FileVersion, UploadPart
+from service.domain.group_records import GroupRecord
 from service.domain.groups import DeviceGroup
 from service.domain.idempotency import IdempotencyKey
 from service.domain.identities import Principal, TokenUse, VerifiedClaims
@@ -109,6 +110,16 @@ FILE: Final = FileVersion(
     version="v1",
     manifest=Signed(text="{}", signatures={}),
     revision=1,
+)
+GROUP: Final = GroupRecord(
+    tenant="acme",
+    id="cell-9",
+    description="",
+    parents=("hall-2",),
+    above={"hall-2": ()},
+    created_by="somebody",
+    created_at=AT,
+    changed_at=AT,
 )
 ENROLMENT: Final = Enrolment(
     tenant="acme", device="press-07", registration=ID, code_digest="ab" * 32, expires_at=AT
@@ -201,6 +212,9 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
             page | {"cursor": seal("devices:acme", "press-06")},
         ),
         "devices.members": (tenant | {"group": EVERYTHING, "limit": 10},),
+        "groups.named": (tenant | {"groups": ["cell-9"]},),
+        "groups.following": (page | {"after": None}, tenant | {"after": "a", "limit": None}),
+        "groups.put": (tenant | {"record": GROUP}, tenant | {"record": replace(GROUP, version=1)}),
         "connections.find": (tenant | {"device": DEVICE},),
         "command_records.create": (command | {"key": None}, command | {"key": KEY}),
         "command_records.claim": (command | {"now_ms": AT},),

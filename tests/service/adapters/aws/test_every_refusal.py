@@ -107,6 +107,7 @@ MEANS: Final[dict[tuple[str, str], type]] = {
         )
     },
     ("UpdateItem of a revocation", "ConditionalCheckFailedException"): type(None),
+    ("PutItem of a group", "ConditionalCheckFailedException"): type(None),
     ("ListParts", "NoSuchUpload"): StoredObject,
     ("CompleteMultipartUpload", "NoSuchUpload"): StoredObject,
     ("AbortMultipartUpload", "NoSuchUpload"): type(None),
@@ -145,6 +146,7 @@ def meant(call: Call, refusal: Refusal | Reply | Exception) -> tuple[type, ...]:
         f"{call.operation} of a file": "acme--files" in str(item),
         f"{call.operation} of a page": "PaginationToken" in call.arguments,
         f"{call.operation} of a revocation": "--revocations" in str(call.arguments.get("Key")),
+        f"{call.operation} of a group": "acme--groups" in str(item),
         f"{call.operation} of a device": "devices" in str(call.arguments.get("TableName")),
     }
     for operation in (call.operation, *(name for name, holds in special.items() if holds)):

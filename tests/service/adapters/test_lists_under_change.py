@@ -1,0 +1,242 @@
+"""Lists while others change them: nothing twice, nothing missing that stood all along."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from service.adapters.aws.devices import DynamoDeviceFacts
+from service.adapters.aws.enrolments import DynamoEnrolments
+from service.adapters.aws.files import DynamoFileRecords
+from service.adapters.aws.groups import DynamoGroups
+from service.adapters.memory.memory_ports import MemoryPorts
+from service.adapters.memory.user_pool import MemoryUserPool
+from service.cedar.decision import Allowed
+from service.domain.devices import Device
+from service.domain.enrolments import Enrolment
+from service.domain.files import FileVersion
+from service.domain.group_records import GroupRecord, GroupState
+from service.domain.identities import Principal, TokenUse, VerifiedClaims
+from service.domain.permissions import READING
+from service.operations.authorization import Access, RequestFacts
+from service.operations.operations import Operations
+from service.ports import Ports
+from service.settings import RecordSettings, TokenSettings
+from tests.seed import new_seed
+from tests.service.adapters.aws.root_door import RootDoor
+from tests.service.operations.policies import Policies
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from infra.local.cloud import EmbeddedCloud
+    from service.domain.tenants import Tenant
+
+DECLARED: Final = {"line-a": (), "line-k": (), "line-z": ()}
+NAMES: Final = [f"{letter}-{number}" for letter in "abcxyz" for number in range(4)]
+Page = tuple[list[str], str | None]
+
+
+@dataclass
+class Fleet:
+    """The lists of one tenant, and those who change what they show.
+
+    Attributes:
+        client: of DynamoDB, if the rows are there.
+    """
+
+    ports: Ports
+    tenant: Tenant
+    client: Any = None
+
+    @property
+    def access(self) -> Access:
+        """Somebody who may look at everything."""
+        principal = Principal(
+            tenant=self.tenant,
+            subject="somebody",
+            token_use=TokenUse.ID,
+            groups=(),
+            email=None,
+            client_id="client",
+            expires_at=1,
+            claims=VerifiedClaims({}),
+            token="header.claims.signature",
+        )
+        return Access(
+            principal=principal,
+            facts=RequestFacts(request_id="request-1", source_ip=None),
+            declared=READING,
+            authorizer=self.ports.authorizer,
+            audit=self.ports.audit,
+            clock=self.ports.clock,
+        )
+
+    async def device_comes(self, name: str) -> None:
+        """Registered; one that is there stays."""
+        enrolment = Enrolment(
+            tenant=self.tenant.id,
+            device=name,
+            registration=f"registration-{name}",
+            code_digest="",
+            expires_at=0,
+        )
+        device = Device(tenant=self.tenant.id, id=name, groups=("line-a",))
+        await self.ports.enrolments.register(self.tenant, device, enrolment, by="test", now_ms=1)
+
+    async def device_goes(self, name: str) -> None:
+        """As the rule of `deleted` writes it."""
+        thing = f"registration-{name}"
+        if self.client is None:
+            self.ports.devices.death(self.tenant.id, name, thing)  # type: ignore[attr-defined]
+            return
+        key = {"partition": f"{self.tenant.id}--devices", "sk": f"{name}#gone#{thing}"}
+        item = {column: {"S": text} for column, text in key.items()}
+        self.client.put_item(TableName=TABLE, Item=item)
+
+    async def group_comes(self, name: str) -> None:
+        """Made; one that is there stays."""
+        record = GroupRecord(
+            tenant=self.tenant.id,
+            id=name,
+            description="",
+            parents=(),
+            created_by="test",
+            created_at=1,
+            changed_at=1,
+        )
+        await self.ports.groups.put(self.tenant, record)
+
+    async def group_goes(self, name: str) -> None:
+        """Deleted, for good."""
+        for record in await self.ports.groups.named(self.tenant, [name]):
+            await self.ports.groups.put(self.tenant, replace(record, state=GroupState.DELETED))
+
+    async def file_comes(self, name: str) -> None:
+        """A version more; none ever goes."""
+        file_id = uuid.uuid4().hex[:26].upper()
+        record = FileVersion(
+            file_id=file_id,
+            tenant=self.tenant.id,
+            name=name,
+            size=1,
+            sha256="ab" * 32,
+            part_size=1,
+            upload="upload",
+            created_by="test",
+            created_at=1,
+            changed_at=1,
+            revision=1,
+        )
+        await self.ports.file_records.create(self.tenant, record, None)
+
+    async def nothing(self, name: str) -> None:
+        """What files do instead of going."""
+
+    async def devices(self, limit: int, cursor: str | None) -> Page:
+        """A page of devices."""
+        operations = Operations(self.ports, TokenSettings())
+        page = await operations.devices.page(self.access, limit=limit, cursor=cursor)
+        return [one.id for one in page.devices], page.cursor
+
+    async def groups(self, limit: int, cursor: str | None) -> Page:
+        """A page of groups."""
+        operations = Operations(self.ports, TokenSettings())
+        page = await operations.groups.page(self.access, limit=limit, cursor=cursor)
+        return [one.id for one in page.groups], page.cursor
+
+    async def files(self, limit: int, cursor: str | None) -> Page:
+        """A page of files; a version is told from others of its name."""
+        operations = Operations(self.ports, TokenSettings())
+        page = await operations.files.page(self.access, prefix="", limit=limit, cursor=cursor)
+        return [f"{one.name}#{one.file_id}" for one in page.files], page.cursor
+
+
+TABLE: Final = f"lists-{uuid.uuid4().hex}"
+
+
+@pytest.fixture(scope="module")
+def pool() -> MemoryUserPool:
+    """A tenant to be renamed; making its key takes a while."""
+    return MemoryUserPool("acme", groups=DECLARED)
+
+
+@pytest.fixture(scope="module")
+def dynamo(embedded_cloud: EmbeddedCloud) -> tuple[Any, dict[str, Any]]:
+    """A client, and the ports over two tables of their own."""
+    client = embedded_cloud.client("dynamodb")
+    for table, partition in ((TABLE, "partition"), (f"{TABLE}-files", "thing")):
+        keys = {partition: "HASH", "sk": "RANGE"}
+        client.create_table(
+            TableName=table,
+            KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys.items()],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    records = RecordSettings(devices_table=TABLE, commands_table=f"{TABLE}-files")
+    asked: dict[str, Any] = {"aws": RootDoor(embedded_cloud), "settings": records}
+    return client, {
+        "devices": DynamoDeviceFacts(**asked),
+        "groups": DynamoGroups(**asked),
+        "enrolments": DynamoEnrolments(**asked),
+        "file_records": DynamoFileRecords(**asked),
+    }
+
+
+def fleet(pool: MemoryUserPool, dynamo: tuple[Any, dict[str, Any]] | None) -> Fleet:
+    """An empty one of a new tenant."""
+    tenant = replace(pool.tenant, id=f"t{uuid.uuid4().hex[:20]}")
+    ports = MemoryPorts.around(Policies([Allowed(policies=())]))
+    if dynamo is None:
+        return Fleet(ports, tenant)
+    client, over = dynamo
+    members = {name: getattr(ports, name) for name in MemoryPorts.__dataclass_fields__}
+    return Fleet(Ports(**(members | over)), tenant, client)
+
+
+async def read_while_others_change(
+    chance: random.Random,
+    page: Callable[[int, str | None], Awaitable[Page]],
+    comes: Callable[[str], Awaitable[None]],
+    goes: Callable[[str], Awaitable[None]],
+) -> None:
+    """Read all pages, with changes between them, and say what must hold of what was seen."""
+    standing = set(chance.sample(NAMES, 12))
+    passing = sorted(set(NAMES) - standing)
+    for name in sorted(standing | set(chance.sample(passing, 6))):
+        await comes(name)
+    seen: list[str] = []
+    cursor: str | None = None
+    for _ in range(100):
+        names, cursor = await page(chance.randint(1, 4), cursor)
+        seen += names
+        if cursor is None:
+            break
+        for name in chance.sample(passing, chance.randint(0, 3)):
+            await (comes if chance.random() < 0.5 else goes)(name)
+    assert cursor is None, "the list has an end"
+    assert seen == sorted(set(seen)), "in order, and nothing twice"
+    assert standing <= {name.partition("#")[0] for name in seen}, "nothing is missing that stood"
+
+
+@pytest.mark.parametrize("noun", ["device", "group", "file"])
+@pytest.mark.parametrize(("kind", "rounds"), [("memory", 40), ("dynamodb", 2)])
+def test_lists_are_right_while_others_change_them(
+    request: pytest.FixtureRequest, pool: MemoryUserPool, noun: str, kind: str, rounds: int
+) -> None:
+    """Whatever comes and goes between two pages of devices, groups or versions of files."""
+    chance = random.Random(new_seed())  # noqa: S311 - chance, no secret
+    dynamo = request.getfixturevalue("dynamo") if kind == "dynamodb" else None
+
+    async def each() -> None:
+        for _ in range(rounds):
+            one = fleet(pool, dynamo)
+            comes, goes = getattr(one, f"{noun}_comes"), getattr(one, f"{noun}_goes", one.nothing)
+            await read_while_others_change(chance, getattr(one, f"{noun}s"), comes, goes)
+
+    asyncio.run(each())
