@@ -2,6 +2,7 @@
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -122,6 +123,7 @@ def _is_litestars_own(handler: BaseRouteHandler) -> bool:
     return getattr(handler.fn, "__module__", None) == litestar.routes.http.__name__
 
 
+@lru_cache(maxsize=1024)
 def _address(text: str) -> str | None:
     try:
         return str(ipaddress.ip_address(text))

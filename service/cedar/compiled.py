@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import cedarpy
 import msgspec
 
-from service.cedar.conformance import SchemaEntities
+from service.cedar.conformance import Conformance
 from service.cedar.evaluator import evaluation_of
 from service.cedar.reads import Reads
 from service.cedar.request import ACTION, TOKEN
@@ -61,14 +61,12 @@ class _Schema:
     """A schema that stands once in the process: releases differ in it, tenants do not.
 
     Attributes:
-        parsed: for the engine.
-        entities: makes entities that fit it.
+        conformance: what fits it.
         groups: action -> all groups that it is in, by way of others too.
         user_attributes: what it has of a person's claims.
     """
 
-    parsed: cedarpy.Schema
-    entities: SchemaEntities
+    conformance: Conformance
     groups: Mapping[str, frozenset[EntityUid]]
     user_attributes: frozenset[str]
 
@@ -150,9 +148,14 @@ class CompiledPolicies:
         about = entities.pop(request.resource, None)
         if about is None:
             raise ValueError("what is asked of is not among the entities")
-        given = self._schema.entities.of(about, entities.values())
-        schema = self._schema.parsed
-        return evaluation_of(cedarpy.is_authorized(request.json(), policies, given, schema))
+        fits = self._schema.conformance
+        given = fits.entities(about, entities.values())
+        schema = fits.schema_for(request)
+        answer = cedarpy.is_authorized(request.json(), policies, given, schema)
+        evaluation = evaluation_of(answer)
+        if schema is not None:
+            fits.fitted(request)
+        return evaluation
 
     def _slice(
         self, request: AuthorizationRequest, entities: Mapping[EntityUid, Entity]
@@ -193,8 +196,7 @@ def _schema_of(text: str) -> _Schema:
     parsed = cedarpy.Schema.from_json_str(text)
     _check_token(declared["commonTypes"]["RequestContext"])
     return _Schema(
-        parsed=parsed,
-        entities=SchemaEntities(parsed, declared),
+        conformance=Conformance(parsed, declared),
         groups=_groups_of_actions(declared["actions"]),
         user_attributes=_texts(declared["entityTypes"]["User"]["shape"]),
     )

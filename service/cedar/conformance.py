@@ -1,39 +1,45 @@
-"""Entities for the engine: held against the schema once for each form, and parsed as they are.
+"""Entities and requests for the engine: held against the schema once for each form.
 
-Whether an entity fits a schema depends on the types of what it has, not on the values, so what was
-found of one entity holds for all of its form. The engine reads such a one without the schema, which
-takes half the time; what it reads is the same, since types stand in what is written (``__entity``,
+Whether something fits a schema depends on the types of what it has, not on the values, so what was
+found of one holds for all of its form. The engine reads such a one without the schema, which takes
+half the time; what it reads is the same, since types stand in what is written (``__entity``,
 ``__extn``): a form of which the schema would make something else is never taken for known.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import cedarpy
-import msgspec
 
-from service.cedar.values import EntityUid
+from service.cedar.values import form_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from service.cedar.entities import Entity
+    from service.cedar.request import AuthorizationRequest
+    from service.cedar.values import Form
 
 _FORMS: Final = 1024  # of one schema; of our own entities there are some dozens
 _PARSED: Final = (
     1024  # of all tenants: who asks, and the groups above what is asked of; some 8 KB each
 )
-Form: TypeAlias = Any
-"""The types in an entity or a value, nested as they are; can be compared and hashed."""
-_encode: Final = msgspec.json.Encoder().encode
+# What a schema makes of them is what they are written as; of a text it could make something else.
+_PLAIN: Final = frozenset({"String", "Boolean", "Long"})
+# Of a request's context, which ``json_value`` writes with their types.
+_WITH_TYPES: Final = frozenset({"now", "source_ip", "artifact"})
+_CONTEXTS: Final = (
+    None,
+    {"type": "RequestContext"},
+    {"type": "EntityOrCommon", "name": "RequestContext"},
+)
 
 
-class SchemaEntities:
-    """Makes entities for requests under one schema.
+class Conformance:
+    """What fits one schema.
 
     Args:
         schema: parsed.
@@ -47,8 +53,19 @@ class SchemaEntities:
         # Fail closed: which ids an enumerated type has, no form tells.
         self._has_forms = not any("enum" in one for one in declared["entityTypes"].values())
         self._known: set[Form] = set()
+        # Fail closed: of a text the schema could make something else, e.g. a moment.
+        self._has_request_forms = self._has_forms and _leaves_texts(declared)
 
-    def of(self, about: Entity, others: Iterable[Entity]) -> cedarpy.Entities:
+    def schema_for(self, request: AuthorizationRequest) -> cedarpy.Schema | None:
+        """What a request is to be read with; ``None``: one of its form fitted the schema."""
+        return None if _form_of_request(request) in self._known else self._schema
+
+    def fitted(self, request: AuthorizationRequest) -> None:
+        """Note that the engine has read a request with the schema."""
+        if self._has_request_forms and len(self._known) < _FORMS:
+            self._known.add(_form_of_request(request))
+
+    def entities(self, about: Entity, others: Iterable[Entity]) -> cedarpy.Entities:
         """What an evaluation is to know, the action groups too.
 
         Args:
@@ -75,7 +92,7 @@ class SchemaEntities:
         Raises:
             ValueError: it does not, or the schema would make something else of it.
         """
-        form = _form_of(entity)
+        form = entity.form
         if form in self._known:
             return
         text = _text([entity])
@@ -87,12 +104,12 @@ class SchemaEntities:
 
 
 @lru_cache(maxsize=_PARSED)
-def _parsed(schema: SchemaEntities, text: str) -> cedarpy.Entities:
+def _parsed(schema: Conformance, text: str) -> cedarpy.Entities:
     return schema.parse(text)
 
 
 def _text(entities: Iterable[Entity]) -> str:
-    return _encode([entity.json() for entity in entities]).decode()
+    return f"[{','.join([entity.text for entity in entities])}]"
 
 
 def _spelt(entities: cedarpy.Entities) -> list[str]:
@@ -103,22 +120,25 @@ def _spelt(entities: cedarpy.Entities) -> list[str]:
     )
 
 
-def _form_of(entity: Entity) -> Form:
+def _form_of_request(request: AuthorizationRequest) -> Form:
     return (
-        entity.uid.type,
-        frozenset([(name, _form(value)) for name, value in entity.attributes.items()]),
-        frozenset([parent.type for parent in entity.parents]),
-        not entity.tags,
+        request.action,
+        request.principal.type,
+        request.resource.type,
+        form_of(request.context),
     )
 
 
-def _form(value: object) -> Form:
-    match value:
-        case EntityUid():
-            return value.type
-        case tuple():
-            return (tuple, frozenset([_form(item) for item in value]))
-        case Mapping():
-            return frozenset([(name, _form(item)) for name, item in value.items()])
-        case _:
-            return type(value)
+def _leaves_texts(declared: Mapping[str, Any]) -> bool:
+    """Whether the schema makes nothing else of the texts of a request's context."""
+    context = dict(declared["commonTypes"]["RequestContext"]["attributes"])
+    token = context.pop("token")["attributes"]
+    return all(
+        kind["type"] in _PLAIN
+        or kind.get("element", {}).get("type") in _PLAIN
+        or name in _WITH_TYPES
+        for name, kind in (*context.items(), *token.items())
+    ) and all(
+        action.get("appliesTo", {}).get("context") in _CONTEXTS
+        for action in declared["actions"].values()
+    )

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+import msgspec
+
 from service.cedar.group_tree import with_ancestors
-from service.cedar.values import EntityUid, json_value
+from service.cedar.values import EntityUid, form_of, json_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
-    from service.cedar.values import Value
+    from service.cedar.values import Form, Value
 
 USER: Final = "Fleet::User"
 GROUP: Final = "Fleet::Group"
@@ -23,6 +26,7 @@ DEVICE_GROUP: Final = "Fleet::DeviceGroup"
 ARTIFACT: Final = "Fleet::Artifact"
 GroupParents: TypeAlias = "Mapping[str, Sequence[str]]"
 """Device group -> the groups that it lies in directly; none: in the root group alone."""
+_SHARED: Final = 4096  # entities that many requests have, of all tenants
 ROOT_GROUP: Final = "all"
 """The device group of every device of a tenant."""
 
@@ -51,6 +55,21 @@ class Entity:
             else replace(self, attributes={**self.attributes, "utc_offset": offset})
         )
 
+    @cached_property
+    def text(self) -> str:
+        """The entity in Cedar's JSON form, written down."""
+        return msgspec.json.encode(self.json()).decode()
+
+    @cached_property
+    def form(self) -> Form:
+        """The types in the entity; whether it fits a schema depends on nothing else."""
+        return (
+            self.uid.type,
+            form_of(self.attributes),
+            frozenset([parent.type for parent in self.parents]),
+            not self.tags,
+        )
+
     def json(self) -> dict[str, Any]:
         """The entity in Cedar's JSON form."""
         return {
@@ -72,6 +91,7 @@ def group_uid(group: str) -> EntityUid:
     return EntityUid(DEVICE_GROUP, group)
 
 
+@lru_cache(maxsize=_SHARED)
 def tenant_entity(tenant: str) -> Entity:
     """The tenant without attributes or parents."""
     return Entity(uid=tenant_uid(tenant), attributes={})
@@ -142,6 +162,7 @@ def artifact_entity(name: str, *, tenant: str, kind: str, size: int) -> Entity:
     )
 
 
+@lru_cache(maxsize=_SHARED)
 def _root(tenant: str) -> tuple[Entity, ...]:
     owner = tenant_uid(tenant)
     root = Entity(uid=group_uid(ROOT_GROUP), attributes={"tenant": owner}, parents=(owner,))
@@ -149,7 +170,11 @@ def _root(tenant: str) -> tuple[Entity, ...]:
 
 
 def _group(group: str, tenant: str, parents: GroupParents) -> Entity:
-    above = parents.get(group) or (ROOT_GROUP,)
+    return _group_below(group, tenant, tuple(parents.get(group) or (ROOT_GROUP,)))
+
+
+@lru_cache(maxsize=_SHARED)
+def _group_below(group: str, tenant: str, above: tuple[str, ...]) -> Entity:
     return Entity(
         uid=group_uid(group),
         attributes={"tenant": tenant_uid(tenant)},

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, Final, Self, Union
+from typing import Any, Final, Self, TypeAlias, Union, cast
 
 _UID: Final = re.compile(r'(?P<type>[A-Za-z_]\w*(?:::[A-Za-z_]\w*)*)::"(?P<id>[^"\\]+)"')
 _DURATION: Final = re.compile(r"(-)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?")
@@ -76,6 +76,29 @@ def json_value(value: Value) -> Any:  # noqa: PLR0911 - one per member of the un
             return [json_value(item) for item in value]
         case _:
             return {name: json_value(item) for name, item in value.items()}
+
+
+_PLAIN: Final = frozenset({str, bool, int, datetime, timedelta, IPv4Address, IPv6Address})
+Form: TypeAlias = Any
+"""The types in a value, nested as they are; can be compared and hashed."""
+
+
+def form_of(value: object) -> Form:
+    """The types in a value: two of one form fit the same schemas."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return kind
+    match value:
+        case EntityUid():
+            return value.type
+        case tuple():
+            items = cast("tuple[object, ...]", value)
+            return (tuple, frozenset([form_of(item) for item in items]))
+        case Mapping():
+            members = cast("Mapping[str, object]", value)
+            return frozenset([(name, form_of(item)) for name, item in members.items()])
+        case _:
+            return kind
 
 
 def datetime_text(moment: datetime) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import ChainMap
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
@@ -145,15 +146,16 @@ class Device:
             tuple(sorted(self.tags.items())) if reads.tags else (),
         )
 
-    @property
+    @cached_property
     def problem(self) -> str | None:
         """Why no policy can decide on the device, in words; ``None`` for nearly all."""
         try:
-            self._attributes()
+            self._attributes  # noqa: B018 - looked at, for what it raises
         except ConflictError as error:
             return str(error)
         return None
 
+    @cached_property
     def _attributes(self) -> dict[str, Value]:
         # Fail closed: a policy that asks for a fact must not find it missing.
         if self.unreadable is not None:
@@ -179,7 +181,7 @@ class Device:
         Raises:
             ConflictError: what is stored of it is not of its form, or contradicts itself.
         """
-        attributes = self._attributes()
+        attributes = self._attributes
         zone = ZoneInfo(self.attributes["time_zone"]) if "time_zone" in self.attributes else None
         return device_entities(
             self.id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -19,6 +20,7 @@ from service.errors import ConfigurationError, PermissionDeniedError, Unavailabl
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+    from ipaddress import IPv4Address, IPv6Address
 
     from service.cedar.decision import Decision, Denied
     from service.cedar.entities import Entity
@@ -273,7 +275,7 @@ class Access:
                 members_allowed=purpose.members_allowed or None,
                 changed_tags=purpose.changed_tags,
                 people_groups=purpose.people_groups,
-                source_ip=ipaddress.ip_address(source_ip) if source_ip is not None else None,
+                source_ip=_address(source_ip) if source_ip is not None else None,
             ),
         )
 
@@ -301,3 +303,8 @@ class Access:
         if purpose.artifact is not None:
             record = replace(record, subject=purpose.artifact.name)
         await self.audit.write(self.principal.tenant, record)
+
+
+@lru_cache(maxsize=1024)
+def _address(text: str) -> IPv4Address | IPv6Address:
+    return ipaddress.ip_address(text)

@@ -230,7 +230,8 @@ class Devices:
 
 def _shown(tenant: Tenant, device: Device) -> Device:
     """The device without groups that the tenant has no more."""
-    return replace(device, groups=device.known_groups(tenant.groups))
+    known = device.known_groups(tenant.groups)
+    return device if known == device.groups else replace(device, groups=known)
 
 
 async def find_device(facts: DeviceFacts, tenant: Tenant, device_id: str) -> Device:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.cedar.conformance import SchemaEntities
+from service.cedar.conformance import Conformance
 from service.cedar.entities import Entity
+from service.cedar.request import AuthorizationRequest
 from service.cedar.values import EntityUid
 
 if TYPE_CHECKING:
@@ -62,6 +64,12 @@ def schema(**of_device: Any) -> dict[str, Any]:
     """One with two types of entities, and an action in a group."""
     attributes = {name: kind | {"required": False} for name, kind in TYPES.items()}
     return {
+        "commonTypes": {
+            "RequestContext": {
+                "type": "Record",
+                "attributes": {"token": {"type": "Record", "attributes": {}, "required": False}},
+            }
+        },
         "entityTypes": {
             "Tenant": {},
             "Device": {
@@ -80,10 +88,10 @@ def schema(**of_device: Any) -> dict[str, Any]:
     }
 
 
-def both(declared: dict[str, Any]) -> tuple[SchemaEntities, cedarpy.Schema]:
+def both(declared: dict[str, Any]) -> tuple[Conformance, cedarpy.Schema]:
     """What is looked at, and the schema itself."""
     parsed = cedarpy.Schema.from_json_str(json.dumps({"Fleet": declared}))
-    return SchemaEntities(parsed, declared), parsed
+    return Conformance(parsed, declared), parsed
 
 
 def spelt(entities: cedarpy.Entities) -> dict[str, Any]:
@@ -115,14 +123,14 @@ def test_what_is_read_is_what_the_schema_reads(about: Entity, other: Entity) -> 
         expected = spelt(cedarpy.Entities.from_json_str(text, parsed))
     except ValueError:
         with pytest.raises(ValueError):
-            looked_at.of(about, others)
+            looked_at.entities(about, others)
         return
     if expected != spelt(cedarpy.Entities.from_json_str(text).with_added_json_str("[]", parsed)):
         # A text of which the schema makes a moment: nobody guesses, the store is asked.
         with pytest.raises(ValueError, match="something else"):
-            looked_at.of(about, others)
+            looked_at.entities(about, others)
         return
-    assert spelt(looked_at.of(about, others)) == expected
+    assert spelt(looked_at.entities(about, others)) == expected
 
 
 def test_a_form_that_is_known_lets_no_other_in() -> None:
@@ -130,15 +138,15 @@ def test_a_form_that_is_known_lets_no_other_in() -> None:
     looked_at, _ = both(schema())
     device = EntityUid("Fleet::Device", "press-07")
     for text in ("a", "b"):
-        looked_at.of(Entity(uid=device, attributes={"text": text}), [OTHER])
+        looked_at.entities(Entity(uid=device, attributes={"text": text}), [OTHER])
     wrong: list[dict[str, Value]] = [{"text": 1}, {"text": True}, {"unknown": "a"}]
     for attributes in wrong:
         with pytest.raises(ValueError):
-            looked_at.of(Entity(uid=device, attributes=attributes), [OTHER])
+            looked_at.entities(Entity(uid=device, attributes=attributes), [OTHER])
     with pytest.raises(ValueError):
-        looked_at.of(Entity(uid=device, attributes={}, tags={"b": "7"}), [OTHER])
+        looked_at.entities(Entity(uid=device, attributes={}, tags={"b": "7"}), [OTHER])
     with pytest.raises(ValueError):
-        looked_at.of(Entity(uid=device, attributes={}, parents=(device,)), [OTHER])
+        looked_at.entities(Entity(uid=device, attributes={}, parents=(device,)), [OTHER])
 
 
 def test_an_enumerated_type_is_held_against_the_schema() -> None:
@@ -155,6 +163,30 @@ def test_an_enumerated_type_is_held_against_the_schema() -> None:
     def with_level(level: str) -> Entity:
         return Entity(uid=device, attributes={"level": EntityUid("Fleet::Level", level)})
 
-    looked_at.of(with_level("low"), [OTHER])
+    looked_at.entities(with_level("low"), [OTHER])
     with pytest.raises(ValueError):
-        looked_at.of(with_level("middle"), [OTHER])
+        looked_at.entities(with_level("middle"), [OTHER])
+
+
+def asked(**context: Value) -> AuthorizationRequest:
+    """May a device read another one?"""
+    one, other = (EntityUid("Fleet::Device", name) for name in ("one", "other"))
+    return AuthorizationRequest(
+        principal=one, action="Read", resource=other, context=context, entities=()
+    )
+
+
+@pytest.mark.parametrize("kind", [{"type": "String"}, {"type": "Extension", "name": "datetime"}])
+def test_a_request_is_read_without_the_schema_once_known(kind: dict[str, Any]) -> None:
+    """One of the same form as one that fitted; never if the schema makes no text of a text."""
+    declared = schema()
+    declared["commonTypes"]["RequestContext"]["attributes"]["reason"] = kind | {"required": False}
+    looked_at, parsed = both(declared)
+    assert looked_at.schema_for(asked(reason="a fire")) is parsed
+    looked_at.fitted(asked(reason="a fire"))
+    is_text = kind["type"] == "String"
+    assert looked_at.schema_for(asked(reason="2026-10-01")) is (None if is_text else parsed)
+    for other in (asked(reason=1), asked(), asked(reason="a", command="b")):
+        assert looked_at.schema_for(other) is parsed
+    for change in ({"action": "View"}, {"resource": OTHER.uid}, {"principal": OTHER.uid}):
+        assert looked_at.schema_for(replace(asked(reason="a fire"), **change)) is parsed

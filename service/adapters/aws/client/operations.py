@@ -7,11 +7,12 @@ serializer and parser, which do all the rest.
 
 from __future__ import annotations
 
+import re
 import uuid
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 from botocore.awsrequest import HeadersDict, prepare_request_dict
@@ -25,7 +26,7 @@ from service.adapters.aws.client.failures import AwsRefusalError, UnreadableAnsw
 from service.adapters.aws.client.signing import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from botocore.model import OperationModel
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 _REFUSED: Final = 300
 _NO_CONTENT: Final = 204
 _DOCUMENTS: Final = frozenset({"json", "rest-json"})
+_LABEL: Final = re.compile(r"{(.*?)}")
+_MARK: Final = re.compile(r"label\d+mark")
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
 
@@ -134,14 +137,17 @@ class Operation:
         self._of = service
         self._is_silent = self.model.http.get("responseCode") == _NO_CONTENT
         self._tokens: list[str] = list(self.model.idempotent_members)
-        output: Any = self.model.output_shape
         self._plain_request: Unsigned | None = None
+        self._path: _Path | None = None
         self._hidden: tuple[bytes, ...] | None = None
         if service.protocol == "json":
             members = {kind: name for name, kind in _members(self.model.input_shape)}
             if "timestamp" not in members and "" not in members:
                 self._plain_request = self._written({})
-            found = list(_members(output))
+        if service.protocol == "rest-json":
+            self._path = _Path.of(self.model, self._written)
+        if service.protocol in _DOCUMENTS and _is_a_document(self.model):
+            found = list(_members(self.model.output_shape))
             if not any(kind in {"timestamp", ""} for _, kind in found):
                 names = {name for name, kind in found if kind == "blob"}
                 self._hidden = (b"null", *(f'"{name}"'.encode() for name in sorted(names)))
@@ -153,7 +159,8 @@ class Operation:
                 parameters[name] = str(uuid.uuid4())
         plain = self._plain_request
         if plain is None:
-            return self._written(parameters)
+            known = None if self._path is None else self._path.filled(parameters)
+            return known or self._written(parameters)
         return Unsigned(
             method=plain.method, url=plain.url, headers=plain.headers, body=_encode(parameters)
         )
@@ -230,6 +237,64 @@ class Operation:
             code, members = "", {}
         members.pop("Error", None)
         return AwsRefusalError(self.name, code=code, status=reply.status, members=members)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Path:
+    """The requests of an operation that say all in their path.
+
+    Attributes:
+        members: of the input, in the order of the path.
+        parts: of the address, between and around them.
+        sent: a request of that form.
+    """
+
+    members: tuple[str, ...]
+    parts: tuple[str, ...]
+    sent: Unsigned
+
+    @classmethod
+    def of(cls, model: OperationModel, write: Callable[[dict[str, Any]], Unsigned]) -> _Path | None:
+        """What ``write`` makes of an operation's path members, or ``None`` if they are not texts.
+
+        Args:
+            model: AWS's.
+            write: makes a request as botocore does.
+        """
+        shape: Any = model.input_shape
+        labels = {
+            member.serialization.get("name", name): name
+            for name, member in (shape.members if shape else {}).items()
+            if member.serialization.get("location") == "uri" and member.type_name == "string"
+        }
+        named: list[str] = _LABEL.findall(str(model.http["requestUri"]))
+        # A greedy label, with a `+`, leaves `/` as it is.
+        if not named or set(named) != labels.keys():
+            return None
+        marks = {labels[label]: f"label{number}mark" for number, label in enumerate(named)}
+        sent = write(dict(marks))
+        return cls(members=tuple(marks), parts=tuple(_MARK.split(sent.url)), sent=sent)
+
+    def filled(self, parameters: Mapping[str, Any]) -> Unsigned | None:
+        """The request, if all parameters are texts of the path."""
+        if set(parameters) != set(self.members):
+            return None
+        url = self.parts[0]
+        for name, part in zip(self.members, self.parts[1:], strict=True):
+            value = parameters[name]
+            if not isinstance(value, str):
+                return None
+            url += quote(value, safe="") + part
+        sent = self.sent
+        return Unsigned(method=sent.method, url=url, headers=sent.headers, body=sent.body)
+
+
+def _is_a_document(model: OperationModel) -> bool:
+    """Whether all of an answer stands in its body, as one document."""
+    shape: Any = model.output_shape
+    if shape is None or "payload" in shape.serialization:
+        return shape is None
+    return not any("location" in member.serialization for member in shape.members.values())
 
 
 def _members(shape: Any, name: str = "", seen: frozenset[str] = frozenset()) -> Iterator[Any]:

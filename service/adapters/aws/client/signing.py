@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
 
@@ -94,7 +95,7 @@ def signed(
         body: may be empty.
         at: now, in UTC.
     """
-    stamp = at.strftime("%Y%m%dT%H%M%SZ")
+    stamp = _stamp(at)
     day, parts = stamp[:8], urlsplit(url)
     digest = hashlib.sha256(body).hexdigest() if body else _NOTHING
     sent = dict(headers)
@@ -103,17 +104,18 @@ def signed(
         sent["X-Amz-Security-Token"] = credentials.token
     if scope.is_s3:
         sent["X-Amz-Content-SHA256"] = digest
-    named = {name.lower(): value for name, value in sent.items()}
-    named["host"] = parts.netloc
-    names = sorted(named.keys() - _UNSIGNED)
-    listed = ";".join(names)
+    names, listed = _names(tuple(sent))
     path = parts.path or "/"
     if not scope.is_s3 and path != "/":
         path = quote(normalize_url_path(path), safe="/~")
-    query = "&".join(
+    query = parts.query and "&".join(
         "=".join(pair) for pair in sorted(_pair(one) for one in parts.query.split("&") if one)
     )
-    lines = "".join(f"{name}:{' '.join(named[name].split())}\n" for name in names)
+    values = [parts.netloc if name is None else sent[name] for _, name in names]
+    lines = "".join(
+        f"{known}:{' '.join(value.split())}\n"
+        for (known, _), value in zip(names, values, strict=True)
+    )
     canonical = f"{method}\n{path}\n{query}\n{lines}\n{listed}\n{digest}"
     where = f"{day}/{scope.region}/{scope.service}/aws4_request"
     text = f"{_ALGORITHM}\n{stamp}\n{where}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
@@ -149,7 +151,7 @@ def presigned(
         seconds: for which the URL lasts.
         at: now, in UTC.
     """
-    stamp, parts = at.strftime("%Y%m%dT%H%M%SZ"), urlsplit(url)
+    stamp, parts = _stamp(at), urlsplit(url)
     where = f"{stamp[:8]}/{scope.region}/{scope.service}/aws4_request"
     named = {name.lower(): value for name, value in headers.items()} | {"host": parts.netloc}
     names = sorted(named)
@@ -172,6 +174,23 @@ def presigned(
     key = credentials.key_of(stamp[:8], scope.region, scope.service)
     signature = hmac.digest(key, text.encode(), "sha256").hex()
     return f"{parts.scheme}://{parts.netloc}{path}?{query}&X-Amz-Signature={signature}"
+
+
+@lru_cache(maxsize=256)
+def _names(names: tuple[str, ...]) -> tuple[list[tuple[str, str | None]], str]:
+    """What is signed of these headers, in order: each in lower case and as it is, and all as one.
+
+    Of the host, which the line writes, there is no name as it is.
+    """
+    known: dict[str, str | None] = {name.lower(): name for name in names}
+    known["host"] = None
+    listed = sorted(known.keys() - _UNSIGNED)
+    return [(name, known[name]) for name in listed], ";".join(listed)
+
+
+def _stamp(at: datetime) -> str:
+    """A moment in UTC as AWS writes it, ``20261001T120000Z``."""
+    return at.isoformat(timespec="seconds")[:19].replace("-", "").replace(":", "") + "Z"
 
 
 def _pair(one: str) -> tuple[str, str]:

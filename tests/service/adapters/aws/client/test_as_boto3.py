@@ -234,6 +234,22 @@ def test_a_broken_line_is_tried_again(is_lost: bool) -> None:
         assert not retries.is_repeated(operation, failure, last)
 
 
+@pytest.mark.parametrize(
+    "name", ["acme--press-07", "a/b", "a b?c=d&e#f", "%2F", "é~-._", "label0mark", ""]
+)
+def test_a_name_in_a_path_is_written_as_botocore_does(name: str) -> None:
+    """Of operations whose requests say all in their path, whatever stands in the name."""
+    operations = AwsOperations(AwsSettings(region=REGION, iot_data_endpoint=DATA_HOST))
+    for service, operation, parameters in (
+        ("iot-data", "GetConnection", {"clientId": name}),
+        ("iot", "DescribeThing", {"thingName": name}),
+        ("iot", "DescribeJobExecution", {"jobId": name, "thingName": f"{name}2"}),
+    ):
+        found = operations.find(service, operation)
+        assert found._path is not None
+        assert found.request(dict(parameters)) == found._written(dict(parameters))
+
+
 ANSWERS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
     ("dynamodb", "Query", {"Items": [{"a": {"S": '"B":null'}}], "Count": 1}),
     ("dynamodb", "GetItem", {"Item": {"a": {"B": b"\x00\xff"}, "b": {"BS": [b"x"]}}}),
