@@ -146,8 +146,9 @@ class Answers:
                 make = lambda: b'{"Items": []}'  # noqa: E731
             case "UpdateItem":
                 make = lambda: b'{"Attributes": {"full_at": {"N": "1"}}}'  # noqa: E731
-            case "IsAuthorizedWithToken":
-                make = json.dumps(_ALLOW).encode
+            case "IsAuthorizedWithToken" | "BatchIsAuthorizedWithToken":
+                of = [_ALLOW] * len(asked.get("requests", ()))
+                key, make = (operation, len(of)), lambda: _allowed(of)
             case _:
                 pass
         return self._once(key, make)
@@ -215,6 +216,11 @@ class Answers:
             if key is not None:
                 self._made[key] = made
         return made
+
+
+def _allowed(of_each: list[dict[str, Any]]) -> bytes:
+    """The answer to one question, or to a batch."""
+    return json.dumps({"results": of_each} if of_each else _ALLOW).encode()
 
 
 def _devices(tenant: str, prefix: str) -> bytes:
