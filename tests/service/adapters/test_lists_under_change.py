@@ -23,23 +23,41 @@ from service.domain.files import FileVersion
 from service.domain.group_records import GroupRecord, GroupState
 from service.domain.identities import Principal, TokenUse, VerifiedClaims
 from service.domain.permissions import READING
-from service.operations.authorization import Access, RequestFacts
+from service.operations.authorization import RequestFacts
 from service.operations.operations import Operations
 from service.ports import Ports
 from service.settings import RecordSettings, TokenSettings
 from tests.seed import new_seed
 from tests.service.adapters.aws.root_door import RootDoor
-from tests.service.operations.policies import Policies
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from infra.local.cloud import EmbeddedCloud
+    from service.cedar.decision import Decision
+    from service.cedar.request import AuthorizationRequest
     from service.domain.tenants import Tenant
+    from service.operations.authorization import Access
 
 DECLARED: Final = {"line-a": (), "line-k": (), "line-z": ()}
 NAMES: Final = [f"{letter}-{number}" for letter in "abcxyz" for number in range(4)]
 Page = tuple[list[str], str | None]
+
+
+class AllowAll:
+    """Policies that allow whatever is asked."""
+
+    async def decide(self, principal: Principal, request: AuthorizationRequest) -> Decision:
+        """Allowed, by nothing."""
+        del principal, request
+        return Allowed(policies=())
+
+    async def decide_all(
+        self, principal: Principal, requests: Sequence[AuthorizationRequest]
+    ) -> tuple[Decision, ...]:
+        """Each allowed, by nothing."""
+        del principal
+        return tuple(Allowed(policies=()) for _ in requests)
 
 
 @dataclass
@@ -68,14 +86,13 @@ class Fleet:
             claims=VerifiedClaims({}),
             token="header.claims.signature",
         )
-        return Access(
-            principal=principal,
-            facts=RequestFacts(request_id="request-1", source_ip=None),
-            declared=READING,
-            authorizer=self.ports.authorizer,
-            audit=self.ports.audit,
-            clock=self.ports.clock,
-        )
+        facts = RequestFacts(request_id="request-1", source_ip=None)
+        return self.operations.access(principal, facts=facts, declared=READING)
+
+    @property
+    def operations(self) -> Operations:
+        """All of them; none remembers anything."""
+        return Operations(self.ports, TokenSettings())
 
     async def device_comes(self, name: str) -> None:
         """Registered; one that is there stays."""
@@ -140,20 +157,17 @@ class Fleet:
 
     async def devices(self, limit: int, cursor: str | None) -> Page:
         """A page of devices."""
-        operations = Operations(self.ports, TokenSettings())
-        page = await operations.devices.page(self.access, limit=limit, cursor=cursor)
+        page = await self.operations.devices.page(self.access, limit=limit, cursor=cursor)
         return [one.id for one in page.devices], page.cursor
 
     async def groups(self, limit: int, cursor: str | None) -> Page:
         """A page of groups."""
-        operations = Operations(self.ports, TokenSettings())
-        page = await operations.groups.page(self.access, limit=limit, cursor=cursor)
+        page = await self.operations.groups.page(self.access, limit=limit, cursor=cursor)
         return [one.id for one in page.groups], page.cursor
 
     async def files(self, limit: int, cursor: str | None) -> Page:
         """A page of files; a version is told from others of its name."""
-        operations = Operations(self.ports, TokenSettings())
-        page = await operations.files.page(self.access, prefix="", limit=limit, cursor=cursor)
+        page = await self.operations.files.page(self.access, prefix="", limit=limit, cursor=cursor)
         return [f"{one.name}#{one.file_id}" for one in page.files], page.cursor
 
 
@@ -191,7 +205,7 @@ def dynamo(embedded_cloud: EmbeddedCloud) -> tuple[Any, dict[str, Any]]:
 def fleet(pool: MemoryUserPool, dynamo: tuple[Any, dict[str, Any]] | None) -> Fleet:
     """An empty one of a new tenant."""
     tenant = replace(pool.tenant, id=f"t{uuid.uuid4().hex[:20]}")
-    ports = MemoryPorts.around(Policies([Allowed(policies=())]))
+    ports = MemoryPorts.around(AllowAll())
     if dynamo is None:
         return Fleet(ports, tenant)
     client, over = dynamo
