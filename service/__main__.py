@@ -11,15 +11,28 @@ import structlog
 
 from service import log as log_format
 from service.errors import ConfigurationError
-from service.server import serve
 from service.settings import Settings
-from service.worker import work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-PROGRAMS: Final[Mapping[str, Callable[[Settings], int]]] = {"api": serve, "worker": work}
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+# Their imports take a second: wrong settings are told without them.
+def _api(settings: Settings) -> int:
+    from service.server import serve  # noqa: PLC0415 - as it says above
+
+    return serve(settings)
+
+
+def _worker(settings: Settings) -> int:
+    from service.worker import work  # noqa: PLC0415 - as it says above
+
+    return work(settings)
+
+
+PROGRAMS: Final[Mapping[str, Callable[[Settings], int]]] = {"api": _api, "worker": _worker}
 
 
 def main(arguments: Sequence[str]) -> int:

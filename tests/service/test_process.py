@@ -140,7 +140,8 @@ def test_a_start_that_cannot_be_says_why_and_ends_with_2() -> None:
 
 def test_the_process_needs_no_local_cloud_and_no_pulumi() -> None:
     """What the image leaves out is not imported: embedded cloud, Pulumi, the Cedar engine."""
-    program = "import service.__main__, sys; print(*{name.split('.')[0] for name in sys.modules})"
+    imported = "import service.__main__, service.server, service.worker, sys"
+    program = f"{imported}; print(*{{name.split('.')[0] for name in sys.modules}})"
     seen = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,

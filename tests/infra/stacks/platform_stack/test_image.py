@@ -86,7 +86,7 @@ def test_the_service_starts_from_what_is_copied(tmp_path: Path) -> None:
                 shutil.copy(ROOT / source, tmp_path / destination)
     program = (
         f"import sys; sys.modules.update(dict.fromkeys({ABSENT!r}));"
-        "import service.composition, service.__main__;"
+        "import service.composition, service.__main__, service.server, service.worker;"
         "import cedarfleet_device; print(service.__file__); print(cedarfleet_device.__file__)"
     )
     done = subprocess.run(
