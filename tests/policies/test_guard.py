@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from cedarpy import Schema
 from hypothesis import given, seed, settings
 from hypothesis import strategies as some
@@ -155,8 +156,9 @@ ACTIONS = some.sampled_from(
 )
 
 
+@pytest.mark.soak
 @seed(SEED)
-@settings(max_examples=400, deadline=None, database=None, print_blob=False)
+@settings(deadline=None, database=None, print_blob=False)
 @given(bearer=BEARERS, action=ACTIONS, device=DEVICES, context=CONTEXTS, known=some.booleans())
 def test_no_policy_fails_to_evaluate_whatever_is_missing(
     bearer: TokenBearer, action: str, device: Resource, context: RequestContext, known: bool
@@ -169,8 +171,9 @@ def test_no_policy_fails_to_evaluate_whatever_is_missing(
         assert not evaluation.allowed, f"seed {SEED}"
 
 
+@pytest.mark.soak
 @seed(SEED)
-@settings(max_examples=300, deadline=None, database=None, print_blob=False)
+@settings(deadline=None, database=None, print_blob=False)
 @given(
     now=some.datetimes(
         min_value=datetime(2026, 1, 1),  # noqa: DTZ001 - the strategy wants naive bounds

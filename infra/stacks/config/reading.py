@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from datetime import date, datetime
 from difflib import get_close_matches
+from functools import cache
 from types import UnionType
 from typing import (
     TYPE_CHECKING,
@@ -109,13 +110,18 @@ def _meant(kind: Any, value: Any) -> Any:
     if isinstance(value, dict):
         table = cast("dict[Any, Any]", value)
         if _is_struct(base):
-            hints = get_type_hints(base, include_extras=True)
+            hints = _hints(base)
             return {key: _meant(hints.get(key), item) for key, item in table.items()}
         if get_origin(base) is dict:
             return {key: _meant(inner[1], item) for key, item in table.items()}
     if isinstance(value, list) and get_origin(base) is tuple:
         return [_meant(inner[0], item) for item in cast("list[Any]", value)]
     return value
+
+
+@cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
 
 
 def _moment(text: str) -> datetime | str:

@@ -42,6 +42,7 @@ def asked(ask: type[Ask]) -> Ask:
     return ask()
 
 
+@pytest.mark.soak
 @RECENT
 @given(
     st.sampled_from(

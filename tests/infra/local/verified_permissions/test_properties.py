@@ -31,6 +31,7 @@ def askers() -> dict[str, Any]:
     return {}
 
 
+@pytest.mark.soak
 @RECENT
 @given(
     st.lists(STATEMENTS, min_size=1, max_size=5),
@@ -119,6 +120,7 @@ def test_many_requests_are_each_decided_by_all_policies(
     asked("DeletePolicyStore", policyStoreId=store)
 
 
+@pytest.mark.soak
 @RECENT
 @given(
     UIDS,

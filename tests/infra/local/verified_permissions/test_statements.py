@@ -59,7 +59,8 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None, print_blob=True)
+@pytest.mark.soak
+@settings(deadline=None, print_blob=True)
 @given(st.lists(PIECES, max_size=25).map(" ".join))
 def test_any_text_is_read_as_cedar_reads_it_or_refused(text: str):
     """What is accepted is one policy of Cedar's, with the scope that Cedar sees in it."""
@@ -103,7 +104,8 @@ def test_deep_policies_are_refused_before_the_parser(pair: str, before: str):
         parse(text)
 
 
-@settings(max_examples=200, deadline=None, print_blob=True)
+@pytest.mark.soak
+@settings(deadline=None, print_blob=True)
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
 def test_an_entity_literal_names_exactly_its_entity(name: str):
     """Cedar reads back the very id that was written."""

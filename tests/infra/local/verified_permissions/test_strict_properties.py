@@ -89,6 +89,7 @@ def grouped(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
+@pytest.mark.soak
 @RECENT
 @given(st.lists(STATEMENTS, min_size=1, max_size=6), PEOPLE, CLAIMS, ASKED, ITEMS_SHELVED, CONTEXTS)
 def test_strict_decisions_equal_cedar_with_actions_by_hand(  # noqa: PLR0917 - pytest passes by name
@@ -136,6 +137,7 @@ def test_strict_decisions_equal_cedar_with_actions_by_hand(  # noqa: PLR0917 - p
     assert_same(answer, by_hand, statements, ids, forbid_errors="deny")
 
 
+@pytest.mark.soak
 @RECENT
 @given(
     st.lists(STATEMENTS, min_size=1, max_size=6),

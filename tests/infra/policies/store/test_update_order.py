@@ -8,6 +8,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as some
 
@@ -69,8 +70,9 @@ def wrong_answers(old: list[Piece], new: list[Piece], steps: Iterable[Step]) -> 
     return wrong
 
 
+@pytest.mark.soak
 @seed(SEED)
-@settings(max_examples=500, deadline=None, database=None)
+@settings(deadline=None, database=None)
 @given(old=POLICIES, new=POLICIES)
 def test_no_step_of_a_plan_gives_a_wrong_answer(
     old: frozenset[tuple[Effect, frozenset[int]]], new: frozenset[tuple[Effect, frozenset[int]]]

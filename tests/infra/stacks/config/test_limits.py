@@ -21,7 +21,7 @@ from infra.stacks.config.tenant import TenantConfig
 from tests.seed import new_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from hypothesis.strategies import SearchStrategy
 
@@ -88,7 +88,7 @@ class Place:
 
     @property
     def file(self) -> Any:
-        """A right file."""
+        """A right file, the caller's own."""
         return document(self.kind)
 
     def value(self) -> Any:
@@ -102,8 +102,7 @@ class Place:
         """The file with another value here."""
         if not self.path:
             return value
-        file = deepcopy(self.file)
-        inner = file
+        file = inner = self.file
         for step in self.path[:-1]:
             inner = inner[step]
         inner[self.path[-1]] = value
@@ -239,16 +238,17 @@ def test_name_is_taken_up_to_its_length(key: str) -> None:
         read(place.kind, WHERE, place.set_to(place.value() | {"n" * (most + 1): item}))
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "place", [place for place in of(inspect.StrType) if place.node.pattern], ids=str
 )
-def test_text_is_taken_if_it_has_its_form(place: Place) -> None:
+def test_text_is_taken_if_it_has_its_form(place: Place, faults: Callable[[int, int], int]) -> None:
     """Texts of the form are taken, with a line break at the end they are refused, others too."""
     form: str = place.node.pattern
     most = place.node.max_length or 10_000
 
     @seed(new_seed())
-    @settings(max_examples=60, deadline=None, database=None)
+    @settings(max_examples=faults(20, 600), deadline=None, database=None)
     @given(text=st.from_regex(form) | st.text(max_size=9) | st.text("aZ09-_.\n", max_size=9))
     def check(text: str) -> None:
         fits = re.search(form, text) is not None and 0 < len(text) <= most
@@ -280,13 +280,16 @@ def test_value_of_another_type_is_refused(place: Place) -> None:
             assert place.refusal(value).startswith(": must ")
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("place", of(inspect.StructType), ids=str)
-def test_unknown_key_is_refused_with_the_nearest(place: Place) -> None:
+def test_unknown_key_is_refused_with_the_nearest(
+    place: Place, faults: Callable[[int, int], int]
+) -> None:
     """A key that the type does not have is named, with those that there are and the one meant."""
     known = [field.name for field in place.node.fields]
 
     @seed(new_seed())
-    @settings(max_examples=60, deadline=None, database=None)
+    @settings(max_examples=faults(20, 600), deadline=None, database=None)
     @given(key=st.text(min_size=1, max_size=20).filter(lambda key: key not in known))
     def check(key: str) -> None:
         words = place.refusal(place.value() | {key: 1})
@@ -312,13 +315,16 @@ def test_missing_key_is_refused_if_required(place: Place) -> None:
             assert place.accepts(value)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", [TenantConfig, PlatformConfig])
-def test_no_value_ends_the_reading_without_words(kind: type[Any]) -> None:
+def test_no_value_ends_the_reading_without_words(
+    kind: type[Any], faults: Callable[[int, int], int]
+) -> None:
     """Whatever stands anywhere in a file, it is read, or refused with the file's name."""
     mine = [place for place in ALL if place.kind is kind]
 
     @seed(new_seed())
-    @settings(max_examples=300, deadline=None, database=None)
+    @settings(max_examples=faults(100, 3000), deadline=None, database=None)
     @given(place=st.sampled_from(mine), value=JSON)
     def check(place: Place, value: object) -> None:
         try:
