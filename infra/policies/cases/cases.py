@@ -54,8 +54,10 @@ def read(root: Path) -> Iterator[Case]:
     """All cases below ``root``, the folder ``policies``.
 
     Raises:
-        PolicyError: a file is not of the form that ``policies/README.md`` describes.
+        PolicyError: files are not of the form that ``policies/README.md`` describes; raised after
+            the last case, with the problem of each of them.
     """
+    wrong: list[Problem] = []
     fleet = ReferenceFleet.read(root)
     reader = SchemaReader(read_schema(root))
     for folder, allowed in FOLDERS.items():
@@ -66,12 +68,15 @@ def read(root: Path) -> Iterator[Case]:
             except ValueError as error:
                 # The parser's own words do not say that they are about JSON.
                 told = repr(error) if isinstance(error, json.JSONDecodeError) else str(error)
-                words = f"is no case: {told}"
-                raise PolicyError((Problem(file=shown, line=0, words=words),)) from error
+                wrong.append(Problem(file=shown, line=0, words=f"is no case: {told}"))
+                continue
             if case.expected.allowed is not allowed:
                 words = f"expects the other decision than its folder {folder}"
-                raise PolicyError((Problem(file=shown, line=0, words=words),))
+                wrong.append(Problem(file=shown, line=0, words=words))
+                continue
             yield case
+    if wrong:
+        raise PolicyError(tuple(wrong))
 
 
 class CaseEvaluator:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -110,50 +113,61 @@ def test_broken_base_is_said_once(files: Path, capsys: pytest.CaptureFixture[str
     ]
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("{", "is no case: JSONDecodeError"),
-        (
-            '{"why": ""}',
-            "missing or unknown member: action, context, expected, principal, resource",
-        ),
-        ("[]", "is no case: a case must be an object"),
-        (None, "expects the other decision than its folder ALLOW"),
-    ],
-)
-def test_malformed_case_is_refused(
-    files: Path, capsys: pytest.CaptureFixture[str], text: str | None, words: str
-):
+# A case that says nothing, by its name: what stands in it, and what is said of it.
+MALFORMED: Final = {
+    "cut-off": ("{", "is no case: JSONDecodeError"),
+    "empty": (
+        '{"why": ""}',
+        "missing or unknown member: action, context, expected, principal, resource",
+    ),
+    "list": ("[]", "is no case: a case must be an object"),
+    "other-folder": (None, "expects the other decision than its folder ALLOW"),
+}
+# A slip in a case, by its name: the words before and after, and what is said of it.
+SLIPS: Final = {
+    "person": ("newcomer", "nobody", 'no person or machine `Fleet::User::"nobody"` in entities'),
+    "action": ("ViewDevice", "Explode", "Explode"),
+    "type": ("Fleet::Action", "Action", "`action` is written Fleet::Action::"),
+    "context": (
+        "emergency",
+        "emergncy",
+        "`context`: the schema has no attribute `emergncy`",
+    ),
+    "decision": ("DENY", "REFUSE", "`expected` has `decision`, ALLOW or DENY, and `policies`"),
+}
+
+
+@pytest.fixture(scope="module")
+def refused_cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """By the file below `policies/cases`, what one check says of each wrong case."""
+    root = tmp_path_factory.mktemp("cases")
+    for folder in ("policies", "tenants"):
+        shutil.copytree(PROJECT / folder, root / folder)
+    cases = root / "policies" / "cases"
+    right = (cases / "DENY" / "nobody-views.json").read_text()
+    for name, (text, _) in MALFORMED.items():
+        (cases / "ALLOW" / f"{name}.json").write_text(text or right)
+    for name, (old, new, _) in SLIPS.items():
+        assert old in right
+        (cases / "DENY" / f"{name}.json").write_text(right.replace(old, new))
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        assert run("check", root=root) == 1
+    lines = [line.partition(": ") for line in said.getvalue().splitlines()]
+    assert len(lines) == len(MALFORMED) + len(SLIPS), said.getvalue()
+    return {file.removeprefix("policies/cases/"): words for file, _, words in lines}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed_case_is_refused(refused_cases: dict[str, str], name: str):
     """A case that says nothing is an error, not a case that passes."""
-    denied = (files / "policies" / "cases" / "DENY" / "nobody-views.json").read_text()
-    (files / "policies" / "cases" / "ALLOW" / "a.json").write_text(text or denied)
-    assert run("check", root=files) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("policies/cases/ALLOW/a.json: ")
-    assert words in line
+    assert MALFORMED[name][-1] in refused_cases[f"ALLOW/{name}.json"]
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "words"),
-    [
-        ("newcomer", "nobody", 'no person or machine `Fleet::User::"nobody"` in entities.json'),
-        ("ViewDevice", "Explode", "Explode"),
-        ("Fleet::Action", "Action", "`action` is written Fleet::Action::"),
-        ("emergency", "emergncy", "`context`: the schema has no attribute `emergncy`"),
-        ("DENY", "REFUSE", "`expected` has `decision`, ALLOW or DENY, and `policies`"),
-    ],
-)
-def test_slip_in_a_case_is_named(
-    files: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, words: str
-):
+@pytest.mark.parametrize("name", SLIPS)
+def test_slip_in_a_case_is_named(refused_cases: dict[str, str], name: str):
     """A name that nobody knows would be denied by every policy: such a case would prove nothing."""
-    case = files / "policies" / "cases" / "DENY" / "nobody-views.json"
-    case.write_text(case.read_text().replace(old, new))
-    assert run("check", root=files) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("policies/cases/DENY/nobody-views.json: ")
-    assert words in line
+    assert SLIPS[name][-1] in refused_cases[f"DENY/{name}.json"]
 
 
 def test_unknown_tenant_is_refused(files: Path, capsys: pytest.CaptureFixture[str]):
