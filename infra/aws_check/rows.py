@@ -197,6 +197,24 @@ ROWS: Final = (
         "machine of the throw-away tenant",
     ),
     Row(
+        id="alpn-on-443",
+        statement="An account's own endpoint answers MQTT with a client certificate on 443 where "
+        "the handshake names `x-amzn-mqtt-ca` (ALPN), and needs no such name on 8883",
+        reason="`cedarfleet-device doctor` with AWS's name and `port = 443`",
+    ),
+    Row(
+        id="rates-of-user-pools",
+        statement="Calls a second of user pools, of an account: 50 people made, 25 changed, 120 "
+        "read, 50 looks at groups, 30 lists",
+        reason="50 calls empty none",
+    ),
+    Row(
+        id="issued-at",
+        statement="`iat` of a token is at most a second behind our clock, and a token that is made "
+        "after a group was taken away is without it",
+        reason="seeing it a few times proves nothing",
+    ),
+    Row(
         id="ttl-number",
         statement="DynamoDBv2 writes `ttl` as a number",
         calls="one status message by MQTT, then `dynamodb query`",

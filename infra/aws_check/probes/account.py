@@ -43,6 +43,7 @@ def tenant_role(sandbox: Sandbox) -> Outcome:
         arns=sandbox.arns,
         store_id="PSEXAMPLEabcdefg111111",
         bucket=sandbox.bucket,
+        pool_id="eu-central-1_EXAMPLE",
         commands_table=names.COMMANDS_TABLE,
         audit_table=names.AUDIT_TABLE,
     )
