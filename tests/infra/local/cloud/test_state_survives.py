@@ -116,9 +116,11 @@ def _connects(cloud: Any, made: dict[str, Any]) -> bool:
         assert stopped.wait(10)
 
 
+@pytest.mark.soak
 def test_kill_loses_at_most_the_last_second(
     start_cloud: Callable[..., Any],
     tmp_path: Path,
+    faults: Callable[[int, int], int],
     record_testsuite_property: Callable[[str, object], None],
 ) -> None:
     """After a kill at a random moment of steady writing, only the last second of it is missing."""
@@ -126,7 +128,7 @@ def test_kill_loses_at_most_the_last_second(
     lost: list[float] = []
     cloud = start_cloud(tmp_path / "state")
     first, made = cloud.ready, _make(cloud)
-    for round_ in range(3):
+    for round_ in range(faults(2, 20)):
         table, written = cloud.client("dynamodb"), list[tuple[str, float]]()
         end = time.monotonic() + moments.uniform(0.4, 1.0)
         while time.monotonic() < end:
