@@ -250,7 +250,7 @@ async def list_device_commands(
     return CommandPageOut(commands=[CommandOut.of(view) for view in views], cursor=behind)
 
 
-@get("/commands/{command_id:str}", opt=needs(Permission.VIEW_COMMAND))
+@get("/commands/{command_id:str}", opt=needs(Permission.VIEW_COMMAND, Permission.LIST_DEVICES))
 async def read_command(access: Caller, operations: Ops, command_id: FromPath[str]) -> CommandOut:
     """Where a command stands."""
     return CommandOut.of(await operations.commands.read(access, command_id))

@@ -209,7 +209,7 @@ async def start_download(
     ).answer()
 
 
-@get("/downloads/{download_id:str}", opt=needs(Permission.VIEW_DOWNLOAD))
+@get("/downloads/{download_id:str}", opt=needs(Permission.VIEW_DOWNLOAD, Permission.LIST_DEVICES))
 async def read_download(
     access: Caller,
     operations: Ops,

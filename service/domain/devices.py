@@ -202,6 +202,11 @@ class DevicePage:
     cursor: str | None
 
 
+def changed_meanwhile(device_id: str) -> str:
+    """What is told whose change came second."""
+    return f"device `{device_id}` was changed meanwhile; read it and try again"
+
+
 _FIRST_PATCH: Final = "2000-01-01"
 _LISTED: Final = {"kind": "kinds", "region": "regions"}
 

@@ -30,13 +30,14 @@ from service.errors import (
     UpstreamError,
 )
 from service.operations.authorization import Purpose
-from service.operations.devices import find_device
+from service.operations.devices import find_device, readable, require_view
 from service.operations.once import Once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from service.domain.commands import CommandStatus, RecordedCommand
+    from service.domain.devices import Device
     from service.domain.instants import Clock
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
@@ -124,7 +125,7 @@ class Commands:
         except wire.WireError as error:
             raise InvalidRequestError("arguments", str(error)) from error
         purpose = Purpose(command=request.name, emergency_reason=request.emergency_reason)
-        await access.require(action, device.entities(tenant.groups), purpose)
+        await self._allowed(access, action, device, purpose)
         try:
             stored = await self._once.create(
                 access.principal,
@@ -162,9 +163,24 @@ class Commands:
         if found is None:
             raise NotFoundError("command", command_id)
         device = await find_device(self._devices, tenant, found.record.device)
-        await access.require(Permission.VIEW_COMMAND, device.entities(tenant.groups))
+        await require_view(access, Permission.VIEW_COMMAND, device)
         status = status_of(found.record, found.states, now_ms=self._once.now_ms())
         return CommandView(recorded=found, status=status)
+
+    async def _allowed(
+        self, access: Access, action: Permission, device: Device, purpose: Purpose
+    ) -> None:
+        """Go on only if the caller may have the device do this.
+
+        A device on which no policy can decide, since not all of its facts can be read, is stopped
+        by who may stop every device that it may be.
+
+        Raises:
+            ConflictError: no policy can decide, and the caller may not stop every such device.
+        """
+        if action is Permission.STOP_DEVICE and device.problem is not None:
+            device = await readable(access, action, device, purpose)
+        await access.require(action, device.entities(access.principal.tenant.groups), purpose)
 
     def _record(self, access: Access, request: CommandRequest) -> CommandRecord:
         now = self._once.now_ms()

@@ -14,6 +14,7 @@ from service.domain.devices import check_attributes, check_one_offset, check_pat
 from service.domain.groups import check_groups
 from service.domain.instants import milliseconds
 from service.domain.permissions import Permission
+from service.domain.possible_devices import possible_devices
 from service.domain.preconditions import ANY_STATE
 from service.domain.tags import check_count, check_tags
 from service.errors import (
@@ -88,7 +89,7 @@ class Devices:
         """One device, and how it is connected now.
 
         One on which no policy can decide, since what is stored of it is not of its form, is shown
-        to who may list all devices: there it stands too.
+        to who may list all devices.
 
         Raises:
             NotFoundError: the tenant has no such device.
@@ -96,11 +97,7 @@ class Devices:
         """
         tenant = access.principal.tenant
         device = await find_device(self.facts, tenant, device_id)
-        # Fail closed: whoever may see some devices may not see one of which nobody knows which.
-        if device.problem is not None:
-            await access.require(Permission.LIST_DEVICES, (tenant_entity(tenant.id),))
-        else:
-            await access.require(Permission.VIEW_DEVICE, device.entities(tenant.groups))
+        await require_view(access, Permission.VIEW_DEVICE, device)
         return await self._connected(tenant, device)
 
     async def configure(
@@ -114,7 +111,9 @@ class Devices:
 
         Asked twice, of the device as it is and as it would be: nobody moves a device over the
         border of what they administer. One with an attribute that cannot be read can be repaired:
-        it is asked of as it would be alone, since nothing can be asked of it as it is.
+        it is asked of as it would be alone, since nothing can be asked of it as it is. A row of
+        facts of which nothing can be read is written anew, with these attributes alone and in no
+        group, by who may configure every device that it may be.
 
         Raises:
             InvalidRequestError: no attribute is given, one is not of its form or not plausible, or
@@ -130,15 +129,18 @@ class Devices:
         check_attributes(tenant.lists, changes)
         check_patch_date(changes, today=self.clock().date())
         device = await find_device(self.facts, tenant, device_id)
-        configured = device.with_attributes(changes)
         purpose = Purpose(subject=", ".join(sorted(changes)))
         action = Permission.CONFIGURE_DEVICE
+        is_repair = device.unreadable is not None
+        if is_repair:
+            device = await readable(access, action, device, purpose)
+        configured = device.with_attributes(changes)
         if device.problem is None:
             await access.require(action, device.entities(tenant.groups), purpose)
             check_one_offset(device.attributes, changes)
         # Fail closed: the new state is asked for in any case, and must be one that can be read.
         await access.require(action, configured.entities(tenant.groups), purpose)
-        return await self._change(access, configured, expected)
+        return await self._change(access, configured, expected, is_repair=is_repair)
 
     async def set_groups(
         self,
@@ -198,16 +200,21 @@ class Devices:
         check_count(tagged.tags)
         words = (name if text is not None else f"{name} removed" for name, text in changes.items())
         purpose = Purpose(subject=", ".join(sorted(words)), changed_tags=tuple(sorted(changes)))
-        for state in (device, tagged):
+        # Tags that cannot be read are repaired as attributes are: asked of as they would be alone.
+        states = (tagged,) if device.problem is not None else (device, tagged)
+        for state in states:
             await access.require(Permission.SET_DEVICE_TAGS, state.entities(tenant.groups), purpose)
         return await self._change(access, tagged, expected)
 
-    async def _change(self, access: Access, device: Device, expected: Expected) -> Device:
+    async def _change(
+        self, access: Access, device: Device, expected: Expected, *, is_repair: bool = False
+    ) -> Device:
         tenant = access.principal.tenant
         # Behind the decision: who may not change it is not told whether it was changed.
         expected.check(device.tag)
+        write = self.facts.repair if is_repair else self.facts.change
         try:
-            changed = await self.facts.change(
+            changed = await write(
                 tenant, device, by=access.principal.entity_id, now_ms=milliseconds(self.clock())
             )
         except ConflictError as error:
@@ -232,6 +239,42 @@ def _shown(tenant: Tenant, device: Device) -> Device:
     """The device without groups that the tenant has no more."""
     known = device.known_groups(tenant.groups)
     return device if known == device.groups else replace(device, groups=known)
+
+
+async def require_view(access: Access, action: Permission, device: Device) -> None:
+    """Go on only if the caller may see this of a device.
+
+    Of one on which no policy can decide whoever may list all devices sees it: there it stands too.
+
+    Raises:
+        PermissionDeniedError: not allowed.
+    """
+    tenant = access.principal.tenant
+    # Fail closed: whoever may see some devices may not see one of which nobody knows which.
+    if device.problem is not None:
+        await access.require(Permission.LIST_DEVICES, (tenant_entity(tenant.id),))
+    else:
+        await access.require(action, device.entities(tenant.groups))
+
+
+async def readable(access: Access, action: Permission, device: Device, purpose: Purpose) -> Device:
+    """The device with what can be read of it alone, for who is allowed this on all it may be.
+
+    For anybody else it stays as it is, and nothing can be asked of it. The action itself is still
+    to be asked for.
+    """
+    tenant = access.principal.tenant
+    possible = possible_devices(device, tenant) or ()
+    # Under names of their own: what is asked together must not contradict itself.
+    each = [
+        replace(one, id=f"{number}-{one.id}").entities(tenant.groups)
+        for number, one in enumerate(possible)
+    ]
+    # Fail closed: of no device to ask about nothing is allowed.
+    if not await access.allows_each(action, each, purpose):
+        return device
+    log.warning("devices.unreadable", device=device.id, action=action, possible=len(each))
+    return possible[0]
 
 
 async def find_device(facts: DeviceFacts, tenant: Tenant, device_id: str) -> Device:

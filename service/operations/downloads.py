@@ -37,7 +37,7 @@ from service.errors import (
     UpstreamError,
 )
 from service.operations.authorization import Purpose
-from service.operations.devices import find_device
+from service.operations.devices import find_device, require_view
 from service.operations.known_groups import knowing
 from service.operations.once import Once
 
@@ -190,7 +190,10 @@ class Downloads:
         record = await self._find(tenant, download_id)
         tenant = await self._knowing(tenant, [record])
         target = await self._target(tenant, record.target_kind, record.target)
-        await access.require(Permission.VIEW_DOWNLOAD, target.entities(tenant.groups))
+        if isinstance(target, DeviceGroup):
+            await access.require(Permission.VIEW_DOWNLOAD, target.entities(tenant.groups))
+        else:
+            await require_view(access, Permission.VIEW_DOWNLOAD, target)
         progress = await self._deliveries.progress(tenant, record, limit=limit, cursor=cursor)
         return DownloadView(record=record, progress=progress)
 

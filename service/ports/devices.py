@@ -65,6 +65,15 @@ class DeviceFacts(Protocol):
         """
         ...
 
+    async def repair(self, tenant: Tenant, device: Device, *, by: str, now_ms: int) -> Device:
+        """Write facts in place of a row that cannot be read; the device with its version.
+
+        Raises:
+            ConflictError: there is no such row, or somebody changed it meanwhile.
+            UnavailableError: the table does not answer.
+        """
+        ...
+
     async def change(self, tenant: Tenant, device: Device, *, by: str, now_ms: int) -> Device:
         """Store the attributes and groups of a device that was found; the device with its version.
 

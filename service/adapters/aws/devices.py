@@ -22,14 +22,14 @@ import structlog
 from cedarfleet_device import wire
 
 from service.adapters.aws.client.failures import asks
-from service.adapters.aws.conditional_rows import ABSENT, at, put
+from service.adapters.aws.conditional_rows import ABSENT, at, put, unchanged
 from service.adapters.aws.cursors import seal, token_of
 from service.adapters.aws.enrolment_rows import enrolment_of
 from service.adapters.aws.groups import DynamoGroups
 from service.cedar.device_facts import DEVICE_FACTS
 from service.domain.device_filter import EVERY_DEVICE, MAX_LOOKED_AT, cut
 from service.domain.device_rows import DeviceRows, Facts, Presence
-from service.domain.devices import DevicePage
+from service.domain.devices import DevicePage, changed_meanwhile
 from service.domain.group_records import tree_of
 from service.errors import ConflictError, InvalidRequestError
 from service.ports.devices import all_of_them
@@ -107,7 +107,38 @@ class DynamoDeviceFacts:
         return tuple(members)
 
     @asks(_TABLE)
+    async def repair(self, tenant: Tenant, device: Device, *, by: str, now_ms: int) -> Device:
+        key = {":key": {"S": f"{device.id}#facts"}}
+        found = [
+            item
+            async for page in self._query(tenant, "sk = :key", key, size=1)
+            for item in page
+            if rows_of([item]).unreadable is not None
+        ]
+        if not found:
+            raise ConflictError(changed_meanwhile(device.id))
+        (row,) = found
+        # Of its form or not: numbers go on where they can, so that nobody's old version comes back.
+        number = row.get("version", {}).get("N", "")
+        version = int(number) if number.isdecimal() else 0
+        return await self._written(
+            tenant, replace(device, version=version), by=by, now_ms=now_ms, condition=unchanged(row)
+        )
+
+    @asks(_TABLE)
     async def change(self, tenant: Tenant, device: Device, *, by: str, now_ms: int) -> Device:
+        condition = at("version", device.version) if device.version else ABSENT
+        return await self._written(tenant, device, by=by, now_ms=now_ms, condition=condition)
+
+    async def _written(
+        self,
+        tenant: Tenant,
+        device: Device,
+        *,
+        by: str,
+        now_ms: int,
+        condition: Mapping[str, Any],
+    ) -> Device:
         changed = replace(
             device, version=device.version + 1, created_at=device.created_at or now_ms
         )
@@ -125,16 +156,9 @@ class DynamoDeviceFacts:
                 changed_by=by,
             ),
         )
-        condition = at("version", device.version)
-        if not await put(
-            self.aws.tenant(tenant, "dynamodb"),
-            self.settings.devices_table,
-            item,
-            **(condition if device.version else ABSENT),
-        ):
-            raise ConflictError(
-                f"device `{device.id}` was changed meanwhile; read it and try again"
-            )
+        calls = self.aws.tenant(tenant, "dynamodb")
+        if not await put(calls, self.settings.devices_table, item, **condition):
+            raise ConflictError(changed_meanwhile(device.id))
         return changed
 
     @property

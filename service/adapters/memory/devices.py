@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from service.adapters.memory.groups import MemoryGroups
 from service.domain.device_filter import EVERY_DEVICE, cut
 from service.domain.device_rows import DeviceRows, Facts, Presence
-from service.domain.devices import DevicePage
+from service.domain.devices import DevicePage, changed_meanwhile
 from service.domain.group_records import tree_of
 from service.errors import ConflictError, InvalidRequestError
 from service.ports.devices import all_of_them
@@ -113,12 +113,17 @@ class MemoryDevices:
         ]
         return tuple(members[: limit + 1])
 
+    async def repair(self, tenant: Tenant, device: Device, *, by: str, now_ms: int) -> Device:
+        rows = self.rows[tenant.id, device.id]
+        if rows.unreadable is None:
+            raise ConflictError(changed_meanwhile(device.id))
+        self.rows[tenant.id, device.id] = replace(rows, unreadable=None)
+        return await self.change(tenant, device, by=by, now_ms=now_ms)
+
     async def change(self, tenant: Tenant, device: Device, *, by: str, now_ms: int) -> Device:
         rows = self.rows[tenant.id, device.id]
         if (rows.facts.version if rows.facts else 0) != device.version:
-            raise ConflictError(
-                f"device `{device.id}` was changed meanwhile; read it and try again"
-            )
+            raise ConflictError(changed_meanwhile(device.id))
         changed = replace(
             device, version=device.version + 1, created_at=device.created_at or now_ms
         )

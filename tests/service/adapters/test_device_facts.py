@@ -162,6 +162,14 @@ def test_a_row_of_another_form_is_told_and_decides_nothing(
         assert fleet.members("line-press") == []
         with pytest.raises(ConflictError):
             fleet.change(device.with_groups(["line-press"]))
+    given = replace(device, unreadable=None).with_groups(["line-press"])
+    mended = asyncio.run(fleet.facts.repair(tenant, given, by="somebody", now_ms=7))
+    assert mended == fleet.found("press-07")
+    # Numbers go on, so that whoever read the device before changes nothing by it.
+    counted = {"N": "3"} if member != "version" else (value or {})
+    assert mended.version == (4 if counted == {"N": "3"} else 1)
+    with pytest.raises(ConflictError, match="changed meanwhile"):
+        asyncio.run(fleet.facts.repair(tenant, given, by="somebody", now_ms=8))
     fleet.death("press-07", "thing-1")
     assert fleet.ids() == ["press-06"]
 

@@ -206,6 +206,7 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
             {"bucket": BUCKET, "tokens": 1, "now": AT},
         ),
         "devices.find": (tenant | {"device_id": "press-07"},),
+        "devices.repair": (tenant | {"device": DEVICE, "by": "somebody", "now_ms": AT},),
         "devices.change": (tenant | {"device": DEVICE, "by": "somebody", "now_ms": AT},),
         "devices.page": (
             page | {"cursor": None},
