@@ -34,10 +34,25 @@ class CommandRecordState(StrEnum):
     RECEIVED = "received"
     FAILED = "failed"
     """Certainly nothing has left, and nothing will."""
+    UNKNOWN = "unknown"
+    """What a later release wrote; never written by this one, and never sent again."""
+
+    @classmethod
+    def of_row(cls, text: str) -> CommandRecordState:
+        """The state that a row has, whichever release wrote it: two run side by side for a while.
+
+        Args:
+            text: as it stands there.
+        """
+        return cls(text) if text in set(cls) else cls.UNKNOWN
 
 
 UNCLAIMED: Final = frozenset({CommandRecordState.CREATED, CommandRecordState.UNCONFIRMED})
 LEFT: Final = frozenset({CommandRecordState.PUBLISHED, CommandRecordState.RECEIVED})
+FOR_GOOD: Final = frozenset(
+    # Fail closed: what a later release says of a command may be its end.
+    {CommandRecordState.RECEIVED, CommandRecordState.FAILED, CommandRecordState.UNKNOWN}
+)
 CLAIM_MS: Final = 60_000
 """After so long whoever claimed a command has been cut off: each of its calls ends before."""
 
@@ -96,8 +111,7 @@ class CommandRecord:
     def may_become(self, settled: CommandRecord) -> bool:
         """Whether what somebody found out of this command still counts."""
         if settled.state in LEFT:
-            later = {CommandRecordState.RECEIVED, CommandRecordState.FAILED}
-            return self.state not in later
+            return self.state not in FOR_GOOD
         is_own = self.claimed_at == settled.claimed_at
         return is_own and self.state is CommandRecordState.PUBLISHING
 
@@ -247,6 +261,13 @@ def status_of(
             reported_by="service",
             detail={"reason": record.failure},
             is_final=True,
+        )
+    if record.state is CommandRecordState.UNKNOWN:
+        return CommandStatus(
+            state=record.state,
+            reported_by="service",
+            detail={"reason": "a later release of the service recorded how far it came"},
+            is_final=False,
         )
     if now_ms > record.expires_at:
         # Another process whose clock is behind may still be about to claim it.

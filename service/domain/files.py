@@ -39,6 +39,17 @@ class FileState(StrEnum):
     AVAILABLE = "available"
     REFUSED = "refused"
     RETIRED = "retired"
+    UNKNOWN = "unknown"
+    """What a later release wrote; never written by this one."""
+
+    @classmethod
+    def of_row(cls, text: str) -> FileState:
+        """The state that a row has, whichever release wrote it: two run side by side for a while.
+
+        Args:
+            text: as it stands there.
+        """
+        return cls(text) if text in set(cls) else cls.UNKNOWN
 
 
 @dataclass(frozen=True, kw_only=True)

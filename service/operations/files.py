@@ -207,6 +207,9 @@ class Files:
         tenant = access.principal.tenant
         file = await self._find(tenant, file_id)
         await _require(access, Permission.RETIRE_FILE, file.artifact())
+        # Fail closed: a later release may be doing something with it.
+        if file.state is FileState.UNKNOWN:
+            raise ConflictError(f"file `{file_id}` is in a state of a later release: ask again")
         if file.state is not FileState.RETIRED:
             # Before its object goes: what nobody can read must not be deliverable.
             file = await self._settle(tenant, replace(file, state=FileState.RETIRED))

@@ -23,6 +23,7 @@ from service.adapters.aws.client.failures import AwsRefusalError, asks
 from service.adapters.aws.idempotency import create_once
 from service.adapters.aws.listed_rows import listed_item
 from service.domain.commands import (
+    FOR_GOOD,
     LEFT,
     MAX_STATES,
     CommandRecord,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from service.settings import RecordSettings
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+_BEFORE_LEFT: Final = frozenset(CommandRecordState) - FOR_GOOD
 _TABLE: Final = "the commands table"
 # Characters: in base64, where IoT Core has escaped every character.
 _MAX_ENCODED: Final = 4 * wire.MAX_DETAIL_BYTES
@@ -105,11 +107,9 @@ class DynamoCommandRecords:
     async def settle(self, tenant: Tenant, record: CommandRecord) -> None:
         # As `CommandRecord.may_become` says.
         if record.state in LEFT:
-            values = {
-                ":received": {"S": str(CommandRecordState.RECEIVED)},
-                ":failed": {"S": str(CommandRecordState.FAILED)},
-            }
-            condition = "NOT (#state IN (:received, :failed))"
+            # Fail closed: of a state that a later release wrote nobody here knows what follows it.
+            values = {f":{state}": {"S": str(state)} for state in _BEFORE_LEFT}
+            condition = f"#state IN ({', '.join(sorted(values))})"
         else:
             values = {":publishing": {"S": str(CommandRecordState.PUBLISHING)}}
             condition = "#state = :publishing AND claimed_at = :claimed"
@@ -282,10 +282,16 @@ def record_of(item: Mapping[str, Any]) -> CommandRecord:
         created_by=item["created_by"]["S"],
         created_at=int(item["created_at"]["N"]),
         expires_at=int(item["expires_at"]["N"]),
-        state=CommandRecordState(item["state"]["S"]),
+        state=CommandRecordState.of_row(item["state"]["S"]),
         claimed_at=int(item.get("claimed_at", {}).get("N", 0)),
         failure=item["failure"]["S"] or None,
         emergency_reason=item["emergency_reason"]["S"] or None,
-        # Of rows that 0.1.0 wrote: it knew no other way.
-        if_offline=IfOffline(item.get("if_offline", {}).get("S", IfOffline.QUEUE)),
+        if_offline=_if_offline(item),
     )
+
+
+def _if_offline(item: Mapping[str, Any]) -> IfOffline:
+    """A row of 0.1.0 knew no other way than to wait; one of a later release may know more."""
+    said = item.get("if_offline", {}).get("S", IfOffline.QUEUE)
+    # Fail closed: a way that is not known here does not wait for its device.
+    return IfOffline(said) if said in set(IfOffline) else IfOffline.REFUSE

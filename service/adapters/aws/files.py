@@ -189,7 +189,7 @@ def _file(tenant: Tenant, item: Mapping[str, Any]) -> FileVersion:
         changed_at=number["changed_at"],
         package=Package(**{one.name: text.get(f"package_{one.name}", "") for one in _PACKAGE}),
         manifest=Signed.of(json.loads(text["manifest"])) if "manifest" in text else None,
-        state=FileState(text["state"]),
+        state=FileState.of_row(text["state"]),
         problem=text["problem"],
         etag=text["etag"],
         version=text["version"],

@@ -125,7 +125,7 @@ def test_a_record_takes_nothing_back(
     """What surely left may be told by anybody, anything else by who claimed it last alone."""
     stands = replace(record(before), claimed_at=OWN)
     told = replace(record(after), claimed_at=claimed_at)
-    final = {CommandRecordState.RECEIVED, CommandRecordState.FAILED}
+    final = {CommandRecordState.RECEIVED, CommandRecordState.FAILED, CommandRecordState.UNKNOWN}
     if after in {CommandRecordState.PUBLISHED, CommandRecordState.RECEIVED}:
         assert stands.may_become(told) is (before not in final)
     else:
