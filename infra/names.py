@@ -17,6 +17,8 @@ METRICS: Final = "Cedarfleet"
 SERVICE_METRICS: Final = "Cedarfleet/Service"
 """Namespace of what the service measures of itself."""
 POLICY_DIFFERENCES: Final = "cedarfleet_policy_differences_total"
+WORK: Final = "cedarfleet_work_total"
+"""Messages that the worker took, by their `outcome`."""
 DEVICES_THAT_DIFFER: Final = "DevicesThatDiffer"
 TENANTS_BY_TENANT_INDEX: Final = "by-tenant"
 

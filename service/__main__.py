@@ -42,12 +42,11 @@ def main(arguments: Sequence[str]) -> int:
     program = PROGRAMS[parser.parse_args(arguments).program]
     log_format.configure()
     try:
-        settings = Settings.read(os.environ)
+        return program(Settings.read(os.environ))
     except ConfigurationError as error:
         # The operator needs words, no traceback.
         log.error("service.misconfigured", problem=str(error))  # noqa: TRY400 - as said
         return 2
-    return program(settings)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -16,6 +15,7 @@ from service.adapters.aws.budgets import DynamoBuckets
 from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.client.door import AwsDoor
 from service.adapters.aws.command_lists import DynamoListedCommands
+from service.adapters.aws.client.line import authorities
 from service.adapters.aws.commands import DynamoCommandRecords
 from service.adapters.aws.connections import IotConnections
 from service.adapters.aws.deliveries import DynamoDeliveries
@@ -37,6 +37,7 @@ from service.adapters.aws.work import SqsWorkQueue
 from service.adapters.cache.tenants import CachedTenantRegistry
 from service.api.app import create_app
 from service.domain.enrolments import DeviceEndpoint
+from service.domain.instants import now_in_utc
 from service.errors import ConfigurationError
 from service.operations.operations import Operations
 from service.ports import Ports
@@ -100,11 +101,13 @@ def device_endpoint(settings: Settings) -> DeviceEndpoint:
     return DeviceEndpoint(host=host, port=int(port or 8883), authorities=authorities)
 
 
-def build_worker(settings: Settings) -> tuple[Worker, Callable[[], Awaitable[None]]]:
+def build_worker(
+    settings: Settings, metrics: Metrics = UNMEASURED
+) -> tuple[Worker, Callable[[], Awaitable[None]]]:
     """The worker on AWS, or on the embedded cloud, and what ends its calls."""
     calls = AwsCalls(settings.aws)
-    door = door_to_aws(settings)
-    operations = Operations(aws_ports(settings, calls, door), settings.tokens)
+    door = door_to_aws(settings, metrics)
+    operations = Operations(aws_ports(settings, calls, door, metrics=metrics), settings.tokens)
 
     async def close() -> None:
         calls.close()
@@ -130,7 +133,12 @@ def aws_ports(
             settings.tenants,
             max_unknown=max(1, aws.threads // 4),
         ),
-        signing_keys=JwksKeys(settings.jwks, calls=calls, timeout_seconds=aws.connect_seconds),
+        signing_keys=JwksKeys(
+            settings.jwks,
+            calls=calls,
+            timeout_seconds=aws.connect_seconds,
+            authorities=authorities(aws.ca_bundle),
+        ),
         authorizer=VerifiedPermissionsAuthorizer(aws=door),
         policy_stores=VerifiedPermissionsPolicies(
             aws=door, table=settings.tenants.table, templates=settings.policies.templates
@@ -158,5 +166,5 @@ def aws_ports(
         ),
         timers=SchedulerTimers(aws=door, settings=settings.work, region=aws.region),
         metrics=metrics,
-        clock=lambda: datetime.now(UTC),
+        clock=now_in_utc,
     )

@@ -6,10 +6,8 @@ The identifiers are ULIDs: 48 bits of milliseconds and 80 random bits (spec: uli
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Final, Protocol
-
-if TYPE_CHECKING:
-    from datetime import datetime
+from datetime import UTC, datetime
+from typing import Final, Protocol
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32
 _LENGTH: Final = 26
@@ -21,6 +19,11 @@ class Clock(Protocol):
     def __call__(self) -> datetime:
         """The time of now, with a time zone."""
         ...
+
+
+def now_in_utc() -> datetime:
+    """The time of now."""
+    return datetime.now(UTC)
 
 
 def milliseconds(instant: datetime) -> int:

@@ -24,6 +24,10 @@ class WorkKind(StrEnum):
     VERIFY_FILE = "verify-file"
 
 
+LAST_ATTEMPT: Final = 10
+"""After which a message that is not done lies among the dead letters, as the queue is made."""
+
+
 class UnreadableWorkError(ValueError):
     """The text is no message of ours, or one of a later release."""
 
@@ -94,8 +98,10 @@ class ReceivedWork:
         receipt: by which the queue knows this giving out of it.
         text: as it was sent, by whomever.
         attempt: how often it was given out, from 1.
+        sent_at: when it was sent, in milliseconds since the epoch; 0: nobody says.
     """
 
     receipt: str = field(repr=False)
     text: str
     attempt: int = 1
+    sent_at: int = 0

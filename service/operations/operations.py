@@ -151,6 +151,7 @@ class Operations:
             timers=ports.timers,
             clock=ports.clock,
             settings=jobs,
+            metrics=ports.metrics,
         )
         redelivery = Redelivery(
             records=ports.command_records, broker=ports.broker, clock=ports.clock
@@ -162,6 +163,8 @@ class Operations:
             queue=ports.work_queue,
             tenants=ports.tenants,
             held_seconds=held_seconds,
+            metrics=ports.metrics,
+            clock=ports.clock,
             handlers={
                 WorkKind.ADVANCE_DOWNLOAD: rollout.advance,
                 WorkKind.MAKE_JOB: rollout.make_job,

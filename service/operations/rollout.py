@@ -25,6 +25,7 @@ from service.domain.rates import Rate
 from service.domain.work import Work, WorkKind
 from service.errors import ConflictError
 from service.operations.downloads import advance
+from service.ports.metrics import JOBS, UNMEASURED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from service.operations.budgets import Pace
     from service.ports.devices import DeviceFacts
     from service.ports.downloads import Deliveries, DownloadJobs, DownloadRecords
+    from service.ports.metrics import Metrics
     from service.ports.work import Timers, WorkQueue
     from service.settings import JobSettings
 
@@ -58,6 +60,7 @@ class Rollout:
     timers: Timers
     clock: Clock
     settings: JobSettings
+    metrics: Metrics = UNMEASURED
 
     async def advance(self, tenant: Tenant, work: Work) -> None:
         """Look at a download: count, stop what fails, have due jobs made, and set the timer."""
@@ -122,6 +125,7 @@ class Rollout:
             except ConflictError:
                 wanted = await self._without_the_gone(tenant, record, wanted)
         await self.deliveries.made(tenant, record, job, now_ms=milliseconds(self.clock()))
+        self.metrics.count(JOBS, "made")
         log.info("job.made", job=job.id_in(record), devices=len(wanted.members) if wanted else 0)
         # Closed meanwhile, maybe by somebody who found no such job to cancel.
         await self.cancel_job(tenant, work)
@@ -135,6 +139,7 @@ class Rollout:
         record, job = found
         await self._turn()
         if await self.jobs.cancel(tenant, record, job):
+            self.metrics.count(JOBS, "canceled")
             if job.made_at is None:
                 now = milliseconds(self.clock())
                 await self.deliveries.made(tenant, record, job, now_ms=now)
@@ -159,6 +164,7 @@ class Rollout:
             return
         await self._turn()
         outcomes = await self.jobs.outcomes(tenant, record, job)
+        self.metrics.count(JOBS, "asked")
         await self._tell(tenant, record, job, outcomes)
 
     async def _tell(

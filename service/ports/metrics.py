@@ -83,6 +83,24 @@ BREAKER_CHANGES: Final = Counter(
     "breakers that became `open`, `half-open` or `closed`",
     ("dependency", "to"),
 )
+WORK: Final = Counter(
+    "cedarfleet_work_total",
+    "messages that the worker took: `done`, or put back since it `failed` or was `broken`, was"
+    " `unreadable` or of `unknown` tenant or kind, or `dead`: put back for the last time",
+    ("kind", "outcome"),
+)
+WORK_SECONDS: Final = Distribution(
+    "cedarfleet_work_seconds", "what the worker took over a message, done or not", ("kind",)
+)
+WORK_WAITED: Final = Distribution(
+    "cedarfleet_work_waited_seconds",
+    "age of a message as it was taken for the first time",
+    ("kind",),
+)
+WORK_IN_HAND: Final = Gauge("cedarfleet_work_in_hand", "messages being handled", ())
+JOBS: Final = Counter(
+    "cedarfleet_jobs_total", "jobs of IoT that were `made`, `canceled` or `asked`", ("act",)
+)
 MEASURES: Final[tuple[Measure, ...]] = (
     REQUESTS,
     REFUSED_BY_SERVER,
@@ -94,6 +112,11 @@ MEASURES: Final[tuple[Measure, ...]] = (
     SHARES,
     BREAKERS_OPEN,
     BREAKER_CHANGES,
+    WORK,
+    WORK_SECONDS,
+    WORK_WAITED,
+    WORK_IN_HAND,
+    JOBS,
 )
 
 

@@ -12,8 +12,8 @@ import pytest
 import uvloop
 
 from service.adapters.memory.metrics import MemoryMetrics
+from service.bounded_server import BoundedServer
 from service.ports.metrics import CONNECTIONS, REFUSED_BY_SERVER
-from service.server import BoundedServer
 from service.settings import HttpSettings
 
 if TYPE_CHECKING:

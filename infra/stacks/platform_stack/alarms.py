@@ -142,6 +142,17 @@ class Alarms(pulumi.ComponentResource):
             ),
         )
         self._alarm(
+            "work-broken",
+            "a fault of ours in a message of the worker: `work.broken` in its log says where; what "
+            "was asked waits (docs/operations.md)",
+            Watched(
+                metric=(names.SERVICE_METRICS, names.WORK, "Sum"),
+                dimensions={"outcome": pulumi.Output.from_input("broken")},
+                above=0,
+                at_once=True,
+            ),
+        )
+        self._alarm(
             "devices-differ",
             "IoT Core and the table do not agree on devices: `python -m infra devices compare "
             "<tenant>` names them",

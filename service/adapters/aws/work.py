@@ -66,13 +66,14 @@ class SqsWorkQueue:
             # The door gives up on an answer that takes longer than its own limit.
             WaitTimeSeconds=min(_LONGEST_POLL, max(0, int(self.longest_answer_seconds) - 1)),
             VisibilityTimeout=self.settings.handling_seconds,
-            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+            MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
         )
         return tuple(
             ReceivedWork(
                 receipt=message["ReceiptHandle"],
                 text=message["Body"],
                 attempt=int(message.get("Attributes", {}).get("ApproximateReceiveCount", "1")),
+                sent_at=int(message.get("Attributes", {}).get("SentTimestamp", "0")),
             )
             for message in answer.get("Messages", ())
         )

@@ -31,6 +31,10 @@ DIMENSIONS: Final[dict[Measure, tuple[str, ...]]] = {
     measures.POLICY_DIFFERENCES: ("kind",),
     measures.SHARES: ("outcome",),
     measures.BREAKERS_OPEN: ("dependency",),
+    measures.WORK: ("outcome",),
+    measures.WORK_WAITED: (),
+    measures.WORK_IN_HAND: (),
+    measures.JOBS: ("act",),
 }
 """Of each measure that CloudWatch is told, the labels that are dimensions there."""
 _SLOW: Final = 0.99

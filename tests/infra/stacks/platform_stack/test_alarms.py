@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service.ports.metrics import POLICY_DIFFERENCES
+from service.ports.metrics import POLICY_DIFFERENCES, WORK
 from tests.infra.stamped import resources
 
 if TYPE_CHECKING:
@@ -51,6 +51,10 @@ FAILURES: dict[str, tuple[dict[str, float | None], set[str]]] = {
     "the worker cannot do what was asked": (
         {"ApproximateNumberOfMessagesVisible of cedarfleet-work-dead": 1.0},
         {"work-dead"},
+    ),
+    "a message of the worker meets a fault of ours": (
+        {f"{WORK.name} of broken": 1.0},
+        {"work-broken"},
     ),
     "no worker runs": ({"ApproximateAgeOfOldestMessage": 3600.0}, {"work-late"}),
     "IoT Core and the table do not agree": (
@@ -100,7 +104,9 @@ def _value(alarm: Mapping[str, Any], metrics: Mapping[str, float | None]) -> flo
     """Of the alarm's own queue or kind, if one is named, else of whatever has the metric."""
     metric: str = watched(alarm)["metricName"]
     dimensions = alarm.get("dimensions", {})
-    of = dimensions.get("QueueName", dimensions.get("kind"))
+    of = next(
+        (dimensions[one] for one in ("QueueName", "kind", "outcome") if one in dimensions), ""
+    )
     return metrics.get(f"{metric} of {of}", metrics.get(metric))
 
 
@@ -113,7 +119,7 @@ def alarms_at(project: Project, metrics: Mapping[str, float | None]) -> set[str]
         daily = watched(one)["metricName"] == "DevicesThatDiffer"
         periods = (one["evaluationPeriods"], watched(one)["period"])
         assert one["alarmActions"]
-        at_once = watched(one)["metricName"] == POLICY_DIFFERENCES.name
+        at_once = watched(one)["metricName"] in {POLICY_DIFFERENCES.name, WORK.name}
         assert periods == ((1, 86_400) if daily else (1, 900) if at_once else (5, 60))
         # What a comparison found holds until the next finds nothing.
         assert (one["treatMissingData"] == "ignore") is daily
@@ -146,7 +152,7 @@ LOUD = {"HealthyHostCount": 0.0} | dict.fromkeys(
     (
         "UnHealthyHostCount", "HTTPCode_ELB_5XX_Count", "HTTPCode_Target_5XX_Count",
         "TargetResponseTime", "ApproximateNumberOfMessagesVisible", "ReadThrottleEvents",
-        "WriteThrottleEvents", "DevicesThatDiffer", POLICY_DIFFERENCES.name,
+        "WriteThrottleEvents", "DevicesThatDiffer", POLICY_DIFFERENCES.name, WORK.name,
         "ConsumedWriteCapacityUnits", "ApproximateAgeOfOldestMessage",
         "ResourceCount",
     ),
