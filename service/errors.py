@@ -19,7 +19,8 @@
     │   └── OverBudgetError            the tenant has used up its budget of this second
     ├── UpstreamError                  AWS did not do it: try again, or the operator must look
     │   ├── UnavailableError           no answer, throttled, or too many calls waiting here
-    │   │   └── OverShareError         of one tenant, which alone must slow down
+    │   │   ├── OverShareError         of one tenant, which alone must slow down
+    │   │   └── OutOfTimeError         the request's own time was over first
     │   ├── CommandNotPublishedError   recorded, but it did not leave for the device
     │   ├── CommandUnconfirmedError    it may have left: nobody knows yet
     │   └── DownloadNotStartedError    recorded, but the job was not created
@@ -251,6 +252,17 @@ class OverShareError(UnavailableError):
     def __init__(self, what: str, *, wait_seconds: float) -> None:
         super().__init__(what, wait_seconds=wait_seconds, is_lost=False)
         self.args = (f"too many of the tenant's requests wait for {what} already",)
+
+
+class OutOfTimeError(UnavailableError):
+    """The time that a request has in all was over before the answer of ``what``."""
+
+    def __init__(self, what: str, *, is_lost: bool = True) -> None:
+        super().__init__(what, is_lost=is_lost)
+        told = "; what the request changes may be done: look before you repeat it"
+        self.args = (
+            f"the request's time was over while {what} was asked{told if is_lost else ''}",
+        )
 
 
 class CommandNotPublishedError(UpstreamError):

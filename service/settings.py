@@ -42,6 +42,9 @@ class HttpSettings:
         header_fields_max: in one request.
         head_seconds: from a connection's or a head's first byte to the head's end.
         body_seconds: from the head's end to the body's.
+        request_seconds: from a request's head on, for all that it waits for of AWS; then it is
+            answered by what is known. Well below the time after which the load balancer gives up
+            (`IDLE_SECONDS`), and a claimed command is claimed again (`CLAIM_MS`).
         write_seconds: how long the other end may leave an answer unread.
         connections_max: open at once; one more is closed.
         requests_max: being answered at once; one more gets 503, and only a health check does not.
@@ -67,11 +70,12 @@ class HttpSettings:
     header_fields_max: Annotated[int, Variable("CEDARFLEET_HEADER_FIELDS_MAX", 10, 1_000)] = 100
     head_seconds: Annotated[float, Variable("CEDARFLEET_HEAD_SECONDS", 0.05, 600)] = 10.0
     body_seconds: Annotated[float, Variable("CEDARFLEET_BODY_SECONDS", 0.05, 600)] = 30.0
+    request_seconds: Annotated[float, Variable("CEDARFLEET_REQUEST_SECONDS", 1, 50)] = 25.0
     write_seconds: Annotated[float, Variable("CEDARFLEET_WRITE_SECONDS", 0.05, 600)] = 30.0
     connections_max: Annotated[int, Variable("CEDARFLEET_CONNECTIONS_MAX", 1, 60_000)] = 8_192
     requests_max: Annotated[int, Variable("CEDARFLEET_REQUESTS_MAX", 1, 60_000)] = 1_024
     drain_seconds: Annotated[float, Variable("CEDARFLEET_DRAIN_SECONDS", 0, 60)] = 1.0
-    shutdown_seconds: Annotated[int, Variable("CEDARFLEET_SHUTDOWN_SECONDS")] = 20
+    shutdown_seconds: Annotated[int, Variable("CEDARFLEET_SHUTDOWN_SECONDS")] = 30
     metrics_host: Annotated[str, Variable("CEDARFLEET_METRICS_HOST")] = "127.0.0.1"
     metrics_port: Annotated[int, Variable("CEDARFLEET_METRICS_PORT", 0, 65_535)] = 0
     metrics_line_seconds: Annotated[int, Variable("CEDARFLEET_METRICS_LINE_SECONDS", 0, 3600)] = 0
@@ -182,6 +186,9 @@ class AwsSettings:
             CLI reference, "iot-data").
         device_endpoint: host that devices dial, ``host:port`` where the port is not 8883; a device
             is told it when it is let in.
+        ca_bundle: file of the authorities that prove who AWS is, as the SDKs take it (source: AWS
+            SDKs and Tools reference guide, "Environment variables", `AWS_CA_BUNDLE`); unset: those
+            that botocore brings.
         threads: blocking calls at once, of those few that do not go through the door.
         max_waiting: calls that may wait for a thread; one more is refused at once.
         connect_seconds: limit for a connection.
@@ -203,6 +210,7 @@ class AwsSettings:
     endpoint_url: Annotated[str | None, Variable("AWS_ENDPOINT_URL")] = None
     iot_data_endpoint: Annotated[str | None, Variable("CEDARFLEET_IOT_DATA_ENDPOINT")] = None
     device_endpoint: Annotated[str | None, Variable("CEDARFLEET_DEVICE_ENDPOINT")] = None
+    ca_bundle: Annotated[str | None, Variable("AWS_CA_BUNDLE")] = None
     threads: Annotated[int, Variable("CEDARFLEET_AWS_THREADS", 1, 512)] = 32
     max_waiting: Annotated[int, Variable("CEDARFLEET_AWS_MAX_WAITING")] = 512
     connect_seconds: Annotated[float, Variable("CEDARFLEET_AWS_CONNECT_SECONDS")] = 2.0

@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from service import deadline
 from service.bounded_cache import BoundedCache
 from service.errors import UpstreamError
 
@@ -69,7 +70,7 @@ class SingleFlight(Generic[K, V]):
             return task
         if (failure := self._failed.get(key)) is not None:
             raise failure.with_traceback(None)
-        task = self._flights[key] = asyncio.ensure_future(self._fly(key, question))
+        task = self._flights[key] = deadline.shared(self._fly(key, question))
         task.add_done_callback(_seen)
         return task
 

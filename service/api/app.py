@@ -26,7 +26,8 @@ class _Application(Litestar):
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
         served = shed(super().__call__, self.state.operations)
-        await around_requests(served, self.state.operations)(scope, receive, send)
+        seconds = self.state.request_seconds
+        await around_requests(served, self.state.operations, seconds)(scope, receive, send)
 
 
 def create_app(
@@ -39,7 +40,7 @@ def create_app(
 
     Args:
         operations: what the routes do.
-        http: how large a body may be.
+        http: how large a body may be, and how long a request may take.
         on_shutdown: called after the last request, one after the other.
     """
     scheme = SecurityScheme(
@@ -52,7 +53,13 @@ def create_app(
         route_handlers=[version_1(), live, ready, docs, docs_script],
         exception_handlers=problems.HANDLERS,
         request_max_body_size=http.body_max_bytes,
-        state=State({"operations": operations, "body_max_bytes": http.body_max_bytes}),
+        state=State(
+            {
+                "operations": operations,
+                "body_max_bytes": http.body_max_bytes,
+                "request_seconds": http.request_seconds,
+            }
+        ),
         on_shutdown=list(on_shutdown),
         logging_config=None,
         openapi_config=OpenAPIConfig(

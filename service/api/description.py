@@ -48,11 +48,10 @@ _WORDS: Final[dict[HTTPStatus, str]] = {
     HTTPStatus.INTERNAL_SERVER_ERROR: "A fault of the service.",
     HTTPStatus.BAD_GATEWAY: "AWS refused; what was recorded is at `Location`, if that is named.",
     HTTPStatus.SERVICE_UNAVAILABLE: "AWS did not answer; try again after `Retry-After`.",
-    HTTPStatus.GATEWAY_TIMEOUT: "An answer of AWS was lost: it may be done. Watch `Location` (404:"
-    " it is not), or repeat the request with the same `Idempotency-Key`.",
+    HTTPStatus.GATEWAY_TIMEOUT: "The request's time was over, or an answer of AWS was lost: what it"
+    " changes may be done. Watch `Location`, if that is named (404: it is not), or repeat the"
+    " request with the same `Idempotency-Key`.",
 }
-_ONCE: Final = (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.GATEWAY_TIMEOUT)
-"""Of what is done once."""
 
 
 _LINKS: Final[dict[str, tuple[str, dict[str, dict[str, str]]]]] = {
@@ -202,7 +201,7 @@ def _may_answer(operation: dict[str, Any], *, changes: bool) -> Iterator[HTTPSta
             continue
         if status is HTTPStatus.UNSUPPORTED_MEDIA_TYPE and not has_body:
             continue
-        if status in _ONCE and "Idempotency-Key" not in names:
+        if status is HTTPStatus.UNPROCESSABLE_ENTITY and "Idempotency-Key" not in names:
             continue
         yield status
 

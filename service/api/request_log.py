@@ -20,6 +20,7 @@ from litestar.types import (
     WebSocketReceiveMessage,
 )
 
+from service import deadline
 from service.api import rate_limits
 from service.domain.instants import new_ulid
 from service.operations.operations import Operations
@@ -44,14 +45,21 @@ _HEADERS: Final = (
 )
 
 
-def around_requests(app: ASGIApp, operations: Operations) -> ASGIApp:
-    """Wrap ``app``; outermost, so that unknown paths and methods too have an id and a log line."""
+def around_requests(app: ASGIApp, operations: Operations, request_seconds: float) -> ASGIApp:
+    """Wrap ``app``; outermost, so that unknown paths and methods too have an id and a log line.
+
+    Args:
+        app: what is wrapped.
+        operations: whose measures are told.
+        request_seconds: that a request has for all its waits.
+    """
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
         started = time.perf_counter()
+        deadline.begin(request_seconds)
         request_id = new_ulid(int(time.time() * 1000))
         state = scope.setdefault("state", {})
         state["request_id"] = request_id

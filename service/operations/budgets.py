@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from service import deadline
 from service.bounded_cache import BoundedCache
 from service.domain.budgets import Grant, Standing
 from service.domain.rates import Rate, held, is_believable, microseconds, next_token, seconds
@@ -96,7 +97,7 @@ class Budgets:
         # One that has ended gives no more: to wait for it again would wait without end, and let
         # nothing else run meanwhile.
         if purse.leasing is None or purse.leasing.done():
-            purse.leasing = asyncio.ensure_future(self._leased(bucket, purse))
+            purse.leasing = deadline.shared(self._leased(bucket, purse))
             purse.leasing.add_done_callback(purse.end)
         await asyncio.shield(purse.leasing)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from service import deadline
 from service.cedar.decision import Allowed, Decider, Denied, Refusal
 from service.domain.permissions import READING
 from service.errors import CedarfleetError
@@ -143,7 +144,7 @@ class Decisions:
         copy = await self._copies.good(principal.tenant)
         decisions = None if copy is None else _by_copy(copy, principal, requests)
         if decisions and len(self._tasks) < _AT_ONCE and self._chance() < self._sample:
-            task = asyncio.ensure_future(self._compare(principal, requests[0], decisions[0]))
+            task = deadline.shared(self._compare(principal, requests[0], decisions[0]))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return decisions

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import structlog
 
+from service import deadline
 from service.domain.idempotency import IdempotencyKey
 from service.domain.instants import milliseconds
 from service.errors import UpstreamError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from service.domain.tenants import Tenant
     from service.ports.idempotency import OnceRecords
 
+SETTLE_SECONDS: Final = 3.0
+"""That writing down how far a record came may take beyond its request's time."""
 R = TypeVar("R")
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -78,6 +81,7 @@ class Once(Generic[R]):
             named: what names the record in the log, if it stays unsettled.
         """
         try:
-            await self.records.settle(tenant, record)
+            with deadline.at_least(SETTLE_SECONDS):
+                await self.records.settle(tenant, record)
         except UpstreamError:
             log.warning(self.unsettled, **named)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from service import deadline
 from service.cedar.compiled import CompiledPolicies
 from service.cedar.digest import policies_digest
 from service.domain.permissions import Permission
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
+_REGISTRY: Final = "the tenant registry"
 _FIRST_SECONDS: Final = 3.0  # within which a process makes its first copy of a store
 _AGAIN_SECONDS: Final = 4.0  # until a store is looked at again that is not as it is to be
 _CHANGING_SECONDS: Final = 900.0  # an update of a stack is over by then
@@ -123,7 +125,8 @@ class PolicyCopies:
         known = self._of(tenant)
         age = self._now() - known.expected_at
         if age > self._settings.fresh_seconds:
-            await asyncio.shield(self._ask(known))
+            async with deadline.within(_REGISTRY):
+                await asyncio.shield(self._ask(known))
             if self._now() - known.expected_at > self._settings.fresh_seconds:
                 return None
         elif age > self._settings.fresh_seconds / 2:
@@ -191,7 +194,7 @@ class PolicyCopies:
         return known.looking
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.ensure_future(work)
+        task = deadline.shared(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

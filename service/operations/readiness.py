@@ -9,6 +9,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from service import deadline
 from service.errors import UnavailableError, UpstreamError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Readiness:
     async def check(self) -> None:
         """Raise ``UnavailableError`` unless requests can be served."""
         if self._probe is None and self.now() >= self._until:
-            self._probe = asyncio.ensure_future(self._ask())
+            self._probe = deadline.shared(self._ask())
         if self._probe is not None:
             await asyncio.shield(self._probe)  # who leaves must not cancel what others wait for
         if self._missing is not None:

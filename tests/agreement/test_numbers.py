@@ -22,11 +22,13 @@ from service.adapters.aws import tenants, things
 from service.adapters.aws.broker import PROCESSING_SECONDS
 from service.adapters.aws.client.credentials import SESSION_SECONDS
 from service.api.commands import CommandBody
+from service.domain.commands import CLAIM_MS
 from service.domain.rates import DEFAULT, MOST_PER_SECOND, Budget
 from service.domain.revocations import INTENT_MS, KEPT_SECONDS
 from service.operations import people
 from service.operations.budgets import LEASE_SECONDS
 from service.operations.commands import DIRECT_MESSAGES
+from service.operations.once import SETTLE_SECONDS
 from service.settings import (
     AwsSettings,
     DirectMessageSettings,
@@ -58,7 +60,18 @@ SMALLER: Final = {
         IDLE_SECONDS + 1,
         HTTP.keep_alive_seconds,
     ),
-    "a request ends before the load balancer gives it up": (AWS.deadline_seconds + 1, IDLE_SECONDS),
+    "a request ends before the load balancer gives it up": (
+        HTTP.request_seconds + SETTLE_SECONDS + 1,
+        IDLE_SECONDS,
+    ),
+    "a request has time for one call that ends by its own limit": (
+        AWS.deadline_seconds,
+        HTTP.request_seconds,
+    ),
+    "a claimed command is claimed again once its first request has ended": (
+        1000 * (HTTP.request_seconds + SETTLE_SECONDS),
+        CLAIM_MS,
+    ),
     "a device's word is waited for no longer than any answer of AWS": (
         AWS.connect_seconds + DirectMessageSettings().confirm_seconds + PROCESSING_SECONDS,
         AWS.deadline_seconds,
@@ -72,7 +85,7 @@ SMALLER: Final = {
         STOP_SECONDS,
     ),
     "a request ends while its task is still told to stop": (
-        AWS.deadline_seconds,
+        HTTP.request_seconds + SETTLE_SECONDS,
         HTTP.shutdown_seconds,
     ),
     "the load balancer has let a task go before it is killed": (

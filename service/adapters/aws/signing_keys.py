@@ -16,11 +16,13 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWTError
 from jwt.algorithms import RSAAlgorithm
 
+from service import deadline
 from service.bounded_cache import BoundedCache
 from service.errors import UnavailableError
 from service.single_flight import SingleFlight
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping
 
     from service.adapters.aws.client.calls import AwsCalls
@@ -60,6 +62,7 @@ class JwksKeys:
         settings: where keys are fetched from, and how long they are used.
         calls: fetches run on its pool, never on the event loop.
         timeout_seconds: for connecting and for each read.
+        authorities: whom to believe that they are AWS; ``None``: those of the system.
         clock: seconds, monotonic.
     """
 
@@ -69,11 +72,13 @@ class JwksKeys:
         *,
         calls: AwsCalls,
         timeout_seconds: float,
+        authorities: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._calls = calls
         self._settings = settings
         self._timeout_seconds = timeout_seconds
+        self._authorities = authorities
         self._clock = clock
         self._good_seconds = settings.cache_seconds + settings.grace_seconds
         self._sets: BoundedCache[str, _KeySet] = BoundedCache(
@@ -93,7 +98,8 @@ class JwksKeys:
             if age < self._settings.again_seconds:
                 return None
         try:
-            fetched = await self._fetches.ask(tenant.issuer, partial(self._fetched, tenant))
+            async with deadline.within(_KEYS):
+                fetched = await self._fetches.ask(tenant.issuer, partial(self._fetched, tenant))
         except UnavailableError:
             # Fail closed: of a key that was never seen nobody knows whether it is the pool's.
             if known is None or key_id not in known.keys or not self._is_good(known):
@@ -128,10 +134,14 @@ class JwksKeys:
         parts = urlsplit(url)
         if parts.hostname is None:
             raise UnavailableError(_KEYS)
-        kind = (
-            http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        seconds = self._timeout_seconds
+        connection = (
+            http.client.HTTPSConnection(
+                parts.hostname, parts.port, timeout=seconds, context=self._authorities
+            )
+            if parts.scheme == "https"
+            else http.client.HTTPConnection(parts.hostname, parts.port, timeout=seconds)
         )
-        connection = kind(parts.hostname, parts.port, timeout=self._timeout_seconds)
         try:
             connection.request("GET", parts.path, headers={"Accept": "application/json"})
             with connection.getresponse() as answer:

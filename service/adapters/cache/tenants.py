@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from service import deadline
 from service.bounded_cache import BoundedCache, size_of
 from service.errors import ConfigurationError, UnavailableError
 from service.single_flight import SingleFlight
@@ -106,6 +107,12 @@ class CachedTenantRegistry:
             return None
         if self._unreadable.get(name):
             raise UnavailableError(_UNREADABLE, wait_seconds=self._settings.unknown_cache_seconds)
+        async with deadline.within(_REGISTRY):
+            return await self._shared(name, question)
+
+    async def _shared(
+        self, name: str, question: Callable[[], Coroutine[object, object, Tenant | None]]
+    ) -> Tenant | None:
         if self._found_before.get(name) or self._vanished.get(name):
             return await self._rows.ask(name, question)
         if name in self._strangers:

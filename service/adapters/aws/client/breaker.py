@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from service.adapters.aws.client.failures import AwsRefusalError, NoAnswerError
+from service.adapters.aws.client.failures import (
+    AwsRefusalError,
+    NoAnswerError,
+    NoTimeLeftError,
+    UnreadableAnswerError,
+)
 from service.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -69,8 +74,9 @@ class Breakers:
     def call(self, owner: str, dependency: str) -> Attempt:
         """One call, within ``with``; how it leaves tells how the dependency is.
 
-        No answer in time and a fault of AWS are failures; that AWS throttled and being cancelled
-        tell nothing; anything else is an answer.
+        No answer in time, one that cannot be read and a fault of AWS are failures; that AWS
+        throttled, a request whose own time was over and being cancelled tell nothing; anything else
+        is an answer.
 
         Raises:
             UnavailableError: cut off.
@@ -122,7 +128,11 @@ class Attempt:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if isinstance(error, TimeoutError | UnavailableError | NoAnswerError):
+        if isinstance(error, NoTimeLeftError):
+            tell = self._breakers.told_nothing
+        elif isinstance(
+            error, TimeoutError | UnavailableError | NoAnswerError | UnreadableAnswerError
+        ):
             throttled = isinstance(error, UnavailableError) and error.is_throttled
             tell = self._breakers.told_nothing if throttled else self._breakers.failed
         elif isinstance(error, AwsRefusalError) and error.is_fault:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from service import deadline
 from service.adapters.aws.client.failures import AwsCallError, NoAnswerError
 from service.adapters.aws.client.signing import AwsCredentials
 
@@ -88,7 +89,7 @@ class Refreshing:
             return self._flight
         if self._failure is not None and now < self._failed_at + _FAILURE_SECONDS:
             return None
-        self._flight = asyncio.ensure_future(self._fly())
+        self._flight = deadline.shared(self._fly())
         # Of a flight that nobody waits for the failure is in the log already.
         self._flight.add_done_callback(lambda flight: flight.cancelled() or flight.exception())
         return self._flight

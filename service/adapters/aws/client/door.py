@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from botocore import __version__ as models_version
 
+from service import deadline
 from service.adapters.aws.client.credentials import (
     SESSION_SECONDS,
     OwnCredentials,
@@ -25,6 +26,7 @@ from service.adapters.aws.client.failures import (
     AwsCallError,
     AwsRefusalError,
     NoAnswerError,
+    NoTimeLeftError,
     UnreadableAnswerError,
     asked_part,
 )
@@ -137,16 +139,23 @@ class AwsDoor:
         who = asked.who
         began, outcome = time.monotonic(), "no answer"
         limit = max(self._settings.deadline_seconds, asked.patience_seconds or 0)
+        left = deadline.remaining()
+        # Too little for one attempt: that nobody answered then says nothing of who was asked.
+        is_short = left < min(limit, asked.patience_seconds or self._settings.read_seconds)
         try:
-            async with asyncio.timeout(limit) as waiting:
+            if left <= 0:
+                raise NoTimeLeftError(is_lost=False)
+            async with asyncio.timeout(min(limit, left)) as waiting:
                 lane = lanes.own(part) if who is None else lanes.tenant(who.id, part)
                 async with lane:
                     whose = "" if who is None else who.role_arn
                     end = waiting.when()
-                    answer = await self._within(end, asked, name, parameters, whose=whose)
+                    answer = await self._within(
+                        end, asked, name, parameters, whose=whose, is_short=is_short
+                    )
             outcome = "ok"
         except TimeoutError:
-            raise NoAnswerError("deadline", is_lost=True) from None
+            raise _late(is_short=is_short) from None
         except AwsRefusalError as error:
             outcome = error.code
             raise
@@ -187,13 +196,14 @@ class AwsDoor:
         parameters: dict[str, Any],
         *,
         whose: str,
+        is_short: bool = False,
     ) -> dict[str, Any]:
         """The attempts, ended a moment before all of the call: so its lane learns of it."""
         try:
             async with asyncio.timeout_at(None if end is None else end - _LANE_SECONDS):
                 return await self._attempts(asked, name, parameters, (whose, asked.service))
         except TimeoutError:
-            raise NoAnswerError("deadline", is_lost=True) from None
+            raise _late(is_short=is_short) from None
 
     async def _attempts(
         self, asked: Calls, name: str, parameters: dict[str, Any], key: tuple[str, str]
@@ -268,6 +278,11 @@ class AwsDoor:
             )
         except (KeyError, TypeError, AttributeError):
             raise UnreadableAnswerError("AssumeRole", "credentials are missing") from None
+
+
+def _late(*, is_short: bool) -> NoAnswerError:
+    """No answer came: within the request's time, or within what a call may take."""
+    return NoTimeLeftError(is_lost=True) if is_short else NoAnswerError("deadline", is_lost=True)
 
 
 @dataclass(frozen=True, slots=True)

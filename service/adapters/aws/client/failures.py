@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import structlog
 
-from service.errors import UnavailableError, UpstreamError
+from service.errors import OutOfTimeError, UnavailableError, UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -116,6 +116,13 @@ class NoAnswerError(AwsCallError):
         self.is_lost = is_lost
 
 
+class NoTimeLeftError(NoAnswerError):
+    """The request's own time was over before whoever was asked had time to answer."""
+
+    def __init__(self, *, is_lost: bool) -> None:
+        super().__init__("no time left", is_lost=is_lost)
+
+
 class UnreadableAnswerError(AwsCallError):
     """What answered is not what AWS's model says; nothing of it is quoted."""
 
@@ -132,6 +139,7 @@ def asks(
 
     The method then raises:
         UnavailableError: no answer, throttled, a fault of AWS.
+        OutOfTimeError: the request's time was over first.
         UpstreamError: AWS refused the call, or its answer is not of its form.
     """
 
@@ -172,6 +180,9 @@ def _translated(what: str, error: Exception) -> UpstreamError:
                 is_lost = error.is_fault or error.was_lost
                 return UnavailableError(what, is_throttled=error.is_throttled, is_lost=is_lost)
             return UpstreamError(f"{what} refused the call", is_lost=error.was_lost)
+        case NoTimeLeftError():
+            log.warning("aws.no_time_left", what=what)
+            return OutOfTimeError(what, is_lost=error.is_lost or error.was_lost)
         case NoAnswerError():
             log.warning("aws.no_answer", what=what, error=error.kind)
             return UnavailableError(what, is_lost=error.is_lost or error.was_lost)

@@ -15,6 +15,7 @@ import botocore
 
 from service.adapters.aws.client.connection import Connection, written
 from service.adapters.aws.client.failures import NoAnswerError
+from service.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,11 +97,16 @@ class HttpLine:
     Args:
         settings: how long to connect.
         trust: whom to believe that they are AWS; ``None``: ``authorities``.
+
+    Raises:
+        ConfigurationError: the settings' bundle is none.
     """
 
     def __init__(self, settings: AwsSettings, *, trust: ssl.SSLContext | None = None) -> None:
         self._settings = settings
-        self._trust = trust
+        # At the start, so that a wrong file is told then and not with the first call.
+        bundle = settings.ca_bundle
+        self._trust = authorities(bundle) if bundle and trust is None else trust
         # The one used last stands last, so that those which nobody needs grow old.
         self._idle: dict[Origin, deque[Connection]] = {}
         self._pruning: asyncio.TimerHandle | None = None
@@ -202,7 +208,24 @@ def _origin(scheme: str, host: str) -> Origin:
     return Origin(scheme, parts.hostname, parts.port or _PORTS[scheme])
 
 
-def authorities() -> ssl.SSLContext:
-    """Whom to believe that they are AWS: the bundle that botocore brings."""
-    bundle = Path(botocore.__file__).parent / "cacert.pem"
-    return ssl.create_default_context(cafile=str(bundle))
+@lru_cache(maxsize=4)
+def authorities(bundle: str | None = None) -> ssl.SSLContext:
+    """Whom to believe that they are AWS.
+
+    Args:
+        bundle: a file of theirs, and of nobody else; ``None``: the one that botocore brings.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or holds no certificate.
+    """
+    file = bundle or str(Path(botocore.__file__).parent / "cacert.pem")
+    try:
+        context = ssl.create_default_context(cafile=file)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"AWS_CA_BUNDLE is `{file}`, which is no file of certificates in PEM form"
+        ) from error
+    # Fail closed: of a file without any nobody is believed, and each call would fail instead.
+    if not context.cert_store_stats()["x509_ca"]:
+        raise ConfigurationError(f"AWS_CA_BUNDLE is `{file}`, which holds no certificate")
+    return context

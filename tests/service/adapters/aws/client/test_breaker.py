@@ -8,6 +8,7 @@ from random import Random
 import pytest
 
 from service.adapters.aws.client.breaker import FAILURES, MOST_SECONDS, Breakers
+from service.adapters.aws.client.failures import UnreadableAnswerError
 from service.adapters.aws.client.lanes import Lanes
 from service.errors import OverShareError, UnavailableError, UpstreamError
 from service.settings import AwsSettings
@@ -63,6 +64,14 @@ def test_an_answer_between_failures_counts_them_anew(error: Exception | None) ->
             assert ask(breakers, TimeoutError()) == "through"
         assert ask(breakers, error) == "through"
     assert breakers.open == []
+
+
+def test_answers_that_nobody_can_read_cut_off() -> None:
+    """Garbage in a row is a dependency that does not work, as silence is."""
+    breakers = Breakers(clock=Seconds())
+    for _ in range(FAILURES):
+        assert ask(breakers, UnreadableAnswerError("GetItem", "no JSON")) == "through"
+    assert breakers.open == [("acme", STORE)]
 
 
 def test_throttling_and_leaving_cut_off_nothing() -> None:
