@@ -16,6 +16,7 @@ from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.client.door import AwsDoor
 from service.adapters.aws.command_lists import DynamoListedCommands
 from service.adapters.aws.client.line import authorities
+from service.adapters.aws.client.traced_door import TracedDoor
 from service.adapters.aws.commands import DynamoCommandRecords
 from service.adapters.aws.connections import IotConnections
 from service.adapters.aws.deliveries import DynamoDeliveries
@@ -42,6 +43,7 @@ from service.errors import ConfigurationError
 from service.operations.operations import Operations
 from service.ports import Ports
 from service.ports.metrics import UNMEASURED
+from service.ports.traces import UNTRACED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -50,12 +52,32 @@ if TYPE_CHECKING:
 
     from service.operations.worker import Worker
     from service.ports.metrics import Metrics
+    from service.ports.traces import Traces
     from service.settings import Settings
 
 
 def door_to_aws(settings: Settings, metrics: Metrics = UNMEASURED) -> AwsDoor:
     """The door of this process."""
-    return AwsDoor(settings.aws, max_tenants=settings.tenants.cache_entries, metrics=metrics)
+    most, traces = settings.tenants.cache_entries, traces_of(settings)
+    if traces is UNTRACED:
+        return AwsDoor(settings.aws, max_tenants=most, metrics=metrics)
+    return TracedDoor(settings.aws, max_tenants=most, metrics=metrics, traces=traces)
+
+
+def traces_of(settings: Settings) -> Traces:
+    """Where spans are told, if anywhere.
+
+    Raises:
+        ConfigurationError: they are wanted, and nothing takes them.
+    """
+    if settings.traces.told_to is None:
+        return UNTRACED
+    # Imported here: who does not trace is not to pay for it.
+    from service.adapters.traces.open_telemetry import (  # noqa: PLC0415 - see above
+        OpenTelemetryTraces,
+    )
+
+    return OpenTelemetryTraces()
 
 
 def build(
@@ -68,7 +90,7 @@ def build(
     calls = AwsCalls(settings.aws)
     door = open_door(settings, metrics)
     operations = Operations(
-        aws_ports(settings, calls, door, metrics=metrics),
+        aws_ports(settings, calls, door, metrics=metrics, traces=traces_of(settings)),
         settings.tokens,
         settings.enrolment,
         device_endpoint(settings),
@@ -122,6 +144,7 @@ def aws_ports(
     door: AwsDoor,
     *,
     metrics: Metrics = UNMEASURED,
+    traces: Traces = UNTRACED,
 ) -> Ports:
     """Every port answered by AWS; what is measured is kept in ``metrics``."""
     aws, records = settings.aws, settings.records
@@ -167,4 +190,5 @@ def aws_ports(
         timers=SchedulerTimers(aws=door, settings=settings.work, region=aws.region),
         metrics=metrics,
         clock=now_in_utc,
+        traces=traces,
     )

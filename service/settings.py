@@ -290,6 +290,28 @@ class EnrolmentSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TraceSettings:
+    """Spans of requests, decisions and calls of AWS.
+
+    Attributes:
+        told_to: `opentelemetry`: to what is behind OpenTelemetry's API; unset: none are made.
+    """
+
+    told_to: Annotated[str | None, Variable("CEDARFLEET_TRACES")] = None
+
+    def __post_init__(self) -> None:
+        """Refuse what nobody knows.
+
+        Raises:
+            ConfigurationError: it is something else.
+        """
+        if self.told_to not in {None, "opentelemetry"}:
+            raise ConfigurationError(
+                f"CEDARFLEET_TRACES is `{self.told_to}`: give `opentelemetry`, or leave it out"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """All that the operator may set."""
 
@@ -304,6 +326,7 @@ class Settings:
     jobs: JobSettings
     enrolment: EnrolmentSettings
     work: WorkSettings
+    traces: TraceSettings = TraceSettings()
 
     def __post_init__(self) -> None:
         """Refuse to publish through the endpoint that AWS has for tests.

@@ -14,8 +14,10 @@ from service.api.docs_page import docs, docs_script
 from service.api.health import live, ready
 from service.api.request_log import around_requests
 from service.api.shedding import shed
+from service.api.tracing import traced
 from service.api.version_1 import version_1
 from service.operations.operations import Operations
+from service.ports.traces import UNTRACED
 from service.settings import HttpSettings
 
 
@@ -26,6 +28,9 @@ class _Application(Litestar):
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
         served = shed(super().__call__, self.state.operations)
+        traces = self.state.operations.traces
+        if traces is not UNTRACED:
+            served = traced(served, traces)
         seconds = self.state.request_seconds
         await around_requests(served, self.state.operations, seconds)(scope, receive, send)
 

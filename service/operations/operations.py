@@ -29,7 +29,9 @@ from service.operations.redelivery import Redelivery
 from service.operations.registration import Registration
 from service.operations.revocations import Revocations
 from service.operations.rollout import Rollout
+from service.operations.traced_decisions import TracedDecisions
 from service.operations.worker import Worker
+from service.ports.traces import UNTRACED
 from service.settings import EnrolmentSettings, PolicySettings
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from service.domain.permissions import Permission
     from service.operations.authorization import RequestFacts
     from service.ports import Ports
+    from service.ports.authorizer import Authorizer
     from service.settings import JobSettings, TokenSettings
 
 
@@ -64,12 +67,16 @@ class Operations:
         endpoint = endpoint or DeviceEndpoint(host="localhost", port=8883, authorities="")
         self._ports = ports
         self.metrics = ports.metrics
+        self.traces = ports.traces
         self.decisions = Decisions(
             ports.authorizer,
             PolicyCopies(ports.policy_stores, policies, ports.metrics),
             ports.metrics,
             sample=policies.sample,
         )
+        self._authorizer: Authorizer = self.decisions
+        if ports.traces is not UNTRACED:
+            self._authorizer = TracedDecisions(origin=self.decisions, traces=ports.traces)
         self._readiness = Readiness(registry=ports.tenants, now=time.monotonic)
         self.revocations = Revocations(ports.revocations, ports.clock)
         self.authenticate = Authenticate(
@@ -183,7 +190,7 @@ class Operations:
             principal=principal,
             facts=facts,
             declared=declared,
-            authorizer=self.decisions,
+            authorizer=self._authorizer,
             adviser=self.decisions,
             audit=self._ports.audit,
             clock=self._ports.clock,

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from service.ports.traces import UNTRACED
+
 if TYPE_CHECKING:
     from service.domain.instants import Clock
     from service.ports.artifacts import Artifacts
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from service.ports.revocations import RevocationRecords
     from service.ports.signing_keys import SigningKeys
     from service.ports.tenants import TenantRegistry
+    from service.ports.traces import Traces
     from service.ports.work import Timers, WorkQueue
 
 
@@ -60,3 +63,4 @@ class Ports:
     timers: Timers
     metrics: Metrics
     clock: Clock
+    traces: Traces = UNTRACED

@@ -1,0 +1,1 @@
+"""Spans, told to whatever the operator has put behind OpenTelemetry's API."""
