@@ -50,7 +50,6 @@ _SERVICES: Final = frozenset(
     {"cognito-idp", "dynamodb", "iot", "iot-data", "s3", "verifiedpermissions"}
 )
 _BUDGET_SECONDS: Final = 3600
-_LANE_SECONDS: Final = 0.01
 _HEADERS: Final = {
     "User-Agent": f"cedarfleet models/{models_version}",
     # A page's checksum is of what is on the line.
@@ -150,12 +149,15 @@ class AwsDoor:
                 async with lane:
                     whose = "" if who is None else who.role_arn
                     end = waiting.when()
+                    # From here on it ends inside its lane, which so learns how it ended.
+                    waiting.reschedule(None)
                     answer = await self._within(
                         end, asked, name, parameters, whose=whose, is_short=is_short
                     )
             outcome = "ok"
         except TimeoutError:
-            raise _late(is_short=is_short) from None
+            # It waited for its place: nothing was sent.
+            raise _late(is_short=is_short, is_lost=False) from None
         except AwsRefusalError as error:
             outcome = error.code
             raise
@@ -198,12 +200,12 @@ class AwsDoor:
         whose: str,
         is_short: bool = False,
     ) -> dict[str, Any]:
-        """The attempts, ended a moment before all of the call: so its lane learns of it."""
+        """The attempts, until the end of all of the call."""
         try:
-            async with asyncio.timeout_at(None if end is None else end - _LANE_SECONDS):
+            async with asyncio.timeout_at(end):
                 return await self._attempts(asked, name, parameters, (whose, asked.service))
         except TimeoutError:
-            raise _late(is_short=is_short) from None
+            raise _late(is_short=is_short, is_lost=True) from None
 
     async def _attempts(
         self, asked: Calls, name: str, parameters: dict[str, Any], key: tuple[str, str]
@@ -280,9 +282,11 @@ class AwsDoor:
             raise UnreadableAnswerError("AssumeRole", "credentials are missing") from None
 
 
-def _late(*, is_short: bool) -> NoAnswerError:
+def _late(*, is_short: bool, is_lost: bool) -> NoAnswerError:
     """No answer came: within the request's time, or within what a call may take."""
-    return NoTimeLeftError(is_lost=True) if is_short else NoAnswerError("deadline", is_lost=True)
+    if is_short:
+        return NoTimeLeftError(is_lost=is_lost)
+    return NoAnswerError("deadline", is_lost=is_lost)
 
 
 @dataclass(frozen=True, slots=True)
