@@ -14,9 +14,9 @@ from service.adapters.aws.broker import IotCommandBroker
 from service.adapters.aws.budgets import DynamoBuckets
 from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.client.door import AwsDoor
-from service.adapters.aws.command_lists import DynamoListedCommands
 from service.adapters.aws.client.line import authorities
 from service.adapters.aws.client.traced_door import TracedDoor
+from service.adapters.aws.command_lists import DynamoListedCommands
 from service.adapters.aws.commands import DynamoCommandRecords
 from service.adapters.aws.connections import IotConnections
 from service.adapters.aws.deliveries import DynamoDeliveries
