@@ -54,8 +54,9 @@ async def within(what: str) -> AsyncGenerator[None]:
     if left == math.inf:
         yield
         return
+    limit = asyncio.timeout(max(0.0, left))
     try:
-        async with asyncio.timeout(max(0.0, left)) as limit:
+        async with limit:
             yield
     except TimeoutError:
         if not limit.expired():

@@ -271,7 +271,7 @@ async def readable(access: Access, action: Permission, device: Device, purpose: 
         for number, one in enumerate(possible)
     ]
     # Fail closed: of no device to ask about nothing is allowed.
-    if not await access.allows_each(action, each, purpose):
+    if not possible or not await access.allows_each(action, each, purpose):
         return device
     log.warning("devices.unreadable", device=device.id, action=action, possible=len(each))
     return possible[0]

@@ -26,6 +26,7 @@ from service.operations.authorization import Access, RequestFacts
 from service.operations.devices import Devices
 from tests.service.adapters.aws.answered_line import AnsweredDoor, Call
 from tests.service.adapters.aws.conftest import AWS
+from tests.service.operations.policies import Advice
 from tests.service.operations.test_decided_alike import ACME, Store, caller, endpoint
 
 if TYPE_CHECKING:
@@ -72,11 +73,13 @@ def test_what_is_accepted_can_be_decided_on(changes: dict[str, str], tags: dict[
     facts = MemoryDevices()
     facts.add(Device(tenant=ACME.id, id="press-07"))
     devices = Devices(facts=facts, connections=MemoryConnections(devices=facts), clock=lambda: NOW)
+    authorizer = VerifiedPermissionsAuthorizer(aws=door)
     access = Access(
         principal=caller({}),
         facts=RequestFacts(request_id="r", source_ip=None),
         declared=ALL,
-        authorizer=VerifiedPermissionsAuthorizer(aws=door),
+        authorizer=authorizer,
+        adviser=Advice(authorizer),
         audit=MemoryAuditLog(),
         clock=lambda: NOW,
     )

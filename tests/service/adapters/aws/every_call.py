@@ -301,6 +301,12 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
     }
 
 
+def _facts_asked_for(call: Call) -> list[dict[str, Any]]:
+    """The keys of the row of facts that a query names."""
+    values = call.arguments.get("ExpressionAttributeValues", {})
+    return [{"partition": values[":own"], "sk": values[":key"]}] if ":key" in values else []
+
+
 def answer(call: Call, acme: Tenant) -> dict[str, Any] | Refusal:
     """What AWS says when all is well: enough for the adapter to make all its calls."""
     thing = f"arn:aws:iot:eu-central-1:123456789012:thing/{DEVICE.thing}"
@@ -312,7 +318,8 @@ def answer(call: Call, acme: Tenant) -> dict[str, Any] | Refusal:
     }
     answers: dict[str, dict[str, Any]] = {
         "GetConnection": {"connected": True, "connectedSince": 1},
-        "Query": {"Items": []},
+        # A row of facts that cannot be read, for who repairs one.
+        "Query": {"Items": _facts_asked_for(call)},
         "UpdateItem": {"Attributes": {"full_at": {"N": "1"}}},
         "ListJobExecutionsForJob": {
             "executionSummaries": [

@@ -56,6 +56,20 @@ class Gathered:
         return "".join(span.to_json() for span in self.exporter.get_finished_spans())
 
 
+def trace_of(span: ReadableSpan) -> str:
+    """The id of its trace, as headers spell it."""
+    context = span.get_span_context()
+    assert context is not None
+    return f"{context.trace_id:032x}"
+
+
+def is_within(inner: ReadableSpan, outer: ReadableSpan) -> bool:
+    """Whether one span is directly in the other."""
+    context = outer.get_span_context()
+    assert context is not None
+    return inner.parent is not None and inner.parent.span_id == context.span_id
+
+
 @pytest.fixture
 def gathered() -> Gathered:
     """A provider of the SDK, with an exporter that keeps all."""
@@ -72,9 +86,8 @@ def test_a_request_is_one_trace(service: ServiceUnderTest, gathered: Gathered) -
     request = gathered.spans["GET /v1/devices/{device}"]
     decision = gathered.spans["authorize ViewDevice"]
     for span in (request, decision):
-        assert f"{span.context.trace_id:032x}" == TRACE
-    assert decision.parent is not None
-    assert decision.parent.span_id == request.context.span_id
+        assert trace_of(span) == TRACE
+    assert is_within(decision, request)
     told = dict(request.attributes or {})
     assert told["http.response.status_code"] == 200
     assert told["http.route"] == "/v1/devices/{device}"
@@ -101,7 +114,7 @@ def test_a_request_without_a_trace_begins_one(
     assert service.call("GET", "/nowhere", headers=headers).status_code == 404
     (span,) = gathered.exporter.get_finished_spans()
     assert (span.name, span.parent) == ("GET", None)
-    assert f"{span.context.trace_id:032x}" != TRACE
+    assert trace_of(span) != TRACE
 
 
 def test_each_call_of_aws_is_a_span(
@@ -132,8 +145,7 @@ def test_each_call_of_aws_is_a_span(
     spans = gathered.spans
     assert spans.keys() == {"request", "dynamodb.GetItem", "dynamodb.Query"}
     for name in ("dynamodb.GetItem", "dynamodb.Query"):
-        assert spans[name].parent is not None
-        assert spans[name].parent.span_id == spans["request"].context.span_id
+        assert is_within(spans[name], spans["request"])
     refused = spans["dynamodb.Query"]
     assert refused.status.status_code is StatusCode.ERROR
     assert dict(refused.attributes or {})["error.type"] == "AccessDeniedException"
