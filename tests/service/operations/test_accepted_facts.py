@@ -72,7 +72,12 @@ def test_what_is_accepted_can_be_decided_on(changes: dict[str, str], tags: dict[
     door.answer = answered
     facts = MemoryDevices()
     facts.add(Device(tenant=ACME.id, id="press-07"))
-    devices = Devices(facts=facts, connections=MemoryConnections(devices=facts), clock=lambda: NOW)
+    devices = Devices(
+        facts=facts,
+        connections=MemoryConnections(devices=facts),
+        groups=facts.groups,
+        clock=lambda: NOW,
+    )
     authorizer = VerifiedPermissionsAuthorizer(aws=door)
     access = Access(
         principal=caller({}),
