@@ -1,5 +1,6 @@
 """Devices: list, read, and set the attributes and groups that policies decide by."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -41,9 +42,11 @@ class DeviceOut(Struct, frozen=True):
     """`false`: registered, and not come yet."""
     unreadable: str | None
     """Why no policy can decide on the device; `null` if what is stored of it has its form."""
+    may: list[str] | UnsetType = UNSET
+    """Of the actions that the parameter `may` names: those that the caller may do to it now."""
 
     @classmethod
-    def of(cls, device: Device) -> "DeviceOut":
+    def of(cls, device: Device, may: Sequence[Permission] | UnsetType = UNSET) -> "DeviceOut":
         """A device for the answer."""
         seen = device.connectivity
         return cls(
@@ -56,6 +59,7 @@ class DeviceOut(Struct, frozen=True):
             else None,
             enrolled=device.enrolled,
             unreadable=device.problem,
+            may=UNSET if isinstance(may, UnsetType) else [*may],
         )
 
 
@@ -66,9 +70,13 @@ class DevicePageOut(Struct, frozen=True):
     cursor: str | None
 
     @classmethod
-    def of(cls, page: DevicePage) -> "DevicePageOut":
-        """A page for the answer."""
-        return cls(devices=[DeviceOut.of(device) for device in page.devices], cursor=page.cursor)
+    def of(cls, page: DevicePage, may: Sequence[Sequence[Permission]] | None) -> "DevicePageOut":
+        """A page for the answer, with what may be done to each device if that was asked."""
+        each = may if may is not None else [UNSET] * len(page.devices)
+        return cls(
+            devices=[DeviceOut.of(*one) for one in zip(page.devices, each, strict=True)],
+            cursor=page.cursor,
+        )
 
 
 class DevicePatch(Struct, forbid_unknown_fields=True, frozen=True):
@@ -129,6 +137,13 @@ Text = Annotated[
     ),
 ]
 Fact = Annotated[str | None, QueryParameter(max_length=64, description="with this attribute")]
+MayI = Annotated[
+    list[Permission] | None,
+    QueryParameter(
+        max_items=10,
+        description="say of each device whether the caller may do this to it now; repeatable",
+    ),
+]
 
 
 @get("/devices", opt=needs(Permission.LIST_DEVICES, Permission.VIEW_DEVICE))
@@ -149,6 +164,7 @@ async def list_devices(
     time_zone: Fact = None,
     window: Fact = None,
     security_patch: Fact = None,
+    may: MayI = None,
 ) -> DevicePageOut:
     """The devices that the caller may view, with the last that was heard of their connections.
 
@@ -172,7 +188,8 @@ async def list_devices(
         connected=connected,
     )
     page = await operations.devices.page(access, limit=limit, cursor=cursor, wanted=wanted)
-    return DevicePageOut.of(page)
+    allowed = may and await operations.permissions.on_devices(access, page.devices, may)
+    return DevicePageOut.of(page, allowed or None)
 
 
 @get(
@@ -181,10 +198,14 @@ async def list_devices(
     response_headers=ETAG,
 )
 async def read_device(
-    access: Caller, operations: Ops, device: FromPath[str]
+    access: Caller, operations: Ops, device: FromPath[str], may: MayI = None
 ) -> Response[DeviceOut]:
     """One device."""
-    return answered(await operations.devices.read(access, device))
+    found = await operations.devices.read(access, device)
+    if not may:
+        return answered(found)
+    (allowed,) = await operations.permissions.on_devices(access, [found], may)
+    return tagged(DeviceOut.of(found, allowed), found.tag)
 
 
 def answered(device: Device) -> Response[DeviceOut]:

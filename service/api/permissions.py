@@ -6,11 +6,12 @@ from litestar import post
 from litestar.params import JSONBody
 from msgspec import Meta, Struct
 
-from service.api.guard import signed_in
-from service.api.parameters import Caller, Emergency, Label, Ops, emergency_reason
+from service.api.guard import needs, signed_in
+from service.api.parameters import Caller, Cursor, Emergency, Label, Ops, emergency_reason
 from service.cedar.decision import Allowed, Denied
 from service.domain.permissions import Permission
 from service.operations.permissions import MAX_QUESTIONS, Answer, Question
+from service.operations.who_may import Who
 
 
 class QuestionBody(Struct, forbid_unknown_fields=True, frozen=True):
@@ -76,3 +77,69 @@ async def check_permissions(access: Caller, operations: Ops, data: JSONBody[Chec
     """
     answers = await operations.permissions.check(access, [one.question() for one in data.checks])
     return CheckOut(answers=[AnswerOut.of(answer) for answer in answers])
+
+
+class GroupMayOut(Struct, frozen=True):
+    """What somebody meets who is in this group alone, with no address and no region."""
+
+    group: str
+    allowed: bool
+    policies: list[str]
+    explanation: str | None
+
+
+class PersonMayOut(Struct, frozen=True):
+    """What a person meets, by all groups as they are now; `enabled`: whether they can sign in."""
+
+    id: str
+    email: str
+    groups: list[str]
+    enabled: bool
+    allowed: bool
+    policies: list[str]
+    explanation: str | None
+
+
+class WhoOut(Struct, frozen=True):
+    """Every group that the policies name, and ten people; ``cursor`` asks for the next ten."""
+
+    groups: list[GroupMayOut]
+    people: list[PersonMayOut]
+    cursor: str | None
+
+    @classmethod
+    def of(cls, who: Who) -> "WhoOut":
+        """An answer for the answer."""
+        groups = [(one.group, AnswerOut.of(Answer(decision=one.decision))) for one in who.groups]
+        people = [(one.person, AnswerOut.of(Answer(decision=one.decision))) for one in who.people]
+        return cls(
+            groups=[
+                GroupMayOut(group, said.allowed, said.policies, said.explanation)
+                for group, said in groups
+            ],
+            people=[
+                PersonMayOut(
+                    id=person.id,
+                    email=person.email,
+                    groups=list(person.groups),
+                    enabled=person.enabled,
+                    allowed=said.allowed,
+                    policies=said.policies,
+                    explanation=said.explanation,
+                )
+                for person, said in people
+            ],
+            cursor=who.cursor,
+        )
+
+
+@post("/permissions/who", opt=needs(Permission.VIEW_PEOPLE), status_code=200)
+async def who_may(
+    access: Caller, operations: Ops, data: JSONBody[QuestionBody], cursor: Cursor = None
+) -> WhoOut:
+    """Who may do this to that now, from where the caller is: groups, and people ten at a time.
+
+    Asked by a copy of the tenant's policies, and of what Cognito says of each person. A group says
+    what it gives by itself: a policy may ask for two, or for a region.
+    """
+    return WhoOut.of(await operations.who_may.find(access, data.question(), cursor=cursor))

@@ -56,13 +56,14 @@ from service.api.people import (
     set_person_groups,
     sign_out_person,
 )
-from service.api.permissions import check_permissions
+from service.api.permissions import check_permissions, who_may
 from service.api.query import check_headers, check_query
 from service.api.registration import register_device, renew_enrolment_code
 
 ROUTES: Final[list[Any]] = [
     read_me,
     check_permissions,
+    who_may,
     list_devices,
     register_device,
     renew_enrolment_code,

@@ -21,6 +21,7 @@ from service.cedar.evaluator import evaluation_of
 from service.cedar.reads import Reads
 from service.cedar.request import ACTION, TOKEN
 from service.cedar.shared_statements import shared_est
+from service.cedar.statement import named_entities
 from service.cedar.values import EntityUid
 
 if TYPE_CHECKING:
@@ -133,6 +134,16 @@ class CompiledPolicies:
         if action not in self._reads:
             self._reads[action] = Reads.of(json.loads(piece.est) for piece in self._of(action))
         return self._reads[action]
+
+    def named(self, action: str) -> frozenset[EntityUid]:
+        """Every entity that the policies which can apply to ``action`` name.
+
+        Raises:
+            ValueError: the policies are not of this action.
+        """
+        return frozenset(
+            uid for piece in self._of(action) for uid in named_entities(json.loads(piece.est))
+        )
 
     def evaluate(self, request: AuthorizationRequest) -> Evaluation:
         """What the engine says to one request.

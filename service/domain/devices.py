@@ -141,7 +141,7 @@ class Device:
         )
         return (
             None,
-            self.known_groups(parents) if reads.groups else (),
+            with_ancestors(self.known_groups(parents), self._tree(parents)) if reads.groups else (),
             tuple((name, self.attributes.get(name)) for name in sorted(facts)),
             tuple(sorted(self.tags.items())) if reads.tags else (),
         )

@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
     from service.cedar.decision import Decision, Denied
     from service.cedar.entities import Entity
+    from service.cedar.request import TokenBearer
     from service.domain.artifacts import Artifact
     from service.domain.devices import Device
     from service.domain.identities import Principal
     from service.domain.instants import Clock
     from service.domain.permissions import Permission
     from service.ports.audit import AuditLog
-    from service.ports.authorizer import Adviser, Authorizer
+    from service.ports.authorizer import About, Adviser, Authorizer
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -217,6 +218,18 @@ class Access:
             return self._request(action, device.entities(parents), purpose or Purpose(), now=now)
 
         return await self.adviser.advise_on_devices(self.principal, action, devices, ask)
+
+    async def advise_about(
+        self,
+        asked: tuple[Permission, tuple[Entity, ...], Purpose],
+        people: Sequence[TokenBearer],
+    ) -> About:
+        """What the policies would say of others in the caller's place.
+
+        Raises:
+            UnavailableError: there is no good copy of the policies.
+        """
+        return await self.adviser.advise_about(self.principal.tenant, self._request(*asked), people)
 
     async def _decide(
         self, action: Permission, entities: tuple[Entity, ...], purpose: Purpose

@@ -11,15 +11,18 @@ import structlog
 
 from service import deadline
 from service.cedar.decision import Allowed, Decider, Denied, Refusal
+from service.cedar.entities import GROUP
+from service.cedar.request import TokenBearer
 from service.domain.permissions import READING
-from service.errors import CedarfleetError
+from service.errors import CedarfleetError, UnavailableError
+from service.ports.authorizer import About
 from service.ports.metrics import DECISIONS, POLICY_DIFFERENCES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from service.cedar.compiled import CompiledPolicies
-    from service.cedar.decision import Decision
+    from service.cedar.decision import Decision, Evaluation
     from service.cedar.request import AuthorizationRequest
     from service.domain.devices import Device
     from service.domain.identities import Principal
@@ -109,6 +112,44 @@ class Decisions:
                 by_kind = dict(zip(first, decided, strict=True))
                 return tuple(by_kind[kind] for kind in kinds)
         return await self._store.decide_all(principal, [ask(device) for device in devices])
+
+    async def advise_about(
+        self, tenant: Tenant, request: AuthorizationRequest, people: Sequence[TokenBearer]
+    ) -> About:
+        """See ``ports.Adviser``."""
+        copy = await self._copies.good(tenant)
+        # Fail closed: nobody is told who may do what by policies of a while ago.
+        if copy is None:
+            raise UnavailableError("the copy of the tenant's policies")
+        prefix = f"{tenant.pool_id}|"
+        groups = sorted(
+            uid.id.removeprefix(prefix)
+            for uid in copy.named(request.action)
+            if uid.type == GROUP and uid.id.startswith(prefix)
+        )
+        bearers = [*(TokenBearer(groups=(group,)) for group in groups), *people]
+        try:
+            evaluations = [
+                copy.evaluate(
+                    request.with_bearer(
+                        replace(
+                            bearer,
+                            claims={
+                                name: text
+                                for name, text in bearer.claims.items()
+                                if name in copy.user_attributes
+                            },
+                        ),
+                        pool_id=tenant.pool_id,
+                    )
+                )
+                for bearer in bearers
+            ]
+        except ValueError as error:
+            log.warning("decisions.not_by_copy", problem=type(error).__name__)
+            raise UnavailableError("the copy of the tenant's policies") from error
+        decided = _named(tenant, evaluations)
+        return About(groups=dict(zip(groups, decided, strict=False)), people=decided[len(groups) :])
 
     def _count(
         self, requests: Sequence[AuthorizationRequest], decisions: Sequence[Decision]
@@ -209,6 +250,11 @@ def _by_copy(
         # Not the words: they may quote what stands in a token.
         log.warning("decisions.not_by_copy", problem=type(error).__name__)
         return None
+    return _named(tenant, evaluations)
+
+
+def _named(tenant: Tenant, evaluations: Sequence[Evaluation]) -> tuple[Decision, ...]:
+    """The decisions, by the names of our files."""
     names = tenant.policy_names
     return tuple(
         replace(

@@ -30,6 +30,7 @@ from service.operations.registration import Registration
 from service.operations.revocations import Revocations
 from service.operations.rollout import Rollout
 from service.operations.traced_decisions import TracedDecisions
+from service.operations.who_may import WhoMay
 from service.operations.worker import Worker
 from service.ports.traces import UNTRACED
 from service.settings import EnrolmentSettings, PolicySettings
@@ -130,6 +131,7 @@ class Operations:
         self.people = TenantPeople(
             people=ports.people, revocations=self.revocations, budgets=self.budgets
         )
+        self.who_may = WhoMay(permissions=self.permissions, people=self.people)
         self.registration = Registration(
             devices=ports.devices,
             groups=ports.groups,

@@ -11,7 +11,7 @@ from service.cedar.entities import tenant_entity
 from service.domain.artifacts import is_artifact_name, permission_for
 from service.domain.groups import find_group
 from service.domain.permissions import DELIVERING, OF_DEVICES, OF_GROUPS, OF_TENANT, Permission
-from service.errors import ConflictError, InvalidRequestError
+from service.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.operations.authorization import Purpose
 from service.operations.devices import find_device_or_none
 from service.operations.known_groups import knowing
@@ -70,7 +70,7 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Asked:
+class Asked:
     """A question with what it is about."""
 
     action: Permission
@@ -98,20 +98,7 @@ class Permissions:
             InvalidRequestError: a question is not of its form; names it.
             UnavailableError: nobody can say what the policies say.
         """
-        named = [one.group for one in questions]
-        tenant = await knowing(self.groups, access.principal.tenant, named)
-        actions = [_action(tenant, index, one) for index, one in enumerate(questions)]
-        found = await self._devices_of(tenant, questions)
-        files = await self._files_of(tenant, questions)
-        asked: dict[int, _Asked] = {}
-        answers: dict[int, Answer] = {}
-        for index, (question, action) in enumerate(zip(questions, actions, strict=True)):
-            try:
-                asked[index] = self._asked(tenant, question, action, found, files)
-            except _NoDeviceError:
-                answers[index] = _unknown_device(question.device or "")
-            except ConflictError as error:
-                answers[index] = Answer(problem=str(error))
+        asked, answers = await self.resolve(access.principal.tenant, questions)
         decisions = await access.advise(
             [(one.action, one.entities, one.purpose) for one in asked.values()]
         )
@@ -128,6 +115,64 @@ class Permissions:
             if not isinstance(decision, Allowed):
                 answers[index] = _unknown_device(device.id)
         return tuple(answers[index] for index in range(len(questions)))
+
+    async def resolve(
+        self, tenant: Tenant, questions: Sequence[Question]
+    ) -> tuple[dict[int, Asked], dict[int, Answer]]:
+        """What each question is about, and the answer of those that no policy can be asked.
+
+        Raises:
+            InvalidRequestError: a question is not of its form; names it.
+        """
+        tenant = await knowing(self.groups, tenant, [one.group for one in questions])
+        actions = [_action(tenant, index, one) for index, one in enumerate(questions)]
+        found = await self._devices_of(tenant, questions)
+        files = await self._files_of(tenant, questions)
+        asked: dict[int, Asked] = {}
+        answers: dict[int, Answer] = {}
+        for index, (question, action) in enumerate(zip(questions, actions, strict=True)):
+            try:
+                asked[index] = self._asked(tenant, question, action, found, files)
+            except _NoDeviceError:
+                answers[index] = _unknown_device(question.device or "")
+            except ConflictError as error:
+                answers[index] = Answer(problem=str(error))
+        return asked, answers
+
+    async def on_devices(
+        self, access: Access, devices: Sequence[Device], actions: Sequence[Permission]
+    ) -> list[tuple[Permission, ...]]:
+        """Which of ``actions`` the caller may do to each device, for a list that is shown already.
+
+        To one on which no policy can decide, none.
+
+        Raises:
+            InvalidRequestError: an action is none of a device's.
+            UnavailableError: nobody can say what the policies say.
+        """
+        may: dict[str, list[Permission]] = {device.id: [] for device in devices}
+        readable = [device for device in devices if device.problem is None]
+        for action in actions:
+            if action not in OF_DEVICES:
+                raise InvalidRequestError("may", f"`{action}` is not asked of a device")
+            decisions = await access.advise_on_devices(action, readable)
+            for device, decision in zip(readable, decisions, strict=True):
+                if isinstance(decision, Allowed):
+                    may[device.id].append(action)
+        return [tuple(may[device.id]) for device in devices]
+
+    async def check_viewed(self, access: Access, device: Device) -> None:
+        """Go on only if the caller may view the device.
+
+        Raises:
+            NotFoundError: they may not, or nobody can say: they learn no name.
+        """
+        seen = ()
+        if device.problem is None:
+            seen = await access.advise_on_devices(Permission.VIEW_DEVICE, [device])
+        # Fail closed: one device, one answer, and that is yes.
+        if not (len(seen) == 1 and isinstance(seen[0], Allowed)):
+            raise NotFoundError("device", device.id)
 
     async def of_the_tenant(self, access: Access) -> tuple[Permission, ...]:
         """What the caller may do that is asked of the tenant itself, sorted by name.
@@ -177,7 +222,7 @@ class Permissions:
         action: Permission,
         found: Mapping[str, Device | None],
         files: Mapping[str, Artifact | None],
-    ) -> _Asked:
+    ) -> Asked:
         device = None
         if question.device is not None:
             device = found[question.device]
@@ -201,7 +246,7 @@ class Permissions:
         purpose = Purpose(
             command=question.command, artifact=file, emergency_reason=question.emergency_reason
         )
-        return _Asked(action=action, entities=entities, purpose=purpose, device=device)
+        return Asked(action=action, entities=entities, purpose=purpose, device=device)
 
 
 class _NoDeviceError(Exception):

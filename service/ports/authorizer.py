@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from service.cedar.decision import Decision
-    from service.cedar.request import AuthorizationRequest
+    from service.cedar.request import AuthorizationRequest, TokenBearer
     from service.domain.devices import Device
     from service.domain.identities import Principal
     from service.domain.permissions import Permission
+    from service.domain.tenants import Tenant
 
 
 class Authorizer(Protocol):
@@ -26,6 +28,19 @@ class Authorizer(Protocol):
     ) -> tuple[Decision, ...]:
         """What they say of each, in the same order."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What the policies say of others than the caller.
+
+    Attributes:
+        groups: of each group that they name, of somebody in it alone.
+        people: of each person, in their order.
+    """
+
+    groups: Mapping[str, Decision]
+    people: tuple[Decision, ...]
 
 
 class Adviser(Protocol):
@@ -54,5 +69,20 @@ class Adviser(Protocol):
             action: one for all.
             devices: on which policies can decide.
             ask: the request on one of them, which differs from the others' in the device alone.
+        """
+        ...
+
+    async def advise_about(
+        self, tenant: Tenant, request: AuthorizationRequest, people: Sequence[TokenBearer]
+    ) -> About:
+        """What they say of others in the caller's place, as far as a copy of the policies knows.
+
+        Args:
+            tenant: whose policies.
+            request: of the caller, whose place is taken.
+            people: as their tokens would tell of them.
+
+        Raises:
+            UnavailableError: there is no good copy; no token of theirs is at hand to ask the store.
         """
         ...

@@ -88,6 +88,7 @@ REQUESTS: Final = (
         route="POST /v1/permissions/check",
         body={"checks": [{"command": "reboot", "device": DEVICE.id}, {"action": "ListDevices"}]},
     ),
+    Asked(route="POST /v1/permissions/who", body={"command": "reboot", "device": DEVICE.id}),
     Asked(route="GET /v1/devices"),
     Asked(route="GET /v1/devices", of="with filters", path="?group=line&tag=building:7"),
     Asked(route="POST /v1/devices", body={"id": COMING, "groups": ["line"]}),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.domain.device_filter import DeviceFilter, cut
 from service.domain.devices import Device
+from service.domain.people import Person
 from service.domain.permissions import OF_DEVICES, OF_GROUPS, OF_TENANT, READING, Permission
 from tests.service.stamped_policies import stamped
 
@@ -217,14 +218,99 @@ def test_a_list_shows_what_its_reader_may_view(service: ServiceUnderTest) -> Non
 
 def test_a_policy_that_forbids_lists_refuses_them(service: ServiceUnderTest) -> None:
     """Also to who may view devices: nobody gets round a forbid by asking for less."""
-    acme = service.acme.tenant
     forbid = 'forbid (principal, action == Fleet::Action::"ListDevices", resource);'
-    service.ports.policy_stores.stamp(acme, stamped(acme, **{"no-lists": forbid}))
-    decisions = service.app.state.operations.decisions
-    assert asyncio.run(decisions.prepare(acme))
+    prepared(service, **{"no-lists": forbid})
     answer = service.call("GET", "/v1/devices", as_="managers")
     assert answer.status_code == 403
     assert answer.json()["policies"] == ["no-lists"]
+
+
+def test_a_list_says_what_may_be_done_with_each(service: ServiceUnderTest) -> None:
+    """Where it is asked, and for the actions that are named; the same of one device."""
+    service.ports.devices.add(Device(tenant="acme", id="odd", attributes={"criticality": "x"}))
+    params = {"may": ["ViewDevice", "StopDevice", "ConfigureDevice"]}
+    for person, may in (
+        ("managers", ["ViewDevice", "StopDevice", "ConfigureDevice"]),
+        ("operators", ["ViewDevice"]),
+    ):
+        answer = service.call("GET", "/v1/devices", as_=person, params=params)
+        found = {one["id"]: one["may"] for one in answer.json()["devices"]}
+        assert found == {"odd": [], **dict.fromkeys(("press-01", "press-02", "press-03"), may)}
+        one = service.call("GET", "/v1/devices/press-01", as_=person, params=params)
+        assert one.json()["may"] == may
+    assert "may" not in service.call("GET", "/v1/devices/press-01").json()
+    wrong = service.call("GET", "/v1/devices", params={"may": "ListDevices"})
+    assert wrong.status_code == 400
+    assert wrong.json()["errors"] == [
+        {"field": "may", "problem": "`ListDevices` is not asked of a device"}
+    ]
+    assert service.call("GET", "/v1/devices", params={"may": "Fly"}).status_code == 400
+
+
+def prepared(service: ServiceUnderTest, **policies: str) -> None:
+    """Give the service a good copy of acme's policies."""
+    acme = service.acme.tenant
+    service.ports.policy_stores.stamp(acme, stamped(acme, **policies))
+    assert asyncio.run(service.app.state.operations.decisions.prepare(acme))
+
+
+def test_who_may_is_told_to_who_may_view_people(service: ServiceUnderTest) -> None:
+    """Groups by themselves, people by all that they are in; what is asked of is viewed first."""
+    regional = """permit (principal, action == Fleet::Action::"StopDevice", resource)
+        when { principal has "custom:region" && principal["custom:region"] == "eu-central" };"""
+    prepared(service, regional=regional)
+    for number, (groups, region) in enumerate(
+        ((("managers",), None), (("operators",), None), ((), "eu-central"), ((), "us-east"))
+    ):
+        one = Person(
+            id=f"p{number}",
+            subject=f"s{number}",
+            email=f"p{number}@acme.test",
+            state="active",
+            enabled=number != 2,
+            region=region,
+            groups=groups,
+        )
+        service.ports.people.add("acme", one)
+    stop = {"command": "stop", "device": "press-01"}
+    answer = service.call("POST", "/v1/permissions/who", json=stop)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert {one["group"]: one["allowed"] for one in found["groups"]} == {
+        "managers": True,
+        "operators": False,
+        "operations-managers": False,
+        "process-engineers": False,
+        "emergency-responders": False,
+        "it-staff": False,
+    }
+    assert [
+        (one["email"], one["allowed"], one["policies"], one["enabled"]) for one in found["people"]
+    ] == [
+        ("p0@acme.test", True, ["managers-everything"], True),
+        ("p1@acme.test", False, ["operators-view-only"], True),
+        ("p2@acme.test", True, ["regional"], False),
+        ("p3@acme.test", False, [], True),
+    ]
+    assert found["cursor"] is None
+    declared = {**stop, "emergency": {"reason": "fire"}}
+    then = service.call("POST", "/v1/permissions/who", json=declared).json()
+    assert "emergency-responders" in {one["group"] for one in then["groups"] if one["allowed"]}
+    for question, status in (
+        ({**stop, "device": "pump-01"}, 404),  # of globex
+        ({"action": "DownloadFile", "group": "line-none"}, 409),
+        ({"action": "StopDevice"}, 400),
+    ):
+        answer = service.call("POST", "/v1/permissions/who", json=question)
+        assert answer.status_code == status, answer.text
+    refused = service.call("POST", "/v1/permissions/who", as_="operators", json=stop)
+    assert refused.status_code == 403
+
+
+def test_who_may_needs_a_good_copy(service: ServiceUnderTest) -> None:
+    """Nobody is told who may do what by policies of a while ago."""
+    stop = {"command": "stop", "device": "press-01"}
+    assert service.call("POST", "/v1/permissions/who", json=stop).status_code == 503
 
 
 @settings(max_examples=80)

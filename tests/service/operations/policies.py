@@ -9,11 +9,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from service.cedar.decision import Decision
-    from service.cedar.request import AuthorizationRequest
+    from service.cedar.request import AuthorizationRequest, TokenBearer
     from service.domain.devices import Device
     from service.domain.identities import Principal
     from service.domain.permissions import Permission
-    from service.ports.authorizer import Authorizer
+    from service.domain.tenants import Tenant
+    from service.ports.authorizer import About, Authorizer
 
 
 @dataclass
@@ -63,3 +64,9 @@ class Advice:
     ) -> tuple[Decision, ...]:
         """See ``ports.Adviser``."""
         return await self.authorizer.decide_all(principal, [ask(device) for device in devices])
+
+    async def advise_about(
+        self, tenant: Tenant, request: AuthorizationRequest, people: Sequence[TokenBearer]
+    ) -> About:
+        """See ``ports.Adviser``."""
+        raise NotImplementedError(tenant, request, people)
