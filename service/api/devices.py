@@ -70,7 +70,9 @@ class DevicePageOut(Struct, frozen=True):
     cursor: str | None
 
     @classmethod
-    def of(cls, page: DevicePage, may: Sequence[Sequence[Permission]] | None) -> "DevicePageOut":
+    def of(
+        cls, page: DevicePage, may: Sequence[Sequence[Permission]] | None = None
+    ) -> "DevicePageOut":
         """A page for the answer, with what may be done to each device if that was asked."""
         each = may if may is not None else [UNSET] * len(page.devices)
         return cls(

@@ -62,7 +62,7 @@ class WhoMay:
             UnavailableError: there is no good copy of the tenant's policies.
         """
         # First: whoever may not ask learns nothing, not even of a slip.
-        page = await self.people.page(access, email="", limit=MOST_PEOPLE, cursor=cursor)
+        page = await self.people.whole_page(access, limit=MOST_PEOPLE, cursor=cursor)
         tenant = access.principal.tenant
         asked, answers = await self.permissions.resolve(tenant, [question])
         if 0 not in asked:
@@ -72,9 +72,8 @@ class WhoMay:
         one = asked[0]
         if one.device is not None:
             await self.permissions.check_viewed(access, one.device)
-        people = [await self.people.read(access, person.id) for person in page.people]
         about = await access.advise_about(
-            (one.action, one.entities, one.purpose), [bearer_of(person) for person in people]
+            (one.action, one.entities, one.purpose), [bearer_of(person) for person in page.people]
         )
         return Who(
             groups=tuple(
@@ -83,7 +82,7 @@ class WhoMay:
             ),
             people=tuple(
                 OfPerson(person=person, decision=decision)
-                for person, decision in zip(people, about.people, strict=True)
+                for person, decision in zip(page.people, about.people, strict=True)
             ),
             cursor=page.cursor,
         )

@@ -280,7 +280,6 @@ def test_who_may_is_told_to_who_may_view_people(service: ServiceUnderTest) -> No
         "managers": True,
         "operators": False,
         "operations-managers": False,
-        "process-engineers": False,
         "emergency-responders": False,
         "it-staff": False,
     }
