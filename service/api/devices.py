@@ -190,8 +190,8 @@ async def list_devices(
         connected=connected,
     )
     page = await operations.devices.page(access, limit=limit, cursor=cursor, wanted=wanted)
-    allowed = may and await operations.permissions.on_devices(access, page.devices, may)
-    return DevicePageOut.of(page, allowed or None)
+    allowed = await operations.permissions.on_devices(access, page.devices, may) if may else None
+    return DevicePageOut.of(page, allowed)
 
 
 @get(
