@@ -18,6 +18,7 @@ from infra.stacks.config.tenant import Rate as TenantRate
 from infra.stacks.platform_stack.balancer import DEREGISTRATION_SECONDS, IDLE_SECONDS
 from infra.stacks.platform_stack.service import STOP_SECONDS
 from infra.stacks.platform_stack.status_rule import KEEP_SECONDS
+from infra.stacks.platform_stack.work import ATTEMPTS
 from service.adapters.aws import tenants, things
 from service.adapters.aws.broker import PROCESSING_SECONDS
 from service.adapters.aws.client.credentials import SESSION_SECONDS
@@ -25,6 +26,7 @@ from service.api.commands import CommandBody
 from service.domain.commands import CLAIM_MS
 from service.domain.rates import DEFAULT, MOST_PER_SECOND, Budget
 from service.domain.revocations import INTENT_MS, KEPT_SECONDS
+from service.domain.work import LAST_ATTEMPT
 from service.operations import people
 from service.operations.budgets import LEASE_SECONDS
 from service.operations.commands import DIRECT_MESSAGES
@@ -131,6 +133,8 @@ SMALLER: Final = {
         24 * 3600 + INTENT_MS // 1000,
         KEPT_SECONDS,
     ),
+    "the worker knows which attempt is the last": (LAST_ATTEMPT, ATTEMPTS),
+    "and the queue gives a message out no more often": (ATTEMPTS, LAST_ATTEMPT),
     "a state stays as long as its command": (RecordSettings().record_seconds, KEEP_SECONDS),
     "a command stays as long as its states": (KEEP_SECONDS, RecordSettings().record_seconds),
 }

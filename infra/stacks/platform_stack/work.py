@@ -13,7 +13,7 @@ from infra.stacks.platform_stack import task_roles
 
 HANDLING_SECONDS: Final = 60
 """After which a message that is not done is given to another task."""
-_ATTEMPTS: Final = 10
+ATTEMPTS: Final = 10
 _KEEP_SECONDS: Final = 14 * 24 * 3600  # the longest (source: SQS developer guide, message quotas)
 
 
@@ -53,7 +53,7 @@ class Work(pulumi.ComponentResource):
             visibility_timeout_seconds=HANDLING_SECONDS,
             message_retention_seconds=_KEEP_SECONDS,
             redrive_policy=pulumi.Output.json_dumps(
-                {"deadLetterTargetArn": self.dead.arn, "maxReceiveCount": _ATTEMPTS}
+                {"deadLetterTargetArn": self.dead.arn, "maxReceiveCount": ATTEMPTS}
             ),
             sqs_managed_sse_enabled=True,
             opts=child,

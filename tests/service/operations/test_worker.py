@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
+from service.adapters.memory.metrics import MemoryMetrics
 from service.adapters.memory.tenants import MemoryTenantRegistry
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.adapters.memory.work import MemoryWorkQueue
-from service.domain.work import ReceivedWork, UnreadableWorkError, Work, WorkKind
+from service.domain.instants import milliseconds
+from service.domain.work import LAST_ATTEMPT, ReceivedWork, UnreadableWorkError, Work, WorkKind
 from service.errors import UnavailableError
 from service.operations.worker import Worker
+from service.ports.metrics import WORK, WORK_SECONDS, WORK_WAITED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -298,3 +302,37 @@ def test_what_takes_too_long_is_given_up_at_the_end(stage: Stage) -> None:
         assert (slow.ended, list(stage.queue.given_out)) == (["second"], ["1"])
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("raises", "attempt", "outcome"),
+    [
+        (None, 1, "done"),
+        (UnavailableError("the jobs service"), 1, "failed"),
+        (KeyError("a fault of ours"), 1, "broken"),
+        (UnavailableError("the jobs service"), LAST_ATTEMPT, "dead"),
+    ],
+)
+def test_each_message_is_measured(
+    stage: Stage, raises: Exception | None, attempt: int, outcome: str
+) -> None:
+    """By its kind and what became of it; its age as it is taken for the first time, alone."""
+    metrics = MemoryMetrics()
+    now = datetime.now(UTC)
+    stage.worker = replace(stage.worker, metrics=metrics, clock=lambda: now)
+    stage.doing.raises = raises
+    sent_at = milliseconds(now) - 7_000
+    received = ReceivedWork(receipt="1", text=stage.work.encode(), attempt=attempt, sent_at=sent_at)
+    stage.queue.given_out["1"] = received
+    asyncio.run(stage.worker.handle(received))
+    assert metrics.counts[WORK, ("make-job", outcome)] == 1
+    assert metrics.labels_of(WORK_SECONDS) == {("make-job",)}
+    assert bool(metrics.labels_of(WORK_WAITED)) is (attempt == 1)
+
+
+def test_a_message_that_nobody_can_read_is_measured(stage: Stage) -> None:
+    """Under no kind: its text may say anything."""
+    metrics = MemoryMetrics()
+    stage.worker = replace(stage.worker, metrics=metrics)
+    stage.handle("no work")
+    assert metrics.counts[WORK, ("none", "unreadable")] == 1

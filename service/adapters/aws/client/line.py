@@ -226,6 +226,6 @@ def authorities(bundle: str | None = None) -> ssl.SSLContext:
             f"AWS_CA_BUNDLE is `{file}`, which is no file of certificates in PEM form"
         ) from error
     # Fail closed: of a file without any nobody is believed, and each call would fail instead.
-    if not context.cert_store_stats()["x509_ca"]:
+    if not context.cert_store_stats()["x509"]:
         raise ConfigurationError(f"AWS_CA_BUNDLE is `{file}`, which holds no certificate")
     return context

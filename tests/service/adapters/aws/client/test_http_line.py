@@ -6,19 +6,21 @@ import asyncio
 import ssl
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import botocore
 import pytest
 
 from service.adapters.aws.client.connection import MAX_ANSWER_BYTES, MAX_HEAD_BYTES
 from service.adapters.aws.client.failures import NoAnswerError
 from service.adapters.aws.client.line import HttpLine, Reply, Request
+from service.errors import ConfigurationError
 from service.settings import AwsSettings
 from tests.device_sdk.downloads.self_signed import make_certificate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
-    from pathlib import Path
 
 SETTINGS: Final = AwsSettings(region="eu-central-1", connect_seconds=0.2)
 FINE: Final = b"HTTP/1.1 200 OK\r\nX-Amzn-RequestId: r\r\nContent-Length: 2\r\n\r\n{}"
@@ -365,3 +367,15 @@ def test_only_whom_we_trust_is_asked(tmp_path: Path) -> None:
             server.close()
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("content", [None, "", "no certificate"])
+def test_a_wrong_bundle_is_told_at_the_start(tmp_path: Path, content: str | None) -> None:
+    """A file that is not there, or holds none: else each call would fail, or nobody be checked."""
+    bundle = tmp_path / "authorities.pem"
+    if content is not None:
+        bundle.write_text(content, encoding="ascii")
+    with pytest.raises(ConfigurationError, match=f"AWS_CA_BUNDLE is `{bundle}`"):
+        HttpLine(replace(SETTINGS, ca_bundle=str(bundle)))
+    own = Path(botocore.__file__).parent / "cacert.pem"
+    assert HttpLine(replace(SETTINGS, ca_bundle=str(own)))._trust is not None
