@@ -19,6 +19,9 @@ RECORDED: Final = sorted(
 )
 
 _CLAIM: Final = "a device comes in by the service and a code of its own (ADR 0019)"
+_CANCEL: Final = (
+    "who brings firmware to a zone may cancel it too; what changed is a new one beside the old"
+)
 _LINE: Final = "a line is no thing group any more: which devices are in it is a fact of theirs"
 # (release, stack, operation, logical name) -> why the program of today may do it to what the
 # release stamped
@@ -42,6 +45,11 @@ MEANT: Final[dict[tuple[str, str, str, str], str]] = {
             "globex": ("ward-3", "ward-5"),
         }.items()
         for line in lines
+    },
+    **{
+        ("0.1.0", tenant, "replace", f"policies-{policy}"): _CANCEL
+        for tenant, link in {"acme": "firmware-hall-1", "globex": "firmware-ward-5"}.items()
+        for policy in ("template-firmware-for-zone", f"link-{link}")
     },
 }
 
