@@ -61,7 +61,7 @@ def test_a_tenants_call_is_signed_with_its_role(acme: Tenant) -> None:
     assert len(door.line.sent) == 3
 
 
-@pytest.mark.parametrize("service", ["sts", "iam", "cognito-idp", "sqs", ""])
+@pytest.mark.parametrize("service", ["sts", "iam", "cognito-identity", "sqs", ""])
 def test_no_other_service_is_asked_as_a_tenant(acme: Tenant, service: str) -> None:
     """A service that no tenant's role is for is refused before any role is assumed."""
     door = AnsweredDoor(AWS)
