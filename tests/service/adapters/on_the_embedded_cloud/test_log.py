@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import httpx
+
 if TYPE_CHECKING:
     from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
 
@@ -44,3 +46,11 @@ def test_nothing_secret_is_logged(deployed: DeployedService) -> None:
         "command.published", seconds=20, where=lambda line: line.items() >= mine.items()
     )
     assert deployed.leaks() == []
+
+
+def test_the_worker_tells_what_it_measures(deployed: DeployedService) -> None:
+    """On a port of its own, as the API does, and nothing else there."""
+    beside = deployed.worker.await_event("metrics.listening", seconds=20)["url"]
+    told = httpx.get(f"{beside}/metrics", trust_env=False)
+    assert "# TYPE cedarfleet_work_total counter" in told.text
+    assert httpx.get(f"{beside}/health/live", trust_env=False).status_code == 404
