@@ -19,7 +19,7 @@ from service.domain.downloads import (
     deliveries,
     whole_state,
 )
-from service.errors import ConflictError, UnavailableError
+from service.errors import ConflictError, InvalidRequestError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -154,6 +154,8 @@ class MemoryDeliveries:
         ]
         survey = await self.survey(tenant, record)
         counts = counted(record, survey.counts) if record.jobs else {}
+        if cursor is not None and not cursor.isdecimal():
+            raise InvalidRequestError("cursor", "must be the `cursor` of an earlier page")
         start = int(cursor or 0)
         return DownloadProgress(
             state=whole_state(record, counts),
