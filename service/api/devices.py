@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
-from litestar import Response, get, patch, put
+from litestar import Response, get, patch, post, put
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -40,6 +40,7 @@ class DeviceOut(Struct, frozen=True):
     connectivity: ConnectivityOut | None
     enrolled: bool
     """`false`: registered, and not come yet."""
+    retired_at: datetime | None
     unreadable: str | None
     """Why no policy can decide on the device; `null` if what is stored of it has its form."""
     may: list[str] | UnsetType = UNSET
@@ -58,6 +59,7 @@ class DeviceOut(Struct, frozen=True):
             if seen
             else None,
             enrolled=device.enrolled,
+            retired_at=utc(device.retired_at),
             unreadable=device.problem,
             may=UNSET if isinstance(may, UnsetType) else [*may],
         )
@@ -256,3 +258,20 @@ async def set_device_tags(
     """Set facts of the tenant's own; policies say who may set which."""
     change = operations.devices.set_tags
     return answered(await change(access, device, data.tags, expected(if_match)))
+
+
+@post(
+    "/devices/{device:str}/retire",
+    opt=needs(Permission.RETIRE_DEVICE),
+    status_code=200,
+    response_headers=ETAG,
+)
+async def retire_device(
+    access: Caller, operations: Ops, device: FromPath[str], if_match: IfMatch = None
+) -> Response[DeviceOut]:
+    """End a device for good: its certificates are inactive, its connection ends, its facts stay.
+
+    No code, command or file is for it any more. What is asked again does again what may have been
+    cut off. Its name is given to no other device while its thing is there.
+    """
+    return answered(await operations.retirement.retire(access, device, expected(if_match)))

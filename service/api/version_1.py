@@ -17,6 +17,7 @@ from service.api.devices import (
     configure_device,
     list_devices,
     read_device,
+    retire_device,
     set_device_groups,
     set_device_tags,
 )
@@ -73,6 +74,7 @@ ROUTES: Final[list[Any]] = [
     configure_device,
     set_device_groups,
     set_device_tags,
+    retire_device,
     make_group,
     list_groups,
     read_group,

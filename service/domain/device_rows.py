@@ -57,6 +57,7 @@ class DeviceRows:
         unreadable: what is wrong with the row of the facts, if there is one that has not its form.
         born: id of a thing that was made under this name -> when.
         gone: ids of those that were deleted.
+        retired: id of a thing that was retired, or of its registration -> when.
         enrolments: by the id of their registrations.
     """
 
@@ -64,6 +65,7 @@ class DeviceRows:
     unreadable: str | None = None
     born: Mapping[str, int] = field(default_factory=dict[str, int])
     gone: frozenset[str] = frozenset()
+    retired: Mapping[str, int] = field(default_factory=dict[str, int])
     enrolments: Mapping[str, Enrolment] = field(default_factory=dict[str, "Enrolment"])
     connected: Presence | None = None
     disconnected: Presence | None = None
@@ -81,6 +83,19 @@ class DeviceRows:
             return max(alive)[1]
         origin = self._holder
         return origin if origin is not None and origin not in self.gone else None
+
+    @property
+    def retired_at(self) -> int | None:
+        """When the device of this name was retired; the name stays so until its thing is gone.
+
+        Fail closed: a thing that was made while its registration was retired is retired too.
+        """
+        return min((at for one, at in self.retired.items() if one not in self.gone), default=None)
+
+    @property
+    def standing(self) -> tuple[Enrolment, ...]:
+        """Enrolments of things that are not gone."""
+        return tuple(one for one in self.enrolments.values() if one.thing_id not in self.gone)
 
     @property
     def _holder(self) -> str | None:
@@ -121,6 +136,7 @@ class DeviceRows:
             origin=living,
             connectivity=self._connectivity(self.born.get(living, 0)),
             unreadable=self.unreadable,
+            retired_at=self.retired_at,
             enrolled=enrolment is None or enrolment.enrolled_at is not None,
         )
         # Fail closed: a new thing under an old name is another device.
@@ -136,6 +152,7 @@ class DeviceRows:
             origin=living,
             created_at=self.facts.created_at,
             connectivity=bare.connectivity,
+            retired_at=bare.retired_at,
             enrolled=bare.enrolled,
         )
 

@@ -64,6 +64,8 @@ class Device:
             nothing is known of the device but its name.
         made: groups made at run time, at least those that it is in and all above them, each with
             the groups that it lies in.
+        retired_at: when it was retired, in milliseconds since the epoch; it is shown, and nothing
+            else is done with it.
         enrolled: whether it has what lets it in; ``False``: it is registered, and has not come yet.
     """
 
@@ -77,6 +79,7 @@ class Device:
     created_at: int | None = None
     connectivity: Connectivity | None = None
     unreadable: str | None = None
+    retired_at: int | None = None
     enrolled: bool = True
     made: GroupParents = field(
         default_factory=dict[str, "Sequence[str]"], compare=False, repr=False
@@ -122,6 +125,10 @@ class Device:
         return group == ROOT_GROUP or group in with_ancestors(
             self.known_groups(parents), self._tree(parents)
         )
+
+    def is_served_in(self, group: str, parents: GroupParents) -> bool:
+        """Whether what is sent to a group is for it."""
+        return self.retired_at is None and self.is_in(group, parents)
 
     def _tree(self, parents: GroupParents) -> GroupParents:
         # What the tenant's file declares counts before what was made under the same id.

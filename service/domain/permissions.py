@@ -28,6 +28,7 @@ class Permission(StrEnum):
     SET_DEVICE_GROUPS = "SetDeviceGroups"
     SET_DEVICE_TAGS = "SetDeviceTags"
     MANAGE_GROUPS = "ManageGroups"
+    RETIRE_DEVICE = "RetireDevice"
 
     @property
     def changes_something(self) -> bool:

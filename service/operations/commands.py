@@ -30,7 +30,7 @@ from service.errors import (
     UpstreamError,
 )
 from service.operations.authorization import Purpose
-from service.operations.devices import find_device, readable, require_view
+from service.operations.devices import find_device, find_served, readable, require_view
 from service.operations.once import Once
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Commands:
             )
         if problem := problem_of(request.arguments):
             raise InvalidRequestError("arguments", problem)
-        device = await find_device(self._devices, tenant, request.device)
+        device = await find_served(self._devices, tenant, request.device)
         record = self._record(access, request)
         try:
             record.message().encode()

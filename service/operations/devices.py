@@ -128,7 +128,7 @@ class Devices:
         tenant = access.principal.tenant
         check_attributes(tenant.lists, changes)
         check_patch_date(changes, today=self.clock().date())
-        device = await find_device(self.facts, tenant, device_id)
+        device = await find_served(self.facts, tenant, device_id)
         purpose = Purpose(subject=", ".join(sorted(changes)))
         action = Permission.CONFIGURE_DEVICE
         is_repair = device.unreadable is not None
@@ -164,7 +164,7 @@ class Devices:
         """
         tenant = await knowing(self.groups, access.principal.tenant, groups)
         check_groups(tenant, groups)
-        device = await find_device(self.facts, tenant, device_id)
+        device = await find_served(self.facts, tenant, device_id)
         moved = device.with_groups(groups)
         purpose = Purpose(subject=", ".join(moved.groups))
         for state in (device, moved):
@@ -195,7 +195,7 @@ class Devices:
         """
         tenant = access.principal.tenant
         check_tags(tenant.lists, changes)
-        device = await find_device(self.facts, tenant, device_id)
+        device = await find_served(self.facts, tenant, device_id)
         tagged = device.with_tags(changes)
         check_count(tagged.tags)
         words = (name if text is not None else f"{name} removed" for name, text in changes.items())
@@ -275,6 +275,20 @@ async def readable(access: Access, action: Permission, device: Device, purpose: 
         return device
     log.warning("devices.unreadable", device=device.id, action=action, possible=len(each))
     return possible[0]
+
+
+async def find_served(facts: DeviceFacts, tenant: Tenant, device_id: str) -> Device:
+    """A device with which something is to be done.
+
+    Raises:
+        NotFoundError: the tenant has no such device.
+        ConflictError: it was retired.
+    """
+    device = await find_device(facts, tenant, device_id)
+    # Fail closed: what was retired is looked at, and nothing else.
+    if device.retired_at is not None:
+        raise ConflictError(f"device `{device_id}` was retired, for good")
+    return device
 
 
 async def find_device(facts: DeviceFacts, tenant: Tenant, device_id: str) -> Device:

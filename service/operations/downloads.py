@@ -138,6 +138,9 @@ class Downloads:
         if request.target_kind is TargetKind.GROUP:
             tenant = await knowing(self._groups, tenant, [request.target])
         target = await self._target(tenant, request.target_kind, request.target)
+        # Fail closed: what was retired is sent nothing.
+        if isinstance(target, Device) and target.retired_at is not None:
+            raise ConflictError(f"device `{target.id}` was retired, for good")
         artifact = await self._file(tenant, request)
         action = permission_for(artifact.name if artifact else request.artifact)
         purpose = Purpose(artifact=artifact, emergency_reason=request.emergency_reason)

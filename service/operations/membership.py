@@ -23,7 +23,7 @@ from service.errors import (
     UpstreamError,
 )
 from service.operations.authorization import Purpose
-from service.operations.devices import find_device
+from service.operations.devices import find_served
 from service.operations.known_groups import knowing
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Membership:
     async def _changed(
         self, access: Access, tenant: Tenant, group: str, device_id: str, wanted: bool
     ) -> RowStatus:
-        device = await find_device(self.devices, tenant, device_id)
+        device = await find_served(self.devices, tenant, device_id)
         others = [one for one in device.known_groups(tenant.groups) if one != group]
         moved = device.with_groups([*others, group] if wanted else others)
         if wanted:

@@ -27,6 +27,7 @@ from service.operations.policy_copies import PolicyCopies
 from service.operations.readiness import Readiness
 from service.operations.redelivery import Redelivery
 from service.operations.registration import Registration
+from service.operations.retirement import Retirement
 from service.operations.revocations import Revocations
 from service.operations.rollout import Rollout
 from service.operations.traced_decisions import TracedDecisions
@@ -138,6 +139,14 @@ class Operations:
             enrolments=ports.enrolments,
             clock=ports.clock,
             settings=enrolment,
+        )
+        self.retirement = Retirement(
+            devices=ports.devices,
+            enrolments=ports.enrolments,
+            things=ports.things,
+            connections=ports.connections,
+            budgets=self.budgets,
+            clock=ports.clock,
         )
         self.bulk_registration = BulkRegistration(registration=self.registration)
         self.enrol = Enrol(ports, self.budgets, enrolment, endpoint)

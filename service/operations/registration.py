@@ -21,7 +21,7 @@ from service.domain.permissions import Permission
 from service.domain.tags import check_count, check_tags
 from service.errors import ConflictError, InvalidRequestError
 from service.operations.authorization import Purpose
-from service.operations.devices import find_device
+from service.operations.devices import find_served
 from service.operations.known_groups import knowing
 
 if TYPE_CHECKING:
@@ -118,8 +118,9 @@ class Registration:
         """
         tenant, taken = access.principal.tenant, f"there is a device `{new.id}` already"
         # Looked for before anything is written, since a code is written before its device.
-        if await self.devices.find(tenant, new.id) is not None:
-            raise ConflictError(taken)
+        if (found := await self.devices.find(tenant, new.id)) is not None:
+            retired = " (retired: its name is not given again while its thing is there)"
+            raise ConflictError(taken + (retired if found.retired_at else ""))
         code, now_ms = new_code(), milliseconds(self.clock())
         enrolment = self._coded(
             Enrolment(
@@ -175,7 +176,7 @@ class Registration:
             ConflictError: it has a certificate, or was never registered.
         """
         tenant = access.principal.tenant
-        device = await find_device(self.devices, tenant, device_id)
+        device = await find_served(self.devices, tenant, device_id)
         known = await knowing(self.groups, tenant, device.known_groups(tenant.groups))
         groups = device.known_groups(known.groups)
         await self.require(access, known, (groups, ()), subject=f"code of {device_id}")

@@ -95,3 +95,7 @@ class Connections(Protocol):
     async def find(self, tenant: Tenant, device: Device) -> Connectivity | None:
         """How a device is connected now, or ``None`` if the broker has not heard of it lately."""
         ...
+
+    async def end(self, tenant: Tenant, device: Device) -> None:
+        """End a device's connection with its session; one that is not there is fine."""
+        ...

@@ -30,7 +30,19 @@ class Enrolments(Protocol):
     async def find(self, tenant: Tenant, device_id: str) -> Enrolment | None:
         """The enrolment of the device that bears the name now; ``None``: it was never registered.
 
-        A device that is gone has none any more.
+        A device that is gone or retired has none any more.
+        """
+        ...
+
+    async def retire(
+        self, tenant: Tenant, device: Device, *, by: str, now_ms: int
+    ) -> frozenset[str]:
+        """Write down that a device is retired, with its facts, so that no code lets it in any more.
+
+        Again is fine. Whoever enrols at this moment finds that out at the next step.
+
+        Returns:
+            Ids of the certificates that its enrolments got.
         """
         ...
 
@@ -60,6 +72,10 @@ class Things(Protocol):
 
     async def certificate(self, tenant: Tenant, certificate_id: str) -> Certificate | None:
         """A certificate that was signed before; ``None``: it was deleted."""
+        ...
+
+    async def put_off(self, tenant: Tenant, device: Device, certificates: frozenset[str]) -> None:
+        """Make certificates of a device, these and all others that it has, inactive."""
         ...
 
     async def admit(self, tenant: Tenant, enrolment: Enrolment, certificate: Certificate) -> None:

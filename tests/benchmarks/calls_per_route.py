@@ -138,6 +138,7 @@ REQUESTS: Final = (
         devices=_MEMBERS,
     ),
     Asked(route="POST /v1/downloads", of="a file, to all", body={"group": "all"}),
+    Asked(route="POST /v1/devices/{device}/retire"),
     Asked(route="POST /v1/groups", body={"id": "cell-9"}),
     Asked(route="GET /v1/groups"),
     Asked(route="GET /v1/groups/{group}"),

@@ -64,6 +64,7 @@ PRICES: Final[Mapping[str, Price]] = {
     "Publish": Price(dollars=_MESSAGE, units=3, source=_CORE),
     "SendDirectMessage": Price(dollars=_MESSAGE, units=3, source=_CORE, assumed=True),
     "GetConnection": Price(dollars=_REGISTRY, source=_CORE, assumed=True),
+    "DeleteConnection": Price(dollars=_REGISTRY, source=_CORE, assumed=True),
     "HeadObject": Price(dollars=0.4, source="Amazon S3 pricing, GET and all other requests"),
     "CreateMultipartUpload": Price(dollars=_S3_WRITE, source=_S3_WRITES),
     "ListParts": Price(dollars=_S3_WRITE, source=_S3_WRITES),
@@ -87,6 +88,9 @@ PRICES: Final[Mapping[str, Price]] = {
     "IoT CreateThing": Price(dollars=_REGISTRY, source=_CORE),
     "IoT AddThingToThingGroup": Price(dollars=_REGISTRY, source=_CORE, assumed=True),
     "IoT CreateCertificateFromCsr": Price(dollars=0, source=_CORE, assumed=True),
+    "IoT DescribeCertificate": Price(dollars=0, source=_CORE, assumed=True),
+    "IoT ListThingPrincipals": Price(dollars=_REGISTRY, source=_CORE, assumed=True),
+    "IoT UpdateCertificate": Price(dollars=0, source=_CORE, assumed=True),
     "IoT AttachPolicy": Price(dollars=0, source=_CORE, assumed=True),
     "IoT AttachThingPrincipal": Price(dollars=_REGISTRY, source=_CORE, assumed=True),
 }

@@ -34,15 +34,12 @@ def test_every_route_is_measured() -> None:
     assert measured_routes == routes
 
 
-def test_enrolments_alone_ask_the_control_plane_of_iot(
+def test_the_control_plane_of_iot_is_asked_once_a_device(
     calls: dict[str, tuple[str, ...]],
 ) -> None:
-    """Its quotas are an account's, shared by all tenants: jobs are the worker's to make."""
-    assert {
-        name.partition(" /v1/")[2].partition("/")[0].partition(" ")[0]
-        for name, asked in calls.items()
-        if any(one.startswith("IoT ") for one in asked)
-    } == {"enrolments"}
+    """At its beginning and end: the quotas are an account's, and jobs are the worker's to make."""
+    asking = {name for name, made in calls.items() if any(one.startswith("IoT ") for one in made)}
+    assert asking == {"POST /v1/enrolments", "POST /v1/devices/{device}/retire"}
 
 
 def test_a_page_that_says_otherwise_is_seen(calls: dict[str, tuple[str, ...]]) -> None:

@@ -44,6 +44,7 @@ _DEVICE_ACTIONS: Final = (
     "UpdateFirmware",
     "CancelDownload",
     "ConfigureDevice",
+    "RetireDevice",
     "SetDeviceGroups",
     "SetDeviceTags",
 )

@@ -165,7 +165,11 @@ def permissions(
         ),
         # The client id of a device is its thing's name (the resource's form: AWS IoT Core
         # developer guide, "AWS IoT Core action resources").
-        iam.allow("Connections", ["iot:GetConnection"], arns.iot(f"client/{prefix}*")),
+        iam.allow(
+            "Connections",
+            ["iot:DeleteConnection", "iot:GetConnection"],
+            arns.iot(f"client/{prefix}*"),
+        ),
         iam.allow(
             "OwnDevices",
             ["dynamodb:PutItem", "dynamodb:Query"],
@@ -179,9 +183,10 @@ def permissions(
         ),
         iam.allow(
             "Identify",
-            ["iot:AttachPolicy", "iot:DescribeCertificate"],
+            ["iot:AttachPolicy", "iot:DescribeCertificate", "iot:UpdateCertificate"],
             [arns.iot("cert/*"), arns.iot(f"policy/{names.device_policy(tenant)}")],
         ),
+        iam.allow("Retire", ["iot:ListThingPrincipals"], things),
         # Neither knows a resource (source: AWS IoT service authorization page): an ARN would match
         # no call.
         iam.allow("Enrol", ["iot:AttachThingPrincipal", "iot:CreateCertificateFromCsr"], "*"),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class IotConnections:
-    """Answers ``ports.Connections`` with GetConnection; a client id is its thing's name."""
+    """Answers ``ports.Connections``; a client id is its thing's name."""
 
     aws: AwsDoor
 
@@ -37,3 +37,17 @@ class IotConnections:
             since_ms=told.get("connectedSince" if connected else "disconnectedSince"),
             disconnect_reason=None if connected else told.get("disconnectReason"),
         )
+
+    @asks("the device broker")
+    async def end(self, tenant: Tenant, device: Device) -> None:
+        try:
+            await self.aws.tenant(tenant, "iot-data").call(
+                "DeleteConnection",
+                clientId=device.thing,
+                cleanSession=True,
+                preventWillMessage=True,
+            )
+        except AwsRefusalError as error:
+            # Neither a connection nor a session (AWS IoT developer guide, "DeleteConnection").
+            if error.code != "ResourceNotFoundException":
+                raise

@@ -8,6 +8,7 @@ Rows of the devices table, all of a tenant in one partition and those of one dev
     <tenant>--devices    <device>#enrolment#<id>     the service: a registration, and how far it is
     <tenant>--devices    <device>#born#<thing id>    an IoT rule: a thing of this name was made
     <tenant>--devices    <device>#gone#<thing id>    an IoT rule: it was deleted
+    <tenant>--devices    <device>#retired#<id>      the service: facts as they were, who, when
     <tenant>--devices    <device>#connected          an IoT rule: its client came
     <tenant>--devices    <device>#disconnected       an IoT rule: its client went
 """
@@ -100,7 +101,7 @@ class DynamoDeviceFacts:
     ) -> tuple[Device, ...]:
         members: list[Device] = []
         async for _, device in self._named(tenant, after=None, size=None):
-            if device is not None and device.is_in(group.id, tenant.groups):
+            if device is not None and device.is_served_in(group.id, tenant.groups):
                 members.append(replace(device, connectivity=None))
                 if len(members) > limit:
                     break
@@ -239,6 +240,7 @@ def rows_of(items: Iterable[Mapping[str, Any]]) -> DeviceRows:
     enrolments: dict[str, Enrolment] = {}
     born: dict[str, int] = {}
     gone: set[str] = set()
+    retired: dict[str, int] = {}
     presence: dict[str, Presence] = {}
     for item in items:
         kind, _, thing_id = item["sk"]["S"].partition("#")[2].partition("#")
@@ -252,6 +254,8 @@ def rows_of(items: Iterable[Mapping[str, Any]]) -> DeviceRows:
                     born[thing_id] = int(item["at"]["N"])
                 case "gone":
                     gone.add(thing_id)
+                case "retired":
+                    retired[thing_id] = int(item["at"]["N"])
                 case "connected" | "disconnected":
                     presence[kind] = Presence(
                         at=int(item["at"]["N"]),
@@ -271,6 +275,7 @@ def rows_of(items: Iterable[Mapping[str, Any]]) -> DeviceRows:
         unreadable=unreadable,
         born=born,
         gone=frozenset(gone),
+        retired=retired,
         enrolments=enrolments,
         connected=presence.get("connected"),
         disconnected=presence.get("disconnected"),

@@ -10,6 +10,7 @@ from service.adapters.aws.conditional_rows import ABSENT, at, put
 from service.adapters.aws.devices import facts_item, partition_of, rows_of
 from service.adapters.aws.enrolment_rows import enrolment_item
 from service.domain.device_rows import Facts
+from service.errors import UnavailableError
 
 if TYPE_CHECKING:
     from service.adapters.aws.client.door import AwsDoor
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from service.settings import RecordSettings
 
 _TABLE: Final = "the devices table"
+_ROUNDS: Final = 8  # of one request, each overtaken by another's step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,26 @@ class DynamoEnrolments:
 
     @asks(_TABLE)
     async def find(self, tenant: Tenant, device_id: str) -> Enrolment | None:
-        return (await self._rows(tenant, device_id)).enrolment
+        rows = await self._rows(tenant, device_id)
+        return None if rows.retired_at is not None else rows.enrolment
+
+    @asks(_TABLE)
+    async def retire(
+        self, tenant: Tenant, device: Device, *, by: str, now_ms: int
+    ) -> frozenset[str]:
+        rows = await self._rows(tenant, device.id)
+        if rows.retired_at is None:
+            row = {"sk": {"S": f"{device.id}#retired#{device.origin}"}, "at": {"N": str(now_ms)}}
+            facts = {} if rows.facts is None else facts_item(tenant, device, rows.facts)
+            key = {"partition": {"S": partition_of(tenant)}}
+            await self._put(tenant, {**facts, **key, **row, "by": {"S": by}}, **ABSENT)
+        # Whoever is within an enrolment now has an earlier version, and looks again.
+        for _ in range(_ROUNDS):
+            rows = await self._rows(tenant, device.id)
+            under_way = [one for one in rows.standing if one.enrolled_at is None]
+            if all([await self.change(tenant, one) for one in under_way]):
+                return frozenset(one.certificate_id for one in rows.standing if one.certificate_id)
+        raise UnavailableError("the registration")
 
     async def _rows(self, tenant: Tenant, device_id: str) -> DeviceRows:
         items = await self.aws.tenant(tenant, "dynamodb").rows(

@@ -20,6 +20,7 @@ from service.domain.enrolments import Certificate
 
 if TYPE_CHECKING:
     from service.adapters.aws.client.door import AwsDoor
+    from service.domain.devices import Device
     from service.domain.enrolments import Enrolment, SigningRequest
     from service.domain.tenants import Tenant
 
@@ -81,6 +82,33 @@ class IotThings:
             pem=one["certificatePem"],
             active=one["status"] == "ACTIVE",
         )
+
+    @asks(_REGISTRY)
+    async def put_off(self, tenant: Tenant, device: Device, certificates: frozenset[str]) -> None:
+        registry = self.aws.tenant(tenant, "iot")
+        for certificate in sorted(certificates | await self._attached(tenant, device.thing)):
+            found = await self.certificate(tenant, certificate)
+            # One that was revoked stays so.
+            if found is not None and found.active:
+                await registry.call(
+                    "UpdateCertificate", certificateId=certificate, newStatus="INACTIVE"
+                )
+
+    async def _attached(self, tenant: Tenant, thing: str) -> set[str]:
+        """The certificates of a thing; none of one that was never made."""
+        registry, token, found = self.aws.tenant(tenant, "iot"), "", set[str]()
+        while True:
+            more = {"nextToken": token} if token else {}
+            try:
+                page = await registry.call("ListThingPrincipals", thingName=thing, **more)
+            except AwsRefusalError as error:
+                if error.code != "ResourceNotFoundException":
+                    raise
+                return found
+            parts = (arn.partition(":cert/") for arn in page.get("principals", ()))
+            found |= {certificate for _, _, certificate in parts if certificate}
+            if not (token := page.get("nextToken", "")):
+                return found
 
     @asks(_REGISTRY)
     async def admit(self, tenant: Tenant, enrolment: Enrolment, certificate: Certificate) -> None:

@@ -109,7 +109,7 @@ class MemoryDevices:
         members = [
             replace(device, connectivity=None)
             for device in filter(None, self._named(tenant).values())
-            if device.is_in(group.id, tenant.groups)
+            if device.is_served_in(group.id, tenant.groups)
         ]
         return tuple(members[: limit + 1])
 
@@ -158,12 +158,20 @@ class MemoryDevices:
 
 @dataclass(kw_only=True)
 class MemoryConnections:
-    """Connections as events told of them; ``lookups`` counts the questions."""
+    """Connections as events told of them; ``lookups`` counts the questions.
+
+    Attributes:
+        ended: things whose connections were ended.
+    """
 
     devices: MemoryDevices
     lookups: int = 0
+    ended: list[str] = field(default_factory=list[str])
 
     async def find(self, tenant: Tenant, device: Device) -> Connectivity | None:
         self.lookups += 1
         found = self.devices.known(tenant.id, device.id)
         return found.connectivity if found else None
+
+    async def end(self, tenant: Tenant, device: Device) -> None:
+        self.ended.append(device.thing)

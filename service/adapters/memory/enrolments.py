@@ -45,7 +45,20 @@ class MemoryEnrolments:
         return True
 
     async def find(self, tenant: Tenant, device_id: str) -> Enrolment | None:
-        return self.devices.rows.get((tenant.id, device_id), DeviceRows()).enrolment
+        rows = self.devices.rows.get((tenant.id, device_id), DeviceRows())
+        return None if rows.retired_at is not None else rows.enrolment
+
+    async def retire(
+        self, tenant: Tenant, device: Device, *, by: str, now_ms: int
+    ) -> frozenset[str]:
+        rows = self.devices.rows[tenant.id, device.id]
+        if rows.retired_at is None:
+            rows = replace(rows, retired={**rows.retired, device.origin: now_ms})
+        closed = {
+            name: replace(one, version=one.version + 1) for name, one in rows.enrolments.items()
+        }
+        self.devices.rows[tenant.id, device.id] = replace(rows, enrolments=closed)
+        return frozenset(one.certificate_id for one in rows.standing if one.certificate_id)
 
     async def change(self, tenant: Tenant, enrolment: Enrolment) -> Enrolment | None:
         rows = self.devices.rows[tenant.id, enrolment.device]
@@ -98,6 +111,10 @@ class MemoryThings:
 
     async def admit(self, tenant: Tenant, enrolment: Enrolment, certificate: Certificate) -> None:
         self.admitted.setdefault((tenant.id, enrolment.device), set()).add(certificate.id)
+
+    async def put_off(self, tenant: Tenant, device: Device, certificates: frozenset[str]) -> None:
+        for one in certificates | self.admitted.get((tenant.id, device.id), set()):
+            self.certificates[one] = replace(self.certificates[one], active=False)
 
     def revoke(self, certificate_id: str) -> None:
         """An operator revokes a certificate."""

@@ -90,6 +90,8 @@ RATES: Final = (
     _registry("CreateCertificateFromCsr", 15, assumed=True),
     _registry("AttachPolicy", 15, assumed=True),
     _registry("DescribeCertificate", 10, assumed=True),
+    _registry("ListThingPrincipals", 10, assumed=True),
+    _registry("UpdateCertificate", 10, assumed=True),
     _registry("SearchIndex", 15, MANAGEMENT),
     _registry("GetThingConnectivityData", 350, MANAGEMENT),
     _registry("CreateJob", 10, MANAGEMENT),

@@ -265,6 +265,9 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "things.make": (tenant | {"enrolment": ENROLMENT},),
         "things.sign": (tenant | {"request": SigningRequest(pem="x", key="ab" * 32)},),
         "things.certificate": (tenant | {"certificate_id": CERTIFICATE.id},),
+        "enrolments.retire": (tenant | {"device": DEVICE, "by": "somebody", "now_ms": AT},),
+        "things.put_off": (tenant | {"device": DEVICE, "certificates": frozenset()},),
+        "connections.end": (tenant | {"device": DEVICE},),
         "things.admit": (tenant | {"enrolment": ENROLMENT, "certificate": CERTIFICATE},),
         "people.page": (
             page | {"email": "", "cursor": None},
@@ -338,6 +341,7 @@ def answer(call: Call, acme: Tenant) -> dict[str, Any] | Refusal:
         "CompleteMultipartUpload": {"ETag": '"e"'},
         "GetObject": {"Body": b"0123456789"},
         "CreateThing": {"thingId": "thing-1"},
+        "ListThingPrincipals": {"principals": [CERTIFICATE.arn]},
         **_user_pool(),
         "CreateCertificateFromCsr": certificate,
         "DescribeCertificate": {"certificateDescription": certificate | {"status": "ACTIVE"}},

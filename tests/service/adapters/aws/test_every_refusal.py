@@ -88,6 +88,9 @@ MEANS: Final[dict[tuple[str, str], type]] = {
     ("UpdateItem of a claim", "ConditionalCheckFailedException"): bool,
     ("CreateThing", "ResourceAlreadyExistsException"): type(None),
     ("DescribeCertificate", NOT_FOUND): type(None),
+    ("DeleteConnection", NOT_FOUND): type(None),
+    ("ListThingPrincipals", NOT_FOUND): type(None),
+    ("PutItem of an end of a device", "ConditionalCheckFailedException"): frozenset,
     ("PutItem of a file", "ConditionalCheckFailedException"): ConflictError,
     ("ListUsers of a page", "InvalidParameterException"): InvalidRequestError,
     ("AdminGetUser", "UserNotFoundException"): type(None),
@@ -148,6 +151,7 @@ def meant(call: Call, refusal: Refusal | Reply | Exception) -> tuple[type, ...]:
         f"{call.operation} of a page": "PaginationToken" in call.arguments,
         f"{call.operation} of a closing": values.keys() == {":closing"},
         f"{call.operation} of a revocation": "--revocations" in str(call.arguments.get("Key")),
+        f"{call.operation} of an end of a device": "#retired#" in str(item.get("sk")),
         f"{call.operation} of a group": "acme--groups" in str(item),
         f"{call.operation} of a device": "devices" in str(call.arguments.get("TableName")),
     }

@@ -19,7 +19,7 @@ def cleared(deployed: DeployedService) -> Iterator[None]:
     """Other tests know which devices globex has."""
     yield
     iot, table = (deployed.setup.cloud.client(name) for name in ("iot", "dynamodb"))
-    for thing in ("globex--pump-91", "globex--pump-92"):
+    for thing in ("globex--pump-91", "globex--pump-92", "globex--pump-93"):
         if thing in [one["thingName"] for one in iot.list_things()["things"]]:
             for principal in iot.list_thing_principals(thingName=thing)["principals"]:
                 iot.detach_thing_principal(thingName=thing, principal=principal)
@@ -31,7 +31,7 @@ def cleared(deployed: DeployedService) -> Iterator[None]:
         ExpressionAttributeValues={":own": {"S": "globex--devices"}, ":new": {"S": "pump-9"}},
     )["Items"]
     for row in rows:
-        if "#facts" in row["sk"]["S"] or "#enrolment" in row["sk"]["S"]:
+        if row["sk"]["S"].split("#")[1] in {"facts", "enrolment", "retired"}:
             key = {name: row[name] for name in ("partition", "sk")}
             table.delete_item(TableName="cedarfleet-devices", Key=key)
 
@@ -72,3 +72,31 @@ def test_a_code_opens_nothing_of_another_tenant(deployed: DeployedService) -> No
     for tenant, device in (("acme", "pump-92"), ("globex", "pump-01"), ("nobody", "pump-92")):
         body = {"tenant": tenant, "device": device, "code": code, "csr": csr}
         assert deployed.http.post("/v1/enrolments", json=body).status_code == 401
+
+
+def test_a_retired_device_has_no_certificate_that_counts(deployed: DeployedService) -> None:
+    """By the tenant's own role; its row has its facts, its code is refused, and again is fine."""
+    facts = {"id": "pump-93", "groups": ["ward-5"]}
+    made = deployed.call("POST", "/v1/devices", tenant="globex", json=facts)
+    body = {"tenant": "globex", "device": "pump-93", "code": made.json()["code"]}
+    csr = {"csr": signing_request()}
+    assert deployed.http.post("/v1/enrolments", json=body | csr).status_code == 200
+    for _ in range(2):
+        retired = deployed.call("POST", "/v1/devices/pump-93/retire", tenant="globex")
+        assert retired.status_code == 200, retired.text
+    cloud = deployed.setup.cloud
+    (arn,) = cloud.client("iot").list_thing_principals(thingName="globex--pump-93")["principals"]
+    certificate = arn.partition(":cert/")[2]
+    described = cloud.client("iot").describe_certificate(certificateId=certificate)
+    assert described["certificateDescription"]["status"] == "INACTIVE"
+    assert deployed.http.post("/v1/enrolments", json=body | csr).status_code == 401
+    rows = cloud.client("dynamodb").query(
+        TableName="cedarfleet-devices",
+        KeyConditionExpression="#p = :own AND begins_with(sk, :retired)",
+        ExpressionAttributeNames={"#p": "partition"},
+        ExpressionAttributeValues={
+            ":own": {"S": "globex--devices"},
+            ":retired": {"S": "pump-93#retired#"},
+        },
+    )["Items"]
+    assert [row["groups"] for row in rows] == [{"L": [{"S": "ward-5"}]}]
