@@ -244,6 +244,7 @@ def test_the_domains_values_are_told(service: ServiceUnderTest) -> None:
         assert validator.is_valid(good), name
         assert not validator.is_valid(bad), name
         assert validator.is_valid(None), name
-    [device] = document["paths"]["/v1/devices/{device}"]["get"]["parameters"]
+    parameters = document["paths"]["/v1/devices/{device}"]["get"]["parameters"]
+    [device] = [one for one in parameters if one["in"] == "path"]
     assert re.search(device["schema"]["pattern"], "press-07")
     assert not re.search(device["schema"]["pattern"], "press 07")
