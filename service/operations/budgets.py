@@ -98,7 +98,6 @@ class Budgets:
         # nothing else run meanwhile.
         if purse.leasing is None or purse.leasing.done():
             purse.leasing = deadline.shared(self._leased(bucket, purse))
-            purse.leasing.add_done_callback(purse.end)
         await asyncio.shield(purse.leasing)
 
     async def _leased(self, bucket: Bucket, purse: _Purse) -> None:
@@ -228,10 +227,6 @@ class _Purse:
         tokens = held(share, self.alone_full_at, now)
         self.alone_full_at = max(self.alone_full_at, now) + tokens * share.token
         self.fill(now, Grant(tokens=tokens, full_at=now + rate.span), is_short=True)
-
-    def end(self, leasing: asyncio.Task[None]) -> None:
-        if self.leasing is leasing:
-            self.leasing = None
 
     def standing(self, bucket: Bucket, now: int, *, granted: bool) -> Standing:
         rate = bucket.rate

@@ -93,7 +93,10 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
         f"{_OPERATIONS_TESTS}/test_enrolment_cut_off.py",
     ),
     f"{_OPERATIONS}/files.py": (f"{_API}/test_files.py",),
-    f"{_OPERATIONS}/file_verification.py": (f"{_API}/test_files.py",),
+    f"{_OPERATIONS}/file_verification.py": (
+        f"{_OPERATIONS_TESTS}/test_file_verification.py",
+        f"{_API}/test_files.py",
+    ),
     f"{_OPERATIONS}/policy_copies.py": (
         f"{_OPERATIONS_TESTS}/test_policy_copies.py",
         f"{_OPERATIONS_TESTS}/test_decisions.py",
@@ -312,6 +315,10 @@ CRITICAL: Final = _SERVICE | _INFRA | _DEVICE_SDK
 EQUIVALENT: Final[dict[str, dict[str, str]]] = {
     "service/domain/json_limits.py": {
         "problem_of: `MAX_DEPTH + 1` -> `(MAX_DEPTH + 2)`": "one more look at a level that is empty"
+    },
+    f"{_OPERATIONS}/file_verification.py": {
+        "FileVerification._digest: `len(piece) <= _MOST_IN_LOOP`"
+        " -> `(len(piece) < _MOST_IN_LOOP)`": "a thread computes the same digest"
     },
     f"{_AWS}/commands.py": {
         "DynamoCommandRecords._last_rows: `MAX_STATES + 1` -> `(MAX_STATES + 2)`": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from dataclasses import dataclass, field
 
 import pytest
@@ -99,11 +100,16 @@ def test_a_question_that_nobody_waits_for_fails_in_silence() -> None:
     """As one that refreshes what is still good: its failure is found by who asks next."""
 
     async def scenario() -> None:
+        told: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, about: told.append(about))
         part = Part(outcome=UnavailableError("the part"))
         single = flights(part)
         task = single.begin("a", part)
         part.gate.set()
         await asyncio.wait({task})
+        del task
+        gc.collect()  # of a failure that nobody has seen the loop would complain now
+        assert told == []
         assert single.failure("a") is part.outcome
         with pytest.raises(UnavailableError):
             single.begin("a", part)

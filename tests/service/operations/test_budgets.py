@@ -147,6 +147,63 @@ def test_without_the_table_a_small_share_is_let_through(cluster: Cluster) -> Non
     assert len(cluster.granted) - alone >= 20 * RATE.per_second * 0.9
 
 
+def test_a_caller_whose_bucket_is_forgotten_is_asked_for_anew() -> None:
+    """Of a bucket that was dropped for others nobody knows that it is used up."""
+    clock = SimulatedClock()
+    budgets = Budgets(MemoryBuckets(), clock, max_buckets=1)
+    few = Bucket(name="few", rate=Rate(per_second=1, burst=1))
+
+    async def scenario() -> None:
+        while (await budgets.spend(few)).granted:
+            pass
+        budgets.remember(b"caller", few)
+        assert budgets.refusal(b"somebody else") is None
+        assert budgets.refusal(b"caller") is not None
+        await budgets.spend(BUCKET)
+        assert budgets.refusal(b"caller") is None
+
+    asyncio.run(scenario())
+
+
+@dataclass(kw_only=True)
+class AskedBuckets(MemoryBuckets):
+    """A table that notes how many tokens were asked for."""
+
+    asked: list[int] = field(default_factory=list[int])
+
+    async def take(
+        self,
+        bucket: Bucket,
+        *,
+        tokens: int,
+        now: int,
+        returned: int = 0,
+        last: Grant | None = None,
+    ) -> Grant:
+        """As ever."""
+        self.asked.append(tokens)
+        return await super().take(bucket, tokens=tokens, now=now, returned=returned, last=last)
+
+
+def test_who_was_refused_counts_for_the_next_lease() -> None:
+    """A process leases for all that come to it, also for those that it has turned away."""
+    clock, shared = SimulatedClock(), AskedBuckets()
+    budgets = Budgets(shared, clock, max_buckets=10)
+
+    async def scenario() -> None:
+        while (await budgets.spend(BUCKET)).granted:
+            pass
+        budgets.remember(b"caller", BUCKET)
+        for _ in range(200):
+            assert budgets.refusal(b"caller") is not None
+        clock.passed += LEASE_SECONDS
+        shared.asked.clear()
+        await budgets.spend(BUCKET)
+
+    asyncio.run(scenario())
+    assert shared.asked == [RATE.burst]
+
+
 @dataclass(kw_only=True)
 class LateBuckets(MemoryBuckets):
     """A table that answers when a lease is over already."""

@@ -22,7 +22,7 @@ from service.domain.permissions import READING, Permission
 from service.errors import UnavailableError
 from service.operations.decisions import Decisions
 from service.operations.policy_copies import PolicyCopies
-from service.ports.metrics import POLICY_DIFFERENCES
+from service.ports.metrics import DECISIONS, POLICY_DIFFERENCES
 from service.settings import PolicySettings
 from tests.service.operations.policies import Policies
 from tests.service.stamped_policies import PERMIT_ALL, only, stamped
@@ -126,6 +126,30 @@ def test_only_what_changes_nothing_is_decided_by_copy(action: Permission) -> Non
         decided = await asked.decide(action)
         assert isinstance(decided, Allowed) is (action in READING)
         assert decided.by is (Decider.COPY if action in READING else Decider.STORE)
+
+    scenario(steps, NO)
+
+
+def test_each_decision_is_counted_by_who_made_it() -> None:
+    """What the copy permits and what the store denies, once each."""
+
+    async def steps(asked: Asked) -> None:
+        await asked.decide(Permission.VIEW_DEVICE)
+        await asked.decide(Permission.STOP_DEVICE)
+
+    counts = scenario(steps, NO).metrics.counts
+    assert {labels: number for (what, labels), number in counts.items() if what is DECISIONS} == {
+        ("ViewDevice", "allowed", "copy"): 1,
+        ("StopDevice", "denied", "store"): 1,
+    }
+
+
+def test_advice_on_what_may_be_read_is_the_copys() -> None:
+    """What a list shows is not asked of the store one by one."""
+
+    async def steps(asked: Asked) -> None:
+        [advised] = await asked.decisions.advise(principal(), [question(Permission.VIEW_DEVICE)])
+        assert advised.by is Decider.COPY
 
     scenario(steps, NO)
 

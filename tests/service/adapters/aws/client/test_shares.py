@@ -111,6 +111,29 @@ def test_a_hanging_dependency_leaves_its_tenant_others() -> None:
     asyncio.run(scenario())
 
 
+def test_a_place_that_frees_takes_nobody_over_their_share() -> None:
+    """Neither at one dependency nor of one tenant, whoever's call has ended."""
+
+    async def scenario() -> None:
+        line = Line(SHARE)
+        store, _ = [await line.begin("acme", "the store") for _ in range(2)]
+        table = await line.begin("acme", "the table")
+        third = await line.begin("acme", "the store")
+        await line.end(table)
+        assert not third.is_in, "two are at the store already"
+        assert (await line.begin("acme", "the table")).is_in
+        fourth = await line.begin("acme", "the table")
+        await line.end(await line.begin("globex", "the table"))
+        assert not fourth.is_in, "three of acme's are in already"
+        await line.end(store)
+        assert Counter(one.owner for one in line.within()) == {"acme": 3}
+        for task in line.tasks.values():
+            task.cancel()
+        await settled()
+
+    asyncio.run(scenario())
+
+
 def test_over_its_share_a_tenant_is_told_how_long_to_wait() -> None:
     """As many wait as may, and the time is that of its own calls."""
 
