@@ -42,6 +42,7 @@ ASKED: Final[Mapping[str, Mapping[str, Any] | None]] = {
     "configure_device": {"json": {"region": "mars"}},
     "set_device_groups": {"json": {"groups": ["{group}"]}},
     "set_device_tags": {"json": {"tags": {"floor": "9"}}},
+    "retire_device": {},
     "list_groups": {"params": {"cursor": "{group}"}},
     "make_group": {"json": {"id": "new-group", "parents": ["{group}"]}},
     "read_group": {},
