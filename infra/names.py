@@ -24,6 +24,7 @@ TENANTS_BY_TENANT_INDEX: Final = "by-tenant"
 
 STATUS_RULE: Final = "cedarfleet_command_status"  # a rule name allows no `-`
 JOB_ENDED_RULE: Final = "cedarfleet_job_ended"
+STATUS_ERRORS_QUEUE: Final = "cedarfleet-status-errors"
 DEVICE_EVENTS_RULE: Final = "cedarfleet_device"  # and what happened to it: `_created`, ...
 THING_TYPE: Final = "cedarfleet-device"
 DOMAIN_CONFIGURATION: Final = "cedarfleet-devices"
@@ -45,10 +46,13 @@ TENANT_CHARACTERS: Final = 26
 # in the second.
 TENANT_ROLE_PATH: Final = "/cedarfleet/tenants/"
 PRESIGN_ROLE_PATH: Final = "/cedarfleet/presign/"
+TELEMETRY_ROLE_PATH: Final = "/cedarfleet/telemetry/"
 UPLOADS_PREFIX: Final = ".files/"  # of the keys of uploaded files in a tenant's bucket
+TELEMETRY_PREFIX: Final = ".telemetry/"  # of what devices measure
 _PRESIGN: Final = "-presign"
+_TELEMETRY: Final = "-telemetry"
 _PROVISIONING: Final = "-provisioning"  # a role of 0.1.0
-_ROLE_SUFFIXES: Final = (_PRESIGN, _PROVISIONING)
+_ROLE_SUFFIXES: Final = (_PRESIGN, _TELEMETRY, _PROVISIONING)
 
 
 def is_reserved(tenant: str) -> bool:
@@ -96,6 +100,21 @@ def presign_role(tenant: str) -> str:
     return f"cedarfleet-{tenant}{_PRESIGN}"
 
 
+def telemetry_role(tenant: str) -> str:
+    """The role with which the tenant's telemetry is written."""
+    return f"cedarfleet-{tenant}{_TELEMETRY}"
+
+
+def telemetry_stream(tenant: str) -> str:
+    """The Firehose stream of the tenant's telemetry."""
+    return f"cedarfleet-{tenant}{_TELEMETRY}"
+
+
+def telemetry_rows(tenant: str) -> str:
+    """What the keys of a tenant's last values start with; the device's id follows."""
+    return f"{thing_prefix(tenant)}telemetry#"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Arns:
     """ARNs of one account and region.
@@ -115,6 +134,14 @@ class Arns:
     def table(self, name: str) -> str:
         """A DynamoDB table."""
         return f"arn:aws:dynamodb:{self.region}:{self.account_id}:table/{name}"
+
+    def queue(self, name: str) -> str:
+        """An SQS queue."""
+        return f"arn:aws:sqs:{self.region}:{self.account_id}:{name}"
+
+    def stream(self, name: str) -> str:
+        """A Firehose stream."""
+        return f"arn:aws:firehose:{self.region}:{self.account_id}:deliverystream/{name}"
 
     def role(self, path: str, name: str) -> str:
         """A role; `path` starts and ends with `/`."""

@@ -20,6 +20,7 @@ from service.adapters.aws.command_lists import DynamoListedCommands
 from service.adapters.aws.commands import DynamoCommandRecords
 from service.adapters.aws.connections import IotConnections
 from service.adapters.aws.deliveries import DynamoDeliveries
+from service.adapters.aws.device_state import ShadowDeviceStates
 from service.adapters.aws.devices import DynamoDeviceFacts
 from service.adapters.aws.downloads import DynamoDownloadRecords
 from service.adapters.aws.enrolments import DynamoEnrolments
@@ -31,6 +32,7 @@ from service.adapters.aws.people import CognitoPeople
 from service.adapters.aws.policies import VerifiedPermissionsPolicies
 from service.adapters.aws.revocations import DynamoRevocations
 from service.adapters.aws.signing_keys import JwksKeys
+from service.adapters.aws.telemetry import DynamoTelemetry
 from service.adapters.aws.tenants import DynamoTenantRegistry
 from service.adapters.aws.things import IotThings
 from service.adapters.aws.timers import SchedulerTimers
@@ -184,6 +186,8 @@ def aws_ports(
         things=IotThings(aws=door),
         people=CognitoPeople(aws=door),
         revocations=DynamoRevocations(aws=door, settings=records),
+        device_states=ShadowDeviceStates(aws=door),
+        telemetry=DynamoTelemetry(aws=door, settings=records),
         work_queue=SqsWorkQueue(
             aws=door, settings=settings.work, longest_answer_seconds=aws.read_seconds
         ),

@@ -13,6 +13,7 @@ from service.api.commands import (
     read_command,
     send_command,
 )
+from service.api.device_state import change_state, read_state
 from service.api.devices import (
     configure_device,
     list_devices,
@@ -60,6 +61,7 @@ from service.api.people import (
 from service.api.permissions import check_permissions, who_may
 from service.api.query import check_headers, check_query
 from service.api.registration import register_device, renew_enrolment_code
+from service.api.telemetry import read_telemetry
 
 ROUTES: Final[list[Any]] = [
     read_me,
@@ -82,6 +84,9 @@ ROUTES: Final[list[Any]] = [
     delete_group,
     list_members,
     change_members,
+    read_telemetry,
+    read_state,
+    change_state,
     send_command,
     list_device_commands,
     list_commands,

@@ -20,6 +20,7 @@ class Permission(StrEnum):
     OPERATE_DEVICE = "OperateDevice"
     SET_PARAMETERS = "SetParameters"
     STOP_DEVICE = "StopDevice"
+    CHANGE_STATE = "ChangeState"
     MAINTAIN_DEVICE = "MaintainDevice"
     DOWNLOAD_FILE = "DownloadFile"
     UPDATE_FIRMWARE = "UpdateFirmware"

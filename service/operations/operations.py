@@ -14,6 +14,7 @@ from service.operations.bulk_registration import BulkRegistration
 from service.operations.command_lists import CommandLists
 from service.operations.commands import Commands
 from service.operations.decisions import Decisions
+from service.operations.device_state import States
 from service.operations.devices import Devices
 from service.operations.downloads import Downloads
 from service.operations.enrolment import Enrol
@@ -30,6 +31,7 @@ from service.operations.registration import Registration
 from service.operations.retirement import Retirement
 from service.operations.revocations import Revocations
 from service.operations.rollout import Rollout
+from service.operations.telemetry import DeviceTelemetry
 from service.operations.traced_decisions import TracedDecisions
 from service.operations.who_may import WhoMay
 from service.operations.worker import Worker
@@ -133,6 +135,8 @@ class Operations:
             people=ports.people, revocations=self.revocations, budgets=self.budgets
         )
         self.who_may = WhoMay(permissions=self.permissions, people=self.people)
+        self.states = States(devices=ports.devices, states=ports.device_states, clock=ports.clock)
+        self.telemetry = DeviceTelemetry(devices=ports.devices, telemetry=ports.telemetry)
         self.registration = Registration(
             devices=ports.devices,
             groups=ports.groups,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from service.ports.authorizer import Authorizer
     from service.ports.budgets import SharedBuckets
     from service.ports.commands import CommandBroker, CommandRecords, ListedCommands
+    from service.ports.device_state import DeviceStates
     from service.ports.devices import Connections, DeviceFacts
     from service.ports.downloads import Deliveries, DownloadJobs, DownloadRecords
     from service.ports.enrolments import Enrolments, Things
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from service.ports.policies import PolicyStores
     from service.ports.revocations import RevocationRecords
     from service.ports.signing_keys import SigningKeys
+    from service.ports.telemetry import Telemetry
     from service.ports.tenants import TenantRegistry
     from service.ports.traces import Traces
     from service.ports.work import Timers, WorkQueue
@@ -59,6 +61,8 @@ class Ports:
     things: Things
     people: People
     revocations: RevocationRecords
+    telemetry: Telemetry
+    device_states: DeviceStates
     work_queue: WorkQueue
     timers: Timers
     metrics: Metrics

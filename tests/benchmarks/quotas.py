@@ -65,6 +65,8 @@ PRICES: Final[Mapping[str, Price]] = {
     "SendDirectMessage": Price(dollars=_MESSAGE, units=3, source=_CORE, assumed=True),
     "GetConnection": Price(dollars=_REGISTRY, source=_CORE, assumed=True),
     "DeleteConnection": Price(dollars=_REGISTRY, source=_CORE, assumed=True),
+    "GetThingShadow": Price(dollars=_REGISTRY, source=_CORE),
+    "UpdateThingShadow": Price(dollars=_REGISTRY, source=_CORE),
     "HeadObject": Price(dollars=0.4, source="Amazon S3 pricing, GET and all other requests"),
     "CreateMultipartUpload": Price(dollars=_S3_WRITE, source=_S3_WRITES),
     "ListParts": Price(dollars=_S3_WRITE, source=_S3_WRITES),
@@ -130,10 +132,14 @@ def bound_lines() -> list[str]:
     """The first three columns of the page's table of rates."""
     return [
         f"| `{rate.id}`{' (assumed)' if rate.assumed else ''} | {rate.figure:,g} a second and"
-        f" {'policy store' if rate.per else 'account'} | {_named(name)}:"
+        f" {_OF.get(rate.per, 'account')} | {_named(name)}:"
         f" {number:,.0f} a second |"
         for rate, name, number in bounds()
     ]
+
+
+_OF: Final = {"policyStoreId": "policy store", "thingName": "thing"}
+"""Parameter whose values each have a rate -> what they name."""
 
 
 def _named(request: str) -> str:

@@ -15,6 +15,7 @@ from awsiot import mqtt5_client_builder
 from cedarfleet_device import wire
 from cedarfleet_device.config import DeviceConfig
 
+from infra import names
 from infra.stacks.platform_stack import status_rule
 from tests.infra.identities import identify
 
@@ -221,3 +222,87 @@ def test_what_is_no_status_writes_nothing(
 def test_a_device_speaks_for_nobody_else(client: mqtt5.Client, topic: str) -> None:
     """Status, command and job topics of others are refused by the stamped policy."""
     assert publish(client, topic, b"{}") == mqtt5.PubackReasonCode.NOT_AUTHORIZED
+
+
+def last_values(project: Project, tenant: str, device: str) -> dict[str, dict[str, Any]]:
+    """What telemetry rules have written of a device, by topic."""
+    rows = project.cloud.client("dynamodb").query(
+        TableName="cedarfleet-commands",
+        KeyConditionExpression="thing = :t",
+        ExpressionAttributeValues={":t": {"S": f"{tenant}--telemetry#{device}"}},
+    )["Items"]
+    return {row["sk"]["S"]: row for row in rows}
+
+
+def lines(project: Project, tenant: str) -> list[dict[str, Any]]:
+    """What Firehose has written into a tenant's bucket."""
+    s3, bucket = project.cloud.client("s3"), project.engine.outputs(tenant).outputs["bucket"]
+    found = s3.list_objects_v2(Bucket=bucket, Prefix=names.TELEMETRY_PREFIX).get("Contents", [])
+    texts = (s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read() for one in found)
+    return [json.loads(line) for text in texts for line in text.splitlines()]
+
+
+def test_what_a_device_measures_is_a_row_and_a_line(project: Project, client: mqtt5.Client) -> None:
+    """The last value of a topic stands in the table, every one in the tenant's own bucket."""
+    thing = f"acme--{DEVICE}"
+    for sequence, value in ((1, "20.50"), (2, "21.00")):
+        message = wire.TelemetryMessage(sequence=sequence, at=1_700_000_000_000, value=value)
+        topic = wire.telemetry_topic("acme", thing, "motor/left")
+        assert publish(client, topic, message.encode()) == mqtt5.PubackReasonCode.SUCCESS
+
+    written = asyncio.run(_until(lambda: lines(project, "acme"), 2))
+    assert sorted(line["value"] for line in written) == ["20.50", "21.00"]
+    assert {(line["device"], line["topic"], line["at"]) for line in written} == {
+        (DEVICE, "motor/left", 1_700_000_000_000)
+    }
+    row = last_values(project, "acme", DEVICE)["motor/left"]
+    assert (row["value"], row["sequence"]) == ({"S": "21.00"}, {"N": "2"})
+    assert int(row["ttl"]["N"]) > int(row["received_at"]["N"]) // 1000
+    assert lines(project, "globex") == []
+
+
+@pytest.mark.parametrize(
+    ("tenant", "thing", "topic", "taken"),
+    [
+        ("globex", f"acme--{DEVICE}", "speed", False),
+        ("acme", "acme--press-42", "speed", False),
+        ("acme", "globex--pump-03", "speed", False),
+        ("acme", f"acme--{DEVICE}", "a/b/c/d/e", True),
+        ("acme", f"acme--{DEVICE}", "a b", True),
+    ],
+    ids=["rule", "neighbour", "tenant", "deep", "blank"],
+)
+def test_a_device_measures_for_nobody_else(
+    project: Project, client: mqtt5.Client, *, tenant: str, thing: str, topic: str, taken: bool
+) -> None:
+    """The policy refuses another's rule and thing, and the rule drops what is no topic of ours."""
+    message = wire.TelemetryMessage(sequence=1, at=1, value="1").encode()
+    answer = publish(client, wire.telemetry_topic(tenant, thing, topic), message)
+    expected = mqtt5.PubackReasonCode.SUCCESS if taken else mqtt5.PubackReasonCode.NOT_AUTHORIZED
+    assert answer == expected
+    assert not {"speed", topic} & set(last_values(project, "acme", DEVICE))
+    assert not last_values(project, "globex", "pump-03")
+
+
+def test_a_payload_chooses_no_row(project: Project, client: mqtt5.Client) -> None:
+    """Keys, a kind of value and a wire version of its own write nothing that it chose."""
+    thing = f"acme--{DEVICE}"
+    topic = wire.telemetry_topic("acme", thing, "chosen")
+    for payload in (
+        b'{"wire":1,"sequence":1,"at":1,"value":{"a":1},"thing":"globex--telemetry#pump-03"}',
+        b'{"wire":2,"sequence":1,"at":1,"value":"1"}',
+        b'{"wire":1,"sequence":1,"at":1}',
+        b"no json",
+    ):
+        publish(client, topic, payload)
+    good = wire.telemetry_topic("acme", thing, "behind")
+    publish(client, good, wire.TelemetryMessage(sequence=9, at=1, value="1").encode())
+    found = asyncio.run(
+        _until(
+            lambda: [row for row in [last_values(project, "acme", DEVICE).get("behind")] if row], 1
+        )
+    )
+    assert found
+    row = last_values(project, "acme", DEVICE).get("chosen")
+    assert row is None or row["thing"] == {"S": f"acme--telemetry#{DEVICE}"}
+    assert not last_values(project, "globex", "pump-03")

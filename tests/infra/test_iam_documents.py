@@ -11,7 +11,7 @@ import pytest
 
 from infra import names
 from infra.stacks.platform_stack import device_events, status_rule, task_roles
-from infra.stacks.tenant_stack import bucket, service_role
+from infra.stacks.tenant_stack import bucket, service_role, telemetry
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.domain.artifacts import is_artifact_name
 from service.domain.budgets import Bucket
@@ -61,6 +61,12 @@ PERMISSIONS: dict[str, dict[str, Any]] = {
         audit_table="cedarfleet-audit",
     ),
     "presign": bucket.presign_permissions(bucket="acme-artifacts-1"),
+    "telemetry": telemetry.permissions(
+        tenant="acme",
+        arns=ARNS,
+        bucket="acme-artifacts-1",
+        commands_table="cedarfleet-commands",
+    ),
 }
 TRUSTS: dict[str, dict[str, Any]] = {
     "service": task_roles.task_trust(account_id=ACCOUNT),
@@ -70,6 +76,7 @@ TRUSTS: dict[str, dict[str, Any]] = {
     ),
     "timer": task_roles.timer_trust(account_id=ACCOUNT),
     "presign": bucket.presign_trust(tenant="acme", arns=ARNS),
+    "telemetry": telemetry.trust(account_id=ACCOUNT),
 }
 # AWS knows no resource for these (source: service authorization reference): `*`, and nothing else,
 # grants them.
@@ -137,6 +144,13 @@ def test_every_resource_of_a_tenant_names_the_tenant(name: str) -> None:
             )
 
 
+# By which key each service says for which account it comes.
+SERVICES = {
+    "ecs-tasks.amazonaws.com": "aws:SourceAccount",
+    "firehose.amazonaws.com": "sts:ExternalId",
+    "iot.amazonaws.com": "aws:SourceAccount",
+    "scheduler.amazonaws.com": "aws:SourceAccount",
+}
 # What the roles of a tenant are assumed for; the platform's serve every tenant.
 SOURCES: dict[str, dict[str, Any]] = {
     "presign": {"ArnLike": {"aws:SourceArn": ARNS.iot("job/acme--*")}},
@@ -145,22 +159,19 @@ SOURCES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", TRUSTS)
 def test_every_role_is_assumed_by_those_who_need_it(name: str) -> None:
-    """One service under the account's own hand, or our programs; never everybody."""
-    (statement,) = TRUSTS[name]["Statement"]
-    assert statement["Action"] == "sts:AssumeRole"
-    ((kind, principal),) = statement["Principal"].items()
-    if kind == "Service":
-        assert principal in (
-            "iot.amazonaws.com",
-            "ecs-tasks.amazonaws.com",
-            "scheduler.amazonaws.com",
-        )
-        assert {"StringEquals": {"aws:SourceAccount": ACCOUNT}} | SOURCES.get(
-            name, {}
-        ) == statement["Condition"]
-    else:
-        roles = ("cedarfleet-service", "cedarfleet-worker")
-        assert principal == [f"arn:aws:iam::{ACCOUNT}:role/{role}" for role in roles]
+    """Each service under the account's own hand, or our programs; never everybody."""
+    for statement in TRUSTS[name]["Statement"]:
+        assert statement["Action"] == "sts:AssumeRole"
+        ((kind, principal),) = statement["Principal"].items()
+        if kind == "Service":
+            assert principal in SERVICES
+            own = SERVICES[principal]
+            assert {"StringEquals": {own: ACCOUNT}} | SOURCES.get(name, {}) == statement[
+                "Condition"
+            ]
+        else:
+            roles = ("cedarfleet-service", "cedarfleet-worker")
+            assert principal == [f"arn:aws:iam::{ACCOUNT}:role/{role}" for role in roles]
 
 
 def test_the_presign_role_is_passed_to_iot_only() -> None:

@@ -51,6 +51,7 @@ FREE: Final[dict[str, dict[str, Any]]] = {
         "policies": None,
         "budget": {"commands": {"per_second": 30, "burst": 60}},
         "artifact_days": 30,
+        "telemetry_days": 30,
         "suspended": True,
         "protect": False,
     },

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from cedarfleet_device.assembly import chosen_installation, configured_downloader
 from cedarfleet_device.clock import Clock
 from cedarfleet_device.commands.admission import Admission
 from cedarfleet_device.commands.begun import BegunMarks
@@ -25,25 +26,21 @@ from cedarfleet_device.diagnostics.health import (
     watchdog_seconds,
     write_status,
 )
-from cedarfleet_device.downloads import Downloader
 from cedarfleet_device.enrollment.move import Move
 from cedarfleet_device.enrollment.rotation import Rotation, usable_tls
 from cedarfleet_device.errors import ConfigError
 from cedarfleet_device.guard import GuardedThread
-from cedarfleet_device.installs.bounded import bounded
-from cedarfleet_device.installs.installation import Installation
-from cedarfleet_device.installs.programs import ProgramInstaller
-from cedarfleet_device.installs.rauc import RaucInstaller
-from cedarfleet_device.installs.record import InstallFiles
-from cedarfleet_device.installs.steps import FunctionInstaller, Installer
 from cedarfleet_device.log import LOGGER, event, places, to_stdout
 from cedarfleet_device.metrics import Metrics
 from cedarfleet_device.proxies import read_environment
 from cedarfleet_device.session import Session
+from cedarfleet_device.states.handlers import StateHandler, StateHandlers
+from cedarfleet_device.states.memory import StateMemory, States
 from cedarfleet_device.store.reserve import Reserve
 from cedarfleet_device.store.state_folder import StateFolder
 from cedarfleet_device.store.store import Store
 from cedarfleet_device.store.transaction import StoreError
+from cedarfleet_device.telemetry.queue import TelemetryQueue
 from cedarfleet_device.trust.policy import TrustPolicy
 from cedarfleet_device.trust.root import pinned
 from cedarfleet_device.wire.pythons import UTC
@@ -56,6 +53,8 @@ if TYPE_CHECKING:
     from awscrt import io
 
     from cedarfleet_device.config import DeviceConfig
+    from cedarfleet_device.installs.steps import Installer
+    from cedarfleet_device.states.handlers import StateFunction
 
 _DAY_MS: Final = 86_400_000
 _FORGET_EVERY_SECONDS: Final = 3600.0
@@ -115,10 +114,17 @@ class Agent:
             read_environment()
             context = tls or usable_tls(config)
             trusted = pinned(config)
-            fetcher = self._downloader(install) if config.jobs else None
+            fetcher = configured_downloader(config, install) if config.jobs else None
             self._store = Store(self._state.database)
             undo.callback(self._store.close)
             self._outbox = Outbox(self._store)
+            self._states = States(StateHandlers(), StateMemory(self._store))
+            self._telemetry = TelemetryQueue(
+                self._store,
+                limits=config.telemetry,
+                clock=self._clock,
+                dropped=lambda count: self.metrics.count("telemetry_dropped", count),
+            )
             self._inbox = Inbox(self._store, clock=self._clock, report=self._outbox.put)
             self._marks = BegunMarks(self._state.folder / "begun")
             self._executor = Executor(
@@ -147,10 +153,19 @@ class Agent:
                 reopen=lambda: self._session.open(),  # noqa: PLW0108 - made below
                 failed=self._failed,
             )
-            self._installs = self._installation(install)
+            self._installs = chosen_installation(
+                install,
+                limits=config.installs,
+                folder=self._state.folder,
+                online=lambda: self.online,
+                clock=self._clock,
+                failed=self._failed,
+            )
             self._session = Session(
                 config,
                 outbox=self._outbox,
+                telemetry=self._telemetry,
+                states=self._states,
                 fetcher=fetcher,
                 clock=self._clock,
                 metrics=self.metrics,
@@ -199,6 +214,54 @@ class Agent:
 
         return register
 
+    def publish(self, topic: str, value: object) -> bool:
+        """Keep a value on disk until the cloud has it; from any thread, also while offline.
+
+        It leaves in order, at the rate of ``[telemetry]``, behind the states of commands.
+
+        Args:
+            topic: 1 to 4 levels of A-Z, a-z, 0-9, ``_`` and ``-``, e.g. ``motor/left``.
+            value: JSON, 128 KB at most; the agent adds the time and a number.
+
+        Returns:
+            Whether it is kept: a full queue drops its oldest or this one (``telemetry.drop``).
+
+        Raises:
+            ValueError: topic or value is not of its form; the words say how.
+            DeviceError: the disk did not take it, or the agent has ended.
+        """
+        kept = self._telemetry.put(topic, value)
+        self._session.wake_telemetry()
+        return kept
+
+    def state(
+        self, key: str, *, version: int = 1, time_limit_seconds: float | None = None
+    ) -> Callable[[StateFunction], StateFunction]:
+        """Register the decorated function for what is desired of ``key``; before ``run``.
+
+        It takes the desired value, brings it about and gives what holds then (None: just that).
+        What it raises is reported in words.
+
+        Args:
+            key: a-z, 0-9 and ``-``, e.g. ``speed-limit``.
+            version: of the values; one in another version is refused in words.
+            time_limit_seconds: default ``commands.time_limit_seconds`` of the configuration.
+
+        Raises:
+            ConfigError: no key, it has a handler, or the agent has begun.
+        """
+        if self._begun:
+            raise ConfigError(f"the handler of `{key}` must be registered before `run` or `start`")
+        limit = time_limit_seconds or self._config.commands.time_limit_seconds
+
+        def register(function: StateFunction) -> StateFunction:
+            self._states.handlers.add(
+                key, StateHandler(function=function, version=version, time_limit_seconds=limit)
+            )
+            return function
+
+        return register
+
     def start(self) -> None:
         """Begin, and return: for programs with a loop of their own; leaving the context ends it.
 
@@ -240,12 +303,7 @@ class Agent:
         self._asked_to_stop.put(None)
 
     def close(self, *, grace_seconds: float = 10.0) -> None:
-        """End; again is harmless.
-
-        Args:
-            grace_seconds: what running handlers get; one that goes on is found as INTERRUPTED at
-                the next start.
-        """
+        """End; again is harmless. A handler that goes on after ``grace_seconds`` is INTERRUPTED."""
         if self._closed:
             return
         self._closed = True
@@ -272,47 +330,6 @@ class Agent:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _downloader(self, install: Callable[[Path], object] | Installer | None) -> Downloader:
-        hook = None
-        if callable(install):
-            hook = bounded(install, seconds=self._config.installs.limit_seconds)
-        try:
-            return Downloader(
-                folder=self._config.download_dir,
-                state_dir=self._config.state_dir,
-                limits=self._config.downloads,
-                on_verified=hook,
-            )
-        except OSError as error:  # also ssl.SSLError
-            file = self._config.downloads.ca_file
-            raise ConfigError(
-                f"`downloads.ca_file` `{file}` or `state_dir` `{self._config.state_dir}` cannot be"
-                f" used: {error.strerror or error}"
-            ) from error
-
-    def _installation(
-        self, install: Callable[[Path], object] | Installer | None
-    ) -> Installation | None:
-        limits = self._config.installs
-        if isinstance(install, Installer):
-            installer = install
-        elif limits.program is not None:
-            installer = ProgramInstaller(limits.program, limit_seconds=limits.limit_seconds)
-        elif limits.rauc:
-            installer = RaucInstaller(limits.rauc, limit_seconds=limits.limit_seconds)
-        elif install is not None:
-            installer = FunctionInstaller(install)
-        else:
-            return None
-        return Installation(
-            installer,
-            files=InstallFiles(self._state.folder),
-            limits=limits,
-            online=lambda: self._session.online,
-            clock=self._clock,
-            failed=self._failed,
-        )
 
     def _failed(self) -> None:
         self.metrics.count("thread_failures")
@@ -380,6 +397,7 @@ class Agent:
             "waiting": counts.waiting,
             "running": counts.running,
             "unreported": self._outbox.count(),
+            "telemetry_waiting": self._telemetry.count(),
             "metrics": self.metrics.snapshot(),
             **({} if self._installs is None else self._installs.report()),
         }

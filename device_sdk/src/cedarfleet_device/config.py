@@ -17,6 +17,7 @@ from cedarfleet_device.errors import ConfigError
 from cedarfleet_device.hardware_key import HardwareKey
 from cedarfleet_device.installs.limits import InstallConfig
 from cedarfleet_device.proxies import Proxy, is_this_machine, proxy_for, read_proxy
+from cedarfleet_device.telemetry.limits import TelemetryConfig
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -257,6 +258,7 @@ class DeviceConfig:
         downloads: table ``[downloads]``.
         installs: table ``[installs]``.
         hardware_key: table ``[hardware_key]``; with its ``library``, nothing reads ``key_file``.
+        telemetry: table ``[telemetry]``.
         provisioning: table ``[provisioning]`` of 0.1.0; nothing reads it.
     """
 
@@ -280,6 +282,7 @@ class DeviceConfig:
     downloads: DownloadLimits = field(default_factory=DownloadLimits)
     installs: InstallConfig = field(default_factory=InstallConfig)
     hardware_key: HardwareKey = field(default_factory=HardwareKey)
+    telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
     provisioning: ProvisioningConfig = field(default_factory=ProvisioningConfig)
 
     def __post_init__(self) -> None:

@@ -21,6 +21,8 @@ class Metrics:
         store_failures: deliveries that could not be stored and were left for the broker to send
             again.
         thread_failures: times that a thread met what nobody foresaw, and began again.
+        telemetry_sent: messages of telemetry that the cloud has.
+        telemetry_dropped: those that gave way in a full queue.
         ended: commands by final state.
         jobs: jobs by outcome.
     """
@@ -33,16 +35,18 @@ class Metrics:
     unreportable: int = 0
     store_failures: int = 0
     thread_failures: int = 0
+    telemetry_sent: int = 0
+    telemetry_dropped: int = 0
     ended: dict[str, int] = field(default_factory=dict[str, int])
     jobs: dict[str, int] = field(default_factory=dict[str, int])
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
 
-    def count(self, name: str) -> None:
-        """One more of a counter."""
+    def count(self, name: str, more: int = 1) -> None:
+        """One more of a counter, or so many."""
         with self._lock:
-            setattr(self, name, getattr(self, name) + 1)
+            setattr(self, name, getattr(self, name) + more)
 
     def count_in(self, name: str, key: str) -> None:
         """One more of ``ended`` or ``jobs``."""

@@ -19,6 +19,8 @@ from cedarfleet_device.errors import CloudError
 from cedarfleet_device.guard import GuardedThread
 from cedarfleet_device.identity.credentials import load_credentials
 from cedarfleet_device.log import event
+from cedarfleet_device.telemetry.rate import TokenBucket
+from cedarfleet_device.telemetry.sender import TelemetrySender
 from cedarfleet_device.wire.pythons import UTC
 
 if TYPE_CHECKING:
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from cedarfleet_device.config import DeviceConfig
     from cedarfleet_device.downloads.job_parts import Fetcher, Installs, Mover, Policy
     from cedarfleet_device.metrics import Metrics
+    from cedarfleet_device.states.listener import StateListener
+    from cedarfleet_device.states.memory import States
+    from cedarfleet_device.telemetry.queue import TelemetryQueue
 
 
 class Session:
@@ -41,6 +46,8 @@ class Session:
     Args:
         config: the device.
         outbox: states that wait for the cloud.
+        telemetry: what was measured and waits for it.
+        states: handlers of what is desired; without one, nobody asks what is.
         fetcher: brings the files of jobs; None: there are no jobs.
         clock: learns the cloud's time.
         metrics: counts connections and jobs.
@@ -57,6 +64,8 @@ class Session:
         config: DeviceConfig,
         *,
         outbox: Outbox,
+        telemetry: TelemetryQueue,
+        states: States,
         fetcher: Fetcher | None,
         clock: Clock,
         metrics: Metrics,
@@ -69,6 +78,12 @@ class Session:
     ) -> None:
         self._config = config
         self._outbox = outbox
+        self._telemetry = telemetry
+        self._states = states
+        # Of the session, not of a connection: a line that comes and goes makes no faster device.
+        self._rate = TokenBucket(
+            per_second=config.telemetry.per_second, burst=config.telemetry.burst
+        )
         self._fetcher = fetcher
         self._clock = clock
         self._metrics = metrics
@@ -84,7 +99,9 @@ class Session:
         self._line: MqttConnection | None = None  # the same, until it has said goodbye
         self._route: Route | None = None
         self._publisher: Publisher | None = None
+        self._sender: TelemetrySender | None = None
         self._jobs: JobListener | None = None
+        self._listener: StateListener | None = None
         self.since: str | None = None
         self.problem: str | None = "not connected yet"
 
@@ -117,6 +134,16 @@ class Session:
             online=lambda: self._line is not None and self._line.online,
             failed=self._failed,
         )
+        self._sender = TelemetrySender(
+            queue=self._telemetry,
+            tenant=self._config.tenant,
+            thing=self._config.thing,
+            publish=self._publish,
+            online=lambda: self._line is not None and self._line.online,
+            rate=self._rate,
+            sent=lambda: self._metrics.count("telemetry_sent"),
+            failed=self._failed,
+        )
         if self._fetcher is not None:
             self._jobs = JobListener(
                 client=connection.client,
@@ -129,11 +156,29 @@ class Session:
                 ended=lambda status: self._metrics.count_in("jobs", status),
                 failed=self._failed,
             )
+        if self._states.handlers:
+            self._listener = self._listening(connection)
         self._line = self._connection = connection
         self._publisher.start()
+        self._sender.start()
         connection.start()
         if self._jobs is not None:
             self._jobs.start()
+        if self._listener is not None:
+            self._listener.start()
+
+    def _listening(self, connection: MqttConnection) -> StateListener:
+        # Loaded only where somebody needs it: memory of the many devices without a state.
+        from cedarfleet_device.states.listener import StateListener  # noqa: PLC0415
+
+        return StateListener(
+            client=connection.client,
+            thing=self._config.thing,
+            handlers=self._states.handlers,
+            memory=self._states.memory,
+            clock=self._clock,
+            failed=self._failed,
+        )
 
     def _dial(self, route: Route) -> MqttConnection:
         """A connection that is not started."""
@@ -161,8 +206,9 @@ class Session:
             former = self._connection
             self._line = self._connection = connection
             former.stop()
-            if self._jobs is not None:
-                self._jobs.go_over(connection.client)
+            for listener in (self._jobs, self._listener):
+                if listener is not None:
+                    listener.go_over(connection.client)
             connection.start()
 
     def _publish(self, topic: str, payload: bytes) -> Future[None]:
@@ -189,14 +235,18 @@ class Session:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        if self._jobs is not None:
-            self._jobs.stop()
+        for listener in (self._jobs, self._listener):
+            if listener is not None:
+                listener.stop()
+        if self._sender is not None:
+            self._sender.stop()
         if self._publisher is not None:
             self._publisher.stop()
         connection.stop(farewell=self._presence("offline"))
         # Only now: its answers must not cross the goodbye.
-        if self._jobs is not None:
-            self._jobs.close()
+        for listener in (self._jobs, self._listener):
+            if listener is not None:
+                listener.close()
 
     def reopen(self, *, seconds: float) -> bool:
         """Close, and open with the certificate that the files hold now.
@@ -216,6 +266,11 @@ class Session:
         """Have the broker send again what was not acknowledged."""
         if self._connection is not None:
             self._connection.rejoin(after_seconds=after_seconds)
+
+    def wake_telemetry(self) -> None:
+        """There is something to send; nothing is, while the session is closed."""
+        if self._sender is not None:
+            self._sender.wake()
 
     def report(self, state: dict[str, Any]) -> None:
         """Update the reported state of the shadow, if the line stands.
@@ -244,8 +299,10 @@ class Session:
             self._connection.publish(*self._presence("online"))
         if self._publisher is not None:
             self._publisher.wake()
-        if self._jobs is not None:
-            self._jobs.look()
+        self.wake_telemetry()
+        for listener in (self._jobs, self._listener):
+            if listener is not None:
+                listener.look()
         self._changed()
 
     def _disconnected(self, reason: str) -> None:

@@ -35,6 +35,7 @@ SERVICES: Final = frozenset(
         "ecs",
         "elasticloadbalancing",
         "events",
+        "firehose",
         "iam",
         "iot",
     }

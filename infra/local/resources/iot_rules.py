@@ -25,6 +25,7 @@ _KNOWN: Final = frozenset(
         "sql",
         "sqlVersion",
         "dynamodbv2s",
+        "firehoses",
         "sqs",
         "errorAction",
         "tags",
@@ -34,7 +35,7 @@ _KNOWN: Final = frozenset(
 
 
 class TopicRule(Handler):
-    """`aws.iot.TopicRule` with DynamoDBv2 and SQS actions, and an SQS error action."""
+    """`aws.iot.TopicRule` with DynamoDBv2, Firehose and SQS actions, and an SQS error action."""
 
     replace_on = frozenset({"name"})
     taggable = True
@@ -109,6 +110,7 @@ def _payload(inputs: dict[str, Any]) -> dict[str, Any]:
             }
             for action in inputs.get("dynamodbv2s", [])
         ]
+        + [_to_stream(stream) for stream in inputs.get("firehoses", [])]
         + [_to_queue(queue) for queue in inputs.get("sqs", [])],
     }
     if queue := inputs.get("errorAction", {}).get("sqs"):
@@ -122,6 +124,16 @@ def _to_queue(queue: dict[str, Any]) -> dict[str, Any]:
             "roleArn": queue["roleArn"],
             "queueUrl": queue["queueUrl"],
             "useBase64": queue.get("useBase64", False),
+        }
+    }
+
+
+def _to_stream(stream: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "firehose": {
+            "roleArn": stream["roleArn"],
+            "deliveryStreamName": stream["deliveryStreamName"],
+            "separator": stream["separator"],
         }
     }
 

@@ -139,25 +139,25 @@ def _encryption(inputs: dict[str, Any]) -> dict[str, Any]:
 
 def _lifecycle(inputs: dict[str, Any]) -> dict[str, Any]:
     return {
-        "LifecycleConfiguration": {
-            "Rules": [
-                {
-                    "ID": rule["id"],
-                    "Status": rule["status"],
-                    "Filter": {"Prefix": rule.get("filter", {}).get("prefix", "")},
-                    "NoncurrentVersionExpiration": {
-                        "NoncurrentDays": rule["noncurrentVersionExpiration"]["noncurrentDays"]
-                    },
-                    "AbortIncompleteMultipartUpload": {
-                        "DaysAfterInitiation": rule["abortIncompleteMultipartUpload"][
-                            "daysAfterInitiation"
-                        ]
-                    },
-                }
-                for rule in inputs["rules"]
-            ]
-        }
+        "LifecycleConfiguration": {"Rules": [_lifecycle_rule(rule) for rule in inputs["rules"]]}
     }
+
+
+def _lifecycle_rule(rule: dict[str, Any]) -> dict[str, Any]:
+    written = {
+        "ID": rule["id"],
+        "Status": rule["status"],
+        "Filter": {"Prefix": rule.get("filter", {}).get("prefix", "")},
+        "NoncurrentVersionExpiration": {
+            "NoncurrentDays": rule["noncurrentVersionExpiration"]["noncurrentDays"]
+        },
+    }
+    if "abortIncompleteMultipartUpload" in rule:
+        days = rule["abortIncompleteMultipartUpload"]["daysAfterInitiation"]
+        written["AbortIncompleteMultipartUpload"] = {"DaysAfterInitiation": days}
+    if "expiration" in rule:
+        written["Expiration"] = {"Days": rule["expiration"]["days"]}
+    return written
 
 
 def _cors(inputs: dict[str, Any]) -> dict[str, Any]:

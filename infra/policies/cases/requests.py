@@ -39,6 +39,7 @@ _DEVICE_ACTIONS: Final = (
     "OperateDevice",
     "StopDevice",
     "SetParameters",
+    "ChangeState",
     "MaintainDevice",
     "DownloadFile",
     "UpdateFirmware",

@@ -38,6 +38,7 @@ from infra.stacks.config.limits import (
     Scopes,
     SignInFlow,
     TagName,
+    TelemetryDays,
     Text,
     TokenMinutes,
     Urls,
@@ -144,6 +145,7 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         policies: folder of the tenant's own policies, relative to tenants/.
         budget: how much it may ask of the service.
         artifact_days: how long replaced versions of an artifact are kept.
+        telemetry_days: how long what devices measure is kept.
         suspended: whether the service turns the tenant's people and machines away.
         protect: whether what holds data refuses to be deleted.
     """
@@ -163,6 +165,7 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     policies: Text | None = None
     budget: Budget = Budget()
     artifact_days: ArtifactDays = 90
+    telemetry_days: TelemetryDays = 90
     suspended: bool = False
     protect: bool = True
 

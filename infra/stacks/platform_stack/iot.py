@@ -55,7 +55,7 @@ class Iot(pulumi.ComponentResource):
         )
         self.errors = aws.sqs.Queue(
             f"{name}-status-errors",
-            name="cedarfleet-status-errors",
+            name=names.STATUS_ERRORS_QUEUE,
             message_retention_seconds=14 * 24 * 3600,
             sqs_managed_sse_enabled=True,
             opts=self._child,

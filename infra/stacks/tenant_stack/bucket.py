@@ -119,7 +119,16 @@ class Bucket(pulumi.ComponentResource):
                     "filter": {"prefix": ""},
                     "noncurrent_version_expiration": {"noncurrent_days": args.config.artifact_days},
                     "abort_incomplete_multipart_upload": {"days_after_initiation": 7},
-                }
+                },
+                {
+                    "id": "forget-telemetry",
+                    "status": "Enabled",
+                    "filter": {"prefix": names.TELEMETRY_PREFIX},
+                    "expiration": {"days": args.config.telemetry_days},
+                    # Of a versioned bucket the first only hides it (source: S3 user guide,
+                    # "Expiring objects").
+                    "noncurrent_version_expiration": {"noncurrent_days": 1},
+                },
             ],
             opts=self._child,
         )

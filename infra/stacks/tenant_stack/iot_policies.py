@@ -20,11 +20,11 @@ _ME: Final = "${iot:Connection.Thing.ThingName}"
 def device_policy(*, tenant: str, arns: Arns) -> str:
     """The one literal IoT policy of all of a tenant's devices.
 
-    A device connects under its thing's name, hears its own commands, reports their states, and uses
-    its own Jobs and shadow topics. The Resource cannot be cut down to the tenant (there is no
-    intersection of a variable and a prefix), so a *condition* does: without it a certificate of
-    this policy on another tenant's thing would connect. `+` is literal in a policy: right in a
-    topic filter, while topics take `*`.
+    A device connects under its thing's name, hears its own commands, reports their states, hands
+    telemetry to its tenant's rule, and uses its own Jobs and shadow topics. The Resource cannot be
+    cut down to the tenant (there is no intersection of a variable and a prefix), so a *condition*
+    does: without it a certificate of this policy on another tenant's thing would connect. `+` is
+    literal in a policy: right in a topic filter, while topics take `*`.
 
     Returns:
         JSON without whitespace; the Jobs and shadow topics are not listed one by one, or the quota
@@ -47,7 +47,14 @@ def device_policy(*, tenant: str, arns: Arns) -> str:
         ),
         iam.allow(None, "iot:Subscribe", topics("topicfilter", wire.command_filter(_ME))),
         iam.allow(None, "iot:Receive", topics("topic", wire.command_topic(_ME, "*"))),
-        iam.allow(None, "iot:Publish", topics("topic", wire.status_topic(_ME, "*"))),
+        iam.allow(
+            None,
+            "iot:Publish",
+            [
+                *topics("topic", wire.status_topic(_ME, "*")),
+                arns.iot(f"topic/{wire.telemetry_topic(tenant, _ME, '*')}"),
+            ],
+        ),
     )
 
 

@@ -170,6 +170,9 @@ def permissions(
             ["iot:DeleteConnection", "iot:GetConnection"],
             arns.iot(f"client/{prefix}*"),
         ),
+        # A named shadow's ARN goes on with its name (source: AWS IoT developer guide, "AWS IoT Core
+        # action resources").
+        iam.allow("States", ["iot:GetThingShadow", "iot:UpdateThingShadow"], things),
         iam.allow(
             "OwnDevices",
             ["dynamodb:PutItem", "dynamodb:Query"],

@@ -23,6 +23,7 @@ from infra.stacks.tenant_stack.policy_digest import PolicyDigest, PolicyDigestAr
 from infra.stacks.tenant_stack.policy_store import PolicyStore, PolicyStoreArgs
 from infra.stacks.tenant_stack.registry_row import RegistryRow, RegistryRowArgs
 from infra.stacks.tenant_stack.service_role import ServiceRole, ServiceRoleArgs
+from infra.stacks.tenant_stack.telemetry import Telemetry, TelemetryArgs
 from infra.stacks.tenant_stack.user_pool import UserPool, UserPoolArgs
 
 if TYPE_CHECKING:
@@ -78,6 +79,11 @@ def stamp_tenant(tenant: str, config: TenantConfig, *, region: str, root: Path) 
     iot = Iot("fleet", IotArgs(tenant=tenant, config=config, platform=platform), provider)
     bucket = Bucket(
         "artifacts", BucketArgs(tenant=tenant, config=config, arns=platform.arns), provider
+    )
+    Telemetry(
+        "telemetry",
+        TelemetryArgs(tenant=tenant, config=config, platform=platform, bucket=bucket),
+        provider,
     )
     service_role = ServiceRole(
         "access",

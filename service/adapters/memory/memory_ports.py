@@ -14,6 +14,7 @@ from service.adapters.memory.commands import (
     MemoryCommandRecords,
     MemoryListedCommands,
 )
+from service.adapters.memory.device_state import MemoryDeviceStates
 from service.adapters.memory.devices import MemoryConnections, MemoryDevices
 from service.adapters.memory.downloads import (
     MemoryDeliveries,
@@ -27,6 +28,7 @@ from service.adapters.memory.people import MemoryPeople
 from service.adapters.memory.policies import MemoryPolicyStores
 from service.adapters.memory.revocations import MemoryRevocations
 from service.adapters.memory.signing_keys import MemorySigningKeys
+from service.adapters.memory.telemetry import MemoryTelemetry
 from service.adapters.memory.tenants import MemoryTenantRegistry
 from service.adapters.memory.work import MemoryTimers, MemoryWorkQueue
 from service.ports import Ports
@@ -72,6 +74,8 @@ class MemoryPorts(Ports):
     things: MemoryThings
     people: MemoryPeople
     revocations: MemoryRevocations
+    telemetry: MemoryTelemetry
+    device_states: MemoryDeviceStates
     work_queue: MemoryWorkQueue
     timers: MemoryTimers
     metrics: MemoryMetrics
@@ -105,6 +109,8 @@ class MemoryPorts(Ports):
             things=MemoryThings(),
             people=MemoryPeople(),
             revocations=MemoryRevocations(),
+            telemetry=MemoryTelemetry(),
+            device_states=MemoryDeviceStates(),
             work_queue=MemoryWorkQueue(),
             timers=MemoryTimers(),
             metrics=MemoryMetrics(),

@@ -10,12 +10,15 @@ Topics, of one level each, so that an IoT policy can name them with
     fleet/<thing>/commands/<command id>/status     device -> cloud     StatusMessage
     fleet/<thing>/commands/presence/status         device -> cloud     the agent's word of its
     connection (last will)
+    $aws/rules/<rule>/fleet/<thing>/telemetry/<topic>  device -> cloud  TelemetryMessage, by the
+    rule of the tenant alone
 
+What is desired of a device, and what it answers, are members of a named shadow.
 A file travels as an AWS IoT Job whose document is a ``DownloadDocument``; one of a
 ``MoveDocument`` names a new endpoint.
 
 ``names`` says what tenants, devices and commands may be called, ``topics`` where a message goes,
-``commands``, ``downloads``, ``manifests`` and ``moves`` what it says,
+``commands``, ``downloads``, ``manifests``, ``moves``, ``states`` and ``telemetry`` what it says,
 ``form`` what all of them are: versioned
 JSON that is read strictly.
 """
@@ -48,6 +51,25 @@ from cedarfleet_device.wire.names import (
     split_thing_name,
     thing_name,
 )
+from cedarfleet_device.wire.states import (
+    MAX_STATE_VALUE,
+    MAX_STATE_VERSION,
+    MAX_STATE_WORDS,
+    STATE_SHADOW,
+    DesiredState,
+    ReportedState,
+    is_state_key,
+    state_value,
+)
+from cedarfleet_device.wire.telemetry import (
+    MAX_SEQUENCE_OF_TELEMETRY,
+    MAX_TELEMETRY_TOPIC,
+    TELEMETRY_TOPIC,
+    TelemetryMessage,
+    is_telemetry_topic,
+    telemetry_rule,
+    telemetry_topic,
+)
 from cedarfleet_device.wire.topics import (
     command_filter,
     command_topic,
@@ -65,17 +87,27 @@ __all__ = [
     "MAX_DETAIL_BYTES",
     "MAX_MESSAGE_BYTES",
     "MAX_SEQUENCE",
+    "MAX_SEQUENCE_OF_TELEMETRY",
+    "MAX_STATE_VALUE",
+    "MAX_STATE_VERSION",
+    "MAX_STATE_WORDS",
+    "MAX_TELEMETRY_TOPIC",
     "MAX_THING_NAME",
     "MQTT_PORT",
     "SESSION_EXPIRY_SECONDS",
+    "STATE_SHADOW",
+    "TELEMETRY_TOPIC",
     "WIRE_VERSION",
     "CommandMessage",
     "CommandState",
+    "DesiredState",
     "DownloadDocument",
     "Manifest",
     "MoveDocument",
+    "ReportedState",
     "Signed",
     "StatusMessage",
+    "TelemetryMessage",
     "WireError",
     "WrongVersionError",
     "command_filter",
@@ -83,12 +115,17 @@ __all__ = [
     "is_command_id",
     "is_command_name",
     "is_device_id",
+    "is_state_key",
+    "is_telemetry_topic",
     "is_tenant_id",
     "parse_command_topic",
     "presence_message",
     "presence_topic",
     "shadow_topic",
     "split_thing_name",
+    "state_value",
     "status_topic",
+    "telemetry_rule",
+    "telemetry_topic",
     "thing_name",
 ]

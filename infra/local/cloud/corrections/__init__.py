@@ -27,6 +27,7 @@ from infra.local.cloud.corrections import (
     registry,
     rules,
     sessions,
+    shadows,
     tables,
 )
 from infra.local.cloud.errors import EmbeddedCloudError
@@ -72,6 +73,8 @@ CORRECTIONS: Final[tuple[Callable[[Emulator], None], ...]] = (
     rules.regexp_substr_is_known,
     rules.regexp_replace_is_known,
     rules.get_is_known,
+    rules.streams_are_written_to,
+    shadows.shadows_are_limited,
     connections.connections_are_told,
     direct_messages.direct_messages_are_delivered,
     authorization.leading_keys_are_known,

@@ -142,6 +142,7 @@ _COUNTED: Final[Mapping[str, Callable[[Emulator, Parameters], int]]] = {
     "policies-of-a-certificate": _attached,
     "characters-of-a-device-policy": lambda _, given: _without_space(given["policyDocument"]),
     "targets-of-a-job": lambda _, given: len(given["targets"]),
+    "streams": _one_more("firehose", "_streams", "DeliveryStreamName"),
     "roles": _one_more("iam", "_roles", "RoleName"),
     "characters-of-inline-policies": _inline,
     "characters-of-a-trust-policy": lambda _, given: _without_space(

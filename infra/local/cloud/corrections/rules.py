@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
+import json
 import math
 import re
 from typing import TYPE_CHECKING, Any, Final
+
+from infra.local.cloud.limits.table import RECORDS_OF_A_STREAM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +19,8 @@ if TYPE_CHECKING:
     from infra.local.cloud.emulator import Emulator
 
 _IOT: Final = "services.iot"
+_DONE: Final = 200
+_DISPATCH: Final = "_dispatch_rule_action"
 
 
 def length_is_known(emulator: Emulator) -> None:
@@ -75,6 +81,45 @@ def get_is_known(emulator: Emulator) -> None:
         return members[index] if 0 <= index < len(members) else iot._MISSING
 
     _add_function(emulator, "get", get)
+
+
+def streams_are_written_to(emulator: Emulator) -> None:
+    """Know the Firehose action: a record and its separator, which the emulator leaves out.
+
+    Here Firehose writes an object for each record at once, where AWS collects them. It keeps none
+    of them in memory, as the emulator would for ever.
+    """
+    iot, firehose = emulator.module(_IOT), emulator.module("services.firehose")
+
+    def correction(original: Any) -> Any:
+        async def dispatch(
+            account: str, region: str, rule: str, action: dict[str, Any], event: Any
+        ) -> None:
+            if (spec := action.get("firehose")) is None:
+                await original(account, region, rule, action, event)
+                return
+            stream = str(spec["deliveryStreamName"])
+            if not emulator.limits.take(RECORDS_OF_A_STREAM, stream):
+                raise RuntimeError(f"{RECORDS_OF_A_STREAM.code}: {stream} is written to too fast")
+            text = event if isinstance(event, str) else json.dumps(event)
+            data = base64.b64encode((text + spec.get("separator", "")).encode()).decode()
+            with iot.request_scope(account, region):
+                status, _, body = firehose._put_record(
+                    {"DeliveryStreamName": stream, "Record": {"Data": data}}
+                )
+                for destination in (firehose._streams.get(stream) or {}).get("destinations", ()):
+                    destination["records"].clear()
+            if status != _DONE:
+                raise RuntimeError(f"PutRecord to {stream} failed: {body!r}")
+
+        return dispatch
+
+    emulator.replace(_IOT, _DISPATCH, correction)
+    emulator.replace(
+        _IOT,
+        "_RULE_ACTION_RESOURCE_KEYS",
+        lambda known: known | {"firehose": ("deliveryStreamName",)},
+    )
 
 
 def _add_function(emulator: Emulator, name: str, function: Callable[..., Any]) -> None:

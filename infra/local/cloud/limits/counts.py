@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from infra.local.cloud.limits.rows import COGNITO, CORE, GROUPS, IAM, MANAGEMENT, NETWORK, Count
+from infra.local.cloud.limits.rows import (
+    COGNITO,
+    CORE,
+    FIREHOSE,
+    GROUPS,
+    IAM,
+    MANAGEMENT,
+    NETWORK,
+    Count,
+)
 
 _INVALID: Final = "InvalidRequestException"
 _EXCEEDED: Final = "LimitExceededException"
@@ -206,6 +215,16 @@ COUNTS: Final = (
         figure=25,
         page=COGNITO,
         code=_EXCEEDED,
+    ),
+    Count(
+        id="streams",
+        service="firehose",
+        operations=("CreateDeliveryStream",),
+        what="Firehose streams of a region",
+        figure=50,
+        page=FIREHOSE,  # "each account can have up to 50 [...] delivery streams per Region"
+        code=_EXCEEDED,
+        assumed=True,  # that it stands: an earlier copy of the page says so, the latest does not
     ),
     # "VPCs per Region: 5", "Elastic IP addresses per Region: 5"; the codes are of the EC2 API
     # reference, "Error codes".

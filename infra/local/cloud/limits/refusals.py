@@ -21,6 +21,7 @@ MALFORMED: Final = {
     "ecs": "InvalidParameterException",
     "elbv2": "ValidationError",
     "events": "ValidationException",
+    "firehose": "InvalidArgumentException",
     "iam": "ValidationError",
     "iot": "InvalidRequestException",
     "iot-data": "InvalidRequestException",

@@ -36,6 +36,7 @@ MODELS: Final = {
     "ecs": "ecs",
     "elasticloadbalancing": "elbv2",
     "events": "events",
+    "firehose": "firehose",
     "iam": "iam",
     "iot": "iot",
     "iot-data": "iot-data",

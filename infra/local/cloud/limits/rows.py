@@ -12,6 +12,7 @@ MANAGEMENT: Final = "https://docs.aws.amazon.com/general/latest/gr/iot_device_ma
 GROUPS: Final = f"{GUIDE}thing-groups.html"
 IAM: Final = "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"
 COGNITO: Final = "https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html"
+FIREHOSE: Final = "https://docs.aws.amazon.com/firehose/latest/dev/limits.html"
 NETWORK: Final = "https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html"
 POLICIES: Final = "https://docs.aws.amazon.com/verifiedpermissions/latest/userguide/quotas.html"
 

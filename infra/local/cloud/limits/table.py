@@ -13,6 +13,7 @@ from infra.local.cloud.limits.rows import (
     API,
     COGNITO,
     CORE,
+    FIREHOSE,
     GUIDE,
     MANAGEMENT,
     POLICIES,
@@ -75,7 +76,28 @@ QUEUED_MESSAGES: Final = Rate(
     # That those too many are lost, AWS says of shared subscriptions (page "MQTT").
     assumed=True,
 )
+RECORDS_OF_A_STREAM: Final = Rate(
+    id="records-of-a-stream",
+    service="firehose",
+    operations=("PutRecord",),
+    figure=1000,
+    # Of "Europe (Frankfurt)": "1,000 requests/second"; 2,000 in Ireland, Virginia and Oregon.
+    page=FIREHOSE,
+    per="DeliveryStreamName",
+    code="ServiceUnavailableException",
+    status=500,
+)
+CALLS_OF_A_THINGS_SHADOWS: Final = Rate(
+    id="calls-of-a-things-shadows",
+    service="iot-data",
+    operations=("DeleteThingShadow", "GetThingShadow", "UpdateThingShadow"),
+    figure=20,
+    page=CORE,  # "Device Shadow API requests/second per thing", by MQTT and HTTP together
+    per="thingName",
+    status=429,
+)
 RATES: Final = (
+    RECORDS_OF_A_STREAM,
     _registry("DescribeThing", 350),
     _registry("ListThingGroupsForThing", 100),
     _registry("ListThingsInThingGroup", 25),
@@ -179,6 +201,7 @@ RATES: Final = (
     CONNECTS_OF_A_CLIENT,
     STORED_MESSAGES,
     QUEUED_MESSAGES,
+    CALLS_OF_A_THINGS_SHADOWS,
 )
 
 SUBSCRIPTIONS_OF_A_CONNECTION: Final = Bound(
@@ -269,6 +292,9 @@ SESSION_SECONDS: Final = 3600
 # largest payload (API reference "SendDirectMessage"; page CORE, "MQTT payload size").
 DIRECT_MESSAGE_SECONDS: Final = (1, 15)
 DIRECT_MESSAGE_BYTES: Final = 128 * 1024
+# The largest state document of a shadow, both sections together (page CORE, "Maximum size of a JSON
+# state document"); metadata is not counted.
+SHADOW_BYTES: Final = 8 * 1024
 # The shortest keep-alive that the broker counts: a client that asks for less is given this (page
 # CORE).
 LEAST_KEEP_ALIVE_SECONDS: Final = 30

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.infra.conftest import ProcessCloud
 
 TAGGING: Final = re.compile(
-    r"(un)?tag_(resource|role|queue)|(create|delete)_tags|(put|delete)_bucket_tagging"
+    r"(un)?tag_(resource|role|queue|delivery_stream)|(create|delete)_tags|(put|delete)_bucket_tagging"
     r"|(add_tags_to|remove_tags_from)_certificate"
 )
 
@@ -95,6 +95,9 @@ _READERS: Final[dict[str, Callable[..., Any]]] = {
     "aws:ecr/": _by("ecr", _LIST, "resourceArn", "arn", "tags"),
     "aws:ecs/": _by("ecs", _LIST, "resourceArn", "arn", "tags"),
     "aws:iam/": _by("iam", "list_role_tags", "RoleName", "id", "Tags"),
+    "aws:kinesis/": _by(
+        "firehose", "list_tags_for_delivery_stream", "DeliveryStreamName", "name", "Tags"
+    ),
     "aws:iot/": _by("iot", _LIST, "resourceArn", "arn", "tags"),
     "aws:cloudwatch/logGroup": _by("logs", _LIST, "resourceArn", "arn", "tags"),
     "aws:s3/": _bucket,

@@ -47,6 +47,7 @@ def test_a_device_speaks_exactly_the_topics_of_the_wire() -> None:
     assert allows(policy, "iot:Receive", f"topic/{command}")
     assert allows(policy, "iot:Publish", f"topic/{status}")
     assert allows(policy, "iot:Publish", f"topic/$aws/things/{ME}/jobs/start-next")
+    assert allows(policy, "iot:Publish", f"topic/{wire.telemetry_topic('acme', ME, 'motor/left')}")
 
     assert not allows(policy, "iot:Publish", f"topic/{command}")
     assert not allows(policy, "iot:Subscribe", f"topicfilter/{wire.command_filter('+')}")
@@ -54,6 +55,9 @@ def test_a_device_speaks_exactly_the_topics_of_the_wire() -> None:
     assert not allows(policy, "iot:Publish", f"topic/{wire.status_topic(FOREIGN, 'c1')}")
     assert not allows(policy, "iot:Publish", f"topic/$aws/things/{FOREIGN}/jobs/start-next")
     assert not allows(policy, "iot:Publish", "topic/$aws/rules/cedarfleet_command_status")
+    for tenant, thing in (("acme", FOREIGN), ("acme2", ME), ("acme2", FOREIGN)):
+        foreign = wire.telemetry_topic(tenant, thing, "speed")
+        assert not allows(policy, "iot:Publish", f"topic/{foreign}")
 
 
 def test_only_an_attached_thing_of_the_tenant_connects() -> None:

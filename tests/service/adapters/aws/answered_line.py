@@ -205,7 +205,7 @@ def answered(model: Any, members: dict[str, Any]) -> Reply:
             document = f"<{model.name}Result>{_xml(body)}</{model.name}Result>".encode()
             content = stream or (document if body else b"")
         case _:
-            content = json.dumps(body).encode()
+            content = stream or json.dumps(body).encode()
     return Reply(status=200, headers=headers, body=content)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import botocore.session
-from cedarfleet_device.wire import Signed
+from cedarfleet_device.wire import DesiredState, Signed
 
 from infra.stacks.tenant_stack.registry_row import registry_item
 from service.adapters.aws.client.calls import AwsCalls
@@ -70,6 +70,7 @@ ID: Final = "01JD0000000000000000000000"
 AT: Final = 1_790_000_000_000
 # Nothing that is asked here runs on its threads.
 NO_CALLS: Final = AwsCalls(AWS)
+ASKED: Final = DesiredState(version=1, value="3", asked_at=1)
 DEVICE: Final = Device(tenant="acme", id="press-07")
 EVERYTHING: Final = DeviceGroup(tenant="acme", id="all")
 BUCKET: Final = Bucket(name="jobs", rate=Rate(per_second=5, burst=5))
@@ -262,6 +263,15 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         ),
         "enrolments.find": (tenant | {"device_id": "press-07"},),
         "enrolments.change": (tenant | {"enrolment": ENROLMENT},),
+        "device_states.read": (tenant | {"device_id": "press-07"},),
+        "device_states.change": (
+            tenant
+            | {"device_id": "press-07", "desired": {"speed": ASKED, "mode": None}, "version": 7},
+        ),
+        "telemetry.last_values": (
+            page | {"device_id": "press-07", "cursor": None},
+            page | {"device_id": "press-07", "cursor": seal("telemetry:acme:press-07", "speed")},
+        ),
         "things.make": (tenant | {"enrolment": ENROLMENT},),
         "things.sign": (tenant | {"request": SigningRequest(pem="x", key="ab" * 32)},),
         "things.certificate": (tenant | {"certificate_id": CERTIFICATE.id},),
@@ -339,6 +349,7 @@ def answer(call: Call, acme: Tenant) -> dict[str, Any] | Refusal:
             "Parts": [{"PartNumber": 1, "Size": 1, "ETag": '"p"', "ChecksumSHA256": "c"}],
         },
         "CompleteMultipartUpload": {"ETag": '"e"'},
+        "GetThingShadow": {"payload": b'{"state":{"desired":{}},"version":7}'},
         "GetObject": {"Body": b"0123456789"},
         "CreateThing": {"thingId": "thing-1"},
         "ListThingPrincipals": {"principals": [CERTIFICATE.arn]},

@@ -19,6 +19,7 @@ from service.adapters.aws.client.line import Reply
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.domain.budgets import Grant
 from service.domain.commands import DirectAnswer
+from service.domain.device_state import DeviceState
 from service.domain.files import StoredObject
 from service.errors import (
     ConflictError,
@@ -68,6 +69,9 @@ ON_THE_LINE: Final = (
 # What a refusal means, where it is no fault: the type of what is answered or raised.
 MEANS: Final[dict[tuple[str, str], type]] = {
     ("GetConnection", NOT_FOUND): type(None),
+    ("GetThingShadow", NOT_FOUND): DeviceState,
+    ("UpdateThingShadow", "ConflictException"): ConflictError,
+    ("UpdateThingShadow", "RequestEntityTooLargeException"): InvalidRequestError,
     ("SendDirectMessage", NOT_FOUND): DirectAnswer,
     ("SendDirectMessage", "GatewayTimeoutException"): DirectAnswer,
     ("ListJobExecutionsForJob", NOT_FOUND): dict,

@@ -140,6 +140,11 @@ class Makers:
 
         return one
 
+    def streams(self) -> Making:
+        return lambda: self.cloud.client("firehose").create_delivery_stream(
+            DeliveryStreamName=new("stream")
+        )
+
     def provisioning_templates(self) -> Making:
         role = self._role()
         return lambda: self._template(role)

@@ -24,6 +24,7 @@ import probe_authorization
 import probe_broker
 import probe_cognito
 import probe_credentials
+import probe_device_data
 import probe_iot
 import probe_jobs
 import probe_objects
@@ -40,6 +41,7 @@ _MODULES = (
     probe_broker,
     probe_cognito,
     probe_credentials,
+    probe_device_data,
     probe_iot,
     probe_jobs,
     probe_objects,
@@ -48,8 +50,8 @@ _MODULES = (
     probe_sessions,
 )
 _SERVICES = (
-    *("acm", "cognito-idp", "dynamodb", "iam", "iot", "iot-data", "iot-jobs-data"),
-    *("s3", "scheduler", "sqs", "sts"),
+    *("acm", "cognito-idp", "dynamodb", "firehose", "iam", "iot", "iot-data"),
+    *("iot-jobs-data", "s3", "scheduler", "sqs", "sts"),
 )
 _LOOPBACK = "listens_on_loopback"
 
