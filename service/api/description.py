@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from litestar.openapi.plugins import JsonRenderPlugin
 
 from service.api.described_values import PARAMETERS, refined, with_values
+from service.api.examples import Examples
 from service.api.problems import MEDIA_TYPE, STATUS, TOKEN_FAULTS, problem_type
 from service.domain.rates import Budget
 from service.errors import EnrolmentFault
@@ -96,16 +97,15 @@ def completed(document: dict[str, Any]) -> dict[str, Any]:
         document: as Litestar makes it; stays as it is.
     """
     components = document["components"]
+    schemas = {
+        **_closed(document["paths"], with_values(_whole(components["schemas"]))),
+        "Problem": _problem(),
+    }
+    examples = Examples(schemas)
     return {
         **document,
-        "paths": {path: _item(item) for path, item in document["paths"].items()},
-        "components": {
-            **components,
-            "schemas": {
-                **_closed(document["paths"], with_values(_whole(components["schemas"]))),
-                "Problem": _problem(),
-            },
-        },
+        "paths": {path: _item(item, examples) for path, item in document["paths"].items()},
+        "components": {**components, "schemas": schemas},
     }
 
 
@@ -143,15 +143,19 @@ def _referred(value: Any) -> Iterator[str]:
             yield from _referred(item)
 
 
-def _item(item: dict[str, Any]) -> dict[str, Any]:
+def _item(item: dict[str, Any], examples: Examples) -> dict[str, Any]:
     return {
-        name: _operation(value, changes=name != "get") if name in _METHODS else value
+        name: _operation(value, examples, changes=name != "get") if name in _METHODS else value
         for name, value in item.items()
     }
 
 
-def _operation(operation: dict[str, Any], *, changes: bool) -> dict[str, Any]:
+def _operation(operation: dict[str, Any], examples: Examples, *, changes: bool) -> dict[str, Any]:
     described = _whole(operation)
+    for part in (described.get("requestBody", {}), *described["responses"].values()):
+        for content in part.get("content", {}).values():
+            if "schema" in content:
+                content["example"] = examples.of(content["schema"])
     # Litestar's own 400 is of another form than what is answered.
     own = {
         status: {**answer, "headers": _headers(answer)}
@@ -209,8 +213,27 @@ def _may_answer(operation: dict[str, Any], *, changes: bool) -> Iterator[HTTPSta
 def _answer(status: HTTPStatus) -> dict[str, Any]:
     return {
         "description": _WORDS[status],
-        "content": {MEDIA_TYPE: {"schema": _REFERENCE}},
+        "content": {
+            MEDIA_TYPE: {
+                "schema": _REFERENCE,
+                "example": {
+                    "type": problem_type(_slug(status)),
+                    "title": status.phrase,
+                    "status": int(status),
+                    "detail": _WORDS[status],
+                    "request_id": "01JD8Z6V3K5Q7T9W1Y3A5C7E9G",
+                },
+            }
+        },
     }
+
+
+def _slug(status: HTTPStatus) -> str:
+    """The first type of problem that has the status."""
+    own = (slug for known, slug in STATUS.values() if known is status)
+    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "internal"
+    return next(own, status.phrase.lower().replace(" ", "-"))
 
 
 def _problem() -> dict[str, Any]:

@@ -1,0 +1,182 @@
+"""Examples of requests and answers, which the OpenAPI document shows with each operation.
+
+They are made of the schemas, so that no route is without; what a word of a schema looks like in
+practice stands in the tables. A test holds each example to its schema.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ID: Final = "01JD8Z6V3K5Q7T9W1Y3A5C7E9G"
+_PERSON: Final = "a3d4e8b2-70f1-7093-1c5e-8c1d2f3a4b5c"
+_SHA256: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+_WHEN: Final = "2026-10-01T08:30:00Z"
+
+_MEMBERS: Final[Mapping[str, Any]] = {
+    "action": "StopDevice",
+    "artifact": "recipes/steel.json",
+    "attributes": {"kind": "press", "criticality": "high"},
+    "ca": "-----BEGIN CERTIFICATE-----\n...\n-----END CERTIFICATE-----\n",
+    "certificate": "-----BEGIN CERTIFICATE-----\n...\n-----END CERTIFICATE-----\n",
+    "command": "stop",
+    "counts": {"succeeded": 2, "queued": 1},
+    "created_by": f"eu-central-1_Ab12Cd34E|{_PERSON}",
+    "criticality": "high",
+    "csr": "-----BEGIN CERTIFICATE REQUEST-----\n...\n-----END CERTIFICATE REQUEST-----\n",
+    "cursor": None,
+    "description": "presses of hall 1",
+    "detail": {},
+    "device": "press-07",
+    "email": "kim@acme.example",
+    "errors": [{"field": "criticality", "problem": "must be one of low, medium, high"}],
+    "explanation": None,
+    "failed": None,
+    "failure": None,
+    "file": _ID,
+    "group": "line-press",
+    "groups": ["line-press"],
+    "host": "devices.fleet.example",
+    "kind": "press",
+    "may": ["ListDevices", "ViewFile"],
+    "name": "recipes/steel.json",
+    "parents": ["zone-hall-1"],
+    "policies": ["managers-everything"],
+    "port": 8883,
+    "principal": f"eu-central-1_Ab12Cd34E|{_PERSON}",
+    "problem": None,
+    "put_in": ["press-07"],
+    "reason": "smoke in hall 1",
+    "region": "eu-central",
+    "request_id": _ID,
+    "retired_at": None,
+    "security_patch": "2026-09-01",
+    "sha256": _SHA256,
+    "signatures": {"4f1c7d2a": "MEUCIQDx..."},
+    "subject": _PERSON,
+    "tags": {"building": "7"},
+    "take_out": ["press-08"],
+    "tenant": "acme",
+    "thing": "acme--press-07",
+    "time_zone": "Europe/Berlin",
+    "topic": "temperature",
+    "type": None,
+    "unreadable": None,
+    "url": "https://example.com/sbom.json",
+    "utc_offset": "+02:00",
+    "version": "2.1",
+    "window": "22:00-04:00",
+}
+"""By the name of a member, wherever that fits its schema."""
+
+_OF_SCHEMAS: Final[Mapping[str, Any]] = {
+    "CheckBody": {
+        "checks": [
+            {"command": "stop", "device": "press-07"},
+            {"action": "DownloadFile", "group": "line-press", "artifact": "recipes/steel.json"},
+        ]
+    },
+    "CommandBody": {"name": "set-parameters", "arguments": {"speed": 40}, "timeout_seconds": 60},
+    "DevicePatch": {"criticality": "high", "window": "22:00-04:00"},
+    "DownloadBody": {"artifact": "recipes/steel.json", "group": "line-press"},
+    "FileBody": {
+        "name": "recipes/steel.json",
+        "size": 1024,
+        "sha256": _SHA256,
+        "package": {"name": "recipes", "version": "2.1"},
+    },
+    "StatePatch": {"desired": {"brightness": {"value": 40, "version": 1}, "old": None}},
+    "QuestionBody": {"command": "stop", "device": "press-07"},
+    "TagsPatch": {"tags": {"building": "7", "floor": None}},
+}
+"""Bodies of which members exclude each other, or say something together."""
+
+_PARTS: Final[Mapping[tuple[str, str], Any]] = {
+    ("Accepted", "id"): _ID,
+    ("Accepted", "state"): "received",
+    ("Accepted", "url"): f"/v1/commands/{_ID}",
+    ("CommandOut", "id"): _ID,
+    ("CommandOut", "name"): "stop",
+    ("DeviceOut", "id"): "press-07",
+    ("DeviceOut", "may"): ["ViewDevice"],
+    ("DownloadOut", "id"): _ID,
+    ("DownloadSummary", "id"): _ID,
+    ("FileOut", "id"): _ID,
+    ("GroupBody", "id"): "line-press",
+    ("GroupOut", "id"): "line-press",
+    ("ListedPersonOut", "id"): _PERSON,
+    ("Me", "commands"): ["reboot", "stop"],
+    ("Me", "groups"): ["managers"],
+    ("NewDeviceBody", "id"): "press-07",
+    ("NewPersonBody", "groups"): ["operators"],
+    ("PackageName", "name"): "recipes",
+    ("PeopleGroupsBody", "groups"): ["operators"],
+    ("PersonMayOut", "groups"): ["operators"],
+    ("PersonMayOut", "id"): _PERSON,
+    ("PersonOut", "groups"): ["operators"],
+    ("PersonOut", "id"): _PERSON,
+}
+"""Members that read otherwise in one schema than in others."""
+
+
+class Examples:
+    """Makes examples of the schemas of one document.
+
+    Args:
+        schemas: its components.
+    """
+
+    def __init__(self, schemas: Mapping[str, Any]) -> None:
+        self._schemas = schemas
+
+    def of(self, schema: Mapping[str, Any], owner: str = "", member: str = "") -> Any:
+        """An example of a schema, or of a member of the schema ``owner``."""
+        if (owner, member) in _PARTS:
+            return _PARTS[owner, member]
+        if "$ref" in schema:
+            name = schema["$ref"].rpartition("/")[2]
+            known = self._schemas[name]
+            if name in _OF_SCHEMAS:
+                return _OF_SCHEMAS[name]
+            return self.of(known, name) if "properties" in known else self.of(known, owner, member)
+        if member in _MEMBERS and _fits(schema, _MEMBERS[member]):
+            return _MEMBERS[member]
+        return self._made(schema, owner, member)
+
+    def _made(self, schema: Mapping[str, Any], owner: str, member: str) -> Any:
+        several = schema.get("oneOf") or schema.get("allOf")
+        if several:
+            return self.of(several[0], owner, member)
+        if "enum" in schema:
+            return schema["enum"][0]
+        if schema.get("type") == "object":
+            parts: Mapping[str, Any] = schema.get("properties", {})
+            return {name: self.of(part, owner, name) for name, part in parts.items()}
+        if schema.get("type") == "array":
+            return [self.of(schema["items"], owner)]
+        return schema.get("default", self._plain(schema))
+
+    def _plain(self, schema: Mapping[str, Any]) -> Any:
+        texts = {"date-time": _WHEN}
+        plain = {
+            "integer": schema.get("minimum", 1),
+            "boolean": True,
+            "string": texts.get(schema.get("format", ""), "example"),
+        }
+        kind = schema.get("type", "")
+        return plain.get(kind[0] if isinstance(kind, list) else kind, {})
+
+
+def _fits(schema: Mapping[str, Any], example: Any) -> bool:
+    """Whether an example is of the schema's type; of the text itself its table has to think."""
+    options = schema.get("oneOf") or schema.get("allOf") or [schema]
+    kinds = {type(None): "null", str: "string", int: "integer", list: "array", dict: "object"}
+    fitting = [option for option in options if option.get("type") == kinds[type(example)]]
+    if isinstance(example, list):
+        return any("$ref" not in option["items"] for option in fitting)
+    if isinstance(example, str):
+        return any(option.get("format") != "date-time" for option in fitting)
+    return bool(fitting)
