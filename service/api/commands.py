@@ -56,6 +56,12 @@ class CommandBody(Struct, forbid_unknown_fields=True, frozen=True):
     emergency: Emergency | None = None
 
 
+class CancelBody(Struct, forbid_unknown_fields=True, frozen=True):
+    """A cancel; in an emergency whoever may send only then may take back only then."""
+
+    emergency: Emergency | None = None
+
+
 class ReportedOut(Struct, frozen=True):
     """One state that the device reported; ``device_time`` is by its own clock."""
 
@@ -71,8 +77,9 @@ class CommandOut(Struct, frozen=True):
 
     A command is `publishing` while it is handed over, and `unconfirmed` where the answer to that
     was lost: it may have left. `expired`: no device starts it any more. That is final only of one
-    that never left; of any other the device may yet tell that it had started it in time. What is
-    final stays.
+    that never left; of any other the device may yet tell that it had started it in time.
+    `canceled`: it never begins; one whose cancel was asked for after it may have left stays as it
+    was until its device says what became of it. What is final stays.
 
     ``history`` is what the device reported, the last 200 states; ``history_truncated``: it reported
     more, or a detail that is too large or cannot be said in JSON.
@@ -88,6 +95,7 @@ class CommandOut(Struct, frozen=True):
     created_by: str
     created_at: datetime | None
     expires_at: datetime | None
+    cancel_requested_at: datetime | None
     history: list[ReportedOut]
     history_truncated: bool
 
@@ -106,6 +114,7 @@ class CommandOut(Struct, frozen=True):
             created_by=record.created_by,
             created_at=utc(record.created_at),
             expires_at=utc(record.expires_at),
+            cancel_requested_at=utc(record.canceled_at),
             history=[
                 ReportedOut(
                     told.sequence,
@@ -248,6 +257,24 @@ async def list_device_commands(
         cursor=cursor,
     )
     return CommandPageOut(commands=[CommandOut.of(view) for view in views], cursor=behind)
+
+
+@post("/commands/{command_id:str}/cancel", opt=needs(*COMMANDING), status_code=202)
+async def cancel_command(
+    access: Caller, operations: Ops, command_id: FromPath[str], data: JSONBody[CancelBody]
+) -> Response[Accepted]:
+    """Have a command not begin, if it has not begun; who may send it may take it back.
+
+    Its state is `canceled` where it surely never begins. Where it may have left for its device, the
+    device is told, and says itself whether it had begun: one that has begun goes on. A device that
+    is away gets the command before its cancel. Asked again it is the same; what is over is 409.
+    """
+    view = await operations.command_cancel.cancel(
+        access, command_id, emergency_reason=emergency_reason(data.emergency)
+    )
+    return Accepted(
+        id=command_id, url=f"/v1/commands/{command_id}", state=view.status.state
+    ).answer()
 
 
 @get("/commands/{command_id:str}", opt=needs(Permission.VIEW_COMMAND, Permission.LIST_DEVICES))

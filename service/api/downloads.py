@@ -23,7 +23,8 @@ from service.api.parameters import (
 from service.domain.downloads import Delivery, DownloadFilter, TargetKind
 from service.domain.permissions import DELIVERING, Permission
 from service.errors import InvalidRequestError
-from service.operations.downloads import DownloadRequest, DownloadView
+from service.operations.download_lists import DownloadView
+from service.operations.downloads import DownloadRequest
 
 
 class DownloadBody(Struct, forbid_unknown_fields=True, frozen=True):
@@ -163,7 +164,7 @@ async def list_downloads(
     releases that kept no list can be read by their ids.
     """
     wanted = DownloadFilter(device=device, group=group, artifact=artifact)
-    views, behind = await operations.downloads.page(
+    views, behind = await operations.download_lists.page(
         access, wanted=wanted, state=in_state, limit=limit, cursor=cursor
     )
     return DownloadPageOut(downloads=[DownloadSummary.of(view) for view in views], cursor=behind)

@@ -8,6 +8,7 @@ from litestar.di import Provide
 from service.api import rate_limits
 from service.api.bulk_registration import register_devices
 from service.api.commands import (
+    cancel_command,
     list_commands,
     list_device_commands,
     read_command,
@@ -91,6 +92,7 @@ ROUTES: Final[list[Any]] = [
     list_device_commands,
     list_commands,
     read_command,
+    cancel_command,
     start_download,
     list_downloads,
     read_download,

@@ -86,6 +86,8 @@ class CommandRecord:
         if_offline: whether it may wait for its device.
         claimed_at: when it was last begun to hand it over, in milliseconds since the epoch; what is
             settled is settled of that claim.
+        canceled_at: when its cancel was asked for, in milliseconds since the epoch: nobody hands it
+            over any more; ``None``: it was not.
     """
 
     command_id: str
@@ -101,9 +103,12 @@ class CommandRecord:
     emergency_reason: str | None = None
     if_offline: IfOffline = IfOffline.QUEUE
     claimed_at: int = 0
+    canceled_at: int | None = None
 
     def may_be_claimed(self, now_ms: int) -> bool:
-        """Whether nobody is handing it over, and it has not surely left or failed."""
+        """Whether nobody hands it over, and it has not surely left, failed or been canceled."""
+        if self.canceled_at is not None:
+            return False
         if self.state is CommandRecordState.PUBLISHING:
             return self.claimed_at < now_ms - CLAIM_MS
         return self.state in UNCLAIMED
@@ -128,6 +133,22 @@ class CommandRecord:
             name=self.name,
             arguments=dict(self.arguments),
             issued_at=self.created_at,
+            expires_at=self.expires_at,
+        )
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether it was canceled before it left: then it never does."""
+        # Later, and its expiry was told to be final.
+        in_time = self.canceled_at is not None and self.canceled_at <= self.expires_at
+        return in_time and self.state is CommandRecordState.CREATED
+
+    def cancel_message(self) -> wire.CancelMessage:
+        """What takes it back on its device; of a command that was canceled."""
+        return wire.CancelMessage(
+            command_id=self.command_id,
+            thing=self.thing,
+            canceled_at=self.canceled_at or 0,
             expires_at=self.expires_at,
         )
 
@@ -268,6 +289,13 @@ def status_of(
             reported_by="service",
             detail={"reason": "a later release of the service recorded how far it came"},
             is_final=False,
+        )
+    if record.is_held_back:
+        return CommandStatus(
+            state=wire.CommandState.CANCELED,
+            reported_by="service",
+            detail={"reason": "it was canceled before it left"},
+            is_final=True,
         )
     if now_ms > record.expires_at:
         # Another process whose clock is behind may still be about to claim it.

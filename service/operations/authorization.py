@@ -51,7 +51,7 @@ class Purpose:
     Attributes:
         command: name of the command.
         artifact: the file to deliver.
-        subject: what the audit names beside them; no policy sees it.
+        subject: what the audit names instead of the command; no policy sees it.
         emergency_reason: given only when the caller declares an emergency.
         members_allowed: the server's own finding that each member of the group that is asked for is
             allowed by itself.
@@ -311,7 +311,7 @@ class Access:
             request_id=self.facts.request_id,
             source_ip=self.facts.source_ip,
             emergency_reason=purpose.emergency_reason,
-            subject=purpose.command or purpose.subject,
+            subject=purpose.subject or purpose.command,
         )
         if purpose.artifact is not None:
             record = replace(record, subject=purpose.artifact.name)

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
 from cedarfleet_device import wire
 
-from service.at_once import each
 from service.domain.artifacts import Artifact, is_artifact_name, permission_for
-from service.domain.devices import Device
 from service.domain.downloads import (
     MAX_MEMBERS,
     Closing,
     DeliveryState,
-    DownloadProgress,
     DownloadRecord,
     DownloadRecordState,
     TargetKind,
-    counted,
     jobs_of,
-    whole_state,
 )
-from service.domain.groups import DeviceGroup, check_group, find_group
+from service.domain.groups import DeviceGroup
 from service.domain.instants import new_ulid
 from service.domain.permissions import Permission
 from service.domain.work import Work, WorkKind
@@ -37,14 +31,20 @@ from service.errors import (
     UpstreamError,
 )
 from service.operations.authorization import Purpose
-from service.operations.devices import find_device, require_view
+from service.operations.devices import require_view
+from service.operations.download_lists import (
+    DownloadView,
+    find_target,
+    knowing_targets,
+    view_of,
+)
 from service.operations.known_groups import knowing
 from service.operations.once import Once
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from service.domain.downloads import DownloadFilter
+    from service.domain.devices import Device
     from service.domain.instants import Clock
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
@@ -59,7 +59,6 @@ if TYPE_CHECKING:
 # (source: Verified Permissions quotas). At two of them every second another caller has ten left.
 _DECIDED_AT_ONCE: Final = 300
 _DECIDED_A_SECOND: Final = 600
-_STATES: Final = frozenset(map(str, DeliveryState))
 _OPEN: Final = frozenset({DeliveryState.CREATED, DeliveryState.QUEUED, DeliveryState.IN_PROGRESS})
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -79,14 +78,6 @@ class DownloadRequest:
     file_id: str | None = None
     emergency_reason: str | None = None
     idempotency_key: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class DownloadView:
-    """A download and what was told of its devices."""
-
-    record: DownloadRecord
-    progress: DownloadProgress
 
 
 class Downloads:
@@ -137,7 +128,7 @@ class Downloads:
             )
         if request.target_kind is TargetKind.GROUP:
             tenant = await knowing(self._groups, tenant, [request.target])
-        target = await self._target(tenant, request.target_kind, request.target)
+        target = await find_target(self._devices, tenant, request.target_kind, request.target)
         # Fail closed: what was retired is sent nothing.
         if isinstance(target, Device) and target.retired_at is not None:
             raise ConflictError(f"device `{target.id}` was retired, for good")
@@ -191,50 +182,14 @@ class Downloads:
         """
         tenant = access.principal.tenant
         record = await self._find(tenant, download_id)
-        tenant = await self._knowing(tenant, [record])
-        target = await self._target(tenant, record.target_kind, record.target)
+        tenant = await knowing_targets(self._groups, tenant, [record])
+        target = await find_target(self._devices, tenant, record.target_kind, record.target)
         if isinstance(target, DeviceGroup):
             await access.require(Permission.VIEW_DOWNLOAD, target.entities(tenant.groups))
         else:
             await require_view(access, Permission.VIEW_DOWNLOAD, target)
         progress = await self._deliveries.progress(tenant, record, limit=limit, cursor=cursor)
         return DownloadView(record=record, progress=progress)
-
-    async def page(
-        self,
-        access: Access,
-        *,
-        wanted: DownloadFilter,
-        state: str | None,
-        limit: int,
-        cursor: str | None,
-    ) -> tuple[tuple[DownloadView, ...], str | None]:
-        """One page of the downloads that the caller may view, the newest first, and its cursor.
-
-        A page may have less than ``limit``, or none, and a cursor all the same.
-
-        Raises:
-            InvalidRequestError: no download can fit the filter, or the cursor is not one of ours.
-        """
-        if state is not None and state not in _STATES:
-            raise InvalidRequestError(
-                "state", f"`{state[:64]}` is no state; there are: {', '.join(sorted(_STATES))}"
-            )
-        tenant = access.principal.tenant
-        if wanted.group is not None:
-            known = await knowing(self._groups, tenant, [wanted.group])
-            check_group(known, wanted.group, field="group")
-        page = await self._records.page(tenant, limit=limit, cursor=cursor, wanted=wanted)
-        tenant = await self._knowing(tenant, page.records)
-        targets = await self._targets(
-            tenant, {(record.target_kind, record.target) for record in page.records}
-        )
-        entities = [target.entities(tenant.groups) for target in targets.values()]
-        allowed = await access.shown(Permission.VIEW_DOWNLOAD, entities)
-        viewable = {key for key, shown in zip(targets, allowed, strict=True) if shown}
-        records = [one for one in page.records if (one.target_kind, one.target) in viewable]
-        views = await each(partial(self._view, tenant), records)
-        return tuple(one for one in views if state in (None, one.progress.state)), page.cursor
 
     async def cancel(self, access: Access, download_id: str) -> DownloadView:
         """Have the worker cancel what has not begun on its device; asked again it is fine.
@@ -247,11 +202,11 @@ class Downloads:
         """
         tenant = access.principal.tenant
         record = await self._find(tenant, download_id)
-        tenant = await self._knowing(tenant, [record])
-        target = await self._target(tenant, record.target_kind, record.target)
+        tenant = await knowing_targets(self._groups, tenant, [record])
+        target = await find_target(self._devices, tenant, record.target_kind, record.target)
         purpose = Purpose(artifact=_delivered(record))
         await access.require(Permission.CANCEL_DOWNLOAD, target.entities(tenant.groups), purpose)
-        state = (await self._view(tenant, record)).progress.state
+        state = (await view_of(self._deliveries, tenant, record)).progress.state
         if record.closing is None and state in _OPEN:
             if await self._records.close(tenant, record, Closing.CANCELED):
                 record = replace(record, closing=Closing.CANCELED)
@@ -263,7 +218,7 @@ class Downloads:
             )
         await self._queue.send([advance(tenant, download_id)])
         log.info("download.canceled", download=record.name)
-        return await self._view(tenant, record)
+        return await view_of(self._deliveries, tenant, record)
 
     async def _find(self, tenant: Tenant, download_id: str) -> DownloadRecord:
         known = wire.is_command_id(download_id)
@@ -271,37 +226,6 @@ class Downloads:
         if record is None:
             raise NotFoundError("download", download_id)
         return record
-
-    async def _knowing(self, tenant: Tenant, records: Iterable[DownloadRecord]) -> Tenant:
-        """The tenant with the groups that these downloads are for."""
-        groups = {one.target for one in records if one.target_kind is TargetKind.GROUP}
-        return await knowing(self._groups, tenant, groups)
-
-    async def _targets(
-        self, tenant: Tenant, keys: set[tuple[TargetKind, str]]
-    ) -> dict[tuple[TargetKind, str], Device | DeviceGroup]:
-        """Those that there are, and on which policies can decide."""
-
-        async def find(key: tuple[TargetKind, str]) -> Device | DeviceGroup | None:
-            try:
-                target = await self._target(tenant, *key)
-            except NotFoundError:
-                return None
-            # Fail closed: of a device that cannot be read nobody knows who may see it.
-            return None if isinstance(target, Device) and target.problem else target
-
-        asked = sorted(keys)
-        found = await each(find, asked)
-        return {key: one for key, one in zip(asked, found, strict=True) if one is not None}
-
-    async def _view(self, tenant: Tenant, record: DownloadRecord) -> DownloadView:
-        """A download as a list shows it, as `read` would, or as the worker last saw its jobs."""
-        if record.jobs == 1 and record.closing is not Closing.ENDED:
-            progress = await self._deliveries.progress(tenant, record, limit=1, cursor=None)
-        else:
-            counts = counted(record, record.counts) if record.jobs else {}
-            progress = DownloadProgress(state=whole_state(record, counts), counts=counts)
-        return DownloadView(record=record, progress=progress)
 
     async def _file(self, tenant: Tenant, request: DownloadRequest) -> Artifact | None:
         """What is to be delivered; without a digest, if it must not be."""
@@ -314,14 +238,6 @@ class Downloads:
         if newest is not None:
             return newest.artifact()
         return await self._artifacts.find(tenant, request.artifact)
-
-    async def _target(self, tenant: Tenant, kind: TargetKind, target: str) -> Device | DeviceGroup:
-        if kind is TargetKind.DEVICE:
-            return await find_device(self._devices, tenant, target)
-        group = find_group(tenant, target)
-        if group is None:
-            raise NotFoundError("group", target)
-        return group
 
     async def _each_allowed(
         self,

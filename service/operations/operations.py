@@ -11,11 +11,13 @@ from service.operations.authentication import Authenticate
 from service.operations.authorization import Access
 from service.operations.budgets import Budgets, Pace
 from service.operations.bulk_registration import BulkRegistration
+from service.operations.command_cancel import CommandCancel
 from service.operations.command_lists import CommandLists
 from service.operations.commands import Commands
 from service.operations.decisions import Decisions
 from service.operations.device_state import States
 from service.operations.devices import Devices
+from service.operations.download_lists import DownloadLists
 from service.operations.downloads import Downloads
 from service.operations.enrolment import Enrol
 from service.operations.file_verification import FileVerification
@@ -108,6 +110,18 @@ class Operations:
         )
         self.command_lists = CommandLists(
             devices=ports.devices, listed=ports.listed_commands, clock=ports.clock
+        )
+        self.command_cancel = CommandCancel(
+            devices=ports.devices,
+            records=ports.command_records,
+            broker=ports.broker,
+            clock=ports.clock,
+        )
+        self.download_lists = DownloadLists(
+            devices=ports.devices,
+            records=ports.download_records,
+            deliveries=ports.deliveries,
+            groups=ports.groups,
         )
         self.downloads = Downloads(
             devices=ports.devices,

@@ -65,6 +65,8 @@ class Redelivery:
     async def redeliver(self, tenant: Tenant, device_id: str) -> int:
         """Publish the device's unexpired commands of which it said nothing, the oldest first.
 
+        Of one that was canceled its cancel, which the device then confirms.
+
         Returns:
             How many.
 
@@ -84,6 +86,10 @@ class Redelivery:
 
     async def _publish(self, tenant: Tenant, record: CommandRecord, now: int) -> bool:
         """Publish it, unless somebody else is about to."""
+        if record.canceled_at is not None:
+            # It may have the command all the same, or get it yet.
+            await self.broker.cancel(tenant, record, now_ms=now)
+            return True
         # Claimed first: whoever was cut off in it must not call it failed once it has left.
         if record.state is CommandRecordState.PUBLISHING:
             if not await self.records.claim(tenant, record, now_ms=now):
@@ -102,7 +108,11 @@ class Redelivery:
 def _waits(record: CommandRecord, now_ms: int) -> bool:
     return (
         record.state in _WAITING
-        and (record.state is not CommandRecordState.PUBLISHING or record.may_be_claimed(now_ms))
+        and (
+            record.canceled_at is not None
+            or record.state is not CommandRecordState.PUBLISHING
+            or record.may_be_claimed(now_ms)
+        )
         and record.if_offline is IfOffline.QUEUE
         and now_ms < record.expires_at
     )

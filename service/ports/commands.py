@@ -37,6 +37,16 @@ class CommandRecords(OnceRecords[CommandRecord], Protocol):
         """
         ...
 
+    async def cancel(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> CommandRecord:
+        """Store that its cancel was asked for; the first time counts.
+
+        From then on nobody claims it.
+
+        Returns:
+            The record as it is now.
+        """
+        ...
+
     async def read(self, tenant: Tenant, command_id: str) -> RecordedCommand | None:
         """A record and its last states, or ``None``."""
         ...
@@ -76,6 +86,14 @@ class CommandBroker(Protocol):
         """Hand the command to its device if that is connected, and wait a moment for its word.
 
         It is not kept for a device that is away.
+
+        Raises:
+            UpstreamError: not confirmed; it may have left all the same.
+        """
+        ...
+
+    async def cancel(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> None:
+        """Hand the command's cancel to the broker, at least once, for as long as the command.
 
         Raises:
             UpstreamError: not confirmed; it may have left all the same.

@@ -17,6 +17,7 @@ class Metrics:
         received: commands taken into the inbox.
         duplicates: deliveries of a command that was known.
         rejected: messages that were refused.
+        canceled: commands that a cancel kept from beginning.
         unreportable: messages that were refused and carried no command id to report under.
         store_failures: deliveries that could not be stored and were left for the broker to send
             again.
@@ -32,6 +33,7 @@ class Metrics:
     received: int = 0
     duplicates: int = 0
     rejected: int = 0
+    canceled: int = 0
     unreportable: int = 0
     store_failures: int = 0
     thread_failures: int = 0

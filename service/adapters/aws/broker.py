@@ -69,7 +69,7 @@ class IotCommandBroker:
                 clientId=record.thing,
                 confirmation=True,
                 timeout=min(most, _seconds_left(record, now_ms)),
-                **_message(record),
+                **_message(record, record.message().encode()),
             )
         except AwsRefusalError as error:
             if (known := _ANSWERS.get(error.code)) is not None:
@@ -78,9 +78,21 @@ class IotCommandBroker:
         return DirectAnswer.RECEIVED
 
     @asks("the device broker")
+    async def cancel(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> None:
+        await self.aws.tenant(tenant, "iot-data").call(
+            "Publish",
+            qos=1,
+            messageExpiry=_seconds_left(record, now_ms),
+            **_message(record, record.cancel_message().encode()),
+        )
+
+    @asks("the device broker")
     async def publish(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> None:
         await self.aws.tenant(tenant, "iot-data").call(
-            "Publish", qos=1, messageExpiry=_seconds_left(record, now_ms), **_message(record)
+            "Publish",
+            qos=1,
+            messageExpiry=_seconds_left(record, now_ms),
+            **_message(record, record.message().encode()),
         )
 
 
@@ -88,11 +100,11 @@ def _seconds_left(record: CommandRecord, now_ms: int) -> int:
     return max(1, math.ceil((record.expires_at - now_ms) / 1000))
 
 
-def _message(record: CommandRecord) -> dict[str, Any]:
+def _message(record: CommandRecord, payload: bytes) -> dict[str, Any]:
     """What is told either way."""
     return {
         "topic": wire.command_topic(record.thing, record.command_id),
-        "payload": record.message().encode(),
+        "payload": payload,
         "contentType": "application/json",
         "payloadFormatIndicator": "UTF8_DATA",
         "correlationData": base64.b64encode(record.command_id.encode()).decode(),

@@ -93,7 +93,7 @@ class DynamoCommandRecords:
                 tenant,
                 claimed,
                 # A row of before has no claim.
-                "#state = :read AND (claimed_at = :earlier"
+                "attribute_not_exists(canceled_at) AND #state = :read AND (claimed_at = :earlier"
                 " OR (attribute_not_exists(claimed_at) AND :earlier = :none))",
                 values,
             )
@@ -114,6 +114,19 @@ class DynamoCommandRecords:
             values = {":publishing": {"S": str(CommandRecordState.PUBLISHING)}}
             condition = "#state = :publishing AND claimed_at = :claimed"
         await self._write_state(tenant, record, condition, values)
+
+    @asks(_TABLE)
+    async def cancel(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> CommandRecord:
+        answer = await self.aws.tenant(tenant, "dynamodb").call(
+            "UpdateItem",
+            TableName=self.settings.commands_table,
+            Key={"thing": {"S": record.thing}, "sk": {"S": f"{record.command_id}#record"}},
+            UpdateExpression="SET canceled_at = if_not_exists(canceled_at, :now)",
+            ConditionExpression="attribute_exists(thing)",
+            ExpressionAttributeValues={":now": {"N": str(now_ms)}},
+            ReturnValues="ALL_NEW",
+        )
+        return record_of(answer["Attributes"])
 
     async def _write_state(
         self, tenant: Tenant, record: CommandRecord, condition: str, values: dict[str, Any]
@@ -287,6 +300,7 @@ def record_of(item: Mapping[str, Any]) -> CommandRecord:
         failure=item["failure"]["S"] or None,
         emergency_reason=item["emergency_reason"]["S"] or None,
         if_offline=_if_offline(item),
+        canceled_at=int(item["canceled_at"]["N"]) if "canceled_at" in item else None,
     )
 
 

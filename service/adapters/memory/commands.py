@@ -51,9 +51,18 @@ class MemoryCommandRecords:
         return True
 
     async def settle(self, tenant: Tenant, record: CommandRecord) -> None:
-        if not self.once.records[tenant.id, record.command_id].may_become(record):
+        known = self.once.records[tenant.id, record.command_id]
+        if not known.may_become(record):
             raise UpstreamError(f"{_TABLE} refused the call")
-        self.once.settle(tenant.id, record.command_id, record)
+        kept = replace(record, canceled_at=known.canceled_at)
+        self.once.settle(tenant.id, record.command_id, kept)
+
+    async def cancel(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> CommandRecord:
+        known = self.once.records[tenant.id, record.command_id]
+        if known.canceled_at is None:
+            known = replace(known, canceled_at=now_ms)
+            self.once.settle(tenant.id, record.command_id, known)
+        return known
 
     async def read(self, tenant: Tenant, command_id: str) -> RecordedCommand | None:
         record = self.once.records.get((tenant.id, command_id))
@@ -118,6 +127,7 @@ class MemoryCommandBroker:
 
     sent: list[CommandRecord] = field(default_factory=list[CommandRecord])
     published: list[CommandRecord] = field(default_factory=list[CommandRecord])
+    canceled: list[CommandRecord] = field(default_factory=list[CommandRecord])
     answer: DirectAnswer | None = DirectAnswer.NOT_CONNECTED
     available: bool = True
     failure: UpstreamError | None = None
@@ -129,6 +139,11 @@ class MemoryCommandBroker:
             raise self.failure or UnavailableError("the device")
         self.sent.append(record)
         return self.answer
+
+    async def cancel(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> None:
+        if not self.available:
+            raise self.failure or UnavailableError("the device broker")
+        self.canceled.append(record)
 
     async def publish(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> None:
         if not self.available:

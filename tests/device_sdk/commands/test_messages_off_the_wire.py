@@ -16,7 +16,7 @@ from tests.device_sdk.devices import new_command
 
 if TYPE_CHECKING:
     from cedarfleet_device.commands.admission import Admission
-    from cedarfleet_device.wire import CommandMessage
+    from cedarfleet_device.wire import CancelMessage, CommandMessage
 
 THING = "acme--press-07"
 
@@ -35,11 +35,17 @@ class HeldAdmission:
     def __init__(self) -> None:
         self.received: list[CommandMessage] = []
         self.rejected: list[tuple[str, bytes, str]] = []
+        self.canceled: list[CancelMessage] = []
         self.stored: list[Future[bool]] = []
 
     def receive(self, message: CommandMessage) -> Future[bool]:
         """As ``Admission``."""
         self.received.append(message)
+        return self._later()
+
+    def cancel(self, message: CancelMessage) -> Future[bool]:
+        """As ``Admission``."""
+        self.canceled.append(message)
         return self._later()
 
     def reject(self, command_id: str, payload: bytes, reason: str) -> Future[bool]:
@@ -91,6 +97,22 @@ def test_a_good_message_is_read():
     topic = wire.command_topic(THING, message.command_id)
     found = read_message(topic, message.encode(), thing=THING, handlers=_handlers())
     assert found == message
+
+
+def test_a_cancel_is_stored_and_then_acknowledged():
+    """Also of a command that this device has no handler for; another thing's is refused."""
+    cancel = wire.CancelMessage(command_id="0" * 26, thing=THING, canceled_at=1, expires_at=2**50)
+    topic = wire.command_topic(THING, cancel.command_id)
+    device = ReceivingDevice()
+    device.send(topic, cancel.encode())
+    assert (device.admission.canceled, device.acknowledged) == ([cancel], [])
+    device.admission.stored[0].set_result(True)
+    assert (device.acknowledged, device.counted()) == ([topic], {"canceled": 1})
+    device.send(topic, cancel.encode())
+    device.admission.stored[1].set_result(False)
+    assert device.counted() == {"canceled": 1, "duplicates": 1}
+    device.send(topic, cancel.encode().replace(b"press-07", b"press-08"))
+    assert device.admission.rejected[0][2] == "`thing` is another thing"
 
 
 @pytest.mark.parametrize(

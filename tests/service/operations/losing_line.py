@@ -38,10 +38,12 @@ class Line:
     Attributes:
         under_way: calls that have no answer yet.
         arrived: how often the command reached the device.
+        canceled: how often its cancel did.
     """
 
     under_way: list[Sending] = field(default_factory=list[Sending])
     arrived: int = 0
+    canceled: int = 0
     sent: int = 0
 
     async def send_direct(
@@ -64,6 +66,11 @@ class Line:
     ) -> None:
         """Publish it."""
         await self._wait(record, now_ms, is_direct=False)
+
+    async def cancel(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> None:  # noqa: ARG002 - the port's
+        """Take it back: that arrives at once."""
+        assert record.canceled_at is not None
+        self.canceled += 1
 
     async def _wait(self, record: CommandRecord, now_ms: int, *, is_direct: bool) -> str:
         became = asyncio.get_running_loop().create_future()

@@ -30,6 +30,7 @@ from service.domain.permissions import Permission
 from service.errors import CedarfleetError
 from service.operations.authorization import Access, RequestFacts
 from service.operations.budgets import Budgets
+from service.operations.command_cancel import CommandCancel
 from service.operations.commands import CommandRequest, Commands
 from service.operations.redelivery import Redelivery
 from tests.service.operations.losing_line import Line, Table
@@ -57,6 +58,12 @@ class History:
             budgets=Budgets(self.ports.buckets, self.ports.clock),
             clock=self.ports.clock,
         )
+        self.cancel = CommandCancel(
+            devices=self.ports.devices,
+            records=self.table,
+            broker=self.line,
+            clock=self.ports.clock,
+        )
         self.redelivery = Redelivery(records=self.table, broker=self.line, clock=self.ports.clock)
         self.access = Access(
             principal=principal,
@@ -77,6 +84,7 @@ class History:
         )
         self.tasks: list[asyncio.Task[object]] = []
         self.started = False
+        self.refused = False
         self.said: dict[str, tuple[str, str]] = {}
 
     @property
@@ -101,6 +109,11 @@ class History:
                     task.cancel()
             case "later":
                 self.ports.clock.now = self.ports.clock() + timedelta(seconds=int(argument))
+            case "cancel":
+                self.tasks += [
+                    asyncio.ensure_future(self.cancel.cancel(self.access, command_id))
+                    for _, command_id in self.table.once.records
+                ]
             case "subscribed":
                 self.tasks.append(
                     asyncio.ensure_future(self.redelivery.redeliver(self.tenant, "press-07"))
@@ -113,9 +126,15 @@ class History:
     def device(self, does: str) -> None:
         """It starts what reached it in time, and says so when it likes."""
         for record in self.table.once.records.values():
-            if self.line.arrived and self.now <= record.expires_at:
-                self.started = True
             states = self.table.states.setdefault(record.command_id, [])
+            # As an agent: what waits, or has not come yet, never begins once its cancel came.
+            if does == "canceled":
+                if self.line.canceled and not self.started and not self.refused:
+                    self.refused = True
+                    states.append(ReportedState(sequence=1, state=CommandState.CANCELED))
+                continue
+            if self.line.arrived and self.now <= record.expires_at and not self.refused:
+                self.started = True
             if (
                 self.started
                 and does != "starts"
@@ -171,7 +190,11 @@ STEPS: Final = st.lists(
         st.tuples(st.just("cut off"), st.sampled_from(["the first", "the last"])),
         st.tuples(st.just("later"), st.sampled_from(["1", "20", "61", "200"])),
         st.tuples(st.just("subscribed"), st.just("")),
-        st.tuples(st.just("device"), st.sampled_from(["starts", "running", "succeeded", "failed"])),
+        st.tuples(
+            st.just("device"),
+            st.sampled_from(["starts", "running", "succeeded", "failed", "canceled"]),
+        ),
+        st.tuples(st.just("cancel"), st.just("")),
     ),
     min_size=12,
     max_size=24,
@@ -219,6 +242,25 @@ REFUSED_TWICE: Final = [("line", "refused"), ("line", "refused")]
         (
             [("request", ""), *[("line", "throttled")] * 2, ("request", ""), ("line", "arrives")],
             "received",
+        ),
+        (
+            [("request", ""), *[("line", "throttled")] * 2, ("cancel", ""), ("request", "")],
+            "canceled",
+        ),
+        ([("request", ""), ("cancel", ""), *[("line", "throttled")] * 2], "canceled"),
+        ([("request", ""), ("cancel", ""), ("line", "arrives")], "received"),
+        (
+            [("request", ""), ("line", "arrives"), ("cancel", ""), ("device", "canceled")],
+            "canceled",
+        ),
+        (
+            [("request", ""), ("line", "arrives"), ("device", "running"), ("cancel", "")],
+            "running",
+        ),
+        ([*LOST_ON_ITS_WAY, ("line", "lost"), ("cancel", ""), ("request", "")], "unconfirmed"),
+        (
+            [*LOST_ON_ITS_WAY, ("line", "lost"), ("cancel", ""), ("subscribed", "")],
+            "unconfirmed",
         ),
         # Whoever was cut off for long must not call it failed once another sends it.
         ([("request", ""), ("later", "61"), ("request", ""), *REFUSED_TWICE], "publishing"),

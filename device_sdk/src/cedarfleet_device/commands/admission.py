@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from cedarfleet_device.commands.inbox import Decider, begin, durability_for
-from cedarfleet_device.wire import CommandMessage, CommandState
+from cedarfleet_device.wire import CancelMessage, CommandMessage, CommandState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,6 +121,25 @@ class Admission:
             self._inbox.add(
                 transaction, command_id, excerpt, self._clock(), phase="done", state=state
             )
+            return True
+
+        return self._store.submit(change)
+
+    def cancel(self, message: CancelMessage) -> Future[bool]:
+        """Have a command that has not begun never begin; False: it has begun, or is over.
+
+        One that has not come yet is known from now on, and ends as it comes.
+        """
+        key, content = message.command_id, message.encode()
+
+        def change(transaction: Transaction) -> bool:
+            if self._inbox.knows(transaction, key):
+                return self._inbox.cancel(transaction, key)
+            until = message.expires_at
+            if until <= self._forgotten:  # fail closed: it may have run before
+                return False
+            state = CommandState.CANCELED, {"reason": "canceled before it came"}
+            self._inbox.add(transaction, key, content, until, phase="done", state=state)
             return True
 
         return self._store.submit(change)

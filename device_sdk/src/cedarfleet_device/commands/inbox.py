@@ -158,6 +158,16 @@ class Inbox:
 
         return self._store.ask(change)
 
+    def cancel(self, transaction: Transaction, command_id: str) -> bool:
+        """End a command that waits; False when it does not wait."""
+        query = "SELECT sequence FROM inbox WHERE command_id = ? AND phase = 'waiting'"
+        row = transaction.database.execute(query, (command_id,)).fetchone()
+        if row is None:
+            return False
+        state = CommandState.CANCELED, {"reason": "canceled while it waited"}
+        self._move(transaction, command_id, "done", row[0], state)
+        return True
+
     def progress(self, command_id: str, detail: dict[str, Any]) -> Future[bool]:
         """Report how far a running command is; False when it no longer runs."""
 

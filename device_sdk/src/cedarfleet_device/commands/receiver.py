@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device import wire
 from cedarfleet_device.log import event, places
-from cedarfleet_device.wire import CommandMessage
+from cedarfleet_device.wire import CancelMessage, CommandMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,9 @@ class RefusedError(Exception):
         self.command_id = command_id
 
 
-def read_message(topic: str, payload: bytes, *, thing: str, handlers: Handlers) -> CommandMessage:
+def read_message(
+    topic: str, payload: bytes, *, thing: str, handlers: Handlers
+) -> CommandMessage | CancelMessage:
     """Check everything of a message but its time, which is checked when its turn comes.
 
     Raises:
@@ -50,13 +52,15 @@ def read_message(topic: str, payload: bytes, *, thing: str, handlers: Handlers) 
     if addressed != thing or not wire.is_command_id(command_id):
         raise RefusedError(None, "the topic is not this thing's or carries no command id")
     try:
-        message = CommandMessage.decode(payload)
+        message = wire.command_or_cancel(payload)
     except wire.WireError as error:
         raise RefusedError(command_id, str(error)) from error
     if message.command_id != command_id:
         raise RefusedError(command_id, "`command_id` is not the one of the topic")
     if message.thing != thing:
         raise RefusedError(command_id, "`thing` is another thing")
+    if isinstance(message, CancelMessage):
+        return message
     if message.expires_at < message.issued_at:
         raise RefusedError(command_id, "`expires_at` is before `issued_at`")
     if handlers.get(message.name) is None:
@@ -115,7 +119,11 @@ class Receiver:
         else:
             key, counter = message.command_id, "received"
             roomy = self._room.acquire(timeout=_ROOM_SECONDS)
-            stored = self._admission.receive(message)
+            if isinstance(message, CancelMessage):
+                counter = "canceled"
+                stored = self._admission.cancel(message)
+            else:
+                stored = self._admission.receive(message)
 
         def settled(done: Future[bool]) -> None:
             try:

@@ -6,7 +6,8 @@ nothing else of each other.
 Topics, of one level each, so that an IoT policy can name them with
 ``${iot:Connection.Thing.ThingName}``::
 
-    fleet/<thing>/commands/<command id>            service -> device   CommandMessage
+    fleet/<thing>/commands/<command id>            service -> device   CommandMessage, and
+    the CancelMessage that takes it back
     fleet/<thing>/commands/<command id>/status     device -> cloud     StatusMessage
     fleet/<thing>/commands/presence/status         device -> cloud     the agent's word of its
     connection (last will)
@@ -27,9 +28,11 @@ from cedarfleet_device.wire.commands import (
     MAX_DETAIL_BYTES,
     MAX_SEQUENCE,
     SESSION_EXPIRY_SECONDS,
+    CancelMessage,
     CommandMessage,
     CommandState,
     StatusMessage,
+    command_or_cancel,
 )
 from cedarfleet_device.wire.downloads import MAX_ARTIFACT_NAME, DownloadDocument
 from cedarfleet_device.wire.form import (
@@ -98,6 +101,7 @@ __all__ = [
     "STATE_SHADOW",
     "TELEMETRY_TOPIC",
     "WIRE_VERSION",
+    "CancelMessage",
     "CommandMessage",
     "CommandState",
     "DesiredState",
@@ -111,6 +115,7 @@ __all__ = [
     "WireError",
     "WrongVersionError",
     "command_filter",
+    "command_or_cancel",
     "command_topic",
     "is_command_id",
     "is_command_name",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from cedarfleet_device.wire import form
+from cedarfleet_device.wire.form import WireError
 from cedarfleet_device.wire.names import MAX_THING_NAME, is_command_id, is_command_name
 from cedarfleet_device.wire.pythons import StrEnum
 
@@ -39,6 +40,8 @@ class CommandState(StrEnum):
     REJECTED = "rejected"
     EXPIRED = "expired"
     INTERRUPTED = "interrupted"
+    CANCELED = "canceled"
+    """It waited when its cancel came, and is not run."""
 
     @property
     def is_final(self) -> bool:
@@ -102,6 +105,70 @@ class CommandMessage:
         for key in ("issued_at", "expires_at"):
             form.require(form.is_instant(data[key]), key, "milliseconds since the epoch")
         return cls(**data)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CancelMessage:
+    """Takes a command back that has not begun; it comes on the command's own topic.
+
+    An agent of before refuses it as no command. Where it knows the command, that changes nothing;
+    where the command comes later, it is known as refused and does not run: either way the device
+    tells the truth.
+
+    Attributes:
+        command_id: of the command.
+        thing: addressed thing; a device refuses any other.
+        canceled_at: milliseconds since the epoch, service clock.
+        expires_at: of the command, so that a device which never had it knows how long it may come.
+    """
+
+    command_id: str
+    thing: str
+    canceled_at: int
+    expires_at: int
+
+    def encode(self) -> bytes:
+        """UTF-8 JSON."""
+        return form.encode(vars(self))
+
+    @classmethod
+    def decode(cls, payload: bytes) -> Self:
+        """Read and check a message; every member is required and no other is allowed.
+
+        Raises:
+            WrongVersionError: another wire version.
+            WireError: anything else that is not of the form.
+        """
+        data = form.decode(payload, frozenset(cls.__dataclass_fields__))
+        form.require(
+            isinstance(data["command_id"], str) and is_command_id(data["command_id"]),
+            "command_id",
+            "a ULID",
+        )
+        form.require(
+            isinstance(data["thing"], str) and 0 < len(data["thing"]) <= MAX_THING_NAME,
+            "thing",
+            "a thing name",
+        )
+        for key in ("canceled_at", "expires_at"):
+            form.require(form.is_instant(data[key]), key, "milliseconds since the epoch")
+        return cls(**data)
+
+
+def command_or_cancel(payload: bytes) -> CommandMessage | CancelMessage:
+    """What comes on a command's topic: the command, or its cancel.
+
+    Raises:
+        WrongVersionError: another wire version.
+        WireError: it is neither; says what keeps it from being a command.
+    """
+    try:
+        return CommandMessage.decode(payload)
+    except WireError as error:
+        try:
+            return CancelMessage.decode(payload)
+        except WireError:
+            raise error from None
 
 
 @dataclass(frozen=True, kw_only=True)

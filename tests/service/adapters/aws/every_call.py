@@ -221,6 +221,7 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "command_records.create": (command | {"key": None}, command | {"key": KEY}),
         "command_records.claim": (command | {"now_ms": AT},),
         "command_records.settle": (command,),
+        "command_records.cancel": (command | {"now_ms": AT},),
         "command_records.unanswered": (tenant | {"device_id": "press-07", "since_ms": AT},),
         "command_records.read": (tenant | {"command_id": ID},),
         "listed_commands.page": (
@@ -229,6 +230,7 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         ),
         "broker.send_direct": (command | {"now_ms": AT},),
         "broker.publish": (command | {"now_ms": AT},),
+        "broker.cancel": (command | {"now_ms": AT},),
         "artifacts.find": (tenant | {"name": "recipes/steel.json"},),
         "download_records.create": (download | {"key": None}, download | {"key": KEY}),
         "download_records.settle": (download,),
@@ -359,6 +361,8 @@ def answer(call: Call, acme: Tenant) -> dict[str, Any] | Refusal:
     }
     if call.operation == "UpdateSchedule" and call.arguments["Name"] == NEW_TIMER:
         return Refusal(NOT_FOUND, 404)
+    if call.arguments.get("ReturnValues") == "ALL_NEW":
+        return {"Attributes": stored(call.arguments["Key"], acme)}
     if call.operation == "BatchGetItem":
         return {
             "Responses": {

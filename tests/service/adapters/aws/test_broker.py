@@ -39,6 +39,23 @@ def broker_of(door: AnsweredDoor) -> IotCommandBroker:
     return IotCommandBroker(aws=door, settings=DirectMessageSettings())
 
 
+def test_a_cancel_is_published_as_its_command(acme: Tenant, door: AnsweredDoor) -> None:
+    """On the same topic, for as long; it says which command, and no more of it."""
+    asyncio.run(broker_of(door).cancel(acme, replace(RECORD, canceled_at=AT + 5), now_ms=AT))
+    [call] = door.calls
+    told = call.arguments
+    assert call.operation == "Publish"
+    assert (told["messageExpiry"], told["qos"]) == (60, 1)
+    assert told["topic"] == f"fleet/acme--press-07/commands/{RECORD.command_id}"
+    assert json.loads(told["payload"]) == {
+        "wire": 1,
+        "command_id": RECORD.command_id,
+        "thing": "acme--press-07",
+        "canceled_at": AT + 5,
+        "expires_at": AT + 60_000,
+    }
+
+
 @pytest.mark.parametrize(
     ("now_ms", "seconds"),
     [(AT, 60), (AT + 1, 60), (AT + 59_001, 1), (AT + 60_000, 1), (AT + 90_000, 1)],

@@ -97,6 +97,21 @@ def test_a_record_is_read_as_it_was_written_and_settled(
     assert found.record == failed
 
 
+def test_a_canceled_record_is_claimed_by_nobody(
+    records: DynamoCommandRecords, acme: Tenant, record: CommandRecord
+) -> None:
+    """The first cancel counts; whoever read the record before it finds it changed."""
+    asyncio.run(records.create(acme, record, None))
+    canceled = asyncio.run(records.cancel(acme, record, now_ms=AT + 1))
+    assert canceled == replace(record, canceled_at=AT + 1)
+    assert asyncio.run(records.cancel(acme, record, now_ms=AT + 2)) == canceled
+    for read in (record, canceled):
+        assert not asyncio.run(records.claim(acme, read, now_ms=AT + 3))
+    found = asyncio.run(records.read(acme, record.command_id))
+    assert found is not None
+    assert found.record == canceled
+
+
 def test_the_table_takes_nothing_back(records: DynamoCommandRecords, acme: Tenant) -> None:
     """Of every pair of states exactly what the domain says may follow, of each claim."""
 

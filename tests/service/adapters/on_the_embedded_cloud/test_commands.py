@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from cedarfleet_device import wire
+
 from infra import names
 from tests.infra.local.cloud.corrections.probes.raw_mqtt import RawDevice
 
@@ -99,6 +101,27 @@ def test_a_connected_device_decides_where_its_command_stands(deployed: DeployedS
         409,
         "device-not-connected",
     )
+
+
+def test_a_cancel_reaches_the_device_that_has_the_command(deployed: DeployedService) -> None:
+    """On the command's own topic, under the tenant's role; the record says so too."""
+    with ThreadPoolExecutor(1) as pool, connected(deployed, "acme--press-01") as device:
+        sent = pool.submit(deployed.call, "POST", COMMANDS, json={"name": "reboot"})
+        device.acknowledge(device.read())
+        command = sent.result().json()
+        canceled = deployed.call("POST", f"{command['url']}/cancel", json={})
+        assert (canceled.status_code, canceled.json()["state"]) == (202, "received")
+        packet = device.read()
+        device.acknowledge(packet)
+        cancel = wire.command_or_cancel(packet.payload)
+        assert isinstance(cancel, wire.CancelMessage)
+        assert cancel.command_id == command["id"]
+        device.reset()
+    seen = deployed.call("GET", command["url"]).json()
+    assert (seen["state"], seen["is_final"]) == ("received", False)
+    assert seen["cancel_requested_at"] is not None
+    listed = deployed.call("GET", "/v1/commands?name=reboot&limit=100").json()["commands"]
+    assert command["id"] in {one["id"] for one in listed}
 
 
 def test_what_a_broken_device_reports_is_read_within_bounds(deployed: DeployedService) -> None:

@@ -53,6 +53,24 @@ def test_a_file_replaced_meanwhile_goes_as_asked_for(deployed: DeployedService) 
     assert (got.status_code, got.content) == (200, b"asked for")
 
 
+def test_a_canceled_download_is_no_job_any_more(deployed: DeployedService) -> None:
+    """The worker cancels its job: a device that had not begun is offered it no more."""
+    body = {"device": "press-02", "artifact": "recipes/steel.json"}
+    made = deployed.call("POST", "/v1/downloads", json=body).json()
+    deployed.made(made["id"])
+    answer = deployed.call("POST", f"{made['url']}/cancel")
+    assert (answer.status_code, answer.json()["state"]) == (202, "canceling")
+    seen = deployed.watch(made["url"], lambda seen: seen["state"] != "canceling")
+    assert (seen["state"], seen["counts"]) == ("canceled", {"canceled": 1})
+    iot = deployed.setup.cloud.client("iot")
+    execution = iot.describe_job_execution(
+        jobId=f"acme--{made['id']}-00", thingName="acme--press-02"
+    )["execution"]
+    assert execution["status"] == "CANCELED"
+    listed = deployed.call("GET", "/v1/downloads?device=press-02&state=canceled").json()
+    assert made["id"] in {one["id"] for one in listed["downloads"]}
+
+
 def test_a_group_gets_a_file(deployed: DeployedService) -> None:
     """One job for the group, one delivery per member."""
     body = {"group": "line-press", "artifact": "recipes/steel.json"}
