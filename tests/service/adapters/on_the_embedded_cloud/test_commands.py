@@ -106,6 +106,7 @@ def test_a_connected_device_decides_where_its_command_stands(deployed: DeployedS
 def test_a_cancel_reaches_the_device_that_has_the_command(deployed: DeployedService) -> None:
     """On the command's own topic, under the tenant's role; the record says so too."""
     with ThreadPoolExecutor(1) as pool, connected(deployed, "acme--press-01") as device:
+        device.subscribe(wire.command_filter("acme--press-01"))
         sent = pool.submit(deployed.call, "POST", COMMANDS, json={"name": "reboot"})
         device.acknowledge(device.read())
         command = sent.result().json()
