@@ -10,6 +10,7 @@ import structlog
 from cedarfleet_device import wire
 
 from service.domain.artifacts import Artifact, is_artifact_name, permission_for
+from service.domain.devices import Device
 from service.domain.downloads import (
     MAX_MEMBERS,
     Closing,
@@ -44,7 +45,6 @@ from service.operations.once import Once
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from service.domain.devices import Device
     from service.domain.instants import Clock
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
