@@ -40,6 +40,9 @@ ASKED: Final[Mapping[str, Mapping[str, Any] | None]] = {
     "enrol": None,
     "read_device": {},
     "configure_device": {"json": {"region": "mars"}},
+    "read_telemetry": {},
+    "read_state": {},
+    "change_state": {"json": {"desired": {"light": {"value": 1}}}},
     "set_device_groups": {"json": {"groups": ["{group}"]}},
     "set_device_tags": {"json": {"tags": {"floor": "9"}}},
     "retire_device": {},
@@ -54,6 +57,7 @@ ASKED: Final[Mapping[str, Mapping[str, Any] | None]] = {
     "send_command": {"json": {"name": "stop"}},
     "list_commands": {"params": {"device": "{device}", "cursor": "{command_id}"}},
     "read_command": {},
+    "cancel_command": {"json": {}},
     "list_downloads": {
         "params": {"device": "{device}", "group": "{group}", "cursor": "{download_id}"}
     },

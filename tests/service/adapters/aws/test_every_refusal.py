@@ -114,7 +114,6 @@ MEANS: Final[dict[tuple[str, str], type]] = {
             "UserGlobalSignOut",
         )
     },
-    ("UpdateItem of a closing", "ConditionalCheckFailedException"): bool,
     ("UpdateItem of a revocation", "ConditionalCheckFailedException"): type(None),
     ("PutItem of a group", "ConditionalCheckFailedException"): type(None),
     ("ListParts", "NoSuchUpload"): StoredObject,
@@ -155,7 +154,6 @@ def meant(call: Call, refusal: Refusal | Reply | Exception) -> tuple[type, ...]:
         and (item.get("origin") == {"S": ID} or "code_digest" in item),
         f"{call.operation} of a file": "acme--files" in str(item),
         f"{call.operation} of a page": "PaginationToken" in call.arguments,
-        f"{call.operation} of a closing": values.keys() == {":closing"},
         f"{call.operation} of a revocation": "--revocations" in str(call.arguments.get("Key")),
         f"{call.operation} of an end of a device": "#retired#" in str(item.get("sk")),
         f"{call.operation} of a group": "acme--groups" in str(item),
