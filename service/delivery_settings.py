@@ -72,7 +72,9 @@ class JobSettings:
     Attributes:
         url_ttl_seconds: life of each presigned URL; a device asks the job again for a fresh one.
         device_timeout_minutes: from a device's start of a download to its end; then it is timed
-            out.
+            out. A week, as long as a device waits for the line (``unreachable_seconds`` of its
+            file), so that a site's outage fails no rollout; AWS IoT takes 1 to 10080 (source: its
+            API reference, "TimeoutConfig").
         devices_per_minute: rollout speed of a download, whatever the number of its jobs.
         download_days: how long a download waits for devices that are away.
         jobs_per_second: that are made, asked or canceled, by all tasks together; as many more may
@@ -81,7 +83,7 @@ class JobSettings:
     """
 
     url_ttl_seconds: Annotated[int, Variable("CEDARFLEET_URL_TTL_SECONDS", 60, 3600)] = 3600
-    device_timeout_minutes: Annotated[int, Variable("CEDARFLEET_DEVICE_TIMEOUT_MINUTES")] = 720
+    device_timeout_minutes: Annotated[int, Variable("CEDARFLEET_DEVICE_TIMEOUT_MINUTES")] = 10_080
     devices_per_minute: Annotated[int, Variable("CEDARFLEET_DEVICES_PER_MINUTE", 1, 10_000)] = 100
     download_days: Annotated[int, Variable("CEDARFLEET_DOWNLOAD_DAYS", 1, 60)] = 30
     jobs_per_second: Annotated[int, Variable("CEDARFLEET_JOBS_PER_SECOND", 1, 5)] = 5

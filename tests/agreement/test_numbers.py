@@ -8,7 +8,7 @@ from typing import Final, get_args, get_type_hints
 import msgspec
 import pytest
 from cedarfleet_device import wire
-from cedarfleet_device.config import ConnectionConfig
+from cedarfleet_device.config import ConnectionConfig, DownloadLimits
 from msgspec import structs
 
 from infra import names
@@ -39,6 +39,7 @@ from service.settings import (
     RecordSettings,
 )
 
+AWS_MOST_MINUTES: Final = 10_080  # IoT API reference, TimeoutConfig: 1 minute to 7 days
 HTTP: Final = HttpSettings()
 AWS: Final = AwsSettings(region="eu-central-1")
 LONGEST_COMMAND: Final = next(
@@ -168,3 +169,10 @@ def test_the_service_names_what_the_stacks_make() -> None:
     assert things.THING_TYPE == names.THING_TYPE
     assert things.device_policy("acme") == names.device_policy("acme")
     assert tenants.BY_TENANT == names.TENANTS_BY_TENANT_INDEX
+
+
+def test_a_job_waits_as_long_as_its_device_does() -> None:
+    """A site's outage ends no download in the cloud that its devices still wait to go on with."""
+    minutes = JobSettings().device_timeout_minutes
+    assert minutes * 60 == DownloadLimits().unreachable_seconds
+    assert minutes <= AWS_MOST_MINUTES

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.device_sdk.conftest import ObservedBroker
 
-HITS = (15, 510)  # commands that are each under way when the power goes, bounded and in full
+HITS = (15, 1020)  # commands that are each under way when the power goes, bounded and in full
 PARALLEL = (1, 2, 8)  # how many handlers each device runs at once
 
 

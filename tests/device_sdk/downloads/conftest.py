@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cedarfleet_device.downloads import Downloader, DownloadLimits
+from cedarfleet_device.downloads.pace import Pace
 
 from tests.device_sdk.downloads.object_server import ObjectServer
 
@@ -37,10 +38,13 @@ class Device:
         }
         return DownloadLimits(**(quick | changed))  # pyright: ignore[reportArgumentType]
 
-    def downloader(self, **changed: object) -> Downloader:
+    def downloader(self, *, pace: Pace | None = None, **changed: object) -> Downloader:
         """A downloader into this device."""
         return Downloader(
-            folder=self.folder, state_dir=self.state_dir, limits=self.limits(**changed)
+            folder=self.folder,
+            state_dir=self.state_dir,
+            limits=self.limits(**changed),
+            pace=pace or Pace(),
         )
 
     def installer(self, on_verified: Callable[[Path], None]) -> Downloader:
@@ -54,7 +58,10 @@ class Device:
 
     def fetch(self, server: ObjectServer, **changed: object) -> Delivered:
         """Deliver the server's object; fresh URLs come from the server."""
-        return self.downloader(**changed).fetch(server.document(), refresh_url=lambda: server.url)
+        downloader = Downloader(
+            folder=self.folder, state_dir=self.state_dir, limits=self.limits(**changed)
+        )
+        return downloader.fetch(server.document(), refresh_url=lambda: server.url)
 
     def visible_files(self) -> dict[str, bytes]:
         """What a user of the download folder sees: every file that is not ours alone."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.device_sdk.downloads.conftest import Device
 
-RUNS = (30, 100)  # downloads that are killed, bounded and in full
+RUNS = (30, 500)  # downloads that are killed, bounded and in full
 MIB = 1024 * 1024
 PACE = 80 * MIB  # slow enough that a kill falls into the transfer
 OLD = b"the version before"

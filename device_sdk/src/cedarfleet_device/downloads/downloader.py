@@ -17,6 +17,7 @@ from cedarfleet_device.downloads.outcomes import (
     DownloadRefusedError,
     Reason,
 )
+from cedarfleet_device.downloads.pace import Pace
 from cedarfleet_device.downloads.partial_file import disk_trouble
 from cedarfleet_device.downloads.progress_journal import ProgressJournal
 from cedarfleet_device.downloads.range_client.tls import tls_context
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from cedarfleet_device.wire import DownloadDocument
 
 
+_REAL_TIME: Final = Pace()
 # RFC 9110, 8.8.3; empty: not announced.
 _ETAG: Final = re.compile(r'(?:(?:W/)?"[\x21\x23-\x7e]{0,200}")?')
 
@@ -60,6 +62,7 @@ class Downloader:
         limits: DownloadLimits,
         on_verified: Callable[[Path], None] | None = None,
         disk: Disk = DISK,
+        pace: Pace = _REAL_TIME,
     ) -> None:
         """Prepare.
 
@@ -71,6 +74,7 @@ class Downloader:
                 file is put back and the download is refused with ``Reason.INSTALL``. It runs again
                 when power went before its end was saved.
             disk: makes files and their names durable.
+            pace: how it waits between tries.
 
         Raises:
             OSError: ``limits.ca_file`` cannot be read or ``state_dir`` not be made.
@@ -80,7 +84,7 @@ class Downloader:
         disk.make_folder(self._state, mode=0o700)
         self._limits = limits
         self._on_verified = on_verified
-        self._disk = disk
+        self._disk, self._pace = disk, pace
         if limits.ca_file is not None:
             # A wrong file is noticed now; the system's many authorities are read when first needed.
             _ = self._tls
@@ -137,6 +141,7 @@ class Downloader:
                     on_verified=self._on_verified if hook else None,
                 ),
                 disk=self._disk,
+                pace=self._pace,
             )
             fetched = transfer.run()
             return Delivered(

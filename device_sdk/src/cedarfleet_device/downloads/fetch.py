@@ -111,6 +111,9 @@ class FetchRound:
         try:
             return self._context.events.get(timeout=_POLL_SECONDS)
         except Empty:
+            # Fail closed: one that died without a word would be waited for without end.
+            if not any(each.is_alive() for each in self._fetchers) and self._context.events.empty():
+                raise TryAgainError("the connection's thread has died") from None
             return None
 
     def _handle(self, event: Event) -> None:

@@ -77,6 +77,7 @@ class PartialFile:
         self._handle, self._journal, self._limits = handle, journal, limits
         self._free_bytes, self._disk = free_bytes, disk
         self.entry = entry
+        self._kept: Progress | None = None  # as the journal has it
         self.received = 0
         self._step = checkpoint_step(entry.size, most=limits.checkpoint_bytes)
         self._view = memoryview(bytearray(_READ_BYTES))
@@ -209,17 +210,20 @@ class PartialFile:
         Raises:
             DownloadRefusedError: ``Reason.DISK``.
         """
-        with disk_trouble("save the download's progress"):
-            self._disk.sync_data(self._handle)
-            beyond = tuple(
-                (max(span.start, self._hashed), span.end)
-                for span in self._ranges
-                if span.end > self._hashed
-            )
-            self.entry = replace(
-                self.entry, prefix=self._hashed, prefix_sha256=self._hash.hexdigest(), beyond=beyond
-            )
-            self._journal.write(self.entry)
+        beyond = tuple(
+            (max(span.start, self._hashed), span.end)
+            for span in self._ranges
+            if span.end > self._hashed
+        )
+        self.entry = replace(
+            self.entry, prefix=self._hashed, prefix_sha256=self._hash.hexdigest(), beyond=beyond
+        )
+        # A download that waits for days tries thousands of times: nothing new wears out no flash.
+        if self.entry != self._kept:
+            with disk_trouble("save the download's progress"):
+                self._disk.sync_data(self._handle)
+                self._journal.write(self.entry)
+            self._kept = self.entry
         self._unsaved, self._saved_at = 0, time.monotonic()
 
     def digest(self) -> str:

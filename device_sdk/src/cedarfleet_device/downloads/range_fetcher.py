@@ -110,6 +110,10 @@ class RangeFetcher:
         """Begin to connect."""
         self._thread.start()
 
+    def is_alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_alive()
+
     def widen(self) -> None:
         """Give a connection that is alone more buffers, so that hash and network rarely wait."""
         for _ in range(_MORE_BUFFERS if self._piece == BUFFER_BYTES else 0):

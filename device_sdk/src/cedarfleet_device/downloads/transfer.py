@@ -8,7 +8,6 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from cedarfleet_device.clock import steady
 from cedarfleet_device.downloads.fetch import FetchRound
 from cedarfleet_device.downloads.outcomes import (
     DiskFullError,
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cedarfleet_device.config import DownloadLimits
+    from cedarfleet_device.downloads.pace import Pace
     from cedarfleet_device.downloads.progress_journal import ProgressJournal
     from cedarfleet_device.downloads.target import Target
     from cedarfleet_device.files import Disk
@@ -75,14 +75,17 @@ class Transfer:
         tls: Callable[[], ssl.SSLContext],
         callbacks: Callbacks,
         disk: Disk,
+        pace: Pace,
     ) -> None:
         """Prepare; ``run`` does everything. ``tls`` is called when the URL is https."""
-        self._disk = disk
+        self._disk, self._pace = disk, pace
         self._document, self._target, self._journal = document, target, journal
         self._limits, self._tls, self._callbacks = limits, tls, callbacks
         self._bucket = TokenBucket(limits.bytes_per_second)
         self._budget = RetryBudget(
-            limits=limits, step=checkpoint_step(document.size, most=limits.checkpoint_bytes)
+            limits=limits,
+            step=checkpoint_step(document.size, most=limits.checkpoint_bytes),
+            now=pace.now,
         )
         self._connections = limits.connections
         self._url = document.url
@@ -171,14 +174,14 @@ class Transfer:
             DownloadCancelledError: while waiting.
         """
         if file.received != self._roomless_at:
-            self._roomless_at, self._roomless_since = file.received, steady()
+            self._roomless_at, self._roomless_since = file.received, self._pace.now()
         while True:
             try:
                 if full is not None:
                     raise full
                 file.check_room()
             except DiskFullError as error:
-                if steady() - self._roomless_since >= self._limits.room_seconds:
+                if self._pace.now() - self._roomless_since >= self._limits.room_seconds:
                     raise
                 event(
                     "download.no_room", level=logging.WARNING, artifact=file.entry.name, why=error
@@ -292,12 +295,11 @@ class Transfer:
 
     def _wait(self, seconds: float) -> None:
         """Raises ``DownloadCancelledError`` while waiting."""
-        until = time.monotonic() + seconds
-        waiting = threading.Event()
-        while (left := until - time.monotonic()) > 0:
+        until = self._pace.now() + seconds
+        while (left := until - self._pace.now()) > 0:
             if self._callbacks.cancelled():
                 raise DownloadCancelledError("cancelled")
-            waiting.wait(min(left, 0.2))
+            self._pace.wait(min(left, self._pace.step))
 
     def _install(self, *, can_roll_back: bool) -> None:
         """Run the hook; a file whose hook fails gives way to the one before."""

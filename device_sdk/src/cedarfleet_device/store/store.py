@@ -165,10 +165,10 @@ class Store:
             database, log = open_database(self._file, self._disk)
             # A log that is left by a process that died may be one that it failed to sync.
             self._doubtful = os.fstat(log).st_size > 0
+            opened.set_result(None)
         except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
             opened.set_exception(error)
             return
-        opened.set_result(None)
         try:
             self._write(database, log)
         finally:
