@@ -2,11 +2,15 @@
 
 from datetime import UTC, datetime
 
+import structlog
 from litestar import get
 from msgspec import Struct
 
 from service.api.guard import signed_in
 from service.api.parameters import Caller, Ops
+from service.errors import UpstreamError
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
 class Me(Struct, frozen=True):
@@ -19,8 +23,9 @@ class Me(Struct, frozen=True):
     email: str | None
     expires_at: datetime
     commands: list[str]
-    may: list[str]
-    """The actions that are asked of the tenant itself, and that the policies allow."""
+    may: list[str] | None
+    """The actions that are asked of the tenant itself, and that the policies allow; `null`: nobody
+    can say at the moment."""
 
 
 @get("/me", opt=signed_in())
@@ -38,5 +43,14 @@ async def read_me(access: Caller, operations: Ops) -> Me:
         email=principal.email,
         expires_at=datetime.fromtimestamp(principal.expires_at, UTC),
         commands=sorted(principal.tenant.commands),
-        may=[*await operations.permissions.of_the_tenant(access)],
+        may=await _may(access, operations),
     )
+
+
+async def _may(access: Caller, operations: Ops) -> list[str] | None:
+    try:
+        return [*await operations.permissions.of_the_tenant(access)]
+    except UpstreamError:
+        # Who calls is known without it, and nothing is granted by it.
+        log.warning("me.permissions_unknown")
+        return None

@@ -105,7 +105,7 @@ def test_a_tenants_session_reaches_its_own_things_only(
     assert refused(data.publish, topic=f"fleet/{FOREIGN}/commands/x", qos=1, payload=b"{}")
     assert refused(data.publish, topic=f"$aws/things/{OWN}/shadow/update", qos=1, payload=b"{}")
     assert refused(data.get_connection, clientId=FOREIGN)
-    assert refused(data.delete_connection, clientId=OWN)
+    assert refused(data.delete_connection, clientId=FOREIGN)
     assert refused(iot.create_job, jobId="acme--2", targets=[own_arn, foreign_arn], document="{}")
     assert refused(iot.create_job, jobId="globex--2", targets=[own_arn], document="{}")
     assert refused(iot.list_things)

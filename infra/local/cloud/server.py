@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 20.0
 _GRACE_SECONDS: Final = 1  # for answers that are under way when the cloud stops
+_ROUNDS_OF_AN_ACCEPTED: Final = 8  # of the loop, until an accepted socket is a connection
 _WORKERS: Final = 64  # as the emulator's own start: re-entrant calls must not wait for each other
 
 
@@ -121,8 +121,16 @@ class Server:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
+            await self._cut(loop)
             await iot.mtls_stop()
             self._snapshots.save()
+
+    async def _cut(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Cut what was let in as the listeners closed, and is made into a connection by now."""
+        for _ in range(_ROUNDS_OF_AN_ACCEPTED):
+            for transport in list(loop.connections if isinstance(loop, _Loop) else ()):
+                transport.abort()
+            await asyncio.sleep(0)
 
     async def _end_connections(self) -> None:
         """After the grace, cut what is open: who stopped reading would hold up the end."""
@@ -150,7 +158,9 @@ class _Loop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         super().__init__()
-        self.connections: weakref.WeakSet[asyncio.WriteTransport] = weakref.WeakSet()
+        # Held until they are lost: of a connection whose task was cancelled before it began nobody
+        # else knows, and it would be collected while it is open.
+        self.connections: set[asyncio.WriteTransport] = set()
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """As asyncio's, but that a connection was cut at the end is no error."""
@@ -164,14 +174,22 @@ class _Loop(asyncio.SelectorEventLoop):
 
         def noted() -> asyncio.BaseProtocol:
             protocol: asyncio.BaseProtocol = protocol_factory()
-            made = protocol.connection_made
+            made, lost = protocol.connection_made, protocol.connection_lost
+            of_it: list[asyncio.WriteTransport] = []
 
             def connection_made(transport: asyncio.BaseTransport) -> None:
                 if isinstance(transport, asyncio.WriteTransport):
+                    of_it.append(transport)
                     self.connections.add(transport)
                 made(transport)
 
+            def connection_lost(exc: Exception | None) -> None:
+                self.connections.difference_update(of_it)
+                of_it.clear()
+                lost(exc)
+
             protocol.connection_made = connection_made
+            protocol.connection_lost = connection_lost
             return protocol
 
         return await super().create_server(noted, *rest, **options)

@@ -120,6 +120,7 @@ class Field:
         self._thing = self._iot.describe_thing(thingName=device.thing)["thingArn"]
         self._jobs = 0
         self.passed: dict[str, int] = {}
+        self._ended_well = True
 
     @property
     def seams(self) -> list[str]:
@@ -129,10 +130,14 @@ class Field:
     def life(self, broken: Break | None) -> str | None:
         """One life with a break, or without; what was wrong with it."""
         try:
-            return self._life(broken)
+            wrong = self._life(broken)
         except queue.Empty:
             self._lives.anew()
             return "it hangs"
+        # What was raised out of the agent ends its process, and with it its hold on the folder.
+        if broken is not None and not self._ended_well:
+            self._lives.anew()
+        return wrong
 
     def _life(self, broken: Break | None) -> str | None:
         self._lives.say(broken._asdict() if broken is not None else {})
@@ -148,6 +153,7 @@ class Field:
         ended = self._lives.hear()
         said = self._lives.hear()["said"]
         self.passed = ended["passed"]
+        self._ended_well = begun["begun"] and ended["ended"] == "well"
         if broken is None:
             assert (begun, wrong, ended["ended"]) == ({"begun": True}, [], "well"), said
             assert states == ["succeeded", "succeeded", "SUCCEEDED", "succeeded"], said

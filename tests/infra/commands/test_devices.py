@@ -39,6 +39,7 @@ class Fleet:
         self.cloud = cloud
         self.id = f"t{uuid.uuid4().hex[:12]}"
         self.table = f"devices-{self.id}"
+        self.groups: dict[str, tuple[str, ...]] = {"line-press": (), "zone-hall-1": ()}
         self.iot, self.dynamodb = cloud.client("iot"), cloud.client("dynamodb")
         keys = {"partition": "HASH", "sk": "RANGE"}
         self.dynamodb.create_table(
