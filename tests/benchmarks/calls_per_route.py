@@ -210,7 +210,7 @@ def measured() -> dict[str, tuple[str, ...]]:
     for used_up, of_it in groupby(REQUESTS, key=lambda asked: asked.used_up):
         buckets = MemoryBuckets()
         if used_up:
-            at = microseconds(time.time() + 1)  # so that no token comes meanwhile
+            at = microseconds(time.time() + 5)  # so that no token comes meanwhile
             buckets.rows[used_up.key] = at + used_up.rate.span
         operations = Operations(
             replace(ports, buckets=buckets), TokenSettings(), policies=PolicySettings(sample=0)
