@@ -258,4 +258,35 @@ ROWS: Final = (
         "at 80 % of it",
         reason="it needs tasks that run: the graph of the alarm `cedarfleet-tasks-quota`",
     ),
+    Row(
+        id="basic-ingest",
+        statement="A message that is published to `$aws/rules/<rule>/...` reaches that rule alone, "
+        "and no subscriber; `topic()` begins behind the rule's name",
+        reason="it needs a device's MQTT",
+    ),
+    Row(
+        id="firehose-buffers",
+        statement="Firehose collects records for 300 s or 64 MiB and writes them as one object; "
+        "the laptop writes each at once",
+        reason="it takes minutes",
+    ),
+    Row(
+        id="firehose-role",
+        statement="Firehose tells `sts:ExternalId`, the account, as it assumes a role; "
+        "`s3:PutObject`, `AbortMultipartUpload`, `ListBucketMultipartUploads` and "
+        "`GetBucketLocation` do for it",
+        reason="it makes no bucket",
+    ),
+    Row(
+        id="shadow-rate",
+        statement="20 requests a second of one thing's shadows, by HTTP and MQTT together; MQTT is "
+        "answered 429",
+        reason="it needs a device's MQTT",
+    ),
+    Row(
+        id="shadow-version",
+        statement="An update that names another version than the shadow has is refused with 409; "
+        "where there is no shadow, ours names none",
+        reason="all 50 are taken",
+    ),
 )

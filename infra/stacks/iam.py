@@ -64,6 +64,12 @@ def trust(service: str, account: str, source_arn: str | None = None) -> Document
     return document(_assumed_by({"Service": service}) | {"Condition": condition})
 
 
+def trust_told(service: str, external_id: str) -> Statement:
+    """A service that tells an id of ours as it assumes a role, the account, may assume it."""
+    condition = {"StringEquals": {"sts:ExternalId": external_id}}
+    return _assumed_by({"Service": service}) | {"Condition": condition}
+
+
 def trust_roles(*role_arns: str) -> Document:
     """These other roles, and nobody else, may assume the role."""
     return document(_assumed_by({"AWS": list(role_arns)}))

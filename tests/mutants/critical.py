@@ -358,8 +358,8 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
         ),
     },
     f"{_DEVICE}/downloads/transfer.py": {
-        "Transfer._wait: `(left := until - time.monotonic()) > 0`"
-        " -> `((left := (until - time.monotonic())) >= 0)`": (
+        "Transfer._wait: `(left := until - self._pace.now()) > 0`"
+        " -> `((left := (until - self._pace.now())) >= 0)`": (
             "with exactly nothing left to wait it waits for nothing, and looks again"
         )
     },

@@ -168,12 +168,7 @@ def trust(*, account_id: str) -> iam.Document:
     delivery stream".
     """
     document = iam.trust("iot.amazonaws.com", account_id)
-    firehose = {
-        "Effect": "Allow",
-        "Principal": {"Service": "firehose.amazonaws.com"},
-        "Action": "sts:AssumeRole",
-        "Condition": {"StringEquals": {"sts:ExternalId": account_id}},
-    }
+    firehose = iam.trust_told("firehose.amazonaws.com", account_id)
     return document | {"Statement": [*document["Statement"], firehose]}
 
 
