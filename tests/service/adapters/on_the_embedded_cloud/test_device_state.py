@@ -35,13 +35,13 @@ def test_a_state_stands_in_the_devices_shadow(deployed: DeployedService) -> None
 def test_a_state_that_is_too_large_is_refused(deployed: DeployedService) -> None:
     """AWS's 8 KB are the caller's fault, in words."""
     path = "/v1/devices/press-02/state"
-    for number in range(9):
-        desired = {f"key-{number}": {"value": "x" * 1000}}
-        answer = deployed.call("PATCH", path, json={"desired": desired})
-        if answer.status_code != 200:
-            break
-    assert answer.status_code == 400, answer.text
-    assert "8 KB" in answer.text
+    answers = [
+        deployed.call("PATCH", path, json={"desired": {f"key-{number}": {"value": "x" * 1000}}})
+        for number in range(9)
+    ]
+    refused = next(one for one in answers if one.status_code != 200)
+    assert refused.status_code == 400, refused.text
+    assert "8 KB" in refused.text
 
 
 def test_last_values_are_read_by_the_tenants_role(deployed: DeployedService) -> None:

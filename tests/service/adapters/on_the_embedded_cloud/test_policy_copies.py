@@ -93,7 +93,7 @@ def test_reads_are_decided_as_the_store_decides(deployed: DeployedService) -> No
                     shown = {one["id"] for one in answer.json()["devices"]}
                     assert (device_id in shown) is views
                 asked_both[answer.headers["x-request-id"]] = ("copy", allowed, policies)
-    decided(deployed, answer)
+                decided(deployed, answer)
     log = decisions(deployed)
     assert {one: log[one] for one in asked_both} == asked_both
     assert {allowed for _, allowed, _ in asked_both.values()} == {True, False}
