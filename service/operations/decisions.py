@@ -106,9 +106,15 @@ class Decisions:
             # No decision is used again: these are one question each, put once for all who are so.
             reads, parents = copy.reads(action), principal.tenant.groups
             kinds = [device.as_read(reads, parents) for device in devices]
-            first = dict(zip(reversed(kinds), reversed(devices), strict=True))
-            decided = _by_copy(copy, principal, [ask(device) for device in first.values()])
+            first: dict[tuple[object, ...], Device] = {}
+            for kind, device in zip(kinds, devices, strict=True):
+                first.setdefault(kind, device)
+            requests = [ask(device) for device in first.values()]
+            decided = _by_copy(copy, principal, requests)
             if decided is not None:
+                if action in READING:  # what a list shows by it is a read as any other
+                    self._count(requests, decided)
+                    self._sometimes_compare(principal, requests[0], decided[0])
                 by_kind = dict(zip(first, decided, strict=True))
                 return tuple(by_kind[kind] for kind in kinds)
         return await self._store.decide_all(principal, [ask(device) for device in devices])
@@ -184,11 +190,17 @@ class Decisions:
             return None
         copy = await self._copies.good(principal.tenant)
         decisions = None if copy is None else _by_copy(copy, principal, requests)
-        if decisions and len(self._tasks) < _AT_ONCE and self._chance() < self._sample:
-            task = deadline.shared(self._compare(principal, requests[0], decisions[0]))
+        if decisions:
+            self._sometimes_compare(principal, requests[0], decisions[0])
+        return decisions
+
+    def _sometimes_compare(
+        self, principal: Principal, request: AuthorizationRequest, decision: Decision
+    ) -> None:
+        if len(self._tasks) < _AT_ONCE and self._chance() < self._sample:
+            task = deadline.shared(self._compare(principal, request, decision))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return decisions
 
     async def _compare(
         self, principal: Principal, request: AuthorizationRequest, decision: Decision

@@ -64,9 +64,8 @@ class TenantPeople:
         await self._take(LISTS)
         return await self.people.page(tenant, email=email, limit=limit, cursor=cursor)
 
-    async def whole_page(self, access: Access, *, limit: int, cursor: str | None) -> PersonPage:
-        """People with all their groups, each at the cost of a question more; raises as ``page``."""
-        page = await self.page(access, email="", limit=limit, cursor=cursor)
+    async def whole(self, access: Access, page: PersonPage) -> PersonPage:
+        """A page that the caller was shown with all groups of each, at a question each."""
         people: list[Person] = []
         for person in page.people:
             with suppress(NotFoundError):  # deleted since the list was made

@@ -62,7 +62,7 @@ class WhoMay:
             UnavailableError: there is no good copy of the tenant's policies.
         """
         # First: whoever may not ask learns nothing, not even of a slip.
-        page = await self.people.whole_page(access, limit=MOST_PEOPLE, cursor=cursor)
+        page = await self.people.page(access, email="", limit=MOST_PEOPLE, cursor=cursor)
         tenant = access.principal.tenant
         asked, answers = await self.permissions.resolve(tenant, [question])
         if 0 not in asked:
@@ -72,6 +72,7 @@ class WhoMay:
         one = asked[0]
         if one.device is not None:
             await self.permissions.check_viewed(access, one.device)
+        page = await self.people.whole(access, page)
         about = await access.advise_about(
             (one.action, one.entities, one.purpose), [bearer_of(person) for person in page.people]
         )

@@ -44,9 +44,9 @@ class About:
 
 
 class Adviser(Protocol):
-    """What the policies would say: for people to know, or to be shown; nobody may act on it.
+    """What the policies say of much at once: what a list shows, and what people may know before.
 
-    A change is asked of the `Authorizer` at the moment of the change.
+    Nobody changes anything by it: that is asked of the `Authorizer` at the moment of the change.
     """
 
     async def advise(

@@ -295,8 +295,11 @@ def test_who_may_is_told_to_who_may_view_people(service: ServiceUnderTest) -> No
     declared = {**stop, "emergency": {"reason": "fire"}}
     then = service.call("POST", "/v1/permissions/who", json=declared).json()
     assert "emergency-responders" in {one["group"] for one in then["groups"] if one["allowed"]}
+    hidden = 'forbid (principal, action, resource == Fleet::Device::"press-02");'
+    prepared(service, hidden=hidden)
     for question, status in (
         ({**stop, "device": "pump-01"}, 404),  # of globex
+        ({**stop, "device": "press-02"}, 404),  # there, and not to be viewed
         ({"action": "DownloadFile", "group": "line-none"}, 409),
         ({"action": "StopDevice"}, 400),
     ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -271,3 +272,62 @@ def test_few_decisions_are_asked_twice() -> None:
 
     assert scenario(steps, YES, sample=0.49).store.asked == []
     assert len(scenario(steps, YES, sample=0.51).store.asked) == 1
+
+
+FLEET = [
+    Device(tenant="acme", id=f"d-{number}", attributes={"kind": ("press", "pump")[number % 2]})
+    for number in range(6)
+]
+PRESSES = (
+    'permit (principal, action, resource) when { resource has kind && resource.kind == "press" };'
+)
+
+
+def asked_of(device: Device, action: Permission = Permission.VIEW_DEVICE) -> AuthorizationRequest:
+    """May the manager do it to the device?"""
+    return AuthorizationRequest.of(
+        principal=EntityUid("Fleet::User", principal().entity_id),
+        action=action,
+        entities=device.entities({}),
+        context=RequestContext(now=datetime(2026, 10, 1, tzinfo=UTC)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("action", "compared"), [(Permission.VIEW_DEVICE, 1), (Permission.STOP_DEVICE, 0)]
+)
+def test_a_copy_decides_a_list_and_is_compared(action: Permission, compared: int) -> None:
+    """In the order of the devices; each kind is one question, and what is shown by it a read."""
+    asked = Asked(Policies([Allowed(policies=("presses",))]), sample=1)
+    asked.stores.stamp(ACME, only(ACME, presses=PRESSES))
+
+    async def run() -> tuple[Decision, ...]:
+        assert await asked.decisions.prepare(ACME)
+        decided = await asked.decisions.advise_on_devices(
+            principal(), action, FLEET, partial(asked_of, action=action)
+        )
+        await asked.decisions.settled()
+        await asked.decisions.close()
+        return decided
+
+    yes = Allowed(policies=("presses",))
+    assert asyncio.run(run()) == (yes, NO, yes, NO, yes, NO)
+    assert len(asked.store.asked) == compared
+    counted = [number for (what, _), number in asked.metrics.counts.items() if what is DECISIONS]
+    assert sum(counted) == 2 * compared
+
+
+def test_without_a_good_copy_each_device_of_a_list_is_asked_for() -> None:
+    """Nothing is taken from one device for another by policies that nobody has read."""
+    asked = Asked(Policies([YES] * len(FLEET)))
+    asked.stores.digests["acme"] = "another"
+
+    async def run() -> None:
+        decided = await asked.decisions.advise_on_devices(
+            principal(), Permission.VIEW_DEVICE, FLEET, asked_of
+        )
+        assert decided == (YES,) * len(FLEET)
+        await asked.decisions.close()
+
+    asyncio.run(run())
+    assert [request.resource.id for request in asked.store.asked] == [one.id for one in FLEET]
