@@ -258,7 +258,8 @@ def status_of(
 ) -> CommandStatus:
     """The one state that is true as far as anyone knows.
 
-    What the device reported always wins, since it alone knows; its first final state stands. The
+    What the device reported wins, since it alone knows; its first final state stands. But of a
+    command that surely never left it can only tell that its cancel came: that it failed stands. The
     device is the authority of its own states: if it reports a sequence again, the rule keeps what
     it said last, and nobody here can tell. A device that acknowledged the command has received it.
     Without a word of the device, a command past its expiry is expired: no device starts it any
@@ -271,8 +272,10 @@ def status_of(
         now_ms: milliseconds since the epoch.
     """
     ordered = sorted(states, key=lambda reported: reported.sequence)
-    if ordered:
-        told = next((reported for reported in ordered if reported.state.is_final), ordered[-1])
+    told = next((reported for reported in ordered if reported.state.is_final), None)
+    told = told or (ordered[-1] if ordered else None)
+    never_left = record.state is CommandRecordState.FAILED
+    if told is not None and not (never_left and told.state is wire.CommandState.CANCELED):
         return CommandStatus(
             state=told.state, reported_by="device", detail=told.detail, is_final=told.state.is_final
         )

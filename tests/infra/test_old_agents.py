@@ -34,6 +34,7 @@ CONTENT: Final = b"steel" * 100_000
 RENEWAL: Final = {"renew-key": "MaintainDevice", "install-certificate": "MaintainDevice"}
 UV: Final = Path(sys.executable).with_name("uv")
 SECONDS: Final = 60
+ATTEMPTS: Final = 3
 
 HANDLERS: Final = """
 import cedarfleet_device
@@ -53,12 +54,17 @@ class OldDevice:
     folder: Path
     app: TenantApp
 
+    def ended(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """A command once it is over."""
+        watch = self.app.accepted(
+            f"/v1/devices/{DEVICE}/commands", {"name": name, "arguments": arguments}
+        )
+        done: dict[str, Any] = self.app.watch(watch, lambda view: view["is_final"], seconds=SECONDS)
+        return done
+
     def command(self, name: str, arguments: dict[str, Any] | None = None) -> dict[str, Any]:
         """The detail of a command that has succeeded."""
-        watch = self.app.accepted(
-            f"/v1/devices/{DEVICE}/commands", {"name": name, "arguments": arguments or {}}
-        )
-        done = self.app.watch(watch, lambda view: view["is_final"], seconds=SECONDS)
+        done = self.ended(name, arguments or {})
         assert done["state"] == "succeeded", done
         return done["detail"]
 
@@ -145,8 +151,13 @@ def test_an_old_agent_works_on(old: OldDevice, project: Project) -> None:
     assert "missing or unknown member" in refused_move(project)
 
     former = (old.folder / "device.pem").read_text()
-    certificate = signed(project, old.command("renew-key")["request"])
-    old.command("install-certificate", {"certificate": certificate})
+    for _ in range(ATTEMPTS):
+        certificate = signed(project, old.command("renew-key")["request"])
+        ended = old.ended("install-certificate", {"certificate": certificate})
+        if ended["state"] == "succeeded":
+            break
+        # What a busy machine's broker has not let in within its time gives way to the former.
+        assert "the former one is in use again" in ended["detail"]["reason"], ended["detail"]
     assert (old.folder / "device.pem").read_text() == certificate != former
     assert old.command("run-diagnostics")["asked"] == {}
 

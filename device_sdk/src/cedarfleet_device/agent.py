@@ -340,13 +340,8 @@ class Agent:
         watchdog = watchdog_seconds()
         notify("READY=1")
         while not self._stop.is_set():
-            self._news.wait(
-                min(
-                    _STATUS_EVERY_SECONDS,
-                    self._config.report_seconds or _STATUS_EVERY_SECONDS,
-                    watchdog or _STATUS_EVERY_SECONDS,
-                )
-            )
+            pauses = (self._config.report_seconds, watchdog, _STATUS_EVERY_SECONDS)
+            self._news.wait(min(pause for pause in pauses if pause))
             changed = self._news.is_set()
             self._news.clear()
             now = time.monotonic()
@@ -386,7 +381,7 @@ class Agent:
 
     def _write_status(self, state: str) -> None:
         counts = self._inbox.counts()
-        status: dict[str, Any] = {
+        status = {
             "state": state,
             "thing": self._config.thing,
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -401,7 +396,4 @@ class Agent:
             "metrics": self.metrics.snapshot(),
             **({} if self._installs is None else self._installs.report()),
         }
-        try:
-            write_status(self._state.folder, status)
-        except OSError as error:
-            event("status.unwritten", level=logging.WARNING, error=error)
+        write_status(self._state.folder, status)

@@ -249,6 +249,8 @@ REFUSED_TWICE: Final = [("line", "refused"), ("line", "refused")]
         ),
         ([("request", ""), ("cancel", ""), *[("line", "throttled")] * 2], "canceled"),
         ([("request", ""), ("cancel", ""), ("line", "arrives")], "received"),
+        # Its cancel reaches the device, and it never does.
+        ([("request", ""), ("cancel", ""), *REFUSED_TWICE, ("device", "canceled")], "failed"),
         (
             [("request", ""), ("line", "arrives"), ("cancel", ""), ("device", "canceled")],
             "canceled",

@@ -6,6 +6,7 @@ Source of systemd's protocol: man sd_notify(3).
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import socket
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from cedarfleet_device import wire
 from cedarfleet_device.files import write_atomically
+from cedarfleet_device.log import event
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,8 +46,14 @@ def _free(folder: Path) -> int:
 
 
 def write_status(folder: Path, status: dict[str, Any]) -> None:
-    """Replace ``status.json``, for ``cedarfleet-device status``; not durable: it tells of now."""
-    write_atomically(folder / "status.json", json.dumps(status).encode(), durable=False)
+    """Replace ``status.json``, for ``cedarfleet-device status``; not durable: it tells of now.
+
+    A disk that does not take it is told in the log: the device works on.
+    """
+    try:
+        write_atomically(folder / "status.json", json.dumps(status).encode(), durable=False)
+    except OSError as error:
+        event("status.unwritten", level=logging.WARNING, error=error)
 
 
 def read_status(folder: Path) -> dict[str, Any] | None:
