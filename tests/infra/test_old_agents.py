@@ -150,7 +150,7 @@ def test_an_old_agent_works_on(old: OldDevice, project: Project) -> None:
 
     assert "missing or unknown member" in refused_move(project)
 
-    former = (old.folder / "device.pem").read_text()
+    former = certificate = (old.folder / "device.pem").read_text()
     for _ in range(ATTEMPTS):
         certificate = signed(project, old.command("renew-key")["request"])
         ended = old.ended("install-certificate", {"certificate": certificate})

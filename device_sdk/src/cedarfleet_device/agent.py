@@ -9,7 +9,7 @@ import threading
 import time
 from contextlib import ExitStack
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device.assembly import chosen_installation, configured_downloader
 from cedarfleet_device.clock import Clock

@@ -15,35 +15,16 @@ from service.api.app import create_app
 from service.cedar.policy_set import PolicySet
 from service.domain.devices import Device
 from service.domain.group_records import MAX_DEPTH, MAX_GROUPS, GroupRecord, GroupState
-from service.operations.membership import MAX_ROWS
 from service.operations.operations import Operations
 from service.settings import HttpSettings, TokenSettings
+from tests.service.api.made_groups import change, make, problem
 from tests.service.conftest import POLICIES, ServiceUnderTest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import httpx
-
     from service.adapters.memory.user_pool import MemoryUserPool
     from service.domain.tenants import Tenant
-
-
-def make(service: ServiceUnderTest, group: str, *parents: str, as_: str = "managers") -> int:
-    """The status of the answer to who makes a group."""
-    body = {"id": group, "parents": parents}
-    return service.call("POST", "/v1/groups", as_=as_, json=body).status_code
-
-
-def change(service: ServiceUnderTest, group: str, **rows: list[str]) -> httpx.Response:
-    """Put devices in or take them out."""
-    return service.call("POST", f"/v1/groups/{group}/members", json=rows)
-
-
-def problem(answer: httpx.Response) -> str:
-    """What is wrong, of a refused request."""
-    told = answer.json()
-    return told["errors"][0]["problem"] if "errors" in told else told["detail"]
 
 
 def test_a_manager_makes_a_group_in_a_line_of_the_file(service: ServiceUnderTest) -> None:
@@ -247,61 +228,6 @@ def test_groups_of_the_file_are_changed_by_its_stack_alone(service: ServiceUnder
     assert service.device("press-01").groups == ("cell-4", "line-press")
 
 
-def test_many_devices_are_put_in_and_taken_out(service: ServiceUnderTest) -> None:
-    """A result a row in their order; it may be sent again; what is wrong is named by row."""
-    make(service, "cell-9", "zone-hall-1")
-    rows = {"put_in": ["press-02", "press-99", "press-01"]}
-    first = change(service, "cell-9", **rows).json()["results"]
-    assert [(one["device"], one["status"]) for one in first] == [
-        ("press-02", "put-in"),
-        ("press-99", "refused"),
-        ("press-01", "put-in"),
-    ]
-    assert first[1]["type"] == "urn:cedarfleet:problem:not-found"
-    again = change(service, "cell-9", put_in=["press-02"], take_out=["press-01", "press-03"])
-    assert [one["status"] for one in again.json()["results"]] == [
-        *("unchanged", "taken-out", "unchanged"),
-    ]
-    members = service.call("GET", "/v1/groups/cell-9/members").json()["devices"]
-    assert [(one["id"], one["groups"]) for one in members] == [
-        ("press-02", ["cell-9", "line-press"])
-    ]
-    assert service.call("GET", "/v1/groups/cell-10/members").status_code == 404
-    for path in ("/v1/devices/press-02", "/v1/devices?group=zone-hall-1"):
-        assert "cell-9" in service.call("GET", path).text
-
-
-@pytest.mark.parametrize(
-    ("rows", "words"),
-    [
-        ({}, f"give 1 to {MAX_ROWS} devices"),
-        ({"put_in": ["press-01"], "take_out": ["press-01"]}, "stands twice"),
-        (
-            {"put_in": [f"d{n}" for n in range(150)], "take_out": [f"e{n}" for n in range(51)]},
-            "1 to",
-        ),
-    ],
-)
-def test_rows_that_contradict_are_refused(
-    service: ServiceUnderTest, rows: dict[str, list[str]], words: str
-) -> None:
-    """The whole request, before anybody is asked."""
-    refused = change(service, "cell-4", **rows)
-    assert (refused.status_code, words in problem(refused)) == (400, True)
-    assert service.ports.audit.trail == []
-    assert change(service, "all", put_in=["press-01"]).status_code == 400
-
-
-def test_who_may_nothing_of_it_is_refused_as_for_one(service: ServiceUnderTest) -> None:
-    """Not with a list of refusals: 403 as for one device, 404 if there is none of them."""
-    path, rows = "/v1/groups/cell-4/members", {"put_in": ["press-01", "press-99"]}
-    denied = service.call("POST", path, as_="operators", json=rows)
-    assert (denied.status_code, denied.json()["action"]) == (403, "SetDeviceGroups")
-    assert change(service, "cell-4", put_in=["press-99"]).status_code == 404
-    assert make(service, "cell-9", as_="operators") == 403
-    assert service.ports.groups.rows == {}
-
-
 HALL_2 = """
 @id("hall-masters")
 permit (
@@ -393,24 +319,3 @@ def test_what_the_file_declares_counts_before_what_was_made(service: ServiceUnde
         assert service.device("press-01").groups == ("cell-9", "line-press")
     finally:
         serve(**dict(tenant.groups))
-
-
-def test_a_device_is_registered_into_a_made_group(service: ServiceUnderTest) -> None:
-    """By one request and by rows, and gets files that are sent to the group."""
-    make(service, "cell-9", "zone-hall-1")
-    one = service.call("POST", "/v1/devices", json={"id": "press-50", "groups": ["cell-9"]})
-    assert (one.status_code, one.json()["device"]["groups"]) == (201, ["cell-9"])
-    rows = service.call(
-        "POST",
-        "/v1/registrations",
-        content='{"id": "press-51", "groups": ["cell-9"]}\n',
-        headers={"Content-Type": "application/x-ndjson"},
-    )
-    assert '"status":"registered"' in rows.text, rows.text
-    code = service.call("POST", "/v1/devices/press-50/enrolment-code")
-    assert code.status_code == 201, code.text
-    body = {"group": "cell-9", "artifact": "recipes/steel.json"}
-    sent = service.call("POST", "/v1/downloads", json=body)
-    assert sent.status_code == 202, sent.text
-    shown = service.call("GET", sent.json()["url"]).json()
-    assert [one["device"] for one in shown["deliveries"]] == ["press-50", "press-51"]
