@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from service import deadline
 from service.domain.instants import milliseconds
 from service.domain.revocations import INTENT_MS, SKEW_MS, is_revoked
 from service.errors import CedarfleetError, TokenFault, UnauthenticatedError, UpstreamError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
+_ROWS: Final = "the revocations"
 FRESH_SECONDS: Final = 4.0
 """No older word is used, so a revocation ends within that what its tokens may do."""
 
@@ -90,7 +92,8 @@ class Revocations:
         known = self._of(principal.tenant)
         age = self._now() - known.asked_at
         if age > FRESH_SECONDS:
-            await asyncio.shield(self._ask(principal.tenant, known))
+            async with deadline.within(_ROWS):
+                await asyncio.shield(self._ask(principal.tenant, known))
             # Fail closed: a token that may be revoked is one.
             if known.failure is not None:
                 raise known.failure
@@ -147,7 +150,7 @@ class Revocations:
 
     def _ask(self, tenant: Tenant, known: _Known) -> asyncio.Task[None]:
         if known.asking is None or known.asking.done():
-            known.asking = asyncio.ensure_future(self._asked(tenant, known))
+            known.asking = deadline.shared(self._asked(tenant, known))
             self._tasks.add(known.asking)
             known.asking.add_done_callback(self._tasks.discard)
         return known.asking

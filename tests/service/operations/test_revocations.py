@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from service import deadline
 from service.adapters.memory.revocations import MemoryRevocations
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.domain.identities import Principal, TokenUse, VerifiedClaims
 from service.domain.revocations import INTENT_MS, SKEW_MS, is_revoked
-from service.errors import TokenFault, UnauthenticatedError, UnavailableError
+from service.errors import OutOfTimeError, TokenFault, UnauthenticatedError, UnavailableError
 from service.operations.revocations import FRESH_SECONDS, Revocations
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from service.domain.tenants import Tenant
 
 ACME = MemoryUserPool("acme").tenant
 BEGINNING = 1_790_000_000
@@ -181,3 +184,39 @@ def test_a_token_without_a_moment_counts_as_one_of_before() -> None:
     principal = bearer(0)
     assert is_revoked({"ann": 1}, "ann", principal.issued_at)
     assert not is_revoked({}, "ann", principal.issued_at)
+
+
+class Slow(MemoryRevocations):
+    """Answers once it is let, within the time of the request that asks, as the door to AWS does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may = asyncio.Event()
+
+    async def revoked(self, tenant: Tenant) -> Mapping[str, int]:
+        """See ``ports.RevocationRecords``."""
+        async with deadline.within("the table"):
+            await self.may.wait()
+        return await super().revoked(tenant)
+
+
+def test_a_request_without_time_ends_no_others_question() -> None:
+    """The question is shared: who began it goes, and whoever has time still gets the answer."""
+
+    async def play() -> None:
+        records = Slow()
+        one = Process(records=records)
+
+        async def hurried() -> None:
+            deadline.begin(0.01)
+            with pytest.raises(OutOfTimeError):
+                await one.revocations.check(bearer(BEGINNING))
+
+        first = asyncio.create_task(hurried())
+        await asyncio.sleep(0)
+        patient = asyncio.create_task(one.lets_in(BEGINNING))
+        await first
+        records.may.set()
+        assert await patient
+
+    asyncio.run(play())
