@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,10 @@ from service.domain.device_filter import DeviceFilter, cut
 from service.domain.devices import Device
 from service.domain.people import Person
 from service.domain.permissions import OF_DEVICES, OF_GROUPS, OF_TENANT, READING, Permission
+from service.errors import UnavailableError
+from service.operations.operations import Operations
+from service.settings import TokenSettings
+from tests.service.operations.policies import Policies
 from tests.service.stamped_policies import stamped
 
 if TYPE_CHECKING:
@@ -188,6 +193,26 @@ def test_me_says_what_the_caller_may_do(
     """Of what is asked of the tenant itself."""
     answer = service.call("GET", "/v1/me", as_=person)
     assert answer.json()["may"] == may
+
+
+def test_me_answers_while_no_policy_can_be_asked(service: ServiceUnderTest) -> None:
+    """Who calls is known by the token; what they may do, nobody says, and `null` is not nothing."""
+
+    class Silent(Policies):
+        """Does not answer."""
+
+        async def decide(self, principal: object, request: object) -> NoReturn:  # noqa: ARG002
+            raise UnavailableError("the policy store")
+
+        async def decide_all(self, principal: object, requests: object) -> NoReturn:  # noqa: ARG002
+            raise UnavailableError("the policy store")
+
+    ports = replace(service.ports, authorizer=Silent([]))
+    service.app.state.operations = Operations(ports, TokenSettings())
+    answer = service.call("GET", "/v1/me", as_="operators")
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["groups"], answer.json()["may"]) == (["operators"], None)
+    assert service.call("GET", "/v1/devices", as_="operators").status_code == 503
 
 
 def test_a_list_shows_what_its_reader_may_view(service: ServiceUnderTest) -> None:
