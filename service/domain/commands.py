@@ -272,10 +272,11 @@ def status_of(
         now_ms: milliseconds since the epoch.
     """
     ordered = sorted(states, key=lambda reported: reported.sequence)
-    told = next((reported for reported in ordered if reported.state.is_final), None)
-    told = told or (ordered[-1] if ordered else None)
-    never_left = record.state is CommandRecordState.FAILED
-    if told is not None and not (never_left and told.state is wire.CommandState.CANCELED):
+    never_left = record.state is CommandRecordState.FAILED and all(
+        reported.state is wire.CommandState.CANCELED for reported in ordered
+    )
+    if ordered and not never_left:
+        told = next((reported for reported in ordered if reported.state.is_final), ordered[-1])
         return CommandStatus(
             state=told.state, reported_by="device", detail=told.detail, is_final=told.state.is_final
         )
