@@ -49,11 +49,20 @@ class Budgets:
         shared: the buckets of all processes.
         clock: tells the time.
         max_buckets: buckets remembered; a forgotten one is leased of anew.
+        sleep: waits so many seconds.
     """
 
-    def __init__(self, shared: SharedBuckets, clock: Clock, *, max_buckets: int = 4096) -> None:
+    def __init__(
+        self,
+        shared: SharedBuckets,
+        clock: Clock,
+        *,
+        max_buckets: int = 4096,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._shared = shared
         self._clock = clock
+        self._sleep = sleep
         self._purses: BoundedCache[str, _Purse] = BoundedCache(max_entries=max_buckets)
         self._refused: BoundedCache[bytes, Bucket] = BoundedCache(max_entries=max_buckets)
 
@@ -71,6 +80,20 @@ class Budgets:
             return purse.standing(bucket, now, granted=True)
         finally:
             purse.waiting -= 1
+
+    async def spend_all(self, bucket: Bucket, tokens: int) -> Standing:
+        """Take so many tokens: refused at the first, or waits for each of the others.
+
+        Otherwise what needs more of them than the bucket holds would be refused for ever: without
+        the table it holds a tenth.
+        """
+        standing = await self.spend(bucket)
+        for _ in range(tokens - 1 if standing.granted else 0):
+            while not (standing := await self.spend(bucket)).granted:
+                if standing.wait_seconds >= deadline.remaining():
+                    return standing
+                await self._sleep(standing.wait_seconds)
+        return standing
 
     def remember(self, caller: bytes, bucket: Bucket) -> None:
         """Note that a caller was refused, so that `refusal` can tell it sooner."""

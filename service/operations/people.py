@@ -188,15 +188,14 @@ class TenantPeople:
         Raises:
             UnavailableError: there is none of it now; nothing was done.
         """
-        for _ in range(tokens):
-            standing = await self.budgets.spend(bucket)
-            if not standing.granted:
-                raise UnavailableError(
-                    "the user pool",
-                    wait_seconds=max(1.0, standing.wait_seconds),
-                    is_throttled=True,
-                    is_lost=False,
-                )
+        standing = await self.budgets.spend_all(bucket, tokens)
+        if not standing.granted:
+            raise UnavailableError(
+                "the user pool",
+                wait_seconds=max(1.0, standing.wait_seconds),
+                is_throttled=True,
+                is_lost=False,
+            )
 
 
 def _named(person_id: str) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from service import deadline
 from service.adapters.memory.budgets import MemoryBuckets
 from service.domain.budgets import Bucket, Grant
 from service.domain.rates import Rate
@@ -50,7 +51,7 @@ class Cluster:
 
     def process(self) -> Budgets:
         """One more, that knows nothing yet."""
-        return Budgets(self.shared, self.clock, max_buckets=10)
+        return Budgets(self.shared, self.clock, max_buckets=10, sleep=self.clock.sleep)
 
     async def ask(self, process: int) -> bool:
         """One request."""
@@ -145,6 +146,32 @@ def test_without_the_table_a_small_share_is_let_through(cluster: Cluster) -> Non
     cluster.clock.passed += 6
     asyncio.run(cluster.run(20, 300, chance))
     assert len(cluster.granted) - alone >= 20 * RATE.per_second * 0.9
+
+
+def test_what_needs_more_than_there_is_waits_for_it(cluster: Cluster) -> None:
+    """Without the table the bucket holds a tenth: at the first token one is refused, or not at all.
+
+    Three changes of ten a second were refused for as long as the table was late.
+    """
+    cluster.shared.available = False
+    few = Bucket(name="few", rate=Rate(per_second=10, burst=10))
+    standing = asyncio.run(cluster.processes[0].spend_all(few, 12))
+    assert standing.granted
+    assert 10 <= cluster.clock.passed <= 12
+    assert not asyncio.run(cluster.processes[0].spend_all(few, 2)).granted
+
+
+def test_nobody_waits_for_tokens_beyond_the_time_left(cluster: Cluster) -> None:
+    """A request whose time is over before the next token is refused."""
+    cluster.shared.available = False
+    few = Bucket(name="few", rate=Rate(per_second=1, burst=10))
+
+    async def asked() -> bool:
+        deadline.begin(0.5)
+        return (await cluster.processes[0].spend_all(few, 3)).granted
+
+    assert not asyncio.run(asked())
+    assert cluster.clock.passed == 0
 
 
 def test_a_caller_whose_bucket_is_forgotten_is_asked_for_anew() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 import pytest
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from infra.local.people import Person
     from infra.local.processes import Child
 
+_REPEATABLE: Final = frozenset({"GET", "PUT", "DELETE"})
 ATTRIBUTES = {"criticality": "high", "utc_offset": "+01:00"}
 LISTED = {
     "acme": {"kind": "press", "region": "eu-central"},
@@ -52,12 +55,17 @@ class DeployedService:
         group: str = "managers",
         **request: Any,
     ) -> httpx.Response:
-        """One request."""
+        """One request; what may be repeated is, once, after the time that a 503 names."""
         headers = {
             "Authorization": f"Bearer {self.token(tenant, group)}",
             **request.pop("headers", {}),
         }
-        return self.http.request(method, path, headers=headers, **request)
+        answer = self.http.request(method, path, headers=headers, **request)
+        if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE and method in _REPEATABLE:
+            print(f"{method} {path}: {answer.text}")
+            time.sleep(float(answer.headers["Retry-After"]))
+            answer = self.http.request(method, path, headers=headers, **request)
+        return answer
 
     def watch(
         self, url: str, until: Callable[[dict[str, Any]], bool], *, seconds: float = 30
