@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.commands.stack_run import DRIFTED
 from infra.local.engine import (
     DeploymentFailedError,
     Engine,
@@ -40,11 +41,13 @@ if TYPE_CHECKING:
 
     from infra.local.engine import Cloud, Result
     from infra.policies import PolicyBundle
+    from infra.policies.comparison.compare import Difference
 
 VERBS: Final = {
     "preview": "say what `up` would do, and which of a tenant's decisions would flip",
     "up": "bring the stack to what its file says; go on where a failed or interrupted run stopped",
     "refresh": "bring the state to what is in the cloud, so that `up` makes again what is gone",
+    "drift": "say what is otherwise in the cloud than state and policy files say; exit code 4",
     "destroy": "delete every resource of the stack, unless one is protected",
     "outputs": "print the outputs of the last `up`; with a name, that one alone",
 }
@@ -65,7 +68,13 @@ def main(arguments: list[str] | None = None) -> int:
             )
             result = _run(engine, given.verb, given.stack)
             said = list(_outputs(result, given) if given.verb == "outputs" else result.lines())
-            if result.preview and given.stack in tenants(engine.project.root):
+            is_tenant = given.stack in tenants(engine.project.root)
+            drifted = given.verb == "drift" and bool(result.changes)
+            if given.verb == "drift" and is_tenant:
+                differing = _difference(engine, cloud, given.stack)
+                drifted = drifted or bool(differing)
+                said += [] if differing is None else ["", f"policies: {differing.table()}"]
+            elif result.preview and is_tenant:
                 said += _decisions(engine, cloud, given.stack)
             elif any("aws:verifiedpermissions/" in change.urn for change in result.changes):
                 said.append("changed policies decide some seconds later, here as on AWS")
@@ -85,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
         _complain(f"{given.verb} {given.stack}: cannot read what is deployed: {error}")
         return 1
     print(*said, sep="\n")  # noqa: T201 - as above
-    return 0
+    return DRIFTED if drifted else 0
 
 
 def _complain(words: str) -> None:
@@ -125,6 +134,7 @@ def _run(engine: Engine, verb: str, stack: str) -> Result:
         "preview": engine.preview,
         "up": engine.up,
         "refresh": engine.refresh,
+        "drift": engine.drift,
         "destroy": engine.destroy,
         "outputs": engine.outputs,
     }
@@ -175,23 +185,34 @@ def _decisions(engine: Engine, cloud: Cloud, tenant: str) -> Iterator[str]:
     bundle = load(root / "policies", asked_for)
     yield ""
     yield from _who_may_do_what(bundle, asked_for)
+    difference = _difference(engine, cloud, tenant)
+    if difference is not None:
+        yield ""
+        yield difference.table()
+
+
+def _difference(engine: Engine, cloud: Cloud, tenant: str) -> Difference | None:
+    """What of the tenant's store is otherwise than the files say; ``None``: there is no store.
+
+    Raises:
+        NotDeployedError: the store cannot be read.
+    """
+    root = engine.project.root
     try:
         held = engine.outputs(tenant).outputs
     except StateError:
-        return
+        return None
     # A first `up` that did not come to its end has left no store to compare with.
     if not {"policy_store_id", "user_pool_id"} <= held.keys():
-        return
-    difference = difference_of(
+        return None
+    return difference_of(
         cloud.client("verifiedpermissions"),
         Store(policy_store_id=held["policy_store_id"], pool_id=held["user_pool_id"]),
-        bundle,
+        load(root / "policies", of_tenant(root, tenant)),
         fleet=ReferenceFleet.read(root / "policies"),
         tenant=tenant,
         now=datetime.now(UTC),
     )
-    yield ""
-    yield difference.table()
 
 
 def _who_may_do_what(bundle: PolicyBundle, asked_for: TenantPolicies) -> Iterator[str]:

@@ -132,6 +132,16 @@ class Engine:
         with state.lock():
             return self._refresh(state)
 
+    def drift(self, stack: str) -> Result:
+        """Say what ``refresh`` would change; writes nothing.
+
+        Raises:
+            DeploymentFailedError: A resource could not be read.
+            StateError: As ``destroy``.
+        """
+        # Without the lock no journal is open: what changes is this copy in memory.
+        return self._refresh(self._deployed(stack), preview=True)
+
     def outputs(self, stack: str) -> Result:
         """Return the stack's outputs without running anything.
 
@@ -140,8 +150,8 @@ class Engine:
         """
         return Run(self._handlers, preview=False).result(self._deployed(stack).snapshot)
 
-    def _refresh(self, state: StackState) -> Result:
-        run = Run(self._handlers, preview=False)
+    def _refresh(self, state: StackState, *, preview: bool = False) -> Result:
+        run = Run(self._handlers, preview=preview)
         _tell_interrupted(state, run)
         refreshing.refresh(state, self._cloud, run)
         if run.failures:

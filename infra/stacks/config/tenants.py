@@ -25,7 +25,16 @@ def tenants(root: Path) -> list[str]:
 
 
 def of_tenant(root: Path, tenant: str) -> TenantPolicies:
-    """What the tenant's stack file asks for.
+    """What the tenant's stack file asks for of policies.
+
+    Raises:
+        ConfigError: there is no such file, or it is not of its form.
+    """
+    return from_config(configured(root, tenant), tenant=tenant, root=root)
+
+
+def configured(root: Path, tenant: str) -> TenantConfig:
+    """All that the tenant's stack file asks for.
 
     Raises:
         ConfigError: there is no such file, or it is not of its form.
@@ -41,7 +50,7 @@ def of_tenant(root: Path, tenant: str) -> TenantPolicies:
         raise ConfigError(f"{file}: `config` must hold `{_KEY}`")
     asked_for = TenantConfig.read(file, document[_KEY], tenant=tenant, root=root)
     check_region(root, file, document.get(stack_file.REGION))
-    return from_config(asked_for, tenant=tenant, root=root)
+    return asked_for
 
 
 def region(root: Path, tenant: str) -> str:

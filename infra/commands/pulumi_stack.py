@@ -1,0 +1,105 @@
+"""``python -m infra.commands.pulumi_stack up -s acme``: one stack by the real CLI, on its own.
+
+Through Pulumi's Automation API (source: pulumi.com/docs, "Automation API"), with a `PULUMI_HOME` of
+its own: plugins and the login are those of the person's home.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from pulumi import automation
+
+from infra import names
+from infra.commands.stack_run import DRIFTED
+from infra.policies import load
+from infra.policies.cases.reference_fleet import ReferenceFleet
+from infra.policies.comparison.with_deployed import difference_of
+from infra.policies.store.deployed import NotDeployedError, Store
+from infra.stacks.config.tenants import of_tenant, region
+
+_VERBS: Final = ("preview", "up", "drift")
+_SHARED: Final = ("plugins", "credentials.json")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb on one stack; 0 if it went well, ``DRIFTED``, or 1 with the reason on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m infra.commands.pulumi_stack")
+    parser.add_argument("verb", choices=_VERBS)
+    parser.add_argument("-s", "--stack", required=True)
+    parser.add_argument("--project", type=Path, default=Path())
+    given = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(_prefix(given.stack)) as home:
+        _link(Path(home))
+        try:
+            stack = automation.select_stack(
+                given.stack,
+                work_dir=str(given.project.resolve()),
+                opts=automation.LocalWorkspaceOptions(pulumi_home=home),
+            )
+            if given.verb == "drift":
+                return _drift(stack, given.project.resolve(), given.stack)
+            if given.verb == "preview":
+                stack.preview(on_output=_say, color="never")
+            else:
+                stack.up(on_output=_say, color="never", show_secrets=False)
+        # What the CLI refused, it has said already; a stack that there is not says so here.
+        except (automation.errors.CommandError, NotDeployedError) as error:
+            _complain(str(error))
+            return 1
+        except (BotoCoreError, ClientError) as error:
+            _complain(f"{given.verb} {given.stack}: cannot read what is deployed: {error}")
+            return 1
+    return 0
+
+
+def _prefix(stack: str) -> str:
+    """Of the folder that is the run's `PULUMI_HOME`."""
+    return f"cedarfleet-pulumi-{stack}-"
+
+
+def _link(home: Path) -> None:
+    own = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
+    for name in _SHARED:
+        if (own / name).exists():
+            (home / name).symlink_to(own / name)
+
+
+def _drift(stack: automation.Stack, root: Path, name: str) -> int:
+    found = stack.preview_refresh(on_output=_say, color="never", show_secrets=False)
+    changes = {
+        what: count for what, count in (found.change_summary or {}).items() if what != "same"
+    }
+    if name == names.PLATFORM_STACK:
+        return DRIFTED if changes else 0
+    held = {key: output.value for key, output in stack.outputs().items()}
+    differing = difference_of(
+        boto3.Session(region_name=region(root, name)).client("verifiedpermissions"),
+        Store(policy_store_id=held["policy_store_id"], pool_id=held["user_pool_id"]),
+        load(root / "policies", of_tenant(root, name)),
+        fleet=ReferenceFleet.read(root / "policies"),
+        tenant=name,
+        now=datetime.now(UTC),
+    )
+    _say(f"policies of {name}: {differing.table()}")
+    return DRIFTED if changes or differing else 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,253 @@
+"""`python -m infra tenants`: one verb over many stacks, a canary first, with a report.
+
+Exit code 0: done, or no drift; 1: something is wrong, and the report says of which stacks; 4:
+`drift` found some. A run that was stopped or killed goes on with `--resume REPORT`.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from infra import names
+from infra.commands import rings, run_report, stack_run
+from infra.commands.run_report import ReportError
+from infra.commands.stack_run import DRIFTED
+from infra.stacks.config.reading import ConfigError
+from infra.stacks.config.tenants import configured, tenants
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Mapping
+
+    from infra.commands.run_report import RunReport
+    from infra.commands.stack_run import Outcome
+
+GROUP: Final = "tenants"
+ABOUT: Final = "All tenants' stacks at once."
+VERBS: Final = {
+    "list": "the tenants that have a file, and what each asks for",
+    "preview": "what `up` would do to each, and which decisions would flip",
+    "up": "stamp them: a canary first, then the others, until one fails",
+    "drift": "what of each is otherwise than its state and files say",
+}
+_HEAD: Final = ("tenant", "name", "cell", "state", "groups", "lines", "machines", "grants")
+_RUNS: Final = "runs"
+_PARALLEL: Final = 4  # of 16 resources each: the control plane's rates are of the whole account
+
+
+def add_arguments(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
+    """Give the parser of each verb its arguments."""
+    for verb in ("preview", "up", "drift"):
+        parser = verbs[verb]
+        which = parser.add_mutually_exclusive_group(required=True)
+        which.add_argument("tenant", nargs="*", default=[], help="tenant ids")
+        which.add_argument("--all", action="store_true", help="every tenant that has a file")
+        which.add_argument(
+            "--resume", type=Path, metavar="REPORT", help="go on with the run of this report"
+        )
+        parser.add_argument("--canary", help="the tenant that goes first (default: the first)")
+        parser.add_argument(
+            "--parallel",
+            type=_positive,
+            default=_PARALLEL,
+            metavar="N",
+            help="stacks at once after the canary (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--failures",
+            type=_count,
+            default=0,
+            metavar="N",
+            help="go on until more than so many have failed (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--report",
+            type=Path,
+            help="file of the report (default: one in .cedarfleet/runs/)",
+        )
+        parser.add_argument(
+            "--engine",
+            choices=("auto", "pulumi", "embedded"),
+            default="auto",
+            help="the CLI, or the laptop's of `make up` (default: the CLI where there is one)",
+        )
+        parser.add_argument(
+            "--state", type=Path, default=Path(".cedarfleet"), help="folder of `make up`"
+        )
+
+
+def run(options: argparse.Namespace, *, root: Path) -> int:
+    """Do what was asked for, or say on the standard error what is wrong."""
+    try:
+        if options.verb == "list":
+            for line in _listed(root):
+                _say(line)
+            return 0
+        return _run(options, root)
+    except (ConfigError, ReportError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+def _listed(root: Path) -> Iterator[str]:
+    rows: list[list[str]] = [[*_HEAD]]
+    for tenant in tenants(root):
+        asked = configured(root, tenant)
+        counts = (asked.groups, asked.lines, asked.machines, asked.grants)
+        state = "suspended" if asked.suspended else "active"
+        row = [tenant, asked.display_name, asked.cell, state, *(str(len(each)) for each in counts)]
+        rows.append(row)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _run(options: argparse.Namespace, root: Path) -> int:
+    state: Path = options.state.resolve()
+    engine = stack_run.chosen(root, state, wanted=options.engine)
+    if options.resume:
+        file: Path = options.resume.resolve()
+        report = run_report.read(file)
+        if report.verb != options.verb:
+            raise ReportError(f"{file}: is of `{report.verb}`, not of `{options.verb}`")
+        _known(root, report.stacks)
+    else:
+        began = datetime.now(UTC)
+        default = state / _RUNS / f"{began:%Y%m%dT%H%M%S}-{options.verb}.json"
+        file = (options.report or default).resolve()
+        stacks = _selected(options, root)
+        report = rings.planned(
+            options.verb,
+            stacks,
+            canary=options.canary,
+            engine=engine.name,
+            began_at=began.isoformat(timespec="seconds"),
+            logs=f"{file.stem}-logs",
+        )
+    places = stack_run.Places(root=root, logs=file.parent, locks=state / _RUNS / "locks")
+    with _Progress(report) as progress:
+        going = rings.RingRun(
+            report,
+            file,
+            once=partial(_once, engine, report, places),
+            limits=rings.Limits(parallel=options.parallel, failures=options.failures),
+            tell=progress.tell,
+        )
+        before = signal.signal(signal.SIGINT, lambda *_: going.stop())
+        try:
+            whole = going.run()
+        finally:
+            signal.signal(signal.SIGINT, before)
+    for line in _summary(report, file):
+        _say(line)
+    if not whole:
+        return 1
+    return DRIFTED if report.count("drifted") else 0
+
+
+def _once(
+    engine: stack_run.Engine, report: RunReport, places: stack_run.Places, stack: str
+) -> Outcome:
+    log = places.logs / report.stacks[stack].log
+    return stack_run.run(engine, report.verb, stack, places=places, log=log)
+
+
+def _selected(options: argparse.Namespace, root: Path) -> list[str]:
+    """The tenants that were named, each once, or all.
+
+    Raises:
+        ConfigError: there are none, or one has no file, or a file is not of its form: nothing is
+            begun then.
+    """
+    stacks = tenants(root) if options.all else list(dict.fromkeys(options.tenant))
+    if not stacks:
+        raise ConfigError("no tenant is named; `--all` takes every one that has a file")
+    _known(root, stacks)
+    if options.canary is not None and options.canary not in stacks:
+        raise ConfigError(f"--canary: `{options.canary}` is none of {', '.join(stacks)}")
+    return stacks
+
+
+def _known(root: Path, stacks: Mapping[str, object] | list[str]) -> None:
+    for stack in stacks:
+        if stack == names.PLATFORM_STACK:
+            raise ConfigError(f"`{stack}` is the platform: stamp it by itself, before the tenants")
+        configured(root, stack)
+
+
+class _Progress:
+    """Lines as stacks begin and end, with a bar where a person looks on."""
+
+    def __init__(self, report: RunReport) -> None:
+        self._report = report
+        columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
+        console = Console(highlight=False)
+        self._bar = Progress(
+            *columns, console=console, transient=True, disable=not console.is_terminal
+        )
+        self._task = self._bar.add_task(report.verb, total=len(report.stacks))
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        self._bar.stop()
+
+    def tell(self, stack: str, outcome: Outcome | None) -> None:
+        """Say that a stack begins, or how it ended."""
+        ring = "canary " if self._report.stacks[stack].ring == 0 else ""
+        if outcome is None:
+            self._bar.update(self._task, description=f"{self._report.verb} {stack}")
+            return
+        done = self._report.count("done", "drifted")
+        self._bar.update(self._task, completed=done)
+        state = self._report.stacks[stack].state
+        words = _essence(outcome.said) if outcome.went_well else f"exit code {outcome.code}"
+        self._bar.console.print(
+            f"{ring}{stack}: {state}, {words} ({outcome.seconds:.1f} s)", markup=False
+        )
+
+
+def _essence(said: tuple[str, ...]) -> str:
+    """The line that counts, of the last that a stack said."""
+    counted = [line for line in said if "unchanged" in line]
+    return (counted or list(said) or ["nothing to say"])[-1].strip()
+
+
+def _summary(report: RunReport, file: Path) -> Iterator[str]:
+    done, all_of_them = report.count("done", "drifted"), len(report.stacks)
+    yield f"{done} of {all_of_them} done by {report.engine}; report: {file}"
+    for name, stack in report.stacks.items():
+        if stack.state == "drifted":
+            yield f"{name}: drifted, see {file.parent / stack.log}"
+        if stack.state == "failed":
+            yield f"{name}: failed, see {file.parent / stack.log}"
+            yield from (f"  {line}" for line in stack.said)
+    if waiting := report.count("waiting"):
+        go_on = f"python -m infra tenants {report.verb} --resume {file}"
+        yield f"{waiting} were not begun; go on with: {go_on}"
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise ValueError(text)
+    return number
+
+
+def _count(text: str) -> int:
+    if (number := int(text)) < 0:
+        raise ValueError(text)
+    return number
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
