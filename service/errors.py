@@ -30,6 +30,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 class CedarfleetError(Exception):
@@ -87,15 +91,24 @@ class PermissionDeniedError(CallerError):
         action: what was asked.
         reason: why not, in one word.
         policies: those that decided, by the names of our files.
+        explained: what the conditions of these met, in JSON (``cedar.explanation``); empty where
+            that is not known, or not for the caller to know.
     """
 
     def __init__(
-        self, action: str, *, reason: str, explanation: str, policies: tuple[str, ...]
+        self,
+        action: str,
+        *,
+        reason: str,
+        explanation: str,
+        policies: tuple[str, ...],
+        explained: Sequence[Mapping[str, object]] = (),
     ) -> None:
         super().__init__(f"{action} is not allowed: {explanation}")
         self.action = action
         self.reason = reason
         self.policies = policies
+        self.explained = explained
 
 
 class NotFoundError(CallerError):

@@ -266,6 +266,10 @@ def _problem() -> dict[str, Any]:
             "action": text,
             "reason": text,
             "policies": texts,
+            "explained": {
+                "type": "array",
+                "items": {"$ref": "#/components/schemas/ExplainedOut"},
+            },
             "budget": {"type": "string", "enum": sorted(Budget)},
             "command": text,
             "download": text,

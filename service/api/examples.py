@@ -90,6 +90,24 @@ _OF_SCHEMAS: Final[Mapping[str, Any]] = {
     },
     "StatePatch": {"desired": {"brightness": {"value": 40, "version": 1}, "old": None}},
     "QuestionBody": {"command": "stop", "device": "press-07"},
+    "ExplainBody": {"command": "stop", "device": "press-07"},
+    "SimulateBody": {
+        "question": {"command": "stop", "device": "press-07"},
+        "persona": {"groups": ["operators"]},
+        "at": _WHEN,
+    },
+    "ConditionOut": {
+        "words": "the device's criticality is high",
+        "condition": '(resource.criticality) == "high"',
+        "holds": False,
+        "values": {"resource.criticality": "low"},
+        "may_change": ["ConfigureDevice"],
+    },
+    "DeviceStateBody": {"facts": {"criticality": "high"}},
+    "PersonaBody": {"groups": ["operators"]},
+    "ProposedBody": {
+        "added": {"no-stop": 'forbid (principal, action == Fleet::Action::"StopDevice", resource);'}
+    },
     "TagsPatch": {"tags": {"building": "7", "floor": None}},
 }
 """Bodies of which members exclude each other, or say something together."""

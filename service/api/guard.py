@@ -33,8 +33,12 @@ class Needs:
 
 @dataclass(frozen=True)
 class SignedIn:
-    """The route answers anyone with a valid token, about the caller alone; no policy is asked."""
+    """The route answers anyone with a valid token about the caller, and asks no policy for that.
 
+    What it tells of others it asks for, by one of ``actions``.
+    """
+
+    actions: frozenset[Permission] = frozenset()
     budgets: tuple[Budget, ...] = (Budget.REQUESTS,)
 
 
@@ -49,9 +53,9 @@ def needs(*actions: Permission, budget: Budget | None = None) -> dict[str, Any]:
     return {"access": Needs(frozenset(actions), budgets)}
 
 
-def signed_in() -> dict[str, Any]:
-    """The ``opt`` of a route that tells callers about themselves."""
-    return {"access": SignedIn()}
+def signed_in(*actions: Permission) -> dict[str, Any]:
+    """The ``opt`` of a route that tells of the caller, and of others by one of ``actions``."""
+    return {"access": SignedIn(frozenset(actions))}
 
 
 def by_code() -> dict[str, Any]:
@@ -97,7 +101,7 @@ async def guard(
     connection.scope["state"]["access"] = operations.access(
         principal,
         facts=facts,
-        declared=stated.actions if isinstance(stated, Needs) else frozenset(),
+        declared=stated.actions,
     )
 
 

@@ -92,11 +92,7 @@ def from_error(request: Request[Any, Any, Any], error: Exception) -> Response[di
             members = {"code": error.fault.value}
             headers["WWW-Authenticate"] = _challenge(error.fault)
         case PermissionDeniedError():
-            members = {
-                "action": error.action,
-                "reason": error.reason,
-                "policies": list(error.policies),
-            }
+            members = _of_denial(error)
         case InvalidRequestError():
             members = {"errors": [{"field": error.field, "problem": error.problem}]}
         case PreconditionFailedError():
@@ -187,6 +183,17 @@ def _of_enrolment(
     if isinstance(error, EnrolmentStateError):
         return {"code": error.fault.value}, {}
     return {}, {"WWW-Authenticate": "EnrolmentCode"}
+
+
+def _of_denial(error: PermissionDeniedError) -> dict[str, Any]:
+    """Members: which policies decided and, where that may be told, what their conditions met."""
+    explained = {"explained": list(error.explained)} if error.explained else {}
+    return {
+        "action": error.action,
+        "reason": error.reason,
+        "policies": list(error.policies),
+        **explained,
+    }
 
 
 def _of_record(

@@ -30,6 +30,7 @@ from service.api.downloads import (
     start_download,
 )
 from service.api.enrolments import enrol
+from service.api.explanations import explain_permission, simulate_permission
 from service.api.files import (
     begin_file,
     complete_file,
@@ -67,6 +68,8 @@ from service.api.telemetry import read_telemetry
 ROUTES: Final[list[Any]] = [
     read_me,
     check_permissions,
+    explain_permission,
+    simulate_permission,
     who_may,
     list_devices,
     register_device,

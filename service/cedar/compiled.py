@@ -7,6 +7,7 @@ nor fails (Cedar language reference, "Authorization": the scope is part of what 
 
 from __future__ import annotations
 
+import copy
 import json
 from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
@@ -17,24 +18,30 @@ import cedarpy
 import msgspec
 
 from service.cedar.conformance import Conformance
+from service.cedar.entities import USER
 from service.cedar.evaluator import evaluation_of
+from service.cedar.explanation import MOST_CANDIDATES, Candidate, explained, nearest
 from service.cedar.reads import Reads
 from service.cedar.request import ACTION, TOKEN
 from service.cedar.shared_statements import shared_est
 from service.cedar.statement import named_entities
+from service.cedar.terms import terms_of
 from service.cedar.values import EntityUid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from service.cedar.decision import Evaluation
     from service.cedar.entities import Entity
+    from service.cedar.explanation import Explained
     from service.cedar.policy_set import Link, PolicySet
     from service.cedar.request import AuthorizationRequest
+    from service.cedar.statement import Problem, Statement
 
 _SCHEMAS: Final = 8  # of releases that are stamped at once; one has at most 100,000 bytes
 _FEW: Final = 64
 """So many policies are evaluated in some 50 microseconds, and take less memory unparted."""
+_MAX_CANDIDATES: Final = 256  # policies whose terms are remembered, of one tenant
 _MAX_SLICES: Final = 8
 """Parsed sets kept, each of the policies of one kind of request: who asks what, in which line; of
 policies that are not parted, one set for each action."""
@@ -47,11 +54,13 @@ class _Piece:
     Attributes:
         id: of the store.
         est: Cedar's JSON form, as text.
+        permits: whether it is a permit.
         principal: the constraints of the scope, likewise ``action`` and ``resource``.
     """
 
     id: str
     est: str
+    permits: bool
     principal: Mapping[str, Any]
     action: Mapping[str, Any]
     resource: Mapping[str, Any]
@@ -62,11 +71,13 @@ class _Schema:
     """A schema that stands once in the process: releases differ in it, tenants do not.
 
     Attributes:
+        parsed: for the validator.
         conformance: what fits it.
         groups: action -> all groups that it is in, by way of others too.
         user_attributes: what it has of a person's claims.
     """
 
+    parsed: cedarpy.Schema
     conformance: Conformance
     groups: Mapping[str, frozenset[EntityUid]]
     user_attributes: frozenset[str]
@@ -76,6 +87,7 @@ class CompiledPolicies:
     """Evaluates requests of one tenant as its policy store would.
 
     Attributes:
+        policies: ids of all, also of those that can apply to nothing that is asked for.
         size: bytes of text of what can apply; what is parsed takes some times as many.
 
     Args:
@@ -92,7 +104,7 @@ class CompiledPolicies:
             self._schema = _schema_of(policies.schema)
             groups = self._schema.groups
             # A schema of an earlier release lacks what is new: of that the store says no.
-            asked = {EntityUid(ACTION, one): groups[one] for one in actions if one in groups}
+            self._asked = {EntityUid(ACTION, one): groups[one] for one in actions if one in groups}
             templates = {name: shared_est(text) for name, text in policies.templates.items()}
             pieces = [
                 *(_piece(name, shared_est(text)) for name, text in policies.static.items()),
@@ -103,22 +115,45 @@ class CompiledPolicies:
             ]
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"policies of a form that is not known here: {error!r}") from error
-        pieces.sort(key=lambda piece: piece.id)
+        self._few = few
+        self._arranged(pieces)
+
+    def _arranged(self, pieces: Iterable[_Piece]) -> CompiledPolicies:
+        pieces = sorted(pieces, key=lambda piece: piece.id)
+        self.policies = frozenset(piece.id for piece in pieces)
         self._able = {
             action.id: [piece for piece in pieces if _holds(piece.action, {action, *above})]
-            for action, above in asked.items()
+            for action, above in self._asked.items()
         }
         # Whose scope names no principal stands under None. An action that is missing is not parted.
         self._parted: dict[str, dict[EntityUid | None, list[_Piece]]] = {}
         for action_id, able in self._able.items():
-            if len(able) > few:
+            if len(able) > self._few:
                 by_principal = self._parted[action_id] = defaultdict(list)
                 for piece in able:
                     by_principal[_named(piece.principal)].append(piece)
         self._slices: OrderedDict[tuple[str, ...], cedarpy.PolicySet] = OrderedDict()
         self._reads: dict[str, Reads | None] = {}
-        applying = {piece.id: piece for able in self._able.values() for piece in able}
-        self.size = sum(len(piece.est) for piece in applying.values())
+        self._candidates: dict[str, Candidate] = {}
+        self._applying = {piece.id: piece for able in self._able.values() for piece in able}
+        self.size = sum(len(piece.est) for piece in self._applying.values())
+        return self
+
+    def changed(
+        self, added: Mapping[str, str], *, without: frozenset[str] = frozenset()
+    ) -> CompiledPolicies:
+        """The same with policies added, or in the place of those of their ids, or without some.
+
+        Raises:
+            ValueError: a policy does not parse.
+        """
+        left = [one for name, one in self._applying.items() if name not in {*added, *without}]
+        pieces = [*left, *(_piece(name, shared_est(text)) for name, text in added.items())]
+        return copy.copy(self)._arranged(pieces)  # noqa: SLF001 - one of this class
+
+    def problems(self, statement: Statement) -> list[Problem]:
+        """What Cedar's strict validator says of a statement that is not among these."""
+        return statement.validate(self._schema.parsed)
 
     @property
     def user_attributes(self) -> frozenset[str]:
@@ -168,6 +203,56 @@ class CompiledPolicies:
             fits.fitted(request)
         return evaluation
 
+    def explain(
+        self,
+        request: AuthorizationRequest,
+        evaluation: Evaluation,
+        *,
+        name: Callable[[EntityUid], EntityUid],
+    ) -> tuple[Explained, ...]:
+        """Why the engine said that: the policies that decided, and permits that nearly said yes.
+
+        Of a permit that is for another person nothing is told: it would name them.
+
+        Args:
+            request: with the principal and its groups among the entities.
+            evaluation: what ``evaluate`` said of it.
+            name: of an entity of the tenant's pool, as people know it.
+
+        Raises:
+            ValueError: the request is for another action, or Cedar cannot write a policy's part.
+        """
+        entities = {entity.uid: entity for entity in request.entities}
+        who = _with_ancestors(request.principal, entities)
+        what = _with_ancestors(request.resource, entities)
+        decided: list[_Piece] = []
+        permits: list[_Piece] = []
+        for piece in self._of(request.action):
+            if piece.id in evaluation.policies:
+                decided.append(piece)
+            elif not evaluation.allowed and _may_be_told(piece, who) and piece.permits:
+                # Those that are for who asks come first, then those for what is asked of.
+                permits.append(piece)
+        permits.sort(
+            key=lambda one: (not _holds(one.principal, who), not _holds(one.resource, what))
+        )
+        told = [self._candidate(piece, name) for piece in (*decided, *permits[:MOST_CANDIDATES])]
+        about = entities.pop(request.resource)
+        given = self._schema.conformance.entities(about, entities.values())
+        found = explained(told, request, given, name=name)
+        return (*found[: len(decided)], *nearest(found[len(decided) :]))
+
+    def _candidate(self, piece: _Piece, name: Callable[[EntityUid], EntityUid]) -> Candidate:
+        if (found := self._candidates.get(piece.id)) is None:
+            if len(self._candidates) >= _MAX_CANDIDATES:
+                self._candidates.clear()
+            found = self._candidates[piece.id] = Candidate(
+                policy=piece.id,
+                effect="permit" if piece.permits else "forbid",
+                terms=terms_of(json.loads(piece.est), name=name),
+            )
+        return found
+
     def _slice(
         self, request: AuthorizationRequest, entities: Mapping[EntityUid, Entity]
     ) -> cedarpy.PolicySet:
@@ -207,6 +292,7 @@ def _schema_of(text: str) -> _Schema:
     parsed = cedarpy.Schema.from_json_str(text)
     _check_token(declared["commonTypes"]["RequestContext"])
     return _Schema(
+        parsed=parsed,
         conformance=Conformance(parsed, declared),
         groups=_groups_of_actions(declared["actions"]),
         user_attributes=_texts(declared["entityTypes"]["User"]["shape"]),
@@ -224,6 +310,7 @@ def _piece(name: str, est: Mapping[str, Any]) -> _Piece:
     return _Piece(
         id=name,
         est=msgspec.json.encode(est).decode(),
+        permits=est["effect"] == "permit",
         principal=est["principal"],
         action=est["action"],
         resource=est["resource"],
@@ -246,6 +333,12 @@ def _filled(template: Mapping[str, Any], link: Link) -> dict[str, Any]:
         "principal": filled(template["principal"], link.principal),
         "resource": filled(template["resource"], link.resource),
     }
+
+
+def _may_be_told(piece: _Piece, who: Iterable[EntityUid]) -> bool:
+    """Whether a policy names no other person than who asks."""
+    est = json.loads(piece.est)
+    return all(uid.type != USER or uid in who for uid in named_entities(est))
 
 
 def _holds(scope: Mapping[str, Any], uids: Iterable[EntityUid]) -> bool:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, NoReturn
 import structlog
 
 from service.cedar.decision import Allowed, Refusal
-from service.cedar.entities import USER
+from service.cedar.entities import ARTIFACT, DEVICE, USER
 from service.cedar.request import AuthorizationRequest, RequestContext
 from service.cedar.values import EntityUid
 from service.domain.audit import AuditRecord
 from service.domain.instants import milliseconds, new_ulid
+from service.domain.permissions import Permission
 from service.errors import ConfigurationError, PermissionDeniedError, UnavailableError
 
 if TYPE_CHECKING:
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
 
     from service.cedar.decision import Decision, Denied
     from service.cedar.entities import Entity
+    from service.cedar.explanation import Explained
     from service.cedar.request import TokenBearer
     from service.domain.artifacts import Artifact
     from service.domain.devices import Device
     from service.domain.identities import Principal
     from service.domain.instants import Clock
-    from service.domain.permissions import Permission
     from service.ports.audit import AuditLog
-    from service.ports.authorizer import About, Adviser, Authorizer
+    from service.ports.authorizer import About, Adviser, Authorizer, Considered, Proposed
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -231,6 +232,30 @@ class Access:
         """
         return await self.adviser.advise_about(self.principal.tenant, self._request(*asked), people)
 
+    async def consider(
+        self,
+        asked: tuple[Permission, tuple[Entity, ...], Purpose],
+        *,
+        bearer: TokenBearer | None = None,
+        now: datetime | None = None,
+        proposed: Proposed | None = None,
+    ) -> Considered:
+        """What the policies would say, and why; it grants and audits nothing.
+
+        Args:
+            asked: action, what it is about, and what the caller says of it.
+            bearer: who takes the caller's place.
+            now: another moment.
+            proposed: policies that count as if they were the tenant's.
+
+        Raises:
+            InvalidRequestError: a proposed policy is none that the schema knows.
+            UnavailableError: there is no good copy of the policies.
+        """
+        return await self.adviser.consider(
+            self.principal, self._request(*asked, now=now), bearer=bearer, proposed=proposed
+        )
+
     async def _decide(
         self, action: Permission, entities: tuple[Entity, ...], purpose: Purpose
     ) -> tuple[AuthorizationRequest, Decision]:
@@ -256,7 +281,21 @@ class Access:
             reason=denied.reason,
             explanation=denied.explanation,
             policies=denied.policies,
+            explained=[one.json() for one in await self._explain(request, denied, action)],
         )
+
+    async def _explain(
+        self, request: AuthorizationRequest, denied: Denied, action: Permission
+    ) -> tuple[Explained, ...]:
+        # Fail closed: what was allowed once is asked of again as it would be, and so not of facts
+        # that the caller may view.
+        if action in self.granted:
+            return ()
+        view = None
+        if request.resource.type == DEVICE:
+            entities = tuple(one for one in request.entities if one.uid.type != ARTIFACT)
+            view = self._request(Permission.VIEW_DEVICE, entities, Purpose())
+        return await self.adviser.explain(self.principal, request, denied, view=view)
 
     def _check_declared(self, action: Permission) -> None:
         # Fail closed: a route does what it says, or nothing.

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from service import deadline
+from service.cedar.binding import unbind_uid
 from service.cedar.decision import Allowed, Decider, Denied, Refusal
 from service.cedar.entities import GROUP
 from service.cedar.request import TokenBearer
 from service.domain.permissions import READING
 from service.errors import CedarfleetError, UnavailableError
-from service.ports.authorizer import About
+from service.operations.proposed_policies import changed_copy
+from service.ports.authorizer import About, Considered
 from service.ports.metrics import DECISIONS, POLICY_DIFFERENCES
 
 if TYPE_CHECKING:
@@ -23,13 +25,15 @@ if TYPE_CHECKING:
 
     from service.cedar.compiled import CompiledPolicies
     from service.cedar.decision import Decision, Evaluation
+    from service.cedar.explanation import Explained
     from service.cedar.request import AuthorizationRequest
+    from service.cedar.values import EntityUid
     from service.domain.devices import Device
     from service.domain.identities import Principal
     from service.domain.permissions import Permission
     from service.domain.tenants import Tenant
     from service.operations.policy_copies import PolicyCopies
-    from service.ports.authorizer import Authorizer
+    from service.ports.authorizer import Authorizer, Proposed
     from service.ports.metrics import Metrics
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -157,6 +161,54 @@ class Decisions:
         decided = _named(tenant, evaluations)
         return About(groups=dict(zip(groups, decided, strict=False)), people=decided[len(groups) :])
 
+    async def consider(
+        self,
+        principal: Principal,
+        request: AuthorizationRequest,
+        *,
+        bearer: TokenBearer | None = None,
+        proposed: Proposed | None = None,
+    ) -> Considered:
+        """See ``ports.Adviser``."""
+        tenant = principal.tenant
+        copy = await self._copies.good(tenant)
+        # Fail closed: nobody is told why by policies of a while ago.
+        if copy is None:
+            raise UnavailableError("the copy of the tenant's policies")
+        if proposed is not None:
+            copy = await asyncio.to_thread(changed_copy, copy, tenant, proposed)
+        considered = _considered(copy, principal, request, bearer)
+        if considered is None:
+            raise UnavailableError("the copy of the tenant's policies")
+        return considered
+
+    async def explain(
+        self,
+        principal: Principal,
+        request: AuthorizationRequest,
+        denied: Denied,
+        *,
+        view: AuthorizationRequest | None,
+    ) -> tuple[Explained, ...]:
+        """See ``ports.Adviser``."""
+        try:
+            copy = await self._copies.good(principal.tenant)
+        # A refusal is a refusal, whether or not anybody can say why.
+        except CedarfleetError:
+            return ()
+        if copy is None:
+            return ()
+        if view is not None:
+            seen = _by_copy(copy, principal, [view])
+            # Fail closed: what may not be viewed is not told of.
+            if not seen or not isinstance(seen[0], Allowed):
+                return ()
+        considered = _considered(copy, principal, request, None)
+        # Fail closed: of another decision than the store's nothing is told.
+        if considered is None or differ(considered.decision, denied):
+            return ()
+        return considered.explained
+
     def _count(
         self, requests: Sequence[AuthorizationRequest], decisions: Sequence[Decision]
     ) -> None:
@@ -263,6 +315,41 @@ def _by_copy(
         log.warning("decisions.not_by_copy", problem=type(error).__name__)
         return None
     return _named(tenant, evaluations)
+
+
+def _considered(
+    copy: CompiledPolicies,
+    principal: Principal,
+    request: AuthorizationRequest,
+    bearer: TokenBearer | None,
+) -> Considered | None:
+    tenant = principal.tenant
+
+    def name(uid: EntityUid) -> EntityUid:
+        return unbind_uid(uid, tenant=tenant.id, pool_id=tenant.pool_id)
+
+    try:
+        who = bearer or principal.bearer(copy.user_attributes)
+        known = replace(
+            who,
+            claims={
+                name: text for name, text in who.claims.items() if name in copy.user_attributes
+            },
+        )
+        asked = request.with_bearer(known, pool_id=tenant.pool_id)
+        evaluation = copy.evaluate(asked)
+        explained = copy.explain(asked, evaluation, name=name)
+    except ValueError as error:
+        log.warning("decisions.not_explained", problem=type(error).__name__)
+        return None
+    (decision,) = _named(tenant, [evaluation])
+    names = tenant.policy_names
+    return Considered(
+        decision=decision,
+        explained=tuple(
+            replace(one, policy=names.get(one.policy, one.policy)) for one in explained
+        ),
+    )
 
 
 def _named(tenant: Tenant, evaluations: Sequence[Evaluation]) -> tuple[Decision, ...]:

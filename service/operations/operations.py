@@ -20,6 +20,7 @@ from service.operations.devices import Devices
 from service.operations.download_lists import DownloadLists
 from service.operations.downloads import Downloads
 from service.operations.enrolment import Enrol
+from service.operations.explanations import Explanations
 from service.operations.file_verification import FileVerification
 from service.operations.files import Files
 from service.operations.groups import Groups
@@ -148,6 +149,7 @@ class Operations:
         self.people = TenantPeople(
             people=ports.people, revocations=self.revocations, budgets=self.budgets
         )
+        self.explanations = Explanations(permissions=self.permissions, people=self.people)
         self.who_may = WhoMay(permissions=self.permissions, people=self.people)
         self.states = States(devices=ports.devices, states=ports.device_states, clock=ports.clock)
         self.telemetry = DeviceTelemetry(devices=ports.devices, telemetry=ports.telemetry)

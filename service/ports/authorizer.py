@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from service.cedar.decision import Decision
+    from service.cedar.decision import Decision, Denied
+    from service.cedar.explanation import Explained
     from service.cedar.request import AuthorizationRequest, TokenBearer
     from service.domain.devices import Device
     from service.domain.identities import Principal
@@ -41,6 +42,32 @@ class About:
 
     groups: Mapping[str, Decision]
     people: tuple[Decision, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Considered:
+    """What the policies say, and why.
+
+    Attributes:
+        explained: the policies that decided, and permits that nearly said yes.
+    """
+
+    decision: Decision
+    explained: tuple[Explained, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposed:
+    """Policies as somebody would have them; nobody stores them.
+
+    Attributes:
+        added: name -> statement, as in a policy file; one that bears the name of a policy of the
+            tenant stands in its place.
+        without: names of policies of the tenant that are left out.
+    """
+
+    added: Mapping[str, str]
+    without: frozenset[str] = frozenset()
 
 
 class Adviser(Protocol):
@@ -84,5 +111,45 @@ class Adviser(Protocol):
 
         Raises:
             UnavailableError: there is no good copy; no token of theirs is at hand to ask the store.
+        """
+        ...
+
+    async def consider(
+        self,
+        principal: Principal,
+        request: AuthorizationRequest,
+        *,
+        bearer: TokenBearer | None = None,
+        proposed: Proposed | None = None,
+    ) -> Considered:
+        """What they say, and why, as far as a copy of the policies knows.
+
+        Args:
+            principal: who asks.
+            request: of the caller.
+            bearer: who takes the caller's place in it.
+            proposed: policies that count as if they were the tenant's.
+
+        Raises:
+            InvalidRequestError: a proposed policy is none that the schema knows.
+            UnavailableError: there is no good copy.
+        """
+        ...
+
+    async def explain(
+        self,
+        principal: Principal,
+        request: AuthorizationRequest,
+        denied: Denied,
+        *,
+        view: AuthorizationRequest | None,
+    ) -> tuple[Explained, ...]:
+        """Why a request was denied; nothing if nobody can say, or not to this caller.
+
+        Args:
+            principal: who was refused.
+            request: what was.
+            denied: how.
+            view: must be allowed too, or the caller would learn facts of what they may not see.
         """
         ...

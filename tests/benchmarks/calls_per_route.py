@@ -88,6 +88,14 @@ REQUESTS: Final = (
         route="POST /v1/permissions/check",
         body={"checks": [{"command": "reboot", "device": DEVICE.id}, {"action": "ListDevices"}]},
     ),
+    Asked(route="POST /v1/permissions/explain", body={"command": "reboot", "device": DEVICE.id}),
+    Asked(
+        route="POST /v1/permissions/simulate",
+        body={
+            "question": {"command": "reboot", "device": DEVICE.id},
+            "persona": {"groups": ["operators"]},
+        },
+    ),
     Asked(route="POST /v1/permissions/who", body={"command": "reboot", "device": DEVICE.id}),
     Asked(route="GET /v1/devices"),
     Asked(route="GET /v1/devices", of="with filters", path="?group=line&tag=building:7"),

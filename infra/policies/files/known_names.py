@@ -21,6 +21,7 @@ from infra.policies.files.vocabulary import (
 )
 from service.cedar.entities import DEVICE, DEVICE_GROUP, GROUP, USER
 from service.cedar.request import ACTION
+from service.cedar.terms import UNLESS, WHEN, WORDS_END, clause_bodies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +33,7 @@ _COMPARISONS: Final = frozenset({"==", "!=", "contains", "containsAll", "contain
 _WORD: Final = re.compile(r"\w")
 # Whose ids are free: a slip in one is found by nobody, unless it is written twice.
 _FREE_IDS: Final = frozenset({USER, DEVICE})
-_ANNOTATIONS: Final = frozenset({"id", "values"})
+_ANNOTATIONS: Final = frozenset({"id", "values", "when", "unless"})
 _IN: Final = {GROUP: "principal", DEVICE_GROUP: "resource"}
 
 
@@ -81,6 +82,16 @@ class KnownNames:
         for name in set(annotations) - _ANNOTATIONS:
             words = f"`@{name}` means nothing here"
             self._unknown(words, name, _ANNOTATIONS, f"@{name}", has="there are")
+        for kind in (WHEN, UNLESS):
+            terms = clause_bodies(self._statement.est, kind)
+            said = annotations.get(kind)
+            told = [one.strip() for one in said.split(WORDS_END)] if said is not None else terms
+            if len(told) != len(terms) or not all(told):
+                words = (
+                    f"`@{kind}` has words for {len(told)} conditions, and there are {len(terms)}: "
+                    f"part them by `{WORDS_END}`; a `has` that guards another needs none"
+                )
+                self._problems.append(self._statement.problem(words, mentions=f"@{kind}("))
 
     def _scope(self, variable: str, scope: Mapping[str, Any]) -> None:
         if "entity_type" in scope:

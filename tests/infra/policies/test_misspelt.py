@@ -32,8 +32,11 @@ FILES: Final = [
         ]
     )
 ]
-# A comment first; then what a person writes: texts, slots and words of any kind.
-WORD: Final = re.compile(r'//[^\n]*|(?P<text>"(?:[^"\\]|\\.)*")|(?P<word>[?@]?[A-Za-z_]\w*)')
+# A comment first, and words for people; then what names: texts, slots and words of any kind.
+WORD: Final = re.compile(
+    r'//[^\n]*|(?:(?<=@when\()|(?<=@unless\())"[^"]*"'
+    r'|(?P<text>"(?:[^"\\]|\\.)*")|(?P<word>[?@]?[A-Za-z_]\w*)'
+)
 EXAMPLE: Final = """// A policy with each thing that can be named.
 @id("example")
 @values("*@example.com, a3d4")

@@ -32,6 +32,22 @@ ASKED: Final[Mapping[str, Mapping[str, Any] | None]] = {
     "check_permissions": {
         "json": {"checks": [{"command": "stop", "device": "{device}"}]},
     },
+    "explain_permission": {
+        "json": [
+            {"command": "stop", "device": "{device}"},
+            {"action": "ListDevices", "person": "{person}"},
+        ]
+    },
+    "simulate_permission": {
+        "json": [
+            {"question": {"command": "stop", "device": "{device}"}},
+            {"question": {"action": "ListDevices"}, "person": "{person}"},
+            {
+                "question": {"command": "stop", "device": "press-01"},
+                "device_state": {"groups": ["{group}"]},
+            },
+        ]
+    },
     "who_may": {"json": {"command": "stop", "device": "{device}"}, "params": {"cursor": "{none}"}},
     "list_devices": {"params": {"group": "{group}", "cursor": "{device}"}},
     "register_device": {"json": {"id": "new-1", "groups": ["{group}"]}},

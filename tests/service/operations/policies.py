@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from service.cedar.decision import Decision
+    from service.cedar.decision import Decision, Denied
+    from service.cedar.explanation import Explained
     from service.cedar.request import AuthorizationRequest, TokenBearer
     from service.domain.devices import Device
     from service.domain.identities import Principal
     from service.domain.permissions import Permission
     from service.domain.tenants import Tenant
-    from service.ports.authorizer import About, Authorizer
+    from service.ports.authorizer import About, Authorizer, Considered, Proposed
 
 
 @dataclass
@@ -70,3 +71,25 @@ class Advice:
     ) -> About:
         """See ``ports.Adviser``."""
         raise NotImplementedError(tenant, request, people)
+
+    async def consider(
+        self,
+        principal: Principal,
+        request: AuthorizationRequest,
+        *,
+        bearer: TokenBearer | None = None,
+        proposed: Proposed | None = None,
+    ) -> Considered:
+        """See ``ports.Adviser``."""
+        raise NotImplementedError(principal, request, bearer, proposed)
+
+    async def explain(
+        self,
+        principal: Principal,  # noqa: ARG002 - the port's
+        request: AuthorizationRequest,  # noqa: ARG002 - the port's
+        denied: Denied,  # noqa: ARG002 - the port's
+        *,
+        view: AuthorizationRequest | None,  # noqa: ARG002 - the port's
+    ) -> tuple[Explained, ...]:
+        """Nobody can say why."""
+        return ()

@@ -315,9 +315,17 @@ def test_group_is_no_member_of_itself(scope: str, words: str):
 
 def test_other_annotation_is_refused():
     """A slip in the name of an annotation would confirm nothing, in silence."""
-    assert told('@valeus("x")\n' + forbid("context has reason")) == [
-        "file:1: `@valeus` means nothing here; did you mean `values`? There are id, values"
-    ]
+    (found,) = told('@valeus("x")\n' + forbid("context has reason"))
+    assert found.startswith("file:1: `@valeus` means nothing here; did you mean `values`?")
+    assert found.endswith("There are id, unless, values, when")
+
+
+def test_words_are_as_many_as_the_conditions() -> None:
+    """Words for another number of conditions would be told of the wrong ones."""
+    for words in ("one", "one; two; three", "one; "):
+        (found,) = told(f'@when("{words}")\n' + forbid("context has reason && context has now"))
+        assert "and there are 2: part them by `;`" in found
+    assert told('@when("one; two")\n' + forbid("context has reason && context has now")) == []
 
 
 @pytest.mark.parametrize(
