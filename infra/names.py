@@ -48,6 +48,7 @@ TENANT_ROLE_PATH: Final = "/cedarfleet/tenants/"
 PRESIGN_ROLE_PATH: Final = "/cedarfleet/presign/"
 TELEMETRY_ROLE_PATH: Final = "/cedarfleet/telemetry/"
 UPLOADS_PREFIX: Final = ".files/"  # of the keys of uploaded files in a tenant's bucket
+LOGS_PREFIX: Final = ".logs/"  # of what devices send of themselves
 TELEMETRY_PREFIX: Final = ".telemetry/"  # of what devices measure
 _PRESIGN: Final = "-presign"
 _TELEMETRY: Final = "-telemetry"

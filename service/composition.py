@@ -20,6 +20,7 @@ from service.adapters.aws.command_lists import DynamoListedCommands
 from service.adapters.aws.commands import DynamoCommandRecords
 from service.adapters.aws.connections import IotConnections
 from service.adapters.aws.deliveries import DynamoDeliveries
+from service.adapters.aws.device_logs import S3DeviceLogs
 from service.adapters.aws.device_state import ShadowDeviceStates
 from service.adapters.aws.devices import DynamoDeviceFacts
 from service.adapters.aws.downloads import DynamoDownloadRecords
@@ -187,6 +188,7 @@ def aws_ports(
         people=CognitoPeople(aws=door),
         revocations=DynamoRevocations(aws=door, settings=records),
         device_states=ShadowDeviceStates(aws=door),
+        device_logs=S3DeviceLogs(aws=door),
         telemetry=DynamoTelemetry(aws=door, settings=records),
         work_queue=SqsWorkQueue(
             aws=door, settings=settings.work, longest_answer_seconds=aws.read_seconds

@@ -21,6 +21,7 @@ from service.api.parameters import (
     instant,
     utc,
 )
+from service.domain.built_in_commands import BUILT_IN
 from service.domain.commands import CommandFilter, IfOffline
 from service.domain.permissions import COMMANDING, Permission
 from service.domain.rates import Budget
@@ -33,7 +34,9 @@ class CommandBody(Struct, forbid_unknown_fields=True, frozen=True):
     name: Annotated[
         str,
         Meta(
-            min_length=1, max_length=64, description="one of the tenant's commands, e.g. `reboot`"
+            min_length=1,
+            max_length=64,
+            description="one of the tenant's commands, e.g. `reboot`, or `upload-logs`",
         ),
     ]
     arguments: dict[str, Any] = {}
@@ -131,7 +134,7 @@ class CommandOut(Struct, frozen=True):
 
 @post(
     "/devices/{device:str}/commands",
-    opt=needs(*COMMANDING, budget=Budget.COMMANDS),
+    opt=needs(*COMMANDING, *BUILT_IN.values(), budget=Budget.COMMANDS),
     status_code=202,
 )
 async def send_command(
@@ -259,7 +262,9 @@ async def list_device_commands(
     return CommandPageOut(commands=[CommandOut.of(view) for view in views], cursor=behind)
 
 
-@post("/commands/{command_id:str}/cancel", opt=needs(*COMMANDING), status_code=202)
+@post(
+    "/commands/{command_id:str}/cancel", opt=needs(*COMMANDING, *BUILT_IN.values()), status_code=202
+)
 async def cancel_command(
     access: Caller, operations: Ops, command_id: FromPath[str], data: JSONBody[CancelBody]
 ) -> Response[Accepted]:

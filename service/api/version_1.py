@@ -14,6 +14,7 @@ from service.api.commands import (
     read_command,
     send_command,
 )
+from service.api.device_logs import list_device_logs
 from service.api.device_state import change_state, read_state
 from service.api.devices import (
     configure_device,
@@ -89,6 +90,7 @@ ROUTES: Final[list[Any]] = [
     list_members,
     change_members,
     read_telemetry,
+    list_device_logs,
     read_state,
     change_state,
     send_command,

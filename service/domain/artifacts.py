@@ -20,7 +20,9 @@ _ARTIFACT: Final = re.compile(
 _MAX_ARTIFACT: Final = 512  # characters; S3 allows 1,024 bytes, a device's path less
 _FIRMWARE: Final = "firmware/"
 OWN_PREFIX: Final = ".files/"
-"""Of the keys of uploaded versions (`domain.files`): nobody names one as a file."""
+"""Of the keys of uploaded versions (`domain.files`)."""
+_NO_FILES: Final = (OWN_PREFIX, ".logs/", ".telemetry/")
+"""What begins so is nobody's file: uploaded versions, and what devices wrote."""
 
 
 def is_artifact_name(text: str) -> bool:
@@ -29,7 +31,7 @@ def is_artifact_name(text: str) -> bool:
         len(text) <= _MAX_ARTIFACT
         and _ARTIFACT.fullmatch(text) is not None
         # Fail closed: as a file of the bucket it would go round whether it is deliverable.
-        and not text.startswith(OWN_PREFIX)
+        and not text.startswith(_NO_FILES)
     )
 
 

@@ -22,6 +22,7 @@ class Permission(StrEnum):
     STOP_DEVICE = "StopDevice"
     CHANGE_STATE = "ChangeState"
     MAINTAIN_DEVICE = "MaintainDevice"
+    COLLECT_LOGS = "CollectLogs"
     DOWNLOAD_FILE = "DownloadFile"
     UPDATE_FIRMWARE = "UpdateFirmware"
     CANCEL_DOWNLOAD = "CancelDownload"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 from cedarfleet_device import wire
 
+from service.domain.built_in_commands import action_of
 from service.domain.commands import CommandRecordState, status_of
 from service.domain.instants import milliseconds
 from service.errors import ConflictError, NotFoundError
@@ -56,7 +57,7 @@ class CommandCancel:
         if found is None:
             raise NotFoundError("command", command_id)
         device = await find_device(self.devices, tenant, found.record.device)
-        action = tenant.commands.get(found.record.name)
+        action = action_of(tenant, found.record.name)
         # Fail closed: without its action nobody knows who may send it.
         if action is None:
             raise ConflictError(f"the tenant has no command `{found.record.name}` any more")

@@ -9,6 +9,7 @@ import structlog
 from cedarfleet_device import wire
 
 from service.domain.budgets import Bucket
+from service.domain.built_in_commands import action_of, check_built_in, command_names
 from service.domain.commands import (
     CommandRecord,
     CommandRecordState,
@@ -110,12 +111,13 @@ class Commands:
             CommandUnconfirmedError: an answer was lost, of the record or of handing it over.
         """
         tenant = access.principal.tenant
-        action = tenant.commands.get(request.name)
+        action = action_of(tenant, request.name)
         if action is None:
-            names = ", ".join(sorted(tenant.commands)) or "none"
+            names = command_names(tenant)
             raise InvalidRequestError(
                 "name", f"the tenant has no command `{request.name}`; it has: {names}"
             )
+        check_built_in(request.name, request.arguments, request.timeout_seconds)
         if problem := problem_of(request.arguments):
             raise InvalidRequestError("arguments", problem)
         device = await find_served(self._devices, tenant, request.device)

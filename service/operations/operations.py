@@ -15,6 +15,7 @@ from service.operations.command_cancel import CommandCancel
 from service.operations.command_lists import CommandLists
 from service.operations.commands import Commands
 from service.operations.decisions import Decisions
+from service.operations.device_logs import CommandsWithForms, Logs
 from service.operations.device_state import States
 from service.operations.devices import Devices
 from service.operations.download_lists import DownloadLists
@@ -102,10 +103,11 @@ class Operations:
         )
         self.groups = Groups(records=ports.groups, devices=ports.devices, clock=ports.clock)
         self.membership = Membership(devices=ports.devices, groups=ports.groups, clock=ports.clock)
+        self._broker = CommandsWithForms(broker=ports.broker, logs=ports.device_logs)
         self.commands = Commands(
             devices=ports.devices,
             records=ports.command_records,
-            broker=ports.broker,
+            broker=self._broker,
             budgets=self.budgets,
             clock=ports.clock,
         )
@@ -152,6 +154,7 @@ class Operations:
         self.explanations = Explanations(permissions=self.permissions, people=self.people)
         self.who_may = WhoMay(permissions=self.permissions, people=self.people)
         self.states = States(devices=ports.devices, states=ports.device_states, clock=ports.clock)
+        self.logs = Logs(devices=ports.devices, logs=ports.device_logs)
         self.telemetry = DeviceTelemetry(devices=ports.devices, telemetry=ports.telemetry)
         self.registration = Registration(
             devices=ports.devices,
@@ -192,7 +195,7 @@ class Operations:
             metrics=ports.metrics,
         )
         redelivery = Redelivery(
-            records=ports.command_records, broker=ports.broker, clock=ports.clock
+            records=ports.command_records, broker=self._broker, clock=ports.clock
         )
         verification = FileVerification(
             records=ports.file_records, objects=ports.file_objects, clock=ports.clock

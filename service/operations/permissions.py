@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from service.cedar.decision import Allowed, Denied
 from service.cedar.entities import tenant_entity
 from service.domain.artifacts import is_artifact_name, permission_for
+from service.domain.built_in_commands import action_of, command_names
 from service.domain.groups import find_group
 from service.domain.permissions import DELIVERING, OF_DEVICES, OF_GROUPS, OF_TENANT, Permission
 from service.errors import ConflictError, InvalidRequestError, NotFoundError
@@ -272,9 +273,9 @@ def _action(tenant: Tenant, index: int, question: Question) -> Permission:
     if question.action is not None and question.command is None:
         action = question.action
     elif question.command is not None and question.action is None:
-        known = tenant.commands.get(question.command)
+        known = action_of(tenant, question.command)
         if known is None:
-            names = ", ".join(sorted(tenant.commands)) or "none"
+            names = command_names(tenant)
             words = f"the tenant has no command `{question.command}`; it has: {names}"
             raise _wrong(index, "command", words)
         action = known

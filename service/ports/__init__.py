@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from service.ports.authorizer import Authorizer
     from service.ports.budgets import SharedBuckets
     from service.ports.commands import CommandBroker, CommandRecords, ListedCommands
+    from service.ports.device_logs import DeviceLogs
     from service.ports.device_state import DeviceStates
     from service.ports.devices import Connections, DeviceFacts
     from service.ports.downloads import Deliveries, DownloadJobs, DownloadRecords
@@ -63,6 +64,7 @@ class Ports:
     revocations: RevocationRecords
     telemetry: Telemetry
     device_states: DeviceStates
+    device_logs: DeviceLogs
     work_queue: WorkQueue
     timers: Timers
     metrics: Metrics

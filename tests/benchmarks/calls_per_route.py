@@ -114,6 +114,7 @@ REQUESTS: Final = (
     ),
     Asked(route="GET /v1/devices/{device}"),
     Asked(route="GET /v1/devices/{device}/telemetry"),
+    Asked(route="GET /v1/devices/{device}/logs"),
     Asked(route="GET /v1/devices/{device}/state"),
     Asked(route="PATCH /v1/devices/{device}/state", body={"desired": {"speed": {"value": 3}}}),
     Asked(route="PATCH /v1/devices/{device}", body={"criticality": "low"}),
@@ -290,6 +291,7 @@ def _answer(call: Call, acme: Tenant, asked: Asked) -> dict[str, Any] | Refusal:
         "BatchIsAuthorizedWithToken": {
             "results": [allow] * len(call.arguments.get("requests", ()))
         },
+        "ListObjectsV2": {"IsTruncated": False},
         "HeadObject": {"ContentLength": 1, "ETag": '"e"', "Metadata": {"sha256": "ab" * 32}},
     }
     if call.operation in own:

@@ -69,6 +69,7 @@ PRICES: Final[Mapping[str, Price]] = {
     "UpdateThingShadow": Price(dollars=_REGISTRY, source=_CORE),
     "HeadObject": Price(dollars=0.4, source="Amazon S3 pricing, GET and all other requests"),
     "CreateMultipartUpload": Price(dollars=_S3_WRITE, source=_S3_WRITES),
+    "ListObjectsV2": Price(dollars=_S3_WRITE, source=_S3_WRITES),
     "ListParts": Price(dollars=_S3_WRITE, source=_S3_WRITES),
     "DeleteObject": Price(dollars=0, source="Amazon S3 pricing: DELETE requests are free"),
     "AbortMultipartUpload": Price(dollars=0, source="Amazon S3 pricing", assumed=True),

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import queue
 import signal
 import threading
-import time
 from contextlib import ExitStack
-from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device.assembly import chosen_installation, configured_downloader
@@ -20,17 +17,13 @@ from cedarfleet_device.commands.handlers import Function, Handler, Handlers
 from cedarfleet_device.commands.inbox import Inbox
 from cedarfleet_device.commands.outbox import Outbox
 from cedarfleet_device.commands.receiver import Receiver
-from cedarfleet_device.diagnostics.health import (
-    notify,
-    reported,
-    watchdog_seconds,
-    write_status,
-)
+from cedarfleet_device.diagnostics.health import notify
+from cedarfleet_device.diagnostics.log_upload import LogUploads
 from cedarfleet_device.enrollment.move import Move
 from cedarfleet_device.enrollment.rotation import Rotation, usable_tls
 from cedarfleet_device.errors import ConfigError
-from cedarfleet_device.guard import GuardedThread
-from cedarfleet_device.log import LOGGER, event, places, to_stdout
+from cedarfleet_device.heartbeat import Heartbeat
+from cedarfleet_device.log import LOGGER, event, to_stdout
 from cedarfleet_device.metrics import Metrics
 from cedarfleet_device.proxies import read_environment
 from cedarfleet_device.session import Session
@@ -39,11 +32,9 @@ from cedarfleet_device.states.memory import StateMemory, States
 from cedarfleet_device.store.reserve import Reserve
 from cedarfleet_device.store.state_folder import StateFolder
 from cedarfleet_device.store.store import Store
-from cedarfleet_device.store.transaction import StoreError
 from cedarfleet_device.telemetry.queue import TelemetryQueue
 from cedarfleet_device.trust.policy import TrustPolicy
 from cedarfleet_device.trust.root import pinned
-from cedarfleet_device.wire.pythons import UTC
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,10 +46,6 @@ if TYPE_CHECKING:
     from cedarfleet_device.config import DeviceConfig
     from cedarfleet_device.installs.steps import Installer
     from cedarfleet_device.states.handlers import StateFunction
-
-_DAY_MS: Final = 86_400_000
-_FORGET_EVERY_SECONDS: Final = 3600.0
-_STATUS_EVERY_SECONDS: Final = 10.0
 
 
 class Agent:
@@ -94,17 +81,14 @@ class Agent:
         tls: io.ClientTlsContext | None = None,
     ) -> None:
         self._config = config
-        self._started = time.monotonic()
         self._begun = False
         self._closed = False
-        self._stop = threading.Event()
         # A queue, since a signal handler's `put` may interrupt its `get`.
         self._asked_to_stop: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._news = threading.Event()  # something to tell: do not wait for the next round
         self.metrics: Final = Metrics()
-        self._health = GuardedThread(self._tell, name="cedarfleet-health", failed=self._failed)
         self._clock = Clock()
         self._handlers = Handlers()
+        self._logs = LogUploads(config)
         self._state = StateFolder(config.state_dir)
         # Whatever is raised: who tries again in this process finds lock and store free.
         with ExitStack() as undo:
@@ -146,6 +130,7 @@ class Agent:
                 handlers=self._handlers,
                 admission=self._admission,
                 metrics=self.metrics,
+                withhold=self._logs.withhold,
                 rejoin=lambda seconds: self._session.rejoin(seconds),  # noqa: PLW0108 - made below
             )
             self._move = Move(
@@ -170,7 +155,7 @@ class Agent:
                 clock=self._clock,
                 metrics=self.metrics,
                 message=receiver.message,
-                changed=self._news.set,
+                changed=lambda: self._heartbeat.hurry(),  # noqa: PLW0108 - made below
                 mover=self._move,
                 policy=TrustPolicy(trusted, kind=config.kind, clock=self._clock.latest),
                 installs=self._installs,
@@ -180,6 +165,21 @@ class Agent:
                 config, self._session, proof_seconds=config.connection.certificate_proof_seconds
             )
             self._rotation.register(self._handlers)
+            self._logs.register(self._handlers)
+            self._heartbeat = Heartbeat(
+                config,
+                folder=self._state.folder,
+                session=self._session,
+                store=self._store,
+                inbox=self._inbox,
+                outbox=self._outbox,
+                telemetry=self._telemetry,
+                admission=self._admission,
+                reserve=self._reserve,
+                clock=self._clock,
+                metrics=self.metrics,
+                installs=self._installs,
+            )
             undo.pop_all()
 
     @property
@@ -262,6 +262,18 @@ class Agent:
 
         return register
 
+    def log_upload(self, name: str, file: Path) -> None:
+        """Add a log of the maker's to what ``upload-logs`` sends: the last of its lines; any time.
+
+        Args:
+            name: of the log, beside each of its lines: a-z, 0-9 and ``-``.
+            file: text; it may be missing, or be replaced by a rotation.
+
+        Raises:
+            ConfigError: no such name, or it is taken.
+        """
+        self._logs.add(name, file)
+
     def start(self) -> None:
         """Begin, and return: for programs with a loop of their own; leaving the context ends it.
 
@@ -271,6 +283,7 @@ class Agent:
         if self._begun:
             raise ConfigError("the agent has begun already")
         self._begun = True
+        self._logs.keep()
         repeated, interrupted = self._inbox.recover(
             again=self._executor.may_repeat, never_began=self._marks.never_began
         )
@@ -282,7 +295,7 @@ class Agent:
         self._session.open()
         self._rotation.settle()
         self._move.settle()
-        self._health.start()
+        self._heartbeat.start()
 
     def run(self) -> None:
         """Begin, and return when ``stop`` is called.
@@ -307,17 +320,15 @@ class Agent:
         if self._closed:
             return
         self._closed = True
-        self._stop.set()
-        self._news.set()
         # From the last line to the first, each whatever is raised in another.
         with ExitStack() as ending:
+            ending.callback(self._logs.close)
             ending.callback(event, "agent.stopped", thing=self._config.thing)
             ending.callback(self._state.close)
             ending.callback(self._store.close)
             ending.callback(self._marks.close)
             if self._begun:
-                ending.callback(self._write_last_status)
-                ending.callback(self._health.join, 5)
+                ending.callback(self._heartbeat.stop)
                 ending.callback(self._session.end)
                 if self._installs is not None:
                     ending.callback(self._installs.stop)
@@ -333,67 +344,3 @@ class Agent:
 
     def _failed(self) -> None:
         self.metrics.count("thread_failures")
-
-    def _tell(self) -> None:
-        """Health, status file, watchdog and forgetting, each at its time."""
-        next_report = next_forget = 0.0
-        watchdog = watchdog_seconds()
-        notify("READY=1")
-        while not self._stop.is_set():
-            pauses = (self._config.report_seconds, watchdog, _STATUS_EVERY_SECONDS)
-            self._news.wait(min(pause for pause in pauses if pause))
-            changed = self._news.is_set()
-            self._news.clear()
-            now = time.monotonic()
-            reports = self._config.report_seconds > 0 and self._session.online
-            if reports and (changed or now >= next_report):
-                next_report = now + self._config.report_seconds
-                self._report()
-            self._reserve.keep()
-            try:
-                # With a wrong clock the wrong ones would be forgotten.
-                if self._clock.told and now >= next_forget:
-                    next_forget = now + _FORGET_EVERY_SECONDS
-                    self._admission.forget(
-                        expired_before=self._clock() - self._config.commands.keep_days * _DAY_MS
-                    )
-                self._write_status("running")
-                self._store.do(lambda _: None)  # waits for the disk
-            except StoreError as error:
-                event("store.failed", level=logging.ERROR, error=error)
-                # No word to the watchdog: nothing but a restart cures a store that fails for long.
-                continue
-            notify("WATCHDOG=1")
-
-    def _report(self) -> None:
-        try:
-            self._session.report(
-                reported(self._config, started=self._started, skew_ms=self._clock.skew_ms)
-            )
-        except Exception as error:  # noqa: BLE001 - a device that cannot tell its health still works
-            event("health.unreported", level=logging.ERROR, error=error, at=places(error))
-
-    def _write_last_status(self) -> None:
-        try:
-            self._write_status("stopped")
-        except StoreError as error:
-            event("store.failed", level=logging.ERROR, error=error)
-
-    def _write_status(self, state: str) -> None:
-        counts = self._inbox.counts()
-        status = {
-            "state": state,
-            "thing": self._config.thing,
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "connected_since": self._session.since,
-            "problem": self._session.problem,
-            "clock_skew_seconds": round(self._clock.skew_ms / 1000),
-            "disk_full": self._reserve.disk_full,
-            "waiting": counts.waiting,
-            "running": counts.running,
-            "unreported": self._outbox.count(),
-            "telemetry_waiting": self._telemetry.count(),
-            "metrics": self.metrics.snapshot(),
-            **({} if self._installs is None else self._installs.report()),
-        }
-        write_status(self._state.folder, status)

@@ -16,6 +16,7 @@ from cedarfleet_device.bounds import between, check_bounds
 from cedarfleet_device.errors import ConfigError
 from cedarfleet_device.hardware_key import HardwareKey
 from cedarfleet_device.installs.limits import InstallConfig
+from cedarfleet_device.log import LogConfig
 from cedarfleet_device.proxies import Proxy, is_this_machine, proxy_for, read_proxy
 from cedarfleet_device.telemetry.limits import TelemetryConfig
 
@@ -259,6 +260,7 @@ class DeviceConfig:
         installs: table ``[installs]``.
         hardware_key: table ``[hardware_key]``; with its ``library``, nothing reads ``key_file``.
         telemetry: table ``[telemetry]``.
+        logs: table ``[logs]``.
         provisioning: table ``[provisioning]`` of 0.1.0; nothing reads it.
     """
 
@@ -283,6 +285,7 @@ class DeviceConfig:
     installs: InstallConfig = field(default_factory=InstallConfig)
     hardware_key: HardwareKey = field(default_factory=HardwareKey)
     telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
+    logs: LogConfig = field(default_factory=LogConfig)
     provisioning: ProvisioningConfig = field(default_factory=ProvisioningConfig)
 
     def __post_init__(self) -> None:

@@ -9,13 +9,26 @@ import json
 import logging
 import sys
 import traceback
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from cedarfleet_device.bounds import between
 from cedarfleet_device.wire.pythons import UTC
 
 LOGGER: Final = logging.getLogger("cedarfleet_device")
 _MOST_PLACES: Final = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogConfig:
+    """What is kept of the log.
+
+    Attributes:
+        keep_bytes: on the disk, for ``upload-logs``; 0: nothing.
+    """
+
+    keep_bytes: int = between(0, 67_108_864, 1_048_576)
 
 
 def event(

@@ -66,6 +66,7 @@ OPEN_PATHS: Final = frozenset(
 )
 _OWN_HOSTS: Final = ("127.0.0.1", "localhost")
 _WELL_KNOWN = re.compile(r"/[a-z0-9-]+_[A-Za-z0-9]+/\.well-known/(jwks\.json|openid-configuration)")
+_BUCKET = re.compile(r"/[a-z0-9][a-z0-9.-]{2,62}")
 _COGNITO_TARGET = "AWSCognitoIdentityProviderService."
 _ONCE = (b"authorization", b"x-amz-target", b"host", b"x-amz-security-token", b"x-amz-date")
 # No form-action: browsers apply it to the redirect back to the application too.
@@ -129,7 +130,7 @@ class FrontDoor:
             and self._is_open(scope)
         ):
             return None
-        if _is_machine(scope):
+        if _is_machine(scope) or _is_form(scope):
             return None
         return (
             403,
@@ -161,6 +162,26 @@ def _is_machine(scope: Scope) -> bool:
         and len(hosts) == 1
         and hosts[0].rpartition(":")[0] in _OWN_HOSTS
         and header_values(headers, b"authorization")[0].startswith("Basic ")
+    )
+
+
+def _is_form(scope: Scope) -> bool:
+    """Whether this is a form for a bucket, whose signature stands in its body (S3, "POST Object").
+
+    What has none is refused there (``corrections.objects``).
+    """
+    headers = scope["headers"]
+    hosts, kinds = header_values(headers, b"host"), header_values(headers, b"content-type")
+    return (
+        (scope["type"], scope.get("method")) == ("http", "POST")
+        and _BUCKET.fullmatch(scope["path"]) is not None
+        and not scope.get("query_string")
+        and not header_values(headers, b"x-amz-target")
+        and not header_values(headers, b"authorization")
+        and len(hosts) == 1
+        and hosts[0].rpartition(":")[0] in _OWN_HOSTS
+        and len(kinds) == 1
+        and kinds[0].startswith("multipart/form-data; boundary=")
     )
 
 

@@ -31,6 +31,7 @@ from infra.stacks.config.limits import (
     LineDescription,
     LineName,
     LineParents,
+    LogDays,
     Mfa,
     PerSecond,
     RefreshDays,
@@ -146,6 +147,7 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         budget: how much it may ask of the service.
         artifact_days: how long replaced versions of an artifact are kept.
         telemetry_days: how long what devices measure is kept.
+        log_days: how long logs that devices sent are kept.
         suspended: whether the service turns the tenant's people and machines away.
         protect: whether what holds data refuses to be deleted.
     """
@@ -166,6 +168,7 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     budget: Budget = Budget()
     artifact_days: ArtifactDays = 90
     telemetry_days: TelemetryDays = 90
+    log_days: LogDays = 30
     suspended: bool = False
     protect: bool = True
 
@@ -184,6 +187,12 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 "every device is in this group already: name the line otherwise",
             )
         for name, action in self.commands.items():
+            if name == wire.UPLOAD_LOGS:
+                raise WrongValueError(
+                    f"commands.{name}",
+                    "every device has this command, and sending it needs `CollectLogs`: leave it"
+                    " out",
+                )
             if not wire.is_command_name(name):
                 raise WrongValueError(
                     f"commands.{name}", f"must map a command to a Cedar action, is `{action}`"

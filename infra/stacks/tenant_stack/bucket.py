@@ -129,6 +129,13 @@ class Bucket(pulumi.ComponentResource):
                     # "Expiring objects").
                     "noncurrent_version_expiration": {"noncurrent_days": 1},
                 },
+                {
+                    "id": "forget-logs",
+                    "status": "Enabled",
+                    "filter": {"prefix": names.LOGS_PREFIX},
+                    "expiration": {"days": args.config.log_days},
+                    "noncurrent_version_expiration": {"noncurrent_days": 1},
+                },
             ],
             opts=self._child,
         )

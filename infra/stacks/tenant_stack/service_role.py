@@ -213,6 +213,9 @@ def permissions(
             ],
             f"{files}/{names.UPLOADS_PREFIX}*",
         ),
+        # A device's form is signed by this role, so it must be allowed what the form does (docs: S3
+        # API reference, "POST Object": "you must have WRITE access on a bucket").
+        iam.allow("Logs", ["s3:PutObject"], f"{files}/{names.LOGS_PREFIX}*"),
         iam.allow(
             "OwnCommands",
             ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"],

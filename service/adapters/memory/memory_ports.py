@@ -14,6 +14,7 @@ from service.adapters.memory.commands import (
     MemoryCommandRecords,
     MemoryListedCommands,
 )
+from service.adapters.memory.device_logs import MemoryDeviceLogs
 from service.adapters.memory.device_state import MemoryDeviceStates
 from service.adapters.memory.devices import MemoryConnections, MemoryDevices
 from service.adapters.memory.downloads import (
@@ -76,6 +77,7 @@ class MemoryPorts(Ports):
     revocations: MemoryRevocations
     telemetry: MemoryTelemetry
     device_states: MemoryDeviceStates
+    device_logs: MemoryDeviceLogs
     work_queue: MemoryWorkQueue
     timers: MemoryTimers
     metrics: MemoryMetrics
@@ -111,6 +113,7 @@ class MemoryPorts(Ports):
             revocations=MemoryRevocations(),
             telemetry=MemoryTelemetry(),
             device_states=MemoryDeviceStates(),
+            device_logs=MemoryDeviceLogs(),
             work_queue=MemoryWorkQueue(),
             timers=MemoryTimers(),
             metrics=MemoryMetrics(),

@@ -43,6 +43,7 @@ def test_a_flood_waits_for_the_disk() -> None:
         handlers=handlers,
         admission=cast("Admission", admission),
         metrics=Metrics(),
+        withhold=lambda message: message,
         rejoin=lambda _: None,
     )
     bound = _MOST_UNSTORED

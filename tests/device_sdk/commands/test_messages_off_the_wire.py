@@ -71,6 +71,7 @@ class ReceivingDevice:
             handlers=_handlers(),
             admission=cast("Admission", self.admission),
             metrics=self.metrics,
+            withhold=lambda message: message,
             rejoin=self.rejoined.append,
         )
 

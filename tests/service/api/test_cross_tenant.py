@@ -57,6 +57,7 @@ ASKED: Final[Mapping[str, Mapping[str, Any] | None]] = {
     "read_device": {},
     "configure_device": {"json": {"region": "mars"}},
     "read_telemetry": {},
+    "list_device_logs": {"params": {"cursor": "{device}"}},
     "read_state": {},
     "change_state": {"json": {"desired": {"light": {"value": 1}}}},
     "set_device_groups": {"json": {"groups": ["{group}"]}},

@@ -76,6 +76,7 @@ class Receiver:
         handlers: decide which commands it knows.
         admission: keeps each once.
         metrics: counts them.
+        withhold: takes out of a command what must not reach the disk.
         rejoin: asks the broker to send again what was not acknowledged, after so many seconds.
     """
 
@@ -86,12 +87,14 @@ class Receiver:
         handlers: Handlers,
         admission: Admission,
         metrics: Metrics,
+        withhold: Callable[[CommandMessage], CommandMessage],
         rejoin: Callable[[float], None],
     ) -> None:
         self._thing = thing
         self._handlers = handlers
         self._admission = admission
         self._metrics = metrics
+        self._withhold = withhold
         self._rejoin = rejoin
         self._room = threading.Semaphore(_MOST_UNSTORED)
 
@@ -102,7 +105,7 @@ class Receiver:
         instead of memory. Not for ever, since the connection must live while a disk hangs.
         """
         try:
-            message = read_message(topic, payload, thing=self._thing, handlers=self._handlers)
+            message = self._read(topic, payload)
         except RefusedError as error:
             # There is nothing to report under, and kept unacknowledged it would come for ever.
             if error.command_id is None:
@@ -115,7 +118,9 @@ class Receiver:
             )
             key, counter = error.command_id, "rejected"
             roomy = self._room.acquire(timeout=_ROOM_SECONDS)
-            stored = self._admission.reject(key, payload, str(error))
+            # Fail closed: where logs would have gone is a credential, whatever else is wrong.
+            kept = b"" if wire.UPLOAD_LOGS.encode() in payload else payload
+            stored = self._admission.reject(key, kept, str(error))
         else:
             key, counter = message.command_id, "received"
             roomy = self._room.acquire(timeout=_ROOM_SECONDS)
@@ -135,6 +140,15 @@ class Receiver:
                 self._rejoin(_SEND_AGAIN_SECONDS)
 
         stored.add_done_callback(settled)
+
+    def _read(self, topic: str, payload: bytes) -> CommandMessage | CancelMessage:
+        message = read_message(topic, payload, thing=self._thing, handlers=self._handlers)
+        if isinstance(message, CancelMessage):
+            return message
+        try:
+            return self._withhold(message)
+        except wire.WireError as error:
+            raise RefusedError(message.command_id, str(error)) from error
 
     def _stored(
         self,

@@ -19,9 +19,8 @@ A file travels as an AWS IoT Job whose document is a ``DownloadDocument``; one o
 ``MoveDocument`` names a new endpoint.
 
 ``names`` says what tenants, devices and commands may be called, ``topics`` where a message goes,
-``commands``, ``downloads``, ``manifests``, ``moves``, ``states`` and ``telemetry`` what it says,
-``form`` what all of them are: versioned
-JSON that is read strictly.
+``commands``, ``downloads``, ``logs``, ``manifests``, ``moves``, ``states`` and ``telemetry`` what
+it says, ``form`` what all of them are: versioned JSON that is read strictly.
 """
 
 from cedarfleet_device.wire.commands import (
@@ -41,6 +40,7 @@ from cedarfleet_device.wire.form import (
     WireError,
     WrongVersionError,
 )
+from cedarfleet_device.wire.logs import MAX_LOGS_BYTES, UPLOAD_LOGS, LogUpload
 from cedarfleet_device.wire.manifests import Manifest, Signed
 from cedarfleet_device.wire.moves import MQTT_PORT, MoveDocument
 from cedarfleet_device.wire.names import (
@@ -88,6 +88,7 @@ __all__ = [
     "DEVICE_ID",
     "MAX_ARTIFACT_NAME",
     "MAX_DETAIL_BYTES",
+    "MAX_LOGS_BYTES",
     "MAX_MESSAGE_BYTES",
     "MAX_SEQUENCE",
     "MAX_SEQUENCE_OF_TELEMETRY",
@@ -100,12 +101,14 @@ __all__ = [
     "SESSION_EXPIRY_SECONDS",
     "STATE_SHADOW",
     "TELEMETRY_TOPIC",
+    "UPLOAD_LOGS",
     "WIRE_VERSION",
     "CancelMessage",
     "CommandMessage",
     "CommandState",
     "DesiredState",
     "DownloadDocument",
+    "LogUpload",
     "Manifest",
     "MoveDocument",
     "ReportedState",

@@ -34,7 +34,12 @@ from service.adapters.aws.client.lanes import Lanes
 from service.adapters.aws.client.line import HttpLine, Request
 from service.adapters.aws.client.operations import AwsOperations
 from service.adapters.aws.client.retries import Retries, RetryBudget, is_perhaps_done
-from service.adapters.aws.client.signing import AwsCredentials, presigned, signed
+from service.adapters.aws.client.signing import (
+    AwsCredentials,
+    presigned,
+    signed,
+    signed_form,
+)
 from service.bounded_cache import BoundedCache
 from service.ports.metrics import AWS_CALLS, UNMEASURED
 
@@ -190,6 +195,25 @@ class AwsDoor:
         until = now.timestamp() + seconds
         return url, until if credentials.expires_at is None else min(until, credentials.expires_at)
 
+    async def form(
+        self, asked: Calls, *, bucket: str, key: str, most_bytes: int, seconds: int
+    ) -> tuple[str, dict[str, str]]:
+        """A form of S3; ``Calls.form`` says the rest."""
+        # An operation of nothing but the bucket: its URL is where forms go (docs: S3 API reference,
+        # "POST Object").
+        operation = self._operations.find(asked.service, "HeadBucket")
+        source = self._own.get() if asked.who is None else self.credentials.get(asked.who)
+        fields = signed_form(
+            await source,
+            operation.scope,
+            bucket=bucket,
+            key=key,
+            most_bytes=most_bytes,
+            seconds=seconds,
+            at=datetime.now(UTC),
+        )
+        return operation.request({"Bucket": bucket}).url, fields
+
     async def _within(
         self,
         end: float | None,
@@ -337,6 +361,26 @@ class Calls:
             AwsCallError: nobody gives credentials.
         """
         return await self.door.presigned(self, operation, parameters, seconds=seconds)
+
+    async def form(
+        self, *, bucket: str, key: str, most_bytes: int, seconds: int
+    ) -> tuple[str, dict[str, str]]:
+        """Where a form that writes one object of S3 is sent, and its fields in front of the file.
+
+        Whoever has them may write the object, once or again, until they or the credentials end.
+
+        Args:
+            bucket: of the object.
+            key: of the object.
+            most_bytes: of what is written; one at least.
+            seconds: for which it lasts at most.
+
+        Raises:
+            AwsCallError: nobody gives credentials.
+        """
+        return await self.door.form(
+            self, bucket=bucket, key=key, most_bytes=most_bytes, seconds=seconds
+        )
 
     async def pages(self, operation: str, **parameters: Any) -> AsyncIterator[list[dict[str, Any]]]:
         """The items of each page of a query of DynamoDB, each asked for as it is wanted.

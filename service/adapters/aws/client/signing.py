@@ -6,9 +6,12 @@ signer. The signing key stands for one day, Region and service, so it is kept as
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
+import json
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
@@ -174,6 +177,54 @@ def presigned(
     key = credentials.key_of(stamp[:8], scope.region, scope.service)
     signature = hmac.digest(key, text.encode(), "sha256").hex()
     return f"{parts.scheme}://{parts.netloc}{path}?{query}&X-Amz-Signature={signature}"
+
+
+def signed_form(
+    credentials: AwsCredentials,
+    scope: Scope,
+    *,
+    bucket: str,
+    key: str,
+    most_bytes: int,
+    seconds: int,
+    at: datetime,
+) -> dict[str, str]:
+    """The fields of a form by which S3 takes one object, under this key and of a bounded size.
+
+    Source: Amazon S3 API reference, "POST Policy" (every field must be in the policy;
+    ``content-length-range``: "The minimum and maximum allowable size for the uploaded content") and
+    "Authenticating Requests: Browser-Based Uploads Using POST".
+
+    Args:
+        credentials: whose form it is; it ends with them.
+        scope: for which service.
+        bucket: of the object.
+        key: of the object; it holds no ``${filename}``.
+        most_bytes: of the object.
+        seconds: for which the form lasts.
+        at: now, in UTC.
+    """
+    stamp = _stamp(at)
+    fields = {
+        "key": key,
+        "x-amz-algorithm": _ALGORITHM,
+        "x-amz-credential": (
+            f"{credentials.access_key}/{stamp[:8]}/{scope.region}/{scope.service}/aws4_request"
+        ),
+        "x-amz-date": stamp,
+    }
+    if credentials.token is not None:
+        fields["x-amz-security-token"] = credentials.token
+    until = (at + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    conditions: list[object] = [
+        {"bucket": bucket},
+        *({name: value} for name, value in fields.items()),
+        ["content-length-range", 1, most_bytes],
+    ]
+    policy = base64.b64encode(json.dumps({"expiration": until, "conditions": conditions}).encode())
+    signing_key = credentials.key_of(stamp[:8], scope.region, scope.service)
+    signature = hmac.digest(signing_key, policy, "sha256").hex()
+    return {**fields, "policy": policy.decode(), "x-amz-signature": signature}
 
 
 @lru_cache(maxsize=256)

@@ -21,6 +21,7 @@ from service.composition import aws_ports
 from service.domain.audit import AuditRecord
 from service.domain.budgets import Bucket
 from service.domain.commands import CommandFilter, CommandRecord
+from service.domain.device_logs import log_key
 from service.domain.devices import Device
 from service.domain.downloads import (
     EVERY_DOWNLOAD,
@@ -85,6 +86,7 @@ COMMAND: Final = CommandRecord(
     created_at=AT,
     expires_at=AT + 60_000,
 )
+LOG: Final = log_key("press-07", ID, AT)
 DOWNLOAD: Final = DownloadRecord(
     download_id=ID,
     tenant="acme",
@@ -217,6 +219,16 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "groups.named": (tenant | {"groups": ["cell-9"]},),
         "groups.following": (page | {"after": None}, tenant | {"after": "a", "limit": None}),
         "groups.put": (tenant | {"record": GROUP}, tenant | {"record": replace(GROUP, version=1)}),
+        "device_logs.sign_upload": (tenant | {"key": LOG, "seconds": 60},),
+        "device_logs.page": (
+            page | {"device_id": "press-07", "cursor": None, "url_seconds": 60},
+            page
+            | {
+                "device_id": "press-07",
+                "cursor": seal("logs:acme:press-07", LOG),
+                "url_seconds": 60,
+            },
+        ),
         "connections.find": (tenant | {"device": DEVICE},),
         "command_records.create": (command | {"key": None}, command | {"key": KEY}),
         "command_records.claim": (command | {"now_ms": AT},),
@@ -344,6 +356,12 @@ def answer(call: Call, acme: Tenant) -> dict[str, Any] | Refusal:
         "IsAuthorizedWithToken": allow,
         "BatchIsAuthorizedWithToken": {"results": [allow]},
         **_policy_store(),
+        "ListObjectsV2": {
+            "IsTruncated": False,
+            "Contents": [
+                {"Key": LOG, "Size": 1, "LastModified": datetime(2026, 10, 1, tzinfo=UTC)}
+            ],
+        },
         "HeadObject": {"ContentLength": 1, "ETag": '"e"', "VersionId": "v1"},
         "CreateMultipartUpload": {"UploadId": "upload-1"},
         "ListParts": {

@@ -202,7 +202,7 @@ def outcome(ask: Callable[..., Coroutine[Any, Any, object]], asked: dict[str, An
 # Asked with the credentials of the service itself, in no tenant's session.
 OWN: Final = ("tenants.", "policy_stores.expected", "work_queue.", "timers.")
 # Signs with the role's credentials, and asks AWS for no more than these.
-SIGNED_HERE: Final = {"file_objects.sign"}
+SIGNED_HERE: Final = {"device_logs.sign_upload", "file_objects.sign"}
 METHODS: Final = sorted(arguments(MemoryUserPool("acme").tenant))
 
 

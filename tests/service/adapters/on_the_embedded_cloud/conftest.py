@@ -83,7 +83,7 @@ class DeployedService:
         logs = (self.setup.state_dir / f"{name}.log" for name in ("service", "worker"))
         log = "".join(one.read_text() for one in logs)
         secret: dict[str, tuple[str, ...]] = {
-            "signed URL": ("X-Amz-Signature",),
+            "signed URL or form": ("X-Amz-Signature", "x-amz-signature"),
             "argument or content of a file": ("temperature",),
         }
         for (tenant, group), token in self.tokens.items():
