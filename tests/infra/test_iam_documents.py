@@ -15,6 +15,7 @@ from infra.stacks.tenant_stack import bucket, service_role, telemetry
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.domain.artifacts import is_artifact_name
 from service.domain.budgets import Bucket
+from service.domain.device_logs import LOGS_PREFIX
 from service.domain.files import file_key
 from service.domain.rates import Rate
 
@@ -216,15 +217,16 @@ def test_the_accounts_buckets_and_the_tenants_rows_are_apart() -> None:
     assert (shared.key[:7], acmes.key[:6]) == ("budget#", "acme--")
 
 
-def test_uploads_alone_are_written() -> None:
-    """The tenant's role writes objects of uploaded versions, and files of no other name."""
+def test_uploads_and_logs_alone_are_written() -> None:
+    """The tenant's role writes uploaded versions and devices' logs, and files of no other name."""
     resources = [
         resource
         for statement in PERMISSIONS["tenant"]["Statement"]
         if {"s3:PutObject", "s3:DeleteObject"} & set(listed(statement["Action"]))
         for resource in listed(statement["Resource"])
     ]
-    assert resources == [f"arn:aws:s3:::acme-artifacts-1/{file_key('*')}"]
+    bucket = "arn:aws:s3:::acme-artifacts-1"
+    assert resources == [f"{bucket}/{file_key('*')}", f"{bucket}/{LOGS_PREFIX}*"]
     assert not is_artifact_name(file_key("01JD0000000000000000000000"))
 
 

@@ -52,7 +52,7 @@ FREE: Final[dict[str, dict[str, Any]]] = {
         "budget": {"commands": {"per_second": 30, "burst": 60}},
         "artifact_days": 30,
         "telemetry_days": 30,
-        "log_days": 10,
+        "device_log_days": 10,
         "suspended": True,
         "protect": False,
     },

@@ -24,6 +24,7 @@ from infra.stacks.config.limits import (
     ActionName,
     ArtifactDays,
     CellName,
+    DeviceLogDays,
     DisplayName,
     DomainPrefix,
     GroupDescription,
@@ -31,7 +32,6 @@ from infra.stacks.config.limits import (
     LineDescription,
     LineName,
     LineParents,
-    LogDays,
     Mfa,
     PerSecond,
     RefreshDays,
@@ -147,7 +147,7 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         budget: how much it may ask of the service.
         artifact_days: how long replaced versions of an artifact are kept.
         telemetry_days: how long what devices measure is kept.
-        log_days: how long logs that devices sent are kept.
+        device_log_days: how long logs that devices sent are kept.
         suspended: whether the service turns the tenant's people and machines away.
         protect: whether what holds data refuses to be deleted.
     """
@@ -168,7 +168,7 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     budget: Budget = Budget()
     artifact_days: ArtifactDays = 90
     telemetry_days: TelemetryDays = 90
-    log_days: LogDays = 30
+    device_log_days: DeviceLogDays = 30
     suspended: bool = False
     protect: bool = True
 

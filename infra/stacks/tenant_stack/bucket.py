@@ -133,7 +133,7 @@ class Bucket(pulumi.ComponentResource):
                     "id": "forget-logs",
                     "status": "Enabled",
                     "filter": {"prefix": names.LOGS_PREFIX},
-                    "expiration": {"days": args.config.log_days},
+                    "expiration": {"days": args.config.device_log_days},
                     "noncurrent_version_expiration": {"noncurrent_days": 1},
                 },
             ],
