@@ -121,6 +121,11 @@ def test_no_call_beside_the_page_signs_people_in() -> None:
         ),
         (
             "commands",
+            {"upload-logs": "OperateDevice"},
+            ".commands.upload-logs: every device has this command",
+        ),
+        (
+            "commands",
             {"Reboot": "OperateDevice"},
             ".commands.Reboot: must map a command to a Cedar action",
         ),
