@@ -1,4 +1,4 @@
-"""`python -m infra tenants`: one verb over many stacks, a canary first, with a report.
+"""`python -m infra tenants`: one verb over many stacks, or one tenant turned off and on.
 
 Exit code 0: done, or no drift; 1: something is wrong, and the report says of which stacks; 4:
 `drift` found some. A run that was stopped or killed goes on with `--resume REPORT`.
@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from infra import names
-from infra.commands import rings, run_report, stack_run
+from infra.commands import rings, run_report, stack_run, tenant_switch
 from infra.commands.run_report import ReportError
 from infra.commands.stack_run import DRIFTED
 from infra.stacks.config.reading import ConfigError
@@ -37,6 +37,8 @@ VERBS: Final = {
     "preview": "what `up` would do to each, and which decisions would flip",
     "up": "stamp them: a canary first, then the others, until one fails",
     "drift": "what of each is otherwise than its state and files say",
+    "suspend": "turn one tenant off, in seconds: people, machines, policies, devices",
+    "resume": "restore a tenant that was suspended, as it was",
 }
 _HEAD: Final = ("tenant", "name", "cell", "state", "groups", "lines", "machines", "grants")
 _RUNS: Final = "runs"
@@ -45,6 +47,8 @@ _PARALLEL: Final = 4  # of 16 resources each: the control plane's rates are of t
 
 def add_arguments(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
     """Give the parser of each verb its arguments."""
+    tenant_switch.add_arguments(verbs["suspend"], suspends=True)
+    tenant_switch.add_arguments(verbs["resume"], suspends=False)
     for verb in ("preview", "up", "drift"):
         parser = verbs[verb]
         which = parser.add_mutually_exclusive_group(required=True)
@@ -91,6 +95,8 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
             for line in _listed(root):
                 _say(line)
             return 0
+        if options.verb in {"suspend", "resume"}:
+            return tenant_switch.run(options, root=root)
         return _run(options, root)
     except (ConfigError, ReportError) as error:
         sys.stderr.write(f"{error}\n")

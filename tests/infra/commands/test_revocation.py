@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -13,14 +12,14 @@ from infra.__main__ import main
 from infra.commands.devices import TABLE
 from infra.commands.revocation import Watch, revoke
 from infra.local.cloud.limits.table import CERTIFICATE
-from tests.infra.local.cloud.limits.devices import Identity, identity, plugged
+from tests.infra.local.cloud.limits.devices import identity, plugged
+from tests.infra.local.cloud.limits.stubborn import Stubborn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from infra.local.cloud import EmbeddedCloud
     from infra.local.cloud.limits.clock import Clock
-    from tests.infra.local.cloud.corrections.probes.raw_mqtt import RawDevice
 
 
 @pytest.fixture
@@ -29,43 +28,6 @@ def clock(embedded_cloud: EmbeddedCloud) -> Iterator[Clock]:
     limits = embedded_cloud.limits
     with limits.changed(pace=1), limits.clock.stopped():
         yield limits.clock
-
-
-class Stubborn:
-    """A device that connects again whenever it finds itself disconnected.
-
-    Attributes:
-        accepted: how often it was let in.
-        refused: how often its certificate was turned away.
-    """
-
-    def __init__(self, cloud: EmbeddedCloud, device: Identity) -> None:
-        self.accepted = self.refused = 0
-        self.thing, self.certificate_id = device.thing, device.certificate_id
-        self._cloud, self._identity = cloud, device
-        self._connection: RawDevice | None = None
-
-    def try_again(self) -> None:
-        """Connect, unless it is connected."""
-        if self._connection is not None:
-            if not self._connection.is_closed_within(0.05):
-                return
-            self.close()
-        try:
-            self._connection = plugged(self._cloud, self._identity)
-            # TLS 1.3 tells of a refused certificate with the first thing read only.
-            assert self._connection.connect(self._identity.thing, clean=False) == 0
-        except (ssl.SSLError, ConnectionError):
-            self.refused += 1
-            self.close()
-        else:
-            self.accepted += 1
-
-    def close(self) -> None:
-        """Go away."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
 
 
 @pytest.fixture
