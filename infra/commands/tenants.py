@@ -17,15 +17,17 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from infra import names
-from infra.commands import rings, run_report, stack_run, tenant_switch
+from infra.commands import new_tenant, rings, run_report, stack_run, tenant_switch
 from infra.commands.run_report import ReportError
 from infra.commands.stack_run import DRIFTED
+from infra.policies import PolicyError
+from infra.stacks.config import file_schema
 from infra.stacks.config.reading import ConfigError
 from infra.stacks.config.tenants import configured, tenants
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from infra.commands.run_report import RunReport
     from infra.commands.stack_run import Outcome
@@ -37,6 +39,9 @@ VERBS: Final = {
     "preview": "what `up` would do to each, and which decisions would flip",
     "up": "stamp them: a canary first, then the others, until one fails",
     "drift": "what of each is otherwise than its state and files say",
+    "new": "write the file of a new tenant, and check it",
+    "schema": "write anew what editors complete a tenant's file from",
+    "invite": "invite a person of a tenant, as its first manager",
     "suspend": "turn one tenant off, in seconds: people, machines, policies, devices",
     "resume": "restore a tenant that was suspended, as it was",
 }
@@ -47,6 +52,8 @@ _PARALLEL: Final = 4  # of 16 resources each: the control plane's rates are of t
 
 def add_arguments(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
     """Give the parser of each verb its arguments."""
+    new_tenant.add_new_arguments(verbs["new"])
+    new_tenant.add_invite_arguments(verbs["invite"])
     tenant_switch.add_arguments(verbs["suspend"], suspends=True)
     tenant_switch.add_arguments(verbs["resume"], suspends=False)
     for verb in ("preview", "up", "drift"):
@@ -91,16 +98,29 @@ def add_arguments(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
 def run(options: argparse.Namespace, *, root: Path) -> int:
     """Do what was asked for, or say on the standard error what is wrong."""
     try:
-        if options.verb == "list":
-            for line in _listed(root):
-                _say(line)
-            return 0
-        if options.verb in {"suspend", "resume"}:
-            return tenant_switch.run(options, root=root)
-        return _run(options, root)
-    except (ConfigError, ReportError) as error:
+        done: dict[str, Callable[[], int]] = {
+            "list": partial(_list, root),
+            "new": partial(new_tenant.new, options, root=root),
+            "schema": partial(_schema, root),
+            "invite": partial(new_tenant.invite, options, root=root),
+            "suspend": partial(tenant_switch.run, options, root=root),
+            "resume": partial(tenant_switch.run, options, root=root),
+        }
+        return done.get(options.verb, partial(_run, options, root))()
+    except (ConfigError, PolicyError, ReportError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
+
+
+def _list(root: Path) -> int:
+    for line in _listed(root):
+        _say(line)
+    return 0
+
+
+def _schema(root: Path) -> int:
+    (root / "tenants" / file_schema.FILE).write_text(file_schema.render(), encoding="utf-8")
+    return 0
 
 
 def _listed(root: Path) -> Iterator[str]:

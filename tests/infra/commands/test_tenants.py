@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from infra.__main__ import main
 from infra.commands.run_report import read
+from tests.infra.conftest import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,6 +89,23 @@ def test_drift_of_resources_and_policies_is_found(
     assert made["policyId"] in log
     kept = own.root / "state" / "stacks" / "cedarfleet" / "globex.json"
     assert kept.read_text() == before
+
+
+def test_a_first_manager_is_invited(project: Project) -> None:
+    """Cognito invites by mail; a repetition says so and puts into the group all the same."""
+    email, pool = "ana@globex.example", project.engine.outputs("globex").outputs["user_pool_id"]
+    command = [sys.executable, "-m", "infra", "tenants", "invite", "globex", email]
+    cognito = project.cloud.client("cognito-idp")
+    for words in ("is invited", "is there already"):
+        environment = {**os.environ, **project.cloud.environment}
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.splitlines()[0] == f"{email} {words}"
+    groups = cognito.admin_list_groups_for_user(UserPoolId=pool, Username=email)["Groups"]
+    cognito.admin_delete_user(UserPoolId=pool, Username=email)
+    assert [group["GroupName"] for group in groups] == ["managers"]
 
 
 def test_tenants_are_listed_with_what_they_ask_for(
