@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SYNCED := .venv/.synced
 NOT_SERVED := pulumi pulumi-aws awsiotsdk   # what the service's image does without
-DEBIAN := mosquitto softhsm2 nginx-light aria2 curl wget openssl systemd python3
+DEBIAN := chromium-headless-shell mosquitto softhsm2 nginx-light aria2 curl wget openssl systemd python3
 
 # Where it is set (in many containers), each of the hundreds of processes of a test run would compile
 # every package that it imports anew, which takes as long as all else that it does.

@@ -55,6 +55,13 @@ _TELEMETRY: Final = "-telemetry"
 _PROVISIONING: Final = "-provisioning"  # a role of 0.1.0
 _ROLE_SUFFIXES: Final = (_PRESIGN, _TELEMETRY, _PROVISIONING)
 
+CONSOLE_CALLBACK: Final = "signed-in"
+
+
+def console_path(tenant: str) -> str:
+    """Where the service serves a tenant's console (`service/api/console.py`)."""
+    return f"/console/{tenant}/"
+
 
 def is_reserved(tenant: str) -> bool:
     """Whether a tenant of this id would take a name of the platform, or of another tenant.

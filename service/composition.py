@@ -40,6 +40,7 @@ from service.adapters.aws.timers import SchedulerTimers
 from service.adapters.aws.work import SqsWorkQueue
 from service.adapters.cache.tenants import CachedTenantRegistry
 from service.api.app import create_app
+from service.api.console import ConsoleOrigins
 from service.domain.enrolments import DeviceEndpoint
 from service.domain.instants import now_in_utc
 from service.errors import ConfigurationError
@@ -100,7 +101,9 @@ def build(
         settings.policies,
     )
     ends = (operations.close, calls.close, door.close)
-    return create_app(operations, settings.http, on_shutdown=ends)
+    # The embedded cloud is one host for all.
+    console = ConsoleOrigins(cloud=settings.aws.endpoint_url)
+    return create_app(operations, settings.http, console=console, on_shutdown=ends)
 
 
 def device_endpoint(settings: Settings) -> DeviceEndpoint:

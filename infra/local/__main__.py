@@ -124,11 +124,12 @@ def _set_up(
         console.print(f"another program has taken {last.api}: the API has a new port")
     known = _people_document(setup, people)
     write_private(given.state_dir / FILE, {**known, "api": url})
+    consoles = {tenant: setup.open_console(tenant, api=url) for tenant in TENANTS}
     for tenant in TENANTS:
         device = setup.let_in(tenant, url=url, token=known[tenant]["managers"]["token"])
         running.enter_context(setup.start_device(device))
         console.print(f"{device.thing} is connected; its files are in {device.folder}")
-    for line in _sign_in_lines(setup, people):
+    for line in _sign_in_lines(setup, people, consoles):
         console.print(line, markup=False)
     console.print(
         "A device of your own: `make enroll DEVICE=press-42`; what it installs: `make wheel`."
@@ -176,13 +177,15 @@ def _people_document(
     }
 
 
-def _sign_in_lines(setup: Setup, people: dict[str, dict[str, Person]]) -> Iterator[str]:
+def _sign_in_lines(
+    setup: Setup, people: dict[str, dict[str, Person]], consoles: dict[str, str]
+) -> Iterator[str]:
     yield f"Sign in with (kept in {setup.state_dir / FILE}, which holds a token of each too):"
     for tenant, members in people.items():
         yield f"  {tenant}, client id {setup.stacks[tenant]['client_id']}"
         for group, person in members.items():
             yield f"    {group:<22}{person.email:<38}{person.password}"
-        yield f"    in a browser: {setup.sign_in_page(tenant)}"
+        yield f"    console: {consoles[tenant]}"
     [tenant, *_], at = people, setup.state_dir
     state = "" if at == STATE_DIR else f" --state {at}"
     call = f".venv/bin/python -m infra.local.api{state} -s {tenant} --as managers"

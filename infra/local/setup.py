@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 
 from infra import names
-from infra.local import devices, people
+from infra.local import console, devices, people
 from infra.local.cloud.limits.table import CEDAR_POLICY
 from infra.local.devices import Device
 from infra.local.engine import Engine, Op
@@ -130,10 +130,6 @@ class Setup:
         """The ID token that the tenant's sign-in page gives."""
         return people.sign_in(self._page(tenant), person)
 
-    def sign_in_page(self, tenant: str) -> str:
-        """Where a browser signs in; it ends at the tenant's app with a code, where nobody is."""
-        return self._page(tenant).url
-
     def _page(self, tenant: str) -> SignInPage:
         outputs = self.stacks[tenant]
         return SignInPage.of(
@@ -207,6 +203,18 @@ class Setup:
         except BaseException:
             child.stop()
             raise
+
+    def open_console(self, tenant: str, *, api: str) -> str:
+        """Let the tenant's console be used from the address of its API here; gives its address.
+
+        A stack can name no port that is only known once the service listens, so that this is done
+        to what it made.
+
+        Args:
+            tenant: whose console it is.
+            api: URL of the API.
+        """
+        return console.open_console(self.cloud, self.stacks[tenant], api=api)
 
     def start_worker(self, name: str = "worker", **settings: str) -> Child:
         """Run the background worker as a process under its task role.

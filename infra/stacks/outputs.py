@@ -129,6 +129,7 @@ class TenantOutputs(_Outputs):
         issuer: of the tokens of its people and machines.
         user_pool_id: of its people.
         client_id: of the app that people sign in with.
+        console_client_id: of the console.
         machine_clients: machine -> client id.
         machine_secrets: machine -> client secret; a secret output.
         sign_in_url: of its sign-in page.
@@ -144,6 +145,7 @@ class TenantOutputs(_Outputs):
     issuer: pulumi.Output[str]
     user_pool_id: pulumi.Output[str]
     client_id: pulumi.Output[str]
+    console_client_id: pulumi.Output[str]
     machine_clients: dict[str, pulumi.Output[str]]
     machine_secrets: pulumi.Output[dict[str, str]]
     sign_in_url: pulumi.Output[str]

@@ -9,6 +9,8 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import Receive, Scope, Send
 
 from service.api import problems
+from service.api.console import ROUTES as CONSOLE
+from service.api.console import ConsoleOrigins
 from service.api.description import DescriptionPlugin, operation_id
 from service.api.docs_page import docs, docs_script
 from service.api.health import live, ready
@@ -39,6 +41,7 @@ def create_app(
     operations: Operations,
     http: HttpSettings,
     *,
+    console: ConsoleOrigins | None = None,
     on_shutdown: tuple[Callable[[], Awaitable[None] | None], ...] = (),
 ) -> Litestar:
     """The ASGI application.
@@ -46,6 +49,7 @@ def create_app(
     Args:
         operations: what the routes do.
         http: how large a body may be, and how long a request may take.
+        console: where its pages may send requests to, beside here.
         on_shutdown: called after the last request, one after the other.
     """
     scheme = SecurityScheme(
@@ -55,7 +59,7 @@ def create_app(
         description="of the tenant's user pool: a person's ID token, a machine's access token",
     )
     return _Application(
-        route_handlers=[version_1(), live, ready, docs, docs_script],
+        route_handlers=[version_1(), live, ready, docs, docs_script, *CONSOLE],
         exception_handlers=problems.HANDLERS,
         request_max_body_size=http.body_max_bytes,
         state=State(
@@ -63,6 +67,7 @@ def create_app(
                 "operations": operations,
                 "body_max_bytes": http.body_max_bytes,
                 "request_seconds": http.request_seconds,
+                "console": console or ConsoleOrigins(),
             }
         ),
         on_shutdown=list(on_shutdown),

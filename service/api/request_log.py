@@ -36,10 +36,11 @@ PROBLEM: Final = "problem"
 """In a request's state: the slug of the problem that it was answered with."""
 CONTENT_POLICY: Final = "content_policy"
 """In a request's state: what its answer lets a browser load, if that is anything."""
+CACHING: Final = "caching"
+"""In a request's state: how long its answer may be kept, if it may."""
 _NOTHING: Final = "default-src 'none'; frame-ancestors 'none'"
 _SUMMED_UP: Final = (LEFT, PROBLEM)
 _HEADERS: Final = (
-    (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
     (b"strict-transport-security", b"max-age=31536000"),
 )
@@ -81,6 +82,8 @@ def around_requests(app: ASGIApp, operations: Operations, request_seconds: float
                 message["headers"] = [
                     *message["headers"],
                     *_HEADERS,
+                    # Fail closed: what says nothing is of one caller and of now.
+                    (b"cache-control", state.get(CACHING, "no-store").encode()),
                     (b"content-security-policy", state.get(CONTENT_POLICY, _NOTHING).encode()),
                     *rate_limits.headers(scope),
                     (b"x-request-id", request_id.encode()),

@@ -40,6 +40,7 @@ class Tenant:
         issuer: of its user pool's tokens; the registry's key.
         jwks_uri: HTTPS address of the pool's signing keys.
         client_ids: app clients whose tokens are accepted.
+        console_client_id: of these the console's; ``None``: its stack is of a release without one.
         policy_names: name of each policy in our files, by the policy store's id of it.
         role_arn: assumed for every AWS call on behalf of the tenant.
         thing_group: the one of all its devices, the tenant id itself.
@@ -67,6 +68,7 @@ class Tenant:
     groups: GroupParents
     lists: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     budgets: Mapping[Budget, Rate] = field(default_factory=lambda: DEFAULT)
+    console_client_id: str | None = None
 
     @property
     def pool_id(self) -> str:

@@ -45,6 +45,7 @@ from service.settings import EnrolmentSettings, PolicySettings
 if TYPE_CHECKING:
     from service.domain.identities import Principal
     from service.domain.permissions import Permission
+    from service.domain.tenants import Tenant
     from service.operations.authorization import RequestFacts
     from service.ports import Ports
     from service.ports.authorizer import Authorizer
@@ -229,6 +230,10 @@ class Operations:
             audit=self._ports.audit,
             clock=self._ports.clock,
         )
+
+    async def tenant_named(self, tenant_id: str) -> Tenant | None:
+        """The tenant of this id, for what strangers may know of it: where its people sign in."""
+        return await self._ports.tenants.named(tenant_id)
 
     async def close(self) -> None:
         """End what is done in the background."""

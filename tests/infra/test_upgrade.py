@@ -75,7 +75,7 @@ def test_an_upgrade_replaces_nothing(upgraded: tuple[str, Project]) -> None:
     lost: set[tuple[str, str, str, str]] = set()
     for stack in STACKS:
         result = project.engine.preview(stack)
-        assert result.same > 50, "the recorded state was not read"
+        assert result.same > 30, "the recorded state was not read"
         lost |= {
             (release, stack, str(change.op), change.urn.rpartition("::")[2])
             for change in result.changes

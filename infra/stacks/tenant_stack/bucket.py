@@ -21,11 +21,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class BucketArgs:
-    """The tenant, what the file says of replaced versions and deletion, and how to name ARNs."""
+    """The tenant, what the file says of replaced versions and deletion, and how to name ARNs.
+
+    Attributes:
+        tenant: its id.
+        config: its file.
+        arns: of the platform's account.
+        service_url: of the API, which serves the console.
+    """
 
     tenant: str
     config: TenantConfig
     arns: pulumi.Output[names.Arns]
+    service_url: pulumi.Output[str]
 
 
 class Bucket(pulumi.ComponentResource):
@@ -141,13 +149,15 @@ class Bucket(pulumi.ComponentResource):
         )
 
     def _upload(self, name: str, bucket: aws.s3.Bucket, args: BucketArgs) -> None:
-        """Pages of the tenant's own app may send parts of uploads, and read nothing."""
+        """Pages of the tenant's own app and the console may send parts of uploads, no more."""
         aws.s3.BucketCorsConfiguration(
             f"{name}-cors",
             bucket=bucket.id,
             cors_rules=[
                 {
-                    "allowed_origins": origins(args.config.sign_in.callback_urls),
+                    "allowed_origins": args.service_url.apply(
+                        lambda url: origins([*args.config.sign_in.callback_urls, url])
+                    ),
                     "allowed_methods": ["PUT"],
                     "allowed_headers": ["x-amz-checksum-sha256"],
                     "max_age_seconds": 3600,

@@ -91,7 +91,11 @@ class PolicyStore(pulumi.ComponentResource):
             configuration={
                 "cognito_user_pool_configuration": {
                     "user_pool_arn": args.user_pool.pool_arn,
-                    "client_ids": [args.user_pool.client_id, *args.machines.client_ids.values()],
+                    "client_ids": [
+                        args.user_pool.client_id,
+                        args.user_pool.console_client_id,
+                        *args.machines.client_ids.values(),
+                    ],
                     "group_configuration": {"group_entity_type": "Fleet::Group"},
                 }
             },

@@ -48,7 +48,12 @@ class RegistryRowArgs:
             "cell": self.config.cell,
             "jwks_uri": self.user_pool.jwks_uri,
             "sign_in_url": self.user_pool.sign_in_url,
-            "client_ids": [self.user_pool.client_id, *self.machines.client_ids.values()],
+            "client_ids": [
+                self.user_pool.client_id,
+                self.user_pool.console_client_id,
+                *self.machines.client_ids.values(),
+            ],
+            "console_client_id": self.user_pool.console_client_id,
             "policy_store_id": self.policy_store.store_id,
             "policy_names": self.policy_store.policy_names,
             "role_arn": self.service_role.role_arn,

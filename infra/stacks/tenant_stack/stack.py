@@ -56,7 +56,11 @@ def stamp_tenant(tenant: str, config: TenantConfig, *, region: str, root: Path) 
     provider = through(stack_provider(region=keep(platform.region, kept), tenant=tenant))
 
     people = UserPool(
-        "identity", UserPoolArgs(tenant=tenant, config=config, region=platform.region), provider
+        "identity",
+        UserPoolArgs(
+            tenant=tenant, config=config, region=platform.region, service_url=platform.service_url
+        ),
+        provider,
     )
     machines = Machines("machines", MachinesArgs(config=config, user_pool=people), provider)
     digest = PolicyDigest(
@@ -78,7 +82,11 @@ def stamp_tenant(tenant: str, config: TenantConfig, *, region: str, root: Path) 
     )
     iot = Iot("fleet", IotArgs(tenant=tenant, config=config, platform=platform), provider)
     bucket = Bucket(
-        "artifacts", BucketArgs(tenant=tenant, config=config, arns=platform.arns), provider
+        "artifacts",
+        BucketArgs(
+            tenant=tenant, config=config, arns=platform.arns, service_url=platform.service_url
+        ),
+        provider,
     )
     Telemetry(
         "telemetry",
@@ -117,6 +125,7 @@ def stamp_tenant(tenant: str, config: TenantConfig, *, region: str, root: Path) 
         issuer=people.issuer,
         user_pool_id=people.pool_id,
         client_id=people.client_id,
+        console_client_id=people.console_client_id,
         machine_clients=machines.client_ids,
         machine_secrets=machines.secrets,
         sign_in_url=people.sign_in_url,

@@ -1,4 +1,4 @@
-"""The tenant's people: a user pool, its groups, its one app client and its sign-in page."""
+"""The tenant's people: a user pool, its groups, its app, the console, and its sign-in page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Final
 import pulumi
 import pulumi_aws as aws
 
+from infra import names
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from infra.stacks.config.limits import SignInFlow
     from infra.stacks.config.tenant import TenantConfig
 
@@ -31,21 +35,45 @@ def domain_prefix_of(sign_in_url: str) -> str:
     return sign_in_url.removeprefix("https://").partition(_DOMAIN)[0]
 
 
+def console_urls(
+    tenant: str, origin: pulumi.Output[str]
+) -> tuple[list[pulumi.Output[str]], list[pulumi.Output[str]]]:
+    """Where the sign-in page sends people of the console back to, and where after signing out.
+
+    Cognito compares the whole URL, so each is one page (source: Cognito developer guide, "App
+    client settings": callback URLs).
+    """
+    page = names.console_path(tenant)
+    return (
+        [pulumi.Output.concat(origin, page, names.CONSOLE_CALLBACK)],
+        [pulumi.Output.concat(origin, page)],
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class UserPoolArgs:
-    """Whose pool it is, what the file says of groups, sign-in and deletion, and the region."""
+    """Whose pool it is, what its file says of groups, sign-in and deletion, the platform's part.
+
+    Attributes:
+        tenant: its id.
+        config: its file.
+        region: of the platform.
+        service_url: of the API, which serves the console.
+    """
 
     tenant: str
     config: TenantConfig
     region: pulumi.Output[str]
+    service_url: pulumi.Output[str]
 
 
 class UserPool(pulumi.ComponentResource):
-    """Cognito user pool, groups, public app client (code flow with PKCE), sign-in domain."""
+    """Cognito user pool, groups, public clients of app and console (code and PKCE), domain."""
 
     pool_id: pulumi.Output[str]
     pool_arn: pulumi.Output[str]
     client_id: pulumi.Output[str]
+    console_client_id: pulumi.Output[str]
     issuer: pulumi.Output[str]
     jwks_uri: pulumi.Output[str]
     sign_in_url: pulumi.Output[str]
@@ -64,7 +92,13 @@ class UserPool(pulumi.ComponentResource):
                 user_pool_id=pool.id,
                 opts=self._child,
             )
-        client = self._client(name, args, pool)
+        sign_in = args.config.sign_in
+        client = self._client(
+            name, args, pool, "app", (list(sign_in.callback_urls), list(sign_in.logout_urls))
+        )
+        console = self._client(
+            name, args, pool, "console", console_urls(args.tenant, args.service_url)
+        )
         domain = aws.cognito.UserPoolDomain(
             f"{name}-page",
             domain=args.config.sign_in.domain_prefix,
@@ -74,6 +108,7 @@ class UserPool(pulumi.ComponentResource):
         self.pool_id = pool.id
         self.pool_arn = pool.arn
         self.client_id = client.id
+        self.console_client_id = console.id
         self.issuer = pulumi.Output.concat(
             "https://cognito-idp.", args.region, ".amazonaws.com/", pool.id
         )
@@ -127,19 +162,25 @@ class UserPool(pulumi.ComponentResource):
         )
 
     def _client(
-        self, name: str, args: UserPoolArgs, pool: aws.cognito.UserPool
+        self,
+        name: str,
+        args: UserPoolArgs,
+        pool: aws.cognito.UserPool,
+        app: str,
+        urls: tuple[Sequence[pulumi.Input[str]], Sequence[pulumi.Input[str]]],
     ) -> aws.cognito.UserPoolClient:
+        """A public client named ``app``, which is sent back to the first or, signed out, second."""
         return aws.cognito.UserPoolClient(
-            f"{name}-app",
-            name="app",
+            f"{name}-{app}",
+            name=app,
             user_pool_id=pool.id,
             generate_secret=False,  # a browser cannot keep one; PKCE stands in for it
             allowed_oauth_flows_user_pool_client=True,
             allowed_oauth_flows=["code"],
             allowed_oauth_scopes=["openid", "email", "profile"],
             supported_identity_providers=["COGNITO"],
-            callback_urls=list(args.config.sign_in.callback_urls),
-            logout_urls=list(args.config.sign_in.logout_urls),
+            callback_urls=urls[0],
+            logout_urls=urls[1],
             explicit_auth_flows=[
                 "ALLOW_REFRESH_TOKEN_AUTH",
                 *(_FLOWS[flow] for flow in args.config.sign_in.flows),

@@ -110,6 +110,7 @@ def tenant_of(item: Mapping[str, Any], *, region: str) -> Tenant:
             lists=_lists(row.get("lists", {})),
             # Nor does it name budgets: it has those of a file that says nothing.
             budgets={**DEFAULT, **_budgets(row.get("budgets", {}))},
+            console_client_id=row.get("console_client_id"),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigurationError(
@@ -129,6 +130,7 @@ def tenant_of(item: Mapping[str, Any], *, region: str) -> Tenant:
         (_is_tree(tenant.groups), "groups"),
         # Fail closed: a budget of nothing is a slip, one without an end is none.
         (all(map(_is_rate, tenant.budgets.values())), "budgets"),
+        (_is_client(tenant), "console_client_id"),
     ):
         # Fail closed: better no service for the tenant than service with another's resources.
         if not holds:
@@ -176,6 +178,11 @@ def _is_tree(groups: GroupParents) -> bool:
         wire.is_device_id(group) and group != ROOT_GROUP and set(parents) <= groups.keys()
         for group, parents in groups.items()
     )
+
+
+def _is_client(tenant: Tenant) -> bool:
+    """Whether the console's client, if the row names one, is one whose tokens are accepted."""
+    return tenant.console_client_id is None or tenant.console_client_id in tenant.client_ids
 
 
 def _is_role(arn: str, account_id: str) -> bool:

@@ -59,6 +59,7 @@ class MemoryUserPool:
             jwks_uri=f"{issuer}/.well-known/jwks.json",
             sign_in_url=f"https://{tenant}.auth.{region}.amazoncognito.com",
             client_ids=frozenset({self.client_id}),
+            console_client_id=self.client_id,
             policy_store_id=f"PS{tenant}",
             policy_names={},
             role_arn=role,

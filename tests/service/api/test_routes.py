@@ -47,6 +47,10 @@ PUBLIC = {
     NOTHING: 404,
     "/v1/docs": 200,
     "/v1/docs/redoc.js": 200,
+    "": 200,
+    "/console/{tenant:str}": 404,
+    "/console/{tenant:str}/{path:path}": 404,
+    "/console-files/{digest:str}/{file:path}": 404,
 }
 BY_CODE = "/v1/enrolments"  # a device has no token yet: the code in the body proves it, or nothing
 

@@ -1,0 +1,86 @@
+// Asks the API, and makes of each refusal what a page can say in words.
+
+import { asking } from "./place.js";
+import { SessionEnded, drop, token } from "./session.js";
+
+const PREFIX = "urn:cedarfleet:problem:";
+
+/** The API does not answer: the network, or nobody at the other end. */
+export class Offline extends Error {}
+
+/**
+ * A refusal of the API (RFC 9457).
+ *
+ * `kind` is the slug of its type, `members` the document.
+ */
+export class Refused extends Error {
+  constructor(status, members) {
+    super(members.detail ?? members.title ?? `the API answered ${status}`);
+    this.status = status;
+    this.members = members;
+    this.kind = String(members.type ?? "").replace(PREFIX, "");
+  }
+}
+
+/** Read something: `get("/devices", {limit: 100})`. */
+export function get(path, query = {}, options = {}) {
+  return ask("GET", asking(`/v1${path}`, query), options);
+}
+
+/**
+ * Change something.
+ *
+ * @param {string} method POST, PATCH, PUT or DELETE.
+ * @param {string} path Behind `/v1`.
+ * @param {Object} [body] Sent as JSON.
+ * @param {Object} [options] `once`: a key by which a repeated request is done once; `match`: the
+ *   entity tag that the change expects.
+ */
+export function send(method, path, body, options = {}) {
+  return ask(method, `/v1${path}`, { ...options, body });
+}
+
+/** What the caller may do: an answer for each question, however many. */
+export async function may(checks, options = {}) {
+  const pieces = [];
+  for (let at = 0; at < checks.length; at += 100) pieces.push(checks.slice(at, at + 100));
+  const answered = await Promise.all(
+    pieces.map((piece) => ask("POST", "/v1/permissions/check", { ...options, body: { checks: piece } })),
+  );
+  return answered.flatMap(({ answers }) => answers);
+}
+
+async function ask(method, address, { body, once, match, signal, anew = false } = {}) {
+  const headers = { Authorization: `Bearer ${await asSomebody(anew)}` };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (once) headers["Idempotency-Key"] = once;
+  if (match) headers["If-Match"] = match;
+  const answer = await answered(address, { method, headers, body: JSON.stringify(body), signal });
+  const document = await answer.json().catch(() => ({}));
+  if (answer.ok) return document;
+  // A token may be refused before it ends: a group was taken away, somebody was signed out.
+  if (answer.status === 401 && !anew) {
+    return ask(method, address, { body, once, match, signal, anew: true });
+  }
+  if (answer.status === 401) {
+    drop();
+    throw new SessionEnded(document.detail ?? "the session has ended");
+  }
+  throw new Refused(answer.status, document);
+}
+
+async function asSomebody(anew) {
+  try {
+    return await token({ anew });
+  } catch (error) {
+    throw error instanceof TypeError ? new Offline("the sign-in page cannot be reached") : error;
+  }
+}
+
+async function answered(address, request) {
+  try {
+    return await fetch(address, { cache: "no-store", ...request });
+  } catch (error) {
+    throw error instanceof TypeError ? new Offline("the API cannot be reached") : error;
+  }
+}

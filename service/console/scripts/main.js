@@ -1,0 +1,147 @@
+// The console: finds the page that a path names, shows it, and keeps the frame around it.
+
+import { h, morph } from "./elements.js";
+import { asking, base, parts, tenant, to } from "./place.js";
+import { begin, finish, isOpen, onEnded, SessionEnded } from "./session.js";
+import { get } from "./api.js";
+import { frame } from "./frame.js";
+import { loading, notice, problem } from "./states.js";
+import { theme } from "./theme.js";
+import { welcome } from "./welcome.js";
+import { PAGES } from "./pages.js";
+
+const LIVE_MS = 1000;
+const root = document.getElementById("console");
+let leaving = new AbortController();
+let me = null;
+
+theme.apply();
+addEventListener("popstate", open);
+addEventListener("click", followed);
+addEventListener("online", open);
+onEnded(open);
+await start();
+
+async function start() {
+  if (!tenant) {
+    root.replaceChildren(welcome(location.pathname));
+    return;
+  }
+  localStorage.setItem("tenant", tenant);
+  if (parts()[0] === "signed-in") {
+    try {
+      history.replaceState(null, "", await finish());
+    } catch (error) {
+      history.replaceState(null, "", base);
+      alone(error instanceof SessionEnded
+        ? notice("failed", "You are not signed in", [h("p", {}, `The sign-in page said: ${error.message}.`), signInButton()])
+        : problem(error));
+      return;
+    }
+  }
+  if (await isOpen()) await open();
+  else alone(h("section", { class: "welcome" },
+    h("h1", { tabindex: "-1" }, tenant), h("p", {}, "Sign in to see and manage the devices of this tenant."),
+    signInButton(), h("p", {}, h("a", { href: "/", "data-plain": true }, "Another tenant"))));
+}
+
+function signInButton() {
+  return h("button", { class: "primary", onclick: begin }, "Sign in");
+}
+
+/** Show the page that the path names. */
+async function open() {
+  leaving.abort();
+  leaving = new AbortController();
+  const { signal } = leaving;
+  const path = parts();
+  const found = PAGES.find(({ matches }) => matches(path));
+  if (!found) {
+    history.replaceState(null, "", to("devices"));
+    return open();
+  }
+  const page = pageOf(found, path, signal);
+  page.show(loading());
+  focusTitle();
+  try {
+    me ??= await get("/me", {}, { signal });
+    page.me = me;
+    await found.run(page);
+  } catch (error) {
+    if (error.name === "AbortError" || signal.aborted) return undefined;
+    if (error instanceof SessionEnded) me = null;
+    page.show(problem(error, { again: open }));
+  }
+  return undefined;
+}
+
+/** What a page is given. */
+function pageOf(found, path, signal) {
+  return {
+    me,
+    path,
+    query: Object.fromEntries(new URLSearchParams(location.search)),
+    signal,
+    title: found.title(path),
+    show(...content) {
+      if (signal.aborted) return;
+      document.title = `${this.title} – ${tenant} – Cedarfleet`;
+      morphed(frame({ section: found.section, title: this.title, lead: this.lead, me: this.me, content }));
+    },
+    /** Do this now and again and again, until the page is left; not while nobody looks. */
+    async live(milliseconds, work) {
+      const next = async () => {
+        if (signal.aborted) return;
+        let wait = milliseconds;
+        if (!document.hidden) {
+          try {
+            if ((await work()) === "done") return;
+          } catch (error) {
+            if (signal.aborted) return;
+            if (error instanceof SessionEnded) me = null;
+            this.show(problem(error, { again: open }));
+            if (error instanceof SessionEnded || error.status === 403 || error.status === 404) return;
+            wait = Math.max(wait, 4 * LIVE_MS);
+          }
+        }
+        setTimeout(next, wait);
+      };
+      await next();
+    },
+    go(address) {
+      history.pushState(null, "", address);
+      open();
+    },
+    /** Another query of this page, which can be gone back from and reloaded. */
+    ask(query) {
+      this.go(asking(location.pathname, query));
+    },
+    again: open,
+  };
+}
+
+function morphed(wanted) {
+  if (root.firstElementChild?.className === wanted.className) morph(root.firstElementChild, wanted);
+  else root.replaceChildren(wanted);
+}
+
+function alone(content) {
+  document.title = `${tenant} – Cedarfleet`;
+  root.replaceChildren(h("main", { class: "alone", id: "content" }, content));
+}
+
+function followed(event) {
+  const link = event.target.closest?.("a[href]");
+  const other = event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey;
+  if (!link || other || link.dataset.plain !== undefined || link.origin !== location.origin) return;
+  if (!tenant || !link.pathname.startsWith(base)) return;
+  event.preventDefault();
+  history.pushState(null, "", link.pathname + link.search);
+  open();
+  scrollTo(0, 0);
+}
+
+/** Who listens is told that another page is there. */
+function focusTitle() {
+  root.querySelector("h1")?.focus({ preventScroll: true });
+}

@@ -1,0 +1,92 @@
+// One device: what is known of it, what it reports, what was asked of it, and what one may do.
+
+import { get, may, send } from "../api.js";
+import { h } from "../elements.js";
+import { allowedButton, facts, listed, part, table } from "../parts.js";
+import { asking, to } from "../place.js";
+import { nothing, problem } from "../states.js";
+import { connection, instant, state, value, when } from "../words.js";
+
+const LIVE_MS = 3000;
+const RECENT = 5;
+
+export async function device(page) {
+  const id = page.path[1];
+  const seen = { answers: null, said: null };
+  const actions = [
+    { key: "download", words: "Download File", check: { action: "DownloadFile", device: id }, act: () => page.go(asking(to("downloads", "new"), { device: id })) },
+    ...page.me.commands.map((name) => ({ key: `command ${name}`, words: name, check: { command: name, device: id }, act: () => page.go(asking(to("commands"), { device: id, name })) })),
+    { key: "retire", words: "Retire", check: { action: "RetireDevice", device: id }, act: () => retire(page, id, seen) },
+  ];
+  may(actions.map(({ check }) => check), page).then((answers) => { seen.answers = answers; seen.draw?.(); }, () => null);
+  await page.live(LIVE_MS, async () => {
+    const [found, states, sent, delivered, measured] = await Promise.all([
+      get(`/devices/${encodeURIComponent(id)}`, {}, page),
+      optional(get(`/devices/${encodeURIComponent(id)}/state`, {}, page)),
+      optional(get(`/devices/${encodeURIComponent(id)}/commands`, { limit: RECENT }, page)),
+      optional(get("/downloads", { device: id, limit: RECENT }, page)),
+      optional(get(`/devices/${encodeURIComponent(id)}/telemetry`, { limit: 20 }, page)),
+    ]);
+    seen.draw = () => page.show(
+      seen.said,
+      found.unreadable && h("p", { class: "wrong", role: "alert" }, `No policy can decide on this device: ${found.unreadable}`),
+      part("Facts", facts([
+        ["Connection", connection(found)],
+        ["Since", instant(found.connectivity?.since)],
+        ["Groups", listed(found.groups)],
+        ...Object.entries(found.attributes).map(([name, text]) => [name.replaceAll("_", " "), text]),
+        ...Object.entries(found.tags).map(([name, text]) => [`tag ${name}`, text]),
+      ])),
+      part("What you may do", h("ul", { class: "actions" }, actions.map((one, at) =>
+        h("li", { "data-key": one.key }, allowedButton(one.words, seen.answers?.[at], one.act))))),
+      part("State", shownState(states)),
+      part("Measured", table("Last values", ["Topic", "Value", "Measured"],
+        (measured?.values ?? []).map((one) => [one.topic, one.unreadable ?? value(one.value), when(one.at)]), "It has measured nothing that you may see.")),
+      part("Commands", table("Its last commands", ["Command", "State", "Sent", "By"],
+        (sent?.commands ?? []).map((one) => [h("a", { href: to("commands", one.id) }, one.name), state(one.state), when(one.created_at), one.created_by]),
+        "No command was sent to it, or you may see none.")),
+      part("Downloads", table("Its last downloads", ["File", "State", "Asked for", "By"],
+        (delivered?.downloads ?? []).map((one) => [h("a", { href: to("downloads", one.id) }, one.artifact), state(one.state), when(one.created_at), one.created_by]),
+        "No file was sent to it alone, or you may see none.")));
+    seen.draw();
+  });
+}
+
+function shownState(found) {
+  const entries = Object.entries(found?.state ?? {});
+  if (entries.length === 0) return nothing("Nothing was asked of it, and it reports nothing.");
+  return table("Desired and reported state", ["Key", "Wanted", "Reported", ""], entries.map(([key, entry]) => [
+    key, value(entry.desired?.value), value(entry.reported?.value),
+    entry.reported?.failed ? `failed: ${entry.reported.failed}` : state(entry.settled ? "settled" : "in_progress"),
+  ]));
+}
+
+/** What one may not see leaves its part empty, and the rest of the page as it is. */
+async function optional(question) {
+  try {
+    return await question;
+  } catch (error) {
+    if (error.status === 403 || error.status === 404) return null;
+    throw error;
+  }
+}
+
+async function retire(page, id, seen) {
+  // Asked a second time, since it is for good.
+  if (!seen.sure) {
+    seen.sure = true;
+    seen.said = () => h("section", { class: "notice denied", role: "alert" },
+      h("h2", {}, "Retire it for good?"), h("p", {}, "Its certificates end, and nothing is sent to it any more."),
+      h("button", { onclick: () => retire(page, id, seen) }, `Retire ${id}`),
+      h("button", { class: "quiet", onclick: () => { seen.sure = false; seen.said = null; seen.draw(); } }, "Leave it"));
+  } else {
+    try {
+      await send("POST", `/devices/${encodeURIComponent(id)}/retire`);
+      seen.said = null;
+    } catch (error) {
+      seen.said = () => problem(error);
+    }
+    seen.sure = false;
+  }
+  seen.draw();
+}
