@@ -1,4 +1,4 @@
-"""``python -m service [api|worker]``: the service's programs; without a name, the HTTPS API."""
+"""``python -m service [api|worker|verify-audit]``: the programs; without a name the HTTPS API."""
 
 from __future__ import annotations
 
@@ -37,7 +37,14 @@ PROGRAMS: Final[Mapping[str, Callable[[Settings], int]]] = {"api": _api, "worker
 
 def main(arguments: Sequence[str]) -> int:
     """Run one program with the settings of the environment; 2 says that the settings are wrong."""
-    parser = argparse.ArgumentParser(prog="python -m service")
+    if arguments[:1] == ["verify-audit"]:
+        # It has no settings: whoever has an export can check it.
+        from service.verify_audit import main as verify  # noqa: PLC0415 - as it says above
+
+        return verify(arguments[1:])
+    parser = argparse.ArgumentParser(
+        prog="python -m service", epilog="`verify-audit FILE` checks an export of the audit trail"
+    )
     parser.add_argument("program", nargs="?", choices=sorted(PROGRAMS), default="api")
     program = PROGRAMS[parser.parse_args(arguments).program]
     log_format.configure()

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from service.adapters.aws.amazon_roots import amazon_roots
 from service.adapters.aws.artifacts import S3Artifacts
-from service.adapters.aws.audit import DynamoAuditLog
+from service.adapters.aws.audit import DynamoAuditTrail, DynamoPersonKeys
+from service.adapters.aws.audit_chain import DynamoAuditChain, KmsAuditSigner
 from service.adapters.aws.authorizer import VerifiedPermissionsAuthorizer
 from service.adapters.aws.broker import IotCommandBroker
 from service.adapters.aws.budgets import DynamoBuckets
@@ -155,6 +156,8 @@ def aws_ports(
     """Every port answered by AWS; what is measured is kept in ``metrics``."""
     aws, records = settings.aws, settings.records
     commands = DynamoCommandRecords(aws=door, settings=records)
+    people = DynamoPersonKeys(aws=door, settings=records)
+    audit = DynamoAuditTrail(aws=door, settings=records, people=people)
     registry = DynamoTenantRegistry(aws=door, table=settings.tenants.table, region=aws.region)
     return Ports(
         tenants=CachedTenantRegistry(
@@ -172,7 +175,11 @@ def aws_ports(
         policy_stores=VerifiedPermissionsPolicies(
             aws=door, table=settings.tenants.table, templates=settings.policies.templates
         ),
-        audit=DynamoAuditLog(aws=door, settings=records),
+        audit=audit,
+        audit_entries=audit,
+        audit_chain=DynamoAuditChain(aws=door, settings=records),
+        audit_signer=KmsAuditSigner(aws=door, key=records.audit_key),
+        person_keys=people,
         buckets=DynamoBuckets(aws=door, settings=records),
         devices=DynamoDeviceFacts(aws=door, settings=records),
         groups=DynamoGroups(aws=door, settings=records),

@@ -243,6 +243,8 @@ class RecordSettings:
         record_days: how long commands and downloads are kept.
         audit_table: the audit trail.
         audit_days: how long the audit trail is kept.
+        audit_key: of KMS, its id or ARN, with which the worker signs checkpoints of the trail.
+        audit_keys_seconds: how long a process may use a person's key after it was erased.
     """
 
     devices_table: Annotated[str, Variable("CEDARFLEET_DEVICES_TABLE")] = "cedarfleet-devices"
@@ -250,6 +252,8 @@ class RecordSettings:
     record_days: Annotated[int, Variable("CEDARFLEET_RECORD_DAYS")] = 90
     audit_table: Annotated[str, Variable("CEDARFLEET_AUDIT_TABLE")] = "cedarfleet-audit"
     audit_days: Annotated[int, Variable("CEDARFLEET_AUDIT_DAYS")] = 400
+    audit_key: Annotated[str, Variable("CEDARFLEET_AUDIT_KEY")] = ""
+    audit_keys_seconds: Annotated[float, Variable("CEDARFLEET_AUDIT_KEYS_SECONDS", 0, 3600)] = 600.0
 
     @property
     def record_seconds(self) -> int:

@@ -39,6 +39,7 @@ class PlatformOutputs(_Outputs):
         cell: what the platform is called; none before it was stamped with one.
         commands_table: shared table that each tenant's role reaches its own rows of.
         audit_table: the same for the audit trail.
+        audit_key: ARN of the key that signs checkpoints of the audit trails.
         thing_type: type of every device.
         status_errors_queue: URL of the queue of states that could not be written.
         service_role_arn: who may assume the tenants' roles.
@@ -63,6 +64,7 @@ class PlatformOutputs(_Outputs):
     cell: pulumi.Output[str] = field(metadata=_NOT_FOR_TENANTS)
     commands_table: pulumi.Output[str]
     audit_table: pulumi.Output[str]
+    audit_key: pulumi.Output[str] = field(metadata=_NOT_FOR_TENANTS)
     thing_type: pulumi.Output[str]
     status_errors_queue: pulumi.Output[str]
     service_role_arn: pulumi.Output[str]

@@ -113,6 +113,21 @@ _OF_SCHEMAS: Final[Mapping[str, Any]] = {
 """Bodies of which members exclude each other, or say something together."""
 
 _PARTS: Final[Mapping[tuple[str, str], Any]] = {
+    ("AuditChainOut", "head"): _SHA256,
+    ("AuditEntryOut", "about"): {"command": _ID},
+    ("AuditEntryOut", "decided_by"): "store",
+    ("AuditEntryOut", "decision"): "ALLOW",
+    ("AuditEntryOut", "digest"): _SHA256,
+    ("AuditEntryOut", "emergency_reason"): None,
+    ("AuditEntryOut", "id"): _ID,
+    ("AuditEntryOut", "kind"): "decision",
+    ("AuditEntryOut", "reason"): None,
+    ("AuditEntryOut", "resource"): 'Fleet::Device::"press-07"',
+    ("AuditEntryOut", "source_ip"): "203.0.113.9",
+    ("AuditEntryOut", "subject"): "stop",
+    ("AuditEntryOut", "who"): "p-0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+    ("SignedLinkOut", "hash"): _SHA256,
+    ("SignedLinkOut", "key"): _SHA256,
     ("Accepted", "id"): _ID,
     ("Accepted", "state"): "received",
     ("Accepted", "url"): f"/v1/commands/{_ID}",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from litestar import Response, get, post, put
+from litestar import Response, delete, get, post, put
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
@@ -163,3 +163,13 @@ async def enable_person(access: Caller, operations: Ops, person: FromPath[str]) 
 async def sign_out_person(access: Caller, operations: Ops, person: FromPath[str]) -> PersonOut:
     """Sign a person out everywhere: tokens of before are refused within 5 seconds."""
     return PersonOut.of(await operations.people.sign_out(access, person))
+
+
+@delete("/people/{person:str}/pseudonym", opt=needs(Permission.MANAGE_PEOPLE))
+async def forget_person(access: Caller, operations: Ops, person: FromPath[str]) -> None:
+    """Erase the key of a person's pseudonym in the audit trail, for good.
+
+    What the trail says stays, and its chain whole; of whom it says it, nobody can tell any more.
+    Whoever acts again gets a new pseudonym: disable the person before.
+    """
+    await operations.people.forget(access, person)

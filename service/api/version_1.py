@@ -6,6 +6,7 @@ from litestar import Request, Router
 from litestar.di import Provide
 
 from service.api import rate_limits
+from service.api.audit import export_audit, read_audit, read_audit_chain
 from service.api.bulk_registration import register_devices
 from service.api.commands import (
     cancel_command,
@@ -55,6 +56,7 @@ from service.api.me import read_me
 from service.api.people import (
     disable_person,
     enable_person,
+    forget_person,
     invite_person,
     list_people,
     read_person,
@@ -115,6 +117,10 @@ ROUTES: Final[list[Any]] = [
     disable_person,
     enable_person,
     sign_out_person,
+    forget_person,
+    read_audit,
+    read_audit_chain,
+    export_audit,
 ]
 
 

@@ -41,5 +41,19 @@ def first_ulid(at_ms: int) -> str:
     return _ulid(at_ms << 80)
 
 
+def time_of(ulid: str) -> int:
+    """The instant of a ULID, in milliseconds since the epoch.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if len(ulid) != _LENGTH:
+        raise ValueError("no ULID")
+    number = 0
+    for letter in ulid:
+        number = number << 5 | _ALPHABET.index(letter)
+    return number >> 80
+
+
 def _ulid(number: int) -> str:
     return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(5 * (_LENGTH - 1), -1, -5))

@@ -14,6 +14,7 @@ class Permission(StrEnum):
     RETIRE_FILE = "RetireFile"
     VIEW_PEOPLE = "ViewPeople"
     MANAGE_PEOPLE = "ManagePeople"
+    VIEW_AUDIT = "ViewAudit"
     VIEW_DEVICE = "ViewDevice"
     VIEW_COMMAND = "ViewCommand"
     VIEW_DOWNLOAD = "ViewDownload"
@@ -67,6 +68,7 @@ OF_TENANT: Final = frozenset(
         Permission.RETIRE_FILE,
         Permission.VIEW_PEOPLE,
         Permission.MANAGE_PEOPLE,
+        Permission.VIEW_AUDIT,
     }
 )
 """What is asked of the tenant; as all of these, spelt as the schema's ``appliesTo`` says."""

@@ -22,6 +22,7 @@ class WorkKind(StrEnum):
     SETTLE_JOB = "settle-job"
     REDELIVER_COMMANDS = "redeliver-commands"
     VERIFY_FILE = "verify-file"
+    CHAIN_AUDIT = "chain-audit"
 
 
 LAST_ATTEMPT: Final = 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import structlog
 
@@ -13,13 +13,13 @@ from service.cedar.decision import Allowed, Refusal
 from service.cedar.entities import ARTIFACT, DEVICE, USER
 from service.cedar.request import AuthorizationRequest, RequestContext
 from service.cedar.values import EntityUid
-from service.domain.audit import AuditRecord
+from service.domain.audit import AuditRecord, Question
 from service.domain.instants import milliseconds, new_ulid
 from service.domain.permissions import Permission
 from service.errors import ConfigurationError, PermissionDeniedError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from ipaddress import IPv4Address, IPv6Address
 
@@ -28,12 +28,18 @@ if TYPE_CHECKING:
     from service.cedar.explanation import Explained
     from service.cedar.request import TokenBearer
     from service.domain.artifacts import Artifact
+    from service.domain.audit import AuditChange
     from service.domain.devices import Device
     from service.domain.identities import Principal
     from service.domain.instants import Clock
     from service.ports.audit import AuditLog
     from service.ports.authorizer import About, Adviser, Authorizer, Considered, Proposed
 
+_OF_THE_TOKEN: Final = frozenset(
+    {"at_hash", "auth_time", "event_id", "exp", "iat", "jti", "nonce", "origin_jti"}
+)
+"""Claims that tell of the token itself, which no policy sees (source: Verified Permissions user
+guide, "Mapping Amazon Cognito tokens to schema"): the audit does without them."""
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
@@ -58,6 +64,9 @@ class Purpose:
             allowed by itself.
         changed_tags: the device's tags that shall be set or removed.
         people_groups: all groups that the person is in, or would be.
+        person: whom the action is about; the audit names a pseudonym instead of ``subject``.
+        about: what the audit names as what comes of it; no policy sees it.
+        change: what the audit shows as it was, and as it would be; no policy sees it.
     """
 
     command: str | None = None
@@ -67,6 +76,9 @@ class Purpose:
     members_allowed: bool = False
     changed_tags: tuple[str, ...] | None = None
     people_groups: tuple[str, ...] | None = None
+    person: str | None = None
+    about: Mapping[str, str] = field(default_factory=dict[str, str])
+    change: AuditChange | None = None
 
 
 @dataclass(kw_only=True)
@@ -351,6 +363,19 @@ class Access:
             source_ip=self.facts.source_ip,
             emergency_reason=purpose.emergency_reason,
             subject=purpose.subject or purpose.command,
+            person=self.principal.subject,
+            of_person=purpose.person,
+            about=purpose.about,
+            question=Question(
+                claims={
+                    name: claim
+                    for name, claim in self.principal.claims.items()
+                    if name not in _OF_THE_TOKEN
+                },
+                context=request.json()["context"],
+                entities=[entity.json() for entity in request.entities],
+            ),
+            change=purpose.change,
         )
         if purpose.artifact is not None:
             record = replace(record, subject=purpose.artifact.name)

@@ -65,6 +65,7 @@ class CommandCancel:
             command=found.record.name,
             subject=f"cancel of {found.record.name}",
             emergency_reason=emergency_reason,
+            about={"command": command_id},
         )
         await access.require(action, device.entities(tenant.groups), purpose)
         now = milliseconds(self.clock())

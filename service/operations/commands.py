@@ -126,7 +126,11 @@ class Commands:
             record.message().encode()
         except wire.WireError as error:
             raise InvalidRequestError("arguments", str(error)) from error
-        purpose = Purpose(command=request.name, emergency_reason=request.emergency_reason)
+        purpose = Purpose(
+            command=request.name,
+            emergency_reason=request.emergency_reason,
+            about={"command": record.command_id},
+        )
         await self._allowed(access, action, device, purpose)
         try:
             stored = await self._once.create(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from service.domain.audit import AuditChange
 from service.domain.device_state import wanted
 from service.domain.instants import milliseconds
 from service.domain.permissions import Permission
@@ -65,7 +66,13 @@ class States:
         tenant = access.principal.tenant
         desired = wanted(changes, now_ms=milliseconds(self.clock()))
         device = await find_device(self.devices, tenant, device_id)
-        purpose = Purpose(subject=", ".join(sorted(changes)))
+        change = AuditChange(
+            after={
+                name: None if value is None else {"value": value.value, "version": value.version}
+                for name, value in desired.items()
+            }
+        )
+        purpose = Purpose(subject=", ".join(sorted(changes)), change=change)
         await access.require(Permission.CHANGE_STATE, device.entities(tenant.groups), purpose)
         before = await self.states.read(tenant, device.id)
         tag = before.tag(tenant.id, device.id)

@@ -9,6 +9,7 @@ import structlog
 from cedarfleet_device import wire
 
 from service.cedar.entities import tenant_entity
+from service.domain.audit import AuditChange
 from service.domain.device_filter import EVERY_DEVICE, check_filter
 from service.domain.devices import check_attributes, check_one_offset, check_patch_date
 from service.domain.groups import check_groups
@@ -129,7 +130,13 @@ class Devices:
         check_attributes(tenant.lists, changes)
         check_patch_date(changes, today=self.clock().date())
         device = await find_served(self.facts, tenant, device_id)
-        purpose = Purpose(subject=", ".join(sorted(changes)))
+        purpose = Purpose(
+            subject=", ".join(sorted(changes)),
+            change=AuditChange(
+                before={name: device.attributes.get(name) for name in sorted(changes)},
+                after=dict(changes),
+            ),
+        )
         action = Permission.CONFIGURE_DEVICE
         is_repair = device.unreadable is not None
         if is_repair:
@@ -166,7 +173,8 @@ class Devices:
         check_groups(tenant, groups)
         device = await find_served(self.facts, tenant, device_id)
         moved = device.with_groups(groups)
-        purpose = Purpose(subject=", ".join(moved.groups))
+        change = AuditChange(before=[*device.groups], after=[*moved.groups])
+        purpose = Purpose(subject=", ".join(moved.groups), change=change)
         for state in (device, moved):
             await access.require(
                 Permission.SET_DEVICE_GROUPS, state.entities(tenant.groups), purpose
@@ -199,7 +207,14 @@ class Devices:
         tagged = device.with_tags(changes)
         check_count(tagged.tags)
         words = (name if text is not None else f"{name} removed" for name, text in changes.items())
-        purpose = Purpose(subject=", ".join(sorted(words)), changed_tags=tuple(sorted(changes)))
+        purpose = Purpose(
+            subject=", ".join(sorted(words)),
+            changed_tags=tuple(sorted(changes)),
+            change=AuditChange(
+                before={name: device.tags.get(name) for name in sorted(changes)},
+                after=dict(changes),
+            ),
+        )
         # Tags that cannot be read are repaired as attributes are: asked of as they would be alone.
         states = (tagged,) if device.problem is not None else (device, tagged)
         for state in states:

@@ -134,7 +134,12 @@ class Downloads:
             raise ConflictError(f"device `{target.id}` was retired, for good")
         artifact = await self._file(tenant, request)
         action = permission_for(artifact.name if artifact else request.artifact)
-        purpose = Purpose(artifact=artifact, emergency_reason=request.emergency_reason)
+        download_id = new_ulid(self._once.now_ms())
+        purpose = Purpose(
+            artifact=artifact,
+            emergency_reason=request.emergency_reason,
+            about={"download": download_id},
+        )
         if isinstance(target, DeviceGroup):
             # One more than a download can serve, so that too many can be told.
             members = await self._devices.members(tenant, target, limit=MAX_MEMBERS)
@@ -151,6 +156,7 @@ class Downloads:
         if isinstance(target, DeviceGroup):
             _check_members(target, members)
         record = self._record(access, request, artifact, devices=len(members))
+        record = replace(record, download_id=download_id)
         jobs = tuple(jobs_of([device.id for device in members]))
         # Before the record, which says that they are all there.
         await self._deliveries.plan(tenant, record, jobs)
@@ -204,7 +210,7 @@ class Downloads:
         record = await self._find(tenant, download_id)
         tenant = await knowing_targets(self._groups, tenant, [record])
         target = await find_target(self._devices, tenant, record.target_kind, record.target)
-        purpose = Purpose(artifact=_delivered(record))
+        purpose = Purpose(artifact=_delivered(record), about={"download": record.download_id})
         await access.require(Permission.CANCEL_DOWNLOAD, target.entities(tenant.groups), purpose)
         state = (await view_of(self._deliveries, tenant, record)).progress.state
         if record.closing is None and state in _OPEN:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from service.cedar.group_tree import MAX_ANCESTORS, too_many
+from service.domain.audit import AuditChange
 from service.domain.groups import find_group
 from service.domain.instants import milliseconds
 from service.domain.permissions import Permission
@@ -130,7 +131,8 @@ class Membership:
         moved = device.with_groups([*others, group] if wanted else others)
         if wanted:
             _check_count(moved, tenant)
-        purpose = Purpose(subject=", ".join(moved.groups))
+        change = AuditChange(before=[*device.groups], after=[*moved.groups])
+        purpose = Purpose(subject=", ".join(moved.groups), change=change)
         # Also if it is so already: who may not change it is not told where it is.
         for state in (device, moved):
             await access.require(

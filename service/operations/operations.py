@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from service.domain.enrolments import DeviceEndpoint
 from service.domain.work import WorkKind
+from service.operations.audit_chaining import AuditChaining
+from service.operations.audit_reading import AuditReading
+from service.operations.audit_trail import AuditTrail
 from service.operations.authentication import Authenticate
 from service.operations.authorization import Access
 from service.operations.budgets import Budgets, Pace
@@ -74,6 +78,8 @@ class Operations:
         policies = policies or PolicySettings()
         enrolment = enrolment or EnrolmentSettings()
         endpoint = endpoint or DeviceEndpoint(host="localhost", port=8883, authorities="")
+        trail = AuditTrail(log=ports.audit, queue=ports.work_queue)
+        ports = replace(ports, audit=trail)
         self._ports = ports
         self.metrics = ports.metrics
         self.traces = ports.traces
@@ -150,7 +156,17 @@ class Operations:
             files=ports.file_records,
         )
         self.people = TenantPeople(
-            people=ports.people, revocations=self.revocations, budgets=self.budgets
+            people=ports.people,
+            audit_keys=ports.person_keys,
+            revocations=self.revocations,
+            budgets=self.budgets,
+        )
+        self.audit = AuditReading(
+            entries=ports.audit_entries,
+            chain=ports.audit_chain,
+            people=ports.person_keys,
+            trail=trail,
+            clock=ports.clock,
         )
         self.explanations = Explanations(permissions=self.permissions, people=self.people)
         self.who_may = WhoMay(permissions=self.permissions, people=self.people)
@@ -201,6 +217,13 @@ class Operations:
         verification = FileVerification(
             records=ports.file_records, objects=ports.file_objects, clock=ports.clock
         )
+        chaining = AuditChaining(
+            entries=ports.audit_entries,
+            chain=ports.audit_chain,
+            signer=ports.audit_signer,
+            queue=ports.work_queue,
+            clock=ports.clock,
+        )
         return Worker(
             queue=ports.work_queue,
             tenants=ports.tenants,
@@ -214,6 +237,7 @@ class Operations:
                 WorkKind.SETTLE_JOB: rollout.settle_job,
                 WorkKind.REDELIVER_COMMANDS: redelivery.handle,
                 WorkKind.VERIFY_FILE: verification.handle,
+                WorkKind.CHAIN_AUDIT: chaining.handle,
             },
         )
 

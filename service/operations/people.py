@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from service.cedar.entities import tenant_entity
+from service.domain.audit import AuditChange
 from service.domain.budgets import Bucket
 from service.domain.people import (
     MAX_NAME,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from service.operations.authorization import Access
     from service.operations.budgets import Budgets
     from service.operations.revocations import Revocations
+    from service.ports.audit import PersonKeys
     from service.ports.people import People
 
 # Cognito's rates are of all pools of an account together, and are not raised: 25 changes of people
@@ -45,6 +47,7 @@ class TenantPeople:
     """
 
     people: People
+    audit_keys: PersonKeys
     revocations: Revocations
     budgets: Budgets
 
@@ -95,7 +98,8 @@ class TenantPeople:
         """
         tenant = access.principal.tenant
         check_new_person(tenant.lists, new)
-        await self._require(access, subject=new.email, groups=new.groups)
+        change = AuditChange(after={"groups": sorted(new.groups)})
+        await self._require(access, subject=new.email, groups=new.groups, change=change)
         await self._take(CHANGES, 1 + len(new.groups))
         person = await self.people.invite(tenant, new)
         for group in new.groups:
@@ -115,7 +119,8 @@ class TenantPeople:
         check_people_groups(groups)
         tenant, person = access.principal.tenant, await self._find(access, person_id)
         wanted, held = set(groups), set(person.groups)
-        await self._require(access, subject=person.id, groups=wanted | held)
+        change = AuditChange(before={"groups": sorted(held)}, after={"groups": sorted(wanted)})
+        await self._require(access, subject=person.id, groups=wanted | held, change=change)
         await self._take(CHANGES, len(wanted ^ held))
         for group in sorted(wanted - held):
             await self.people.add_to_group(tenant, person.id, group)
@@ -159,6 +164,30 @@ class TenantPeople:
         await self.revocations.around(tenant, person.subject, change)
         return person
 
+    async def forget(self, access: Access, person_id: str) -> None:
+        """Make the person's pseudonyms in the audit trail dead, for good; the trail stays whole.
+
+        Whoever is in the pool no more is forgotten under the id that is given, which is the
+        ``sub`` of the tokens where people sign in by address.
+
+        Raises:
+            NotFoundError: neither the pool nor the trail has such a person.
+            PermissionDeniedError: not allowed of the groups that the person is in.
+        """
+        tenant = access.principal.tenant
+        try:
+            person = await self._find(access, person_id)
+        except NotFoundError:
+            if await self.audit_keys.find(tenant, _named(person_id)) is None:
+                raise
+            await self._require(access, subject=_named(person_id), groups=())
+            names = {_named(person_id)}
+        else:
+            await self._require(access, subject=person.id, groups=person.groups)
+            names = {person.id, person.subject, person.email}
+        for name in sorted(names - {""}):
+            await self.audit_keys.erase(tenant, name)
+
     async def _changing(self, access: Access, person_id: str) -> Person:
         person = await self._find(access, person_id)
         await self._require(access, subject=person.id, groups=person.groups)
@@ -174,12 +203,24 @@ class TenantPeople:
             raise NotFoundError("person", _named(person_id))
         return found
 
-    async def _require(self, access: Access, *, subject: str, groups: Iterable[str]) -> None:
+    async def _require(
+        self,
+        access: Access,
+        *,
+        subject: str,
+        groups: Iterable[str],
+        change: AuditChange | None = None,
+    ) -> None:
         tenant = access.principal.tenant
         await access.require(
             Permission.MANAGE_PEOPLE,
             (tenant_entity(tenant.id),),
-            Purpose(subject=subject, people_groups=tuple(sorted(groups))),
+            Purpose(
+                subject=subject,
+                person=subject,
+                people_groups=tuple(sorted(groups)),
+                change=change,
+            ),
         )
 
     async def _take(self, bucket: Bucket, tokens: int = 1) -> None:

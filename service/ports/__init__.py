@@ -14,7 +14,13 @@ from service.ports.traces import UNTRACED
 if TYPE_CHECKING:
     from service.domain.instants import Clock
     from service.ports.artifacts import Artifacts
-    from service.ports.audit import AuditLog
+    from service.ports.audit import (
+        AuditChain,
+        AuditEntries,
+        AuditLog,
+        AuditSigner,
+        PersonKeys,
+    )
     from service.ports.authorizer import Authorizer
     from service.ports.budgets import SharedBuckets
     from service.ports.commands import CommandBroker, CommandRecords, ListedCommands
@@ -45,6 +51,10 @@ class Ports:
     authorizer: Authorizer
     policy_stores: PolicyStores
     audit: AuditLog
+    audit_entries: AuditEntries
+    audit_chain: AuditChain
+    audit_signer: AuditSigner
+    person_keys: PersonKeys
     buckets: SharedBuckets
     devices: DeviceFacts
     groups: GroupRecords

@@ -14,8 +14,13 @@ if TYPE_CHECKING:
 class WorkQueue(Protocol):
     """Work that waits for its turn; each message is given out at least once."""
 
-    async def send(self, work: Sequence[Work]) -> None:
-        """Keep each message durably; after an error some may be kept, and some not."""
+    async def send(self, work: Sequence[Work], *, delay_seconds: int = 0) -> None:
+        """Keep each message durably; after an error some may be kept, and some not.
+
+        Args:
+            work: what is to be done.
+            delay_seconds: before which it is given to nobody; at most 900.
+        """
         ...
 
     async def receive(self) -> Sequence[ReceivedWork]:

@@ -57,6 +57,7 @@ PRICES: Final[Mapping[str, Price]] = {
     "GetItem": Price(dollars=_READ, source=_DYNAMO),
     "Query": Price(dollars=_READ, source=_DYNAMO),
     "PutItem": Price(dollars=_WRITE, source=_DYNAMO),
+    "DeleteItem": Price(dollars=_WRITE, source=_DYNAMO),
     "UpdateItem": Price(dollars=_WRITE, source=_DYNAMO),
     # Two puts, each twice: a transaction prepares and commits.
     "TransactWriteItems": Price(dollars=_WRITE, units=4, source=_DYNAMO),

@@ -37,6 +37,7 @@ PERMISSIONS: dict[str, dict[str, Any]] = {
         work_arn=WORK,
         schedules_arn=f"arn:aws:scheduler:eu-central-1:{ACCOUNT}:schedule/default/*--*",
         timer_role_arn=ARNS.role("/", "cedarfleet-timer"),
+        audit_key_arn=f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/1234abcd",
         commands_arn=TABLE,
     ),
     "timer": task_roles.timer_permissions(work_arn=WORK),
@@ -131,8 +132,13 @@ def test_every_resource_of_a_tenant_names_the_tenant(name: str) -> None:
             if resource in shared or resource == "*":
                 continue
             if ":table/" in resource:
-                assert statement["Condition"] == {
-                    "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["acme--*"]},
+                # A person's key alone can be deleted, and only of the one partition.
+                keys = (
+                    {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["acme--people"]}}
+                    if "dynamodb:DeleteItem" in listed(statement["Action"])
+                    else {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["acme--*"]}}
+                )
+                assert statement["Condition"] == keys | {
                     "Null": {
                         "dynamodb:LeadingKeys": "false"
                     },  # without it an absent key would pass: fail closed

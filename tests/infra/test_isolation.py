@@ -197,10 +197,10 @@ def test_a_tenants_session_keeps_facts_of_its_own_devices_only(
     assert refused(table.scan, TableName=name)
 
 
-def test_a_tenants_session_adds_to_its_audit_trail_and_no_more(
+def test_a_tenants_session_adds_to_its_audit_trail_and_reads_it(
     session: Callable[[str], Any],
 ) -> None:
-    """What was done can be written, and not be read, changed or deleted by who did it."""
+    """What was done can be written and read, and not be changed or deleted by who did it."""
     table = session("dynamodb")
     key = {"partition": {"S": "acme--audit#2026-11-22"}, "sk": {"S": "01JD0000000000000000000000"}}
     table.put_item(
@@ -219,9 +219,15 @@ def test_a_tenants_session_adds_to_its_audit_trail_and_no_more(
         "ExpressionAttributeNames": {"#p": "partition"},
     }
     values = {":p": key["partition"]}
-    assert refused(
-        table.query, TableName="cedarfleet-audit", **condition, ExpressionAttributeValues=values
-    )
+    found = table.query(TableName="cedarfleet-audit", **condition, ExpressionAttributeValues=values)
+    assert found["Items"] == [key]
+    person = {"partition": {"S": "acme--people"}, "sk": {"S": "somebody"}}
+    table.put_item(TableName="cedarfleet-audit", Item=person)
+    table.delete_item(TableName="cedarfleet-audit", Key=person)
+    assert "Item" not in table.get_item(TableName="cedarfleet-audit", Key=person)
+    foreign = {"partition": {"S": "globex--people"}, "sk": {"S": "somebody"}}
+    assert refused(table.delete_item, TableName="cedarfleet-audit", Key=foreign)
+    assert refused(table.get_item, TableName="cedarfleet-audit", Key=foreign)
 
 
 def test_a_tenants_session_reaches_its_own_bucket_and_store_only(

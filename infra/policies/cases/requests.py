@@ -31,6 +31,7 @@ _TENANT_ACTIONS: Final = (
     "RetireFile",
     "ViewPeople",
     "ManagePeople",
+    "ViewAudit",
 )
 _DEVICE_ACTIONS: Final = (
     "ViewDevice",

@@ -15,6 +15,7 @@ from infra.stacks.platform_stack.network import SERVICE_PORT, Network
 
 if TYPE_CHECKING:
     from infra.stacks.config.platform import PlatformConfig
+    from infra.stacks.platform_stack.audit_key import AuditKey
     from infra.stacks.platform_stack.balancer import Balancer
     from infra.stacks.platform_stack.tables import Tables
     from infra.stacks.platform_stack.work import Work
@@ -41,6 +42,7 @@ class ServiceArgs:
         balancer: what sends them requests.
         tables: whose names the service is told, and whose registry it may read.
         work: the queue that they hand work over by, and the worker's timers.
+        audit_key: with which the worker signs checkpoints of the audit trails.
         iot_data_endpoint: host of the account's data plane (boto3's own is for tests only; source:
             AWS CLI reference, "iot-data").
         device_endpoint: name of ours that devices dial; none: that host.
@@ -53,6 +55,7 @@ class ServiceArgs:
     balancer: Balancer
     tables: Tables
     work: Work
+    audit_key: AuditKey
     iot_data_endpoint: pulumi.Output[str]
     device_endpoint: pulumi.Output[str | None]
 
@@ -106,6 +109,7 @@ class Service(pulumi.ComponentResource):
                 args.work.queue.arn,
                 args.work.timer_role.arn,
                 args.tables.commands.arn,
+                args.audit_key.key.arn,
             ).apply(
                 lambda known: task_roles.worker_permissions(
                     account_id=known[0],
@@ -115,6 +119,7 @@ class Service(pulumi.ComponentResource):
                     ":schedule/default/*--*",
                     timer_role_arn=known[3],
                     commands_arn=known[4],
+                    audit_key_arn=known[5],
                 )
             ),
         )
@@ -172,6 +177,7 @@ class Service(pulumi.ComponentResource):
                 ),
                 commands=args.tables.commands.name,
                 audit=args.tables.audit.name,
+                audit_key=args.audit_key.key.arn,
                 trusted_proxies=",".join(args.network.public_cidrs),
                 work=args.work.queue.url,
                 timer_role=args.work.timer_role.arn,
@@ -346,6 +352,7 @@ def _container(region: str, known: dict[str, Any], *, worker: bool) -> dict[str,
         "CEDARFLEET_DEVICE_ENDPOINT": known["dialled"],
         "CEDARFLEET_COMMANDS_TABLE": known["commands"],
         "CEDARFLEET_AUDIT_TABLE": known["audit"],
+        "CEDARFLEET_AUDIT_KEY": known["audit_key"],
         "CEDARFLEET_WORK_QUEUE_URL": known["work"],
         "CEDARFLEET_TIMER_ROLE_ARN": known["timer_role"],
         # The load balancer's subnets: what it says of the caller's address is believed, and what

@@ -14,6 +14,7 @@ import pulumi_aws as aws
 from infra.stacks.kept import Kept, keep
 from infra.stacks.outputs import PlatformOutputs
 from infra.stacks.platform_stack.alarms import Alarms, AlarmsArgs
+from infra.stacks.platform_stack.audit_key import AuditKey, AuditKeyArgs
 from infra.stacks.platform_stack.balancer import Balancer, BalancerArgs
 from infra.stacks.platform_stack.device_endpoint import DeviceEndpoint, DeviceEndpointArgs
 from infra.stacks.platform_stack.iot import Iot, IotArgs
@@ -42,6 +43,7 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
     iot_data_endpoint = aws.iot.get_endpoint_output(
         endpoint_type="iot:Data-ATS", opts=pulumi.InvokeOutputOptions(provider=provider)
     ).endpoint_address
+    audit_key = AuditKey("audit", AuditKeyArgs(protect=config.protect), opts)
     work = Work("work", WorkArgs(account_id=account_id), opts)
     iot = Iot("fleet", IotArgs(tables=tables, work=work, account_id=account_id), opts)
     network = Network("network", NetworkArgs(config=config, region=region), opts)
@@ -59,6 +61,7 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
             balancer=balancer,
             tables=tables,
             work=work,
+            audit_key=audit_key,
             iot_data_endpoint=iot_data_endpoint,
             device_endpoint=endpoint.host,
         ),
@@ -80,6 +83,7 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
         cell=pulumi.Output.from_input(config.cell),
         commands_table=tables.commands.name,
         audit_table=tables.audit.name,
+        audit_key=audit_key.key.arn,
         thing_type=iot.thing_type,
         status_errors_queue=iot.errors.url,
         service_role_arn=service.role_arn,

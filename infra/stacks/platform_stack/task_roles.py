@@ -35,6 +35,7 @@ def worker_permissions(
     work_arn: str,
     schedules_arn: str,
     timer_role_arn: str,
+    audit_key_arn: str,
 ) -> iam.Document:
     """As the service, and take work off the queue, and set the timers that send more of it.
 
@@ -45,6 +46,7 @@ def worker_permissions(
         work_arn: of the work queue.
         schedules_arn: of all timers; each is named after a tenant.
         timer_role_arn: that a timer is given.
+        audit_key_arn: of the key that signs checkpoints; nobody but the worker signs.
     """
     to_scheduler = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
     return iam.document(
@@ -66,6 +68,7 @@ def worker_permissions(
             schedules_arn,
         ),
         iam.allow("TimersSend", "iam:PassRole", timer_role_arn, when=to_scheduler),
+        iam.allow("SignAudit", ["kms:GetPublicKey", "kms:Sign"], audit_key_arn),
     )
 
 

@@ -98,8 +98,9 @@ def permissions(
     CreateJob lists job *and* targets as resources, so a job with a foreign target is refused. The
     shared tables are confined by the leading key, and by `Null` since a `ForAllValues` condition
     holds when the key is absent (fail closed): no Scan, no PartiQL. A device's facts can be written
-    and not deleted. The audit trail can be added to and not read; that a row is not written over is
-    the service's condition, since IAM knows none for it.
+    and not deleted. The audit trail can be read and added to; that a row is not written over is the
+    service's condition, since IAM knows none for it, and shows in the trail's chain
+    (docs/adr/0042).
     """
     prefix = names.thing_prefix(tenant)
     things, jobs = arns.iot(f"thing/{prefix}*"), arns.iot(f"job/{prefix}*")
@@ -222,5 +223,20 @@ def permissions(
             arns.table(commands_table),
             when=own_rows,
         ),
-        iam.allow("OwnAudit", ["dynamodb:PutItem"], arns.table(audit_table), when=own_rows),
+        iam.allow(
+            "OwnAudit",
+            ["dynamodb:PutItem", "dynamodb:Query"],
+            arns.table(audit_table),
+            when=own_rows,
+        ),
+        # Erasing a person's key is the one thing that is ever taken away of a trail.
+        iam.allow(
+            "OwnPeople",
+            ["dynamodb:DeleteItem", "dynamodb:GetItem"],
+            arns.table(audit_table),
+            when={
+                "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [f"{prefix}people"]},
+                "Null": {"dynamodb:LeadingKeys": "false"},
+            },
+        ),
     )

@@ -40,10 +40,12 @@ class SqsWorkQueue:
     longest_answer_seconds: float
 
     @asks(_QUEUE)
-    async def send(self, work: Sequence[Work]) -> None:
+    async def send(self, work: Sequence[Work], *, delay_seconds: int = 0) -> None:
+        # At most 900 (source: SQS API reference, SendMessage, DelaySeconds).
+        delay = {"DelaySeconds": delay_seconds} if delay_seconds else {}
         if len(work) == 1:
             await self._queue.call(
-                "SendMessage", QueueUrl=self.settings.queue_url, **_message(work[0])
+                "SendMessage", QueueUrl=self.settings.queue_url, **_message(work[0]), **delay
             )
             return
         for start in range(0, len(work), _MOST_AT_ONCE):
@@ -51,7 +53,9 @@ class SqsWorkQueue:
             answer = await self._queue.call(
                 "SendMessageBatch",
                 QueueUrl=self.settings.queue_url,
-                Entries=[{"Id": str(number), **_message(one)} for number, one in enumerate(some)],
+                Entries=[
+                    {"Id": str(number), **_message(one), **delay} for number, one in enumerate(some)
+                ],
             )
             # Fail closed: some of them are sent; all come again, and twice is as good as once.
             if answer.get("Failed"):

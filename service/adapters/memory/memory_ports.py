@@ -7,7 +7,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from service.adapters.memory.artifacts import MemoryArtifacts
-from service.adapters.memory.audit import MemoryAuditLog
+from service.adapters.memory.audit import (
+    MemoryAuditChain,
+    MemoryAuditLog,
+    MemoryAuditSigner,
+    MemoryPersonKeys,
+)
 from service.adapters.memory.budgets import MemoryBuckets
 from service.adapters.memory.commands import (
     MemoryCommandBroker,
@@ -58,6 +63,10 @@ class MemoryPorts(Ports):
     signing_keys: MemorySigningKeys
     policy_stores: MemoryPolicyStores
     audit: MemoryAuditLog
+    audit_entries: MemoryAuditLog
+    audit_chain: MemoryAuditChain
+    audit_signer: MemoryAuditSigner
+    person_keys: MemoryPersonKeys
     buckets: MemoryBuckets
     devices: MemoryDevices
     groups: MemoryGroups
@@ -88,12 +97,17 @@ class MemoryPorts(Ports):
         """Empty twins beside an authorizer; facts and connections know the same devices."""
         known = devices or MemoryDevices()
         commands = MemoryCommandRecords()
+        audit = MemoryAuditLog()
         return cls(
             tenants=MemoryTenantRegistry(),
             signing_keys=MemorySigningKeys(),
             authorizer=authorizer,
             policy_stores=MemoryPolicyStores(),
-            audit=MemoryAuditLog(),
+            audit=audit,
+            audit_entries=audit,
+            audit_chain=MemoryAuditChain(),
+            audit_signer=MemoryAuditSigner(),
+            person_keys=audit.people,
             buckets=MemoryBuckets(),
             devices=known,
             groups=known.groups,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 class MemoryWorkQueue:
     """Messages by receipt; ``available = False`` makes it fail.
 
+    What is sent for later is ``delayed``, and waits until somebody hands it on.
     What was given out is neither waiting nor gone until it is done, or ``abandon`` is called: that
     is what happens to the messages of a task that died.
     """
@@ -27,15 +28,19 @@ class MemoryWorkQueue:
     waiting: list[ReceivedWork] = field(default_factory=list[ReceivedWork])
     given_out: dict[str, ReceivedWork] = field(default_factory=dict[str, ReceivedWork])
     postponed: dict[str, int] = field(default_factory=dict[str, int])
+    delayed: list[tuple[int, Work]] = field(default_factory=list[tuple[int, "Work"]])
     held: list[str] = field(default_factory=list[str])
     available: bool = True
     at_once: int = 10
     _sent: int = 0
 
-    async def send(self, work: Sequence[Work]) -> None:
+    async def send(self, work: Sequence[Work], *, delay_seconds: int = 0) -> None:
         self._check()
         for one in work:
             self._sent += 1
+            if delay_seconds:
+                self.delayed.append((delay_seconds, one))
+                continue
             self.waiting.append(ReceivedWork(receipt=str(self._sent), text=one.encode(), attempt=1))
 
     async def receive(self) -> Sequence[ReceivedWork]:

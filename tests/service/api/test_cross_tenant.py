@@ -101,6 +101,17 @@ ASKED: Final[Mapping[str, Mapping[str, Any] | None]] = {
     "disable_person": {},
     "enable_person": {},
     "sign_out_person": {},
+    "forget_person": {},
+    "read_audit": {
+        "params": {
+            "who": "{person}",
+            "device": "{device}",
+            "command": "{command_id}",
+            "cursor": "{command_id}",
+        }
+    },
+    "read_audit_chain": {},
+    "export_audit": {},
 }
 NOBODYS: Final = {
     "device": "pump-99",

@@ -15,6 +15,7 @@ from infra.local.cloud.limits.rows import (
     CORE,
     FIREHOSE,
     GUIDE,
+    KMS,
     MANAGEMENT,
     POLICIES,
     Bound,
@@ -121,6 +122,21 @@ RATES: Final = (
     _registry("ListJobExecutionsForJob", 10, MANAGEMENT),
     _registry("DescribeJobExecution", 10, MANAGEMENT),
     _registry("CancelJob", 10, MANAGEMENT),
+    Rate(
+        # "1,000 (shared) for elliptic curve (ECC)" keys.
+        id="signatures-of-elliptic-curves",
+        service="kms",
+        operations=("Sign", "Verify"),
+        figure=1_000,
+        page=KMS,
+    ),
+    Rate(
+        id="calls-of-GetPublicKey",
+        service="kms",
+        operations=("GetPublicKey",),
+        figure=2_000,
+        page=KMS,
+    ),
     Rate(
         id="calls-of-Publish",
         service="iot-data",

@@ -63,7 +63,10 @@ def tag_names(cloud: ProcessCloud, one: dict[str, Any]) -> set[str] | None:
     if reader is None:
         return None
     found = reader(cloud, one)
-    return {each if isinstance(each, str) else each.get("Key") or each["key"] for each in found}
+    return {
+        each if isinstance(each, str) else each.get("Key") or each.get("TagKey") or each["key"]
+        for each in found
+    }
 
 
 def _bucket(cloud: ProcessCloud, one: dict[str, Any]) -> Any:
@@ -98,6 +101,7 @@ _READERS: Final[dict[str, Callable[..., Any]]] = {
     "aws:kinesis/": _by(
         "firehose", "list_tags_for_delivery_stream", "DeliveryStreamName", "name", "Tags"
     ),
+    "aws:kms/": _by("kms", "list_resource_tags", "KeyId", "id", "Tags"),
     "aws:iot/": _by("iot", _LIST, "resourceArn", "arn", "tags"),
     "aws:cloudwatch/logGroup": _by("logs", _LIST, "resourceArn", "arn", "tags"),
     "aws:s3/": _bucket,

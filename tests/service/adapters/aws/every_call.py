@@ -19,6 +19,8 @@ from service.cedar.request import AuthorizationRequest, RequestContext
 from service.cedar.values import EntityUid
 from service.composition import aws_ports
 from service.domain.audit import AuditRecord
+from service.domain.audit_chain import Checkpoint, Link
+from service.domain.audit_entries import entry_of
 from service.domain.budgets import Bucket
 from service.domain.commands import CommandFilter, CommandRecord
 from service.domain.device_logs import log_key
@@ -39,6 +41,7 @@ from service.domain.group_records import GroupRecord
 from service.domain.groups import DeviceGroup
 from service.domain.idempotency import IdempotencyKey
 from service.domain.identities import Principal, TokenUse, VerifiedClaims
+from service.domain.instants import first_ulid
 from service.domain.people import NewPerson
 from service.domain.permissions import Permission
 from service.domain.rates import Rate
@@ -150,6 +153,14 @@ AUDIT: Final = AuditRecord(
     request_id="request-1",
     source_ip=None,
 )
+AUDIT_OF_SOMEBODY: Final = replace(AUDIT, person="somebody")
+ENTRY: Final = entry_of(AUDIT, None)
+LINK: Final = Link.after(
+    None, ((ENTRY.entry_id, ENTRY.digest),), tenant="acme", made_at=AT, settled=AT
+)
+CHECKPOINT: Final = Checkpoint(
+    tenant="acme", number=1, link=LINK.hash, total=1, at=AT, key="a2V5", signature="c2lnbg=="
+)
 QUESTION: Final = AuthorizationRequest.of(
     principal=EntityUid("Fleet::User", "pool|somebody"),
     action=Permission.VIEW_DEVICE,
@@ -165,6 +176,7 @@ SERVICES: Final = {
             "dynamodb",
             "iot",
             "iot-data",
+            "kms",
             "s3",
             "scheduler",
             "sqs",
@@ -203,7 +215,26 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "policy_stores.expected": ({"tenants": [acme]},),
         "policy_stores.versions": (tenant,),
         "policy_stores.contents": (tenant,),
-        "audit.write": (tenant | {"record": AUDIT},),
+        "audit.write": (tenant | {"record": AUDIT}, tenant | {"record": AUDIT_OF_SOMEBODY}),
+        "audit_entries.keep": (tenant | {"entry": ENTRY},),
+        "audit_entries.oldest": (tenant | {"since": AT, "until": AT, "most": 10},),
+        "audit_entries.newest": (
+            tenant | {"since": AT, "until": AT, "before": None, "most": 10},
+            tenant | {"since": AT, "until": AT, "before": first_ulid(AT + 1), "most": 10},
+        ),
+        "audit_entries.of_link": (tenant | {"link": LINK},),
+        "audit_chain.last": (tenant | {"most": 1},),
+        "audit_chain.append": (tenant | {"link": LINK},),
+        "audit_chain.since": (tenant | {"number": 1, "most": 1},),
+        "audit_chain.last_checkpoint": (tenant,),
+        "audit_chain.checkpoints": (tenant | {"first": 1, "last": 2},),
+        "audit_chain.sign_off": (tenant | {"checkpoint": CHECKPOINT},),
+        "audit_signer.public_key": ({},),
+        "audit_signer.sign": ({"message": b"x"},),
+        "person_keys.of": (tenant | {"person": "ann"},),
+        "person_keys.find": (tenant | {"person": "ann"},),
+        "person_keys.all": (tenant,),
+        "person_keys.erase": (tenant | {"person": "ann"},),
         "buckets.take": (
             {"bucket": replace(BUCKET, tenant=acme), "tokens": 1, "now": AT},
             {"bucket": BUCKET, "tokens": 1, "now": AT},
@@ -375,6 +406,8 @@ def answer(call: Call, acme: Tenant) -> dict[str, Any] | Refusal:
         "ListThingPrincipals": {"principals": [CERTIFICATE.arn]},
         **_user_pool(),
         "CreateCertificateFromCsr": certificate,
+        "GetPublicKey": {"PublicKey": b"key"},
+        "Sign": {"Signature": b"signature"},
         "DescribeCertificate": {"certificateDescription": certificate | {"status": "ACTIVE"}},
     }
     if call.operation == "UpdateSchedule" and call.arguments["Name"] == NEW_TIMER:
@@ -389,6 +422,8 @@ def answer(call: Call, acme: Tenant) -> dict[str, Any] | Refusal:
             },
             "UnprocessedKeys": {},
         }
+    if call.operation == "GetItem" and "people" in str(call.arguments["Key"]):
+        return {}
     if call.operation == "GetItem":
         claim = "replay" in str(call.arguments["Key"])  # nobody made anything under this key
         return {} if claim else {"Item": stored(call.arguments["Key"], acme)}
@@ -479,7 +514,9 @@ def ports_of(door: AnsweredDoor) -> Ports:
         tenants=TenantSettings(cache_seconds=0, unknown_cache_seconds=0, again_seconds=0),
         policies=PolicySettings(templates=0),
         aws=AWS,
-        records=RecordSettings(),
+        records=RecordSettings(
+            audit_key="arn:aws:kms:eu-central-1:123456789012:key/1234abcd", audit_keys_seconds=0
+        ),
         direct=DirectMessageSettings(),
         jobs=JobSettings(),
         enrolment=EnrolmentSettings(),

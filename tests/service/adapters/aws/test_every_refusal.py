@@ -116,6 +116,10 @@ MEANS: Final[dict[tuple[str, str], type]] = {
     },
     ("UpdateItem of a revocation", "ConditionalCheckFailedException"): type(None),
     ("PutItem of a group", "ConditionalCheckFailedException"): type(None),
+    ("PutItem of a link", "ConditionalCheckFailedException"): bool,
+    ("PutItem of a checkpoint", "ConditionalCheckFailedException"): type(None),
+    # Somebody else made the person's key, and then it is not there: fail closed.
+    ("PutItem of a person", "ConditionalCheckFailedException"): UnavailableError,
     ("ListParts", "NoSuchUpload"): StoredObject,
     ("CompleteMultipartUpload", "NoSuchUpload"): StoredObject,
     ("AbortMultipartUpload", "NoSuchUpload"): type(None),
@@ -157,6 +161,9 @@ def meant(call: Call, refusal: Refusal | Reply | Exception) -> tuple[type, ...]:
         f"{call.operation} of a revocation": "--revocations" in str(call.arguments.get("Key")),
         f"{call.operation} of an end of a device": "#retired#" in str(item.get("sk")),
         f"{call.operation} of a group": "acme--groups" in str(item),
+        f"{call.operation} of a link": "acme--audit-chain" in str(item),
+        f"{call.operation} of a checkpoint": "acme--audit-signed" in str(item),
+        f"{call.operation} of a person": "acme--people" in str(item),
         f"{call.operation} of a device": "devices" in str(call.arguments.get("TableName")),
     }
     for operation in (call.operation, *(name for name, holds in special.items() if holds)):
@@ -200,7 +207,7 @@ def outcome(ask: Callable[..., Coroutine[Any, Any, object]], asked: dict[str, An
 
 
 # Asked with the credentials of the service itself, in no tenant's session.
-OWN: Final = ("tenants.", "policy_stores.expected", "work_queue.", "timers.")
+OWN: Final = ("tenants.", "policy_stores.expected", "work_queue.", "timers.", "audit_signer.")
 # Signs with the role's credentials, and asks AWS for no more than these.
 SIGNED_HERE: Final = {"device_logs.sign_upload", "file_objects.sign"}
 METHODS: Final = sorted(arguments(MemoryUserPool("acme").tenant))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from service.adapters.memory.memory_ports import MemoryPorts
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.api.app import create_app
 from service.domain.artifacts import Artifact
+from service.domain.audit_entries import Entry, PersonKey
 from service.domain.devices import Device
 from service.domain.permissions import Permission
 from service.operations.operations import Operations
@@ -111,13 +113,25 @@ def test_a_denial_names_the_policy_and_is_audited(deployed: DeployedService) -> 
         .paginate(TableName=deployed.setup.stacks["platform"]["audit_table"])
     )
     trail = [item for page in pages for item in page["Items"]]
-    [denial] = [item for item in trail if item["request_id"]["S"] == answer.json()["request_id"]]
-    assert denial["partition"]["S"].startswith("acme--audit#")
-    assert denial["source_ip"]["S"] == "127.0.0.1", "a caller cannot write its own address"
-    assert (denial["decision"]["S"], denial["policies"]["L"]) == (
-        "DENY",
-        [{"S": "operators-view-only"}],
-    )
+    [(denial, row)] = [
+        (entry, item)
+        for item in trail
+        if "entry" in item
+        for entry in [Entry.read(item["entry"]["S"])]
+        if entry.document["request_id"] == answer.json()["request_id"]
+    ]
+    said = denial.document
+    assert row["partition"]["S"].startswith("acme--audit#")
+    assert (said["decision"], said["policies"]) == ("DENY", ["operators-view-only"])
+    [key] = [
+        PersonKey(person=item["sk"]["S"], secret=base64.b64decode(item["secret"]["S"]))
+        for item in trail
+        if "secret" in item and item["partition"]["S"] == "acme--people"
+    ]
+    assert said["who"] == key.pseudonym
+    opened = denial.opened(key)
+    assert opened["source_ip"] == "127.0.0.1", "a caller cannot write its own address"
+    assert opened["claims"]["cognito:groups"] == ["operators"]
 
 
 def test_the_twin_decides_as_the_policy_store_does(deployed: DeployedService, twin: Twin) -> None:

@@ -1,0 +1,69 @@
+"""KMS: keys that sign."""
+
+# ruff: noqa: A002 - `id` is Pulumi's word, and the engine's
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from infra.local.engine.handler import Handler, Made
+from infra.local.resources.absence import absent_is_fine, unless_absent
+from infra.local.resources.tags import changed, differ, pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from infra.local.engine.handler import Cloud
+
+_GONE: Final = frozenset({"PendingDeletion", "PendingReplicaDeletion"})
+
+
+class Key(Handler):
+    """`aws.kms.Key`, with the key policy that AWS gives by itself: IAM decides.
+
+    Source: KMS developer guide, "Default key policy".
+    """
+
+    replace_on = frozenset({"customerMasterKeySpec", "keyUsage"})
+    taggable = True
+
+    def create(self, cloud: Cloud, inputs: dict[str, Any]) -> Made:
+        """CreateKey."""
+        made = cloud.client("kms").create_key(
+            Description=inputs.get("description", ""),
+            KeySpec=inputs.get("customerMasterKeySpec", "SYMMETRIC_DEFAULT"),
+            KeyUsage=inputs.get("keyUsage", "ENCRYPT_DECRYPT"),
+            Tags=pairs(inputs, "TagKey", "TagValue"),
+        )["KeyMetadata"]
+        return Made(made["KeyId"], {**inputs, "arn": made["Arn"], "keyId": made["KeyId"]})
+
+    def update(
+        self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
+        """UpdateKeyDescription and the tags."""
+        client = cloud.client("kms")
+        if differ(old, inputs, "description"):
+            client.update_key_description(KeyId=id, Description=inputs.get("description", ""))
+        if tags := pairs(inputs, "TagKey", "TagValue"):
+            client.tag_resource(KeyId=id, Tags=tags)
+        if gone := changed(old, inputs):
+            client.untag_resource(KeyId=id, TagKeys=gone)
+        return {**old, **inputs}
+
+    def read(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> dict[str, Any] | None:
+        """DescribeKey; a key that waits for its deletion is none."""
+        answer = unless_absent(cloud.client("kms").describe_key, KeyId=id)
+        if answer is None or answer["KeyMetadata"]["KeyState"] in _GONE:
+            return None
+        found = answer["KeyMetadata"]
+        return {**outputs, "description": found.get("Description", ""), "arn": found["Arn"]}
+
+    def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
+        """ScheduleKeyDeletion: it can be called back until then."""
+        with absent_is_fine():
+            cloud.client("kms").schedule_key_deletion(
+                KeyId=id, PendingWindowInDays=int(outputs.get("deletionWindowInDays", 30))
+            )
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {"aws:kms/key:Key": Key()}
