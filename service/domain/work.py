@@ -23,6 +23,7 @@ class WorkKind(StrEnum):
     REDELIVER_COMMANDS = "redeliver-commands"
     VERIFY_FILE = "verify-file"
     CHAIN_AUDIT = "chain-audit"
+    TELL_OUTCOMES = "tell-outcomes"
 
 
 LAST_ATTEMPT: Final = 10

@@ -17,6 +17,7 @@ from service.domain.audit_chain import MOST_ENTRIES, Checkpoint, Link
 from service.domain.instants import milliseconds, time_of
 from service.domain.work import Work, WorkKind
 from service.errors import UnavailableError
+from service.operations.audit_outcomes import FIRST_LOOK, commanding, outcome_work
 
 if TYPE_CHECKING:
     from service.domain.instants import Clock
@@ -61,9 +62,11 @@ class AuditChaining:
         while lost < _TRIES:
             recent = await self._recent(tenant)
             head = recent[0] if recent else None
-            link = await self._next(tenant, head, recent)
+            link, has_commands = await self._next(tenant, head, recent)
             if link is None:
                 return head
+            if has_commands:
+                await self.queue.send([outcome_work(tenant, link.number)], delay_seconds=FIRST_LOOK)
             left = self._left(last)
             if last is not None and left and link.number == last.number + 1:
                 # Asked for before there is anything to sign: whoever dies here owes nobody.
@@ -89,7 +92,10 @@ class AuditChaining:
                 return links
             most *= 2
 
-    async def _next(self, tenant: Tenant, head: Link | None, recent: list[Link]) -> Link | None:
+    async def _next(
+        self, tenant: Tenant, head: Link | None, recent: list[Link]
+    ) -> tuple[Link | None, bool]:
+        """The link to make, if there is something for it, and whether it says of commands."""
         now = milliseconds(self.clock())
         linked = {entry_id for link in recent for entry_id, _ in link.entries}
         found = await self.entries.oldest(
@@ -100,18 +106,19 @@ class AuditChaining:
         )
         fresh = [entry for entry in found if entry.entry_id not in linked]
         if not fresh:
-            return None
+            return None, False
         taken, left = fresh[:MOST_ENTRIES], fresh[MOST_ENTRIES:]
         settled = now - SETTLED_MS
         if left:
             settled = min(settled, time_of(left[0].entry_id))
-        return Link.after(
+        link = Link.after(
             head,
             tuple((entry.entry_id, entry.digest) for entry in taken),
             tenant=tenant.id,
             made_at=now,
             settled=settled,
         )
+        return link, bool(commanding(taken))
 
     async def _sign(self, tenant: Tenant, head: Link, last: Checkpoint | None) -> None:
         if self._left(last) > _EARLY_SECONDS:

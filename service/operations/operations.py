@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from service.domain.enrolments import DeviceEndpoint
 from service.domain.work import WorkKind
 from service.operations.audit_chaining import AuditChaining
+from service.operations.audit_outcomes import AuditOutcomes
 from service.operations.audit_reading import AuditReading
 from service.operations.audit_trail import AuditTrail
 from service.operations.authentication import Authenticate
@@ -78,8 +79,8 @@ class Operations:
         policies = policies or PolicySettings()
         enrolment = enrolment or EnrolmentSettings()
         endpoint = endpoint or DeviceEndpoint(host="localhost", port=8883, authorities="")
-        trail = AuditTrail(log=ports.audit, queue=ports.work_queue)
-        ports = replace(ports, audit=trail)
+        self.trail = AuditTrail(log=ports.audit, queue=ports.work_queue)
+        ports = replace(ports, audit=self.trail)
         self._ports = ports
         self.metrics = ports.metrics
         self.traces = ports.traces
@@ -165,7 +166,7 @@ class Operations:
             entries=ports.audit_entries,
             chain=ports.audit_chain,
             people=ports.person_keys,
-            trail=trail,
+            trail=self.trail,
             clock=ports.clock,
         )
         self.explanations = Explanations(permissions=self.permissions, people=self.people)
@@ -217,6 +218,14 @@ class Operations:
         verification = FileVerification(
             records=ports.file_records, objects=ports.file_objects, clock=ports.clock
         )
+        outcomes = AuditOutcomes(
+            entries=ports.audit_entries,
+            chain=ports.audit_chain,
+            commands=ports.command_records,
+            trail=self.trail,
+            queue=ports.work_queue,
+            clock=ports.clock,
+        )
         chaining = AuditChaining(
             entries=ports.audit_entries,
             chain=ports.audit_chain,
@@ -238,6 +247,7 @@ class Operations:
                 WorkKind.REDELIVER_COMMANDS: redelivery.handle,
                 WorkKind.VERIFY_FILE: verification.handle,
                 WorkKind.CHAIN_AUDIT: chaining.handle,
+                WorkKind.TELL_OUTCOMES: outcomes.handle,
             },
         )
 

@@ -7,8 +7,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cedarfleet_device import wire
 
 from service.domain.audit_verification import Verification
+from service.domain.commands import ReportedState
 from service.domain.work import Work, WorkKind
 from service.settings import JobSettings
 
@@ -29,13 +31,29 @@ def chain(service: ServiceUnderTest) -> None:
     queue = service.ports.work_queue
 
     async def scenario() -> None:
-        told, queue.delayed = [work for _, work in queue.delayed], []
-        await queue.send([work for work in told if work.kind is WorkKind.CHAIN_AUDIT])
+        told = [work for _, work in queue.delayed if work.kind is WorkKind.CHAIN_AUDIT]
+        queue.delayed = [one for one in queue.delayed if one[1] not in told]
+        await queue.send(told)
         for received in await queue.receive():
             assert Work.decode(received.text).tenant == "acme"
             await worker.handle(received)
 
     asyncio.run(scenario())
+
+
+def tell_outcomes(service: ServiceUnderTest) -> list[int]:
+    """Have the worker look after commands; for how long it wants to wait then."""
+    worker = service.app.state.operations.worker(JobSettings())
+    queue = service.ports.work_queue
+
+    async def scenario() -> list[int]:
+        told, queue.delayed = queue.delayed, []
+        await queue.send([work for _, work in told if work.kind is WorkKind.TELL_OUTCOMES])
+        for received in await queue.receive():
+            await worker.handle(received)
+        return [seconds for seconds, work in queue.delayed if work.kind is WorkKind.TELL_OUTCOMES]
+
+    return asyncio.run(scenario())
 
 
 def entries(service: ServiceUnderTest, **wanted: Any) -> list[dict[str, Any]]:
@@ -59,6 +77,24 @@ def test_the_trail_says_who_did_what_by_which_policy(service: ServiceUnderTest) 
     device = next(one for one in entry["asked"]["entities"] if one["uid"]["id"] == "press-01")
     assert device["attrs"]["criticality"] == "high"
     assert entry["asked"]["context"]["command"] == "reboot"
+
+
+def test_the_outcome_on_the_device_follows_its_decision(service: ServiceUnderTest) -> None:
+    """Once the device has told it; until then the worker looks again, ever more rarely."""
+    command = send(service).json()["id"]
+    assert send(service, as_="operators").status_code == 403
+    chain(service)
+    assert [tell_outcomes(service) for _ in range(3)] == [[20], [40], [80]]
+    [decision] = entries(service, command=command)
+    service.ports.command_records.states[command] = [
+        ReportedState(sequence=1, state=wire.CommandState.SUCCEEDED)
+    ]
+    assert tell_outcomes(service) == []
+    outcome, again = entries(service, command=command)
+    assert (outcome["kind"], again) == ("outcome", decision)
+    assert outcome["about"] == {"command": command, "decision": decision["id"]}
+    assert outcome["outcome"] == {"state": "succeeded", "told_by": "device", "final": True}
+    assert outcome["who"] == "device press-01"
 
 
 def test_filters_show_what_is_asked_for(service: ServiceUnderTest) -> None:
