@@ -201,12 +201,16 @@ class Checkpoint:
             found = cls(**members)
         except TypeError as error:
             raise UnreadableLinkError("no checkpoint: it has other members") from error
-        texts: tuple[object, ...] = (found.tenant, found.link, found.key, found.signature)
-        if not all(type(one) is int for one in (found.number, found.total, found.at)) or not all(
-            isinstance(one, str) for one in texts
+        # Fail closed: a member may be of any kind.
+        if not _are(int, found.number, found.total, found.at) or not _are(
+            str, found.tenant, found.link, found.key, found.signature
         ):
             raise UnreadableLinkError("no checkpoint: a member is of another kind")
         return found
+
+
+def _are(kind: type, *given: object) -> bool:
+    return all(type(one) is kind for one in given)
 
 
 def fingerprint(key: bytes) -> str:
