@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -51,7 +52,7 @@ class KeptLog(logging.Handler):
                 self._turn(len(line))
             if self._file is not None:
                 self._size += os.write(self._file, line)
-        except Exception:  # noqa: BLE001 - where would it be told?
+        except BaseException:  # noqa: BLE001 - raised in whatever thread has something to tell
             self._shut()
 
     def close(self) -> None:
@@ -80,4 +81,5 @@ class KeptLog(logging.Handler):
     def _shut(self) -> None:
         opened, self._file = self._file, None
         if opened is not None:
-            os.close(opened)
+            with contextlib.suppress(OSError):
+                os.close(opened)
