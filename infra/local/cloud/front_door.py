@@ -168,7 +168,7 @@ def _is_machine(scope: Scope) -> bool:
 def _is_form(scope: Scope) -> bool:
     """Whether this is a form for a bucket, whose signature stands in its body (S3, "POST Object").
 
-    What has none is refused there (``corrections.objects``).
+    What has none the emulator refuses as anybody's request for a private bucket.
     """
     headers = scope["headers"]
     hosts, kinds = header_values(headers, b"host"), header_values(headers, b"content-type")

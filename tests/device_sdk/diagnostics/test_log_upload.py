@@ -66,6 +66,10 @@ def test_a_form_takes_one_object_of_its_size(bucket: Any) -> None:
     )
     with pytest.raises(CommandFailedError, match="refused the logs: 403 AccessDenied"):
         sent(other, b"x")
+    fields = {**form.fields, "x-amz-signature": "ab" * 32}
+    forged = wire.LogUpload(url=form.url, fields=fields, max_bytes=100)
+    with pytest.raises(CommandFailedError, match="refused the logs: 403 SignatureDoesNotMatch"):
+        sent(forged, b"x")
 
 
 def test_a_form_cannot_smuggle_a_field(bucket: Any) -> None:

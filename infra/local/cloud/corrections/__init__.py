@@ -88,7 +88,6 @@ CORRECTIONS: Final[tuple[Callable[[Emulator], None], ...]] = (
     jobs.executions_are_limited,
     jobs.waiting_jobs_are_found_by_name,
     objects.version_is_read_in_ranges,
-    objects.forms_are_signed,
     tables.conditions_of_keys_are_read_once,
     queues.queues_are_fair,
     queues.schedules_fire,

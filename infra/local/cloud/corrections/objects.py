@@ -1,4 +1,4 @@
-"""S3: reads of one version of an object, and forms."""
+"""S3: reads of one version of an object."""
 
 # ruff: noqa: SLF001 - the emulator is untyped, and private names are all that it has
 
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from infra.local.cloud.emulator import Emulator
 
 _S3: Final = "services.s3"
-_SIGNED: Final = ("key", "policy", "x-amz-algorithm", "x-amz-credential", "x-amz-signature")
 
 
 def version_is_read_in_ranges(emulator: Emulator) -> None:
@@ -51,25 +50,3 @@ def version_is_read_in_ranges(emulator: Emulator) -> None:
         return get_object
 
     emulator.replace(_S3, "_get_object", correction)
-
-
-def forms_are_signed(emulator: Emulator) -> None:
-    """Refuse a form without a signature; the emulator takes it, and the front door lets forms by.
-
-    Source: Amazon S3 API reference, "POST Object": who adds an object must have WRITE access, which
-    nobody has here without a name.
-    """
-    s3 = emulator.module(_S3)
-
-    def correction(original: Any) -> Any:
-        def post_object(bucket: str, body: bytes, headers: dict[str, str]) -> Any:
-            parts = s3._parse_multipart_form(headers.get("content-type", ""), body)
-            names = [name.lower() for name, *_ in parts or ()]
-            # Fail closed: each once, so that nothing else than what is verified is read.
-            if any(names.count(name) != 1 for name in _SIGNED) or len(names) != len(set(names)):
-                return s3._error("AccessDenied", "Access Denied", 403)
-            return original(bucket, body, headers)
-
-        return post_object
-
-    emulator.replace(_S3, "_post_object", correction)

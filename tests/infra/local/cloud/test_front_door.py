@@ -54,6 +54,19 @@ def test_unsigned_request_is_refused(
     assert http.request(method, path, headers={"Host": host} if host else {}).status_code == 403
 
 
+def test_a_form_that_nobody_signed_writes_nothing(
+    http: httpx.Client, embedded_cloud: EmbeddedCloud
+) -> None:
+    """The door lets forms for a bucket by, whose signature stands in their body."""
+    s3 = embedded_cloud.client("s3")
+    place = {"LocationConstraint": s3.meta.region_name}
+    s3.create_bucket(Bucket="forms-of-nobody", CreateBucketConfiguration=place)
+    for fields in ({"key": "x"}, {"key": "x", "policy": "e30=", "x-amz-signature": "ab" * 32}):
+        answer = http.post("/forms-of-nobody", data=fields, files={"file": b"x"})
+        assert answer.status_code in {400, 403}, answer.text
+    assert s3.list_objects_v2(Bucket="forms-of-nobody")["KeyCount"] == 0
+
+
 def test_two_targets_are_refused(http: httpx.Client) -> None:
     """A public operation of Cognito cannot carry another operation along."""
     public = ("X-Amz-Target", "AWSCognitoIdentityProviderService.InitiateAuth")
