@@ -9,7 +9,7 @@ DEBIAN := chromium-headless-shell mosquitto softhsm2 nginx-light aria2 curl wget
 # every package that it imports anew, which takes as long as all else that it does.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo up enroll test soak check aws-check bench mutants lock fmt clean packages wheel
+.PHONY: demo up enroll test soak check aws-check bench mutants prove lock fmt clean packages wheel
 .DEFAULT_GOAL := help
 
 help: ## say what each target does
@@ -52,6 +52,14 @@ check: $(SYNCED) ## format, lint, types, imports, the API's contract, Cedar
 	$(call checked,types,$(BIN)/basedpyright,errors)
 	$(call checked,client,$(BIN)/python -W ignore -m tests.service.generated_client,operations)
 	@$(BIN)/python -m infra policies check
+	@$(BIN)/python -m infra policies prove
+
+prove: $(SYNCED) ## build the prover (cargo, some 8 minutes) and prove the policies; make check then does too
+	@if command -v cargo >/dev/null; then cd infra/policies/prover && cargo build --quiet --release --locked; \
+	  else echo "no cargo here: the prover cannot be built"; fi
+	@test -d infra/policies/prover/target && { command -v cvc5 >/dev/null || $(BIN)/uv pip install --quiet --system-certs \
+	  --python $(BIN)/python --target infra/policies/prover/target/cvc5 --require-hashes -r infra/policies/prover/cvc5.lock; } || true
+	@$(BIN)/python -m infra policies prove
 
 wheel: $(SYNCED) ## the device SDK as a wheel in dist/, to be installed on a device
 	@$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist device_sdk

@@ -23,6 +23,7 @@ from infra.commands.stack_run import DRIFTED
 from infra.policies import load
 from infra.policies.cases.reference_fleet import ReferenceFleet
 from infra.policies.comparison.with_deployed import difference_of
+from infra.policies.proofs.asking import prover_of
 from infra.policies.store.deployed import NotDeployedError, Store
 from infra.stacks.config.tenants import of_tenant, region
 
@@ -88,6 +89,7 @@ def _drift(stack: automation.Stack, root: Path, name: str) -> int:
         fleet=ReferenceFleet.read(root / "policies"),
         tenant=name,
         now=datetime.now(UTC),
+        prover=prover_of(root),
     )
     _say(f"policies of {name}: {differing.table()}")
     return DRIFTED if changes or differing else 0

@@ -33,6 +33,7 @@ from infra.local.running_cloud import CloudNotRunningError, RunningCloud
 from infra.policies import TenantPolicies, load
 from infra.policies.cases.reference_fleet import ReferenceFleet
 from infra.policies.comparison.with_deployed import difference_of
+from infra.policies.proofs.asking import prover_of
 from infra.policies.store.deployed import NotDeployedError, Store
 from infra.stacks.config.tenants import of_tenant, tenants
 
@@ -212,6 +213,7 @@ def _difference(engine: Engine, cloud: Cloud, tenant: str) -> Difference | None:
         fleet=ReferenceFleet.read(root / "policies"),
         tenant=tenant,
         now=datetime.now(UTC),
+        prover=prover_of(root),
     )
 
 

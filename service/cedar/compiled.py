@@ -109,7 +109,7 @@ class CompiledPolicies:
             pieces = [
                 *(_piece(name, shared_est(text)) for name, text in policies.static.items()),
                 *(
-                    _piece(link.id, _filled(templates[link.template], link))
+                    _piece(link.id, filled(templates[link.template], link))
                     for link in policies.links
                 ),
             ]
@@ -317,21 +317,21 @@ def _piece(name: str, est: Mapping[str, Any]) -> _Piece:
     )
 
 
-def _filled(template: Mapping[str, Any], link: Link) -> dict[str, Any]:
+def filled(template: Mapping[str, Any], link: Link) -> dict[str, Any]:
     """The policy that a link is: blanks stand in the scope and nowhere else."""
 
-    def filled(scope: Mapping[str, Any], uid: EntityUid) -> dict[str, Any]:
+    def of_scope(scope: Mapping[str, Any], uid: EntityUid) -> dict[str, Any]:
         known = {name: value for name, value in scope.items() if name != "slot"}
         if "slot" in scope:
             known["entity"] = uid.json()
         if "in" in known:
-            known["in"] = filled(known["in"], uid)
+            known["in"] = of_scope(known["in"], uid)
         return known
 
     return {
         **template,
-        "principal": filled(template["principal"], link.principal),
-        "resource": filled(template["resource"], link.resource),
+        "principal": of_scope(template["principal"], link.principal),
+        "resource": of_scope(template["resource"], link.resource),
     }
 
 

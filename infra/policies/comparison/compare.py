@@ -57,6 +57,7 @@ class Difference:
         unreached: policies that come, go or change and that no request matched, or of which none
             told the old form from the new: of these the flips say nothing.
         not_asked: what there were too many combinations of.
+        proof: what is proved of the update, or why nothing is, in lines.
     """
 
     flips: tuple[Flip, ...]
@@ -66,6 +67,7 @@ class Difference:
     whens: tuple[str, ...]
     unreached: tuple[str, ...] = ()
     not_asked: tuple[str, ...] = ()
+    proof: str = ""
 
     def __bool__(self) -> bool:
         return self.schema_changes or bool(self.steps)
@@ -83,6 +85,8 @@ class Difference:
             lines += ["Of these the count of flips says nothing; read them."]
         beyond = ["values that no policy names, three groups at once", *self.not_asked]
         lines += ["", f"Not asked: {'; '.join(beyond)}."]
+        if self.proof:
+            lines += ["", self.proof]
         lines += ["", "Steps, in this order:"]
         lines += ["  put schema"] * self.schema_changes
         lines += [f"  {step}" for step in self.steps]
