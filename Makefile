@@ -55,10 +55,11 @@ check: $(SYNCED) ## format, lint, types, imports, the API's contract, Cedar
 	@$(BIN)/python -m infra policies prove
 
 prove: $(SYNCED) ## build the prover (cargo, some 8 minutes) and prove the policies; make check then does too
-	@if command -v cargo >/dev/null; then cd infra/policies/prover && cargo build --quiet --release --locked; \
+	@if command -v cargo >/dev/null; then cd infra/policies/prover && cargo build --quiet --release --locked --target-dir .target; \
 	  else echo "no cargo here: the prover cannot be built"; fi
-	@test -d infra/policies/prover/target && { command -v cvc5 >/dev/null || $(BIN)/uv pip install --quiet --system-certs \
-	  --python $(BIN)/python --target infra/policies/prover/target/cvc5 --require-hashes -r infra/policies/prover/cvc5.lock; } || true
+	@if test -d infra/policies/prover/.target && ! command -v cvc5 >/dev/null; then \
+	  $(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python \
+	    --target infra/policies/prover/.target/cvc5 --require-hashes -r infra/policies/prover/cvc5.lock; fi
 	@$(BIN)/python -m infra policies prove
 
 wheel: $(SYNCED) ## the device SDK as a wheel in dist/, to be installed on a device

@@ -43,6 +43,8 @@ def test_demo_takes_every_step_and_ends_by_itself() -> None:
         "acme: succeeded",
         "acme's token at globex's policy store: refused",
         "403, decided by `firmware-in-maintenance-window`",
-        "All 19 steps happened",
+        "lacks: an emergency is declared; a reason is given",
+        "what if an emergency were declared: allowed",
+        "All 21 steps happened",
     ):
         assert printed in done.stdout

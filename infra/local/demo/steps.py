@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from infra.local.cloud.limits.table import CEDAR_POLICY
 from infra.local.demo import break_glass
+from infra.local.demo.permission_steps import policies_are_proved, refusal_is_explained
 from infra.local.demo.preparation import DemoRun, ok
 from infra.local.setup import FIRMWARE, PLATFORM, RECIPE, ROOT, TENANTS
 
@@ -252,5 +253,7 @@ STEPS: Final = (
     tenants_are_apart,
     window_decides,
     emergency_decides,
+    refusal_is_explained,
     break_glass_ends,
+    policies_are_proved,
 )

@@ -86,6 +86,22 @@ class TenantApp:
         """
         return self._comes(path, HTTPStatus.FORBIDDEN, seconds)
 
+    def answered(
+        self, path: str, body: dict[str, Any], not_yet: HTTPStatus, *, seconds: float = 30.0
+    ) -> httpx.Response:
+        """POST until the answer is another than ``not_yet``.
+
+        Raises:
+            StepError: it never was.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            answer = self.post(path, body)
+            if answer.status_code != not_yet:
+                return answer
+            time.sleep(_PAUSE_SECONDS)
+        raise StepError(f"POST {path} was answered by {not_yet.value} for {seconds:g} s")
+
     def _comes(self, path: str, status: HTTPStatus, seconds: float) -> datetime:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

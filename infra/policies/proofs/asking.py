@@ -150,9 +150,9 @@ class NoProver:
 
     why: str
 
-    def ask(self, document: Document) -> Sequence[Answer]:
+    def ask(self, document: Document) -> Sequence[Answer]:  # noqa: ARG002 - the protocol's
         """Raise: there is no answer."""
-        raise NotProvedError(f"{self.why} ({len(document.questions)} questions)")
+        raise NotProvedError(self.why)
 
 
 def prover_of(root: Path) -> Prover:
@@ -205,12 +205,12 @@ def find_prover(root: Path, environment: Mapping[str, str] = os.environ) -> Buil
         NotProvedError: it was not built, or there is no solver.
     """
     folder = root.joinpath(*_FOLDER)
-    program = folder / "target" / "release" / "cedarfleet-prover"
+    program = folder / ".target" / "release" / "cedarfleet-prover"
     if not program.is_file():
         raise NotProvedError("the prover is not built: `make prove` does, where cargo is")
     if solver := environment.get("CVC5") or shutil.which("cvc5", path=environment.get("PATH")):
         return BuiltProver(program=program, environment={**environment, "CVC5": solver})
-    bindings = folder / "target" / "cvc5"
+    bindings = folder / ".target" / "cvc5"
     if not bindings.is_dir():
         raise NotProvedError("the solver cvc5 is not there: `make prove` fetches it")
     return BuiltProver(

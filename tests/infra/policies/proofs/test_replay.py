@@ -130,7 +130,7 @@ def test_without_a_prover_nothing_is_proved(tmp_path: Path) -> None:
         find_prover(tmp_path)
     with pytest.raises(NotProvedError, match="not built"):
         NoProver("not built").ask(Document(schema={}))
-    program = tmp_path / "infra/policies/prover/target/release/cedarfleet-prover"
+    program = tmp_path / "infra/policies/prover/.target/release/cedarfleet-prover"
     program.parent.mkdir(parents=True)
     program.touch()
     with pytest.raises(NotProvedError, match="cvc5 is not there"):
