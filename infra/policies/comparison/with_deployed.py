@@ -66,10 +66,10 @@ def difference_of(
         ) from error
     if prover is None or not found.steps:
         return found
-    return replace(found, proof=_proof(prover, held, files, tenant=tenant))
+    return replace(found, proof=proof_of(prover, held, files, tenant=tenant))
 
 
-def _proof(prover: Prover, held: PolicySet, files: PolicySet, *, tenant: str) -> str:
+def proof_of(prover: Prover, held: PolicySet, files: PolicySet, *, tenant: str) -> str:
     """What is proved of the update and of the tenant after it."""
     try:
         # An update writes the schema first: from then on it holds for the old set too.

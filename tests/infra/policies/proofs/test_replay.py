@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +13,8 @@ import pytest
 
 from infra.commands import policies
 from infra.policies import TenantPolicies, load
+from infra.policies.comparison.compare import Difference
+from infra.policies.comparison.with_deployed import proof_of
 from infra.policies.proofs.asking import (
     Answer,
     Document,
@@ -76,6 +78,29 @@ class Canned:
                 resource="Fleet::Device",
                 request=self.request
                 if question.id == CONFINED
+                else request("this")
+                if question.until_refuted and question.kind != "never_errors"
+                else None,
+            )
+            for question in document.questions
+        ]
+
+
+@dataclass
+class Granting:
+    """A prover that finds one new grant in an update, or none, and all else proved."""
+
+    request: Mapping[str, Any] | None
+
+    def ask(self, document: Document) -> Sequence[Answer]:
+        """What an update grants is refuted; each policy decides something."""
+        return [
+            Answer(
+                id=question.id,
+                action="StopDevice",
+                resource="Fleet::Device",
+                request=self.request
+                if question.left == "after"
                 else request("this")
                 if question.until_refuted and question.kind != "never_errors"
                 else None,
@@ -148,6 +173,21 @@ def test_the_command_says_what_is_not_proved(
     for whose in ("the base", "tenant acme", "tenant globex"):
         assert f"not proved, of {whose}: no request crosses tenants" in told
     assert "`make prove` does, where cargo is" in told
+
+
+def test_an_update_says_what_is_proved_of_it() -> None:
+    """A request for what it grants, or that nothing is proved; then the steps."""
+    after = replace(POLICIES, static={**POLICIES.static, "stop": PERMIT})
+    assert proof_of(NoProver("no"), POLICIES, after, tenant="this") == "Not proved: no"
+    quiet = {**request("this"), "context": {}}
+    told = proof_of(Granting(quiet), POLICIES, after, tenant="this")
+    assert "the update grants something new: StopDevice on a Fleet::Device" in told
+    assert "User `u` asks StopDevice on Device `d`" in told
+    assert "spurious" not in told
+    nothing = proof_of(Granting(None), POLICIES, POLICIES, tenant="this")
+    assert nothing.startswith("Proved: the update grants nothing new")
+    found = Difference(flips=(), schema_changes=True, steps=(), asked=1, whens=(), proof=told)
+    assert told in found.table()
 
 
 def test_an_opened_template_allows_what_any_grant_does() -> None:
