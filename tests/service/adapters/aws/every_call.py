@@ -206,7 +206,7 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
     job = download | {"job": JOB}
     timer = {"at": datetime(2026, 10, 1, tzinfo=UTC), "work": WORK}
     page, progress = tenant | {"limit": 10}, download | {"limit": 10}
-    return {
+    known = {
         "tenants.find": ({"issuer": acme.issuer},),
         "tenants.named": ({"tenant_id": acme.id},),
         "tenants.check": ({},),
@@ -356,6 +356,15 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "work_queue.postpone": ({"received": RECEIVED, "seconds": 5},),
         "timers.wake": (timer | {"name": "acme--d"}, timer | {"name": NEW_TIMER}),
         "timers.forget": ({"name": "acme--d"},),
+    }
+    # One object answers both ports of the trail.
+    return known | {
+        f"{other}.{name}": known[f"{port}.{name}"]
+        for port, other, names in (
+            ("audit_entries", "audit", ("keep", "newest", "of_link", "oldest")),
+            ("audit", "audit_entries", ("write",)),
+        )
+        for name in names
     }
 
 
