@@ -14,9 +14,11 @@ const LIVE_MS = 1000;
 const root = document.getElementById("console");
 let leaving = new AbortController();
 let me = null;
+let shown = null;
 
 theme.apply();
-addEventListener("popstate", open);
+// A step within the page, as to its content, is none to another page.
+addEventListener("popstate", () => (location.pathname + location.search === shown ? null : open()));
 addEventListener("click", followed);
 addEventListener("online", open);
 onEnded(open);
@@ -55,6 +57,7 @@ async function open() {
   leaving = new AbortController();
   const { signal } = leaving;
   const path = parts();
+  shown = location.pathname + location.search;
   const found = PAGES.find(({ matches }) => matches(path));
   if (!found) {
     history.replaceState(null, "", to("devices"));

@@ -97,6 +97,7 @@ CORRECTIONS: Final[tuple[Callable[[Emulator], None], ...]] = (
     cognito.sign_up_can_be_closed,
     cognito.drawn_password_fits_its_pool,
     cognito.challenge_needs_its_session,
+    cognito.refreshed_token_keeps_its_groups,
 )
 
 

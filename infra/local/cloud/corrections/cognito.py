@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl
 
 if TYPE_CHECKING:
     from infra.local.cloud.emulator import Emulator
@@ -197,6 +198,30 @@ def drawn_password_fits_its_pool(emulator: Emulator) -> None:
         return run
 
     emulator.replace(_COGNITO, "_run_idp_handler", correction)
+
+
+def refreshed_token_keeps_its_groups(emulator: Emulator) -> None:
+    """Refresh at the token endpoint as the API does; else the tokens lose the person's groups.
+
+    AWS: a refresh at `/oauth2/token` gives "new ID and access tokens" (Cognito developer guide,
+    "The token issuer endpoint"), of the person as of any other sign-in.
+    """
+    cognito = emulator.module(_COGNITO)
+
+    def correction(original: Any) -> Any:
+        def token(
+            data: Any, query: Any, raw_body: bytes = b"", headers: dict[str, str] | None = None
+        ) -> Any:
+            form = dict(parse_qsl(raw_body.decode("utf-8", errors="replace")))
+            if form.get("grant_type") != "refresh_token":
+                return original(data, query, raw_body, headers)
+            client, secret = cognito._authenticate_client(headers or {}, form)
+            given = form.get("refresh_token", "")
+            return cognito._oauth2_refresh_api_issued_token(given, client, secret)
+
+        return token
+
+    emulator.replace(_COGNITO, "_oauth2_token", correction)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ export async function commands(page) {
   const seen = { said: null, sending: false, once: crypto.randomUUID() };
   page.lead = () => [
     h("details", { class: "part", open: Boolean(query.device) }, h("summary", {}, "Send a command"), sender(page, seen, query)),
-    filters(page, field("device", "Device", { value: query.device, id: "of-device" }), field("name", "Command", { value: query.name, id: "of-name" }),
+    filters(page, field("of-device", "Device", { value: query.device, name: "device" }), field("of-name", "Command", { value: query.name, name: "name" }),
       field("state", "State", { value: query.state })),
   ];
   await page.live(LIVE_MS, async () => {

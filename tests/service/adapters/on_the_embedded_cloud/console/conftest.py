@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
 from infra.local.console import console_url
 from tests.service.adapters.on_the_embedded_cloud.real_agents import RealAgents
@@ -18,7 +25,7 @@ if TYPE_CHECKING:
     from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
 
 CHROMIUM: Final = shutil.which("chromium-headless-shell") or shutil.which("chromium")
-DESKTOP: Final = {"width": 1280, "height": 800}
+DESKTOP: Final[ViewportSize] = {"width": 1280, "height": 800}
 _LONGEST_MS: Final = 15_000
 
 
@@ -77,6 +84,7 @@ def chromium() -> Iterator[Browser]:
         pytest.skip("no Chromium: `make packages` installs it (Debian: chromium-headless-shell)")
     with sync_playwright() as playwright:
         # As root, as CI runs, Chromium has no sandbox; it opens loopback alone.
+        expect.set_options(timeout=_LONGEST_MS)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
@@ -98,8 +106,8 @@ def visit(
     """A new window on a tenant's console; in the end no script of any has failed."""
     visitors: list[Visitor] = []
 
-    def visit(tenant: str = "acme", **window: Any) -> Visitor:
-        context = chromium.new_context(**{"viewport": DESKTOP, **window})
+    def visit(tenant: str = "acme") -> Visitor:
+        context = chromium.new_context(viewport=DESKTOP)
         context.set_default_timeout(_LONGEST_MS)
         visitor = Visitor(context, context.new_page(), consoles[tenant], deployed)
         visitor.watch(visitor.page)

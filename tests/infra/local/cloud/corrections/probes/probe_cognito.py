@@ -6,6 +6,8 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import httpx
+import jwt
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
     from probed_cloud import ProbedCloud
 
+_CALLBACK = "http://localhost:8000/callback"
 PASSWORD, OTHER = "Perm-Passw0rd!2", "Perm-Passw0rd!3"
 
 
@@ -175,6 +178,40 @@ def _accepted(attempt: Callable[[], object]) -> bool:
     except ClientError:
         return False
     return True
+
+
+def refreshed_token_keeps_its_groups(probed: ProbedCloud) -> bool:
+    """A token that the token endpoint refreshes says nothing of the person's groups."""
+    admin, made = probed.cloud.client("cognito-idp"), pool(probed)
+    admin.create_group(UserPoolId=made.pool_id, GroupName="managers")
+    admin.admin_add_user_to_group(
+        UserPoolId=made.pool_id, Username=made.username, GroupName="managers"
+    )
+    app = admin.create_user_pool_client(
+        UserPoolId=made.pool_id,
+        ClientName="console",
+        AllowedOAuthFlows=["code"],
+        AllowedOAuthScopes=["openid"],
+        AllowedOAuthFlowsUserPoolClient=True,
+        CallbackURLs=[_CALLBACK],
+        SupportedIdentityProviders=["COGNITO"],
+    )["UserPoolClient"]["ClientId"]
+    asked = {"client_id": app, "redirect_uri": _CALLBACK}
+    with httpx.Client(base_url=probed.cloud.endpoint_url, trust_env=False, timeout=30) as browser:
+        person = {"username": made.username, "password": PASSWORD}
+        back = browser.post(
+            "/login", data={**asked, **person, "scope": "openid", "response_type": "code"}
+        ).headers["location"]
+        code = {"grant_type": "authorization_code", "code": back.partition("code=")[2]}
+        first = browser.post("/oauth2/token", data={**asked, **code}).json()
+        again = {"grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
+        second = browser.post("/oauth2/token", data={"client_id": app, **again}).json()
+    told = [
+        jwt.decode(tokens["id_token"], options={"verify_signature": False})
+        for tokens in (first, second)
+    ]
+    assert told[0]["cognito:groups"] == ["managers"]
+    return told[1].get("cognito:groups") != ["managers"]
 
 
 def drawn_password_fits_its_pool(probed: ProbedCloud) -> bool:

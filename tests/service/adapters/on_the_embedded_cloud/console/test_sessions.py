@@ -1,0 +1,81 @@
+"""What becomes of a session in the middle: cut off, shared by tabs, of two tenants."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.service.adapters.on_the_embedded_cloud.console.conftest import Visitor
+
+# As if the token were about to end.
+AGE = """tenant => {
+  const kept = JSON.parse(sessionStorage.getItem(`session.${tenant}`));
+  sessionStorage.setItem(`session.${tenant}`, JSON.stringify({ ...kept, until: 0 }));
+  return kept.token;
+}"""
+TOKEN = "JSON.parse(sessionStorage.getItem('session.acme')).token"
+EVERYWHERE = """() => JSON.stringify([{ ...localStorage }, document.cookie])"""
+
+
+def test_a_lost_connection_is_told_and_mends(visit: Callable[..., Visitor]) -> None:
+    """Without a network the page says so in words; with it again it goes on by itself."""
+    operator = visit()
+    operator.open("devices")
+    page = operator.sign_in("operators")
+    expect(page.get_by_role("link", name="press-01")).to_be_visible()
+    operator.window.set_offline(True)
+    page.get_by_role("link", name="press-01").click()
+    expect(page.get_by_role("alert")).to_contain_text("No connection")
+    operator.window.set_offline(False)
+    expect(page.get_by_role("heading", name="Facts")).to_be_visible()
+
+
+def test_tabs_share_a_session_and_its_end(visit: Callable[..., Visitor]) -> None:
+    """A new tab is signed in by the other; a token near its end is refreshed; one ends for both."""
+    manager = visit()
+    manager.open("devices")
+    first = manager.sign_in("managers")
+    second = manager.window.new_page()
+    manager.watch(second)
+    second.goto(manager.url + "files")
+    expect(second.get_by_role("heading", level=1)).to_have_text("Files")
+    old = first.evaluate(AGE, "acme")
+    first.reload()
+    expect(first.get_by_role("link", name="press-01")).to_be_visible()
+    assert first.evaluate(TOKEN) != old
+    for page in (first, second):
+        assert old not in page.evaluate(EVERYWHERE)
+        assert first.evaluate(TOKEN) not in page.evaluate(EVERYWHERE)
+    second.get_by_role("button", name="Sign out").click()
+    expect(second.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(first.get_by_text("Your session has ended")).to_be_visible()
+    assert first.evaluate("sessionStorage.getItem('session.acme')") is None
+
+
+def test_two_tenants_stand_in_two_windows(visit: Callable[..., Visitor]) -> None:
+    """In one browser, each window is its own tenant's; the other's device is not there."""
+    acme = visit()
+    acme.open("devices")
+    acme.sign_in("managers")
+    globex = visit("globex")
+    globex.open("devices/press-01")
+    page = globex.sign_in("managers", "globex")
+    expect(page.get_by_role("alert")).to_contain_text("Not found")
+    beside = acme.window.new_page()
+    acme.watch(beside)
+    beside.goto(globex.url + "devices")
+    # Of one browser, and yet nobody is signed in there: tokens are shared within a tenant alone.
+    expect(beside.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(acme.page.get_by_role("link", name="press-01")).to_be_visible()
+
+
+def test_an_answer_to_nobodys_question_is_refused(visit: Callable[..., Visitor]) -> None:
+    """A code that somebody else has brought here signs nobody in."""
+    victim = visit()
+    page = victim.open("signed-in?code=of-somebody-else&state=theirs")
+    expect(page.get_by_role("alert")).to_contain_text("You are not signed in")
+    assert page.evaluate("sessionStorage.length") == 0
