@@ -31,6 +31,7 @@ from service.adapters.aws.files import DynamoFileRecords
 from service.adapters.aws.groups import DynamoGroups
 from service.adapters.aws.jobs import IotDownloadJobs
 from service.adapters.aws.people import CognitoPeople
+from service.adapters.aws.plans import DynamoPlans
 from service.adapters.aws.policies import VerifiedPermissionsPolicies
 from service.adapters.aws.revocations import DynamoRevocations
 from service.adapters.aws.signing_keys import JwksKeys
@@ -193,6 +194,7 @@ def aws_ports(
         download_records=DynamoDownloadRecords(aws=door, settings=records),
         deliveries=DynamoDeliveries(aws=door, settings=records),
         download_jobs=IotDownloadJobs(aws=door, settings=settings.jobs),
+        plans=DynamoPlans(aws=door, settings=records),
         enrolments=DynamoEnrolments(aws=door, settings=records),
         things=IotThings(aws=door),
         people=CognitoPeople(aws=door),

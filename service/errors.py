@@ -11,6 +11,7 @@
     │   ├── WrongMediaTypeError        the body is not declared as JSON
     │   ├── InvalidRequestError        a member is not of its form
     │   ├── ConflictError              the request is fine, the state of the thing is not
+    │   │   └── PlanStaleError         what was planned is not as it was
     │   ├── PreconditionFailedError    the thing is not as the caller expects it
     │   ├── DeviceNotConnectedError    recorded, but the device is away and nobody wants to wait
     │   ├── EnrolmentRefusedError      tenant, device and code do not prove a registration
@@ -143,6 +144,18 @@ class InvalidRequestError(CallerError):
 
 class ConflictError(CallerError):
     """The request is well formed, but the thing is not in a state that allows it."""
+
+
+class PlanStaleError(ConflictError):
+    """A plan does not say any more what would be done; nothing was begun.
+
+    Attributes:
+        changes: what is otherwise, in words.
+    """
+
+    def __init__(self, plan_id: str, changes: tuple[str, ...]) -> None:
+        super().__init__(f"plan `{plan_id}` is stale, make another: {'; '.join(changes)}")
+        self.changes = changes
 
 
 class PreconditionFailedError(CallerError):

@@ -20,7 +20,7 @@ from service.api.parameters import (
     emergency_reason,
     utc,
 )
-from service.domain.downloads import Delivery, DownloadFilter, TargetKind
+from service.domain.downloads import Delivery, DownloadFilter, DownloadRecord, TargetKind
 from service.domain.permissions import DELIVERING, Permission
 from service.errors import InvalidRequestError
 from service.operations.download_lists import DownloadView
@@ -28,7 +28,10 @@ from service.operations.downloads import DownloadRequest
 
 
 class DownloadBody(Struct, forbid_unknown_fields=True, frozen=True):
-    """A file for one device or one group: exactly one of ``artifact`` and ``file``, of each two."""
+    """A plan that you made, and nothing else; or a file for one device or one group.
+
+    Without a plan: exactly one of ``artifact`` and ``file``, and of ``device`` and ``group``.
+    """
 
     artifact: (
         Annotated[
@@ -46,6 +49,10 @@ class DownloadBody(Struct, forbid_unknown_fields=True, frozen=True):
     device: Label | None = None
     group: Label | None = None
     emergency: Emergency | None = None
+    plan: (
+        Annotated[Label, Meta(description="exactly this is started, once, or refused as stale")]
+        | None
+    ) = None
 
 
 class DeliveryOut(Struct, frozen=True):
@@ -64,6 +71,37 @@ class DeliveryOut(Struct, frozen=True):
         return cls(delivery.device, delivery.state, dict(delivery.detail), *times)
 
 
+class WaveOut(Struct, frozen=True):
+    """A wave of a planned download."""
+
+    devices: int
+    began_at: datetime | None
+
+
+class RolloutOut(Struct, frozen=True):
+    """How a planned download goes."""
+
+    waves: list[WaveOut]
+    needs_approval: bool
+    approved_by: str | None
+    paused_at: datetime | None
+
+    @classmethod
+    def of(cls, record: DownloadRecord) -> "RolloutOut | None":
+        """For the answer; nothing of what was not planned."""
+        if record.rollout is None:
+            return None
+        return cls(
+            waves=[
+                WaveOut(size, utc(record.waves_at.get(number)))
+                for number, size in enumerate(record.waves)
+            ],
+            needs_approval=record.rollout.needs_approval,
+            approved_by=record.approved_by,
+            paused_at=utc(record.paused_at),
+        )
+
+
 class DownloadOut(Struct, frozen=True):
     """How far a download came.
 
@@ -80,9 +118,11 @@ class DownloadOut(Struct, frozen=True):
     sha256: str
     state: str
     failure: str | None
+    why: str | None
     created_by: str
     created_at: datetime | None
     counts: dict[str, int]
+    rollout: RolloutOut | None
     deliveries: list[DeliveryOut]
     cursor: str | None
 
@@ -100,8 +140,10 @@ class DownloadOut(Struct, frozen=True):
             sha256=record.sha256,
             state=progress.state,
             failure=record.failure if progress.state == "failed" else None,
+            why=record.why,
             created_by=record.created_by,
             created_at=utc(record.created_at),
+            rollout=RolloutOut.of(record),
             counts={str(state): count for state, count in progress.counts.items()},
             deliveries=[DeliveryOut.of(delivery) for delivery in progress.deliveries],
             cursor=progress.cursor,
@@ -191,7 +233,14 @@ async def start_download(
     data: JSONBody[DownloadBody],
     idempotency_key: IdempotencyKey = None,
 ) -> Response[Accepted]:
-    """Deliver a file to a device or to each device of a group."""
+    """Deliver a file to a device or to each device of a group, or start exactly a plan."""
+    if data.plan is not None:
+        if data != DownloadBody(plan=data.plan):
+            raise InvalidRequestError("plan", "a plan says it all: give nothing beside it")
+        started = await operations.planned_downloads.start(access, data.plan)
+        return Accepted(
+            id=started.download_id, url=f"/v1/downloads/{started.download_id}", state=started.state
+        ).answer()
     if (data.device is None) == (data.group is None):
         raise InvalidRequestError("device", "give exactly one of `device` and `group`")
     if (data.artifact is None) == (data.file is None):

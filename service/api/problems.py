@@ -27,6 +27,7 @@ from service.errors import (
     OverBudgetError,
     OverShareError,
     PermissionDeniedError,
+    PlanStaleError,
     PreconditionFailedError,
     TenantSuspendedError,
     TokenFault,
@@ -48,6 +49,7 @@ STATUS: Final[dict[type[Exception], tuple[HTTPStatus, str]]] = {
     WrongMediaTypeError: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type"),
     InvalidRequestError: (HTTPStatus.BAD_REQUEST, "invalid-request"),
     ConflictError: (HTTPStatus.CONFLICT, "conflict"),
+    PlanStaleError: (HTTPStatus.CONFLICT, "plan-stale"),
     PreconditionFailedError: (HTTPStatus.PRECONDITION_FAILED, "precondition-failed"),
     DeviceNotConnectedError: (HTTPStatus.CONFLICT, "device-not-connected"),
     EnrolmentRefusedError: (HTTPStatus.UNAUTHORIZED, "enrolment-refused"),
@@ -82,7 +84,7 @@ TOKEN_FAULTS: Final[dict[TokenFault, str]] = {
 def from_error(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, Any]]:
     """The answer to any error of ours, and to any other."""
     status, slug = STATUS.get(type(error), (HTTPStatus.INTERNAL_SERVER_ERROR, "internal"))
-    members: dict[str, Any] = {}
+    members: dict[str, Any] = _changes(error)
     headers: dict[str, str] = {}
     detail: str | None = str(error)
     match error:
@@ -117,6 +119,10 @@ def from_error(request: Request[Any, Any, Any], error: Exception) -> Response[di
         case _:
             pass
     return _answer(request, status, slug, detail=detail, members=members, headers=headers)
+
+
+def _changes(error: Exception) -> dict[str, Any]:
+    return {"changes": list(error.changes)} if isinstance(error, PlanStaleError) else {}
 
 
 def from_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, Any]]:

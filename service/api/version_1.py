@@ -64,6 +64,13 @@ from service.api.people import (
     sign_out_person,
 )
 from service.api.permissions import check_permissions, who_may
+from service.api.plans import (
+    approve_download,
+    pause_download,
+    plan_download,
+    read_plan,
+    resume_download,
+)
 from service.api.query import check_headers, check_query
 from service.api.registration import register_device, renew_enrolment_code
 from service.api.telemetry import read_telemetry
@@ -104,6 +111,11 @@ ROUTES: Final[list[Any]] = [
     list_downloads,
     read_download,
     cancel_download,
+    plan_download,
+    read_plan,
+    approve_download,
+    pause_download,
+    resume_download,
     begin_file,
     sign_parts,
     complete_file,

@@ -34,6 +34,14 @@ class RequestContext:
         changed_tags: the device's tags that shall be set or removed.
         people_groups: of ManagePeople: all groups that the person is in, or would be.
         source_ip: where the request came from.
+        targets: how many devices a delivery is for.
+        share_of_fleet: of all devices of the tenant, in percent, rounded up; as the next two and
+            `planned` only of what was planned.
+        critical_targets: those of high criticality.
+        share_of_critical: of all devices of high criticality, in percent, rounded up.
+        planned: a plan was made, and it is this that is delivered.
+        approved: a second person has approved it.
+        requester: of ApproveDownload: who asked for it.
     """
 
     now: datetime
@@ -45,6 +53,13 @@ class RequestContext:
     changed_tags: tuple[str, ...] | None = None
     people_groups: tuple[str, ...] | None = None
     source_ip: IPv4Address | IPv6Address | None = None
+    targets: int | None = None
+    share_of_fleet: int | None = None
+    critical_targets: int | None = None
+    share_of_critical: int | None = None
+    planned: bool | None = None
+    approved: bool | None = None
+    requester: EntityUid | None = None
 
     def values(self) -> dict[str, Value]:
         """The members that are there, as policies see them."""
@@ -58,6 +73,13 @@ class RequestContext:
             "changed_tags": self.changed_tags,
             "people_groups": self.people_groups,
             "source_ip": self.source_ip,
+            "targets": self.targets,
+            "share_of_fleet": self.share_of_fleet,
+            "critical_targets": self.critical_targets,
+            "share_of_critical": self.share_of_critical,
+            "planned": self.planned,
+            "approved": self.approved,
+            "requester": self.requester,
         }
         return {name: value for name, value in members.items() if value is not None}
 

@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from service.domain.rollouts import wave_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from cedarfleet_device.wire import Signed
+
+    from service.domain.rollouts import PlannedRollout
 
 MAX_MEMBERS: Final = 10_000
 """Devices of one download."""
@@ -65,6 +69,10 @@ class DeliveryState(StrEnum):
     """To be canceled, which the worker has not done yet; of a whole: some are not, or are at it."""
     CANCELED = "canceled"
     UNKNOWN = "unknown"
+    AWAITING_APPROVAL = "awaiting_approval"
+    """Of a whole: nothing begins before a second person has approved."""
+    PAUSED = "paused"
+    """Of a whole: no job is made until it is resumed; devices that have theirs go on."""
 
 
 OUTCOMES: Final = frozenset(
@@ -78,6 +86,7 @@ OUTCOMES: Final = frozenset(
     }
 )
 """States of one device that do not change any more."""
+_FAILURES: Final = (DeliveryState.FAILED, DeliveryState.TIMED_OUT, DeliveryState.REJECTED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +102,11 @@ class DownloadRecord:
         counts: ended devices by state, when the worker last looked.
         file_id: of the uploaded version that devices get; ``None``: of the bucket's own file.
         settled_at: when the worker last asked IoT Jobs for what events did not tell.
+        rollout: what was planned; ``None``: it was not planned.
+        paused_at: since when it is paused; ``None``: it is not.
+        approved_by: entity id of the second person, if there is one.
+        waves_at: when each wave began, by its number.
+        why: it was closed, in words, where somebody has to know.
     """
 
     download_id: str
@@ -116,6 +130,11 @@ class DownloadRecord:
     closing: Closing | None = None
     counts: Mapping[DeliveryState, int] = field(default_factory=dict[DeliveryState, int])
     settled_at: int | None = None
+    rollout: PlannedRollout | None = None
+    paused_at: int | None = None
+    approved_by: str | None = None
+    waves_at: Mapping[int, int] = field(default_factory=dict[int, int])
+    why: str | None = None
 
     @property
     def name(self) -> str:
@@ -125,15 +144,44 @@ class DownloadRecord:
     @property
     def jobs(self) -> int:
         """How many jobs it is made of; none: it is of an earlier release, which made one itself."""
-        return -(-self.devices // JOB_MEMBERS)
+        return sum(-(-size // JOB_MEMBERS) for size in self.waves)
+
+    @property
+    def waves(self) -> tuple[int, ...]:
+        """Devices of each wave; what was not planned is one wave."""
+        return (self.devices,) if self.rollout is None else self.rollout.waves
+
+    @property
+    def awaits_approval(self) -> bool:
+        """Whether nothing of it may begin before a second person has approved."""
+        return self.rollout is not None and self.rollout.needs_approval and self.approved_by is None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether no job of it may be made for now."""
+        return self.awaits_approval or self.paused_at is not None
+
+    def wave_of(self, job: int) -> int:
+        """The wave that a job belongs to, from 0."""
+        return wave_of(job, self.waves, job_members=JOB_MEMBERS)[0]
+
+    def jobs_of_wave(self, wave: int) -> range:
+        """Numbers of the jobs of a wave."""
+        first = sum(-(-size // JOB_MEMBERS) for size in self.waves[:wave])
+        return range(first, first + -(-self.waves[wave] // JOB_MEMBERS))
 
     def members_of(self, job: int) -> int:
         """How many devices a job is for."""
-        return min(JOB_MEMBERS, self.devices - job * JOB_MEMBERS)
+        wave, number = wave_of(job, self.waves, job_members=JOB_MEMBERS)
+        return min(JOB_MEMBERS, self.waves[wave] - number * JOB_MEMBERS)
 
-    def due_at(self, job: int, *, devices_per_minute: int) -> int:
-        """From when on a job may be made, in milliseconds since the epoch."""
-        return (self.begun_at or 0) + job * JOB_MEMBERS * _MINUTE_MS // devices_per_minute
+    def due_at(self, job: int, *, devices_per_minute: int) -> int | None:
+        """From when on a job may be made, in milliseconds since the epoch; ``None``: not yet."""
+        wave, number = wave_of(job, self.waves, job_members=JOB_MEMBERS)
+        began = (self.begun_at or 0) if self.rollout is None else self.waves_at.get(wave)
+        if began is None:
+            return None
+        return began + number * JOB_MEMBERS * _MINUTE_MS // devices_per_minute
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +221,8 @@ class DeliveryJob:
         number: from 0.
         members: ids of its devices, at most ``JOB_MEMBERS``; the job is for these alone.
         made_at: milliseconds since the epoch; ``None``: not made yet.
+        decided_at: when the policies were last asked, of a download that was planned; from then on
+            it may have been made.
         canceled_at: when whoever had not begun was canceled; ``None``: not, or it was made since.
     """
 
@@ -180,16 +230,22 @@ class DeliveryJob:
     members: tuple[str, ...]
     made_at: int | None = None
     canceled_at: int | None = None
+    decided_at: int | None = None
 
     def id_in(self, record: DownloadRecord) -> str:
         """Its id in IoT Jobs, at most 57 of the 64 characters that AWS allows."""
         return f"{record.name}-{self.number:02}"
 
 
-def jobs_of(members: Sequence[str]) -> Iterator[DeliveryJob]:
-    """The jobs of a download for these devices."""
-    for number, start in enumerate(range(0, len(members), JOB_MEMBERS)):
-        yield DeliveryJob(number=number, members=tuple(members[start : start + JOB_MEMBERS]))
+def jobs_of(members: Sequence[str], waves: Sequence[int] | None = None) -> Iterator[DeliveryJob]:
+    """The jobs of a download for these devices; each belongs to one of its waves."""
+    number, first = 0, 0
+    for size in (len(members),) if waves is None else waves:
+        wave = members[first : first + size]
+        for start in range(0, len(wave), JOB_MEMBERS):
+            yield DeliveryJob(number=number, members=tuple(wave[start : start + JOB_MEMBERS]))
+            number += 1
+        first += size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -297,7 +353,8 @@ def _waiting(record: DownloadRecord) -> DeliveryState:
     """The state of what has not ended, as far as the record says."""
     if record.closing is Closing.CANCELED:
         return DeliveryState.CANCELING
-    created = record.state is DownloadRecordState.CREATED
+    begun = record.rollout is None or bool(record.waves_at)
+    created = record.state is DownloadRecordState.CREATED or not begun
     return DeliveryState.CREATED if created else DeliveryState.QUEUED
 
 
@@ -315,9 +372,7 @@ def whole_state(record: DownloadRecord, counts: Mapping[DeliveryState, int]) -> 
         return DeliveryState.CANCELED
     ended = {state: count for state, count in counts.items() if state in OUTCOMES}
     if sum(ended.values()) < record.devices:
-        waiting = _waiting(record)
-        begun = bool(ended) and waiting is not DeliveryState.CANCELING
-        return DeliveryState.IN_PROGRESS if begun else waiting
+        return _open_state(record, begun=bool(ended))
     # If it reached nobody, all had ended before, and their states say how.
     was_canceled = record.closing is Closing.CANCELED and DeliveryState.CANCELED in ended
     if was_canceled or len(ended) == 1:
@@ -326,7 +381,24 @@ def whole_state(record: DownloadRecord, counts: Mapping[DeliveryState, int]) -> 
     return DeliveryState.PARTLY_FAILED if DeliveryState.SUCCEEDED in ended else DeliveryState.FAILED
 
 
-def is_failing(counts: Mapping[DeliveryState, int]) -> bool:
+def _open_state(record: DownloadRecord, *, begun: bool) -> DeliveryState:
+    """The state of a download of which not all devices have ended."""
+    if record.closing is None and record.awaits_approval:
+        return DeliveryState.AWAITING_APPROVAL
+    if record.closing is None and record.paused_at is not None:
+        return DeliveryState.PAUSED
+    waiting = _waiting(record)
+    begun = begun and waiting is not DeliveryState.CANCELING
+    return DeliveryState.IN_PROGRESS if begun else waiting
+
+
+def is_failing(record: DownloadRecord, counts: Mapping[DeliveryState, int]) -> bool:
     """Whether so many of the devices that ended have failed that the others shall not begin."""
     ended = sum(count for state, count in counts.items() if state in OUTCOMES)
+    if record.rollout is not None:
+        return record.rollout.shape.is_failing(
+            ended=ended,
+            failed=sum(counts.get(state, 0) for state in _FAILURES),
+            begun=sum(record.waves[wave] for wave in record.waves_at),
+        )
     return ended >= _ENOUGH_ENDED and 2 * counts.get(DeliveryState.FAILED, 0) >= ended

@@ -27,6 +27,7 @@ class Permission(StrEnum):
     DOWNLOAD_FILE = "DownloadFile"
     UPDATE_FIRMWARE = "UpdateFirmware"
     CANCEL_DOWNLOAD = "CancelDownload"
+    APPROVE_DOWNLOAD = "ApproveDownload"
     CONFIGURE_DEVICE = "ConfigureDevice"
     SET_DEVICE_GROUPS = "SetDeviceGroups"
     SET_DEVICE_TAGS = "SetDeviceTags"
@@ -77,6 +78,7 @@ OF_GROUPS: Final = frozenset(
         Permission.REGISTER_DEVICE,
         Permission.VIEW_DOWNLOAD,
         Permission.CANCEL_DOWNLOAD,
+        Permission.APPROVE_DOWNLOAD,
         Permission.DOWNLOAD_FILE,
         Permission.UPDATE_FIRMWARE,
         Permission.MANAGE_GROUPS,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from service.domain.devices import Device
     from service.domain.identities import Principal
     from service.domain.instants import Clock
+    from service.domain.rollouts import Reach
     from service.ports.audit import AuditLog
     from service.ports.authorizer import About, Adviser, Authorizer, Considered, Proposed
 
@@ -67,6 +68,10 @@ class Purpose:
         person: whom the action is about; the audit names a pseudonym instead of ``subject``.
         about: what the audit names as what comes of it; no policy sees it.
         change: what the audit shows as it was, and as it would be; no policy sees it.
+        reach: how many devices it is for, and, of what was planned, how much of the fleet.
+        planned: it is what a plan says.
+        approved: a second person has approved it.
+        requester: entity id of who asked for what is to be approved.
     """
 
     command: str | None = None
@@ -79,6 +84,33 @@ class Purpose:
     person: str | None = None
     about: Mapping[str, str] = field(default_factory=dict[str, str])
     change: AuditChange | None = None
+    reach: Reach | None = None
+    planned: bool = False
+    approved: bool = False
+    requester: str | None = None
+
+    def context(self, now: datetime, source_ip: str | None) -> RequestContext:
+        """What policies see of it, at this moment, asked from there."""
+        reach, requester = self.reach, self.requester
+        return RequestContext(
+            now=now,
+            emergency=self.emergency_reason is not None,
+            reason=self.emergency_reason,
+            command=self.command,
+            artifact=self.artifact.entity() if self.artifact else None,
+            # Left out unless found: a policy must not take "not asked" for "not allowed".
+            members_allowed=self.members_allowed or None,
+            changed_tags=self.changed_tags,
+            people_groups=self.people_groups,
+            source_ip=_address(source_ip) if source_ip is not None else None,
+            targets=reach.targets if reach else None,
+            share_of_fleet=reach.share_of_fleet if reach else None,
+            critical_targets=reach.critical_targets if reach else None,
+            share_of_critical=reach.share_of_critical if reach else None,
+            planned=self.planned or None,
+            approved=self.approved or None,
+            requester=EntityUid(USER, requester) if requester is not None else None,
+        )
 
 
 @dataclass(kw_only=True)
@@ -324,23 +356,11 @@ class Access:
         *,
         now: datetime | None = None,
     ) -> AuthorizationRequest:
-        source_ip = self.facts.source_ip
         return AuthorizationRequest.of(
             principal=EntityUid(USER, self.principal.entity_id),
             action=action,
             entities=entities,
-            context=RequestContext(
-                now=now or self.clock(),
-                emergency=purpose.emergency_reason is not None,
-                reason=purpose.emergency_reason,
-                command=purpose.command,
-                artifact=purpose.artifact.entity() if purpose.artifact else None,
-                # Left out unless found: a policy must not take "not asked" for "not allowed".
-                members_allowed=purpose.members_allowed or None,
-                changed_tags=purpose.changed_tags,
-                people_groups=purpose.people_groups,
-                source_ip=_address(source_ip) if source_ip is not None else None,
-            ),
+            context=purpose.context(now or self.clock(), self.facts.source_ip),
         )
 
     async def _write(

@@ -89,6 +89,14 @@ class Decisions:
         self._count(requests, decisions)
         return decisions
 
+    async def decide_all_for(
+        self, tenant: Tenant, bearer: TokenBearer, requests: Sequence[AuthorizationRequest]
+    ) -> tuple[Decision, ...]:
+        """See ``ports.Authorizer``; the store is asked, whatever it is."""
+        decisions = await self._store.decide_all_for(tenant, bearer, requests)
+        self._count(requests, decisions)
+        return decisions
+
     async def advise(
         self, principal: Principal, requests: Sequence[AuthorizationRequest]
     ) -> tuple[Decision, ...]:

@@ -23,6 +23,7 @@ from service.domain.downloads import (
 from service.domain.groups import DeviceGroup
 from service.domain.instants import new_ulid
 from service.domain.permissions import Permission
+from service.domain.rollouts import Reach
 from service.domain.work import Work, WorkKind
 from service.errors import (
     ConflictError,
@@ -132,7 +133,7 @@ class Downloads:
         # Fail closed: what was retired is sent nothing.
         if isinstance(target, Device) and target.retired_at is not None:
             raise ConflictError(f"device `{target.id}` was retired, for good")
-        artifact = await self._file(tenant, request)
+        artifact = await self.file(tenant, request.artifact, request.file_id)
         action = permission_for(artifact.name if artifact else request.artifact)
         download_id = new_ulid(self._once.now_ms())
         purpose = Purpose(
@@ -144,17 +145,19 @@ class Downloads:
             # One more than a download can serve, so that too many can be told.
             members = await self._devices.members(tenant, target, limit=MAX_MEMBERS)
             if action is Permission.UPDATE_FIRMWARE:
-                allowed = await self._each_allowed(access, members, action, purpose)
+                asked = replace(purpose, reach=Reach(targets=len(members)))
+                allowed = await self._each_allowed(access, members, action, asked)
                 purpose = replace(purpose, members_allowed=allowed)
         else:
             members = (target,)
+        purpose = replace(purpose, reach=Reach(targets=len(members)))
         await access.require(action, target.entities(tenant.groups), purpose)
         if artifact is None and request.file_id is not None:
             raise NotFoundError("file", request.file_id)
         if artifact is None:
             raise NotFoundError("artifact", request.artifact)
         if isinstance(target, DeviceGroup):
-            _check_members(target, members)
+            check_members(target, members)
         record = self._record(access, request, artifact, devices=len(members))
         record = replace(record, download_id=download_id)
         jobs = tuple(jobs_of([device.id for device in members]))
@@ -175,7 +178,7 @@ class Downloads:
         )
         if stored.state is DownloadRecordState.STARTED:
             return stored
-        return await self._hand_over(tenant, stored)
+        return await self.hand_over(tenant, stored)
 
     async def read(
         self, access: Access, download_id: str, *, limit: int, cursor: str | None
@@ -187,9 +190,7 @@ class Downloads:
             PermissionDeniedError: not allowed.
         """
         tenant = access.principal.tenant
-        record = await self._find(tenant, download_id)
-        tenant = await knowing_targets(self._groups, tenant, [record])
-        target = await find_target(self._devices, tenant, record.target_kind, record.target)
+        record, target, tenant = await self.find(tenant, download_id)
         if isinstance(target, DeviceGroup):
             await access.require(Permission.VIEW_DOWNLOAD, target.entities(tenant.groups))
         else:
@@ -207,10 +208,8 @@ class Downloads:
             UpstreamError: it may be closed, and the worker not told: ask again.
         """
         tenant = access.principal.tenant
-        record = await self._find(tenant, download_id)
-        tenant = await knowing_targets(self._groups, tenant, [record])
-        target = await find_target(self._devices, tenant, record.target_kind, record.target)
-        purpose = Purpose(artifact=_delivered(record), about={"download": record.download_id})
+        record, target, tenant = await self.find(tenant, download_id)
+        purpose = Purpose(artifact=delivered(record), about={"download": record.download_id})
         await access.require(Permission.CANCEL_DOWNLOAD, target.entities(tenant.groups), purpose)
         state = (await view_of(self._deliveries, tenant, record)).progress.state
         if record.closing is None and state in _OPEN:
@@ -226,6 +225,19 @@ class Downloads:
         log.info("download.canceled", download=record.name)
         return await view_of(self._deliveries, tenant, record)
 
+    async def find(
+        self, tenant: Tenant, download_id: str
+    ) -> tuple[DownloadRecord, Device | DeviceGroup, Tenant]:
+        """A download with what it is for, and the tenant with the group that this is.
+
+        Raises:
+            NotFoundError: the tenant has no such download, or its target is gone.
+        """
+        record = await self._find(tenant, download_id)
+        tenant = await knowing_targets(self._groups, tenant, [record])
+        target = await find_target(self._devices, tenant, record.target_kind, record.target)
+        return record, target, tenant
+
     async def _find(self, tenant: Tenant, download_id: str) -> DownloadRecord:
         known = wire.is_command_id(download_id)
         record = await self._records.read(tenant, download_id) if known else None
@@ -233,17 +245,23 @@ class Downloads:
             raise NotFoundError("download", download_id)
         return record
 
-    async def _file(self, tenant: Tenant, request: DownloadRequest) -> Artifact | None:
-        """What is to be delivered; without a digest, if it must not be."""
-        if request.file_id is not None:
-            known = wire.is_command_id(request.file_id)
-            file = await self._files.read(tenant, request.file_id) if known else None
+    async def file(self, tenant: Tenant, name: str, file_id: str | None) -> Artifact | None:
+        """What is to be delivered; without a digest, if it must not be.
+
+        Args:
+            tenant: whose file.
+            name: of the file; empty where ``file_id`` names the version.
+            file_id: of one uploaded version.
+        """
+        if file_id is not None:
+            known = wire.is_command_id(file_id)
+            file = await self._files.read(tenant, file_id) if known else None
             return file.artifact() if file else None
-        newest = await self._files.newest(tenant, request.artifact)
+        newest = await self._files.newest(tenant, name)
         # Fail closed: of a name with uploaded versions none but an available one is delivered.
         if newest is not None:
             return newest.artifact()
-        return await self._artifacts.find(tenant, request.artifact)
+        return await self._artifacts.find(tenant, name)
 
     async def _each_allowed(
         self,
@@ -275,18 +293,7 @@ class Downloads:
     def _record(
         self, access: Access, request: DownloadRequest, artifact: Artifact, *, devices: int
     ) -> DownloadRecord:
-        # Fail closed: a file that nobody can verify is not delivered.
-        if artifact.sha256 is None and artifact.file_id is not None:
-            raise ConflictError(
-                f"version `{artifact.file_id}` of file `{artifact.name}` is not available:"
-                f" `/v1/files/{artifact.file_id}` says why"
-            )
-        if artifact.sha256 is None:
-            raise ConflictError(
-                f"artifact `{artifact.name}` has no SHA-256 of the whole file: upload it again with"
-                " metadata `sha256`, 64 lower-case hex digits; a checksum of S3 serves only where"
-                " the upload was in one part (at most 5 GB) and asked for SHA256"
-            )
+        sha256 = deliverable(artifact)
         now = self._once.now_ms()
         return DownloadRecord(
             download_id=new_ulid(now),
@@ -295,7 +302,7 @@ class Downloads:
             target=request.target,
             artifact=artifact.name,
             size=artifact.size,
-            sha256=artifact.sha256,
+            sha256=sha256,
             etag=artifact.etag,
             version=artifact.version,
             manifest=artifact.manifest,
@@ -306,7 +313,7 @@ class Downloads:
             devices=devices,
         )
 
-    async def _hand_over(self, tenant: Tenant, record: DownloadRecord) -> DownloadRecord:
+    async def hand_over(self, tenant: Tenant, record: DownloadRecord) -> DownloadRecord:
         """Have the worker begin with a recorded download; again is safe."""
         if record.state is DownloadRecordState.FAILED:
             record = replace(record, state=DownloadRecordState.CREATED, failure=None)
@@ -339,7 +346,28 @@ def advance(tenant: Tenant, download_id: str) -> Work:
     )
 
 
-def _delivered(record: DownloadRecord) -> Artifact:
+def deliverable(artifact: Artifact) -> str:
+    """The digest by which devices verify a file that may be delivered.
+
+    Raises:
+        ConflictError: nobody vouches for it.
+    """
+    # Fail closed: a file that nobody can verify is not delivered.
+    if artifact.sha256 is None and artifact.file_id is not None:
+        raise ConflictError(
+            f"version `{artifact.file_id}` of file `{artifact.name}` is not available:"
+            f" `/v1/files/{artifact.file_id}` says why"
+        )
+    if artifact.sha256 is None:
+        raise ConflictError(
+            f"artifact `{artifact.name}` has no SHA-256 of the whole file: upload it again with"
+            " metadata `sha256`, 64 lower-case hex digits; a checksum of S3 serves only where"
+            " the upload was in one part (at most 5 GB) and asked for SHA256"
+        )
+    return artifact.sha256
+
+
+def delivered(record: DownloadRecord) -> Artifact:
     """The file of a download, for the policies."""
     return Artifact(
         tenant=record.tenant,
@@ -350,7 +378,7 @@ def _delivered(record: DownloadRecord) -> Artifact:
     )
 
 
-def _check_members(group: DeviceGroup, members: Sequence[Device]) -> None:
+def check_members(group: DeviceGroup, members: Sequence[Device]) -> None:
     """Refuse a group that no download can serve.
 
     Raises:

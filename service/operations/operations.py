@@ -33,6 +33,8 @@ from service.operations.groups import Groups
 from service.operations.membership import Membership
 from service.operations.people import TenantPeople
 from service.operations.permissions import Permissions
+from service.operations.planned_downloads import PlannedDownloads
+from service.operations.plans import Planning
 from service.operations.policy_copies import PolicyCopies
 from service.operations.readiness import Readiness
 from service.operations.redelivery import Redelivery
@@ -42,6 +44,7 @@ from service.operations.revocations import Revocations
 from service.operations.rollout import Rollout
 from service.operations.telemetry import DeviceTelemetry
 from service.operations.traced_decisions import TracedDecisions
+from service.operations.wave_decisions import WaveDecisions
 from service.operations.who_may import WhoMay
 from service.operations.worker import Worker
 from service.ports.traces import UNTRACED
@@ -144,6 +147,21 @@ class Operations:
             queue=ports.work_queue,
             clock=ports.clock,
         )
+        self.planning = Planning(
+            devices=ports.devices,
+            groups=ports.groups,
+            downloads=self.downloads,
+            plans=ports.plans,
+            clock=ports.clock,
+        )
+        self.planned_downloads = PlannedDownloads(
+            planning=self.planning,
+            downloads=self.downloads,
+            records=ports.download_records,
+            deliveries=ports.deliveries,
+            queue=ports.work_queue,
+            clock=ports.clock,
+        )
         self.files = Files(
             records=ports.file_records,
             objects=ports.file_objects,
@@ -200,14 +218,24 @@ class Operations:
             held_seconds: for which the queue gives a message to nobody else.
         """
         ports = self._ports
+        pace = Pace(ports.buckets, ports.clock)
         rollout = Rollout(
             devices=ports.devices,
             records=ports.download_records,
             deliveries=ports.deliveries,
             jobs=ports.download_jobs,
-            pace=Pace(ports.buckets, ports.clock),
+            pace=pace,
             queue=ports.work_queue,
             timers=ports.timers,
+            decisions=WaveDecisions(
+                devices=ports.devices,
+                groups=ports.groups,
+                people=ports.people,
+                authorizer=self._authorizer,
+                audit=ports.audit,
+                pace=pace,
+                clock=ports.clock,
+            ),
             clock=ports.clock,
             settings=jobs,
             metrics=ports.metrics,

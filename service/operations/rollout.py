@@ -25,6 +25,8 @@ from service.domain.rates import Rate
 from service.domain.work import Work, WorkKind
 from service.errors import ConflictError
 from service.operations.downloads import advance
+from service.operations.wave_decisions import RolloutStoppedError
+from service.operations.waves import is_open, jobs_due, next_wave_at, until_job
 from service.ports.metrics import JOBS, UNMEASURED
 
 if TYPE_CHECKING:
@@ -32,8 +34,10 @@ if TYPE_CHECKING:
 
     from service.domain.downloads import DeliveryJob, DownloadRecord, Survey
     from service.domain.instants import Clock
+    from service.domain.rollouts import PlannedRollout
     from service.domain.tenants import Tenant
     from service.operations.budgets import Pace
+    from service.operations.wave_decisions import WaveDecisions
     from service.ports.devices import DeviceFacts
     from service.ports.downloads import Deliveries, DownloadJobs, DownloadRecords
     from service.ports.metrics import Metrics
@@ -58,6 +62,7 @@ class Rollout:
     pace: Pace
     queue: WorkQueue
     timers: Timers
+    decisions: WaveDecisions
     clock: Clock
     settings: JobSettings
     metrics: Metrics = UNMEASURED
@@ -73,7 +78,8 @@ class Rollout:
         was_open = record.closing is None
         survey = await self.deliveries.survey(tenant, record)
         record = replace(record, counts=survey.counts)
-        record = replace(record, closing=record.closing or self._closing(record, survey, now))
+        record = self._closed(record, survey, now)
+        record = await self._with_next_wave(tenant, record, survey, now)
         asks = self._asks(record, now)
         if asks:
             record = replace(record, settled_at=milliseconds(now))
@@ -116,7 +122,17 @@ class Rollout:
             # Whoever was cut off in making it may have made it all the same.
             await self.cancel_job(tenant, work)
             return
+        # A later look sends for it again.
+        if not self._may_make(record, job):
+            return
         wanted: DeliveryJob | None = job
+        if record.rollout is not None:
+            try:
+                wanted = await self._still_allowed(tenant, record, record.rollout, job)
+            except RolloutStoppedError as stopped:
+                await self._stop(tenant, record, str(stopped))
+                await self.cancel_job(tenant, work)
+                return
         while wanted is not None:
             await self._turn()
             try:
@@ -129,6 +145,54 @@ class Rollout:
         log.info("job.made", job=job.id_in(record), devices=len(wanted.members) if wanted else 0)
         # Closed meanwhile, maybe by somebody who found no such job to cancel.
         await self.cancel_job(tenant, work)
+
+    def _may_make(self, record: DownloadRecord, job: DeliveryJob) -> bool:
+        """Whether its wave has begun, and nothing holds it."""
+        if record.rollout is None:
+            return True
+        begun = record.wave_of(job.number) in record.waves_at
+        return begun and not record.is_held and is_open(record, self.clock())
+
+    async def _still_allowed(
+        self, tenant: Tenant, record: DownloadRecord, rollout: PlannedRollout, job: DeliveryJob
+    ) -> DeliveryJob | None:
+        """The job with the devices that are allowed now, or ``None``; the others are told so.
+
+        Raises:
+            RolloutStoppedError: nothing of the download may begin any more.
+        """
+        if job.decided_at is not None:
+            # Whoever was cut off may have made it: whom it reached then was allowed then.
+            await self._turn()
+            if await self.jobs.outcomes(tenant, record, job):
+                return job
+        refused = await self.decisions.refused(tenant, record, rollout, job)
+        now = milliseconds(self.clock())
+        await self.deliveries.tell(tenant, record, job, refused)
+        await self.deliveries.decided(tenant, record, job, now_ms=now)
+        left = tuple(device for device in job.members if device not in refused)
+        return replace(job, members=left) if left else None
+
+    async def _stop(self, tenant: Tenant, record: DownloadRecord, why: str) -> None:
+        """Have nothing of it begin any more, and the next look see to what was made."""
+        await self.records.close(tenant, record, Closing.STOPPED, why=why)
+        log.warning("download.stopped", download=record.name, why=why)
+        await self.queue.send([advance(tenant, record.download_id)])
+
+    async def _with_next_wave(
+        self, tenant: Tenant, record: DownloadRecord, survey: Survey, now: datetime
+    ) -> DownloadRecord:
+        """The record with its next wave begun, if that is due."""
+        wave = len(record.waves_at)
+        due = next_wave_at(record, survey, now, self.settings.devices_per_minute)
+        if due is None or due > now:
+            return record
+        at = milliseconds(now)
+        # Who paused or closed it meanwhile was first: then it is for a later look.
+        if not await self.records.begin_wave(tenant, record, wave, at_ms=at):
+            return record
+        log.info("download.wave_begun", download=record.name, wave=wave, devices=record.waves[wave])
+        return replace(record, waves_at={**record.waves_at, wave: at})
 
     async def cancel_job(self, tenant: Tenant, work: Work) -> None:
         """Have the devices of one job of a closed download that have not begun begin no more."""
@@ -206,12 +270,20 @@ class Rollout:
         left = tuple(device for device in job.members if device not in gone)
         return replace(job, members=left) if left else None
 
+    def _closed(self, record: DownloadRecord, survey: Survey, now: datetime) -> DownloadRecord:
+        """The record, closed if it is time for it."""
+        if record.closing is not None:
+            return record
+        closing = self._closing(record, survey, now)
+        why = "too many devices failed" if closing is Closing.STOPPED else None
+        return replace(record, closing=closing, why=why)
+
     def _closing(self, record: DownloadRecord, survey: Survey, now: datetime) -> Closing | None:
         if sum(survey.counts.values()) >= record.devices:
             return Closing.ENDED
         if now >= self._ends_at(record):
             return Closing.EXPIRED
-        if is_failing(survey.counts):
+        if is_failing(record, survey.counts):
             log.warning("download.stopped", download=record.name)
             return Closing.STOPPED
         return None
@@ -250,12 +322,14 @@ class Rollout:
                 if number not in survey.canceled and (number in survey.made or not was_open)
             ]
             return [*due, *((WorkKind.CANCEL_JOB, number) for number in open_jobs)]
+        if record.is_held or not is_open(record, now):
+            return due
         # All of a minute at once, since no look comes sooner.
         soon = milliseconds(now + _SHORTEST)
         return due + [
             (WorkKind.MAKE_JOB, number)
-            for number in range(record.jobs)
-            if number not in survey.made and self._due_at(record, number) < soon
+            for number, at in jobs_due(record, survey, self.settings.devices_per_minute)
+            if at < soon
         ]
 
     def _is_over(
@@ -272,15 +346,12 @@ class Rollout:
         begun, ends = _instant(record.begun_at or 0), self._ends_at(record)
         pause = min(max((now - begun) / _LOOKS, _SHORTEST), _LONGEST)
         if record.closing is None:
-            unmade = [number for number in range(record.jobs) if number not in survey.made]
-            if unmade:
-                pause = min(pause, _instant(self._due_at(record, unmade[0])) - now)
+            if not record.is_held:
+                rate = self.settings.devices_per_minute
+                pause = min(pause, until_job(record, survey, now, rate) or pause)
             if now < ends:
                 pause = min(pause, ends - now)
         return max(pause, _SHORTEST)
-
-    def _due_at(self, record: DownloadRecord, number: int) -> int:
-        return record.due_at(number, devices_per_minute=self.settings.devices_per_minute)
 
     def _ends_at(self, record: DownloadRecord) -> datetime:
         return _instant(record.begun_at or 0) + timedelta(days=self.settings.download_days)

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from service.cedar.decision import Decision
-    from service.cedar.request import AuthorizationRequest
+    from service.cedar.request import AuthorizationRequest, TokenBearer
     from service.domain.identities import Principal
+    from service.domain.tenants import Tenant
     from service.ports.authorizer import Authorizer
     from service.ports.traces import Traces
 
@@ -45,4 +46,15 @@ class TracedDecisions:
             span.note("cedarfleet.asked", len(requests))
             allowed = sum(isinstance(one, Allowed) for one in decisions)
             span.note("cedarfleet.allowed", allowed)
+            return decisions
+
+    async def decide_all_for(
+        self, tenant: Tenant, bearer: TokenBearer, requests: Sequence[AuthorizationRequest]
+    ) -> tuple[Decision, ...]:
+        """See ``ports.Authorizer``."""
+        asked = requests[0].action if requests else "nothing"
+        with self.traces.span(f"authorize each {asked}", SpanKind.INTERNAL) as span:
+            span.note("cedarfleet.tenant", tenant.id)
+            decisions = await self.origin.decide_all_for(tenant, bearer, requests)
+            span.note("cedarfleet.asked", len(requests))
             return decisions

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from service.ports.groups import GroupRecords
     from service.ports.metrics import Metrics
     from service.ports.people import People
+    from service.ports.plans import Plans
     from service.ports.policies import PolicyStores
     from service.ports.revocations import RevocationRecords
     from service.ports.signing_keys import SigningKeys
@@ -68,6 +69,7 @@ class Ports:
     download_records: DownloadRecords
     deliveries: Deliveries
     download_jobs: DownloadJobs
+    plans: Plans
     enrolments: Enrolments
     things: Things
     people: People

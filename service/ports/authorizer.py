@@ -30,6 +30,18 @@ class Authorizer(Protocol):
         """What they say of each, in the same order."""
         ...
 
+    async def decide_all_for(
+        self, tenant: Tenant, bearer: TokenBearer, requests: Sequence[AuthorizationRequest]
+    ) -> tuple[Decision, ...]:
+        """What the store says of each for somebody who is not here with a token.
+
+        Args:
+            tenant: whose policies.
+            bearer: the person, as the user pool shows them now.
+            requests: in whose principal's place the bearer is put.
+        """
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class About:

@@ -29,8 +29,24 @@ class DownloadRecords(OnceRecords[DownloadRecord], Protocol):
         """A record, or ``None``."""
         ...
 
-    async def close(self, tenant: Tenant, record: DownloadRecord, closing: Closing) -> bool:
+    async def close(
+        self, tenant: Tenant, record: DownloadRecord, closing: Closing, *, why: str | None = None
+    ) -> bool:
         """Have no further job of it made, durably; ``False``: it was closed before."""
+        ...
+
+    async def pause(self, tenant: Tenant, record: DownloadRecord, *, at_ms: int | None) -> bool:
+        """Have no job of it made since then, or, with ``None``, again; ``False``: it is closed."""
+        ...
+
+    async def approve(self, tenant: Tenant, record: DownloadRecord, *, by: str) -> bool:
+        """Store who approved it; ``False``: somebody did before, or it is closed."""
+        ...
+
+    async def begin_wave(
+        self, tenant: Tenant, record: DownloadRecord, wave: int, *, at_ms: int
+    ) -> bool:
+        """Store when a wave began; ``False``: it has begun, or the download is closed or paused."""
         ...
 
     async def page(
@@ -65,6 +81,12 @@ class Deliveries(Protocol):
         self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, *, now_ms: int
     ) -> None:
         """Store that a job was made; the first time counts. What was canceled before is not."""
+        ...
+
+    async def decided(
+        self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, *, now_ms: int
+    ) -> None:
+        """Store that the policies were asked for the devices of a job, which is made now."""
         ...
 
     async def canceled(

@@ -27,6 +27,7 @@ from service.adapters.memory.user_pool import MemoryUserPool
 from service.api.app import create_app
 from service.domain.enrolments import Enrolment, code_digest, new_code
 from service.domain.rates import microseconds
+from service.domain.rollouts import PlannedRollout, Reach, Shape
 from service.domain.work import WorkKind
 from service.operations.commands import DIRECT_MESSAGES
 from service.operations.operations import Operations
@@ -53,6 +54,10 @@ CODE: Final = new_code()
 CONTROL_PLANE: Final = "iot"  # as boto3 names it; its quotas are an account's
 # Members of a group: more than one batch of 30 decisions.
 _MEMBERS: Final = 40
+A_PLAN: Final = f"a plan for a group of {_MEMBERS}"
+ROLLOUT: Final = PlannedRollout(
+    shape=Shape(), waves=(1,), reach=Reach(targets=1), requester="kim", needs_approval=True
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +169,17 @@ REQUESTS: Final = (
     Asked(route="GET /v1/downloads", of="of one"),
     Asked(route="POST /v1/downloads/{download_id}/cancel"),
     Asked(
+        route="POST /v1/downloads/plan",
+        of=f"for a group of {_MEMBERS}",
+        body={"group": "line", "artifact": "recipes/steel.json"},
+        devices=_MEMBERS,
+    ),
+    Asked(route="GET /v1/downloads/plans/{plan_id}"),
+    Asked(route="POST /v1/downloads", of=A_PLAN, body={"plan": ID}, devices=_MEMBERS),
+    Asked(route="POST /v1/downloads/{download_id}/approve"),
+    Asked(route="POST /v1/downloads/{download_id}/pause"),
+    Asked(route="POST /v1/downloads/{download_id}/resume"),
+    Asked(
         route="POST /v1/files", body={"name": "recipes/steel.json", "size": 1, "sha256": "ab" * 32}
     ),
     Asked(
@@ -221,6 +237,7 @@ def measured() -> dict[str, tuple[str, ...]]:
     )
     headers = {"Authorization": f"Bearer {pool.id_token('boss', ['managers'])}"}
     found: dict[str, tuple[str, ...]] = {}
+    plan: dict[str, Any] = {}
     for used_up, of_it in groupby(REQUESTS, key=lambda asked: asked.used_up):
         buckets = MemoryBuckets()
         if used_up:
@@ -233,7 +250,7 @@ def measured() -> dict[str, tuple[str, ...]]:
             with client.portal() as portal:
                 portal.call(operations.decisions.prepare, pool.tenant)
             for asked in of_it:
-                found[asked.name] = _calls(asked, client, headers, door, pool.tenant)
+                found[asked.name] = _calls(asked, client, headers, door, (pool.tenant, plan))
     return found
 
 
@@ -262,15 +279,21 @@ def _calls(
     client: TestClient[Any],
     headers: Mapping[str, str],
     door: AnsweredDoor,
-    acme: Tenant,
+    known: tuple[Tenant, dict[str, Any]],
 ) -> tuple[str, ...]:
-    door.answer = lambda call: _answer(call, acme, asked)
+    acme, plan = known
+
+    def answered_by(call: Call) -> dict[str, Any] | Refusal:
+        of_plan = _of_plan(call, asked, plan)
+        return _answer(call, acme, asked) if of_plan is None else of_plan
+
+    door.answer = answered_by
     door.calls.clear()
     method, _, path = asked.route.partition(" ")
     path = path.replace("{device}", asked.device)
     url = re.sub(r"\{[^}]+\}", ID, path) + asked.path
     body = asked.body
-    if path == "/v1/downloads":
+    if path == "/v1/downloads" and asked.of != A_PLAN:
         body = {"artifact": "recipes/steel.json", **(body or {})}
     content = None if body is None else json.dumps(body)
     kind = {"Content-Type": asked.media_type} if content else {}
@@ -289,6 +312,21 @@ def _is_of_many(call: Call) -> bool:
     if call.operation == "SendMessage":
         return WorkKind.CHAIN_AUDIT in call.arguments["MessageBody"]
     return call.operation in {"GetItem", "PutItem"} and "--people" in str(call.arguments)
+
+
+def _of_plan(call: Call, asked: Asked, plan: dict[str, Any]) -> dict[str, Any] | None:
+    """What is answered of the plan that was made before, whose rows are kept in ``plan``."""
+    for put in call.arguments.get("TransactItems", ()):
+        item = put["Put"]["Item"]
+        if "--plan#" in item["thing"]["S"]:
+            plan[item["sk"]["S"]] = item
+    key = str(call.arguments.get("Key"))
+    if "--plan#" in key:
+        return {"Item": plan[call.arguments["Key"]["sk"]["S"]]}
+    # Nothing was started of it yet.
+    return (
+        {} if call.operation == "GetItem" and "--download#" in key and asked.of == A_PLAN else None
+    )
 
 
 def _answer(call: Call, acme: Tenant, asked: Asked) -> dict[str, Any] | Refusal:
@@ -315,6 +353,8 @@ def _answer(call: Call, acme: Tenant, asked: Asked) -> dict[str, Any] | Refusal:
     # A download names its device; the pointer of a command, in the same table, its thing.
     if "Item" in found and "download#" in str(call.arguments.get("Key")):
         found["Item"]["target"] = {"S": DEVICE.id}
+        if asked.route.endswith(("/approve", "/pause", "/resume")):
+            found["Item"]["rollout"] = {"S": ROLLOUT.encode()}
     row = found.get("Item") or found.get("Attributes") or {}
     if row.get("sk", {}).get("S") == f"{ID}#record":  # a command that has left, and may be running
         row |= {"state": {"S": "published"}, "expires_at": {"N": str(2**50)}}

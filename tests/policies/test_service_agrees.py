@@ -150,6 +150,8 @@ def request(case: Case) -> AuthorizationRequest:
             changed_tags=cast("tuple[str, ...] | None", about.get("changed_tags")),
             people_groups=cast("tuple[str, ...] | None", about.get("people_groups")),
             artifact=artifact(case),
+            targets=cast("int | None", about.get("targets")),
+            requester=cast("EntityUid | None", about.get("requester")),
         ),
     )
 

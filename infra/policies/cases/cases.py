@@ -21,6 +21,7 @@ from service.cedar.entities import USER
 from service.cedar.evaluator import Evaluator
 from service.cedar.request import ACTION, AuthorizationRequest
 from service.cedar.statement import Problem
+from service.cedar.values import EntityUid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,7 +147,12 @@ def _case(file: str, document: object, fleet: ReferenceFleet, reader: SchemaRead
             principal=bind_uid(principal, tenant=TENANT_ID, pool_id=POOL_ID),
             action=action.id,
             resource=read_uid(data["resource"], "`resource`"),
-            context=reader.context(data["context"]),
+            context={
+                name: bind_uid(value, tenant=TENANT_ID, pool_id=POOL_ID)
+                if isinstance(value, EntityUid)
+                else value
+                for name, value in reader.context(data["context"]).items()
+            },
             entities=tuple(
                 bind_entity(entity, tenant=TENANT_ID, pool_id=POOL_ID)
                 for entity in entities.values()

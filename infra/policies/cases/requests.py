@@ -9,12 +9,14 @@ from service.cedar.entities import (
     DEVICE,
     DEVICE_GROUP,
     TENANT,
+    USER,
     artifact_entity,
     device_entities,
     group_entities,
     tenant_entity,
 )
 from service.cedar.request import AuthorizationRequest
+from service.cedar.values import EntityUid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -45,6 +47,7 @@ _DEVICE_ACTIONS: Final = (
     "DownloadFile",
     "UpdateFirmware",
     "CancelDownload",
+    "ApproveDownload",
     "ConfigureDevice",
     "RetireDevice",
     "SetDeviceGroups",
@@ -53,7 +56,7 @@ _DEVICE_ACTIONS: Final = (
 _OF_GROUPS_ALONE: Final = ("ManageGroups",)
 _GROUP_ACTIONS: Final = (
     *("ViewDownload", "DownloadFile", "UpdateFirmware"),
-    *("CancelDownload", "RegisterDevice"),
+    *("CancelDownload", "ApproveDownload", "RegisterDevice"),
     *_OF_GROUPS_ALONE,
 )
 ACTIONS: Final = (*_TENANT_ACTIONS, *_DEVICE_ACTIONS, *_OF_GROUPS_ALONE)
@@ -69,10 +72,14 @@ SOME_GROUP: Final = "operators"
 """A group of people that anybody may be put into who may be managed at all."""
 _TAGGING: Final = frozenset({"SetDeviceTags", "RegisterDevice"})
 _PEOPLE: Final = "ManagePeople"
+_APPROVING: Final = "ApproveDownload"
+SOMEBODY: Final = "somebody"
+"""Who asked for a download that is to be approved, unless a context says who."""
 _OF_A_FILE: Final = {
     "DownloadFile": "file",
     "UpdateFirmware": "firmware",
     "CancelDownload": "file",
+    "ApproveDownload": "file",
     "ViewFile": "file",
     "UploadFile": "file",
     "RetireFile": "file",
@@ -141,7 +148,8 @@ def all_requests(
     Of `actions`, which are all.
 
     An action on a file comes with the artifact of ``context``, or else with one that befits it; no
-    other action comes with any. So do those that set tags, with theirs.
+    other action comes with any. So do those that set tags, with theirs, and an approval with who
+    asked for the download.
     """
     # Made once: an evaluation of several requests compares their entities.
     entities = {name: resource.entities(tenant) for name, resource in resources.items()}
@@ -149,6 +157,9 @@ def all_requests(
         kind = _OF_A_FILE.get(action)
         tags = (context.changed_tags or (SOME_TAG,)) if action in _TAGGING else None
         groups = (context.people_groups or (SOME_GROUP,)) if action == _PEOPLE else None
+        requester = None
+        if action == _APPROVING:
+            requester = context.requester or EntityUid(USER, f"{pool_id}|{SOMEBODY}")
         artifact = kind and (context.artifact or sample_artifact(kind=kind, tenant=tenant))
         for name, resource in resources.items():
             if action in ACTIONS_ON[resource.type]:
@@ -161,6 +172,7 @@ def all_requests(
                         artifact=artifact or None,
                         changed_tags=tags,
                         people_groups=groups,
+                        requester=requester,
                     ),
                 )
                 yield action, name, request.with_bearer(bearer, pool_id=pool_id)

@@ -116,8 +116,9 @@ def permissions(
         iam.allow(
             "Decide",
             # The batch operation asks for the same permission (source: Verified Permissions API,
-            # BatchIsAuthorizedWithToken: it "doesn't have its own IAM permission").
-            ["verifiedpermissions:IsAuthorizedWithToken"],
+            # BatchIsAuthorizedWithToken: it "doesn't have its own IAM permission"). Without a token
+            # the worker asks again for whoever began a rollout, when a wave of it begins.
+            ["verifiedpermissions:IsAuthorized", "verifiedpermissions:IsAuthorizedWithToken"],
             arns.policy_store(store_id),
         ),
         # For the copy that reads are decided by (docs/adr/0025). BatchGetPolicy "doesn't have its

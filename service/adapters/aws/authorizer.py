@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from service.adapters.aws.client.door import AwsDoor
     from service.cedar.decision import Decision
     from service.cedar.entities import Entity
-    from service.cedar.request import AuthorizationRequest
+    from service.cedar.request import AuthorizationRequest, TokenBearer
     from service.cedar.values import Value
     from service.domain.identities import Principal
+    from service.domain.tenants import Tenant
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _STORE: Final = "the policy store"
@@ -50,7 +51,7 @@ class VerifiedPermissionsAuthorizer:
             **_common(principal, request.entities),
             **_asked(request),
         )
-        return _decision(principal, answer)
+        return _decision(principal.tenant, answer)
 
     @asks(_STORE)
     async def decide_all(
@@ -68,14 +69,50 @@ class VerifiedPermissionsAuthorizer:
             # Fail closed: each request needs its own answer.
             if len(answer["results"]) != len(batch):
                 raise UpstreamError("the policy store left questions open")
-            decisions += [_decision(principal, result) for result in answer["results"]]
+            decisions += [_decision(principal.tenant, result) for result in answer["results"]]
+        return tuple(decisions)
+
+    @asks(_STORE)
+    async def decide_all_for(
+        self, tenant: Tenant, bearer: TokenBearer, requests: Sequence[AuthorizationRequest]
+    ) -> tuple[Decision, ...]:
+        store = self.aws.tenant(tenant, "verifiedpermissions")
+        person = bearer.entities(tenant.pool_id)
+        decisions: list[Decision] = []
+        for batch in batches(requests, beside=person):
+            entities = {entity.uid: entity for request in batch for entity in request.entities}
+            answer = await store.call(
+                "BatchIsAuthorized",
+                policyStoreId=tenant.policy_store_id,
+                entities={
+                    "entityList": [_item(entity) for entity in (*person, *entities.values())]
+                },
+                # All of one principal, as a batch has to be (source: Verified Permissions API
+                # reference, BatchIsAuthorized).
+                requests=[
+                    {"principal": _identifier(bearer.uid(tenant.pool_id)), **_asked(request)}
+                    for request in batch
+                ],
+            )
+            # Fail closed: each request needs its own answer.
+            if len(answer["results"]) != len(batch):
+                raise UpstreamError("the policy store left questions open")
+            decisions += [_decision(tenant, result) for result in answer["results"]]
         return tuple(decisions)
 
 
-def batches(requests: Sequence[AuthorizationRequest]) -> Iterator[list[AuthorizationRequest]]:
-    """The requests in order, cut so that no batch exceeds what one call may carry."""
+def batches(
+    requests: Sequence[AuthorizationRequest], *, beside: tuple[Entity, ...] = ()
+) -> Iterator[list[AuthorizationRequest]]:
+    """The requests in order, cut so that no batch exceeds what one call may carry.
+
+    Args:
+        requests: any number.
+        beside: entities that each batch carries too.
+    """
     batch: list[AuthorizationRequest] = []
-    entities: dict[EntityUid, int] = {}  # and how many bytes each takes
+    always = {entity.uid: _size(entity) for entity in beside}
+    entities = dict(always)  # and how many bytes each takes
     for request in requests:
         own = {entity.uid: _size(entity) for entity in request.entities}
         together = entities | own
@@ -85,7 +122,7 @@ def batches(requests: Sequence[AuthorizationRequest]) -> Iterator[list[Authoriza
             or sum(together.values()) > _MAX_ENTITY_BYTES
         ):
             yield batch
-            batch, together = [], own
+            batch, together = [], always | own
         batch.append(request)
         entities = together
     if batch:
@@ -110,11 +147,11 @@ def _asked(request: AuthorizationRequest) -> dict[str, Any]:
     }
 
 
-def _decision(principal: Principal, answer: Mapping[str, Any]) -> Decision:
+def _decision(tenant: Tenant, answer: Mapping[str, Any]) -> Decision:
     errors: list[Any] = answer["errors"]
     if errors:
         log.warning("access.evaluation_errors", count=len(errors))
-    names = principal.tenant.policy_names
+    names = tenant.policy_names
     ids = [policy["policyId"] for policy in answer["determiningPolicies"]]
     return Evaluation(
         engine_allows=answer["decision"] == "ALLOW",

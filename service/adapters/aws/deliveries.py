@@ -45,7 +45,7 @@ _TABLE: Final = "the commands table"
 # Of one transaction, which may have 100 (source: DynamoDB API reference, TransactWriteItems). A
 # partition takes 1,000 write units a second, a row of 100 long names 14 in a transaction.
 _ROWS_AT_ONCE: Final = 25
-_TIMES: Final = ("made_at", "canceled_at")
+_TIMES: Final = ("made_at", "canceled_at", "decided_at")
 _NUMBER: Final = slice(len("job#"), len("job#00"))
 _DEVICE: Final = slice(len("job#00#"), None)
 
@@ -103,6 +103,19 @@ class DynamoDeliveries:
             TableName=self.settings.commands_table,
             Key=_key(record, _job_key(job.number)),
             UpdateExpression="SET made_at = if_not_exists(made_at, :now) REMOVE canceled_at",
+            ConditionExpression="attribute_exists(thing)",
+            ExpressionAttributeValues={":now": {"N": str(now_ms)}},
+        )
+
+    @asks(_TABLE)
+    async def decided(
+        self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, *, now_ms: int
+    ) -> None:
+        await self.aws.tenant(tenant, "dynamodb").call(
+            "UpdateItem",
+            TableName=self.settings.commands_table,
+            Key=_key(record, _job_key(job.number)),
+            UpdateExpression="SET decided_at = :now",
             ConditionExpression="attribute_exists(thing)",
             ExpressionAttributeValues={":now": {"N": str(now_ms)}},
         )
@@ -240,6 +253,7 @@ def _job_of(number: int, row: Mapping[str, Any]) -> DeliveryJob:
         members=tuple(member["S"] for member in row["members"]["L"]),
         made_at=at["made_at"],
         canceled_at=at["canceled_at"],
+        decided_at=at["decided_at"],
     )
 
 

@@ -25,6 +25,7 @@ from service.domain.downloads import (
     DownloadRecordState,
     TargetKind,
 )
+from service.domain.rollouts import PlannedRollout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +40,8 @@ _TABLE: Final = "the commands table"
 _NOUN: Final = "downloads"
 _LISTED: Final = ("target_kind", "target", "artifact")
 _NUMBERS: Final = ("size", "created_at", "devices")
-_LATER_NUMBERS: Final = ("begun_at", "settled_at")
+_LATER_NUMBERS: Final = ("begun_at", "settled_at", "paused_at")
+_WAVE: Final = "wave_at_"
 # How release 0.1.0 stores and reads a started download. It stays so: while one release replaces
 # the other, both read what both write.
 _STORED_AS_STARTED: Final = "published"
@@ -80,6 +82,8 @@ class DynamoDownloadRecords:
         }
         if record.closing is not None:
             texts["closing"] = str(record.closing)
+        if record.why is not None:
+            texts["why"] = record.why
         values = {f":{name}": {"S": text} for name, text in texts.items()}
         parts = [f"#{name} = :{name}" for name in texts]
         names = {f"#{name}": name for name in texts} | {"#closing": "closing"}
@@ -115,16 +119,66 @@ class DynamoDownloadRecords:
         return None if item is None else _record(tenant, item)
 
     @asks(_TABLE)
-    async def close(self, tenant: Tenant, record: DownloadRecord, closing: Closing) -> bool:
+    async def close(
+        self, tenant: Tenant, record: DownloadRecord, closing: Closing, *, why: str | None = None
+    ) -> bool:
+        told = {} if why is None else {":why": {"S": why}}
+        return await self._change(
+            tenant,
+            record,
+            "SET closing = :closing" + (", why = :why" if told else ""),
+            values={":closing": {"S": str(closing)}, **told},
+        )
+
+    @asks(_TABLE)
+    async def pause(self, tenant: Tenant, record: DownloadRecord, *, at_ms: int | None) -> bool:
+        if at_ms is None:
+            return await self._change(tenant, record, "REMOVE paused_at")
+        paused = "SET paused_at = if_not_exists(paused_at, :at)"
+        return await self._change(tenant, record, paused, values={":at": {"N": str(at_ms)}})
+
+    @asks(_TABLE)
+    async def approve(self, tenant: Tenant, record: DownloadRecord, *, by: str) -> bool:
+        return await self._change(
+            tenant,
+            record,
+            "SET approved_by = :by",
+            "attribute_not_exists(approved_by)",
+            values={":by": {"S": by}},
+        )
+
+    @asks(_TABLE)
+    async def begin_wave(
+        self, tenant: Tenant, record: DownloadRecord, wave: int, *, at_ms: int
+    ) -> bool:
+        name = f"{_WAVE}{wave}"
+        return await self._change(
+            tenant,
+            record,
+            f"SET {name} = :at",
+            "attribute_not_exists(paused_at)",
+            f"attribute_not_exists({name})",
+            values={":at": {"N": str(at_ms)}},
+        )
+
+    async def _change(
+        self,
+        tenant: Tenant,
+        record: DownloadRecord,
+        change: str,
+        *conditions: str,
+        values: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Whether an open download was changed; ``False``: it is closed, or a condition fails."""
+        still = ("attribute_exists(thing)", "attribute_not_exists(closing)", *conditions)
         try:
             await self.aws.tenant(tenant, "dynamodb").call(
                 "UpdateItem",
                 TableName=self.settings.commands_table,
                 Key=_key(tenant, record.download_id),
-                UpdateExpression="SET #closing = :closing",
-                ConditionExpression="attribute_exists(thing) AND attribute_not_exists(#closing)",
-                ExpressionAttributeNames={"#closing": "closing"},
-                ExpressionAttributeValues={":closing": {"S": str(closing)}},
+                UpdateExpression=change,
+                ConditionExpression=" AND ".join(still),
+                **({"ExpressionAttributeValues": dict(values)} if values else {}),
             )
         except AwsRefusalError as error:
             if error.code == "ConditionalCheckFailedException":
@@ -180,6 +234,8 @@ def _columns(record: DownloadRecord) -> dict[str, Any]:
         texts["manifest"] = json.dumps(asdict(record.manifest))
     if record.file_id is not None:
         texts["file_id"] = record.file_id
+    if record.rollout is not None:
+        texts["rollout"] = record.rollout.encode()
     numbers = {name: {"N": str(getattr(record, name))} for name in _NUMBERS}
     return {
         **{name: {"S": text} for name, text in texts.items()},
@@ -224,6 +280,15 @@ def _record(tenant: Tenant, item: Mapping[str, Any]) -> DownloadRecord:
         begun_at=numbers["begun_at"],
         settled_at=numbers["settled_at"],
         closing=Closing(text["closing"]) if "closing" in text else None,
+        rollout=PlannedRollout.decode(text["rollout"]) if "rollout" in text else None,
+        paused_at=numbers["paused_at"],
+        approved_by=text.get("approved_by"),
+        waves_at={
+            int(name.removeprefix(_WAVE)): int(value["N"])
+            for name, value in item.items()
+            if name.startswith(_WAVE)
+        },
+        why=text.get("why"),
         counts={
             DeliveryState(state): int(count)
             for state, count in json.loads(text.get("counts") or "{}").items()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from service.cedar.decision import Decision
-    from service.cedar.request import AuthorizationRequest
+    from service.cedar.request import AuthorizationRequest, TokenBearer
     from service.domain.identities import Principal
     from service.domain.tenants import Tenant
 
@@ -60,6 +60,18 @@ class CedarAuthorizer:
         self, principal: Principal, requests: Sequence[AuthorizationRequest]
     ) -> tuple[Decision, ...]:
         return tuple([await self.decide(principal, request) for request in requests])
+
+    async def decide_all_for(
+        self, tenant: Tenant, bearer: TokenBearer, requests: Sequence[AuthorizationRequest]
+    ) -> tuple[Decision, ...]:
+        evaluator = self._evaluator(tenant)
+        try:
+            return tuple(
+                evaluator.evaluate(one.with_bearer(bearer, pool_id=tenant.pool_id)).decision
+                for one in requests
+            )
+        except ValueError as error:
+            raise UpstreamError(f"the policies cannot answer: {error}") from error
 
     def _evaluator(self, tenant: Tenant) -> Evaluator:
         if tenant.issuer not in self._evaluators:

@@ -47,18 +47,54 @@ class MemoryDownloadRecords:
         known = self.once.records.get((tenant.id, record.download_id))
         if known is not None and known.closing not in {None, record.closing}:
             raise UnavailableError("the commands table")
-        if known is not None and known.begun_at is not None:
-            record = replace(record, begun_at=known.begun_at)
+        if known is not None:
+            # As the table: what others have written meanwhile stays.
+            record = replace(
+                known,
+                state=record.state,
+                failure=record.failure,
+                counts=record.counts,
+                closing=record.closing,
+                why=record.why or known.why,
+                begun_at=known.begun_at or record.begun_at,
+                settled_at=record.settled_at or known.settled_at,
+            )
         self.once.settle(tenant.id, record.download_id, record)
 
     async def read(self, tenant: Tenant, download_id: str) -> DownloadRecord | None:
         return self.once.records.get((tenant.id, download_id))
 
-    async def close(self, tenant: Tenant, record: DownloadRecord, closing: Closing) -> bool:
+    async def close(
+        self, tenant: Tenant, record: DownloadRecord, closing: Closing, *, why: str | None = None
+    ) -> bool:
         known = self.once.records[tenant.id, record.download_id]
         if known.closing is not None:
             return False
-        self.once.settle(tenant.id, record.download_id, replace(known, closing=closing))
+        self.once.settle(tenant.id, record.download_id, replace(known, closing=closing, why=why))
+        return True
+
+    async def pause(self, tenant: Tenant, record: DownloadRecord, *, at_ms: int | None) -> bool:
+        known = self.once.records[tenant.id, record.download_id]
+        if known.closing is not None:
+            return False
+        self.once.settle(tenant.id, record.download_id, replace(known, paused_at=at_ms))
+        return True
+
+    async def approve(self, tenant: Tenant, record: DownloadRecord, *, by: str) -> bool:
+        known = self.once.records[tenant.id, record.download_id]
+        if known.closing is not None or known.approved_by is not None:
+            return False
+        self.once.settle(tenant.id, record.download_id, replace(known, approved_by=by))
+        return True
+
+    async def begin_wave(
+        self, tenant: Tenant, record: DownloadRecord, wave: int, *, at_ms: int
+    ) -> bool:
+        known = self.once.records[tenant.id, record.download_id]
+        if known.closing is not None or known.paused_at is not None or wave in known.waves_at:
+            return False
+        begun = replace(known, waves_at={**known.waves_at, wave: at_ms})
+        self.once.settle(tenant.id, record.download_id, begun)
         return True
 
     async def page(
@@ -108,6 +144,12 @@ class MemoryDeliveries:
         known = self.planned[record.name][job.number]
         made_at = now_ms if known.made_at is None else known.made_at
         self.planned[record.name][job.number] = replace(known, made_at=made_at, canceled_at=None)
+
+    async def decided(
+        self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, *, now_ms: int
+    ) -> None:
+        known = self.planned[record.name][job.number]
+        self.planned[record.name][job.number] = replace(known, decided_at=now_ms)
 
     async def canceled(
         self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, *, now_ms: int

@@ -31,6 +31,7 @@ from service.adapters.memory.enrolments import MemoryEnrolments, MemoryThings
 from service.adapters.memory.files import MemoryFileObjects, MemoryFileRecords
 from service.adapters.memory.metrics import MemoryMetrics
 from service.adapters.memory.people import MemoryPeople
+from service.adapters.memory.plans import MemoryPlans
 from service.adapters.memory.policies import MemoryPolicyStores
 from service.adapters.memory.revocations import MemoryRevocations
 from service.adapters.memory.signing_keys import MemorySigningKeys
@@ -80,6 +81,7 @@ class MemoryPorts(Ports):
     download_records: MemoryDownloadRecords
     deliveries: MemoryDeliveries
     download_jobs: MemoryDownloadJobs
+    plans: MemoryPlans
     enrolments: MemoryEnrolments
     things: MemoryThings
     people: MemoryPeople
@@ -121,6 +123,7 @@ class MemoryPorts(Ports):
             download_records=MemoryDownloadRecords(),
             deliveries=MemoryDeliveries(),
             download_jobs=MemoryDownloadJobs(),
+            plans=MemoryPlans(),
             enrolments=MemoryEnrolments(devices=known),
             things=MemoryThings(),
             people=MemoryPeople(),

@@ -84,8 +84,21 @@ ASKED: Final[Mapping[str, Mapping[str, Any] | None]] = {
             {"artifact": "recipes/steel.json", "group": "{group}"},
             {"artifact": "{artifact}", "device": "press-01"},
             {"file": "{file_id}", "device": "press-01"},
+            {"plan": "{plan_id}"},
         ]
     },
+    "plan_download": {
+        "json": [
+            {"artifact": "recipes/steel.json", "device": "{device}"},
+            {"artifact": "recipes/steel.json", "group": "{group}"},
+            {"artifact": "{artifact}", "device": "press-01"},
+            {"file": "{file_id}", "device": "press-01"},
+        ]
+    },
+    "read_plan": {"params": {"cursor": "{none}"}},
+    "approve_download": {},
+    "pause_download": {},
+    "resume_download": {},
     "read_download": {"params": {"cursor": "{device}"}},
     "cancel_download": {},
     "list_files": {"params": {"prefix": "{artifact}", "cursor": "{file_id}"}},
@@ -119,6 +132,7 @@ NOBODYS: Final = {
     "command_id": "01JD0000000000000000000000",
     "download_id": "01JD0000000000000000000001",
     "file_id": "01JD0000000000000000000002",
+    "plan_id": "01JD0000000000000000000003",
     "artifact": "secret-99.bin",
     "person": "4f1c7d2a-0000-4000-8000-000000000099",
     "email": "nobody@globex.test",
@@ -168,6 +182,7 @@ class World:
         made = (
             ("command_id", f"/v1/devices/{device}/commands", {"name": "stop"}),
             ("download_id", "/v1/downloads", {"artifact": artifact, "device": device}),
+            ("plan_id", "/v1/downloads/plan", {"artifact": artifact, "device": device}),
             ("file_id", "/v1/files", {"name": "up.bin", "size": 1, "sha256": "ab" * 32}),
             ("", "/v1/groups", {"id": self.ids["group"], "parents": [group]}),
         )

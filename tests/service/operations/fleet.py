@@ -21,6 +21,7 @@ from service.domain.instants import milliseconds
 from service.operations.downloads import advance
 from service.operations.operations import Operations
 from service.operations.rollout import Rollout
+from service.operations.wave_decisions import WaveDecisions
 from service.settings import JobSettings, TokenSettings
 
 if TYPE_CHECKING:
@@ -78,7 +79,17 @@ class Fleet:
 
     def rollout(self, pace: Pace) -> Rollout:
         """The handlers of one task, at the real rate."""
+        decisions = WaveDecisions(
+            devices=self.ports.devices,
+            groups=self.ports.groups,
+            people=self.ports.people,
+            authorizer=self.ports.authorizer,
+            audit=self.ports.audit,
+            pace=pace,
+            clock=self.ports.clock,
+        )
         return Rollout(
+            decisions=decisions,
             devices=self.ports.devices,
             records=self.ports.download_records,
             deliveries=self.ports.deliveries,

@@ -14,10 +14,12 @@ from cedarfleet_device.wire import DesiredState, Signed
 from infra.stacks.tenant_stack.registry_row import registry_item
 from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.cursors import seal
+from service.adapters.aws.plans import plan_items
 from service.cedar.decision import Allowed
-from service.cedar.request import AuthorizationRequest, RequestContext
+from service.cedar.request import AuthorizationRequest, RequestContext, TokenBearer
 from service.cedar.values import EntityUid
 from service.composition import aws_ports
+from service.domain.artifacts import Artifact
 from service.domain.audit import AuditRecord
 from service.domain.audit_chain import Checkpoint, Link
 from service.domain.audit_entries import entry_of
@@ -44,7 +46,9 @@ from service.domain.identities import Principal, TokenUse, VerifiedClaims
 from service.domain.instants import first_ulid
 from service.domain.people import NewPerson
 from service.domain.permissions import Permission
+from service.domain.plans import Plan, PlannedDevice, Verdict
 from service.domain.rates import Rate
+from service.domain.rollouts import Reach, Shape, WaveSize, Window
 from service.domain.work import ReceivedWork, Work, WorkKind
 from service.settings import (
     DirectMessageSettings,
@@ -101,6 +105,37 @@ DOWNLOAD: Final = DownloadRecord(
     etag='"e"',
     created_by="somebody",
     created_at=AT,
+)
+PLANNED: Final = PlannedDevice(
+    id="press-07", origin="thing-1", verdict=Verdict.DENIED, policies=("p",), reason="no"
+)
+PLAN: Final = Plan(
+    plan_id=ID,
+    tenant="acme",
+    made_by="somebody",
+    made_at=AT,
+    target_kind=TargetKind.GROUP,
+    target="all",
+    artifact=Artifact(
+        tenant="acme",
+        name="recipes/steel.json",
+        size=20,
+        sha256="ab" * 32,
+        etag='"e"',
+        manifest=Signed(text="{}", signatures={"0" * 64: "AAAA"}),
+    ),
+    asked_file=None,
+    shape=Shape(
+        waves=(WaveSize(devices=1), WaveSize(percent=10)),
+        window=Window.of("22:00-04:00", "+01:00"),
+    ),
+    reach=Reach(targets=1),
+    needs_approval=False,
+    counts={Verdict.DENIED: 1},
+    hidden=0,
+    denied_by={"p": 1},
+    skipped_for={},
+    digest="ab" * 32,
 )
 FILE: Final = FileVersion(
     file_id=ID,
@@ -212,6 +247,9 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "tenants.check": ({},),
         "authorizer.decide": ({"principal": principal, "request": QUESTION},),
         "authorizer.decide_all": ({"principal": principal, "requests": [QUESTION]},),
+        "authorizer.decide_all_for": (
+            tenant | {"bearer": TokenBearer(groups=("line",)), "requests": [QUESTION]},
+        ),
         "policy_stores.expected": ({"tenants": [acme]},),
         "policy_stores.versions": (tenant,),
         "policy_stores.contents": (tenant,),
@@ -278,7 +316,17 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "download_records.create": (download | {"key": None}, download | {"key": KEY}),
         "download_records.settle": (download,),
         "download_records.read": (tenant | {"download_id": ID},),
-        "download_records.close": (download | {"closing": Closing.CANCELED},),
+        "download_records.close": (
+            download | {"closing": Closing.CANCELED},
+            download | {"closing": Closing.STOPPED, "why": "because"},
+        ),
+        "download_records.pause": (download | {"at_ms": AT}, download | {"at_ms": None}),
+        "download_records.approve": (download | {"by": "another"},),
+        "download_records.begin_wave": (download | {"wave": 1, "at_ms": AT},),
+        "plans.store": (tenant | {"plan": PLAN, "devices": [PLANNED]},),
+        "plans.read": (tenant | {"plan_id": ID},),
+        "plans.page": (tenant | {"plan": PLAN, "limit": 10, "cursor": None},),
+        "plans.devices": (tenant | {"plan": PLAN},),
         "download_records.page": (
             page | {"cursor": None, "wanted": EVERY_DOWNLOAD},
             page | {"cursor": seal("downloads:acme", ID), "wanted": DownloadFilter(group="all")},
@@ -342,6 +390,7 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "deliveries.plan": (download | {"jobs": [JOB]},),
         "deliveries.job": (download | {"number": 0},),
         "deliveries.made": (job | {"now_ms": AT},),
+        "deliveries.decided": (job | {"now_ms": AT},),
         "deliveries.canceled": (job | {"now_ms": AT},),
         "deliveries.tell": (job | {"outcomes": {"press-07": OUTCOME}},),
         "deliveries.survey": (download,),
@@ -394,6 +443,7 @@ def answer(call: Call, acme: Tenant) -> dict[str, Any] | Refusal:
             ]
         },
         "IsAuthorizedWithToken": allow,
+        "BatchIsAuthorized": {"results": [allow]},
         "BatchIsAuthorizedWithToken": {"results": [allow]},
         **_policy_store(),
         "ListObjectsV2": {
@@ -486,6 +536,9 @@ def stored(key: Mapping[str, Any], acme: Tenant) -> dict[str, Any]:
         }
         listed = {"tenant": acme.id, "client_ids": sorted(acme.client_ids), "status": "ACTIVE"}
         return json.loads(registry_item(row | listed))
+    if "--plan#" in str(key):
+        [part, record] = plan_items(acme, PLAN, [PLANNED])
+        return record if key["sk"] == record["sk"] else part
     texts = {
         "target": DEVICE.thing,
         "command_id": ID,

@@ -90,7 +90,7 @@ MEANS: Final[dict[tuple[str, str], type]] = {
     ("PutItem of a device", "ConditionalCheckFailedException"): ConflictError,
     ("UpdateItem of a bucket", "ConditionalCheckFailedException"): Grant,
     ("UpdateItem of a claim", "ConditionalCheckFailedException"): bool,
-    ("UpdateItem of a closing", "ConditionalCheckFailedException"): bool,
+    ("UpdateItem of an open download", "ConditionalCheckFailedException"): bool,
     ("CreateThing", "ResourceAlreadyExistsException"): type(None),
     ("DescribeCertificate", NOT_FOUND): type(None),
     ("DeleteConnection", NOT_FOUND): type(None),
@@ -152,7 +152,9 @@ def meant(call: Call, refusal: Refusal | Reply | Exception) -> tuple[type, ...]:
         f"{call.operation} of an end": "job#" in str(call.arguments.get("Item")),
         f"{call.operation} of a bucket": "budget#" in str(call.arguments.get("Key")),
         f"{call.operation} of a claim": ":earlier" in values,
-        f"{call.operation} of a closing": list(values) == [":closing"],
+        f"{call.operation} of an open download": str(
+            call.arguments.get("ConditionExpression")
+        ).startswith("attribute_exists(thing) AND attribute_not_exists(closing)"),
         f"{call.operation} of a new code": ":version" in values and "code_digest" in item,
         f"{call.operation} of a new device": ":version" not in values
         and (item.get("origin") == {"S": ID} or "code_digest" in item),
