@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -24,12 +25,14 @@ def lines_of_a_life(folder: Path, first: int, most: int, *, until: int | None) -
     """What a process told, killed after ``until`` lines; ``None``: it ends by itself."""
     script = str(Path(publishing_process.__file__))
     with subprocess.Popen(
-        [sys.executable, script, str(folder), str(first), str(most)], stdout=subprocess.PIPE
+        [sys.executable, script, str(folder), str(first), str(most)],
+        stdout=subprocess.PIPE,
+        bufsize=0,
     ) as process:
         assert process.stdout is not None
         told = bytearray()
         while until is not None and told.count(b"\n") < until:
-            part = process.stdout.read1()
+            part = os.read(process.stdout.fileno(), 65_536)
             assert part, "it ended by itself"
             told += part
         if until is not None:
