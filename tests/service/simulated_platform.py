@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 
     from service.api.guard import Needs
     from service.cedar.decision import Decision
-    from service.cedar.request import AuthorizationRequest
+    from service.cedar.request import AuthorizationRequest, TokenBearer
     from service.domain.identities import Principal
+    from service.domain.tenants import Tenant
     from service.ports.authorizer import Authorizer
 
 BEGIN: Final = datetime.now(UTC)  # tokens are verified by the real time
@@ -65,6 +66,12 @@ class Remembering:
     ) -> tuple[Decision, ...]:
         """What they said of each."""
         return tuple([await self.decide(principal, request) for request in requests])
+
+    async def decide_all_for(
+        self, tenant: Tenant, bearer: TokenBearer, requests: Sequence[AuthorizationRequest]
+    ) -> tuple[Decision, ...]:
+        """See ``ports.Authorizer``."""
+        return await self.origin.decide_all_for(tenant, bearer, requests)
 
 
 @dataclass

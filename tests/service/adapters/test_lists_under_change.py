@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from infra.local.cloud import EmbeddedCloud
     from service.cedar.decision import Decision
-    from service.cedar.request import AuthorizationRequest
+    from service.cedar.request import AuthorizationRequest, TokenBearer
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
 
@@ -57,6 +57,13 @@ class AllowAll:
     ) -> tuple[Decision, ...]:
         """Each allowed, by nothing."""
         del principal
+        return tuple(Allowed(policies=()) for _ in requests)
+
+    async def decide_all_for(
+        self, tenant: Tenant, bearer: TokenBearer, requests: Sequence[AuthorizationRequest]
+    ) -> tuple[Decision, ...]:
+        """Each allowed, by nothing."""
+        del tenant, bearer
         return tuple(Allowed(policies=()) for _ in requests)
 
 

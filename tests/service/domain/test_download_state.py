@@ -79,4 +79,4 @@ def test_what_is_closed_or_failed_says_so() -> None:
 )
 def test_half_of_ten_failures_stop_a_download(known: dict[str, int], stops: bool) -> None:
     """Over all jobs together; before ten have ended nothing is known."""
-    assert is_failing(states(**known)) is stops
+    assert is_failing(RECORD, states(**known)) is stops

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from service.adapters.memory.user_pool import MemoryUserPool
     from service.domain.tenants import Tenant
     from service.operations.budgets import Pace
+    from service.operations.worker import Worker
 
 BEGAN = datetime(2026, 11, 29, 12, tzinfo=UTC)
 ULID = "01JD0000000000000000000000"
@@ -65,11 +66,15 @@ class Fleet:
 
     async def work(self, ports: MemoryPorts | None = None) -> None:
         """Do all that waits."""
-        worker = Operations(ports or self.ports, TokenSettings()).worker(self.settings)
+        worker = self.worker(ports)
         while self.ports.work_queue.waiting:
             for received in await self.ports.work_queue.receive():
                 self.handled += 1
                 await worker.handle(received)
+
+    def worker(self, ports: MemoryPorts | None = None) -> Worker:
+        """One worker over these ports."""
+        return Operations(ports or self.ports, TokenSettings()).worker(self.settings)
 
     async def pass_time(self, time: timedelta) -> None:
         """Let time pass, and do what is due by then."""

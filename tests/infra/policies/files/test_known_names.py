@@ -66,8 +66,9 @@ def forbid(condition: str, *, resource: str = "resource is Fleet::Device") -> st
             "context has emergncy",
             (
                 "the schema has no attribute `emergncy` for context; did you mean `emergency`? "
-                "It has artifact, changed_tags, command, emergency, members_allowed, now, "
-                "people_groups, reason, source_ip, token"
+                "It has approved, artifact, changed_tags, command, critical_targets, emergency, "
+                "members_allowed, now, people_groups, planned, reason, requester, "
+                "share_of_critical, share_of_fleet, source_ip, targets, token"
             ),
         ),
         (
