@@ -77,7 +77,7 @@ class PlannedDownloads:
             raise PlanStaleError(
                 plan.plan_id, changes((plan.artifact, before), (seen.artifact, seen.devices))
             )
-        await self._require(access, seen)
+        await self._require(access, seen, plan_id)
         if started is not None:
             return await self._begun(seen.tenant, started)
         if not plan.allowed:
@@ -113,6 +113,7 @@ class PlannedDownloads:
             reach=record.rollout.reach if record.rollout else None,
             planned=record.rollout is not None,
             requester=record.created_by,
+            about={"download": download_id},
         )
         await access.require(Permission.APPROVE_DOWNLOAD, target.entities(tenant.groups), purpose)
         by = access.principal.entity_id
@@ -145,7 +146,7 @@ class PlannedDownloads:
         await access.require(
             Permission.CANCEL_DOWNLOAD,
             target.entities(tenant.groups),
-            Purpose(artifact=delivered(record)),
+            Purpose(artifact=delivered(record), about={"download": download_id}),
         )
         if record.rollout is None:
             raise ConflictError(f"download `{download_id}` was not planned: it can be canceled")
@@ -158,9 +159,9 @@ class PlannedDownloads:
         await self.queue.send([advance(tenant, record.download_id)])
         return await view_of(self.deliveries, tenant, record)
 
-    async def _require(self, access: Access, seen: Seen) -> None:
+    async def _require(self, access: Access, seen: Seen, plan_id: str) -> None:
         """Ask the store for the target; with an approval that is still to come, if one is asked."""
-        purpose = replace(seen.purpose, approved=seen.needs_approval)
+        purpose = replace(seen.purpose, approved=seen.needs_approval, about={"download": plan_id})
         await access.require(seen.action, seen.target.entities(seen.tenant.groups), purpose)
 
     async def _begun(self, tenant: Tenant, record: DownloadRecord) -> DownloadRecord:

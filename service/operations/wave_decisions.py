@@ -180,6 +180,8 @@ class WaveDecisions:
                 source_ip=None,
                 emergency_reason=record.emergency_reason,
                 subject=record.artifact,
+                person=record.created_by.rpartition("|")[2],
+                about={"download": record.download_id},
             ),
         )
         log.info(
