@@ -30,6 +30,8 @@ from service.adapters.aws.file_objects import S3FileObjects
 from service.adapters.aws.files import DynamoFileRecords
 from service.adapters.aws.groups import DynamoGroups
 from service.adapters.aws.jobs import IotDownloadJobs
+from service.adapters.aws.machine_clients import CognitoMachineClients
+from service.adapters.aws.machines import DynamoMachines
 from service.adapters.aws.people import CognitoPeople
 from service.adapters.aws.plans import DynamoPlans
 from service.adapters.aws.policies import VerifiedPermissionsPolicies
@@ -199,6 +201,8 @@ def aws_ports(
         things=IotThings(aws=door),
         people=CognitoPeople(aws=door),
         revocations=DynamoRevocations(aws=door, settings=records),
+        machine_records=DynamoMachines(aws=door, settings=records),
+        machine_clients=CognitoMachineClients(aws=door),
         device_states=ShadowDeviceStates(aws=door),
         device_logs=S3DeviceLogs(aws=door),
         telemetry=DynamoTelemetry(aws=door, settings=records),

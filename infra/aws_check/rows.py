@@ -197,6 +197,21 @@ ROWS: Final = (
         "machine of the throw-away tenant",
     ),
     Row(
+        id="machine-secrets",
+        statement="Two secrets of an app client bring tokens at once, a deleted one none any more; "
+        "a third is refused by `LimitExceededException`, deleting the last by "
+        "`InvalidParameterException`",
+        reason="50 calls have no room for it: make a machine of the throw-away tenant by the API, "
+        "add a secret, delete the first",
+    ),
+    Row(
+        id="identity-source-of-all-clients",
+        statement="An identity source without client ids takes tokens of each app client of its "
+        "pool",
+        reason="the page says whom it compares with a list, and nothing of an empty one; a machine "
+        "made by the API shows it",
+    ),
+    Row(
         id="alpn-on-443",
         statement="An account's own endpoint answers MQTT with a client certificate on 443 where "
         "the handshake names `x-amzn-mqtt-ca` (ALPN), and needs no such name on 8883",

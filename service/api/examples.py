@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _ID: Final = "01JD8Z6V3K5Q7T9W1Y3A5C7E9G"
+_CREDENTIAL: Final = "1example23456789--1790000000"
 _PERSON: Final = "a3d4e8b2-70f1-7093-1c5e-8c1d2f3a4b5c"
 _SHA256: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _WHEN: Final = "2026-10-01T08:30:00Z"
@@ -150,10 +151,20 @@ _PARTS: Final[Mapping[tuple[str, str], Any]] = {
     ("GroupBody", "id"): "line-press",
     ("GroupOut", "id"): "line-press",
     ("ListedPersonOut", "id"): _PERSON,
+    ("MachineOut", "client_id"): "1example23456789",
+    ("MachineOut", "description"): "the plant's own system",
+    ("MachineOut", "id"): "mes",
+    ("MachineOut", "scopes"): ["view"],
+    ("MachineOut", "state"): "active",
     ("Me", "commands"): ["reboot", "stop"],
     ("Me", "groups"): ["managers"],
     ("NewDeviceBody", "id"): "press-07",
+    ("NewMachineBody", "description"): "the plant's own system",
+    ("NewMachineBody", "expires_at"): None,
+    ("NewMachineBody", "id"): "mes",
+    ("NewMachineBody", "scopes"): ["view"],
     ("NewPersonBody", "groups"): ["operators"],
+    ("NewSecretBody", "expires_at"): None,
     ("PackageName", "name"): "recipes",
     ("PeopleGroupsBody", "groups"): ["operators"],
     ("PlanOut", "counts"): {"allowed": 3, "denied": 1},
@@ -162,6 +173,9 @@ _PARTS: Final[Mapping[tuple[str, str], Any]] = {
     ("PersonMayOut", "id"): _PERSON,
     ("PersonOut", "groups"): ["operators"],
     ("PersonOut", "id"): _PERSON,
+    ("SecretOut", "id"): _CREDENTIAL,
+    ("ToldSecretOut", "id"): _CREDENTIAL,
+    ("ToldSecretOut", "secret"): "told in this answer alone",
 }
 """Members that read otherwise in one schema than in others."""
 

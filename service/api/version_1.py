@@ -52,6 +52,14 @@ from service.api.groups import (
 )
 from service.api.guard import decided_middleware, guard, provide_access, provide_operations
 from service.api.json_body import check_body
+from service.api.machines import (
+    add_machine_secret,
+    delete_machine_secret,
+    list_machines,
+    make_machine,
+    read_machine,
+    revoke_machine,
+)
 from service.api.me import read_me
 from service.api.people import (
     disable_person,
@@ -133,6 +141,12 @@ ROUTES: Final[list[Any]] = [
     read_audit,
     read_audit_chain,
     export_audit,
+    list_machines,
+    make_machine,
+    read_machine,
+    add_machine_secret,
+    delete_machine_secret,
+    revoke_machine,
 ]
 
 

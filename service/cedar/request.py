@@ -33,6 +33,7 @@ class RequestContext:
         members_allowed: of a group: the service asked for each member, and each was allowed.
         changed_tags: the device's tags that shall be set or removed.
         people_groups: of ManagePeople: all groups that the person is in, or would be.
+        machine_scopes: of ManageMachines, if a secret is told: what its tokens would have.
         source_ip: where the request came from.
         targets: how many devices a delivery is for.
         share_of_fleet: of all devices of the tenant, in percent, rounded up; as the next two and
@@ -52,6 +53,7 @@ class RequestContext:
     members_allowed: bool | None = None
     changed_tags: tuple[str, ...] | None = None
     people_groups: tuple[str, ...] | None = None
+    machine_scopes: tuple[str, ...] | None = None
     source_ip: IPv4Address | IPv6Address | None = None
     targets: int | None = None
     share_of_fleet: int | None = None
@@ -72,6 +74,7 @@ class RequestContext:
             "members_allowed": self.members_allowed,
             "changed_tags": self.changed_tags,
             "people_groups": self.people_groups,
+            "machine_scopes": self.machine_scopes,
             "source_ip": self.source_ip,
             "targets": self.targets,
             "share_of_fleet": self.share_of_fleet,

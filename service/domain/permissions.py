@@ -15,6 +15,8 @@ class Permission(StrEnum):
     VIEW_PEOPLE = "ViewPeople"
     MANAGE_PEOPLE = "ManagePeople"
     VIEW_AUDIT = "ViewAudit"
+    VIEW_MACHINES = "ViewMachines"
+    MANAGE_MACHINES = "ManageMachines"
     VIEW_DEVICE = "ViewDevice"
     VIEW_COMMAND = "ViewCommand"
     VIEW_DOWNLOAD = "ViewDownload"
@@ -70,6 +72,8 @@ OF_TENANT: Final = frozenset(
         Permission.VIEW_PEOPLE,
         Permission.MANAGE_PEOPLE,
         Permission.VIEW_AUDIT,
+        Permission.VIEW_MACHINES,
+        Permission.MANAGE_MACHINES,
     }
 )
 """What is asked of the tenant; as all of these, spelt as the schema's ``appliesTo`` says."""

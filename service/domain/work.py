@@ -24,6 +24,7 @@ class WorkKind(StrEnum):
     VERIFY_FILE = "verify-file"
     CHAIN_AUDIT = "chain-audit"
     TELL_OUTCOMES = "tell-outcomes"
+    SETTLE_MACHINE = "settle-machine"
 
 
 LAST_ATTEMPT: Final = 10

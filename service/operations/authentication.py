@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from service.domain.tenants import Tenant
+    from service.operations.machine_admission import MachineAdmission
     from service.operations.revocations import Revocations
     from service.ports.signing_keys import SigningKeys
     from service.ports.tenants import TenantRegistry
@@ -39,12 +40,14 @@ class Authenticate:
         clock: Callable[[], datetime],
         settings: TokenSettings,
         revocations: Revocations,
+        machines: MachineAdmission,
     ) -> None:
         self._tenants = tenants
         self._signing_keys = signing_keys
         self._clock = clock
         self._settings = settings
         self._revocations = revocations
+        self._machines = machines
         self._verified: BoundedCache[bytes, tuple[str, VerifiedClaims]] = BoundedCache(
             max_entries=settings.cache_entries, max_bytes=settings.cache_bytes
         )
@@ -55,8 +58,8 @@ class Authenticate:
         Raises:
             UnauthenticatedError: no bearer token, one that proves nothing, or one that was revoked.
             TenantSuspendedError: the token is good, its tenant is suspended.
-            UnavailableError: the registry, the pool's keys or the tenant's revocations cannot be
-                read; nothing was proved.
+            UnavailableError: the registry, the pool's keys, the tenant's machines or revocations
+                cannot be read; nothing was proved.
         """
         text = _bearer(authorization)
         digest = hashlib.sha256(text.encode()).digest()
@@ -79,9 +82,15 @@ class Authenticate:
         principal = _principal(text, claims, tenant)
         if principal.expires_at <= self._clock().timestamp():
             raise UnauthenticatedError("token expired", TokenFault.EXPIRED)
+        is_made_here = principal.client_id not in tenant.client_ids
+        # Fail closed: of the pool's other app clients the tokens of our own machines count alone.
+        if is_made_here and not await self._machines.admits(tenant, principal.client_id):
+            raise UnauthenticatedError("token of another app client", TokenFault.WRONG_KIND)
         if tenant.status is not TenantStatus.ACTIVE:
             raise TenantSuspendedError(tenant.id)
         await self._revocations.check(principal)
+        if is_made_here:
+            self._machines.seen(tenant, principal.client_id)
         return principal
 
     async def _tenant(self, issuer: str) -> Tenant:
@@ -130,7 +139,10 @@ def _principal(text: str, claims: VerifiedClaims, tenant: Tenant) -> Principal:
         raise UnauthenticatedError("token of an unknown use", TokenFault.WRONG_KIND) from error
     client_id = claims.get("aud" if use is TokenUse.ID else "client_id")
     # Fail closed: a list of audiences is no string.
-    if not isinstance(client_id, str) or client_id not in tenant.client_ids:
+    if not isinstance(client_id, str) or not client_id:
+        raise UnauthenticatedError("token of another app client", TokenFault.WRONG_KIND)
+    # Fail closed: machines that were made at run time send access tokens alone.
+    if use is TokenUse.ID and client_id not in tenant.client_ids:
         raise UnauthenticatedError("token of another app client", TokenFault.WRONG_KIND)
     subject, expires_at, groups, email = (
         claims.get(name) for name in ("sub", "exp", "cognito:groups", "email")

@@ -72,6 +72,7 @@ class Purpose:
         planned: it is what a plan says.
         approved: a second person has approved it.
         requester: entity id of who asked for what is to be approved.
+        machine_scopes: of the tokens that the secret brings which the caller is told.
     """
 
     command: str | None = None
@@ -88,6 +89,7 @@ class Purpose:
     planned: bool = False
     approved: bool = False
     requester: str | None = None
+    machine_scopes: tuple[str, ...] | None = None
 
     def context(self, now: datetime, source_ip: str | None) -> RequestContext:
         """What policies see of it, at this moment, asked from there."""
@@ -102,6 +104,7 @@ class Purpose:
             members_allowed=self.members_allowed or None,
             changed_tags=self.changed_tags,
             people_groups=self.people_groups,
+            machine_scopes=self.machine_scopes,
             source_ip=_address(source_ip) if source_ip is not None else None,
             targets=reach.targets if reach else None,
             share_of_fleet=reach.share_of_fleet if reach else None,

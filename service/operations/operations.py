@@ -30,6 +30,9 @@ from service.operations.explanations import Explanations
 from service.operations.file_verification import FileVerification
 from service.operations.files import Files
 from service.operations.groups import Groups
+from service.operations.machine_admission import MachineAdmission
+from service.operations.machine_upkeep import MachineUpkeep
+from service.operations.machines import MachineEnd, TenantMachines
 from service.operations.membership import Membership
 from service.operations.people import TenantPeople
 from service.operations.permissions import Permissions
@@ -98,14 +101,31 @@ class Operations:
             self._authorizer = TracedDecisions(origin=self.decisions, traces=ports.traces)
         self._readiness = Readiness(registry=ports.tenants, now=time.monotonic)
         self.revocations = Revocations(ports.revocations, ports.clock)
+        self.machine_admission = MachineAdmission(ports.machine_records, ports.clock)
         self.authenticate = Authenticate(
             tenants=ports.tenants,
             signing_keys=ports.signing_keys,
             clock=ports.clock,
             settings=tokens,
             revocations=self.revocations,
+            machines=self.machine_admission,
         )
         self.budgets = Budgets(ports.buckets, ports.clock)
+        self._machine_end = MachineEnd(
+            records=ports.machine_records,
+            clients=ports.machine_clients,
+            revocations=self.revocations,
+            clock=ports.clock,
+        )
+        self.machines = TenantMachines(
+            records=ports.machine_records,
+            clients=ports.machine_clients,
+            revocations=self.revocations,
+            end=self._machine_end,
+            budgets=self.budgets,
+            queue=ports.work_queue,
+            clock=ports.clock,
+        )
         self.devices = Devices(
             facts=ports.devices,
             groups=ports.groups,
@@ -261,6 +281,14 @@ class Operations:
             queue=ports.work_queue,
             clock=ports.clock,
         )
+        upkeep = MachineUpkeep(
+            records=ports.machine_records,
+            clients=ports.machine_clients,
+            revocations=self.revocations,
+            end=self._machine_end,
+            timers=ports.timers,
+            clock=ports.clock,
+        )
         return Worker(
             queue=ports.work_queue,
             tenants=ports.tenants,
@@ -276,6 +304,7 @@ class Operations:
                 WorkKind.VERIFY_FILE: verification.handle,
                 WorkKind.CHAIN_AUDIT: chaining.handle,
                 WorkKind.TELL_OUTCOMES: outcomes.handle,
+                WorkKind.SETTLE_MACHINE: upkeep.handle,
             },
         )
 
@@ -301,6 +330,7 @@ class Operations:
         """End what is done in the background."""
         await self.decisions.close()
         await self.revocations.close()
+        await self.machine_admission.close()
 
     async def check_ready(self) -> None:
         """Raise ``UnavailableError`` unless requests can be served."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from service.ports.enrolments import Enrolments, Things
     from service.ports.files import FileObjects, FileRecords
     from service.ports.groups import GroupRecords
+    from service.ports.machines import MachineClients, MachineRecords
     from service.ports.metrics import Metrics
     from service.ports.people import People
     from service.ports.plans import Plans
@@ -74,6 +75,8 @@ class Ports:
     things: Things
     people: People
     revocations: RevocationRecords
+    machine_records: MachineRecords
+    machine_clients: MachineClients
     telemetry: Telemetry
     device_states: DeviceStates
     device_logs: DeviceLogs

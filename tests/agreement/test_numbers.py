@@ -27,7 +27,7 @@ from service.domain.commands import CLAIM_MS
 from service.domain.rates import DEFAULT, MOST_PER_SECOND, Budget
 from service.domain.revocations import INTENT_MS, KEPT_SECONDS
 from service.domain.work import LAST_ATTEMPT
-from service.operations import people
+from service.operations import machines, people
 from service.operations.budgets import LEASE_SECONDS
 from service.operations.commands import DIRECT_MESSAGES
 from service.operations.once import SETTLE_SECONDS
@@ -124,6 +124,8 @@ SMALLER: Final = {
             ("UserUpdate", people.CHANGES),
             ("UserList", people.LISTS),
             ("UserResourceRead", people.READS),
+            ("UserPoolClientUpdate", machines.CHANGES),
+            ("UserPoolClientRead", machines.CHANGES),
         )
     },
     "a change of a person is told for longer than it may take": (

@@ -18,6 +18,7 @@ from litestar.testing import TestClient
 
 from service.adapters.aws.enrolment_rows import enrolment_item
 from service.adapters.aws.groups import group_item
+from service.adapters.aws.machines import machine_item
 from service.adapters.aws.revocations import DynamoRevocations
 from service.adapters.memory.budgets import MemoryBuckets
 from service.adapters.memory.policies import MemoryPolicyStores
@@ -35,7 +36,8 @@ from service.settings import HttpSettings, PolicySettings, RecordSettings, Token
 from tests.benchmarks.rows import Row
 from tests.service.adapters.aws.answered_line import AnsweredDoor, Refusal
 from tests.service.adapters.aws.conftest import AWS
-from tests.service.adapters.aws.every_call import DEVICE, GROUP, ID, answer, ports_of
+from tests.service.adapters.aws.every_call import DEVICE, GROUP, ID, MACHINE, answer, ports_of
+from tests.service.plenty import Plenty
 from tests.service.requests import signing_request
 from tests.service.stamped_policies import stamped
 
@@ -201,6 +203,12 @@ REQUESTS: Final = (
     Asked(route="GET /v1/audit"),
     Asked(route="GET /v1/audit/chain"),
     Asked(route="GET /v1/audit/export"),
+    Asked(route="GET /v1/machines"),
+    Asked(route="POST /v1/machines", body={"id": "mes", "scopes": ["view"]}),
+    Asked(route="GET /v1/machines/{machine}"),
+    Asked(route="POST /v1/machines/{machine}/secrets", body={}),
+    Asked(route="DELETE /v1/machines/{machine}/secrets/{secret_id}"),
+    Asked(route="DELETE /v1/machines/{machine}"),
 )
 
 
@@ -245,6 +253,9 @@ def measured() -> dict[str, tuple[str, ...]]:
             buckets.rows[used_up.key] = at + used_up.rate.span
         operations = Operations(
             replace(ports, buckets=buckets), TokenSettings(), policies=PolicySettings(sample=0)
+        )
+        operations.machines = replace(
+            operations.machines, budgets=Plenty(buckets, operations.machines.clock)
         )
         with TestClient(create_app(operations, HttpSettings(body_max_bytes=4096))) as client:
             with client.portal() as portal:
@@ -291,6 +302,7 @@ def _calls(
     door.calls.clear()
     method, _, path = asked.route.partition(" ")
     path = path.replace("{device}", asked.device)
+    path = path.replace("{machine}", MACHINE.id).replace("{secret_id}", MACHINE.secrets[0].id)
     url = re.sub(r"\{[^}]+\}", ID, path) + asked.path
     body = asked.body
     if path == "/v1/downloads" and asked.of != A_PLAN:
@@ -347,6 +359,8 @@ def _answer(call: Call, acme: Tenant, asked: Asked) -> dict[str, Any] | Refusal:
     }
     if call.operation in own:
         return own[call.operation]
+    if call.operation == "GetItem" and "--machines" in str(call.arguments["Key"]):
+        return _machine_of(asked)
     found = answer(call, acme)
     if not isinstance(found, dict):
         raise AssertionError(f"no request makes {call.operation}")  # noqa: TRY004 - as said
@@ -359,6 +373,14 @@ def _answer(call: Call, acme: Tenant, asked: Asked) -> dict[str, Any] | Refusal:
     if row.get("sk", {}).get("S") == f"{ID}#record":  # a command that has left, and may be running
         row |= {"state": {"S": "published"}, "expires_at": {"N": str(2**50)}}
     return found
+
+
+def _machine_of(asked: Asked) -> dict[str, Any]:
+    """The row of a machine: with one secret for who makes a second, none of one to be made."""
+    if asked.route == "POST /v1/machines":
+        return {}
+    one = asked.route.endswith("/secrets")
+    return {"Item": machine_item(replace(MACHINE, secrets=MACHINE.secrets[: 1 if one else 2]))}
 
 
 def _listed() -> dict[str, Any]:

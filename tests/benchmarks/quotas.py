@@ -86,6 +86,11 @@ PRICES: Final[Mapping[str, Price]] = {
             "AdminEnableUser",
             "AdminDisableUser",
             "AdminUserGlobalSignOut",
+            "AddUserPoolClientSecret",
+            "CreateUserPoolClient",
+            "DeleteUserPoolClient",
+            "DeleteUserPoolClientSecret",
+            "ListUserPoolClientSecrets",
         )
     },
     "SendMessage": Price(dollars=0.4, source="Amazon SQS pricing, standard queues"),
@@ -140,7 +145,7 @@ def bound_lines() -> list[str]:
     ]
 
 
-_OF: Final = {"policyStoreId": "policy store", "thingName": "thing"}
+_OF: Final = {"policyStoreId": "policy store", "thingName": "thing", "UserPoolId": "user pool"}
 """Parameter whose values each have a rate -> what they name."""
 
 

@@ -149,6 +149,7 @@ def request(case: Case) -> AuthorizationRequest:
             members_allowed=cast("bool | None", about.get("members_allowed")),
             changed_tags=cast("tuple[str, ...] | None", about.get("changed_tags")),
             people_groups=cast("tuple[str, ...] | None", about.get("people_groups")),
+            machine_scopes=cast("tuple[str, ...] | None", about.get("machine_scopes")),
             artifact=artifact(case),
             targets=cast("int | None", about.get("targets")),
             requester=cast("EntityUid | None", about.get("requester")),

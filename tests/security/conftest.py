@@ -11,6 +11,7 @@ from service.adapters.memory.authorizer import CedarAuthorizer
 from service.adapters.memory.memory_ports import MemoryPorts
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.operations.authentication import Authenticate
+from service.operations.machine_admission import MachineAdmission
 from service.operations.revocations import Revocations
 from service.settings import TokenSettings
 
@@ -45,4 +46,5 @@ def authenticate(ports: MemoryPorts) -> Authenticate:
         clock=lambda: datetime.now(UTC),
         settings=TokenSettings(),
         revocations=Revocations(ports.revocations, ports.clock),
+        machines=MachineAdmission(ports.machine_records, ports.clock),
     )

@@ -15,6 +15,7 @@ from service.api.app import create_app
 from service.domain.tenants import TenantStatus
 from service.errors import CallerError, TenantSuspendedError, UnauthenticatedError
 from service.operations.authentication import Authenticate
+from service.operations.machine_admission import MachineAdmission
 from service.operations.operations import Operations
 from service.operations.revocations import Revocations
 from service.settings import HttpSettings, TokenSettings
@@ -33,6 +34,7 @@ def test_what_was_verified_ends_in_time(ports: MemoryPorts, acme: MemoryUserPool
         clock=lambda: moment[0],
         settings=TokenSettings(),
         revocations=Revocations(ports.revocations, ports.clock),
+        machines=MachineAdmission(ports.machine_records, ports.clock),
     )
     token = acme.id_token("alice", exp=int(now.timestamp()) + 60)
 

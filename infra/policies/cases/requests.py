@@ -34,6 +34,8 @@ _TENANT_ACTIONS: Final = (
     "ViewPeople",
     "ManagePeople",
     "ViewAudit",
+    "ViewMachines",
+    "ManageMachines",
 )
 _DEVICE_ACTIONS: Final = (
     "ViewDevice",
@@ -75,6 +77,9 @@ _PEOPLE: Final = "ManagePeople"
 _APPROVING: Final = "ApproveDownload"
 SOMEBODY: Final = "somebody"
 """Who asked for a download that is to be approved, unless a context says who."""
+_MACHINES: Final = "ManageMachines"
+SOME_SCOPES: Final = ("fleet/view",)
+"""The least that the tokens of a machine have."""
 _OF_A_FILE: Final = {
     "DownloadFile": "file",
     "UpdateFirmware": "firmware",
@@ -160,6 +165,7 @@ def all_requests(
         requester = None
         if action == _APPROVING:
             requester = context.requester or EntityUid(USER, f"{pool_id}|{SOMEBODY}")
+        scopes = (context.machine_scopes or SOME_SCOPES) if action == _MACHINES else None
         artifact = kind and (context.artifact or sample_artifact(kind=kind, tenant=tenant))
         for name, resource in resources.items():
             if action in ACTIONS_ON[resource.type]:
@@ -173,6 +179,7 @@ def all_requests(
                         changed_tags=tags,
                         people_groups=groups,
                         requester=requester,
+                        machine_scopes=scopes,
                     ),
                 )
                 yield action, name, request.with_bearer(bearer, pool_id=pool_id)

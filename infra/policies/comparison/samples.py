@@ -84,6 +84,7 @@ class Samples:
             yield words, replace(at_night, artifact=artifact)
         yield from self._changed_tags(at_night)
         yield from self._people_groups(at_night)
+        yield from self._machine_scopes(at_night)
         yield from itertools.islice(self._context_combinations(), COMBINATIONS)
         # Of what no changed policy compares, no second can tell the old set from the new.
         for edge in sorted({edge + step for edge in changed.edges() for step in _AROUND}):
@@ -108,6 +109,14 @@ class Samples:
             for groups in (*((group,) for group in named), (*named, SOME_GROUP)):
                 words = f"people of {', '.join(groups)}"
                 yield words, replace(at_night, people_groups=groups)
+
+    def _machine_scopes(self, at_night: RequestContext) -> Iterator[tuple[str, RequestContext]]:
+        """Each scope of a machine that policies name by itself, and all together."""
+        if self.changed.reads("context.machine_scopes"):
+            named = sorted(self.looked_at.texts["context.machine_scopes"])
+            for scopes in (*((scope,) for scope in named), (*named,)):
+                words = f"a machine of {', '.join(scopes)}"
+                yield words, replace(at_night, machine_scopes=scopes)
 
     def _artifacts(self) -> Iterator[tuple[str, Entity]]:
         texts, numbers = self.looked_at.texts, self.looked_at.numbers

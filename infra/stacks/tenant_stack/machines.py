@@ -1,4 +1,4 @@
-"""The tenant's programs that call the API: an app client, a secret and scopes each."""
+"""Programs of the tenant's file that call the API: an app client, a secret and scopes each."""
 
 from __future__ import annotations
 
@@ -41,23 +41,21 @@ class Machines(pulumi.ComponentResource):
         super().__init__("cedarfleet:tenant:Machines", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         self._name = name
-        clients: dict[str, aws.cognito.UserPoolClient] = {}
-        if args.config.machines:
-            server = aws.cognito.ResourceServer(
-                f"{name}-scopes",
-                identifier=_IDENTIFIER,
-                name=_IDENTIFIER,
-                user_pool_id=args.user_pool.pool_id,
-                scopes=[
-                    {"scope_name": scope, "scope_description": text}
-                    for scope, text in SCOPES.items()
-                ],
-                opts=self._child,
-            )
-            clients = {
-                one: self._client(one, scopes, server, args)
-                for one, scopes in args.config.machines.items()
-            }
+        # There without machines too: the API makes some at run time (docs/adr/0039).
+        server = aws.cognito.ResourceServer(
+            f"{name}-scopes",
+            identifier=_IDENTIFIER,
+            name=_IDENTIFIER,
+            user_pool_id=args.user_pool.pool_id,
+            scopes=[
+                {"scope_name": scope, "scope_description": text} for scope, text in SCOPES.items()
+            ],
+            opts=self._child,
+        )
+        clients = {
+            one: self._client(one, scopes, server, args)
+            for one, scopes in args.config.machines.items()
+        }
         self.client_ids = {one: client.id for one, client in clients.items()}
         secrets = pulumi.Output.all(
             **{one: client.client_secret for one, client in clients.items()}

@@ -91,11 +91,10 @@ class PolicyStore(pulumi.ComponentResource):
             configuration={
                 "cognito_user_pool_configuration": {
                     "user_pool_arn": args.user_pool.pool_arn,
-                    "client_ids": [
-                        args.user_pool.client_id,
-                        args.user_pool.console_client_id,
-                        *args.machines.client_ids.values(),
-                    ],
+                    # None, so each app client of the pool: the service makes machines while it
+                    # runs, and itself refuses tokens of any other (docs/adr/0039). Written out,
+                    # since what is left out stays as it is.
+                    "client_ids": [],
                     "group_configuration": {"group_entity_type": "Fleet::Group"},
                 }
             },

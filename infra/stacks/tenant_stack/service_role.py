@@ -157,6 +157,22 @@ def permissions(
             ],
             arns.user_pool(pool_id),
         ),
+        # Machines are made, rotated and revoked by the API (docs/adr/0039).
+        iam.allow(
+            "Machines",
+            [
+                f"cognito-idp:{action}"
+                for action in (
+                    "AddUserPoolClientSecret",
+                    "CreateUserPoolClient",
+                    "DeleteUserPoolClient",
+                    "DeleteUserPoolClientSecret",
+                    "ListUserPoolClientSecrets",
+                    "ListUserPoolClients",
+                )
+            ],
+            arns.user_pool(pool_id),
+        ),
         iam.allow("SendCommands", ["iot:Publish"], arns.iot(f"topic/fleet/{prefix}*")),
         iam.allow(
             "SendDirectCommands",

@@ -29,6 +29,7 @@ from service.adapters.memory.downloads import (
 )
 from service.adapters.memory.enrolments import MemoryEnrolments, MemoryThings
 from service.adapters.memory.files import MemoryFileObjects, MemoryFileRecords
+from service.adapters.memory.machines import MemoryMachineClients, MemoryMachines
 from service.adapters.memory.metrics import MemoryMetrics
 from service.adapters.memory.people import MemoryPeople
 from service.adapters.memory.plans import MemoryPlans
@@ -86,6 +87,8 @@ class MemoryPorts(Ports):
     things: MemoryThings
     people: MemoryPeople
     revocations: MemoryRevocations
+    machine_records: MemoryMachines
+    machine_clients: MemoryMachineClients
     telemetry: MemoryTelemetry
     device_states: MemoryDeviceStates
     device_logs: MemoryDeviceLogs
@@ -128,6 +131,8 @@ class MemoryPorts(Ports):
             things=MemoryThings(),
             people=MemoryPeople(),
             revocations=MemoryRevocations(),
+            machine_records=MemoryMachines(),
+            machine_clients=MemoryMachineClients(),
             telemetry=MemoryTelemetry(),
             device_states=MemoryDeviceStates(),
             device_logs=MemoryDeviceLogs(),

@@ -125,6 +125,12 @@ ASKED: Final[Mapping[str, Mapping[str, Any] | None]] = {
     },
     "read_audit_chain": {},
     "export_audit": {},
+    "list_machines": {"params": {"cursor": "{machine}"}},
+    "make_machine": {"json": {"id": "new-machine", "scopes": ["view"]}},
+    "read_machine": {},
+    "add_machine_secret": {"json": {}},
+    "delete_machine_secret": {},
+    "revoke_machine": {},
 }
 NOBODYS: Final = {
     "device": "pump-99",
@@ -136,6 +142,8 @@ NOBODYS: Final = {
     "artifact": "secret-99.bin",
     "person": "4f1c7d2a-0000-4000-8000-000000000099",
     "email": "nobody@globex.test",
+    "machine": "mes-99",
+    "secret_id": "client99--1",
     "none": "no-such-cursor",
 }
 PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
@@ -177,6 +185,7 @@ class World:
             "artifact": artifact,
             "person": person.id,
             "email": person.email,
+            "machine": f"mes-{self.tenant}",
             "none": "no-such-cursor",
         }
         made = (
@@ -184,6 +193,7 @@ class World:
             ("download_id", "/v1/downloads", {"artifact": artifact, "device": device}),
             ("plan_id", "/v1/downloads/plan", {"artifact": artifact, "device": device}),
             ("file_id", "/v1/files", {"name": "up.bin", "size": 1, "sha256": "ab" * 32}),
+            ("", "/v1/machines", {"id": self.ids["machine"], "scopes": ["view"]}),
             ("", "/v1/groups", {"id": self.ids["group"], "parents": [group]}),
         )
         for kind, path, body in made:
@@ -191,6 +201,8 @@ class World:
             assert answer.status_code in {201, 202}, answer.text
             if kind:
                 self.ids[kind] = answer.json()["id"]
+            if path == "/v1/machines":
+                self.ids["secret_id"] = answer.json()["secret"]["id"]
 
     def seen(self) -> list[str]:
         """All of it, as the tenant itself sees it."""
@@ -202,12 +214,14 @@ class World:
             "/v1/downloads",
             "/v1/files",
             "/v1/people",
+            "/v1/machines",
             f"/v1/devices/{one['device']}",
             f"/v1/groups/{one['group']}/members",
             f"/v1/commands/{one['command_id']}",
             f"/v1/downloads/{one['download_id']}",
             f"/v1/files/{one['file_id']}",
             f"/v1/people/{one['person']}",
+            f"/v1/machines/{one['machine']}",
         )
         return [self.call("GET", path).text for path in paths]
 

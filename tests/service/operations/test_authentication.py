@@ -15,6 +15,7 @@ from service.domain.identities import TokenUse
 from service.domain.tenants import TenantStatus
 from service.errors import TenantSuspendedError, UnauthenticatedError
 from service.operations.authentication import Authenticate
+from service.operations.machine_admission import MachineAdmission
 from service.operations.revocations import Revocations
 from service.settings import TokenSettings
 
@@ -56,6 +57,7 @@ def door(authorizer: CedarAuthorizer, pools: tuple[MemoryUserPool, MemoryUserPoo
         clock=ports.clock,
         settings=TokenSettings(),
         revocations=Revocations(ports.revocations, ports.clock),
+        machines=MachineAdmission(ports.machine_records, ports.clock),
     )
     return Door(ports, pool, authenticate)
 

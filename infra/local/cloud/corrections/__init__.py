@@ -14,6 +14,7 @@ from infra.local.cloud.corrections import (
     broker,
     broker_limits,
     calls,
+    client_secrets,
     cognito,
     connections,
     credentials,
@@ -98,6 +99,7 @@ CORRECTIONS: Final[tuple[Callable[[Emulator], None], ...]] = (
     cognito.drawn_password_fits_its_pool,
     cognito.challenge_needs_its_session,
     cognito.refreshed_token_keeps_its_groups,
+    client_secrets.secrets_can_be_rotated,
 )
 
 

@@ -59,6 +59,34 @@ def _pools(category: str, figure: float, *operations: str) -> Rate:
     )
 
 
+def _pool(operation: str) -> Rate:
+    """One operation on one pool: 5 a second, says a footnote of Cognito's page."""
+    return Rate(
+        id=f"calls-of-{operation}-on-a-pool",
+        service="cognito-idp",
+        operations=(operation,),
+        figure=5,
+        page=COGNITO,
+        per="UserPoolId",
+        code="TooManyRequestsException",
+        assumed=operation in _OF_SECRETS,
+    )
+
+
+# That page names none of the three operations of secrets; that they count as those of the client
+# does is assumed.
+_OF_SECRETS: Final = (
+    "AddUserPoolClientSecret",
+    "DeleteUserPoolClientSecret",
+    "ListUserPoolClientSecrets",
+)
+CLIENT_READS: Final = ("DescribeUserPoolClient", "ListUserPoolClients", _OF_SECRETS[2])
+CLIENT_CHANGES: Final = (
+    "CreateUserPoolClient",
+    "DeleteUserPoolClient",
+    "UpdateUserPoolClient",
+    *_OF_SECRETS[:2],
+)
 PUBLISHES_OF_A_CONNECTION: Final = Rate(
     id="publishes-of-a-connection", service="mqtt", operations=("PUBLISH",), figure=100, page=CORE
 )
@@ -213,6 +241,9 @@ RATES: Final = (
     ),
     _pools("UserResourceRead", 50, "AdminListGroupsForUser"),
     _pools("UserList", 30, "ListUsers", "ListUsersInGroup"),
+    _pools("UserPoolClientRead", 15, *CLIENT_READS),
+    _pools("UserPoolClientUpdate", 15, *CLIENT_CHANGES),
+    *(_pool(operation) for operation in (*CLIENT_READS, *CLIENT_CHANGES)),
     PUBLISHES_OF_A_CONNECTION,
     CONNECTS_OF_A_CLIENT,
     STORED_MESSAGES,

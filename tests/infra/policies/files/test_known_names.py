@@ -67,7 +67,7 @@ def forbid(condition: str, *, resource: str = "resource is Fleet::Device") -> st
             (
                 "the schema has no attribute `emergncy` for context; did you mean `emergency`? "
                 "It has approved, artifact, changed_tags, command, critical_targets, emergency, "
-                "members_allowed, now, people_groups, planned, reason, requester, "
+                "machine_scopes, members_allowed, now, people_groups, planned, reason, requester, "
                 "share_of_critical, share_of_fleet, source_ip, targets, token"
             ),
         ),

@@ -14,6 +14,7 @@ from cedarfleet_device.wire import DesiredState, Signed
 from infra.stacks.tenant_stack.registry_row import registry_item
 from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.cursors import seal
+from service.adapters.aws.machines import machine_item
 from service.adapters.aws.plans import plan_items
 from service.cedar.decision import Allowed
 from service.cedar.request import AuthorizationRequest, RequestContext, TokenBearer
@@ -44,6 +45,7 @@ from service.domain.groups import DeviceGroup
 from service.domain.idempotency import IdempotencyKey
 from service.domain.identities import Principal, TokenUse, VerifiedClaims
 from service.domain.instants import first_ulid
+from service.domain.machines import Machine, MachineSecret, MachineState
 from service.domain.people import NewPerson
 from service.domain.permissions import Permission
 from service.domain.plans import Plan, PlannedDevice, Verdict
@@ -170,6 +172,22 @@ CERTIFICATE: Final = Certificate(
     arn=f"arn:aws:iot:eu-central-1:123456789012:cert/{'ab' * 32}",
     pem="pem",
     active=True,
+)
+CLIENT: Final = "1example23456789"
+MACHINE: Final = Machine(
+    tenant="acme",
+    id="mes",
+    scopes=("view",),
+    created_by="somebody",
+    created_at=AT,
+    changed_at=AT,
+    client_id=CLIENT,
+    state=MachineState.ACTIVE,
+    secrets=(
+        MachineSecret(id=f"{CLIENT}--1", created_by="somebody", created_at=AT),
+        MachineSecret(id=f"{CLIENT}--2", created_by="somebody", created_at=AT, expires_at=2**45),
+    ),
+    version=1,
 )
 JOB: Final = DeliveryJob(number=0, members=("press-07",))
 OUTCOME: Final = Outcome(state=DeliveryState.SUCCEEDED, at=AT)
@@ -384,6 +402,26 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
             tenant | {"person_id": "ann", "enabled": enabled} for enabled in (True, False)
         ),
         "people.sign_out": (tenant | {"person_id": "ann"},),
+        "machine_records.find": (tenant | {"machine_id": "mes"},),
+        "machine_records.following": (
+            tenant | {"after": None, "limit": 10},
+            tenant | {"after": "a", "limit": 10},
+        ),
+        "machine_records.put": (
+            tenant | {"machine": MACHINE},
+            tenant | {"machine": replace(MACHINE, version=0, state=MachineState.REVOKED)},
+        ),
+        "machine_records.admit": (tenant | {"client_id": CLIENT, "machine_id": "mes"},),
+        "machine_records.admitted": (tenant | {"client_id": CLIENT},),
+        "machine_records.used": (tenant | {"machine_id": "mes", "at_ms": AT},),
+        "machine_clients.make": (tenant | {"machine": MACHINE},),
+        "machine_clients.named": (tenant | {"name": "api.mes"},),
+        "machine_clients.delete": (tenant | {"client_id": CLIENT},),
+        "machine_clients.add_secret": (tenant | {"client_id": CLIENT},),
+        "machine_clients.secrets": (tenant | {"client_id": CLIENT},),
+        "machine_clients.delete_secret": (
+            tenant | {"client_id": CLIENT, "secret_id": f"{CLIENT}--1"},
+        ),
         "revocations.revoked": (tenant,),
         "revocations.revoke": (tenant | {"subject": "ann", "not_before": AT},),
         "revocations.settle": (tenant | {"subject": "ann", "intent": AT, "not_before": AT},),
@@ -493,6 +531,7 @@ def _user_pool() -> dict[str, dict[str, Any]]:
     """A pool with one person."""
     listed = [{"Name": "sub", "Value": "ann"}, {"Name": "email", "Value": "ann@acme.test"}]
     at = datetime(2026, 10, 1, tzinfo=UTC)
+    secret = {"ClientSecretId": f"{CLIENT}--1", "ClientSecretCreateDate": at}
     person = {
         "Username": "ann",
         "Enabled": True,
@@ -501,6 +540,12 @@ def _user_pool() -> dict[str, dict[str, Any]]:
         "UserLastModifiedDate": at,
     }
     return {
+        "CreateUserPoolClient": {"UserPoolClient": {"ClientId": CLIENT, "ClientSecret": "s" * 52}},
+        "ListUserPoolClients": {"UserPoolClients": [{"ClientId": CLIENT, "ClientName": "api.mes"}]},
+        "ListUserPoolClientSecrets": {"ClientSecrets": [secret]},
+        "AddUserPoolClientSecret": {
+            "ClientSecretDescriptor": secret | {"ClientSecretValue": "s" * 52}
+        },
         "ListUsers": {"Users": [person | {"Attributes": listed}]},
         "AdminGetUser": person | {"UserAttributes": listed},
         "AdminCreateUser": {"User": person | {"Attributes": listed}},
@@ -539,6 +584,10 @@ def stored(key: Mapping[str, Any], acme: Tenant) -> dict[str, Any]:
     if "--plan#" in str(key):
         [part, record] = plan_items(acme, PLAN, [PLANNED])
         return record if key["sk"] == record["sk"] else part
+    if "--machines" in str(key):
+        return {**machine_item(MACHINE), **key}
+    if "--machine-clients" in str(key):
+        return {**key, "machine": {"S": MACHINE.id}}
     texts = {
         "target": DEVICE.thing,
         "command_id": ID,

@@ -114,6 +114,15 @@ MEANS: Final[dict[tuple[str, str], type]] = {
             "UserGlobalSignOut",
         )
     },
+    ("CreateUserPoolClient", "LimitExceededException"): ConflictError,
+    ("AddUserPoolClientSecret", "LimitExceededException"): ConflictError,
+    ("AddUserPoolClientSecret", NOT_FOUND): NotFoundError,
+    ("ListUserPoolClientSecrets", NOT_FOUND): frozenset,
+    ("DeleteUserPoolClient", NOT_FOUND): type(None),
+    ("DeleteUserPoolClientSecret", NOT_FOUND): type(None),
+    ("DeleteUserPoolClientSecret", "InvalidParameterException"): ConflictError,
+    ("PutItem of a machine", "ConditionalCheckFailedException"): type(None),
+    ("UpdateItem of a use", "ConditionalCheckFailedException"): type(None),
     ("UpdateItem of a revocation", "ConditionalCheckFailedException"): type(None),
     ("PutItem of a group", "ConditionalCheckFailedException"): type(None),
     ("PutItem of a link", "ConditionalCheckFailedException"): bool,
@@ -161,6 +170,8 @@ def meant(call: Call, refusal: Refusal | Reply | Exception) -> tuple[type, ...]:
         f"{call.operation} of a file": "acme--files" in str(item),
         f"{call.operation} of a page": "PaginationToken" in call.arguments,
         f"{call.operation} of a revocation": "--revocations" in str(call.arguments.get("Key")),
+        f"{call.operation} of a machine": "acme--machines" in str(item),
+        f"{call.operation} of a use": "--machines" in str(call.arguments.get("Key")),
         f"{call.operation} of an end of a device": "#retired#" in str(item.get("sk")),
         f"{call.operation} of a group": "acme--groups" in str(item),
         f"{call.operation} of a link": "acme--audit-chain" in str(item),
@@ -170,8 +181,9 @@ def meant(call: Call, refusal: Refusal | Reply | Exception) -> tuple[type, ...]:
     }
     for operation in (call.operation, *(name for name, holds in special.items() if holds)):
         if (operation, refusal.code) in MEANS:
-            # What `sizes` finds of an upload that is no more is none.
-            return (MEANS[operation, refusal.code], *([dict] if operation == "ListParts" else []))
+            # What `sizes` finds of an upload that is no more is none; a new client has a secret.
+            more = {"ListParts": [dict], "ListUserPoolClientSecrets": [UpstreamError]}
+            return (MEANS[operation, refusal.code], *more.get(operation, []))
     for other, kind in IN_EVERY_OPERATION.items():
         if other.code == refusal.code and other.status == refusal.status:
             return (kind,)
@@ -267,7 +279,7 @@ def named_operations() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 texts = [str(arg.value) for arg in node.args if isinstance(arg, ast.Constant)]
-                if node.func.attr in {"call", "pages", "rows", "_pages", "_change"}:
+                if node.func.attr in {"call", "pages", "rows", "_pages", "_change", "_call"}:
                     named |= set(map(xform_name, texts)) & known
     return named
 

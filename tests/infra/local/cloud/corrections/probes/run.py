@@ -22,6 +22,7 @@ from pathlib import Path
 
 import probe_authorization
 import probe_broker
+import probe_client_secrets
 import probe_cognito
 import probe_credentials
 import probe_device_data
@@ -39,6 +40,7 @@ from infra.local.cloud.limits import shapes
 _MODULES = (
     probe_authorization,
     probe_broker,
+    probe_client_secrets,
     probe_cognito,
     probe_credentials,
     probe_device_data,
