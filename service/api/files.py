@@ -216,7 +216,10 @@ async def complete_file(
 async def list_files(
     access: Caller, operations: Ops, limit: Limit = 50, cursor: Cursor = None, prefix: Prefix = ""
 ) -> FilePageOut:
-    """Versions of the tenant's uploaded files; files that were put into its bucket are not here."""
+    """Versions of the tenant's uploaded files that the caller may view, each decided by itself.
+
+    A page may be shorter than asked for. Files that were put into the bucket are not here.
+    """
     page = await operations.files.page(access, prefix=prefix, limit=limit, cursor=cursor)
     return FilePageOut(files=[FileOut.of(file) for file in page.files], cursor=page.cursor)
 

@@ -220,19 +220,29 @@ class Access:
         return all(isinstance(decision, Allowed) for decision in decisions)
 
     async def shown(
-        self, action: Permission, resources: Sequence[tuple[Entity, ...]]
+        self,
+        action: Permission,
+        resources: Sequence[tuple[Entity, ...]],
+        *,
+        purposes: Sequence[Purpose] | None = None,
     ) -> tuple[bool, ...]:
         """Which of ``resources`` a list shows: those that the policies allow a read of.
 
         An empty list answers too: it tells nothing. Nobody asked for what is not shown, so its
         refusal is not audited.
 
+        Args:
+            action: a read.
+            resources: the entities of each.
+            purposes: of each, if policies see more of it.
+
         Raises:
             ConfigurationError: the route does not state this action, or it is no read.
             UnavailableError: the policy store does not answer.
         """
         self._check_declared(action)
-        requests = [self._request(action, entities, Purpose()) for entities in resources]
+        asked = zip(resources, purposes or [Purpose()] * len(resources), strict=True)
+        requests = [self._request(action, entities, purpose) for entities, purpose in asked]
         decisions = await self.authorizer.decide_all(self.principal, requests) if requests else ()
         # Fail closed: only a read goes without a trace, and each needs an answer of its own.
         if action.changes_something or len(decisions) != len(requests):

@@ -175,15 +175,24 @@ class Files:
     async def page(
         self, access: Access, *, prefix: str, limit: int, cursor: str | None
     ) -> FilePage:
-        """One page of versions whose names begin so.
+        """One page of versions whose names begin so, without those that the caller may not view.
+
+        A page may have less than ``limit``, or none, and a cursor all the same.
 
         Raises:
-            PermissionDeniedError: not allowed.
+            PermissionDeniedError: a policy forbids the list as a whole.
             InvalidRequestError: the cursor is not one of ours.
         """
         tenant = access.principal.tenant
-        await access.require(Permission.VIEW_FILE, (tenant_entity(tenant.id),))
-        return await self._records.page(tenant, prefix=prefix, limit=limit, cursor=cursor)
+        entities = (tenant_entity(tenant.id),)
+        await access.permitted(Permission.VIEW_FILE, entities)
+        page = await self._records.page(tenant, prefix=prefix, limit=limit, cursor=cursor)
+        purposes = [Purpose(artifact=file.artifact()) for file in page.files]
+        shown = await access.shown(
+            Permission.VIEW_FILE, [entities] * len(page.files), purposes=purposes
+        )
+        viewed = (file for file, is_shown in zip(page.files, shown, strict=True) if is_shown)
+        return replace(page, files=tuple(viewed))
 
     async def read(self, access: Access, file_id: str) -> FileVersion:
         """One version.

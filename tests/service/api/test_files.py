@@ -12,6 +12,7 @@ from cedarfleet_device.wire import Manifest, Signed
 from service.domain.files import LEAST_PART, FileState
 from service.domain.work import Work, WorkKind
 from service.settings import JobSettings
+from tests.service.stamped_policies import stamped
 
 if TYPE_CHECKING:
     import httpx
@@ -235,7 +236,26 @@ def test_who_may_only_look_uploads_and_retires_nothing(service: ServiceUnderTest
     assert len(service.ports.audit.trail) == before + 4
     for path in (URL, f"{URL}/{file_id}"):
         assert service.call("GET", path, as_="operators").status_code == 200
-    assert service.call("GET", URL, as_="nobody").status_code == 403
+    assert service.call("GET", URL, as_="nobody").json()["files"] == []
+    assert service.call("GET", f"{URL}/{file_id}", as_="nobody").status_code == 403
+
+
+def test_a_list_shows_the_files_that_may_be_viewed(service: ServiceUnderTest) -> None:
+    """Each is decided on by itself; what is left out leaves the cursor as it is."""
+    acme = service.acme.tenant
+    small = """permit (principal in Fleet::Group::"suppliers", action == Fleet::Action::"ViewFile",
+    resource) when { context has artifact && context.artifact has size &&
+    context.artifact.size < 3 };"""
+    service.ports.policy_stores.stamp(acme, stamped(acme, small=small))
+    assert asyncio.run(service.app.state.operations.decisions.prepare(acme))
+    ids = [upload(service, b"x" * size, f"f-{size}") for size in (1, 2, 3, 4)]
+    first = service.call("GET", f"{URL}?limit=3", as_="suppliers").json()
+    assert [file["id"] for file in first["files"]] == ids[:2]
+    rest = service.call("GET", URL, as_="suppliers", params={"cursor": first["cursor"]}).json()
+    assert (rest["files"], rest["cursor"]) == ([], None)
+    read = [service.call("GET", f"{URL}/{one}", as_="suppliers").status_code for one in ids]
+    assert read == [200, 200, 403, 403]
+    assert len(service.call("GET", URL).json()["files"]) == 4
 
 
 def test_another_tenants_file_is_not_found(service: ServiceUnderTest) -> None:

@@ -41,13 +41,13 @@ def secrets_can_be_rotated(probed: ProbedCloud) -> bool:
             timeout=30,
             trust_env=False,
         )
-        return answer.status_code == httpx.codes.OK
+        return answer.is_success
 
     def refused(attempt: Callable[..., object], **more: str) -> str:
         try:
             attempt(**named, **more)
         except ClientError as error:
-            return error.response["Error"]["Code"]
+            return str(error)
         return ""
 
     try:
