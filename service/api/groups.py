@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from service.api.devices import DevicePageOut
 from service.api.guard import needs
-from service.api.parameters import Caller, Cursor, Label, Limit, Ops, utc
+from service.api.parameters import Caller, Cursor, IdempotencyKey, Label, Limit, Ops, utc
 from service.api.preconditions import ETAG, IfMatch, expected, tagged
 from service.api.problems import type_of
 from service.cedar.group_tree import MAX_ANCESTORS
@@ -105,13 +105,22 @@ class MembersOut(Struct, frozen=True):
 
 @post("/groups", opt=needs(Permission.MANAGE_GROUPS), response_headers=ETAG)
 async def make_group(
-    access: Caller, operations: Ops, data: JSONBody[GroupBody]
+    access: Caller,
+    operations: Ops,
+    data: JSONBody[GroupBody],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[GroupOut]:
     """Make a group; policies see it above a device as soon as the device is put into it.
 
-    It is made once: a repeated request is 409. Its parents stay, and its id is given to no other.
+    It is made once: a repeated request is 409, or with the same key answered as the first. Its
+    parents stay, and its id is given to no other.
     """
-    new = NewGroup(id=data.id, description=data.description, parents=tuple(data.parents))
+    new = NewGroup(
+        id=data.id,
+        description=data.description,
+        parents=tuple(data.parents),
+        key=idempotency_key,
+    )
     record = await operations.groups.make(access, new)
     return _answered(record, status=201, location=f"/v1/groups/{record.id}")
 

@@ -54,6 +54,7 @@ class GroupRecord:
         above: each group above it that was made at run time too, with its own parents.
         created_at: milliseconds since the epoch, as ``changed_at``.
         version: counted up with each change; 0: not stored yet.
+        made_by_key: digest of the idempotency key that made it, and of the request, if one did.
     """
 
     tenant: str
@@ -66,6 +67,7 @@ class GroupRecord:
     changed_at: int
     state: GroupState = GroupState.ACTIVE
     version: int = 0
+    made_by_key: tuple[str, str] | None = None
 
     @property
     def tag(self) -> str:

@@ -8,6 +8,7 @@ what it lies in. Of the two that come at once at least one sees the other.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -26,11 +27,13 @@ from service.domain.group_records import (
     tree_of,
 )
 from service.domain.groups import DeviceGroup, find_group
+from service.domain.idempotency import IdempotencyKey
 from service.domain.instants import milliseconds
 from service.domain.permissions import Permission
 from service.domain.preconditions import ANY_STATE
 from service.errors import (
     ConflictError,
+    IdempotencyMismatchError,
     InvalidRequestError,
     NotFoundError,
     PreconditionFailedError,
@@ -54,6 +57,8 @@ class NewGroup:
     id: str
     description: str = ""
     parents: tuple[str, ...] = ()
+    key: str | None = None
+    """The caller's, by which the same request may be repeated."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +79,7 @@ class Groups:
             InvalidRequestError: id, parents or description are not of their form.
             PermissionDeniedError: not allowed.
             ConflictError: there is a group of this id, or was; or there are too many.
+            IdempotencyMismatchError: the key made the group by another request.
         """
         own = access.principal.tenant
         tenant = await knowing(self.records, own, new.parents)
@@ -85,6 +91,9 @@ class Groups:
             await access.require(Permission.MANAGE_GROUPS, entities, purpose)
         if new.id in own.groups:
             raise ConflictError(f"the tenant's file declares a group `{new.id}`")
+        made_by_key = _key_of(access, new)
+        if (repeated := await self._repeated(own, new.id, made_by_key)) is not None:
+            return repeated
         if len(await self.records.following(own, after=None, limit=None)) >= MAX_GROUPS:
             raise ConflictError(
                 f"the tenant has made {MAX_GROUPS} groups, deleted ones counted: there are no more"
@@ -100,14 +109,34 @@ class Groups:
             created_by=access.principal.entity_id,
             created_at=now_ms,
             changed_at=now_ms,
+            made_by_key=made_by_key,
         )
         stored = await self.records.put(own, record)
+        if stored is None and made_by_key is not None:  # the same request, at the same moment
+            stored = await self._repeated(own, new.id, made_by_key)
         if stored is None:
             raise ConflictError(
                 f"there is a group `{new.id}` already, or was: an id is given to one group for good"
             )
         await self._check_parents(own, stored)
         return stored
+
+    async def _repeated(
+        self, tenant: Tenant, group: str, key: tuple[str, str] | None
+    ) -> GroupRecord | None:
+        """The group that this key made, if it did.
+
+        Raises:
+            IdempotencyMismatchError: it did by another request.
+        """
+        if key is None:
+            return None
+        for found in await self.records.named(tenant, [group]):
+            if found.counts and found.made_by_key is not None and found.made_by_key[0] == key[0]:
+                if found.made_by_key != key:
+                    raise IdempotencyMismatchError
+                return found
+        return None
 
     async def _check_parents(self, tenant: Tenant, made: GroupRecord) -> None:
         """Take a new group back if one that it lies in is being deleted."""
@@ -258,6 +287,18 @@ class Groups:
         if expected != ANY_STATE:
             raise PreconditionFailedError((await self._found(tenant, record.id)).tag)
         raise ConflictError(f"group `{record.id}` was changed meanwhile; read it and try again")
+
+
+def _key_of(access: Access, new: NewGroup) -> tuple[str, str] | None:
+    if new.key is None:
+        return None
+    key = IdempotencyKey.of(
+        tenant=access.principal.tenant.id,
+        principal=access.principal.entity_id,
+        key=f"group {new.key}",
+        request=json.dumps([new.id, new.description, sorted(new.parents)]),
+    )
+    return key.digest, key.request_digest
 
 
 def _made(record: GroupRecord) -> KnownGroup:

@@ -92,7 +92,9 @@ def _partition(tenant: str) -> str:
 
 def group_item(record: GroupRecord) -> dict[str, Any]:
     """The row of a group."""
+    key = {} if record.made_by_key is None else {"made_by_key": _names(record.made_by_key)}
     return {
+        **key,
         "partition": {"S": _partition(record.tenant)},
         "sk": {"S": record.id},
         "description": {"S": record.description},
@@ -114,6 +116,7 @@ def _record(tenant: Tenant, item: Mapping[str, Any]) -> GroupRecord:
     def groups(names: Mapping[str, Any]) -> tuple[str, ...]:
         return tuple(name["S"] for name in names["L"])
 
+    key = groups(item["made_by_key"]) if "made_by_key" in item else None
     return GroupRecord(
         tenant=tenant.id,
         id=item["sk"]["S"],
@@ -125,4 +128,5 @@ def _record(tenant: Tenant, item: Mapping[str, Any]) -> GroupRecord:
         changed_at=int(item["changed_at"]["N"]),
         state=GroupState(item["state"]["S"]),
         version=int(item["version"]["N"]),
+        made_by_key=(key[0], key[1]) if key else None,
     )

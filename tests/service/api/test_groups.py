@@ -319,3 +319,19 @@ def test_what_the_file_declares_counts_before_what_was_made(service: ServiceUnde
         assert service.device("press-01").groups == ("cell-9", "line-press")
     finally:
         serve(**dict(tenant.groups))
+
+
+def test_a_key_makes_one_group(service: ServiceUnderTest) -> None:
+    """Its repetition is answered alike, another request by it is told, and others are 409."""
+    body = {"id": "cell-7", "parents": ["line-press"]}
+    headers = {"Idempotency-Key": "cell-1"}
+    first, again = (service.call("POST", "/v1/groups", json=body, headers=headers) for _ in "12")
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert (first.json(), first.headers["ETag"]) == (again.json(), again.headers["ETag"])
+    other = body | {"description": "else"}
+    assert service.call("POST", "/v1/groups", json=other, headers=headers).status_code == 422
+    assert service.call("POST", "/v1/groups", json=body).status_code == 409
+    key = {"Idempotency-Key": "cell-2"}
+    assert service.call("POST", "/v1/groups", json=body, headers=key).status_code == 409
+    service.call("DELETE", "/v1/groups/cell-7")
+    assert service.call("POST", "/v1/groups", json=body, headers=headers).status_code == 409
