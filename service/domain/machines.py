@@ -21,7 +21,8 @@ BEGUN_MS: Final = 60_000
 """For which what somebody has begun with a machine is theirs: longer than a request may take."""
 MIN_SECRET_MS: Final = 5 * 60 * 1000
 MAX_SECRET_MS: Final = 5 * 366 * 24 * 3600 * 1000
-MAX_ID: Final = 32
+MAX_ID: Final = 28
+"""So that the name of its timer, behind that of the longest tenant, is one."""
 MAX_DESCRIPTION: Final = 256
 USED_MS: Final = 5 * 60 * 1000
 """How far behind the time of the last use may be: so seldom is it written."""

@@ -98,7 +98,7 @@ class MachineUpkeep:
         ends = [one.expires_at for one in machine.secrets if one.expires_at is not None]
         if machine.is_begun(now_ms):
             ends.append(now_ms + BEGUN_MS)
-        name = f"{tenant.id}--machine-{machine.id}"
+        name = f"{tenant.id}--m-{machine.id}"
         if not ends or machine.state in (MachineState.REVOKED, MachineState.UNKNOWN):
             await self.timers.forget(name)
             return

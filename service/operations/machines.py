@@ -118,14 +118,17 @@ class TenantMachines:
         )
         await self._require(access, begun, told=True)
         before = await self.records.find(tenant, new.id)
-        taken = before is not None and before.state is not MachineState.REVOKED
-        if before is not None and taken:
-            # Somebody began it and came to no end: the worker clears it away.
-            words = "is being made" if before.state is MachineState.MAKING else "there is already"
-            raise ConflictError(f"machine `{new.id}` {words}")
+        if before is not None and before.is_begun(now_ms):
+            raise ConflictError(f"machine `{new.id}` is being made or ended; try again in a minute")
+        if before is not None and before.state not in (MachineState.MAKING, MachineState.REVOKED):
+            raise ConflictError(f"there is a machine `{new.id}` already")
         await self._spend()
         begun = await self._put(tenant, replace(begun, version=before.version if before else 0))
         await self._look(tenant, begun)
+        if before is not None and before.state is MachineState.MAKING:
+            # Somebody came to no end with it, and nobody was told its secret.
+            for lost in await self.clients.named(tenant, begun.client_name):
+                await self.clients.delete(tenant, lost)
         client_id, secret = await self._client(tenant, begun)
         # Its tokens count before anybody has its secret, and it is listed before that too.
         await self.records.admit(tenant, client_id, begun.id)

@@ -24,6 +24,7 @@ from service.adapters.aws.broker import PROCESSING_SECONDS
 from service.adapters.aws.client.credentials import SESSION_SECONDS
 from service.api.commands import CommandBody
 from service.domain.commands import CLAIM_MS
+from service.domain.machines import MAX_ID
 from service.domain.rates import DEFAULT, MOST_PER_SECOND, Budget
 from service.domain.revocations import INTENT_MS, KEPT_SECONDS
 from service.domain.work import LAST_ATTEMPT
@@ -128,6 +129,10 @@ SMALLER: Final = {
             ("UserPoolClientRead", machines.CHANGES),
         )
     },
+    "a machine's timer has a name that EventBridge Scheduler takes": (
+        len("t" * 32 + "--m-") + MAX_ID,
+        64,
+    ),
     "a change of a person is told for longer than it may take": (
         AWS.deadline_seconds,
         INTENT_MS // 1000,
