@@ -18,6 +18,7 @@ from service.adapters.aws.client.door import AwsDoor
 from service.adapters.aws.client.line import authorities
 from service.adapters.aws.client.traced_door import TracedDoor
 from service.adapters.aws.command_lists import DynamoListedCommands
+from service.adapters.aws.command_types import DynamoCommandTypes
 from service.adapters.aws.commands import DynamoCommandRecords
 from service.adapters.aws.connections import IotConnections
 from service.adapters.aws.deliveries import DynamoDeliveries
@@ -187,6 +188,7 @@ def aws_ports(
         devices=DynamoDeviceFacts(aws=door, settings=records),
         groups=DynamoGroups(aws=door, settings=records),
         connections=IotConnections(aws=door),
+        command_types=DynamoCommandTypes(aws=door, settings=records),
         command_records=commands,
         listed_commands=DynamoListedCommands(aws=door, settings=records, records=commands),
         broker=IotCommandBroker(aws=door, settings=settings.direct),

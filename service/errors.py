@@ -134,12 +134,16 @@ class InvalidRequestError(CallerError):
     Attributes:
         field: the member, as the caller wrote it.
         problem: what would be right.
+        others: further members with what would be right of each.
     """
 
-    def __init__(self, field: str, problem: str) -> None:
+    def __init__(
+        self, field: str, problem: str, *, others: tuple[tuple[str, str], ...] = ()
+    ) -> None:
         super().__init__(f"`{field}`: {problem}")
         self.field = field
         self.problem = problem
+        self.others = others
 
 
 class ConflictError(CallerError):

@@ -17,8 +17,10 @@ from service.api.parameters import (
     IdempotencyKey,
     Limit,
     Ops,
+    StatedReason,
     emergency_reason,
     instant,
+    stated_reason,
     utc,
 )
 from service.domain.built_in_commands import BUILT_IN
@@ -26,6 +28,17 @@ from service.domain.commands import CommandFilter, IfOffline
 from service.domain.permissions import COMMANDING, Permission
 from service.domain.rates import Budget
 from service.operations.commands import CommandRequest, CommandView
+
+TimeoutSeconds = Annotated[
+    int,
+    Meta(
+        ge=1,
+        # Longer, and the broker would have dropped what the record still calls waiting.
+        le=wire.SESSION_EXPIRY_SECONDS,
+        description="no start after this many seconds; 60, unless the command's type says"
+        " otherwise",
+    ),
+]
 
 
 class CommandBody(Struct, forbid_unknown_fields=True, frozen=True):
@@ -40,15 +53,7 @@ class CommandBody(Struct, forbid_unknown_fields=True, frozen=True):
         ),
     ]
     arguments: dict[str, Any] = {}
-    timeout_seconds: Annotated[
-        int,
-        Meta(
-            ge=1,
-            # Longer, and the broker would have dropped what the record still calls waiting.
-            le=wire.SESSION_EXPIRY_SECONDS,
-            description="no start after this many seconds",
-        ),
-    ] = 60
+    timeout_seconds: TimeoutSeconds | None = None
     if_offline: Annotated[
         IfOffline,
         Meta(
@@ -57,6 +62,7 @@ class CommandBody(Struct, forbid_unknown_fields=True, frozen=True):
         ),
     ] = IfOffline.QUEUE
     emergency: Emergency | None = None
+    reason: StatedReason | None = None
 
 
 class CancelBody(Struct, forbid_unknown_fields=True, frozen=True):
@@ -95,6 +101,8 @@ class CommandOut(Struct, frozen=True):
     is_final: bool
     reported_by: str
     detail: dict[str, Any]
+    reason: str | None
+    campaign: str | None
     created_by: str
     created_at: datetime | None
     expires_at: datetime | None
@@ -114,6 +122,8 @@ class CommandOut(Struct, frozen=True):
             is_final=status.is_final,
             reported_by=status.reported_by,
             detail=dict(status.detail),
+            reason=record.reason,
+            campaign=record.campaign,
             created_by=record.created_by,
             created_at=utc(record.created_at),
             expires_at=utc(record.expires_at),
@@ -146,6 +156,8 @@ async def send_command(
 ) -> Response[Accepted]:
     """Send a command to a device; the answer says where to watch it.
 
+    Its arguments must fit its type, and it may need a reason: `GET /v1/command-types` says.
+
     Its state is `received` where the device took it at once. Commands may overtake each other: one
     that is sent to a connected device comes before those that still wait for it. Repeated with its
     `Idempotency-Key` a command is sent again if it is not known to have left; one that failed stays
@@ -158,6 +170,7 @@ async def send_command(
         timeout_seconds=data.timeout_seconds,
         if_offline=data.if_offline,
         emergency_reason=emergency_reason(data.emergency),
+        reason=stated_reason(data.reason),
         idempotency_key=idempotency_key,
     )
     record = await operations.commands.send(access, request)

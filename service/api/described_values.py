@@ -15,6 +15,7 @@ from service.domain.commands import CommandRecordState
 from service.domain.downloads import DeliveryState
 from service.domain.files import FileState
 from service.domain.identities import TokenUse
+from service.domain.permissions import COMMANDING
 from service.operations.membership import RowStatus
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ _DEVICE: Final = _like(wire.DEVICE_ID)
 _REPORTED: Final = _one_of(*wire.CommandState)
 _DELIVERY: Final = _one_of(*DeliveryState)
 _CRITICALITY: Final = _one_of(*device_facts.LEVELS)
+_COMMANDING: Final = _one_of(*sorted(COMMANDING))
 _LABEL: Final = _like(device_facts.LABEL)
 
 VALUES: Final[Mapping[str, Mapping[str, dict[str, Any]]]] = {
@@ -44,6 +46,8 @@ VALUES: Final[Mapping[str, Mapping[str, dict[str, Any]]]] = {
         "state": _one_of(*CommandRecordState, *wire.CommandState),
         "reported_by": _one_of("device", "service"),
     },
+    "CommandTypeBody": {"action": _COMMANDING},
+    "CommandTypeOut": {"source": _one_of("file", "api"), "action": _COMMANDING},
     "DeliveryOut": {"device": _DEVICE, "state": _DELIVERY},
     "DeviceOut": {"id": _DEVICE},
     "DownloadOut": {"state": _DELIVERY},
@@ -61,6 +65,7 @@ VALUES: Final[Mapping[str, Mapping[str, dict[str, Any]]]] = {
     "GroupOut": {"id": _DEVICE, "source": _one_of("file", "api")},
     "MemberOut": {"status": _one_of(*RowStatus)},
     "Me": {"token_use": _one_of(*TokenUse)},
+    "NewCommandTypeBody": {"action": _COMMANDING},
     "NewDeviceBody": {"id": _DEVICE},
     "ReportedOut": {"state": _REPORTED},
 }

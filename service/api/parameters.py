@@ -35,6 +35,16 @@ Reason = Annotated[
 ]
 
 
+StatedReason = Annotated[
+    str,
+    Meta(
+        pattern=r"\S",
+        max_length=500,
+        description="why, where the command needs a reason; recorded, audited, told to policies",
+    ),
+]
+
+
 class Emergency(Struct, forbid_unknown_fields=True, frozen=True):
     """The caller's declaration of an emergency; policies may allow more, and it is audited."""
 
@@ -44,6 +54,11 @@ class Emergency(Struct, forbid_unknown_fields=True, frozen=True):
 def emergency_reason(declared: Emergency | None) -> str | None:
     """The reason as it is decided with and audited, or ``None`` without a declaration."""
     return declared.reason.strip() if declared else None
+
+
+def stated_reason(given: str | None) -> str | None:
+    """A reason as it is recorded, without the blanks around it."""
+    return given.strip() if given is not None else None
 
 
 class Accepted(Struct, frozen=True):

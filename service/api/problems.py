@@ -96,7 +96,8 @@ def from_error(request: Request[Any, Any, Any], error: Exception) -> Response[di
         case PermissionDeniedError():
             members = _of_denial(error)
         case InvalidRequestError():
-            members = {"errors": [{"field": error.field, "problem": error.problem}]}
+            wrong = ((error.field, error.problem), *error.others)
+            members = {"errors": [{"field": name, "problem": words} for name, words in wrong]}
         case PreconditionFailedError():
             headers["ETag"] = quoted(error.tag)
         case EnrolmentRefusedError() | EnrolmentStateError():

@@ -8,6 +8,13 @@ from litestar.di import Provide
 from service.api import rate_limits
 from service.api.audit import export_audit, read_audit, read_audit_chain
 from service.api.bulk_registration import register_devices
+from service.api.command_types import (
+    change_command_type,
+    end_command_type,
+    list_command_types,
+    make_command_type,
+    read_command_type,
+)
 from service.api.commands import (
     cancel_command,
     list_commands,
@@ -110,6 +117,11 @@ ROUTES: Final[list[Any]] = [
     list_device_logs,
     read_state,
     change_state,
+    list_command_types,
+    read_command_type,
+    make_command_type,
+    change_command_type,
+    end_command_type,
     send_command,
     list_device_commands,
     list_commands,

@@ -29,6 +29,7 @@ class RequestContext:
         emergency: the caller declared an emergency.
         reason: why, in the caller's words.
         command: name of the command.
+        command_action: of ManageCommandTypes: the action that sending it asks for.
         artifact: the file to deliver.
         members_allowed: of a group: the service asked for each member, and each was allowed.
         changed_tags: the device's tags that shall be set or removed.
@@ -49,6 +50,7 @@ class RequestContext:
     emergency: bool = False
     reason: str | None = None
     command: str | None = None
+    command_action: str | None = None
     artifact: Entity | None = None
     members_allowed: bool | None = None
     changed_tags: tuple[str, ...] | None = None
@@ -70,6 +72,7 @@ class RequestContext:
             "emergency": self.emergency,
             "reason": self.reason,
             "command": self.command,
+            "command_action": self.command_action,
             "artifact": self.artifact.uid if self.artifact else None,
             "members_allowed": self.members_allowed,
             "changed_tags": self.changed_tags,

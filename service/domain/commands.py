@@ -86,6 +86,8 @@ class CommandRecord:
         if_offline: whether it may wait for its device.
         claimed_at: when it was last begun to hand it over, in milliseconds since the epoch; what is
             settled is settled of that claim.
+        reason: why, where the command needs one or its sender gave one.
+        campaign: id of the campaign that it is part of.
         canceled_at: when its cancel was asked for, in milliseconds since the epoch: nobody hands it
             over any more; ``None``: it was not.
     """
@@ -101,6 +103,8 @@ class CommandRecord:
     state: CommandRecordState = CommandRecordState.CREATED
     failure: str | None = None
     emergency_reason: str | None = None
+    reason: str | None = None
+    campaign: str | None = None
     if_offline: IfOffline = IfOffline.QUEUE
     claimed_at: int = 0
     canceled_at: int | None = None

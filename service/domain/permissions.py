@@ -17,6 +17,7 @@ class Permission(StrEnum):
     VIEW_AUDIT = "ViewAudit"
     VIEW_MACHINES = "ViewMachines"
     MANAGE_MACHINES = "ManageMachines"
+    MANAGE_COMMAND_TYPES = "ManageCommandTypes"
     VIEW_DEVICE = "ViewDevice"
     VIEW_COMMAND = "ViewCommand"
     VIEW_DOWNLOAD = "ViewDownload"
@@ -74,6 +75,7 @@ OF_TENANT: Final = frozenset(
         Permission.VIEW_AUDIT,
         Permission.VIEW_MACHINES,
         Permission.MANAGE_MACHINES,
+        Permission.MANAGE_COMMAND_TYPES,
     }
 )
 """What is asked of the tenant; as all of these, spelt as the schema's ``appliesTo`` says."""

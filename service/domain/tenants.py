@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from service.cedar.entities import GroupParents
+    from service.domain.command_rules import CommandRules
     from service.domain.permissions import Permission
     from service.domain.rates import Budget, Rate
 
@@ -45,6 +46,7 @@ class Tenant:
         role_arn: assumed for every AWS call on behalf of the tenant.
         thing_group: the one of all its devices, the tenant id itself.
         commands: what each command name asks for.
+        command_rules: of those of which the file says more than that.
         groups: its device groups without ``all``, each with the groups that it lies in directly.
         lists: key of its stack file, of ``kinds``, ``regions`` and ``tags`` -> what it lists there.
         budgets: how much of each is let through.
@@ -67,6 +69,7 @@ class Tenant:
     commands: Mapping[str, Permission]
     groups: GroupParents
     lists: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    command_rules: Mapping[str, CommandRules] = field(default_factory=dict[str, "CommandRules"])
     budgets: Mapping[Budget, Rate] = field(default_factory=lambda: DEFAULT)
     console_client_id: str | None = None
 

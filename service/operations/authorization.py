@@ -58,6 +58,8 @@ class Purpose:
 
     Attributes:
         command: name of the command.
+        command_action: of a command that is declared: the action that sending it asks for.
+        reason: why, where the command needs one or the caller gave one.
         artifact: the file to deliver.
         subject: what the audit names instead of the command; no policy sees it.
         emergency_reason: given only when the caller declares an emergency.
@@ -76,6 +78,8 @@ class Purpose:
     """
 
     command: str | None = None
+    command_action: str | None = None
+    reason: str | None = None
     artifact: Artifact | None = None
     subject: str | None = None
     emergency_reason: str | None = None
@@ -97,8 +101,9 @@ class Purpose:
         return RequestContext(
             now=now,
             emergency=self.emergency_reason is not None,
-            reason=self.emergency_reason,
+            reason=self.emergency_reason or self.reason,
             command=self.command,
+            command_action=self.command_action,
             artifact=self.artifact.entity() if self.artifact else None,
             # Left out unless found: a policy must not take "not asked" for "not allowed".
             members_allowed=self.members_allowed or None,

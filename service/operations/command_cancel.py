@@ -15,10 +15,12 @@ from service.errors import ConflictError, NotFoundError
 from service.operations.authorization import Purpose
 from service.operations.commands import CommandView
 from service.operations.devices import find_device
+from service.operations.known_commands import knowing_commands
 
 if TYPE_CHECKING:
     from service.domain.instants import Clock
     from service.operations.authorization import Access
+    from service.ports.command_types import CommandTypeRecords
     from service.ports.commands import CommandBroker, CommandRecords
     from service.ports.devices import DeviceFacts
 
@@ -30,6 +32,7 @@ class CommandCancel:
     """Cancels commands of the caller's tenant."""
 
     devices: DeviceFacts
+    types: CommandTypeRecords
     records: CommandRecords
     broker: CommandBroker
     clock: Clock
@@ -57,7 +60,8 @@ class CommandCancel:
         if found is None:
             raise NotFoundError("command", command_id)
         device = await find_device(self.devices, tenant, found.record.device)
-        action = action_of(tenant, found.record.name)
+        known_to = await knowing_commands(self.types, tenant, [found.record.name])
+        action = action_of(known_to, found.record.name)
         # Fail closed: without its action nobody knows who may send it.
         if action is None:
             raise ConflictError(f"the tenant has no command `{found.record.name}` any more")

@@ -10,6 +10,7 @@ from cedarfleet_device import wire
 
 from service.domain.budgets import Bucket
 from service.domain.built_in_commands import action_of, check_built_in, command_names
+from service.domain.command_rules import NO_RULES, USUAL_TIMEOUT_SECONDS
 from service.domain.commands import (
     CommandRecord,
     CommandRecordState,
@@ -32,6 +33,7 @@ from service.errors import (
 )
 from service.operations.authorization import Purpose
 from service.operations.devices import find_device, find_served, readable, require_view
+from service.operations.known_commands import knowing_commands
 from service.operations.once import Once
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
     from service.operations.budgets import Budgets
+    from service.ports.command_types import CommandTypeRecords
     from service.ports.commands import CommandBroker, CommandRecords
     from service.ports.devices import DeviceFacts
 
@@ -57,14 +60,20 @@ _AWAY: Final = "the device is not connected; nothing was sent"
 
 @dataclass(frozen=True, kw_only=True)
 class CommandRequest:
-    """What the caller wants the device to do, and for how long the device may start it."""
+    """What the caller wants the device to do, and for how long the device may start it.
+
+    Attributes:
+        timeout_seconds: ``None``: as long as the command's type says.
+        reason: why, where its type needs one or the caller gives one.
+    """
 
     device: str
     name: str
     arguments: Mapping[str, Any]
-    timeout_seconds: int
+    timeout_seconds: int | None = None
     if_offline: IfOffline = IfOffline.QUEUE
     emergency_reason: str | None = None
+    reason: str | None = None
     idempotency_key: str | None = None
 
 
@@ -83,12 +92,14 @@ class Commands:
         self,
         *,
         devices: DeviceFacts,
+        types: CommandTypeRecords,
         records: CommandRecords,
         broker: CommandBroker,
         budgets: Budgets,
         clock: Clock,
     ) -> None:
         self._devices = devices
+        self._types = types
         self._records = records
         self._broker = broker
         self._budgets = budgets
@@ -101,8 +112,8 @@ class Commands:
 
         Raises:
             NotFoundError: the tenant has no such device.
-            InvalidRequestError: the tenant has no such command, or its arguments are too large, too
-                deep or no JSON.
+            InvalidRequestError: the tenant has no such command, or it is not of its type's form:
+                arguments, time or reason.
             PermissionDeniedError: not allowed.
             IdempotencyMismatchError: the idempotency key stands for another request.
             DeviceNotConnectedError: recorded as failed, since the caller wants no waiting.
@@ -110,25 +121,29 @@ class Commands:
                 and else as created, to be sent once its caller repeats the request.
             CommandUnconfirmedError: an answer was lost, of the record or of handing it over.
         """
-        tenant = access.principal.tenant
+        tenant = await knowing_commands(self._types, access.principal.tenant, [request.name])
         action = action_of(tenant, request.name)
         if action is None:
             names = command_names(tenant)
             raise InvalidRequestError(
                 "name", f"the tenant has no command `{request.name}`; it has: {names}"
             )
-        check_built_in(request.name, request.arguments, request.timeout_seconds)
+        rules = tenant.command_rules.get(request.name, NO_RULES)
+        seconds = rules.timeout(request.timeout_seconds)
+        check_built_in(request.name, request.arguments, seconds)
         if problem := problem_of(request.arguments):
             raise InvalidRequestError("arguments", problem)
         device = await find_served(self._devices, tenant, request.device)
-        record = self._record(access, request)
+        record = self._record(access, request, seconds=seconds)
         try:
             record.message().encode()
         except wire.WireError as error:
             raise InvalidRequestError("arguments", str(error)) from error
+        rules.check_sent(request.arguments, request.reason or request.emergency_reason)
         purpose = Purpose(
             command=request.name,
             emergency_reason=request.emergency_reason,
+            reason=request.reason,
             about={"command": record.command_id},
         )
         await self._allowed(access, action, device, purpose)
@@ -141,10 +156,12 @@ class Commands:
                     request.device,
                     request.name,
                     request.arguments,
-                    request.timeout_seconds,
+                    # Where nobody says a time, a key of the release before stands for its usual.
+                    request.timeout_seconds or USUAL_TIMEOUT_SECONDS,
                     request.emergency_reason,
                     # Left out where nobody asks: a key of the release before stands for the same.
                     *([request.if_offline] if request.if_offline is not IfOffline.QUEUE else ()),
+                    *([] if request.reason is None else [{"reason": request.reason}]),
                 ),
             )
         except UpstreamError as error:
@@ -188,7 +205,7 @@ class Commands:
             device = await readable(access, action, device, purpose)
         await access.require(action, device.entities(access.principal.tenant.groups), purpose)
 
-    def _record(self, access: Access, request: CommandRequest) -> CommandRecord:
+    def _record(self, access: Access, request: CommandRequest, *, seconds: int) -> CommandRecord:
         now = self._once.now_ms()
         return CommandRecord(
             command_id=new_ulid(now),
@@ -198,8 +215,9 @@ class Commands:
             arguments=request.arguments,
             created_by=access.principal.entity_id,
             created_at=now,
-            expires_at=now + request.timeout_seconds * 1000,
+            expires_at=now + seconds * 1000,
             emergency_reason=request.emergency_reason,
+            reason=request.reason,
             if_offline=request.if_offline,
             state=CommandRecordState.PUBLISHING,
             claimed_at=now,

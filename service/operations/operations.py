@@ -18,6 +18,7 @@ from service.operations.budgets import Budgets, Pace
 from service.operations.bulk_registration import BulkRegistration
 from service.operations.command_cancel import CommandCancel
 from service.operations.command_lists import CommandLists
+from service.operations.command_types import CommandTypes
 from service.operations.commands import Commands
 from service.operations.decisions import Decisions
 from service.operations.device_logs import CommandsWithForms, Logs
@@ -135,8 +136,10 @@ class Operations:
         self.groups = Groups(records=ports.groups, devices=ports.devices, clock=ports.clock)
         self.membership = Membership(devices=ports.devices, groups=ports.groups, clock=ports.clock)
         self._broker = CommandsWithForms(broker=ports.broker, logs=ports.device_logs)
+        self.command_types = CommandTypes(records=ports.command_types, clock=ports.clock)
         self.commands = Commands(
             devices=ports.devices,
+            types=ports.command_types,
             records=ports.command_records,
             broker=self._broker,
             budgets=self.budgets,
@@ -147,6 +150,7 @@ class Operations:
         )
         self.command_cancel = CommandCancel(
             devices=ports.devices,
+            types=ports.command_types,
             records=ports.command_records,
             broker=ports.broker,
             clock=ports.clock,
@@ -191,6 +195,7 @@ class Operations:
         self.permissions = Permissions(
             devices=ports.devices,
             groups=ports.groups,
+            types=ports.command_types,
             artifacts=ports.artifacts,
             files=ports.file_records,
         )

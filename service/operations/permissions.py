@@ -15,6 +15,7 @@ from service.domain.permissions import DELIVERING, OF_DEVICES, OF_GROUPS, OF_TEN
 from service.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.operations.authorization import Purpose
 from service.operations.devices import find_device_or_none
+from service.operations.known_commands import knowing_commands
 from service.operations.known_groups import knowing
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
     from service.ports.artifacts import Artifacts
+    from service.ports.command_types import CommandTypeRecords
     from service.ports.devices import DeviceFacts
     from service.ports.files import FileRecords
     from service.ports.groups import GroupRecords
@@ -86,6 +88,7 @@ class Permissions:
 
     devices: DeviceFacts
     groups: GroupRecords
+    types: CommandTypeRecords
     artifacts: Artifacts
     files: FileRecords
 
@@ -126,6 +129,7 @@ class Permissions:
             InvalidRequestError: a question is not of its form; names it.
         """
         tenant = await knowing(self.groups, tenant, [one.group for one in questions])
+        tenant = await knowing_commands(self.types, tenant, [one.command for one in questions])
         actions = [_action(tenant, index, one) for index, one in enumerate(questions)]
         found = await self._devices_of(tenant, questions)
         files = await self._files_of(tenant, questions)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from service.ports.authorizer import Authorizer
     from service.ports.budgets import SharedBuckets
+    from service.ports.command_types import CommandTypeRecords
     from service.ports.commands import CommandBroker, CommandRecords, ListedCommands
     from service.ports.device_logs import DeviceLogs
     from service.ports.device_state import DeviceStates
@@ -61,6 +62,7 @@ class Ports:
     devices: DeviceFacts
     groups: GroupRecords
     connections: Connections
+    command_types: CommandTypeRecords
     command_records: CommandRecords
     listed_commands: ListedCommands
     broker: CommandBroker

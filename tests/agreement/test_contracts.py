@@ -44,7 +44,7 @@ FORBIDDEN: Final = {
         "infra/policies/files/load.py",
         "import infra.stacks.provider",
     ),
-    "infra sees of the service nothing but the policy model": (
+    "infra sees of the service nothing but the policy model and the schemas of commands": (
         "infra/names.py",
         "import service.domain.tenants",
     ),

@@ -22,7 +22,7 @@ from infra.stacks.platform_stack.work import ATTEMPTS
 from service.adapters.aws import tenants, things
 from service.adapters.aws.broker import PROCESSING_SECONDS
 from service.adapters.aws.client.credentials import SESSION_SECONDS
-from service.api.commands import CommandBody
+from service.api.commands import TimeoutSeconds
 from service.domain.commands import CLAIM_MS
 from service.domain.machines import MAX_ID
 from service.domain.rates import DEFAULT, MOST_PER_SECOND, Budget
@@ -45,7 +45,7 @@ HTTP: Final = HttpSettings()
 AWS: Final = AwsSettings(region="eu-central-1")
 LONGEST_COMMAND: Final = next(
     one.le
-    for one in get_args(get_type_hints(CommandBody, include_extras=True)["timeout_seconds"])
+    for one in get_args(TimeoutSeconds)
     if isinstance(one, msgspec.Meta) and one.le is not None
 )
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from litestar.testing import TestClient
 
+from service.adapters.aws.command_types import command_type_item
 from service.adapters.aws.enrolment_rows import enrolment_item
 from service.adapters.aws.groups import group_item
 from service.adapters.aws.machines import machine_item
@@ -36,7 +37,15 @@ from service.settings import HttpSettings, PolicySettings, RecordSettings, Token
 from tests.benchmarks.rows import Row
 from tests.service.adapters.aws.answered_line import AnsweredDoor, Refusal
 from tests.service.adapters.aws.conftest import AWS
-from tests.service.adapters.aws.every_call import DEVICE, GROUP, ID, MACHINE, answer, ports_of
+from tests.service.adapters.aws.every_call import (
+    COMMAND_TYPE,
+    DEVICE,
+    GROUP,
+    ID,
+    MACHINE,
+    answer,
+    ports_of,
+)
 from tests.service.plenty import Plenty
 from tests.service.requests import signing_request
 from tests.service.stamped_policies import stamped
@@ -160,6 +169,19 @@ REQUESTS: Final = (
     ),
     Asked(route="POST /v1/downloads", of="a file, to all", body={"group": "all"}),
     Asked(route="POST /v1/devices/{device}/retire"),
+    Asked(route="GET /v1/command-types"),
+    Asked(
+        route="POST /v1/command-types",
+        body={"name": "new-command", "action": "SetParameters"},
+    ),
+    Asked(route="GET /v1/command-types/{command_type}"),
+    Asked(route="PUT /v1/command-types/{command_type}", body={"action": "SetParameters"}),
+    Asked(route="DELETE /v1/command-types/{command_type}"),
+    Asked(
+        route="POST /v1/devices/{device}/commands",
+        of="of a type made by the API",
+        body={"name": COMMAND_TYPE.name},
+    ),
     Asked(route="POST /v1/groups", body={"id": "cell-9"}),
     Asked(route="GET /v1/groups"),
     Asked(route="GET /v1/groups/{group}"),
@@ -303,6 +325,7 @@ def _calls(
     method, _, path = asked.route.partition(" ")
     path = path.replace("{device}", asked.device)
     path = path.replace("{machine}", MACHINE.id).replace("{secret_id}", MACHINE.secrets[0].id)
+    path = path.replace("{command_type}", COMMAND_TYPE.name)
     url = re.sub(r"\{[^}]+\}", ID, path) + asked.path
     body = asked.body
     if path == "/v1/downloads" and asked.of != A_PLAN:
@@ -392,6 +415,10 @@ def _listed() -> dict[str, Any]:
 
 def _rows(values: Mapping[str, Any], asked: Asked) -> list[dict[str, Any]]:
     """The rows of the devices table that a query with these values finds."""
+    if values.get(":name", {"S": ""})["S"] == "new-command":
+        return []
+    if values[":own"]["S"].endswith("--command-types"):
+        return [command_type_item(replace(COMMAND_TYPE, version=1))]
     if values[":own"]["S"].endswith("--groups"):
         return [group_item(replace(GROUP, id=ID, version=1))]
     if values.get(":prefix", {"S": ""})["S"].startswith(COMING):

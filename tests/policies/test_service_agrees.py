@@ -148,6 +148,8 @@ def request(case: Case) -> AuthorizationRequest:
             reason=cast("str | None", about.get("reason")),
             members_allowed=cast("bool | None", about.get("members_allowed")),
             changed_tags=cast("tuple[str, ...] | None", about.get("changed_tags")),
+            command=cast("str | None", about.get("command")),
+            command_action=cast("str | None", about.get("command_action")),
             people_groups=cast("tuple[str, ...] | None", about.get("people_groups")),
             machine_scopes=cast("tuple[str, ...] | None", about.get("machine_scopes")),
             artifact=artifact(case),

@@ -36,6 +36,7 @@ _TENANT_ACTIONS: Final = (
     "ViewAudit",
     "ViewMachines",
     "ManageMachines",
+    "ManageCommandTypes",
 )
 _DEVICE_ACTIONS: Final = (
     "ViewDevice",
@@ -80,6 +81,9 @@ SOMEBODY: Final = "somebody"
 _MACHINES: Final = "ManageMachines"
 SOME_SCOPES: Final = ("fleet/view",)
 """The least that the tokens of a machine have."""
+_DECLARING: Final = "ManageCommandTypes"
+SOME_COMMAND_ACTION: Final = "OperateDevice"
+"""That a command is bound to which is declared."""
 _OF_A_FILE: Final = {
     "DownloadFile": "file",
     "UpdateFirmware": "firmware",
@@ -166,6 +170,7 @@ def all_requests(
         if action == _APPROVING:
             requester = context.requester or EntityUid(USER, f"{pool_id}|{SOMEBODY}")
         scopes = (context.machine_scopes or SOME_SCOPES) if action == _MACHINES else None
+        sends = (context.command_action or SOME_COMMAND_ACTION) if action == _DECLARING else None
         artifact = kind and (context.artifact or sample_artifact(kind=kind, tenant=tenant))
         for name, resource in resources.items():
             if action in ACTIONS_ON[resource.type]:
@@ -180,6 +185,7 @@ def all_requests(
                         people_groups=groups,
                         requester=requester,
                         machine_scopes=scopes,
+                        command_action=sends,
                     ),
                 )
                 yield action, name, request.with_bearer(bearer, pool_id=pool_id)

@@ -85,6 +85,7 @@ class Samples:
         yield from self._changed_tags(at_night)
         yield from self._people_groups(at_night)
         yield from self._machine_scopes(at_night)
+        yield from self._command_actions(at_night)
         yield from itertools.islice(self._context_combinations(), COMBINATIONS)
         # Of what no changed policy compares, no second can tell the old set from the new.
         for edge in sorted({edge + step for edge in changed.edges() for step in _AROUND}):
@@ -117,6 +118,11 @@ class Samples:
             for scopes in (*((scope,) for scope in named), (*named,)):
                 words = f"a machine of {', '.join(scopes)}"
                 yield words, replace(at_night, machine_scopes=scopes)
+
+    def _command_actions(self, at_night: RequestContext) -> Iterator[tuple[str, RequestContext]]:
+        """Each action that changed policies let a command be declared of."""
+        for action in sorted(self.changed.texts.get("context.command_action", ())):
+            yield f"a command of {action}", replace(at_night, command_action=action)
 
     def _artifacts(self) -> Iterator[tuple[str, Entity]]:
         texts, numbers = self.looked_at.texts, self.looked_at.numbers

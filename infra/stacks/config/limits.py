@@ -74,6 +74,20 @@ ActionName = Annotated[
     ),
 ]
 
+# As the service takes them of the API (service/domain/command_types.py).
+CommandDescription = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[^\x00-\x1f\x7f]+\Z",
+        min_length=1,
+        max_length=200,
+        description="must be printable characters",
+    ),
+]
+CommandSeconds = Annotated[int, Meta(ge=1, le=3600)]
+COMMAND_RULES: Final = 30
+"""Ours: each has up to 8 KB of schema in the registry's row, of which DynamoDB takes 400 KB."""
+
 SCOPES: Final = {
     "view": "See devices, commands and downloads",
     "operate": "Run, stop and set devices",

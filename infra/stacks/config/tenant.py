@@ -16,6 +16,7 @@ from infra.policies import (
     too_many,
 )
 from infra.stacks.config.limits import (
+    COMMAND_RULES,
     FIRST_CELL,
     GROUPS,
     MACHINES,
@@ -24,6 +25,8 @@ from infra.stacks.config.limits import (
     ActionName,
     ArtifactDays,
     CellName,
+    CommandDescription,
+    CommandSeconds,
     DeviceLogDays,
     DisplayName,
     DomainPrefix,
@@ -46,6 +49,7 @@ from infra.stacks.config.limits import (
     Word,
 )
 from infra.stacks.config.reading import ConfigError, WrongValueError, once, read
+from service.command_schemas import SchemaError, check_schema
 
 
 class SignIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -127,6 +131,39 @@ class Grant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             ) from error
 
 
+class CommandRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is asked of a command that is sent, beside its action.
+
+    Attributes:
+        description: for people.
+        parameters: JSON Schema (2020-12) of its arguments; none: any arguments.
+        timeout_seconds: after which no device starts it, where its sender names no time.
+        max_timeout_seconds: the longest that a sender may name.
+        needs_reason: its sender says why.
+    """
+
+    description: CommandDescription = ""
+    parameters: dict[str, Any] | None = None
+    timeout_seconds: CommandSeconds = 60
+    max_timeout_seconds: CommandSeconds = wire.SESSION_EXPIRY_SECONDS
+    needs_reason: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a schema that the service would not take."""
+        if self.timeout_seconds > self.max_timeout_seconds:
+            raise WrongValueError(
+                "timeout_seconds",
+                f"must be at most `max_timeout_seconds`, {self.max_timeout_seconds}, is "
+                f"`{self.timeout_seconds}`",
+            )
+        if self.parameters is not None:
+            try:
+                check_schema(self.parameters)
+            except SchemaError as error:
+                where = f"parameters.{error.path}" if error.path else "parameters"
+                raise WrongValueError(where, error.problem) from error
+
+
 class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`cedarfleet:tenant` of tenants/Pulumi.<tenant>.yaml.
 
@@ -137,6 +174,7 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         lines: device group -> what it is.
         line_parents: line -> the lines that it lies in; without any, it lies in `all` alone.
         commands: command name -> Cedar action that sending it needs.
+        command_rules: command -> what is asked of it beside its action.
         kinds: what the tenant's devices are; values of the policy attribute `kind`.
         tags: facts of the tenant's own that a device may have; Cedar tags of a device.
         sign_in: how people sign in.
@@ -158,6 +196,7 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     lines: dict[LineName, LineDescription]
     commands: dict[str, ActionName]
     sign_in: SignIn
+    command_rules: dict[str, CommandRules] = {}
     kinds: tuple[Word, ...] = ()
     tags: Annotated[tuple[TagName, ...], Meta(max_length=TAGS)] = ()
     line_parents: dict[LineName, LineParents] = {}
@@ -199,12 +238,26 @@ class TenantConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 )
         for machine, scopes in self.machines.items():
             once(f"machines.{machine}", scopes)
+        self._check_rules()
         self._check_lines()
         self._check_grants()
 
     def parents_of(self, line: str) -> list[str]:
         """The lines that a line lies in, as written."""
         return list(self.line_parents.get(line, ()))
+
+    def _check_rules(self) -> None:
+        known = ", ".join(f"`{command}`" for command in sorted(self.commands)) or "none"
+        for name in self.command_rules:
+            if name not in self.commands:
+                raise WrongValueError(
+                    f"command_rules.{name}", f"`{name}` is no command; there are: {known}"
+                )
+        if len(self.command_rules) > COMMAND_RULES:
+            raise WrongValueError(
+                "command_rules",
+                f"must have at most {COMMAND_RULES} entries, has {len(self.command_rules)}",
+            )
 
     def _check_lines(self) -> None:
         known = ", ".join(f"`{line}`" for line in sorted(self.lines)) or "none"

@@ -61,6 +61,10 @@ class RegistryRowArgs:
             "bucket": self.bucket.bucket,
             "presign_role_arn": self.bucket.presign_role_arn,
             "commands": self.config.commands,
+            "command_rules": {
+                name: json.dumps(structs.asdict(rules), sort_keys=True)
+                for name, rules in self.config.command_rules.items()
+            },
             "groups": {line: self.config.parents_of(line) for line in self.config.lines},
             "lists": {key: list(getattr(self.config, key)) for key in ("kinds", "regions", "tags")},
             "budgets": {

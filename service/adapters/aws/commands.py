@@ -266,7 +266,10 @@ def _listed(tenant: Tenant, record: CommandRecord) -> dict[str, Any]:
 
 
 def _item(record: CommandRecord) -> dict[str, Any]:
+    # Left out where nobody gave any: most rows stay as those of the release before.
+    more = {"reason": record.reason, "campaign": record.campaign}
     return {
+        **{name: {"S": text} for name, text in more.items() if text is not None},
         "thing": {"S": record.thing},
         "sk": {"S": f"{record.command_id}#record"},
         "command_id": {"S": record.command_id},
@@ -299,6 +302,8 @@ def record_of(item: Mapping[str, Any]) -> CommandRecord:
         claimed_at=int(item.get("claimed_at", {}).get("N", 0)),
         failure=item["failure"]["S"] or None,
         emergency_reason=item["emergency_reason"]["S"] or None,
+        reason=item.get("reason", {}).get("S"),
+        campaign=item.get("campaign", {}).get("S"),
         if_offline=_if_offline(item),
         canceled_at=int(item["canceled_at"]["N"]) if "canceled_at" in item else None,
     )

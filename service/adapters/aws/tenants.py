@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -13,6 +14,7 @@ from cedarfleet_device import wire
 from service.adapters.aws.client.failures import asks
 from service.cedar.entities import ROOT_GROUP
 from service.cedar.group_tree import CircularGroupsError, with_ancestors
+from service.domain.command_rules import rules_of
 from service.domain.permissions import COMMANDING, Permission
 from service.domain.rates import DEFAULT, MOST_PER_SECOND, Budget, Rate
 from service.domain.tenants import Tenant, TenantStatus, is_issuer
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from service.adapters.aws.client.door import AwsDoor
     from service.cedar.entities import GroupParents
+    from service.domain.command_rules import CommandRules
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _REGISTRY: Final = "the tenant registry"
@@ -105,6 +108,8 @@ def tenant_of(item: Mapping[str, Any], *, region: str) -> Tenant:
             bucket=row["bucket"],
             presign_role_arn=row["presign_role_arn"],
             commands=_commands(row["commands"]),
+            # A row of an earlier release says of each command its action alone.
+            command_rules=_command_rules(row.get("command_rules", {})),
             groups={name: tuple(parents) for name, parents in row["groups"].items()},
             # A row of an earlier release lists nothing, so nothing is bounded.
             lists=_lists(row.get("lists", {})),
@@ -127,6 +132,7 @@ def tenant_of(item: Mapping[str, Any], *, region: str) -> Tenant:
         (_is_role(tenant.presign_role_arn, tenant.account_id), "presign_role_arn"),
         (all(map(wire.is_command_name, tenant.commands)), "commands"),
         (set(tenant.commands.values()) <= COMMANDING, "commands"),
+        (tenant.command_rules.keys() <= tenant.commands.keys(), "command_rules"),
         (_is_tree(tenant.groups), "groups"),
         # Fail closed: a budget of nothing is a slip, one without an end is none.
         (all(map(_is_rate, tenant.budgets.values())), "budgets"),
@@ -145,6 +151,13 @@ def _commands(column: Mapping[str, str]) -> dict[str, Permission]:
         return {name: Permission(action) for name, action in column.items()}
     except ValueError as error:
         raise ValueError(f"`commands`: {error}") from error
+
+
+def _command_rules(column: Mapping[str, str]) -> dict[str, CommandRules]:
+    try:
+        return {name: rules_of(json.loads(text)) for name, text in column.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"`command_rules`: {error}") from error
 
 
 def _lists(column: object) -> dict[str, frozenset[str]]:

@@ -14,6 +14,7 @@ from service.adapters.memory.audit import (
     MemoryPersonKeys,
 )
 from service.adapters.memory.budgets import MemoryBuckets
+from service.adapters.memory.command_types import MemoryCommandTypes
 from service.adapters.memory.commands import (
     MemoryCommandBroker,
     MemoryCommandRecords,
@@ -73,6 +74,7 @@ class MemoryPorts(Ports):
     devices: MemoryDevices
     groups: MemoryGroups
     connections: MemoryConnections
+    command_types: MemoryCommandTypes
     command_records: MemoryCommandRecords
     listed_commands: MemoryListedCommands
     broker: MemoryCommandBroker
@@ -117,6 +119,7 @@ class MemoryPorts(Ports):
             devices=known,
             groups=known.groups,
             connections=MemoryConnections(devices=known),
+            command_types=MemoryCommandTypes(),
             command_records=commands,
             listed_commands=MemoryListedCommands(records=commands),
             broker=MemoryCommandBroker(),

@@ -70,6 +70,11 @@ ASKED: Final[Mapping[str, Mapping[str, Any] | None]] = {
     "describe_group": {"json": {"description": "mine"}},
     "list_members": {"params": {"cursor": "{device}"}},
     "change_members": {"json": {"put_in": ["{device}"]}},
+    "list_command_types": {"params": {"cursor": "{command_type}"}},
+    "read_command_type": {},
+    "make_command_type": {"json": {"name": "new-command", "action": "StopDevice"}},
+    "change_command_type": {"json": {"action": "StopDevice"}},
+    "end_command_type": {},
     "list_device_commands": {"params": {"cursor": "{command_id}"}},
     "send_command": {"json": {"name": "stop"}},
     "list_commands": {"params": {"device": "{device}", "cursor": "{command_id}"}},
@@ -141,6 +146,7 @@ NOBODYS: Final = {
     "plan_id": "01JD0000000000000000000003",
     "artifact": "secret-99.bin",
     "person": "4f1c7d2a-0000-4000-8000-000000000099",
+    "command_type": "unknown-99",
     "email": "nobody@globex.test",
     "machine": "mes-99",
     "secret_id": "client99--1",
@@ -182,6 +188,7 @@ class World:
         self.ids = {
             "device": device,
             "group": f"hall-{self.tenant}",
+            "command_type": f"dance-{self.tenant}",
             "artifact": artifact,
             "person": person.id,
             "email": person.email,
@@ -195,6 +202,11 @@ class World:
             ("file_id", "/v1/files", {"name": "up.bin", "size": 1, "sha256": "ab" * 32}),
             ("", "/v1/machines", {"id": self.ids["machine"], "scopes": ["view"]}),
             ("", "/v1/groups", {"id": self.ids["group"], "parents": [group]}),
+            (
+                "",
+                "/v1/command-types",
+                {"name": self.ids["command_type"], "action": "OperateDevice"},
+            ),
         )
         for kind, path, body in made:
             answer = self.call("POST", path, json=body)
@@ -210,6 +222,7 @@ class World:
         paths = (
             "/v1/devices",
             "/v1/groups",
+            "/v1/command-types",
             "/v1/commands",
             "/v1/downloads",
             "/v1/files",

@@ -15,6 +15,7 @@ from cedarfleet_device.wire import CommandState
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.adapters.memory.command_types import MemoryCommandTypes
 from service.adapters.memory.memory_ports import MemoryPorts
 from service.cedar.decision import Allowed
 from service.domain.commands import (
@@ -52,6 +53,7 @@ class History:
         self.tenant = principal.tenant
         self.table, self.line = Table(), Line()
         self.commands = Commands(
+            types=MemoryCommandTypes(),
             devices=self.ports.devices,
             records=self.table,
             broker=self.line,
@@ -59,6 +61,7 @@ class History:
             clock=self.ports.clock,
         )
         self.cancel = CommandCancel(
+            types=MemoryCommandTypes(),
             devices=self.ports.devices,
             records=self.table,
             broker=self.line,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cedarfleet_device import wire
 
+from service.adapters.memory.command_types import MemoryCommandTypes
 from service.adapters.memory.memory_ports import MemoryPorts
 from service.cedar.decision import Allowed
 from service.domain.commands import CommandRecordState, DirectAnswer, IfOffline
@@ -38,6 +39,7 @@ def made(principal: Principal) -> tuple[MemoryPorts, Commands, Access]:
     ports.devices.add(Device(tenant="acme", id="press-07"))
     ports.clock.now = AT
     commands = Commands(
+        types=MemoryCommandTypes(),
         devices=ports.devices,
         records=ports.command_records,
         broker=ports.broker,

@@ -66,9 +66,10 @@ def forbid(condition: str, *, resource: str = "resource is Fleet::Device") -> st
             "context has emergncy",
             (
                 "the schema has no attribute `emergncy` for context; did you mean `emergency`? "
-                "It has approved, artifact, changed_tags, command, critical_targets, emergency, "
-                "machine_scopes, members_allowed, now, people_groups, planned, reason, requester, "
-                "share_of_critical, share_of_fleet, source_ip, targets, token"
+                "It has approved, artifact, changed_tags, command, command_action, "
+                "critical_targets, emergency, machine_scopes, members_allowed, now, "
+                "people_groups, planned, reason, requester, share_of_critical, "
+                "share_of_fleet, source_ip, targets, token"
             ),
         ),
         (

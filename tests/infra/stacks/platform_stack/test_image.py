@@ -22,7 +22,7 @@ ABSENT = ("pulumi", "pulumi_aws", "ministack", "hypercorn", "infra", "awscrt", "
 # What the service imports, as its packages are asked for; everything else of the image is theirs.
 WANTED = (
     *("litestar", "uvicorn[standard]", "boto3", "pyjwt[crypto]", "msgspec", "structlog"),
-    "cedarpy",
+    *("cedarpy", "jsonschema-rs"),
 )
 
 

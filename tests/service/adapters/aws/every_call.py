@@ -25,6 +25,7 @@ from service.domain.audit import AuditRecord
 from service.domain.audit_chain import Checkpoint, Link
 from service.domain.audit_entries import entry_of
 from service.domain.budgets import Bucket
+from service.domain.command_types import CommandTypeRecord
 from service.domain.commands import CommandFilter, CommandRecord
 from service.domain.device_logs import log_key
 from service.domain.devices import Device
@@ -162,6 +163,13 @@ GROUP: Final = GroupRecord(
     above={"hall-2": ()},
     created_by="somebody",
     created_at=AT,
+    changed_at=AT,
+)
+COMMAND_TYPE: Final = CommandTypeRecord(
+    tenant="acme",
+    name="set-recipe",
+    action=Permission.SET_PARAMETERS,
+    changed_by="somebody",
     changed_at=AT,
 )
 ENROLMENT: Final = Enrolment(
@@ -315,6 +323,12 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
                 "cursor": seal("logs:acme:press-07", LOG),
                 "url_seconds": 60,
             },
+        ),
+        "command_types.named": (tenant | {"names": ["set-recipe"]},),
+        "command_types.every": (tenant,),
+        "command_types.put": (
+            tenant | {"record": COMMAND_TYPE},
+            tenant | {"record": replace(COMMAND_TYPE, version=1)},
         ),
         "connections.find": (tenant | {"device": DEVICE},),
         "command_records.create": (command | {"key": None}, command | {"key": KEY}),

@@ -129,6 +129,7 @@ MEANS: Final[dict[tuple[str, str], type]] = {
     ("PutItem of a checkpoint", "ConditionalCheckFailedException"): type(None),
     # Somebody else made the person's key, and then it is not there: fail closed.
     ("PutItem of a person", "ConditionalCheckFailedException"): UnavailableError,
+    ("PutItem of a command type", "ConditionalCheckFailedException"): type(None),
     ("ListParts", "NoSuchUpload"): StoredObject,
     ("CompleteMultipartUpload", "NoSuchUpload"): StoredObject,
     ("AbortMultipartUpload", "NoSuchUpload"): type(None),
@@ -177,6 +178,7 @@ def meant(call: Call, refusal: Refusal | Reply | Exception) -> tuple[type, ...]:
         f"{call.operation} of a link": "acme--audit-chain" in str(item),
         f"{call.operation} of a checkpoint": "acme--audit-signed" in str(item),
         f"{call.operation} of a person": "acme--people" in str(item),
+        f"{call.operation} of a command type": "acme--command-types" in str(item),
         f"{call.operation} of a device": "devices" in str(call.arguments.get("TableName")),
     }
     for operation in (call.operation, *(name for name, holds in special.items() if holds)):

@@ -10,6 +10,7 @@ import pytest
 
 from infra.stacks.tenant_stack.registry_row import registry_item
 from service.adapters.aws.tenants import DynamoTenantRegistry, tenant_of
+from service.domain.command_rules import CommandRules
 from service.domain.permissions import COMMANDING, Permission
 from service.domain.rates import DEFAULT, Budget, Rate
 from service.domain.tenants import TenantStatus
@@ -64,6 +65,15 @@ def test_what_the_tenants_stack_writes_the_service_reads() -> None:
     assert tenant_of(row(lists=None), region="eu-central-1").lists == {}  # of an earlier release
 
 
+def test_rules_of_commands_are_read_of_the_row() -> None:
+    """As the stack writes them; a row of an earlier release has none."""
+    assert tenant_of(row(), region="eu-central-1").command_rules == {}
+    rules = CommandRules(parameters={"type": "object"}, needs_reason=True)
+    column = {"reboot": json.dumps(rules.document())}
+    tenant = tenant_of(row(command_rules=column), region="eu-central-1")
+    assert tenant.command_rules == {"reboot": rules}
+
+
 def test_commands_may_ask_for_all_that_commands_may() -> None:
     """Each permission to command, at once; the others are refused below."""
     commands = {f"command-{number}": each for number, each in enumerate(sorted(COMMANDING))}
@@ -99,6 +109,12 @@ def test_a_suspended_row_is_a_suspended_tenant() -> None:
         ("commands", {"reboot": "DeleteEverything"}),
         ("commands", {"reboot": "UpdateFirmware"}),
         ("commands", {"re boot": "OperateDevice"}),
+        ("command_rules", {"stop": json.dumps({})}),
+        ("command_rules", {"reboot": "soon"}),
+        ("command_rules", {"reboot": "[]"}),
+        ("command_rules", {"reboot": json.dumps({"needs_approval": True})}),
+        ("command_rules", {"reboot": json.dumps({"parameters": {"type": "array"}})}),
+        ("command_rules", {"reboot": json.dumps({"timeout_seconds": "soon"})}),
         ("groups", {"line-press": ["nowhere"]}),
         ("groups", {"line-press": ["line-press"]}),
         ("groups", {"a": ["b"], "b": ["a"]}),
