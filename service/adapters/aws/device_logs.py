@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from cedarfleet_device import wire
 
@@ -46,10 +47,14 @@ class S3DeviceLogs:
             Bucket=tenant.bucket,
             Prefix=log_folder(device_id),
             MaxKeys=limit,
+            EncodingType="url",
             ExpectedBucketOwner=tenant.account_id,
             **after,
         )
-        objects: list[dict[str, Any]] = answer.get("Contents", [])
+        # XML cannot carry each key that S3 takes (S3 API reference, ListObjectsV2: EncodingType).
+        objects: list[dict[str, Any]] = [
+            {**one, "Key": unquote(one["Key"])} for one in answer.get("Contents", [])
+        ]
         logs = [await self._log(tenant, device_id, one, url_seconds) for one in objects]
         last = objects[-1]["Key"] if answer["IsTruncated"] else None
         return LogPage(logs=tuple(filter(None, logs)), cursor=seal(scope, last))
