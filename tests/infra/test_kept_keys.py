@@ -38,6 +38,7 @@ FREE: Final[dict[str, dict[str, Any]]] = {
         "lines": {"line-new": "New"},
         "line_parents": {"line-press": ["zone-hall-1"]},
         "commands": {"reboot": "StopDevice"},
+        "command_rules": {},
         "kinds": ["press", "pump", "saw"],
         "tags": ["building", "customer", "certified_by", "floor"],
         "sign_in.callback_urls": _OTHER_URLS,

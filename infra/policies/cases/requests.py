@@ -47,6 +47,7 @@ _DEVICE_ACTIONS: Final = (
     "SetParameters",
     "ChangeState",
     "MaintainDevice",
+    "CollectLogs",
     "DownloadFile",
     "UpdateFirmware",
     "CancelDownload",
