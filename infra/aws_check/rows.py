@@ -60,6 +60,24 @@ def unanswered(reason: str) -> Outcome:
 
 ROWS: Final = (
     Row(
+        id="form-of-one-object",
+        statement="A form of S3 takes one object under its key, of the size that its policy "
+        "allows, until it ends; who signed it needs `s3:PutObject`",
+        reason="it makes no bucket",
+    ),
+    Row(
+        id="signatures-of-kms",
+        statement="KMS signs up to 4,096 bytes by a key on P-256 that never leaves it, 1,000 times "
+        "a second and account; a key's own policy, as AWS makes it, leaves the rest to IAM",
+        reason="all 50 are taken",
+    ),
+    Row(
+        id="token-endpoint-of-a-page",
+        statement="The token endpoint of a user pool's domain lets a page of another origin read "
+        "its answer, as the console needs to",
+        reason="sign in on the console of the throw-away tenant",
+    ),
+    Row(
         id="signed-part",
         statement="S3 takes a part by a signed URL only with the length and the SHA-256 that were "
         "signed",

@@ -77,9 +77,12 @@ class Visitor:
         return self.page.get_by_role("heading", level=1).inner_text()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One browser for all; it ends with these tests, as its loop would meet those of others."""
+    """One browser for all of a file; it ends with it, as its loop would meet those of others.
+
+    Without `__init__.py` a fixture of the package would live as long as the session.
+    """
     if CHROMIUM is None:
         pytest.skip("no Chromium: `make packages` installs it (Debian: chromium-headless-shell)")
     with sync_playwright() as playwright:
@@ -90,7 +93,7 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def consoles(deployed: DeployedService) -> dict[str, str]:
     """Tenant -> where its console is."""
     api = str(deployed.http.base_url)
@@ -120,7 +123,7 @@ def visit(
     assert [visitor.wrong for visitor in visitors if visitor.wrong] == []
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def press(
     deployed: DeployedService, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RealAgents]:

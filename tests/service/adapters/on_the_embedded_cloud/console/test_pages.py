@@ -93,12 +93,19 @@ def test_the_way_in_can_be_read_by_everybody(visit: Callable[..., Visitor], chec
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
 
 
-def test_what_people_write_stays_text(visit: Callable[..., Visitor]) -> None:
+def test_what_people_write_stays_text(
+    visit: Callable[..., Visitor], request: pytest.FixtureRequest
+) -> None:
     """Markup as a tag, a file's name, a path or a filter is shown as it was written."""
     manager = visit()
     written = {"tags": {"building": PAYLOAD}}
     answer = manager.deployed.call("PATCH", "/v1/devices/press-02/tags", json=written)
     assert answer.status_code == 200, answer.text
+    request.addfinalizer(
+        lambda: manager.deployed.call(
+            "PATCH", "/v1/devices/press-02/tags", json={"tags": {"building": None}}
+        )
+    )
     manager.open("devices/press-02")
     page = manager.sign_in("managers")
     expect(page.get_by_text(PAYLOAD)).to_be_visible()
