@@ -18,6 +18,7 @@ _EXACT: Final = frozenset(
         "LifecyclePolicyNotFoundException",
         "NoSuchBucket",
         "NoSuchEntity",
+        "NotFoundException",
         "QueueDoesNotExist",
         "RepositoryNotFoundException",
         "ResourceNotFoundException",
