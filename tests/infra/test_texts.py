@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # EC2 API reference, CreateSecurityGroup; IAM, CreateRole; AWS IoT, CreateThingGroup and
 # CreateProvisioningTemplate; Elastic Load Balancing, CreateLoadBalancer and CreateTargetGroup;
 # CloudWatch, PutMetricAlarm; Cognito, CreateGroup; Verified Permissions, CreatePolicyStore and
-# CreatePolicyTemplate.
+# CreatePolicyTemplate; KMS, CreateKey.
 PRINTABLE = r"[ -~]"
 FORMS = {
     (
@@ -53,6 +53,7 @@ FORMS = {
     ("aws:cognito/userGroup:UserGroup", "description"): r"(?s).{0,2048}",
     ("aws:verifiedpermissions/policyStore:PolicyStore", "description"): r"(?s).{0,150}",
     ("aws:verifiedpermissions/policyTemplate:PolicyTemplate", "description"): r"(?s).{0,150}",
+    ("aws:kms/key:Key", "description"): r"(?s).{0,8192}",
     ("aws:s3/bucket:Bucket", "bucketPrefix"): r"(?!xn--)[a-z0-9][a-z0-9.-]{0,36}",
 }
 
