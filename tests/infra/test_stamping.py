@@ -162,6 +162,7 @@ def test_a_tenant_is_a_file(project: Project) -> None:
     project.change(
         "initech",
         commands={"reboot": "StopDevice"},
+        command_rules={},  # a command that leaves takes its rules along
         lines={"line-press": "Presses", "line-new": "New"},
         grants=tenant["grants"][:1],
         protect=False,
