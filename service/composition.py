@@ -29,6 +29,7 @@ from service.adapters.aws.downloads import DynamoDownloadRecords
 from service.adapters.aws.enrolments import DynamoEnrolments
 from service.adapters.aws.file_objects import S3FileObjects
 from service.adapters.aws.files import DynamoFileRecords
+from service.adapters.aws.grants import DynamoGrantRecords, VerifiedPermissionsGrants
 from service.adapters.aws.groups import DynamoGroups
 from service.adapters.aws.jobs import IotDownloadJobs
 from service.adapters.aws.machine_clients import CognitoMachineClients
@@ -205,6 +206,8 @@ def aws_ports(
         revocations=DynamoRevocations(aws=door, settings=records),
         machine_records=DynamoMachines(aws=door, settings=records),
         machine_clients=CognitoMachineClients(aws=door),
+        grant_records=DynamoGrantRecords(aws=door, settings=records),
+        granted_policies=VerifiedPermissionsGrants(aws=door, settings=records),
         device_states=ShadowDeviceStates(aws=door),
         device_logs=S3DeviceLogs(aws=door),
         telemetry=DynamoTelemetry(aws=door, settings=records),

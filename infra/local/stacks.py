@@ -34,7 +34,7 @@ from infra.policies import TenantPolicies, load
 from infra.policies.cases.reference_fleet import ReferenceFleet
 from infra.policies.comparison.with_deployed import difference_of
 from infra.policies.proofs.asking import prover_of
-from infra.policies.store.deployed import NotDeployedError, Store
+from infra.policies.store.deployed import NotDeployedError, Store, granted
 from infra.stacks.config.tenants import of_tenant, tenants
 
 if TYPE_CHECKING:
@@ -208,7 +208,11 @@ def _difference(engine: Engine, cloud: Cloud, tenant: str) -> Difference | None:
         return None
     return difference_of(
         cloud.client("verifiedpermissions"),
-        Store(policy_store_id=held["policy_store_id"], pool_id=held["user_pool_id"]),
+        Store(
+            policy_store_id=held["policy_store_id"],
+            pool_id=held["user_pool_id"],
+            granted=granted(cloud.client("dynamodb"), tenant),
+        ),
         load(root / "policies", of_tenant(root, tenant)),
         fleet=ReferenceFleet.read(root / "policies"),
         tenant=tenant,

@@ -48,6 +48,7 @@ from service.api.files import (
     retire_file,
     sign_parts,
 )
+from service.api.grants import give_grant, list_grants, read_grant, revoke_grant
 from service.api.groups import (
     change_members,
     delete_group,
@@ -159,6 +160,10 @@ ROUTES: Final[list[Any]] = [
     add_machine_secret,
     delete_machine_secret,
     revoke_machine,
+    give_grant,
+    list_grants,
+    read_grant,
+    revoke_grant,
 ]
 
 

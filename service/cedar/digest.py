@@ -10,6 +10,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+from service.cedar.granted import fingerprint, is_granted, with_granted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -21,7 +23,8 @@ def policies_digest(policies: PolicySet) -> str:
 
     Of the schema as JSON, of each static policy's text, and of each link's template, principal and
     resource; in any order. Names and ids of ours or of a store do not count, nor does a template
-    without a link, which decides nothing.
+    without a link, which decides nothing. Policies of grants, which no stack knows of, count apart:
+    without one the digest is the stack's.
 
     Args:
         policies: bound to the tenant and its pool, with the schema in its JSON form.
@@ -32,11 +35,13 @@ def policies_digest(policies: PolicySet) -> str:
     """
     document = {"schema": json.loads(policies.schema), "policies": sorted(_contents(policies))}
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return with_granted(digest, map(fingerprint, filter(is_granted, policies.static.values())))
 
 
 def _contents(policies: PolicySet) -> Iterator[list[str]]:
     for statement in policies.static.values():
-        yield [statement]
+        if not is_granted(statement):
+            yield [statement]
     for link in policies.links:
         yield [policies.templates[link.template], str(link.principal), str(link.resource)]

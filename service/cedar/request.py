@@ -35,6 +35,10 @@ class RequestContext:
         changed_tags: the device's tags that shall be set or removed.
         people_groups: of ManagePeople: all groups that the person is in, or would be.
         machine_scopes: of ManageMachines, if a secret is told: what its tokens would have.
+        template: of GiveGrant: what the grant is made of.
+        holds_all: of GiveGrant: the service asked for each action that the template gives, and the
+            caller was allowed each.
+        to_self: of GiveGrant: it is given to the caller.
         source_ip: where the request came from.
         targets: how many devices a delivery is for.
         share_of_fleet: of all devices of the tenant, in percent, rounded up; as the next two and
@@ -56,6 +60,9 @@ class RequestContext:
     changed_tags: tuple[str, ...] | None = None
     people_groups: tuple[str, ...] | None = None
     machine_scopes: tuple[str, ...] | None = None
+    template: str | None = None
+    holds_all: bool | None = None
+    to_self: bool | None = None
     source_ip: IPv4Address | IPv6Address | None = None
     targets: int | None = None
     share_of_fleet: int | None = None
@@ -78,6 +85,9 @@ class RequestContext:
             "changed_tags": self.changed_tags,
             "people_groups": self.people_groups,
             "machine_scopes": self.machine_scopes,
+            "template": self.template,
+            "holds_all": self.holds_all,
+            "to_self": self.to_self,
             "source_ip": self.source_ip,
             "targets": self.targets,
             "share_of_fleet": self.share_of_fleet,

@@ -35,6 +35,9 @@ class Permission(StrEnum):
     SET_DEVICE_GROUPS = "SetDeviceGroups"
     SET_DEVICE_TAGS = "SetDeviceTags"
     MANAGE_GROUPS = "ManageGroups"
+    GIVE_GRANT = "GiveGrant"
+    REVOKE_GRANT = "RevokeGrant"
+    VIEW_GRANTS = "ViewGrants"
     RETIRE_DEVICE = "RetireDevice"
 
     @property
@@ -76,6 +79,7 @@ OF_TENANT: Final = frozenset(
         Permission.VIEW_MACHINES,
         Permission.MANAGE_MACHINES,
         Permission.MANAGE_COMMAND_TYPES,
+        Permission.VIEW_GRANTS,
     }
 )
 """What is asked of the tenant; as all of these, spelt as the schema's ``appliesTo`` says."""
@@ -88,6 +92,8 @@ OF_GROUPS: Final = frozenset(
         Permission.DOWNLOAD_FILE,
         Permission.UPDATE_FIRMWARE,
         Permission.MANAGE_GROUPS,
+        Permission.GIVE_GRANT,
+        Permission.REVOKE_GRANT,
     }
 )
 """What can be asked of a device group."""

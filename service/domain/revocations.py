@@ -1,7 +1,8 @@
-"""From when on the tokens of a person or a machine count, if not from the beginning."""
+"""What counts of a tenant within seconds: from when on tokens do, and which grants stand."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -22,6 +23,22 @@ SKEW_MS: Final = 1_000
 
 NotBefore = int
 """Milliseconds since the epoch: tokens that were issued before prove nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunTimeWord:
+    """What the rows of a tenant said at one moment.
+
+    Attributes:
+        tokens: of whom tokens of before a moment prove nothing, by subject.
+        granted: fingerprints of the policies that the store is to hold beside its stack's
+            (``cedar.granted``).
+        ended: the store's ids of policies that were revoked; it may show them for some time yet.
+    """
+
+    tokens: Mapping[str, NotBefore] = field(default_factory=dict[str, NotBefore])
+    granted: frozenset[str] = frozenset()
+    ended: frozenset[str] = frozenset()
 
 
 def is_revoked(revoked: Mapping[str, NotBefore], subject: str, issued_at: float) -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from service.cedar.entities import GroupParents
+    from service.cedar.granted import GrantTemplate
     from service.domain.command_rules import CommandRules
     from service.domain.permissions import Permission
     from service.domain.rates import Budget, Rate
@@ -50,6 +51,7 @@ class Tenant:
         groups: its device groups without ``all``, each with the groups that it lies in directly.
         lists: key of its stack file, of ``kinds``, ``regions`` and ``tags`` -> what it lists there.
         budgets: how much of each is let through.
+        templates: with an end, of which grants are made.
     """
 
     id: str
@@ -72,6 +74,7 @@ class Tenant:
     command_rules: Mapping[str, CommandRules] = field(default_factory=dict[str, "CommandRules"])
     budgets: Mapping[Budget, Rate] = field(default_factory=lambda: DEFAULT)
     console_client_id: str | None = None
+    templates: Mapping[str, GrantTemplate] = field(default_factory=dict[str, "GrantTemplate"])
 
     @property
     def pool_id(self) -> str:

@@ -25,6 +25,7 @@ class WorkKind(StrEnum):
     CHAIN_AUDIT = "chain-audit"
     TELL_OUTCOMES = "tell-outcomes"
     SETTLE_MACHINE = "settle-machine"
+    LOOK_AT_GRANT = "look-at-grant"
 
 
 LAST_ATTEMPT: Final = 10

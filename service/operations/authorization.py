@@ -19,7 +19,7 @@ from service.domain.permissions import Permission
 from service.errors import ConfigurationError, PermissionDeniedError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from ipaddress import IPv4Address, IPv6Address
 
@@ -75,6 +75,9 @@ class Purpose:
         approved: a second person has approved it.
         requester: entity id of who asked for what is to be approved.
         machine_scopes: of the tokens that the secret brings which the caller is told.
+        template: what a grant is made of.
+        holds_all: the server's own finding that the caller holds all that the template gives.
+        to_self: whether the grant is given to the caller.
     """
 
     command: str | None = None
@@ -89,6 +92,9 @@ class Purpose:
     person: str | None = None
     about: Mapping[str, str] = field(default_factory=dict[str, str])
     change: AuditChange | None = None
+    template: str | None = None
+    holds_all: bool | None = None
+    to_self: bool | None = None
     reach: Reach | None = None
     planned: bool = False
     approved: bool = False
@@ -110,6 +116,9 @@ class Purpose:
             changed_tags=self.changed_tags,
             people_groups=self.people_groups,
             machine_scopes=self.machine_scopes,
+            template=self.template,
+            holds_all=self.holds_all,
+            to_self=self.to_self,
             source_ip=_address(source_ip) if source_ip is not None else None,
             targets=reach.targets if reach else None,
             share_of_fleet=reach.share_of_fleet if reach else None,
@@ -220,6 +229,31 @@ class Access:
         requests = [self._request(action, entities, purpose) for entities in members]
         decisions = await self.authorizer.decide_all(self.principal, requests)
         # Fail closed: nobody asked is nobody allowed, and each needs an answer of its own.
+        if not decisions or len(decisions) != len(requests):
+            return False
+        return all(isinstance(decision, Allowed) for decision in decisions)
+
+    async def holds(
+        self,
+        actions: Iterable[Permission],
+        entities: tuple[Entity, ...],
+        moments: Sequence[datetime],
+    ) -> bool:
+        """Whether the policies allow the caller each action at each moment, without an emergency.
+
+        Asked as a change is, of the policies of now; it grants and audits nothing, so a route need
+        not state the actions.
+
+        Raises:
+            UnavailableError: the policy store does not answer.
+        """
+        requests = [
+            self._request(action, entities, Purpose(), now=moment)
+            for action in actions
+            for moment in moments
+        ]
+        decisions = await self.authorizer.decide_all(self.principal, requests) if requests else ()
+        # Fail closed: nothing asked is nothing held, and each needs an answer of its own.
         if not decisions or len(decisions) != len(requests):
             return False
         return all(isinstance(decision, Allowed) for decision in decisions)

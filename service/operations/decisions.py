@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from service.domain.permissions import Permission
     from service.domain.tenants import Tenant
     from service.operations.policy_copies import PolicyCopies
+    from service.operations.revocations import Revocations
     from service.ports.authorizer import Authorizer, Proposed
     from service.ports.metrics import Metrics
 
@@ -48,6 +49,7 @@ class Decisions:
         store: the tenants' policy stores.
         copies: of their policies.
         metrics: is told who decided what, and of differences.
+        revocations: tells which grants were revoked.
         sample: the share of decisions by a copy that the store is asked for too, beside the answer.
         chance: draws between 0 and 1.
         pause: waits so many seconds.
@@ -58,6 +60,7 @@ class Decisions:
         store: Authorizer,
         copies: PolicyCopies,
         metrics: Metrics,
+        revocations: Revocations,
         *,
         sample: float,
         chance: Callable[[], float] = random.random,
@@ -66,6 +69,7 @@ class Decisions:
         self._store = store
         self._copies = copies
         self._metrics = metrics
+        self._revocations = revocations
         self._sample = sample
         self._chance = chance
         self._pause = pause
@@ -76,8 +80,9 @@ class Decisions:
         decisions = await self._decided(principal, [request]) or (
             await self._store.decide(principal, request),
         )
-        self._count([request], decisions)
-        return decisions[0]
+        [decision] = await self._standing(principal.tenant, [request], decisions)
+        self._count([request], [decision])
+        return decision
 
     async def decide_all(
         self, principal: Principal, requests: Sequence[AuthorizationRequest]
@@ -86,6 +91,7 @@ class Decisions:
         decisions = await self._decided(principal, requests) or await self._store.decide_all(
             principal, requests
         )
+        decisions = await self._standing(principal.tenant, requests, decisions)
         self._count(requests, decisions)
         return decisions
 
@@ -103,7 +109,8 @@ class Decisions:
         """See ``ports.Adviser``."""
         copy = await self._copies.good(principal.tenant) if requests else None
         decisions = None if copy is None else _by_copy(copy, principal, requests)
-        return decisions or await self._store.decide_all(principal, requests)
+        decisions = decisions or await self._store.decide_all(principal, requests)
+        return await self._of_word(principal.tenant, decisions)
 
     async def advise_on_devices(
         self,
@@ -124,12 +131,14 @@ class Decisions:
             requests = [ask(device) for device in first.values()]
             decided = _by_copy(copy, principal, requests)
             if decided is not None:
+                standing = await self._of_word(principal.tenant, decided)
                 if action in READING:  # what a list shows by it is a read as any other
-                    self._count(requests, decided)
+                    self._count(requests, standing)
                     self._sometimes_compare(principal, requests[0], decided[0])
-                by_kind = dict(zip(first, decided, strict=True))
+                by_kind = dict(zip(first, standing, strict=True))
                 return tuple(by_kind[kind] for kind in kinds)
-        return await self._store.decide_all(principal, [ask(device) for device in devices])
+        decided = await self._store.decide_all(principal, [ask(device) for device in devices])
+        return await self._of_word(principal.tenant, decided)
 
     async def advise_about(
         self, tenant: Tenant, request: AuthorizationRequest, people: Sequence[TokenBearer]
@@ -166,7 +175,7 @@ class Decisions:
         except ValueError as error:
             log.warning("decisions.not_by_copy", problem=type(error).__name__)
             raise UnavailableError("the copy of the tenant's policies") from error
-        decided = _named(tenant, evaluations)
+        decided = await self._of_word(tenant, _named(tenant, evaluations))
         return About(groups=dict(zip(groups, decided, strict=False)), people=decided[len(groups) :])
 
     async def consider(
@@ -186,7 +195,8 @@ class Decisions:
         if proposed is not None:
             copy = await asyncio.to_thread(changed_copy, copy, tenant, proposed)
         considered = _considered(copy, principal, request, bearer)
-        if considered is None:
+        ended = (await self._revocations.word(tenant)).ended
+        if considered is None or not ended.isdisjoint(considered.decision.policies):
             raise UnavailableError("the copy of the tenant's policies")
         return considered
 
@@ -209,6 +219,10 @@ class Decisions:
         if view is not None:
             seen = _by_copy(copy, principal, [view])
             # Fail closed: what may not be viewed is not told of.
+            try:
+                seen = seen and await self._of_word(principal.tenant, seen)
+            except CedarfleetError:
+                return ()
             if not seen or not isinstance(seen[0], Allowed):
                 return ()
         considered = _considered(copy, principal, request, None)
@@ -254,6 +268,32 @@ class Decisions:
             self._sometimes_compare(principal, requests[0], decisions[0])
         return decisions
 
+    async def _of_word(self, tenant: Tenant, decisions: Sequence[Decision]) -> tuple[Decision, ...]:
+        """The decisions without grants that were revoked."""
+        ended = (await self._revocations.word(tenant)).ended
+        return tuple(without(decision, ended) for decision in decisions)
+
+    async def _standing(
+        self,
+        tenant: Tenant,
+        requests: Sequence[AuthorizationRequest],
+        decisions: Sequence[Decision],
+    ) -> tuple[Decision, ...]:
+        """The same, of rows of now for what changes something and rests on no policy of the stack.
+
+        The store itself may go by a revoked grant for a while: "It can take a few seconds for a new
+        or changed element to propagate through the service" (Verified Permissions API reference,
+        CreatePolicy).
+        """
+        changes = any(request.action not in READING for request in requests)
+        stacks = tenant.policy_names.values()
+        if changes and any(
+            isinstance(decision, Allowed) and not any(name in stacks for name in decision.policies)
+            for decision in decisions
+        ):
+            await self._revocations.anew(tenant)
+        return await self._of_word(tenant, decisions)
+
     def _sometimes_compare(
         self, principal: Principal, request: AuthorizationRequest, decision: Decision
     ) -> None:
@@ -291,6 +331,17 @@ class Decisions:
             )
             # Fail closed: nobody knows which of the two is right, and the store is asked.
             self._copies.distrust(principal.tenant)
+
+
+def without(decision: Decision, ended: frozenset[str]) -> Decision:
+    """A decision as it would be without permits that ended; a forbid stays one."""
+    if not ended or not isinstance(decision, Allowed):
+        return decision
+    left = tuple(name for name in decision.policies if name not in ended)
+    if left:
+        return replace(decision, policies=left)
+    # Fail closed: whatever else may permit it, the store has not said.
+    return Denied(reason=Refusal.NOT_PERMITTED, by=decision.by)
 
 
 def differ(one: Decision, other: Decision) -> bool:

@@ -30,6 +30,8 @@ from service.operations.enrolment import Enrol
 from service.operations.explanations import Explanations
 from service.operations.file_verification import FileVerification
 from service.operations.files import Files
+from service.operations.granting import Granting
+from service.operations.grants import Grants
 from service.operations.groups import Groups
 from service.operations.machine_admission import MachineAdmission
 from service.operations.machine_upkeep import MachineUpkeep
@@ -91,17 +93,18 @@ class Operations:
         self._ports = ports
         self.metrics = ports.metrics
         self.traces = ports.traces
+        self.revocations = Revocations(ports.revocations, ports.clock)
         self.decisions = Decisions(
             ports.authorizer,
-            PolicyCopies(ports.policy_stores, policies, ports.metrics),
+            PolicyCopies(ports.policy_stores, policies, ports.metrics, self.revocations),
             ports.metrics,
+            self.revocations,
             sample=policies.sample,
         )
         self._authorizer: Authorizer = self.decisions
         if ports.traces is not UNTRACED:
             self._authorizer = TracedDecisions(origin=self.decisions, traces=ports.traces)
         self._readiness = Readiness(registry=ports.tenants, now=time.monotonic)
-        self.revocations = Revocations(ports.revocations, ports.clock)
         self.machine_admission = MachineAdmission(ports.machine_records, ports.clock)
         self.authenticate = Authenticate(
             tenants=ports.tenants,
@@ -213,6 +216,23 @@ class Operations:
             clock=ports.clock,
         )
         self.explanations = Explanations(permissions=self.permissions, people=self.people)
+        self.granting = Granting(
+            records=ports.grant_records,
+            policies=ports.granted_policies,
+            revocations=self.revocations,
+            queue=ports.work_queue,
+            timers=ports.timers,
+            clock=ports.clock,
+        )
+        self.grants = Grants(
+            records=ports.grant_records,
+            granting=self.granting,
+            people=self.people,
+            devices=ports.devices,
+            groups=ports.groups,
+            revocations=self.revocations,
+            clock=ports.clock,
+        )
         self.who_may = WhoMay(permissions=self.permissions, people=self.people)
         self.states = States(devices=ports.devices, states=ports.device_states, clock=ports.clock)
         self.logs = Logs(devices=ports.devices, logs=ports.device_logs)
@@ -310,6 +330,7 @@ class Operations:
                 WorkKind.CHAIN_AUDIT: chaining.handle,
                 WorkKind.TELL_OUTCOMES: outcomes.handle,
                 WorkKind.SETTLE_MACHINE: upkeep.handle,
+                WorkKind.LOOK_AT_GRANT: self.granting.look,
             },
         )
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from service.domain.people import NewPerson, Person, PersonPage
+    from service.domain.tenants import Tenant
     from service.operations.authorization import Access
     from service.operations.budgets import Budgets
     from service.operations.revocations import Revocations
@@ -87,6 +88,13 @@ class TenantPeople:
             Permission.VIEW_PEOPLE, (tenant_entity(tenant.id),), Purpose(subject=_named(person_id))
         )
         return await self._find(access, person_id)
+
+    async def known(self, tenant: Tenant, person_id: str) -> Person | None:
+        """One person, for who has decided already, or decides by it, what the caller may know."""
+        if not is_pool_name(person_id):
+            return None
+        await self._take(READS)
+        return await self.people.find(tenant, person_id)
 
     async def invite(self, access: Access, new: NewPerson) -> Person:
         """Make a person, who is sent a password for the first sign-in, in these groups.
@@ -195,10 +203,7 @@ class TenantPeople:
         return person
 
     async def _find(self, access: Access, person_id: str) -> Person:
-        found = None
-        if is_pool_name(person_id):
-            await self._take(READS)
-            found = await self.people.find(access.principal.tenant, person_id)
+        found = await self.known(access.principal.tenant, person_id)
         if found is None:
             raise NotFoundError("person", _named(person_id))
         return found

@@ -20,16 +20,19 @@ import structlog
 from service import deadline
 from service.cedar.compiled import CompiledPolicies
 from service.cedar.digest import policies_digest
+from service.cedar.granted import with_granted
 from service.domain.permissions import Permission
 from service.errors import CedarfleetError
 from service.ports.metrics import POLICY_DIFFERENCES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
     from typing import Any
 
     from service.cedar.policy_set import PolicySet
+    from service.domain.revocations import RunTimeWord
     from service.domain.tenants import Tenant
+    from service.operations.revocations import Revocations
     from service.ports.metrics import Metrics
     from service.ports.policies import PolicyStores
     from service.settings import PolicySettings
@@ -53,9 +56,11 @@ class _Known:
     Attributes:
         tenant: whose it is, as it last asked.
         used_at: when that was.
-        expected: the digest that it is to have.
-        expected_at: when that was asked; seconds of the clock, as all moments here.
-        expected_since: when it was first heard.
+        stacks: the digest that its stack says.
+        granted: fingerprints of the grants that it is to hold beside that.
+        expected: the digest that it is to have, of both.
+        expected_at: when the stack's was asked; seconds of the clock, as all moments here.
+        expected_since: when the whole was first heard.
         digest: of what the store said last.
         copy: made of that.
         versions: of what the store said last.
@@ -68,6 +73,8 @@ class _Known:
 
     tenant: Tenant
     used_at: float
+    stacks: str | None = None
+    granted: frozenset[str] = frozenset()
     expected: str | None = None
     expected_at: float = -math.inf
     expected_since: float = -math.inf
@@ -90,6 +97,7 @@ class PolicyCopies:
         stores: what is copied.
         settings: how old and how large a copy may be.
         metrics: is told of stores that differ.
+        revocations: tells which grants stand.
         now: seconds, monotonic.
         chance: draws between 0 and 1, so that processes that began together part.
     """
@@ -99,6 +107,7 @@ class PolicyCopies:
         stores: PolicyStores,
         settings: PolicySettings,
         metrics: Metrics,
+        revocations: Revocations,
         *,
         now: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
@@ -106,6 +115,7 @@ class PolicyCopies:
         self._stores = stores
         self._settings = settings
         self._metrics = metrics
+        self._revocations = revocations
         self._now = now
         self._chance = chance
         self._known: OrderedDict[str, _Known] = OrderedDict()
@@ -131,7 +141,7 @@ class PolicyCopies:
                 return None
         elif age > self._settings.fresh_seconds / 2:
             self._ask(known)
-        if known.expected is None:
+        if not await self._counts(known, self._revocations.word) or known.expected is None:
             return None
         now = self._now()
         if now >= known.look_at:
@@ -240,8 +250,27 @@ class PolicyCopies:
             if known.tenant.issuer in words:
                 self._hear(known, words[known.tenant.issuer], began)
 
-    def _hear(self, known: _Known, expected: str | None, began: float) -> None:
-        known.expected_at = began
+    async def _counts(self, known: _Known, ask: Callable[[Tenant], Awaitable[RunTimeWord]]) -> bool:
+        """Hear which grants stand; ``False``: nobody says."""
+        began = self._now()
+        try:
+            granted = (await ask(known.tenant)).granted
+        except CedarfleetError as error:
+            problem = type(error).__name__
+            log.warning("policies.not_asked", tenants=[known.tenant.id], problem=problem)
+            return False
+        if granted is not known.granted:
+            known.granted = granted
+            self._expect(known, began)
+        return True
+
+    def _hear(self, known: _Known, stacks: str | None, began: float) -> None:
+        known.stacks, known.expected_at = stacks, began
+        self._expect(known, began)
+
+    def _expect(self, known: _Known, began: float) -> None:
+        stacks = known.stacks
+        expected = None if stacks is None else with_granted(stacks, known.granted)
         if expected != known.expected:
             known.expected, known.expected_since, known.odd = expected, began, 0
             # The store is changed after the registry: look as soon as it may be done.
@@ -259,7 +288,8 @@ class PolicyCopies:
             known.looked_at = began
             # After the store, which is changed after the registry: both are of one moment now.
             await self._asked([known])
-            self._judge(tenant, known)
+            if await self._counts(known, self._revocations.anew):
+                self._judge(tenant, known)
         known.look_at = self._now() + self._pause(known) * (0.75 + self._chance() / 2)
 
     async def _read(self, tenant: Tenant, known: _Known) -> None:

@@ -1,5 +1,7 @@
 """Refuses tokens of who was signed out, disabled or taken out of a group, in every process.
 
+What stands of grants is read with it, and is as old at most.
+
 Cognito keeps no list that its tokens could be held against: what `AdminUserGlobalSignOut` and
 `AdminDisableUser` end are refresh tokens and calls of Cognito itself; "Other requests might be
 valid until your user's token expires" (Cognito API reference, AdminUserGlobalSignOut). So the
@@ -19,15 +21,14 @@ import structlog
 
 from service import deadline
 from service.domain.instants import milliseconds
-from service.domain.revocations import INTENT_MS, SKEW_MS, is_revoked
+from service.domain.revocations import INTENT_MS, SKEW_MS, RunTimeWord, is_revoked
 from service.errors import CedarfleetError, TokenFault, UnauthenticatedError, UpstreamError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from service.domain.identities import Principal
     from service.domain.instants import Clock
-    from service.domain.revocations import NotBefore
     from service.domain.tenants import Tenant
     from service.ports.revocations import RevocationRecords
 
@@ -43,12 +44,12 @@ class _Known:
     """What is known of one tenant.
 
     Attributes:
-        revoked: from when on tokens count, by subject.
+        word: what was answered last.
         asked_at: when that was asked; seconds of the clock.
         failure: why the last question has no answer.
     """
 
-    revoked: Mapping[str, NotBefore] = field(default_factory=dict[str, "NotBefore"])
+    word: RunTimeWord = field(default_factory=RunTimeWord)
     asked_at: float = -math.inf
     failure: CedarfleetError | None = None
     asking: asyncio.Task[None] | None = None
@@ -89,18 +90,36 @@ class Revocations:
             UnauthenticatedError: it was.
             UnavailableError: nobody says whether (fail closed).
         """
-        known = self._of(principal.tenant)
+        word = await self.word(principal.tenant)
+        if is_revoked(word.tokens, principal.subject, principal.issued_at):
+            raise UnauthenticatedError("token revoked", TokenFault.REVOKED)
+
+    async def word(self, tenant: Tenant) -> RunTimeWord:
+        """What was so of a tenant at most ``FRESH_SECONDS`` ago.
+
+        Raises:
+            UnavailableError: nobody says (fail closed).
+        """
+        known = self._of(tenant)
         age = self._now() - known.asked_at
         if age > FRESH_SECONDS:
             async with deadline.within(_ROWS):
-                await asyncio.shield(self._ask(principal.tenant, known))
+                await asyncio.shield(self._ask(tenant, known))
             # Fail closed: a token that may be revoked is one.
             if known.failure is not None:
                 raise known.failure
         elif age > FRESH_SECONDS / 2:
-            self._ask(principal.tenant, known)
-        if is_revoked(known.revoked, principal.subject, principal.issued_at):
-            raise UnauthenticatedError("token revoked", TokenFault.REVOKED)
+            self._ask(tenant, known)
+        return known.word
+
+    async def anew(self, tenant: Tenant) -> RunTimeWord:
+        """What is so now.
+
+        Raises:
+            UnavailableError: nobody says.
+        """
+        self.forget(tenant)
+        return await self.word(tenant)
 
     async def around(
         self, tenant: Tenant, subject: str, change: Callable[[], Awaitable[None]]
@@ -117,7 +136,7 @@ class Revocations:
         """
         intent = milliseconds(self._clock()) + INTENT_MS
         await self._records.revoke(tenant, subject, intent)
-        self._forget(tenant)
+        self.forget(tenant)
         await change()
         try:
             await self._records.settle(
@@ -126,7 +145,7 @@ class Revocations:
         except UpstreamError:
             # The change is made: tokens of the next half minute are refused, and no more.
             log.warning("revocations.unsettled", tenant=tenant.id)
-        self._forget(tenant)
+        self.forget(tenant)
 
     async def close(self) -> None:
         """End what is done in the background."""
@@ -135,7 +154,8 @@ class Revocations:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _forget(self, tenant: Tenant) -> None:
+    def forget(self, tenant: Tenant) -> None:
+        """Ask anew before anything counts: this process has changed something."""
         self._known.pop(tenant.issuer, None)
 
     def _of(self, tenant: Tenant) -> _Known:
@@ -158,7 +178,7 @@ class Revocations:
     async def _asked(self, tenant: Tenant, known: _Known) -> None:
         began = self._now()
         try:
-            known.revoked = await self._records.revoked(tenant)
+            known.word = await self._records.word(tenant)
         except CedarfleetError as error:
             known.failure = error
             log.warning("revocations.not_asked", tenant=tenant.id, problem=type(error).__name__)

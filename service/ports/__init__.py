@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from service.ports.downloads import Deliveries, DownloadJobs, DownloadRecords
     from service.ports.enrolments import Enrolments, Things
     from service.ports.files import FileObjects, FileRecords
+    from service.ports.grants import GrantedPolicies, GrantRecords
     from service.ports.groups import GroupRecords
     from service.ports.machines import MachineClients, MachineRecords
     from service.ports.metrics import Metrics
@@ -79,6 +80,8 @@ class Ports:
     revocations: RevocationRecords
     machine_records: MachineRecords
     machine_clients: MachineClients
+    grant_records: GrantRecords
+    granted_policies: GrantedPolicies
     telemetry: Telemetry
     device_states: DeviceStates
     device_logs: DeviceLogs

@@ -1,21 +1,19 @@
-"""What is recorded of tokens that prove nothing any more."""
+"""What is recorded of tokens that prove nothing any more, read together with which grants stand."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from service.domain.revocations import NotBefore
+    from service.domain.revocations import NotBefore, RunTimeWord
     from service.domain.tenants import Tenant
 
 
 class RevocationRecords(Protocol):
     """One row a subject, for as long as a token lives."""
 
-    async def revoked(self, tenant: Tenant) -> Mapping[str, NotBefore]:
-        """All of the last day by subject, never as they were a moment ago."""
+    async def word(self, tenant: Tenant) -> RunTimeWord:
+        """All of it, never as it was a moment ago."""
         ...
 
     async def revoke(self, tenant: Tenant, subject: str, not_before: NotBefore) -> None:

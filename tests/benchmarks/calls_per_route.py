@@ -10,6 +10,7 @@ import json
 import re
 import time
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -29,6 +30,7 @@ from service.adapters.memory.user_pool import MemoryUserPool
 from service.api.app import create_app
 from service.domain.enrolments import Enrolment, code_digest, new_code
 from service.domain.rates import microseconds
+from service.domain.revocations import RunTimeWord
 from service.domain.rollouts import PlannedRollout, Reach, Shape
 from service.domain.work import WorkKind
 from service.operations.commands import DIRECT_MESSAGES
@@ -48,7 +50,7 @@ from tests.service.adapters.aws.every_call import (
 )
 from tests.service.plenty import Plenty
 from tests.service.requests import signing_request
-from tests.service.stamped_policies import stamped
+from tests.service.stamped_policies import lendable, stamped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -95,8 +97,8 @@ class Asked:
 class _Told(DynamoRevocations):
     """Revocations that were read a moment ago: a process asks for them every two seconds."""
 
-    async def revoked(self, tenant: Tenant) -> Mapping[str, int]:  # noqa: ARG002 - nobody's
-        return {}
+    async def word(self, tenant: Tenant) -> RunTimeWord:  # noqa: ARG002 - nobody's
+        return RunTimeWord()
 
 
 REQUESTS: Final = (
@@ -231,6 +233,19 @@ REQUESTS: Final = (
     Asked(route="POST /v1/machines/{machine}/secrets", body={}),
     Asked(route="DELETE /v1/machines/{machine}/secrets/{secret_id}"),
     Asked(route="DELETE /v1/machines/{machine}"),
+    Asked(
+        route="POST /v1/grants",
+        body={
+            "template": "technician-for-line",
+            "person": "ann",
+            "device": DEVICE.id,
+            "until": (datetime.now(UTC) + timedelta(hours=2)).isoformat(),
+            "reason": "Lee is away",
+        },
+    ),
+    Asked(route="GET /v1/grants"),
+    Asked(route="GET /v1/grants/{grant}"),
+    Asked(route="DELETE /v1/grants/{grant}"),
 )
 
 
@@ -252,7 +267,7 @@ def rows(_: int) -> Iterator[Row]:
 
 def measured() -> dict[str, tuple[str, ...]]:
     """The calls of each request in order, once token, tenant, role and budget are known."""
-    pool = MemoryUserPool("acme", groups={"line": ()})
+    pool = MemoryUserPool("acme", groups={"line": ()}, templates=lendable())
     door = AnsweredDoor(AWS)
     stores = MemoryPolicyStores()
     stores.stamp(pool.tenant, stamped(pool.tenant))

@@ -53,6 +53,10 @@ _S3_WRITES: Final = "Amazon S3 pricing, PUT, COPY, POST, LIST requests"
 PRICES: Final[Mapping[str, Price]] = {
     "IsAuthorizedWithToken": Price(dollars=5, source=_CEDAR),
     "BatchIsAuthorizedWithToken": Price(dollars=150, source=_CEDAR),
+    # "Policy management requests", of which the page names these and others.
+    "CreatePolicy": Price(dollars=40, source=_CEDAR),
+    "GetPolicy": Price(dollars=40, source=_CEDAR),
+    "DeletePolicy": Price(dollars=40, source=_CEDAR, assumed=True),
     # A consistent read of up to 4 KB, a write of up to 1 KB.
     "GetItem": Price(dollars=_READ, source=_DYNAMO),
     "Query": Price(dollars=_READ, source=_DYNAMO),

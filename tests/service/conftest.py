@@ -19,6 +19,7 @@ from service.domain.permissions import Permission
 from service.operations.operations import Operations
 from service.settings import HttpSettings, TokenSettings
 from tests.service.contract import Contract
+from tests.service.stamped_policies import lendable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,9 +72,10 @@ def authorizer() -> CedarAuthorizer:
 @pytest.fixture(scope="session")
 def pools() -> tuple[MemoryUserPool, MemoryUserPool]:
     """The user pools of acme and globex; making an RSA key takes a while."""
+    templates = lendable()
     return (
-        MemoryUserPool("acme", commands=COMMANDS, groups=GROUPS),
-        MemoryUserPool("globex", commands=COMMANDS, groups={"ward": ()}),
+        MemoryUserPool("acme", commands=COMMANDS, groups=GROUPS, templates=templates),
+        MemoryUserPool("globex", commands=COMMANDS, groups={"ward": ()}, templates=templates),
     )
 
 

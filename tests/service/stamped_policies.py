@@ -10,6 +10,10 @@ from infra.policies import TenantPolicies, load
 from service.cedar.policy_set import PolicySet
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from infra.policies import PolicyBundle
+    from service.cedar.granted import GrantTemplate
     from service.domain.tenants import Tenant
 
 POLICIES: Final = Path(__file__).parents[2] / "policies"
@@ -31,6 +35,15 @@ def only(tenant: Tenant, **static: str) -> PolicySet:
     )
 
 
+def lendable() -> Mapping[str, GrantTemplate]:
+    """The base's templates with an end, of which grants are made."""
+    return _bundle().lendable
+
+
 @cache
+def _bundle() -> PolicyBundle:
+    return load(POLICIES, TenantPolicies(tenant="acme"))
+
+
 def _base() -> PolicySet:
-    return load(POLICIES, TenantPolicies(tenant="acme")).policy_set
+    return _bundle().policy_set

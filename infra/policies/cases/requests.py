@@ -37,6 +37,7 @@ _TENANT_ACTIONS: Final = (
     "ViewMachines",
     "ManageMachines",
     "ManageCommandTypes",
+    "ViewGrants",
 )
 _DEVICE_ACTIONS: Final = (
     "ViewDevice",
@@ -53,6 +54,8 @@ _DEVICE_ACTIONS: Final = (
     "CancelDownload",
     "ApproveDownload",
     "ConfigureDevice",
+    "GiveGrant",
+    "RevokeGrant",
     "RetireDevice",
     "SetDeviceGroups",
     "SetDeviceTags",
@@ -60,7 +63,7 @@ _DEVICE_ACTIONS: Final = (
 _OF_GROUPS_ALONE: Final = ("ManageGroups",)
 _GROUP_ACTIONS: Final = (
     *("ViewDownload", "DownloadFile", "UpdateFirmware"),
-    *("CancelDownload", "ApproveDownload", "RegisterDevice"),
+    *("CancelDownload", "ApproveDownload", "RegisterDevice", "GiveGrant", "RevokeGrant"),
     *_OF_GROUPS_ALONE,
 )
 ACTIONS: Final = (*_TENANT_ACTIONS, *_DEVICE_ACTIONS, *_OF_GROUPS_ALONE)

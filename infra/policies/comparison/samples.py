@@ -86,6 +86,7 @@ class Samples:
         yield from self._people_groups(at_night)
         yield from self._machine_scopes(at_night)
         yield from self._command_actions(at_night)
+        yield from self._giving(at_night)
         yield from itertools.islice(self._context_combinations(), COMBINATIONS)
         # Of what no changed policy compares, no second can tell the old set from the new.
         for edge in sorted({edge + step for edge in changed.edges() for step in _AROUND}):
@@ -123,6 +124,17 @@ class Samples:
         """Each action that changed policies let a command be declared of."""
         for action in sorted(self.changed.texts.get("context.command_action", ())):
             yield f"a command of {action}", replace(at_night, command_action=action)
+
+    def _giving(self, at_night: RequestContext) -> Iterator[tuple[str, RequestContext]]:
+        """Grants of each template that policies name, held by who gives them or not."""
+        if any(map(self.changed.reads, ("context.template", "context.holds_all"))):
+            for template in sorted(self.looked_at.texts.get("context.template", {"break-glass"})):
+                for held, to_self in ((True, False), (True, True), (False, False)):
+                    words = f"giving {template}{' that is held' * held}{' to oneself' * to_self}"
+                    yield (
+                        words,
+                        replace(at_night, template=template, holds_all=held, to_self=to_self),
+                    )
 
     def _artifacts(self) -> Iterator[tuple[str, Entity]]:
         texts, numbers = self.looked_at.texts, self.looked_at.numbers

@@ -48,7 +48,7 @@ def difference_of(
         NotDeployedError: the store cannot be read, is bound to another pool, or cannot be compared
             with the files.
     """
-    held = read(client, store.policy_store_id)
+    held = read(client, store.policy_store_id, grants=store.granted)
     people = {entity.id for entity in held.entities() if entity.type in (GROUP, USER)}
     # With another tenant's pool every decision would flip, and the table would be believed.
     if people and not any(name.startswith(f"{store.pool_id}|") for name in people):

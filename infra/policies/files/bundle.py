@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from service.cedar.policy_set import PolicySet
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from service.cedar.granted import GrantTemplate
     from service.cedar.policy_set import Link
     from service.cedar.statement import Effect, Problem
 
@@ -90,12 +91,14 @@ class PolicyBundle:
         static: forbids first, then permits, as they are to be created (see ``update_order``).
         templates: those that ``links`` need, all of effect permit.
         links: the grants.
+        lendable: templates with an end, of which grants are made at run time; not yet bound.
     """
 
     schema_json: str
     static: tuple[StaticPolicy, ...]
     templates: tuple[Template, ...]
     links: tuple[Link, ...]
+    lendable: Mapping[str, GrantTemplate] = field(default_factory=dict[str, "GrantTemplate"])
 
     @property
     def forbids(self) -> tuple[StaticPolicy, ...]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from cedarpy import validate_policies
 
@@ -12,6 +11,7 @@ from infra.policies.files.bundle import Grant, Template, TenantPolicies
 from infra.policies.files.vocabulary import told
 from service.cedar.binding import bind_until, until_text
 from service.cedar.entities import DEVICE, DEVICE_GROUP, GROUP, ROOT_GROUP, USER
+from service.cedar.granted import written_out
 from service.cedar.policy_set import Link
 from service.cedar.statement import Problem
 from service.cedar.values import EntityUid
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from cedarpy import Schema
 
     from service.cedar.statement import Statement
-
-# A comment and a string stand first, so that what looks like a slot inside them is left alone.
-_SLOT: Final = re.compile(r'//[^\n]*|"(?:[^"\\]|\\.)*"|\?(?P<slot>principal|resource)\b')
 
 
 def stamp(
@@ -125,11 +122,8 @@ def _stamped(template: Statement, grant: Grant) -> Template:
 def _validate(
     template: Template, principal: EntityUid, resource: EntityUid, schema: Schema
 ) -> None:
-    filled = {"principal": str(principal), "resource": str(resource)}
-    written_out = _SLOT.sub(
-        lambda match: filled[match["slot"]] if match["slot"] else match[0], template.statement
-    )
-    if errors := validate_policies(written_out, schema).errors:
+    whole = written_out(template.statement, principal=principal, resource=resource)
+    if errors := validate_policies(whole, schema).errors:
         words = "; ".join(error.error for error in errors)
         raise ValueError(
             f"`{principal}` on `{resource}` does not fit template `{template.id}`: {words}"

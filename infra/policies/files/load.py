@@ -12,6 +12,7 @@ from infra.policies.files.grants import stamp
 from infra.policies.files.schema_json import Actions, SchemaError
 from infra.policies.files.vocabulary import Lists, schema_of
 from service.cedar.entities import DEVICE_GROUP, GROUP
+from service.cedar.granted import GrantTemplate
 from service.cedar.statement import Problem, Statement, named_entities, parse
 
 if TYPE_CHECKING:
@@ -79,6 +80,13 @@ def load(root: Path, tenant: TenantPolicies) -> PolicyBundle:
         static=tuple(policies),
         templates=tuple(stamped),
         links=tuple(links),
+        lendable={
+            one.id: GrantTemplate(
+                statement=one.text, actions=frozenset(actions.of(one.est["action"]))
+            )
+            for one in templates
+            if one.needs_until
+        },
     )
 
 

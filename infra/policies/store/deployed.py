@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from infra import names
+from service.cedar.granted import fingerprint, is_granted
 from service.cedar.policy_set import Link, PolicySet
 from service.cedar.statement import statement_est
 from service.cedar.values import EntityUid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_verifiedpermissions import VerifiedPermissionsClient
@@ -27,10 +28,17 @@ class NotDeployedError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Store:
-    """Where a tenant's policies are deployed."""
+    """Where a tenant's policies are deployed.
+
+    Attributes:
+        policy_store_id: as the registry says it.
+        pool_id: of the tenant's user pool.
+        granted: fingerprints of the grants that the API gave (``granted``).
+    """
 
     policy_store_id: str
     pool_id: str
+    granted: frozenset[str] = frozenset()
 
 
 def find(client: DynamoDBClient, tenant: str, *, table: str) -> Store:
@@ -54,12 +62,38 @@ def find(client: DynamoDBClient, tenant: str, *, table: str) -> Store:
         raise NotDeployedError(f"table `{table}` has no tenant `{tenant}`: it is not stamped yet")
     row: dict[str, Any] = dict(found[0])
     return Store(
-        policy_store_id=row["policy_store_id"]["S"], pool_id=row["issuer"]["S"].rsplit("/", 1)[1]
+        policy_store_id=row["policy_store_id"]["S"],
+        pool_id=row["issuer"]["S"].rsplit("/", 1)[1],
+        granted=granted(client, tenant),
     )
 
 
-def read(client: VerifiedPermissionsClient, policy_store_id: str) -> PolicySet:
-    """Everything that decides in the store; policies by their ``@id``, links by their store id.
+def granted(client: DynamoDBClient, tenant: str) -> frozenset[str]:
+    """Fingerprints of the policies that the tenant's API says its store is to hold for grants."""
+    key = {"thing": {"S": f"{tenant}--revocations"}, "sk": {"S": "#granted"}}
+    try:
+        found = client.get_item(TableName=names.COMMANDS_TABLE, Key=key, ConsistentRead=True)
+    # Fail closed: what calls itself a grant then counts as somebody else's policy.
+    except client.exceptions.ResourceNotFoundException:
+        return frozenset()
+    return frozenset(found.get("Item", {}).get("policies", {}).get("SS", ()))
+
+
+def read(
+    client: VerifiedPermissionsClient,
+    policy_store_id: str,
+    *,
+    grants: Collection[str] | None = None,
+) -> PolicySet:
+    """What decides in the store, but for grants of the API, which no file says.
+
+    Policies by their ``@id``, links by their store id.
+
+    Args:
+        client: of the account and region of the store.
+        policy_store_id: as the registry says it.
+        grants: fingerprints of the grants that there are; a policy that calls itself one, and is
+            none of these, is somebody else's and stays. ``None``: whatever calls itself one.
 
     Raises:
         NotDeployedError: the store is not there, or it changed while it was read.
@@ -83,6 +117,8 @@ def read(client: VerifiedPermissionsClient, policy_store_id: str) -> PolicySet:
     for policy_id, definition in details:
         if "static" in definition:
             statement = definition["static"]["statement"]
+            if is_granted(statement) and (grants is None or fingerprint(statement) in grants):
+                continue
             try:
                 static[_name(statement, policy_id, static)] = statement
             # Fail closed: written by hand in a newer Cedar, and no comparison is true without it.

@@ -10,7 +10,10 @@ import pulumi
 import pulumi_aws as aws
 from msgspec import structs
 
+from service.cedar.binding import bind
+
 if TYPE_CHECKING:
+    from infra.policies.files.bundle import PolicyBundle
     from infra.stacks.config.tenant import TenantConfig
     from infra.stacks.outputs import PlatformOutputs
     from infra.stacks.tenant_stack.bucket import Bucket
@@ -27,6 +30,7 @@ class RegistryRowArgs:
 
     tenant: str
     config: TenantConfig
+    bundle: PolicyBundle
     platform: PlatformOutputs
     user_pool: UserPool
     machines: Machines
@@ -66,11 +70,22 @@ class RegistryRowArgs:
                 for name, rules in self.config.command_rules.items()
             },
             "groups": {line: self.config.parents_of(line) for line in self.config.lines},
+            "templates": self.user_pool.pool_id.apply(self._templates),
             "lists": {key: list(getattr(self.config, key)) for key in ("kinds", "regions", "tags")},
             "budgets": {
                 name: {key: str(number) for key, number in structs.asdict(rate).items()}
                 for name, rate in structs.asdict(self.config.budget).items()
             },
+        }
+
+    def _templates(self, pool_id: str) -> dict[str, dict[str, str]]:
+        """Templates with an end, bound to the pool, of which the service makes grants."""
+        return {
+            name: {
+                "statement": bind(template.statement, tenant=self.tenant, pool_id=pool_id),
+                "actions": " ".join(sorted(template.actions)),
+            }
+            for name, template in self.bundle.lendable.items()
         }
 
     @property

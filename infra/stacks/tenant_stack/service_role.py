@@ -137,6 +137,13 @@ def permissions(
             ],
             arns.policy_store(store_id),
         ),
+        # For grants with an end (docs/adr/0038): AWS knows no condition on what a policy says, so
+        # what else is written so shows by the digest alone (docs/adr/0025).
+        iam.allow(
+            "Grant",
+            ["verifiedpermissions:CreatePolicy", "verifiedpermissions:DeletePolicy"],
+            arns.policy_store(store_id),
+        ),
         # People are invited, put into groups and signed out by the API; nothing of the pool itself,
         # and nobody's password or attributes, can be changed.
         iam.allow(

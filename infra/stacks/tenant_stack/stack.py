@@ -109,6 +109,7 @@ def stamp_tenant(tenant: str, config: TenantConfig, *, region: str, root: Path) 
         RegistryRowArgs(
             tenant=tenant,
             config=config,
+            bundle=bundle,
             platform=platform,
             user_pool=people,
             machines=machines,

@@ -4,6 +4,9 @@ Rows of the commands table::
 
     thing                    sk          written by
     <tenant>--revocations    <subject>   the service
+    <tenant>--revocations    #granted    service and worker (``grants``)
+
+What counts within seconds stands together, so that one ``Query`` tells all of it.
 """
 
 from __future__ import annotations
@@ -13,10 +16,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from service.adapters.aws.client.failures import AwsRefusalError, asks
-from service.domain.revocations import KEPT_SECONDS
+from service.domain.revocations import KEPT_SECONDS, RunTimeWord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from service.adapters.aws.client.door import AwsDoor
     from service.domain.revocations import NotBefore
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from service.settings import RecordSettings
 
 _TABLE: Final = "the commands table"
+GRANTED: Final = "#granted"
+"""Of the row of grants; no subject is of this form."""
 _NEWER: Final = "attribute_not_exists(not_before) OR not_before < :not_before"
 _OWN: Final = "not_before = :intent"
 
@@ -40,15 +45,21 @@ class DynamoRevocations:
     clock: Callable[[], float] = time.time
 
     @asks(_TABLE)
-    async def revoked(self, tenant: Tenant) -> Mapping[str, NotBefore]:
+    async def word(self, tenant: Tenant) -> RunTimeWord:
         rows = await self.aws.tenant(tenant, "dynamodb").rows(
             "Query",
             TableName=self.settings.commands_table,
             KeyConditionExpression="thing = :own",
-            ExpressionAttributeValues={":own": {"S": _partition(tenant)}},
+            ExpressionAttributeValues={":own": {"S": partition(tenant)}},
             ConsistentRead=True,
         )
-        return {row["sk"]["S"]: int(row["not_before"]["N"]) for row in rows}
+        known = {row["sk"]["S"]: row for row in rows}
+        grants = known.pop(GRANTED, {})
+        return RunTimeWord(
+            tokens={subject: int(row["not_before"]["N"]) for subject, row in known.items()},
+            granted=frozenset(grants.get("policies", {}).get("SS", ())),
+            ended=frozenset(grants.get("ended", {}).get("SS", ())),
+        )
 
     @asks(_TABLE)
     async def revoke(self, tenant: Tenant, subject: str, not_before: NotBefore) -> None:
@@ -73,7 +84,7 @@ class DynamoRevocations:
             await self.aws.tenant(tenant, "dynamodb").call(
                 "UpdateItem",
                 TableName=self.settings.commands_table,
-                Key={"thing": {"S": _partition(tenant)}, "sk": {"S": subject}},
+                Key={"thing": {"S": partition(tenant)}, "sk": {"S": subject}},
                 UpdateExpression="SET not_before = :not_before, #ttl = :ttl",
                 ConditionExpression=condition,
                 ExpressionAttributeNames={"#ttl": "ttl"},
@@ -89,5 +100,6 @@ class DynamoRevocations:
                 raise
 
 
-def _partition(tenant: Tenant) -> str:
+def partition(tenant: Tenant) -> str:
+    """Where all of a tenant stands that counts within seconds."""
     return f"{tenant.id}--revocations"

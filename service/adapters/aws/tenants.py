@@ -13,6 +13,7 @@ from cedarfleet_device import wire
 
 from service.adapters.aws.client.failures import asks
 from service.cedar.entities import ROOT_GROUP
+from service.cedar.granted import GrantTemplate
 from service.cedar.group_tree import CircularGroupsError, with_ancestors
 from service.domain.command_rules import rules_of
 from service.domain.permissions import COMMANDING, Permission
@@ -113,6 +114,8 @@ def tenant_of(item: Mapping[str, Any], *, region: str) -> Tenant:
             groups={name: tuple(parents) for name, parents in row["groups"].items()},
             # A row of an earlier release lists nothing, so nothing is bounded.
             lists=_lists(row.get("lists", {})),
+            # Of a stack of an earlier release nothing can be granted until its next `up`.
+            templates=_templates(row.get("templates", {})),
             # Nor does it name budgets: it has those of a file that says nothing.
             budgets={**DEFAULT, **_budgets(row.get("budgets", {}))},
             console_client_id=row.get("console_client_id"),
@@ -175,6 +178,15 @@ def _budgets(column: Mapping[str, Mapping[str, str]]) -> dict[Budget, Rate]:
         }
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"`budgets`: {error}") from error
+
+
+def _templates(column: Mapping[str, Mapping[str, str]]) -> dict[str, GrantTemplate]:
+    return {
+        name: GrantTemplate(
+            statement=template["statement"], actions=frozenset(template["actions"].split())
+        )
+        for name, template in column.items()
+    }
 
 
 def _is_rate(rate: Rate) -> bool:

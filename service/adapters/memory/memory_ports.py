@@ -30,6 +30,7 @@ from service.adapters.memory.downloads import (
 )
 from service.adapters.memory.enrolments import MemoryEnrolments, MemoryThings
 from service.adapters.memory.files import MemoryFileObjects, MemoryFileRecords
+from service.adapters.memory.grants import MemoryGrantedPolicies, MemoryGrantRecords
 from service.adapters.memory.machines import MemoryMachineClients, MemoryMachines
 from service.adapters.memory.metrics import MemoryMetrics
 from service.adapters.memory.people import MemoryPeople
@@ -91,6 +92,8 @@ class MemoryPorts(Ports):
     revocations: MemoryRevocations
     machine_records: MemoryMachines
     machine_clients: MemoryMachineClients
+    grant_records: MemoryGrantRecords
+    granted_policies: MemoryGrantedPolicies
     telemetry: MemoryTelemetry
     device_states: MemoryDeviceStates
     device_logs: MemoryDeviceLogs
@@ -103,13 +106,14 @@ class MemoryPorts(Ports):
     def around(cls, authorizer: Authorizer, *, devices: MemoryDevices | None = None) -> MemoryPorts:
         """Empty twins beside an authorizer; facts and connections know the same devices."""
         known = devices or MemoryDevices()
+        revocations, stores = MemoryRevocations(), MemoryPolicyStores()
         commands = MemoryCommandRecords()
         audit = MemoryAuditLog()
         return cls(
             tenants=MemoryTenantRegistry(),
             signing_keys=MemorySigningKeys(),
             authorizer=authorizer,
-            policy_stores=MemoryPolicyStores(),
+            policy_stores=stores,
             audit=audit,
             audit_entries=audit,
             audit_chain=MemoryAuditChain(),
@@ -133,9 +137,11 @@ class MemoryPorts(Ports):
             enrolments=MemoryEnrolments(devices=known),
             things=MemoryThings(),
             people=MemoryPeople(),
-            revocations=MemoryRevocations(),
             machine_records=MemoryMachines(),
             machine_clients=MemoryMachineClients(),
+            revocations=revocations,
+            grant_records=MemoryGrantRecords(),
+            granted_policies=MemoryGrantedPolicies(revocations=revocations, stores=stores),
             telemetry=MemoryTelemetry(),
             device_states=MemoryDeviceStates(),
             device_logs=MemoryDeviceLogs(),

@@ -1,15 +1,14 @@
-"""A twin of the revocations in the commands table."""
+"""A twin of the revocations in the commands table, and of what stands beside them of grants."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from service.domain.revocations import RunTimeWord
 from service.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from service.domain.revocations import NotBefore
     from service.domain.tenants import Tenant
 
@@ -20,17 +19,25 @@ class MemoryRevocations:
 
     Attributes:
         rows: from when on tokens count.
+        granted: fingerprints of policies of grants.
+        ended: ids of policies of revoked grants.
         asked: how often all of a tenant were read.
         available: ``False`` makes every question fail.
     """
 
     rows: dict[str, dict[str, NotBefore]] = field(default_factory=dict[str, "dict[str, NotBefore]"])
+    granted: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    ended: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     asked: int = 0
     available: bool = True
 
-    async def revoked(self, tenant: Tenant) -> Mapping[str, NotBefore]:
+    async def word(self, tenant: Tenant) -> RunTimeWord:
         self.asked += 1
-        return dict(self._of(tenant))
+        return RunTimeWord(
+            tokens=dict(self._of(tenant)),
+            granted=self.granted.get(tenant.id, frozenset()),
+            ended=self.ended.get(tenant.id, frozenset()),
+        )
 
     async def revoke(self, tenant: Tenant, subject: str, not_before: NotBefore) -> None:
         rows = self._of(tenant)

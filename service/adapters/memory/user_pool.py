@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from service.cedar.binding import bind
 from service.domain.permissions import Permission
 from service.domain.rates import MOST_PER_SECOND, Budget, Rate
 from service.domain.tenants import Tenant, TenantStatus
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from service.adapters.memory.memory_ports import MemoryPorts
+    from service.cedar.granted import GrantTemplate
 
 _LIFE_SECONDS = 3600
 _PLENTY = Rate(per_second=MOST_PER_SECOND, burst=MOST_PER_SECOND)
@@ -33,6 +36,7 @@ class MemoryUserPool:
         lists: what its stack file lists, by key.
         budgets: how much of each is let through; by default more than a test asks for.
         region: of tenant and pool.
+        templates: of which grants are made, not yet bound.
     """
 
     def __init__(
@@ -44,11 +48,13 @@ class MemoryUserPool:
         lists: Mapping[str, frozenset[str]] | None = None,
         budgets: Mapping[Budget, Rate] | None = None,
         region: str = "eu-central-1",
+        templates: Mapping[str, GrantTemplate] | None = None,
     ) -> None:
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self.key_id = f"{tenant}-key"
         self.client_id = f"{tenant}client"
         issuer = f"https://cognito-idp.{region}.amazonaws.com/{region}_{tenant.replace('-', '')}"
+        pool_id = issuer.rpartition("/")[2]
         role = f"arn:aws:iam::123456789012:role/cedarfleet-{tenant}"
         self.tenant = Tenant(
             id=tenant,
@@ -70,6 +76,10 @@ class MemoryUserPool:
             groups=groups or {},
             lists=lists or {},
             budgets=budgets or dict.fromkeys(Budget, _PLENTY),
+            templates={
+                name: replace(one, statement=bind(one.statement, tenant=tenant, pool_id=pool_id))
+                for name, one in (templates or {}).items()
+            },
         )
 
     def join(self, ports: MemoryPorts) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import json
 import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from tests.service.conftest import ServiceUnderTest
 
+UNTIL: Final = (datetime.now(UTC) + timedelta(hours=2)).isoformat()
 # By operation: further query parameters and members that take an identifier, each written as a
 # placeholder by its kind, in a request that is right otherwise. What stands in the path comes of
 # the document. `None`: takes no token, and has tests of its own.
@@ -136,6 +138,27 @@ ASKED: Final[Mapping[str, Mapping[str, Any] | None]] = {
     "add_machine_secret": {"json": {}},
     "delete_machine_secret": {},
     "revoke_machine": {},
+    "give_grant": {
+        "json": [
+            {
+                "template": "technician-for-line",
+                "person": "{email}",
+                "device": "{device}",
+                "until": UNTIL,
+                "reason": "a colleague is away",
+            },
+            {
+                "template": "technician-for-line",
+                "person": "{person}",
+                "group": "{group}",
+                "until": UNTIL,
+                "reason": "a colleague is away",
+            },
+        ]
+    },
+    "list_grants": {"params": {"cursor": "{grant}"}},
+    "read_grant": {},
+    "revoke_grant": {},
 }
 NOBODYS: Final = {
     "device": "pump-99",
@@ -150,6 +173,7 @@ NOBODYS: Final = {
     "email": "nobody@globex.test",
     "machine": "mes-99",
     "secret_id": "client99--1",
+    "grant": "01JD0000000000000000000003",
     "none": "no-such-cursor",
 }
 PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
@@ -207,6 +231,17 @@ class World:
                 "/v1/command-types",
                 {"name": self.ids["command_type"], "action": "OperateDevice"},
             ),
+            (
+                "grant",
+                "/v1/grants",
+                {
+                    "template": "technician-for-line",
+                    "person": person.email,
+                    "device": device,
+                    "until": UNTIL,
+                    "reason": "a colleague is away",
+                },
+            ),
         )
         for kind, path, body in made:
             answer = self.call("POST", path, json=body)
@@ -228,6 +263,7 @@ class World:
             "/v1/files",
             "/v1/people",
             "/v1/machines",
+            "/v1/grants",
             f"/v1/devices/{one['device']}",
             f"/v1/groups/{one['group']}/members",
             f"/v1/commands/{one['command_id']}",
@@ -235,6 +271,7 @@ class World:
             f"/v1/files/{one['file_id']}",
             f"/v1/people/{one['person']}",
             f"/v1/machines/{one['machine']}",
+            f"/v1/grants/{one['grant']}",
         )
         return [self.call("GET", path).text for path in paths]
 
@@ -324,10 +361,11 @@ def probes(document: Mapping[str, Any]) -> Iterator[Probe]:
 def worlds(service: ServiceUnderTest) -> dict[str, World]:
     """Two tenants, each with one of everything."""
     made = {name: World(service, name) for name in ("acme", "globex")}
+    for pool in (service.acme, service.globex):
+        service.ports.policy_stores.stamp(pool.tenant, stamped(pool.tenant))
     made["acme"].fill("press-01", "line-press", "recipes/steel.json")
     made["globex"].fill("pump-01", "ward", "secret.bin")
     for pool in (service.acme, service.globex):  # reads are decided by copies, as mostly
-        service.ports.policy_stores.stamp(pool.tenant, stamped(pool.tenant))
         assert asyncio.run(service.app.state.operations.decisions.prepare(pool.tenant))
     return made
 

@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -50,6 +51,9 @@ class Shell:
             known = {
                 "$(wc -c < steel.json)": str(len(STEEL)),
                 "$(sha256sum steel.json | cut -d' ' -f1)": hashlib.sha256(STEEL).hexdigest(),
+                "$(date -u -d '+2 hours' +%Y-%m-%dT%H:%M:%SZ)": (
+                    f"{datetime.now(UTC) + timedelta(hours=2):%Y-%m-%dT%H:%M:%SZ}"
+                ),
             }
             self.variables[name] = known[command]
 
@@ -127,5 +131,6 @@ def test_every_recipe_of_the_page_works(service: ServiceUnderTest) -> None:
     delivered = service.ports.download_records.once.records.values()
     assert {one.file_id for one in delivered} == {file.file_id}
     assert json.dumps(shell.asked).count("/v1/files") > 5
-    assert len(blocks) == 17
+    assert len(blocks) == 18
+    assert not service.ports.granted_policies.held
     assert service.device("press-02").groups == ("cell-9", "line-press")

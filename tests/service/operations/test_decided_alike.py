@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from service.adapters.memory.metrics import MemoryMetrics
 from service.adapters.memory.policies import MemoryPolicyStores
+from service.adapters.memory.revocations import MemoryRevocations
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.cedar.decision import Decider, Evaluation
 from service.cedar.policy_set import Link, PolicySet
@@ -26,9 +27,11 @@ from service.cedar.request import AuthorizationRequest, RequestContext
 from service.cedar.values import EntityUid
 from service.domain.devices import Device
 from service.domain.identities import Principal, TokenUse, VerifiedClaims
+from service.domain.instants import now_in_utc
 from service.domain.permissions import Permission
 from service.operations.decisions import Decisions, differ
 from service.operations.policy_copies import PolicyCopies
+from service.operations.revocations import Revocations
 from service.settings import PolicySettings
 from tests.infra.local.verified_permissions.conftest import ACCOUNT, REGION, Ask
 from tests.infra.local.verified_permissions.issuer import Issuer
@@ -257,8 +260,9 @@ def test_a_copy_decides_as_its_store(
     store = Store.of(statements, links)
     stores = MemoryPolicyStores()
     stores.stamp(ACME, store.policies)
-    copies = PolicyCopies(stores, PolicySettings(), MemoryMetrics())
-    decisions = Decisions(Policies([]), copies, MemoryMetrics(), sample=0)
+    revocations = Revocations(MemoryRevocations(), now_in_utc)
+    copies = PolicyCopies(stores, PolicySettings(), MemoryMetrics(), revocations)
+    decisions = Decisions(Policies([]), copies, MemoryMetrics(), revocations, sample=0)
 
     async def differences() -> list[object]:
         assert await decisions.prepare(ACME)

@@ -12,6 +12,7 @@ import pytest
 
 from service.adapters.memory.metrics import MemoryMetrics
 from service.adapters.memory.policies import MemoryPolicyStores
+from service.adapters.memory.revocations import MemoryRevocations
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.cedar.decision import Allowed, Decider, Denied, Refusal
 from service.cedar.entities import tenant_entity
@@ -19,10 +20,12 @@ from service.cedar.request import AuthorizationRequest, RequestContext
 from service.cedar.values import EntityUid
 from service.domain.devices import Device
 from service.domain.identities import Principal, TokenUse, VerifiedClaims
+from service.domain.instants import now_in_utc
 from service.domain.permissions import READING, Permission
 from service.errors import UnavailableError
 from service.operations.decisions import Decisions
 from service.operations.policy_copies import PolicyCopies
+from service.operations.revocations import Revocations
 from service.ports.metrics import DECISIONS, POLICY_DIFFERENCES
 from service.settings import PolicySettings
 from tests.service.operations.policies import Policies
@@ -84,11 +87,14 @@ class Asked:
 
     def __post_init__(self) -> None:
         self.stores.stamp(ACME, only(ACME, all=PERMIT_ALL))
-        copies = PolicyCopies(self.stores, PolicySettings(), self.metrics)
+        self.revoked = MemoryRevocations()
+        revocations = Revocations(self.revoked, now_in_utc)
+        copies = PolicyCopies(self.stores, PolicySettings(), self.metrics, revocations)
         self.decisions = Decisions(
             self.store,
             copies,
             self.metrics,
+            revocations,
             sample=self.sample,
             chance=lambda: 0.5,
             pause=self._pause,

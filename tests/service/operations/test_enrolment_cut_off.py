@@ -6,7 +6,7 @@ The calls are found by making them: each of the ports is wrapped by an object th
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +27,10 @@ from service.operations.authorization import RequestFacts
 from service.operations.budgets import Budgets
 from service.operations.enrolment import ENROLMENTS, Enrol, Enrolled, EnrolmentRequest
 from service.settings import EnrolmentSettings
+from tests.service.operations.cut_line import Line, Wrapped, cut
 from tests.service.requests import signing_request
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from service.adapters.memory.authorizer import CedarAuthorizer
     from service.ports import Ports
 
@@ -42,51 +41,6 @@ CODE = new_code()
 FIRST, SECOND = signing_request(), signing_request()
 CALLS = 10
 """Of one enrolment: found below to be as many."""
-
-
-def cut(where: str, number: int) -> Line:
-    """A line that is cut before a call arrives, or behind it."""
-    return Line(before=number) if where == "before" else Line(behind=number)
-
-
-@dataclass
-class Line:
-    """Every call of the wrapped ports, in order.
-
-    Attributes:
-        before: the call that never arrives.
-        behind: the call whose answer is lost.
-        turns: whether each call lets another task run first.
-    """
-
-    before: int | None = None
-    behind: int | None = None
-    turns: bool = False
-    calls: list[str] = field(default_factory=list[str])
-
-    async def carry(self, name: str, call: Callable[..., Awaitable[Any]], *given: Any) -> Any:
-        """One call."""
-        self.calls.append(name)
-        number = len(self.calls)
-        if self.turns:
-            await asyncio.sleep(0)
-        if number == self.before:
-            raise UnavailableError(name)
-        answer = await call(*given)
-        if number == self.behind:
-            raise UnavailableError(name)
-        return answer
-
-
-class Wrapped:
-    """A port behind a line."""
-
-    def __init__(self, name: str, port: object, line: Line) -> None:
-        self._name, self._port, self._line = name, port, line
-
-    def __getattr__(self, method: str) -> Callable[..., Awaitable[Any]]:
-        call = getattr(self._port, method)
-        return lambda *given: self._line.carry(f"{self._name}.{method}", call, *given)
 
 
 @pytest.fixture(scope="module")

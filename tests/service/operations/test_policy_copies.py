@@ -11,10 +11,13 @@ import structlog
 
 from service.adapters.memory.metrics import MemoryMetrics
 from service.adapters.memory.policies import MemoryPolicyStores
+from service.adapters.memory.revocations import MemoryRevocations
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.cedar.compiled import CompiledPolicies
+from service.domain.instants import now_in_utc
 from service.domain.permissions import READING
 from service.operations.policy_copies import PolicyCopies
+from service.operations.revocations import Revocations
 from service.ports.metrics import POLICY_DIFFERENCES
 from service.settings import PolicySettings
 from tests.service.stamped_policies import PERMIT_ALL, only
@@ -39,8 +42,14 @@ class Watched:
     now: float = 1000.0
 
     def __post_init__(self) -> None:
+        self.revoked = MemoryRevocations()
         self.copies = PolicyCopies(
-            self.stores, self.settings, self.metrics, now=lambda: self.now, chance=lambda: 1.0
+            self.stores,
+            self.settings,
+            self.metrics,
+            Revocations(self.revoked, now_in_utc, now=lambda: self.now),
+            now=lambda: self.now,
+            chance=lambda: 1.0,
         )
 
     async def begun(self) -> bool:
@@ -334,7 +343,9 @@ def test_closing_leaves_nothing_behind() -> None:
             return {}
 
     async def steps() -> int:
-        copies = PolicyCopies(Silent(), SETTINGS, MemoryMetrics())
+        copies = PolicyCopies(
+            Silent(), SETTINGS, MemoryMetrics(), Revocations(MemoryRevocations(), now_in_utc)
+        )
         waiting = asyncio.ensure_future(copies.good(ACME))
         await asyncio.sleep(0)
         await copies.close()

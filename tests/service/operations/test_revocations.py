@@ -13,12 +13,12 @@ from service import deadline
 from service.adapters.memory.revocations import MemoryRevocations
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.domain.identities import Principal, TokenUse, VerifiedClaims
-from service.domain.revocations import INTENT_MS, SKEW_MS, is_revoked
+from service.domain.revocations import INTENT_MS, SKEW_MS, RunTimeWord, is_revoked
 from service.errors import OutOfTimeError, TokenFault, UnauthenticatedError, UnavailableError
 from service.operations.revocations import FRESH_SECONDS, Revocations
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from service.domain.tenants import Tenant
 
@@ -193,11 +193,11 @@ class Slow(MemoryRevocations):
         super().__init__()
         self.may = asyncio.Event()
 
-    async def revoked(self, tenant: Tenant) -> Mapping[str, int]:
+    async def word(self, tenant: Tenant) -> RunTimeWord:
         """See ``ports.RevocationRecords``."""
         async with deadline.within("the table"):
             await self.may.wait()
-        return await super().revoked(tenant)
+        return await super().word(tenant)
 
 
 def test_a_request_without_time_ends_no_others_question() -> None:

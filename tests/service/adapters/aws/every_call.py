@@ -41,6 +41,7 @@ from service.domain.downloads import (
 )
 from service.domain.enrolments import Certificate, Enrolment, SigningRequest
 from service.domain.files import FileState, FileVersion, UploadPart
+from service.domain.grants import Grant
 from service.domain.group_records import GroupRecord
 from service.domain.groups import DeviceGroup
 from service.domain.idempotency import IdempotencyKey
@@ -97,6 +98,21 @@ COMMAND: Final = CommandRecord(
     expires_at=AT + 60_000,
 )
 LOG: Final = log_key("press-07", ID, AT)
+GRANT: Final = Grant(
+    grant_id=ID,
+    tenant="acme",
+    template="technician-for-line",
+    person="ann",
+    subject="ann",
+    email="ann@acme.test",
+    device="press-07",
+    group=None,
+    until=2**42,
+    reason="a colleague is away",
+    statement="permit",
+    given_by="somebody",
+    given_at=AT,
+)
 DOWNLOAD: Final = DownloadRecord(
     download_id=ID,
     tenant="acme",
@@ -436,7 +452,23 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "machine_clients.delete_secret": (
             tenant | {"client_id": CLIENT, "secret_id": f"{CLIENT}--1"},
         ),
-        "revocations.revoked": (tenant,),
+        "grant_records.create": (
+            tenant | {"record": GRANT, "key": None},
+            tenant | {"record": GRANT, "key": KEY},
+        ),
+        "grant_records.settle": (tenant | {"record": GRANT},),
+        "grant_records.read": (tenant | {"grant_id": ID},),
+        "grant_records.page": (page | {"cursor": None}, page | {"cursor": seal("grants:acme", ID)}),
+        "granted_policies.tell": (tenant | {"fingerprint": "ab" * 16},),
+        "granted_policies.end": (
+            tenant | {"fingerprint": "ab" * 16, "policy_id": None},
+            tenant | {"fingerprint": "ab" * 16, "policy_id": "SP1"},
+        ),
+        "granted_policies.forget": (tenant | {"policy_id": "SP1"},),
+        "granted_policies.put": (tenant | {"grant": GRANT},),
+        "granted_policies.find": (tenant | {"grant": GRANT},),
+        "granted_policies.remove": (tenant | {"grant": GRANT},),
+        "revocations.word": (tenant,),
         "revocations.revoke": (tenant | {"subject": "ann", "not_before": AT},),
         "revocations.settle": (tenant | {"subject": "ann", "intent": AT, "not_before": AT},),
         "deliveries.plan": (download | {"jobs": [JOB]},),
@@ -581,6 +613,8 @@ def _policy_store() -> dict[str, dict[str, Any]]:
             "errors": [],
         },
         "GetPolicyTemplate": {"statement": "permit"},
+        "CreatePolicy": {"policyId": "SP3", **at},
+        "GetPolicy": {"policyId": "SP3", **at},
         "GetSchema": {"schema": "{}", **at},
     }
 
@@ -622,6 +656,10 @@ def stored(key: Mapping[str, Any], acme: Tenant) -> dict[str, Any]:
         texts |= {"file_id": ID, "upload": "upload-1", "state": "uploading", "problem": ""}
         texts |= {"version": "", "sha256": "ab" * 32}
         numbers |= {"part_size": "1", "changed_at": "1", "revision": "1"}
+    if "--grants" in str(key):
+        row = vars(GRANT) | {"state": "active", "group": ""}
+        texts |= {name: text for name, text in row.items() if isinstance(text, str)}
+        numbers |= {name: str(one) for name, one in row.items() if isinstance(one, int)}
     return {
         **{name: {"S": text} for name, text in texts.items()},
         **{name: {"N": text} for name, text in numbers.items()},
