@@ -75,7 +75,7 @@ class Store:
         return self.parsed[key]
 
     def _asked(self, principal: Principal, request: AuthorizationRequest) -> AuthorizationRequest:
-        bearer = principal.bearer({"email"})
+        bearer = principal.bearer(frozenset({"email"}))
         return request.with_bearer(bearer, pool_id=principal.tenant.pool_id)
 
 
@@ -258,7 +258,12 @@ def test_what_could_never_be_given_is_named(
 
 def test_what_is_not_there_is_said(granting: ServiceUnderTest) -> None:
     """Of person, device, group and grant; and to who may give nothing, not even that."""
-    for changes in ({"person": "nobody"}, {"device": "no"}, {"device": None, "group": "no"}):
+    absent: tuple[dict[str, Any], ...] = (
+        {"person": "nobody"},
+        {"device": "no"},
+        {"device": None, "group": "no"},
+    )
+    for changes in absent:
         assert give(granting, **changes).status_code == 404
     unknown = [give(granting, "lee", person=name) for name in ("nobody", "kim@acme.test")]
     assert [one.status_code for one in unknown] == [403, 403]

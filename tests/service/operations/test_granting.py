@@ -105,7 +105,7 @@ class World:
     @property
     def agrees(self) -> bool:
         """Whether the store holds what every process is told that it holds."""
-        held = {fingerprint(text) for text in self.policies.held.values()}
+        held = frozenset(fingerprint(text) for text in self.policies.held.values())
         return held == self.revoked.granted.get("acme", frozenset())
 
     async def work(self, upto: datetime) -> None:
