@@ -60,6 +60,19 @@ def unanswered(reason: str) -> Outcome:
 
 ROWS: Final = (
     Row(
+        id="policy-by-name",
+        statement="A policy is found, and deleted, by `name/...` in place of its id; a name that "
+        "is taken, and a client token that comes again with other members, are "
+        "ConflictException; a token counts for eight hours",
+        reason="all 50 are taken",
+    ),
+    Row(
+        id="all-permits-that-match",
+        statement="The determining policies of an ALLOW are all permits that match, so one that "
+        "was revoked can be taken out of them",
+        reason="as above",
+    ),
+    Row(
         id="form-of-one-object",
         statement="A form of S3 takes one object under its key, of the size that its policy "
         "allows, until it ends; who signed it needs `s3:PutObject`",

@@ -40,7 +40,9 @@ def refusal(
         (folder / f"{name}.cedar").write_text(own, encoding="utf-8")
     tenant = TenantPolicies(tenant="acme", folder=folder, grants=grants)
     if known:
-        groups = frozenset({"certified-line-press", "it-staff", "quality-inspectors"})
+        groups = frozenset(
+            {"certified-line-press", "it-staff", "quality-inspectors", "technicians"}
+        )
         tenant = replace(tenant, groups=groups, lines=frozenset({"line-press"}))
     with pytest.raises(PolicyError) as refused:
         load(files / "policies", tenant)

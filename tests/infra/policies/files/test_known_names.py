@@ -67,9 +67,9 @@ def forbid(condition: str, *, resource: str = "resource is Fleet::Device") -> st
             (
                 "the schema has no attribute `emergncy` for context; did you mean `emergency`? "
                 "It has approved, artifact, changed_tags, command, command_action, "
-                "critical_targets, emergency, machine_scopes, members_allowed, now, "
+                "critical_targets, emergency, holds_all, machine_scopes, members_allowed, now, "
                 "people_groups, planned, reason, requester, share_of_critical, "
-                "share_of_fleet, source_ip, targets, token"
+                "share_of_fleet, source_ip, targets, template, to_self, token"
             ),
         ),
         (

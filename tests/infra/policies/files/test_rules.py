@@ -186,7 +186,7 @@ def test_own_policy_names_only_groups_and_lines_of_the_tenant(files: Path):
     )
     where, groups = (
         "tenants/acme/policies/mine.cedar:3: ",
-        "certified-line-press, it-staff, quality-inspectors",
+        "certified-line-press, it-staff, quality-inspectors, technicians",
     )
     assert refusal(files, own=own, known=True) == [
         f'{where}`Fleet::Group::"operatosr"` is no group of this tenant; it has {groups}',
@@ -203,7 +203,7 @@ def test_own_policy_names_only_groups_and_lines_of_the_tenant(files: Path):
     tenant = TenantPolicies(
         tenant="acme",
         folder=folder,
-        groups=frozenset({"it-staff", "quality-inspectors"}),
+        groups=frozenset({"it-staff", "quality-inspectors", "technicians"}),
         lines=lines,
     )
     assert "mine" in {policy.id for policy in load(files / "policies", tenant).forbids}
