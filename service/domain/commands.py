@@ -257,18 +257,22 @@ _SILENCE: Final = {
 }
 
 
+_UNSETTLED: Final = frozenset({CommandRecordState.CREATED, CommandRecordState.PUBLISHING})
+
+
 def status_of(
     record: CommandRecord, states: Sequence[ReportedState], *, now_ms: int
 ) -> CommandStatus:
     """The one state that is true as far as anyone knows.
 
     What the device reported wins, since it alone knows; its first final state stands. But of a
-    command that surely never left it can only tell that its cancel came: that it failed stands. The
-    device is the authority of its own states: if it reports a sequence again, the rule keeps what
-    it said last, and nobody here can tell. A device that acknowledged the command has received it.
-    Without a word of the device, a command past its expiry is expired: no device starts it any
-    more. That is final only of one that has not left: of any other the device may yet tell, however
-    late, that it had started it in time.
+    command that surely never left it can only tell that its cancel came: that it failed stands, and
+    as long as it may still turn out to have failed, a cancel that came is not final. The device is
+    the authority of its own states: if it reports a sequence again, the rule keeps what it said
+    last, and nobody here can tell. A device that acknowledged the command has received it. Without
+    a word of the device, a command past its expiry is expired: no device starts it any more. That
+    is final only of one that has not left: of any other the device may yet tell, however late, that
+    it had started it in time.
 
     Args:
         record: the service's record.
@@ -276,13 +280,15 @@ def status_of(
         now_ms: milliseconds since the epoch.
     """
     ordered = sorted(states, key=lambda reported: reported.sequence)
-    never_left = record.state is CommandRecordState.FAILED and all(
-        reported.state is wire.CommandState.CANCELED for reported in ordered
-    )
-    if ordered and not never_left:
+    only_canceled = all(reported.state is wire.CommandState.CANCELED for reported in ordered)
+    if ordered and not (only_canceled and record.state is CommandRecordState.FAILED):
         told = next((reported for reported in ordered if reported.state.is_final), ordered[-1])
+        may_fail = record.state in _UNSETTLED and now_ms <= record.expires_at + CLAIM_MS
         return CommandStatus(
-            state=told.state, reported_by="device", detail=told.detail, is_final=told.state.is_final
+            state=told.state,
+            reported_by="device",
+            detail=told.detail,
+            is_final=told.state.is_final and not (only_canceled and may_fail),
         )
     if record.state is CommandRecordState.FAILED:
         return CommandStatus(

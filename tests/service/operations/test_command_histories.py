@@ -252,7 +252,8 @@ REFUSED_TWICE: Final = [("line", "refused"), ("line", "refused")]
         ),
         ([("request", ""), ("cancel", ""), *[("line", "throttled")] * 2], "canceled"),
         ([("request", ""), ("cancel", ""), ("line", "arrives")], "received"),
-        # Its cancel reaches the device, and it never does.
+        # Its cancel reaches the device, and it never does, in either order.
+        ([("request", ""), ("cancel", ""), ("device", "canceled"), *REFUSED_TWICE], "failed"),
         ([("request", ""), ("cancel", ""), *REFUSED_TWICE, ("device", "canceled")], "failed"),
         (
             [("request", ""), ("line", "arrives"), ("cancel", ""), ("device", "canceled")],
