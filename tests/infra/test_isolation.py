@@ -233,7 +233,7 @@ def test_a_tenants_session_adds_to_its_audit_trail_and_reads_it(
 def test_a_tenants_session_reaches_its_own_bucket_and_store_only(
     project: Project, session: Callable[[str], Any]
 ) -> None:
-    """Files and decisions end at the tenant, and policies cannot be written from the service."""
+    """Files, decisions and grants end at the tenant; schema and store stay as they are."""
     s3, policies = session("s3"), session("verifiedpermissions")
     made = {name: project.engine.outputs(name).outputs for name in ("acme", "globex")}
     s3.list_objects_v2(Bucket=made["acme"]["bucket"])
@@ -253,12 +253,16 @@ def test_a_tenants_session_reaches_its_own_bucket_and_store_only(
         policyStoreId=made["globex"]["policy_store_id"],
         **question,
     )
-    # It copies its own policies, and reads nobody else's; it changes none.
-    policies.list_policies(policyStoreId=made["acme"]["policy_store_id"])
-    assert refused(policies.list_policies, policyStoreId=made["globex"]["policy_store_id"])
-    assert refused(policies.get_schema, policyStoreId=made["globex"]["policy_store_id"])
-    assert refused(
-        policies.create_policy,
-        policyStoreId=made["acme"]["policy_store_id"],
-        definition={"static": {"statement": "permit (principal, action, resource);"}},
-    )
+    # It copies its own policies, and makes and ends grants there (ADR 0038); no schema is written, no
+    # policy changed in place, and nothing of another tenant's store read.
+    own, other = (made[name]["policy_store_id"] for name in ("acme", "globex"))
+    policies.list_policies(policyStoreId=own)
+    assert refused(policies.list_policies, policyStoreId=other)
+    assert refused(policies.get_schema, policyStoreId=other)
+    definition = {"static": {"statement": "forbid (principal, action, resource) when { false };"}}
+    grant = policies.create_policy(policyStoreId=own, definition=definition)["policyId"]
+    assert refused(policies.update_policy, policyStoreId=own, policyId=grant, definition=definition)
+    policies.delete_policy(policyStoreId=own, policyId=grant)
+    assert refused(policies.create_policy, policyStoreId=other, definition=definition)
+    assert refused(policies.put_schema, policyStoreId=own, definition={"cedarJson": "{}"})
+    assert refused(policies.delete_policy_store, policyStoreId=own)
