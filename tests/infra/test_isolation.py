@@ -253,8 +253,8 @@ def test_a_tenants_session_reaches_its_own_bucket_and_store_only(
         policyStoreId=made["globex"]["policy_store_id"],
         **question,
     )
-    # It copies its own policies, and makes and ends grants there (ADR 0038); no schema is written, no
-    # policy changed in place, and nothing of another tenant's store read.
+    # It copies its own policies, and makes and ends grants there (ADR 0038). No schema is written,
+    # no policy changed in place, and nothing of another tenant's store read.
     own, other = (made[name]["policy_store_id"] for name in ("acme", "globex"))
     policies.list_policies(policyStoreId=own)
     assert refused(policies.list_policies, policyStoreId=other)
