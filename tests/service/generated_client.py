@@ -25,6 +25,7 @@ from service.settings import HttpSettings, TokenSettings
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
+LINES, FILE = "application/x-ndjson", "application/octet-stream"
 
 
 def main() -> int:
@@ -36,9 +37,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         file, client = Path(folder) / "openapi.json", Path(folder) / "client"
         file.write_text(json.dumps(described))
+        # Lines of JSON are a file to the generator, which knows no name of theirs.
+        settings = Path(folder) / "settings.json"
+        settings.write_text(json.dumps({"content_type_overrides": {LINES: FILE}}))
         for command in (
             [BIN / "openapi-python-client", "generate", "--path", file, "--output-path", client,
-             "--meta", "none", "--fail-on-warning"],
+             "--config", settings, "--meta", "none", "--fail-on-warning"],
             [BIN / "basedpyright", "--level", "error", "--pythonpath", sys.executable,
              client / "api", client / "models"],  # `client.py` is the generator's own
         ):  # fmt: skip
