@@ -54,14 +54,14 @@ class Run:
     session: boto3.Session
     most: int = MOST_CALLS
     agreed: bool = True
-    interrupted_at: str = "never"
+    interrupted_at: str | None = None
     lines: list[str] = field(default_factory=list[str])
     made: list[str] = field(default_factory=list[str])
 
     def say(self, line: str) -> None:
         """Note a line; press Ctrl-C at one."""
         self.lines.append(line)
-        if self.interrupted_at in line:
+        if self.interrupted_at is not None and self.interrupted_at in line:
             raise KeyboardInterrupt
 
     def run(self) -> int:
