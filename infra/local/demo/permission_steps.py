@@ -56,7 +56,7 @@ def refusal_is_explained(run: DemoRun) -> None:
 
 def policies_are_proved(run: DemoRun) -> None:
     """The guards hold of every request; of a proposed permit the prover shows what it grants."""
-    with run.report.step("policies are proved, of every request there can be") as step:
+    with run.report.step("the prover, where it is built, is asked about every request") as step:
         base = load(ROOT / "policies", TenantPolicies(tenant=THIS_TENANT)).policy_set
         guards = {name: text for name, text in base.static.items() if name in _GUARDS}
         before = replace(base, static=guards)

@@ -98,27 +98,14 @@ class DynamoDeliveries:
     async def made(
         self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, *, now_ms: int
     ) -> None:
-        await self.aws.tenant(tenant, "dynamodb").call(
-            "UpdateItem",
-            TableName=self.settings.commands_table,
-            Key=_key(record, _job_key(job.number)),
-            UpdateExpression="SET made_at = if_not_exists(made_at, :now) REMOVE canceled_at",
-            ConditionExpression="attribute_exists(thing)",
-            ExpressionAttributeValues={":now": {"N": str(now_ms)}},
-        )
+        update = "SET made_at = if_not_exists(made_at, :now) REMOVE canceled_at"
+        await self._note(tenant, record, job, update, now_ms)
 
     @asks(_TABLE)
     async def decided(
         self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, *, now_ms: int
     ) -> None:
-        await self.aws.tenant(tenant, "dynamodb").call(
-            "UpdateItem",
-            TableName=self.settings.commands_table,
-            Key=_key(record, _job_key(job.number)),
-            UpdateExpression="SET decided_at = :now",
-            ConditionExpression="attribute_exists(thing)",
-            ExpressionAttributeValues={":now": {"N": str(now_ms)}},
-        )
+        await self._note(tenant, record, job, "SET decided_at = :now", now_ms)
 
     @asks(_TABLE)
     async def canceled(
@@ -233,6 +220,18 @@ class DynamoDeliveries:
 
     def _ttl(self, record: DownloadRecord) -> dict[str, str]:
         return {"N": str(record.created_at // 1000 + self.settings.record_seconds)}
+
+    async def _note(
+        self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, update: str, now_ms: int
+    ) -> None:
+        await self.aws.tenant(tenant, "dynamodb").call(
+            "UpdateItem",
+            TableName=self.settings.commands_table,
+            Key=_key(record, _job_key(job.number)),
+            UpdateExpression=update,
+            ConditionExpression="attribute_exists(thing)",
+            ExpressionAttributeValues={":now": {"N": str(now_ms)}},
+        )
 
 
 def _key(record: DownloadRecord, sk: str) -> dict[str, Any]:
