@@ -139,6 +139,7 @@ class ObjectServer:
     sent: int = 0
     requests: list[Request] = field(default_factory=list[Request])
     closing: threading.Event = field(default_factory=threading.Event)
+    _held: socket.socket | None = field(default=None, init=False, repr=False)
 
     def __enter__(self) -> Self:
         self.put(self.content)
@@ -154,6 +155,21 @@ class ObjectServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._stop()
+        if self._held is not None:
+            self._held.close()
+
+    def leave(self) -> None:
+        """Answer nobody any more: connections are refused.
+
+        The port stays held, so that the server of no other test comes to answer there.
+        """
+        self._stop()
+        self._held = socket.socket()
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # who is back may listen
+        self._held.bind(("127.0.0.1", self.port))
+
+    def _stop(self) -> None:
         self.closing.set()
         self._listener.shutdown()
         self._listener.cut_all()

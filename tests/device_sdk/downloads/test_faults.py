@@ -98,7 +98,7 @@ def test_wrong_bytes_twice_are_refused(device: Device, server: ObjectServer):
 def test_a_server_that_is_away_is_a_failure_with_the_address(device: Device, server: ObjectServer):
     """Connection refused ends in a failure that names host and port, and never the URL's query."""
     document = server.document()
-    server.__exit__()
+    server.leave()
     with pytest.raises(DownloadFailedError, match=r"cannot connect to localhost:\d+") as caught:
         device.downloader(unreachable_seconds=0.1).fetch(document, refresh_url=lambda: "")
     assert "token" not in str(caught.value)
@@ -108,7 +108,7 @@ def test_a_server_that_is_away_is_a_failure_with_the_address(device: Device, ser
 def test_a_network_that_is_gone_for_long_costs_no_try(device: Device, server: ObjectServer):
     """Tries that reach nobody are not counted: the download goes on once the server is back."""
     document = server.document()
-    server.__exit__()
+    server.leave()
     back = ObjectServer(server.content, port=server.port)
     asked = 0
 

@@ -87,7 +87,7 @@ def test_a_download_outlasts_an_outage_of_six_hours(device: Device, server: Obje
         back.__enter__()
         came = True
 
-    pace = ShortenedPace({0.0: server.__exit__, outage: come})
+    pace = ShortenedPace({0.0: server.leave, outage: come})
 
     def refresh() -> str:
         if pace.now() < outage:  # the line to the cloud is away as well
@@ -117,7 +117,7 @@ def test_a_download_outlasts_an_outage_of_six_hours(device: Device, server: Obje
 def test_an_outage_that_never_ends_ends_the_download(device: Device, server: ObjectServer):
     """After `unreachable_seconds`, with words, and what is there is kept for the next try."""
     document = server.document()
-    server.__exit__()
+    server.leave()
     pace = ShortenedPace({})
     with pytest.raises(DownloadFailedError, match="7200 s in which nobody was reached"):
         device.downloader(pace=pace, unreachable_seconds=2 * HOUR, **AS_SHIPPED).fetch(
@@ -129,7 +129,7 @@ def test_an_outage_that_never_ends_ends_the_download(device: Device, server: Obj
 def test_a_job_cancelled_in_an_outage_is_left(device: Device, server: ObjectServer):
     """Who waits for the line asks all the while whether anybody still wants the file."""
     document = server.document()
-    server.__exit__()
+    server.leave()
     pace = ShortenedPace({})
     with pytest.raises(DownloadCancelledError):
         device.downloader(pace=pace, **AS_SHIPPED).fetch(
