@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SYNCED := .venv/.synced
+CLIENT := service/clients/python
 NOT_SERVED := pulumi pulumi-aws awsiotsdk   # what the service's image does without
 DEBIAN := chromium-headless-shell mosquitto softhsm2 nginx-light aria2 curl wget openssl systemd python3
 
@@ -9,19 +10,19 @@ DEBIAN := chromium-headless-shell mosquitto softhsm2 nginx-light aria2 curl wget
 # every package that it imports anew, which takes as long as all else that it does.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo up enroll test soak check aws-check bench mutants prove lock fmt clean packages wheel
+.PHONY: demo up enroll test soak check aws-check bench mutants prove lock fmt clean packages wheel client
 .DEFAULT_GOAL := help
 
 help: ## say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-9s %s\n", $$1, $$2}'
 
 # uv comes from the lock too: the first pip install is only the bootstrap.
-$(SYNCED): requirements.lock pyproject.toml device_sdk/pyproject.toml
+$(SYNCED): requirements.lock pyproject.toml device_sdk/pyproject.toml $(CLIENT)/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Cedarfleet needs Python 3.11 or later; set PYTHON=")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements.lock)"
 	@VIRTUAL_ENV=.venv $(BIN)/uv pip sync --quiet --system-certs --require-hashes requirements.lock
-	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e . -e device_sdk
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e . -e device_sdk -e $(CLIENT)
 	@touch $@
 
 demo: $(SYNCED) ## the main job, end to end, on the embedded cloud
@@ -49,8 +50,8 @@ check: $(SYNCED) ## format, lint, types, imports, the API's contract, Cedar
 	$(call checked,format,$(BIN)/ruff format --check .,formatted)
 	$(call checked,lint,$(BIN)/ruff check .,passed)
 	$(call checked,imports,$(BIN)/lint-imports --no-logo,^Contracts:)
-	$(call checked,types,$(BIN)/basedpyright,errors)
 	$(call checked,client,$(BIN)/python -W ignore -m tests.service.generated_client,operations)
+	$(call checked,types,$(BIN)/basedpyright,errors)
 	@$(BIN)/python -m infra policies check
 	@$(BIN)/python -m infra policies prove
 
@@ -65,6 +66,11 @@ prove: $(SYNCED) ## build the prover (cargo, some 8 minutes) and prove the polic
 wheel: $(SYNCED) ## the device SDK as a wheel in dist/, to be installed on a device
 	@$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist device_sdk
 	@echo "pip install $$(ls dist/cedarfleet_device-*.whl)"
+
+client: $(SYNCED) ## what tenants install (package, command line) as a wheel in dist/; .venv/bin/cedarfleet runs here
+	@$(BIN)/python -W ignore $(CLIENT)/generate.py
+	@$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist $(CLIENT)
+	@echo "pip install $$(ls dist/cedarfleet-*.whl)"
 
 packages: ## Debian only, as root: what the broker and systemd tests need and the benchmarks compare with
 	@apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN)
@@ -89,4 +95,4 @@ lock: $(SYNCED) ## resolve again and rewrite both requirements.lock (docs/adr: w
 	@$(BIN)/uv export --quiet --frozen --no-default-groups --no-emit-workspace --no-header $(addprefix --prune ,$(NOT_SERVED)) --format requirements-txt -o service/requirements.lock
 
 clean: ## remove what make made here
-	@rm -rf .venv .cedarfleet .pytest_cache .ruff_cache .hypothesis dist build
+	@rm -rf .venv .cedarfleet .pytest_cache .ruff_cache .hypothesis dist build $(CLIENT)/src/cedarfleet/generated

@@ -1,0 +1,144 @@
+"""``login``, ``logout``, ``whoami``."""
+
+from __future__ import annotations
+
+import os
+import webbrowser
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any, Final, Self
+from urllib.parse import parse_qsl, urlsplit
+
+import click
+
+from cedarfleet.command_line.line import Line, with_line
+from cedarfleet.errors import SignInError
+from cedarfleet.session_file import checked_url, keep
+from cedarfleet.sign_in import Attempt, machine
+
+CALLBACK: Final = "http://localhost:8976/callback"
+SECRET: Final = "CEDARFLEET_CLIENT_SECRET"  # noqa: S105 - the name of a variable
+_PATIENCE_SECONDS: Final = 300
+_RETURNED: Final = (
+    b"<!doctype html><html lang=en><title>Cedarfleet</title>"
+    b"<p>You may close this window and go on in the terminal."
+)
+
+
+@click.command()
+@click.option("--api", required=True, envvar="CEDARFLEET_API", help="URL of the API")
+@click.option(
+    "--sign-in", required=True, envvar="CEDARFLEET_SIGN_IN", help="URL of the sign-in page"
+)
+@click.option("--client-id", required=True, envvar="CEDARFLEET_CLIENT_ID", help="the app client")
+@click.option("--callback", default=CALLBACK, show_default=True, help="one of the app client's")
+@click.option("--machine", "is_machine", is_flag=True, help=f"by a secret: {SECRET}, or asked for")
+@click.option("--no-browser", is_flag=True, help="print the address instead of opening it")
+@with_line
+def login(
+    line: Line,
+    *,
+    api: str,
+    sign_in: str,
+    client_id: str,
+    callback: str,
+    is_machine: bool,
+    no_browser: bool,
+) -> None:
+    """Sign in: a person in the browser, a machine by its secret.
+
+    The tokens are kept in a file that this user alone can read; a machine's secret is not.
+    """
+    api, sign_in = checked_url(api), checked_url(sign_in)
+    if is_machine:
+        secret = line.environment.get(SECRET) or click.prompt("Secret", hide_input=True, err=True)
+        session = machine(api=api, sign_in=sign_in, client_id=client_id, secret=secret)
+    else:
+        attempt = Attempt(api=api, sign_in=sign_in, client_id=client_id, callback=callback)
+        with _Listener(callback) as listener:
+            line.told.print(f"Sign in at {attempt.url}", soft_wrap=True, markup=False)
+            if not no_browser:
+                webbrowser.open(attempt.url)
+            returned = listener.returned()
+        session = attempt.session(attempt.code(returned))
+    keep(session, line.file)
+    line.told.print(f"signed in; kept in {line.file}", soft_wrap=True, markup=False)
+
+
+@click.command()
+@with_line
+def logout(line: Line) -> None:
+    """Forget the tokens that are kept here."""
+    line.file.unlink(missing_ok=True)
+
+
+@click.command()
+@with_line
+def whoami(line: Line) -> None:
+    """Say who is signed in, and what they may do on the tenant."""
+    with line.fleet() as fleet:
+        me = fleet.me()
+
+    def words() -> str:
+        groups = ", ".join(me.groups) or "no group"
+        return f"{me.email or me.principal} of {me.tenant} ({groups}), until {me.expires_at}"
+
+    line.show(me.to_dict(), words)
+
+
+class _Listener:
+    """Takes the browser's one request to the callback, on this machine alone.
+
+    Source: RFC 8252, 7.3 and 8.3: the loopback interface, no longer than the sign-in lasts.
+    """
+
+    def __init__(self, callback: str) -> None:
+        split = urlsplit(callback)
+        if split.scheme != "http" or split.hostname != "localhost" or split.port is None:
+            raise SignInError(f"`{callback}` is no address of this machine with a port")
+        found: dict[str, str] = {}
+        path = split.path or "/"
+
+        class Callback(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                asked = urlsplit(self.path)
+                if asked.path != path:
+                    self.send_error(HTTPStatus.NOT_FOUND)
+                    return
+                found.update(parse_qsl(asked.query))
+                self.send_response(HTTPStatus.OK)
+                self.send_header("Content-Type", "text/html; charset=utf-8")
+                self.send_header("Content-Length", str(len(_RETURNED)))
+                # The code stands in the address: no page is told where the browser came from.
+                self.send_header("Referrer-Policy", "no-referrer")
+                self.end_headers()
+                self.wfile.write(_RETURNED)
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ARG002 - a code must stand in no log
+                return
+
+        self._found = found
+        self._server = HTTPServer(("127.0.0.1", split.port), Callback)
+        self._server.timeout = _PATIENCE_SECONDS
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.server_close()
+
+    def returned(self) -> dict[str, str]:
+        """What the browser brought back.
+
+        Raises:
+            SignInError: it did not come.
+        """
+        while not self._found:
+            before = os.times().elapsed
+            self._server.handle_request()
+            if not self._found and os.times().elapsed - before >= _PATIENCE_SECONDS:
+                raise SignInError("the browser did not come back")
+        return self._found
+
+
+COMMANDS: Final = (login, logout, whoami)
