@@ -37,7 +37,7 @@ enroll: $(SYNCED) ## register a device on what `make up` runs (DEVICE=press-42, 
 test: $(SYNCED) ## every test
 	@$(BIN)/python -m pytest
 
-soak: $(SYNCED) ## the tests of random faults, with many more of them than in make test (10 minutes)
+soak: $(SYNCED) ## the tests of random faults, with many more of them than in make test (hours; .cedarfleet/soak says how far)
 	@$(BIN)/python -m pytest --soak -m soak
 
 # Says in one line what each tool has checked; of a tool that found something, all that it says.

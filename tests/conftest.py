@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, Phase, is_hypothesis_test, settings
 
 from tests.scheduling import Scheduling, rank
 from tests.seed import given_or_new
+from tests.soak import SoFar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -51,7 +52,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption(_SEED) is None:
         # Workers of xdist get the options of the first process, and with them its seed.
         config.option.hypothesis_seed = str(given_or_new())
-    config.addinivalue_line("markers", "soak: makes more faults with --soak")
+    config.addinivalue_line(
+        "markers", "soak(seconds=1200): makes more faults with --soak, in so many seconds at most"
+    )
     # No test asserts how fast the machine is: speed is measured in `make bench`.
     unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.register_profile("tests", unhurried)
@@ -72,12 +75,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: rank(item.nodeid))
     if config.getoption("--soak"):
         for item in items:
-            own = item.get_closest_marker("timeout")
-            if item.get_closest_marker("soak") is not None and (
-                own is None or own.args[0] < _SOAK_SECONDS
-            ):
+            if (soak := item.get_closest_marker("soak")) is not None:
                 # In front of the test's own limit, which suits the bounded number.
-                item.add_marker(pytest.mark.timeout(_SOAK_SECONDS), append=False)
+                seconds = soak.kwargs.get("seconds", _SOAK_SECONDS)
+                item.add_marker(pytest.mark.timeout(seconds), append=False)
 
 
 def pytest_collection_finish() -> None:
@@ -122,6 +123,17 @@ def faults(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
     """How many faults to make: called with a bounded number and the full one."""
     full = bool(request.config.getoption("--soak"))
     return lambda bounded, of: of if full else bounded
+
+
+@pytest.fixture
+def so_far(request: pytest.FixtureRequest) -> Iterator[SoFar]:
+    """Takes a line of what a long run has done: in ``.cedarfleet/soak/``, with ``--soak``."""
+    full = bool(request.config.getoption("--soak"))
+    told = SoFar(
+        request.config.rootpath / ".cedarfleet" / "soak" if full else None, request.node.name
+    )
+    yield told
+    told.close()
 
 
 @pytest.fixture(scope="session")

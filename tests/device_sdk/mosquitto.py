@@ -96,10 +96,17 @@ def _free_port() -> int:
 
 
 class Mosquitto:
-    """One broker process on a free loopback port; ``restart`` keeps the port."""
+    """One broker process on a free loopback port; a later ``start`` keeps the port.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: of its files.
+        lasting: it writes down what it holds after every change, and holds it again after a kill,
+            save what it had just answered.
+    """
+
+    def __init__(self, folder: Path, *, lasting: bool = False) -> None:
         self.folder = folder
+        self._lasting = lasting
         self.host = "localhost"
         self.authority = Authority()
         self.ca_file = folder / "ca.pem"
@@ -119,6 +126,8 @@ class Mosquitto:
             f"certfile {self.folder}/server.crt\nkeyfile {self.folder}/server.key\n"
             "require_certificate true\nuser root\nlog_type error\nallow_anonymous true\n"
             "set_tcp_nodelay true\nmax_queued_messages 20000\nmax_inflight_messages 100\n"
+            f"persistence {str(self._lasting).lower()}\npersistence_location {self.folder}/\n"
+            "autosave_interval 1\nautosave_on_changes true\n"
         )
         self._process = subprocess.Popen([str(PROGRAM), "-c", str(file)])
         deadline = time.monotonic() + 20
@@ -138,7 +147,7 @@ class Mosquitto:
         return self._process.pid
 
     def kill(self) -> None:
-        """As by ``kill -9``: what it held is gone."""
+        """As by ``kill -9``: what it held is gone, unless it is lasting."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

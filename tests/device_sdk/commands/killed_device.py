@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shutil
 import signal
@@ -37,6 +39,8 @@ _HANDLERS: Final = """
     agent.command("repeatable", idempotent=True)(work)
 """
 _BATCH: Final = 12  # at most so many new commands before each cut
+_QUIET_SECONDS: Final = 10.0  # without an end, until what is left is sent again
+_PATIENCE: Final = 6  # such times
 _LONG_SECONDS: Final = 0.05  # of every fourth handler, on average; the others return at once
 
 
@@ -54,12 +58,18 @@ class Phase(StrEnum):
 class KilledDevice:
     """One device and the commands for it.
 
+    Where its broker dies too, what was on its way to it is sent again, as the service does it to a
+    device that subscribes (``service/operations/redelivery.py``). An end that the broker took and
+    died with reaches no observer; it is in ``unseen``, of which the device's disk says that the end
+    was told and acknowledged.
+
     Args:
         device: its files; its agent is to be run by this object alone, and always from the same
             thread, with which Linux would end it.
         broker: takes the commands.
         observer: sees the states.
         chance: draws commands and moments.
+        broker_dies: as above.
     """
 
     def __init__(
@@ -69,11 +79,14 @@ class KilledDevice:
         broker: Tenant | Mosquitto,
         observer: Observer,
         chance: random.Random,
+        broker_dies: bool = False,
     ) -> None:
+        self._broker_dies = broker_dies
         self.device = device
         self.commands: list[CommandMessage] = []
         self.hits: dict[str, list[Phase]] = {}
         self.cuts = 0
+        self.unseen: set[str] = set()
         self._broker = broker
         self._observer = observer
         self._chance = chance
@@ -96,14 +109,16 @@ class KilledDevice:
             self._await_finals()
             assert agent.stop() == 0
 
-    def lose_power_until(self, *, hits: int, proved: Callable[[], bool]) -> None:
+    def lose_power_until(self, *, hits: int, commands: int, proved: Callable[[], bool]) -> None:
         """Lose power until it hit ``hits`` commands under way, then come back and finish all.
 
         Args:
             hits: of this device's own commands.
-            proved: whether the devices together have hit what the test is to show.
+            commands: that it got at least.
+            proved: whether the devices together have hit what the test is to show; asked before
+                each cut.
         """
-        while self.under_way < hits or not proved():
+        while not proved() or self.under_way < hits or len(self.commands) < commands:
             self._lose_power()
         with self._run() as agent:
             # The last cut may have left nothing over: an agent that is only starting is no proof,
@@ -131,13 +146,10 @@ class KilledDevice:
                 time.sleep(10 ** chance.uniform(-3, -1))
             os.kill(agent.pid, signal.SIGKILL)
             assert agent.stop() == -signal.SIGKILL
-        still_open = [
-            command.command_id
-            for command in self.commands
-            if not self._is_final(command.command_id)
-        ]
-        found = self._examine(still_open, connected="mqtt.connected" in self._log_file.read_text())
+        connected = "mqtt.connected" in self._log_file.read_text()
+        found, acknowledged = self._examine(self._open(), connected=connected), self._acknowledged()
         for command_id, phase in found.items():
+            assert phase is not Phase.UNSTORED or command_id not in acknowledged, command_id
             self.hits.setdefault(command_id, []).append(phase)
         self.cuts += 1
 
@@ -189,7 +201,30 @@ class KilledDevice:
         self._start_seconds = time.monotonic() - self._started
 
     def _await_finals(self) -> None:
-        self._observer.await_all([each.command_id for each in self.commands], seconds=60)
+        for _ in range(_PATIENCE if self._broker_dies else 0):
+            with contextlib.suppress(AssertionError):
+                self._observer.await_all(self._open(), seconds=_QUIET_SECONDS)
+                return
+            phases = self._examine(self._open(), connected=True)
+            self.unseen |= {key for key, phase in phases.items() if phase is Phase.REPORTED}
+            for each in self.commands:
+                if not self._is_final(each.command_id):
+                    self._broker.send(each)
+        self._observer.await_all(self._open(), seconds=60)
+
+    def _open(self) -> list[str]:
+        return [each.command_id for each in self.commands if not self._is_final(each.command_id)]
+
+    def _acknowledged(self) -> set[str]:
+        """What the device said, before its power went, that it need not be sent again."""
+        told: set[str] = set()
+        for line in self._log_file.read_text().splitlines():
+            with contextlib.suppress(ValueError):  # the last one may be torn
+                each = json.loads(line)
+                if each["event"] == "command.acknowledged":
+                    told.add(each["command_id"])
+        return told
 
     def _is_final(self, command_id: str) -> bool:
-        return any(each.state.is_final for each in self._observer.statuses.get(command_id, ()))
+        statuses = self._observer.statuses.get(command_id, ())
+        return command_id in self.unseen or any(each.state.is_final for each in statuses)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.device_sdk.devices import Device, Observer, Tenant
+    from tests.soak import SoFar
 
 SECONDS = 40
 LEAST_SEAMS = 900
@@ -230,10 +231,13 @@ def test_seams_are_found_in_the_whole_code(field: Field):
         assert call in found, (file, found)
 
 
-@pytest.mark.soak
+@pytest.mark.soak(seconds=4 * 3600)
 @pytest.mark.timeout(600)
 def test_nothing_raised_anywhere_ends_the_service(
-    field: Field, faults: Callable[[int, int], int], record_property: Callable[[str, object], None]
+    field: Field,
+    faults: Callable[[int, int], int],
+    record_property: Callable[[str, object], None],
+    so_far: SoFar,
 ):
     """Each error at each seam that a life passes (a drawn part of them, unless asked for all)."""
     seed = new_seed()
@@ -247,6 +251,11 @@ def test_nothing_raised_anywhere_ends_the_service(
         for error in device_process.ERRORS
     ]
     breaks = rng.sample(every, min(faults(10, len(every)), len(every)))
-    wrong = [(each, found) for each in breaks if (found := field.life(each)) is not None]
+    so_far(f"CEDARFLEET_SEED={seed}, {len(breaks)} breaks of {len(every)}")
+    wrong: list[tuple[Break, str]] = []
+    for number, each in enumerate(breaks, 1):
+        if (found := field.life(each)) is not None:
+            wrong.append((each, found))
+        so_far(f"{number}: {each.error} at {each.seam}, passage {each.at}: {found or 'well'}")
     record_property("faults", f"{len(breaks)} breaks of {len(every)}, {len(passed)} seams passed")
     assert not wrong, f"CEDARFLEET_SEED={seed}\n" + "\n".join(f"{b}: {w}" for b, w in wrong)
