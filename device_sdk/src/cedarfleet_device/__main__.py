@@ -19,6 +19,7 @@ from cedarfleet_device.enrollment.service import EnrolmentService
 from cedarfleet_device.errors import ConfigError, DeviceError
 from cedarfleet_device.installs.steps import Installer
 from cedarfleet_device.log import places, to_stdout
+from cedarfleet_device.standard_output import UnwrittenError, answered, say
 from cedarfleet_device.store.state_folder import in_use
 
 if TYPE_CHECKING:
@@ -35,16 +36,18 @@ _BEGINNING: Final = """\
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; the exit code: 0 done, 1 refused or failed, 2 wrong usage."""
-    parser = _parser()
-    given = parser.parse_args(arguments)
+    return answered(lambda: _main(arguments))
+
+
+def _main(arguments: Sequence[str] | None) -> int:
+    given = _parser().parse_args(arguments)
     try:
         act: Callable[[argparse.Namespace], int] = given.act
         return act(given)
     except DeviceError as error:
         return _complain(str(error))
-    except BrokenPipeError:  # `status | head` has read enough
-        sys.stdout = None
-        return 1
+    except UnwrittenError:
+        raise
     except KeyboardInterrupt:
         return _complain("interrupted")
     except BaseException as error:
@@ -243,7 +246,7 @@ def _status(config: DeviceConfig, _given: argparse.Namespace) -> int:
     running = in_use(config.state_dir)
     status = read_status(config.state_dir) or {"thing": config.thing}
     status["state"] = "running" if running else "stopped"
-    print(json.dumps(status, indent=2))  # noqa: T201 - the answer of the program
+    say(json.dumps(status, indent=2))
     return 0 if running else 1
 
 
@@ -251,7 +254,7 @@ def _doctor(config: DeviceConfig, given: argparse.Namespace) -> int:
     file: Path | None = given.handlers
     findings = examine(config, handlers=None if file is None else lambda: maker_functions(file))
     for finding in findings:
-        print(finding)  # noqa: T201 - the answer of the program
+        say(str(finding))
     return 0 if all(each.good for each in findings) else 1
 
 

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from cedarfleet_device.bounds import between
+from cedarfleet_device.standard_output import LastingHandler
 from cedarfleet_device.wire.pythons import UTC
 
 LOGGER: Final = logging.getLogger("cedarfleet_device")
@@ -75,7 +76,7 @@ def to_stdout(level: str) -> None:
     The ``cedarfleet-device`` program does it, and ``Agent.run`` in a program that has set up no
     logs at all.
     """
-    handler = logging.StreamHandler(sys.stdout)
+    handler = LastingHandler(sys.stdout)
     handler.setFormatter(JsonFormatter())
     LOGGER.handlers[:] = [handler]
     LOGGER.setLevel(level)

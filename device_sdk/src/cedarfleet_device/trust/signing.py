@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cedarfleet_device.errors import ConfigError, DeviceError
 from cedarfleet_device.files import write_atomically
 from cedarfleet_device.identity.x509 import key_pem, new_key, read_key
+from cedarfleet_device.standard_output import answered, say
 from cedarfleet_device.trust.keys import key_id, public_of, sign
 from cedarfleet_device.trust.root import MAX_ROOT_BYTES, Root
 from cedarfleet_device.wire import Manifest, Signed, WireError, form
@@ -45,10 +46,14 @@ Devices pin 1.root.json: `cedarfleet-device enroll --trust 1.root.json ...`"""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; the exit code."""
+    return answered(lambda: _main(arguments))
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     given = _parser().parse_args(arguments)
     try:
         act: Callable[[argparse.Namespace], str] = given.act
-        print(act(given))  # noqa: T201 - the answer of the program
+        say(act(given))
     except (DeviceError, OSError, ValueError) as error:
         print(f"cedarfleet-sign: {error}", file=sys.stderr)  # noqa: T201 - its last word
         return 1
