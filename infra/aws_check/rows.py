@@ -288,6 +288,12 @@ ROWS: Final = (
         reason="it takes minutes to fire",
     ),
     Row(
+        id="execution-details",
+        statement="What a device tells of a job: values of `[^\\p{C}]+`, at most 1,024 characters, "
+        "else `InvalidRequest`",
+        reason="it needs a job, and a device's MQTT",
+    ),
+    Row(
         id="execution-events",
         statement="IoT Jobs tells of each execution that ended, and a rule writes it down",
         reason="it needs a device",

@@ -119,6 +119,28 @@ def test_another_version_is_refused_in_words(tenant: Tenant, tmp_path: Path):
     assert press.calls == []
 
 
+@pytest.mark.parametrize(
+    "value", ["NaN", "1e999", "[" * 900, '{"a":1,"a":2}', 7], ids=lambda odd: str(odd)[:9]
+)
+def test_an_odd_value_keeps_no_other_key(tenant: Tenant, tmp_path: Path, value: object):
+    """What the service would never write is not shown to a handler, and the keys behind it are."""
+    device, press, other = tenant.device(tmp_path), Press(), Press()
+    cloud = Cloud(tenant, device)
+    odd = {"wire": 1, "version": 1, "value": value, "asked_at": 1}
+    payload = json.dumps({"state": {"desired": {"speed-limit": odd}}}).encode()
+    tenant.cloud.client("iot-data").update_thing_shadow(
+        thingName=device.thing, shadowName=STATE_SHADOW, payload=payload
+    )
+    cloud.ask("width", 3, asked_at=1)
+    agent = Agent(DeviceConfig.load(device.config_file))
+    agent.state("speed-limit")(press.set_speed)
+    agent.state("width")(other.set_speed)
+    agent.start()
+    with agent:
+        assert cloud.answer("width", asked_at=1).failed is None
+    assert (press.calls, other.calls) == ([], [3])
+
+
 def test_an_answer_that_was_cut_off_is_given_after_the_start(tenant: Tenant, tmp_path: Path):
     """The device went between doing it and telling it: it tells, and does not do it again."""
     device, press = tenant.device(tmp_path), Press()

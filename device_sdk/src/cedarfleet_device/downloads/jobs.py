@@ -8,7 +8,6 @@ A job stays with the cloud until the device ends it, so nothing of it is kept he
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -22,6 +21,7 @@ from cedarfleet_device.connection.service_client import (
     RefusedByServiceError,
     ServiceClient,
 )
+from cedarfleet_device.downloads.job_details import fitting, plainer
 from cedarfleet_device.downloads.outcomes import (
     DownloadFailedError,
     DownloadRefusedError,
@@ -53,8 +53,7 @@ _ENDED: Final = frozenset({"SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANC
 _GONE_CODES: Final = frozenset(
     {"InvalidStateTransition", "ResourceNotFound", "TerminalStateReached"}
 )
-# Jobs refuses control characters in a detail's value.
-_NO_DETAIL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_MALFORMED: Final = "InvalidRequest"
 
 
 class JobGoneError(CloudError):
@@ -204,6 +203,9 @@ class JobListener:
         except DeviceError as error:
             self._end(job_id, "FAILED", {"reason": str(error)})  # nothing, where the agent stops
             return True
+        except BaseException as error:  # noqa: BLE001 - see `_fault`
+            self._end(job_id, "FAILED", _fault(job_id, error))
+            return True
         # Kept now, whatever becomes of the report: what ended the job here does not undo it.
         self._end(job_id, "SUCCEEDED", {"endpoint": document.address})
         if not self._stopping.is_set():
@@ -211,32 +213,32 @@ class JobListener:
         return False
 
     def _deliver(self, job_id: str, content: object) -> tuple[str | None, dict[str, str]]:
+        document: DownloadDocument | None = None
         try:
             document = DownloadDocument.decode(content)
             manifest = self._policy.manifest(document)
-        except (wire.WireError, TrustError) as error:
-            return "REJECTED", {"reason": str(error)}
-        try:
             if manifest is not None:
                 return self._install(job_id, document, manifest)
             root = self._policy.is_root(document)
             delivered = self._fetch(job_id, document, hook=not root)
             if root:
                 self._adopt(delivered)
+        except (wire.WireError, TrustError) as error:  # also of a document that is asked for again
+            self._discard(document)
+            return "REJECTED", {"reason": str(error)}
         except (DownloadRefusedError, DownloadFailedError) as error:
             if self._stopping.is_set():
                 return None, {}
             gone = self._cancelled(job_id)
-            self._discard(document.name)
+            self._discard(document)
             if gone:
                 raise JobGoneError(f"job `{job_id}` has ended in the cloud") from error
             return "FAILED", {"reason": str(error)}
         except CloudError:
             raise
-        except BaseException as error:  # noqa: BLE001 - a fault of ours must end the job
-            event("job.fault", level=logging.ERROR, error=error, at=places(error), job_id=job_id)
-            self._discard(document.name)
-            return "FAILED", {"reason": f"{type(error).__name__} in the device's agent"}
+        except BaseException as error:  # noqa: BLE001 - see `_fault`
+            self._discard(document)
+            return "FAILED", _fault(job_id, error)
         return "SUCCEEDED", {
             "sha256": delivered.sha256,
             "size": str(delivered.size),
@@ -291,12 +293,19 @@ class JobListener:
             self._doubt.set()  # whoever waits for the line asks whether it is cancelled
             raise
 
-    def _discard(self, name: str) -> None:
+    def _discard(self, document: DownloadDocument | None) -> None:
         """Give the disk back what was fetched for a job that is over: nobody else would."""
+        if document is None:
+            return
         try:
-            self._fetcher.discard(name)
+            self._fetcher.discard(document.name)
         except Exception as error:  # noqa: BLE001 - the job's end must be told all the same
-            event("download.not_discarded", level=logging.WARNING, error=error, artifact=name)
+            event(
+                "download.not_discarded",
+                level=logging.WARNING,
+                error=error,
+                artifact=document.name,
+            )
 
     def _cancelled(self, job_id: str) -> bool:
         if self._stopping.is_set():
@@ -326,19 +335,21 @@ class JobListener:
         return DownloadDocument.decode(execution.job_document)
 
     def _tell(self, job_id: str, detail: dict[str, str]) -> None:
-        detail = _fitting(detail)
         request = iotjobs.UpdateJobExecutionRequest(
-            thing_name=self._thing, job_id=job_id, status="IN_PROGRESS", status_details=detail
+            thing_name=self._thing,
+            job_id=job_id,
+            status="IN_PROGRESS",
+            status_details=fitting(detail),
         )
         if self._jobs is not None:  # without waiting: a lost report does no harm
             self._jobs.service.update_job_execution(request)
 
     def _end(self, job_id: str, status: str, detail: dict[str, str]) -> None:
-        detail = _fitting(detail)
+        detail = fitting(detail)
         backoff = Backoff(_PAUSE_MIN_SECONDS, _PAUSE_MAX_SECONDS)
         while not self._stopping.is_set():
             request = iotjobs.UpdateJobExecutionRequest(
-                thing_name=self._thing, job_id=job_id, status=status, status_details=detail
+                thing_name=self._thing, job_id=job_id, status=status, status_details=detail or None
             )
             try:
                 self._ask(
@@ -350,6 +361,9 @@ class JobListener:
                 return
             except CloudError as error:
                 event("jobs.unreachable", level=logging.WARNING, error=error, job_id=job_id)
+                if detail and isinstance(error, RefusedByServiceError) and error.code == _MALFORMED:
+                    detail = plainer(detail)  # an end without words is better than none
+                    continue
                 self._stopping.wait(backoff.next_pause())
             else:
                 event("job.ended", job_id=job_id, status=status, reason=detail.get("reason"))
@@ -369,8 +383,13 @@ class JobListener:
             raise
 
 
-def _fitting(detail: dict[str, str]) -> dict[str, str]:
-    return {key: _NO_DETAIL.sub(" ", value)[:1024] or "-" for key, value in detail.items()}
+def _fault(job_id: str, error: BaseException) -> dict[str, str]:
+    """What is told of a fault of ours: it ends the job, or the same one would be given again.
+
+    And again after each restart, so that no other job ever reached this device.
+    """
+    event("job.fault", level=logging.ERROR, error=error, at=places(error), job_id=job_id)
+    return {"reason": f"{type(error).__name__} in the device's agent"}
 
 
 def _milliseconds(timestamp: Any) -> int:

@@ -42,12 +42,22 @@ def decode(payload: bytes, keys: frozenset[str]) -> dict[str, Any]:
     """
     require(len(payload) <= MAX_MESSAGE_BYTES, "message", f"at most {MAX_MESSAGE_BYTES} bytes")
     try:
-        document = json.loads(payload, object_pairs_hook=_unique, parse_constant=_no_constant)
+        document = parse(payload)
         encodable = dump(document)  # refuses what JSON cannot say again: 1e999, a lone surrogate
     except (ValueError, RecursionError) as error:
         raise WireError(f"message is not JSON: {str(error)[:200]}") from error
     require(len(encodable) <= MAX_MESSAGE_BYTES, "message", f"at most {MAX_MESSAGE_BYTES} bytes")
     return checked(document, keys)
+
+
+def parse(text: bytes | str) -> Any:
+    """JSON that every parser reads alike.
+
+    Raises:
+        ValueError: it is none, a member stands twice, or a number is none.
+        RecursionError: it is nested too deep.
+    """
+    return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
 
 
 def checked(document: object, keys: frozenset[str]) -> dict[str, Any]:
@@ -73,6 +83,15 @@ def checked(document: object, keys: frozenset[str]) -> dict[str, Any]:
 def is_instant(value: object) -> bool:
     """Whether ``value`` is milliseconds since the epoch that every JSON parser can hold."""
     return type(value) is int and 0 <= value < 2**53
+
+
+def is_unicode(text: str) -> bool:
+    """Whether ``text`` can be written as UTF-8: JSON may escape half of a pair of surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def require(holds: bool, member: str, form: str) -> None:

@@ -122,9 +122,10 @@ class Signed:
             set(data) == {"text", "signatures"}
             and isinstance(data["text"], str)
             and len(data["text"]) <= most
+            and form.is_unicode(data["text"])
             and isinstance(data["signatures"], dict),
             "manifest",
-            f"an object of `text`, at most {most} characters, and `signatures`",
+            f"an object of `text`, at most {most} characters of Unicode, and `signatures`",
         )
         signatures = cast("dict[Any, Any]", data["signatures"])
         form.require(

@@ -135,10 +135,11 @@ def _is_version(value: object) -> bool:
 
 
 def _is_value(value: object) -> bool:
-    if not isinstance(value, str) or len(value.encode()) > MAX_STATE_VALUE:
+    if not isinstance(value, str):
         return False
     try:
-        json.loads(value)
+        # Said again it may have other escapes, but no other content: both have to fit.
+        size = max(len(value.encode()), len(form.dump(form.parse(value))))
     except (ValueError, RecursionError):
         return False
-    return True
+    return size <= MAX_STATE_VALUE

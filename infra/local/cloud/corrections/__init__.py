@@ -88,6 +88,7 @@ CORRECTIONS: Final[tuple[Callable[[Emulator], None], ...]] = (
     jobs.signed_url_names_the_version,
     jobs.executions_are_limited,
     jobs.waiting_jobs_are_found_by_name,
+    jobs.details_are_of_their_form,
     objects.version_is_read_in_ranges,
     tables.conditions_of_keys_are_read_once,
     queues.queues_are_fair,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -25,6 +26,9 @@ _OF_A_THING: Final = {
     "get": "GetPendingJobExecutions",
     "start-next": "StartNextPendingJobExecution",
 }
+_DETAIL_KEY: Final = re.compile(r"[a-zA-Z0-9:_-]+")
+_MOST_KEY: Final = 128
+_MOST_VALUE: Final = 1024
 _WAITING: Final = frozenset({"QUEUED", "IN_PROGRESS"})
 _OF_A_JOB: Final = {"get": "DescribeJobExecution", "update": "UpdateJobExecution"}
 
@@ -63,6 +67,33 @@ def _client_token(payload: bytes) -> str | None:
         return json.loads(payload or b"{}").get("clientToken")
     except (ValueError, RecursionError, AttributeError):
         return None
+
+
+def details_are_of_their_form(emulator: Emulator) -> None:
+    r"""Refuse what a device tells of a job in characters that AWS refuses; all were taken.
+
+    Source: AWS IoT API reference, "JobExecutionState": key pattern, value pattern ``[^\p{C}]+``,
+    "The maximum length of the value in the name/value pair is 1,024 characters".
+    """
+    iot = emulator.module(_IOT)
+
+    def correction(original: Any) -> Any:
+        def error(details: dict[str, str] | None) -> Any:
+            found = original(details)
+            if found is None and not all(map(_is_detail, details or {}, (details or {}).values())):
+                words = "statusDetails has a key or a value that is not of its pattern or length"
+                return iot.error_response_json("InvalidRequestException", words, 400)
+            return found
+
+        return error
+
+    emulator.replace(_IOT, "_jobs_status_details_error", correction)
+
+
+def _is_detail(key: str, value: str) -> bool:
+    is_short = len(key) <= _MOST_KEY and len(value) <= _MOST_VALUE
+    seen = all(unicodedata.category(each)[0] != "C" for each in value)
+    return is_short and seen and _DETAIL_KEY.fullmatch(key) is not None
 
 
 def waiting_jobs_are_found_by_name(emulator: Emulator) -> None:

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,6 +82,31 @@ def waiting_jobs_are_found_by_name(probed: ProbedCloud) -> bool:
     if [one["jobId"] for one in given] != ["acme--waiting-0", "acme--waiting-1"]:
         raise AssertionError(given)
     return seen > 0
+
+
+def details_are_of_their_form(probed: ProbedCloud) -> bool:
+    """A device tells of a job what AWS would refuse to keep; what it takes is refused."""
+    iot, thing = probed.cloud.client("iot"), "acme--telling"
+    jobs = probed.cloud.client("iot-jobs-data")
+    iot.create_thing(thingName=thing)
+    iot.create_job(jobId=thing, targets=[f"{probed.arn}:thing/{thing}"], document="{}")
+
+    def takes(details: dict[str, str]) -> bool:
+        try:
+            jobs.update_job_execution(
+                jobId=thing, thingName=thing, status="IN_PROGRESS", statusDetails=details
+            )
+        except ClientError as error:
+            # Refused for another reason: the probe itself is wrong.
+            if "InvalidRequestException" not in str(error):
+                raise
+            return False
+        return True
+
+    if not takes({"reason": "at 20 °C, 温度, " + "x" * 1000}):
+        raise AssertionError("what is right is refused")
+    odd = ({"a": "a\nb"}, {"a": "a\u200db"}, {"a": "\ue000"}, {"a": "x" * 1025}, {"a b": "c"})
+    return sum(takes(details) for details in odd) > 0
 
 
 def _document(statement: Mapping[str, object], action: str | None = None) -> str:
