@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cedarfleet_device.backoff import Backoff
-from cedarfleet_device.guard import GuardedThread
+from cedarfleet_device.guard import GuardedThread, failing_threads
 from cedarfleet_device.log import LOGGER
 
 if TYPE_CHECKING:
@@ -83,6 +83,59 @@ def test_a_loop_begins_again_after_whatever_was_raised(raised: BaseException, ev
     assert fields["error"].startswith(type(raised).__name__)
     assert fields["at"][-1].startswith(__file__)
     assert fields["at"][-1].endswith(" in loop")
+
+
+def test_a_thread_that_fails_is_named_until_it_does_not():
+    """Minutes after its last failure it counts as well; one whose loop ended, at once."""
+    failed, go_on = threading.Event(), threading.Event()
+
+    def loop() -> None:
+        if not failed.is_set():
+            raise MemoryError("no room for it")
+        go_on.wait(SECONDS)
+
+    thread = GuardedThread(loop, name="named", failed=failed.set, backoff=Backoff(0.001, 0.001))
+    assert "named" not in failing_threads()
+    thread.start()
+    assert failed.wait(SECONDS)
+    assert failing_threads()["named"] == "MemoryError: no room for it"
+    assert thread.last_failure is not None
+    at, _ = thread.last_failure
+    assert "named" in failing_threads(at + 179)
+    assert "named" not in failing_threads(at + 180)
+    go_on.set()
+    thread.join(SECONDS)
+    assert "named" not in failing_threads()
+
+
+@pytest.mark.parametrize("raised", [RuntimeError("full"), asyncio.CancelledError()], ids=repr)
+def test_who_is_told_of_a_failure_ends_no_thread(raised: BaseException):
+    """Neither whoever counts it, nor a log handler of the maker's that fails itself."""
+
+    class Failing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - logging's
+            raise raised
+
+    handler, rounds, over = Failing(), 0, threading.Event()
+
+    def loop() -> None:
+        nonlocal rounds
+        rounds += 1
+        if rounds < 3:
+            raise OSError("again")
+        over.set()
+
+    def count() -> None:
+        raise ValueError("the counter is broken")
+
+    thread = GuardedThread(loop, name="guarded", failed=count, backoff=Backoff(0.001, 0.001))
+    LOGGER.addHandler(handler)
+    try:
+        thread.start()
+        assert over.wait(SECONDS)
+    finally:
+        LOGGER.removeHandler(handler)
+        thread.join(SECONDS)
 
 
 def test_an_end_that_is_asked_for_cuts_the_pause_short():

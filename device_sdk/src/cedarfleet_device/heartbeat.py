@@ -14,7 +14,7 @@ from cedarfleet_device.diagnostics.health import (
     watchdog_seconds,
     write_status,
 )
-from cedarfleet_device.guard import GuardedThread
+from cedarfleet_device.guard import GuardedThread, failing_threads
 from cedarfleet_device.log import event, places
 from cedarfleet_device.store.transaction import StoreError
 from cedarfleet_device.wire.pythons import UTC
@@ -155,6 +155,7 @@ class Heartbeat:
             "problem": self._session.problem,
             "clock_skew_seconds": round(self._clock.skew_ms / 1000),
             "disk_full": self._reserve.disk_full,
+            "failing_threads": failing_threads(),
             "waiting": counts.waiting,
             "running": counts.running,
             "unreported": self._outbox.count(),

@@ -37,6 +37,9 @@ def event(
 ) -> None:
     """Log one event, e.g. ``event("command.acknowledged", command_id=...)``.
 
+    What a handler of the maker's raises is no matter of whoever has something to tell: it would end
+    what is being done, and a thread whose failure is being told.
+
     Args:
         name: static dotted name.
         level: of ``logging``.
@@ -45,7 +48,12 @@ def event(
     """
     if error is not None:
         fields["error"] = f"{type(error).__name__}: {str(error)[:300]}"
-    LOGGER.log(level, name, extra={"fields": fields})
+    try:
+        LOGGER.log(level, name, extra={"fields": fields})
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001, S110 - as above, and there is nobody else to tell
+        pass
 
 
 def places(error: BaseException) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import queue
 import random
@@ -9,6 +10,7 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
+import pytest
 from cedarfleet_device.backoff import Backoff
 from cedarfleet_device.commands.outbox import Publisher
 from cedarfleet_device.errors import CloudError
@@ -138,11 +140,12 @@ class WatchedBackoff(Backoff):
     def __init__(self) -> None:
         super().__init__(1.0, 60.0, jitter=(1.0, 1.0))
         self.pauses: list[float] = []
-        self.anew = threading.Event()
+        self.anew, self.paused = threading.Event(), threading.Event()
 
     def next_pause(self) -> float:
         """Nothing."""
         self.pauses.append(super().next_pause())
+        self.paused.set()
         return 0.0
 
     def reset(self) -> None:
@@ -223,6 +226,43 @@ def test_what_a_broker_refuses_is_sent_again_until_it_is_taken(tmp_path: Path):
     assert len(firsts) == 2 * COMMANDS
     for command_id in {each for each, _ in firsts}:
         assert [sequence for each, sequence in firsts if each == command_id] == [1, 2]
+
+
+@pytest.mark.parametrize("raised", [RuntimeError("closed"), asyncio.CancelledError()], ids=repr)
+@pytest.mark.parametrize("states", [1, 3])
+def test_what_a_line_raises_is_a_refusal(tmp_path: Path, raised: BaseException, states: int):
+    """No state is left behind, nor a place among those that may be under way; each in its order."""
+    broker, store = FaultyBroker(), Store(tmp_path / "agent.db")
+    commands, failing = StoredCommands(store), threading.Event()
+    failing.set()
+
+    def publish(topic: str, payload: bytes) -> Future[None]:
+        if failing.is_set():
+            raise raised
+        return broker.publish(topic, payload)
+
+    backoff = WatchedBackoff()
+    publisher = Publisher(
+        outbox=commands.outbox,
+        thing="acme--a",
+        publish=publish,
+        online=lambda: True,
+        backoff=backoff,
+    )
+    publisher.start()
+    messages = [new_command("acme--a", "x") for _ in range(states)]
+    for message in messages:  # more than may be under way at once, had they been left behind
+        commands.admission.receive(message).result()
+    while len(backoff.pauses) < 2 * 32:  # each of them raised, again and again
+        backoff.paused.wait(30)
+        backoff.paused.clear()
+    failing.clear()
+    broker.await_accepted(states)
+    publisher.stop()
+    broker.end()
+    assert commands.outbox.count() == 0
+    store.close()
+    assert list(dict.fromkeys(broker.taken)) == [(each.command_id, 1) for each in messages]
 
 
 def test_so_many_states_are_under_way_and_no_more(tmp_path: Path):

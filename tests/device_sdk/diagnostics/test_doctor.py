@@ -195,6 +195,18 @@ def test_an_agent_that_is_refused_is_found(tenant: Tenant, tmp_path: Path):
         assert wrong(device) == []
 
 
+def test_an_agent_whose_threads_fail_is_found(tenant: Tenant, tmp_path: Path):
+    """Beside one that cannot read its jobs, say, for all that it is connected."""
+    device = tenant.device(tmp_path)
+    with StateFolder(tmp_path / "state") as held:
+        status = {"state": "running", "connected_since": "2026-11-30T11:00:00+00:00"}
+        write_status(held.folder, {**status, "failing_threads": {}})
+        assert wrong(device) == []
+        write_status(held.folder, {**status, "failing_threads": {"cedarfleet-jobs": "OSError: no"}})
+        (words,) = wrong(device)
+        assert words.endswith("its threads fail (its log says where): cedarfleet-jobs: OSError: no")
+
+
 def test_the_doctor_takes_no_command_from_the_agent(
     tenant: Tenant, observer: Observer, tmp_path: Path
 ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import threading
 from concurrent.futures import Future
@@ -140,6 +141,27 @@ def test_what_is_refused_comes_again_in_order(tmp_path: Path):
     first = list(dict.fromkeys(message.sequence for _, message in broker.taken))
     assert first == sorted(first)
     made.close()
+
+
+def test_what_a_line_raises_is_a_refusal(tmp_path: Path):
+    """No message is left behind, nor a place among the eight that may be under way."""
+    raised = 0
+
+    class Raising(Broker):
+        def publish(self, topic: str, payload: bytes) -> Future[None]:
+            nonlocal raised
+            if raised < 20:
+                raised += 1
+                raise RuntimeError("closed") if raised % 2 else asyncio.CancelledError
+            return super().publish(topic, payload)
+
+    broker = Raising()
+    made = Setting(tmp_path, broker, quick())
+    made.sender.start()
+    made.put(*range(10))
+    assert list(dict.fromkeys(broker.until(10))) == list(range(1, 11))
+    made.close()
+    assert (raised, made.queue.count()) == (20, 0)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +25,6 @@ from cedarfleet_device.store.transaction import Durability, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from concurrent.futures import Future
 
     from cedarfleet_device.store.store import Store
     from cedarfleet_device.store.transaction import Transaction
@@ -248,6 +248,9 @@ class Publisher:
                 event("store.failed", level=logging.ERROR, error=error)
                 self._sleep(_PAUSE_MIN_SECONDS)
                 self.wake()
+            except BaseException:
+                self.wake()  # for the next beginning: what was to be sent still is
+                raise
 
     def _something_to_do(self) -> bool:
         if self._stopping:
@@ -280,9 +283,12 @@ class Publisher:
             self._after = outgoing.position
             self._under_way.add(outgoing.position)
         topic = wire.status_topic(self._thing, outgoing.command_id)
-        self._publish(topic, outgoing.message).add_done_callback(
-            lambda done: self._settle(outgoing, done)
-        )
+        try:
+            published = self._publish(topic, outgoing.message)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the state waits no less
+            published = Future[None]()
+            published.set_exception(error)
+        published.add_done_callback(lambda done: self._settle(outgoing, done))
 
     def _settle(self, outgoing: Outgoing, done: Future[None]) -> None:
         error = done.exception()

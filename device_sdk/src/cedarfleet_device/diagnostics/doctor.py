@@ -121,6 +121,9 @@ def _running(config: DeviceConfig) -> Finding:
     status = read_status(config.state_dir) or {}
     if status.get("state") != "running":  # what stands there is of the agent before
         return _good("an agent is running, and has just begun; look again in 10 s")
+    if failing := status.get("failing_threads"):
+        met = "; ".join(f"{name}: {words}" for name, words in dict[str, str](failing).items())
+        return _wrong(f"an agent is running, and its threads fail (its log says where): {met}")
     if status.get("connected_since"):
         return _good(f"an agent is running, connected since {status['connected_since']}")
     return _wrong(f"an agent is running, but is not connected: {status.get('problem')}")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from cedarfleet_device import wire
 from cedarfleet_device.files import write_atomically
+from cedarfleet_device.guard import failing_threads
 from cedarfleet_device.log import event
 
 if TYPE_CHECKING:
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 
 
 def reported(config: DeviceConfig, *, started: float, skew_ms: int) -> dict[str, Any]:
-    """The reported state: versions, patch date, free bytes, uptime and clock skew in seconds."""
+    """The reported state: versions, patch date, free bytes, uptime and clock skew in seconds.
+
+    And the names of threads that fail again and again.
+    """
     return {
         "agent": {
             "sdk_version": version("cedarfleet-device"),
@@ -35,6 +39,7 @@ def reported(config: DeviceConfig, *, started: float, skew_ms: int) -> dict[str,
             "disk_free_bytes": _free(config.download_dir),
             "uptime_seconds": round(time.monotonic() - started),
             "clock_skew_seconds": round(skew_ms / 1000),
+            "failing_threads": list(failing_threads()),
         }
     }
 

@@ -126,6 +126,9 @@ class StateListener:
                 event("state.unsettled", level=logging.WARNING, error=error)
                 self._stopping.wait(backoff.next_pause())
                 self._look.set()
+            except BaseException:
+                self._look.set()  # for the next beginning: what is desired still is
+                raise
 
     def _desired(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Both sections of the shadow; empty where there is none."""

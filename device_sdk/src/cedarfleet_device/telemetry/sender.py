@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device import wire
@@ -20,7 +21,6 @@ from cedarfleet_device.store.transaction import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
 
     from cedarfleet_device.telemetry.queue import Measured, TelemetryQueue
     from cedarfleet_device.telemetry.rate import TokenBucket
@@ -118,6 +118,9 @@ class TelemetrySender:
                 event("store.failed", level=logging.ERROR, error=error)
                 self._pause(_PAUSE_MIN_SECONDS)
                 self.wake()
+            except BaseException:
+                self.wake()  # for the next beginning: what was to be sent still is
+                raise
 
     def _send_next(self) -> None:
         with self._changed:
@@ -162,9 +165,12 @@ class TelemetrySender:
             self._after = measured.position
             self._under_way[measured.position] = measured.size
         topic = wire.telemetry_topic(self._tenant, self._thing, measured.topic)
-        self._publish(topic, measured.message.encode()).add_done_callback(
-            lambda done: self._settle(measured, done)
-        )
+        try:
+            published = self._publish(topic, measured.message.encode())
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the message waits no less
+            published = Future[None]()
+            published.set_exception(error)
+        published.add_done_callback(lambda done: self._settle(measured, done))
 
     def _settle(self, measured: Measured, done: Future[None]) -> None:
         error = done.exception()
