@@ -60,6 +60,7 @@ OPEN_PATHS: Final = frozenset(
         "/_ministack/iot/ca.pem",
         "/oauth2/authorize",
         _TOKEN_PATH,
+        "/oauth2/revoke",
         "/oauth2/userInfo",
     }
     | {"/login", "/logout"}

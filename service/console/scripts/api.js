@@ -4,6 +4,8 @@ import { asking } from "./place.js";
 import { SessionEnded, drop, token } from "./session.js";
 
 const PREFIX = "urn:cedarfleet:problem:";
+const ATTEMPTS = 3;
+const SAME_SECOND_MS = 2000;
 
 /** The API does not answer: the network, or nobody at the other end. */
 export class Offline extends Error {}
@@ -25,6 +27,11 @@ export class Refused extends Error {
 /** Read something: `get("/devices", {limit: 100})`. */
 export function get(path, query = {}, options = {}) {
   return ask("GET", asking(`/v1${path}`, query), options);
+}
+
+/** Read something that is no JSON, as it was sent. */
+export function getText(path, query = {}, options = {}) {
+  return ask("GET", asking(`/v1${path}`, query), { signal: options.signal, asText: true });
 }
 
 /**
@@ -50,17 +57,20 @@ export async function may(checks, options = {}) {
   return answered.flatMap(({ answers }) => answers);
 }
 
-async function ask(method, address, { body, once, match, signal, anew = false } = {}) {
-  const headers = { Authorization: `Bearer ${await asSomebody(anew)}` };
+async function ask(method, address, { body, once, match, signal, asText = false, attempt = 1 } = {}) {
+  const headers = { Authorization: `Bearer ${await asSomebody(attempt > 1)}` };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (once) headers["Idempotency-Key"] = once;
   if (match) headers["If-Match"] = match;
   const answer = await answered(address, { method, headers, body: JSON.stringify(body), signal });
+  if (answer.ok && asText) return answer.text();
   const document = await answer.json().catch(() => ({}));
   if (answer.ok) return document;
-  // A token may be refused before it ends: a group was taken away, somebody was signed out.
-  if (answer.status === 401 && !anew) {
-    return ask(method, address, { body, once, match, signal, anew: true });
+  // A token may be refused before it ends: somebody's groups were changed. A new one of the very
+  // second of the change counts as one of before it, so that another is asked for after that.
+  if (answer.status === 401 && attempt < ATTEMPTS) {
+    if (attempt > 1) await new Promise((done) => setTimeout(done, SAME_SECOND_MS));
+    return ask(method, address, { body, once, match, signal, asText, attempt: attempt + 1 });
   }
   if (answer.status === 401) {
     drop();

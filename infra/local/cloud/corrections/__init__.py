@@ -100,6 +100,7 @@ CORRECTIONS: Final[tuple[Callable[[Emulator], None], ...]] = (
     cognito.drawn_password_fits_its_pool,
     cognito.challenge_needs_its_session,
     cognito.refreshed_token_keeps_its_groups,
+    cognito.refresh_token_can_be_revoked,
     client_secrets.secrets_can_be_rotated,
 )
 

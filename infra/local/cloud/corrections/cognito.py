@@ -224,6 +224,42 @@ def refreshed_token_keeps_its_groups(emulator: Emulator) -> None:
     emulator.replace(_COGNITO, "_oauth2_token", correction)
 
 
+def refresh_token_can_be_revoked(emulator: Emulator) -> None:
+    """Serve the revocation endpoint; else whoever signs out leaves a refresh token that counts.
+
+    AWS: "revokes the refresh token itself and all subsequent access and identity tokens"; 200 with
+    an empty body, `invalid_request` without a token, `unsupported_token_type` for one of another
+    kind, `invalid_client` (401) for a client that is none (Cognito developer guide, "The token
+    revocation endpoint").
+    """
+    cognito = emulator.module(_COGNITO)
+
+    def refused(word: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> Any:
+        return status.value, {"Content-Type": "application/json"}, json.dumps({"error": word})
+
+    def correction(original: Any) -> Any:
+        async def handle(method: str, path: str, headers: Any, body: bytes, query: Any) -> Any:
+            if path != "/oauth2/revoke" or method != "POST":
+                return await original(method, path, headers, body, query)
+            form = dict(parse_qsl(body.decode("utf-8", errors="replace")))
+            client_id, secret = cognito._authenticate_client(headers, form)
+            _, _, client = cognito._find_pool_by_client_id(client_id)
+            # Fail closed: one of another client, or with a secret that is not the client's.
+            if client is None or secret != (client.get("ClientSecret") or ""):
+                return refused("invalid_client", HTTPStatus.UNAUTHORIZED)
+            if not (given := form.get("token")):
+                return refused("invalid_request")
+            claims = cognito._token_claims(given)
+            if claims.get("token_use") != "refresh" or claims.get("client_id") != client_id:
+                return refused("unsupported_token_type")
+            cognito._revoke_token({"Token": given})
+            return HTTPStatus.OK.value, {}, b""
+
+        return handle
+
+    emulator.replace(_COGNITO, "handle_request", correction)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Challenge:
     pool: str

@@ -97,6 +97,7 @@ def test_a_machine_names_itself_to_the_token_endpoint(http: httpx.Client) -> Non
     ("path", "headers"),
     [
         ("/oauth2/userInfo", {}),
+        ("/oauth2/revoke", {}),
         ("/oauth2/token/", {}),
         ("/oauth2/token?Action=GetCallerIdentity&Version=2011-06-15", {}),
         ("/oauth2/token", {"X-Amz-Target": "DynamoDB_20120810.ListTables"}),
@@ -119,7 +120,15 @@ def test_basic_authorization_leads_nowhere_else(
 
 
 @pytest.mark.parametrize(
-    "path", ["/oauth2/token", "/login", "/logout", "/oauth2/userInfo", "/oauth2/authorize"]
+    "path",
+    [
+        "/oauth2/token",
+        "/oauth2/revoke",
+        "/login",
+        "/logout",
+        "/oauth2/userInfo",
+        "/oauth2/authorize",
+    ],
 )
 def test_open_path_does_not_lead_to_a_service(path: str, http: httpx.Client) -> None:
     """A sign-in address with the target of a service is refused, whatever it is authorized with."""

@@ -22,6 +22,7 @@ from tests.service.adapters.on_the_embedded_cloud.real_agents import RealAgents
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from infra.local.people import Person
     from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
 
 CHROMIUM: Final = shutil.which("chromium-headless-shell") or shutil.which("chromium")
@@ -63,8 +64,11 @@ class Visitor:
         return self.page
 
     def sign_in(self, group: str, tenant: str = "acme") -> Page:
+        """Sign in on the tenant's page as somebody of a group, and come back."""
+        return self.sign_in_as(self.deployed.people[tenant][group])
+
+    def sign_in_as(self, person: Person) -> Page:
         """Sign in on the tenant's page, and come back."""
-        person = self.deployed.people[tenant][group]
         self.page.get_by_role("button", name="Sign in").click()
         self.page.get_by_label("Username").fill(person.email)
         self.page.get_by_label("Password").fill(person.password)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from playwright.sync_api import expect
+
+from infra.local.people import Person, add_person
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
     from tests.service.adapters.on_the_embedded_cloud.console.conftest import Visitor
 
 # As if the token were about to end.
@@ -18,6 +22,7 @@ AGE = """tenant => {
   return kept.token;
 }"""
 TOKEN = "JSON.parse(sessionStorage.getItem('session.acme')).token"
+REFRESH = "JSON.parse(sessionStorage.getItem('session.acme')).refresh"
 EVERYWHERE = """() => JSON.stringify([{ ...localStorage }, document.cookie])"""
 
 
@@ -79,3 +84,80 @@ def test_an_answer_to_nobodys_question_is_refused(visit: Callable[..., Visitor])
     page = victim.open("signed-in?code=of-somebody-else&state=theirs")
     expect(page.get_by_role("alert")).to_contain_text("You are not signed in")
     assert page.evaluate("sessionStorage.length") == 0
+
+
+@pytest.fixture(scope="module")
+def sam(deployed: DeployedService) -> Person:
+    """An operator of acme whom no other test knows, since what is ended is ended for all."""
+    return add_person(
+        deployed.setup.cloud.client("cognito-idp"),
+        deployed.setup.stacks["acme"]["user_pool_id"],
+        email="sam@acme.example",
+        groups=["operators"],
+        region="eu-central",
+    )
+
+
+def change(deployed: DeployedService, method: str, what: str, body: object = None) -> None:
+    """Have a manager change something of Sam."""
+    [sam] = deployed.call("GET", "/v1/people", params={"email": "sam@"}).json()["people"]
+    answer = deployed.call(method, f"/v1/people/{sam['id']}/{what}", json=body)
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_session_that_is_ended_in_the_middle_says_so(
+    visit: Callable[..., Visitor], deployed: DeployedService, sam: Person
+) -> None:
+    """Signed out everywhere by a manager: said in words, no token is left, and the way back."""
+    visitor = visit()
+    visitor.open("devices/press-01")
+    page = visitor.sign_in_as(sam)
+    expect(page.get_by_role("heading", name="Facts")).to_be_visible()
+    change(deployed, "POST", "sign-out")
+    expect(page.get_by_role("heading", name="Your session has ended")).to_be_visible()
+    expect(page.get_by_role("heading", name="Facts")).to_have_count(0)
+    assert page.evaluate("sessionStorage.length") == 0
+    page.reload()
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(page.get_by_text("press-01")).to_have_count(0)
+    visitor.sign_in_as(sam)
+    expect(page.get_by_role("heading", level=1)).to_have_text("press-01")
+    expect(page.get_by_role("heading", name="Facts")).to_be_visible()
+
+
+def test_another_group_counts_in_the_middle(
+    visit: Callable[..., Visitor], deployed: DeployedService, sam: Person
+) -> None:
+    """A token that a change of groups has ended is refreshed; the page goes on with new ones."""
+    visitor = visit()
+    visitor.open("devices/press-01")
+    page = visitor.sign_in_as(sam)
+    expect(page.get_by_role("heading", name="Facts")).to_be_visible()
+    old = page.evaluate(TOKEN)
+    change(deployed, "PUT", "groups", {"groups": ["technicians"]})
+    expect(page.get_by_role("heading", name="Access denied")).to_be_visible()
+    assert page.evaluate(TOKEN) != old
+    change(deployed, "PUT", "groups", {"groups": ["operators"]})
+    page.reload()
+    expect(page.get_by_role("heading", name="Facts")).to_be_visible()
+
+
+def test_who_signs_out_leaves_no_way_back(
+    visit: Callable[..., Visitor], deployed: DeployedService, sam: Person
+) -> None:
+    """The refresh token of a session that was signed out gives no token any more."""
+    visitor = visit()
+    visitor.open("devices")
+    page = visitor.sign_in_as(sam)
+    form = {
+        "grant_type": "refresh_token",
+        "refresh_token": page.evaluate(REFRESH),
+        "client_id": deployed.setup.stacks["acme"]["console_client_id"],
+    }
+    at = f"{deployed.setup.cloud.endpoint_url}/oauth2/token"
+    assert deployed.http.post(at, data=form).status_code == 200
+    with page.expect_response("**/oauth2/revoke") as revoked:
+        page.get_by_role("button", name="Sign out").click()
+    assert revoked.value.status == 200
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    assert deployed.http.post(at, data=form).status_code == 400

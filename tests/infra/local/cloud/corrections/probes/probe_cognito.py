@@ -187,8 +187,52 @@ def refreshed_token_keeps_its_groups(probed: ProbedCloud) -> bool:
     admin.admin_add_user_to_group(
         UserPoolId=made.pool_id, Username=made.username, GroupName="managers"
     )
-    app = admin.create_user_pool_client(
-        UserPoolId=made.pool_id,
+    with browser_of(probed) as browser:
+        app, first = signed_in_by_code(probed, made, browser)
+        second = refreshed(browser, app, first["refresh_token"]).json()
+    told = [
+        jwt.decode(tokens["id_token"], options={"verify_signature": False})
+        for tokens in (first, second)
+    ]
+    assert told[0]["cognito:groups"] == ["managers"]
+    return told[1].get("cognito:groups") != ["managers"]
+
+
+def refresh_token_can_be_revoked(probed: ProbedCloud) -> bool:
+    """A refresh token that was given back goes on to give tokens."""
+    made = pool(probed)
+    with browser_of(probed) as browser:
+        app, first = signed_in_by_code(probed, made, browser)
+        beside, other = signed_in_by_code(probed, made, browser)
+        kept = first["refresh_token"]
+
+        def revoke(**form: str) -> httpx.Response:
+            return browser.post("/oauth2/revoke", data=form)
+
+        answers = [
+            revoke(client_id=app, token=kept).status_code,
+            revoke(client_id=app).status_code,
+            revoke(client_id=app, token=first["access_token"]).status_code,
+            revoke(client_id=app, token=other["refresh_token"]).status_code,
+            revoke(client_id="nobody", token=kept).status_code,
+        ]
+        revoked = refreshed(browser, app, kept)
+        # What another client was given goes on.
+        assert refreshed(browser, beside, other["refresh_token"]).status_code == 200
+    return answers != [200, 400, 400, 400, 401] or revoked.status_code != 400
+
+
+def browser_of(probed: ProbedCloud) -> httpx.Client:
+    """What asks the pages of the pools."""
+    return httpx.Client(base_url=probed.cloud.endpoint_url, trust_env=False, timeout=30)
+
+
+def signed_in_by_code(
+    probed: ProbedCloud, people: Pool, browser: httpx.Client
+) -> tuple[str, dict[str, str]]:
+    """A new public client of the pool, and what its user is given by authorization code."""
+    app = probed.cloud.client("cognito-idp").create_user_pool_client(
+        UserPoolId=people.pool_id,
         ClientName="console",
         AllowedOAuthFlows=["code"],
         AllowedOAuthScopes=["openid"],
@@ -197,21 +241,18 @@ def refreshed_token_keeps_its_groups(probed: ProbedCloud) -> bool:
         SupportedIdentityProviders=["COGNITO"],
     )["UserPoolClient"]["ClientId"]
     asked = {"client_id": app, "redirect_uri": _CALLBACK}
-    with httpx.Client(base_url=probed.cloud.endpoint_url, trust_env=False, timeout=30) as browser:
-        person = {"username": made.username, "password": PASSWORD}
-        back = browser.post(
-            "/login", data={**asked, **person, "scope": "openid", "response_type": "code"}
-        ).headers["location"]
-        code = {"grant_type": "authorization_code", "code": back.partition("code=")[2]}
-        first = browser.post("/oauth2/token", data={**asked, **code}).json()
-        again = {"grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
-        second = browser.post("/oauth2/token", data={"client_id": app, **again}).json()
-    told = [
-        jwt.decode(tokens["id_token"], options={"verify_signature": False})
-        for tokens in (first, second)
-    ]
-    assert told[0]["cognito:groups"] == ["managers"]
-    return told[1].get("cognito:groups") != ["managers"]
+    person = {"username": people.username, "password": PASSWORD}
+    back = browser.post(
+        "/login", data={**asked, **person, "scope": "openid", "response_type": "code"}
+    ).headers["location"]
+    code = {"grant_type": "authorization_code", "code": back.partition("code=")[2]}
+    return app, browser.post("/oauth2/token", data={**asked, **code}).json()
+
+
+def refreshed(browser: httpx.Client, app: str, token: str) -> httpx.Response:
+    """What the token endpoint says to a refresh token."""
+    form = {"client_id": app, "grant_type": "refresh_token", "refresh_token": token}
+    return browser.post("/oauth2/token", data=form)
 
 
 def drawn_password_fits_its_pool(probed: ProbedCloud) -> bool:
