@@ -13,6 +13,7 @@ from service.adapters.aws.audit_chain import DynamoAuditChain, KmsAuditSigner
 from service.adapters.aws.authorizer import VerifiedPermissionsAuthorizer
 from service.adapters.aws.broker import IotCommandBroker
 from service.adapters.aws.budgets import DynamoBuckets
+from service.adapters.aws.campaigns import DynamoCampaignBatches, DynamoCampaignRecords
 from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.client.door import AwsDoor
 from service.adapters.aws.client.line import authorities
@@ -193,6 +194,8 @@ def aws_ports(
         command_records=commands,
         listed_commands=DynamoListedCommands(aws=door, settings=records, records=commands),
         broker=IotCommandBroker(aws=door, settings=settings.direct),
+        campaign_records=DynamoCampaignRecords(aws=door, settings=records),
+        campaign_batches=DynamoCampaignBatches(aws=door, settings=records),
         artifacts=S3Artifacts(aws=door),
         file_records=DynamoFileRecords(aws=door, settings=records),
         file_objects=S3FileObjects(aws=door),

@@ -8,6 +8,13 @@ from litestar.di import Provide
 from service.api import rate_limits
 from service.api.audit import export_audit, read_audit, read_audit_chain
 from service.api.bulk_registration import register_devices
+from service.api.campaigns import (
+    cancel_campaign,
+    list_campaign_devices,
+    list_campaigns,
+    read_campaign,
+    start_campaign,
+)
 from service.api.command_types import (
     change_command_type,
     end_command_type,
@@ -128,6 +135,11 @@ ROUTES: Final[list[Any]] = [
     list_commands,
     read_command,
     cancel_command,
+    start_campaign,
+    list_campaigns,
+    read_campaign,
+    list_campaign_devices,
+    cancel_campaign,
     start_download,
     list_downloads,
     read_download,

@@ -26,6 +26,7 @@ class WorkKind(StrEnum):
     TELL_OUTCOMES = "tell-outcomes"
     SETTLE_MACHINE = "settle-machine"
     LOOK_AT_GRANT = "look-at-grant"
+    ADVANCE_CAMPAIGN = "advance-campaign"
 
 
 LAST_ATTEMPT: Final = 10

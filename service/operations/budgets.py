@@ -177,20 +177,24 @@ class Pace:
         self._sleep = sleep
         self._last: dict[str, Grant] = {}
 
-    async def wait(self, bucket: Bucket) -> None:
-        """Return once a token is taken, however long that takes.
+    async def wait(self, bucket: Bucket, tokens: int = 1) -> None:
+        """Return once so many tokens are taken, however long that takes.
 
         Raises:
             UnavailableError: the table does not answer; nothing may be done then (fail closed).
         """
+        left, rate = tokens, bucket.rate
         while True:
             now = microseconds(self._clock().timestamp())
             last = self._last.get(bucket.key)
-            grant = await self._shared.take(bucket, tokens=1, now=now, last=last)
+            grant = await self._shared.take(bucket, tokens=left, now=now, last=last)
             self._last[bucket.key] = grant
-            if grant.tokens:
+            left -= grant.tokens
+            if left <= 0:
                 return
-            await self._sleep(next_token(bucket.rate, grant.full_at, now))
+            # Until all that is left is there, or as much as the bucket holds.
+            more = (min(left, rate.burst) - 1) * rate.token
+            await self._sleep(next_token(rate, grant.full_at + more, now))
 
 
 @dataclass(kw_only=True)

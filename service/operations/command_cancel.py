@@ -18,7 +18,9 @@ from service.operations.devices import find_device
 from service.operations.known_commands import knowing_commands
 
 if TYPE_CHECKING:
+    from service.domain.commands import CommandRecord
     from service.domain.instants import Clock
+    from service.domain.tenants import Tenant
     from service.operations.authorization import Access
     from service.ports.command_types import CommandTypeRecords
     from service.ports.commands import CommandBroker, CommandRecords
@@ -78,10 +80,32 @@ class CommandCancel:
             return CommandView(recorded=found, status=status)
         if status.is_final or now > found.record.expires_at:
             raise ConflictError(f"command `{command_id}` is over: it is `{status.state}`")
-        record = await self.records.cancel(tenant, found.record, now_ms=now)
-        has_left = record.state not in {CommandRecordState.CREATED, CommandRecordState.FAILED}
-        if has_left:
-            await self.broker.cancel(tenant, record, now_ms=now)
-        log.info("command.canceled", thing=record.thing, command_id=command_id, has_left=has_left)
+        record = await take_back(self.records, self.broker, tenant, found.record, now_ms=now)
         recorded = replace(found, record=record)
         return CommandView(recorded=recorded, status=status_of(record, found.states, now_ms=now))
+
+
+async def take_back(
+    records: CommandRecords,
+    broker: CommandBroker,
+    tenant: Tenant,
+    record: CommandRecord,
+    *,
+    now_ms: int,
+) -> CommandRecord:
+    """Have a command not begin: nobody sends it any more, and its device is told if it may have it.
+
+    Returns:
+        The record as it is then.
+
+    Raises:
+        UpstreamError: the device may not be told: ask again.
+    """
+    record = await records.cancel(tenant, record, now_ms=now_ms)
+    has_left = record.state not in {CommandRecordState.CREATED, CommandRecordState.FAILED}
+    if has_left:
+        await broker.cancel(tenant, record, now_ms=now_ms)
+    log.info(
+        "command.canceled", thing=record.thing, command_id=record.command_id, has_left=has_left
+    )
+    return record

@@ -39,6 +39,7 @@ from service.operations.once import Once
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from service.domain.command_rules import CommandRules
     from service.domain.commands import CommandStatus, RecordedCommand
     from service.domain.devices import Device
     from service.domain.instants import Clock
@@ -122,17 +123,9 @@ class Commands:
             CommandUnconfirmedError: an answer was lost, of the record or of handing it over.
         """
         tenant = await knowing_commands(self._types, access.principal.tenant, [request.name])
-        action = action_of(tenant, request.name)
-        if action is None:
-            names = command_names(tenant)
-            raise InvalidRequestError(
-                "name", f"the tenant has no command `{request.name}`; it has: {names}"
-            )
-        rules = tenant.command_rules.get(request.name, NO_RULES)
-        seconds = rules.timeout(request.timeout_seconds)
-        check_built_in(request.name, request.arguments, seconds)
-        if problem := problem_of(request.arguments):
-            raise InvalidRequestError("arguments", problem)
+        action, rules, seconds = type_of(
+            tenant, request.name, request.arguments, request.timeout_seconds
+        )
         device = await find_served(self._devices, tenant, request.device)
         record = self._record(access, request, seconds=seconds)
         try:
@@ -171,6 +164,26 @@ class Commands:
         if stored.command_id == record.command_id:  # made, and claimed, by this request
             return await self._hand_over(tenant, stored)
         return await self._again(tenant, stored)
+
+    async def send_decided(
+        self, tenant: Tenant, record: CommandRecord, known: CommandRecord | None
+    ) -> CommandRecord:
+        """Send a command that was decided on and audited elsewhere, as one of a campaign is.
+
+        Args:
+            tenant: whose it is.
+            record: claimed; recorded first if nothing is known of it.
+            known: the record of an earlier attempt, under the same id.
+
+        Raises:
+            DeviceNotConnectedError: as ``send``; so are the next two.
+            CommandNotPublishedError: certainly nothing left.
+            CommandUnconfirmedError: an answer was lost.
+            UpstreamError: it could not be recorded.
+        """
+        if known is not None:
+            return await self._again(tenant, known)
+        return await self._hand_over(tenant, await self._records.create(tenant, record, None))
 
     async def read(self, access: Access, command_id: str) -> CommandView:
         """Where a command stands.
@@ -320,6 +333,34 @@ class Commands:
 
     async def _settle(self, tenant: Tenant, record: CommandRecord) -> None:
         await self._once.settle(tenant, record, command_id=record.command_id, state=record.state)
+
+
+def type_of(
+    tenant: Tenant, name: str, arguments: Mapping[str, Any], timeout_seconds: int | None
+) -> tuple[Permission, CommandRules, int]:
+    """What sending a command asks for, its rules, and for how long a device may start it.
+
+    Its arguments are of a form that any device takes; what its rules ask of them is not checked.
+
+    Args:
+        tenant: with the command, if it was made at run time.
+        name: of the command.
+        arguments: as they shall be sent.
+        timeout_seconds: as the caller says; ``None``: as its type does.
+
+    Raises:
+        InvalidRequestError: the tenant has no such command, or it is not of its form.
+    """
+    action = action_of(tenant, name)
+    if action is None:
+        names = command_names(tenant)
+        raise InvalidRequestError("name", f"the tenant has no command `{name}`; it has: {names}")
+    rules = tenant.command_rules.get(name, NO_RULES)
+    seconds = rules.timeout(timeout_seconds)
+    check_built_in(name, arguments, seconds)
+    if problem := problem_of(arguments):
+        raise InvalidRequestError("arguments", problem)
+    return action, rules, seconds
 
 
 def _sent(event: str, record: CommandRecord, **more: object) -> None:

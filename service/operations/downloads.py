@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -41,6 +40,7 @@ from service.operations.download_lists import (
     view_of,
 )
 from service.operations.known_groups import knowing
+from service.operations.member_decisions import each_allowed
 from service.operations.once import Once
 
 if TYPE_CHECKING:
@@ -56,10 +56,6 @@ if TYPE_CHECKING:
     from service.ports.groups import GroupRecords
     from service.ports.work import WorkQueue
 
-# Members that are decided on at once: ten batches of 30, of which a policy store takes 30 a second
-# (source: Verified Permissions quotas). At two of them every second another caller has ten left.
-_DECIDED_AT_ONCE: Final = 300
-_DECIDED_A_SECOND: Final = 600
 _OPEN: Final = frozenset({DeliveryState.CREATED, DeliveryState.QUEUED, DeliveryState.IN_PROGRESS})
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -146,7 +142,7 @@ class Downloads:
             members = await self._devices.members(tenant, target, limit=MAX_MEMBERS)
             if action is Permission.UPDATE_FIRMWARE:
                 asked = replace(purpose, reach=Reach(targets=len(members)))
-                allowed = await self._each_allowed(access, members, action, asked)
+                allowed = await each_allowed(access, members, action, asked)
                 purpose = replace(purpose, members_allowed=allowed)
         else:
             members = (target,)
@@ -262,33 +258,6 @@ class Downloads:
         if newest is not None:
             return newest.artifact()
         return await self._artifacts.find(tenant, name)
-
-    async def _each_allowed(
-        self,
-        access: Access,
-        members: Sequence[Device],
-        action: Permission,
-        purpose: Purpose,
-    ) -> bool:
-        """Whether each member may get the firmware by itself.
-
-        A group has no window and no patch date of its own.
-        """
-        if len(members) > MAX_MEMBERS:
-            log.warning("download.group_too_large", limit=MAX_MEMBERS)
-            # Fail closed: the policies then decide as if a member had been refused.
-            return False
-        groups, loop = access.principal.tenant.groups, asyncio.get_running_loop()
-        began, allowed = loop.time(), bool(members)
-        for start in range(0, len(members), _DECIDED_AT_ONCE):
-            await asyncio.sleep(began + start / _DECIDED_A_SECOND - loop.time())
-            some = members[start : start + _DECIDED_AT_ONCE]
-            allowed = await access.allows_each(
-                action, [device.entities(groups) for device in some], purpose
-            )
-            if not allowed:
-                break
-        return allowed
 
     def _record(
         self, access: Access, request: DownloadRequest, artifact: Artifact, *, devices: int

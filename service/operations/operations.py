@@ -16,6 +16,10 @@ from service.operations.authentication import Authenticate
 from service.operations.authorization import Access
 from service.operations.budgets import Budgets, Pace
 from service.operations.bulk_registration import BulkRegistration
+from service.operations.campaign_decisions import CampaignDecisions
+from service.operations.campaign_lists import CampaignLists
+from service.operations.campaign_sending import CampaignSending
+from service.operations.campaigns import Campaigns
 from service.operations.command_cancel import CommandCancel
 from service.operations.command_lists import CommandLists
 from service.operations.command_types import CommandTypes
@@ -156,6 +160,24 @@ class Operations:
             types=ports.command_types,
             records=ports.command_records,
             broker=ports.broker,
+            clock=ports.clock,
+        )
+        self.campaign_lists = CampaignLists(
+            devices=ports.devices,
+            commands=ports.command_records,
+            records=ports.campaign_records,
+            batches=ports.campaign_batches,
+            clock=ports.clock,
+        )
+        self.campaigns = Campaigns(
+            devices=ports.devices,
+            device_lists=self.devices,
+            groups=ports.groups,
+            types=ports.command_types,
+            lists=self.campaign_lists,
+            records=ports.campaign_records,
+            batches=ports.campaign_batches,
+            queue=ports.work_queue,
             clock=ports.clock,
         )
         self.download_lists = DownloadLists(
@@ -331,7 +353,31 @@ class Operations:
                 WorkKind.TELL_OUTCOMES: outcomes.handle,
                 WorkKind.SETTLE_MACHINE: upkeep.handle,
                 WorkKind.LOOK_AT_GRANT: self.granting.look,
+                WorkKind.ADVANCE_CAMPAIGN: self.campaign_sending(pace).advance,
             },
+        )
+
+    def campaign_sending(self, pace: Pace) -> CampaignSending:
+        """What sends campaigns, at the pace that all tasks keep."""
+        ports = self._ports
+        return CampaignSending(
+            records=ports.campaign_records,
+            batches=ports.campaign_batches,
+            decisions=CampaignDecisions(
+                devices=ports.devices,
+                types=ports.command_types,
+                people=ports.people,
+                authorizer=self._authorizer,
+                audit=ports.audit,
+                pace=pace,
+                clock=ports.clock,
+            ),
+            sender=self.commands,
+            commands=ports.command_records,
+            broker=self._broker,
+            pace=pace,
+            queue=ports.work_queue,
+            clock=ports.clock,
         )
 
     def access(

@@ -22,7 +22,7 @@ from service.errors import NotFoundError, UnavailableError
 from service.operations.authorization import Purpose
 from service.operations.download_lists import find_target, knowing_targets
 from service.operations.downloads import delivered
-from service.operations.people import READS
+from service.operations.requesters import RequesterGoneError, requester_now
 from service.operations.who_may import bearer_of
 
 if TYPE_CHECKING:
@@ -104,14 +104,16 @@ class WaveDecisions:
     async def _requester(
         self, tenant: Tenant, record: DownloadRecord, rollout: PlannedRollout
     ) -> Person:
-        await self.pace.wait(READS)
-        person = await self.people.find(tenant, rollout.requester)
-        # Fail closed: another person of the same name is somebody else.
-        if person is None or f"{tenant.pool_id}|{person.subject}" != record.created_by:
-            raise RolloutStoppedError("who asked for it is not in the user pool any more")
-        if not person.enabled:
-            raise RolloutStoppedError("who asked for it is disabled")
-        return person
+        try:
+            return await requester_now(
+                self.people,
+                self.pace,
+                tenant,
+                name=rollout.requester,
+                entity_id=record.created_by,
+            )
+        except RequesterGoneError as error:
+            raise RolloutStoppedError(str(error)) from error
 
     async def _decided(
         self,

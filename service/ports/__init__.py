@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from service.ports.authorizer import Authorizer
     from service.ports.budgets import SharedBuckets
+    from service.ports.campaigns import CampaignBatches, CampaignRecords
     from service.ports.command_types import CommandTypeRecords
     from service.ports.commands import CommandBroker, CommandRecords, ListedCommands
     from service.ports.device_logs import DeviceLogs
@@ -67,6 +68,8 @@ class Ports:
     command_records: CommandRecords
     listed_commands: ListedCommands
     broker: CommandBroker
+    campaign_records: CampaignRecords
+    campaign_batches: CampaignBatches
     artifacts: Artifacts
     file_records: FileRecords
     file_objects: FileObjects

@@ -156,6 +156,16 @@ REQUESTS: Final = (
     Asked(route="POST /v1/commands/{command_id}/cancel", body={}),
     Asked(route="GET /v1/commands", of="of one"),
     Asked(route="GET /v1/devices/{device}/commands"),
+    Asked(
+        route="POST /v1/campaigns",
+        of=f"to a group of {_MEMBERS}",
+        body={"name": "reboot", "group": "line"},
+        devices=_MEMBERS,
+    ),
+    Asked(route="GET /v1/campaigns", of="of one"),
+    Asked(route="GET /v1/campaigns/{campaign_id}"),
+    Asked(route="GET /v1/campaigns/{campaign_id}/devices", of="of one"),
+    Asked(route="POST /v1/campaigns/{campaign_id}/cancel", body={}),
     Asked(route="POST /v1/downloads", of="to a device", body={"device": DEVICE.id}),
     Asked(
         route="POST /v1/downloads",
@@ -424,7 +434,7 @@ def _machine_of(asked: Asked) -> dict[str, Any]:
 def _listed() -> dict[str, Any]:
     """The row of a list, of a download or of a command."""
     texts = {"sk": ID, "target_kind": "device", "target": DEVICE.id, "artifact": "a"}
-    texts |= {"device": DEVICE.id, "name": "reboot", "created_by": "somebody"}
+    texts |= {"device": DEVICE.id, "name": "reboot", "created_by": "somebody", "group": "line"}
     return {name: {"S": text} for name, text in texts.items()}
 
 

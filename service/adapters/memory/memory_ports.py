@@ -14,6 +14,7 @@ from service.adapters.memory.audit import (
     MemoryPersonKeys,
 )
 from service.adapters.memory.budgets import MemoryBuckets
+from service.adapters.memory.campaigns import MemoryCampaignBatches, MemoryCampaignRecords
 from service.adapters.memory.command_types import MemoryCommandTypes
 from service.adapters.memory.commands import (
     MemoryCommandBroker,
@@ -79,6 +80,8 @@ class MemoryPorts(Ports):
     command_records: MemoryCommandRecords
     listed_commands: MemoryListedCommands
     broker: MemoryCommandBroker
+    campaign_records: MemoryCampaignRecords
+    campaign_batches: MemoryCampaignBatches
     artifacts: MemoryArtifacts
     file_records: MemoryFileRecords
     file_objects: MemoryFileObjects
@@ -127,6 +130,8 @@ class MemoryPorts(Ports):
             command_records=commands,
             listed_commands=MemoryListedCommands(records=commands),
             broker=MemoryCommandBroker(),
+            campaign_records=MemoryCampaignRecords(),
+            campaign_batches=MemoryCampaignBatches(),
             artifacts=MemoryArtifacts(),
             file_records=MemoryFileRecords(),
             file_objects=MemoryFileObjects(),

@@ -82,6 +82,18 @@ ASKED: Final[Mapping[str, Mapping[str, Any] | None]] = {
     "list_commands": {"params": {"device": "{device}", "cursor": "{command_id}"}},
     "read_command": {},
     "cancel_command": {"json": {}},
+    "start_campaign": {
+        "json": [
+            {"name": "stop", "devices": ["{device}"]},
+            {"name": "stop", "group": "{group}"},
+            {"name": "stop", "filter": {"group": "{group}"}},
+            {"name": "{command_type}", "devices": ["press-01"]},
+        ]
+    },
+    "list_campaigns": {"params": {"group": "{group}", "cursor": "{campaign_id}"}},
+    "read_campaign": {},
+    "list_campaign_devices": {"params": {"cursor": "{device}"}},
+    "cancel_campaign": {"json": {}},
     "list_downloads": {
         "params": {"device": "{device}", "group": "{group}", "cursor": "{download_id}"}
     },
@@ -164,6 +176,7 @@ NOBODYS: Final = {
     "device": "pump-99",
     "group": "hall-99",
     "command_id": "01JD0000000000000000000000",
+    "campaign_id": "01JD0000000000000000000004",
     "download_id": "01JD0000000000000000000001",
     "file_id": "01JD0000000000000000000002",
     "plan_id": "01JD0000000000000000000003",
@@ -221,6 +234,7 @@ class World:
         }
         made = (
             ("command_id", f"/v1/devices/{device}/commands", {"name": "stop"}),
+            ("campaign_id", "/v1/campaigns", {"name": "stop", "devices": [device]}),
             ("download_id", "/v1/downloads", {"artifact": artifact, "device": device}),
             ("plan_id", "/v1/downloads/plan", {"artifact": artifact, "device": device}),
             ("file_id", "/v1/files", {"name": "up.bin", "size": 1, "sha256": "ab" * 32}),
@@ -259,6 +273,7 @@ class World:
             "/v1/groups",
             "/v1/command-types",
             "/v1/commands",
+            "/v1/campaigns",
             "/v1/downloads",
             "/v1/files",
             "/v1/people",
@@ -267,6 +282,8 @@ class World:
             f"/v1/devices/{one['device']}",
             f"/v1/groups/{one['group']}/members",
             f"/v1/commands/{one['command_id']}",
+            f"/v1/campaigns/{one['campaign_id']}",
+            f"/v1/campaigns/{one['campaign_id']}/devices",
             f"/v1/downloads/{one['download_id']}",
             f"/v1/files/{one['file_id']}",
             f"/v1/people/{one['person']}",

@@ -49,7 +49,9 @@ def test_examples_of_bodies_are_done_or_refused_as_a_whole(service: ServiceUnder
                 continue
             names = {"device": "press-01", "person": "nobody", "group": "line-press"}
             names["machine"] = "nobody"
-            names |= dict.fromkeys(("file_id", "command_id"), "01JD8Z6V3K5Q7T9W1Y3A5C7E9G")
+            names |= dict.fromkeys(
+                ("file_id", "command_id", "campaign_id"), "01JD8Z6V3K5Q7T9W1Y3A5C7E9G"
+            )
             names["command_type"] = "no-such-command"
             place = path.format(**names)
             answer = service.call(method.upper(), place, json=body["example"])

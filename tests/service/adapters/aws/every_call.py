@@ -12,6 +12,7 @@ import botocore.session
 from cedarfleet_device.wire import DesiredState, Signed
 
 from infra.stacks.tenant_stack.registry_row import registry_item
+from service.adapters.aws.campaigns import batch_item, campaign_item
 from service.adapters.aws.client.calls import AwsCalls
 from service.adapters.aws.cursors import seal
 from service.adapters.aws.machines import machine_item
@@ -25,6 +26,15 @@ from service.domain.audit import AuditRecord
 from service.domain.audit_chain import Checkpoint, Link
 from service.domain.audit_entries import entry_of
 from service.domain.budgets import Bucket
+from service.domain.campaigns import (
+    EVERY_CAMPAIGN,
+    Batch,
+    BatchDevice,
+    CampaignClosing,
+    CampaignFilter,
+    CampaignRecord,
+    CampaignTarget,
+)
 from service.domain.command_types import CommandTypeRecord
 from service.domain.commands import CommandFilter, CommandRecord
 from service.domain.device_logs import log_key
@@ -97,6 +107,20 @@ COMMAND: Final = CommandRecord(
     created_at=AT,
     expires_at=AT + 60_000,
 )
+CAMPAIGN: Final = CampaignRecord(
+    campaign_id=ID,
+    tenant="acme",
+    name="reboot",
+    arguments={},
+    target=CampaignTarget(group="all"),
+    seconds=60,
+    send_before=2**42,
+    created_by="somebody",
+    requester="kim",
+    created_at=AT,
+    devices=1,
+)
+BATCH: Final = Batch(number=0, devices=(BatchDevice(id="press-07", command_id=ID),), prepared_at=AT)
 LOG: Final = log_key("press-07", ID, AT)
 GRANT: Final = Grant(
     grant_id=ID,
@@ -282,6 +306,7 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
     file = tenant | {"record": FILE}
     job = download | {"job": JOB}
     timer = {"at": datetime(2026, 10, 1, tzinfo=UTC), "work": WORK}
+    campaign = tenant | {"record": CAMPAIGN}
     page, progress = tenant | {"limit": 10}, download | {"limit": 10}
     known = {
         "tenants.find": ({"issuer": acme.issuer},),
@@ -360,6 +385,27 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "broker.send_direct": (command | {"now_ms": AT},),
         "broker.publish": (command | {"now_ms": AT},),
         "broker.cancel": (command | {"now_ms": AT},),
+        "campaign_records.create": (campaign | {"key": None}, campaign | {"key": KEY}),
+        "campaign_records.settle": (
+            campaign,
+            tenant | {"record": replace(CAMPAIGN, begun_at=AT, looked_at=AT, step=1)},
+        ),
+        "campaign_records.read": (tenant | {"campaign_id": ID},),
+        "campaign_records.begin_batch": (campaign | {"number": 0, "at_ms": AT},),
+        "campaign_records.close": (
+            campaign | {"closing": CampaignClosing.CANCELED, "by": "somebody"},
+            campaign | {"closing": CampaignClosing.STOPPED, "why": "because"},
+        ),
+        "campaign_records.page": (
+            page | {"cursor": None, "wanted": EVERY_CAMPAIGN},
+            page | {"cursor": seal("campaigns:acme", ID), "wanted": CampaignFilter(group="all")},
+        ),
+        "campaign_batches.plan": (campaign | {"batches": [BATCH]},),
+        "campaign_batches.read": (campaign | {"number": 0},),
+        "campaign_batches.prepare": (campaign | {"batch": BATCH},),
+        "campaign_batches.store": (campaign | {"batch": BATCH},),
+        "campaign_batches.tallies": (campaign,),
+        "campaign_batches.page": (campaign | {"limit": 10, "cursor": None},),
         "artifacts.find": (tenant | {"name": "recipes/steel.json"},),
         "download_records.create": (download | {"key": None}, download | {"key": KEY}),
         "download_records.settle": (download,),
@@ -632,6 +678,9 @@ def stored(key: Mapping[str, Any], acme: Tenant) -> dict[str, Any]:
     if "--plan#" in str(key):
         [part, record] = plan_items(acme, PLAN, [PLANNED])
         return record if key["sk"] == record["sk"] else part
+    if "--campaign#" in str(key):
+        is_record = key["sk"]["S"] == "record"
+        return {**(campaign_item(CAMPAIGN) if is_record else batch_item(CAMPAIGN, BATCH)), **key}
     if "--machines" in str(key):
         return {**machine_item(MACHINE), **key}
     if "--machine-clients" in str(key):

@@ -18,6 +18,7 @@ from service.adapters.aws.client.failures import NoAnswerError
 from service.adapters.aws.client.line import Reply
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.domain.budgets import Grant
+from service.domain.campaigns import Batch
 from service.domain.commands import DirectAnswer
 from service.domain.device_state import DeviceState
 from service.domain.files import StoredObject
@@ -137,6 +138,9 @@ MEANS: Final[dict[tuple[str, str], type]] = {
     # Somebody else made the person's key, and then it is not there: fail closed.
     ("PutItem of a person", "ConditionalCheckFailedException"): UnavailableError,
     ("PutItem of a command type", "ConditionalCheckFailedException"): type(None),
+    # Somebody else was first: it goes on from there.
+    ("UpdateItem of a step", "ConditionalCheckFailedException"): type(None),
+    ("TransactWriteItems of a batch", "TransactionCanceledException"): Batch,
     ("ListParts", "NoSuchUpload"): StoredObject,
     ("CompleteMultipartUpload", "NoSuchUpload"): StoredObject,
     ("AbortMultipartUpload", "NoSuchUpload"): type(None),
@@ -172,6 +176,8 @@ def meant(call: Call, refusal: Refusal | Reply | Exception) -> tuple[type, ...]:
         f"{call.operation} of an open download": str(
             call.arguments.get("ConditionExpression")
         ).startswith("attribute_exists(thing) AND attribute_not_exists(closing)"),
+        f"{call.operation} of a step": "#step = :before" in str(call.arguments),
+        f"{call.operation} of a batch": "attribute_not_exists(prepared_at)" in str(call.arguments),
         f"{call.operation} of a new code": ":version" in values and "code_digest" in item,
         f"{call.operation} of a new device": ":version" not in values
         and (item.get("origin") == {"S": ID} or "code_digest" in item),
