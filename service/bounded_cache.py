@@ -8,10 +8,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+
+_PLAIN: Final = frozenset({str, int, float, bool, bytes, type(None)})
+"""Of these no value holds another."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -87,6 +90,8 @@ def size_of(value: object) -> int:
         value: a document of JSON, or a dataclass of texts, numbers and collections of them.
     """
     size = sys.getsizeof(value)
+    if type(value) in _PLAIN:
+        return size
     if isinstance(value, Mapping):
         members = cast("Mapping[object, object]", value)
         return size + sum(size_of(name) + size_of(member) for name, member in members.items())

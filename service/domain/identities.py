@@ -32,11 +32,21 @@ class TokenUse(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class UnverifiedToken:
-    """A token that was only read: good for finding out which key to try, and for nothing else."""
+    """A token that was only read: good for finding out which key to try, and for nothing else.
 
-    text: str = field(repr=False)
+    Attributes:
+        key_id: with which it says that it was signed.
+        issuer: that it names.
+        claims: what it says, believed by nobody until the signature holds.
+        signed: the bytes that the signature is of.
+        signature: of the issuer's key, as it says.
+    """
+
     key_id: str
     issuer: str
+    claims: Mapping[str, Any] = field(repr=False)
+    signed: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
 
     @classmethod
     def read(cls, text: str, *, max_bytes: int) -> UnverifiedToken:
@@ -54,7 +64,7 @@ class UnverifiedToken:
         segments = text.split(".")
         if len(segments) != 3:  # noqa: PLR2004 - header, payload, signature: RFC 7515 section 3.1
             raise UnauthenticatedError("token has not three segments")
-        header, payload, _ = (_canonical(segment) for segment in segments)
+        header, payload, signature = map(_canonical, segments)
         head, claims = _json_object(header), _json_object(payload)
         # Fail closed: nothing but what Cognito signs with.
         if head.get("alg") != "RS256" or "crit" in head:
@@ -62,7 +72,8 @@ class UnverifiedToken:
         key_id, issuer = head.get("kid"), claims.get("iss")
         if not isinstance(key_id, str) or not isinstance(issuer, str):
             raise UnauthenticatedError("token without key id or issuer")
-        return cls(text=text, key_id=key_id, issuer=issuer)
+        signed = text[: -len(segments[2]) - 1].encode()
+        return cls(key_id=key_id, issuer=issuer, claims=claims, signed=signed, signature=signature)
 
 
 @dataclass(frozen=True, kw_only=True)

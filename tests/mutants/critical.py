@@ -67,6 +67,10 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
         f"{_API}/test_device_tags.py",
     ),
     "service/operations/authentication.py": ("tests/service/operations/test_authentication.py",),
+    "service/operations/token_proof.py": (
+        "tests/service/operations/test_token_proof.py",
+        "tests/service/operations/test_authentication.py",
+    ),
     "service/operations/authorization.py": (
         "tests/service/operations/test_authorization.py",
         f"{_API}/test_commands.py",

@@ -84,19 +84,19 @@ def test_without_a_bearer_token_nobody_calls(door: Door, header: str | None) -> 
     [
         ({"token_use": "refresh"}, "unknown use"),
         ({"token_use": ["id"]}, "unknown use"),
-        ({"token_use": LEFT_OUT}, "MissingRequiredClaim"),
+        ({"token_use": LEFT_OUT}, "no `token_use`"),
         ({"aud": "another"}, "another app client"),
         ({"aud": ["acmeclient"]}, "another app client"),
         ({"aud": LEFT_OUT}, "another app client"),
         ({"aud": LEFT_OUT, "client_id": "acmeclient"}, "another app client"),
         ({"sub": ""}, "without subject"),
-        ({"sub": LEFT_OUT}, "MissingRequiredClaim"),
-        ({"exp": 1}, "ExpiredSignature"),
+        ({"sub": LEFT_OUT}, "no `sub`"),
+        ({"exp": 1}, "token expired"),
         ({"exp": 4_000_000_000.5}, "integer expiry"),
-        ({"exp": True}, "ExpiredSignature"),
-        ({"exp": LEFT_OUT}, "MissingRequiredClaim"),
-        ({"iat": 4_000_000_000}, "ImmatureSignature"),
-        ({"nbf": 4_000_000_000}, "ImmatureSignature"),
+        ({"exp": True}, "token expired"),
+        ({"exp": LEFT_OUT}, "no `exp`"),
+        ({"iat": 4_000_000_000}, "its `iat` is to come"),
+        ({"nbf": 4_000_000_000}, "its `nbf` is to come"),
         ({"iss": LEFT_OUT}, "without key id or issuer"),
         ({"iss": "https://attacker.test"}, "unknown issuer"),
         (
@@ -143,10 +143,10 @@ def test_a_signature_of_another_key_proves_nothing(
     text = door.pool.id_token("ann")
     door.refused(f"Bearer {door.pool.sign(door.pool.claims('ann'), kid='made-up')}", "unknown key")
     forged = other.sign(door.pool.claims("ann"), kid=door.pool.key_id)
-    door.refused(f"Bearer {forged}", "InvalidSignature")
+    door.refused(f"Bearer {forged}", "another key signed it")
     head, _, signature = text.split(".")
     payload = other.sign(door.pool.claims("bob")).split(".")[1]
-    door.refused(f"Bearer {head}.{payload}.{signature}", "InvalidSignature")
+    door.refused(f"Bearer {head}.{payload}.{signature}", "another key signed it")
 
 
 def test_a_known_token_is_verified_once_and_ends_with_its_expiry(door: Door) -> None:
