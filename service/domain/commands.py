@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -258,12 +258,55 @@ _SILENCE: Final = {
 
 
 _UNSETTLED: Final = frozenset({CommandRecordState.CREATED, CommandRecordState.PUBLISHING})
+_NEVER_LEFT: Final = "its device was retired before it left"
+_NOBODY_KNOWS: Final = "its device was retired, and did not say before what became of it"
+_LAST_WORDS_MS: Final = 15 * 60_000
+"""A certificate that is made inactive ends connections "within a few minutes" (AWS IoT API
+reference, "UpdateCertificate"): after so long a retired device says nothing more."""
 
 
 def status_of(
+    record: CommandRecord,
+    states: Sequence[ReportedState],
+    *,
+    now_ms: int,
+    retired_at: int | None = None,
+) -> CommandStatus:
+    """The one state that is true as far as anyone knows, also of a device that was retired.
+
+    What waits for a retired device has ended: ``canceled`` if it had not left, else
+    ``interrupted``, since nobody can tell any more whether it ran. What its device says in its last
+    minutes counts.
+
+    Args:
+        record: the service's record.
+        states: the device's states, in any order.
+        now_ms: milliseconds since the epoch.
+        retired_at: when its device was retired, in milliseconds since the epoch; ``None``: it was
+            not.
+    """
+    known = _known_status(record, states, now_ms=now_ms)
+    # That its time ran out says less, and what a later release wrote is not ours to end.
+    has_ended = known.is_final and (known.reported_by, known.state) != ("service", "expired")
+    has_ended = has_ended or known.state == wire.CommandState.CANCELED
+    if retired_at is None or has_ended or record.state is CommandRecordState.UNKNOWN:
+        return known
+    is_over = now_ms > retired_at + _LAST_WORDS_MS
+    if not states and record.expires_at < retired_at:
+        return replace(known, is_final=is_over)
+    has_left = bool(states) or record.state is not CommandRecordState.CREATED
+    return CommandStatus(
+        state=wire.CommandState.INTERRUPTED if has_left else wire.CommandState.CANCELED,
+        reported_by="service",
+        detail={"reason": _NOBODY_KNOWS if has_left else _NEVER_LEFT},
+        is_final=is_over,
+    )
+
+
+def _known_status(
     record: CommandRecord, states: Sequence[ReportedState], *, now_ms: int
 ) -> CommandStatus:
-    """The one state that is true as far as anyone knows.
+    """The state as record and device say it.
 
     What the device reported wins, since it alone knows; its first final state stands. But of a
     command that surely never left it can only tell that its cancel came: that it failed stands, and
@@ -273,11 +316,6 @@ def status_of(
     a word of the device, a command past its expiry is expired: no device starts it any more. That
     is final only of one that has not left: of any other the device may yet tell, however late, that
     it had started it in time.
-
-    Args:
-        record: the service's record.
-        states: the device's states, in any order.
-        now_ms: milliseconds since the epoch.
     """
     ordered = sorted(states, key=lambda reported: reported.sequence)
     only_canceled = all(reported.state is wire.CommandState.CANCELED for reported in ordered)

@@ -27,6 +27,7 @@ class WorkKind(StrEnum):
     SETTLE_MACHINE = "settle-machine"
     LOOK_AT_GRANT = "look-at-grant"
     ADVANCE_CAMPAIGN = "advance-campaign"
+    SETTLE_RETIRED = "settle-retired"
 
 
 LAST_ATTEMPT: Final = 10

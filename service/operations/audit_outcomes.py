@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from service.operations.audit_trail import AuditTrail
     from service.ports.audit import AuditChain, AuditEntries
     from service.ports.commands import CommandRecords
+    from service.ports.devices import DeviceFacts
     from service.ports.work import WorkQueue
 
 FIRST_LOOK: Final = 10
@@ -54,6 +55,7 @@ class AuditOutcomes:
     entries: AuditEntries
     chain: AuditChain
     commands: CommandRecords
+    devices: DeviceFacts
     trail: AuditTrail
     queue: WorkQueue
     clock: Clock
@@ -92,7 +94,13 @@ class AuditOutcomes:
         if found is None:
             return True
         now = milliseconds(self.clock())
-        status = status_of(found.record, found.states, now_ms=now)
+        device = await self.devices.find(tenant, found.record.device)
+        status = status_of(
+            found.record,
+            found.states,
+            now_ms=now,
+            retired_at=None if device is None else device.retired_at,
+        )
         if not status.is_final and now < found.record.expires_at + _WAITED_MS:
             return False
         document: dict[str, Any] = {

@@ -14,7 +14,7 @@ from service.domain.instants import milliseconds
 from service.errors import ConflictError, NotFoundError
 from service.operations.authorization import Purpose
 from service.operations.commands import CommandView
-from service.operations.devices import find_device
+from service.operations.devices import find_served
 from service.operations.known_commands import knowing_commands
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ class CommandCancel:
         Raises:
             NotFoundError: the tenant has no such command, or its device is gone.
             PermissionDeniedError: not allowed.
-            ConflictError: it is over, its time too, or the tenant has no command of its name.
+            ConflictError: it is over, its time too, its device was retired, or the tenant has no
+                command of its name.
             UpstreamError: the device may not be told: ask again.
         """
         tenant = access.principal.tenant
@@ -61,7 +62,7 @@ class CommandCancel:
         found = await self.records.read(tenant, command_id) if known else None
         if found is None:
             raise NotFoundError("command", command_id)
-        device = await find_device(self.devices, tenant, found.record.device)
+        device = await find_served(self.devices, tenant, found.record.device)
         known_to = await knowing_commands(self.types, tenant, [found.record.name])
         action = action_of(known_to, found.record.name)
         # Fail closed: without its action nobody knows who may send it.

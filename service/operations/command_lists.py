@@ -64,12 +64,20 @@ class CommandLists:
         asked = sorted({command.record.device for command in page.commands})
         found = await each(partial(self._decidable, tenant), asked)
         devices = [device for device in found if device is not None]
-        viewable = {device.id for device in await access.seen(Permission.VIEW_COMMAND, devices)}
+        viewable = {
+            device.id: device.retired_at
+            for device in await access.seen(Permission.VIEW_COMMAND, devices)
+        }
         now = milliseconds(self.clock())
         views = (
             CommandView(
                 recorded=command,
-                status=status_of(command.record, command.states, now_ms=now),
+                status=status_of(
+                    command.record,
+                    command.states,
+                    now_ms=now,
+                    retired_at=viewable[command.record.device],
+                ),
             )
             for command in page.commands
             if command.record.device in viewable

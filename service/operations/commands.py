@@ -200,7 +200,12 @@ class Commands:
             raise NotFoundError("command", command_id)
         device = await find_device(self._devices, tenant, found.record.device)
         await require_view(access, Permission.VIEW_COMMAND, device)
-        status = status_of(found.record, found.states, now_ms=self._once.now_ms())
+        status = status_of(
+            found.record,
+            found.states,
+            now_ms=self._once.now_ms(),
+            retired_at=device.retired_at,
+        )
         return CommandView(recorded=found, status=status)
 
     async def _allowed(

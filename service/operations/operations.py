@@ -49,6 +49,7 @@ from service.operations.policy_copies import PolicyCopies
 from service.operations.readiness import Readiness
 from service.operations.redelivery import Redelivery
 from service.operations.registration import Registration
+from service.operations.retired_devices import RetiredDevices
 from service.operations.retirement import Retirement
 from service.operations.revocations import Revocations
 from service.operations.rollout import Rollout
@@ -272,6 +273,7 @@ class Operations:
             things=ports.things,
             connections=ports.connections,
             budgets=self.budgets,
+            queue=ports.work_queue,
             clock=ports.clock,
         )
         self.bulk_registration = BulkRegistration(registration=self.registration)
@@ -317,6 +319,7 @@ class Operations:
             entries=ports.audit_entries,
             chain=ports.audit_chain,
             commands=ports.command_records,
+            devices=ports.devices,
             trail=self.trail,
             queue=ports.work_queue,
             clock=ports.clock,
@@ -336,6 +339,16 @@ class Operations:
             timers=ports.timers,
             clock=ports.clock,
         )
+        retired = RetiredDevices(
+            devices=ports.devices,
+            records=ports.download_records,
+            deliveries=ports.deliveries,
+            jobs=ports.download_jobs,
+            pace=pace,
+            queue=ports.work_queue,
+            clock=ports.clock,
+            settings=jobs,
+        )
         return Worker(
             queue=ports.work_queue,
             tenants=ports.tenants,
@@ -354,6 +367,7 @@ class Operations:
                 WorkKind.SETTLE_MACHINE: upkeep.handle,
                 WorkKind.LOOK_AT_GRANT: self.granting.look,
                 WorkKind.ADVANCE_CAMPAIGN: self.campaign_sending(pace).advance,
+                WorkKind.SETTLE_RETIRED: retired.handle,
             },
         )
 

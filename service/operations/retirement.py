@@ -2,7 +2,8 @@
 
 It is written down first, so whatever is cut off goes on when it is asked again. A certificate that
 is inactive is turned away, and what it connected is ended, "within a few minutes" (AWS IoT API
-reference, "UpdateCertificate"); the connection that there is ends at once.
+reference, "UpdateCertificate"); the connection that there is ends at once. What waited for the
+device is ended by the worker (``retired_devices``).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from service.domain.preconditions import ANY_STATE
 from service.domain.rates import Rate
 from service.errors import UnavailableError
 from service.operations.devices import find_device
+from service.operations.retired_devices import settling_retired
 
 if TYPE_CHECKING:
     from service.domain.devices import Device
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from service.operations.budgets import Budgets
     from service.ports.devices import Connections, DeviceFacts
     from service.ports.enrolments import Enrolments, Things
+    from service.ports.work import WorkQueue
 
 RETIREMENTS: Final = Bucket(name="retirements", rate=Rate(per_second=4, burst=4))
 """Of the account: below its ten `UpdateCertificate` a second (assumed), two for each device."""
@@ -43,6 +46,7 @@ class Retirement:
     things: Things
     connections: Connections
     budgets: Budgets
+    queue: WorkQueue
     clock: Clock
 
     async def retire(
@@ -68,6 +72,8 @@ class Retirement:
         certificates = await self.enrolments.retire(
             tenant, device, by=access.principal.entity_id, now_ms=now_ms
         )
+        # Before the calls that may be cut off: whoever asks again has it done again.
+        await self.queue.send([settling_retired(tenant, device_id)])
         await self.things.put_off(tenant, device, certificates)
         await self.connections.end(tenant, device)
         log.info("device.retired", thing=device.thing)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from service.at_once import each
 from service.domain.budgets import Bucket
 from service.domain.downloads import (
     Closing,
@@ -32,6 +34,7 @@ from service.ports.metrics import JOBS, UNMEASURED
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from service.domain.devices import Device
     from service.domain.downloads import DeliveryJob, DownloadRecord, Survey
     from service.domain.instants import Clock
     from service.domain.rollouts import PlannedRollout
@@ -44,11 +47,21 @@ if TYPE_CHECKING:
     from service.ports.work import Timers, WorkQueue
     from service.settings import JobSettings
 
+RETIRED: Final = "the device was retired"
+_CURRENT: Final = timedelta(minutes=10)
+"""So long nobody asks again whether a device was retired: what waits for it then is withdrawn once
+more (``retired_devices``)."""
 _SHORTEST: Final = timedelta(minutes=1)  # between two looks: a timer is no more exact
 _LONGEST: Final = timedelta(hours=6)
 _LOOKS: Final = 8  # the pause is this part of the age: half an hour of four
 _SETTLED: Final = timedelta(days=1)  # between two questions to IoT Jobs for what events left open
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+async def turn_of_jobs(pace: Pace, settings: JobSettings) -> None:
+    """Return when one more call of IoT Jobs may be made, of all tasks together."""
+    rate = Rate(per_second=settings.jobs_per_second, burst=settings.jobs_per_second)
+    await pace.wait(Bucket(name="iot-jobs", rate=rate))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,21 +138,22 @@ class Rollout:
         # A later look sends for it again.
         if not self._may_make(record, job):
             return
-        wanted: DeliveryJob | None = job
-        if record.rollout is not None:
-            try:
-                wanted = await self._still_allowed(tenant, record, record.rollout, job)
-            except RolloutStoppedError as stopped:
-                await self._stop(tenant, record, str(stopped))
-                await self.cancel_job(tenant, work)
-                return
+        try:
+            wanted = await self._wanted(tenant, record, job)
+        except RolloutStoppedError as stopped:
+            await self._stop(tenant, record, str(stopped))
+            await self.cancel_job(tenant, work)
+            return
         while wanted is not None:
             await self._turn()
             try:
                 await self.jobs.make(tenant, record, wanted)
                 break
             except ConflictError:
-                wanted = await self._without_the_gone(tenant, record, wanted)
+                left = await self._without_the_gone(tenant, record, wanted)
+                if left == wanted:
+                    raise
+                wanted = left
         await self.deliveries.made(tenant, record, job, now_ms=milliseconds(self.clock()))
         self.metrics.count(JOBS, "made")
         log.info("job.made", job=job.id_in(record), devices=len(wanted.members) if wanted else 0)
@@ -152,6 +166,20 @@ class Rollout:
             return True
         begun = record.wave_of(job.number) in record.waves_at
         return begun and not record.is_held and is_open(record, self.clock())
+
+    async def _wanted(
+        self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob
+    ) -> DeliveryJob | None:
+        """The job with the devices that get it now, or ``None``.
+
+        Raises:
+            RolloutStoppedError: as ``_still_allowed``.
+        """
+        if record.rollout is not None:
+            return await self._still_allowed(tenant, record, record.rollout, job)
+        if self.clock() - _instant(record.created_at) > _CURRENT:
+            return await self._without_the_gone(tenant, record, job)
+        return job
 
     async def _still_allowed(
         self, tenant: Tenant, record: DownloadRecord, rollout: PlannedRollout, job: DeliveryJob
@@ -242,9 +270,7 @@ class Rollout:
         await self.deliveries.tell(tenant, record, job, ended)
 
     async def _turn(self) -> None:
-        """Return when one more call of IoT Jobs may be made, of all tasks together."""
-        rate = Rate(per_second=self.settings.jobs_per_second, burst=self.settings.jobs_per_second)
-        await self.pace.wait(Bucket(name="iot-jobs", rate=rate))
+        await turn_of_jobs(self.pace, self.settings)
 
     async def _job(self, tenant: Tenant, work: Work) -> tuple[DownloadRecord, DeliveryJob] | None:
         record = await self.records.read(tenant, work.about["download"])
@@ -256,17 +282,15 @@ class Rollout:
     async def _without_the_gone(
         self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob
     ) -> DeliveryJob | None:
-        """A job for those that are left, or ``None``; who is gone is told as removed.
-
-        Raises:
-            ConflictError: all are left, so it is refused for another reason.
-        """
+        """A job for those that are left, or ``None``; who is gone or was retired is told so."""
         now = milliseconds(self.clock())
-        gone = [device for device in job.members if await self.devices.find(tenant, device) is None]
-        if not gone:
-            raise ConflictError(f"job `{job.id_in(record)}` was refused, and no device is gone")
-        removed = Outcome(state=DeliveryState.REMOVED, at=now, reason="the device is no more")
-        await self.deliveries.tell(tenant, record, job, dict.fromkeys(gone, removed))
+        devices = await each(partial(self.devices.find, tenant), job.members)
+        gone = {
+            name: replace(end, at=now)
+            for name, device in zip(job.members, devices, strict=True)
+            if (end := _end_of(device)) is not None
+        }
+        await self.deliveries.tell(tenant, record, job, gone)
         left = tuple(device for device in job.members if device not in gone)
         return replace(job, members=left) if left else None
 
@@ -355,6 +379,15 @@ class Rollout:
 
     def _ends_at(self, record: DownloadRecord) -> datetime:
         return _instant(record.begun_at or 0) + timedelta(days=self.settings.download_days)
+
+
+def _end_of(device: Device | None) -> Outcome | None:
+    """Why nothing is delivered to it any more, at no time; ``None``: it may be."""
+    if device is None:
+        return Outcome(state=DeliveryState.REMOVED, at=0, reason="the device is no more")
+    if device.retired_at is not None:
+        return Outcome(state=DeliveryState.CANCELED, at=0, reason=RETIRED)
+    return None
 
 
 def _instant(at_ms: int) -> datetime:

@@ -149,3 +149,13 @@ class DownloadJobs(Protocol):
             ``None`` of one that has not ended; a device that it does not know is left out.
         """
         ...
+
+    async def waiting(self, tenant: Tenant, device_id: str) -> Sequence[tuple[str, int]]:
+        """Jobs that wait for a device, or that it is at: id of the download, number of the job."""
+        ...
+
+    async def withdraw(
+        self, tenant: Tenant, device_id: str, job: tuple[str, int], *, why: str
+    ) -> None:
+        """End a job for this device alone, also if it is at it; one that has ended is fine."""
+        ...

@@ -214,12 +214,15 @@ def permissions(
             ["iot:AttachPolicy", "iot:DescribeCertificate", "iot:UpdateCertificate"],
             [arns.iot("cert/*"), arns.iot(f"policy/{names.device_policy(tenant)}")],
         ),
-        iam.allow("Retire", ["iot:ListThingPrincipals"], things),
+        iam.allow("Retire", ["iot:ListJobExecutionsForThing", "iot:ListThingPrincipals"], things),
         # Neither knows a resource (source: AWS IoT service authorization page): an ARN would match
         # no call.
         iam.allow("Enrol", ["iot:AttachThingPrincipal", "iot:CreateCertificateFromCsr"], "*"),
         iam.allow("Jobs", ["iot:CreateJob"], [jobs, things]),
         iam.allow("JobsMade", ["iot:CancelJob", "iot:ListJobExecutionsForJob"], jobs),
+        # What waits for a device that was retired; the first asks for job and thing (source: AWS
+        # IoT service authorization page).
+        iam.allow("JobsOfRetired", ["iot:CancelJobExecution"], [jobs, things]),
         iam.allow("SignDownloads", ["iam:PassRole"], presign, when=to_iot),
         # Without the right to list, S3 answers 403 for a file that does not exist, instead of 404.
         iam.allow("ListFiles", ["s3:ListBucket"], files),

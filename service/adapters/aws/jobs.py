@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -15,7 +16,7 @@ from service.domain.instants import milliseconds
 from service.errors import ConflictError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from service.adapters.aws.client.door import AwsDoor
     from service.domain.downloads import DeliveryJob, DownloadRecord
@@ -116,6 +117,53 @@ class IotDownloadJobs:
                 else Outcome(state=state, at=0 if at is None else milliseconds(at))
             )
         return known
+
+    @asks(_JOBS)
+    async def waiting(self, tenant: Tenant, device_id: str) -> Sequence[tuple[str, int]]:
+        found: list[tuple[str, int]] = []
+        # One status at a time: the operation takes no more (source: its API reference).
+        for status in ("QUEUED", "IN_PROGRESS"):
+            more: dict[str, str] = {}
+            while True:
+                page = await self.aws.tenant(tenant, "iot").call(
+                    "ListJobExecutionsForThing",
+                    thingName=wire.thing_name(tenant.id, device_id),
+                    status=status,
+                    maxResults=_PAGE,
+                    **more,
+                )
+                names = (summary["jobId"] for summary in page["executionSummaries"])
+                # Jobs of the platform, as a move to another cell, are not ours to end.
+                found += [job for name in names if (job := _job_of(tenant, name)) is not None]
+                if not page.get("nextToken"):
+                    break
+                more = {"nextToken": page["nextToken"]}
+        return found
+
+    @asks(_JOBS)
+    async def withdraw(
+        self, tenant: Tenant, device_id: str, job: tuple[str, int], *, why: str
+    ) -> None:
+        download_id, number = job
+        try:
+            await self.aws.tenant(tenant, "iot").call(
+                "CancelJobExecution",
+                jobId=f"{tenant.id}--{download_id}-{number:02}",
+                thingName=wire.thing_name(tenant.id, device_id),
+                # Also of a device that is at it (source: IoT API reference, CancelJobExecution).
+                force=True,
+                statusDetails={"reason": why},
+            )
+        except AwsRefusalError as error:
+            # It has ended by itself, or with its thing.
+            if error.code not in {"InvalidStateTransitionException", "ResourceNotFoundException"}:
+                raise
+
+
+def _job_of(tenant: Tenant, name: str) -> tuple[str, int] | None:
+    """Download and number of a job's id (``DeliveryJob.id_in``); ``None``: it is no such job."""
+    found = re.fullmatch(rf"{re.escape(tenant.id)}--([0-9A-HJKMNP-TV-Z]{{26}})-([0-9]{{2}})", name)
+    return None if found is None else (found[1], int(found[2]))
 
 
 def _placeholder(tenant: Tenant, record: DownloadRecord) -> str:

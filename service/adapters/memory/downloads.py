@@ -10,6 +10,7 @@ from service.adapters.memory.idempotency import MemoryOnce
 from service.adapters.memory.newest_first import newest_first
 from service.domain.downloads import (
     DeliveryJob,
+    DeliveryState,
     DownloadPage,
     DownloadProgress,
     DownloadRecord,
@@ -247,6 +248,24 @@ class MemoryDownloadJobs:
         self._check()
         at_it: dict[str, Outcome | None] = dict.fromkeys(self.at_it.intersection(job.members))
         return at_it | self.known.get(job.id_in(record), {})
+
+    async def waiting(self, tenant: Tenant, device_id: str) -> Sequence[tuple[str, int]]:
+        self._check()
+        return [
+            (name[-29:-3], job.number)
+            for name, job in self.made.items()
+            if name.startswith(f"{tenant.id}--")
+            and device_id in job.members
+            and name not in self.canceled
+            and device_id not in self.known.get(name, {})
+        ]
+
+    async def withdraw(
+        self, tenant: Tenant, device_id: str, job: tuple[str, int], *, why: str
+    ) -> None:
+        self._check()
+        ended = self.known.setdefault(f"{tenant.id}--{job[0]}-{job[1]:02}", {})
+        ended.setdefault(device_id, Outcome(state=DeliveryState.CANCELED, at=0, reason=why))
 
     def _check(self) -> None:
         self.calls += 1

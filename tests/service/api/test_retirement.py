@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
 from service.domain.permissions import Permission
+from service.settings import JobSettings
 from tests.service.requests import signing_request
 
 if TYPE_CHECKING:
@@ -112,3 +114,42 @@ def test_only_who_may_ends_a_device_as_it_was_read(service: ServiceUnderTest) ->
     assert late.status_code == 412
     assert service.device("press-01").retired_at is None
     assert retire(service, "pump-01").status_code == 404
+
+
+def test_what_waits_for_a_retired_device_is_ended(service: ServiceUnderTest) -> None:
+    """Its file is canceled with the reason, the others' goes on; its command is interrupted."""
+    sent = service.call(
+        "POST", f"{PATH}/commands", json={"name": "run-diagnostics", "timeout_seconds": 600}
+    )
+    body = {"artifact": "recipes/steel.json", "group": "line-press"}
+    url = service.call("POST", "/v1/downloads", json=body).json()["url"]
+    work(service)
+    retire(service)
+    command = service.call("GET", sent.json()["url"]).json()
+    assert (command["state"], command["reported_by"]) == ("interrupted", "service")
+    assert "retired" in command["detail"]["reason"]
+    [listed] = service.call("GET", f"{PATH}/commands?state=interrupted").json()["commands"]
+    assert listed["id"] == command["id"]
+    again = service.call("POST", f"/v1/commands/{command['id']}/cancel", json={})
+    assert (again.status_code, "was retired" in again.text) == (409, True)
+    work(service)
+    deliveries = {one["device"]: one for one in service.call("GET", url).json()["deliveries"]}
+    assert {name: one["state"] for name, one in deliveries.items()} == {
+        "press-01": "canceled",
+        "press-02": "queued",
+        "press-03": "queued",
+    }
+    assert deliveries["press-01"]["detail"] == {"reason": "the device was retired"}
+
+
+def work(service: ServiceUnderTest) -> None:
+    """Have the worker do what waits."""
+    queue = service.ports.work_queue
+    worker = service.app.state.operations.worker(JobSettings())
+
+    async def run() -> None:
+        while queue.waiting:
+            for received in await queue.receive():
+                await worker.handle(received)
+
+    asyncio.run(run())

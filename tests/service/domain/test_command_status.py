@@ -183,3 +183,37 @@ def test_a_record_becomes_the_devices_message() -> None:
     assert (message.thing, message.name) == ("acme--press-01", "reboot")
     assert (message.issued_at, message.expires_at) == (0, EXPIRY)
     assert message.command_id == made.command_id
+
+
+@given(
+    st.sampled_from(sorted(set(CommandRecordState) - {CommandRecordState.UNKNOWN})),
+    st.lists(reported, max_size=4),
+    st.integers(0, 2 * EXPIRY),
+    st.lists(st.integers(0, 10_000_000), min_size=2, max_size=2).map(sorted),
+)
+@example(CommandRecordState.CREATED, [], 0, [0, 10_000_000])
+def test_what_waits_for_a_retired_device_has_ended(
+    state: CommandRecordState, states: list[ReportedState], retired_at: int, later: list[int]
+) -> None:
+    """Final soon, in one state from the first moment on; what the device said it ended as stands.
+
+    A command that had left is never called canceled by us, and one that never left nothing else.
+    """
+    seen = [
+        status_of(record(state), states, now_ms=retired_at + after, retired_at=retired_at)
+        for after in later
+    ]
+    ended_before = retired_at > EXPIRY
+    if not ended_before:
+        assert seen[0].state == seen[1].state, "it does not become another thing by waiting"
+    assert status_of(
+        record(state), states, now_ms=retired_at + 900_001, retired_at=retired_at
+    ).is_final
+    told = sorted((told for told in states if told.state.is_final), key=lambda told: told.sequence)
+    for status in seen:
+        if told and state is not CommandRecordState.FAILED:
+            assert (status.state, status.reported_by) == (told[0].state, "device")
+        elif not told and not ended_before:
+            never_left = state is CommandRecordState.CREATED and not states
+            assert (status.state == CANCELED) is never_left
+            assert state is not CommandRecordState.PUBLISHED or status.state == "interrupted"

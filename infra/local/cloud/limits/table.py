@@ -150,6 +150,8 @@ RATES: Final = (
     _registry("ListJobExecutionsForJob", 10, MANAGEMENT),
     _registry("DescribeJobExecution", 10, MANAGEMENT),
     _registry("CancelJob", 10, MANAGEMENT),
+    _registry("CancelJobExecution", 10, MANAGEMENT, assumed=True),
+    _registry("ListJobExecutionsForThing", 10, MANAGEMENT, assumed=True),
     Rate(
         # "1,000 (shared) for elliptic curve (ECC)" keys.
         id="signatures-of-elliptic-curves",

@@ -463,6 +463,10 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "things.sign": (tenant | {"request": SigningRequest(pem="x", key="ab" * 32)},),
         "things.certificate": (tenant | {"certificate_id": CERTIFICATE.id},),
         "enrolments.retire": (tenant | {"device": DEVICE, "by": "somebody", "now_ms": AT},),
+        "download_jobs.waiting": (tenant | {"device_id": "press-07"},),
+        "download_jobs.withdraw": (
+            tenant | {"device_id": "press-07", "job": (ID, 0), "why": "because"},
+        ),
         "things.put_off": (tenant | {"device": DEVICE, "certificates": frozenset()},),
         "connections.end": (tenant | {"device": DEVICE},),
         "things.admit": (tenant | {"enrolment": ENROLMENT, "certificate": CERTIFICATE},),
@@ -570,6 +574,11 @@ def answer(call: Call, acme: Tenant) -> dict[str, Any] | Refusal:
         "ListJobExecutionsForJob": {
             "executionSummaries": [
                 {"thingArn": thing, "jobExecutionSummary": {"status": "IN_PROGRESS"}}
+            ]
+        },
+        "ListJobExecutionsForThing": {
+            "executionSummaries": [
+                {"jobId": f"acme--{ID}-00", "jobExecutionSummary": {"status": "QUEUED"}}
             ]
         },
         "IsAuthorizedWithToken": allow,

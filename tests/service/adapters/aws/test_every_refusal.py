@@ -76,6 +76,8 @@ MEANS: Final[dict[tuple[str, str], type]] = {
     ("SendDirectMessage", NOT_FOUND): DirectAnswer,
     ("SendDirectMessage", "GatewayTimeoutException"): DirectAnswer,
     ("ListJobExecutionsForJob", NOT_FOUND): dict,
+    ("CancelJobExecution", NOT_FOUND): type(None),
+    ("CancelJobExecution", "InvalidStateTransitionException"): type(None),
     ("CancelJob", NOT_FOUND): bool,
     ("CancelJob", "InvalidRequestException"): bool,
     ("CreateJob", NOT_FOUND): ConflictError,

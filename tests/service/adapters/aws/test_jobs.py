@@ -22,7 +22,7 @@ from service.domain.downloads import (
 )
 from service.errors import ConflictError
 from service.settings import JobSettings
-from tests.service.adapters.aws.answered_line import Refusal
+from tests.service.adapters.aws.answered_line import Call, Refusal
 
 if TYPE_CHECKING:
     from service.domain.tenants import Tenant
@@ -152,3 +152,45 @@ def test_a_job_that_ended_needs_no_canceling(
     assert "force" not in door.calls[0].arguments
     door.answer = lambda _: Refusal("InvalidRequestException", 400)
     asyncio.run(jobs.cancel(acme, RECORD, JOB))
+
+
+def test_what_waits_for_a_device_is_found_page_by_page(
+    jobs: IotDownloadJobs, door: AnsweredDoor, acme: Tenant
+) -> None:
+    """Waiting and begun; jobs of the platform, and of other forms, are not ours to end."""
+    ours = f"acme--{RECORD.download_id}"
+    pages = {
+        ("QUEUED", None): ([f"{ours}-00", "move-1"], "more"),
+        ("QUEUED", "more"): ([f"globex--{RECORD.download_id}-00", f"{ours}-01", f"{ours}-1"], None),
+        ("IN_PROGRESS", None): ([f"{ours}-12"], None),
+    }
+
+    def answer(call: Call) -> dict[str, Any]:
+        assert call.arguments["thingName"] == "acme--press-01"
+        names, token = pages[call.arguments["status"], call.arguments.get("nextToken")]
+        found = [
+            {"jobId": name, "jobExecutionSummary": {"status": call.arguments["status"]}}
+            for name in names
+        ]
+        return {"executionSummaries": found, **({"nextToken": token} if token else {})}
+
+    door.answer = answer
+    waiting = asyncio.run(jobs.waiting(acme, "press-01"))
+    assert waiting == [(RECORD.download_id, number) for number in (0, 1, 12)]
+
+
+@pytest.mark.parametrize("ended", ["InvalidStateTransitionException", "ResourceNotFoundException"])
+def test_a_job_is_ended_for_one_device_alone(
+    jobs: IotDownloadJobs, door: AnsweredDoor, acme: Tenant, ended: str
+) -> None:
+    """Also if it is at it, and with the reason; one that has ended needs none."""
+    asyncio.run(jobs.withdraw(acme, "press-01", (RECORD.download_id, 7), why="because"))
+    assert door.calls[0].operation == "CancelJobExecution"
+    assert door.calls[0].arguments == {
+        "jobId": JOB.id_in(RECORD),
+        "thingName": "acme--press-01",
+        "force": True,
+        "statusDetails": {"reason": "because"},
+    }
+    door.answer = lambda _: Refusal(ended, 409)
+    asyncio.run(jobs.withdraw(acme, "press-01", (RECORD.download_id, 7), why="because"))

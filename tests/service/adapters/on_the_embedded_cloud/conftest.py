@@ -68,10 +68,15 @@ class DeployedService:
         return answer
 
     def watch(
-        self, url: str, until: Callable[[dict[str, Any]], bool], *, seconds: float = 30
+        self,
+        url: str,
+        until: Callable[[dict[str, Any]], bool],
+        *,
+        seconds: float = 30,
+        tenant: str = "acme",
     ) -> dict[str, Any]:
         """Read a download until it is so, as a tenant's app does."""
-        with TenantApp(str(self.http.base_url), self.token("acme", "managers")) as app:
+        with TenantApp(str(self.http.base_url), self.token(tenant, "managers")) as app:
             return app.watch(url, until, seconds=seconds)
 
     def made(self, download: str) -> None:

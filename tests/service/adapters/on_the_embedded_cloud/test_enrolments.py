@@ -75,16 +75,29 @@ def test_a_code_opens_nothing_of_another_tenant(deployed: DeployedService) -> No
 
 
 def test_a_retired_device_has_no_certificate_that_counts(deployed: DeployedService) -> None:
-    """By the tenant's own role; its row has its facts, its code is refused, and again is fine."""
+    """By the tenant's own role; its row has its facts, its code is refused, and again is fine.
+
+    The file that waited for it is canceled by the worker, in IoT Jobs too.
+    """
     facts = {"id": "pump-93", "groups": ["ward-5"]}
     made = deployed.call("POST", "/v1/devices", tenant="globex", json=facts)
     body = {"tenant": "globex", "device": "pump-93", "code": made.json()["code"]}
     csr = {"csr": signing_request()}
     assert deployed.http.post("/v1/enrolments", json=body | csr).status_code == 200
+    deployed.setup.upload("globex", "recipes/waits.bin", b"waits")
+    wanted = {"device": "pump-93", "artifact": "recipes/waits.bin"}
+    waiting = deployed.call("POST", "/v1/downloads", tenant="globex", json=wanted).json()["url"]
+    deployed.watch(waiting, lambda view: view["state"] == "queued", tenant="globex")
     for _ in range(2):
         retired = deployed.call("POST", "/v1/devices/pump-93/retire", tenant="globex")
         assert retired.status_code == 200, retired.text
+    ended = deployed.watch(waiting, lambda view: view["state"] == "canceled", tenant="globex")
+    assert ended["deliveries"][0]["detail"] == {"reason": "the device was retired"}
     cloud = deployed.setup.cloud
+    jobs = cloud.client("iot").list_job_executions_for_thing(thingName="globex--pump-93")
+    assert [one["jobExecutionSummary"]["status"] for one in jobs["executionSummaries"]] == [
+        "CANCELED"
+    ]
     (arn,) = cloud.client("iot").list_thing_principals(thingName="globex--pump-93")["principals"]
     certificate = arn.partition(":cert/")[2]
     described = cloud.client("iot").describe_certificate(certificateId=certificate)
