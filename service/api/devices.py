@@ -12,8 +12,8 @@ from service.api.guard import needs
 from service.api.parameters import Caller, Cursor, Label, Limit, Ops, utc
 from service.api.preconditions import ETAG, IfMatch, expected, tagged
 from service.cedar.group_tree import MAX_ANCESTORS
-from service.domain.device_filter import DeviceFilter, read_tags
-from service.domain.devices import Device, DevicePage
+from service.domain.device_filter import DeviceFilter, read_tags, read_versions
+from service.domain.devices import Device, DevicePage, ReportedVersions
 from service.domain.permissions import Permission
 from service.domain.tags import MAX_NAME, MAX_TAGS, MAX_TEXT
 
@@ -30,6 +30,23 @@ class ConnectivityOut(Struct, frozen=True):
     disconnect_reason: str | None
 
 
+class ReportedVersionsOut(Struct, frozen=True):
+    """What the device said last of what runs on it; nothing is decided by it.
+
+    What it answers of its state, key by key, is `GET /v1/devices/{device}/state`.
+    """
+
+    at: datetime | None
+    agent: str
+    packages: dict[str, str]
+    """Versions by package; `firmware` is among them if its maker names it."""
+
+    @classmethod
+    def of(cls, said: ReportedVersions) -> "ReportedVersionsOut":
+        """Versions for the answer."""
+        return cls(at=utc(said.at), agent=said.agent, packages=dict(said.packages))
+
+
 class DeviceOut(Struct, frozen=True):
     """A device."""
 
@@ -41,6 +58,7 @@ class DeviceOut(Struct, frozen=True):
     enrolled: bool
     """`false`: registered, and not come yet."""
     retired_at: datetime | None
+    reported: ReportedVersionsOut | None
     unreadable: str | None
     """Why no policy can decide on the device; `null` if what is stored of it has its form."""
     may: list[str] | UnsetType = UNSET
@@ -60,6 +78,7 @@ class DeviceOut(Struct, frozen=True):
             else None,
             enrolled=device.enrolled,
             retired_at=utc(device.retired_at),
+            reported=ReportedVersionsOut.of(device.reported) if device.reported else None,
             unreadable=device.problem,
             may=UNSET if isinstance(may, UnsetType) else [*may],
         )
@@ -140,6 +159,14 @@ Text = Annotated[
         description="in its id, an attribute or the text of a tag; `Press` finds `press`",
     ),
 ]
+Version = Annotated[
+    list[str] | None,
+    QueryParameter(
+        max_items=10,
+        description="on which this runs, as it said last: `firmware:1.4.2`, or `firmware` for any"
+        " version; repeatable",
+    ),
+]
 Fact = Annotated[str | None, QueryParameter(max_length=64, description="with this attribute")]
 MayI = Annotated[
     list[Permission] | None,
@@ -161,6 +188,7 @@ async def list_devices(
     tag: Tagged = None,
     text: Text = "",
     connected: Connected = None,
+    version: Version = None,
     kind: Fact = None,
     region: Fact = None,
     criticality: Fact = None,
@@ -190,6 +218,7 @@ async def list_devices(
         tags=read_tags(tag or ()),
         text=text,
         connected=connected,
+        versions=read_versions(version or ()),
     )
     page = await operations.devices.page(access, limit=limit, cursor=cursor, wanted=wanted)
     allowed = await operations.permissions.on_devices(access, page.devices, may) if may else None

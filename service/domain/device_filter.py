@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from cedarfleet_device import wire
+
 from service.domain import tags
 from service.domain.devices import check_attributes
 from service.domain.groups import check_group
@@ -32,6 +34,7 @@ class DeviceFilter:
         tags: texts that it has, by name; ``None``: any text.
         text: stands in its id, in an attribute or in the text of a tag, however it is written.
         connected: whether its client had come, and not gone, when it was last heard of.
+        versions: versions that it said it has, by package; ``None``: any version.
     """
 
     group: str | None = None
@@ -39,6 +42,7 @@ class DeviceFilter:
     tags: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
     text: str = ""
     connected: bool | None = None
+    versions: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
 
     def __bool__(self) -> bool:
         return self != EVERY_DEVICE
@@ -53,8 +57,15 @@ class DeviceFilter:
                 name in device.tags and text in (None, device.tags[name])
                 for name, text in self.tags.items()
             )
+            and self._has_versions(device)
             and self._is_found(device)
             and self.connected in (None, seen is not None and seen.connected)
+        )
+
+    def _has_versions(self, device: Device) -> bool:
+        said = device.reported.packages if device.reported else {}
+        return all(
+            name in said and text in (None, said[name]) for name, text in self.versions.items()
         )
 
     def _is_found(self, device: Device) -> bool:
@@ -72,11 +83,30 @@ def read_tags(given: Sequence[str]) -> dict[str, str | None]:
     Raises:
         InvalidRequestError: a tag stands twice.
     """
+    return _named("tag", given)
+
+
+def read_versions(given: Sequence[str]) -> dict[str, str | None]:
+    """Versions as a request names them: ``firmware:1.4.2``, or ``firmware`` alone for any.
+
+    Raises:
+        InvalidRequestError: a package stands twice, or it, or a version, is not of its form.
+    """
+    found = _named("version", given)
+    for name, text in found.items():
+        if not wire.is_package(name) or not (text is None or wire.is_version(text)):
+            raise InvalidRequestError(
+                "version", "must be a package and its version, `firmware:1.2`"
+            )
+    return found
+
+
+def _named(field: str, given: Sequence[str]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for one in given:
         name, colon, text = one.partition(":")
         if name in found:
-            raise InvalidRequestError("tag", f"`{name}` stands twice")
+            raise InvalidRequestError(field, f"`{name[:64]}` stands twice")
         found[name] = text if colon else None
     return found
 

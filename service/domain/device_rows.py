@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from service.domain.devices import Connectivity, Device
+from service.domain.devices import Connectivity, Device, ReportedVersions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,6 +59,7 @@ class DeviceRows:
         gone: ids of those that were deleted.
         retired: id of a thing that was retired, or of its registration -> when.
         enrolments: by the id of their registrations.
+        versions: what a client of this name said last of what runs on it.
     """
 
     facts: Facts | None = None
@@ -67,6 +68,7 @@ class DeviceRows:
     gone: frozenset[str] = frozenset()
     retired: Mapping[str, int] = field(default_factory=dict[str, int])
     enrolments: Mapping[str, Enrolment] = field(default_factory=dict[str, "Enrolment"])
+    versions: ReportedVersions | None = None
     connected: Presence | None = None
     disconnected: Presence | None = None
 
@@ -138,6 +140,7 @@ class DeviceRows:
             unreadable=self.unreadable,
             retired_at=self.retired_at,
             enrolled=enrolment is None or enrolment.enrolled_at is not None,
+            reported=self._reported(self.born.get(living, 0)),
         )
         # Fail closed: a new thing under an old name is another device.
         if self.facts is None or self._holder != living:
@@ -154,7 +157,13 @@ class DeviceRows:
             connectivity=bare.connectivity,
             retired_at=bare.retired_at,
             enrolled=bare.enrolled,
+            reported=bare.reported,
         )
+
+    def _reported(self, since: int) -> ReportedVersions | None:
+        """What this thing can have said."""
+        said = self.versions
+        return said if said is not None and said.at >= since else None
 
     def _connectivity(self, since: int) -> Connectivity | None:
         """The later of both events, of those that this thing can have caused."""

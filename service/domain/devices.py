@@ -49,6 +49,21 @@ class Connectivity:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReportedVersions:
+    """What a device said last of what runs on it; no policy decides by it.
+
+    Attributes:
+        at: when that came, in milliseconds since the epoch.
+        agent: version of its agent.
+        packages: versions by package.
+    """
+
+    at: int
+    agent: str
+    packages: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Device:
     """One device of one tenant.
 
@@ -67,6 +82,7 @@ class Device:
         retired_at: when it was retired, in milliseconds since the epoch; it is shown, and nothing
             else is done with it.
         enrolled: whether it has what lets it in; ``False``: it is registered, and has not come yet.
+        reported: what it said last of its versions; ``None``: nothing yet.
     """
 
     tenant: str
@@ -81,6 +97,7 @@ class Device:
     unreadable: str | None = None
     retired_at: int | None = None
     enrolled: bool = True
+    reported: ReportedVersions | None = None
     made: GroupParents = field(
         default_factory=dict[str, "Sequence[str]"], compare=False, repr=False
     )

@@ -207,8 +207,14 @@ def check_file(name: str, size: int, sha256: str, package: Package) -> None:
     check_sha256("sha256", sha256)
     if package.sbom_sha256:
         check_sha256("sbom.sha256", package.sbom_sha256)
-    if package.sbom_url and not package.sbom_url.startswith("https://"):
-        raise InvalidRequestError("sbom.url", "must be an `https://` URL")
+    is_ours = package.sbom_url.startswith(OWN_FILES)
+    if package.sbom_url and not is_ours and not package.sbom_url.startswith("https://"):
+        words = f"must be an `https://` URL, or `{OWN_FILES}` and the id of a version"
+        raise InvalidRequestError("sbom.url", words)
+
+
+OWN_FILES: Final = "/v1/files/"
+"""How the link to a bill of materials begins that was itself uploaded here."""
 
 
 def check_manifest(manifest: Signed, *, name: str, size: int, sha256: str) -> None:

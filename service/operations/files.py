@@ -13,6 +13,7 @@ from service.cedar.entities import tenant_entity
 from service.domain.artifacts import Artifact
 from service.domain.files import (
     NO_PACKAGE,
+    OWN_FILES,
     FileState,
     FileVersion,
     Package,
@@ -25,7 +26,7 @@ from service.domain.files import (
 from service.domain.instants import milliseconds, new_ulid
 from service.domain.permissions import Permission
 from service.domain.work import Work, WorkKind
-from service.errors import ConflictError, NotFoundError
+from service.errors import ConflictError, InvalidRequestError, NotFoundError
 from service.operations.authorization import Purpose
 from service.operations.once import Once
 
@@ -98,6 +99,7 @@ class Files:
             tenant=tenant.id, name=new.name, size=new.size, sha256=new.sha256, etag=""
         )
         await _require(access, Permission.UPLOAD_FILE, artifact)
+        await self._check_sbom(tenant, new.package)
         file_id = new_ulid(now)
         file = FileVersion(
             file_id=file_id,
@@ -225,6 +227,21 @@ class Files:
             log.info("file.retired", file=file_id)
         await self._objects.discard(tenant, file)
         return file
+
+    async def _check_sbom(self, tenant: Tenant, package: Package) -> None:
+        """Refuse a bill of materials of ours whose digest is another than the one that is told.
+
+        One that stands elsewhere is fetched by nobody here: whoever reads it has its digest.
+        """
+        if not package.sbom_url.startswith(OWN_FILES):
+            return
+        file_id = package.sbom_url.removeprefix(OWN_FILES)
+        known = await self._records.read(tenant, file_id) if wire.is_command_id(file_id) else None
+        # Fail closed: the digest of any other version is the word of its uploader alone.
+        if known is None or known.state is not FileState.AVAILABLE:
+            raise InvalidRequestError("sbom.url", f"is no `available` version: `{file_id[:64]}`")
+        if known.sha256 != package.sbom_sha256:
+            raise InvalidRequestError("sbom.sha256", f"is not the digest of `{OWN_FILES}{file_id}`")
 
     async def _find(self, tenant: Tenant, file_id: str) -> FileVersion:
         file = await self._records.read(tenant, file_id) if wire.is_command_id(file_id) else None

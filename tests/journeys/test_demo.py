@@ -31,7 +31,7 @@ def test_demo_takes_every_step_and_ends_by_itself() -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=360,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
@@ -45,6 +45,17 @@ def test_demo_takes_every_step_and_ends_by_itself() -> None:
         "403, decided by `firmware-in-maintenance-window`",
         "lacks: an emergency is declared; a reason is given",
         "what if an emergency were declared: allowed",
-        "All 21 steps happened",
+        "tag building:7, in line-press, zone-hall-1: found by both",
+        "said what runs on it: firmware 1.0.0",
+        "read as a whole by the worker: available",
+        "kim@acme.example signs in: technicians",
+        "after the end, not before",
+        "though the token has not run out",
+        "the second gets one, and it is good",
+        "of 2 devices denied by `firmware-in-maintenance-window`",
+        "decided again for who began it",
+        "verified: ",
+        "NOT VERIFIED",
+        "All 30 steps happened",
     ):
         assert printed in done.stdout

@@ -6,8 +6,10 @@ import logging
 import threading
 import time
 from datetime import datetime
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
+from cedarfleet_device import wire
 from cedarfleet_device.diagnostics.health import (
     notify,
     reported,
@@ -80,6 +82,7 @@ class Heartbeat:
         self._clock, self._installs = clock, installs
         self._metrics = metrics
         self._started = time.monotonic()
+        self._told: tuple[str | None, wire.VersionsMessage] | None = None
         self._stop = threading.Event()
         self._news = threading.Event()
         self._thread = GuardedThread(
@@ -121,6 +124,7 @@ class Heartbeat:
             if reports and (changed or now >= next_report):
                 next_report = now + self._config.report_seconds
                 self._report()
+            self._tell_versions()
             self._reserve.keep()
             try:
                 # With a wrong clock the wrong ones would be forgotten.
@@ -136,6 +140,22 @@ class Heartbeat:
                 # No word to the watchdog: nothing but a restart cures a store that fails for long.
                 continue
             notify("WATCHDOG=1")
+
+    def _tell_versions(self) -> None:
+        """Say what runs here: once for each connection, and whenever it has changed."""
+        try:
+            firmware = self._config.firmware_version
+            packages = {wire.FIRMWARE: firmware} if firmware else {}
+            if self._installs is not None:
+                packages |= self._installs.packages()
+            message = wire.VersionsMessage(
+                agent=version("cedarfleet-device"), packages=wire.reportable(packages)
+            )
+            now = (self._session.since, message)
+            if now != self._told and self._session.tell_versions(message):
+                self._told = now
+        except Exception as error:  # noqa: BLE001 - a device that cannot tell its versions still works
+            event("versions.unreported", level=logging.ERROR, error=error, at=places(error))
 
     def _report(self) -> None:
         try:

@@ -281,6 +281,13 @@ class Session:
             content = json.dumps({"state": {"reported": state}}).encode()
             self._connection.publish(wire.shadow_topic(self._config.thing), content)
 
+    def tell_versions(self, message: wire.VersionsMessage) -> bool:
+        """Say what runs here, if the line stands; whether it was handed to the broker's client."""
+        if self._connection is None or not self._connection.online:
+            return False
+        self._connection.publish(wire.versions_topic(self._config.thing), message.encode())
+        return True
+
     def _failed(self) -> None:
         self._metrics.count("thread_failures")
 

@@ -49,6 +49,9 @@ class DemoRun:
         recipes: tenant -> the file that is to reach the device.
         devices: tenant -> device.
         children: tenant -> the device's process.
+        guest: the API as the person sees it whom acme's manager invites.
+        guest_id: that person.
+        rollout: id of acme's rollout in waves.
     """
 
     setup: Setup
@@ -61,6 +64,9 @@ class DemoRun:
     recipes: dict[str, Artifact] = field(default_factory=dict[str, "Artifact"])
     devices: dict[str, Device] = field(default_factory=dict[str, "Device"])
     children: dict[str, Child] = field(default_factory=dict[str, "Child"])
+    guest: TenantApp = field(default_factory=lambda: TenantApp(""))
+    guest_id: str = ""
+    rollout: str = ""
 
     def set_up(self) -> None:
         """Make everything that the first step needs."""
@@ -158,13 +164,13 @@ class DemoRun:
                 )
 
 
-def ok(answer: httpx.Response) -> dict[str, Any]:
-    """The document of an answer that must be 200.
+def ok(answer: httpx.Response, status: HTTPStatus = HTTPStatus.OK) -> dict[str, Any]:
+    """The document of an answer that must have this status.
 
     Raises:
-        StepError: it is another.
+        StepError: it has another.
     """
-    if answer.status_code != HTTPStatus.OK:
+    if answer.status_code != status:
         raise StepError(
             f"{answer.request.method} {answer.url.path}: {answer.status_code} {answer.text[:500]}"
         )

@@ -9,11 +9,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from infra.local.cloud.limits.table import CEDAR_POLICY
-from infra.local.demo import break_glass
 from infra.local.demo.permission_steps import policies_are_proved, refusal_is_explained
 from infra.local.demo.preparation import DemoRun, ok
-from infra.local.setup import FIRMWARE, PLATFORM, RECIPE, ROOT, TENANTS
+from infra.local.demo.rollout_steps import (
+    audit_is_verified,
+    plan_says_who,
+    rollout_begins,
+    rollout_ends,
+)
+from infra.local.demo.tenant_steps import (
+    device_is_added,
+    file_is_uploaded,
+    grant_ends,
+    machine_is_rotated,
+    person_is_disabled,
+    person_is_invited,
+)
+from infra.local.setup import FIRMWARE, RECIPE, TENANTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,39 +179,6 @@ def emergency_decides(run: DemoRun) -> None:
         )
 
 
-def break_glass_ends(run: DemoRun) -> None:
-    """Somebody gets a device for a while; when the time is over, it is over."""
-    with run.report.step("a break-glass grant ends by itself") as step:
-        outputs, device = run.setup.stacks["acme"], run.devices["acme"].device
-        responder = run.apps["acme", "emergency-responders"]
-        path = f"/v1/devices/{device}"
-        before = responder.get(path).status_code
-        step.check(
-            before == HTTPStatus.FORBIDDEN, "a responder looks at a device of low criticality: 403"
-        )
-        begun = datetime.now(UTC)
-        # Longer than a changed policy takes until it decides.
-        until = begun.replace(microsecond=0) + timedelta(seconds=CEDAR_POLICY.figure + 6)
-        lender = break_glass.Lender(
-            cloud=run.setup.cloud,
-            root=ROOT / "policies",
-            registry=run.setup.stacks[PLATFORM]["tenants_table"],
-            tenant="acme",
-            issuer=outputs["issuer"],
-            store_id=outputs["policy_store_id"],
-        )
-        person = ok(responder.get("/v1/me"))["principal"].split("|")[1]
-        lender.lend(person=person, device=device, until=until)
-        after = (responder.allowed(path) - begun).total_seconds()
-        step.check(
-            after,
-            f"lent until {until:%H:%M:%S} UTC: 200, {after:.1f} s later: as on AWS, not at once",
-        )
-        over = responder.refused(path)
-        late = (over - until).total_seconds()
-        step.check(over >= until, f"403 again {late:.2f} s after the end, not before")
-
-
 def _decide(run: DemoRun, store: str, token: str) -> str:
     """Ask globex's policy store directly whether this token's person may list globex's devices."""
     client = run.setup.cloud.client("verifiedpermissions")
@@ -250,10 +229,19 @@ STEPS: Final = (
     manager_downloads,
     operator_is_refused,
     command_runs,
+    device_is_added,
+    rollout_begins,
     tenants_are_apart,
     window_decides,
     emergency_decides,
     refusal_is_explained,
-    break_glass_ends,
+    plan_says_who,
+    file_is_uploaded,
+    person_is_invited,
+    grant_ends,
+    person_is_disabled,
+    machine_is_rotated,
     policies_are_proved,
+    rollout_ends,
+    audit_is_verified,
 )

@@ -37,6 +37,17 @@ class TenantApp:
         """PATCH, whatever the status."""
         return self._http.patch(path, json=body)
 
+    def put(
+        self, path: str, body: dict[str, Any], *, if_match: str | None = None
+    ) -> httpx.Response:
+        """PUT, whatever the status, of the state that ``if_match`` names."""
+        headers = {} if if_match is None else {"If-Match": if_match}
+        return self._http.put(path, json=body, headers=headers)
+
+    def delete(self, path: str) -> httpx.Response:
+        """DELETE, whatever the status."""
+        return self._http.delete(path)
+
     def accepted(self, path: str, body: dict[str, Any]) -> str:
         """POST what must be accepted, and return where to watch it.
 
@@ -70,22 +81,6 @@ class TenantApp:
                 )
             time.sleep(_PAUSE_SECONDS)
 
-    def allowed(self, path: str, *, seconds: float = 30.0) -> datetime:
-        """Read ``path`` until it is allowed, and return when it was.
-
-        Raises:
-            StepError: it was always refused.
-        """
-        return self._comes(path, HTTPStatus.OK, seconds)
-
-    def refused(self, path: str, *, seconds: float = 30.0) -> datetime:
-        """Read ``path`` until it is refused, and return when the refusal had come.
-
-        Raises:
-            StepError: it was never refused.
-        """
-        return self._comes(path, HTTPStatus.FORBIDDEN, seconds)
-
     def answered(
         self, path: str, body: dict[str, Any], not_yet: HTTPStatus, *, seconds: float = 30.0
     ) -> httpx.Response:
@@ -102,7 +97,12 @@ class TenantApp:
             time.sleep(_PAUSE_SECONDS)
         raise StepError(f"POST {path} was answered by {not_yet.value} for {seconds:g} s")
 
-    def _comes(self, path: str, status: HTTPStatus, seconds: float) -> datetime:
+    def comes(self, path: str, status: HTTPStatus, *, seconds: float = 30.0) -> datetime:
+        """Read ``path`` until it is answered by this status, and return when that had come.
+
+        Raises:
+            StepError: it never was.
+        """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             answer = self.get(path)

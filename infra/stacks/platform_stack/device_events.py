@@ -11,6 +11,7 @@ each has a row of its own, and what is written twice is the same row::
     <tenant>--devices    <device>#gone#<thing id>    deleted
     <tenant>--devices    <device>#connected          connected
     <tenant>--devices    <device>#disconnected       disconnected
+    <tenant>--devices    <device>#versions           what the device said last of its versions
 """
 
 from __future__ import annotations
@@ -110,6 +111,24 @@ RULES: Final = {
     ),
 }
 """What happens to a device -> SQL of the rule that writes it down."""
+
+# What a device says of itself, so everything is checked and bounded; `packages` is base64, since
+# the embedded cloud and AWS store an object differently. One that comes late, behind a later one,
+# counts until the device connects again and says it anew.
+VERSIONS: Final = " ".join(
+    (
+        f"SELECT regexp_substr(topic(2), '{_TENANT}') + 'devices' AS partition,",
+        f"regexp_replace(topic(2), '{_TENANT}', '') + '#versions' AS sk,",
+        "timestamp() AS at, agent AS agent, encode(packages, 'base64') AS packages",
+        f"FROM '{wire.versions_topic('+')}'",
+        f"WHERE clientid() = topic(2) AND regexp_substr(topic(2), '{_NAME}') = topic(2)",
+        f"AND wire = {wire.WIRE_VERSION}",
+        "AND regexp_substr(agent, '^[0-9A-Za-z][0-9A-Za-z._+-]{0,63}') = agent",
+        # Base64 adds a third, and IoT Core may write a character as six (`status_rule`).
+        f"AND length(encode(packages, 'base64')) <= {4 * wire.MAX_VERSIONS_BYTES}",
+    )
+)
+"""Of what a device says of its versions; who sends it is who it is about."""
 
 
 _BEFORE, _AFTER = wire.command_filter("#").split("#")

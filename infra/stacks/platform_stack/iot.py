@@ -162,11 +162,13 @@ class Iot(pulumi.ComponentResource):
             ),
             opts=self._child,
         )
-        for event, sql in device_events.RULES.items():
+        rules = {event: (f"are {event}", sql) for event, sql in device_events.RULES.items()}
+        rules["versions"] = ("tell their versions", device_events.VERSIONS)
+        for event, (said, sql) in rules.items():
             aws.iot.TopicRule(
                 f"{name}-device-{event}",
                 name=f"{names.DEVICE_EVENTS_RULE}_{event}",
-                description=f"devices that are {event}, each in a row of its own",
+                description=f"devices that {said}, each in a row of its own",
                 enabled=True,
                 sql=sql,
                 sql_version=status_rule.SQL_VERSION,

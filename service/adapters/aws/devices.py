@@ -11,10 +11,13 @@ Rows of the devices table, all of a tenant in one partition and those of one dev
     <tenant>--devices    <device>#retired#<id>      the service: facts as they were, who, when
     <tenant>--devices    <device>#connected          an IoT rule: its client came
     <tenant>--devices    <device>#disconnected       an IoT rule: its client went
+    <tenant>--devices    <device>#versions           an IoT rule: what it said of its versions
 """
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
@@ -30,7 +33,7 @@ from service.adapters.aws.groups import DynamoGroups
 from service.cedar.device_facts import DEVICE_FACTS
 from service.domain.device_filter import EVERY_DEVICE, MAX_LOOKED_AT, cut
 from service.domain.device_rows import DeviceRows, Facts, Presence
-from service.domain.devices import DevicePage, changed_meanwhile
+from service.domain.devices import DevicePage, ReportedVersions, changed_meanwhile
 from service.domain.group_records import tree_of
 from service.errors import ConflictError, InvalidRequestError
 from service.ports.devices import all_of_them
@@ -50,7 +53,8 @@ if TYPE_CHECKING:
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _TABLE: Final = "the devices table"
-_ROWS_A_DEVICE: Final = 5  # facts, enrolment, born, connected, disconnected: read at once by page
+# Facts, enrolment, born, connected, disconnected, versions: read at once by page.
+_ROWS_A_DEVICE: Final = 6
 _LEAST_DEVICES: Final = 50  # asked for at once, since some names may have no device any more
 _BEHIND_ROWS: Final = "$"  # the character after `#`: behind a device's rows, before the next device
 
@@ -238,10 +242,10 @@ def rows_of(items: Iterable[Mapping[str, Any]]) -> DeviceRows:
     facts: Facts | None = None
     unreadable: str | None = None
     enrolments: dict[str, Enrolment] = {}
-    born: dict[str, int] = {}
     gone: set[str] = set()
-    retired: dict[str, int] = {}
+    times: dict[str, dict[str, int]] = {"born": {}, "retired": {}}
     presence: dict[str, Presence] = {}
+    versions: ReportedVersions | None = None
     for item in items:
         kind, _, thing_id = item["sk"]["S"].partition("#")[2].partition("#")
         try:
@@ -250,18 +254,14 @@ def rows_of(items: Iterable[Mapping[str, Any]]) -> DeviceRows:
                     facts = _facts(item)
                 case "enrolment":
                     enrolments[thing_id] = enrolment_of(item)
-                case "born":
-                    born[thing_id] = int(item["at"]["N"])
                 case "gone":
                     gone.add(thing_id)
-                case "retired":
-                    retired[thing_id] = int(item["at"]["N"])
+                case "born" | "retired":
+                    times[kind][thing_id] = int(item["at"]["N"])
+                case "versions":
+                    versions = _versions(item)
                 case "connected" | "disconnected":
-                    presence[kind] = Presence(
-                        at=int(item["at"]["N"]),
-                        version=int(item["version_number"]["N"]),
-                        reason=item.get("reason", {}).get("S"),
-                    )
+                    presence[kind] = _presence(item)
                 case _:
                     pass
         except (KeyError, ValueError) as error:
@@ -273,10 +273,11 @@ def rows_of(items: Iterable[Mapping[str, Any]]) -> DeviceRows:
     return DeviceRows(
         facts=facts,
         unreadable=unreadable,
-        born=born,
+        born=times["born"],
         gone=frozenset(gone),
-        retired=retired,
+        retired=times["retired"],
         enrolments=enrolments,
+        versions=versions,
         connected=presence.get("connected"),
         disconnected=presence.get("disconnected"),
     )
@@ -301,6 +302,34 @@ def facts_item(tenant: Tenant, device: Device, facts: Facts) -> dict[str, Any]:
         "changed_at": {"N": str(facts.changed_at)},
         "changed_by": {"S": facts.changed_by},
     }
+
+
+def _presence(item: Mapping[str, Any]) -> Presence:
+    return Presence(
+        at=int(item["at"]["N"]),
+        version=int(item["version_number"]["N"]),
+        reason=item.get("reason", {}).get("S"),
+    )
+
+
+def _versions(item: Mapping[str, Any]) -> ReportedVersions:
+    """What a device said of its versions, as the rule wrote it.
+
+    Raises:
+        ValueError: it is not of the wire's form.
+        KeyError: a column is missing.
+    """
+    try:
+        packages: Any = json.loads(base64.b64decode(item["packages"]["S"]))
+    except RecursionError as error:
+        raise ValueError("`packages` is nested too deeply") from error
+    if not wire.is_packages(packages):
+        raise ValueError("`packages` is not of its form")
+    return ReportedVersions(
+        at=int(float(item["at"]["N"])),
+        agent=item["agent"]["S"],
+        packages=dict(sorted(packages.items())),
+    )
 
 
 def _facts(item: Mapping[str, Any]) -> Facts:

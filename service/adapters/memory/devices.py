@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from service.cedar.entities import GroupParents
     from service.domain.device_filter import DeviceFilter
-    from service.domain.devices import Connectivity, Device
+    from service.domain.devices import Connectivity, Device, ReportedVersions
     from service.domain.groups import DeviceGroup
     from service.domain.tenants import Tenant
     from service.ports.devices import Viewed
@@ -77,6 +77,11 @@ class MemoryDevices:
         self.rows[tenant, device_id] = (
             replace(rows, connected=seen) if connected else replace(rows, disconnected=seen)
         )
+
+    def says(self, tenant: str, device_id: str, versions: ReportedVersions) -> None:
+        """The client of this name says what runs on it."""
+        rows = self.rows.get((tenant, device_id), DeviceRows())
+        self.rows[tenant, device_id] = replace(rows, versions=versions)
 
     async def find(self, tenant: Tenant, device_id: str) -> Device | None:
         found = self.known(tenant.id, device_id)

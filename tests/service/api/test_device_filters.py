@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from service.domain.device_filter import MAX_LOOKED_AT
-from service.domain.devices import Connectivity, Device
+from service.domain.devices import Connectivity, Device, ReportedVersions
 
 if TYPE_CHECKING:
     import httpx
@@ -32,6 +32,15 @@ def fleet(service: ServiceUnderTest) -> ServiceUnderTest:
         ),
     ):
         service.ports.devices.add(device)
+    for name, packages in (
+        ("a-cell", {"firmware": "1.4.2", "recipes": "7"}),
+        ("c-bare", {"firmware": "1.4.2"}),
+        ("d-pump", {"firmware": "1.4.20"}),
+        ("press-01", {}),
+    ):
+        service.ports.devices.says(
+            "acme", name, ReportedVersions(at=1, agent="0.2.0", packages=packages)
+        )
     return service
 
 
@@ -56,6 +65,11 @@ PRESSES = ["press-01", "press-02", "press-03"]
         ({"tag": "customer:A:B"}, ["d-pump"]),
         ({"tag": "building:9"}, []),
         ({"kind": "pump"}, ["d-pump"]),
+        ({"version": "firmware:1.4.2"}, ["a-cell", "c-bare"]),
+        ({"version": "firmware"}, ["a-cell", "c-bare", "d-pump"]),
+        ({"version": ["firmware:1.4.2", "recipes"]}, ["a-cell"]),
+        ({"version": "firmware:1.4.2", "tag": "building"}, ["a-cell"]),
+        ({"version": "recipes:8"}, []),
         ({"criticality": "high", "region": "eu-central"}, PRESSES),
         ({"time_zone": "Europe/Berlin"}, ["d-pump"]),
         (

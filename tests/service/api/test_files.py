@@ -301,6 +301,19 @@ def test_what_the_maker_signed_goes_to_the_device(service: ServiceUnderTest) -> 
     assert record.manifest == Signed.of(manifest())
 
 
+def test_a_bill_of_materials_of_ours_has_its_digest(service: ServiceUnderTest) -> None:
+    """One that was uploaded and verified here is taken with its own digest and no other."""
+    bill = b'{"bomFormat": "CycloneDX"}'
+    link = f"{URL}/{upload(service, bill, 'sbom/alloys.json')}"
+    wrong = begin(service, STEEL, sbom={"sha256": digest(STEEL), "url": link})
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (400, "sbom.sha256")
+    right = begin(service, STEEL, sbom={"sha256": digest(bill), "url": link})
+    assert right.status_code == 201, right.text
+    unverified = f"{URL}/{right.json()['id']}"
+    early = begin(service, STEEL, sbom={"sha256": digest(STEEL), "url": unverified})
+    assert (early.status_code, early.json()["errors"][0]["field"]) == (400, "sbom.url")
+
+
 @pytest.mark.parametrize(
     ("members", "field"),
     [
@@ -312,6 +325,8 @@ def test_what_the_maker_signed_goes_to_the_device(service: ServiceUnderTest) -> 
         ({"sha256": "AB" * 32}, "sha256"),
         ({"sbom": {"sha256": "ab" * 32, "url": "http://sbom.example"}}, "sbom.url"),
         ({"sbom": {"sha256": "x" * 64, "url": "https://sbom.example"}}, "sbom.sha256"),
+        ({"sbom": {"sha256": "ab" * 32, "url": "/v1/files/../devices"}}, "sbom.url"),
+        ({"sbom": {"sha256": "ab" * 32, "url": f"/v1/files/{'0' * 26}"}}, "sbom.url"),
     ],
 )
 def test_a_file_that_cannot_be_is_refused(

@@ -103,6 +103,10 @@ class Installation:
         )
         return {"packages": self._files.packages(), "install": under_way}
 
+    def packages(self) -> dict[str, str]:
+        """Confirmed versions by package."""
+        return self._files.packages()
+
     def refusal(self, manifest: Manifest) -> str | None:
         """Why this version must not be installed on what is there; None: it may."""
         for package, least in manifest.requires.items():

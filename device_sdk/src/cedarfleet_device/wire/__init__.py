@@ -11,6 +11,7 @@ Topics, of one level each, so that an IoT policy can name them with
     fleet/<thing>/commands/<command id>/status     device -> cloud     StatusMessage
     fleet/<thing>/commands/presence/status         device -> cloud     the agent's word of its
     connection (last will)
+    fleet/<thing>/commands/versions/status         device -> cloud     VersionsMessage
     $aws/rules/<rule>/fleet/<thing>/telemetry/<topic>  device -> cloud  TelemetryMessage, by the
     rule of the tenant alone
 
@@ -19,8 +20,8 @@ A file travels as an AWS IoT Job whose document is a ``DownloadDocument``; one o
 ``MoveDocument`` names a new endpoint.
 
 ``names`` says what tenants, devices and commands may be called, ``topics`` where a message goes,
-``commands``, ``downloads``, ``logs``, ``manifests``, ``moves``, ``states`` and ``telemetry`` what
-it says, ``form`` what all of them are: versioned JSON that is read strictly.
+``commands``, ``downloads``, ``logs``, ``manifests``, ``moves``, ``states``, ``telemetry`` and
+``versions`` what it says, ``form`` what all of them are: versioned JSON that is read strictly.
 """
 
 from cedarfleet_device.wire.commands import (
@@ -41,7 +42,7 @@ from cedarfleet_device.wire.form import (
     WrongVersionError,
 )
 from cedarfleet_device.wire.logs import MAX_LOGS_BYTES, UPLOAD_LOGS, LogUpload
-from cedarfleet_device.wire.manifests import Manifest, Signed
+from cedarfleet_device.wire.manifests import Manifest, Signed, is_package, is_version
 from cedarfleet_device.wire.moves import MQTT_PORT, MoveDocument
 from cedarfleet_device.wire.names import (
     COMMAND_ID,
@@ -82,14 +83,25 @@ from cedarfleet_device.wire.topics import (
     shadow_topic,
     status_topic,
 )
+from cedarfleet_device.wire.versions import (
+    FIRMWARE,
+    MAX_REPORTED_PACKAGES,
+    MAX_VERSIONS_BYTES,
+    VersionsMessage,
+    is_packages,
+    reportable,
+    versions_topic,
+)
 
 __all__ = [
     "COMMAND_ID",
     "DEVICE_ID",
+    "FIRMWARE",
     "MAX_ARTIFACT_NAME",
     "MAX_DETAIL_BYTES",
     "MAX_LOGS_BYTES",
     "MAX_MESSAGE_BYTES",
+    "MAX_REPORTED_PACKAGES",
     "MAX_SEQUENCE",
     "MAX_SEQUENCE_OF_TELEMETRY",
     "MAX_STATE_VALUE",
@@ -97,6 +109,7 @@ __all__ = [
     "MAX_STATE_WORDS",
     "MAX_TELEMETRY_TOPIC",
     "MAX_THING_NAME",
+    "MAX_VERSIONS_BYTES",
     "MQTT_PORT",
     "SESSION_EXPIRY_SECONDS",
     "STATE_SHADOW",
@@ -115,6 +128,7 @@ __all__ = [
     "Signed",
     "StatusMessage",
     "TelemetryMessage",
+    "VersionsMessage",
     "WireError",
     "WrongVersionError",
     "command_filter",
@@ -123,12 +137,16 @@ __all__ = [
     "is_command_id",
     "is_command_name",
     "is_device_id",
+    "is_package",
+    "is_packages",
     "is_state_key",
     "is_telemetry_topic",
     "is_tenant_id",
+    "is_version",
     "parse_command_topic",
     "presence_message",
     "presence_topic",
+    "reportable",
     "shadow_topic",
     "split_thing_name",
     "state_value",
@@ -136,4 +154,5 @@ __all__ = [
     "telemetry_rule",
     "telemetry_topic",
     "thing_name",
+    "versions_topic",
 ]

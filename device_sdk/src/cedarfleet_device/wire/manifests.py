@@ -22,6 +22,16 @@ _SIGNATURE: Final = re.compile(r"[A-Za-z0-9+/]{1,128}={0,2}")
 _MOST: Final = 16  # names in a list
 
 
+def is_package(text: object) -> bool:
+    """Whether ``text`` may name a package, e.g. ``firmware``."""
+    return _is(text, _PACKAGE)
+
+
+def is_version(text: object) -> bool:
+    """Whether ``text`` may be a version, e.g. ``1.4.2``."""
+    return _is(text, _VERSION)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """A file as its maker describes it.

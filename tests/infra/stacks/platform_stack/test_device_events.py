@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from pathlib import Path
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 
 from infra import names
 from infra.stacks.platform_stack import device_events
+from service.adapters.aws.devices import rows_of
+from service.domain.instants import new_ulid
 from service.domain.work import Work, WorkKind
 from tests.infra.local.cloud.corrections.probes.raw_mqtt import RawDevice
 
@@ -134,3 +137,54 @@ def test_a_device_that_subscribes_is_work(project: Project, acme_device: RawDevi
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
     # Others of this cloud have work too: this device has no other.
     assert [work for work in found if EVENT_DEVICE in work.about.values()] == [wanted]
+
+
+def test_what_a_device_says_of_its_versions_is_a_row(
+    project: Project, acme_device: RawDevice
+) -> None:
+    """The last word counts; what is of another form, or told elsewhere, writes nothing."""
+    topic, device = wire.versions_topic(EVENT_DEVICE), EVENT_DEVICE.partition("--")[2]
+
+    def said() -> dict[str, Any] | None:
+        found = rows(project, "acme", device)
+        return next((row for row in found if row["sk"] == f"{device}#versions"), None)
+
+    def told(message: wire.VersionsMessage) -> dict[str, Any]:
+        acme_device.publish(topic, message.encode())
+        until = time.monotonic() + SECONDS
+        while (row := said()) is None or row["agent"] != message.agent:
+            assert time.monotonic() < until, f"no row of {message.agent}, but {row}"
+            time.sleep(0.05)
+        return row
+
+    told(wire.VersionsMessage(agent="0.1.0", packages={"firmware": "1.4.1"}))
+    packages = {"firmware": "1.4.2", "recipes": "7"}
+    good = wire.VersionsMessage(agent="0.2.0", packages=packages)
+    row = told(good)
+    assert set(row) == {"partition", "sk", "at", "agent", "packages"}
+    item = {name: {"N" if name == "at" else "S": text} for name, text in row.items()}
+    seen = rows_of([item]).versions
+    assert seen is not None
+    assert (seen.agent, seen.packages) == ("0.2.0", packages)
+    odd = json.loads(good.encode()) | {"agent": "0.9.0"}
+    for document in (
+        odd | {"wire": 2},
+        odd | {"agent": "0.9.0\n"},
+        odd | {"agent": "x" * 65},
+        {"wire": 1, "agent": "0.9.0"},
+        odd | {"packages": {"x": "y" * 4 * wire.MAX_VERSIONS_BYTES}},
+        [odd],
+    ):
+        acme_device.publish(topic, json.dumps(document).encode())
+    acme_device.publish(wire.status_topic(EVENT_DEVICE, "presence"), json.dumps(odd).encode())
+    # Of one device the rules are run in the order of its messages: what comes behind is the proof.
+    command_id = new_ulid(0)
+    state = wire.StatusMessage(sequence=1, state=wire.CommandState.SUCCEEDED, at=1)
+    acme_device.publish(wire.status_topic(EVENT_DEVICE, command_id), state.encode())
+    key = {"thing": {"S": EVENT_DEVICE}, "sk": {"S": f"{command_id}#status#0001"}}
+    until = time.monotonic() + SECONDS
+    table = project.cloud.client("dynamodb")
+    while "Item" not in table.get_item(TableName="cedarfleet-commands", Key=key):
+        assert time.monotonic() < until, "the last message came to no row"
+        time.sleep(0.05)
+    assert said() == row
