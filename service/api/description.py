@@ -158,7 +158,7 @@ def _operation(operation: dict[str, Any], examples: Examples, *, changes: bool) 
                 content["example"] = examples.of(content["schema"])
     # Litestar's own 400 is of another form than what is answered.
     own = {
-        status: {**answer, "headers": _headers(answer)}
+        status: {**answer, "headers": _headers(answer, status=int(status))}
         for status, answer in described["responses"].items()
         if int(status) < HTTPStatus.BAD_REQUEST
     }
@@ -183,12 +183,21 @@ def _operation(operation: dict[str, Any], examples: Examples, *, changes: bool) 
     }
 
 
-def _headers(answer: dict[str, Any]) -> dict[str, Any]:
+_LOCATION: Final = {
+    "Location": {
+        "description": "Where what was made, or what takes its time, is read.",
+        "schema": {"type": "string", "format": "uri-reference"},
+    }
+}
+
+
+def _headers(answer: dict[str, Any], *, status: int) -> dict[str, Any]:
     """Litestar gives a header no schema whose value it does not know."""
-    return {
+    told = {
         name: {"schema": {"type": "string"}, **header}
         for name, header in answer.get("headers", {}).items()
     }
+    return told | _LOCATION if status in {HTTPStatus.CREATED, HTTPStatus.ACCEPTED} else told
 
 
 def _may_answer(operation: dict[str, Any], *, changes: bool) -> Iterator[HTTPStatus]:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from litestar import post
+from litestar import Response, post
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta, Struct
 
@@ -68,17 +68,22 @@ class RegisteredOut(Struct, frozen=True):
 @post("/devices", opt=needs(Permission.REGISTER_DEVICE))
 async def register_device(
     access: Caller, operations: Ops, data: JSONBody[NewDeviceBody]
-) -> RegisteredOut:
+) -> Response[RegisteredOut]:
     """Register a device: the code lets it in once.
 
     A name that is taken is 409: an answer that was lost is made good by a new code.
     """
-    return RegisteredOut.of(await operations.registration.register(access, data.device()))
+    return _answered(await operations.registration.register(access, data.device()))
 
 
 @post("/devices/{device:str}/enrolment-code", opt=needs(Permission.REGISTER_DEVICE))
 async def renew_enrolment_code(
     access: Caller, operations: Ops, device: FromPath[str]
-) -> RegisteredOut:
+) -> Response[RegisteredOut]:
     """A new code for a device that is not in yet; the former one ends."""
-    return RegisteredOut.of(await operations.registration.renew_code(access, device))
+    return _answered(await operations.registration.renew_code(access, device))
+
+
+def _answered(registered: Registered) -> Response[RegisteredOut]:
+    where = {"Location": f"/v1/devices/{registered.device.id}"}
+    return Response(RegisteredOut.of(registered), status_code=201, headers=where)

@@ -40,6 +40,10 @@ class Contract:
             assert status in operation["responses"], (
                 f"`{name}` answered {status}, which its description does not say: {answer.text}"
             )
+            headers = set(operation["responses"][status].get("headers", {})) & {"ETag", "Location"}
+            assert headers <= {name for name in headers if name in answer.headers}, (
+                f"`{name}` answered {status} without one of {sorted(headers)}"
+            )
             media_type = answer.headers.get("content-type", "").split(";")[0]
             content = operation["responses"][status].get("content", {})
             if not content and not answer.content:
