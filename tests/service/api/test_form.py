@@ -19,6 +19,7 @@ WITHOUT_KEY = {
     "register_device": "the name is taken (409): a new code",
     "renew_enrolment_code": "asked again it is another code, and the former ends",
     "make_command_type": "the name is taken (409): read it",
+    "cancel_campaign": "asked again it is the same",
     "cancel_command": "asked again it is the same",
     "cancel_download": "asked again it is the same",
     "plan_download": "nothing is done by a plan",
