@@ -156,27 +156,22 @@ class CampaignSending:
             partial(self._sent, tenant, record, began=began, is_first=is_first),
             [one for one in batch.devices if one.part is Part.ALLOWED and not one.state],
         )
-        await self._store_sent(tenant, record, batch.with_devices(filter(None, sent)), sent)
+        await self._store_sent(tenant, record, batch.with_devices(filter(None, sent)))
         log.info("campaign.batch_sent", campaign=record.campaign_id, batch=number)
         return True
 
-    async def _store_sent(
-        self,
-        tenant: Tenant,
-        record: CampaignRecord,
-        batch: Batch,
-        sent: list[BatchDevice | None],
-    ) -> None:
+    async def _store_sent(self, tenant: Tenant, record: CampaignRecord, batch: Batch) -> None:
         """Store a batch as sent, unless some of it is to be sent again.
 
         Raises:
             UnavailableError: some is.
         """
         now = self._now()
-        undone = [one for one in batch.devices if one.part is Part.ALLOWED and not one.state]
+        allowed = [one for one in batch.devices if one.part is Part.ALLOWED]
+        undone = [one for one in allowed if not one.state]
         # What fails for some of them for so long would keep the others waiting; what fails for all
-        # is AWS's outage, and ends.
-        is_outage = bool(sent) and not any(sent)
+        # is AWS's outage, and ends, at the latest with the time of their commands.
+        is_outage = len(undone) == len(allowed)
         if undone and (is_outage or now < (batch.prepared_at or now) + _GIVEN_UP_MS):
             await self.batches.store(tenant, record, batch)
             raise UnavailableError("the way to the devices")

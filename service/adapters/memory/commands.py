@@ -39,6 +39,9 @@ class MemoryCommandRecords:
         record: CommandRecord,
         key: IdempotencyKey | None,
     ) -> CommandRecord:
+        # As the table's transaction, which puts no row in the place of another.
+        if key is None and (tenant.id, record.command_id) in self.once.records:
+            raise UpstreamError(f"{_TABLE} refused the call")
         return self.once.create(tenant.id, record.command_id, record, key)
 
     async def claim(self, tenant: Tenant, record: CommandRecord, *, now_ms: int) -> bool:
