@@ -44,6 +44,7 @@ from service.adapters.aws.telemetry import DynamoTelemetry
 from service.adapters.aws.tenants import DynamoTenantRegistry
 from service.adapters.aws.things import IotThings
 from service.adapters.aws.timers import SchedulerTimers
+from service.adapters.aws.wanted_versions import DynamoRunningVersions, DynamoWantedVersions
 from service.adapters.aws.work import SqsWorkQueue
 from service.adapters.cache.tenants import CachedTenantRegistry
 from service.api.app import create_app
@@ -203,6 +204,8 @@ def aws_ports(
         deliveries=DynamoDeliveries(aws=door, settings=records),
         download_jobs=IotDownloadJobs(aws=door, settings=settings.jobs),
         plans=DynamoPlans(aws=door, settings=records),
+        wanted_versions=DynamoWantedVersions(aws=door, settings=records),
+        running_versions=DynamoRunningVersions(aws=door, settings=records),
         enrolments=DynamoEnrolments(aws=door, settings=records),
         things=IotThings(aws=door),
         people=CognitoPeople(aws=door),

@@ -16,6 +16,7 @@ from service.domain.device_filter import DeviceFilter, read_tags, read_versions
 from service.domain.devices import Device, DevicePage, ReportedVersions
 from service.domain.permissions import Permission
 from service.domain.tags import MAX_NAME, MAX_TAGS, MAX_TEXT
+from service.domain.wanted_versions import MAX_PINS
 
 
 class ConnectivityOut(Struct, frozen=True):
@@ -57,6 +58,8 @@ class DeviceOut(Struct, frozen=True):
     connectivity: ConnectivityOut | None
     enrolled: bool
     """`false`: registered, and not come yet."""
+    pinned: list[str]
+    """Packages of which it is brought to no wanted version."""
     retired_at: datetime | None
     reported: ReportedVersionsOut | None
     unreadable: str | None
@@ -77,6 +80,7 @@ class DeviceOut(Struct, frozen=True):
             if seen
             else None,
             enrolled=device.enrolled,
+            pinned=list(device.pinned),
             retired_at=utc(device.retired_at),
             reported=ReportedVersionsOut.of(device.reported) if device.reported else None,
             unreadable=device.problem,
@@ -135,6 +139,12 @@ class TagsPatch(Struct, forbid_unknown_fields=True, frozen=True):
         ],
         Meta(max_length=MAX_TAGS),
     ]
+
+
+class PinsBody(Struct, forbid_unknown_fields=True, frozen=True):
+    """All packages that the device shall be left alone with; none: it is pinned to nothing."""
+
+    packages: Annotated[list[Label], Meta(max_length=MAX_PINS)]
 
 
 InGroup = Annotated[
@@ -287,6 +297,22 @@ async def set_device_tags(
     """Set facts of the tenant's own; policies say who may set which."""
     change = operations.devices.set_tags
     return answered(await change(access, device, data.tags, expected(if_match)))
+
+
+@put("/devices/{device:str}/pins", opt=needs(Permission.PIN_DEVICE), response_headers=ETAG)
+async def pin_device(
+    access: Caller,
+    operations: Ops,
+    device: FromPath[str],
+    data: JSONBody[PinsBody],
+    if_match: IfMatch = None,
+) -> Response[DeviceOut]:
+    """Leave a device at the versions of these packages that it has, whatever its groups want.
+
+    A job that it has already it may still carry out.
+    """
+    change = operations.devices.pin
+    return answered(await change(access, device, data.packages, expected(if_match)))
 
 
 @post(

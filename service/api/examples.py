@@ -115,6 +115,12 @@ _OF_SCHEMAS: Final[Mapping[str, Any]] = {
         "window": "22:00-04:00",
         "utc_offset": "+01:00",
     },
+    "WantedVersionBody": {
+        "file": _ID,
+        "devices_per_hour": 600,
+        "window": "22:00-04:00",
+        "utc_offset": "+01:00",
+    },
     "WaveBody": {"devices": 5},
     "StatePatch": {"desired": {"brightness": {"value": 40, "version": 1}, "old": None}},
     "NewGrantBody": {

@@ -34,6 +34,7 @@ from service.api.device_state import change_state, read_state
 from service.api.devices import (
     configure_device,
     list_devices,
+    pin_device,
     read_device,
     retire_device,
     set_device_groups,
@@ -97,6 +98,14 @@ from service.api.plans import (
 from service.api.query import check_headers, check_query
 from service.api.registration import register_device, renew_enrolment_code
 from service.api.telemetry import read_telemetry
+from service.api.wanted_versions import (
+    end_wanted_version,
+    list_running,
+    list_versions,
+    list_wanted_versions,
+    read_wanted_version,
+    set_wanted_version,
+)
 
 ROUTES: Final[list[Any]] = [
     read_me,
@@ -113,6 +122,7 @@ ROUTES: Final[list[Any]] = [
     configure_device,
     set_device_groups,
     set_device_tags,
+    pin_device,
     retire_device,
     make_group,
     list_groups,
@@ -121,6 +131,12 @@ ROUTES: Final[list[Any]] = [
     delete_group,
     list_members,
     change_members,
+    set_wanted_version,
+    list_wanted_versions,
+    read_wanted_version,
+    end_wanted_version,
+    list_versions,
+    list_running,
     read_telemetry,
     list_device_logs,
     read_state,

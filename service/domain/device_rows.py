@@ -28,6 +28,7 @@ class Facts:
 
     Attributes:
         origin: id of the thing for which they hold, or of the registration that it was made for.
+        pinned: packages of which the device is brought to no wanted version.
     """
 
     attributes: Mapping[str, str]
@@ -38,6 +39,7 @@ class Facts:
     created_at: int
     changed_at: int
     changed_by: str
+    pinned: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +143,7 @@ class DeviceRows:
             retired_at=self.retired_at,
             enrolled=enrolment is None or enrolment.enrolled_at is not None,
             reported=self._reported(self.born.get(living, 0)),
+            born_at=self.born.get(living),
         )
         # Fail closed: a new thing under an old name is another device.
         if self.facts is None or self._holder != living:
@@ -151,6 +154,7 @@ class DeviceRows:
             groups=self.facts.groups,
             attributes=self.facts.attributes,
             tags=self.facts.tags,
+            pinned=self.facts.pinned,
             version=version,
             origin=living,
             created_at=self.facts.created_at,
@@ -158,6 +162,7 @@ class DeviceRows:
             retired_at=bare.retired_at,
             enrolled=bare.enrolled,
             reported=bare.reported,
+            born_at=bare.born_at,
         )
 
     def _reported(self, since: int) -> ReportedVersions | None:

@@ -83,6 +83,8 @@ class Device:
             else is done with it.
         enrolled: whether it has what lets it in; ``False``: it is registered, and has not come yet.
         reported: what it said last of its versions; ``None``: nothing yet.
+        pinned: packages of which it is brought to no wanted version, sorted.
+        born_at: when its thing was made, in milliseconds since the epoch; ``None``: nobody knows.
     """
 
     tenant: str
@@ -98,6 +100,8 @@ class Device:
     retired_at: int | None = None
     enrolled: bool = True
     reported: ReportedVersions | None = None
+    pinned: tuple[str, ...] = ()
+    born_at: int | None = field(default=None, compare=False)
     made: GroupParents = field(
         default_factory=dict[str, "Sequence[str]"], compare=False, repr=False
     )

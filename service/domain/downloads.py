@@ -107,6 +107,7 @@ class DownloadRecord:
         approved_by: entity id of the second person, if there is one.
         waves_at: when each wave began, by its number.
         why: it was closed, in words, where somebody has to know.
+        wish: id of the wanted version that it is a batch of; ``None``: it was asked for by itself.
     """
 
     download_id: str
@@ -135,6 +136,7 @@ class DownloadRecord:
     approved_by: str | None = None
     waves_at: Mapping[int, int] = field(default_factory=dict[int, int])
     why: str | None = None
+    wish: str | None = None
 
     @property
     def name(self) -> str:
@@ -394,6 +396,8 @@ def _open_state(record: DownloadRecord, *, begun: bool) -> DeliveryState:
 
 def is_failing(record: DownloadRecord, counts: Mapping[DeliveryState, int]) -> bool:
     """Whether so many of the devices that ended have failed that the others shall not begin."""
+    if record.wish is not None:
+        return False  # the wish counts over all of its batches
     ended = sum(count for state, count in counts.items() if state in OUTCOMES)
     if record.rollout is not None:
         return record.rollout.shape.is_failing(

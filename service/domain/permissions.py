@@ -31,9 +31,11 @@ class Permission(StrEnum):
     UPDATE_FIRMWARE = "UpdateFirmware"
     CANCEL_DOWNLOAD = "CancelDownload"
     APPROVE_DOWNLOAD = "ApproveDownload"
+    SET_WANTED_VERSION = "SetWantedVersion"
     CONFIGURE_DEVICE = "ConfigureDevice"
     SET_DEVICE_GROUPS = "SetDeviceGroups"
     SET_DEVICE_TAGS = "SetDeviceTags"
+    PIN_DEVICE = "PinDevice"
     MANAGE_GROUPS = "ManageGroups"
     GIVE_GRANT = "GiveGrant"
     REVOKE_GRANT = "RevokeGrant"
@@ -92,10 +94,13 @@ OF_GROUPS: Final = frozenset(
         Permission.DOWNLOAD_FILE,
         Permission.UPDATE_FIRMWARE,
         Permission.MANAGE_GROUPS,
+        Permission.SET_WANTED_VERSION,
         Permission.GIVE_GRANT,
         Permission.REVOKE_GRANT,
     }
 )
 """What can be asked of a device group."""
-OF_DEVICES: Final = frozenset(Permission) - OF_TENANT - {Permission.MANAGE_GROUPS}
+OF_DEVICES: Final = (
+    frozenset(Permission) - OF_TENANT - {Permission.MANAGE_GROUPS, Permission.SET_WANTED_VERSION}
+)
 """What is asked of a device."""

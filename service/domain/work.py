@@ -28,6 +28,8 @@ class WorkKind(StrEnum):
     LOOK_AT_GRANT = "look-at-grant"
     ADVANCE_CAMPAIGN = "advance-campaign"
     SETTLE_RETIRED = "settle-retired"
+    BRING_VERSION = "bring-version"
+    BRING_DEVICE = "bring-device"
 
 
 LAST_ATTEMPT: Final = 10

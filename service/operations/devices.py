@@ -18,6 +18,7 @@ from service.domain.permissions import Permission
 from service.domain.possible_devices import possible_devices
 from service.domain.preconditions import ANY_STATE
 from service.domain.tags import check_count, check_tags
+from service.domain.wanted_versions import check_package
 from service.errors import (
     ConflictError,
     InvalidRequestError,
@@ -27,6 +28,7 @@ from service.errors import (
 )
 from service.operations.authorization import Purpose
 from service.operations.known_groups import knowing
+from service.operations.wish_messages import tell_of_moved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from service.operations.authorization import Access
     from service.ports.devices import Connections, DeviceFacts
     from service.ports.groups import GroupRecords
+    from service.ports.work import WorkQueue
 
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -51,6 +54,7 @@ class Devices:
     facts: DeviceFacts
     groups: GroupRecords
     connections: Connections
+    queue: WorkQueue
     clock: Clock
 
     async def page(
@@ -180,6 +184,7 @@ class Devices:
                 Permission.SET_DEVICE_GROUPS, state.entities(tenant.groups), purpose
             )
         changed = await self._change(access, moved, expected)
+        await tell_of_moved(self.queue, tenant, [device_id])
         return replace(changed, groups=moved.groups)
 
     async def set_tags(
@@ -220,6 +225,34 @@ class Devices:
         for state in states:
             await access.require(Permission.SET_DEVICE_TAGS, state.entities(tenant.groups), purpose)
         return await self._change(access, tagged, expected)
+
+    async def pin(
+        self,
+        access: Access,
+        device_id: str,
+        packages: Sequence[str],
+        expected: Expected = ANY_STATE,
+    ) -> Device:
+        """Have a device brought to no wanted version of these packages, and of all others again.
+
+        Raises:
+            InvalidRequestError: a package is not of its form, or is named twice.
+            NotFoundError: the tenant has no such device.
+            PermissionDeniedError: not allowed.
+            PreconditionFailedError: it is not as the caller expects it.
+            ConflictError: someone else changed the device meanwhile.
+        """
+        tenant = access.principal.tenant
+        for package in packages:
+            check_package(package, "packages")
+        if len(set(packages)) < len(packages):
+            raise InvalidRequestError("packages", "a package stands twice")
+        device = await find_served(self.facts, tenant, device_id)
+        pinned = replace(device, pinned=tuple(sorted(packages)))
+        change = AuditChange(before=[*device.pinned], after=[*pinned.pinned])
+        purpose = Purpose(subject=", ".join(pinned.pinned), change=change)
+        await access.require(Permission.PIN_DEVICE, device.entities(tenant.groups), purpose)
+        return await self._change(access, pinned, expected)
 
     async def _change(
         self, access: Access, device: Device, expected: Expected, *, is_repair: bool = False

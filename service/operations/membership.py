@@ -26,6 +26,7 @@ from service.errors import (
 from service.operations.authorization import Purpose
 from service.operations.devices import find_served
 from service.operations.known_groups import knowing
+from service.operations.wish_messages import tell_of_moved
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from service.operations.authorization import Access
     from service.ports.devices import DeviceFacts
     from service.ports.groups import GroupRecords
+    from service.ports.work import WorkQueue
 
 MAX_ROWS: Final = 200
 AT_ONCE: Final = 8
@@ -71,6 +73,7 @@ class Membership:
 
     devices: DeviceFacts
     groups: GroupRecords
+    queue: WorkQueue
     clock: Clock
 
     async def change(
@@ -102,6 +105,9 @@ class Membership:
             some = rows[start : start + AT_ONCE]
             asked = (self._row(access, tenant, group, *row) for row in some)
             results += await asyncio.gather(*asked)
+        moved = {RowStatus.PUT_IN, RowStatus.TAKEN_OUT}
+        if devices := [one.device for one in results if one.status in moved]:
+            await tell_of_moved(self.queue, tenant, devices)
         # Fail closed: who may change none of it is refused as for one device.
         if not access.granted and (error := _first(results)) is not None:
             raise error

@@ -14,6 +14,7 @@ from service.operations.audit_reading import AuditReading
 from service.operations.audit_trail import AuditTrail
 from service.operations.authentication import Authenticate
 from service.operations.authorization import Access
+from service.operations.bringing import Bringing
 from service.operations.budgets import Budgets, Pace
 from service.operations.bulk_registration import BulkRegistration
 from service.operations.campaign_decisions import CampaignDecisions
@@ -55,6 +56,8 @@ from service.operations.revocations import Revocations
 from service.operations.rollout import Rollout
 from service.operations.telemetry import DeviceTelemetry
 from service.operations.traced_decisions import TracedDecisions
+from service.operations.versions import Versions
+from service.operations.wanted_versions import Wishes
 from service.operations.wave_decisions import WaveDecisions
 from service.operations.who_may import WhoMay
 from service.operations.worker import Worker
@@ -139,10 +142,13 @@ class Operations:
             facts=ports.devices,
             groups=ports.groups,
             connections=ports.connections,
+            queue=ports.work_queue,
             clock=ports.clock,
         )
         self.groups = Groups(records=ports.groups, devices=ports.devices, clock=ports.clock)
-        self.membership = Membership(devices=ports.devices, groups=ports.groups, clock=ports.clock)
+        self.membership = Membership(
+            devices=ports.devices, groups=ports.groups, queue=ports.work_queue, clock=ports.clock
+        )
         self._broker = CommandsWithForms(broker=ports.broker, logs=ports.device_logs)
         self.command_types = CommandTypes(records=ports.command_types, clock=ports.clock)
         self.commands = Commands(
@@ -209,6 +215,16 @@ class Operations:
             downloads=self.downloads,
             records=ports.download_records,
             deliveries=ports.deliveries,
+            queue=ports.work_queue,
+            clock=ports.clock,
+        )
+        self.versions = Versions(devices=ports.devices, running=ports.running_versions)
+        self.wishes = Wishes(
+            devices=ports.devices,
+            groups=ports.groups,
+            files=ports.file_records,
+            records=ports.wanted_versions,
+            running=ports.running_versions,
             queue=ports.work_queue,
             clock=ports.clock,
         )
@@ -309,8 +325,24 @@ class Operations:
             settings=jobs,
             metrics=ports.metrics,
         )
+        bringing = Bringing(
+            wishes=ports.wanted_versions,
+            running=ports.running_versions,
+            devices=ports.devices,
+            groups=ports.groups,
+            files=ports.file_records,
+            records=ports.download_records,
+            deliveries=ports.deliveries,
+            queue=ports.work_queue,
+            timers=ports.timers,
+            clock=ports.clock,
+            download_days=jobs.download_days,
+        )
         redelivery = Redelivery(
-            records=ports.command_records, broker=self._broker, clock=ports.clock
+            records=ports.command_records,
+            broker=self._broker,
+            clock=ports.clock,
+            came=bringing.came,
         )
         verification = FileVerification(
             records=ports.file_records, objects=ports.file_objects, clock=ports.clock
@@ -368,6 +400,8 @@ class Operations:
                 WorkKind.LOOK_AT_GRANT: self.granting.look,
                 WorkKind.ADVANCE_CAMPAIGN: self.campaign_sending(pace).advance,
                 WorkKind.SETTLE_RETIRED: retired.handle,
+                WorkKind.BRING_VERSION: bringing.look,
+                WorkKind.BRING_DEVICE: bringing.device,
             },
         )
 

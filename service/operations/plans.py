@@ -184,12 +184,7 @@ class Planning:
         if isinstance(target, DeviceGroup):
             check_members(target, members[: MAX_MEMBERS + 1])
         candidates = [one for one in members if one.problem is None and one.enrolled]
-        reach = Reach.counted(
-            targets=len(candidates),
-            fleet=len(fleet),
-            critical=sum(map(_is_critical, candidates)),
-            critical_fleet=sum(map(_is_critical, fleet)),
-        )
+        reach = reach_of(candidates, fleet)
         action = permission_for(artifact.name)
         purpose = Purpose(
             artifact=artifact,
@@ -284,6 +279,16 @@ def _planned(device: Device, decided: Mapping[str, Decision], viewed: set[str]) 
         policies=decision.policies,
         reason=decision.explanation,
         hidden=hidden,
+    )
+
+
+def reach_of(targets: Sequence[Device], fleet: Sequence[Device]) -> Reach:
+    """The blast radius of something that is for these devices of a fleet."""
+    return Reach.counted(
+        targets=len(targets),
+        fleet=len(fleet),
+        critical=sum(map(_is_critical, targets)),
+        critical_fleet=sum(map(_is_critical, fleet)),
     )
 
 

@@ -14,6 +14,8 @@ from service.domain.work import UnreadableWorkError
 from service.errors import UpstreamError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from service.domain.commands import CommandRecord
     from service.domain.instants import Clock
     from service.domain.tenants import Tenant
@@ -41,11 +43,15 @@ class Redelivery:
     it does so AWS says so, always after the subscription stands (AWS IoT developer guide,
     "Lifecycle events", Subscribe/Unsubscribe events): what is published then reaches it. Twice is
     as good as once, since a device runs a command's id once.
+
+    Attributes:
+        came: is told afterwards that the device has come.
     """
 
     records: CommandRecords
     broker: CommandBroker
     clock: Clock
+    came: Callable[[Tenant, str], Awaitable[None]] | None = None
 
     async def handle(self, tenant: Tenant, work: Work) -> None:
         """Redeliver to the thing that the work is about.
@@ -61,6 +67,8 @@ class Redelivery:
         if owner != tenant.id:  # fail closed
             raise UnreadableWorkError(f"the thing is not of tenant `{tenant.id}`")
         await self.redeliver(tenant, device_id)
+        if self.came is not None:
+            await self.came(tenant, device_id)
 
     async def redeliver(self, tenant: Tenant, device_id: str) -> int:
         """Publish the device's unexpired commands of which it said nothing, the oldest first.

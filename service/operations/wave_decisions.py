@@ -96,7 +96,9 @@ class WaveDecisions:
             ended[name] = Outcome(state=DeliveryState.CANCELED, at=now, reason=words)
             await self._audit(tenant, record, f'Fleet::Device::"{name}"', one)
         wave = record.waves[record.wave_of(job.number)]
-        if denied and len(denied) == len(found) and len(denied) >= min(_MANY, wave):
+        # A batch of a wish may be of one device: who is denied is tried again for the wish.
+        small = record.wish is not None
+        if denied and not small and len(denied) == len(found) and len(denied) >= min(_MANY, wave):
             first = next(iter(denied.values()))
             raise RolloutStoppedError(f"no device of a job is allowed: {first.explanation}")
         return ended

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from service.ports.telemetry import Telemetry
     from service.ports.tenants import TenantRegistry
     from service.ports.traces import Traces
+    from service.ports.wanted_versions import RunningVersions, WantedVersions
     from service.ports.work import Timers, WorkQueue
 
 
@@ -77,6 +78,8 @@ class Ports:
     deliveries: Deliveries
     download_jobs: DownloadJobs
     plans: Plans
+    wanted_versions: WantedVersions
+    running_versions: RunningVersions
     enrolments: Enrolments
     things: Things
     people: People

@@ -22,6 +22,7 @@ from service.adapters.aws.enrolment_rows import enrolment_item
 from service.adapters.aws.groups import group_item
 from service.adapters.aws.machines import machine_item
 from service.adapters.aws.revocations import DynamoRevocations
+from service.adapters.aws.wanted_versions import wish_item
 from service.adapters.memory.budgets import MemoryBuckets
 from service.adapters.memory.policies import MemoryPolicyStores
 from service.adapters.memory.signing_keys import MemorySigningKeys
@@ -45,8 +46,10 @@ from tests.service.adapters.aws.every_call import (
     GROUP,
     ID,
     MACHINE,
+    WISH,
     answer,
     ports_of,
+    stored,
 )
 from tests.service.plenty import Plenty
 from tests.service.requests import signing_request
@@ -139,6 +142,7 @@ REQUESTS: Final = (
     Asked(route="PATCH /v1/devices/{device}", body={"criticality": "low"}),
     Asked(route="PUT /v1/devices/{device}/groups", body={"groups": ["line"]}),
     Asked(route="PATCH /v1/devices/{device}/tags", body={"tags": {"building": "7"}}),
+    Asked(route="PUT /v1/devices/{device}/pins", body={"packages": [WISH.package]}),
     Asked(route="POST /v1/devices/{device}/commands", body={"name": "reboot"}),
     Asked(
         route="POST /v1/devices/{device}/commands",
@@ -201,6 +205,12 @@ REQUESTS: Final = (
     Asked(route="DELETE /v1/groups/{group}"),
     Asked(route="GET /v1/groups/{group}/members"),
     Asked(route="POST /v1/groups/{group}/members", of="a device", body={"put_in": [DEVICE.id]}),
+    Asked(route="PUT /v1/groups/{group}/wanted-versions/{package}", body={"file": ID}),
+    Asked(route="GET /v1/groups/{group}/wanted-versions"),
+    Asked(route="GET /v1/groups/{group}/wanted-versions/{package}"),
+    Asked(route="DELETE /v1/groups/{group}/wanted-versions/{package}"),
+    Asked(route="GET /v1/versions"),
+    Asked(route="GET /v1/versions/{package}"),
     Asked(route="GET /v1/downloads/{download_id}"),
     Asked(route="GET /v1/downloads", of="of one"),
     Asked(route="POST /v1/downloads/{download_id}/cancel"),
@@ -343,14 +353,14 @@ def _calls(
 
     def answered_by(call: Call) -> dict[str, Any] | Refusal:
         of_plan = _of_plan(call, asked, plan)
-        return _answer(call, acme, asked) if of_plan is None else of_plan
+        return _of_wish(call, acme, asked) if of_plan is None else of_plan
 
     door.answer = answered_by
     door.calls.clear()
     method, _, path = asked.route.partition(" ")
     path = path.replace("{device}", asked.device)
     path = path.replace("{machine}", MACHINE.id).replace("{secret_id}", MACHINE.secrets[0].id)
-    path = path.replace("{command_type}", COMMAND_TYPE.name)
+    path = path.replace("{command_type}", COMMAND_TYPE.name).replace("{package}", WISH.package)
     url = re.sub(r"\{[^}]+\}", ID, path) + asked.path
     body = asked.body
     if path == "/v1/downloads" and asked.of != A_PLAN:
@@ -387,6 +397,23 @@ def _of_plan(call: Call, asked: Asked, plan: dict[str, Any]) -> dict[str, Any] |
     return (
         {} if call.operation == "GetItem" and "--download#" in key and asked.of == A_PLAN else None
     )
+
+
+def _of_wish(call: Call, acme: Tenant, asked: Asked) -> dict[str, Any] | Refusal:
+    """What is answered of wanted versions: where one is set none stands, and its file is there."""
+    thing = call.arguments.get("ExpressionAttributeValues", {}).get(":thing")
+    if thing == {"S": "acme--versions"}:
+        runs = stored({"thing": thing, "sk": {"S": f"{WISH.package}#{DEVICE.id}"}}, acme)
+        return {"Items": [runs]}
+    if thing == {"S": "acme--wanted"}:
+        wished = [] if asked.route.startswith("PUT") else [replace(WISH, group=ID)]
+        return {"Items": [wish_item(one) for one in wished]}
+    found = _answer(call, acme, asked)
+    if "/wanted" in asked.route and call.operation == "GetItem" and isinstance(found, dict):
+        package = {"package_name": WISH.package, "package_version": WISH.version}
+        there = {"state": "available", "version": "v1", **package}
+        found.get("Item", {}).update({name: {"S": text} for name, text in there.items()})
+    return found
 
 
 def _answer(call: Call, acme: Tenant, asked: Asked) -> dict[str, Any] | Refusal:

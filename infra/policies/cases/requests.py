@@ -59,8 +59,9 @@ _DEVICE_ACTIONS: Final = (
     "RetireDevice",
     "SetDeviceGroups",
     "SetDeviceTags",
+    "PinDevice",
 )
-_OF_GROUPS_ALONE: Final = ("ManageGroups",)
+_OF_GROUPS_ALONE: Final = ("ManageGroups", "SetWantedVersion")
 _GROUP_ACTIONS: Final = (
     *("ViewDownload", "DownloadFile", "UpdateFirmware"),
     *("CancelDownload", "ApproveDownload", "RegisterDevice", "GiveGrant", "RevokeGrant"),
@@ -93,6 +94,7 @@ _OF_A_FILE: Final = {
     "UpdateFirmware": "firmware",
     "CancelDownload": "file",
     "ApproveDownload": "file",
+    "SetWantedVersion": "file",
     "ViewFile": "file",
     "UploadFile": "file",
     "RetireFile": "file",

@@ -154,6 +154,7 @@ class DynamoDeviceFacts:
                 attributes=changed.attributes,
                 groups=changed.groups,
                 tags=changed.tags,
+                pinned=changed.pinned,
                 version=changed.version,
                 origin=changed.origin,
                 created_at=changed.created_at or now_ms,
@@ -301,6 +302,8 @@ def facts_item(tenant: Tenant, device: Device, facts: Facts) -> dict[str, Any]:
         "created_at": {"N": str(facts.created_at)},
         "changed_at": {"N": str(facts.changed_at)},
         "changed_by": {"S": facts.changed_by},
+        # Left out where nothing is pinned, as by a release that knew no pins.
+        **({"pinned": {"L": [{"S": one} for one in facts.pinned]}} if facts.pinned else {}),
     }
 
 
@@ -345,4 +348,5 @@ def _facts(item: Mapping[str, Any]) -> Facts:
         created_at=int(item["created_at"]["N"]),
         changed_at=int(item["changed_at"]["N"]),
         changed_by=item["changed_by"]["S"],
+        pinned=tuple(sorted(one["S"] for one in item.get("pinned", {"L": []})["L"])),
     )

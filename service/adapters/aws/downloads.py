@@ -236,6 +236,8 @@ def _columns(record: DownloadRecord) -> dict[str, Any]:
         texts["file_id"] = record.file_id
     if record.rollout is not None:
         texts["rollout"] = record.rollout.encode()
+    if record.wish is not None:
+        texts["wish"] = record.wish
     numbers = {name: {"N": str(getattr(record, name))} for name in _NUMBERS}
     return {
         **{name: {"S": text} for name, text in texts.items()},
@@ -289,6 +291,7 @@ def _record(tenant: Tenant, item: Mapping[str, Any]) -> DownloadRecord:
             if name.startswith(_WAVE)
         },
         why=text.get("why"),
+        wish=text.get("wish"),
         counts={
             DeliveryState(state): int(count)
             for state, count in json.loads(text.get("counts") or "{}").items()

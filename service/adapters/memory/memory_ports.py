@@ -41,6 +41,7 @@ from service.adapters.memory.revocations import MemoryRevocations
 from service.adapters.memory.signing_keys import MemorySigningKeys
 from service.adapters.memory.telemetry import MemoryTelemetry
 from service.adapters.memory.tenants import MemoryTenantRegistry
+from service.adapters.memory.wanted_versions import MemoryRunningVersions, MemoryWantedVersions
 from service.adapters.memory.work import MemoryTimers, MemoryWorkQueue
 from service.ports import Ports
 
@@ -89,6 +90,8 @@ class MemoryPorts(Ports):
     deliveries: MemoryDeliveries
     download_jobs: MemoryDownloadJobs
     plans: MemoryPlans
+    wanted_versions: MemoryWantedVersions
+    running_versions: MemoryRunningVersions
     enrolments: MemoryEnrolments
     things: MemoryThings
     people: MemoryPeople
@@ -139,6 +142,8 @@ class MemoryPorts(Ports):
             deliveries=MemoryDeliveries(),
             download_jobs=MemoryDownloadJobs(),
             plans=MemoryPlans(),
+            wanted_versions=MemoryWantedVersions(),
+            running_versions=MemoryRunningVersions(),
             enrolments=MemoryEnrolments(devices=known),
             things=MemoryThings(),
             people=MemoryPeople(),

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from service.domain.files import FileState, Package
 from service.domain.people import Person
 from tests.service.stamped_policies import stamped
 
@@ -64,6 +65,7 @@ ASKED: Final[Mapping[str, Mapping[str, Any] | None]] = {
     "change_state": {"json": {"desired": {"light": {"value": 1}}}},
     "set_device_groups": {"json": {"groups": ["{group}"]}},
     "set_device_tags": {"json": {"tags": {"floor": "9"}}},
+    "pin_device": {"json": {"packages": ["pinned-9"]}},
     "retire_device": {},
     "list_groups": {"params": {"cursor": "{group}"}},
     "make_group": {"json": {"id": "new-group", "parents": ["{group}"]}},
@@ -72,6 +74,12 @@ ASKED: Final[Mapping[str, Mapping[str, Any] | None]] = {
     "describe_group": {"json": {"description": "mine"}},
     "list_members": {"params": {"cursor": "{device}"}},
     "change_members": {"json": {"put_in": ["{device}"]}},
+    "set_wanted_version": {"json": {"file": "{file_id}"}},
+    "list_wanted_versions": {},
+    "read_wanted_version": {},
+    "end_wanted_version": {},
+    "list_versions": {"params": {"package": "{package}"}},
+    "list_running": {"params": {"cursor": "{device}"}},
     "list_command_types": {"params": {"cursor": "{command_type}"}},
     "read_command_type": {},
     "make_command_type": {"json": {"name": "new-command", "action": "StopDevice"}},
@@ -187,6 +195,7 @@ NOBODYS: Final = {
     "machine": "mes-99",
     "secret_id": "client99--1",
     "grant": "01JD0000000000000000000003",
+    "package": "package-99",
     "none": "no-such-cursor",
 }
 PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
@@ -230,6 +239,7 @@ class World:
             "person": person.id,
             "email": person.email,
             "machine": f"mes-{self.tenant}",
+            "package": f"package-{self.tenant}",
             "none": "no-such-cursor",
         }
         made = (
@@ -264,6 +274,17 @@ class World:
                 self.ids[kind] = answer.json()["id"]
             if path == "/v1/machines":
                 self.ids["secret_id"] = answer.json()["secret"]["id"]
+        self._want()
+
+    def _want(self) -> None:
+        """Have the tenant's file be there, and its group want it."""
+        files = self.service.ports.file_records.once.records
+        key = (self.tenant, self.ids["file_id"])
+        package = Package(name=self.ids["package"], version="2")
+        files[key] = replace(files[key], state=FileState.AVAILABLE, package=package)
+        url = f"/v1/groups/{self.ids['group']}/wanted-versions/{package.name}"
+        answer = self.call("PUT", url, json={"file": self.ids["file_id"]})
+        assert answer.status_code == 200, answer.text
 
     def seen(self) -> list[str]:
         """All of it, as the tenant itself sees it."""
@@ -280,7 +301,10 @@ class World:
             "/v1/machines",
             "/v1/grants",
             f"/v1/devices/{one['device']}",
+            "/v1/versions",
             f"/v1/groups/{one['group']}/members",
+            f"/v1/groups/{one['group']}/wanted-versions",
+            f"/v1/groups/{one['group']}/wanted-versions/{one['package']}",
             f"/v1/commands/{one['command_id']}",
             f"/v1/campaigns/{one['campaign_id']}",
             f"/v1/campaigns/{one['campaign_id']}/devices",

@@ -48,7 +48,7 @@ def test_examples_of_bodies_are_done_or_refused_as_a_whole(service: ServiceUnder
             if body is None or "schema" not in body or path == "/v1/enrolments":
                 continue
             names = {"device": "press-01", "person": "nobody", "group": "line-press"}
-            names["machine"] = "nobody"
+            names |= {"machine": "nobody", "package": "press-controller"}
             names |= dict.fromkeys(
                 ("file_id", "command_id", "campaign_id"), "01JD8Z6V3K5Q7T9W1Y3A5C7E9G"
             )

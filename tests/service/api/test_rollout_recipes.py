@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,10 +11,13 @@ import pytest
 
 from service.adapters.memory.authorizer import CedarAuthorizer
 from service.cedar.policy_set import PolicySet
+from service.domain.wanted_versions import Running
 from service.operations.operations import Operations
 from service.settings import TokenSettings
 from tests.service.api.test_downloads import FIRMWARE, URL
 from tests.service.api.test_recipes import BLOCK, Shell
+from tests.service.api.test_wanted_versions import FILE as WANTED_FILE
+from tests.service.api.test_wanted_versions import upload
 from tests.service.conftest import POLICIES
 
 if TYPE_CHECKING:
@@ -48,17 +52,21 @@ def careful(service: ServiceUnderTest, asking: CedarAuthorizer) -> ServiceUnderT
 
 def test_each_recipe_of_rollouts_is_right(careful: ServiceUnderTest) -> None:
     """From the plan to the approval, as two managers."""
+    upload(careful)
+    told = Running(device="press-01", package="press-controller", version="2.0", at=1_000)
+    asyncio.run(careful.ports.running_versions.tell(careful.acme.tenant, told))
     shell = Shell(careful)
     shell.variables |= {
         "API": "http://api.test",
         "TOKEN": careful.acme.id_token("boss", ["managers"]),
         "OTHER": careful.acme.id_token("deputy", ["managers"]),
+        "FILE": WANTED_FILE,
     }
     text = PAGE.read_text(encoding="utf-8")
     blocks = BLOCK.findall(text)
     for line in (line for block in blocks for line in block.strip().splitlines()):
         shell.run(line)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     first, second = careful.ports.download_records.once.records.values()
     assert (first.closing, first.waves) == ("canceled", (1, 2))
     assert second.approved_by is not None

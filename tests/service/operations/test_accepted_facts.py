@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from service.adapters.aws.authorizer import VerifiedPermissionsAuthorizer
 from service.adapters.memory.audit import MemoryAuditLog
 from service.adapters.memory.devices import MemoryConnections, MemoryDevices
+from service.adapters.memory.work import MemoryWorkQueue
 from service.cedar import device_facts
 from service.domain.devices import Device, check_attributes, check_one_offset, check_patch_date
 from service.domain.permissions import Permission
@@ -76,6 +77,7 @@ def test_what_is_accepted_can_be_decided_on(changes: dict[str, str], tags: dict[
         facts=facts,
         connections=MemoryConnections(devices=facts),
         groups=facts.groups,
+        queue=MemoryWorkQueue(),
         clock=lambda: NOW,
     )
     authorizer = VerifiedPermissionsAuthorizer(aws=door)

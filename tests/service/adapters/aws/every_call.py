@@ -63,6 +63,8 @@ from service.domain.permissions import Permission
 from service.domain.plans import Plan, PlannedDevice, Verdict
 from service.domain.rates import Rate
 from service.domain.rollouts import Reach, Shape, WaveSize, Window
+from service.domain.wanted_versions import Batch as WishBatch
+from service.domain.wanted_versions import Running, WantedVersion
 from service.domain.work import ReceivedWork, Work, WorkKind
 from service.settings import (
     DirectMessageSettings,
@@ -180,6 +182,32 @@ PLAN: Final = Plan(
     skipped_for={},
     digest="ab" * 32,
 )
+WISH: Final = WantedVersion(
+    wish_id=ID,
+    tenant="acme",
+    group="all",
+    package="press-controller",
+    version="2.0",
+    file_id=ID,
+    artifact="recipes/steel.json",
+    created_by="somebody",
+    requester="somebody",
+    created_at=AT,
+    reach=Reach(targets=1),
+    devices_per_hour=60,
+    window=Window.of("22:00-04:00", "+01:00"),
+    revision=1,
+)
+WISH_BATCH: Final = WishBatch(
+    wish_id=ID,
+    version="2.0",
+    download_id=ID,
+    at=AT,
+    members=("press-07",),
+    outcomes={"press-07": Outcome(state=DeliveryState.SUCCEEDED, at=AT)},
+    closing=Closing.ENDED,
+)
+RUNNING: Final = Running(device="press-07", package="press-controller", version="2.0", at=AT)
 FILE: Final = FileVersion(
     file_id=ID,
     tenant="acme",
@@ -421,6 +449,19 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "plans.read": (tenant | {"plan_id": ID},),
         "plans.page": (tenant | {"plan": PLAN, "limit": 10, "cursor": None},),
         "plans.devices": (tenant | {"plan": PLAN},),
+        "wanted_versions.of_package": (tenant | {"package": WISH.package},),
+        "wanted_versions.every": (tenant,),
+        "wanted_versions.put": (
+            tenant | {"wish": WISH},
+            tenant | {"wish": replace(WISH, revision=0)},
+            tenant | {"wish": WISH, "batch": WISH_BATCH},
+        ),
+        "wanted_versions.batches": (tenant | {"wish_id": ID},),
+        "wanted_versions.settle": (tenant | {"batch": WISH_BATCH},),
+        "running_versions.of_package": (tenant | {"package": WISH.package},),
+        "running_versions.every": (tenant,),
+        "running_versions.find": (tenant | {"package": WISH.package, "device_id": "press-07"},),
+        "running_versions.tell": (tenant | {"running": RUNNING},),
         "download_records.page": (
             page | {"cursor": None, "wanted": EVERY_DOWNLOAD},
             page | {"cursor": seal("downloads:acme", ID), "wanted": DownloadFilter(group="all")},
@@ -714,6 +755,8 @@ def stored(key: Mapping[str, Any], acme: Tenant) -> dict[str, Any]:
         texts |= {"file_id": ID, "upload": "upload-1", "state": "uploading", "problem": ""}
         texts |= {"version": "", "sha256": "ab" * 32}
         numbers |= {"part_size": "1", "changed_at": "1", "revision": "1"}
+    if "--versions" in str(key):
+        texts, numbers = {"version": RUNNING.version}, {"at": str(AT)}
     if "--grants" in str(key):
         row = vars(GRANT) | {"state": "active", "group": ""}
         texts |= {name: text for name, text in row.items() if isinstance(text, str)}

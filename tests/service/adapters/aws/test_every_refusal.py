@@ -139,6 +139,9 @@ MEANS: Final[dict[tuple[str, str], type]] = {
     ("PutItem of a checkpoint", "ConditionalCheckFailedException"): type(None),
     # Somebody else made the person's key, and then it is not there: fail closed.
     ("PutItem of a person", "ConditionalCheckFailedException"): UnavailableError,
+    ("PutItem of a wish", "ConditionalCheckFailedException"): type(None),
+    ("TransactWriteItems of a wish", "TransactionCanceledException"): type(None),
+    ("PutItem of a version", "ConditionalCheckFailedException"): type(None),
     ("PutItem of a command type", "ConditionalCheckFailedException"): type(None),
     # Somebody else was first: it goes on from there.
     ("UpdateItem of a step", "ConditionalCheckFailedException"): type(None),
@@ -195,6 +198,9 @@ def meant(call: Call, refusal: Refusal | Reply | Exception) -> tuple[type, ...]:
         f"{call.operation} of a checkpoint": "acme--audit-signed" in str(item),
         f"{call.operation} of a person": "acme--people" in str(item),
         f"{call.operation} of a command type": "acme--command-types" in str(item),
+        f"{call.operation} of a wish": item.get("thing") == {"S": "acme--wanted"}
+        or "acme--wanted" in str(call.arguments.get("TransactItems")),
+        f"{call.operation} of a version": item.get("thing") == {"S": "acme--versions"},
         f"{call.operation} of a device": "devices" in str(call.arguments.get("TableName")),
     }
     for operation in (call.operation, *(name for name, holds in special.items() if holds)):
