@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import boto3
@@ -19,6 +20,11 @@ from infra import names
 from infra.policies.cases import matrix
 from infra.policies.cases.cases import CaseEvaluator, read
 from infra.policies.cases.reference_fleet import ReferenceFleet
+from infra.policies.comparison.recorded import (
+    NotReadableError,
+    entries_of,
+    recorded_difference,
+)
 from infra.policies.comparison.with_deployed import difference_of
 from infra.policies.files import formatting
 from infra.policies.files.bundle import PolicyError, TenantPolicies
@@ -34,7 +40,6 @@ from service.cedar.binding import THIS_TENANT
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
 TABLE: Final = "CEDARFLEET_TENANTS_TABLE"  # the service's setting of the same name
 UNREACHED: Final = 3  # argparse's own is 2
@@ -66,6 +71,13 @@ def add_arguments(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
     )
     diff.add_argument("--pool", help="user pool id, if not from the tenant registry")
     diff.add_argument(
+        "--recorded",
+        type=Path,
+        metavar="FILE",
+        help="also which decisions of the tenant's trail flip: entries as GET /v1/audit gives them,"
+        " e.g. of `cedarfleet audit list --json`",
+    )
+    diff.add_argument(
         "--exit-code",
         action="store_true",
         help="exit with 1 if there is a difference, 3 if not all of it is told",
@@ -86,7 +98,7 @@ def run(options: argparse.Namespace, *, root: Path) -> int:  # noqa: PLR0911 - o
                 return _matrix(root, write=options.write)
             case _:
                 return _diff(root, options)
-    except (PolicyError, ConfigError, NotDeployedError) as error:
+    except (PolicyError, ConfigError, NotDeployedError, NotReadableError) as error:
         return _report([str(error)])
     except (BotoCoreError, ClientError) as error:  # no credentials, no network, not allowed
         words = _NO_CREDENTIALS if isinstance(error, NoCredentialsError) else error
@@ -208,6 +220,7 @@ def _diff(root: Path, options: argparse.Namespace) -> int:
         table = os.environ.get(TABLE, names.TENANTS_TABLE)
         store = deployed.find(aws.client("dynamodb"), tenant, table=table)
     client = aws.client("verifiedpermissions")
+    entries = None if options.recorded is None else entries_of(options.recorded)
     found = difference_of(
         client,
         store,
@@ -218,6 +231,11 @@ def _diff(root: Path, options: argparse.Namespace) -> int:
         prover=prover_of(root),
     )
     _say(found.table())
+    if entries is not None:
+        held = deployed.read(client, store.policy_store_id, grants=store.granted)
+        files = wanted.policy_set.bound(tenant=tenant, pool_id=store.pool_id)
+        again = recorded_difference(entries, held, files, tenant=tenant, pool_id=store.pool_id)
+        _say(f"\n{again.table()}")
     if not options.exit_code:
         return 0
     return UNREACHED if found.unreached else int(bool(found))

@@ -78,7 +78,7 @@ class AuditEntryOut(Struct, frozen=True):
             about=said.get("about", {}),
             change=said.get("change"),
             claims=opened.get("claims"),
-            asked=said.get("asked"),
+            asked=view.asked,
             outcome=said.get("outcome"),
             digest=view.digest,
         )

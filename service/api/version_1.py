@@ -97,6 +97,7 @@ from service.api.plans import (
 )
 from service.api.query import check_headers, check_query
 from service.api.registration import register_device, renew_enrolment_code
+from service.api.replays import replay_decisions
 from service.api.telemetry import read_telemetry
 from service.api.wanted_versions import (
     end_wanted_version,
@@ -112,6 +113,7 @@ ROUTES: Final[list[Any]] = [
     check_permissions,
     explain_permission,
     simulate_permission,
+    replay_decisions,
     who_may,
     list_devices,
     register_device,

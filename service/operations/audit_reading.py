@@ -66,6 +66,25 @@ class AuditView:
     opened: Mapping[str, Any] | None
     digest: str
 
+    @property
+    def asked(self) -> Mapping[str, Any] | None:
+        """What policies were asked; what of the context was sealed is back in it, if it can be."""
+        asked: Mapping[str, Any] | None = self.said.get("asked")
+        if asked is None or self.opened is None:
+            return asked
+        return {**asked, "context": {**asked["context"], **self.opened.get("context", {})}}
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The entry as it is read: what it says, what was sealed, and what policies were asked."""
+        opened = self.opened or {}
+        return {
+            **self.said,
+            "principal": opened.get("principal"),
+            "claims": opened.get("claims"),
+            "asked": self.asked,
+        }
+
 
 @dataclass(frozen=True, kw_only=True)
 class AuditPage:
@@ -125,7 +144,7 @@ class AuditReading:
             )
             for entry in found:
                 looked_at += 1
-                view = _view(entry, keys)
+                view = viewed(entry, keys)
                 if _is_wanted(view, wanted):
                     shown.append(view)
                 if len(shown) == limit:
@@ -215,7 +234,8 @@ def _before(cursor: str | None) -> str | None:
     return cursor
 
 
-def _view(entry: Entry, keys: Mapping[str, PersonKey]) -> AuditView:
+def viewed(entry: Entry, keys: Mapping[str, PersonKey]) -> AuditView:
+    """The entry, opened if its person's key is among ``keys`` (by pseudonym)."""
     said = entry.document
     key = keys.get(str(said.get("who")))
     try:

@@ -175,7 +175,7 @@ class Decisions:
         except ValueError as error:
             log.warning("decisions.not_by_copy", problem=type(error).__name__)
             raise UnavailableError("the copy of the tenant's policies") from error
-        decided = await self._of_word(tenant, _named(tenant, evaluations))
+        decided = await self._of_word(tenant, named(tenant, evaluations))
         return About(groups=dict(zip(groups, decided, strict=False)), people=decided[len(groups) :])
 
     async def consider(
@@ -373,7 +373,7 @@ def _by_copy(
         # Not the words: they may quote what stands in a token.
         log.warning("decisions.not_by_copy", problem=type(error).__name__)
         return None
-    return _named(tenant, evaluations)
+    return named(tenant, evaluations)
 
 
 def _considered(
@@ -401,7 +401,7 @@ def _considered(
     except ValueError as error:
         log.warning("decisions.not_explained", problem=type(error).__name__)
         return None
-    (decision,) = _named(tenant, [evaluation])
+    (decision,) = named(tenant, [evaluation])
     names = tenant.policy_names
     return Considered(
         decision=decision,
@@ -411,7 +411,7 @@ def _considered(
     )
 
 
-def _named(tenant: Tenant, evaluations: Sequence[Evaluation]) -> tuple[Decision, ...]:
+def named(tenant: Tenant, evaluations: Sequence[Evaluation]) -> tuple[Decision, ...]:
     """The decisions, by the names of our files."""
     names = tenant.policy_names
     return tuple(

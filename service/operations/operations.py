@@ -50,6 +50,7 @@ from service.operations.policy_copies import PolicyCopies
 from service.operations.readiness import Readiness
 from service.operations.redelivery import Redelivery
 from service.operations.registration import Registration
+from service.operations.replays import Replays
 from service.operations.retired_devices import RetiredDevices
 from service.operations.retirement import Retirement
 from service.operations.revocations import Revocations
@@ -102,9 +103,10 @@ class Operations:
         self.metrics = ports.metrics
         self.traces = ports.traces
         self.revocations = Revocations(ports.revocations, ports.clock)
+        copies = PolicyCopies(ports.policy_stores, policies, ports.metrics, self.revocations)
         self.decisions = Decisions(
             ports.authorizer,
-            PolicyCopies(ports.policy_stores, policies, ports.metrics, self.revocations),
+            copies,
             ports.metrics,
             self.revocations,
             sample=policies.sample,
@@ -255,6 +257,13 @@ class Operations:
             clock=ports.clock,
         )
         self.explanations = Explanations(permissions=self.permissions, people=self.people)
+        self.replays = Replays(
+            entries=ports.audit_entries,
+            people=ports.person_keys,
+            copies=copies,
+            revocations=self.revocations,
+            clock=ports.clock,
+        )
         self.granting = Granting(
             records=ports.grant_records,
             policies=ports.granted_policies,

@@ -118,6 +118,10 @@ REQUESTS: Final = (
             "persona": {"groups": ["operators"]},
         },
     ),
+    Asked(
+        route="POST /v1/permissions/replay",
+        body={"policies": {"without": ["operators-view-only"]}},
+    ),
     Asked(route="POST /v1/permissions/who", body={"command": "reboot", "device": DEVICE.id}),
     Asked(route="GET /v1/devices"),
     Asked(route="GET /v1/devices", of="with filters", path="?group=line&tag=building:7"),

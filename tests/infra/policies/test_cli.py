@@ -225,6 +225,7 @@ def test_diff_of_a_deployed_tenant(
     environment: dict[str, str],
     client: VerifiedPermissionsClient,
     store_of: Callable[[str], LiveStore],
+    tmp_path: Path,
 ):
     """Against a store: no difference after stamping, then a policy that was deleted by hand."""
     bundle = load(PROJECT / "policies", of_tenant(PROJECT, "globex"))
@@ -257,10 +258,16 @@ def test_diff_of_a_deployed_tenant(
     for content, policy_id in store.policies.items():
         if '@id("infusion-firmware-by-managers")' in content[0]:
             client.delete_policy(policyStoreId=store.id, policyId=policy_id)
+    trail = tmp_path / "trail.json"
+    trail.write_text('{"entries": [{"id": "1", "kind": "outcome"}], "cursor": null}')
     changed = subprocess.run(
-        command, env=environment, cwd=PROJECT, capture_output=True, text=True, check=False
-    )
+        [*command, "--recorded", str(trail)],
+        env=environment, cwd=PROJECT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert (changed.returncode, changed.stderr) == (1, "")
+    assert changed.stdout.endswith(
+        "0 of 0 recorded decisions flip (0 are decided otherwise today, 1 cannot be asked again)\n"
+    )
     assert "create forbid infusion-firmware-by-managers" in changed.stdout
     odd = (
         '@id("odd") permit (principal, action, resource) '

@@ -51,6 +51,9 @@ ASKED: Final[Mapping[str, Mapping[str, Any] | None]] = {
             },
         ]
     },
+    "replay_decisions": {
+        "json": {"policies": {"without": ["operators-view-only"]}},
+    },
     "who_may": {"json": {"command": "stop", "device": "{device}"}, "params": {"cursor": "{none}"}},
     "list_devices": {"params": {"group": "{group}", "cursor": "{device}"}},
     "register_device": {"json": {"id": "new-1", "groups": ["{group}"]}},

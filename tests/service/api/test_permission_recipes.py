@@ -33,4 +33,4 @@ def test_each_recipe_of_permissions_is_right(service: ServiceUnderTest) -> None:
             flips.append(json.loads(answer.text)["flips"])
     # The responder may in an emergency, IT staff lacks a grant, and a forbid stops the manager.
     assert flips == [False, True, True]
-    assert len(lines) == 4
+    assert len(lines) == 5

@@ -10,7 +10,8 @@
 ``AsyncFleet`` is the same to be awaited. Signing in: ``cedarfleet.sign_in``.
 """
 
-from cedarfleet.client import AsyncFleet, Fleet
+from cedarfleet.async_client import AsyncFleet
+from cedarfleet.client import Fleet
 from cedarfleet.errors import (
     ApiError,
     BusyError,

@@ -1,8 +1,7 @@
-"""``Fleet`` and ``AsyncFleet``: one tenant's devices, as far as the policies let the caller."""
+"""``Fleet``: one tenant's devices, as far as the policies let the caller."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
@@ -11,8 +10,15 @@ import httpx
 from cedarfleet import steps
 from cedarfleet.connections import Connections
 from cedarfleet.errors import UnreachableError
-from cedarfleet.generated.api.default import list_commands, list_devices, list_grants, read_me
+from cedarfleet.generated.api.default import (
+    list_commands,
+    list_devices,
+    list_grants,
+    read_audit,
+    read_me,
+)
 from cedarfleet.generated.models import (
+    AuditPageOut,
     CommandPageOut,
     DevicePageOut,
     GrantPageOut,
@@ -23,13 +29,14 @@ from cedarfleet.steps import Call, Pause
 from cedarfleet.uploading import upload
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from cedarfleet.generated.client import AuthenticatedClient
     from cedarfleet.generated.models import (
         Accepted,
         AnswerOut,
+        AuditEntryOut,
         CommandOut,
         DeviceOut,
         DownloadOut,
@@ -43,10 +50,10 @@ if TYPE_CHECKING:
     from cedarfleet.uploading import Package, Progress
 
 Answer = TypeVar("Answer")
-_PATIENCE: Final = 120.0  # seconds
+PATIENCE: Final = 120.0  # seconds
 
 
-def _untold(_sent: int, _size: int) -> None:
+def untold(_sent: int, _size: int) -> None:
     """Progress that nobody wants to know of."""
 
 
@@ -101,6 +108,11 @@ class Fleet:
         for page in self._pages(GrantPageOut, list_grants, filters):
             yield from page.grants
 
+    def audit(self, **filters: Any) -> Iterator[AuditEntryOut]:
+        """Entries of the tenant's trail, the newest first."""
+        for page in self._pages(AuditPageOut, read_audit, filters):
+            yield from page.entries
+
     def send(
         self,
         device: str,
@@ -125,7 +137,7 @@ class Fleet:
             )
         )
 
-    def wait_for_command(self, command_id: str, *, seconds: float = _PATIENCE) -> CommandOut:
+    def wait_for_command(self, command_id: str, *, seconds: float = PATIENCE) -> CommandOut:
         """The command once it is final.
 
         Raises:
@@ -159,7 +171,7 @@ class Fleet:
         """How far a rollout came."""
         return self._run(steps.rollout(download_id))
 
-    def wait_for_rollout(self, download_id: str, *, seconds: float = _PATIENCE) -> DownloadOut:
+    def wait_for_rollout(self, download_id: str, *, seconds: float = PATIENCE) -> DownloadOut:
         """The rollout once it has ended.
 
         Raises:
@@ -173,8 +185,8 @@ class Fleet:
         name: str,
         *,
         package: Package | None = None,
-        seconds: float = _PATIENCE,
-        progress: Progress = _untold,
+        seconds: float = PATIENCE,
+        progress: Progress = untold,
     ) -> FileOut:
         """Upload a version of a file in parts, and wait until it can be delivered.
 
@@ -227,163 +239,3 @@ class Fleet:
             return files.put(step.url, content=step.content, headers=step.headers).status_code
         except httpx.TransportError as error:
             raise UnreachableError(f"nobody answers: {type(error).__name__}") from error
-
-
-class AsyncFleet:
-    """The same, to be awaited; see ``Fleet`` for what each method does."""
-
-    def __init__(self, api: str, bearer: str | Bearer, *, proxies: bool = True) -> None:
-        known = token_bearer(api, bearer) if isinstance(bearer, str) else bearer
-        self._connections = Connections(api=api, bearer=known, proxies=proxies)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._connections.aclose()
-
-    @property
-    def http(self) -> AuthenticatedClient:
-        """What a generated ``asyncio`` takes as its ``client``."""
-        return self._connections.asynchronous
-
-    async def me(self) -> Me:
-        """See ``Fleet``."""
-        return await self._run(steps.ask(Me, read_me))
-
-    async def devices(self, **filters: Any) -> AsyncIterator[DeviceOut]:
-        """See ``Fleet``."""
-        async for page in self._pages(DevicePageOut, list_devices, filters):
-            for device in page.devices:
-                yield device
-
-    async def commands(self, **filters: Any) -> AsyncIterator[CommandOut]:
-        """See ``Fleet``."""
-        async for page in self._pages(CommandPageOut, list_commands, filters):
-            for command in page.commands:
-                yield command
-
-    async def grants(self, **filters: Any) -> AsyncIterator[GrantOut]:
-        """See ``Fleet``."""
-        async for page in self._pages(GrantPageOut, list_grants, filters):
-            for grant in page.grants:
-                yield grant
-
-    async def send(
-        self,
-        device: str,
-        command: str,
-        *,
-        arguments: Mapping[str, Any] | None = None,
-        timeout_seconds: int | None = None,
-        reason: str | None = None,
-        emergency: str | None = None,
-        idempotency_key: str | None = None,
-    ) -> Accepted:
-        """See ``Fleet``."""
-        return await self._run(
-            steps.send(
-                device,
-                command,
-                arguments=arguments or {},
-                timeout_seconds=timeout_seconds,
-                reason=reason,
-                emergency=emergency,
-                idempotency_key=idempotency_key,
-            )
-        )
-
-    async def wait_for_command(self, command_id: str, *, seconds: float = _PATIENCE) -> CommandOut:
-        """See ``Fleet``."""
-        return await self._run(steps.command_ended(command_id, seconds=seconds))
-
-    async def plan(
-        self,
-        *,
-        artifact: str | None = None,
-        file: str | None = None,
-        device: str | None = None,
-        group: str | None = None,
-        **shape: Any,
-    ) -> PlanOut:
-        """See ``Fleet``."""
-        return await self._run(
-            steps.plan(artifact=artifact, file=file, device=device, group=group, **shape)
-        )
-
-    async def apply(self, plan_id: str) -> Accepted:
-        """See ``Fleet``."""
-        return await self._run(steps.apply(plan_id))
-
-    async def rollout(self, download_id: str) -> DownloadOut:
-        """See ``Fleet``."""
-        return await self._run(steps.rollout(download_id))
-
-    async def wait_for_rollout(
-        self, download_id: str, *, seconds: float = _PATIENCE
-    ) -> DownloadOut:
-        """See ``Fleet``."""
-        return await self._run(steps.rollout_ended(download_id, seconds=seconds))
-
-    async def upload(
-        self,
-        path: Path,
-        name: str,
-        *,
-        package: Package | None = None,
-        seconds: float = _PATIENCE,
-        progress: Progress = _untold,
-    ) -> FileOut:
-        """See ``Fleet``; the file itself is read between awaits, a part at a time."""
-        return await self._run(
-            upload(path, name, package=package, seconds=seconds, progress=progress)
-        )
-
-    async def may(self, **question: Any) -> AnswerOut:
-        """See ``Fleet``."""
-        [answer] = (await self._run(steps.may(question))).answers
-        return answer
-
-    async def why(self, *, person: str | None = None, **question: Any) -> WhyOut:
-        """See ``Fleet``."""
-        return await self._run(steps.why(question, person))
-
-    async def _pages(
-        self, kind: type[Answer], operation: Any, filters: Mapping[str, Any]
-    ) -> AsyncIterator[Answer]:
-        cursor: str | None = None
-        while True:
-            page: Any = await self._run(steps.page(kind, operation, cursor=cursor, **filters))
-            yield page
-            if (cursor := page.cursor) is None:
-                return
-
-    async def _run(self, plan: Steps[Answer]) -> Answer:
-        outcome: Any = None
-        failure: Exception | None = None
-        while True:
-            try:
-                step = plan.send(outcome) if failure is None else plan.throw(failure)
-            except StopIteration as end:
-                return end.value
-            outcome, failure = None, None
-            try:
-                outcome = await self._take(step)
-            except Exception as error:  # noqa: BLE001 - given to whoever asked for the step
-                failure = error
-
-    async def _take(self, step: Call | Pause | Put) -> Any:
-        try:
-            if isinstance(step, Pause):
-                return await asyncio.sleep(step.seconds)
-            if isinstance(step, Call):
-                return await step.operation.asyncio(client=self.http, **step.arguments)
-            files = self._connections.async_files
-            sent = await files.put(step.url, content=step.content, headers=step.headers)
-        except httpx.TransportError as error:
-            raise UnreachableError(f"nobody answers: {type(error).__name__}") from error
-        return sent.status_code

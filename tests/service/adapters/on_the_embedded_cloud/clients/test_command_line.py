@@ -191,6 +191,18 @@ def test_a_file_is_uploaded_planned_and_delivered(
     assert "succeeded: 1 succeeded" in watched.stdout
 
 
+def test_the_trail_is_listed(terminal: Terminal) -> None:
+    """Who may see it gets entries with all that policies saw; who may not, the exit code 4."""
+    manager = terminal.as_person("managers")
+    assert manager.run("send", "press-01", "stop").returncode == 0
+    options = ("--action", "StopDevice", "--device", "press-01", "--most", "1")
+    [entry] = json.loads(manager.run("audit", "list", *options, "--json").stdout)
+    assert (entry["decision"], entry["policies"]) == ("ALLOW", ["managers-everything"])
+    assert {"now", "emergency", "source_ip"} <= entry["asked"]["context"].keys()
+    assert "StopDevice" in manager.run("audit", "list", *options).stdout
+    assert terminal.as_person("operators").run("audit", "list").returncode == 4
+
+
 def test_scripts_tell_outcomes_apart(terminal: Terminal, deployed: DeployedService) -> None:
     """Each kind of end has a code of its own; with `--json` the problem is JSON too."""
     manager = terminal.as_person("managers")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from cedarfleet.command_line import devices, permissions, rollouts, sessions
+from cedarfleet.command_line import audit, devices, permissions, rollouts, sessions
 from cedarfleet.command_line.line import (
     API_ERROR,
     FAILED,
@@ -61,8 +61,9 @@ def cedarfleet() -> None:
     """Devices, rollouts and permissions of a Cedarfleet tenant."""
 
 
-for command in (*sessions.COMMANDS, *devices.COMMANDS, *rollouts.COMMANDS, *permissions.COMMANDS):
-    cedarfleet.add_command(command)
+for part in (sessions, devices, rollouts, permissions, audit):
+    for command in part.COMMANDS:
+        cedarfleet.add_command(command)
 
 
 def main(
