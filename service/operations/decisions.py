@@ -45,6 +45,9 @@ _SETTLE_SECONDS: Final = 10.0  # "a few seconds": Verified Permissions API refer
 class Decisions:
     """Answers ``ports.Authorizer`` and ``ports.Adviser``; no decision is ever used again.
 
+    Attributes:
+        copies: as given.
+
     Args:
         store: the tenants' policy stores.
         copies: of their policies.
@@ -67,7 +70,7 @@ class Decisions:
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._store = store
-        self._copies = copies
+        self.copies = copies
         self._metrics = metrics
         self._revocations = revocations
         self._sample = sample
@@ -107,7 +110,7 @@ class Decisions:
         self, principal: Principal, requests: Sequence[AuthorizationRequest]
     ) -> tuple[Decision, ...]:
         """See ``ports.Adviser``."""
-        copy = await self._copies.good(principal.tenant) if requests else None
+        copy = await self.copies.good(principal.tenant) if requests else None
         decisions = None if copy is None else _by_copy(copy, principal, requests)
         decisions = decisions or await self._store.decide_all(principal, requests)
         return await self._of_word(principal.tenant, decisions)
@@ -120,7 +123,7 @@ class Decisions:
         ask: Callable[[Device], AuthorizationRequest],
     ) -> tuple[Decision, ...]:
         """See ``ports.Adviser``."""
-        copy = await self._copies.good(principal.tenant) if devices else None
+        copy = await self.copies.good(principal.tenant) if devices else None
         if copy is not None:
             # No decision is used again: these are one question each, put once for all who are so.
             reads, parents = copy.reads(action), principal.tenant.groups
@@ -144,7 +147,7 @@ class Decisions:
         self, tenant: Tenant, request: AuthorizationRequest, people: Sequence[TokenBearer]
     ) -> About:
         """See ``ports.Adviser``."""
-        copy = await self._copies.good(tenant)
+        copy = await self.copies.good(tenant)
         # Fail closed: nobody is told who may do what by policies of a while ago.
         if copy is None:
             raise UnavailableError("the copy of the tenant's policies")
@@ -188,7 +191,7 @@ class Decisions:
     ) -> Considered:
         """See ``ports.Adviser``."""
         tenant = principal.tenant
-        copy = await self._copies.good(tenant)
+        copy = await self.copies.good(tenant)
         # Fail closed: nobody is told why by policies of a while ago.
         if copy is None:
             raise UnavailableError("the copy of the tenant's policies")
@@ -210,7 +213,7 @@ class Decisions:
     ) -> tuple[Explained, ...]:
         """See ``ports.Adviser``."""
         try:
-            copy = await self._copies.good(principal.tenant)
+            copy = await self.copies.good(principal.tenant)
         # A refusal is a refusal, whether or not anybody can say why.
         except CedarfleetError:
             return ()
@@ -240,11 +243,11 @@ class Decisions:
 
     async def prepare(self, tenant: Tenant) -> bool:
         """Whether reads of the tenant are decided by a copy, now that one was asked for."""
-        return await self._copies.confirm(tenant) is not None
+        return await self.copies.confirm(tenant) is not None
 
     async def settled(self) -> None:
         """Return once nothing is done in the background."""
-        await self._copies.settled()
+        await self.copies.settled()
         while self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -252,7 +255,7 @@ class Decisions:
         """End what is done in the background."""
         for task in self._tasks:
             task.cancel()
-        await self._copies.close()
+        await self.copies.close()
         await self.settled()
 
     async def _decided(
@@ -262,7 +265,7 @@ class Decisions:
         # Fail closed: what changes something is decided by what stands in the store now.
         if not requests or not all(request.action in READING for request in requests):
             return None
-        copy = await self._copies.good(principal.tenant)
+        copy = await self.copies.good(principal.tenant)
         decisions = None if copy is None else _by_copy(copy, principal, requests)
         if decisions:
             self._sometimes_compare(principal, requests[0], decisions[0])
@@ -311,7 +314,7 @@ class Decisions:
                 return
             # The store decides by a change some seconds after it has told of it.
             await self._pause(_SETTLE_SECONDS)
-            copy = await self._copies.confirm(principal.tenant)
+            copy = await self.copies.confirm(principal.tenant)
             ours = None if copy is None else _by_copy(copy, principal, [request])
             theirs = await self._store.decide(principal, request)
         # E.g. a token that ended meanwhile: no decision, so no difference.
@@ -330,7 +333,7 @@ class Decisions:
                 policies_of_store=theirs.policies,
             )
             # Fail closed: nobody knows which of the two is right, and the store is asked.
-            self._copies.distrust(principal.tenant)
+            self.copies.distrust(principal.tenant)
 
 
 def without(decision: Decision, ended: frozenset[str]) -> Decision:

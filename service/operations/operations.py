@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from service.domain.enrolments import DeviceEndpoint
@@ -103,10 +104,9 @@ class Operations:
         self.metrics = ports.metrics
         self.traces = ports.traces
         self.revocations = Revocations(ports.revocations, ports.clock)
-        copies = PolicyCopies(ports.policy_stores, policies, ports.metrics, self.revocations)
         self.decisions = Decisions(
             ports.authorizer,
-            copies,
+            PolicyCopies(ports.policy_stores, policies, ports.metrics, self.revocations),
             ports.metrics,
             self.revocations,
             sample=policies.sample,
@@ -257,13 +257,6 @@ class Operations:
             clock=ports.clock,
         )
         self.explanations = Explanations(permissions=self.permissions, people=self.people)
-        self.replays = Replays(
-            entries=ports.audit_entries,
-            people=ports.person_keys,
-            copies=copies,
-            revocations=self.revocations,
-            clock=ports.clock,
-        )
         self.granting = Granting(
             records=ports.grant_records,
             policies=ports.granted_policies,
@@ -303,6 +296,17 @@ class Operations:
         )
         self.bulk_registration = BulkRegistration(registration=self.registration)
         self.enrol = Enrol(ports, self.budgets, enrolment, endpoint)
+
+    @cached_property
+    def replays(self) -> Replays:
+        """Proposed policies, asked what was recorded."""
+        return Replays(
+            entries=self._ports.audit_entries,
+            people=self._ports.person_keys,
+            copies=self.decisions.copies,
+            revocations=self.revocations,
+            clock=self._ports.clock,
+        )
 
     def worker(self, jobs: JobSettings, *, held_seconds: float = 60) -> Worker:
         """What handles the work that the other operations hand over: one operation for each kind.
