@@ -72,20 +72,25 @@ def _idle() -> Iterator[Row]:
 
 
 def _import(rounds: int) -> Row:
-    """Of a process that has compiled files and nothing else to do."""
+    """Of a process with compiled files and nothing else to do; what else runs does not count."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    program = (
+        "from cedarfleet_device import Agent; import resource as r;"
+        " used = r.getrusage(r.RUSAGE_SELF); print(used.ru_utime + used.ru_stime)"
+    )
     seconds: list[float] = []
     for _ in range(rounds + 1):
-        began = time.monotonic()
-        subprocess.run(
-            [sys.executable, "-c", "from cedarfleet_device import Agent"],
+        done = subprocess.run(
+            [sys.executable, "-c", program],
             check=True,
             env=environment,
+            capture_output=True,
+            text=True,
         )
-        seconds.append(time.monotonic() - began)
+        seconds.append(float(done.stdout))
     found = median(seconds[1:])  # the first may compile
     return Row(
-        name="Python, and `from cedarfleet_device import Agent`",
+        name="processor time of Python and `from cedarfleet_device import Agent`",
         ours=found,
         unit="s",
         target=f"<= {_IMPORT_SECONDS} s",
