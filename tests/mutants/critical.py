@@ -308,9 +308,41 @@ _DEVICE_SDK: Final[dict[str, tuple[str, ...]]] = {
     f"{_DEVICE}/guard.py": (f"{_DEVICE_TESTS}/test_guard.py",),
     f"{_DEVICE}/clock.py": (f"{_DEVICE_TESTS}/test_agent.py", "-k", "clock"),
     f"{_DEVICE}/downloads/retry.py": (f"{_DEVICE_TESTS}/downloads/test_rules.py",),
+    f"{_DEVICE}/commands/begun.py": (f"{_DEVICE_TESTS}/commands/test_begun.py",),
+    f"{_DEVICE}/connection/routes.py": (f"{_DEVICE_TESTS}/connection/test_routes.py",),
+    f"{_DEVICE}/diagnostics/redaction.py": (
+        f"{_DEVICE_TESTS}/diagnostics/test_log_upload.py",
+        "-k",
+        "secrets or private_key or long_line",
+    ),
+    f"{_DEVICE}/downloads/job_details.py": (
+        f"{_DEVICE_TESTS}/downloads/test_job_fault.py",
+        "-k",
+        "maker_says or less",
+    ),
+    f"{_DEVICE}/downloads/names.py": (f"{_DEVICE_TESTS}/downloads/test_names.py",),
+    f"{_DEVICE}/enrollment/enroll.py": (f"{_DEVICE_TESTS}/enrollment/test_enroll.py",),
+    f"{_DEVICE}/enrollment/service.py": (f"{_DEVICE_TESTS}/enrollment/test_enroll.py",),
+    f"{_DEVICE}/proxies.py": (f"{_DEVICE_TESTS}/test_proxies.py",),
+    f"{_DEVICE}/standard_output.py": (
+        f"{_DEVICE_TESTS}/test_standard_output.py",
+        f"{_DEVICE_TESTS}/test_guard.py",
+        "-k",
+        "not serves_on",  # a cloud's start
+    ),
+    f"{_DEVICE}/store/reserve.py": (f"{_DEVICE_TESTS}/store/test_reserve.py",),
+    f"{_DEVICE}/telemetry/queue.py": (f"{_DEVICE_TESTS}/telemetry/test_queue.py",),
+    f"{_DEVICE}/telemetry/rate.py": (f"{_DEVICE_TESTS}/telemetry/test_sender.py",),
+    f"{_DEVICE}/telemetry/sender.py": (f"{_DEVICE_TESTS}/telemetry/test_sender.py",),
     f"{_DEVICE}/wire/commands.py": (f"{_DEVICE_TESTS}/wire",),
+    f"{_DEVICE}/wire/downloads.py": (f"{_DEVICE_TESTS}/wire",),
     f"{_DEVICE}/wire/form.py": (f"{_DEVICE_TESTS}/wire",),
+    f"{_DEVICE}/wire/logs.py": (f"{_DEVICE_TESTS}/wire",),
+    f"{_DEVICE}/wire/manifests.py": (f"{_DEVICE_TESTS}/wire",),
+    f"{_DEVICE}/wire/moves.py": (f"{_DEVICE_TESTS}/wire",),
     f"{_DEVICE}/wire/names.py": (f"{_DEVICE_TESTS}/wire",),
+    f"{_DEVICE}/wire/states.py": (f"{_DEVICE_TESTS}/wire",),
+    f"{_DEVICE}/wire/telemetry.py": (f"{_DEVICE_TESTS}/wire",),
 }
 
 CRITICAL: Final = _SERVICE | _INFRA | _DEVICE_SDK

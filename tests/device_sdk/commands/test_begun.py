@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,6 +64,30 @@ def test_a_mark_that_cannot_be_written_unsays_all(tight_disk: Path):
     for number in range(5_000):  # what is left of the file's block
         marks.mark(f"{number:026}")
     assert not next_process(tight_disk / "begun").never_began("B")
+    marks.close()
+
+
+def test_a_file_that_cannot_be_made_anew_unsays_all(tmp_path: Path):
+    """What the process before left says nothing of this one's commands; no descriptor stays."""
+    before = next_process(tmp_path / "begun")
+    before.start()
+    before.close()
+    (tmp_path / "begun.new" / "in the way").mkdir(parents=True)
+    marks = next_process(tmp_path / "begun")
+    marks.start()
+    marks.mark("A")
+    assert not next_process(tmp_path / "begun").never_began("B")
+    marks.close()
+
+
+def test_marks_hold_one_file_open(tmp_path: Path):
+    """However often it is made anew."""
+    marks = next_process(tmp_path / "begun")
+    marks.start()
+    descriptors = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counted, not walked
+    for _ in range(5):
+        marks.start()
+    assert len(os.listdir("/proc/self/fd")) == descriptors  # noqa: PTH208 - as above
     marks.close()
 
 

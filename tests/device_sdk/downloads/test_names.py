@@ -32,6 +32,18 @@ PIECES = st.sampled_from(
 )
 
 
+def test_a_name_ends_where_its_bounds_are():
+    """200 bytes of a component, 1,024 of the whole, 16 levels."""
+    whole = "/".join(["x" * 200] * 5) + "/" + "y" * 19
+    assert len(whole) == 1024
+    assert "/".join(components(whole)) == whole
+    assert len(components("/".join("a" * 16))) == 16
+    for longer in (whole + "y", "x" * 201, "é" * 101, "/".join("a" * 17)):
+        with pytest.raises(DownloadRefusedError) as refused:
+            components(longer)
+        assert refused.value.reason is Reason.NAME
+
+
 @pytest.mark.parametrize(
     "name",
     ["a", "recipes/steel.json", "firmware/2026/press-07_v1.2.bin", "größe/日本.bin", "con1/x"],

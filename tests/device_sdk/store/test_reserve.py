@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from cedarfleet_device.store.reserve import FULL_BYTES, Reserve
 
+from tests.device_sdk.devices import fill
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 MIB = 1024 * 1024
 
@@ -49,6 +54,17 @@ def test_a_disk_that_cannot_be_asked_ends_nothing(tmp_path: Path):
     reserve = Reserve(tmp_path / "gone")
     reserve.keep()
     assert not reserve.disk_full
+
+
+def test_a_part_of_the_reserve_is_none(tight_disk: Path, caplog: pytest.LogCaptureFixture):
+    """Where it does not fit after all nothing of it stays, and no descriptor; it is told."""
+    descriptors = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counted, not walked
+    fill(tight_disk / "somebody's")
+    with caplog.at_level("WARNING", "cedarfleet_device"):
+        Reserve(tight_disk, free_bytes=Volume()).keep()
+    assert [each.name for each in tight_disk.iterdir()] == ["somebody's"]
+    assert len(os.listdir("/proc/self/fd")) == descriptors  # noqa: PTH208 - as above
+    assert [each.getMessage() for each in caplog.records] == ["disk.no_reserve"]
 
 
 def test_who_stands_in_the_way_is_not_followed(tmp_path: Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,8 @@ from tests.device_sdk.store.store_doubles import Disk
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from cedarfleet_device.store.transaction import Transaction
 
 AT = 1_700_000_000_000
 
@@ -116,6 +119,46 @@ def test_the_count_is_right_after_a_change_that_failed(store: Store):
         kept.queue.put("speed", value)
     assert kept.values == [0, 1, 2, 3, 4], "nothing gave way: there was room"
     assert kept.queue.count() == 5
+
+
+def test_the_count_is_right_where_forgetting_failed(store: Store):
+    """What was sent and could not be forgotten still takes its room, once."""
+    kept = Kept(store, max_messages=5)
+    for value in range(5):
+        kept.queue.put("speed", value)
+    first = [each.position for each in kept.queue.oldest(after=0, limit=2)]
+    entered, go_on = threading.Event(), threading.Event()
+    store.submit(lambda _: (entered.set(), go_on.wait(30)))
+    assert entered.wait(30)
+
+    def full(transaction: Transaction) -> None:
+        transaction.database.execute("ROLLBACK")  # of all that shares its commit
+        raise sqlite3.OperationalError("database or disk is full")
+
+    forgotten = kept.queue.sent(first)
+    store.submit(full)
+    go_on.set()
+    with pytest.raises(StoreError):
+        forgotten.result(timeout=30)
+    kept.queue.sent([]).result(timeout=30)
+    assert kept.queue.count() == 5
+    kept.queue.sent(first).result(timeout=30)
+    assert (kept.queue.count(), kept.values) == (3, [2, 3, 4])
+
+
+def test_a_queue_that_drops_says_so_once(store: Store, caplog: pytest.LogCaptureFixture):
+    """Until it has room again: a flood of values makes no flood of words."""
+    kept = Kept(store, max_messages=2)
+    with caplog.at_level("WARNING", "cedarfleet_device"):
+        for value in range(6):
+            kept.queue.put("speed", value)
+        said = [each.getMessage() for each in caplog.records]
+        kept.queue.sent([each.position for each in kept.queue.oldest(after=0, limit=2)]).result()
+        for value in range(6):
+            kept.queue.put("speed", value)
+    assert said == ["telemetry.full"]
+    assert [each.getMessage() for each in caplog.records] == ["telemetry.full"] * 2
+    assert sum(kept.dropped) == 8
 
 
 def test_a_memory_without_telemetry_is_read(store: Store):

@@ -18,6 +18,7 @@ from cedarfleet_device.telemetry.rate import TokenBucket
 from cedarfleet_device.telemetry.sender import TelemetrySender
 from cedarfleet_device.wire import TelemetryMessage, telemetry_topic
 
+from tests.device_sdk.test_idle_cpu import MOST_PART, busiest
 from tests.seed import new_seed
 
 if TYPE_CHECKING:
@@ -72,7 +73,9 @@ class Broker:
 class Setting:
     """A queue, a broker and a sender between them."""
 
-    def __init__(self, folder: Path, broker: Broker, rate: TokenBucket) -> None:
+    def __init__(
+        self, folder: Path, broker: Broker, rate: TokenBucket, *, backoff: Backoff | None = None
+    ) -> None:
         self.store = Store(folder / "agent.db", sync=lambda _: None)
         self.broker = broker
         self.online = True
@@ -86,7 +89,7 @@ class Setting:
             publish=broker.publish,
             online=lambda: self.online,
             rate=rate,
-            backoff=Backoff(0.001, 0.001),
+            backoff=backoff or Backoff(0.001, 0.001),
         )
 
     def put(self, *values: Any) -> None:
@@ -141,6 +144,29 @@ def test_what_is_refused_comes_again_in_order(tmp_path: Path):
     first = list(dict.fromkeys(message.sequence for _, message in broker.taken))
     assert first == sorted(first)
     made.close()
+
+
+@pytest.mark.parametrize("why", ["nothing", "unanswered", "refused", "offline", "no token"])
+def test_a_sender_that_waits_sleeps(tmp_path: Path, why: str):
+    """Whatever it waits for, and whoever wakes it in vain, it uses no processor."""
+    broker = Broker(willing=why not in ("unanswered", "refused"))
+    if why == "refused":
+        broker.refuses = frozenset(range(1, 10_000))
+    rate = TokenBucket(per_second=0.001, burst=3, clock=lambda: 0.0)
+    made = Setting(
+        tmp_path, broker, rate if why == "no token" else quick(), backoff=Backoff(600, 600)
+    )
+    made.online = why != "offline"
+    made.sender.start()
+    if why != "nothing":
+        made.put(*range(50))
+    broker.until({"unanswered": 8, "refused": 1, "no token": 3}.get(why, 0))
+    made.sender.wake()
+    name, part = busiest()
+    assert part < MOST_PART, name
+    assert len(broker.taken) <= 8
+    made.close()
+    assert "cedarfleet-telemetry" not in [each.name for each in threading.enumerate()]
 
 
 def test_what_a_line_raises_is_a_refusal(tmp_path: Path):
