@@ -175,6 +175,7 @@ class Agent:
                 outbox=self._outbox,
                 telemetry=self._telemetry,
                 admission=self._admission,
+                runner=self._executor,
                 reserve=self._reserve,
                 clock=self._clock,
                 metrics=self.metrics,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from cedarfleet_device.clock import Clock
     from cedarfleet_device.commands.admission import Admission
+    from cedarfleet_device.commands.executor import Executor
     from cedarfleet_device.commands.inbox import Inbox
     from cedarfleet_device.commands.outbox import Outbox
     from cedarfleet_device.config import DeviceConfig
@@ -53,6 +54,7 @@ class Heartbeat:
         outbox: their states.
         telemetry: what waits of it.
         admission: forgets old commands.
+        runner: runs those that wait.
         reserve: of the disk.
         clock: the cloud's time.
         metrics: counts.
@@ -70,6 +72,7 @@ class Heartbeat:
         outbox: Outbox,
         telemetry: TelemetryQueue,
         admission: Admission,
+        runner: Executor,
         reserve: Reserve,
         clock: Clock,
         metrics: Metrics,
@@ -78,7 +81,7 @@ class Heartbeat:
         self._config, self._folder = config, folder
         self._session, self._store = session, store
         self._inbox, self._outbox, self._telemetry = inbox, outbox, telemetry
-        self._admission, self._reserve = admission, reserve
+        self._admission, self._runner, self._reserve = admission, runner, reserve
         self._clock, self._installs = clock, installs
         self._metrics = metrics
         self._started = time.monotonic()
@@ -165,8 +168,23 @@ class Heartbeat:
         except Exception as error:  # noqa: BLE001 - a device that cannot tell its health still works
             event("health.unreported", level=logging.ERROR, error=error, at=places(error))
 
+    def _remind(self, *, commands: int, states: int, messages: int) -> None:
+        """Have whoever has work look at it: the word that told of it may have been lost.
+
+        That is so where something was raised between a change of the store and whoever is told.
+        """
+        if commands:
+            self._runner.wake()
+        if states:
+            self._session.wake_states()
+        if messages:
+            self._session.wake_telemetry()
+
     def _write_status(self, state: str) -> None:
         counts = self._inbox.counts()
+        unreported, telemetry = self._outbox.count(), self._telemetry.count()
+        if state == "running":
+            self._remind(commands=counts.waiting, states=unreported, messages=telemetry)
         status = {
             "state": state,
             "thing": self._config.thing,
@@ -178,8 +196,8 @@ class Heartbeat:
             "failing_threads": failing_threads(),
             "waiting": counts.waiting,
             "running": counts.running,
-            "unreported": self._outbox.count(),
-            "telemetry_waiting": self._telemetry.count(),
+            "unreported": unreported,
+            "telemetry_waiting": telemetry,
             "metrics": self._metrics.snapshot(),
             **({} if self._installs is None else self._installs.report()),
         }

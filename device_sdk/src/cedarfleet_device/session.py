@@ -267,6 +267,11 @@ class Session:
         if self._connection is not None:
             self._connection.rejoin(after_seconds=after_seconds)
 
+    def wake_states(self) -> None:
+        """There are states to tell; nothing is told while the session is closed."""
+        if self._publisher is not None:
+            self._publisher.wake()
+
     def wake_telemetry(self) -> None:
         """There is something to send; nothing is, while the session is closed."""
         if self._sender is not None:
@@ -304,8 +309,7 @@ class Session:
             self._begin(route.keep)
         if self._connection is not None:
             self._connection.publish(*self._presence("online"))
-        if self._publisher is not None:
-            self._publisher.wake()
+        self.wake_states()
         self.wake_telemetry()
         for listener in (self._jobs, self._listener):
             if listener is not None:

@@ -34,6 +34,11 @@ SLOW = """
 CLOCK = """
     agent._clock._device = lambda: time.time() + {seconds}
 """
+DEAF = """
+    @agent.command("deafen")
+    def deafen(command):
+        agent._outbox.listen(lambda fresh: None)  # as where its word met a fault
+"""
 WILD = """
     @agent.command("leave")
     def leave(command):
@@ -166,6 +171,19 @@ def test_no_handler_can_end_or_block_the_agent(tenant: Tenant, observer: Observe
     assert list(ended[5].detail) == ["truncated"]
     # The forked child reported nothing.
     assert all(len(states(observer.statuses[each])) <= 3 for each in ids)
+
+
+def test_a_word_that_was_lost_is_made_good(tenant: Tenant, observer: Observer, tmp_path: Path):
+    """Whoever publishes was not told of states; at the agent's next look at itself they leave."""
+    device = tenant.device(tmp_path)
+    # Systemd asks every half second.
+    device = dataclasses.replace(device, environment={"WATCHDOG_USEC": "1000000"})
+    with device.run(ECHO + DEAF) as agent:
+        agent.await_event("mqtt.subscribed", seconds=30)
+        for name in ("deafen", "echo"):
+            final = observer.final(tenant.send(new_command(device.thing, name)))
+            assert final.state is CommandState.SUCCEEDED
+        assert agent.stop() == 0
 
 
 def test_two_agents_with_one_identity_do_not_fight(tenant: Tenant, tmp_path: Path):

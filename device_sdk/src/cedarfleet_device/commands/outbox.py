@@ -291,7 +291,10 @@ class Publisher:
         published.add_done_callback(lambda done: self._settle(outgoing, done))
 
     def _settle(self, outgoing: Outgoing, done: Future[None]) -> None:
-        error = done.exception()
+        try:
+            error = done.exception()
+        except BaseException as raised:  # noqa: BLE001 - as where nobody answered
+            error = raised
         if error is not None:
             event(
                 "status.refused", level=logging.WARNING, error=error, command_id=outgoing.command_id

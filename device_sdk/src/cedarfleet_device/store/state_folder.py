@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import struct
@@ -51,12 +52,21 @@ class StateFolder:
         try:
             fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = os.pread(self._lock, _PID_DIGITS, 0).decode(errors="replace").strip()
+            # What fcntl(2) says of a lock of another's; on some network's disk there are no locks.
+            held = error.errno in (errno.EACCES, errno.EAGAIN)
+            holder = os.pread(self._lock, _PID_DIGITS, 0).decode(errors="replace") if held else ""
             os.close(self._lock)
+            if not held:
+                raise ConfigError(
+                    f"`state_dir` `{folder}` cannot be locked: {error.strerror}"
+                ) from error
             raise StateInUseError(
-                f"`state_dir` `{folder}` is in use by process {holder or 'unknown'}: one identity"
-                " runs once"
+                f"`state_dir` `{folder}` is in use by process {holder.strip() or 'unknown'}: one"
+                " identity runs once"
             ) from error
+        except BaseException:
+            os.close(self._lock)
+            raise
         _held_here.add(self._name)
         # The block of an earlier start is used again, also on a full disk; and a lock that names
         # nobody is still a lock.

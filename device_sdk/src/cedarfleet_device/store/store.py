@@ -77,7 +77,6 @@ class Store:
         self._order = threading.Lock()
         self._closed = False
         self._unsynced: deque[QueuedChange] = deque()
-        self._telling: QueuedChange | None = None
         # A sync failed, maybe one of the process before: the kernel may have dropped something.
         self._doubtful = False
         opened: Future[None] = Future()
@@ -213,22 +212,24 @@ class Store:
 
     def _keep(self, batch: list[QueuedChange]) -> bool:
         """Tell of what was written; whether somebody waits for the sync."""
-        urgent = False
+        kept = [each for each in batch if each.error is None and each.transaction is not None]
+        # First of all: from now on it is in the file, whatever is raised in the telling.
+        self._unsynced.extend(kept)
         for each in batch:
             if each.error is not None or each.transaction is None:
                 settle(each.future, error=each.error or AssertionError("no transaction"))
-                continue
-            self._unsynced.append(each)
-            call_each(each.transaction.written)
-            urgent = urgent or each.urgent or bool(each.transaction.durable)
+        urgent = False
+        for each in kept:
+            if each.transaction is not None:
+                call_each(each.transaction.written)
+                urgent = urgent or each.urgent or bool(each.transaction.durable)
         return urgent
 
     def _fail(self, batch: list[QueuedChange], error: BaseException) -> None:
-        """Whoever waits for one of these is told; what was written is found at the next look."""
+        """Whoever waits for one of these is told; of what was written the next sync will tell."""
         event("store.failed", level=logging.ERROR, error=error, at=places(error))
         self._doubtful = True
-        telling = [] if self._telling is None else [self._telling]
-        for each in (*telling, *batch):
+        for each in batch:
             if each not in self._unsynced and not each.future.done():
                 settle(each.future, error=StoreError(f"the change may not be kept: {error!r}"))
 
@@ -279,11 +280,14 @@ class Store:
         return not self._doubtful
 
     def _settle(self) -> None:
+        """Tell of what is durable; each is owed until it is told, whatever is raised meanwhile."""
         while self._unsynced:
-            self._telling = each = self._unsynced.popleft()
-            call_each(each.transaction.durable if each.transaction else ())
+            each = self._unsynced[0]
+            if each.transaction is not None:
+                call_each(each.transaction.written)  # as far as it could not be told before
+                call_each(each.transaction.durable)
             settle(each.future, result=each.result)
-        self._telling = None
+            self._unsynced.popleft()
 
     def _give_up(self) -> None:
         while self._unsynced:

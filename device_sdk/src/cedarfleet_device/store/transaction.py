@@ -13,7 +13,7 @@ from cedarfleet_device.errors import DeviceError
 from cedarfleet_device.log import event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from concurrent.futures import Future
 
 
@@ -95,9 +95,10 @@ def commit(database: sqlite3.Connection, batch: list[QueuedChange]) -> None:
             each.error = _worded(error)
 
 
-def call_each(calls: Iterable[Callable[[], object]]) -> None:
-    """Make the calls of a change that is written, or durable."""
-    for call in calls:
+def call_each(calls: list[Callable[[], object]]) -> None:
+    """Make the calls of a change that is written, or durable, and take each off the list."""
+    while calls:
+        call = calls.pop(0)
         try:
             call()
         except BaseException as error:  # noqa: BLE001 - the store outlives whoever it tells
@@ -107,14 +108,17 @@ def call_each(calls: Iterable[Callable[[], object]]) -> None:
 def settle(
     future: Future[Any], *, result: object = None, error: BaseException | None = None
 ) -> None:
-    """Tell who waits; what a listener of the future raises is its own matter."""
-    try:
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
-    except BaseException as raised:  # noqa: BLE001 - the store outlives whoever it tells
-        event("store.call_failed", level=logging.ERROR, error=raised)
+    """Tell who waits, and again where that failed; what a listener raises is its own matter."""
+    for _ in range(2):
+        try:
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+        except BaseException as raised:  # noqa: BLE001 - the store outlives whoever it tells
+            event("store.call_failed", level=logging.ERROR, error=raised)
+        if future.done():
+            return
 
 
 def _worded(error: BaseException) -> Exception:

@@ -173,7 +173,10 @@ class TelemetrySender:
         published.add_done_callback(lambda done: self._settle(measured, done))
 
     def _settle(self, measured: Measured, done: Future[None]) -> None:
-        error = done.exception()
+        try:
+            error = done.exception()
+        except BaseException as raised:  # noqa: BLE001 - as where nobody answered
+            error = raised
         with self._changed:
             self._under_way.pop(measured.position, None)
             if error is None:
