@@ -33,7 +33,7 @@ from service.domain.campaigns import (
     CampaignView,
 )
 from service.domain.commands import IfOffline
-from service.domain.device_filter import DeviceFilter, read_tags
+from service.domain.device_filter import DeviceFilter, read_tags, read_versions
 from service.domain.permissions import COMMANDING, Permission
 from service.domain.rates import Budget
 from service.errors import InvalidRequestError
@@ -54,6 +54,10 @@ class DeviceFilterBody(Struct, forbid_unknown_fields=True, frozen=True):
     ] = []
     text: Annotated[str, Meta(max_length=64)] = ""
     connected: bool | None = None
+    version: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=130)]],
+        Meta(max_length=10, description="on which this runs, `firmware:1.4.2`, or any of it"),
+    ] = []
     kind: Label | None = None
     region: Label | None = None
     criticality: Label | None = None
@@ -66,7 +70,7 @@ class DeviceFilterBody(Struct, forbid_unknown_fields=True, frozen=True):
         """What the operation is asked.
 
         Raises:
-            InvalidRequestError: a tag stands twice.
+            InvalidRequestError: a tag or package stands twice, or a version is not of its form.
         """
         attributes = {name: getattr(self, name) for name in sorted(DEVICE_FACTS)}
         return DeviceFilter(
@@ -75,6 +79,7 @@ class DeviceFilterBody(Struct, forbid_unknown_fields=True, frozen=True):
             tags=read_tags(self.tag),
             text=self.text,
             connected=self.connected,
+            versions=read_versions(self.version),
         )
 
 

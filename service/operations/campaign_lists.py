@@ -18,6 +18,8 @@ from service.errors import NotFoundError
 from service.operations.devices import find_device_or_none
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from service.domain.campaigns import CampaignFilter
     from service.domain.instants import Clock
     from service.domain.tenants import Tenant
@@ -101,9 +103,11 @@ class CampaignLists:
         )
         # Fail closed: of a device that is gone or cannot be read nobody knows who may see it.
         known = [one for one in found if one is not None and one.problem is None]
-        seen = {one.id for one in await access.seen(Permission.VIEW_COMMAND, known)}
-        shown = [one for one in page.devices if one.id in seen]
-        return tuple(await each(partial(self._as_it_is, tenant, record), shown)), page.cursor
+        viewed = await access.seen(Permission.VIEW_COMMAND, known)
+        retired = {one.id: one.retired_at for one in viewed}
+        shown = [one for one in page.devices if one.id in retired]
+        as_they_are = partial(self._as_it_is, tenant, record, retired)
+        return tuple(await each(as_they_are, shown)), page.cursor
 
     async def _lists_all(self, access: Access) -> bool:
         """Whether the caller may list all devices, and so see all campaigns."""
@@ -142,7 +146,11 @@ class CampaignLists:
         return CampaignView(record=record, state=state, why=why, counts=counted(record, tallies))
 
     async def _as_it_is(
-        self, tenant: Tenant, record: CampaignRecord, device: BatchDevice
+        self,
+        tenant: Tenant,
+        record: CampaignRecord,
+        retired: Mapping[str, int | None],
+        device: BatchDevice,
     ) -> CampaignDevice:
         found = None
         if device.command_id and not device.is_left_out:
@@ -156,7 +164,12 @@ class CampaignLists:
                 is_final=never or device.is_left_out,
                 reason=device.reason if device.is_left_out else record.why,
             )
-        status = status_of(found.record, found.states, now_ms=milliseconds(self.clock()))
+        status = status_of(
+            found.record,
+            found.states,
+            now_ms=milliseconds(self.clock()),
+            retired_at=retired[device.id],
+        )
         reason = status.detail.get("reason")
         return CampaignDevice(
             device=device,

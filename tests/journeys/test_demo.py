@@ -56,6 +56,7 @@ def test_demo_takes_every_step_and_ends_by_itself() -> None:
         "decided again for who began it",
         "verified: ",
         "NOT VERIFIED",
-        "All 30 steps happened",
+        "run-diagnostics for line-press, each decided by itself",
+        "All 31 steps happened",
     ):
         assert printed in done.stdout

@@ -121,6 +121,23 @@ def device_is_added(run: DemoRun) -> None:
         step.check(told, f"process {child.pid} connected, and said what runs on it: firmware 1.0.0")
 
 
+def line_is_asked(run: DemoRun) -> None:
+    """One command goes to each device of a line, decided device by device."""
+    with run.report.step("a command to a line, as a campaign") as step:
+        app = run.apps["acme", "managers"]
+        wanted = {"name": "run-diagnostics", "group": "line-press"}
+        watch = app.accepted("/v1/campaigns", wanted)
+        page = app.watch(
+            f"{watch}/devices",
+            lambda view: bool(view["devices"]) and all(one["is_final"] for one in view["devices"]),
+        )
+        states = {one["device"]: one["state"] for one in page["devices"]}
+        step.check(
+            states == dict.fromkeys((run.devices["acme"].device, SECOND), "succeeded"),
+            f"run-diagnostics for line-press, each decided by itself: {states}",
+        )
+
+
 def person_is_invited(run: DemoRun) -> None:
     """A person of the tenant is invited by its manager and signs in."""
     with run.report.step("the manager invites a person") as step:

@@ -116,6 +116,9 @@ def test_a_list_shows_what_fits_all_of_it(
         ({"criticality": "urgent"}, "criticality", "must be one of low, medium, high"),
         ({"kind": "a b"}, "kind", "must be 1 to 64 characters"),
         ({"kind": ["press", "pump"]}, "kind", "stands twice"),
+        ({"version": "Firmware:1"}, "version", "must be a package and its version"),
+        ({"version": "firmware:1 2"}, "version", "must be a package and its version"),
+        ({"version": ["firmware:1", "firmware"]}, "version", "`firmware` stands twice"),
         ({"connected": "perhaps"}, "connected", ""),
         ({"knd": "press"}, "knd", "no such parameter here; there are: connected, criticality, "),
         ({"knd": "press"}, "knd", "did you mean `kind`?"),
@@ -161,3 +164,15 @@ def test_an_empty_page_goes_on_where_it_ended(service: ServiceUnderTest) -> None
             break
         cursor = {"cursor": answer["cursor"]}
     assert pages == [[], [], ["press-01", "press-02"], ["press-03"]]
+
+
+def test_a_campaign_goes_to_what_runs_a_version(fleet: ServiceUnderTest) -> None:
+    """By the same filter as the list."""
+    wanted = {"name": "reboot", "filter": {"version": ["firmware:1.4.2"]}}
+    answer = fleet.call("POST", "/v1/campaigns", json=wanted)
+    assert answer.status_code == 202, answer.text
+    assert fleet.call("GET", answer.json()["url"]).json()["devices"] == 2
+    odd = fleet.call(
+        "POST", "/v1/campaigns", json={"name": "reboot", "filter": {"version": ["firmware:"]}}
+    )
+    assert (odd.status_code, odd.json()["errors"][0]["field"]) == (400, "version")
