@@ -212,6 +212,65 @@ async def list_downloads(
     return DownloadPageOut(downloads=[DownloadSummary.of(view) for view in views], cursor=behind)
 
 
+class DeviceDownloadOut(Struct, frozen=True):
+    """A download as it went on one device; ``group``: it was one of a group's."""
+
+    id: str
+    group: str | None
+    artifact: str
+    file: str | None
+    state: str
+    detail: dict[str, str]
+    queued_at: datetime | None
+    updated_at: datetime | None
+    created_by: str
+    created_at: datetime | None
+
+    @classmethod
+    def of(cls, record: DownloadRecord, delivery: Delivery) -> "DeviceDownloadOut":
+        """A row for the answer."""
+        return cls(
+            id=record.download_id,
+            group=record.target if record.target_kind == "group" else None,
+            artifact=record.artifact,
+            file=record.file_id,
+            state=delivery.state,
+            detail=dict(delivery.detail),
+            queued_at=utc(delivery.queued_at),
+            updated_at=utc(delivery.updated_at),
+            created_by=record.created_by,
+            created_at=utc(record.created_at),
+        )
+
+
+class DeviceDownloadPageOut(Struct, frozen=True):
+    """One page of a device's downloads, the newest first; ``cursor`` asks for the next."""
+
+    downloads: list[DeviceDownloadOut]
+    cursor: str | None
+
+
+@get("/devices/{device:str}/downloads", opt=needs(Permission.VIEW_DOWNLOAD))
+async def list_device_downloads(
+    access: Caller,
+    operations: Ops,
+    device: FromPath[str],
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> DeviceDownloadPageOut:
+    """Files of the last 90 days for one device, also those that went to a group that it was in.
+
+    The newest first. A page may have less than `limit` downloads, or none, and a `cursor` all the
+    same: a request looks into `limit` downloads.
+    """
+    found, behind = await operations.download_lists.of_device(
+        access, device, limit=limit, cursor=cursor
+    )
+    return DeviceDownloadPageOut(
+        downloads=[DeviceDownloadOut.of(*one) for one in found], cursor=behind
+    )
+
+
 @post("/downloads/{download_id:str}/cancel", opt=needs(Permission.CANCEL_DOWNLOAD), status_code=202)
 async def cancel_download(
     access: Caller, operations: Ops, download_id: FromPath[str]

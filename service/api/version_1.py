@@ -42,6 +42,7 @@ from service.api.devices import (
 )
 from service.api.downloads import (
     cancel_download,
+    list_device_downloads,
     list_downloads,
     read_download,
     start_download,
@@ -159,6 +160,7 @@ ROUTES: Final[list[Any]] = [
     list_campaign_devices,
     cancel_campaign,
     start_download,
+    list_device_downloads,
     list_downloads,
     read_download,
     cancel_download,

@@ -188,11 +188,16 @@ class DownloadRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadFilter:
-    """Which downloads a list shows; ``None`` asks nothing."""
+    """Which downloads a list shows; ``None`` asks nothing.
+
+    Attributes:
+        reaching: a device that they may have reached: those to it, and those to any group.
+    """
 
     device: str | None = None
     group: str | None = None
     artifact: str | None = None
+    reaching: str | None = None
 
     def shows(self, target_kind: TargetKind, target: str, artifact: str) -> bool:
         """Whether a download of this file to this target is shown."""
@@ -200,6 +205,7 @@ class DownloadFilter:
         return (
             (self.device is None or (to_device and target == self.device))
             and (self.group is None or (not to_device and target == self.group))
+            and (self.reaching is None or not to_device or target == self.reaching)
             and self.artifact in (None, artifact)
         )
 

@@ -11,6 +11,7 @@ from service.domain.devices import Device
 from service.domain.downloads import (
     Closing,
     DeliveryState,
+    DownloadFilter,
     DownloadProgress,
     DownloadRecord,
     TargetKind,
@@ -26,7 +27,7 @@ from service.operations.known_groups import knowing
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from service.domain.downloads import DownloadFilter
+    from service.domain.downloads import Delivery
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
     from service.ports.devices import DeviceFacts
@@ -88,6 +89,32 @@ class DownloadLists:
         records = [one for one in page.records if (one.target_kind, one.target) in viewable]
         views = await each(partial(view_of, self.deliveries, tenant), records)
         return tuple(one for one in views if state in (None, one.progress.state)), page.cursor
+
+    async def of_device(
+        self, access: Access, device_id: str, *, limit: int, cursor: str | None
+    ) -> tuple[tuple[tuple[DownloadRecord, Delivery], ...], str | None]:
+        """Downloads to one device, those to a group of which it was one too, the newest first.
+
+        A page may have less than ``limit``, or none, and a cursor all the same: at most ``limit``
+        downloads are looked into.
+
+        Raises:
+            NotFoundError: the tenant has no such device.
+            PermissionDeniedError: not allowed.
+            InvalidRequestError: the cursor is not one of ours.
+        """
+        tenant = access.principal.tenant
+        device = await find_device(self.devices, tenant, device_id)
+        await access.require(Permission.VIEW_DOWNLOAD, device.entities(tenant.groups))
+        wanted = DownloadFilter(reaching=device_id)
+        page = await self.records.page(tenant, limit=limit, cursor=cursor, wanted=wanted)
+
+        async def part(record: DownloadRecord) -> Delivery | None:
+            return await self.deliveries.of_device(tenant, record, device_id)
+
+        parts = await each(part, page.records)
+        pairs = zip(page.records, parts, strict=True)
+        return tuple((record, one) for record, one in pairs if one is not None), page.cursor
 
     async def _decidable(
         self, tenant: Tenant, keys: set[tuple[TargetKind, str]]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from service.domain.downloads import (
         Closing,
+        Delivery,
         DeliveryJob,
         DownloadFilter,
         DownloadPage,
@@ -75,6 +76,12 @@ class Deliveries(Protocol):
         self, tenant: Tenant, record: DownloadRecord, number: int
     ) -> tuple[DeliveryJob, Mapping[str, Outcome]] | None:
         """One job with the devices of it that ended, or ``None``."""
+        ...
+
+    async def of_device(
+        self, tenant: Tenant, record: DownloadRecord, device_id: str
+    ) -> Delivery | None:
+        """The part of one device in a download, or ``None`` if it is not for that device."""
         ...
 
     async def made(

@@ -217,6 +217,7 @@ REQUESTS: Final = (
     Asked(route="GET /v1/versions/{package}"),
     Asked(route="GET /v1/downloads/{download_id}"),
     Asked(route="GET /v1/downloads", of="of one"),
+    Asked(route="GET /v1/devices/{device}/downloads", of="of one"),
     Asked(route="POST /v1/downloads/{download_id}/cancel"),
     Asked(
         route="POST /v1/downloads/plan",

@@ -95,6 +95,37 @@ class DynamoDeliveries:
         return None if job is None else (job, outcomes)
 
     @asks(_TABLE)
+    async def of_device(
+        self, tenant: Tenant, record: DownloadRecord, device_id: str
+    ) -> Delivery | None:
+        numbers = [0] if record.jobs == 1 else await self._numbers_of(tenant, record, device_id)
+        for number in numbers:
+            found = await self.job(tenant, record, number)
+            if found is not None and device_id in found[0].members:
+                each = deliveries(record, *found)
+                return next((one for one in each if one.device == device_id), None)
+        return None
+
+    async def _numbers_of(
+        self, tenant: Tenant, record: DownloadRecord, device_id: str
+    ) -> list[int]:
+        """Numbers of the jobs that a device is a member of; nobody sends all members here."""
+        rows = await self.aws.tenant(tenant, "dynamodb").rows(
+            "Query",
+            TableName=self.settings.commands_table,
+            KeyConditionExpression="thing = :thing AND begins_with(sk, :jobs)",
+            FilterExpression="contains(members, :device)",
+            ProjectionExpression="sk",
+            ExpressionAttributeValues={
+                ":thing": _key(record, "")["thing"],
+                ":jobs": {"S": "job#"},
+                ":device": {"S": device_id},
+            },
+            ConsistentRead=True,
+        )
+        return [int(row["sk"]["S"][_NUMBER]) for row in rows]
+
+    @asks(_TABLE)
     async def made(
         self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, *, now_ms: int
     ) -> None:

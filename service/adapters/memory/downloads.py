@@ -25,7 +25,7 @@ from service.errors import ConflictError, InvalidRequestError, UnavailableError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from service.domain.downloads import Closing, DownloadFilter
+    from service.domain.downloads import Closing, Delivery, DownloadFilter
     from service.domain.idempotency import IdempotencyKey
     from service.domain.tenants import Tenant
 
@@ -138,6 +138,12 @@ class MemoryDeliveries:
     ) -> tuple[DeliveryJob, Mapping[str, Outcome]] | None:
         job = self.planned.get(record.name, {}).get(number)
         return None if job is None else (job, self.ends.get((record.name, number), {}))
+
+    async def of_device(
+        self, tenant: Tenant, record: DownloadRecord, device_id: str
+    ) -> Delivery | None:
+        whole = await self.progress(tenant, record, limit=10_000, cursor=None)
+        return next((one for one in whole.deliveries if one.device == device_id), None)
 
     async def made(
         self, tenant: Tenant, record: DownloadRecord, job: DeliveryJob, *, now_ms: int

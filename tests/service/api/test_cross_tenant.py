@@ -89,6 +89,7 @@ ASKED: Final[Mapping[str, Mapping[str, Any] | None]] = {
     "change_command_type": {"json": {"action": "StopDevice"}},
     "end_command_type": {},
     "list_device_commands": {"params": {"cursor": "{command_id}"}},
+    "list_device_downloads": {"params": {"cursor": "{download_id}"}},
     "send_command": {"json": {"name": "stop"}},
     "list_commands": {"params": {"device": "{device}", "cursor": "{command_id}"}},
     "read_command": {},

@@ -204,3 +204,43 @@ def test_a_group_of_nobody_is_told_at_once(service: ServiceUnderTest) -> None:
     assert listed(service) == []
     start(service, group="line-pump")
     assert len(listed(service, "group=line-pump")) == 1
+
+
+def test_a_device_has_a_history_of_its_files(service: ServiceUnderTest) -> None:
+    """Those to it and those to groups, as they went there; others' are not shown, page by page."""
+    made = [
+        service.call("POST", "/v1/downloads", json={"artifact": "recipes/steel.json", **target})
+        for target in (
+            {"device": "press-01"},
+            {"device": "press-02"},
+            {"group": "line-press"},
+            {"device": "press-01"},
+        )
+    ]
+    ids = [answer.json()["id"] for answer in made]
+    record = service.ports.download_records.once.records["acme", ids[2]]
+    failed = Outcome(state=DeliveryState.FAILED, at=1_790_000_000_000, reason="disk full")
+    service.ports.deliveries.end(record, "press-01", failed)
+    seen: list[dict[str, Any]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = service.call(
+            "GET",
+            "/v1/devices/press-01/downloads",
+            as_="operators",
+            params={"limit": "1", **cursor},
+        )
+        assert page.status_code == 200, page.text
+        seen += page.json()["downloads"]
+        if page.json()["cursor"] is None:
+            break
+        cursor = {"cursor": page.json()["cursor"]}
+    assert [one["id"] for one in seen] == [ids[3], ids[2], ids[0]]
+    assert [(one["group"], one["state"]) for one in seen] == [
+        (None, "created"),
+        ("line-press", "failed"),
+        (None, "created"),
+    ]
+    assert seen[1]["detail"] == {"reason": "disk full"}
+    others = service.call("GET", "/v1/devices/pump-01/downloads")
+    assert others.status_code == 404

@@ -504,6 +504,10 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "things.sign": (tenant | {"request": SigningRequest(pem="x", key="ab" * 32)},),
         "things.certificate": (tenant | {"certificate_id": CERTIFICATE.id},),
         "enrolments.retire": (tenant | {"device": DEVICE, "by": "somebody", "now_ms": AT},),
+        "deliveries.of_device": (
+            download | {"device_id": "press-07"},
+            tenant | {"record": replace(DOWNLOAD, devices=101), "device_id": "press-07"},
+        ),
         "download_jobs.waiting": (tenant | {"device_id": "press-07"},),
         "download_jobs.withdraw": (
             tenant | {"device_id": "press-07", "job": (ID, 0), "why": "because"},
