@@ -183,6 +183,10 @@ def test_a_killed_worker_loses_nothing_and_does_nothing_twice(
             answered = deployed.call("GET", answer.headers["Location"])
             seen = answered.json() if answered.status_code == HTTPStatus.OK else seen
     assert (seen["state"], seen["counts"]) == ("succeeded", {"succeeded": len(devices.all)})
+    history = deployed.call("GET", f"/v1/devices/{devices.ids[-1]}/downloads").json()["downloads"]
+    assert [(one["id"], one["group"], one["state"]) for one in history] == [
+        (answer.json()["id"], GROUP, "succeeded")
+    ]
     devices.ask_some()
     assert devices.told == Counter(devices.all), "one job each"
     assert devices.given == Counter(devices.ids), "one document each"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ import httpx
 import pytest
 
 from infra.local.people import add_person
+from tests.seed import new_seed
 from tests.service.adapters.on_the_embedded_cloud.test_policy_copies import await_copy
 
 if TYPE_CHECKING:
@@ -152,12 +155,43 @@ def test_a_registration_that_is_killed_is_sent_again(deployed: DeployedService) 
     }
 
 
-def _listed(deployed: DeployedService, text: str) -> list[str]:
-    """All devices with this in their id, page by page."""
+def test_a_bulk_change_of_members_that_is_killed_is_sent_again(deployed: DeployedService) -> None:
+    """The process dies wherever it is: the same rows again, and each is in, its lines kept."""
+    draw = random.Random(new_seed())  # noqa: S311 - of when it dies
+    names = [f"mass-{number:02}" for number in range(60)]
+    rows = "".join(f'{{"id": "{name}", "groups": ["line-press"]}}\n' for name in names)
+    headers = {"Authorization": f"Bearer {deployed.token('acme', 'managers')}"}
+    made = deployed.http.post("/v1/registrations", content=rows, headers=headers | LINES)
+    assert made.text.count('"registered"') == len(names), made.text
+    group = {"id": f"mass-{time.time_ns()}", "parents": ["line-press"]}
+    assert deployed.call("POST", "/v1/groups", json=group).status_code == 201
+    path, body = f"/v1/groups/{group['id']}/members", {"put_in": names}
+    child, url = deployed.setup.start_service()
+    with child, ThreadPoolExecutor(1) as thread:
+        asked = thread.submit(
+            httpx.post, f"{url}{path}", json=body, headers=headers, timeout=30, trust_env=False
+        )
+        time.sleep(draw.uniform(0.05, 0.6))
+        os.kill(child.pid, signal.SIGKILL)
+        with suppress(httpx.TransportError):
+            asked.result()
+    there = _listed(deployed, group["id"], by="group")
+    print(f"killed with {len(there)} of {len(names)} in")
+    again = deployed.call("POST", path, json=body)
+    assert again.status_code == 200, again.text
+    assert _listed(deployed, group["id"], by="group") == names
+    for name in names:
+        assert deployed.call("GET", f"/v1/devices/{name}").json()["groups"] == sorted(
+            ("line-press", group["id"])
+        )
+
+
+def _listed(deployed: DeployedService, what: str, *, by: str = "text") -> list[str]:
+    """All devices with this in their id, or in this group, page by page."""
     found: list[str] = []
     cursor: str | None = None
     while True:
-        asked = {"text": text, "limit": 50, **({} if cursor is None else {"cursor": cursor})}
+        asked = {by: what, "limit": 50, **({} if cursor is None else {"cursor": cursor})}
         page = deployed.call("GET", "/v1/devices", params=asked).json()
         found += [one["id"] for one in page["devices"]]
         if (cursor := page["cursor"]) is None:
