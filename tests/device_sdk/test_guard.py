@@ -102,7 +102,7 @@ def test_a_thread_that_fails_is_named_until_it_does_not():
     assert thread.last_failure is not None
     at, _ = thread.last_failure
     assert "named" in failing_threads(at + 179)
-    assert "named" not in failing_threads(at + 180)
+    assert "named" not in failing_threads(at + 181)
     go_on.set()
     thread.join(SECONDS)
     assert "named" not in failing_threads()

@@ -321,7 +321,10 @@ _DEVICE_SDK: Final[dict[str, tuple[str, ...]]] = {
         "maker_says or less",
     ),
     f"{_DEVICE}/downloads/names.py": (f"{_DEVICE_TESTS}/downloads/test_names.py",),
-    f"{_DEVICE}/enrollment/enroll.py": (f"{_DEVICE_TESTS}/enrollment/test_enroll.py",),
+    f"{_DEVICE}/enrollment/enroll.py": (
+        f"{_DEVICE_TESTS}/enrollment/test_enroll.py",
+        f"{_DEVICE_TESTS}/trust/test_threats.py::test_keys_are_pinned_at_enrolment",
+    ),
     f"{_DEVICE}/enrollment/service.py": (f"{_DEVICE_TESTS}/enrollment/test_enroll.py",),
     f"{_DEVICE}/proxies.py": (f"{_DEVICE_TESTS}/test_proxies.py",),
     f"{_DEVICE}/standard_output.py": (
@@ -384,6 +387,12 @@ EQUIVALENT: Final[dict[str, dict[str, str]]] = {
         'commit: `database.execute("RELEASE one")` -> `pass`': (
             "marks nest, the last of a name is meant, and COMMIT takes them all"
         ),
+    },
+    f"{_DEVICE}/commands/begun.py": {
+        "BegunMarks.mark: `self._handle < 0` -> `(self._handle <= 0)`": (
+            "descriptor 0 is standard input's, whatever it leads to"
+        ),
+        "BegunMarks._give_up: `self._handle >= 0` -> `(self._handle > 0)`": "likewise",
     },
     f"{_DEVICE}/downloads/partial_file.py": {
         "PartialFile.recover: `self._hashed < self.entry.prefix`"

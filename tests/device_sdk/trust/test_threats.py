@@ -353,6 +353,21 @@ def test_keys_are_pinned_at_enrolment(release: Release):
         assert (folder / "trust.json").read_bytes() == pinned
         for each in ("device.crt", "device.key"):
             (folder / each).unlink()
+        asked = len(api.asked)
+        other = release.root(1, roots=("root-1", "thief"), signers=("root-1", "thief"))
+        with pytest.raises(ConfigError, match=r"trust.json` is there and pins other keys than"):
+            enroll(service, identity, CODE, trust=other)
+        assert len(api.asked) == asked
+        (folder / "trust.json").rename(folder / "keys.json")
+        named = identity.config_file.read_text()
+        identity.config_file.write_text(named.replace('"trust.json"', '"keys.json"'))
+        with pytest.raises(ConfigError, match=r"keys.json` is there and pins other keys than"):
+            enroll(service, identity, CODE, trust=other)
+        (folder / "keys.json").unlink()
+        enroll(service, identity, CODE, trust=pinned)
+        assert (folder / "keys.json").read_bytes() == pinned
+        for each in ("device.crt", "device.key"):
+            (folder / each).unlink()
         without = identity.config_file.read_text().replace("trust_file", "# trust_file")
         identity.config_file.write_text(without)
         with pytest.raises(ConfigError, match="has no `trust_file`, and `--trust` is given"):

@@ -228,9 +228,23 @@ def _check_trust(identity: Identity, trust: bytes) -> None:
         Root.read(trust)
     except TrustError as error:
         raise ConfigError(f"`--trust`: {error}") from error
-    # Fail closed: a device that was to pin keys must not come up without.
-    if identity.config_file.exists() and not DeviceConfig.load(identity.config_file).trust_file:
+    # Fail closed: a device that was to pin keys must not come up without, nor with others.
+    pinned = _pinned(identity)
+    if pinned is None:
         raise ConfigError(f"`{identity.config_file}` has no `trust_file`, and `--trust` is given")
+    try:
+        is_other = pinned.exists() and pinned.read_bytes() != trust
+    except OSError as error:
+        raise ConfigError(f"`{pinned}` cannot be read: {error.strerror}") from error
+    if is_other:
+        raise ConfigError(f"`{pinned}` is there and pins other keys than `--trust`")
+
+
+def _pinned(identity: Identity) -> Path | None:
+    """Where the pinned keys of the device are, or will be; None: its file names no place."""
+    if identity.config_file.exists():
+        return DeviceConfig.load(identity.config_file).trust_file
+    return identity.config_file.with_name("trust.json")
 
 
 def _write(identity: Identity, answer: Answer, ca_file: Path, trust: bytes | None) -> None:
@@ -245,14 +259,14 @@ def _write(identity: Identity, answer: Answer, ca_file: Path, trust: bytes | Non
         "state_dir": "state",
         "download_dir": "downloads",
     }
-    pinned = identity.config_file.with_name("trust.json")
-    if trust is not None:
+    pinned = None if trust is None else _pinned(identity)
+    if pinned is not None:
         lines["trust_file"] = pinned.name
     text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in lines.items())
     files = ((ca_file, answer.authorities), (pinned, trust), (identity.config_file, text.encode()))
     try:
         for file, content in files:
-            if content is not None and not file.exists():
+            if file is not None and content is not None and not file.exists():
                 DISK.make_folder(file.absolute().parent, mode=0o700)
                 write_private(file.absolute(), content)
     except OSError as error:
