@@ -188,6 +188,10 @@ def test_a_server_that_nobody_vouches_for_is_refused(tmp_path: Path):
     with serving(context) as api:
         with pytest.raises(CloudError, match="is not who it should be"):
             enroll(EnrolmentService(url=api.url), identity, CODE)
+        (tmp_path / "none.pem").write_text("none")
+        for wrong in (tmp_path / "none.pem", tmp_path / "gone.pem", tmp_path):
+            with pytest.raises(ConfigError, match=f"`--api-ca` `{wrong}` cannot be used"):
+                enroll(EnrolmentService(url=api.url, ca_file=wrong), identity, CODE)
         assert api.asked == []
         enroll(EnrolmentService(url=api.url, ca_file=authority), identity, CODE)
     assert same_key(tmp_path)
