@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import logging
 import os
 import signal
 import subprocess
@@ -9,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from cedarfleet_device.standard_output import LastingHandler
 from cedarfleet_device.wire import CommandState
 
 from tests.device_sdk.devices import new_command, write_config
@@ -71,6 +75,30 @@ def test_an_answer_for_a_full_disk_is_lost_in_words(config: str, tmp_path: Path,
         done = run(words, os.open("/dev/full", os.O_WRONLY), unbuffered)
         assert done.stderr == "the answer cannot be written: No space left on device\n"
         assert done.returncode == 1
+
+
+class Stream(io.StringIO):
+    """Takes lines, or does not."""
+
+    full = False
+
+    def write(self, text: str) -> int:
+        """Write, if there is room."""
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
+
+
+def test_lines_that_are_lost_are_told_once(capsys: pytest.CaptureFixture[str]):
+    """Until one arrives again; what is raised is no matter of whoever logs."""
+    stream = Stream()
+    handler = LastingHandler(stream)
+    for full in (False, True, True, False, True):
+        stream.full = full
+        handler.emit(logging.makeLogRecord({"msg": "a line"}))
+    assert stream.getvalue() == "a line\n" * 2
+    lost = "standard output takes no log: [Errno 28] No space left on device; going on without\n"
+    assert capsys.readouterr().err == lost * 2
 
 
 @pytest.mark.parametrize("lost", ["a reader that left", "a full disk"])

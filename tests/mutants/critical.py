@@ -329,7 +329,6 @@ _DEVICE_SDK: Final[dict[str, tuple[str, ...]]] = {
     f"{_DEVICE}/proxies.py": (f"{_DEVICE_TESTS}/test_proxies.py",),
     f"{_DEVICE}/standard_output.py": (
         f"{_DEVICE_TESTS}/test_standard_output.py",
-        f"{_DEVICE_TESTS}/test_guard.py",
         "-k",
         "not serves_on",  # a cloud's start
     ),
