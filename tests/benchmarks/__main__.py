@@ -1,6 +1,7 @@
 """``make bench``: measure speed; print what was met, what was not, and what was not measured.
 
 Each module of this folder with a function ``rows(rounds)`` is a benchmark, named after its file.
+One that says ``IS_LONG`` runs only where it is named.
 """
 
 from __future__ import annotations
@@ -36,6 +37,11 @@ def benchmarks() -> dict[str, Callable[[int], Iterator[Row | Missing]]]:
             if callable(rows):
                 found[module.name] = cast("Callable[[int], Iterator[Row | Missing]]", rows)
     return found
+
+
+def is_long(name: str) -> bool:
+    """Whether it takes so long that it runs only where it is named."""
+    return getattr(importlib.import_module(f"tests.benchmarks.{name}"), "IS_LONG", False)
 
 
 def table(results: Sequence[Row]) -> Table:
@@ -79,6 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results: list[Row] = []
     missing: list[Missing] = []
     for name in options.only or sorted(known):
+        if not options.only and is_long(name):
+            missing.append(Missing(name=name, why=f"it is long: ask for it by `--only {name}`"))
+            continue
         console.print(f"[bold]{name}[/bold]")
         started = time.monotonic()
         for outcome in known[name](options.rounds):

@@ -197,6 +197,10 @@ class RecordedPlatform:
             self._tokens[key] = self.pool.sign(claims)
         return self._tokens[key]
 
+    def forget(self) -> None:
+        """Sign anew what is asked for from now on."""
+        self._tokens.clear()
+
     def request(
         self, method: str, path: str, *, tenant: int = 0, name: str = "boss", body: Any = None
     ) -> bytes:
