@@ -25,6 +25,7 @@ TENANTS_BY_TENANT_INDEX: Final = "by-tenant"
 STATUS_RULE: Final = "cedarfleet_command_status"  # a rule name allows no `-`
 JOB_ENDED_RULE: Final = "cedarfleet_job_ended"
 STATUS_ERRORS_QUEUE: Final = "cedarfleet-status-errors"
+LIVE_EVENTS_RULE: Final = "cedarfleet_live"  # and what is told: `_command_state`, ...
 DEVICE_EVENTS_RULE: Final = "cedarfleet_device"  # and what happened to it: `_created`, ...
 THING_TYPE: Final = "cedarfleet-device"
 DOMAIN_CONFIGURATION: Final = "cedarfleet-devices"

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _LISTEN_QUEUE: Final = 2048
+ENDING: Final = "ending"
+"""In the state of each request's scope: an ``asyncio.Event``, set once the server ends."""
 _READERS: Final = 16  # of what is measured, at once
 
 
@@ -84,6 +86,8 @@ class BoundedServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         if self.started:
+            # Each request finds it in its scope's state: a stream ends by it.
+            self.lifespan.state[ENDING] = self.server_state.ends
             host, port = (sockets or [])[0].getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
             log.info(self._event, url=f"http://{shown}:{port}")
@@ -102,6 +106,7 @@ class BoundedServer(uvicorn.Server):
         """
         state = self.server_state
         state.ending = True
+        state.ends.set()
         for connection in cast("set[BoundedProtocol]", state.connections):
             connection.end_with_answer()
         if state.connections:

@@ -28,6 +28,7 @@ from service.adapters.aws.device_state import ShadowDeviceStates
 from service.adapters.aws.devices import DynamoDeviceFacts
 from service.adapters.aws.downloads import DynamoDownloadRecords
 from service.adapters.aws.enrolments import DynamoEnrolments
+from service.adapters.aws.events import DynamoEventLog
 from service.adapters.aws.file_objects import S3FileObjects
 from service.adapters.aws.files import DynamoFileRecords
 from service.adapters.aws.grants import DynamoGrantRecords, VerifiedPermissionsGrants
@@ -212,6 +213,7 @@ def aws_ports(
         revocations=DynamoRevocations(aws=door, settings=records),
         machine_records=DynamoMachines(aws=door, settings=records),
         machine_clients=CognitoMachineClients(aws=door),
+        event_log=DynamoEventLog(aws=door, settings=records),
         grant_records=DynamoGrantRecords(aws=door, settings=records),
         granted_policies=VerifiedPermissionsGrants(aws=door, settings=records),
         device_states=ShadowDeviceStates(aws=door),

@@ -17,7 +17,9 @@
     │   ├── EnrolmentRefusedError      tenant, device and code do not prove a registration
     │   ├── EnrolmentStateError        they do, and still it goes no further
     │   ├── IdempotencyMismatchError   an idempotency key was used for another request
-    │   └── OverBudgetError            the tenant has used up its budget of this second
+    │   ├── OverBudgetError            the tenant has used up its budget of this second
+    │   ├── TooManyStreamsError        the person or tenant follows events often enough here
+    │   └── EventsGoneError            what came since is not kept any more
     ├── UpstreamError                  AWS did not do it: try again, or the operator must look
     │   ├── UnavailableError           no answer, throttled, or too many calls waiting here
     │   │   ├── OverShareError         of one tenant, which alone must slow down
@@ -238,6 +240,28 @@ class OverBudgetError(CallerError):
         )
         self.budget = budget
         self.wait_seconds = wait_seconds
+
+
+class TooManyStreamsError(CallerError):
+    """One task serves no more streams of events to this person, this tenant, or at all.
+
+    Attributes:
+        wait_seconds: after which another try makes sense.
+    """
+
+    def __init__(self, whose: str, most: int) -> None:
+        super().__init__(f"{whose} has {most} streams of events here, and no more at once")
+        self.wait_seconds = 5.0
+
+
+class EventsGoneError(CallerError):
+    """Events behind the cursor have left, or there is no such cursor."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "events since this `Last-Event-ID` are not kept any more: read the lists anew, then"
+            " follow events without it"
+        )
 
 
 class UpstreamError(CedarfleetError):

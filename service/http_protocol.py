@@ -40,12 +40,14 @@ class BoundedServerState(ServerState):
 
     Attributes:
         ending: from the signal on, each answer says `Connection: close`.
+        ends: set with it, for answers that go on and on.
         emptied: set while no connection is open.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.ending = False
+        self.ends = asyncio.Event()
         self.emptied = asyncio.Event()
 
 

@@ -241,6 +241,7 @@ class RecordSettings:
         devices_table: what is known of each device.
         commands_table: commands and downloads.
         record_days: how long commands and downloads are kept.
+        event_days: how long events can be followed from, at most.
         audit_table: the audit trail.
         audit_days: how long the audit trail is kept.
         audit_key: of KMS, its id or ARN, with which the worker signs checkpoints of the trail.
@@ -250,6 +251,7 @@ class RecordSettings:
     devices_table: Annotated[str, Variable("CEDARFLEET_DEVICES_TABLE")] = "cedarfleet-devices"
     commands_table: Annotated[str, Variable("CEDARFLEET_COMMANDS_TABLE")] = "cedarfleet-commands"
     record_days: Annotated[int, Variable("CEDARFLEET_RECORD_DAYS")] = 90
+    event_days: Annotated[int, Variable("CEDARFLEET_EVENT_DAYS", 1, 90)] = 7
     audit_table: Annotated[str, Variable("CEDARFLEET_AUDIT_TABLE")] = "cedarfleet-audit"
     audit_days: Annotated[int, Variable("CEDARFLEET_AUDIT_DAYS")] = 400
     audit_key: Annotated[str, Variable("CEDARFLEET_AUDIT_KEY")] = ""
@@ -259,6 +261,11 @@ class RecordSettings:
     def record_seconds(self) -> int:
         """How long commands and downloads are kept."""
         return self.record_days * _DAY_SECONDS
+
+    @property
+    def event_seconds(self) -> int:
+        """How long events are kept."""
+        return self.event_days * _DAY_SECONDS
 
     @property
     def audit_seconds(self) -> int:

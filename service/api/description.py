@@ -40,6 +40,7 @@ _WORDS: Final[dict[HTTPStatus, str]] = {
     HTTPStatus.FORBIDDEN: "The tenant's policies say no, or the tenant is suspended.",
     HTTPStatus.NOT_FOUND: "The tenant has no such thing.",
     HTTPStatus.CONFLICT: "The request is fine, the state of the thing is not.",
+    HTTPStatus.GONE: "Events since `Last-Event-ID` are not kept any more: read the lists anew.",
     HTTPStatus.PRECONDITION_FAILED: "It is not as `If-Match` says; `ETag` is the one of now.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body has more than `limit_bytes`.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not declared as JSON.",
@@ -206,6 +207,8 @@ def _may_answer(operation: dict[str, Any], *, changes: bool) -> Iterator[HTTPSta
     names = {parameter["name"] for parameter in operation.get("parameters", ())}
     has_body = "requestBody" in operation
     for status in _WORDS:
+        if status is HTTPStatus.GONE and "Last-Event-ID" not in names:
+            continue
         if status is HTTPStatus.NOT_FOUND and not (has_body or "path" in places):
             continue
         if status is HTTPStatus.CONFLICT and not changes:

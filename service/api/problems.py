@@ -20,6 +20,7 @@ from service.errors import (
     DownloadNotStartedError,
     EnrolmentRefusedError,
     EnrolmentStateError,
+    EventsGoneError,
     IdempotencyMismatchError,
     InvalidRequestError,
     NotFoundError,
@@ -31,6 +32,7 @@ from service.errors import (
     PreconditionFailedError,
     TenantSuspendedError,
     TokenFault,
+    TooManyStreamsError,
     UnauthenticatedError,
     UnavailableError,
     UpstreamError,
@@ -59,6 +61,8 @@ STATUS: Final[dict[type[Exception], tuple[HTTPStatus, str]]] = {
     CommandUnconfirmedError: (HTTPStatus.GATEWAY_TIMEOUT, "command-unconfirmed"),
     DownloadNotStartedError: (HTTPStatus.BAD_GATEWAY, "download-not-started"),
     OverBudgetError: (HTTPStatus.TOO_MANY_REQUESTS, "over-budget"),
+    TooManyStreamsError: (HTTPStatus.TOO_MANY_REQUESTS, "too-many-streams"),
+    EventsGoneError: (HTTPStatus.GONE, "events-gone"),
     OutOfTimeError: (HTTPStatus.GATEWAY_TIMEOUT, "out-of-time"),
     OverShareError: (HTTPStatus.TOO_MANY_REQUESTS, "over-share"),
     UnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
@@ -112,7 +116,7 @@ def from_error(request: Request[Any, Any, Any], error: Exception) -> Response[di
         case OverBudgetError():
             headers["Retry-After"] = retry_after(error.wait_seconds)
             members = {"budget": error.budget}
-        case UnavailableError():
+        case UnavailableError() | TooManyStreamsError():
             headers["Retry-After"] = retry_after(error.wait_seconds)
         case _ if status is HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("request.failed", error=type(error).__name__, exc_info=error)

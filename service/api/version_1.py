@@ -48,6 +48,7 @@ from service.api.downloads import (
     start_download,
 )
 from service.api.enrolments import enrol
+from service.api.events import follow_events
 from service.api.explanations import explain_permission, simulate_permission
 from service.api.files import (
     begin_file,
@@ -186,6 +187,7 @@ ROUTES: Final[list[Any]] = [
     read_audit,
     read_audit_chain,
     export_audit,
+    follow_events,
     list_machines,
     make_machine,
     read_machine,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _VERSION: Final = 1
+_OF_EVERY_MESSAGE: Final = frozenset({"version", "kind", "issuer", "tenant"})
 
 
 class WorkKind(StrEnum):
@@ -24,6 +25,8 @@ class WorkKind(StrEnum):
     VERIFY_FILE = "verify-file"
     CHAIN_AUDIT = "chain-audit"
     TELL_OUTCOMES = "tell-outcomes"
+    TELL_DECISIONS = "tell-decisions"
+    TELL_EVENT = "tell-event"
     SETTLE_MACHINE = "settle-machine"
     LOOK_AT_GRANT = "look-at-grant"
     ADVANCE_CAMPAIGN = "advance-campaign"
@@ -45,7 +48,8 @@ class Work:
     """One message.
 
     It may come late, twice, or out of order, so it names what is to be looked at and never says how
-    that stands: whoever handles it reads the rows first.
+    that stands: whoever handles it reads the rows first. Of an event it says what happened, which
+    stays true.
 
     Attributes:
         issuer: of the tenant, the registry's key; empty in what an IoT rule sends, which knows
@@ -81,8 +85,7 @@ class Work:
         """
         try:
             found = cast("dict[str, Any]", json.loads(text))
-            # A rule writes one level, and names one thing.
-            about = found["about"] if "about" in found else {"thing": found["thing"]}
+            about = found["about"] if "about" in found else _of_rule(found)
             version = found["version"]
             work = cls(
                 kind=WorkKind(found["kind"]),
@@ -96,6 +99,15 @@ class Work:
         if version != _VERSION or not all(isinstance(one, str) for one in texts):
             raise UnreadableWorkError(f"work of version {version!r}, not {_VERSION}"[:100])
         return work
+
+
+def _of_rule(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What a rule says: it writes one level, names one thing, and knows numbers."""
+    said = {name: one for name, one in found.items() if name not in _OF_EVERY_MESSAGE}
+    return {
+        "thing": found["thing"],
+        **{name: str(one) if type(one) in {int, float} else one for name, one in said.items()},
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,8 +18,10 @@ from service.domain.instants import milliseconds, time_of
 from service.domain.work import Work, WorkKind
 from service.errors import UnavailableError
 from service.operations.audit_outcomes import FIRST_LOOK, commanding, outcome_work
+from service.operations.decided_events import decisions_work, tells_something
 
 if TYPE_CHECKING:
+    from service.domain.audit_entries import Entry
     from service.domain.instants import Clock
     from service.domain.tenants import Tenant
     from service.ports.audit import AuditChain, AuditEntries, AuditSigner
@@ -62,10 +64,13 @@ class AuditChaining:
         while lost < _TRIES:
             recent = await self._recent(tenant)
             head = recent[0] if recent else None
-            link, has_commands = await self._next(tenant, head, recent)
+            link, taken = await self._next(tenant, head, recent)
             if link is None:
                 return head
-            if has_commands:
+            # Asked for before the link stands: whoever dies behind it leaves nothing untold.
+            if any(map(tells_something, taken)):
+                await self.queue.send([decisions_work(tenant, link.number)], delay_seconds=1)
+            if commanding(taken):
                 await self.queue.send([outcome_work(tenant, link.number)], delay_seconds=FIRST_LOOK)
             left = self._left(last)
             if last is not None and left and link.number == last.number + 1:
@@ -94,8 +99,8 @@ class AuditChaining:
 
     async def _next(
         self, tenant: Tenant, head: Link | None, recent: list[Link]
-    ) -> tuple[Link | None, bool]:
-        """The link to make, if there is something for it, and whether it says of commands."""
+    ) -> tuple[Link | None, list[Entry]]:
+        """The link to make, if there is something for it, and its entries."""
         now = milliseconds(self.clock())
         linked = {entry_id for link in recent for entry_id, _ in link.entries}
         found = await self.entries.oldest(
@@ -106,7 +111,7 @@ class AuditChaining:
         )
         fresh = [entry for entry in found if entry.entry_id not in linked]
         if not fresh:
-            return None, False
+            return None, []
         taken, left = fresh[:MOST_ENTRIES], fresh[MOST_ENTRIES:]
         settled = now - SETTLED_MS
         if left:
@@ -118,7 +123,7 @@ class AuditChaining:
             made_at=now,
             settled=settled,
         )
-        return link, bool(commanding(taken))
+        return link, taken
 
     async def _sign(self, tenant: Tenant, head: Link, last: Checkpoint | None) -> None:
         if self._left(last) > _EARLY_SECONDS:

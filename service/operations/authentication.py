@@ -86,6 +86,21 @@ class Authenticate:
             self._machines.seen(tenant, principal.client_id)
         return principal
 
+    async def still(self, principal: Principal) -> None:
+        """Go on only if a caller who was let in would be let in now, as far as revocation tells.
+
+        Raises:
+            UnauthenticatedError: the token has expired, or was revoked.
+            TenantSuspendedError: the tenant is suspended.
+            UnavailableError: nobody says whether (fail closed).
+        """
+        if principal.expires_at <= self._clock().timestamp():
+            raise UnauthenticatedError("token expired", TokenFault.EXPIRED)
+        tenant = await self._tenant(principal.tenant.issuer)
+        if tenant.status is not TenantStatus.ACTIVE:
+            raise TenantSuspendedError(tenant.id)
+        await self._revocations.check(principal)
+
     def _keep(self, digest: bytes, principal: Principal) -> None:
         self._verified.put(
             digest,

@@ -26,6 +26,7 @@ from service.operations.command_cancel import CommandCancel
 from service.operations.command_lists import CommandLists
 from service.operations.command_types import CommandTypes
 from service.operations.commands import Commands
+from service.operations.decided_events import DecidedEvents
 from service.operations.decisions import Decisions
 from service.operations.device_logs import CommandsWithForms, Logs
 from service.operations.device_state import States
@@ -33,6 +34,9 @@ from service.operations.devices import Devices
 from service.operations.download_lists import DownloadLists
 from service.operations.downloads import Downloads
 from service.operations.enrolment import Enrol
+from service.operations.event_feeds import EventFeeds
+from service.operations.event_streams import EventStreams
+from service.operations.event_telling import EventTelling
 from service.operations.explanations import Explanations
 from service.operations.file_verification import FileVerification
 from service.operations.files import Files
@@ -95,9 +99,7 @@ class Operations:
         endpoint: DeviceEndpoint | None = None,
         policies: PolicySettings | None = None,
     ) -> None:
-        policies = policies or PolicySettings()
-        enrolment = enrolment or EnrolmentSettings()
-        endpoint = endpoint or DeviceEndpoint(host="localhost", port=8883, authorities="")
+        policies, enrolment = policies or PolicySettings(), enrolment or EnrolmentSettings()
         self.trail = AuditTrail(log=ports.audit, queue=ports.work_queue)
         ports = replace(ports, audit=self.trail)
         self._ports = ports
@@ -256,6 +258,10 @@ class Operations:
             trail=self.trail,
             clock=ports.clock,
         )
+        self.event_streams = EventStreams(
+            feeds=EventFeeds(log=ports.event_log, devices=ports.devices),
+            authenticate=self.authenticate,
+        )
         self.explanations = Explanations(permissions=self.permissions, people=self.people)
         self.granting = Granting(
             records=ports.grant_records,
@@ -295,7 +301,12 @@ class Operations:
             clock=ports.clock,
         )
         self.bulk_registration = BulkRegistration(registration=self.registration)
-        self.enrol = Enrol(ports, self.budgets, enrolment, endpoint)
+        self.enrol = Enrol(
+            ports,
+            self.budgets,
+            enrolment,
+            endpoint or DeviceEndpoint(host="localhost", port=8883, authorities=""),
+        )
 
     @cached_property
     def replays(self) -> Replays:
@@ -376,6 +387,19 @@ class Operations:
             queue=ports.work_queue,
             clock=ports.clock,
         )
+        telling = EventTelling(log=ports.event_log, clock=ports.clock)
+        decided = DecidedEvents(
+            entries=ports.audit_entries,
+            chain=ports.audit_chain,
+            commands=ports.command_records,
+            downloads=ports.download_records,
+            devices=ports.devices,
+            enrolments=ports.enrolments,
+            grants=ports.grant_records,
+            telling=telling,
+            queue=ports.work_queue,
+            clock=ports.clock,
+        )
         upkeep = MachineUpkeep(
             records=ports.machine_records,
             clients=ports.machine_clients,
@@ -409,6 +433,8 @@ class Operations:
                 WorkKind.VERIFY_FILE: verification.handle,
                 WorkKind.CHAIN_AUDIT: chaining.handle,
                 WorkKind.TELL_OUTCOMES: outcomes.handle,
+                WorkKind.TELL_DECISIONS: decided.handle,
+                WorkKind.TELL_EVENT: telling.handle,
                 WorkKind.SETTLE_MACHINE: upkeep.handle,
                 WorkKind.LOOK_AT_GRANT: self.granting.look,
                 WorkKind.ADVANCE_CAMPAIGN: self.campaign_sending(pace).advance,
@@ -461,6 +487,7 @@ class Operations:
 
     async def close(self) -> None:
         """End what is done in the background."""
+        await self.event_streams.feeds.close()
         await self.decisions.close()
         await self.revocations.close()
         await self.machine_admission.close()

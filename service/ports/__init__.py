@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from service.ports.devices import Connections, DeviceFacts
     from service.ports.downloads import Deliveries, DownloadJobs, DownloadRecords
     from service.ports.enrolments import Enrolments, Things
+    from service.ports.events import EventLog
     from service.ports.files import FileObjects, FileRecords
     from service.ports.grants import GrantedPolicies, GrantRecords
     from service.ports.groups import GroupRecords
@@ -86,6 +87,7 @@ class Ports:
     revocations: RevocationRecords
     machine_records: MachineRecords
     machine_clients: MachineClients
+    event_log: EventLog
     grant_records: GrantRecords
     granted_policies: GrantedPolicies
     telemetry: Telemetry

@@ -252,6 +252,7 @@ REQUESTS: Final = (
     Asked(route="GET /v1/audit"),
     Asked(route="GET /v1/audit/chain"),
     Asked(route="GET /v1/audit/export"),
+    Asked(route="GET /v1/events", path="?seconds=0"),
     Asked(route="GET /v1/machines"),
     Asked(route="POST /v1/machines", body={"id": "mes", "scopes": ["view"]}),
     Asked(route="GET /v1/machines/{machine}"),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import httpx
 
 
-LINES = "application/x-ndjson"
+TEXTS = ("application/x-ndjson", "text/event-stream")
 
 
 class Contract:
@@ -50,7 +50,7 @@ class Contract:
             if not content and not answer.content:
                 continue
             assert media_type in content, f"`{name}` answered {status} as `{media_type}`"
-            said = answer.text if media_type == LINES else answer.json()
+            said = answer.text if media_type in TEXTS else answer.json()
             validator = self._validator(name, status, media_type, content)
             wrong = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(said)]
             assert not wrong, f"`{name}` answered {status} in another form: {wrong}"

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import names
-from infra.stacks.platform_stack import device_events, job_events, status_rule
+from infra.stacks.platform_stack import device_events, job_events, live_events, status_rule
 
 if TYPE_CHECKING:
     from infra.stacks.platform_stack.tables import Tables
@@ -182,20 +182,36 @@ class Iot(pulumi.ComponentResource):
                     self._child, pulumi.ResourceOptions(depends_on=[grant])
                 ),
             )
-        aws.iot.TopicRule(
-            f"{name}-device-subscribed",
-            name=f"{names.DEVICE_EVENTS_RULE}_subscribed",
-            description="devices that subscribe anew, for the worker",
-            enabled=True,
-            sql=device_events.SUBSCRIBED,
-            sql_version=status_rule.SQL_VERSION,
-            sqs=[
-                {"role_arn": role.arn, "queue_url": args.work.queue.url, "use_base64": False},
-            ],
-            error_action={
-                "sqs": {"role_arn": role.arn, "queue_url": self.errors.url, "use_base64": False}
-            },
-            opts=pulumi.ResourceOptions.merge(
-                self._child, pulumi.ResourceOptions(depends_on=[grant])
+        work = {
+            f"{name}-device-subscribed": (
+                f"{names.DEVICE_EVENTS_RULE}_subscribed",
+                "devices that subscribe anew, for the worker",
+                device_events.SUBSCRIBED,
             ),
-        )
+            **{
+                f"{name}-live-{event.replace('_', '-')}": (
+                    f"{names.LIVE_EVENTS_RULE}_{event}",
+                    f"{event.replace('_', ' ')}, for the worker to tell",
+                    sql,
+                )
+                for event, sql in live_events.RULES.items()
+            },
+        }
+        for label, (rule, description, sql) in work.items():
+            aws.iot.TopicRule(
+                label,
+                name=rule,
+                description=description,
+                enabled=True,
+                sql=sql,
+                sql_version=status_rule.SQL_VERSION,
+                sqs=[
+                    {"role_arn": role.arn, "queue_url": args.work.queue.url, "use_base64": False},
+                ],
+                error_action={
+                    "sqs": {"role_arn": role.arn, "queue_url": self.errors.url, "use_base64": False}
+                },
+                opts=pulumi.ResourceOptions.merge(
+                    self._child, pulumi.ResourceOptions(depends_on=[grant])
+                ),
+            )

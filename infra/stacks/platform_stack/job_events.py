@@ -19,8 +19,10 @@ _DOWNLOAD: Final = "[0-9A-HJKMNP-TV-Z]{26}"
 _JOB: Final = f"^{_TENANT}--{_DOWNLOAD}-[0-9]{{2}}"
 _UP_TO_DEVICE: Final = f"^arn:aws:iot:[a-z0-9-]+:[0-9]{{12}}:thing/{_TENANT}--"
 _THING_ARN: Final = f"{_UP_TO_DEVICE}[A-Za-z0-9][A-Za-z0-9_-]{{0,63}}"
-_THING: Final = "regexp_replace(thingArn, '^[^/]*/', '')"
-_STATES: Final = "SUCCEEDED|FAILED|REJECTED|TIMED_OUT|CANCELED|REMOVED"
+THING: Final = "regexp_replace(thingArn, '^[^/]*/', '')"
+"""SQL: the name of the thing that an event is of."""
+STATES: Final = "SUCCEEDED|FAILED|REJECTED|TIMED_OUT|CANCELED|REMOVED"
+"""How an execution ends, as alternatives of a pattern."""
 
 
 def _owner(text: str) -> str:
@@ -45,7 +47,7 @@ SQL: Final = " ".join(
         f"WHERE regexp_substr(topic(4), '{_JOB}') = topic(4)",
         f"AND regexp_substr(thingArn, '{_THING_ARN}') = thingArn",
         f"AND {_owner('topic(4)')}",
-        f"= {_owner(_THING)}",
-        f"AND regexp_substr(status, '^({_STATES})') = status",
+        f"= {_owner(THING)}",
+        f"AND regexp_substr(status, '^({STATES})') = status",
     )
 )

@@ -30,6 +30,7 @@ from service.adapters.memory.downloads import (
     MemoryDownloadRecords,
 )
 from service.adapters.memory.enrolments import MemoryEnrolments, MemoryThings
+from service.adapters.memory.events import MemoryEventLog
 from service.adapters.memory.files import MemoryFileObjects, MemoryFileRecords
 from service.adapters.memory.grants import MemoryGrantedPolicies, MemoryGrantRecords
 from service.adapters.memory.machines import MemoryMachineClients, MemoryMachines
@@ -98,6 +99,7 @@ class MemoryPorts(Ports):
     revocations: MemoryRevocations
     machine_records: MemoryMachines
     machine_clients: MemoryMachineClients
+    event_log: MemoryEventLog
     grant_records: MemoryGrantRecords
     granted_policies: MemoryGrantedPolicies
     telemetry: MemoryTelemetry
@@ -150,6 +152,7 @@ class MemoryPorts(Ports):
             machine_records=MemoryMachines(),
             machine_clients=MemoryMachineClients(),
             revocations=revocations,
+            event_log=MemoryEventLog(),
             grant_records=MemoryGrantRecords(),
             granted_policies=MemoryGrantedPolicies(revocations=revocations, stores=stores),
             telemetry=MemoryTelemetry(),

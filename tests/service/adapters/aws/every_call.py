@@ -50,6 +50,7 @@ from service.domain.downloads import (
     TargetKind,
 )
 from service.domain.enrolments import Certificate, Enrolment, SigningRequest
+from service.domain.events import Event, EventPage
 from service.domain.files import FileState, FileVersion, UploadPart
 from service.domain.grants import Grant
 from service.domain.group_records import GroupRecord
@@ -290,6 +291,9 @@ LINK: Final = Link.after(
 CHECKPOINT: Final = Checkpoint(
     tenant="acme", number=1, link=LINK.hash, total=1, at=AT, key="a2V5", signature="c2lnbg=="
 )
+PAGE: Final = EventPage(
+    number=AT, made_at=AT, events=(Event(event_id="evt_1", type="device.connected", at=AT),)
+)
 QUESTION: Final = AuthorizationRequest.of(
     principal=EntityUid("Fleet::User", "pool|somebody"),
     action=Permission.VIEW_DEVICE,
@@ -356,6 +360,9 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
             tenant | {"since": AT, "until": AT, "before": first_ulid(AT + 1), "most": 10},
         ),
         "audit_entries.of_link": (tenant | {"link": LINK},),
+        "event_log.last": (tenant,),
+        "event_log.append": (tenant | {"page": PAGE},),
+        "event_log.since": (tenant | {"number": 1, "most": 1},),
         "audit_chain.last": (tenant | {"most": 1},),
         "audit_chain.append": (tenant | {"link": LINK},),
         "audit_chain.since": (tenant | {"number": 1, "most": 1},),

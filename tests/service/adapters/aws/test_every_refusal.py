@@ -194,7 +194,8 @@ def meant(call: Call, refusal: Refusal | Reply | Exception) -> tuple[type, ...]:
         f"{call.operation} of a grant": "acme--grants" in str(item),
         f"{call.operation} of an end of a device": "#retired#" in str(item.get("sk")),
         f"{call.operation} of a group": "acme--groups" in str(item),
-        f"{call.operation} of a link": "acme--audit-chain" in str(item),
+        f"{call.operation} of a link": "acme--audit-chain" in str(item)
+        or "acme--events" in str(item),
         f"{call.operation} of a checkpoint": "acme--audit-signed" in str(item),
         f"{call.operation} of a person": "acme--people" in str(item),
         f"{call.operation} of a command type": "acme--command-types" in str(item),
