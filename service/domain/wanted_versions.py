@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 MOST_AN_HOUR: Final = 6_000
 """Devices of one wish: a job of a hundred each minute, since no timer is more exact."""
 MAX_TRIES: Final = 5
-"""Failures of one device, after which it is left alone until another wish."""
+"""Of one device that fails, or says all the same that it runs another version; then it is left
+alone until another wish."""
 MAX_PINS: Final = 32
 """Packages that one device is pinned to."""
 _HOUR_MS: Final = 3_600_000
@@ -76,7 +77,7 @@ class Standing(StrEnum):
     DENIED = "denied"
     """It was not allowed when its turn came, and is asked for again after a pause."""
     GIVEN_UP = "given_up"
-    """It failed too often."""
+    """It failed too often, or ran another version all the same."""
     PINNED = "pinned"
     """Somebody keeps it where it is."""
     OTHER = "other"
@@ -182,10 +183,10 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    """Which version of a package a device runs, and since when we know.
+    """Which version of a package a device runs.
 
     Attributes:
-        at: milliseconds since the epoch; what another thing of the name ran before does not count.
+        at: since when that is known, in milliseconds since the epoch.
     """
 
     device: str
@@ -200,13 +201,13 @@ class Tries:
 
     Attributes:
         begun: it has a job that has not ended.
-        failures: how often it failed, or refused.
+        ended: how often it ended one, whether it failed or said later that it runs something else.
         denied: it was left out of its last job.
         again_at: from when on it may be tried again, in milliseconds since the epoch.
     """
 
     begun: bool = False
-    failures: int = 0
+    ended: int = 0
     denied: bool = False
     again_at: int = 0
 
@@ -247,9 +248,9 @@ def tries_of(batches: Iterable[Batch]) -> dict[str, Tries]:
             }
             if tries.denied:
                 tries.again_at = outcome.at + _HOUR_MS
-            if outcome.state in _FAILURES:
-                tries.failures += 1
-                pause = min(_HOUR_MS * 2 ** (tries.failures - 1), _LONGEST_PAUSE_MS)
+            if outcome.state is DeliveryState.SUCCEEDED or outcome.state in _FAILURES:
+                tries.ended += 1
+                pause = min(_HOUR_MS * 2 ** (tries.ended - 1), _LONGEST_PAUSE_MS)
                 tries.again_at = outcome.at + pause
     return found
 
@@ -306,7 +307,7 @@ def progress_of(
         wish: one of ``wishes``.
         members: devices of its group.
         wishes: all of its package.
-        running: what devices run of the package, by their ids.
+        running: what was delivered to devices of the package, by their ids.
         batches: of the wish.
         parents: of the tenant's groups.
         now_ms: milliseconds since the epoch.
@@ -330,21 +331,36 @@ def progress_of(
     return Progress(counts=counts, waiting=tuple(waiting), again_at=min(again, default=None))
 
 
+def runs(device: Device, package: str, told: Running | None) -> Running | None:
+    """What a device runs of a package: as it said, or as was delivered to it, whichever is later.
+
+    What an earlier thing of its name ran says nothing of this one.
+
+    Args:
+        device: with what it said last.
+        package: which.
+        told: what is written down of a delivery.
+    """
+    known: list[Running] = []
+    if told is not None and told.at >= (device.born_at or 0):
+        known.append(told)
+    if (said := device.reported) is not None and package in said.packages:
+        version = said.packages[package]
+        known.append(Running(device=device.id, package=package, version=version, at=said.at))
+    return max(known, key=lambda one: one.at, default=None)
+
+
 def _standing(
     wish: WantedVersion, device: Device, running: Running | None, tried: Tries, now_ms: int
 ) -> Standing:
-    is_there = (
-        running is not None
-        and running.version == wish.version
-        and running.at >= (device.born_at or 0)
-    )
+    now = runs(device, wish.package, running)
     known = (
-        (is_there, Standing.THERE),
+        (now is not None and now.version == wish.version, Standing.THERE),
         (tried.begun, Standing.BEGUN),
         # Fail closed: of what cannot be read nobody knows whether it is allowed.
         (device.problem is not None or not device.enrolled, Standing.SKIPPED),
         (wish.package in device.pinned, Standing.PINNED),
-        (tried.failures >= MAX_TRIES, Standing.GIVEN_UP),
+        (tried.ended >= MAX_TRIES, Standing.GIVEN_UP),
         (now_ms >= tried.again_at, Standing.WAITING),
         (tried.denied, Standing.DENIED),
     )

@@ -26,6 +26,7 @@ from service.domain.wanted_versions import (
     counting,
     is_failing,
     progress_of,
+    runs,
 )
 from service.errors import ConflictError
 from service.operations.downloads import advance, deliverable
@@ -151,11 +152,9 @@ class Bringing:
             ours = counting(device, known, tenant.groups)
             if ours is None or ours.state is not WishState.ACTIVE:
                 continue
-            found = await self.running.find(tenant, package, device_id)
-            if found is None or (found.version, found.at >= (device.born_at or 0)) != (
-                ours.version,
-                True,
-            ):
+            told = await self.running.find(tenant, package, device_id)
+            now = runs(device, package, told)
+            if now is None or now.version != ours.version:
                 due.append(look_at(tenant, ours))
         if due:
             await self.queue.send(due)

@@ -11,13 +11,11 @@ from cedarfleet_device import wire
 from service.cedar.entities import ROOT_GROUP, tenant_entity
 from service.domain.groups import DeviceGroup
 from service.domain.permissions import Permission
-from service.domain.wanted_versions import check_package
+from service.domain.wanted_versions import check_package, runs
 from service.errors import InvalidRequestError, NotFoundError
 from service.operations.bringing import MOST_MEMBERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from service.domain.wanted_versions import Running
     from service.operations.authorization import Access
     from service.ports.devices import DeviceFacts
@@ -61,13 +59,9 @@ class Versions:
             InvalidRequestError: the package is not of its form.
             PermissionDeniedError: a policy forbids to list.
         """
-        tenant = access.principal.tenant
         if package is not None:
             check_package(package)
-            known: Iterable[Running] = (await self.running.of_package(tenant, package)).values()
-        else:
-            known = await self.running.every(tenant)
-        shown = await self._shown(access, known)
+        shown = await self._shown(access, package)
         counts = Counter((one.package, one.version) for one in shown)
         return tuple(
             VersionCount(package=of, version=version, devices=count)
@@ -100,8 +94,7 @@ class Versions:
         check_package(package)
         if cursor is not None and not wire.is_device_id(cursor):
             raise InvalidRequestError("cursor", "must be the `cursor` of an earlier page")
-        known = (await self.running.of_package(access.principal.tenant, package)).values()
-        shown = sorted(await self._shown(access, known), key=lambda one: one.device)
+        shown = sorted(await self._shown(access, package), key=lambda one: one.device)
         if not shown:
             raise NotFoundError("package", package)
         wanted = [one for one in shown if version in (None, one.version)]
@@ -109,20 +102,27 @@ class Versions:
         page = tuple(behind[:limit])
         return RunningPage(devices=page, cursor=page[-1].device if len(behind) > limit else None)
 
-    async def _shown(self, access: Access, known: Iterable[Running]) -> list[Running]:
-        """What runs on devices that there are, and that the caller may view."""
+    async def _shown(self, access: Access, package: str | None) -> list[Running]:
+        """What runs, of one package or of all, on devices that the caller may view."""
         tenant = access.principal.tenant
         await access.permitted(Permission.LIST_DEVICES, (tenant_entity(tenant.id),))
+        if package is None:
+            told = await self.running.every(tenant)
+        else:
+            told = (*(await self.running.of_package(tenant, package)).values(),)
         everything = DeviceGroup(tenant=tenant.id, id=ROOT_GROUP)
         fleet = await self.devices.members(tenant, everything, limit=MOST_MEMBERS)
+        rows = {(one.device, one.package): one for one in told}
+        packages: dict[str, set[str]] = {}
+        for one in told:
+            packages.setdefault(one.device, set()).add(one.package)
+        found: list[Running] = []
         # Fail closed: of what cannot be read nobody knows who may see it.
-        readable = {one.id: one for one in fleet if one.problem is None}
-        runs = [one for one in known if one.device in readable]
-        asked = {one.device: readable[one.device] for one in runs}
-        seen = {one.id for one in await access.seen(Permission.VIEW_DEVICE, [*asked.values()])}
-        # What an earlier thing of the name ran says nothing of this one.
-        return [
-            one
-            for one in runs
-            if one.device in seen and one.at >= (readable[one.device].born_at or 0)
-        ]
+        readable = [one for one in fleet if one.problem is None]
+        for device in await access.seen(Permission.VIEW_DEVICE, readable):
+            said = set(device.reported.packages) if device.reported else set[str]()
+            names = packages.get(device.id, set()) | said
+            for name in sorted(names if package is None else names & {package}):
+                now = runs(device, name, rows.get((device.id, name)))
+                found += [now] if now is not None else []
+        return found

@@ -5,8 +5,8 @@ Rows of the commands table::
     thing                    sk                    written by
     <tenant>--wanted         <package>#<group>     the service; the worker: when the next may begin
     <tenant>--wanted#<wish>  <download>            the worker: a batch, then how its devices ended
-    <tenant>--versions       <package>#<device>    an IoT rule: what a device says that it runs; the
-                                                   worker: of a download that succeeded
+    <tenant>--versions       <package>#<device>    the worker: what was delivered to a device, which
+                                                   may say later what it runs (`devices`)
 
 A wish stands until it is ended, so its rows have no ``ttl``; nor has what a device runs.
 """

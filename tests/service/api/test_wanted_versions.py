@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from service.domain.devices import Device
+from service.domain.devices import Device, ReportedVersions
 from service.domain.files import FileState, FileVersion, Package
 from service.domain.wanted_versions import Running, WishState
 
@@ -183,6 +183,19 @@ def test_versions_over_the_fleet(service: ServiceUnderTest) -> None:
         "GET", f"/v1/versions/{PACKAGE}?version=2.0&cursor={first['cursor']}"
     ).json()
     assert ([one["device"] for one in rest["devices"]], rest["cursor"]) == (["press-02"], None)
+
+
+def test_what_devices_say_is_among_them(service: ServiceUnderTest) -> None:
+    """Later than what was delivered, it counts; a package that nobody delivered is there too."""
+    told = Running(device="press-01", package=PACKAGE, version="2.0", at=1_000)
+    asyncio.run(service.ports.running_versions.tell(service.acme.tenant, told))
+    packages = {PACKAGE: "1.9", "firmware": "7"}
+    said = ReportedVersions(at=2_000, agent="1.0", packages=packages)
+    service.ports.devices.says("acme", "press-01", said)
+    seen = service.call("GET", "/v1/versions").json()["versions"]
+    assert {one["package"]: one["version"] for one in seen} == packages
+    [found] = service.call("GET", "/v1/versions/firmware").json()["devices"]
+    assert (found["device"], found["version"]) == ("press-01", "7")
 
 
 def test_a_reborn_device_runs_nothing_yet(service: ServiceUnderTest) -> None:

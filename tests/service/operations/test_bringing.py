@@ -8,19 +8,20 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from service.domain.devices import Device
+from service.domain.devices import Device, ReportedVersions
 from service.domain.downloads import Closing, DeliveryState
 from service.domain.files import FileState
 from service.domain.instants import milliseconds
 from service.domain.rollouts import Window
 from service.domain.wanted_versions import MAX_TRIES, Running, WishState
-from service.operations.wish_messages import look_at_device
+from service.operations.wish_messages import look_at, look_at_device
 from tests.service.operations.rollouts import boss
 from tests.service.operations.wishes import FILE, PACKAGE, site, wanted
 
 if TYPE_CHECKING:
     from service.adapters.memory.authorizer import CedarAuthorizer
     from service.adapters.memory.user_pool import MemoryUserPool
+    from tests.service.operations.wishes import Site
 
 Pools = tuple["MemoryUserPool", "MemoryUserPool"]
 HOUR = timedelta(hours=1)
@@ -103,12 +104,46 @@ def test_a_device_that_runs_it_is_left_alone(pools: Pools, authorizer: CedarAuth
     asyncio.run(scenario())
 
 
+def test_what_a_device_says_counts(pools: Pools, authorizer: CedarAuthorizer) -> None:
+    """One that says that it runs the version is there; one that says another is brought to it."""
+
+    async def scenario() -> None:
+        here = site(pools, authorizer, "press-01", "press-02")
+        says(here, "press-01", "2.0")
+        says(here, "press-02", "1.0")
+        await here.want(wanted(here))
+        await here.work()
+        assert here.reached() == ["press-02"]
+
+    asyncio.run(scenario())
+
+
+def test_one_that_never_runs_it_is_given_up(pools: Pools, authorizer: CedarAuthorizer) -> None:
+    """It takes the file each time, and says that it runs another version: five times, no more."""
+
+    async def scenario() -> None:
+        here = site(pools, authorizer, "press-01")
+        await here.want(wanted(here))
+        for _ in range(24 * 10):
+            await here.work()
+            here.end(DeliveryState.SUCCEEDED)
+            here.ports.clock.now = here.now + timedelta(seconds=1)
+            says(here, "press-01", "1.0")
+            await here.pass_time(HOUR)
+        assert len(here.reached()) == MAX_TRIES
+
+    asyncio.run(scenario())
+
+
 def test_its_rate_is_kept(pools: Pools, authorizer: CedarAuthorizer) -> None:
     """Sixty an hour are one a minute, however many wait."""
 
     async def scenario() -> None:
         here = site(pools, authorizer, *(f"press-{number:02}" for number in range(50)))
         await here.want(wanted(here, devices_per_hour=60))
+        await here.work()
+        # However often somebody has it looked at.
+        await here.ports.work_queue.send([look_at(here.tenant, here.wish())] * 5)
         await here.work()
         assert len(here.reached()) == 1
         await here.pass_time(timedelta(minutes=20))
@@ -128,6 +163,7 @@ def test_its_window_is_kept(pools: Pools, authorizer: CedarAuthorizer) -> None:
         await here.work()
         await here.pass_time(timedelta(hours=9, minutes=59))
         assert here.reached() == []
+        assert here.ports.download_records.once.records == {}
         await here.pass_time(timedelta(minutes=3))
         assert here.reached() == ["press-01"]
 
@@ -313,6 +349,13 @@ def test_a_drifted_device_comes_back(pools: Pools, authorizer: CedarAuthorizer) 
         assert here.reached() == ["press-01", "press-01"]
 
     asyncio.run(scenario())
+
+
+def says(here: Site, device: str, version: str) -> None:
+    """Have a device say what it runs."""
+    at = milliseconds(here.now)
+    said = ReportedVersions(at=at, agent="1.0", packages={PACKAGE: version})
+    here.ports.devices.says("acme", device, said)
 
 
 def _of_the_line(name: str) -> Device:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import Counter
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from service.domain.downloads import DeliveryState
 from service.domain.wanted_versions import WishState
 from service.operations.operations import Operations
+from service.operations.wish_messages import look_at
 from service.settings import TokenSettings
 from tests.seed import new_seed
 from tests.service.operations.fleet import DiedError, mortal
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     from service.adapters.memory.authorizer import CedarAuthorizer
     from service.adapters.memory.memory_ports import MemoryPorts
     from service.adapters.memory.user_pool import MemoryUserPool
-    from service.domain.work import ReceivedWork
 
 Pools = tuple["MemoryUserPool", "MemoryUserPool"]
 NEWER = "01JD0000000000000000000009"
@@ -116,20 +118,61 @@ def test_a_wish_outlives_who_dies_anywhere(
     asyncio.run(scenario())
 
 
+@dataclass
+class Turning:
+    """A port that lets others have their turn before and behind each call."""
+
+    port: Any
+
+    def __getattr__(self, name: str) -> Any:
+        """The port's own, or a method that lets others go on."""
+        found = getattr(self.port, name)
+        if not inspect.iscoroutinefunction(found):
+            return found
+
+        async def call(*given: Any, **named: Any) -> Any:
+            await asyncio.sleep(0)
+            answer = await found(*given, **named)
+            await asyncio.sleep(0)
+            return answer
+
+        return call
+
+
 def test_two_workers_take_a_batch_once(pools: Pools, authorizer: CedarAuthorizer) -> None:
-    """Both look at the same moment: one takes it, and the other looks again."""
+    """Four look at the same moment: one takes it, and the others look again."""
 
     async def scenario() -> None:
-        here = site(pools, authorizer, *(f"press-{number:02}" for number in range(20)))
+        names = [f"press-{number:02}" for number in range(20)]
+        here = site(pools, authorizer, *names)
         await here.want(wanted(here))
-        [message] = await here.ports.work_queue.receive()
-        await asyncio.gather(*(_handled(here, message) for _ in range(4)))
-        here.ports.work_queue.abandon()
+        await here.ports.work_queue.send([look_at(here.tenant, here.wish())] * 3)
+        messages = await here.ports.work_queue.receive()
+        turning = replace(
+            here.ports,
+            wanted_versions=cast("Any", Turning(here.ports.wanted_versions)),
+            devices=cast("Any", Turning(here.ports.devices)),
+        )
+        worker = Operations(turning, TokenSettings()).worker(here.settings)
+        await asyncio.gather(*(worker.handle(message) for message in messages))
         await here.work()
-        assert sorted(here.reached()) == [f"press-{number:02}" for number in range(20)]
+        assert sorted(here.reached()) == names
+        assert len(here.ports.download_records.once.records) == 1
 
     asyncio.run(scenario())
 
 
-async def _handled(here: Site, message: ReceivedWork) -> None:
-    await Operations(here.ports, TokenSettings()).worker(here.settings).handle(message)
+def test_a_batch_that_nobody_was_told_of_goes_on(pools: Pools, authorizer: CedarAuthorizer) -> None:
+    """Whoever took it died when its download was recorded, and before the worker was told."""
+
+    async def scenario() -> None:
+        here = site(pools, authorizer, "press-01")
+        await here.want(wanted(here))
+        [message] = await here.ports.work_queue.receive()
+        await Operations(here.ports, TokenSettings()).worker(here.settings).handle(message)
+        assert len(here.ports.download_records.once.records) == 1
+        here.ports.work_queue.waiting.clear()
+        await here.pass_time(timedelta(hours=2))
+        assert here.reached() == ["press-01"]
+
+    asyncio.run(scenario())
