@@ -299,6 +299,17 @@ ROWS: Final = (
         reason="it needs a device",
     ),
     Row(
+        id="one-execution-is-canceled",
+        statement="CancelJobExecution with `force` ends what a device is at, for that device "
+        "alone, and its `statusDetails` come with the event",
+        reason="it needs a device",
+    ),
+    Row(
+        id="rate-of-executions",
+        statement="CancelJobExecution and ListJobExecutionsForThing ten times a second each",
+        reason="all 50 are taken",
+    ),
+    Row(
         id="fair-queues",
         statement="A standard queue gives a message out at least once, and messages of a group "
         "that has much in flight after those of others",

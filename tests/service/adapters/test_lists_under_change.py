@@ -10,18 +10,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from service.adapters.aws.command_lists import DynamoListedCommands
+from service.adapters.aws.commands import DynamoCommandRecords
 from service.adapters.aws.devices import DynamoDeviceFacts
+from service.adapters.aws.downloads import DynamoDownloadRecords
 from service.adapters.aws.enrolments import DynamoEnrolments
 from service.adapters.aws.files import DynamoFileRecords
 from service.adapters.aws.groups import DynamoGroups
 from service.adapters.memory.memory_ports import MemoryPorts
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.cedar.decision import Allowed
+from service.domain.commands import CommandFilter, CommandRecord
 from service.domain.devices import Device
+from service.domain.downloads import EVERY_DOWNLOAD, Closing, DownloadRecord, TargetKind
 from service.domain.enrolments import Enrolment
 from service.domain.files import FileVersion
 from service.domain.group_records import GroupRecord, GroupState
 from service.domain.identities import Principal, TokenUse, VerifiedClaims
+from service.domain.instants import new_ulid
 from service.domain.permissions import READING
 from service.operations.authorization import RequestFacts
 from service.operations.operations import Operations
@@ -159,6 +165,39 @@ class Fleet:
         )
         await self.ports.file_records.create(self.tenant, record, None)
 
+    async def command_comes(self, at: int) -> str:
+        """One more; its id."""
+        record = CommandRecord(
+            command_id=new_ulid(at),
+            tenant=self.tenant.id,
+            device="d",
+            name="reboot",
+            arguments={},
+            created_by="test",
+            created_at=at,
+            expires_at=at + 1,
+        )
+        await self.ports.command_records.create(self.tenant, record, None)
+        return record.command_id
+
+    async def download_comes(self, at: int) -> str:
+        """One more; its id."""
+        record = DownloadRecord(
+            download_id=new_ulid(at),
+            tenant=self.tenant.id,
+            target_kind=TargetKind.DEVICE,
+            target="d",
+            artifact="recipes/steel.json",
+            size=1,
+            sha256="ab" * 32,
+            etag="e",
+            created_by="test",
+            created_at=at,
+            closing=Closing.ENDED,
+        )
+        await self.ports.download_records.create(self.tenant, record, None)
+        return record.download_id
+
     async def nothing(self, name: str) -> None:
         """What files do instead of going."""
 
@@ -166,6 +205,27 @@ class Fleet:
         """A page of devices."""
         page = await self.operations.devices.page(self.access, limit=limit, cursor=cursor)
         return [one.id for one in page.devices], page.cursor
+
+    async def commands(self, limit: int, cursor: str | None) -> Page:
+        """A page of commands."""
+        views, behind = await self.operations.command_lists.page(
+            self.access, wanted=CommandFilter(), state=None, limit=limit, cursor=cursor
+        )
+        return [one.recorded.record.command_id for one in views], behind
+
+    async def device_commands(self, limit: int, cursor: str | None) -> Page:
+        """A page of the commands of one device."""
+        views, behind = await self.operations.command_lists.of_device(
+            self.access, "d", wanted=CommandFilter(), state=None, limit=limit, cursor=cursor
+        )
+        return [one.recorded.record.command_id for one in views], behind
+
+    async def downloads(self, limit: int, cursor: str | None) -> Page:
+        """A page of downloads."""
+        views, behind = await self.operations.download_lists.page(
+            self.access, wanted=EVERY_DOWNLOAD, state=None, limit=limit, cursor=cursor
+        )
+        return [one.record.download_id for one in views], behind
 
     async def groups(self, limit: int, cursor: str | None) -> Page:
         """A page of groups."""
@@ -206,6 +266,9 @@ def dynamo(embedded_cloud: EmbeddedCloud) -> tuple[Any, dict[str, Any]]:
         "groups": DynamoGroups(**asked),
         "enrolments": DynamoEnrolments(**asked),
         "file_records": DynamoFileRecords(**asked),
+        "command_records": (commands := DynamoCommandRecords(**asked)),
+        "listed_commands": DynamoListedCommands(**asked, records=commands),
+        "download_records": DynamoDownloadRecords(**asked),
     }
 
 
@@ -259,5 +322,39 @@ def test_lists_are_right_while_others_change_them(
             one = fleet(pool, dynamo)
             comes, goes = getattr(one, f"{noun}_comes"), getattr(one, f"{noun}_goes", one.nothing)
             await read_while_others_change(chance, getattr(one, f"{noun}s"), comes, goes)
+
+    asyncio.run(each())
+
+
+@pytest.mark.parametrize("noun", ["command", "device_command", "download"])
+@pytest.mark.parametrize(("kind", "rounds"), [("memory", 40), ("dynamodb", 2)])
+def test_newest_first_is_right_while_others_add(
+    request: pytest.FixtureRequest, pool: MemoryUserPool, noun: str, kind: str, rounds: int
+) -> None:
+    """What comes between two pages stands before them: nothing is shown twice, nothing left out."""
+    chance = random.Random(new_seed())  # noqa: S311 - chance, no secret
+    dynamo = request.getfixturevalue("dynamo") if kind == "dynamodb" else None
+
+    async def one_round() -> None:
+        one = fleet(pool, dynamo)
+        await one.device_comes("d")
+        comes = one.download_comes if noun == "download" else one.command_comes
+        page = getattr(one, f"{noun}s")
+        standing = [await comes(at) for at in range(1, 16)]
+        seen: list[str] = []
+        cursor: str | None = None
+        for turn in range(100):
+            ids, cursor = await page(chance.randint(1, 4), cursor)
+            seen += ids
+            if cursor is None:
+                break
+            for number in range(chance.randint(0, 3)):
+                await comes(100 + 10 * turn + number)
+        assert cursor is None, "the list has an end"
+        assert seen == sorted(standing, reverse=True), "each that stood, once, the newest first"
+
+    async def each() -> None:
+        for _ in range(rounds):
+            await one_round()
 
     asyncio.run(each())
