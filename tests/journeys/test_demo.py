@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -22,6 +24,7 @@ def test_demo_help_explains_it_instead_of_running_it() -> None:
     assert "Exit code 0 only if every step truly happened" in done.stdout
 
 
+@pytest.mark.timeout(420)  # a wave of a rollout waits for a timer's minute
 def test_demo_takes_every_step_and_ends_by_itself() -> None:
     """Every step of the main job happens; the exit code says so."""
     done = subprocess.run(
@@ -31,7 +34,7 @@ def test_demo_takes_every_step_and_ends_by_itself() -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=360,
+        timeout=400,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
