@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import signal
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -148,6 +149,26 @@ def test_presence_says_how_the_agent_left(observed: ObservedBroker, tmp_path: Pa
             assert agent.stop() == 0
         observed.observer.until(lambda: said(farewell), what=lambda: farewell)
     assert said("offline") == (farewell == "offline")
+
+
+def test_an_agent_says_what_runs_on_its_device(observed: ObservedBroker, tmp_path: Path):
+    """Once for each connection: its own version, and the firmware's where the maker names it."""
+    device = observed.broker.device(tmp_path, settings={"firmware_version": "1.4.2"})
+    topic = wire.versions_topic(device.thing)
+    message = wire.VersionsMessage(
+        agent=version("cedarfleet-device"), packages={"firmware": "1.4.2"}
+    )
+
+    def said() -> list[bytes]:
+        return [payload for told, payload in observed.observer.other if told == topic]
+
+    for times in (1, 2):
+        with device.run() as agent:
+            observed.observer.until(
+                lambda times=times: len(said()) == times, what=lambda: "versions"
+            )
+            assert agent.stop() == 0
+    assert said() == [message.encode()] * 2
 
 
 def test_no_goodbye_brings_the_last_will(observed: ObservedBroker, tmp_path: Path):
