@@ -240,6 +240,21 @@ def test_an_agent_that_cannot_be_made_lets_go_of_its_folder(tmp_path: Path):
         Agent(DeviceConfig.load(write_config(tmp_path, fields)))
 
 
+def extension(hello: bytes, wanted: int) -> bytes:
+    """What an extension of a ClientHello holds (RFC 8446, 4.1.2), in one record."""
+    at = 5 + 4 + 2 + 32  # headers of record and message, version, random
+    at += 1 + hello[at]  # session id
+    at += 2 + int.from_bytes(hello[at : at + 2])  # cipher suites
+    at += 1 + hello[at]  # compression methods
+    at += 2  # length of all extensions
+    while at < len(hello):
+        kind, size = (int.from_bytes(hello[each : each + 2]) for each in (at, at + 2))
+        if kind == wanted:
+            return hello[at + 4 : at + 4 + size]
+        at += 4 + size
+    raise AssertionError(f"no extension {wanted}")
+
+
 def test_tls_begins_at_1_2(tmp_path: Path):
     """The first message of the handshake offers nothing older (RFC 8446, 4.2.1)."""
     authority = Authority()
@@ -268,9 +283,7 @@ def test_tls_begins_at_1_2(tmp_path: Path):
                 accepted.settimeout(30)
                 hello = accepted.recv(4096)
     assert hello[0] == 22, "a handshake record"
-    # Extension 43, supported_versions: its length, the length of its list, the versions.
-    at = hello.index(b"\x00\x2b", 43)
-    listed = hello[at + 5 : at + 5 + hello[at + 4]]
+    listed = extension(hello, 43)[1:]  # supported_versions, behind the length of its list
     offered = {listed[index : index + 2] for index in range(0, len(listed), 2)}
     assert b"\x03\x03" in offered
     assert offered <= {b"\x03\x03", b"\x03\x04"}
