@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    _StreamHandler = logging.StreamHandler[TextIO]
+else:  # which cannot be subscripted before Python 3.11
+    _StreamHandler = logging.StreamHandler
+
 
 class UnwrittenError(Exception):
     """Standard output does not take the answer; the reason is its cause."""
@@ -62,7 +66,7 @@ def _leave_nothing() -> None:
         os.close(nowhere)
 
 
-class LastingHandler(logging.StreamHandler[TextIO]):
+class LastingHandler(_StreamHandler):
     """Log lines on a stream; where it takes none the agent works on, and standard error says so.
 
     Once, until it takes one again: a traceback for each line would fill what may be a device's only
