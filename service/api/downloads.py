@@ -202,8 +202,9 @@ async def list_downloads(
     """Downloads of the last 90 days that the caller may view, the newest first.
 
     A page may have less than `limit` downloads, or none, and a `cursor` all the same. `device` and
-    `group` mean what was asked for: a download to a group is not one to its devices. Those of
-    releases that kept no list can be read by their ids.
+    `group` mean what was asked for: a download to a group is not one to its devices, whose own are
+    at `/v1/devices/{device}/downloads`. Those of releases that kept no list can be read by their
+    ids.
     """
     wanted = DownloadFilter(device=device, group=group, artifact=artifact)
     views, behind = await operations.download_lists.page(
