@@ -146,7 +146,9 @@ def test_what_is_refused_comes_again_in_order(tmp_path: Path):
     made.close()
 
 
-@pytest.mark.parametrize("why", ["nothing", "unanswered", "refused", "offline", "no token"])
+@pytest.mark.parametrize(
+    "why", ["nothing", "unanswered", "refused", "offline", "no token", "no store"]
+)
 def test_a_sender_that_waits_sleeps(tmp_path: Path, why: str):
     """Whatever it waits for, and whoever wakes it in vain, it uses no processor."""
     broker = Broker(willing=why not in ("unanswered", "refused"))
@@ -158,7 +160,9 @@ def test_a_sender_that_waits_sleeps(tmp_path: Path, why: str):
     )
     made.online = why != "offline"
     made.sender.start()
-    if why != "nothing":
+    if why == "no store":
+        made.store.close()
+    elif why != "nothing":
         made.put(*range(50))
     broker.until({"unanswered": 8, "refused": 1, "no token": 3}.get(why, 0))
     made.sender.wake()
