@@ -8,7 +8,8 @@ again is the same command, which a device runs once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import asyncio
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -58,6 +59,10 @@ that a person's own command finds the other half free."""
 _FIRST_LOOK: Final = 5  # seconds; each round waits twice as long as the one before
 _LONGEST_PAUSE: Final = 900  # seconds (source: SQS API reference, SendMessage, DelaySeconds)
 _LOOKED_AT: Final = 10  # batches of one look
+# Steps that a task does at once, of the 32 messages that it has in hand: they wait for their turn,
+# and other work is not to wait with them.
+_AT_ONCE: Final = 4
+_BUSY: Final = 3  # seconds after which a step comes again for which there was no room
 _GIVEN_UP_MS: Final = 2 * 60_000
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -75,6 +80,7 @@ class CampaignSending:
     pace: Pace
     queue: WorkQueue
     clock: Clock
+    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
     async def advance(self, tenant: Tenant, work: Work) -> None:
         """Do one step of a campaign, and have the next one done.
@@ -82,6 +88,13 @@ class CampaignSending:
         Raises:
             UpstreamError: a part does not answer; the message comes again.
         """
+        if self.room.locked():
+            await self.queue.send([work], delay_seconds=_BUSY)
+            return
+        async with self.room:
+            await self._advance(tenant, work)
+
+    async def _advance(self, tenant: Tenant, work: Work) -> None:
         record = await self.records.read(tenant, work.about["campaign"])
         if record is None or int(work.about["step"]) < record.step:
             return

@@ -20,9 +20,11 @@ from infra.stacks.platform_stack.service import STOP_SECONDS
 from infra.stacks.platform_stack.status_rule import KEEP_SECONDS
 from infra.stacks.platform_stack.work import ATTEMPTS
 from service.adapters.aws import tenants, things
+from service.adapters.aws.authorizer import MAX_REQUESTS
 from service.adapters.aws.broker import PROCESSING_SECONDS
 from service.adapters.aws.client.credentials import SESSION_SECONDS
 from service.api.commands import TimeoutSeconds
+from service.domain.campaigns import BATCH_DEVICES
 from service.domain.commands import CLAIM_MS
 from service.domain.machines import MAX_ID
 from service.domain.rates import DEFAULT, MOST_PER_SECOND, Budget
@@ -30,6 +32,7 @@ from service.domain.revocations import INTENT_MS, KEPT_SECONDS
 from service.domain.work import LAST_ATTEMPT
 from service.operations import machines, people
 from service.operations.budgets import LEASE_SECONDS
+from service.operations.campaign_sending import CAMPAIGN_COMMANDS
 from service.operations.commands import DIRECT_MESSAGES
 from service.operations.once import SETTLE_SECONDS
 from service.settings import (
@@ -115,6 +118,14 @@ SMALLER: Final = {
     "the account's direct messages of a second stay within AWS's rate": (
         DIRECT_MESSAGES.rate.burst + DIRECT_MESSAGES.rate.per_second * (1 + LEASE_SECONDS),
         next(rate.figure for rate in table.RATES if "SendDirectMessage" in rate.operations),
+    ),
+    "campaigns leave half of the direct messages to people's own commands": (
+        CAMPAIGN_COMMANDS.rate.per_second,
+        DIRECT_MESSAGES.rate.per_second // 2,
+    ),
+    "the devices of a campaign's batch are one question to the store": (
+        BATCH_DEVICES,
+        MAX_REQUESTS,
     ),
     **{
         f"what the service asks of user pools in a second stays within {category}": (

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _STORE: Final = "the policy store"
-_MAX_REQUESTS: Final = 30  # of one batch (docs: Verified Permissions quotas)
+MAX_REQUESTS: Final = 30  # of one batch (docs: Verified Permissions quotas)
 _MAX_ENTITIES: Final = 100  # of one batch, distinct
 # Of a batch's entities. A request has at most 1 MB (docs: Verified Permissions quotas), and tokens,
 # actions and contexts stand in it too.
@@ -117,7 +117,7 @@ def batches(
         own = {entity.uid: _size(entity) for entity in request.entities}
         together = entities | own
         if batch and (
-            len(batch) == _MAX_REQUESTS
+            len(batch) == MAX_REQUESTS
             or len(together) > _MAX_ENTITIES
             or sum(together.values()) > _MAX_ENTITY_BYTES
         ):

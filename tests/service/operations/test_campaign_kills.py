@@ -9,14 +9,26 @@ from typing import TYPE_CHECKING
 import pytest
 from cedarfleet_device.wire import CommandState
 
-from service.domain.campaigns import CampaignClosing, CampaignState, Part, state_of
-from service.operations.campaigns import advance_campaign
+from service.domain.campaigns import (
+    CampaignClosing,
+    CampaignState,
+    CampaignTarget,
+    Part,
+    state_of,
+)
+from service.domain.identities import Principal, TokenUse, VerifiedClaims
+from service.domain.permissions import Permission
+from service.operations.authorization import RequestFacts
+from service.operations.campaigns import CampaignRequest, advance_campaign
+from service.operations.operations import Operations
+from service.settings import TokenSettings
 from tests.seed import new_seed
-from tests.service.operations.campaigns import Campaign, begin_campaign, boss
+from tests.service.operations.campaigns import BOSS, Campaign, begin_campaign, boss
 from tests.service.operations.fleet import DiedError, mortal
 
 if TYPE_CHECKING:
     from service.adapters.memory.authorizer import CedarAuthorizer
+    from service.adapters.memory.memory_ports import MemoryPorts
     from service.adapters.memory.user_pool import MemoryUserPool
 
 Pools = tuple["MemoryUserPool", "MemoryUserPool"]
@@ -150,7 +162,7 @@ def test_a_campaign_outlives_who_dies_anywhere(
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("at_call", range(1, 80, 3))
+@pytest.mark.parametrize("at_call", range(1, 120, 4))
 def test_who_was_disabled_while_a_worker_was_dead(
     pools: Pools, authorizer: CedarAuthorizer, at_call: int
 ) -> None:
@@ -161,23 +173,86 @@ def test_who_was_disabled_while_a_worker_was_dead(
         lived = await die_once(campaign, at_call)
         if lived:
             return
-        before = campaign.sent_to()
+        records = campaign.ports.command_records.once.records
+        # What was recorded may have left, and was allowed then: it is sent again.
+        begun = {one.device for one in records.values()} | set(campaign.sent_to())
         campaign.ports.people.add("acme", boss(enabled=False))
         campaign.due()
         campaign.later(seconds=61)
         await campaign.work()
         for _ in range(8):
             await campaign.pass_time(seconds=61)
-        left = {one.command_id for one in campaign.ports.command_records.once.records.values()}
-        # What was recorded may have left, and is sent again; nothing else is.
-        assert set(campaign.sent_to()) - set(before) <= {
-            one.device for one in campaign.ports.command_records.once.records.values()
-        }
-        assert len(left) <= 25, "of the second batch nothing is recorded"
-        if campaign.stored.closing is not CampaignClosing.ENDED:
+        assert set(campaign.sent_to()) <= begun
+        assert {one.device for one in records.values()} == begun
+        if len(begun) < 30:
+            assert campaign.stored.closing is CampaignClosing.STOPPED
             assert campaign.stored.why == "who asked for it is disabled"
+        assert sum((await campaign.counts()).values()) == 30
 
     asyncio.run(scenario())
+
+
+def test_a_request_that_died_is_repeated(pools: Pools, authorizer: CedarAuthorizer) -> None:
+    """Before or behind each call in turn; repeated under its key it is one campaign, sent once."""
+
+    async def scenario() -> None:
+        for at_call in range(1, 100):
+            campaign = await begin_campaign(pools, authorizer, devices=3)
+            campaign.ports.campaign_records.once.records.clear()
+            campaign.ports.campaign_batches.kept.clear()
+            campaign.ports.work_queue.waiting.clear()
+            calls = 0
+
+            def dies(at_call: int = at_call) -> None:
+                nonlocal calls
+                calls += 1
+                if calls == at_call:
+                    raise DiedError
+
+            lived = True
+            try:
+                await ask(campaign, mortal(campaign.ports, dies, *PORTS))
+            except DiedError:
+                lived = False
+            await ask(campaign, campaign.ports)
+            await campaign.work()
+            assert campaign.sent_to() == list(campaign.members), f"died at call {at_call}"
+            assert len(campaign.ports.campaign_records.once.records) == 1
+            if lived:
+                return
+        raise AssertionError("it makes too many calls")
+
+    asyncio.run(scenario())
+
+
+async def ask(campaign: Campaign, ports: MemoryPorts) -> None:
+    """The same request of the same person under one key."""
+    operations = Operations(ports, TokenSettings())
+    claims = VerifiedClaims({"cognito:groups": ["managers"], "cognito:username": BOSS})
+    principal = Principal(
+        tenant=campaign.tenant,
+        subject=BOSS,
+        token_use=TokenUse.ID,
+        groups=("managers",),
+        email=None,
+        client_id="acmeclient",
+        expires_at=2**40,
+        claims=claims,
+        token="header.claims.signature",
+    )
+    access = operations.access(
+        principal,
+        facts=RequestFacts(request_id="request-1", source_ip=None),
+        declared=frozenset({Permission.OPERATE_DEVICE}),
+    )
+    request = CampaignRequest(
+        target=CampaignTarget(group="all"),
+        name="reboot",
+        arguments={},
+        window_seconds=3600,
+        idempotency_key="k",
+    )
+    await operations.campaigns.start(access, request)
 
 
 def test_a_cancel_waits_for_who_is_at_a_batch(pools: Pools, authorizer: CedarAuthorizer) -> None:

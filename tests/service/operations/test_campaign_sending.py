@@ -16,10 +16,15 @@ from service.domain.command_types import CommandTypeRecord
 from service.domain.commands import CommandRecordState, IfOffline
 from service.domain.devices import Device
 from service.domain.permissions import Permission
-from service.domain.rates import DEFAULT
+from service.domain.rates import DEFAULT, microseconds
+from service.domain.work import Work
 from service.errors import UnavailableError, UpstreamError
+from service.operations.budgets import Pace
+from service.operations.campaign_sending import CAMPAIGN_COMMANDS
 from service.operations.campaigns import advance_campaign
 from service.operations.commands import DIRECT_MESSAGES
+from service.operations.operations import Operations
+from service.settings import TokenSettings
 from tests.service.operations.campaigns import Campaign, begin_campaign, boss
 from tests.service.operations.fleet import ULID
 
@@ -152,6 +157,27 @@ def test_a_requester_who_is_gone_stops_it(
             await campaign.pass_time(seconds=61)
         assert await campaign.counts() == {"succeeded": 25, "canceled": 35}
         assert campaign.delayed == [], "nobody looks any more"
+
+    asyncio.run(scenario())
+
+
+def test_a_cancel_while_it_decides_sends_nothing(pools: Pools, authorizer: CedarAuthorizer) -> None:
+    """Of a batch that was begun before the cancel: what was decided meanwhile does not leave."""
+
+    async def scenario() -> None:
+        campaign = await begin_campaign(pools, authorizer, devices=3)
+        records = campaign.ports.campaign_records.once.records
+
+        def cancel(_: int) -> None:
+            canceled = replace(campaign.stored, closing=CampaignClosing.CANCELED)
+            records["acme", ULID] = canceled
+
+        between(campaign, authorizer, cancel)
+        await campaign.work()
+        await campaign.pass_time(seconds=61)
+        assert campaign.sent_to() == []
+        assert campaign.ports.command_records.once.records == {}
+        assert await campaign.counts() == {"canceled": 3}
 
     asyncio.run(scenario())
 
@@ -370,6 +396,37 @@ def test_a_campaign_keeps_its_pace(
         assert max(at.values()) <= DIRECT_MESSAGES.rate.per_second
         last = max(one.created_at for one in records) - began
         assert last / 1000 == pytest.approx(seconds, abs=0.5)
+        assert campaign.sent_to() == list(campaign.members)
+
+    asyncio.run(scenario())
+
+
+def test_campaigns_keep_no_other_work_waiting(pools: Pools, authorizer: CedarAuthorizer) -> None:
+    """A task is at four of them at once; one more comes again in seconds, and nothing is lost."""
+
+    async def scenario() -> None:
+        campaign = await begin_campaign(pools, authorizer, devices=3)
+        [received] = await campaign.ports.work_queue.receive()
+        operations = Operations(campaign.ports, TokenSettings())
+        waits = asyncio.Event()
+
+        async def sleep(_: float) -> None:
+            await waits.wait()
+            campaign.later(seconds=10)
+
+        # The account's bucket is empty: whoever is at a batch waits for its turn.
+        full_at = microseconds(campaign.now / 1000) + CAMPAIGN_COMMANDS.rate.span
+        campaign.ports.buckets.rows[CAMPAIGN_COMMANDS.key] = full_at
+        pace = Pace(campaign.ports.buckets, campaign.ports.clock, sleep=sleep)
+        sending = operations.campaign_sending(pace)
+        work = Work.decode(received.text)
+        at_it = [asyncio.ensure_future(sending.advance(campaign.tenant, work)) for _ in range(5)]
+        done, waiting = await asyncio.wait(at_it, timeout=0.2)
+        assert (len(done), len(waiting)) == (1, 4)
+        assert campaign.ports.work_queue.delayed == [(3, work)]
+        waits.set()
+        await asyncio.wait(waiting)
+        await campaign.pass_time(seconds=61)
         assert campaign.sent_to() == list(campaign.members)
 
     asyncio.run(scenario())

@@ -24,11 +24,13 @@ class RealAgents:
 
     Attributes:
         installed: by device, how often a verified file was handed to its maker's program.
+        rebooted: by device, how often its maker's program was told to reboot.
     """
 
     def __init__(self, cloud: EmbeddedCloud, ids: list[str], folder: Path) -> None:
         self.ids = ids
         self.installed: Counter[str] = Counter()
+        self.rebooted: Counter[str] = Counter()
         self._cloud, self._folder = cloud, folder
         self._counting = threading.Lock()
         self._agents: list[Agent] = []
@@ -51,8 +53,9 @@ class RealAgents:
             key.write_text(made["keyPair"]["PrivateKey"])
             agent = Agent(
                 DeviceConfig.load(device.config_file),
-                install=lambda _path, one=one: self._count(one),
+                install=lambda _path, one=one: self._count(self.installed, one),
             )
+            agent.command("reboot")(lambda _, one=one: self._count(self.rebooted, one))
             agent.start()
             self._agents.append(agent)
 
@@ -67,6 +70,6 @@ class RealAgents:
             iot.update_certificate(certificateId=identifier, newStatus="INACTIVE")
             iot.delete_certificate(certificateId=identifier)
 
-    def _count(self, device: str) -> None:
+    def _count(self, what: Counter[str], device: str) -> None:
         with self._counting:
-            self.installed[device] += 1
+            what[device] += 1
