@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cedarfleet_device.wire import CommandState
 
+from service.adapters.memory.authorizer import CedarAuthorizer
+from service.cedar.decision import Denied
+from service.cedar.policy_set import PolicySet
 from service.domain.campaigns import CampaignClosing, CampaignState, state_of
 from service.domain.command_rules import CommandRules
 from service.domain.command_types import CommandTypeRecord
@@ -25,13 +28,13 @@ from service.operations.campaigns import advance_campaign
 from service.operations.commands import DIRECT_MESSAGES
 from service.operations.operations import Operations
 from service.settings import TokenSettings
+from tests.service.conftest import POLICIES
 from tests.service.operations.campaigns import Campaign, begin_campaign, boss
 from tests.service.operations.fleet import ULID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from service.adapters.memory.authorizer import CedarAuthorizer
     from service.adapters.memory.commands import MemoryCommandBroker
     from service.adapters.memory.user_pool import MemoryUserPool
     from service.cedar.decision import Decision
@@ -192,6 +195,34 @@ def test_policies_see_how_many_it_is_for(pools: Pools, authorizer: CedarAuthoriz
         assert {(one["targets"], one["command"], one["reason"]) for one in seen} == {
             (30, "reboot", "order 4711")
         }
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("devices", "sent"), [(10, 10), (11, 0)])
+def test_a_policy_bounds_how_many_it_is_for(pools: Pools, devices: int, sent: int) -> None:
+    """The example of ``policies/README.md``: ten may be stopped at once, and not eleven."""
+    page = (POLICIES / "README.md").read_text(encoding="utf-8")
+    [policy] = [one for one in page.split("```") if '@id("no-large-stops")' in one]
+    static = {
+        file.stem: file.read_text(encoding="utf-8")
+        for file in (POLICIES / "static").glob("*.cedar")
+    }
+    bounded = PolicySet(
+        schema=(POLICIES / "schema.cedarschema").read_text(encoding="utf-8"),
+        static=static | {"no-large-stops": policy.removeprefix("cedar\n")},
+        templates={},
+        links=(),
+    )
+
+    async def scenario() -> None:
+        authorizer = CedarAuthorizer(POLICIES, {"acme": bounded})
+        campaign = await begin_campaign(pools, authorizer, devices=devices, name="stop")
+        await campaign.work()
+        assert len(campaign.sent_to()) == sent
+        denied = [one for one in campaign.ports.audit.trail if isinstance(one.decision, Denied)]
+        assert len(denied) == devices - sent
+        assert {one.decision.policies for one in denied} <= {("no-large-stops",)}
 
     asyncio.run(scenario())
 
