@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from service.adapters.memory.authorizer import CedarAuthorizer
+from service.cedar.policy_set import PolicySet
 from service.domain.devices import Device
 from service.domain.people import Person
 from service.domain.work import Work, WorkKind
-from service.settings import JobSettings
+from service.operations.operations import Operations
+from service.settings import JobSettings, TokenSettings
+from tests.service.conftest import POLICIES
 
 if TYPE_CHECKING:
     import httpx
@@ -226,6 +231,32 @@ def test_who_may_not_list_sees_their_own(service: ServiceUnderTest) -> None:
         assert service.call("GET", path, as_="nobody").status_code == 404
     assert service.call("GET", URL, as_="nobody").json()["campaigns"] == []
     assert service.call("GET", URL, as_="operators").json()["campaigns"] != []
+
+
+def test_a_device_is_shown_to_who_may_view_its_commands(service: ServiceUnderTest) -> None:
+    """Whoever sees the campaign sees its counts, and of its devices those that the policies let."""
+    employ(service, "managers")
+    static = {
+        file.stem: file.read_text(encoding="utf-8")
+        for file in (POLICIES / "static").glob("*.cedar")
+    }
+    secret = """@id("no-looking")
+forbid (principal, action == Fleet::Action::"ViewCommand", resource == Fleet::Device::"press-02");
+"""
+    policies = PolicySet(
+        schema=(POLICIES / "schema.cedarschema").read_text(encoding="utf-8"),
+        static=static | {"no-looking": secret},
+        templates={},
+        links=(),
+    )
+    authorizer = CedarAuthorizer(POLICIES, {"acme": policies})
+    ports = replace(service.ports, authorizer=authorizer)
+    service.app.state.operations = Operations(ports, TokenSettings())
+    url = start(service, group="line-press").headers["Location"]
+    work(service)
+    assert service.call("GET", url).json()["counts"] == {"published": 3}
+    devices = service.call("GET", f"{url}/devices").json()["devices"]
+    assert [one["device"] for one in devices] == ["press-01", "press-03"]
 
 
 def test_campaigns_are_listed_by_filters(service: ServiceUnderTest) -> None:

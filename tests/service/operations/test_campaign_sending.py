@@ -63,8 +63,12 @@ def test_each_device_is_sent_its_command_once(pools: Pools, authorizer: CedarAut
         assert await campaign.counts() == {"published": 60}
         again = advance_campaign(campaign.tenant, campaign.stored, step=0)
         await campaign.ports.work_queue.send([again] * 2)
+        awaited = advance_campaign(campaign.tenant, campaign.stored)
+        await campaign.ports.work_queue.send([awaited] * 3)
         await campaign.work()
         assert len(campaign.ports.broker.published) == 60
+        awaiting = {work.about["step"] for _, work in campaign.delayed}
+        assert len(campaign.delayed) == len(awaiting) == 2, "of three messages one was done"
         campaign.do(*campaign.members[:50])
         campaign.do(*campaign.members[50:], state=CommandState.FAILED)
         for _ in range(4):
@@ -311,6 +315,25 @@ def test_nothing_is_sent_behind_its_window(pools: Pools, authorizer: CedarAuthor
         assert campaign.stored.closing is CampaignClosing.EXPIRED
         assert whole(campaign) == (CampaignState.STOPPED, over)
         assert await campaign.counts() == {"canceled": 3}
+
+    asyncio.run(scenario())
+
+
+def test_nobody_waits_for_ever(pools: Pools, authorizer: CedarAuthorizer) -> None:
+    """Devices that never answer: an hour behind their commands' end it is over, in few looks."""
+
+    async def scenario() -> None:
+        campaign = await begin_campaign(pools, authorizer, devices=3)
+        await campaign.work()
+        for _ in range(60):
+            await campaign.pass_time(seconds=60)
+        assert whole(campaign) == (CampaignState.SENT, None)
+        for _ in range(20):
+            await campaign.pass_time(seconds=60)
+        assert whole(campaign) == (CampaignState.ENDED, None)
+        assert await campaign.counts() == {"expired": 3}
+        assert campaign.delayed == []
+        assert campaign.stored.looks < 15
 
     asyncio.run(scenario())
 
