@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -51,7 +51,10 @@ class CampaignTarget:
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
         """Of what was stored."""
-        wanted = document.get("filter")
+        found = document.get("filter")
+        # What a later release asks for beside it was heeded when the devices were found.
+        known = {one.name for one in fields(DeviceFilter)}
+        wanted = {name: value for name, value in found.items() if name in known} if found else None
         return cls(group=document.get("group"), wanted=DeviceFilter(**wanted) if wanted else None)
 
 

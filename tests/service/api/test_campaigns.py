@@ -233,25 +233,51 @@ def test_who_may_not_list_sees_their_own(service: ServiceUnderTest) -> None:
     assert service.call("GET", URL, as_="operators").json()["campaigns"] != []
 
 
-def test_a_device_is_shown_to_who_may_view_its_commands(service: ServiceUnderTest) -> None:
-    """Whoever sees the campaign sees its counts, and of its devices those that the policies let."""
-    employ(service, "managers")
+def decide_also_by(service: ServiceUnderTest, policies: dict[str, str]) -> None:
+    """Have acme's policies be these beside the base."""
     static = {
         file.stem: file.read_text(encoding="utf-8")
         for file in (POLICIES / "static").glob("*.cedar")
     }
-    secret = """@id("no-looking")
-forbid (principal, action == Fleet::Action::"ViewCommand", resource == Fleet::Device::"press-02");
-"""
-    policies = PolicySet(
+    own = PolicySet(
         schema=(POLICIES / "schema.cedarschema").read_text(encoding="utf-8"),
-        static=static | {"no-looking": secret},
+        static=static | policies,
         templates={},
         links=(),
     )
-    authorizer = CedarAuthorizer(POLICIES, {"acme": policies})
-    ports = replace(service.ports, authorizer=authorizer)
+    ports = replace(service.ports, authorizer=CedarAuthorizer(POLICIES, {"acme": own}))
     service.app.state.operations = Operations(ports, TokenSettings())
+
+
+def test_who_may_send_to_some_cancels_not_all(service: ServiceUnderTest) -> None:
+    """Of others' campaigns: 403 where one device is not theirs, and 202 where each is."""
+    helpers = """permit (principal in Fleet::Group::"helpers",
+action == Fleet::Action::"{}", resource{});"""
+    decide_also_by(
+        service,
+        {
+            "helpers-list": helpers.format("ListDevices", ""),
+            "helpers-reboot": helpers.format("OperateDevice", ' == Fleet::Device::"press-01"'),
+        },
+    )
+    bodies: tuple[tuple[dict[str, Any], int], ...]
+    bodies = (({"group": "line-press"}, 403), ({"devices": ["press-01"]}, 202))
+    for body, status in bodies:
+        url = start(service, **body).headers["Location"]
+        answer = service.call("POST", f"{url}/cancel", as_="helpers", json={})
+        assert answer.status_code == status, answer.text
+        assert service.call("GET", url).json()["state"] == (
+            "canceled" if status == 202 else "created"
+        )
+
+
+def test_a_device_is_shown_to_who_may_view_its_commands(service: ServiceUnderTest) -> None:
+    """Whoever sees the campaign sees its counts, and of its devices those that the policies let."""
+    employ(service, "managers")
+    secret = """@id("no-looking")
+forbid (principal, action == Fleet::Action::"ViewCommand", resource == Fleet::Device::"press-02");
+"""
+    decide_also_by(service, {"no-looking": secret})
     url = start(service, group="line-press").headers["Location"]
     work(service)
     assert service.call("GET", url).json()["counts"] == {"published": 3}
