@@ -313,13 +313,15 @@ def progress_of(
         now_ms: milliseconds since the epoch.
     """
     known, tries = tuple(wishes), tries_of(batches)
+    # With no other that stands it counts for each of its members.
+    has_rivals = any(one.counts and one.group != wish.group for one in known)
     counts: dict[Standing, int] = {}
     waiting: list[str] = []
     again: list[int] = []
     for device in members:
         tried = tries.get(device.id, Tries())
         standing = _standing(wish, device, running.get(device.id), tried, now_ms)
-        if standing in {Standing.WAITING, Standing.FAILED, Standing.DENIED}:
+        if has_rivals and standing in {Standing.WAITING, Standing.FAILED, Standing.DENIED}:
             ours = counting(device, known, parents)
             if ours is None or ours.wish_id != wish.wish_id:
                 standing = Standing.OTHER
