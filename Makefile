@@ -10,7 +10,7 @@ DEBIAN := chromium-headless-shell mosquitto softhsm2 nginx-light aria2 curl wget
 # every package that it imports anew, which takes as long as all else that it does.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo up enroll test soak check aws-check bench mutants prove lock fmt clean packages wheel client
+.PHONY: demo pictures up enroll test soak check aws-check bench mutants prove lock fmt clean packages wheel client
 .DEFAULT_GOAL := help
 
 help: ## say what each target does
@@ -27,6 +27,9 @@ $(SYNCED): requirements.lock pyproject.toml device_sdk/pyproject.toml $(CLIENT)/
 
 demo: $(SYNCED) ## the main job, end to end, on the embedded cloud
 	@$(BIN)/python -m infra.local.demo
+
+pictures: $(SYNCED) ## the demo, which takes the README's pictures of the console in a Chromium (docs/pictures/)
+	@$(BIN)/python -m infra.local.demo --pictures docs/pictures
 
 up: $(SYNCED) ## the same set-up, and stay: prints URL and sign-in data
 	@$(BIN)/python -m infra.local

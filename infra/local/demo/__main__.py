@@ -22,12 +22,14 @@ from infra.local.setup import Setup
 
 def main() -> int:
     """Take every step; on failure say which one failed, and where the logs are."""
-    argparse.ArgumentParser(prog="python -m infra.local.demo", description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(prog="python -m infra.local.demo", description=__doc__)
+    parser.add_argument("--pictures", type=Path, help="a folder for pictures of the console")
+    given = parser.parse_args()
     report = Report()
     began = time.perf_counter()
     state_dir = Path(tempfile.mkdtemp(prefix="cedarfleet-demo-"))
     try:
-        _take_steps(report, state_dir)
+        _take_steps(report, state_dir, given.pictures)
     except KeyboardInterrupt:
         shutil.rmtree(state_dir, ignore_errors=True)
         report.console.print("stopped; nothing of it is left")
@@ -47,7 +49,7 @@ def main() -> int:
     return 0
 
 
-def _take_steps(report: Report, state_dir: Path) -> None:
+def _take_steps(report: Report, state_dir: Path, pictures: Path | None) -> None:
     """Set everything up, take each step, and end whatever was started."""
     with ExitStack() as everything:
         with report.step("start the embedded cloud") as step:
@@ -61,6 +63,7 @@ def _take_steps(report: Report, state_dir: Path) -> None:
             setup=Setup(cloud=cloud, state_dir=state_dir),
             report=report,
             processes=everything.enter_context(ExitStack()),
+            pictures=pictures,
         )
         run.set_up()
         for each in STEPS:

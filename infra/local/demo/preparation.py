@@ -22,6 +22,7 @@ from infra.local.setup import (
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
+    from pathlib import Path
 
     import httpx
 
@@ -52,6 +53,7 @@ class DemoRun:
         guest: the API as the person sees it whom acme's manager invites.
         guest_id: that person.
         rollout: id of acme's rollout in waves.
+        pictures: where pictures of the console are put; ``None``: nowhere.
     """
 
     setup: Setup
@@ -67,6 +69,7 @@ class DemoRun:
     guest: TenantApp = field(default_factory=lambda: TenantApp(""))
     guest_id: str = ""
     rollout: str = ""
+    pictures: Path | None = None
 
     def set_up(self) -> None:
         """Make everything that the first step needs."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
+from infra.local.demo.in_the_browser import console_is_walked
 from infra.local.demo.permission_steps import policies_are_proved, refusal_is_explained
 from infra.local.demo.preparation import DemoRun, ok
 from infra.local.demo.rollout_steps import (
@@ -246,4 +247,5 @@ STEPS: Final = (
     policies_are_proved,
     rollout_ends,
     audit_is_verified,
+    console_is_walked,
 )
