@@ -209,6 +209,7 @@ _PARTS: Final[Mapping[tuple[str, str], Any]] = {
     ("MachineOut", "scopes"): ["view"],
     ("MachineOut", "state"): "active",
     ("Me", "commands"): ["reboot", "stop"],
+    ("Me", "grant_templates"): ["break-glass", "technician-for-line"],
     ("Me", "groups"): ["managers"],
     ("NewDeviceBody", "id"): "press-07",
     ("NewMachineBody", "description"): "the plant's own system",

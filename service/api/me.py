@@ -23,6 +23,8 @@ class Me(Struct, frozen=True):
     email: str | None
     expires_at: datetime
     commands: list[str]
+    grant_templates: list[str]
+    """What `POST /v1/grants` can give."""
     may: list[str] | None
     """The actions that are asked of the tenant itself, and that the policies allow; `null`: nobody
     can say at the moment."""
@@ -43,6 +45,7 @@ async def read_me(access: Caller, operations: Ops) -> Me:
         email=principal.email,
         expires_at=datetime.fromtimestamp(principal.expires_at, UTC),
         commands=sorted(principal.tenant.commands),
+        grant_templates=sorted(principal.tenant.templates),
         may=await _may(access, operations),
     )
 

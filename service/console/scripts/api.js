@@ -34,6 +34,11 @@ export function getText(path, query = {}, options = {}) {
   return ask("GET", asking(`/v1${path}`, query), { signal: options.signal, asText: true });
 }
 
+/** Read what goes on for as long as somebody reads: `last` is the id of the last message that was. */
+export function follow(path, query, { signal, last }) {
+  return ask("GET", asking(`/v1${path}`, query), { signal, last, asStream: true });
+}
+
 /**
  * Change something.
  *
@@ -57,20 +62,23 @@ export async function may(checks, options = {}) {
   return answered.flatMap(({ answers }) => answers);
 }
 
-async function ask(method, address, { body, once, match, signal, asText = false, attempt = 1 } = {}) {
+async function ask(method, address, options = {}) {
+  const { body, once, match, last, signal, asText = false, asStream = false, attempt = 1 } = options;
   const headers = { Authorization: `Bearer ${await asSomebody(attempt > 1)}` };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (once) headers["Idempotency-Key"] = once;
   if (match) headers["If-Match"] = match;
+  if (last) headers["Last-Event-ID"] = last;
   const answer = await answered(address, { method, headers, body: JSON.stringify(body), signal });
   if (answer.ok && asText) return answer.text();
+  if (answer.ok && asStream) return answer.body;
   const document = await answer.json().catch(() => ({}));
   if (answer.ok) return document;
   // A token may be refused before it ends: somebody's groups were changed. A new one of the very
   // second of the change counts as one of before it, so that another is asked for after that.
   if (answer.status === 401 && attempt < ATTEMPTS) {
     if (attempt > 1) await new Promise((done) => setTimeout(done, SAME_SECOND_MS));
-    return ask(method, address, { body, once, match, signal, asText, attempt: attempt + 1 });
+    return ask(method, address, { ...options, attempt: attempt + 1 });
   }
   if (answer.status === 401) {
     drop();

@@ -2,7 +2,7 @@
 
 import { h, morph } from "./elements.js";
 import { asking, base, parts, tenant, to } from "./place.js";
-import { begin, finish, isOpen, onEnded, SessionEnded } from "./session.js";
+import { begin, finish, isOpen, onEnded, onRenewed, SessionEnded } from "./session.js";
 import { get } from "./api.js";
 import { frame } from "./frame.js";
 import { loading, notice, problem } from "./states.js";
@@ -22,6 +22,7 @@ addEventListener("popstate", () => (location.pathname + location.search === show
 addEventListener("click", followed);
 addEventListener("online", open);
 onEnded(open);
+onRenewed(() => { me = null; });
 await start();
 
 async function start() {
@@ -103,7 +104,8 @@ function pageOf(found, path, signal) {
             if (signal.aborted) return;
             if (error instanceof SessionEnded) me = null;
             this.show(problem(error, { again: open }));
-            if (error instanceof SessionEnded || error.status === 403 || error.status === 404) return;
+            const isOver = error.status === 403 && error.kind !== "tenant-suspended";
+            if (error instanceof SessionEnded || isOver || error.status === 404) return;
             wait = Math.max(wait, 4 * LIVE_MS);
           }
         }

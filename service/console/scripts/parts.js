@@ -16,7 +16,7 @@ export function table(caption, heads, rows, empty) {
   if (rows.length === 0) return nothing(empty);
   return h("div", { class: "table" }, h("table", {},
     h("caption", { class: "heard" }, caption),
-    h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))),
+    h("thead", {}, h("tr", {}, heads.map((head) => (head ? h("th", { scope: "col" }, head) : h("td", {}))))),
     h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map((cell, at) => h("td", { "data-head": heads[at] }, cell)))))));
 }
 
@@ -46,12 +46,12 @@ export function choice(id, label, options, chosen, attributes = {}) {
       options.map(([value, words]) => h("option", { value, selected: value === chosen }, words))));
 }
 
-/** A button, or why there is none to press: the answer of `permissions/check` says. */
-export function allowedButton(words, answer, onclick, attributes = {}) {
+/** A button, or why there is none to press: the answer of `permissions/check` says; `more` leads on. */
+export function allowedButton(words, answer, onclick, attributes = {}, more = null) {
   if (answer?.allowed) return h("button", { onclick, ...attributes }, words);
   return h("span", { class: "refused" },
     h("button", { disabled: true, ...attributes }, words),
-    h("span", { class: "why" }, answer ? refusalWords(answer) : "Asking whether you may…"));
+    h("span", { class: "why" }, answer ? [refusalWords(answer), " ", more] : "Asking whether you may…"));
 }
 
 /** The way to the first and the next page of a list. */

@@ -11,6 +11,7 @@ const EARLY_MS = 60_000; // before a token ends, it is refreshed
 const ASKED_MS = 150; // within which another tab answers
 const tabs = new BroadcastChannel(`session.${tenant}`);
 const listeners = new Set();
+const renewers = new Set();
 let session = read(KEPT);
 let refreshing = null;
 
@@ -29,6 +30,11 @@ tabs.onmessage = ({ data }) => {
 /** Call this when another tab has signed out. */
 export function onEnded(listener) {
   listeners.add(listener);
+}
+
+/** Call this when a token that was refused has been renewed: the person may be in other groups. */
+export function onRenewed(listener) {
+  renewers.add(listener);
 }
 
 /** Whether somebody is signed in, in this tab or in another one. */
@@ -94,6 +100,7 @@ export async function token({ anew = false } = {}) {
   if (anew || session.until - Date.now() < EARLY_MS) {
     refreshing ??= refreshed().finally(() => { refreshing = null; });
     await refreshing;
+    if (anew) renewers.forEach((listener) => listener());
   }
   return session.token;
 }

@@ -1,7 +1,8 @@
 // Uploads a file in parts: each is digested, sent to the bucket by a URL that takes these bytes alone.
 //
-// An upload that was cut off goes on: the same name, size and digest give the same version, and a
-// part that the bucket has is sent again at most once.
+// An upload that was cut off goes on when the same file is chosen again, in another tab or after a
+// reload too: name, size and digest give the same version, and which of its parts the bucket took
+// stands in this browser.
 
 import { send } from "./api.js";
 
@@ -23,13 +24,26 @@ export async function upload(file, name, told, { signal }) {
   const begun = await send("POST", "/files", { name, size: file.size, sha256 },
     { once: `console-${sha256.slice(0, 32)}-${await shortOf(name)}`, signal });
   if (begun.state !== "uploading") return begun;
-  for (let number = 1; number <= begun.parts; number += 1) {
-    const piece = file.slice((number - 1) * begun.part_size, number * begun.part_size);
-    await sent(begun.id, number, piece, signal, (share) =>
-      told(0.2 + (0.8 * (number - 1 + share)) / begun.parts, `Sending part ${number} of ${begun.parts}`));
+  const kept = `sent.${begun.id}`;
+  for (let attempt = 1; ; attempt += 1) {
+    const there = new Set(JSON.parse(localStorage.getItem(kept) ?? "[]"));
+    for (let number = 1; number <= begun.parts; number += 1) {
+      if (there.has(number)) continue;
+      const piece = file.slice((number - 1) * begun.part_size, number * begun.part_size);
+      await sent(begun.id, number, piece, signal, (share) =>
+        told(0.2 + (0.8 * (number - 1 + share)) / begun.parts, `Sending part ${number} of ${begun.parts}`));
+      there.add(number);
+      localStorage.setItem(kept, JSON.stringify([...there]));
+    }
+    told(1, "The whole is verified");
+    localStorage.removeItem(kept);
+    try {
+      return await send("POST", `/files/${begun.id}/complete`, undefined, { signal });
+    } catch (error) {
+      // What this browser holds for sent has not come after all: all of it again, once.
+      if (error.kind !== "conflict" || attempt > 1) throw error;
+    }
   }
-  told(1, "The whole is verified");
-  return send("POST", `/files/${begun.id}/complete`, undefined, { signal });
 }
 
 async function sent(id, number, piece, signal, told) {

@@ -5,9 +5,9 @@ import { h } from "./elements.js";
 const zone = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const sinceThen = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
 const STEPS = [["day", 86_400], ["hour", 3600], ["minute", 60], ["second", 1]];
-const GOOD = new Set(["succeeded", "available", "connected", "active", "confirmed"]);
-const BAD = new Set(["failed", "rejected", "refused", "expired", "interrupted", "timed_out", "unconfirmed", "removed"]);
-const GOING = new Set(["created", "publishing", "published", "received", "in_progress", "queued", "canceling", "verifying", "uploading"]);
+const GOOD = new Set(["succeeded", "available", "connected", "active", "confirmed", "allowed", "open", "settled", "begun", "holds"]);
+const BAD = new Set(["failed", "rejected", "refused", "expired", "interrupted", "timed_out", "unconfirmed", "removed", "denied", "revoked", "partly_failed"]);
+const GOING = new Set(["created", "publishing", "published", "received", "in_progress", "queued", "canceling", "verifying", "uploading", "awaiting_approval", "revoking", "making", "pending", "paused"]);
 
 /** `SetDeviceGroups` as `set device groups`. */
 export function actionWords(action) {
@@ -27,6 +27,11 @@ export function when(text) {
 /** An instant in the person's own zone. */
 export function instant(text) {
   return text ? h("time", { datetime: text }, zone.format(new Date(text))) : "–";
+}
+
+/** An instant to come: how long until then, and when that is. */
+export function until(text) {
+  return text ? [when(text), " – ", instant(text)] : "–";
 }
 
 /** Bytes in the unit that suits them. */

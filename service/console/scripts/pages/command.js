@@ -3,7 +3,7 @@
 import { get, may, send } from "../api.js";
 import { h } from "../elements.js";
 import { allowedButton, facts, part, table } from "../parts.js";
-import { to } from "../place.js";
+import { asking, to } from "../place.js";
 import { problem } from "../states.js";
 import { instant, state, value } from "../words.js";
 
@@ -28,6 +28,7 @@ export async function command(page) {
       part("What the device said", table("States that it reported", ["State", "Detail", "Came"], found.history.map((one) => [
         state(one.state), detail(one.detail), instant(one.received_at),
       ]), "Nothing yet.")),
+      page.me.may?.includes("ViewAudit") && h("p", {}, h("a", { href: asking(to("audit"), { command: id }) }, "Follow it through the audit")),
       !found.is_final && allowedButton("Take it back", seen.cancel, () => cancel(id, seen)));
     seen.draw();
     return found.is_final ? "done" : "";

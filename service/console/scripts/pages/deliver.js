@@ -5,13 +5,15 @@ import { h } from "../elements.js";
 import { choice, field, table } from "../parts.js";
 import { to } from "../place.js";
 import { loading, notice, problem, refusalWords } from "../states.js";
+import { why } from "../why.js";
 import { state } from "../words.js";
+import { planBody, plannedGroup, shapeFields } from "./plan.js";
 
 const MOST_DEVICES = 20;
 
 export async function deliver(page) {
-  const seen = { plan: null, said: null, names: [], groups: [], kind: page.query.group ? "group" : "devices" };
-  const draw = () => page.show(form(page, seen, draw), seen.said, seen.plan && planned(page, seen, draw));
+  const seen = { plan: null, group: null, said: null, names: [], groups: [], kind: page.query.group ? "group" : "devices" };
+  const draw = () => page.show(form(page, seen, draw), seen.said, seen.plan && planned(page, seen, draw), seen.group && plannedGroup(page, seen, draw));
   draw();
   const [files, groups] = await Promise.all([
     known(get("/files", { limit: 100 }, page), "files"), known(get("/groups", { limit: 100 }, page), "groups"),
@@ -35,25 +37,42 @@ function form(page, seen, draw) {
   const submit = (event) => {
     event.preventDefault();
     const asked = Object.fromEntries(new FormData(event.target));
-    plan(page, seen, draw, asked);
+    if (asked.kind === "group") planGroup(page, seen, draw, asked);
+    else plan(page, seen, draw, asked);
   };
   return h("form", { class: "part form", onsubmit: submit },
     field("artifact", "File", { value: page.query.artifact ?? "", required: true, list: "known-files", maxlength: 512 },
       "Its name as devices get it; the newest version is taken. A new one is uploaded under Files."),
     h("datalist", { id: "known-files" }, seen.names.map((name) => h("option", { value: name }))),
     choice("kind", "For", [["devices", "devices by name"], ["group", "a group"]], seen.kind,
-      { onchange: ({ target }) => { seen.kind = target.value; seen.plan = null; draw(); } }),
+      { onchange: ({ target }) => { seen.kind = target.value; seen.plan = null; seen.group = null; draw(); } }),
     seen.kind === "group"
       ? field("group", "Group", { value: page.query.group ?? "", required: true, list: "known-groups" })
       : field("device", "Devices", { value: page.query.device ?? "", required: true }, `Up to ${MOST_DEVICES}, with commas between them.`),
     h("datalist", { id: "known-groups" }, seen.groups.map((name) => h("option", { value: name }))),
+    seen.kind === "group" && shapeFields(field),
     h("details", {}, h("summary", {}, "It is an emergency"),
       field("reason", "Reason", { maxlength: 500 }, "Some policies allow more in an emergency; the reason is audited.")),
     h("button", { class: "primary", disabled: seen.asking }, "Download File"));
 }
 
-async function plan(page, seen, draw, { artifact, kind, device = "", group = "", reason = "" }) {
-  const names = kind === "group" ? [group.trim()] : [...new Set(device.split(",").map((one) => one.trim()).filter(Boolean))];
+async function planGroup(page, seen, draw, asked) {
+  Object.assign(seen, { asking: true, said: () => loading(2), plan: null, group: null });
+  draw();
+  try {
+    seen.group = await send("POST", "/downloads/plan", planBody(asked), page);
+    seen.said = null;
+  } catch (error) {
+    if (page.signal.aborted) return;
+    seen.said = () => problem(error);
+  }
+  seen.asking = false;
+  draw();
+  document.getElementById("plan")?.focus();
+}
+
+async function plan(page, seen, draw, { artifact, device = "", reason = "" }) {
+  const names = [...new Set(device.split(",").map((one) => one.trim()).filter(Boolean))];
   if (names.length > MOST_DEVICES) {
     seen.said = () => notice("failed", "Too many devices", h("p", {}, `Name up to ${MOST_DEVICES}, or a group.`));
     draw();
@@ -61,12 +80,12 @@ async function plan(page, seen, draw, { artifact, kind, device = "", group = "",
   }
   const action = artifact.startsWith("firmware/") ? "UpdateFirmware" : "DownloadFile";
   const emergency = reason.trim() ? { reason: reason.trim() } : undefined;
-  const which = kind === "group" ? "group" : "device";
   Object.assign(seen, { asking: true, said: () => loading(2), plan: null });
   draw();
   try {
-    const answers = await may(names.map((name) => ({ action, [which]: name, artifact, emergency })), page);
-    seen.plan = names.map((name, at) => ({ name, which, artifact, emergency, answer: answers[at], once: crypto.randomUUID() }));
+    const checks = names.map((name) => ({ action, device: name, artifact, emergency }));
+    const answers = await may(checks, page);
+    seen.plan = names.map((name, at) => ({ name, artifact, emergency, check: checks[at], answer: answers[at], once: crypto.randomUUID() }));
     seen.said = null;
   } catch (error) {
     if (page.signal.aborted) return;
@@ -85,7 +104,7 @@ function planned(page, seen, draw) {
       : `You may not download ${seen.plan[0].artifact} to any of these.`)),
     table("What the policies say", ["For", "Decision", "Why", "Download"], seen.plan.map((one) => [
       one.name, state(one.answer.allowed ? "allowed" : "denied"),
-      one.answer.allowed ? one.answer.policies.join(", ") : refusalWords(one.answer),
+      one.answer.allowed ? one.answer.policies.join(", ") : [refusalWords(one.answer), " ", why(page, one.check)],
       one.problem ? problem(one.problem) : one.started ? h("a", { href: to("downloads", one.started) }, "watch it") : "–",
     ]), "Nothing is asked for."),
     allowed.length > 0 && !seen.plan.some(({ started }) => started)
@@ -97,7 +116,7 @@ async function start(page, seen, draw, allowed) {
   seen.asking = true;
   draw();
   await Promise.all(allowed.map(async (one) => {
-    const body = { artifact: one.artifact, [one.which]: one.name, emergency: one.emergency };
+    const body = { artifact: one.artifact, device: one.name, emergency: one.emergency };
     try {
       one.started = (await send("POST", "/downloads", body, { once: one.once })).id;
     } catch (error) {

@@ -5,6 +5,8 @@ import { h } from "../elements.js";
 import { allowedButton, facts, listed, part, table } from "../parts.js";
 import { asking, to } from "../place.js";
 import { nothing, problem } from "../states.js";
+import { versions } from "./devices.js";
+import { why } from "../why.js";
 import { connection, instant, state, value, when } from "../words.js";
 
 const LIVE_MS = 3000;
@@ -34,11 +36,13 @@ export async function device(page) {
         ["Connection", connection(found)],
         ["Since", instant(found.connectivity?.since)],
         ["Groups", listed(found.groups)],
+        ["Runs", versions(found.reported)],
+        ["Agent", found.reported?.agent || "–"],
         ...Object.entries(found.attributes).map(([name, text]) => [name.replaceAll("_", " "), text]),
         ...Object.entries(found.tags).map(([name, text]) => [`tag ${name}`, text]),
       ])),
       part("What you may do", h("ul", { class: "actions" }, actions.map((one, at) =>
-        h("li", { "data-key": one.key }, allowedButton(one.words, seen.answers?.[at], one.act))))),
+        h("li", { "data-key": one.key }, allowedButton(one.words, seen.answers?.[at], one.act, {}, why(page, one.check)))))),
       part("State", shownState(states)),
       part("Measured", table("Last values", ["Topic", "Value", "Measured"],
         (measured?.values ?? []).map((one) => [one.topic, one.unreadable ?? value(one.value), when(one.at)]), "It has measured nothing that you may see.")),

@@ -7,9 +7,10 @@ import { to } from "../place.js";
 import { problem } from "../states.js";
 import { instant, size, state, value, when } from "../words.js";
 import { counted } from "./downloads.js";
+import { rollout } from "./rollout.js";
 
 const LIVE_MS = 1500;
-const OVER = new Set(["succeeded", "failed", "canceled", "finished"]);
+const OVER = new Set(["succeeded", "partly_failed", "failed", "rejected", "timed_out", "removed", "canceled"]);
 
 export async function download(page) {
   const id = page.path[1];
@@ -27,11 +28,12 @@ export async function download(page) {
         ["SHA-256", h("code", { class: "long" }, found.sha256)], ["Asked for", instant(found.created_at)], ["By", found.created_by],
         ...(found.failure ? [["Failure", found.failure]] : []),
       ]),
+      rollout(found, seen, isOver),
       part("Devices", table("How far each device is", ["Device", "State", "Detail", "Last heard"], found.deliveries.map((one) => [
         h("a", { href: to("devices", one.device) }, one.device), state(one.state), progressOf(one), when(one.updated_at),
       ]), "No device has it yet: the worker is making its jobs.")),
       pages(page.query, found.cursor),
-      !isOver && allowedButton("Cancel", seen.cancel, () => cancel(id, seen)));
+      !isOver && found.state !== "canceling" && allowedButton("Cancel", seen.cancel, () => cancel(id, seen)));
     seen.draw();
     return isOver ? "done" : "";
   });

@@ -27,7 +27,7 @@ export async function files(page) {
 
 function listing(page, seen) {
   return table("Files", ["Name", "State", "Size", "Uploaded", "By", ""], seen.found.map((one) => [
-    one.name, [state(one.state), one.problem && h("span", { class: "why" }, one.problem)], size(one.size), when(one.created_at), one.created_by,
+    [one.name, one.package && h("span", { class: "why" }, ` ${one.package.name} ${one.package.version}, `, h("code", {}, one.id))], [state(one.state), one.problem && h("span", { class: "why" }, one.problem)], size(one.size), when(one.created_at), one.created_by,
     one.state === "available" && h("span", { class: "row" },
       h("a", { class: "button", href: asking(to("downloads", "new"), { artifact: one.name }) }, "Download File"),
       seen.retire?.allowed && h("button", { class: "quiet", onclick: () => retire(seen, one) }, "Retire")),

@@ -6,6 +6,7 @@ import { h } from "../elements.js";
 import { choice, field, filters, listed, part, table } from "../parts.js";
 import { to } from "../place.js";
 import { nothing, problem, refusalWords } from "../states.js";
+import { why } from "../why.js";
 import { actionWords, state } from "../words.js";
 
 const ON_DEVICES = ["ViewDevice", "OperateDevice", "MaintainDevice", "SetParameters", "StopDevice", "DownloadFile", "UpdateFirmware", "ChangeState", "ConfigureDevice", "SetDeviceGroups", "SetDeviceTags", "RetireDevice"];
@@ -32,8 +33,8 @@ async function whoMay(asked, page) {
   try {
     const { groups, people } = await send("POST", "/permissions/who", asked, page);
     return [
-      table("Groups", ["Group", "Decision", "Why"], groups.map((one) => [one.group, decision(one), why(one)]), "No policy names a group."),
-      table("People", ["Person", "Groups", "Decision", "Why"], people.map((one) => [one.email, listed(one.groups), decision(one), why(one)]), "There is nobody."),
+      table("Groups", ["Group", "Decision", "Why"], groups.map((one) => [one.group, decision(one), whyOf(one)]), "No policy names a group."),
+      table("People", ["Person", "Groups", "Decision", "Why"], people.map((one) => [one.email, listed(one.groups), decision(one), [whyOf(one), " ", why(page, { ...asked, person: one.id })]]), "There is nobody."),
     ];
   } catch (error) {
     if (page.signal.aborted) throw error;
@@ -47,18 +48,23 @@ async function matrix(devices, page) {
   const answers = await may(checks, page);
   return table("What you may do to each device", ["Device", ...ON_DEVICES.map(actionWords)], devices.map(({ id }, at) => [
     h("a", { href: to("devices", id) }, id),
-    ...ON_DEVICES.map((_, column) => cell(answers[at * ON_DEVICES.length + column])),
+    ...ON_DEVICES.map((_, column) => cell(page, checks[at * ON_DEVICES.length + column], answers[at * ON_DEVICES.length + column])),
   ]), "");
 }
 
-function cell(answer) {
-  return h("span", { class: "cell", title: why(answer) }, decision(answer));
+/** Each leads to why it is so, and to what would make it otherwise. */
+function cell(page, check, answer) {
+  const words = `${actionWords(check.action)} on ${check.device}: ${answer.allowed ? "allowed" : "denied"}. ${whyOf(answer)} Why?`;
+  const link = why(page, check, decision(answer));
+  link.setAttribute("title", words);
+  link.setAttribute("aria-label", words);
+  return link;
 }
 
 function decision({ allowed }) {
   return state(allowed ? "allowed" : "denied");
 }
 
-function why(answer) {
+function whyOf(answer) {
   return answer.allowed ? listed(answer.policies) : refusalWords(answer);
 }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import expect
 
+from infra import names
 from infra.local.people import Person, add_person
+from service.domain.tenants import TenantStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,3 +163,36 @@ def test_who_signs_out_leaves_no_way_back(
     assert revoked.value.status == 200
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
     assert deployed.http.post(at, data=form).status_code == 400
+
+
+def test_a_suspended_tenant_is_told_and_comes_back(
+    visit: Callable[..., Visitor], deployed: DeployedService
+) -> None:
+    """Who is signed in then reads that nothing can be done, and goes on once that is over."""
+    dynamodb: Any = deployed.setup.cloud.client("dynamodb")
+    [row] = [
+        one
+        for one in dynamodb.scan(TableName=names.TENANTS_TABLE)["Items"]
+        if one.get("tenant") == {"S": "globex"}
+    ]
+
+    def mark(status: str) -> None:
+        dynamodb.update_item(
+            TableName=names.TENANTS_TABLE,
+            Key={"issuer": row["issuer"]},
+            UpdateExpression="SET #status = :status",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues={":status": {"S": status}},
+        )
+
+    manager = visit("globex")
+    manager.open("devices/pump-01")
+    page = manager.sign_in("managers", "globex")
+    expect(page.get_by_role("heading", name="Facts")).to_be_visible()
+    mark(TenantStatus.SUSPENDED)
+    try:
+        expect(page.get_by_role("heading", name="Suspended")).to_be_visible(timeout=30_000)
+        expect(page.get_by_role("heading", name="Facts")).to_have_count(0)
+    finally:
+        mark(TenantStatus.ACTIVE)
+    expect(page.get_by_role("heading", name="Facts")).to_be_visible(timeout=60_000)

@@ -1,0 +1,128 @@
+"""A download to a group: planned, approved by a second person, paused and gone on with."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import expect
+
+from infra.local.people import Person, add_person
+from infra.policies.store.deployed import read
+from infra.stacks.tenant_stack.policy_digest import digest_item
+from service.cedar.digest import policies_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Page
+
+    from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
+    from tests.service.adapters.on_the_embedded_cloud.console.conftest import Visitor
+    from tests.service.adapters.on_the_embedded_cloud.real_agents import RealAgents
+
+FILE = "recipes/steel.json"
+ASKED = {"action": "ListDevices"}
+FOUR_EYES = """forbid (principal, action == Fleet::Action::"DownloadFile", resource)
+when { context has targets && context.targets > 1 }
+unless { context has approved && context.approved };"""
+
+
+def test_a_group_download_goes_in_waves(visit: Callable[..., Visitor], press: RealAgents) -> None:
+    """The plan says who gets it; it starts in two waves, is paused, goes on, and is taken back."""
+    assert press.ids == ["press-01"]
+    manager = visit()
+    manager.open(f"downloads/new?group=line-press&artifact={FILE}")
+    page = manager.sign_in("managers")
+    page.get_by_text("In waves, with pauses").click()
+    page.get_by_label("First waves").fill("1")
+    page.get_by_label("Minutes between two waves").fill("600")
+    page.get_by_role("button", name="Download File").click()
+    expect(page.get_by_role("row", name="press-02")).to_contain_text("allowed")
+    expect(page.get_by_role("definition").filter(has_text="1, then 1")).to_be_visible()
+    page.get_by_role("button", name="Start for 2 of 2").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Download")
+    waves = page.get_by_role("table", name="Waves")
+    expect(waves.get_by_role("row", name="1 1 ")).to_contain_text("begun", timeout=30_000)
+    expect(waves.get_by_role("row", name="2 1 ")).to_contain_text("waiting")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    page.reload()
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Pause")).to_have_count(0, timeout=30_000)
+    expect(page.get_by_text(re.compile("cancel(ing|ed)")).first).to_be_visible()
+
+
+@pytest.fixture
+def deputy(deployed: DeployedService) -> Person:
+    """A second manager of acme."""
+    return add_person(
+        deployed.setup.cloud.client("cognito-idp"),
+        deployed.setup.stacks["acme"]["user_pool_id"],
+        email="deputy@acme.example",
+        groups=["managers"],
+        region="eu-central",
+    )
+
+
+@pytest.fixture
+def four_eyes(deployed: DeployedService) -> Iterator[None]:
+    """While it lasts, acme's policies ask for a second person's word on more than one device."""
+    store: Any = deployed.setup.cloud.client("verifiedpermissions")
+    outputs = deployed.setup.stacks["acme"]
+    named = {"policyStoreId": outputs["policy_store_id"]}
+    table: Any = deployed.setup.cloud.client("dynamodb")
+
+    def tell(digest: str) -> None:
+        item = json.loads(digest_item(issuer=outputs["issuer"], digest=digest))
+        table.put_item(TableName=deployed.setup.stacks["platform"]["tenants_table"], Item=item)
+
+    before = policies_digest(read(store, outputs["policy_store_id"]))
+    made = store.create_policy(**named, definition={"static": {"statement": FOUR_EYES}})
+    tell(policies_digest(read(store, outputs["policy_store_id"])))
+    yield
+    tell(before)
+    store.delete_policy(**named, policyId=made["policyId"])
+    given_up = time.monotonic() + 60
+    # The next test finds a copy of the policies as they are again.
+    while deployed.call("POST", "/v1/permissions/explain", json=ASKED).status_code != HTTPStatus.OK:
+        assert time.monotonic() < given_up
+
+
+def planned(page: Page) -> None:
+    """Plan the file for the line, until the page shows the plan."""
+    page.get_by_role("button", name="Download File").click()
+    expect(page.get_by_role("heading", name="Plan", exact=True)).to_be_visible()
+
+
+@pytest.mark.usefixtures("four_eyes", "press")
+def test_a_second_person_approves_a_rollout(visit: Callable[..., Visitor], deputy: Person) -> None:
+    """Who asked for it may not approve it, and reads why; the second person's click begins it."""
+    manager, second = visit(), visit()
+    manager.open(f"downloads/new?group=line-press&artifact={FILE}")
+    page = manager.sign_in("managers")
+    planned(page)
+    given_up = time.monotonic() + 60
+    # The policy is seconds old, and a plan may be of before it.
+    while page.get_by_text("has to approve it").count() == 0:
+        assert time.monotonic() < given_up
+        page.reload()
+        planned(page)
+    page.get_by_role("button", name="Start for 2 of 2").click()
+    expect(page.get_by_role("definition").filter(has_text="awaiting approval")).to_be_visible()
+    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_role("alert")).to_contain_text("Access denied")
+    second.open(page.url.partition("/acme/")[2])
+    other = second.sign_in_as(deputy)
+    other.get_by_role("button", name="Approve").click()
+    expect(other.get_by_role("status")).to_contain_text("Approved")
+    waves = page.get_by_role("table", name="Waves")
+    expect(waves.get_by_role("row", name="1 2 ")).to_contain_text("begun", timeout=30_000)
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0, timeout=30_000)
