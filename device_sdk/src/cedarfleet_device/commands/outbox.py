@@ -282,8 +282,8 @@ class Publisher:
         with self._changed:
             self._after = outgoing.position
             self._under_way.add(outgoing.position)
-        topic = wire.status_topic(self._thing, outgoing.command_id)
         try:
+            topic = wire.status_topic(self._thing, outgoing.command_id)
             published = self._publish(topic, outgoing.message)
         except BaseException as error:  # noqa: BLE001 - whatever it is, the state waits no less
             published = Future[None]()

@@ -164,8 +164,8 @@ class TelemetrySender:
         with self._changed:
             self._after = measured.position
             self._under_way[measured.position] = measured.size
-        topic = wire.telemetry_topic(self._tenant, self._thing, measured.topic)
         try:
+            topic = wire.telemetry_topic(self._tenant, self._thing, measured.topic)
             published = self._publish(topic, measured.message.encode())
         except BaseException as error:  # noqa: BLE001 - whatever it is, the message waits no less
             published = Future[None]()
