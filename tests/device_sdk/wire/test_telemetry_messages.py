@@ -63,3 +63,29 @@ def test_two_tenants_never_share_a_rule() -> None:
     """A rule's name has no `-`, so theirs becomes `_`, which no tenant's id has."""
     assert telemetry_rule("acme-north") == "cedarfleet_telemetry_acme_north"
     assert not is_tenant_id("acme_north")
+
+
+def test_numbers_and_topics_end_where_they_say() -> None:
+    """The largest number that every parser holds, and a topic of a hundred characters."""
+    last = TelemetryMessage(sequence=2**53 - 1, at=2**53 - 1, value="1")
+    assert TelemetryMessage.decode(last.encode()) == last
+    beyond = json.loads(last.encode()) | {"sequence": 2**53}
+    with pytest.raises(WireError):
+        TelemetryMessage.decode(json.dumps(beyond).encode())
+    longest = f"{'a' * 64}/{'b' * 35}"
+    assert TelemetryMessage.check(longest, {"a": 1}) == '{"a":1}'
+    assert not is_telemetry_topic(f"{longest}b")
+
+
+@pytest.mark.parametrize("topic", ["", "a//b", "/a", "a/", "ä", "a b", "a/b/c/d/e", "a\n", 7])
+def test_another_topic_is_refused(topic: Any) -> None:
+    """Nothing that would reach another level of AWS's topics, and no number of a maker's."""
+    with pytest.raises(WireError, match="`topic` is not of its form"):
+        TelemetryMessage.check(topic, 1)
+
+
+@pytest.mark.parametrize("value", [{1, 2}, float("inf"), "\ud800", object], ids=ascii)
+def test_a_value_that_is_no_json_is_refused(value: object) -> None:
+    """In words, before it is kept."""
+    with pytest.raises(WireError, match="the value is no JSON"):
+        TelemetryMessage.check("speed", value)
