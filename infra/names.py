@@ -57,6 +57,10 @@ _PROVISIONING: Final = "-provisioning"  # a role of 0.1.0
 _ROLE_SUFFIXES: Final = (_PRESIGN, _TELEMETRY, _PROVISIONING)
 
 CONSOLE_CALLBACK: Final = "signed-in"
+CLI_CALLBACK: Final = "http://localhost:8976/callback"
+AGENT_CALLBACK: Final = "http://localhost:8977/callback"
+"""Where the client's programs take a browser back; Cognito compares the whole address, port and all
+(source: Cognito API, CreateUserPoolClient, `CallbackURLs`)."""
 
 
 def console_path(tenant: str) -> str:

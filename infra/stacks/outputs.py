@@ -132,6 +132,8 @@ class TenantOutputs(_Outputs):
         user_pool_id: of its people.
         client_id: of the app that people sign in with.
         console_client_id: of the console.
+        cli_client_id: of the command line.
+        agent_client_id: of agents that act for people.
         machine_clients: machine -> client id.
         machine_secrets: machine -> client secret; a secret output.
         sign_in_url: of its sign-in page.
@@ -148,6 +150,8 @@ class TenantOutputs(_Outputs):
     user_pool_id: pulumi.Output[str]
     client_id: pulumi.Output[str]
     console_client_id: pulumi.Output[str]
+    cli_client_id: pulumi.Output[str]
+    agent_client_id: pulumi.Output[str]
     machine_clients: dict[str, pulumi.Output[str]]
     machine_secrets: pulumi.Output[dict[str, str]]
     sign_in_url: pulumi.Output[str]

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from service.cedar.values import Value
 
 ACTION: Final = "Fleet::Action"
+AGENT: Final = "agent"
+CONSOLE: Final = "console"
+COMMAND_LINE: Final = "cli"
+"""What policies are told of a person's token, by the app client that it was given to."""
 TOKEN: Final = frozenset({"sub", "client_id", "scope"})
 """What policies see of an access token, in the context's `token`."""
 
@@ -27,6 +31,7 @@ class RequestContext:
     Attributes:
         now: the service's clock, with a time zone.
         emergency: the caller declared an emergency.
+        via: by what a person asks, if it is an app of ours: ``AGENT`` and so on.
         reason: why, in the caller's words.
         command: name of the command.
         command_action: of ManageCommandTypes: the action that sending it asks for.
@@ -52,6 +57,7 @@ class RequestContext:
 
     now: datetime
     emergency: bool = False
+    via: str | None = None
     reason: str | None = None
     command: str | None = None
     command_action: str | None = None
@@ -77,6 +83,7 @@ class RequestContext:
         members: dict[str, Value | None] = {
             "now": self.now,
             "emergency": self.emergency,
+            "via": self.via,
             "reason": self.reason,
             "command": self.command,
             "command_action": self.command_action,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NewType, cast
 
-from service.cedar.request import TokenBearer
+from service.cedar.request import AGENT, COMMAND_LINE, CONSOLE, TokenBearer
 from service.errors import UnauthenticatedError
 
 if TYPE_CHECKING:
@@ -105,6 +105,20 @@ class Principal:
         Source: Verified Permissions, "Cognito identity sources".
         """
         return f"{self.tenant.pool_id}|{self.subject}"
+
+    @property
+    def via(self) -> str | None:
+        """By what a person asks, as the verified token tells it and nobody else."""
+        tenant = self.tenant
+        # A stack of a release without agents has a schema without it: its store would refuse all.
+        if tenant.agent_client_id is None:
+            return None
+        apps = {
+            tenant.console_client_id: CONSOLE,
+            tenant.cli_client_id: COMMAND_LINE,
+            tenant.agent_client_id: AGENT,
+        }
+        return apps.get(self.client_id)
 
     @property
     def issued_at(self) -> float:

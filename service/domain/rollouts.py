@@ -158,6 +158,7 @@ class PlannedRollout:
         reach: as it was planned; policies see the same at each wave.
         requester: who asked for it, by the name in the user pool.
         source_ip: where it was asked from.
+        via: by whom, if not by the person; policies see the same at each wave.
         needs_approval: whether nothing begins before a second person has approved.
     """
 
@@ -166,11 +167,16 @@ class PlannedRollout:
     reach: Reach
     requester: str
     source_ip: str | None = None
+    via: str | None = None
     needs_approval: bool = False
 
     def encode(self) -> str:
         """As it is stored."""
-        return json.dumps({**asdict(self), "shape": self.shape.encode()})
+        known = {**asdict(self), "shape": self.shape.encode()}
+        # A worker of the release before knows no `via`, and takes no member that it does not know.
+        if self.via is None:
+            del known["via"]
+        return json.dumps(known)
 
     @classmethod
     def decode(cls, text: str) -> Self:

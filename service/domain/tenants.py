@@ -43,6 +43,8 @@ class Tenant:
         jwks_uri: HTTPS address of the pool's signing keys.
         client_ids: app clients whose tokens are accepted.
         console_client_id: of these the console's; ``None``: its stack is of a release without one.
+        cli_client_id: that which people at a command line sign in with; ``None`` likewise.
+        agent_client_id: that which people let an agent act by; ``None`` likewise.
         policy_names: name of each policy in our files, by the policy store's id of it.
         role_arn: assumed for every AWS call on behalf of the tenant.
         thing_group: the one of all its devices, the tenant id itself.
@@ -74,6 +76,8 @@ class Tenant:
     command_rules: Mapping[str, CommandRules] = field(default_factory=dict[str, "CommandRules"])
     budgets: Mapping[Budget, Rate] = field(default_factory=lambda: DEFAULT)
     console_client_id: str | None = None
+    cli_client_id: str | None = None
+    agent_client_id: str | None = None
     templates: Mapping[str, GrantTemplate] = field(default_factory=dict[str, "GrantTemplate"])
 
     @property

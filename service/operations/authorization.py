@@ -101,12 +101,15 @@ class Purpose:
     requester: str | None = None
     machine_scopes: tuple[str, ...] | None = None
 
-    def context(self, now: datetime, source_ip: str | None) -> RequestContext:
-        """What policies see of it, at this moment, asked from there."""
+    def context(
+        self, now: datetime, source_ip: str | None, *, via: str | None = None
+    ) -> RequestContext:
+        """What policies see of it, at this moment, asked from there, by an agent or not."""
         reach, requester = self.reach, self.requester
         return RequestContext(
             now=now,
             emergency=self.emergency_reason is not None,
+            via=via,
             reason=self.emergency_reason or self.reason,
             command=self.command,
             command_action=self.command_action,
@@ -412,7 +415,9 @@ class Access:
             principal=EntityUid(USER, self.principal.entity_id),
             action=action,
             entities=entities,
-            context=purpose.context(now or self.clock(), self.facts.source_ip),
+            context=purpose.context(
+                now or self.clock(), self.facts.source_ip, via=self.principal.via
+            ),
         )
 
     async def _write(

@@ -194,6 +194,7 @@ class PlannedDownloads:
                 reach=plan.reach,
                 requester=name if isinstance(name, str) else principal.subject,
                 source_ip=access.facts.source_ip,
+                via=principal.via,
                 needs_approval=plan.needs_approval,
             ),
         )

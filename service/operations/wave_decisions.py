@@ -152,7 +152,7 @@ class WaveDecisions:
                 principal=bearer.uid(tenant.pool_id),
                 action=permission_for(record.artifact),
                 entities=entities,
-                context=why.context(now, rollout.source_ip),
+                context=why.context(now, rollout.source_ip, via=rollout.via),
             )
             for entities, why in asked
         ]

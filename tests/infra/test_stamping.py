@@ -109,10 +109,14 @@ def test_the_registry_row_leads_to_everything_of_the_tenant(project: Project) ->
         assert row["status"] == {"S": "ACTIVE"}
         assert row["client_ids"] == {
             "SS": sorted(
-                [made["client_id"], made["console_client_id"], *made["machine_clients"].values()]
+                [
+                    *(made[f"{app}client_id"] for app in ("", "console_", "cli_", "agent_")),
+                    *made["machine_clients"].values(),
+                ]
             )
         }
-        assert row["console_client_id"] == {"S": made["console_client_id"]}
+        for app in ("console", "cli", "agent"):
+            assert row[f"{app}_client_id"] == {"S": made[f"{app}_client_id"]}
         assert row["policy_store_id"] == {"S": made["policy_store_id"]}
         assert row["role_arn"] == {"S": made["role_arn"]}
         assert row["bucket"] == {"S": made["bucket"]}

@@ -145,6 +145,7 @@ def request(case: Case) -> AuthorizationRequest:
         context=RequestContext(
             now=cast("datetime", about["now"]),
             emergency=about["emergency"] is True,
+            via=cast("str | None", about.get("via")),
             reason=cast("str | None", about.get("reason")),
             members_allowed=cast("bool | None", about.get("members_allowed")),
             changed_tags=cast("tuple[str, ...] | None", about.get("changed_tags")),

@@ -69,6 +69,7 @@ class Samples:
         yield "emergency", emergency
         yield "emergency, no reason", replace(emergency, reason=None)
         yield "members allowed", replace(at_night, members_allowed=True)
+        yield from self._apps(at_night)
         for command in sorted(looked_at.texts.get("context.command", ())):
             yield f"command {command}", replace(at_night, command=command)
         for address in sorted(looked_at.addresses):
@@ -96,6 +97,11 @@ class Samples:
                 for step in _AROUND:
                     moment = datetime.combine(at_night.now, edge, UTC) + step
                     yield f"at {moment:%H:%M:%S}Z", replace(at_night, now=moment)
+
+    def _apps(self, at_night: RequestContext) -> Iterator[tuple[str, RequestContext]]:
+        """Each app by which people ask that changed policies name."""
+        for app in sorted(self.changed.texts.get("context.via", ())):
+            yield f"by {app}", replace(at_night, via=app)
 
     def _changed_tags(self, at_night: RequestContext) -> Iterator[tuple[str, RequestContext]]:
         """Each tag that policies name by itself, and all together with one that they do not."""

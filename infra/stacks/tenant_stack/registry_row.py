@@ -55,9 +55,13 @@ class RegistryRowArgs:
             "client_ids": [
                 self.user_pool.client_id,
                 self.user_pool.console_client_id,
+                self.user_pool.cli_client_id,
+                self.user_pool.agent_client_id,
                 *self.machines.client_ids.values(),
             ],
             "console_client_id": self.user_pool.console_client_id,
+            "cli_client_id": self.user_pool.cli_client_id,
+            "agent_client_id": self.user_pool.agent_client_id,
             "policy_store_id": self.policy_store.store_id,
             "policy_names": self.policy_store.policy_names,
             "role_arn": self.service_role.role_arn,

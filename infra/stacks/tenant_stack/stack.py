@@ -127,6 +127,8 @@ def stamp_tenant(tenant: str, config: TenantConfig, *, region: str, root: Path) 
         user_pool_id=people.pool_id,
         client_id=people.client_id,
         console_client_id=people.console_client_id,
+        cli_client_id=people.cli_client_id,
+        agent_client_id=people.agent_client_id,
         machine_clients=machines.client_ids,
         machine_secrets=machines.secrets,
         sign_in_url=people.sign_in_url,

@@ -68,12 +68,14 @@ class UserPoolArgs:
 
 
 class UserPool(pulumi.ComponentResource):
-    """Cognito user pool, groups, public clients of app and console (code and PKCE), domain."""
+    """Cognito user pool, groups, public clients (code and PKCE) of each app of people, domain."""
 
     pool_id: pulumi.Output[str]
     pool_arn: pulumi.Output[str]
     client_id: pulumi.Output[str]
     console_client_id: pulumi.Output[str]
+    cli_client_id: pulumi.Output[str]
+    agent_client_id: pulumi.Output[str]
     issuer: pulumi.Output[str]
     jwks_uri: pulumi.Output[str]
     sign_in_url: pulumi.Output[str]
@@ -99,6 +101,12 @@ class UserPool(pulumi.ComponentResource):
         console = self._client(
             name, args, pool, "console", console_urls(args.tenant, args.service_url)
         )
+        # Public, as the app's: a program on somebody's machine keeps no secret either.
+        cli = self._client(name, args, pool, "cli", ([names.CLI_CALLBACK], [names.CLI_CALLBACK]))
+        # One of its own, so that a token says that an agent asks: policies see it.
+        agent = self._client(
+            name, args, pool, "agent", ([names.AGENT_CALLBACK], [names.AGENT_CALLBACK])
+        )
         domain = aws.cognito.UserPoolDomain(
             f"{name}-page",
             domain=args.config.sign_in.domain_prefix,
@@ -109,6 +117,8 @@ class UserPool(pulumi.ComponentResource):
         self.pool_arn = pool.arn
         self.client_id = client.id
         self.console_client_id = console.id
+        self.cli_client_id = cli.id
+        self.agent_client_id = agent.id
         self.issuer = pulumi.Output.concat(
             "https://cognito-idp.", args.region, ".amazonaws.com/", pool.id
         )

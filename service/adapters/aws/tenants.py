@@ -119,6 +119,8 @@ def tenant_of(item: Mapping[str, Any], *, region: str) -> Tenant:
             # Nor does it name budgets: it has those of a file that says nothing.
             budgets={**DEFAULT, **_budgets(row.get("budgets", {}))},
             console_client_id=row.get("console_client_id"),
+            cli_client_id=row.get("cli_client_id"),
+            agent_client_id=row.get("agent_client_id"),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigurationError(
@@ -139,7 +141,9 @@ def tenant_of(item: Mapping[str, Any], *, region: str) -> Tenant:
         (_is_tree(tenant.groups), "groups"),
         # Fail closed: a budget of nothing is a slip, one without an end is none.
         (all(map(_is_rate, tenant.budgets.values())), "budgets"),
-        (_is_client(tenant), "console_client_id"),
+        (_is_client(tenant, tenant.console_client_id), "console_client_id"),
+        (_is_client(tenant, tenant.cli_client_id), "cli_client_id"),
+        (_is_agent(tenant), "agent_client_id"),
     ):
         # Fail closed: better no service for the tenant than service with another's resources.
         if not holds:
@@ -205,9 +209,16 @@ def _is_tree(groups: GroupParents) -> bool:
     )
 
 
-def _is_client(tenant: Tenant) -> bool:
-    """Whether the console's client, if the row names one, is one whose tokens are accepted."""
-    return tenant.console_client_id is None or tenant.console_client_id in tenant.client_ids
+def _is_client(tenant: Tenant, client_id: str | None) -> bool:
+    """Whether a client, if the row names one, is one whose tokens are accepted."""
+    return client_id is None or client_id in tenant.client_ids
+
+
+def _is_agent(tenant: Tenant) -> bool:
+    """Likewise; of an agent it is no other's too, or people would be taken for one."""
+    agent = tenant.agent_client_id
+    others = (tenant.console_client_id, tenant.cli_client_id)
+    return _is_client(tenant, agent) and (agent is None or agent not in others)
 
 
 def _is_role(arn: str, account_id: str) -> bool:

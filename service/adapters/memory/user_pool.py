@@ -53,6 +53,7 @@ class MemoryUserPool:
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self.key_id = f"{tenant}-key"
         self.client_id = f"{tenant}client"
+        self.agent_client_id = f"{tenant}agent"
         issuer = f"https://cognito-idp.{region}.amazonaws.com/{region}_{tenant.replace('-', '')}"
         pool_id = issuer.rpartition("/")[2]
         role = f"arn:aws:iam::123456789012:role/cedarfleet-{tenant}"
@@ -64,8 +65,9 @@ class MemoryUserPool:
             account_id="123456789012",
             jwks_uri=f"{issuer}/.well-known/jwks.json",
             sign_in_url=f"https://{tenant}.auth.{region}.amazoncognito.com",
-            client_ids=frozenset({self.client_id}),
+            client_ids=frozenset({self.client_id, self.agent_client_id}),
             console_client_id=self.client_id,
+            agent_client_id=self.agent_client_id,
             policy_store_id=f"PS{tenant}",
             policy_names={},
             role_arn=role,

@@ -69,7 +69,7 @@ def forbid(condition: str, *, resource: str = "resource is Fleet::Device") -> st
                 "It has approved, artifact, changed_tags, command, command_action, "
                 "critical_targets, emergency, holds_all, machine_scopes, members_allowed, now, "
                 "people_groups, planned, reason, requester, share_of_critical, "
-                "share_of_fleet, source_ip, targets, template, to_self, token"
+                "share_of_fleet, source_ip, targets, template, to_self, token, via"
             ),
         ),
         (

@@ -77,7 +77,7 @@ class AsyncFleet:
 
     async def me(self) -> Me:
         """See ``Fleet``."""
-        return await self._run(steps.ask(Me, read_me))
+        return await self.run(steps.ask(Me, read_me))
 
     async def devices(self, **filters: Any) -> AsyncIterator[DeviceOut]:
         """See ``Fleet``."""
@@ -115,7 +115,7 @@ class AsyncFleet:
         idempotency_key: str | None = None,
     ) -> Accepted:
         """See ``Fleet``."""
-        return await self._run(
+        return await self.run(
             steps.send(
                 device,
                 command,
@@ -129,7 +129,7 @@ class AsyncFleet:
 
     async def wait_for_command(self, command_id: str, *, seconds: float = PATIENCE) -> CommandOut:
         """See ``Fleet``."""
-        return await self._run(steps.command_ended(command_id, seconds=seconds))
+        return await self.run(steps.command_ended(command_id, seconds=seconds))
 
     async def plan(
         self,
@@ -141,21 +141,21 @@ class AsyncFleet:
         **shape: Any,
     ) -> PlanOut:
         """See ``Fleet``."""
-        return await self._run(
+        return await self.run(
             steps.plan(artifact=artifact, file=file, device=device, group=group, **shape)
         )
 
     async def apply(self, plan_id: str) -> Accepted:
         """See ``Fleet``."""
-        return await self._run(steps.apply(plan_id))
+        return await self.run(steps.apply(plan_id))
 
     async def rollout(self, download_id: str) -> DownloadOut:
         """See ``Fleet``."""
-        return await self._run(steps.rollout(download_id))
+        return await self.run(steps.rollout(download_id))
 
     async def wait_for_rollout(self, download_id: str, *, seconds: float = PATIENCE) -> DownloadOut:
         """See ``Fleet``."""
-        return await self._run(steps.rollout_ended(download_id, seconds=seconds))
+        return await self.run(steps.rollout_ended(download_id, seconds=seconds))
 
     async def upload(
         self,
@@ -167,30 +167,31 @@ class AsyncFleet:
         progress: Progress = untold,
     ) -> FileOut:
         """See ``Fleet``; the file itself is read between awaits, a part at a time."""
-        return await self._run(
+        return await self.run(
             upload(path, name, package=package, seconds=seconds, progress=progress)
         )
 
     async def may(self, **question: Any) -> AnswerOut:
         """See ``Fleet``."""
-        [answer] = (await self._run(steps.may(question))).answers
+        [answer] = (await self.run(steps.may(question))).answers
         return answer
 
     async def why(self, *, person: str | None = None, **question: Any) -> WhyOut:
         """See ``Fleet``."""
-        return await self._run(steps.why(question, person))
+        return await self.run(steps.why(question, person))
 
     async def _pages(
         self, kind: type[Answer], operation: Any, filters: Mapping[str, Any]
     ) -> AsyncIterator[Answer]:
         cursor: str | None = None
         while True:
-            page: Any = await self._run(steps.page(kind, operation, cursor=cursor, **filters))
+            page: Any = await self.run(steps.page(kind, operation, cursor=cursor, **filters))
             yield page
             if (cursor := page.cursor) is None:
                 return
 
-    async def _run(self, plan: Steps[Answer]) -> Answer:
+    async def run(self, plan: Steps[Answer]) -> Answer:
+        """See ``Fleet``."""
         outcome: Any = None
         failure: Exception | None = None
         while True:

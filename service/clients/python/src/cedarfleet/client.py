@@ -91,7 +91,7 @@ class Fleet:
 
     def me(self) -> Me:
         """Who calls, and what they may do on the tenant."""
-        return self._run(steps.ask(Me, read_me))
+        return self.run(steps.ask(Me, read_me))
 
     def devices(self, **filters: Any) -> Iterator[DeviceOut]:
         """Devices that the caller may view; filters are those of ``GET /v1/devices``."""
@@ -125,7 +125,7 @@ class Fleet:
         idempotency_key: str | None = None,
     ) -> Accepted:
         """Send a command; with a key of idempotency of its own unless one is given."""
-        return self._run(
+        return self.run(
             steps.send(
                 device,
                 command,
@@ -143,7 +143,7 @@ class Fleet:
         Raises:
             NotEndedError: it is not, after so many seconds.
         """
-        return self._run(steps.command_ended(command_id, seconds=seconds))
+        return self.run(steps.command_ended(command_id, seconds=seconds))
 
     def plan(
         self,
@@ -155,7 +155,7 @@ class Fleet:
         **shape: Any,
     ) -> PlanOut:
         """What a rollout would do to each device; ``shape`` has the members of a plan's body."""
-        return self._run(
+        return self.run(
             steps.plan(artifact=artifact, file=file, device=device, group=group, **shape)
         )
 
@@ -165,11 +165,11 @@ class Fleet:
         Raises:
             ConflictError: it is stale: the fleet or the policies are others than when it was made.
         """
-        return self._run(steps.apply(plan_id))
+        return self.run(steps.apply(plan_id))
 
     def rollout(self, download_id: str) -> DownloadOut:
         """How far a rollout came."""
-        return self._run(steps.rollout(download_id))
+        return self.run(steps.rollout(download_id))
 
     def wait_for_rollout(self, download_id: str, *, seconds: float = PATIENCE) -> DownloadOut:
         """The rollout once it has ended.
@@ -177,7 +177,7 @@ class Fleet:
         Raises:
             NotEndedError: it has not, after so many seconds.
         """
-        return self._run(steps.rollout_ended(download_id, seconds=seconds))
+        return self.run(steps.rollout_ended(download_id, seconds=seconds))
 
     def upload(
         self,
@@ -194,28 +194,29 @@ class Fleet:
             UploadError: it did not arrive as it was sent.
             NotEndedError: it is not verified so many seconds after its last part.
         """
-        return self._run(upload(path, name, package=package, seconds=seconds, progress=progress))
+        return self.run(upload(path, name, package=package, seconds=seconds, progress=progress))
 
     def may(self, **question: Any) -> AnswerOut:
         """Whether the policies allow it; the question's members are those of ``QuestionBody``."""
-        [answer] = self._run(steps.may(question)).answers
+        [answer] = self.run(steps.may(question)).answers
         return answer
 
     def why(self, *, person: str | None = None, **question: Any) -> WhyOut:
         """Whether they do, and why; of a ``person`` of the tenant for who may view people."""
-        return self._run(steps.why(question, person))
+        return self.run(steps.why(question, person))
 
     def _pages(
         self, kind: type[Answer], operation: Any, filters: Mapping[str, Any]
     ) -> Iterator[Answer]:
         cursor: str | None = None
         while True:
-            page: Any = self._run(steps.page(kind, operation, cursor=cursor, **filters))
+            page: Any = self.run(steps.page(kind, operation, cursor=cursor, **filters))
             yield page
             if (cursor := page.cursor) is None:
                 return
 
-    def _run(self, plan: Steps[Answer]) -> Answer:
+    def run(self, plan: Steps[Answer]) -> Answer:
+        """Take steps (``cedarfleet.steps``) to their end, for what has no method here."""
         outcome: Any = None
         failure: Exception | None = None
         while True:

@@ -74,11 +74,25 @@ def terminal(deployed: DeployedService, tmp_path: Path) -> Terminal:
 
 @pytest.fixture
 def callback(deployed: DeployedService) -> str:
-    """An address of this machine that acme's app client sends people back to."""
+    """An address of this machine that acme's app client of the command line sends people back to.
+
+    The one that is stamped has a port that another program may have.
+    """
+    return with_callback(deployed, "cli_client_id")
+
+
+@pytest.fixture
+def agent_callback(deployed: DeployedService) -> str:
+    """The same of its app client of agents."""
+    return with_callback(deployed, "agent_client_id")
+
+
+def with_callback(deployed: DeployedService, app: str) -> str:
+    """Have an app client of acme's send people back to a port that is free."""
     cognito = deployed.setup.cloud.client("cognito-idp")
     outputs = deployed.setup.stacks["acme"]
     client = cognito.describe_user_pool_client(
-        UserPoolId=outputs["user_pool_id"], ClientId=outputs["client_id"]
+        UserPoolId=outputs["user_pool_id"], ClientId=outputs[app]
     )["UserPoolClient"]
     with listen(purpose="a sign-in", wanted=0, remembered=0) as listener:
         url = f"http://localhost:{listener.getsockname()[1]}/callback"

@@ -37,17 +37,22 @@ def returned(url: str, person: Person) -> str:
     return answer.headers["location"]
 
 
-def login(terminal: Terminal, callback: str) -> subprocess.Popen[str]:
+def login(
+    terminal: Terminal, callback: str, *flags: str, app: str = "cli_client_id"
+) -> subprocess.Popen[str]:
     """``cedarfleet login`` of a person, which waits for the browser."""
     setup = terminal.deployed.setup
     options = {
         "api": str(terminal.deployed.http.base_url),
         "sign-in": setup.cloud.endpoint_url,
-        "client-id": setup.stacks["acme"]["client_id"],
+        "client-id": setup.stacks["acme"][app],
         "callback": callback,
     }
     return subprocess.Popen(
-        [PROGRAM, "login", "--no-browser", *(f"--{name}={one}" for name, one in options.items())],
+        [
+            *(PROGRAM, "login", "--no-browser", *flags),
+            *(f"--{name}={one}" for name, one in options.items()),
+        ],
         env=terminal.environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from cedarfleet.command_line import audit, devices, permissions, rollouts, sessions
+from cedarfleet.command_line import agents, audit, devices, permissions, rollouts, sessions
 from cedarfleet.command_line.line import (
     API_ERROR,
     FAILED,
@@ -61,7 +61,7 @@ def cedarfleet() -> None:
     """Devices, rollouts and permissions of a Cedarfleet tenant."""
 
 
-for part in (sessions, devices, rollouts, permissions, audit):
+for part in (sessions, devices, rollouts, permissions, audit, agents):
     for command in part.COMMANDS:
         cedarfleet.add_command(command)
 

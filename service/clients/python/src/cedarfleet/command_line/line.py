@@ -64,6 +64,11 @@ class Line:
         """Of the session."""
         return session_file(self.environment)
 
+    @property
+    def agent_file(self) -> Path:
+        """Of the session that an agent acts by, beside the person's own."""
+        return self.file.with_name("agent.json")
+
     def fleet(self) -> Fleet:
         """The fleet of whoever is signed in.
 

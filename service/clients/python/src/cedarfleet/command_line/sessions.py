@@ -17,6 +17,7 @@ from cedarfleet.session_file import checked_url, keep
 from cedarfleet.sign_in import Attempt, machine
 
 CALLBACK: Final = "http://localhost:8976/callback"
+AGENT_CALLBACK: Final = "http://localhost:8977/callback"
 SECRET: Final = "CEDARFLEET_CLIENT_SECRET"  # noqa: S105 - the name of a variable
 _PATIENCE_SECONDS: Final = 300
 _RETURNED: Final = (
@@ -31,8 +32,9 @@ _RETURNED: Final = (
     "--sign-in", required=True, envvar="CEDARFLEET_SIGN_IN", help="URL of the sign-in page"
 )
 @click.option("--client-id", required=True, envvar="CEDARFLEET_CLIENT_ID", help="the app client")
-@click.option("--callback", default=CALLBACK, show_default=True, help="one of the app client's")
+@click.option("--callback", help=f"one of the app client's; {CALLBACK}, of agents 8977")
 @click.option("--machine", "is_machine", is_flag=True, help=f"by a secret: {SECRET}, or asked for")
+@click.option("--agent", is_flag=True, help="let an agent act for you: see `cedarfleet mcp`")
 @click.option("--no-browser", is_flag=True, help="print the address instead of opening it")
 @with_line
 def login(
@@ -41,19 +43,23 @@ def login(
     api: str,
     sign_in: str,
     client_id: str,
-    callback: str,
+    callback: str | None,
     is_machine: bool,
+    agent: bool,
     no_browser: bool,
 ) -> None:
     """Sign in: a person in the browser, a machine by its secret.
 
     The tokens are kept in a file that this user alone can read; a machine's secret is not.
     """
+    if agent and is_machine:
+        raise click.UsageError("an agent acts for a person: leave --machine out")
     api, sign_in = checked_url(api), checked_url(sign_in)
     if is_machine:
         secret = line.environment.get(SECRET) or click.prompt("Secret", hide_input=True, err=True)
         session = machine(api=api, sign_in=sign_in, client_id=client_id, secret=secret)
     else:
+        callback = callback or (AGENT_CALLBACK if agent else CALLBACK)
         attempt = Attempt(api=api, sign_in=sign_in, client_id=client_id, callback=callback)
         with _Listener(callback) as listener:
             line.told.print(f"Sign in at {attempt.url}", soft_wrap=True, markup=False)
@@ -61,8 +67,9 @@ def login(
                 webbrowser.open(attempt.url)
             returned = listener.returned()
         session = attempt.session(attempt.code(returned))
-    keep(session, line.file)
-    line.told.print(f"signed in; kept in {line.file}", soft_wrap=True, markup=False)
+    file = line.agent_file if agent else line.file
+    keep(session, file)
+    line.told.print(f"signed in; kept in {file}", soft_wrap=True, markup=False)
 
 
 @click.command()
@@ -70,6 +77,7 @@ def login(
 def logout(line: Line) -> None:
     """Forget the tokens that are kept here."""
     line.file.unlink(missing_ok=True)
+    line.agent_file.unlink(missing_ok=True)
 
 
 @click.command()

@@ -1,0 +1,157 @@
+"""`cedarfleet mcp` as an agent starts it: a client of the `mcp` package calls the tools."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from mcp import ClientSession, StdioServerParameters
+from mcp.client.stdio import stdio_client
+
+from tests.service.adapters.on_the_embedded_cloud.clients.conftest import PROGRAM
+from tests.service.adapters.on_the_embedded_cloud.clients.test_command_line import (
+    asked,
+    login,
+    returned,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from mcp.types import CallToolResult
+
+    from tests.service.adapters.on_the_embedded_cloud.clients.conftest import Terminal
+    from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
+
+READING = {
+    "who_am_i",
+    "list_devices",
+    "get_device",
+    "list_commands",
+    "get_command",
+    "get_rollout",
+    "why",
+    "list_grants",
+}
+CHANGING = {"plan_command", "apply_command", "plan_rollout", "apply_rollout"}
+
+
+@pytest.fixture
+def agent(terminal: Terminal, agent_callback: str) -> Terminal:
+    """Where a manager of acme has signed an agent in, and nobody else."""
+    process = login(terminal, agent_callback, "--agent", app="agent_client_id")
+    back = returned(asked(process), terminal.deployed.people["acme"]["managers"])
+    assert httpx.get(back, trust_env=False).status_code == 200
+    _, words = process.communicate(timeout=30)
+    assert process.returncode == 0, words
+    return terminal
+
+
+@asynccontextmanager
+async def tools(terminal: Terminal, *flags: str) -> AsyncGenerator[ClientSession]:
+    """The agent's side of the tools."""
+    started = StdioServerParameters(
+        command=str(PROGRAM), args=["mcp", *flags], env=terminal.environment()
+    )
+    async with stdio_client(started) as (read, write), ClientSession(read, write) as session:
+        await session.initialize()
+        yield session
+
+
+def told(result: CallToolResult) -> Any:
+    """What a tool answered, in JSON."""
+    [content] = result.content
+    assert content.type == "text"
+    assert not result.isError, content.text
+    return json.loads(content.text)
+
+
+def refused(result: CallToolResult) -> str:
+    """The words of a tool that did nothing."""
+    [content] = result.content
+    assert content.type == "text"
+    assert result.isError, content.text
+    return content.text
+
+
+def newest(deployed: DeployedService, action: str) -> dict[str, Any]:
+    """The last entry of the trail about an action."""
+    answer = deployed.call("GET", "/v1/audit", params={"action": action, "limit": 1})
+    [entry] = answer.json()["entries"]
+    return entry
+
+
+def test_an_agent_has_a_session_of_its_own(terminal: Terminal) -> None:
+    """Neither the person's session nor a token of the environment lets an agent begin."""
+    process = terminal.as_person("managers").run("mcp")
+    assert process.returncode == 3
+    assert "no agent is signed in" in process.stderr
+
+
+def test_tools_read_unless_changes_are_asked_for(agent: Terminal) -> None:
+    """By default there is nothing that changes anything; what does comes in pairs, and says so."""
+
+    async def scenario() -> None:
+        async with tools(agent) as session:
+            listed = (await session.list_tools()).tools
+            assert {one.name for one in listed} == READING
+            assert all(one.annotations and one.annotations.readOnlyHint for one in listed)
+            me = told(await session.call_tool("who_am_i", {}))
+            assert (me["email"], "ManagePeople" in me["may"]) == ("manager@acme.example", False)
+            devices = told(await session.call_tool("list_devices", {"text": "press"}))
+            assert {"press-01", "press-02"} <= {one["id"] for one in devices["devices"]}
+            missing = await session.call_tool("get_device", {"device": "no-such"})
+            assert refused(missing).endswith("not-found: device `no-such` not found") or (
+                "not-found" in refused(missing)
+            )
+        async with tools(agent, "--changes") as session:
+            listed = (await session.list_tools()).tools
+            assert {one.name for one in listed} == READING | CHANGING
+
+    asyncio.run(scenario())
+
+
+def test_an_agent_does_what_it_planned(agent: Terminal, press: str) -> None:
+    """Planned, then applied: the same command however often; audited as an agent's."""
+
+    async def scenario() -> None:
+        async with tools(agent, "--changes") as session:
+            invented = await session.call_tool("apply_command", {"plan": "invented"})
+            assert "no such plan" in refused(invented)
+            before = agent.deployed.call("GET", f"/v1/devices/{press}/commands").json()["commands"]
+            plan = told(
+                await session.call_tool("plan_command", {"device": press, "command": "reboot"})
+            )
+            assert (plan["allowed"], plan["policies"]) == (True, ["managers-everything"])
+            after = agent.deployed.call("GET", f"/v1/devices/{press}/commands").json()["commands"]
+            assert len(after) == len(before)
+            sent = [
+                told(await session.call_tool("apply_command", {"plan": plan["plan"]}))["id"]
+                for _ in range(2)
+            ]
+            assert sent[0] == sent[1]
+            entry = newest(agent.deployed, "OperateDevice")
+            assert entry["asked"]["context"]["via"] == "agent"
+            assert entry["principal"].endswith(entry["claims"]["sub"])
+
+    asyncio.run(scenario())
+
+
+def test_a_rollout_is_planned_then_applied(agent: Terminal, press: str) -> None:
+    """The service's own plan: an agent starts exactly it, and is told how it went."""
+
+    async def scenario() -> None:
+        async with tools(agent, "--changes") as session:
+            asked_for = {"artifact": "recipes/steel.json", "device": press}
+            plan = told(await session.call_tool("plan_rollout", asked_for))
+            assert [one["verdict"] for one in plan["devices"]] == ["allowed"]
+            started = told(await session.call_tool("apply_rollout", {"plan": plan["id"]}))
+            agent.deployed.watch(started["url"], lambda seen: seen["state"] == "succeeded")
+            seen = told(await session.call_tool("get_rollout", {"rollout": started["id"]}))
+            assert seen["state"] == "succeeded"
+
+    asyncio.run(scenario())
