@@ -91,6 +91,21 @@ def test_a_suspended_row_is_a_suspended_tenant() -> None:
             tenant_of(row(status=wrong), region="eu-central-1")
 
 
+def test_apps_of_people_are_told_apart_by_the_row() -> None:
+    """Each app's client is one whose tokens count, and that of agents is nobody else's."""
+    apps = {f"{app}_client_id": app for app in ("console", "cli", "agent")}
+    known: dict[str, object] = {"client_ids": ["app", *apps.values()], **apps}
+    tenant = tenant_of(row(**known), region="eu-central-1")
+    assert (tenant.cli_client_id, tenant.agent_client_id) == ("cli", "agent")
+    for member, value in (
+        *((app, "another") for app in apps),
+        ("agent_client_id", "cli"),
+        ("agent_client_id", "console"),
+    ):
+        with pytest.raises(ConfigurationError, match=member):
+            tenant_of(row(**known | {member: value}), region="eu-central-1")
+
+
 @pytest.mark.parametrize(
     ("member", "value"),
     [

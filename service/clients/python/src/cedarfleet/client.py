@@ -113,6 +113,18 @@ class Fleet:
         for page in self._pages(AuditPageOut, read_audit, filters):
             yield from page.entries
 
+    def audit_exports(self, *, first: int = 1) -> Iterator[bytes]:
+        """The trail with its chain from a link on, one export after the other, to its end.
+
+        Raises:
+            UnexpectedAnswerError: an export was cut off.
+        """
+        following: int | None = first
+        while following is not None:
+            content = self.run(steps.audit_export(following))
+            yield content
+            following = steps.next_link(content)
+
     def send(
         self,
         device: str,

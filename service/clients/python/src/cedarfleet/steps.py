@@ -6,6 +6,7 @@ pause) and is given its outcome, or its error, back. It does no input and output
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from cedarfleet.errors import BusyError, NotEndedError, UnexpectedAnswerError
 from cedarfleet.generated.api.default import (
     check_permissions,
     explain_permission,
+    export_audit,
     plan_download,
     read_command,
     read_download,
@@ -210,6 +212,24 @@ def page(
     """One page of a list; filters that are ``None`` are left out."""
     wanted: dict[str, Any] = {"cursor": cursor, **filters}
     return ask(kind, operation, **{name: one for name, one in wanted.items() if one is not None})
+
+
+def audit_export(first: int) -> Steps[bytes]:
+    """Lines of an export that begins with a link."""
+    return ask(bytes, export_audit, first=first)
+
+
+def next_link(content: bytes) -> int | None:
+    """The link that the export behind this one begins with.
+
+    Raises:
+        UnexpectedAnswerError: it was cut off.
+    """
+    try:
+        end: Any = json.loads(content.rstrip(b"\n").rpartition(b"\n")[2])
+        return int(following) if (following := end["body"]["next"]) is not None else None
+    except (LookupError, TypeError, ValueError) as error:
+        raise UnexpectedAnswerError("the export was cut off") from error
 
 
 def may(question: Mapping[str, Any]) -> Steps[CheckOut]:

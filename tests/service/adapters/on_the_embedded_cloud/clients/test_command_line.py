@@ -196,6 +196,19 @@ def test_a_file_is_uploaded_planned_and_delivered(
     assert "succeeded: 1 succeeded" in watched.stdout
 
 
+def test_the_trail_is_exported_and_proves_itself(terminal: Terminal, tmp_path: Path) -> None:
+    """An export of the running service holds, by the key that the chain names."""
+    manager, file = terminal.as_person("managers"), tmp_path / "trail.jsonl"
+    assert manager.run("send", "press-01", "reboot").returncode == 0
+    terminal.deployed.watch("/v1/audit/chain", lambda seen: seen["signed"] is not None, seconds=90)
+    chain = terminal.deployed.call("GET", "/v1/audit/chain").json()
+    assert manager.run("audit", "export", str(file)).returncode == 0
+    verified = manager.run("audit", "verify", str(file), "--key", chain["signed"]["key"], "--json")
+    assert verified.returncode == 0, verified.stdout
+    assert json.loads(verified.stdout)["entries"] >= 1
+    assert manager.run("audit", "verify", str(file), "--key", "0" * 64).returncode == 1
+
+
 def test_the_trail_is_listed(terminal: Terminal) -> None:
     """Who may see it gets entries with all that policies saw; who may not, the exit code 4."""
     manager = terminal.as_person("managers")
