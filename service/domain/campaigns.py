@@ -191,6 +191,7 @@ class CampaignRecord:
         created_by: the principal's entity id.
         requester: who that is, by the name in the user pool.
         source_ip: where it was asked from; policies see it at each batch.
+        via: by what, likewise: what an agent began is decided as an agent's.
         seconds: for which each device may start its command, from its being sent.
         send_before: when nothing more of it is sent.
         devices: how many it is for.
@@ -219,6 +220,7 @@ class CampaignRecord:
     created_at: int
     devices: int
     source_ip: str | None = None
+    via: str | None = None
     if_offline: IfOffline = IfOffline.QUEUE
     reason: str | None = None
     emergency_reason: str | None = None

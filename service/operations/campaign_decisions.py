@@ -126,7 +126,7 @@ class CampaignDecisions:
                 principal=bearer.uid(tenant.pool_id),
                 action=action,
                 entities=device.entities(tenant.groups),
-                context=purpose.context(now, record.source_ip),
+                context=purpose.context(now, record.source_ip, via=record.via),
             )
             for device in devices
         ]

@@ -311,6 +311,7 @@ class Campaigns:
             created_at=now,
             devices=devices,
             source_ip=access.facts.source_ip,
+            via=access.principal.via,
             if_offline=request.if_offline,
             reason=request.reason,
             emergency_reason=request.emergency_reason,

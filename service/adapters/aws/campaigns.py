@@ -57,7 +57,7 @@ _NOUN: Final = "campaigns"
 # partition takes 1,000 write units a second, a row of 25 long names 4 in a transaction.
 _ROWS_AT_ONCE: Final = 50
 _TEXTS: Final = ("campaign_id", "name", "created_by", "requester", "if_offline")
-_MAYBE_TEXTS: Final = ("source_ip", "reason", "emergency_reason", "why", "canceled_by")
+_MAYBE_TEXTS: Final = ("source_ip", "via", "reason", "emergency_reason", "why", "canceled_by")
 _NUMBERS: Final = ("seconds", "send_before", "created_at", "devices")
 _COUNTED: Final = ("sent", "taken", "looked", "looks", "step")
 _LATER: Final = ("begun_at", "looked_at")

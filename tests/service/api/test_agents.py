@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tests.service.api.test_campaigns import employ, work
+
 if TYPE_CHECKING:
     import httpx
 
@@ -71,3 +73,19 @@ def test_what_an_agent_may_is_told_beforehand(service: ServiceUnderTest) -> None
     }
     assert answers[service.acme.agent_client_id][0] is False
     assert answers[service.acme.agent_client_id][1] is True
+
+
+def test_a_campaign_stays_an_agents(service: ServiceUnderTest) -> None:
+    """Its batches are decided, and audited, as what began it: the worker is no way around."""
+    employ(service, "managers")
+    token = service.acme.id_token("managers", ["managers"], aud=service.acme.agent_client_id)
+    answer = service.client.post(
+        "/v1/campaigns",
+        json={"name": "reboot", "group": "line-press"},
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    assert answer.status_code == 202, answer.text
+    before = len(service.ports.audit.trail)
+    work(service)
+    decided = [one.question for one in service.ports.audit.trail[before:]]
+    assert [one.context["via"] for one in decided if one is not None] == ["agent"] * 3
