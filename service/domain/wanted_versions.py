@@ -102,6 +102,7 @@ class WantedVersion:
         devices_per_hour: at most so many are begun.
         window: in which they are begun; ``None``: at any time.
         abort_percent: of the ended devices: once so many failed, nobody else is begun.
+        via: by what it was wished, if not by the person; policies see it at each job.
         next_at: before which no other batch begins, in milliseconds since the epoch.
         why: it was stopped, in words.
         revision: counted up with each change, also of the worker's; 0: not stored yet.
@@ -122,6 +123,7 @@ class WantedVersion:
     window: Window | None = None
     abort_percent: int = 50
     source_ip: str | None = None
+    via: str | None = None
     state: WishState = WishState.ACTIVE
     next_at: int = 0
     why: str | None = None

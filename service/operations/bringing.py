@@ -247,6 +247,7 @@ class Bringing:
                 reach=wish.reach,
                 requester=wish.requester,
                 source_ip=wish.source_ip,
+                via=wish.via,
             ),
             wish=wish.wish_id,
         )

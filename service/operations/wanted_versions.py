@@ -248,6 +248,7 @@ class Wishes:
             window=request.window,
             abort_percent=request.abort_percent,
             source_ip=access.facts.source_ip,
+            via=principal.via,
         )
 
     async def _group(self, access: Access, group: str) -> tuple[Tenant, DeviceGroup]:

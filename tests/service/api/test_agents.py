@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.service.api.test_campaigns import employ, work
+from tests.service.api.test_wanted_versions import FILE, PACKAGE, URL, upload
 
 if TYPE_CHECKING:
     import httpx
@@ -89,3 +90,17 @@ def test_a_campaign_stays_an_agents(service: ServiceUnderTest) -> None:
     work(service)
     decided = [one.question for one in service.ports.audit.trail[before:]]
     assert [one.context["via"] for one in decided if one is not None] == ["agent"] * 3
+
+
+def test_a_wish_stays_an_agents(service: ServiceUnderTest) -> None:
+    """A version that an agent wants for a group is brought as an agent's, whenever that is."""
+    upload(service)
+    for client, via in (
+        (service.acme.agent_client_id, "agent"),
+        (service.acme.client_id, "console"),
+    ):
+        answer = ask(service, client, ("PUT", URL, {"file": FILE}))
+        assert answer.status_code < 300, answer.text
+        wish = service.ports.wanted_versions.rows["acme", PACKAGE, "line-press"]
+        assert wish.via == via
+        service.ports.wanted_versions.rows.clear()
