@@ -63,7 +63,8 @@ class InstalledDevice:
     @property
     def presence(self) -> list[bytes]:
         """What the agent said of its connection."""
-        return [payload for topic, payload in self.observer.other if f"/{self.thing}/" in topic]
+        topic = wire.presence_topic(self.thing)
+        return [payload for each, payload in self.observer.other if each == topic]
 
     def start(self) -> None:
         """Have the unit up, and the agent connected and subscribed."""
