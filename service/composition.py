@@ -46,8 +46,10 @@ from service.adapters.aws.tenants import DynamoTenantRegistry
 from service.adapters.aws.things import IotThings
 from service.adapters.aws.timers import SchedulerTimers
 from service.adapters.aws.wanted_versions import DynamoRunningVersions, DynamoWantedVersions
+from service.adapters.aws.webhooks import DynamoWebhooks, KmsWebhookSecrets
 from service.adapters.aws.work import SqsWorkQueue
 from service.adapters.cache.tenants import CachedTenantRegistry
+from service.adapters.webhooks.sender import PublicSender
 from service.api.app import create_app
 from service.api.console import ConsoleOrigins
 from service.domain.enrolments import DeviceEndpoint
@@ -214,6 +216,9 @@ def aws_ports(
         machine_records=DynamoMachines(aws=door, settings=records),
         machine_clients=CognitoMachineClients(aws=door),
         event_log=DynamoEventLog(aws=door, settings=records),
+        webhooks=DynamoWebhooks(aws=door, settings=records),
+        webhook_secrets=KmsWebhookSecrets(aws=door, key=records.webhook_key),
+        webhook_sender=PublicSender(),
         grant_records=DynamoGrantRecords(aws=door, settings=records),
         granted_policies=VerifiedPermissionsGrants(aws=door, settings=records),
         device_states=ShadowDeviceStates(aws=door),

@@ -245,6 +245,8 @@ class RecordSettings:
         audit_table: the audit trail.
         audit_days: how long the audit trail is kept.
         audit_key: of KMS, its id or ARN, with which the worker signs checkpoints of the trail.
+        webhook_key: of KMS, its id or ARN, with which the service seals secrets of webhooks and the
+            worker opens them.
         audit_keys_seconds: how long a process may use a person's key after it was erased.
     """
 
@@ -255,6 +257,7 @@ class RecordSettings:
     audit_table: Annotated[str, Variable("CEDARFLEET_AUDIT_TABLE")] = "cedarfleet-audit"
     audit_days: Annotated[int, Variable("CEDARFLEET_AUDIT_DAYS")] = 400
     audit_key: Annotated[str, Variable("CEDARFLEET_AUDIT_KEY")] = ""
+    webhook_key: Annotated[str, Variable("CEDARFLEET_WEBHOOK_KEY")] = ""
     audit_keys_seconds: Annotated[float, Variable("CEDARFLEET_AUDIT_KEYS_SECONDS", 0, 3600)] = 600.0
 
     @property

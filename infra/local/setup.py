@@ -249,6 +249,7 @@ class Setup:
             "CEDARFLEET_COMMANDS_TABLE": platform["commands_table"],
             "CEDARFLEET_AUDIT_TABLE": platform["audit_table"],
             "CEDARFLEET_AUDIT_KEY": platform["audit_key"],
+            "CEDARFLEET_WEBHOOK_KEY": platform["webhook_key"],
             "CEDARFLEET_JWKS_URL_TEMPLATE": self.cloud.jwks_url_template,
             "CEDARFLEET_WORK_QUEUE_URL": platform["work_queue"],
             "CEDARFLEET_TIMER_ROLE_ARN": platform["timer_role_arn"],

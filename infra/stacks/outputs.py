@@ -40,6 +40,7 @@ class PlatformOutputs(_Outputs):
         commands_table: shared table that each tenant's role reaches its own rows of.
         audit_table: the same for the audit trail.
         audit_key: ARN of the key that signs checkpoints of the audit trails.
+        webhook_key: ARN of the key that seals the secrets of webhooks.
         thing_type: type of every device.
         status_errors_queue: URL of the queue of states that could not be written.
         service_role_arn: who may assume the tenants' roles.
@@ -65,6 +66,7 @@ class PlatformOutputs(_Outputs):
     commands_table: pulumi.Output[str]
     audit_table: pulumi.Output[str]
     audit_key: pulumi.Output[str] = field(metadata=_NOT_FOR_TENANTS)
+    webhook_key: pulumi.Output[str] = field(metadata=_NOT_FOR_TENANTS)
     thing_type: pulumi.Output[str]
     status_errors_queue: pulumi.Output[str]
     service_role_arn: pulumi.Output[str]

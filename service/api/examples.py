@@ -45,6 +45,7 @@ _MEMBERS: Final[Mapping[str, Any]] = {
     "kind": "press",
     "may": ["ListDevices", "ViewFile"],
     "name": "recipes/steel.json",
+    "nouns": ["device", "command"],
     "parents": ["zone-hall-1"],
     "policies": ["managers-everything"],
     "port": 8883,

@@ -109,6 +109,17 @@ from service.api.wanted_versions import (
     read_wanted_version,
     set_wanted_version,
 )
+from service.api.webhooks import (
+    disable_webhook,
+    enable_webhook,
+    end_webhook,
+    list_webhook_deliveries,
+    list_webhooks,
+    make_webhook,
+    read_webhook,
+    redeliver_webhook_event,
+    rotate_webhook_secret,
+)
 
 ROUTES: Final[list[Any]] = [
     read_me,
@@ -188,6 +199,15 @@ ROUTES: Final[list[Any]] = [
     read_audit_chain,
     export_audit,
     follow_events,
+    list_webhooks,
+    make_webhook,
+    read_webhook,
+    rotate_webhook_secret,
+    disable_webhook,
+    enable_webhook,
+    end_webhook,
+    list_webhook_deliveries,
+    redeliver_webhook_event,
     list_machines,
     make_machine,
     read_machine,

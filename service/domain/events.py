@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
@@ -92,6 +93,17 @@ class Event:
     def noun(self) -> str:
         """What it happened to."""
         return self.type.partition(".")[0]
+
+    def payload(self) -> bytes:
+        """The event as webhooks send it, and streams tell it."""
+        said = {
+            "id": self.event_id,
+            "type": self.type,
+            "timestamp": datetime.fromtimestamp(self.at / 1000, UTC).isoformat(),
+            "device": self.device,
+            "data": dict(self.data),
+        }
+        return json.dumps(said, separators=(",", ":")).encode()
 
     def document(self) -> dict[str, Any]:
         """The event as its page keeps it."""

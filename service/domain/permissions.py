@@ -18,6 +18,7 @@ class Permission(StrEnum):
     VIEW_MACHINES = "ViewMachines"
     MANAGE_MACHINES = "ManageMachines"
     MANAGE_COMMAND_TYPES = "ManageCommandTypes"
+    MANAGE_WEBHOOKS = "ManageWebhooks"
     VIEW_DEVICE = "ViewDevice"
     VIEW_COMMAND = "ViewCommand"
     VIEW_DOWNLOAD = "ViewDownload"
@@ -81,6 +82,7 @@ OF_TENANT: Final = frozenset(
         Permission.VIEW_MACHINES,
         Permission.MANAGE_MACHINES,
         Permission.MANAGE_COMMAND_TYPES,
+        Permission.MANAGE_WEBHOOKS,
         Permission.VIEW_GRANTS,
     }
 )

@@ -27,6 +27,8 @@ class WorkKind(StrEnum):
     TELL_OUTCOMES = "tell-outcomes"
     TELL_DECISIONS = "tell-decisions"
     TELL_EVENT = "tell-event"
+    SEND_EVENTS = "send-events"
+    SEND_EVENT_AGAIN = "send-event-again"
     SETTLE_MACHINE = "settle-machine"
     LOOK_AT_GRANT = "look-at-grant"
     ADVANCE_CAMPAIGN = "advance-campaign"

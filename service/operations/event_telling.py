@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from service.domain.instants import Clock
     from service.domain.tenants import Tenant
     from service.domain.work import Work
+    from service.operations.webhook_delivery import WebhookNotices
     from service.ports.events import EventLog
 
 _TRIES: Final = 10
@@ -52,6 +53,7 @@ class EventTelling:
     """
 
     log: EventLog
+    notices: WebhookNotices
     clock: Clock
     _waiting: dict[str, deque[_Told]] = field(
         default_factory=dict[str, "deque[_Told]"], init=False, repr=False
@@ -97,6 +99,8 @@ class EventTelling:
         try:
             for start in range(0, len(events), MOST_EVENTS):
                 await self._append(tenant, events[start : start + MOST_EVENTS])
+            # Also behind what stood already: whoever wrote it may have died before this.
+            await self.notices.tell(tenant)
         except BaseException as error:
             for told in taken:
                 if not told.stands.done():

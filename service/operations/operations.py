@@ -65,6 +65,8 @@ from service.operations.traced_decisions import TracedDecisions
 from service.operations.versions import Versions
 from service.operations.wanted_versions import Wishes
 from service.operations.wave_decisions import WaveDecisions
+from service.operations.webhook_delivery import WebhookDelivery, WebhookNotices
+from service.operations.webhooks import Webhooks
 from service.operations.who_may import WhoMay
 from service.operations.worker import Worker
 from service.ports.traces import UNTRACED
@@ -262,6 +264,13 @@ class Operations:
             feeds=EventFeeds(log=ports.event_log, devices=ports.devices),
             authenticate=self.authenticate,
         )
+        self.webhooks = Webhooks(
+            records=ports.webhooks,
+            secrets=ports.webhook_secrets,
+            log=ports.event_log,
+            queue=ports.work_queue,
+            clock=ports.clock,
+        )
         self.explanations = Explanations(permissions=self.permissions, people=self.people)
         self.granting = Granting(
             records=ports.grant_records,
@@ -387,7 +396,20 @@ class Operations:
             queue=ports.work_queue,
             clock=ports.clock,
         )
-        telling = EventTelling(log=ports.event_log, clock=ports.clock)
+        telling = EventTelling(
+            log=ports.event_log,
+            notices=WebhookNotices(records=ports.webhooks, queue=ports.work_queue),
+            clock=ports.clock,
+        )
+        webhooks = WebhookDelivery(
+            records=ports.webhooks,
+            secrets=ports.webhook_secrets,
+            sender=ports.webhook_sender,
+            log=ports.event_log,
+            queue=ports.work_queue,
+            timers=ports.timers,
+            clock=ports.clock,
+        )
         decided = DecidedEvents(
             entries=ports.audit_entries,
             chain=ports.audit_chain,
@@ -435,6 +457,8 @@ class Operations:
                 WorkKind.TELL_OUTCOMES: outcomes.handle,
                 WorkKind.TELL_DECISIONS: decided.handle,
                 WorkKind.TELL_EVENT: telling.handle,
+                WorkKind.SEND_EVENTS: webhooks.handle,
+                WorkKind.SEND_EVENT_AGAIN: webhooks.again,
                 WorkKind.SETTLE_MACHINE: upkeep.handle,
                 WorkKind.LOOK_AT_GRANT: self.granting.look,
                 WorkKind.ADVANCE_CAMPAIGN: self.campaign_sending(pace).advance,

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from service.ports.tenants import TenantRegistry
     from service.ports.traces import Traces
     from service.ports.wanted_versions import RunningVersions, WantedVersions
+    from service.ports.webhooks import WebhookRecords, WebhookSecrets, WebhookSender
     from service.ports.work import Timers, WorkQueue
 
 
@@ -88,6 +89,9 @@ class Ports:
     machine_records: MachineRecords
     machine_clients: MachineClients
     event_log: EventLog
+    webhooks: WebhookRecords
+    webhook_secrets: WebhookSecrets
+    webhook_sender: WebhookSender
     grant_records: GrantRecords
     granted_policies: GrantedPolicies
     telemetry: Telemetry

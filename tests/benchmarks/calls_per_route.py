@@ -23,6 +23,7 @@ from service.adapters.aws.groups import group_item
 from service.adapters.aws.machines import machine_item
 from service.adapters.aws.revocations import DynamoRevocations
 from service.adapters.aws.wanted_versions import wish_item
+from service.adapters.aws.webhooks import delivery_item, webhook_item
 from service.adapters.memory.budgets import MemoryBuckets
 from service.adapters.memory.policies import MemoryPolicyStores
 from service.adapters.memory.signing_keys import MemorySigningKeys
@@ -46,6 +47,8 @@ from tests.service.adapters.aws.every_call import (
     GROUP,
     ID,
     MACHINE,
+    SENT,
+    WEBHOOK,
     WISH,
     answer,
     ports_of,
@@ -253,6 +256,18 @@ REQUESTS: Final = (
     Asked(route="GET /v1/audit/chain"),
     Asked(route="GET /v1/audit/export"),
     Asked(route="GET /v1/events", path="?seconds=0"),
+    Asked(route="GET /v1/webhooks"),
+    Asked(
+        route="POST /v1/webhooks",
+        body={"url": "https://hooks.example.com/", "nouns": ["device"]},
+    ),
+    Asked(route="GET /v1/webhooks/{webhook}"),
+    Asked(route="POST /v1/webhooks/{webhook}/rotate"),
+    Asked(route="POST /v1/webhooks/{webhook}/disable"),
+    Asked(route="POST /v1/webhooks/{webhook}/enable"),
+    Asked(route="DELETE /v1/webhooks/{webhook}"),
+    Asked(route="GET /v1/webhooks/{webhook}/deliveries"),
+    Asked(route="POST /v1/webhooks/{webhook}/deliveries/{delivery_id}/redeliver"),
     Asked(route="GET /v1/machines"),
     Asked(route="POST /v1/machines", body={"id": "mes", "scopes": ["view"]}),
     Asked(route="GET /v1/machines/{machine}"),
@@ -358,6 +373,8 @@ def _calls(
     acme, plan = known
 
     def answered_by(call: Call) -> dict[str, Any] | Refusal:
+        if (of_webhooks := _of_webhooks(call, acme)) is not None:
+            return of_webhooks
         of_plan = _of_plan(call, asked, plan)
         return _of_wish(call, acme, asked) if of_plan is None else of_plan
 
@@ -388,6 +405,14 @@ def _is_of_many(call: Call) -> bool:
     if call.operation == "SendMessage":
         return WorkKind.CHAIN_AUDIT in call.arguments["MessageBody"]
     return call.operation in {"GetItem", "PutItem"} and "--people" in str(call.arguments)
+
+
+def _of_webhooks(call: Call, acme: Tenant) -> dict[str, Any] | None:
+    """One webhook with one delivery."""
+    own = str(call.arguments.get("ExpressionAttributeValues", {}).get(":own"))
+    if "--webhook-deliveries#" in own:
+        return {"Items": [delivery_item(acme, ID, SENT)]}
+    return {"Items": [webhook_item(WEBHOOK)]} if "--webhooks" in own else None
 
 
 def _of_plan(call: Call, asked: Asked, plan: dict[str, Any]) -> dict[str, Any] | None:

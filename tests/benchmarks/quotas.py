@@ -57,6 +57,8 @@ PRICES: Final[Mapping[str, Price]] = {
     "CreatePolicy": Price(dollars=40, source=_CEDAR),
     "GetPolicy": Price(dollars=40, source=_CEDAR),
     "DeletePolicy": Price(dollars=40, source=_CEDAR, assumed=True),
+    # $0.03 for 10,000 requests with a symmetric key.
+    "Encrypt": Price(dollars=3, source="AWS Key Management Service pricing"),
     # A consistent read of up to 4 KB, a write of up to 1 KB.
     "GetItem": Price(dollars=_READ, source=_DYNAMO),
     "Query": Price(dollars=_READ, source=_DYNAMO),

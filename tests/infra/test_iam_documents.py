@@ -30,6 +30,7 @@ PERMISSIONS: dict[str, dict[str, Any]] = {
         tenants_arn=ARNS.table("cedarfleet-tenants"),
         commands_arn=TABLE,
         work_arn=WORK,
+        webhook_key_arn=f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/5678abcd",
     ),
     "worker": task_roles.worker_permissions(
         account_id=ACCOUNT,
@@ -38,6 +39,7 @@ PERMISSIONS: dict[str, dict[str, Any]] = {
         schedules_arn=f"arn:aws:scheduler:eu-central-1:{ACCOUNT}:schedule/default/*--*",
         timer_role_arn=ARNS.role("/", "cedarfleet-timer"),
         audit_key_arn=f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/1234abcd",
+        webhook_key_arn=f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/5678abcd",
         commands_arn=TABLE,
     ),
     "timer": task_roles.timer_permissions(work_arn=WORK),

@@ -37,6 +37,7 @@ _TENANT_ACTIONS: Final = (
     "ViewMachines",
     "ManageMachines",
     "ManageCommandTypes",
+    "ManageWebhooks",
     "ViewGrants",
 )
 _DEVICE_ACTIONS: Final = (

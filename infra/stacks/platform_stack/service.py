@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from infra.stacks.platform_stack.audit_key import AuditKey
     from infra.stacks.platform_stack.balancer import Balancer
     from infra.stacks.platform_stack.tables import Tables
+    from infra.stacks.platform_stack.webhook_key import WebhookKey
     from infra.stacks.platform_stack.work import Work
 
 _CPU = 1024  # 1 vCPU
@@ -43,6 +44,7 @@ class ServiceArgs:
         tables: whose names the service is told, and whose registry it may read.
         work: the queue that they hand work over by, and the worker's timers.
         audit_key: with which the worker signs checkpoints of the audit trails.
+        webhook_key: with which the service seals secrets of webhooks, and the worker opens them.
         iot_data_endpoint: host of the account's data plane (boto3's own is for tests only; source:
             AWS CLI reference, "iot-data").
         device_endpoint: name of ours that devices dial; none: that host.
@@ -56,6 +58,7 @@ class ServiceArgs:
     tables: Tables
     work: Work
     audit_key: AuditKey
+    webhook_key: WebhookKey
     iot_data_endpoint: pulumi.Output[str]
     device_endpoint: pulumi.Output[str | None]
 
@@ -90,12 +93,14 @@ class Service(pulumi.ComponentResource):
                 args.tables.tenants.arn,
                 args.work.queue.arn,
                 args.tables.commands.arn,
+                args.webhook_key.key.arn,
             ).apply(
                 lambda known: task_roles.service_permissions(
                     account_id=known[0],
                     tenants_arn=known[1],
                     work_arn=known[2],
                     commands_arn=known[3],
+                    webhook_key_arn=known[4],
                 )
             ),
         )
@@ -110,6 +115,7 @@ class Service(pulumi.ComponentResource):
                 args.work.timer_role.arn,
                 args.tables.commands.arn,
                 args.audit_key.key.arn,
+                args.webhook_key.key.arn,
             ).apply(
                 lambda known: task_roles.worker_permissions(
                     account_id=known[0],
@@ -120,6 +126,7 @@ class Service(pulumi.ComponentResource):
                     timer_role_arn=known[3],
                     commands_arn=known[4],
                     audit_key_arn=known[5],
+                    webhook_key_arn=known[6],
                 )
             ),
         )
@@ -178,6 +185,7 @@ class Service(pulumi.ComponentResource):
                 commands=args.tables.commands.name,
                 audit=args.tables.audit.name,
                 audit_key=args.audit_key.key.arn,
+                webhook_key=args.webhook_key.key.arn,
                 trusted_proxies=",".join(args.network.public_cidrs),
                 work=args.work.queue.url,
                 timer_role=args.work.timer_role.arn,
@@ -353,6 +361,7 @@ def _container(region: str, known: dict[str, Any], *, worker: bool) -> dict[str,
         "CEDARFLEET_COMMANDS_TABLE": known["commands"],
         "CEDARFLEET_AUDIT_TABLE": known["audit"],
         "CEDARFLEET_AUDIT_KEY": known["audit_key"],
+        "CEDARFLEET_WEBHOOK_KEY": known["webhook_key"],
         "CEDARFLEET_WORK_QUEUE_URL": known["work"],
         "CEDARFLEET_TIMER_ROLE_ARN": known["timer_role"],
         # The load balancer's subnets: what it says of the caller's address is believed, and what

@@ -21,6 +21,7 @@ from infra.stacks.platform_stack.iot import Iot, IotArgs
 from infra.stacks.platform_stack.network import Network, NetworkArgs
 from infra.stacks.platform_stack.service import Service, ServiceArgs
 from infra.stacks.platform_stack.tables import Tables, TablesArgs
+from infra.stacks.platform_stack.webhook_key import WebhookKey, WebhookKeyArgs
 from infra.stacks.platform_stack.work import Work, WorkArgs
 from infra.stacks.provider import stack_provider, through
 
@@ -44,6 +45,7 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
         endpoint_type="iot:Data-ATS", opts=pulumi.InvokeOutputOptions(provider=provider)
     ).endpoint_address
     audit_key = AuditKey("audit", AuditKeyArgs(protect=config.protect), opts)
+    webhook_key = WebhookKey("webhooks", WebhookKeyArgs(protect=config.protect), opts)
     work = Work("work", WorkArgs(account_id=account_id), opts)
     iot = Iot("fleet", IotArgs(tables=tables, work=work, account_id=account_id), opts)
     network = Network("network", NetworkArgs(config=config, region=region), opts)
@@ -62,6 +64,7 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
             tables=tables,
             work=work,
             audit_key=audit_key,
+            webhook_key=webhook_key,
             iot_data_endpoint=iot_data_endpoint,
             device_endpoint=endpoint.host,
         ),
@@ -84,6 +87,7 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
         commands_table=tables.commands.name,
         audit_table=tables.audit.name,
         audit_key=audit_key.key.arn,
+        webhook_key=webhook_key.key.arn,
         thing_type=iot.thing_type,
         status_errors_queue=iot.errors.url,
         service_role_arn=service.role_arn,

@@ -12,7 +12,7 @@ def task_trust(*, account_id: str) -> iam.Document:
 
 
 def service_permissions(
-    *, account_id: str, tenants_arn: str, commands_arn: str, work_arn: str
+    *, account_id: str, tenants_arn: str, commands_arn: str, work_arn: str, webhook_key_arn: str
 ) -> iam.Document:
     """Assume tenant roles, read the registry, and hand work to the worker.
 
@@ -23,6 +23,8 @@ def service_permissions(
     return iam.document(
         *_for_tenants(account_id=account_id, tenants_arn=tenants_arn),
         iam.allow("HandOver", "sqs:SendMessage", work_arn),
+        # What it seals it cannot open: a secret is told once, and then the worker's alone.
+        iam.allow("SealSecrets", "kms:Encrypt", webhook_key_arn),
         take_of_the_account(commands_arn),
     )
 
@@ -36,6 +38,7 @@ def worker_permissions(
     schedules_arn: str,
     timer_role_arn: str,
     audit_key_arn: str,
+    webhook_key_arn: str,
 ) -> iam.Document:
     """As the service, and take work off the queue, and set the timers that send more of it.
 
@@ -47,6 +50,7 @@ def worker_permissions(
         schedules_arn: of all timers; each is named after a tenant.
         timer_role_arn: that a timer is given.
         audit_key_arn: of the key that signs checkpoints; nobody but the worker signs.
+        webhook_key_arn: of the key that seals secrets of webhooks; the worker alone opens them.
     """
     to_scheduler = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
     return iam.document(
@@ -69,6 +73,7 @@ def worker_permissions(
         ),
         iam.allow("TimersSend", "iam:PassRole", timer_role_arn, when=to_scheduler),
         iam.allow("SignAudit", ["kms:GetPublicKey", "kms:Sign"], audit_key_arn),
+        iam.allow("OpenSecrets", "kms:Decrypt", webhook_key_arn),
     )
 
 

@@ -43,6 +43,11 @@ from service.adapters.memory.signing_keys import MemorySigningKeys
 from service.adapters.memory.telemetry import MemoryTelemetry
 from service.adapters.memory.tenants import MemoryTenantRegistry
 from service.adapters.memory.wanted_versions import MemoryRunningVersions, MemoryWantedVersions
+from service.adapters.memory.webhooks import (
+    MemoryWebhooks,
+    MemoryWebhookSecrets,
+    MemoryWebhookSender,
+)
 from service.adapters.memory.work import MemoryTimers, MemoryWorkQueue
 from service.ports import Ports
 
@@ -100,6 +105,9 @@ class MemoryPorts(Ports):
     machine_records: MemoryMachines
     machine_clients: MemoryMachineClients
     event_log: MemoryEventLog
+    webhooks: MemoryWebhooks
+    webhook_secrets: MemoryWebhookSecrets
+    webhook_sender: MemoryWebhookSender
     grant_records: MemoryGrantRecords
     granted_policies: MemoryGrantedPolicies
     telemetry: MemoryTelemetry
@@ -153,6 +161,9 @@ class MemoryPorts(Ports):
             machine_clients=MemoryMachineClients(),
             revocations=revocations,
             event_log=MemoryEventLog(),
+            webhooks=MemoryWebhooks(),
+            webhook_secrets=MemoryWebhookSecrets(),
+            webhook_sender=MemoryWebhookSender(),
             grant_records=MemoryGrantRecords(),
             granted_policies=MemoryGrantedPolicies(revocations=revocations, stores=stores),
             telemetry=MemoryTelemetry(),

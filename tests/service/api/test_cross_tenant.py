@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from service.domain.events import EventCursor
 from service.domain.files import FileState, Package
 from service.domain.people import Person
+from service.domain.webhooks import Delivery
 from tests.service.stamped_policies import stamped
 
 if TYPE_CHECKING:
@@ -158,6 +160,15 @@ ASKED: Final[Mapping[str, Mapping[str, Any] | None]] = {
     "export_audit": {},
     # Whose events are told, test_events.py tells: a stream does not end.
     "follow_events": {"params": {"nouns": "{none}"}},
+    "list_webhooks": {"params": {"cursor": "{webhook}"}},
+    "make_webhook": {"json": {"url": "https://hooks.example.com/", "nouns": ["device"]}},
+    "read_webhook": {},
+    "rotate_webhook_secret": {},
+    "disable_webhook": {},
+    "enable_webhook": {},
+    "end_webhook": {},
+    "list_webhook_deliveries": {"params": {"cursor": "{none}"}},
+    "redeliver_webhook_event": {},
     "list_machines": {"params": {"cursor": "{machine}"}},
     "make_machine": {"json": {"id": "new-machine", "scopes": ["view"]}},
     "read_machine": {},
@@ -202,6 +213,8 @@ NOBODYS: Final = {
     "secret_id": "client99--1",
     "grant": "01JD0000000000000000000003",
     "package": "package-99",
+    "webhook": "01JD0000000000000000000005",
+    "delivery_id": "01JD0000000000000000000006",
     "none": "no-such-cursor",
 }
 PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
@@ -254,6 +267,7 @@ class World:
             ("download_id", "/v1/downloads", {"artifact": artifact, "device": device}),
             ("plan_id", "/v1/downloads/plan", {"artifact": artifact, "device": device}),
             ("file_id", "/v1/files", {"name": "up.bin", "size": 1, "sha256": "ab" * 32}),
+            ("", "/v1/webhooks", {"url": "https://hooks.example.com/", "nouns": ["device"]}),
             ("", "/v1/machines", {"id": self.ids["machine"], "scopes": ["view"]}),
             ("", "/v1/groups", {"id": self.ids["group"], "parents": [group]}),
             (
@@ -278,6 +292,9 @@ class World:
             assert answer.status_code in {201, 202}, answer.text
             if kind:
                 self.ids[kind] = answer.json()["id"]
+            if path == "/v1/webhooks":
+                self.ids["webhook"] = answer.json()["webhook"]["id"]
+                self.ids["delivery_id"] = self._delivery(self.ids["webhook"])
             if path == "/v1/machines":
                 self.ids["secret_id"] = answer.json()["secret"]["id"]
         self._want()
@@ -291,6 +308,23 @@ class World:
         url = f"/v1/groups/{self.ids['group']}/wanted-versions/{package.name}"
         answer = self.call("PUT", url, json={"file": self.ids["file_id"]})
         assert answer.status_code == 200, answer.text
+
+    def _delivery(self, webhook: str) -> str:
+        """A delivery of a webhook, as the worker writes one down."""
+        made = Delivery(
+            delivery_id=f"01JD000000000000000000{self.tenant[:4].upper().replace('L', '0'):0>4}",
+            event_id="evt_1",
+            type="device.connected",
+            cursor=EventCursor(page=1, seen=1),
+            at=1,
+            attempt=1,
+            delivered=True,
+            outcome="204",
+            milliseconds=1,
+        )
+        pool = self.service.acme if self.tenant == "acme" else self.service.globex
+        asyncio.run(self.service.ports.webhooks.note(pool.tenant, webhook, made))
+        return made.delivery_id
 
     def seen(self) -> list[str]:
         """All of it, as the tenant itself sees it."""
@@ -306,6 +340,8 @@ class World:
             "/v1/people",
             "/v1/machines",
             "/v1/grants",
+            "/v1/webhooks",
+            f"/v1/webhooks/{one['webhook']}/deliveries",
             f"/v1/devices/{one['device']}",
             "/v1/versions",
             f"/v1/groups/{one['group']}/members",

@@ -23,13 +23,15 @@ def test_every_recipe_of_events_works(service: ServiceUnderTest) -> None:
     shell = Shell(service=service)
     shell.variables |= {"API": "http://api.test", "TOKEN": token}
     told(service, connected("press-01"))
-    [block] = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
+    block, webhooks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
     now, all_kept, with_refusals = (
         [one.get("event") for one in messages(shell.curl(line).text)]
         for line in block.strip().splitlines()
     )
     assert now == with_refusals == [None, "end"]
     assert all_kept == [None, "device.connected", "end"]
+    for line in webhooks.strip().splitlines():
+        shell.run(line)
 
 
 def test_the_page_names_every_event_and_every_end() -> None:

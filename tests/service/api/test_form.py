@@ -29,6 +29,8 @@ WITHOUT_KEY = {
     "complete_file": "asked again it is the same",
     "invite_person": "the address is taken (409): read the person",
     "make_machine": "the id is taken (409): a secret is told once, so make another",
+    "make_webhook": "a secret is told once: end it, and make another",
+    "redeliver_webhook_event": "asked again it is sent again, under the same id",
     "add_machine_secret": "a secret is told once: delete it, and make another",
 }
 

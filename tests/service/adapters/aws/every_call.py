@@ -50,7 +50,7 @@ from service.domain.downloads import (
     TargetKind,
 )
 from service.domain.enrolments import Certificate, Enrolment, SigningRequest
-from service.domain.events import Event, EventPage
+from service.domain.events import Event, EventCursor, EventPage
 from service.domain.files import FileState, FileVersion, UploadPart
 from service.domain.grants import Grant
 from service.domain.group_records import GroupRecord
@@ -66,6 +66,7 @@ from service.domain.rates import Rate
 from service.domain.rollouts import Reach, Shape, WaveSize, Window
 from service.domain.wanted_versions import Batch as WishBatch
 from service.domain.wanted_versions import Running, WantedVersion
+from service.domain.webhooks import Delivery, SealedSecret, Webhook
 from service.domain.work import ReceivedWork, Work, WorkKind
 from service.settings import (
     DirectMessageSettings,
@@ -291,6 +292,27 @@ LINK: Final = Link.after(
 CHECKPOINT: Final = Checkpoint(
     tenant="acme", number=1, link=LINK.hash, total=1, at=AT, key="a2V5", signature="c2lnbg=="
 )
+WEBHOOK: Final = Webhook(
+    webhook_id=ID,
+    tenant="acme",
+    url="https://hooks.example.com/",
+    nouns=("device",),
+    secrets=(SealedSecret(sealed="eA=="),),
+    cursor=EventCursor(page=1),
+    created_by="somebody",
+    created_at=AT,
+)
+SENT: Final = Delivery(
+    delivery_id=ID,
+    event_id="evt_1",
+    type="device.connected",
+    cursor=EventCursor(page=1, seen=1),
+    at=AT,
+    attempt=1,
+    delivered=True,
+    outcome="204",
+    milliseconds=1,
+)
 PAGE: Final = EventPage(
     number=AT, made_at=AT, events=(Event(event_id="evt_1", type="device.connected", at=AT),)
 )
@@ -317,7 +339,7 @@ SERVICES: Final = {
         ),
     )
 }
-WITHOUT_AWS: Final = {"signing_keys", "clock"}
+WITHOUT_AWS: Final = {"signing_keys", "clock", "webhook_sender"}
 
 
 def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
@@ -360,6 +382,12 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
             tenant | {"since": AT, "until": AT, "before": first_ulid(AT + 1), "most": 10},
         ),
         "audit_entries.of_link": (tenant | {"link": LINK},),
+        "webhooks.put": (tenant | {"webhook": WEBHOOK},),
+        "webhooks.every": (tenant,),
+        "webhooks.note": (tenant | {"webhook_id": ID, "delivery": SENT},),
+        "webhooks.deliveries": (tenant | {"webhook_id": ID, "before": None, "most": 1},),
+        "webhook_secrets.seal": (tenant | {"webhook_id": ID, "secret": "whsec_eA=="},),
+        "webhook_secrets.open": (tenant | {"webhook_id": ID, "sealed": "eA=="},),
         "event_log.last": (tenant,),
         "event_log.append": (tenant | {"page": PAGE},),
         "event_log.since": (tenant | {"number": 1, "most": 1},),
@@ -658,6 +686,8 @@ def answer(call: Call, acme: Tenant) -> dict[str, Any] | Refusal:
         "CreateCertificateFromCsr": certificate,
         "GetPublicKey": {"PublicKey": b"key"},
         "Sign": {"Signature": b"signature"},
+        "Encrypt": {"CiphertextBlob": b"sealed"},
+        "Decrypt": {"Plaintext": b"whsec_eA=="},
         "DescribeCertificate": {"certificateDescription": certificate | {"status": "ACTIVE"}},
     }
     if call.operation == "UpdateSchedule" and call.arguments["Name"] == NEW_TIMER:
@@ -790,7 +820,9 @@ def ports_of(door: AnsweredDoor) -> Ports:
         policies=PolicySettings(templates=0),
         aws=AWS,
         records=RecordSettings(
-            audit_key="arn:aws:kms:eu-central-1:123456789012:key/1234abcd", audit_keys_seconds=0
+            audit_key="arn:aws:kms:eu-central-1:123456789012:key/1234abcd",
+            audit_keys_seconds=0,
+            webhook_key="arn:aws:kms:eu-central-1:123456789012:key/5678abcd",
         ),
         direct=DirectMessageSettings(),
         jobs=JobSettings(),

@@ -188,7 +188,8 @@ def meant(call: Call, refusal: Refusal | Reply | Exception) -> tuple[type, ...]:
         and (item.get("origin") == {"S": ID} or "code_digest" in item),
         f"{call.operation} of a file": "acme--files" in str(item),
         f"{call.operation} of a page": "PaginationToken" in call.arguments,
-        f"{call.operation} of a machine": "acme--machines" in str(item),
+        f"{call.operation} of a machine": "acme--machines" in str(item)
+        or "acme--webhooks" in str(item),
         f"{call.operation} of a use": "--machines" in str(call.arguments.get("Key")),
         f"{call.operation} of a revocation": "not_before" in str(call.arguments),
         f"{call.operation} of a grant": "acme--grants" in str(item),
@@ -246,7 +247,14 @@ def outcome(ask: Callable[..., Coroutine[Any, Any, object]], asked: dict[str, An
 
 
 # Asked with the credentials of the service itself, in no tenant's session.
-OWN: Final = ("tenants.", "policy_stores.expected", "work_queue.", "timers.", "audit_signer.")
+OWN: Final = (
+    "tenants.",
+    "policy_stores.expected",
+    "work_queue.",
+    "timers.",
+    "audit_signer.",
+    "webhook_secrets.",
+)
 # Signs with the role's credentials, and asks AWS for no more than these.
 SIGNED_HERE: Final = {"device_logs.sign_upload", "file_objects.sign"}
 METHODS: Final = sorted(arguments(MemoryUserPool("acme").tenant))

@@ -207,3 +207,24 @@ def test_what_a_person_does_is_told(deployed: DeployedService) -> None:
                 break
     assert found["command.requested"]["data"]["command"] == sent.json()["id"]
     assert found["decision.denied"]["data"]["action"] == "OperateDevice"
+
+
+def test_a_webhook_is_sealed_by_one_and_opened_by_the_other(deployed: DeployedService) -> None:
+    """The service's role seals the secret, the worker's opens it; each attempt is in the log."""
+    body = {"url": "https://hooks.cedarfleet.invalid/in", "nouns": ["device"]}
+    made = deployed.call("POST", "/v1/webhooks", json=body)
+    assert made.status_code == 201, made.text
+    webhook = made.json()["webhook"]["id"]
+    queue = deployed.setup.stacks["platform"]["work_queue"]
+    sqs = deployed.setup.cloud.client("sqs")
+    until = time.monotonic() + 60
+    found: list[dict[str, Any]] = []
+    while not found:
+        assert time.monotonic() < until, "no attempt was made"
+        sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(connected(10**6)))
+        time.sleep(1)  # between two looks, as a tenant's program would
+        answer = deployed.call("GET", f"/v1/webhooks/{webhook}/deliveries")
+        found = answer.json()["deliveries"]
+    # A name that never resolves (RFC 2606): signed, and not sent.
+    assert {one["outcome"] for one in found} == {"no-address"}
+    assert deployed.call("DELETE", f"/v1/webhooks/{webhook}").status_code == 200
