@@ -230,6 +230,10 @@ ToGroup = Annotated[
 By = Annotated[
     str | None, QueryParameter(max_length=256, description="begun by whom, as `created_by` says")
 ]
+# `state` is a name of Litestar's own.
+InState = Annotated[
+    str | None, QueryParameter(name="state", max_length=64, description="in this state now")
+]
 SEEING = (Permission.LIST_DEVICES, Permission.VIEW_COMMAND)
 
 
@@ -281,14 +285,16 @@ async def list_campaigns(
     name: Named = None,
     group: ToGroup = None,
     created_by: By = None,
+    in_state: InState = None,
 ) -> CampaignPageOut:
     """Campaigns of the last 90 days, the newest first.
 
-    Whoever may list all devices sees all of them, anybody else their own.
+    Whoever may list all devices sees all of them, anybody else their own. A page may have less than
+    `limit` campaigns, or none, and a `cursor` all the same.
     """
     wanted = CampaignFilter(name=name, group=group, created_by=created_by)
     views, behind = await operations.campaign_lists.page(
-        access, wanted=wanted, limit=limit, cursor=cursor
+        access, wanted=wanted, state=in_state, limit=limit, cursor=cursor
     )
     return CampaignPageOut(campaigns=[CampaignOut.of(view) for view in views], cursor=behind)
 
@@ -304,15 +310,17 @@ async def list_campaign_devices(
     access: Caller,
     operations: Ops,
     campaign_id: FromPath[str],
+    *,
     limit: Limit = 50,
     cursor: Cursor = None,
+    in_state: InState = None,
 ) -> CampaignDevicePageOut:
     """What became of each device of a campaign, as far as the caller may view its commands.
 
     A page may have less than `limit` devices, or none, and a `cursor` all the same.
     """
     devices, behind = await operations.campaign_lists.devices_of(
-        access, campaign_id, limit=limit, cursor=cursor
+        access, campaign_id, state=in_state, limit=limit, cursor=cursor
     )
     return CampaignDevicePageOut(
         devices=[CampaignDeviceOut.of(one) for one in devices], cursor=behind

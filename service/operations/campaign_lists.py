@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device import wire
 
 from service.at_once import each
 from service.cedar.entities import tenant_entity
-from service.domain.campaigns import BatchDevice, CampaignRecord, CampaignView, counted, state_of
+from service.domain.campaigns import (
+    BatchDevice,
+    CampaignRecord,
+    CampaignState,
+    CampaignView,
+    Part,
+    counted,
+    state_of,
+)
 from service.domain.commands import status_of
 from service.domain.instants import milliseconds
 from service.domain.permissions import Permission
-from service.errors import NotFoundError
+from service.errors import InvalidRequestError, NotFoundError
+from service.operations.command_lists import STATES
 from service.operations.devices import find_device_or_none
 
 if TYPE_CHECKING:
@@ -27,6 +36,9 @@ if TYPE_CHECKING:
     from service.ports.campaigns import CampaignBatches, CampaignRecords
     from service.ports.commands import CommandRecords
     from service.ports.devices import DeviceFacts
+
+CAMPAIGN_STATES: Final = frozenset(map(str, CampaignState))
+DEVICE_STATES: Final = STATES | frozenset(map(str, Part))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,16 +77,24 @@ class CampaignLists:
         return await self.view(access.principal.tenant, await self.seen(access, campaign_id))
 
     async def page(
-        self, access: Access, *, wanted: CampaignFilter, limit: int, cursor: str | None
+        self,
+        access: Access,
+        *,
+        wanted: CampaignFilter,
+        state: str | None,
+        limit: int,
+        cursor: str | None,
     ) -> tuple[tuple[CampaignView, ...], str | None]:
         """One page of campaigns, the newest first, and its cursor.
 
-        Whoever may list all devices sees them all, anybody else their own.
+        Whoever may list all devices sees them all, anybody else their own. A page may have less
+        than ``limit``, or none, and a cursor all the same.
 
         Raises:
             PermissionDeniedError: a policy forbids to list devices.
-            InvalidRequestError: the cursor is not one of ours.
+            InvalidRequestError: no campaign can be in that state, or the cursor is not one of ours.
         """
+        _check_state(state, CAMPAIGN_STATES)
         tenant = access.principal.tenant
         if not await self._lists_all(access):
             own = access.principal.entity_id
@@ -83,18 +103,25 @@ class CampaignLists:
             wanted = replace(wanted, created_by=own)
         page = await self.records.page(tenant, limit=limit, cursor=cursor, wanted=wanted)
         views = await each(partial(self.view, tenant), page.records)
-        return tuple(views), page.cursor
+        return tuple(one for one in views if state in (None, one.state)), page.cursor
 
     async def devices_of(
-        self, access: Access, campaign_id: str, *, limit: int, cursor: str | None
+        self,
+        access: Access,
+        campaign_id: str,
+        *,
+        state: str | None,
+        limit: int,
+        cursor: str | None,
     ) -> tuple[tuple[CampaignDevice, ...], str | None]:
         """Devices of a campaign as they stand now, without those that the caller may not view.
 
         Raises:
             NotFoundError: as ``read``.
             PermissionDeniedError: as ``read``.
-            InvalidRequestError: the cursor is not one of ours.
+            InvalidRequestError: no device can be in that state, or the cursor is not one of ours.
         """
+        _check_state(state, DEVICE_STATES)
         tenant = access.principal.tenant
         record = await self.seen(access, campaign_id)
         page = await self.batches.page(tenant, record, limit=limit, cursor=cursor)
@@ -107,7 +134,8 @@ class CampaignLists:
         retired = {one.id: one.retired_at for one in viewed}
         shown = [one for one in page.devices if one.id in retired]
         as_they_are = partial(self._as_it_is, tenant, record, retired)
-        return tuple(await each(as_they_are, shown)), page.cursor
+        devices = await each(as_they_are, shown)
+        return tuple(one for one in devices if state in (None, one.state)), page.cursor
 
     async def _lists_all(self, access: Access) -> bool:
         """Whether the caller may list all devices, and so see all campaigns."""
@@ -176,4 +204,16 @@ class CampaignLists:
             state=status.state,
             is_final=status.is_final,
             reason=reason if isinstance(reason, str) else None,
+        )
+
+
+def _check_state(state: str | None, states: frozenset[str]) -> None:
+    """Refuse a state that there is not.
+
+    Raises:
+        InvalidRequestError: with those that there are.
+    """
+    if state is not None and state not in states:
+        raise InvalidRequestError(
+            "state", f"`{state[:64]}` is no state; there are: {', '.join(sorted(states))}"
         )

@@ -207,8 +207,12 @@ def test_a_cancel_takes_back_what_has_not_begun(service: ServiceUnderTest) -> No
     assert service.call("POST", f"{fresh}/cancel", json={}).status_code == 202
     seen = service.call("GET", fresh).json()
     assert (seen["counts"], seen["state"]) == ({"canceled": 3}, "canceled")
-    devices = service.call("GET", f"{fresh}/devices").json()["devices"]
+    devices = service.call("GET", f"{fresh}/devices?state=canceled").json()["devices"]
+    assert service.call("GET", f"{fresh}/devices?state=published").json()["devices"] == []
+    for path in (URL, f"{fresh}/devices"):
+        assert service.call("GET", path, params={"state": "dancing"}).status_code == 400
     assert {(one["state"], one["is_final"]) for one in devices} == {("canceled", True)}
+    assert len(devices) == 3
 
 
 def test_who_may_send_to_each_may_cancel_it(service: ServiceUnderTest) -> None:
@@ -298,6 +302,7 @@ def test_campaigns_are_listed_by_filters(service: ServiceUnderTest) -> None:
     assert listed(group="line-press") == [("reboot", "line-press")] * 2
     assert listed(name="stop") == [("stop", None)]
     assert listed(created_by="somebody") == []
+    assert (len(listed(state="created")), listed(state="canceled")) == (4, [])
     page = service.call("GET", URL, params={"limit": 3}).json()
     rest = service.call("GET", URL, params={"limit": 3, "cursor": page["cursor"]}).json()
     assert [len(page["campaigns"]), len(rest["campaigns"]), rest["cursor"]] == [3, 1, None]
