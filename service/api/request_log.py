@@ -68,6 +68,7 @@ def around_requests(app: ASGIApp, operations: Operations, request_seconds: float
         structlog.contextvars.bind_contextvars(request_id=request_id, **_named_by_others(scope))
         status = 0
         size = 0
+        told_at: float | None = None
 
         async def receive_noted() -> HTTPReceiveMessage | WebSocketReceiveMessage:
             message = await receive()
@@ -76,9 +77,11 @@ def around_requests(app: ASGIApp, operations: Operations, request_seconds: float
             return message
 
         async def send_marked(message: Message) -> None:
-            nonlocal status, size
+            nonlocal status, size, told_at
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if any(_is_stream(*header) for header in message["headers"]):
+                    told_at = time.perf_counter()
                 message["headers"] = [
                     *message["headers"],
                     *_HEADERS,
@@ -97,8 +100,10 @@ def around_requests(app: ASGIApp, operations: Operations, request_seconds: float
         finally:
             seconds = time.perf_counter() - started
             route = scope.get("path_template")
+            # A stream goes on as long as its reader likes: what counts is how soon it began.
+            until_told = seconds if told_at is None else told_at - started
             operations.metrics.observe(
-                REQUESTS, seconds, scope["method"], route or _NONE, str(status or _NONE)
+                REQUESTS, until_told, scope["method"], route or _NONE, str(status or _NONE)
             )
             log.info(
                 "request.done",
@@ -111,6 +116,10 @@ def around_requests(app: ASGIApp, operations: Operations, request_seconds: float
             )
 
     return handle
+
+
+def _is_stream(name: bytes, value: bytes) -> bool:
+    return name == b"content-type" and value.startswith(b"text/event-stream")
 
 
 def _named_by_others(scope: Any) -> dict[str, str]:

@@ -102,3 +102,18 @@ def test_a_caller_that_left_is_no_fault_of_ours(service: ServiceUnderTest) -> No
     line = done(logs)
     assert (line["left"], line["problem"]) == (True, "body-incomplete")
     assert {one["log_level"] for one in logs} == {"info"}
+
+
+def test_a_stream_counts_until_it_begins(service: ServiceUnderTest) -> None:
+    """However long its reader stays; the log line says how long that was."""
+    seconds = 2
+    with structlog.testing.capture_logs() as logs:
+        answer = service.call("GET", "/v1/events", params={"seconds": seconds})
+    assert answer.status_code == 200
+    assert done(logs)["milliseconds"] >= 1000 * seconds
+    (measured,) = (
+        took
+        for (what, labels), took in service.ports.metrics.durations.items()
+        if what is REQUESTS and labels == ("GET", "/v1/events", "200")
+    )
+    assert max(measured) < seconds

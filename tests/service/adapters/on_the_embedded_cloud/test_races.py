@@ -163,9 +163,10 @@ def test_a_bulk_change_of_members_that_is_killed_is_sent_again(deployed: Deploye
     headers = {"Authorization": f"Bearer {deployed.token('acme', 'managers')}"}
     made = deployed.http.post("/v1/registrations", content=rows, headers=headers | LINES)
     assert made.text.count('"registered"') == len(names), made.text
-    group = {"id": f"mass-{time.time_ns()}", "parents": ["line-press"]}
-    assert deployed.call("POST", "/v1/groups", json=group).status_code == 201
-    path, body = f"/v1/groups/{group['id']}/members", {"put_in": names}
+    group = f"mass-{time.time_ns()}"
+    made = deployed.call("POST", "/v1/groups", json={"id": group, "parents": ["line-press"]})
+    assert made.status_code == 201
+    path, body = f"/v1/groups/{group}/members", {"put_in": names}
     child, url = deployed.setup.start_service()
     with child, ThreadPoolExecutor(1) as thread:
         asked = thread.submit(
@@ -175,14 +176,14 @@ def test_a_bulk_change_of_members_that_is_killed_is_sent_again(deployed: Deploye
         os.kill(child.pid, signal.SIGKILL)
         with suppress(httpx.TransportError):
             asked.result()
-    there = _listed(deployed, group["id"], by="group")
+    there = _listed(deployed, group, by="group")
     print(f"killed with {len(there)} of {len(names)} in")
     again = deployed.call("POST", path, json=body)
     assert again.status_code == 200, again.text
-    assert _listed(deployed, group["id"], by="group") == names
+    assert _listed(deployed, group, by="group") == names
     for name in names:
         assert deployed.call("GET", f"/v1/devices/{name}").json()["groups"] == sorted(
-            ("line-press", group["id"])
+            ("line-press", group)
         )
 
 
