@@ -270,7 +270,7 @@ def status_of(
     states: Sequence[ReportedState],
     *,
     now_ms: int,
-    retired_at: int | None = None,
+    retired_at: int | None,
 ) -> CommandStatus:
     """The one state that is true as far as anyone knows, also of a device that was retired.
 

@@ -37,6 +37,7 @@ from service.errors import (
 from service.operations.campaign_decisions import CampaignStoppedError
 from service.operations.campaigns import advance_campaign
 from service.operations.command_cancel import take_back
+from service.operations.devices import find_device_or_none
 
 if TYPE_CHECKING:
     from service.domain.campaigns import Batch, BatchDevice, CampaignRecord
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from service.operations.commands import Commands
     from service.ports.campaigns import CampaignBatches, CampaignRecords
     from service.ports.commands import CommandBroker, CommandRecords
+    from service.ports.devices import DeviceFacts
     from service.ports.work import WorkQueue
 
 CAMPAIGN_COMMANDS: Final = Bucket(
@@ -74,6 +76,7 @@ class CampaignSending:
     records: CampaignRecords
     batches: CampaignBatches
     decisions: CampaignDecisions
+    devices: DeviceFacts
     sender: Commands
     commands: CommandRecords
     broker: CommandBroker
@@ -250,7 +253,7 @@ class CampaignSending:
         try:
             found = None if is_first else await self.commands.read(tenant, device.command_id)
             if found is not None and now >= found.record.expires_at:
-                return self._told(device, found)
+                return await self._told(tenant, device, found)
             sent = await self.sender.send_decided(
                 tenant, record.command(device, now_ms=now), found.record if found else None
             )
@@ -273,7 +276,7 @@ class CampaignSending:
             return None
         if found is None or found.record.state is not CommandRecordState.FAILED:
             return None
-        return self._told(device, found)
+        return await self._told(tenant, device, found)
 
     async def _given_up(self, tenant: Tenant, device: BatchDevice) -> BatchDevice:
         """A device that could not be sent to in time: what has not left of it never does."""
@@ -282,7 +285,7 @@ class CampaignSending:
             reason = "it could not be sent"
             return replace(device, part=Part.SKIPPED, policies=(), reason=reason)
         record = await self.commands.cancel(tenant, found.record, now_ms=self._now())
-        return self._told(device, replace(found, record=record))
+        return await self._told(tenant, device, replace(found, record=record))
 
     async def _close_batch(
         self, tenant: Tenant, record: CampaignRecord
@@ -313,7 +316,7 @@ class CampaignSending:
         if found.record.state is CommandRecordState.CREATED:
             held = await self.commands.cancel(tenant, found.record, now_ms=self._now())
             found = replace(found, record=held)
-        return self._told(device, found)
+        return await self._told(tenant, device, found)
 
     async def _take_back(self, tenant: Tenant, record: CampaignRecord, number: int) -> None:
         """Cancel what has not begun on its device of one batch of a canceled campaign."""
@@ -331,11 +334,11 @@ class CampaignSending:
         if found is None:
             return replace(device, part=Part.CANCELED)
         now = self._now()
-        told = self._told(device, found)
+        told = await self._told(tenant, device, found)
         if told.is_final or now > found.record.expires_at:
             return told
         taken = await take_back(self.commands, self.broker, tenant, found.record, now_ms=now)
-        return self._told(device, replace(found, record=taken))
+        return await self._told(tenant, device, replace(found, record=taken))
 
     async def _look(
         self, tenant: Tenant, record: CampaignRecord
@@ -365,16 +368,26 @@ class CampaignSending:
     async def _look_at(self, tenant: Tenant, record: CampaignRecord, batch: Batch) -> None:
         left = [one for one in batch.devices if not one.is_left_out and not one.is_final]
         found = await each(partial(self.commands.read, tenant), [one.command_id for one in left])
-        told = [self._told(one, seen) for one, seen in zip(left, found, strict=True)]
+        told = await each(
+            lambda both: self._told(tenant, *both), list(zip(left, found, strict=True))
+        )
         if record.is_silent(batch, now_ms=self._now()):
             told = [replace(one, is_final=True) for one in told]
         await self.batches.store(tenant, record, batch.with_devices(told))
 
-    def _told(self, device: BatchDevice, found: RecordedCommand | None) -> BatchDevice:
+    async def _told(
+        self, tenant: Tenant, device: BatchDevice, found: RecordedCommand | None
+    ) -> BatchDevice:
         """The device with where its command stands."""
         if found is None:
             return device
-        status = status_of(found.record, found.states, now_ms=self._now())
+        known = await find_device_or_none(self.devices, tenant, device.id)
+        status = status_of(
+            found.record,
+            found.states,
+            now_ms=self._now(),
+            retired_at=None if known is None else known.retired_at,
+        )
         return replace(device, state=str(status.state), is_final=status.is_final)
 
     async def _turn(self, tenant: Tenant) -> None:

@@ -76,14 +76,15 @@ class CommandCancel:
         )
         await access.require(action, device.entities(tenant.groups), purpose)
         now = milliseconds(self.clock())
-        status = status_of(found.record, found.states, now_ms=now)
+        status = status_of(found.record, found.states, now_ms=now, retired_at=None)
         if found.record.is_held_back:
             return CommandView(recorded=found, status=status)
         if status.is_final or now > found.record.expires_at:
             raise ConflictError(f"command `{command_id}` is over: it is `{status.state}`")
         record = await take_back(self.records, self.broker, tenant, found.record, now_ms=now)
         recorded = replace(found, record=record)
-        return CommandView(recorded=recorded, status=status_of(record, found.states, now_ms=now))
+        status = status_of(record, found.states, now_ms=now, retired_at=None)
+        return CommandView(recorded=recorded, status=status)
 
 
 async def take_back(

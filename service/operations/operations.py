@@ -483,6 +483,7 @@ class Operations:
                 pace=pace,
                 clock=ports.clock,
             ),
+            devices=ports.devices,
             sender=self.commands,
             commands=ports.command_records,
             broker=self._broker,

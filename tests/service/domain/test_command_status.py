@@ -57,7 +57,7 @@ def test_the_device_wins_whatever_the_record_and_clock_say(
     state: CommandRecordState, states: list[ReportedState], now_ms: int
 ) -> None:
     """What the device reported decides, in any order; its first final state is not taken back."""
-    status = status_of(record(state), states, now_ms=now_ms)
+    status = status_of(record(state), states, now_ms=now_ms, retired_at=None)
     ordered = sorted(states, key=lambda told: told.sequence)
     finals = [told for told in ordered if told.state.is_final]
     if state is CommandRecordState.FAILED and {told.state for told in ordered} == {CANCELED}:
@@ -100,7 +100,7 @@ def test_a_silent_devices_command_is_as_record_and_clock_say(
     state: CommandRecordState, now_ms: int, expected: str
 ) -> None:
     """Past its expiry no device starts it; final is only what has not left, and never will."""
-    status = status_of(record(state), (), now_ms=now_ms)
+    status = status_of(record(state), (), now_ms=now_ms, retired_at=None)
     by = "device" if expected == "received" else "service"  # it acknowledged the command
     assert (status.state, status.reported_by) == (expected, by)
     never_left = state is CommandRecordState.CREATED and now_ms > EXPIRY + CLAIM_MS
@@ -112,7 +112,7 @@ def test_a_silent_devices_command_is_as_record_and_clock_say(
 def test_an_expired_command_says_whether_it_surely_left() -> None:
     """A record that stayed `created` promises no publish; a published one, a silent device."""
     reasons = {
-        state: status_of(record(state), (), now_ms=EXPIRY + 1).detail["reason"]
+        state: status_of(record(state), (), now_ms=EXPIRY + 1, retired_at=None).detail["reason"]
         for state in CommandRecordState
         if state is not CommandRecordState.FAILED
     }

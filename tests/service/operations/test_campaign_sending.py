@@ -338,6 +338,27 @@ def test_nobody_waits_for_ever(pools: Pools, authorizer: CedarAuthorizer) -> Non
     asyncio.run(scenario())
 
 
+def test_what_waits_for_a_retired_device_ends(pools: Pools, authorizer: CedarAuthorizer) -> None:
+    """Its count is what the list of its devices says, and nobody waits for it any more."""
+
+    async def scenario() -> None:
+        campaign = await begin_campaign(pools, authorizer, devices=2, seconds=3600)
+        await campaign.work()
+        gone, there = campaign.members
+        device = await campaign.ports.devices.find(campaign.tenant, gone)
+        assert device is not None
+        await campaign.ports.enrolments.retire(
+            campaign.tenant, device, by="somebody", now_ms=campaign.now
+        )
+        campaign.do(there)
+        for _ in range(6):
+            await campaign.pass_time(minutes=5)
+        assert await campaign.counts() == {"succeeded": 1, "interrupted": 1}
+        assert whole(campaign) == (CampaignState.ENDED, None)
+
+    asyncio.run(scenario())
+
+
 def test_who_is_away_fails_where_nobody_waits(pools: Pools, authorizer: CedarAuthorizer) -> None:
     """`if_offline` `refuse`: each is failed at once, for good, and the campaign ends."""
 

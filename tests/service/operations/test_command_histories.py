@@ -149,7 +149,9 @@ class History:
     def check(self) -> None:
         """What is said is true by all that is known here, and final is final."""
         for (_, command_id), record in self.table.once.records.items():
-            status = status_of(record, self.table.states.get(command_id, ()), now_ms=self.now)
+            status = status_of(
+                record, self.table.states.get(command_id, ()), now_ms=self.now, retired_at=None
+            )
             told = status.state, status.reported_by
             assert self.said.get(command_id, told) == told
             if status.is_final:
@@ -295,7 +297,7 @@ def test_what_is_said_of_an_unconfirmed_command(
             history.check()
         [record] = history.table.once.records.values()
         states = history.table.states.get(record.command_id, ())
-        assert status_of(record, states, now_ms=history.now).state == state
+        assert status_of(record, states, now_ms=history.now, retired_at=None).state == state
         await history.end()
 
     asyncio.run(scenario())

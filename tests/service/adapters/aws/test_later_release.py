@@ -70,7 +70,7 @@ def test_a_commands_later_state_is_unknown(door: AnsweredDoor, acme: Tenant) -> 
     record = asyncio.run(scenario())
     assert (record.state, record.if_offline) == (CommandRecordState.UNKNOWN, IfOffline.REFUSE)
     for now in (1, 10**9):
-        status = status_of(record, (), now_ms=now)
+        status = status_of(record, (), now_ms=now, retired_at=None)
         assert (status.state, status.is_final) == ("unknown", False)
         assert not record.may_be_claimed(now)
     for state in CommandRecordState:
