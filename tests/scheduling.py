@@ -20,6 +20,8 @@ _SHARED: Final = {
     "tests/infra/stacks/tenant_stack/": "stamped stacks",
     "tests/infra/policies/test_stamped_update.py": "stamped stacks",
     "tests/infra/test_": "stamped stacks",
+    "tests/service/adapters/on_the_embedded_cloud/clients/": "running service, of clients",
+    "tests/service/adapters/on_the_embedded_cloud/console/": "running service, in a browser",
     "tests/service/adapters/on_the_embedded_cloud/": "running service",
 }
 

@@ -20,6 +20,7 @@ WHO = Me.from_dict(
         "expires_at": "2026-11-30T06:00:00Z",
         "commands": [],
         "may": None,
+        "grant_templates": [],
     }
 )
 

@@ -765,7 +765,8 @@ def stored(key: Mapping[str, Any], acme: Tenant) -> dict[str, Any]:
             if member.name not in {"id", "client_ids", "status", "budgets"}
         }
         listed = {"tenant": acme.id, "client_ids": sorted(acme.client_ids), "status": "ACTIVE"}
-        return json.loads(registry_item(row | listed))
+        written = {name: value for name, value in (row | listed).items() if value is not None}
+        return json.loads(registry_item(written))
     if "--plan#" in str(key):
         [part, record] = plan_items(acme, PLAN, [PLANNED])
         return record if key["sk"] == record["sk"] else part

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from infra.local.processes import Child
 
 _REPEATABLE: Final = frozenset({"GET", "PUT", "DELETE"})
+DEVICES: Final = "cedarfleet-devices"
 ATTRIBUTES = {"criticality": "high", "utc_offset": "+01:00"}
 LISTED = {
     "acme": {"kind": "press", "region": "eu-central"},
@@ -162,3 +163,46 @@ def _lift_budget(setup: Setup, tenant: str) -> None:
                     ":plenty": {"M": dict.fromkeys(("requests", "commands"), plenty)}
                 },
             )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def devices_of_its_own(deployed: DeployedService) -> Iterator[None]:
+    """Take away the devices that a file made, so that the next one finds the fleet as it was."""
+    cloud = deployed.setup.cloud
+    things, rows = _things(cloud), _rows(cloud)
+    yield
+    iot, table = cloud.client("iot"), cloud.client("dynamodb")
+    for thing in _things(cloud) - things:
+        for principal in iot.list_thing_principals(thingName=thing)["principals"]:
+            iot.detach_thing_principal(thingName=thing, principal=principal)
+        iot.delete_thing(thingName=thing)
+    # Of those that were registered and never came; a service keeps them for good.
+    kept = {(partition, key.partition("#")[0]) for partition, key in rows}
+    for partition, key in _rows(cloud) - rows:
+        if (partition, key.partition("#")[0]) not in kept:
+            sought = {"partition": {"S": partition}, "sk": {"S": key}}
+            table.delete_item(TableName=DEVICES, Key=sought)
+
+
+def _things(cloud: EmbeddedCloud) -> set[str]:
+    pages = cloud.client("iot").get_paginator("list_things").paginate()
+    return {thing["thingName"] for page in pages for thing in page["things"]}
+
+
+def _rows(cloud: EmbeddedCloud) -> set[tuple[str, str]]:
+    """The keys of all rows of devices."""
+    pages = (
+        cloud.client("dynamodb")
+        .get_paginator("scan")
+        .paginate(
+            TableName=DEVICES,
+            ProjectionExpression="#partition, sk",
+            ExpressionAttributeNames={"#partition": "partition"},
+        )
+    )
+    return {
+        (item["partition"]["S"], item["sk"]["S"])
+        for page in pages
+        for item in page["Items"]
+        if item["partition"]["S"].endswith("--devices")
+    }

@@ -104,7 +104,7 @@ def with_callback(deployed: DeployedService, app: str) -> str:
     return url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def press(deployed: DeployedService) -> Iterator[str]:
     """A device that enrolled itself, and answers."""
     setup = deployed.setup
