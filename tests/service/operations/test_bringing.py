@@ -65,6 +65,26 @@ def test_who_joins_later_comes_to_it(pools: Pools, authorizer: CedarAuthorizer) 
     asyncio.run(scenario())
 
 
+def test_who_joins_while_it_rests_is_next(pools: Pools, authorizer: CedarAuthorizer) -> None:
+    """Right behind a batch the rate lets nobody begin; the next do a minute later, not an hour."""
+
+    async def scenario() -> None:
+        here = site(pools, authorizer, "press-01", "press-02")
+        await here.want(wanted(here))
+        await here.work()
+        here.end(DeliveryState.SUCCEEDED)
+        for late in ("press-03", "press-04"):
+            here.ports.clock.now = here.now + timedelta(milliseconds=500)
+            here.add(late)
+            await here.ports.work_queue.send([look_at_device(here.tenant, late)])
+            await here.work()
+        assert here.reached() == ["press-01", "press-02"], "its rate is kept"
+        await here.pass_time(timedelta(minutes=1))
+        assert here.reached() == ["press-01", "press-02", "press-03", "press-04"]
+
+    asyncio.run(scenario())
+
+
 def test_who_was_away_all_the_time_comes_to_it(pools: Pools, authorizer: CedarAuthorizer) -> None:
     """Its job runs out after a week, and it is given another, as long as the wish stands."""
 
