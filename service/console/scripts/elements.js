@@ -36,6 +36,7 @@ export function morph(shown, wanted) {
     if (shown.data !== wanted.data) shown.data = wanted.data;
     return;
   }
+  if (shown.nodeType !== Node.ELEMENT_NODE) return;
   for (const { name } of [...shown.attributes]) {
     // What the person has unfolded stays so.
     if (!wanted.hasAttribute(name) && name !== "open") shown.removeAttribute(name);
@@ -55,9 +56,15 @@ export function morph(shown, wanted) {
 }
 
 // What is kept for the next time is a function: a node that is shown already stands where it stands.
+// What is not there keeps its place, as an empty comment: `morph` goes by places, and a form behind a
+// notice that comes would be another form, without what somebody has typed.
 function shownOf(children) {
-  return children.flat(Infinity).flatMap((child) => (typeof child === "function" ? shownOf([child()]) : [child]))
-    .filter((child) => child !== null && child !== undefined && child !== false && child !== "");
+  return children.flat(Infinity).flatMap((child) => (typeof child === "function" ? shownOf([child()]) : [placed(child)]));
+}
+
+function placed(child) {
+  const isNone = child === null || child === undefined || child === false || child === "";
+  return isNone ? document.createComment("") : child;
 }
 
 function keyOf(node) {

@@ -12,8 +12,9 @@ const SCOPES = [["view", "see devices"], ["operate", "send commands"], ["update"
 export async function machines(page) {
   const query = { cursor: page.query.cursor ?? "" };
   const seen = { said: null, told: null, manage: null, found: null };
-  seen.draw = () => page.show(seen.said, seen.told && secret(seen),
-    seen.found && listing(seen), seen.found && pages(query, seen.found.cursor), chosen(page, seen), maker(seen));
+  // Nothing before the list is there: what is made goes into it.
+  seen.draw = () => seen.found && page.show(seen.said, seen.told && secret(seen),
+    listing(seen), pages(query, seen.found.cursor), chosen(page, seen), maker(seen));
   may([{ action: "ManageMachines" }], page).then(([manage]) => { seen.manage = manage; seen.draw(); }, () => null);
   // Not again and again: each look is audited.
   seen.found = await get("/machines", { limit: 50, ...query }, page);
@@ -28,7 +29,7 @@ function listing(seen) {
 }
 
 function chosen(page, seen) {
-  const machine = seen.found?.machines.find(({ id }) => id === page.query.machine);
+  const machine = seen.found.machines.find(({ id }) => id === page.query.machine);
   if (!machine) return null;
   const path = `/machines/${encodeURIComponent(machine.id)}`;
   const changed = (words, act) => acted(seen, words, async () => { Object.assign(machine, await act()); });

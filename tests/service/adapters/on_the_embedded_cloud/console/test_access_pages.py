@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
     from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
     from tests.service.adapters.on_the_embedded_cloud.console.conftest import Visitor
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PAYLOAD = "<img src=x onerror=alert(1)>"
 MADE = "document.querySelectorAll('main img, main script, main iframe, main object').length"
+DRAWN = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +110,44 @@ def test_a_machine_is_made_rotated_and_ended(visit: Callable[..., Visitor]) -> N
     expect(page.get_by_role("row", name=name)).to_contain_text(re.compile("revok(ed|ing)"))
     page.reload()
     expect(page.get_by_text("It is told this once")).to_have_count(0)
+
+
+def test_a_refusal_leaves_what_was_typed(visit: Callable[..., Visitor]) -> None:
+    """The notice comes before the form, which stays the one that somebody filled in."""
+    manager = visit()
+    manager.open("machines")
+    page = manager.sign_in("managers")
+    name = f"line-{time.time_ns() % 10**9}"
+    made = {"id": name, "scopes": ["view"]}
+    assert manager.deployed.call("POST", "/v1/machines", json=made).status_code == 201
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("For", exact=True).fill("the press")
+    page.get_by_label("view: see devices").check()
+    page.get_by_role("button", name="Make it").click()
+    expect(page.get_by_role("alert")).to_contain_text(f"There is a machine {name} already.")
+    expect(page.get_by_label("Name")).to_have_value(name)
+    expect(page.get_by_label("For", exact=True)).to_have_value("the press")
+    expect(page.get_by_label("view: see devices")).to_be_checked()
+
+
+def test_a_form_waits_for_its_list(visit: Callable[..., Visitor]) -> None:
+    """Whoever may make machines makes one into a list that is there."""
+    manager = visit()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    manager.page.route("**/v1/machines?*", hold)
+    manager.open("machines")
+    with manager.page.expect_response("**/v1/permissions/check") as answer:
+        page = manager.sign_in("managers")
+    answer.value.finished()
+    page.evaluate(DRAWN)
+    field = page.get_by_label("Name")
+    assert (len(held), field.count()) == (1, 0)
+    held[0].continue_()
+    expect(field).to_be_visible()
 
 
 def test_a_command_is_followed_through_the_audit(

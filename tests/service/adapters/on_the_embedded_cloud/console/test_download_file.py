@@ -22,6 +22,8 @@ def test_a_manager_downloads_a_file_to_a_device(
     manager = visit()
     manager.open("devices")
     page = manager.sign_in("managers")
+    page.get_by_label("Search").fill("press-01")
+    page.get_by_role("button", name="Search").click()
     page.get_by_role("link", name="press-01").click()
     page.get_by_role("button", name="Download File").click()
     page.get_by_label("File", exact=True).fill(FILE)

@@ -15,6 +15,7 @@ from infra.local.people import Person, add_person
 from infra.policies.store.deployed import read
 from infra.stacks.tenant_stack.policy_digest import digest_item
 from service.cedar.digest import policies_digest
+from tests.service.adapters.on_the_embedded_cloud.real_agents import RealAgents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
     from tests.service.adapters.on_the_embedded_cloud.console.conftest import Visitor
-    from tests.service.adapters.on_the_embedded_cloud.real_agents import RealAgents
 
 FILE = "recipes/steel.json"
 ASKED = {"action": "ListDevices"}
@@ -32,17 +32,49 @@ when { context has targets && context.targets > 1 }
 unless { context has approved && context.approved };"""
 
 
-def test_a_group_download_goes_in_waves(visit: Callable[..., Visitor], press: RealAgents) -> None:
+@pytest.fixture(scope="module")
+def line(
+    deployed: DeployedService, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, str, str]]:
+    """A group of these tests alone with its two devices, the first of which has a real agent.
+
+    Others put devices of theirs into acme's own groups.
+    """
+    iot = deployed.setup.cloud.client("iot")
+    group = f"console-{time.time_ns() % 10**9}"  # a group's id is given once
+    first, second = f"{group}-1", f"{group}-2"
+    assert deployed.call("POST", "/v1/groups", json={"id": group}).status_code == 201
+
+    def put(device: str, groups: list[str]) -> None:
+        answer = deployed.call("PUT", f"/v1/devices/{device}/groups", json={"groups": groups})
+        assert answer.status_code == 200, answer.text
+
+    for device in (first, second):
+        iot.create_thing(thingName=f"acme--{device}")
+        put(device, [group])
+    agents = RealAgents(deployed.setup.cloud, [first], tmp_path_factory.mktemp("line"))
+    agents.start()
+    yield group, first, second
+    agents.stop()
+    for device in (first, second):
+        put(device, [])
+        iot.delete_thing(thingName=f"acme--{device}")
+    assert deployed.call("DELETE", f"/v1/groups/{group}").status_code == 200
+
+
+def test_a_group_download_goes_in_waves(
+    visit: Callable[..., Visitor], line: tuple[str, str, str]
+) -> None:
     """The plan says who gets it; it starts in two waves, is paused, goes on, and is taken back."""
-    assert press.ids == ["press-01"]
+    group, _, second = line
     manager = visit()
-    manager.open(f"downloads/new?group=line-press&artifact={FILE}")
+    manager.open(f"downloads/new?group={group}&artifact={FILE}")
     page = manager.sign_in("managers")
     page.get_by_text("In waves, with pauses").click()
     page.get_by_label("First waves").fill("1")
     page.get_by_label("Minutes between two waves").fill("600")
     page.get_by_role("button", name="Download File").click()
-    expect(page.get_by_role("row", name="press-02")).to_contain_text("allowed")
+    expect(page.get_by_role("row", name=second)).to_contain_text("allowed")
     expect(page.get_by_role("definition").filter(has_text="1, then 1")).to_be_visible()
     page.get_by_role("button", name="Start for 2 of 2").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Download")
@@ -101,11 +133,13 @@ def planned(page: Page) -> None:
     expect(page.get_by_role("heading", name="Plan", exact=True)).to_be_visible()
 
 
-@pytest.mark.usefixtures("four_eyes", "press")
-def test_a_second_person_approves_a_rollout(visit: Callable[..., Visitor], deputy: Person) -> None:
+@pytest.mark.usefixtures("four_eyes")
+def test_a_second_person_approves_a_rollout(
+    visit: Callable[..., Visitor], deputy: Person, line: tuple[str, str, str]
+) -> None:
     """Who asked for it may not approve it, and reads why; the second person's click begins it."""
     manager, second = visit(), visit()
-    manager.open(f"downloads/new?group=line-press&artifact={FILE}")
+    manager.open(f"downloads/new?group={line[0]}&artifact={FILE}")
     page = manager.sign_in("managers")
     planned(page)
     given_up = time.monotonic() + 60
