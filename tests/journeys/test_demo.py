@@ -63,6 +63,6 @@ def test_demo_takes_every_step_and_ends_by_itself() -> None:
         "verified: ",
         "NOT VERIFIED",
         "run-diagnostics for line-press, each decided by itself",
-        "All 32 steps happened",
+        "All 34 steps happened",
     ):
         assert printed in done.stdout

@@ -52,6 +52,7 @@ class DemoRun:
         children: tenant -> the device's process.
         guest: the API as the person sees it whom acme's manager invites.
         guest_id: that person.
+        uploaded: the id of the version that the manager uploaded.
         rollout: id of acme's rollout in waves.
         pictures: where pictures of the console are put; ``None``: nowhere.
     """
@@ -69,6 +70,7 @@ class DemoRun:
     guest: TenantApp = field(default_factory=lambda: TenantApp(""))
     guest_id: str = ""
     rollout: str = ""
+    uploaded: str = ""
     pictures: Path | None = None
 
     def set_up(self) -> None:

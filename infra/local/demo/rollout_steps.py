@@ -65,6 +65,30 @@ def plan_says_who(run: DemoRun) -> None:
         )
 
 
+def late_device_is_brought(run: DemoRun) -> None:
+    """A group wants a version; a device that joins it later is brought to it."""
+    with run.report.step("a group wants a version, and who joins later gets it") as step:
+        app = run.apps["acme", "managers"]
+        group = {"id": "brass", "parents": ["line-press"]}
+        ok(app.post("/v1/groups", group), HTTPStatus.CREATED)
+        wish = "/v1/groups/brass/wanted-versions/recipes"
+        made = ok(app.put(wish, {"file": run.uploaded}))
+        step.check(made["version"] == "1.0", "brass wants `recipes` 1.0; nobody is in it")
+        ok(app.post("/v1/groups/brass/members", {"put_in": [SECOND]}))
+        brought = app.watch(
+            "/v1/downloads?group=brass",
+            lambda view: any(one["state"] in _ENDS for one in view["downloads"]),
+            seconds=150,
+        )
+        states = [one["state"] for one in brought["downloads"]]
+        step.check(states == ["succeeded"], f"{SECOND} joins, and has it: {states}")
+        runs = app.watch(
+            "/v1/versions/recipes?version=1.0",
+            lambda view: SECOND in {one["device"] for one in view["devices"]},
+        )
+        step.check(bool(runs["devices"]), f"{SECOND} is listed as running it")
+
+
 def rollout_ends(run: DemoRun) -> None:
     """The second wave has begun by itself, once the first had ended."""
     with run.report.step("the second wave begins by itself") as step:

@@ -14,12 +14,14 @@ from infra.local.demo.permission_steps import policies_are_proved, refusal_is_ex
 from infra.local.demo.preparation import DemoRun, ok
 from infra.local.demo.rollout_steps import (
     audit_is_verified,
+    late_device_is_brought,
     plan_says_who,
     rollout_begins,
     rollout_ends,
 )
 from infra.local.demo.tenant_steps import (
     device_is_added,
+    events_are_followed,
     file_is_uploaded,
     grant_ends,
     line_is_asked,
@@ -234,12 +236,14 @@ STEPS: Final = (
     device_is_added,
     rollout_begins,
     line_is_asked,
+    events_are_followed,
     tenants_are_apart,
     window_decides,
     emergency_decides,
     refusal_is_explained,
     plan_says_who,
     file_is_uploaded,
+    late_device_is_brought,
     person_is_invited,
     grant_ends,
     person_is_disabled,

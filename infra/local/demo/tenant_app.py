@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -12,7 +14,7 @@ import httpx
 from infra.local.demo.report import StepError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Iterator
 
 _SECONDS: Final = 15.0
 _PAUSE_SECONDS: Final = 0.05
@@ -81,6 +83,23 @@ class TenantApp:
                 )
             time.sleep(_PAUSE_SECONDS)
 
+    @contextmanager
+    def events(
+        self, *, seconds: int, after: str | None = None
+    ) -> Generator[Iterator[dict[str, Any]]]:
+        """The tenant's events, as they come for so many seconds; behind ``after``, or from now on.
+
+        Raises:
+            StepError: another answer than 200.
+        """
+        headers = {} if after is None else {"Last-Event-ID": after}
+        with self._http.stream(
+            "GET", "/v1/events", params={"seconds": seconds}, headers=headers
+        ) as answer:
+            if answer.status_code != HTTPStatus.OK:
+                raise StepError(f"GET /v1/events: {answer.status_code}")
+            yield _told(answer.iter_lines())
+
     def answered(
         self, path: str, body: dict[str, Any], not_yet: HTTPStatus, *, seconds: float = 30.0
     ) -> httpx.Response:
@@ -120,3 +139,11 @@ class TenantApp:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _told(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
+    """The events of a stream's lines; its own last word is none."""
+    for line in lines:
+        name, _, text = line.partition(": ")
+        if name == "data" and "type" in (event := json.loads(text)):
+            yield event

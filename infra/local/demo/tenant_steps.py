@@ -14,6 +14,7 @@ import httpx
 from infra.local import devices
 from infra.local.cloud.limits.table import CEDAR_POLICY
 from infra.local.demo.preparation import DemoRun, ok
+from infra.local.demo.report import StepError
 from infra.local.demo.tenant_app import TenantApp
 from infra.local.devices import Device
 from infra.local.people import Person, SignInError, machine_token
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 SECOND: Final = "press-08"
 _UPLOADED: Final = "recipes/brass-90.bin"
 _SIZE: Final = 9 * MIB  # more than one part
+_OVER: Final = frozenset({"succeeded", "failed", "expired", "interrupted", "canceled"})
 _REVOKED_SECONDS: Final = 5
 """Within which a revocation is known everywhere (docs/adr/0036)."""
 
@@ -49,6 +51,7 @@ def file_is_uploaded(run: DemoRun) -> None:
             ),
             HTTPStatus.CREATED,
         )
+        run.uploaded = begun["id"]
         early = app.post("/v1/downloads", {"device": device.device, "file": begun["id"]})
         step.check(
             early.status_code == HTTPStatus.CONFLICT,
@@ -136,6 +139,27 @@ def line_is_asked(run: DemoRun) -> None:
             states == dict.fromkeys((run.devices["acme"].device, SECOND), "succeeded"),
             f"run-diagnostics for line-press, each decided by itself: {states}",
         )
+
+
+def events_are_followed(run: DemoRun) -> None:
+    """Who follows the tenant's events sees a command come, run and end; another tenant nothing."""
+    with run.report.step("events, live: a command is followed to its end") as step:
+        app, device = run.apps["acme", "managers"], run.devices["acme"].device
+        with app.events(seconds=20) as events:
+            wanted = {"name": "run-diagnostics"}
+            command = ok(app.post(f"/v1/devices/{device}/commands", wanted), HTTPStatus.ACCEPTED)[
+                "id"
+            ]
+            seen: list[str] = []
+            for event in events:
+                if event["data"].get("command") == command and event["type"] == "command.state":
+                    seen.append(event["data"]["state"])
+                    if seen[-1] in _OVER:
+                        break
+        step.check(seen[-1:] == ["succeeded"], f"of {device}, as it happened: {', '.join(seen)}")
+        with run.apps["globex", "managers"].events(seconds=0, after="0-0") as events:
+            told = [event for event in events if event["data"].get("command") == command]
+        step.check(told == [], "globex is told nothing of it")
 
 
 def person_is_invited(run: DemoRun) -> None:
@@ -247,6 +271,7 @@ def machine_is_rotated(run: DemoRun) -> None:
         while (
             status := signed_in(second["secret"]).get("/v1/devices").status_code
         ) != HTTPStatus.OK:
-            step.check(datetime.now(UTC) < until, f"the second's new token is good ({status})")
+            if datetime.now(UTC) > until:
+                raise StepError(f"the second's new token is refused: {status}")
             time.sleep(0.5)
         step.check(holds=True, what="the second gets one, and it is good")
