@@ -309,17 +309,19 @@ def _known_status(
     """The state as record and device say it.
 
     What the device reported wins, since it alone knows; its first final state stands. But of a
-    command that surely never left it can only tell that its cancel came: that it failed stands, and
-    as long as it may still turn out to have failed, a cancel that came is not final. The device is
-    the authority of its own states: if it reports a sequence again, the rule keeps what it said
-    last, and nobody here can tell. A device that acknowledged the command has received it. Without
-    a word of the device, a command past its expiry is expired: no device starts it any more. That
-    is final only of one that has not left: of any other the device may yet tell, however late, that
-    it had started it in time.
+    command that surely never left it can only tell that its cancel came: that it failed stands, or
+    was canceled here, and as long as it may still turn out to have failed, a cancel that came is
+    not final. The device is the authority of its own states: if it reports a sequence again, the
+    rule keeps what it said last, and nobody here can tell. A device that acknowledged the command
+    has received it. Without a word of the device, a command past its expiry is expired: no device
+    starts it any more. That is final only of one that has not left: of any other the device may yet
+    tell, however late, that it had started it in time.
     """
     ordered = sorted(states, key=lambda reported: reported.sequence)
     only_canceled = all(reported.state is wire.CommandState.CANCELED for reported in ordered)
-    if ordered and not (only_canceled and record.state is CommandRecordState.FAILED):
+    # Its cancel may have been told while it was still to leave.
+    never_left = record.state is CommandRecordState.FAILED or record.is_held_back
+    if ordered and not (only_canceled and never_left):
         told = next((reported for reported in ordered if reported.state.is_final), ordered[-1])
         may_fail = record.state in _UNSETTLED and now_ms <= record.expires_at + CLAIM_MS
         return CommandStatus(

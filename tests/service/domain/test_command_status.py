@@ -109,6 +109,17 @@ def test_a_silent_devices_command_is_as_record_and_clock_say(
         assert status.detail == {"reason": "broker"}
 
 
+def test_what_was_canceled_here_stays_canceled_here() -> None:
+    """Its cancel was told while it was still to leave; then the line let it not leave after all."""
+    held_back = replace(record(CommandRecordState.CREATED), canceled_at=1)
+    told = [ReportedState(sequence=1, state=CANCELED)]
+    before, after = (
+        status_of(held_back, states, now_ms=2, retired_at=None) for states in ((), told)
+    )
+    assert before == after
+    assert (after.state, after.reported_by, after.is_final) == (CANCELED, "service", True)
+
+
 def test_an_expired_command_says_whether_it_surely_left() -> None:
     """A record that stayed `created` promises no publish; a published one, a silent device."""
     reasons = {

@@ -45,7 +45,8 @@ def test_a_file_replaced_meanwhile_goes_as_asked_for(deployed: DeployedService) 
     body = {"device": "press-02", "artifact": name}
     made = deployed.call("POST", "/v1/downloads", json=body)
     assert made.status_code == 202, made.text
-    deployed.made(made.json()["id"])
+    url = made.headers["Location"]
+    deployed.watch(url, lambda seen: seen["deliveries"][0]["state"] == "queued")
     deployed.setup.upload("acme", name, b"uploaded later")
     jobs = deployed.setup.cloud.client("iot-jobs-data")
     execution = jobs.describe_job_execution(
