@@ -259,7 +259,8 @@ async def start_campaign(
     It is for the devices of this moment, at most 10,000. You must be allowed to send the command to
     one of them at least; whether to each is decided by the policies when its turn comes, for you as
     you are in the user pool then: whoever is denied is left out, and told with the policy. If you
-    are disabled meanwhile, it stops. A machine starts none.
+    are disabled meanwhile, it stops. A machine that the API made is decided by its token's scopes,
+    and its campaign stops once it is revoked; one of the tenant's file starts none (409).
     """
     request = CampaignRequest(
         target=data.target(),

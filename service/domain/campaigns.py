@@ -189,7 +189,9 @@ class CampaignRecord:
 
     Attributes:
         created_by: the principal's entity id.
-        requester: who that is, by the name in the user pool.
+        requester: who that is, by the name in the user pool; a machine's client id.
+        machine: the machine's id, of one that the API made; ``None``: a person began it.
+        scopes: of the token with which the machine began it: it is never decided by others.
         source_ip: where it was asked from; policies see it at each batch.
         via: by what, likewise: what an agent began is decided as an agent's.
         seconds: for which each device may start its command, from its being sent.
@@ -221,6 +223,8 @@ class CampaignRecord:
     devices: int
     source_ip: str | None = None
     via: str | None = None
+    machine: str | None = None
+    scopes: tuple[str, ...] = ()
     if_offline: IfOffline = IfOffline.QUEUE
     reason: str | None = None
     emergency_reason: str | None = None

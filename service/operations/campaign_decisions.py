@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -20,7 +20,7 @@ from service.domain.rollouts import Reach
 from service.errors import InvalidRequestError, UnavailableError
 from service.operations.authorization import Purpose
 from service.operations.known_commands import knowing_commands
-from service.operations.requesters import RequesterGoneError, requester_now
+from service.operations.requesters import RequesterGoneError, machine_now, requester_now
 from service.operations.who_may import bearer_of
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from service.ports.authorizer import Authorizer
     from service.ports.command_types import CommandTypeRecords
     from service.ports.devices import DeviceFacts
+    from service.ports.machines import MachineRecords
     from service.ports.people import People
 
 _GONE: Final = "the device is no more"
@@ -58,6 +59,7 @@ class CampaignDecisions:
     devices: DeviceFacts
     types: CommandTypeRecords
     people: People
+    machines: MachineRecords
     authorizer: Authorizer
     audit: AuditLog
     pace: Pace
@@ -71,16 +73,11 @@ class CampaignDecisions:
         Raises:
             CampaignStoppedError: who asked for it may not sign in any more, or the command is none
                 of the tenant's any more, or takes other arguments.
-            UpstreamError: pool, store or trail do not answer: then nothing is sent (fail closed).
+            UpstreamError: pool, machines, store or trail do not answer: then nothing is sent (fail
+                closed).
         """
         try:
-            person = await requester_now(
-                self.people,
-                self.pace,
-                tenant,
-                name=record.requester,
-                entity_id=record.created_by,
-            )
+            bearer = await self._requester(tenant, record)
         except RequesterGoneError as error:
             raise CampaignStoppedError(str(error)) from error
         tenant = await knowing_commands(self.types, tenant, [record.name])
@@ -93,10 +90,10 @@ class CampaignDecisions:
         }
         asked = [one for one in found if one is not None and one.id not in parts]
         by_id = {one.id: one for one in devices}
-        decisions = await self._asked(tenant, record, bearer_of(person), action, asked)
+        decisions = await self._asked(tenant, record, bearer, action, asked)
         for device, (request, decision) in zip(asked, decisions, strict=True):
             one = by_id[device.id]
-            await self._audit(tenant, record, one, (request, decision), bearer_of(person))
+            await self._audit(tenant, record, one, (request, decision), bearer)
             parts[device.id] = replace(
                 one,
                 part=Part.ALLOWED if isinstance(decision, Allowed) else Part.DENIED,
@@ -104,6 +101,31 @@ class CampaignDecisions:
                 reason=decision.explanation if isinstance(decision, Denied) else None,
             )
         return [parts[one.id] for one in devices]
+
+    async def _requester(self, tenant: Tenant, record: CampaignRecord) -> TokenBearer:
+        """Who asked for it, as the store knows them now.
+
+        Raises:
+            RequesterGoneError: they may do nothing any more.
+            UpstreamError: nobody says who they are.
+        """
+        if record.machine is not None:
+            return await machine_now(
+                self.machines,
+                tenant,
+                machine_id=record.machine,
+                entity_id=record.created_by,
+                scopes=record.scopes,
+            )
+        return bearer_of(
+            await requester_now(
+                self.people,
+                self.pace,
+                tenant,
+                name=record.requester,
+                entity_id=record.created_by,
+            )
+        )
 
     async def _asked(
         self,
@@ -170,7 +192,7 @@ class CampaignDecisions:
                     **({"command": device.command_id} if allowed else {}),
                 },
                 question=Question(
-                    claims={**bearer.claims, "cognito:groups": list(bearer.groups)},
+                    claims=_claims(bearer),
                     context=request.json()["context"],
                     entities=[entity.json() for entity in request.entities],
                 ),
@@ -183,6 +205,18 @@ class CampaignDecisions:
             allowed=allowed,
             policies=decision.policies,
         )
+
+
+def _claims(bearer: TokenBearer) -> dict[str, Any]:
+    """What a token of theirs would say, as an entry of their own request has it."""
+    if bearer.scopes is None:
+        return {"sub": bearer.subject, **bearer.claims, "cognito:groups": list(bearer.groups)}
+    return {
+        "sub": bearer.subject,
+        "client_id": bearer.client_id or bearer.subject,
+        "scope": " ".join(bearer.scopes),
+        "token_use": "access",
+    }
 
 
 def _action(tenant: Tenant, record: CampaignRecord) -> Permission:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from service.domain.devices import Device
+    from service.domain.identities import Principal
     from service.domain.instants import Clock
     from service.domain.permissions import Permission
     from service.domain.tenants import Tenant
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from service.ports.command_types import CommandTypeRecords
     from service.ports.devices import DeviceFacts
     from service.ports.groups import GroupRecords
+    from service.ports.machines import MachineRecords
     from service.ports.work import WorkQueue
 
 _ASKED_AT_ONCE: Final = 300  # devices whose facts or decisions are looked at together
@@ -93,6 +95,7 @@ class Campaigns:
     lists: CampaignLists
     records: CampaignRecords
     batches: CampaignBatches
+    machines: MachineRecords
     queue: WorkQueue
     clock: Clock
 
@@ -100,23 +103,20 @@ class Campaigns:
         """Record the campaign for its devices of this moment, and hand it to the worker.
 
         The store is asked here for one device that the caller may do this to; each device is asked
-        for again, for the caller as the user pool shows them then, when its turn comes.
+        for again, for the caller as the user pool or the machine's row shows them then, when its
+        turn comes.
 
         Raises:
             NotFoundError: the tenant has no such group, or no such device.
             InvalidRequestError: no device can fit the filter; the tenant has no such command, or it
                 is not of its type's form.
             PermissionDeniedError: the caller may not do it to any of them.
-            ConflictError: the caller is a machine; there is no device, there are too many, or a
-                named one was retired.
+            ConflictError: the caller is a machine of the tenant's file; there is no device, there
+                are too many, or a named one was retired.
             IdempotencyMismatchError: the idempotency key stands for another request.
             UpstreamError: it may be recorded, and the worker not told: ask again.
         """
-        # Fail closed: nobody could ask the user pool for a machine when its batches begin.
-        if access.principal.token_use is not TokenUse.ID:
-            raise ConflictError(
-                "a campaign is started by a person, who is asked for at each batch of it"
-            )
+        machine, scopes = await self._machine(access.principal)
         tenant = await knowing_commands(self.types, access.principal.tenant, [request.name])
         action, rules, seconds = type_of(
             tenant, request.name, request.arguments, request.timeout_seconds
@@ -129,7 +129,11 @@ class Campaigns:
                 f"it is for more than {MAX_DEVICES} devices, as many as one campaign takes: make"
                 " several of it"
             )
-        record = self._record(access, request, seconds=seconds, devices=len(devices))
+        record = replace(
+            self._record(access, request, seconds=seconds, devices=len(devices)),
+            machine=machine,
+            scopes=scopes,
+        )
         _check_message(record, devices)
         rules.check_sent(request.arguments, request.reason or request.emergency_reason)
         await self._require(access, action, devices, _purpose(record))
@@ -211,6 +215,35 @@ class Campaigns:
         await self.queue.send([advance_campaign(tenant, record)])
         log.info("campaign.canceled", campaign=campaign_id)
         return await self.lists.view(tenant, record)
+
+    async def _machine(self, principal: Principal) -> tuple[str | None, tuple[str, ...]]:
+        """Which machine begins it, by the tenant's name of it, and its token's scopes.
+
+        Returns:
+            ``None`` and no scope: a person does.
+
+        Raises:
+            ConflictError: nobody could say at its batches whether the machine still may.
+        """
+        if principal.token_use is TokenUse.ID:
+            return None, ()
+        tenant = principal.tenant
+        machine = None
+        if principal.client_id not in tenant.client_ids:
+            machine = await self.machines.admitted(tenant, principal.client_id)
+        # Fail closed: a machine of the tenant's file has no row that says whether it is there.
+        if machine is None:
+            raise ConflictError(
+                "a campaign is started by a person or by a machine of `POST /v1/machines`, who are"
+                " asked for at each batch of it: a machine of the tenant's file cannot be"
+            )
+        try:
+            scopes = principal.bearer(frozenset()).scopes
+        except ValueError as error:
+            raise ConflictError(
+                f"a campaign is started with a token that says who: {error}"
+            ) from error
+        return machine, scopes or ()
 
     async def _targets(
         self, access: Access, tenant: Tenant, target: CampaignTarget

@@ -190,6 +190,7 @@ class Operations:
             lists=self.campaign_lists,
             records=ports.campaign_records,
             batches=ports.campaign_batches,
+            machines=ports.machine_records,
             queue=ports.work_queue,
             clock=ports.clock,
         )
@@ -478,6 +479,7 @@ class Operations:
                 devices=ports.devices,
                 types=ports.command_types,
                 people=ports.people,
+                machines=ports.machine_records,
                 authorizer=self._authorizer,
                 audit=ports.audit,
                 pace=pace,

@@ -37,8 +37,9 @@ class Authorizer(Protocol):
 
         Args:
             tenant: whose policies.
-            bearer: the person, as the user pool shows them now.
-            requests: in whose principal's place the bearer is put.
+            bearer: the person, as the user pool shows them now, or the machine.
+            requests: in whose principal's place the bearer is put; their context gets what the
+                store makes of a machine's token.
         """
         ...
 

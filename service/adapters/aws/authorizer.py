@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any, Final
@@ -88,9 +88,13 @@ class VerifiedPermissionsAuthorizer:
                     "entityList": [_item(entity) for entity in (*person, *entities.values())]
                 },
                 # All of one principal, as a batch has to be (source: Verified Permissions API
-                # reference, BatchIsAuthorized).
+                # reference, BatchIsAuthorized). What the store makes of an access token itself if
+                # it is given one stands in the context here.
                 requests=[
-                    {"principal": _identifier(bearer.uid(tenant.pool_id)), **_asked(request)}
+                    {
+                        "principal": _identifier(bearer.uid(tenant.pool_id)),
+                        **_asked(replace(request, context={**request.context, **bearer.context()})),
+                    }
                     for request in batch
                 ],
             )

@@ -57,7 +57,15 @@ _NOUN: Final = "campaigns"
 # partition takes 1,000 write units a second, a row of 25 long names 4 in a transaction.
 _ROWS_AT_ONCE: Final = 50
 _TEXTS: Final = ("campaign_id", "name", "created_by", "requester", "if_offline")
-_MAYBE_TEXTS: Final = ("source_ip", "via", "reason", "emergency_reason", "why", "canceled_by")
+_MAYBE_TEXTS: Final = (
+    "source_ip",
+    "via",
+    "machine",
+    "reason",
+    "emergency_reason",
+    "why",
+    "canceled_by",
+)
 _NUMBERS: Final = ("seconds", "send_before", "created_at", "devices")
 _COUNTED: Final = ("sent", "taken", "looked", "looks", "step")
 _LATER: Final = ("begun_at", "looked_at")
@@ -334,6 +342,8 @@ def campaign_item(record: CampaignRecord) -> dict[str, Any]:
     texts |= {name: text for name in _MAYBE_TEXTS if (text := getattr(record, name)) is not None}
     texts["arguments"] = json.dumps(record.arguments)
     texts["target"] = json.dumps(record.target.document())
+    if record.machine is not None:
+        texts["scopes"] = " ".join(record.scopes)
     numbers = (*_NUMBERS, *_COUNTED, "begun", "batch_at")
     return {
         **_key(record, "record"),
@@ -363,6 +373,8 @@ def _record(tenant: Tenant, item: Mapping[str, Any]) -> CampaignRecord:
         tenant=tenant.id,
         arguments=json.loads(said.pop("arguments")),
         target=CampaignTarget.of(json.loads(said.pop("target"))),
+        # Fail closed: a machine's without any is stopped.
+        scopes=tuple(said.pop("scopes", "").split()),
         # Fail closed: a way that is not known here does not wait for its device.
         if_offline=IfOffline(way) if way in set(IfOffline) else IfOffline.REFUSE,
         closing=None if known is None else CampaignClosing(known),

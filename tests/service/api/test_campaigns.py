@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from service.domain.people import Person
 from service.domain.work import Work, WorkKind
 from service.operations.operations import Operations
 from service.settings import JobSettings, TokenSettings
+from tests.service.api.test_permissions import prepared
 from tests.service.conftest import POLICIES
 
 if TYPE_CHECKING:
@@ -130,20 +132,95 @@ def test_more_devices_than_a_campaign_takes_are_told(service: ServiceUnderTest) 
 
 
 def test_who_may_send_to_none_begins_none(service: ServiceUnderTest) -> None:
-    """403 with the policy, audited; nothing is planned, and a machine is told who may."""
+    """403 with the policy, audited; nothing is planned; a machine of the file is told who may."""
     answer = start(service, as_="operators", group="line-press")
     assert (answer.status_code, answer.json()["policies"]) == (403, ["operators-view-only"])
     [audited] = service.ports.audit.trail
     assert audited.decision.policies == ("operators-view-only",)
-    assert service.ports.campaign_batches.kept == {}
     token = service.acme.access_token("mes", "fleet/operate")
-    answer = service.client.post(
-        URL,
-        json={"name": "reboot", "group": "all"},
-        headers={"Authorization": f"Bearer {token}"},
-    )
+    answer = as_machine(service, token, "POST", URL, json={"name": "reboot", "group": "all"})
     assert answer.status_code == 409
-    assert "started by a person" in answer.json()["detail"]
+    assert "a machine of the tenant's file cannot be" in answer.json()["detail"]
+    assert service.ports.campaign_batches.kept == {}
+
+
+def as_machine(
+    service: ServiceUnderTest, token: str, method: str, path: str, **request: Any
+) -> httpx.Response:
+    """One request of a machine."""
+    headers = {"Authorization": f"Bearer {token}"}
+    return service.client.request(method, path, headers=headers, **request)
+
+
+def made_machine(service: ServiceUnderTest, scope: str) -> str:
+    """A token of a machine that was made just now and may view and operate."""
+    body = {"id": "mes", "scopes": ["view", "operate"]}
+    made = service.call("POST", "/v1/machines", json=body)
+    assert made.status_code == 201, made.text
+    client = made.json()["machine"]["client_id"]
+    return service.acme.access_token("m", scope, sub=client, client_id=client)
+
+
+def test_a_machine_begins_a_campaign(service: ServiceUnderTest) -> None:
+    """By its scopes: sent by the worker, watched and canceled by the machine, which began it."""
+    token = made_machine(service, "fleet/view fleet/operate")
+    body = {"name": "reboot", "filter": {"group": "line-press"}, "timeout_seconds": 600}
+    answer = as_machine(service, token, "POST", URL, json=body)
+    assert planned(service, answer) == PRESSES
+    url = answer.headers["Location"]
+    [record] = service.ports.campaign_records.once.records.values()
+    assert (record.machine, record.scopes) == ("mes", ("fleet/view", "fleet/operate"))
+    work(service)
+    seen = as_machine(service, token, "GET", url).json()
+    assert (seen["state"], seen["counts"]) == ("sent", {"published": 3})
+    devices = as_machine(service, token, "GET", f"{url}/devices").json()["devices"]
+    assert [one["policies"] for one in devices] == [["machines-operate"]] * 3
+    canceled = as_machine(service, token, "POST", f"{url}/cancel", json={})
+    assert (canceled.status_code, canceled.json()["state"]) == (202, "canceling")
+    seen = service.call("GET", url).json()
+    assert seen["canceled_by"] == seen["created_by"] == record.created_by
+
+
+def test_a_machine_that_may_not_begins_none(service: ServiceUnderTest) -> None:
+    """A token without the scope is refused at once, though the machine has it."""
+    token = made_machine(service, "fleet/view")
+    answer = as_machine(service, token, "POST", URL, json={"name": "reboot", "group": "all"})
+    assert answer.status_code == 403
+    assert service.ports.campaign_batches.kept == {}
+
+
+def test_a_revoked_machines_campaign_stops(service: ServiceUnderTest) -> None:
+    """Revoked before the worker came: nothing is sent, and whoever looks is told why."""
+    token = made_machine(service, "fleet/view fleet/operate")
+    body = {"name": "reboot", "group": "line-press"}
+    url = as_machine(service, token, "POST", URL, json=body).headers["Location"]
+    assert service.call("DELETE", "/v1/machines/mes").status_code == 200
+    work(service)
+    seen = service.call("GET", url).json()
+    assert (seen["state"], seen["counts"]) == ("stopped", {"canceled": 3})
+    assert seen["why"] == "the machine that asked for it is revoked"
+    assert service.ports.broker.published == []
+
+
+def test_decisions_of_campaigns_can_be_replayed(service: ServiceUnderTest) -> None:
+    """A machine's and a person's say all that was asked: a forbid of theirs turns each."""
+    prepared(service)
+    employ(service, "managers")
+    token = made_machine(service, "fleet/operate")
+    body = {"name": "reboot", "group": "line-press"}
+    assert as_machine(service, token, "POST", URL, json=body).status_code == 202
+    assert start(service, group="line-press").status_code == 202
+    work(service)
+    assert len(service.ports.broker.published) == 6
+    forbid = 'forbid (principal, action == Fleet::Action::"OperateDevice", resource);'
+    asked = {"policies": {"added": {"no": forbid}}, "most": 200}
+    found = service.call("POST", "/v1/permissions/replay", json=asked).json()
+    assert (found["unreadable"], found["drifted"]) == (0, 0)
+    # Of each campaign one decision at its start, and three of its batch.
+    assert Counter(tuple(one["now"]["policies"]) for one in found["flips"]) == {
+        ("machines-operate",): 4,
+        ("managers-everything",): 4,
+    }
 
 
 def test_a_command_is_checked_as_a_single_one(service: ServiceUnderTest) -> None:
