@@ -39,7 +39,7 @@ WALKED: Final = (
     "read_download",
 )
 ALL_HEALTH_CHECKS: Any = list(HealthCheck)  # no test asserts how fast the machine is
-ROUNDS: Final = 12  # at most, until each write was asked for some times
+ROUNDS: Final = 40  # at most, until each write was asked for some times
 WRITES: Final = {"send_command": 202, "configure_device": 200, "start_download": 202}
 
 
