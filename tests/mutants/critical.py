@@ -115,7 +115,12 @@ _SERVICE: Final[dict[str, tuple[str, ...]]] = {
     ),
     "service/http_protocol.py": ("tests/service/test_http_bounds.py",),
     "service/single_flight.py": ("tests/service/test_single_flight.py",),
-    "service/api/guard.py": (f"{_API}/test_routes.py", f"{_API}/test_guard.py"),
+    "service/api/guard.py": (
+        f"{_API}/test_routes.py",
+        f"{_API}/test_guard.py",
+        f"{_API}/test_rate_limits.py",
+        f"{_API}/test_request_log.py",
+    ),
     "service/api/parameters.py": (f"{_API}/test_commands.py", f"{_API}/test_guard.py"),
     "service/api/query.py": (f"{_API}/test_device_filters.py",),
     "service/api/problems.py": (

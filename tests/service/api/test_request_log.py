@@ -70,6 +70,17 @@ def test_a_callers_id_stands_beside_ours(service: ServiceUnderTest) -> None:
         assert len({*ids, given}) == 3
 
 
+def test_the_line_says_whose_request_it_was(service: ServiceUnderTest) -> None:
+    """Tenant and principal of a proved token, and nobody of a token that proves nothing."""
+    proved = service.call("GET", "/v1/me").json()
+    for token, whose in ((None, (proved["tenant"], proved["principal"])), ("forged", (None, None))):
+        given = {} if token is None else {"Authorization": f"Bearer {token}"}
+        with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as logs:
+            service.call("GET", "/v1/me", headers=given)
+        line = done(logs)
+        assert (line.get("tenant"), line.get("principal")) == whose
+
+
 def test_a_caller_that_left_is_no_fault_of_ours(service: ServiceUnderTest) -> None:
     """A connection that ends within the body leaves its line, and neither error nor traceback."""
     sent: list[Any] = []

@@ -184,6 +184,8 @@ def test_a_route_that_forgets_to_ask_answers_nothing(service: ServiceUnderTest) 
             answer = client.get(path, headers=headers)
             assert answer.status_code == 500, path
             assert "secret" not in answer.text
+        # The fault is ours whoever asks, so a route without a statement looks at no token.
+        assert client.get("/extra/silent").status_code == 500
 
 
 def test_the_description_names_every_route_and_the_bearer_scheme(service: ServiceUnderTest) -> None:
