@@ -53,6 +53,8 @@ def told(found: Verified, *, is_key_known: bool) -> list[str]:
         f"head: {found.last}:{found.head}",
         *(f"key: {key}" for key in sorted(found.keys)),
     ]
+    if found.ends:
+        lines.append(f"it tells of {found.ends} ends of commands and downloads on devices")
     if found.first > 1:
         lines.append(f"links 1 to {found.first - 1} are not in it")
     if found.unsigned:

@@ -44,7 +44,8 @@ class AuditEntryOut(Struct, frozen=True):
     emergency_reason: str | None
     subject: str | None
     about: dict[str, str]
-    """Ids of what came of it: `command`, `download`, `decision`; the pseudonym of a `person`."""
+    """Ids of what came of it: `command`, `download`, `wish`, or, of an outcome, of its `decision`;
+    the pseudonym of a `person`."""
     change: Any
     """`before` and `after`, if the action says them."""
     claims: Any
@@ -52,6 +53,8 @@ class AuditEntryOut(Struct, frozen=True):
     asked: Any
     """Context and entities, as policies saw them."""
     outcome: Any
+    """Of a command `state`, `told_by` and `final`; of a download `devices`, each with its `state`,
+    `at` (milliseconds since the epoch) and `told_by`."""
     digest: str
     """SHA-256 of the entry as the chain and exports have it."""
 

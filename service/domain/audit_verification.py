@@ -33,6 +33,7 @@ class Verified:
         signed: of the last one that a checkpoint covers; 0: none is.
         signed_at: of the checkpoint, in milliseconds since the epoch.
         unsigned: entries behind it: the open tail.
+        ends: on devices, of commands and downloads, that its entries tell of.
         keys: fingerprints of the keys that signed.
     """
 
@@ -44,6 +45,7 @@ class Verified:
     signed: int = 0
     signed_at: int = 0
     unsigned: int = 0
+    ends: int = 0
     keys: set[str] = field(default_factory=set[str])
     problems: list[str] = field(default_factory=list[str])
 
@@ -159,6 +161,9 @@ class Verification:
         if entry.entry_id in self._seen:
             self._wrong(f"{where}: entry {entry.entry_id} stands twice")
         self._seen.add(entry.entry_id)
+        if body.get("kind") == "outcome":
+            # Of a command there is one; of a download each device stands by its name.
+            self._found.ends += len(body["outcome"].get("devices", (1,)))
         self._waiting.append(entry)
 
     def _chain(self, link: Link, where: str) -> None:

@@ -108,6 +108,8 @@ class DownloadRecord:
         waves_at: when each wave began, by its number.
         why: it was closed, in words, where somebody has to know.
         wish: id of the wanted version that it is a batch of; ``None``: it was asked for by itself.
+        decision: id in the audit trail of the decision that let it begin; ``None``: it is a wish's,
+            or of an earlier release.
     """
 
     download_id: str
@@ -137,6 +139,7 @@ class DownloadRecord:
     waves_at: Mapping[int, int] = field(default_factory=dict[int, int])
     why: str | None = None
     wish: str | None = None
+    decision: str | None = None
 
     @property
     def name(self) -> str:
@@ -232,6 +235,7 @@ class DeliveryJob:
         decided_at: when the policies were last asked, of a download that was planned; from then on
             it may have been made.
         canceled_at: when whoever had not begun was canceled; ``None``: not, or it was made since.
+        audited: the ends that the audit trail tells of, as ``Outcome.mark`` has them.
     """
 
     number: int
@@ -239,6 +243,7 @@ class DeliveryJob:
     made_at: int | None = None
     canceled_at: int | None = None
     decided_at: int | None = None
+    audited: frozenset[str] = frozenset()
 
     def id_in(self, record: DownloadRecord) -> str:
         """Its id in IoT Jobs, at most 57 of the 64 characters that AWS allows."""
@@ -270,6 +275,10 @@ class Outcome:
     at: int
     reason: str | None = None
 
+    def mark(self, device: str) -> str:
+        """The words of a device and its end; another end of the same device has others."""
+        return f"{device} {self.state}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
@@ -280,12 +289,14 @@ class Survey:
         counts: ended devices by state.
         ended: ended devices by their job's number.
         canceled: numbers of the jobs of which what had not begun was canceled.
+        unaudited: numbers of the jobs with an end that the audit trail does not tell of yet.
     """
 
     made: frozenset[int]
     counts: Mapping[DeliveryState, int]
     ended: Mapping[int, int]
     canceled: frozenset[int] = frozenset()
+    unaudited: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ class WorkKind(StrEnum):
     VERIFY_FILE = "verify-file"
     CHAIN_AUDIT = "chain-audit"
     TELL_OUTCOMES = "tell-outcomes"
+    TELL_DELIVERED = "tell-delivered"
     TELL_DECISIONS = "tell-decisions"
     TELL_EVENT = "tell-event"
     SEND_EVENTS = "send-events"

@@ -245,6 +245,14 @@ def viewed(entry: Entry, keys: Mapping[str, PersonKey]) -> AuditView:
     return AuditView(said=said, opened=opened, digest=entry.digest)
 
 
+def _tells_of(said: Mapping[str, Any], device: str) -> bool:
+    """Whether an entry is about a device, or tells how a download ended on it."""
+    outcome = said.get("outcome", {})
+    return said.get("resource") == f'Fleet::Device::"{device}"' or device in outcome.get(
+        "devices", ()
+    )
+
+
 def _is_wanted(view: AuditView, wanted: AuditFilter) -> bool:
     said = view.said
     named = {str(said.get("who"))}
@@ -256,7 +264,7 @@ def _is_wanted(view: AuditView, wanted: AuditFilter) -> bool:
         (
             wanted.who is None or wanted.who in named,
             wanted.action is None or said.get("action") == wanted.action,
-            wanted.device is None or said.get("resource") == f'Fleet::Device::"{wanted.device}"',
+            wanted.device is None or _tells_of(said, wanted.device),
             wanted.decision is None or said.get("decision") == wanted.decision,
             wanted.command is None or wanted.command in about.values(),
         )

@@ -153,10 +153,13 @@ class Access:
 
     async def require(
         self, action: Permission, entities: tuple[Entity, ...], purpose: Purpose | None = None
-    ) -> None:
+    ) -> str | None:
         """Go on only if the policies allow ``action`` on the first of ``entities``.
 
         A change is audited before it is made, so that nothing changes without a trace.
+
+        Returns:
+            The decision's id in the trail; ``None``: a read, which is not in it.
 
         Raises:
             PermissionDeniedError: the policies deny it; audited.
@@ -167,9 +170,11 @@ class Access:
         request, decision = await self._decide(action, entities, purpose)
         if not isinstance(decision, Allowed):
             await self._refuse(request, decision, action, purpose)
+        decision_id: str | None = None
         if action.changes_something:
-            await self._write(action, request, decision, purpose)
+            decision_id = await self._write(action, request, decision, purpose)
         self.granted.add(action)
+        return decision_id
 
     async def permitted(self, action: Permission, entities: tuple[Entity, ...]) -> bool:
         """Whether the policies allow a reading ``action``; ``False``: none permits it.
@@ -426,7 +431,8 @@ class Access:
         request: AuthorizationRequest,
         decision: Decision,
         purpose: Purpose,
-    ) -> None:
+    ) -> str:
+        """Write a decision down; the id that it has there."""
         at = milliseconds(self.clock())
         record = AuditRecord(
             audit_id=new_ulid(at),
@@ -457,6 +463,7 @@ class Access:
         if purpose.artifact is not None:
             record = replace(record, subject=purpose.artifact.name)
         await self.audit.write(self.principal.tenant, record)
+        return record.audit_id
 
 
 @lru_cache(maxsize=1024)

@@ -147,7 +147,7 @@ class Downloads:
         else:
             members = (target,)
         purpose = replace(purpose, reach=Reach(targets=len(members)))
-        await access.require(action, target.entities(tenant.groups), purpose)
+        decision = await access.require(action, target.entities(tenant.groups), purpose)
         if artifact is None and request.file_id is not None:
             raise NotFoundError("file", request.file_id)
         if artifact is None:
@@ -155,7 +155,7 @@ class Downloads:
         if isinstance(target, DeviceGroup):
             check_members(target, members)
         record = self._record(access, request, artifact, devices=len(members))
-        record = replace(record, download_id=download_id)
+        record = replace(record, download_id=download_id, decision=decision)
         jobs = tuple(jobs_of([device.id for device in members]))
         # Before the record, which says that they are all there.
         await self._deliveries.plan(tenant, record, jobs)

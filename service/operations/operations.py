@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from service.domain.enrolments import DeviceEndpoint
 from service.domain.work import WorkKind
 from service.operations.audit_chaining import AuditChaining
+from service.operations.audit_deliveries import AuditDeliveries
 from service.operations.audit_outcomes import AuditOutcomes
 from service.operations.audit_reading import AuditReading
 from service.operations.audit_trail import AuditTrail
@@ -390,6 +391,13 @@ class Operations:
             queue=ports.work_queue,
             clock=ports.clock,
         )
+        delivered = AuditDeliveries(
+            entries=ports.audit_entries,
+            records=ports.download_records,
+            deliveries=ports.deliveries,
+            trail=self.trail,
+            clock=ports.clock,
+        )
         chaining = AuditChaining(
             entries=ports.audit_entries,
             chain=ports.audit_chain,
@@ -456,6 +464,7 @@ class Operations:
                 WorkKind.VERIFY_FILE: verification.handle,
                 WorkKind.CHAIN_AUDIT: chaining.handle,
                 WorkKind.TELL_OUTCOMES: outcomes.handle,
+                WorkKind.TELL_DELIVERED: delivered.handle,
                 WorkKind.TELL_DECISIONS: decided.handle,
                 WorkKind.TELL_EVENT: telling.handle,
                 WorkKind.SEND_EVENTS: webhooks.handle,

@@ -77,14 +77,14 @@ class PlannedDownloads:
             raise PlanStaleError(
                 plan.plan_id, changes((plan.artifact, before), (seen.artifact, seen.devices))
             )
-        await self._require(access, seen, plan_id)
+        decision = await self._require(access, seen, plan_id)
         if started is not None:
             return await self._begun(seen.tenant, started)
         if not plan.allowed:
             raise ConflictError(
                 f"plan `{plan.plan_id}` is for no device: all are denied or skipped"
             )
-        record = self._record(access, plan, seen)
+        record = replace(self._record(access, plan, seen), decision=decision)
         allowed = [one.id for one in seen.devices if one.verdict is Verdict.ALLOWED]
         # Before the record, which says that they are all there.
         await self.deliveries.plan(seen.tenant, record, tuple(jobs_of(allowed, record.waves)))
@@ -159,10 +159,14 @@ class PlannedDownloads:
         await self.queue.send([advance(tenant, record.download_id)])
         return await view_of(self.deliveries, tenant, record)
 
-    async def _require(self, access: Access, seen: Seen, plan_id: str) -> None:
-        """Ask the store for the target; with an approval that is still to come, if one is asked."""
+    async def _require(self, access: Access, seen: Seen, plan_id: str) -> str | None:
+        """Ask the store for the target; with an approval that is still to come, if one is asked.
+
+        Returns:
+            The decision's id.
+        """
         purpose = replace(seen.purpose, approved=seen.needs_approval, about={"download": plan_id})
-        await access.require(seen.action, seen.target.entities(seen.tenant.groups), purpose)
+        return await access.require(seen.action, seen.target.entities(seen.tenant.groups), purpose)
 
     async def _begun(self, tenant: Tenant, record: DownloadRecord) -> DownloadRecord:
         if record.state is DownloadRecordState.STARTED:

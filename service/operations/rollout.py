@@ -109,7 +109,10 @@ class Rollout:
                 tenant=tenant.id,
                 about={"download": record.download_id, "job": f"{number:02}"},
             )
-            for kind, number in self._due(record, survey, now, asks=asks, was_open=was_open)
+            for kind, number in (
+                *self._due(record, survey, now, asks=asks, was_open=was_open),
+                *((WorkKind.TELL_DELIVERED, number) for number in sorted(survey.unaudited)),
+            )
         ]
         if messages:
             await self.queue.send(messages)

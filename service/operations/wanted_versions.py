@@ -214,7 +214,9 @@ class Wishes:
         )
         members = [one for one in fleet if one.is_served_in(group.id, tenant.groups)]
         reach = reach_of(members, fleet)
-        purpose = Purpose(artifact=artifact, reach=reach, planned=True)
+        now = milliseconds(self.clock())
+        wish_id = new_ulid(now)
+        purpose = Purpose(artifact=artifact, reach=reach, planned=True, about={"wish": wish_id})
         entities = group.entities(tenant.groups)
         await access.require(Permission.SET_WANTED_VERSION, entities, purpose)
         if file is None or artifact is None:
@@ -231,9 +233,9 @@ class Wishes:
             raise InvalidRequestError("file", f"is of package `{package}`: see `package` of a file")
         if file.state is not FileState.AVAILABLE:
             raise ConflictError(f"file `{file.file_id}` is `{file.state}`: it is not delivered")
-        name, now = principal.claims.get("cognito:username"), milliseconds(self.clock())
+        name = principal.claims.get("cognito:username")
         return WantedVersion(
-            wish_id=new_ulid(now),
+            wish_id=wish_id,
             tenant=tenant.id,
             group=request.group,
             package=package,

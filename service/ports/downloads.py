@@ -112,6 +112,16 @@ class Deliveries(Protocol):
         """Store how devices ended of which no event has told."""
         ...
 
+    async def audited(
+        self,
+        tenant: Tenant,
+        record: DownloadRecord,
+        job: DeliveryJob,
+        outcomes: Mapping[str, Outcome],
+    ) -> None:
+        """Store that the audit trail tells of these ends."""
+        ...
+
     async def survey(self, tenant: Tenant, record: DownloadRecord) -> Survey:
         """All jobs at a glance."""
         ...

@@ -181,9 +181,31 @@ class DynamoDeliveries:
                     raise
 
     @asks(_TABLE)
+    async def audited(
+        self,
+        tenant: Tenant,
+        record: DownloadRecord,
+        job: DeliveryJob,
+        outcomes: Mapping[str, Outcome],
+    ) -> None:
+        marks = sorted(outcome.mark(device) for device, outcome in outcomes.items())
+        if not marks:
+            return  # DynamoDB has no empty set
+        await self.aws.tenant(tenant, "dynamodb").call(
+            "UpdateItem",
+            TableName=self.settings.commands_table,
+            Key=_key(record, _job_key(job.number)),
+            UpdateExpression="ADD audited :marks",
+            ConditionExpression="attribute_exists(thing)",
+            ExpressionAttributeValues={":marks": {"SS": marks}},
+        )
+
+    @asks(_TABLE)
     async def survey(self, tenant: Tenant, record: DownloadRecord) -> Survey:
         made: set[int] = set()
         canceled: set[int] = set()
+        audited: dict[int, frozenset[str]] = {}
+        unaudited: set[int] = set()
         counts: Counter[DeliveryState] = Counter()
         ended: Counter[int] = Counter()
         for row in await self._rows(tenant, record, "job#"):
@@ -194,14 +216,19 @@ class DynamoDeliveries:
                     made.add(number)
                 if "canceled_at" in row:
                     canceled.add(number)
+                audited[number] = _audited(row)
             elif (outcome := _outcome(row)) is not None:
                 counts[outcome.state] += 1
                 ended[number] += 1
+                # A job stands before its ends, in the order of their keys.
+                if outcome.mark(key[_DEVICE]) not in audited.get(number, frozenset()):
+                    unaudited.add(number)
         return Survey(
             made=frozenset(made),
             counts=dict(counts),
             ended=dict(ended),
             canceled=frozenset(canceled),
+            unaudited=frozenset(unaudited),
         )
 
     @asks(_TABLE)
@@ -284,7 +311,12 @@ def _job_of(number: int, row: Mapping[str, Any]) -> DeliveryJob:
         made_at=at["made_at"],
         canceled_at=at["canceled_at"],
         decided_at=at["decided_at"],
+        audited=_audited(row),
     )
+
+
+def _audited(row: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(row.get("audited", {}).get("SS", ()))
 
 
 def _outcome(row: Mapping[str, Any]) -> Outcome | None:

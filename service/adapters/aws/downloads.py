@@ -238,6 +238,8 @@ def _columns(record: DownloadRecord) -> dict[str, Any]:
         texts["rollout"] = record.rollout.encode()
     if record.wish is not None:
         texts["wish"] = record.wish
+    if record.decision is not None:
+        texts["decision"] = record.decision
     numbers = {name: {"N": str(getattr(record, name))} for name in _NUMBERS}
     return {
         **{name: {"S": text} for name, text in texts.items()},
@@ -292,6 +294,7 @@ def _record(tenant: Tenant, item: Mapping[str, Any]) -> DownloadRecord:
         },
         why=text.get("why"),
         wish=text.get("wish"),
+        decision=text.get("decision"),
         counts={
             DeliveryState(state): int(count)
             for state, count in json.loads(text.get("counts") or "{}").items()

@@ -175,6 +175,17 @@ class MemoryDeliveries:
         for device, outcome in outcomes.items():
             known.setdefault(device, outcome)
 
+    async def audited(
+        self,
+        tenant: Tenant,
+        record: DownloadRecord,
+        job: DeliveryJob,
+        outcomes: Mapping[str, Outcome],
+    ) -> None:
+        known = self.planned[record.name][job.number]
+        marks = {outcome.mark(device) for device, outcome in outcomes.items()}
+        self.planned[record.name][job.number] = replace(known, audited=known.audited | marks)
+
     async def survey(self, tenant: Tenant, record: DownloadRecord) -> Survey:
         jobs = self.planned.get(record.name, {})
         ended = {number: self.ends.get((record.name, number), {}) for number in jobs}
@@ -184,6 +195,11 @@ class MemoryDeliveries:
             ended={number: len(outcomes) for number, outcomes in ended.items()},
             canceled=frozenset(
                 number for number, job in jobs.items() if job.canceled_at is not None
+            ),
+            unaudited=frozenset(
+                number
+                for number, outcomes in ended.items()
+                if {one.mark(device) for device, one in outcomes.items()} - jobs[number].audited
             ),
         )
 

@@ -11,7 +11,9 @@ from cedarfleet_device import wire
 
 from service.domain.audit_verification import Verification
 from service.domain.commands import ReportedState
+from service.domain.downloads import DeliveryState, Outcome
 from service.domain.work import Work, WorkKind
+from service.operations.downloads import advance
 from service.settings import JobSettings
 
 if TYPE_CHECKING:
@@ -56,6 +58,21 @@ def tell_outcomes(service: ServiceUnderTest) -> list[int]:
     return asyncio.run(scenario())
 
 
+def look_at(service: ServiceUnderTest, download: str) -> None:
+    """Have the worker look at a download, and write down what it finds; no job is made."""
+    worker = service.app.state.operations.worker(JobSettings())
+    queue = service.ports.work_queue
+
+    async def scenario() -> None:
+        await queue.send([advance(service.acme.tenant, download)])
+        while queue.waiting:
+            for received in await queue.receive():
+                if Work.decode(received.text).kind is not WorkKind.MAKE_JOB:
+                    await worker.handle(received)
+
+    asyncio.run(scenario())
+
+
 def entries(service: ServiceUnderTest, **wanted: Any) -> list[dict[str, Any]]:
     """The page of these filters."""
     answer = service.call("GET", "/v1/audit", params=wanted)
@@ -95,6 +112,40 @@ def test_the_outcome_on_the_device_follows_its_decision(service: ServiceUnderTes
     assert outcome["about"] == {"command": command, "decision": decision["id"]}
     assert outcome["outcome"] == {"state": "succeeded", "told_by": "device", "final": True}
     assert outcome["who"] == "device press-01"
+
+
+@pytest.mark.parametrize("planned", [False, True])
+def test_the_end_of_a_download_follows_its_decision(
+    service: ServiceUnderTest, *, planned: bool
+) -> None:
+    """Device by device, found by the download's id and by the device; an export proves it."""
+    body = {"artifact": "recipes/steel.json", "group": "line-press"}
+    if planned:
+        whole = {**body, "abort_percent": 100}
+        body = {"plan": service.call("POST", "/v1/downloads/plan", json=whole).json()["id"]}
+    download = service.call("POST", "/v1/downloads", json=body).json()["id"]
+    stored = service.ports.download_records.once.records["acme", download]
+    for device, state in (("press-01", "succeeded"), ("press-03", "failed")):
+        said = Outcome(state=DeliveryState(state), at=1_790_000_000_000, reason="a secret word")
+        service.ports.deliveries.end(stored, device, said)
+    look_at(service, download)
+    outcome, decision = entries(service, command=download)
+    assert (decision["action"], decision["decision"]) == ("DownloadFile", "ALLOW")
+    assert (outcome["kind"], outcome["subject"]) == ("outcome", "recipes/steel.json")
+    assert outcome["about"] == {"download": download, "decision": decision["id"]}
+    assert outcome["outcome"]["devices"] == {
+        "press-01": {"state": "succeeded", "at": 1_790_000_000_000, "told_by": "device"},
+        "press-03": {"state": "failed", "at": 1_790_000_000_000, "told_by": "device"},
+    }
+    assert [one["id"] for one in entries(service, device="press-03")] == [outcome["id"]]
+    assert entries(service, device="press-02") == []
+    chain(service)
+    export = service.call("GET", "/v1/audit/export").text
+    found = Verification().verify([export.splitlines(keepends=True)])
+    assert (found.problems, found.ends) == ([], 2)
+    assert "a secret word" not in export
+    changed = export.replace('"state":"failed"', '"state":"succeeded"')
+    assert Verification().verify([changed.splitlines(keepends=True)]).problems != []
 
 
 def test_filters_show_what_is_asked_for(service: ServiceUnderTest) -> None:

@@ -48,4 +48,4 @@ def test_every_recipe_of_the_audit_works(service: ServiceUnderTest, tmp_path: Pa
     for block in blocks:
         for line in block.strip().splitlines():
             shell.run(line)
-    assert (len(blocks), shell.checked) == (3, 1)
+    assert (len(blocks), shell.checked) == (4, 1)

@@ -205,3 +205,12 @@ def test_a_reborn_device_runs_nothing_yet(service: ServiceUnderTest) -> None:
     service.ports.devices.death("acme", "press-01", "thing-of-acme--press-01")
     service.ports.devices.birth("acme", "press-01", "thing-2", at=2_000)
     assert service.call("GET", f"/v1/versions/{PACKAGE}").status_code == 404
+
+
+def test_a_wish_is_in_the_audit_under_its_id(service: ServiceUnderTest) -> None:
+    """Both decisions on it name it, as do the ends of its batches."""
+    upload(service)
+    assert want(service).status_code == 200
+    [wish] = [one.wish_id for one in service.ports.wanted_versions.rows.values()]
+    decided = [one for one in service.ports.audit.trail if one.about == {"wish": wish}]
+    assert [one.action for one in decided] == ["SetWantedVersion", "DownloadFile"]

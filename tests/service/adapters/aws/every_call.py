@@ -607,6 +607,7 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         "deliveries.decided": (job | {"now_ms": AT},),
         "deliveries.canceled": (job | {"now_ms": AT},),
         "deliveries.tell": (job | {"outcomes": {"press-07": OUTCOME}},),
+        "deliveries.audited": (job | {"outcomes": {"press-07": OUTCOME}},),
         "deliveries.survey": (download,),
         "deliveries.progress": (progress | {"cursor": None},),
         "download_jobs.make": (job,),

@@ -37,6 +37,12 @@ def agents(deployed: DeployedService, tmp_path: Path) -> Iterator[RealAgents]:
         iot.delete_thing(thingName=f"acme--{device}")
 
 
+def told_of(trail: dict[str, Any]) -> dict[str, str]:
+    """How it ended on each device, as the audit tells."""
+    ends = [one["outcome"]["devices"] for one in trail["entries"] if one["kind"] == "outcome"]
+    return {device: end["state"] for devices in ends for device, end in devices.items()}
+
+
 def test_waves_reach_real_agents_one_after_the_other(
     deployed: DeployedService, agents: RealAgents
 ) -> None:
@@ -65,3 +71,14 @@ def test_waves_reach_real_agents_one_after_the_other(
     ended = {each["device"]: each["updated_at"] for each in seen["deliveries"]}
     assert ended[DEVICES[0]] <= rest["began_at"] <= min(ended[each] for each in DEVICES[1:])
     assert agents.installed == dict.fromkeys(DEVICES, 1)
+
+    def is_told(trail: dict[str, Any]) -> bool:
+        return set(told_of(trail)) == {*DEVICES}
+
+    trail = deployed.watch(f"/v1/audit?command={seen['id']}", is_told, seconds=60)
+    assert set(told_of(trail).values()) == {"succeeded"}
+    began = [one["id"] for one in trail["entries"] if one["action"] == "DownloadFile"]
+    ends = [one for one in trail["entries"] if one["kind"] == "outcome"]
+    assert [one["about"] for one in ends] == [
+        {"download": seen["id"], "decision": began[0]} for _ in ends
+    ]
