@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from service.api.problems import MEDIA_TYPE, problem_type
+from service.api.request_log import FAREWELL
 from service.ports.metrics import REFUSED_BY_SERVER
 
 if TYPE_CHECKING:
@@ -125,7 +126,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._write_timer is not None:
+        # What is left of a connection that closes is timed until it is read.
+        if self._write_timer is not None and not self.transport.is_closing():
             self._write_timer.cancel()
             self._write_timer = None
 
@@ -240,7 +242,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _written_too_slowly(self) -> None:
         self._count("answer-not-read")
-        self.transport.abort()
+        cycle = self._open_cycle()
+        farewell: bytes | None = cycle.scope.get("state", {}).get(FAREWELL) if cycle else None
+        if cycle is None or farewell is None or not cycle.chunked_encoding:
+            self.transport.abort()
+            return
+        # The application goes on without it; who reads on after all finds out behind the rest.
+        cycle.disconnected = True
+        cycle.message_event.set()
+        self.transport.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(farewell), farewell))
+        self.transport.close()
+        self._write_timer = self.loop.call_later(self._bounds.write_seconds, self.transport.abort)
 
     # Refusals
 

@@ -14,9 +14,10 @@ from msgspec import Struct
 
 from service.api.guard import signed_in
 from service.api.parameters import Caller, Ops
+from service.api.request_log import FAREWELL
 from service.domain.events import NOUNS, OF_DEVICES, OF_TENANT, Event
 from service.errors import InvalidRequestError
-from service.operations.event_streams import LONGEST_SECONDS, Told
+from service.operations.event_streams import LONGEST_SECONDS, StreamEnd, Told
 
 MEDIA_TYPE: Final = "text/event-stream"
 _RETRY_MS: Final = 1000
@@ -89,6 +90,7 @@ async def follow_events(
         seconds=seconds,
         ending=_ending(request),
     )
+    request.scope["state"][FAREWELL] = _end(StreamEnd.TOO_SLOW).encode()
     return Stream(_lines(told), media_type=MEDIA_TYPE)
 
 
@@ -106,10 +108,12 @@ def _message(told: Told) -> str:
     if told.event is not None:
         data = msgspec.json.encode(EventOut.of(told.event)).decode()
         return f"{head}event: {told.event.type}\ndata: {data}\n\n"
-    if told.end is not None:
-        data = msgspec.json.encode({"reason": told.end}).decode()
-        return f"{head}event: end\ndata: {data}\n\n"
-    return f"{head}\n"
+    return f"{head}\n" if told.end is None else f"{head}{_end(told.end)}"
+
+
+def _end(reason: StreamEnd) -> str:
+    data = msgspec.json.encode({"reason": reason}).decode()
+    return f"event: end\ndata: {data}\n\n"
 
 
 def _nouns(text: str | None) -> frozenset[str]:

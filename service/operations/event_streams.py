@@ -1,8 +1,8 @@
 """Follows a tenant's events for one reader, who sees those that the policies of now let them see.
 
 Each event is decided on as it is told, by the reader's policies and the facts of its device at that
-moment; whether the reader's token still counts is looked at every two seconds. What must not be
-seen is passed over without a word, and the cursor goes on behind it.
+moment; whether the reader's token still counts is looked at every second. What must not be seen is
+passed over without a word, and the cursor goes on behind it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ IN_ALL: Final = 500
 HEARTBEAT_SECONDS: Final = 15.0
 """Well below what the load balancer lets a connection be idle (60 seconds: `IDLE_SECONDS`)."""
 LONGEST_SECONDS: Final = 3600
-_LOOK_SECONDS: Final = 2.0
+LOOK_SECONDS: Final = 1.0
+"""How old what was decided of reader or event may be as the event is told; a revocation is seen by
+the second look after its row is read (``revocations.FRESH_SECONDS``), so within five seconds."""
 _CALL_SECONDS: Final = 20.0
 _KNOWN: Final = frozenset(EventType) - {EventType.UNKNOWN}
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -61,6 +63,8 @@ class StreamEnd(StrEnum):
     TOKEN = "token-over"  # noqa: S105 - a word for readers
     GONE = "events-gone"
     UNAVAILABLE = "unavailable"
+    TOO_SLOW = "too-slow"
+    """Said by the connection, behind what its reader left unread (``http_protocol``)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +206,7 @@ class _Reader:
     ending: asyncio.Event
     heartbeat_seconds: float
     looked: float = field(default_factory=time.monotonic)
+    said: float = field(default_factory=time.monotonic)
 
     async def events(self, feed: Feed, cursor: EventCursor) -> AsyncGenerator[Told]:
         """What there is behind the cursor, and then what comes.
@@ -210,18 +215,20 @@ class _Reader:
             CallerError: the reader's token, or the cursor, counts no more.
             UpstreamError: a part does not answer.
         """
-        began = said = time.monotonic()
+        began = self.said = time.monotonic()
         while True:
             await self._step()
             news = feed.news
             pages = await self.feeds.behind(feed, cursor)
             for page in pages:
-                await self._step()
-                for place, event in await self._seen(feed, page, cursor):
-                    cursor = EventCursor(page=page.number, seen=place)
-                    said = time.monotonic()
-                    yield Told(cursor=cursor, event=event)
+                async with aclosing(self._of_page(feed, page, cursor)) as told:
+                    async for one in told:
+                        cursor = one.cursor
+                        yield one
                 cursor = EventCursor(page=page.number, seen=MOST_EVENTS)
+                # Also far behind, where nothing is for this reader: silence would end it.
+                if self._is_quiet():
+                    yield Told(cursor=cursor)
                 if self.ending.is_set():
                     break
             now = time.monotonic()
@@ -230,13 +237,37 @@ class _Reader:
                 return
             if pages:
                 continue
-            if now - said >= self.heartbeat_seconds:
-                said = now
+            if self._is_quiet():
                 yield Told(cursor=cursor)
             left = min(
-                _LOOK_SECONDS, began + self.seconds - now, said + self.heartbeat_seconds - now
+                LOOK_SECONDS, began + self.seconds - now, self.said + self.heartbeat_seconds - now
             )
             await _any(news, self.ending, seconds=max(0.0, left))
+
+    async def _of_page(
+        self, feed: Feed, page: EventPage, cursor: EventCursor
+    ) -> AsyncGenerator[Told]:
+        """What of a page the reader has not seen and may see, decided on again as time goes by."""
+        while True:
+            await self._step()
+            decided = time.monotonic()
+            for number, (place, event) in enumerate(await self._seen(feed, page, cursor)):
+                # A reader that takes its time is not told by what was so when the page came.
+                if number and time.monotonic() - decided >= LOOK_SECONDS:
+                    break
+                cursor = EventCursor(page=page.number, seen=place)
+                self.said = time.monotonic()
+                yield Told(cursor=cursor, event=event)
+            else:
+                return
+
+    def _is_quiet(self) -> bool:
+        """Whether something must be said, if only that the stream lives; then it is."""
+        now = time.monotonic()
+        if now - self.said < self.heartbeat_seconds:
+            return False
+        self.said = now
+        return True
 
     def _end(self, began: float, *, is_behind: bool) -> StreamEnd | None:
         if self.ending.is_set():
@@ -249,7 +280,7 @@ class _Reader:
         # A stream outlives the time that a request has.
         deadline.begin(_CALL_SECONDS)
         now = time.monotonic()
-        if now - self.looked >= _LOOK_SECONDS:
+        if now - self.looked >= LOOK_SECONDS:
             await self.authenticate.still(self.access.principal)
             self.looked = now
 

@@ -34,7 +34,9 @@ from service.operations import machines, people
 from service.operations.budgets import LEASE_SECONDS
 from service.operations.campaign_sending import CAMPAIGN_COMMANDS
 from service.operations.commands import DIRECT_MESSAGES
+from service.operations.event_streams import HEARTBEAT_SECONDS, LOOK_SECONDS
 from service.operations.once import SETTLE_SECONDS
+from service.operations.revocations import FRESH_SECONDS
 from service.settings import (
     AwsSettings,
     DirectMessageSettings,
@@ -66,6 +68,14 @@ SMALLER: Final = {
     "an idle connection is closed by the load balancer, never under its next request": (
         IDLE_SECONDS + 1,
         HTTP.keep_alive_seconds,
+    ),
+    "a stream has two heartbeats in what the load balancer lets it be idle": (
+        3 * HEARTBEAT_SECONDS,
+        IDLE_SECONDS,
+    ),
+    "a stream ends within five seconds of its token's revocation": (
+        FRESH_SECONDS / 2 + 2 * LOOK_SECONDS,
+        5,
     ),
     "a request ends before the load balancer gives it up": (
         HTTP.request_seconds + SETTLE_SECONDS + 1,
