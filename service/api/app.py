@@ -16,6 +16,7 @@ from service.api.docs_page import docs, docs_script
 from service.api.health import live, ready
 from service.api.request_log import around_requests
 from service.api.shedding import shed
+from service.api.sign_in import ROUTES as SIGN_IN
 from service.api.tracing import traced
 from service.api.version_1 import version_1
 from service.operations.operations import Operations
@@ -59,7 +60,7 @@ def create_app(
         description="of the tenant's user pool: a person's ID token, a machine's access token",
     )
     return _Application(
-        route_handlers=[version_1(), live, ready, docs, docs_script, *CONSOLE],
+        route_handlers=[version_1(), live, ready, docs, docs_script, *CONSOLE, *SIGN_IN],
         exception_handlers=problems.HANDLERS,
         request_max_body_size=http.body_max_bytes,
         state=State(

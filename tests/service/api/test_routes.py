@@ -51,6 +51,7 @@ PUBLIC = {
     "/console/{tenant:str}": 404,
     "/console/{tenant:str}/{path:path}": 404,
     "/console-files/{digest:str}/{file:path}": 404,
+    "/sign-in/{tenant:str}": 404,
 }
 BY_CODE = "/v1/enrolments"  # a device has no token yet: the code in the body proves it, or nothing
 

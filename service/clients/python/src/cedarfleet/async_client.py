@@ -7,43 +7,59 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
 
-from cedarfleet import steps
-from cedarfleet.client import PATIENCE, untold
+from cedarfleet import campaigns, grants, steps, wanted_versions
+from cedarfleet.client import PATIENCE
 from cedarfleet.connections import Connections
-from cedarfleet.errors import UnreachableError
+from cedarfleet.errors import CedarfleetError, UnreachableError
+from cedarfleet.events import FOREVER, Follower, untold
 from cedarfleet.generated.api.default import (
+    list_campaign_devices,
+    list_campaigns,
     list_commands,
     list_devices,
     list_grants,
+    list_running,
     read_audit,
     read_me,
 )
 from cedarfleet.generated.models import (
     AuditPageOut,
+    CampaignDevicePageOut,
+    CampaignPageOut,
     CommandPageOut,
     DevicePageOut,
     GrantPageOut,
     Me,
+    RunningPageOut,
 )
 from cedarfleet.sign_in import token_bearer
 from cedarfleet.steps import Call, Pause
 from cedarfleet.uploading import upload
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping
+    from datetime import datetime
     from pathlib import Path
 
+    from cedarfleet.campaigns import Looks
+    from cedarfleet.events import Event
     from cedarfleet.generated.client import AuthenticatedClient
     from cedarfleet.generated.models import (
         Accepted,
         AnswerOut,
         AuditEntryOut,
+        CampaignDeviceOut,
+        CampaignOut,
         CommandOut,
         DeviceOut,
         DownloadOut,
         FileOut,
         GrantOut,
         PlanOut,
+        RunningOut,
+        VersionCountOut,
+        WantedVersionOut,
+        WantedVersionProgressOut,
         WhyOut,
     )
     from cedarfleet.sign_in import Bearer
@@ -165,11 +181,143 @@ class AsyncFleet:
         package: Package | None = None,
         seconds: float = PATIENCE,
         progress: Progress = untold,
+        journals: Path | None = None,
     ) -> FileOut:
         """See ``Fleet``; the file itself is read between awaits, a part at a time."""
         return await self.run(
-            upload(path, name, package=package, seconds=seconds, progress=progress)
+            upload(
+                path,
+                name,
+                package=package,
+                seconds=seconds,
+                progress=progress,
+                journals=journals,
+                api=self._connections.api,
+            )
         )
+
+    async def campaigns(self, **filters: Any) -> AsyncIterator[CampaignOut]:
+        """See ``Fleet``."""
+        async for page in self._pages(CampaignPageOut, list_campaigns, filters):
+            for one in page.campaigns:
+                yield one
+
+    async def campaign_devices(
+        self, campaign_id: str, **filters: Any
+    ) -> AsyncIterator[CampaignDeviceOut]:
+        """See ``Fleet``."""
+        named = {"campaign_id": campaign_id, "state": filters.pop("in_state", None), **filters}
+        async for page in self._pages(CampaignDevicePageOut, list_campaign_devices, named):
+            for one in page.devices:
+                yield one
+
+    async def begin_campaign(
+        self, command: str, *, idempotency_key: str | None = None, **shape: Any
+    ) -> Accepted:
+        """See ``Fleet``."""
+        return await self.run(
+            campaigns.begin({"name": command, **shape}, idempotency_key=idempotency_key)
+        )
+
+    async def campaign(self, campaign_id: str) -> CampaignOut:
+        """See ``Fleet``."""
+        return await self.run(campaigns.campaign(campaign_id))
+
+    async def wait_for_campaign(
+        self, campaign_id: str, *, seconds: float = PATIENCE, looks: Looks = untold
+    ) -> CampaignOut:
+        """See ``Fleet``."""
+        return await self.run(campaigns.campaign_ended(campaign_id, seconds=seconds, looks=looks))
+
+    async def cancel_campaign(self, campaign_id: str, *, emergency: str | None = None) -> Accepted:
+        """See ``Fleet``."""
+        return await self.run(campaigns.cancel(campaign_id, emergency=emergency))
+
+    async def give_grant(
+        self,
+        template: str,
+        person: str,
+        *,
+        until: datetime,
+        reason: str,
+        device: str | None = None,
+        group: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> GrantOut:
+        """See ``Fleet``."""
+        return await self.run(
+            grants.give(
+                template,
+                person,
+                until=until,
+                reason=reason,
+                device=device,
+                group=group,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    async def revoke_grant(self, grant_id: str) -> GrantOut:
+        """See ``Fleet``."""
+        return await self.run(grants.revoke(grant_id))
+
+    async def want(self, group: str, package: str, file: str, **pace: Any) -> WantedVersionOut:
+        """See ``Fleet``."""
+        return await self.run(wanted_versions.want(group, package, file, **pace))
+
+    async def wanted(self, group: str) -> list[WantedVersionOut]:
+        """See ``Fleet``."""
+        return (await self.run(wanted_versions.wanted(group))).wanted_versions
+
+    async def wanted_progress(self, group: str, package: str) -> WantedVersionProgressOut:
+        """See ``Fleet``."""
+        return await self.run(wanted_versions.progress(group, package))
+
+    async def want_no_more(self, group: str, package: str) -> WantedVersionOut:
+        """See ``Fleet``."""
+        return await self.run(wanted_versions.want_no_more(group, package))
+
+    async def versions(self, package: str | None = None) -> list[VersionCountOut]:
+        """See ``Fleet``."""
+        return (await self.run(wanted_versions.versions(package))).versions
+
+    async def running(
+        self, package: str, *, version: str | None = None
+    ) -> AsyncIterator[RunningOut]:
+        """See ``Fleet``."""
+        named = {"package": package, "version": version}
+        async for page in self._pages(RunningPageOut, list_running, named):
+            for one in page.devices:
+                yield one
+
+    async def events(
+        self,
+        *,
+        nouns: Collection[str] = (),
+        after: str | None = None,
+        seconds: float = FOREVER,
+        patience: float = 300.0,
+        keep: Callable[[str], None] = untold,
+        tell: Callable[[str], None] = untold,
+    ) -> AsyncIterator[Event]:
+        """See ``Fleet``."""
+        follower = Follower(
+            nouns=nouns, after=after, seconds=seconds, patience=patience, keep=keep, tell=tell
+        )
+        http = self.http.get_async_httpx_client()
+        while True:
+            failure: Exception | None = None
+            try:
+                async with http.stream(**follower.request()) as response:
+                    follower.answered(response)
+                    async for text in response.aiter_text():
+                        for event in follower.take(text):
+                            yield event
+            except (httpx.TransportError, CedarfleetError) as error:
+                failure = error
+            if follower.is_over:
+                return
+            await asyncio.sleep(follower.lost(failure))
 
     async def may(self, **question: Any) -> AnswerOut:
         """See ``Fleet``."""

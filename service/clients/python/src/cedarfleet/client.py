@@ -7,42 +7,58 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import httpx
 
-from cedarfleet import steps
+from cedarfleet import campaigns, grants, steps, wanted_versions
 from cedarfleet.connections import Connections
-from cedarfleet.errors import UnreachableError
+from cedarfleet.errors import CedarfleetError, UnreachableError
+from cedarfleet.events import FOREVER, Follower, untold
 from cedarfleet.generated.api.default import (
+    list_campaign_devices,
+    list_campaigns,
     list_commands,
     list_devices,
     list_grants,
+    list_running,
     read_audit,
     read_me,
 )
 from cedarfleet.generated.models import (
     AuditPageOut,
+    CampaignDevicePageOut,
+    CampaignPageOut,
     CommandPageOut,
     DevicePageOut,
     GrantPageOut,
     Me,
+    RunningPageOut,
 )
 from cedarfleet.sign_in import token_bearer
 from cedarfleet.steps import Call, Pause
 from cedarfleet.uploading import upload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
+    from datetime import datetime
     from pathlib import Path
 
+    from cedarfleet.campaigns import Looks
+    from cedarfleet.events import Event
     from cedarfleet.generated.client import AuthenticatedClient
     from cedarfleet.generated.models import (
         Accepted,
         AnswerOut,
         AuditEntryOut,
+        CampaignDeviceOut,
+        CampaignOut,
         CommandOut,
         DeviceOut,
         DownloadOut,
         FileOut,
         GrantOut,
         PlanOut,
+        RunningOut,
+        VersionCountOut,
+        WantedVersionOut,
+        WantedVersionProgressOut,
         WhyOut,
     )
     from cedarfleet.sign_in import Bearer
@@ -51,10 +67,6 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 PATIENCE: Final = 120.0  # seconds
-
-
-def untold(_sent: int, _size: int) -> None:
-    """Progress that nobody wants to know of."""
 
 
 class Fleet:
@@ -199,14 +211,147 @@ class Fleet:
         package: Package | None = None,
         seconds: float = PATIENCE,
         progress: Progress = untold,
+        journals: Path | None = None,
     ) -> FileOut:
         """Upload a version of a file in parts, and wait until it can be delivered.
+
+        With a folder for ``journals`` one that was cut off goes on where it was.
 
         Raises:
             UploadError: it did not arrive as it was sent.
             NotEndedError: it is not verified so many seconds after its last part.
         """
-        return self.run(upload(path, name, package=package, seconds=seconds, progress=progress))
+        return self.run(
+            upload(
+                path,
+                name,
+                package=package,
+                seconds=seconds,
+                progress=progress,
+                journals=journals,
+                api=self._connections.api,
+            )
+        )
+
+    def campaigns(self, **filters: Any) -> Iterator[CampaignOut]:
+        """Campaigns of the last 90 days, the newest first."""
+        for page in self._pages(CampaignPageOut, list_campaigns, filters):
+            yield from page.campaigns
+
+    def campaign_devices(self, campaign_id: str, **filters: Any) -> Iterator[CampaignDeviceOut]:
+        """What became of each device of a campaign; ``in_state`` is the state that is wanted."""
+        named = {"campaign_id": campaign_id, "state": filters.pop("in_state", None), **filters}
+        for page in self._pages(CampaignDevicePageOut, list_campaign_devices, named):
+            yield from page.devices
+
+    def begin_campaign(
+        self, command: str, *, idempotency_key: str | None = None, **shape: Any
+    ) -> Accepted:
+        """Send one command to many; ``shape`` has the other members of ``CampaignBody``."""
+        return self.run(
+            campaigns.begin({"name": command, **shape}, idempotency_key=idempotency_key)
+        )
+
+    def campaign(self, campaign_id: str) -> CampaignOut:
+        """How far a campaign came."""
+        return self.run(campaigns.campaign(campaign_id))
+
+    def wait_for_campaign(
+        self, campaign_id: str, *, seconds: float = PATIENCE, looks: Looks = untold
+    ) -> CampaignOut:
+        """The campaign once no device of it is waited for; else raises as ``wait_for_command``."""
+        return self.run(campaigns.campaign_ended(campaign_id, seconds=seconds, looks=looks))
+
+    def cancel_campaign(self, campaign_id: str, *, emergency: str | None = None) -> Accepted:
+        """Have no more of a campaign sent, and what has not begun taken back."""
+        return self.run(campaigns.cancel(campaign_id, emergency=emergency))
+
+    def give_grant(
+        self,
+        template: str,
+        person: str,
+        *,
+        until: datetime,
+        reason: str,
+        device: str | None = None,
+        group: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> GrantOut:
+        """Give a person what a template says, on a device or a group, until a moment."""
+        return self.run(
+            grants.give(
+                template,
+                person,
+                until=until,
+                reason=reason,
+                device=device,
+                group=group,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    def revoke_grant(self, grant_id: str) -> GrantOut:
+        """End a grant: changes are refused at once, reads within five seconds."""
+        return self.run(grants.revoke(grant_id))
+
+    def want(self, group: str, package: str, file: str, **pace: Any) -> WantedVersionOut:
+        """Have a group's devices come to a file's version; ``pace`` is of ``WantedVersionBody``."""
+        return self.run(wanted_versions.want(group, package, file, **pace))
+
+    def wanted(self, group: str) -> list[WantedVersionOut]:
+        """All that a group itself wants."""
+        return self.run(wanted_versions.wanted(group)).wanted_versions
+
+    def wanted_progress(self, group: str, package: str) -> WantedVersionProgressOut:
+        """What a group wants of a package, and how many of its devices are there."""
+        return self.run(wanted_versions.progress(group, package))
+
+    def want_no_more(self, group: str, package: str) -> WantedVersionOut:
+        """Want nothing of a package any more; devices that have begun go on."""
+        return self.run(wanted_versions.want_no_more(group, package))
+
+    def versions(self, package: str | None = None) -> list[VersionCountOut]:
+        """How many devices run which version, of those that the caller may view."""
+        return self.run(wanted_versions.versions(package)).versions
+
+    def running(self, package: str, *, version: str | None = None) -> Iterator[RunningOut]:
+        """Which devices run a package, or one version of it."""
+        named = {"package": package, "version": version}
+        for page in self._pages(RunningPageOut, list_running, named):
+            yield from page.devices
+
+    def events(
+        self,
+        *,
+        nouns: Collection[str] = (),
+        after: str | None = None,
+        seconds: float = FOREVER,
+        patience: float = 300.0,
+        keep: Callable[[str], None] = untold,
+        tell: Callable[[str], None] = untold,
+    ) -> Iterator[Event]:
+        """What happens, as it happens, as ``cedarfleet.events.Follower`` has it.
+
+        Raises:
+            UnreachableError: nobody answers, or not again within ``patience``.
+            ApiError: e.g. 410, ``events-gone``: what came since ``after`` has left.
+        """
+        follower = Follower(
+            nouns=nouns, after=after, seconds=seconds, patience=patience, keep=keep, tell=tell
+        )
+        http = self.http.get_httpx_client()
+        while True:
+            failure: Exception | None = None
+            try:
+                with http.stream(**follower.request()) as response:
+                    follower.answered(response)
+                    for text in response.iter_text():
+                        yield from follower.take(text)
+            except (httpx.TransportError, CedarfleetError) as error:
+                failure = error
+            if follower.is_over:
+                return
+            time.sleep(follower.lost(failure))
 
     def may(self, **question: Any) -> AnswerOut:
         """Whether the policies allow it; the question's members are those of ``QuestionBody``."""

@@ -8,7 +8,6 @@ import stat
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from cedarfleet.errors import SignInError
 from cedarfleet.sign_in import Session
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
-_LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def session_file(environment: Mapping[str, str]) -> Path:
@@ -66,16 +64,3 @@ def kept(file: Path) -> Session | None:
         return None
     except (TypeError, ValueError) as error:
         raise SignInError(f"{file} holds no session: sign in again") from error
-
-
-def checked_url(url: str) -> str:
-    """An address that a token or a secret may be sent to.
-
-    Raises:
-        SignInError: it is neither HTTPS nor of this machine.
-    """
-    split = urlsplit(url)
-    # Fail closed: whoever stands between would read the token.
-    if split.scheme != "https" and not (split.scheme == "http" and split.hostname in _LOCAL):
-        raise SignInError(f"`{url}` is no address to send a token to: HTTPS, or this machine")
-    return url.rstrip("/")

@@ -15,20 +15,21 @@ import time
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Self, cast
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
 from cedarfleet.errors import SignInError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator
 
 ELSEWHERE: Final = "cedarfleet.elsewhere"
 """Extension of a request that is none of the API's: its answer is not the API's either."""
 TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)  # seconds; the API ends what lasts longer
 _EARLY_SECONDS: Final = 30  # a token is renewed that long before it ends
 _SCOPES: Final = "openid email profile"
+_LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +87,6 @@ class Bearer(httpx.Auth):
         keep: is told of a session whose token was renewed.
     """
 
-    requires_response_body = True  # of the token endpoint's answer
-
     def __init__(self, session: Session, keep: Callable[[Session], None] = lambda _: None) -> None:
         self.session = session
         self._keep = keep
@@ -105,6 +104,39 @@ class Bearer(httpx.Auth):
                 self._keep(self.session)
         request.headers["Authorization"] = f"Bearer {self.session.token}"
         yield request
+
+    def sync_auth_flow(
+        self, request: httpx.Request
+    ) -> Generator[httpx.Request, httpx.Response, None]:
+        """See ``httpx.Auth``: a token's answer is read here, the API's where it is asked for.
+
+        Events are an answer without an end, which ``requires_response_body`` would wait for.
+        """
+        flow = self.auth_flow(request)
+        asked = next(flow)
+        while True:
+            response = yield asked
+            if ELSEWHERE in asked.extensions:
+                response.read()
+            try:
+                asked = flow.send(response)
+            except StopIteration:
+                return
+
+    async def async_auth_flow(
+        self, request: httpx.Request
+    ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """The same, to be awaited."""
+        flow = self.auth_flow(request)
+        asked = next(flow)
+        while True:
+            response = yield asked
+            if ELSEWHERE in asked.extensions:
+                await response.aread()
+            try:
+                asked = flow.send(response)
+            except StopIteration:
+                return
 
 
 def token_bearer(api: str, token: str) -> Bearer:
@@ -126,6 +158,57 @@ def machine(
     request = asked.renewal()
     assert request is not None  # noqa: S101 - there is a secret
     return asked.renewed(_sent(request, proxies=proxies))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignInPage:
+    """Where a tenant's people sign in, and as which app client each program.
+
+    Attributes:
+        sign_in: URL of the page.
+        command_line: app client of ``cedarfleet``; ``None``: the tenant has none.
+        agent: of agents that act for people; ``None`` likewise.
+    """
+
+    sign_in: str
+    command_line: str | None
+    agent: str | None
+
+
+def sign_in_page(api: str, tenant: str, *, proxies: bool = True) -> SignInPage:
+    """What the API tells of a tenant's sign-in, to anybody.
+
+    Raises:
+        SignInError: there is no such tenant, or what came is no answer of the API's.
+    """
+    request = httpx.Request(
+        "GET", f"{api}/sign-in/{quote(tenant, safe='')}", extensions={"timeout": TIMEOUT.as_dict()}
+    )
+    response = _sent(request, proxies=proxies, whose="the API")
+    if response.status_code == HTTPStatus.NOT_FOUND:
+        raise SignInError(f"there is no tenant `{tenant}`")
+    try:
+        found: Any = response.json()
+        page = SignInPage(
+            sign_in=found["sign_in"], command_line=found["command_line"], agent=found["agent"]
+        )
+    except (ValueError, LookupError, TypeError) as error:
+        raise SignInError("the API does not tell where to sign in: say --sign-in") from error
+    # Fail closed: a code or a secret goes to this address.
+    return replace(page, sign_in=checked_url(page.sign_in))
+
+
+def checked_url(url: str) -> str:
+    """An address that a token or a secret may be sent to.
+
+    Raises:
+        SignInError: it is neither HTTPS nor of this machine.
+    """
+    split = urlsplit(url)
+    # Fail closed: whoever stands between would read the token.
+    if split.scheme != "https" and not (split.scheme == "http" and split.hostname in _LOCAL):
+        raise SignInError(f"`{url}` is no address to send a token to: HTTPS, or this machine")
+    return url.rstrip("/")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,12 +298,14 @@ def _token_request(
     )
 
 
-def _sent(request: httpx.Request, *, proxies: bool) -> httpx.Response:
+def _sent(
+    request: httpx.Request, *, proxies: bool, whose: str = "the sign-in page"
+) -> httpx.Response:
     try:
         with httpx.Client(timeout=TIMEOUT, trust_env=proxies) as http:
             return http.send(request)
     except httpx.TransportError as error:
-        raise SignInError(f"the sign-in page does not answer: {type(error).__name__}") from error
+        raise SignInError(f"{whose} does not answer: {type(error).__name__}") from error
 
 
 def _tokens(response: httpx.Response) -> dict[str, Any]:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 _ATTEMPTS: Final = 4
 _LONGEST_PAUSE: Final = 30.0  # seconds
-_FIRST_LOOK, _LATER_LOOKS = 0.2, 2.0  # seconds between two looks at what goes on
+FIRST_LOOK, LATER_LOOKS = 0.2, 2.0  # seconds between two looks at what goes on
 _DOWNLOAD_ENDED: Final = frozenset(
     {"succeeded", "partly_failed", "failed", "rejected", "timed_out", "removed", "canceled"}
 )
@@ -154,7 +154,7 @@ def command_ended(command_id: str, *, seconds: float) -> Steps[CommandOut]:
     Raises:
         NotEndedError: it is not, after so many seconds.
     """
-    ends, pause = time.monotonic() + seconds, _FIRST_LOOK
+    ends, pause = time.monotonic() + seconds, FIRST_LOOK
     while True:
         found = yield from command(command_id)
         if found.is_final:
@@ -162,7 +162,7 @@ def command_ended(command_id: str, *, seconds: float) -> Steps[CommandOut]:
         if time.monotonic() + pause > ends:
             raise NotEndedError(f"command `{command_id}`", found)
         yield Pause(seconds=pause)
-        pause = min(pause * 1.5, _LATER_LOOKS)
+        pause = min(pause * 1.5, LATER_LOOKS)
 
 
 def plan(
@@ -190,7 +190,7 @@ def rollout_ended(download_id: str, *, seconds: float) -> Steps[DownloadOut]:
     Raises:
         NotEndedError: it has not, after so many seconds.
     """
-    ends, pause = time.monotonic() + seconds, _FIRST_LOOK
+    ends, pause = time.monotonic() + seconds, FIRST_LOOK
     while True:
         found = yield from rollout(download_id)
         if has_ended(found):
@@ -198,7 +198,7 @@ def rollout_ended(download_id: str, *, seconds: float) -> Steps[DownloadOut]:
         if time.monotonic() + pause > ends:
             raise NotEndedError(f"rollout `{download_id}`", found)
         yield Pause(seconds=pause)
-        pause = min(pause * 1.5, _LATER_LOOKS)
+        pause = min(pause * 1.5, LATER_LOOKS)
 
 
 def has_ended(download: DownloadOut) -> bool:

@@ -43,7 +43,8 @@ class Terminal:
     def environment(self) -> dict[str, str]:
         """Of each program that is started here; this machine's proxies are none of the cloud's."""
         kept = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
-        return kept | {"XDG_CONFIG_HOME": str(self.folder), "COLUMNS": "200"} | self.variables
+        own = {"XDG_CONFIG_HOME": str(self.folder), "XDG_STATE_HOME": str(self.folder / "state")}
+        return kept | own | {"COLUMNS": "200"} | self.variables
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """``cedarfleet`` with these words, to its end."""

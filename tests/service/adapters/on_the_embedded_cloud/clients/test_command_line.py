@@ -37,15 +37,11 @@ def returned(url: str, person: Person) -> str:
     return answer.headers["location"]
 
 
-def login(
-    terminal: Terminal, callback: str, *flags: str, app: str = "cli_client_id"
-) -> subprocess.Popen[str]:
-    """``cedarfleet login`` of a person, which waits for the browser."""
-    setup = terminal.deployed.setup
+def login(terminal: Terminal, callback: str, *flags: str) -> subprocess.Popen[str]:
+    """``cedarfleet login`` of a person of acme, which waits for the browser."""
     options = {
         "api": str(terminal.deployed.http.base_url),
-        "sign-in": setup.cloud.endpoint_url,
-        "client-id": setup.stacks["acme"][app],
+        "tenant": "acme",
         "callback": callback,
     }
     return subprocess.Popen(
@@ -96,6 +92,16 @@ def test_a_person_signs_in_by_the_browser(terminal: Terminal, callback: str) -> 
     assert not terminal.session.exists()
 
 
+def test_nobody_signs_in_to_no_tenant(terminal: Terminal, deployed: DeployedService) -> None:
+    """The API tells whose page there is: a slip in the name is told before a browser opens."""
+    api = f"--api={deployed.http.base_url}"
+    missing = terminal.run("login", api, "--tenant", "acmee", "--no-browser")
+    assert missing.returncode == 3
+    assert "there is no tenant `acmee`" in missing.stderr
+    assert terminal.run("login", api, "--no-browser").returncode == 2
+    assert terminal.run("login", api, "--tenant", "acme", "--machine").returncode == 2
+
+
 def test_a_token_is_renewed_before_it_ends(terminal: Terminal, callback: str) -> None:
     """What is over is renewed by the refresh token, and the new one is kept."""
     signed_in(terminal, callback)
@@ -141,7 +147,7 @@ def test_a_machine_sends_a_command_and_waits(terminal: Terminal, press: str) -> 
     outputs = terminal.deployed.setup.stacks["acme"]
     terminal.variables |= {
         "CEDARFLEET_API": str(terminal.deployed.http.base_url),
-        "CEDARFLEET_SIGN_IN": terminal.deployed.setup.cloud.endpoint_url,
+        "CEDARFLEET_TENANT": "acme",
         "CEDARFLEET_CLIENT_ID": outputs["machine_clients"]["mes"],
         "CEDARFLEET_CLIENT_SECRET": outputs["machine_secrets"]["mes"],
     }
@@ -194,6 +200,48 @@ def test_a_file_is_uploaded_planned_and_delivered(
     watched = manager.run("rollout", "watch", json.loads(applied.stdout)["id"])
     assert watched.returncode == 0
     assert "succeeded: 1 succeeded" in watched.stdout
+
+
+def test_a_killed_upload_goes_on(
+    terminal: Terminal, tmp_path: Path, deployed: DeployedService
+) -> None:
+    """SIGKILL in the midst of it: the bucket keeps what it had, and is sent the rest."""
+    manager, file = terminal.as_person("managers"), tmp_path / "large.bin"
+    with file.open("wb") as stream:
+        stream.truncate(10 * 8 * 2**20)
+    words = ("upload", str(file), "recipes/large.bin", "--json")
+    journals = terminal.folder / "state" / "cedarfleet" / "uploads"
+    known: dict[str, Any] = {"sent": []}
+
+    def signings() -> int:
+        """How often a part's URL was asked for."""
+        log = (deployed.setup.state_dir / "service.log").read_text()
+        return sum("/v1/files/" in one and "/parts" in one for one in log.splitlines())
+
+    asked_before = signings()
+    first = subprocess.Popen(
+        [PROGRAM, *words], env=terminal.environment(), stdout=subprocess.PIPE, text=True
+    )
+    while not known["sent"]:
+        assert first.poll() is None, "it has ended before it could be killed"
+        known = next((json.loads(one.read_text()) for one in journals.glob("*.json")), known)
+    first.kill()
+    first.communicate()
+    s3, bucket = deployed.setup.cloud.client("s3"), deployed.setup.stacks["acme"]["bucket"]
+    [upload] = [
+        one
+        for one in s3.list_multipart_uploads(Bucket=bucket)["Uploads"]
+        if one["Key"].endswith(known["file_id"])
+    ]
+    asked = {"Bucket": bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
+    before = {part["PartNumber"] for part in s3.list_parts(**asked)["Parts"]}
+    assert 0 < len(before) < 10
+    again = manager.run(*words)
+    assert again.returncode == 0, again.stderr
+    uploaded = json.loads(again.stdout)
+    assert (uploaded["id"], uploaded["state"]) == (known["file_id"], "available")
+    assert list(journals.glob("*")) == []
+    assert signings() - asked_before in {10, 11}, "each part once, but the one that was cut off"
 
 
 def test_the_trail_is_exported_and_proves_itself(terminal: Terminal, tmp_path: Path) -> None:

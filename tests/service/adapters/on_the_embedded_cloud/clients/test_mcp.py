@@ -43,7 +43,7 @@ CHANGING = {"plan_command", "apply_command", "plan_rollout", "apply_rollout"}
 @pytest.fixture
 def agent(terminal: Terminal, agent_callback: str) -> Terminal:
     """Where a manager of acme has signed an agent in, and nobody else."""
-    process = login(terminal, agent_callback, "--agent", app="agent_client_id")
+    process = login(terminal, agent_callback, "--agent")
     back = returned(asked(process), terminal.deployed.people["acme"]["managers"])
     assert httpx.get(back, trust_env=False).status_code == 200
     _, words = process.communicate(timeout=30)

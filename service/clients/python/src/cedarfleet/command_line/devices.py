@@ -90,7 +90,7 @@ def send(
         sent = fleet.send(
             device,
             command,
-            arguments=_object(arguments),
+            arguments=json_object(arguments),
             timeout_seconds=timeout,
             reason=reason,
             emergency=emergency,
@@ -105,7 +105,12 @@ def send(
     return None if ended.state == _SUCCEEDED else FAILED
 
 
-def _object(text: str) -> dict[str, Any]:
+def json_object(text: str) -> dict[str, Any]:
+    """A JSON object that somebody typed.
+
+    Raises:
+        click.BadParameter: it is none.
+    """
     try:
         found: Any = json.loads(text)
     except ValueError as error:

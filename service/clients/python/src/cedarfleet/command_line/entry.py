@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from cedarfleet.command_line import agents, audit, devices, permissions, rollouts, sessions
+from cedarfleet.command_line import (
+    agents,
+    audit,
+    campaigns,
+    devices,
+    events,
+    grants,
+    permissions,
+    rollouts,
+    sessions,
+    wanted_versions,
+)
 from cedarfleet.command_line.line import (
     API_ERROR,
+    DONE,
     FAILED,
     NOT_ENDED,
     NOT_FOUND,
@@ -61,7 +74,20 @@ def cedarfleet() -> None:
     """Devices, rollouts and permissions of a Cedarfleet tenant."""
 
 
-for part in (sessions, devices, rollouts, permissions, audit, agents):
+PARTS: Final = (
+    sessions,
+    devices,
+    campaigns,
+    events,
+    rollouts,
+    wanted_versions,
+    permissions,
+    grants,
+    audit,
+    agents,
+)
+
+for part in PARTS:
     for command in part.COMMANDS:
         cedarfleet.add_command(command)
 
@@ -86,6 +112,10 @@ def main(
     except CedarfleetError as error:
         _tell(line, error)
         sys.exit(next((code for kind, code in _CODES if isinstance(error, kind)), API_ERROR))
+    except BrokenPipeError:
+        # Whoever read has enough: `cedarfleet events | head`. Nothing is left to be flushed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(DONE)
     except OSError as error:
         line.told.print(f"[red]{error}[/]", markup=True)
         sys.exit(FAILED)

@@ -15,8 +15,8 @@ from rich.table import Table
 
 from cedarfleet.client import Fleet
 from cedarfleet.errors import NotSignedInError, SignInError
-from cedarfleet.session_file import checked_url, keep, kept, session_file
-from cedarfleet.sign_in import Bearer, machine, token_bearer
+from cedarfleet.session_file import keep, kept, session_file
+from cedarfleet.sign_in import Bearer, checked_url, machine, sign_in_page, token_bearer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -73,7 +73,8 @@ class Line:
         """The fleet of whoever is signed in.
 
         ``CEDARFLEET_TOKEN`` is a token of ``CEDARFLEET_API``; a machine in CI has
-        ``CEDARFLEET_CLIENT_ID`` and ``CEDARFLEET_CLIENT_SECRET`` of ``CEDARFLEET_SIGN_IN``.
+        ``CEDARFLEET_CLIENT_ID`` and ``CEDARFLEET_CLIENT_SECRET`` of ``CEDARFLEET_TENANT``, whose
+        sign-in page the API tells, or of ``CEDARFLEET_SIGN_IN``.
 
         Raises:
             SignInError: nobody is.
@@ -84,7 +85,7 @@ class Line:
         if secret := self.environment.get("CEDARFLEET_CLIENT_SECRET"):
             session = machine(
                 api=checked_url(api),
-                sign_in=checked_url(self.environment.get("CEDARFLEET_SIGN_IN", "")),
+                sign_in=self._sign_in(checked_url(api)),
                 client_id=self.environment.get("CEDARFLEET_CLIENT_ID", ""),
                 secret=secret,
             )
@@ -93,6 +94,14 @@ class Line:
         if session is None:
             raise SignInError("nobody is signed in: `cedarfleet login`")
         return Fleet(session.api, Bearer(session, keep=lambda found: keep(found, self.file)))
+
+    def _sign_in(self, api: str) -> str:
+        if url := self.environment.get("CEDARFLEET_SIGN_IN"):
+            return checked_url(url)
+        tenant = self.environment.get("CEDARFLEET_TENANT")
+        if not tenant:
+            raise SignInError("whose machine is it? Set CEDARFLEET_TENANT")
+        return sign_in_page(api, tenant).sign_in
 
     def show(self, document: Any, table: Callable[[], object]) -> None:
         """Print the document in JSON, or what is for people."""

@@ -1,4 +1,4 @@
-"""``may``, ``why`` and ``grants``: what the policies say, and in which words."""
+"""``may`` and ``why``: what the policies say, and in which words."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from rich.console import Console
-
-    from cedarfleet.generated.models import GrantOut
 
 
 def _asked(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -94,17 +92,4 @@ def tell_why(
                 console.print(f"      may be changed by {', '.join(told)}", markup=False)
 
 
-@click.command()
-@with_line
-def grants(line: Line) -> None:
-    """List the grants that were given by the API."""
-    with line.fleet() as fleet:
-        line.show_rows(fleet.grants(), ("grant", "state", "what", "whose", "on", "until"), _cells)
-
-
-def _cells(grant: GrantOut) -> tuple[str, ...]:
-    on = grant.device or grant.group or ""
-    return (grant.id, grant.state, grant.template, grant.email, on, str(grant.until or ""))
-
-
-COMMANDS: Final = (may, why, grants)
+COMMANDS: Final = (may, why)

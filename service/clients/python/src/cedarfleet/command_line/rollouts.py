@@ -10,6 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.table import Table
 
 from cedarfleet.command_line.line import FAILED, Line, with_line
+from cedarfleet.upload_journal import journal_folder
 from cedarfleet.uploading import Package
 
 if TYPE_CHECKING:
@@ -23,11 +24,21 @@ _SUCCEEDED: Final = "succeeded"
 @click.argument("name")
 @click.option("--package", nargs=2, metavar="NAME VERSION", help="what it is a build of")
 @click.option("--patience", type=float, default=600.0, show_default=True, help="to be verified, s")
+@click.option("--anew", is_flag=True, help="send all of it, also what has arrived before")
 @with_line
 def upload(
-    line: Line, *, path: Path, name: str, package: tuple[str, str] | None, patience: float
+    line: Line,
+    *,
+    path: Path,
+    name: str,
+    package: tuple[str, str] | None,
+    patience: float,
+    anew: bool,
 ) -> None:
-    """Upload a version of the file NAME, and wait until it can be delivered."""
+    """Upload a version of the file NAME, and wait until it can be delivered.
+
+    One that was cut off goes on: parts that have arrived are not sent again.
+    """
     of = None if package is None else Package(name=package[0], version=package[1])
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with (
@@ -41,6 +52,7 @@ def upload(
             package=of,
             seconds=patience,
             progress=lambda sent, size: bar.update(task, completed=sent, total=size),
+            journals=None if anew else journal_folder(line.environment),
         )
     line.show(file.to_dict(), lambda: f"{file.name} is {file.state}: {file.id}, {file.size} bytes")
 

@@ -13,8 +13,8 @@ import click
 
 from cedarfleet.command_line.line import Line, with_line
 from cedarfleet.errors import SignInError
-from cedarfleet.session_file import checked_url, keep
-from cedarfleet.sign_in import Attempt, machine
+from cedarfleet.session_file import keep
+from cedarfleet.sign_in import Attempt, SignInPage, checked_url, machine, sign_in_page
 
 CALLBACK: Final = "http://localhost:8976/callback"
 AGENT_CALLBACK: Final = "http://localhost:8977/callback"
@@ -28,10 +28,9 @@ _RETURNED: Final = (
 
 @click.command()
 @click.option("--api", required=True, envvar="CEDARFLEET_API", help="URL of the API")
-@click.option(
-    "--sign-in", required=True, envvar="CEDARFLEET_SIGN_IN", help="URL of the sign-in page"
-)
-@click.option("--client-id", required=True, envvar="CEDARFLEET_CLIENT_ID", help="the app client")
+@click.option("--tenant", envvar="CEDARFLEET_TENANT", help="whose sign-in page the API tells")
+@click.option("--sign-in", envvar="CEDARFLEET_SIGN_IN", help="its URL, instead of --tenant")
+@click.option("--client-id", envvar="CEDARFLEET_CLIENT_ID", help="the app client; a machine's own")
 @click.option("--callback", help=f"one of the app client's; {CALLBACK}, of agents 8977")
 @click.option("--machine", "is_machine", is_flag=True, help=f"by a secret: {SECRET}, or asked for")
 @click.option("--agent", is_flag=True, help="let an agent act for you: see `cedarfleet mcp`")
@@ -41,8 +40,9 @@ def login(
     line: Line,
     *,
     api: str,
-    sign_in: str,
-    client_id: str,
+    tenant: str | None,
+    sign_in: str | None,
+    client_id: str | None,
     callback: str | None,
     is_machine: bool,
     agent: bool,
@@ -54,7 +54,11 @@ def login(
     """
     if agent and is_machine:
         raise click.UsageError("an agent acts for a person: leave --machine out")
-    api, sign_in = checked_url(api), checked_url(sign_in)
+    api = checked_url(api)
+    page = _page(api, tenant, sign_in)
+    sign_in, client_id = page.sign_in, client_id or (page.agent if agent else page.command_line)
+    if client_id is None or (is_machine and client_id == page.command_line):
+        raise click.UsageError("say --client-id: the tenant's sign-in page tells none for this")
     if is_machine:
         secret = line.environment.get(SECRET) or click.prompt("Secret", hide_input=True, err=True)
         session = machine(api=api, sign_in=sign_in, client_id=client_id, secret=secret)
@@ -70,6 +74,15 @@ def login(
     file = line.agent_file if agent else line.file
     keep(session, file)
     line.told.print(f"signed in; kept in {file}", soft_wrap=True, markup=False)
+
+
+def _page(api: str, tenant: str | None, sign_in: str | None) -> SignInPage:
+    """Of the tenant, as the API tells it unless its URL is given."""
+    if sign_in is not None:
+        return SignInPage(sign_in=checked_url(sign_in), command_line=None, agent=None)
+    if tenant is None:
+        raise click.UsageError("say --tenant")
+    return sign_in_page(api, tenant)
 
 
 @click.command()
