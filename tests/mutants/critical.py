@@ -43,6 +43,7 @@ def _refused(*methods: str) -> tuple[str, ...]:
 
 
 _SERVICE: Final[dict[str, tuple[str, ...]]] = {
+    "service/domain/audit_verification.py": ("tests/service/domain/test_audit_verification.py",),
     "service/domain/artifacts.py": ("tests/service/domain/test_names_and_ids.py",),
     "service/domain/commands.py": ("tests/service/domain/test_command_status.py",),
     "service/domain/devices.py": (

@@ -11,7 +11,15 @@ from cedarfleet.command_line import main
 
 from service.domain.audit_entries import canonical
 from service.domain.audit_verification import Verification
-from tests.service.domain.test_audit_verification import TAMPERS, counted, grown, lines_of, places
+from tests.service.domain.test_audit_verification import (
+    SPOILT,
+    TAMPERS,
+    counted,
+    grown,
+    lines_of,
+    places,
+    spoilt,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +27,17 @@ if TYPE_CHECKING:
 
     from service.adapters.memory.user_pool import MemoryUserPool
     from tests.service.audited import AuditedTenant
+
+
+WORDS = {
+    "a beginning of its own": "does not follow the link before",
+    "behind another link": "does not follow the link before",
+    "a number left out": "a link is missing before it",
+    "a number twice": "a link is missing before it",
+    "a total too high": "counts its entries otherwise",
+    "a total too low": "counts its entries otherwise",
+    "of another tenant": "of another tenant",
+}
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +76,13 @@ def test_each_tampering_is_found(
     """Whatever the service's check finds, the client's does."""
     with pytest.raises(TamperedError):
         checked(tamper(lines_of(audited)), keys=frozenset({audited.fingerprint}))
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_link_made_wrong_is_seen_though_signed(audited: AuditedTenant, name: str) -> None:
+    """The right key over a wrong link proves nothing, for the tenant's check as well."""
+    with pytest.raises(TamperedError, match=WORDS[name]):
+        checked(spoilt(audited, name), keys=frozenset({audited.fingerprint}))
 
 
 def test_each_member_of_link_and_checkpoint_counts(audited: AuditedTenant) -> None:

@@ -189,6 +189,18 @@ def with_another_key(lines: Lines) -> Lines:
     return made
 
 
+def rewritten(lines: Lines) -> Lines:
+    """An entry of a link that nobody signed is changed, and that link agrees with it again.
+
+    Nothing else shows it: what follows says the hash of the link as it was.
+    """
+    entry = lines[places(lines, "entry")[5]]["body"]
+    entry["decision"] = "DENY"
+    link = lines[places(lines, "link")[1]]["body"]
+    link["entries"][1] = [entry["id"], Entry.of(entry).digest]
+    return lines
+
+
 TAMPERS: tuple[tuple[Callable[[Lines], Lines], str], ...] = (
     (dropped, "is missing"),
     (reordered, "are not in its order"),
@@ -200,7 +212,39 @@ TAMPERS: tuple[tuple[Callable[[Lines], Lines], str], ...] = (
     (with_another_key, "is signed by another key"),
     (duplicated, "stands twice"),
     (cut_between, "stands where 2 should"),
+    (rewritten, "link 3 does not follow the one before it"),
 )
+
+SPOILT: dict[str, tuple[int, dict[str, Any], str]] = {
+    "a beginning of its own": (1, {"previous": "1" * 64}, "does not follow"),
+    "behind another link": (4, {"previous": "1" * 64}, "does not follow"),
+    "a number left out": (4, {"number": 5}, "stands where 4 should"),
+    "a number twice": (4, {"number": 3}, "stands where 4 should"),
+    "a total too high": (4, {"total": 17}, "counts its entries wrongly"),
+    "a total too low": (4, {"total": 15}, "counts its entries wrongly"),
+    "of another tenant": (4, {"tenant": "globex"}, "of another tenant"),
+}
+"""Name -> number of the link that is wrong, its members, and what is said of it."""
+
+
+def spoilt(audited: AuditedTenant, name: str) -> Lines:
+    """The export as it would be if the worker itself made a link wrong, and signed it."""
+    number, members, _ = SPOILT[name]
+    head: Link | None = None
+    made: Lines = []
+    for line in lines_of(audited):
+        body = line["body"]
+        if line["line"] == "link":
+            body["previous"] = head.hash if head else body["previous"]
+            body |= members if body["number"] == number else {}
+            head = Link.read(canonical(body))
+        elif line["line"] == "checkpoint" and head is not None:
+            message = Checkpoint.message(head, at=body["at"])
+            signature = asyncio.run(audited.signer.sign(message))
+            body |= {name: getattr(head, name) for name in ("tenant", "number", "total")}
+            body |= {"link": head.hash, "signature": base64.b64encode(signature).decode()}
+        made.append(line)
+    return made
 
 
 def test_an_export_proves_itself(audited: AuditedTenant) -> None:
@@ -217,11 +261,19 @@ def test_an_export_proves_itself(audited: AuditedTenant) -> None:
 def test_a_tampered_export_is_refused(
     audited: AuditedTenant, tamper: Callable[[Lines], Lines], said: str
 ) -> None:
-    """Each of ten ways is seen, and named."""
+    """Each of eleven ways is seen, and named."""
     lines = lines_of(audited)
     verified = found(audited, tamper(lines))
     problems = "\n".join(verified.problems)
     assert any(one in problems for one in said.split("|")), problems
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_link_made_wrong_is_seen_though_signed(audited: AuditedTenant, name: str) -> None:
+    """The right key over a wrong link proves nothing: each of its members is counted anew."""
+    said = "\n".join(found(audited, spoilt(audited, name)).problems)
+    assert SPOILT[name][2] in said, said
+    assert "signature" not in said, "it is signed well: the link alone shows it"
 
 
 def test_a_shorter_export_misses_a_head_that_was_noted(
