@@ -14,7 +14,7 @@ import pytest
 from service.adapters.memory.audit import MemoryAuditSigner
 from service.domain.audit_chain import Checkpoint, Link
 from service.domain.audit_entries import Entry, canonical
-from service.domain.audit_verification import Verification
+from service.domain.audit_verification import UNSIGNED_MS, Verification
 from service.verify_audit import main
 from tests.service.audited import AuditedTenant
 
@@ -134,7 +134,7 @@ def inserted(lines: Lines) -> Lines:
     """An entry that nobody made, in a link that is made to hold it."""
     place = places(lines, "entry")[5]
     added = json.loads(json.dumps(lines[place]))
-    added["body"]["id"] = "0" + added["body"]["id"][1:]
+    added["body"]["id"] = "7" + added["body"]["id"][1:]
     return chained_anew([*lines[:place], added, *lines[place:]])
 
 
@@ -201,6 +201,37 @@ def rewritten(lines: Lines) -> Lines:
     return lines
 
 
+def slipped_in(lines: Lines) -> Lines:
+    """An entry that nobody made stands before a link, which does not name it."""
+    place = places(lines, "entry")[5]
+    added = json.loads(json.dumps(lines[place]))
+    added["body"]["id"] = "7" + added["body"]["id"][1:]
+    return counted([*lines[:place], added, *lines[place:]])
+
+
+def left_over(lines: Lines) -> Lines:
+    """An entry that nobody made stands behind the last link."""
+    added = json.loads(json.dumps(lines[places(lines, "entry")[5]]))
+    added["body"]["id"] = "7" + added["body"]["id"][1:]
+    return counted([*lines[:-1], added, lines[-1]])
+
+
+def ended_twice(lines: Lines) -> Lines:
+    """Something stands behind its end."""
+    return [*lines, lines[-1]]
+
+
+def begun_twice(lines: Lines) -> Lines:
+    """It begins once more in its midst."""
+    place = places(lines, "link")[2]
+    return [*lines[: place + 1], lines[0], *lines[place + 1 :]]
+
+
+def annotated(lines: Lines) -> Lines:
+    """A line of a kind that nobody knows."""
+    return [lines[0], {"line": "note", "body": {}}, *lines[1:]]
+
+
 TAMPERS: tuple[tuple[Callable[[Lines], Lines], str], ...] = (
     (dropped, "is missing"),
     (reordered, "are not in its order"),
@@ -213,6 +244,11 @@ TAMPERS: tuple[tuple[Callable[[Lines], Lines], str], ...] = (
     (duplicated, "stands twice"),
     (cut_between, "stands where 2 should"),
     (rewritten, "link 3 does not follow the one before it"),
+    (slipped_in, "is none of link 2"),
+    (left_over, "1 entries behind the last link are of no link"),
+    (ended_twice, "there is something behind its end"),
+    (begun_twice, "an export begins with one line `export`"),
+    (annotated, "an export has no such line"),
 )
 
 SPOILT: dict[str, tuple[int, dict[str, Any], str]] = {
@@ -261,11 +297,17 @@ def test_an_export_proves_itself(audited: AuditedTenant) -> None:
 def test_a_tampered_export_is_refused(
     audited: AuditedTenant, tamper: Callable[[Lines], Lines], said: str
 ) -> None:
-    """Each of eleven ways is seen, and named."""
+    """Each of sixteen ways is seen, and named."""
     lines = lines_of(audited)
     verified = found(audited, tamper(lines))
     problems = "\n".join(verified.problems)
     assert any(one in problems for one in said.split("|")), problems
+
+
+def test_a_changed_entry_is_named_alone(audited: AuditedTenant) -> None:
+    """One word for one fault: nothing is said of an order that is as it was."""
+    problems = found(audited, changed(lines_of(audited))).problems
+    assert [one.partition(" of link 2 ")[2] for one in problems] == ["was changed"]
 
 
 @pytest.mark.parametrize("name", SPOILT)
@@ -308,8 +350,15 @@ def test_an_open_tail_is_named_and_may_not_be_old(audited: AuditedTenant) -> Non
     ]
     verified = found(audited, unsigned)
     assert (verified.problems, verified.signed, verified.unsigned) == ([], 5, ENTRIES_OF_A_LINK)
-    unsigned[-1]["body"]["at"] += 11 * 60_000
-    assert "are not signed, and were made" in found(audited, unsigned).problems[0]
+    made_at = lines[places(lines, "link")[-1]]["body"]["made_at"]
+    unsigned[-1]["body"]["at"] = made_at + UNSIGNED_MS
+    assert found(audited, unsigned).problems == []
+    unsigned[-1]["body"]["at"] += 1
+    [problem] = found(audited, unsigned).problems
+    assert problem.startswith("links 6 to 6 are not signed, and were made")
+    # What is signed to its end may be of any age.
+    lines[-1]["body"]["at"] += 1000 * UNSIGNED_MS
+    assert found(audited, lines).problems == []
     none = [line for line in lines if line["line"] != "checkpoint"]
     assert found(audited, none).problems == ["nothing in it is signed"]
 
@@ -327,6 +376,12 @@ def test_exports_that_follow_one_another_are_checked_as_one(audited: AuditedTena
     check = Verification(trusted={audited.fingerprint})
     assert (check.verify(parts).problems, check.verify([]).entries) == ([], 24)
     assert Verification(trusted={audited.fingerprint}).verify(parts[::-1]).problems
+    begins = json.loads(parts[1][0])
+    begins["body"]["tenant"] = "globex"
+    check = Verification(trusted={audited.fingerprint})
+    other = [canonical(begins) + "\n", *parts[1][1:]]
+    [problem] = check.verify([parts[0], other]).problems
+    assert problem == "line 1: it is of `globex`, and not of `acme`"
 
 
 @pytest.mark.parametrize(
@@ -345,6 +400,19 @@ def test_each_member_of_a_link_is_held(audited: AuditedTenant, member: str) -> N
     body = lines[places(lines, "link")[-1]]["body"]
     body[member] = {"previous": "1" * 64, "entries": [], "tenant": "globex"}.get(member, 7)
     assert found(audited, lines).problems
+
+
+def test_a_line_that_is_none_is_said_by_its_kind(audited: AuditedTenant) -> None:
+    """Of a link what is wrong with it; of an entry nothing that stands in it."""
+    lines = lines_of(audited)
+    lines[places(lines, "link")[0]]["body"]["version"] = 2
+    assert "no link of this version and spelling" in "\n".join(found(audited, lines).problems)
+    lines = lines_of(audited)
+    place = places(lines, "entry")[0]
+    lines[place]["body"] = {"secret": "x"}
+    problems = found(audited, lines).problems
+    assert f"line {place + 1}: it is of no form" in problems
+    assert "secret" not in "".join(problems)
 
 
 def run(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
