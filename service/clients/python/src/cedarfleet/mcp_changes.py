@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import httpx
 from mcp.server.fastmcp.exceptions import ToolError
 from mcp.types import ToolAnnotations
 
 from cedarfleet import steps
-from cedarfleet.errors import NotFoundError
+from cedarfleet.errors import NotFoundError, UnreachableError
 from cedarfleet.generated.api.default import (
     check_permissions,
     end_wanted_version,
@@ -280,6 +281,8 @@ async def _wish(
             found = await read_wanted_version.asyncio_detailed(group, package, client=fleet.http)
         except NotFoundError:
             return {}
+        except httpx.TransportError as error:
+            raise UnreachableError(f"nobody answers: {type(error).__name__}") from error
         parsed: Any = found.parsed
         return {"tag": found.headers["etag"], "seen": parsed.to_dict()}
 
