@@ -27,7 +27,7 @@ from infra.policies.proofs.asking import prover_of
 from infra.policies.store.deployed import NotDeployedError, Store
 from infra.stacks.config.tenants import of_tenant, region
 
-_VERBS: Final = ("preview", "up", "drift")
+_VERBS: Final = ("preview", "up", "drift", "destroy")
 _SHARED: Final = ("plugins", "credentials.json")
 
 
@@ -50,6 +50,10 @@ def main(arguments: list[str] | None = None) -> int:
                 return _drift(stack, given.project.resolve(), given.stack)
             if given.verb == "preview":
                 stack.preview(on_output=_say, color="never")
+            elif given.verb == "destroy":
+                stack.destroy(on_output=_say, color="never", show_secrets=False)
+                # Without the switch the CLI deletes the tenant's file.
+                stack.workspace.remove_stack(given.stack, preserve_config=True)
             else:
                 stack.up(on_output=_say, color="never", show_secrets=False)
         # What the CLI refused, it has said already; a stack that there is not says so here.

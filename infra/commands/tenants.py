@@ -17,9 +17,17 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from infra import names
-from infra.commands import new_tenant, rings, run_report, stack_run, tenant_switch
+from infra.commands import (
+    new_tenant,
+    rings,
+    run_report,
+    stack_run,
+    tenant_switch,
+)
+from infra.commands.offboarding import command as offboarding
 from infra.commands.run_report import ReportError
 from infra.commands.stack_run import DRIFTED
+from infra.commands.tenant_archive import command as archives
 from infra.policies import PolicyError
 from infra.stacks.config import file_schema
 from infra.stacks.config.reading import ConfigError
@@ -44,6 +52,10 @@ VERBS: Final = {
     "invite": "invite a person of a tenant, as its first manager",
     "suspend": "turn one tenant off, in seconds: people, machines, policies, devices",
     "resume": "restore a tenant that was suspended, as it was",
+    "export": "write a tenant's data into one file, with digests",
+    "import": "bring such a file into a tenant that is stamped on another platform",
+    "offboard": "take a tenant away with all it left, prove it, and certify it",
+    "destroy": "destroy a tenant's stack, and nothing that no stack made",
 }
 _HEAD: Final = ("tenant", "name", "cell", "state", "groups", "lines", "machines", "grants")
 _RUNS: Final = "runs"
@@ -56,6 +68,10 @@ def add_arguments(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
     new_tenant.add_invite_arguments(verbs["invite"])
     tenant_switch.add_arguments(verbs["suspend"], suspends=True)
     tenant_switch.add_arguments(verbs["resume"], suspends=False)
+    archives.add_export_arguments(verbs["export"])
+    archives.add_import_arguments(verbs["import"])
+    offboarding.add_offboard_arguments(verbs["offboard"])
+    offboarding.add_destroy_arguments(verbs["destroy"])
     for verb in ("preview", "up", "drift"):
         parser = verbs[verb]
         which = parser.add_mutually_exclusive_group(required=True)
@@ -105,6 +121,10 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
             "invite": partial(new_tenant.invite, options, root=root),
             "suspend": partial(tenant_switch.run, options, root=root),
             "resume": partial(tenant_switch.run, options, root=root),
+            "export": partial(archives.export, options, root=root),
+            "import": partial(archives.bring, options, root=root),
+            "offboard": partial(offboarding.offboard, options, root=root),
+            "destroy": partial(offboarding.destroy, options, root=root),
         }
         return done.get(options.verb, partial(_run, options, root))()
     except (ConfigError, PolicyError, ReportError) as error:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from infra.__main__ import main
-from infra.commands.tenant_switch import marked
+from infra.commands.file_lines import marked
 from tests.infra.conftest import ROOT, copy_project
 
 if TYPE_CHECKING:
@@ -22,18 +22,18 @@ TENANTS = [file for file in FILES if file.name != "Pulumi.platform.yaml"]
 def test_a_mark_comes_and_goes_without_a_trace(file: Path) -> None:
     """The file is told as suspended by its YAML, and is byte by byte what it was afterwards."""
     text = file.read_text()
-    suspended = marked(text, suspended=True)
+    suspended = marked(text, "suspended", on=True)
     assert yaml.safe_load(suspended)["config"]["cedarfleet:tenant"]["suspended"] is True
-    assert marked(suspended, suspended=True) == suspended
-    assert marked(suspended, suspended=False) == text
+    assert marked(suspended, "suspended", on=True) == suspended
+    assert marked(suspended, "suspended", on=None) == text
 
 
 def test_a_line_of_a_person_is_replaced() -> None:
     """One that says the other, with a comment of its own."""
     text = 'config:\n  "cedarfleet:tenant":  # x\n    suspended: false  # for now\n    kinds: []\n'
-    suspended = marked(text, suspended=True)
+    suspended = marked(text, "suspended", on=True)
     assert suspended == 'config:\n  "cedarfleet:tenant":  # x\n    suspended: true\n    kinds: []\n'
-    assert marked(text, suspended=False).count("suspended") == 0
+    assert marked(text, "suspended", on=None).count("suspended") == 0
 
 
 def test_a_tenant_without_file_is_refused(

@@ -76,6 +76,7 @@ CORRECTIONS: Final[tuple[Callable[[Emulator], None], ...]] = (
     rules.get_is_known,
     rules.streams_are_written_to,
     shadows.shadows_are_limited,
+    shadows.named_shadows_are_listed,
     connections.connections_are_told,
     direct_messages.direct_messages_are_delivered,
     authorization.leading_keys_are_known,

@@ -1,4 +1,4 @@
-"""Device shadows: how large a document may become, and how often a thing's are asked."""
+"""Device shadows: how large one may become, how often a thing's are asked, and which it has."""
 
 # ruff: noqa: SLF001 - the emulator is untyped, and private names are all that it has
 
@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from infra.local.cloud.limits.table import CALLS_OF_A_THINGS_SHADOWS, SHADOW_BYTES
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from infra.local.cloud.emulator import Emulator
 
 _IOT: Final = "services.iot"
+_DATA: Final = "services.iot_data"
+_NAMED: Final = re.compile(r"/api/things/shadow/ListNamedShadowsForThing/([^/]+)")
+_PAGE: Final = 25
 _TOO_LARGE: Final = 413  # AWS IoT developer guide, "Device Shadow error messages"
 _TOO_MANY: Final = 429
 
@@ -53,6 +58,47 @@ def shadows_are_limited(emulator: Emulator) -> None:
 
     emulator.replace(_IOT, "update_thing_shadow", bounded)
     emulator.replace(_IOT, "_handle_shadow_publish", counted)
+
+
+def named_shadows_are_listed(emulator: Emulator) -> None:
+    """Answer ListNamedShadowsForThing, page by page (source: AWS IoT API reference)."""
+    iot = emulator.module(_IOT)
+
+    def correction(original: Any) -> Any:
+        async def handle(
+            method: str, path: str, headers: Any, body: bytes, query: dict[str, Any]
+        ) -> Any:
+            found = _NAMED.fullmatch(path)
+            if method != "GET" or found is None:
+                return await original(method, path, headers, body, query)
+            thing = unquote(found[1])
+            # Of one that was deleted its version stays, as on AWS.
+            shadows = sorted(
+                name
+                for (of, name), held in iot._shadows.items()
+                if of == thing and name and not held.get("deleted")
+            )
+            try:
+                size, begin = (
+                    int(_first(query, "pageSize") or _PAGE),
+                    int(_first(query, "nextToken") or 0),
+                )
+            except ValueError:
+                words = "pageSize or nextToken is not valid"
+                return iot.error_response_json("InvalidRequestException", words, 400)
+            page: dict[str, Any] = {"results": shadows[begin : begin + size]}
+            if begin + size < len(shadows):
+                page["nextToken"] = str(begin + size)
+            return iot.json_response(page)
+
+        return handle
+
+    emulator.replace(_DATA, "handle_request", correction)
+
+
+def _first(query: dict[str, Any], name: str) -> str | None:
+    value: Any = query.get(name)
+    return str(value[0] if isinstance(value, list) else value) if value else None
 
 
 def _merged(iot: Any, held: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:

@@ -75,3 +75,21 @@ def shadows_are_limited(probed: ProbedCloud) -> bool:
             assert "413" in str(error.response)  # noqa: PT017 - not a test
             return False
     return True
+
+
+def named_shadows_are_listed(probed: ProbedCloud) -> bool:
+    """A thing's shadows are not listed, page by page, and without the one that has no name."""
+    data = probed.cloud.client("iot-data")
+    for name in ("b", "a", "c", "gone"):
+        data.update_thing_shadow(thingName="acme--many", shadowName=name, payload=b'{"state":{}}')
+    data.update_thing_shadow(thingName="acme--many", payload=b'{"state":{}}')
+    data.delete_thing_shadow(thingName="acme--many", shadowName="gone")
+    try:
+        page = data.list_named_shadows_for_thing(thingName="acme--many", pageSize=2)
+        rest = data.list_named_shadows_for_thing(
+            thingName="acme--many", pageSize=2, nextToken=page["nextToken"]
+        )
+    except ClientError:
+        return True
+    assert (page["results"], rest["results"], "nextToken" in rest) == (["a", "b"], ["c"], False)
+    return False

@@ -1,0 +1,160 @@
+"""One account and region as its operator has it, and what there is a tenant's by its name."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.config import Config
+from cedarfleet_device import wire
+
+from infra import names
+from infra.commands.policies import TABLE
+from infra.commands.suspension import Aws, Tenant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    import boto3
+
+# The control planes' rates are the account's: wait for them, and leave something to the service.
+_PATIENT: Final = Config(retries={"mode": "adaptive", "max_attempts": 10})
+_PAGED_BY_HAND: Final = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """One account and region.
+
+    Attributes:
+        client: of a service by its name, always the same one.
+        region: e.g. `eu-central-1`.
+    """
+
+    client: Callable[[str], Any]
+    region: str
+
+    @classmethod
+    def of(cls, session: boto3.Session) -> Account:
+        """With the operator's credentials, at the pace that AWS gives."""
+        made: dict[str, Any] = {}
+        any_client: Any = session.client  # of any service, which the stubs do not know
+
+        def client(service: str) -> Any:
+            if service not in made:
+                more: dict[str, Any] = {}
+                # The account's own data plane; the embedded cloud is one address for all.
+                if service == "iot-data" and not os.environ.get("AWS_ENDPOINT_URL"):
+                    own = client("iot").describe_endpoint(endpointType="iot:Data-ATS")
+                    more["endpoint_url"] = f"https://{own['endpointAddress']}"
+                made[service] = any_client(service, config=_PATIENT, **more)
+            return made[service]
+
+        return cls(client=client, region=session.region_name)
+
+    @property
+    def caller(self) -> str:
+        """The operator's ARN."""
+        return str(self.client("sts").get_caller_identity()["Arn"])
+
+    def tenant(self, tenant: str) -> Tenant:
+        """The tenant's row of the registry.
+
+        Raises:
+            SuspensionError: the registry has none.
+        """
+        aws = Aws(
+            dynamodb=self.client("dynamodb"),
+            permissions=self.client("verifiedpermissions"),
+            cognito=self.client("cognito-idp"),
+            iot=self.client("iot"),
+            data=self.client("iot-data"),
+            table=os.environ.get(TABLE, names.TENANTS_TABLE),
+        )
+        return Tenant.find(aws, tenant)
+
+    def pages(self, service: str, operation: str, key: str, **asked: Any) -> Iterator[Any]:
+        """What a call lists, page by page to the end.
+
+        Raises:
+            botocore.exceptions.ClientError: AWS refused; of a list that was not read to its end
+                nobody knows what is in it.
+        """
+        client = self.client(service)
+        if client.can_paginate(operation):
+            for page in client.get_paginator(operation).paginate(**asked):
+                yield from page.get(key, ())
+            return
+        yield from self._by_hand(client, operation, key, asked)
+
+    @staticmethod
+    def _by_hand(client: Any, operation: str, key: str, asked: dict[str, Any]) -> Iterator[Any]:
+        """Two calls for which botocore has no pages: the data plane's shadows, Firehose's streams.
+
+        Sources: AWS IoT API reference, ListNamedShadowsForThing (`nextToken`); Firehose API
+        reference, ListDeliveryStreams (`HasMoreDeliveryStreams`, `ExclusiveStart…Name`).
+        """
+        token: str | None = None
+        while True:
+            if operation == "list_named_shadows_for_thing":
+                more = {} if token is None else {"nextToken": token}
+                page = client.list_named_shadows_for_thing(**asked, pageSize=_PAGED_BY_HAND, **more)
+                yield from page[key]
+                token = page.get("nextToken")
+            else:
+                more = {} if token is None else {"ExclusiveStartDeliveryStreamName": token}
+                page = client.list_delivery_streams(**asked, Limit=_PAGED_BY_HAND, **more)
+                yield from page[key]
+                token = page[key][-1] if page["HasMoreDeliveryStreams"] else None
+            if not token:
+                return
+
+
+@dataclass(frozen=True, kw_only=True)
+class Belongings:
+    """What is a tenant's: by its name, or because it is one of the ids that were written down.
+
+    Of two tenants one may be called as the other begins (`acme`, `acme-two`), so names are compared
+    as a whole, or by `<tenant>--`, which no other tenant's begin with.
+
+    Attributes:
+        tenant: its id.
+        ids: of what AWS names itself: user pool, policy store, certificates.
+    """
+
+    tenant: str
+    ids: Collection[str] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What the program calls its resources, of this release and of 0.1.0."""
+        return frozenset(
+            {
+                names.thing_group(self.tenant),
+                names.device_policy(self.tenant),
+                names.tenant_role(self.tenant),
+                names.presign_role(self.tenant),
+                names.telemetry_role(self.tenant),
+                names.telemetry_stream(self.tenant),
+                wire.telemetry_rule(self.tenant),
+                f"cedarfleet {self.tenant}",  # how its policy store is described
+                f"{self.tenant}-devices",
+                f"{self.tenant}-claim",
+                f"cedarfleet-{self.tenant}-provisioning",
+            }
+        )
+
+    def has(self, name: str) -> bool:
+        """Whether something of this name or id is the tenant's."""
+        return (
+            name in self.names
+            or name in self.ids
+            or name.startswith(names.thing_prefix(self.tenant))
+            or re.fullmatch(f"{re.escape(self.tenant)}-artifacts-[0-9a-f]+", name) is not None
+        )
+
+    def is_in(self, text: str) -> bool:
+        """Whether a text that is longer than a name, as a key of the registry, has such an id."""
+        return any(one in text for one in self.ids)

@@ -1,0 +1,283 @@
+"""Brings a tenant's archive into a platform on which the tenant is stamped, and has nothing yet.
+
+People are invited anew and get new ids, so grants are written anew for whom has the same address,
+and what old ids became is kept. Every step may be repeated: what is there already stays.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from infra import names
+from infra.commands import moves
+from infra.commands.device_rows import DeviceTable
+from infra.commands.tenant_archive.archive import ArchiveError
+from service.cedar.granted import fingerprint, granted_statement
+from service.cedar.values import EntityUid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from infra.commands.account import Account
+    from infra.commands.suspension import Tenant
+    from infra.commands.tenant_archive.archive import Archive
+
+_CONDITION_FAILED: Final = "ConditionalCheckFailedException"
+_FILE_NOUNS: Final = ("files", "file")
+_LIVING: Final = frozenset({"active", "pending"})
+OPERATORS_PARTITION: Final = "#imported"
+
+
+@dataclass(kw_only=True)
+class Moved:
+    """What old ids became; kept in a file, so that an import that was killed goes on.
+
+    Attributes:
+        people: subject id of the old pool -> of the new one.
+        versions: `<key>#<version of the old bucket>` -> version and ETag in the new one.
+    """
+
+    people: dict[str, str] = field(default_factory=dict[str, str])
+    versions: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+
+    @classmethod
+    def read(cls, file: Path) -> Moved:
+        """What an import before has come to."""
+        return cls(**json.loads(file.read_text(encoding="utf-8"))) if file.exists() else cls()
+
+    def write(self, file: Path) -> None:
+        """Replace the file as a whole."""
+        new = file.with_name(f".{file.name}")
+        text = json.dumps({"people": self.people, "versions": self.versions}, indent=1)
+        new.write_text(f"{text}\n", encoding="utf-8")
+        new.replace(file)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """One import.
+
+    Attributes:
+        account: of the new platform.
+        tenant: its row of the registry there.
+        archive: what was exported.
+        ids: file of what old ids became.
+        by: the operator.
+        say: told of each step.
+    """
+
+    account: Account
+    tenant: Tenant
+    archive: Archive
+    ids: Path
+    by: str
+    say: Callable[[str], None]
+
+    def run(self) -> None:
+        """Bring everything in.
+
+        Raises:
+            ArchiveError: it is another tenant's, or was made on this platform.
+            botocore.exceptions.ClientError: AWS refused; what was said until then is done.
+        """
+        said = self.archive.manifest
+        if said["tenant"] != self.tenant.id:
+            raise ArchiveError(f"the archive is of `{said['tenant']}`, not of `{self.tenant.id}`")
+        if said["pool_id"] == self.tenant.pool_id:
+            raise ArchiveError("the archive was made here: nothing moves")
+        moved = Moved.read(self.ids)
+        self._people(moved)
+        for part in ("groups.jsonl", "command-types.jsonl"):
+            rows = list(self.archive.lines(part))
+            new = sum(self._put(names.DEVICES_TABLE, row) for row in rows)
+            self.say(f"{part}: {new} of {len(rows)} are new")
+        self._devices()
+        self._files(moved)
+        self._grants(moved)
+        self._note(moved)
+
+    def _people(self, moved: Moved) -> None:
+        cognito, pool = self.account.client("cognito-idp"), self.tenant.pool_id
+        listed = ("cognito-idp", "list_groups", "Groups")
+        groups = {group["GroupName"] for group in self.account.pages(*listed, UserPoolId=pool)}
+        invited = 0
+        for person in self.archive.lines("people.jsonl"):
+            name = person["email"]
+            if not name or person["status"] == "EXTERNAL_PROVIDER":
+                self.say(f"{person['username']}: comes by itself, at its first sign-in")
+                continue
+            kept = {"email", *(key for key in person["attributes"] if key.startswith("custom:"))}
+            attributes = {key: person["attributes"][key] for key in kept} | {
+                "email_verified": "true"
+            }
+            try:
+                cognito.admin_create_user(
+                    UserPoolId=pool,
+                    Username=name,
+                    UserAttributes=[{"Name": key, "Value": v} for key, v in attributes.items()],
+                    DesiredDeliveryMediums=["EMAIL"],
+                )
+                invited += 1
+            except cognito.exceptions.UsernameExistsException:
+                pass
+            for group in person["groups"]:
+                if group in groups:
+                    cognito.admin_add_user_to_group(UserPoolId=pool, Username=name, GroupName=group)
+                else:
+                    self.say(f"{name}: there is no group `{group}` here")
+            if not person["enabled"]:
+                cognito.admin_disable_user(UserPoolId=pool, Username=name)
+            found = cognito.admin_get_user(UserPoolId=pool, Username=name)["UserAttributes"]
+            subject = next(one["Value"] for one in found if one["Name"] == "sub")
+            moved.people[person["subject"]] = subject
+        moved.write(self.ids)
+        self.say(f"people: {invited} are invited, {len(moved.people)} have another id now")
+
+    def _devices(self) -> None:
+        table = DeviceTable(
+            client=self.account.client("dynamodb"),
+            name=names.DEVICES_TABLE,
+            tenant=self.tenant.id,
+        )
+        registry = moves.Registry(iot=self.account.client("iot"), table=table)
+        text = (self.archive.folder / "devices.jsonl").read_text(encoding="utf-8")
+        count = sum(1 for _ in moves.imported(registry, text.splitlines(), by=self.by))
+        self.say(f"devices: {count}, each with its facts and certificates")
+
+    def _files(self, moved: Moved) -> None:
+        """Contents with their metadata, the oldest version first; then what is known of them."""
+        bucket, s3 = self.tenant.row["bucket"]["S"], self.account.client("s3")
+        files = sorted(self.archive.lines("files.jsonl"), key=lambda line: line["modified"])
+        for line in files:
+            key = f"{line['key']}#{line['version']}"
+            if key in moved.versions:
+                continue
+            content = self.archive.folder / "files" / line["sha256"]
+            more = {"Metadata": line["metadata"], "ContentType": line["content_type"]}
+            s3.upload_file(str(content), bucket, line["key"], ExtraArgs=more)
+            held = s3.head_object(Bucket=bucket, Key=line["key"])
+            moved.versions[key] = [held["VersionId"], held["ETag"]]
+            moved.write(self.ids)
+        rows = list(self._rows_of_files())
+        for row in rows:
+            self._put(names.COMMANDS_TABLE, _with_version(row, moved))
+        self.say(f"files: {len(files)} versions, and {len(rows)} rows that tell of them")
+
+    def _rows_of_files(self) -> Iterator[dict[str, Any]]:
+        prefix = names.thing_prefix(self.tenant.id)
+        for line in self.archive.lines("history.jsonl"):
+            partition = line["row"].get("thing", {}).get("S", "")
+            if partition.removeprefix(prefix).partition("#")[0] in _FILE_NOUNS:
+                yield line["row"]
+
+    def _grants(self, moved: Moved) -> None:
+        """Those that have not ended, as policies of this pool and for who has the address now."""
+        given, templates = 0, self.tenant.row.get("templates", {}).get("M", {})
+        for row in self.archive.lines("grants.jsonl"):
+            text = {name: value["S"] for name, value in row.items() if "S" in value}
+            until = datetime.fromtimestamp(int(row["until"]["N"]) / 1000, UTC)
+            if text["state"] not in _LIVING or until <= datetime.now(UTC):
+                continue
+            subject = moved.people.get(text["subject"])
+            if subject is None or text["template"] not in templates:
+                self.say(f"grant {text['grant_id']}: nobody here is its person, or no template")
+                continue
+            given += self._grant(row, text, templates[text["template"]]["M"], subject, until)
+        self.say(f"grants: {given} are given anew")
+
+    def _grant(
+        self,
+        row: dict[str, Any],
+        text: dict[str, str],
+        template: dict[str, Any],
+        subject: str,
+        until: datetime,
+    ) -> bool:
+        """Told first, as the service does it: no copy of the policies counts that lacks it."""
+        resource = (
+            EntityUid("Fleet::Device", text["device"])
+            if "device" in text
+            else EntityUid("Fleet::DeviceGroup", text["group"])
+        )
+        statement = granted_statement(
+            template["statement"]["S"],
+            grant_id=text["grant_id"],
+            principal=EntityUid("Fleet::User", f"{self.tenant.pool_id}|{subject}"),
+            resource=resource,
+            until=until.replace(microsecond=0),
+        )
+        self.account.client("dynamodb").update_item(
+            TableName=names.COMMANDS_TABLE,
+            Key={
+                "thing": {"S": f"{names.thing_prefix(self.tenant.id)}revocations"},
+                "sk": {"S": "#granted"},
+            },
+            UpdateExpression="ADD policies :one",
+            ExpressionAttributeValues={":one": {"SS": [fingerprint(statement)]}},
+        )
+        made = self.account.client("verifiedpermissions").create_policy(
+            policyStoreId=self.tenant.store_id,
+            definition={
+                "static": {
+                    "statement": statement,
+                    "description": f"grant {text['grant_id']} of {text['template']}",
+                }
+            },
+            name=f"name/grant-{text['grant_id']}",
+            clientToken=text["grant_id"],
+        )
+        anew = {
+            **row,
+            "statement": {"S": statement},
+            "person": {"S": subject if text["person"] == text["subject"] else text["person"]},
+            "subject": {"S": subject},
+            "policy_id": {"S": made["policyId"]},
+            "state": {"S": "active"},
+        }
+        return self._put(names.COMMANDS_TABLE, anew)
+
+    def _put(self, table: str, row: dict[str, Any]) -> bool:
+        """Whether the row is new; one that is there stays."""
+        try:
+            self.account.client("dynamodb").put_item(
+                TableName=table, Item=row, ConditionExpression="attribute_not_exists(sk)"
+            )
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != _CONDITION_FAILED:
+                raise
+            return False
+        return True
+
+    def _note(self, moved: Moved) -> None:
+        """In the audit table, outside all tenants' trails: which person of before is who now."""
+        self.account.client("dynamodb").put_item(
+            TableName=names.AUDIT_TABLE,
+            Item={
+                "partition": {"S": OPERATORS_PARTITION},
+                "sk": {"S": f"{self.tenant.id} {self.archive.manifest['began_at']}"},
+                "by": {"S": self.by},
+                "at": {"S": datetime.now(UTC).isoformat(timespec="seconds")},
+                "people": {"M": {old: {"S": new} for old, new in moved.people.items()}},
+            },
+        )
+        self.say(f"what old ids became: {self.ids}")
+        self.say(f"what did not come: {self.archive.manifest['cannot_move']}")
+        for noun, why in self.archive.manifest["parts"]["history.jsonl"]["not_taken"].items():
+            self.say(f"  {noun}: {why}")
+        self.say("  histories and the audit trail: stay in the archive, where they verify")
+
+
+def _with_version(row: dict[str, Any], moved: Moved) -> dict[str, Any]:
+    """A file's row that names the version and ETag of the new bucket."""
+    if "version" not in row or "file_id" not in row:
+        return row
+    for key, (version, etag) in moved.versions.items():
+        if key.endswith(f"#{row['version']['S']}"):
+            return {**row, "version": {"S": version}, "etag": {"S": etag}}
+    return row
