@@ -10,7 +10,7 @@ DEBIAN := chromium-headless-shell mosquitto softhsm2 nginx-light aria2 curl wget
 # every package that it imports anew, which takes as long as all else that it does.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo pictures up enroll test soak check aws-check bench mutants prove lock fmt clean packages wheel client
+.PHONY: demo pictures up enroll test soak check aws-check bench mutants prove guardrails lock fmt clean packages wheel client
 .DEFAULT_GOAL := help
 
 help: ## say what each target does
@@ -66,6 +66,11 @@ prove: $(SYNCED) ## build the prover (cargo, some 8 minutes) and prove the polic
 	    --target infra/policies/prover/.target/cvc5 --require-hashes -r infra/policies/prover/cvc5.lock; fi
 	@$(BIN)/python -m infra policies prove
 
+guardrails: $(SYNCED) ## fetch what makes infra/guardrails a policy pack (pulumi up --policy-pack infra/guardrails)
+	@$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --no-deps \
+	  --target .policy-pack --require-hashes -r infra/guardrails/pulumi-policy.lock
+	@echo "pulumi up -s STACK --policy-pack infra/guardrails"
+
 wheel: $(SYNCED) ## the device SDK as a wheel in dist/, to be installed on a device
 	@$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist device_sdk
 	@echo "pip install $$(ls dist/cedarfleet_device-*.whl)"
@@ -98,4 +103,4 @@ lock: $(SYNCED) ## resolve again and rewrite both requirements.lock (docs/adr: w
 	@$(BIN)/uv export --quiet --frozen --no-default-groups --no-emit-workspace --no-header $(addprefix --prune ,$(NOT_SERVED)) --format requirements-txt -o service/requirements.lock
 
 clean: ## remove what make made here
-	@rm -rf .venv .cedarfleet .pytest_cache .ruff_cache .hypothesis dist build $(CLIENT)/src/cedarfleet/generated
+	@rm -rf .venv .policy-pack .cedarfleet .pytest_cache .ruff_cache .hypothesis dist build $(CLIENT)/src/cedarfleet/generated

@@ -18,6 +18,7 @@ from infra.local import console, devices, people
 from infra.local.cloud.limits.table import CEDAR_POLICY
 from infra.local.devices import Device
 from infra.local.engine import Engine, Op
+from infra.local.guarding import Guardrails
 from infra.local.people import SignInPage
 from infra.local.processes import Child, ChildError
 from infra.local.resources import HANDLERS, INVOKES
@@ -88,7 +89,8 @@ class Setup:
 
     def stamp(self, stack: str, *, refresh: bool = False) -> Result:
         """Run the Pulumi program for one stack, as `pulumi up -s STACK` (with `--refresh`) does."""
-        engine = Engine(ROOT, self.state_dir / "stacks", self.cloud, HANDLERS, INVOKES)
+        stacks = self.state_dir / "stacks"
+        engine = Engine(ROOT, stacks, self.cloud, HANDLERS, INVOKES, guard=Guardrails())
         result = engine.up(stack, refresh=refresh)
         self.stacks[stack] = result.outputs
         if any(change.op is not Op.READ for change in result.changes):

@@ -27,6 +27,7 @@ from infra.local.engine import (
     StateError,
     kind_and_name,
 )
+from infra.local.guarding import Guardrails
 from infra.local.processes import run
 from infra.local.resources import HANDLERS, INVOKES
 from infra.local.running_cloud import CloudNotRunningError, RunningCloud
@@ -65,6 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
                 cloud,
                 HANDLERS,
                 INVOKES,
+                guard=Guardrails(),
                 passphrase=os.environ.get("PULUMI_CONFIG_PASSPHRASE"),
             )
             result = _run(engine, given.verb, given.stack)

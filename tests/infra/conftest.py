@@ -22,6 +22,7 @@ from botocore.session import Session
 from botocore.utils import ContainerMetadataFetcher
 
 from infra.local.engine import Engine
+from infra.local.guarding import Guardrails
 from infra.local.resources import HANDLERS, INVOKES
 
 if TYPE_CHECKING:
@@ -103,7 +104,8 @@ class Project:
     @property
     def engine(self) -> Engine:
         """An engine that has read the files as they are now."""
-        return Engine(self.root, self.root / "state", self.cloud, HANDLERS, INVOKES)
+        stacks = self.root / "state"
+        return Engine(self.root, stacks, self.cloud, HANDLERS, INVOKES, guard=Guardrails())
 
     def up(self, stack: str) -> Result:
         """Stamp a stack."""

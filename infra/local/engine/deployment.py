@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from infra.local.engine.guarding import Guard
     from infra.local.engine.handler import Cloud, Invoke
     from infra.local.engine.program import Program
     from infra.local.engine.project import Project, StackConfig
@@ -36,6 +37,7 @@ class Deployment:
         state_dir: of all stacks, which the program may refer to.
         cloud: where resources are made.
         invokes: function token -> function.
+        guard: asked of each resource, and of all.
         run: what is counted and told.
     """
 
@@ -45,6 +47,7 @@ class Deployment:
     state_dir: Path
     cloud: Cloud
     invokes: Mapping[str, Invoke]
+    guard: Guard
     run: Run
 
     def execute(self, program: Program | None, *, parallel: int) -> Result:
@@ -52,6 +55,7 @@ class Deployment:
 
         Raises:
             ProgramError: it failed, or asks for something that does not exist here.
+            GuardedError: something breaks a rule.
             DeploymentFailedError: steps failed.
             EngineError: see ``Engine.up``.
         """
@@ -70,6 +74,7 @@ class Deployment:
                 program or from_file(self.project.program), self._monitor(steps), run, surroundings
             )
             run.refuse_missing()
+            run.refuse_unguarded(self.guard)
             steps.finish()
         except Exception as error:
             if run.failures:
@@ -90,6 +95,7 @@ class Deployment:
             run=self.run,
             cloud=self.cloud,
             invokes=self.invokes,
+            guard=self.guard,
             stack_outputs=partial(self._outputs_of, running=self.state.stack),
         )
 

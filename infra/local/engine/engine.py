@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from infra.local.engine import refreshing
 from infra.local.engine.errors import DeploymentFailedError, StateError
+from infra.local.engine.guarding import NoGuard
 from infra.local.engine.project import Project
 from infra.local.engine.run import Run
 from infra.local.engine.state import StackState
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from infra.local.engine.guarding import Guard
     from infra.local.engine.handler import Cloud, Handler, Invoke
     from infra.local.engine.program import Program
     from infra.local.engine.result import Result
@@ -36,6 +38,7 @@ class Engine:
         invokes: Mapping[str, Invoke],
         *,
         program: Program | None = None,
+        guard: Guard | None = None,
         parallel: int = 16,
         passphrase: str | None = None,
     ) -> None:
@@ -48,6 +51,7 @@ class Engine:
             handlers: Resource type -> handler.
             invokes: Function token -> function.
             program: Instead of the file that ``Pulumi.yaml`` names.
+            guard: What else must be right before a resource is made; none: nothing.
             parallel: How many resources may be under way at once.
             passphrase: Decrypts ``secure:`` values of the stacks' configuration.
 
@@ -60,6 +64,7 @@ class Engine:
         self._handlers = handlers
         self._invokes = invokes
         self._program = program
+        self._guard = guard or NoGuard()
         self._parallel = parallel
         self._passphrase = passphrase
 
@@ -85,6 +90,7 @@ class Engine:
             ProgramError: The program failed or asks for something that does not exist here, e.g. a
                 resource type without handler.
             ProtectedError: Something protected would be lost.
+            GuardedError: Something breaks a rule of the guard's.
             DeploymentFailedError: Steps failed. What was done is in the state; ``up`` again goes on
                 from there.
             StateError: The state is damaged, or another run holds the stack.
@@ -172,6 +178,7 @@ class Engine:
             state_dir=self._state_dir,
             cloud=self._cloud,
             invokes=self._invokes,
+            guard=self._guard,
             run=run,
         )
         return deployment.execute(self._program, parallel=self._parallel)

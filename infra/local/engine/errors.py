@@ -8,6 +8,7 @@ The tree::
     │   └── StackLockedError   wait for the other run
     ├── ProgramError           the author of the program: duplicate names, unknown types
     ├── ProtectedError         the operator: something that must not be lost would be
+    ├── GuardedError           the author of the program: it breaks rules of the project
     └── DeploymentFailedError  see the failures: a handler or the cloud refused
 """
 
@@ -54,6 +55,19 @@ class ProtectedError(EngineError):
         )
         self.verb = verb
         self.urns = urns
+
+
+class GuardedError(EngineError):
+    """Resources break rules; nothing was made.
+
+    Attributes:
+        refusals: (resource, what is wrong), each once.
+    """
+
+    def __init__(self, refusals: tuple[tuple[str, str], ...]) -> None:
+        words = "; ".join(f"{shown}: {wrong}" for shown, wrong in refusals)
+        super().__init__(f"nothing was made, since the guardrails refuse {words}")
+        self.refusals = refusals
 
 
 @dataclass(frozen=True)

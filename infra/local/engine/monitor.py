@@ -19,7 +19,8 @@ from pulumi.runtime.proto import resource_pb2 as pb
 
 from infra.local.engine import transforms, urns
 from infra.local.engine.checks import with_hashes
-from infra.local.engine.errors import ProgramError
+from infra.local.engine.errors import GuardedError, ProgramError
+from infra.local.engine.guarding import Asked
 from infra.local.engine.result import Op
 from infra.local.engine.snapshot import Resource
 from infra.local.engine.steps import StepFailedError, Wanted
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from pulumi.runtime.proto.callback_pb2 import Callback
 
+    from infra.local.engine.guarding import Guard
     from infra.local.engine.handler import Cloud, Handler, Invoke
     from infra.local.engine.providers import Providers
     from infra.local.engine.run import Run
@@ -64,6 +66,7 @@ class Monitor:
         run: Run,
         cloud: Cloud,
         invokes: Mapping[str, Invoke],
+        guard: Guard,
         stack_outputs: Callable[[str], dict[str, Any]],
     ) -> None:
         self._project = project
@@ -74,6 +77,7 @@ class Monitor:
         self._run = run
         self._cloud = cloud
         self._invokes = invokes
+        self._guard = guard
         self._stack_outputs = stack_outputs
         self._aliases = urns.Aliases(state.stack, project)
         self._transforms: list[Callback] = []
@@ -106,6 +110,7 @@ class Monitor:
 
         Raises:
             ProgramError: Its URN is taken, or it uses an option that this engine does not have.
+            GuardedError: It breaks a rule, which its preview could not see.
             StepFailedError: Its handler failed.
         """
         if request.type != urns.STACK_TYPE:
@@ -144,6 +149,7 @@ class Monitor:
             # All that are missing are named together at the end of the preview.
             return pb.RegisterResourceResponse(urn=urn, object=to_struct(wire))
         reference = self._providers.reference(request.provider, request.type, request.version, urn)
+        self._ask(Asked.of(resource, self._providers.tags(reference)))
         wanted = Wanted(
             resource=replace(resource, provider=reference),
             handler=handler,
@@ -253,6 +259,15 @@ class Monitor:
         return pb.RegisterResourceResponse(
             urn=resource.urn, id=identity, object=to_struct(resource.inputs)
         )
+
+    def _ask(self, asked: Asked) -> None:
+        """Ask the guard; a preview tells all refusals together, at its end."""
+        self._run.asked.append(asked)
+        refusals = [(urns.kind_and_name(asked.urn), one) for one in self._guard.of_resource(asked)]
+        if self._run.preview:
+            self._run.refusals += refusals
+        elif refusals:
+            raise GuardedError(tuple(refusals))  # fail closed
 
     def _look_up(
         self, handler: Handler | None, request: pb.ReadResourceRequest, urn: str

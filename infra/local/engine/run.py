@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from infra.local.engine.errors import Failure, ProgramError
+from infra.local.engine.errors import Failure, GuardedError, ProgramError
 from infra.local.engine.result import Change, Op, Result
-from infra.local.engine.urns import STACK_TYPE
+from infra.local.engine.urns import STACK_TYPE, kind_and_name
 from infra.local.engine.values import is_secret, is_unknown, reveal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from infra.local.engine.guarding import Asked, Guard
     from infra.local.engine.handler import Handler
     from infra.local.engine.snapshot import Snapshot
 
@@ -23,11 +24,15 @@ class Run:
     Attributes:
         preview: Whether nothing is really done.
         missing: Resource type -> first URN, of types that have no handler.
+        asked: What the guard was asked about.
+        refusals: What it refused, as (resource, what is wrong).
     """
 
     def __init__(self, handlers: Mapping[str, Handler], *, preview: bool) -> None:
         self.preview = preview
         self.missing: dict[str, str] = {}
+        self.asked: list[Asked] = []
+        self.refusals: list[tuple[str, str]] = []
         self._handlers = handlers
         self._changes: list[Change] = []
         self._same = 0
@@ -67,6 +72,16 @@ class Run:
         if self.missing:
             types = "; ".join(f"{kind} (of {urn})" for kind, urn in sorted(self.missing.items()))
             raise ProgramError(f"no resource handler for {types}")
+
+    def refuse_unguarded(self, guard: Guard) -> None:
+        """Fail closed where a resource, or all of them together, break a rule.
+
+        Raises:
+            GuardedError: names each.
+        """
+        together = [(kind_and_name(one.urn), wrong) for one, wrong in guard.of_stack(self.asked)]
+        if refusals := sorted({*self.refusals, *together}):
+            raise GuardedError(tuple(refusals))
 
     def note(self, op: Op, urn: str, kind: str, keys: Iterable[str] = ()) -> None:
         """Note what happened to a resource."""

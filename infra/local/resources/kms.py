@@ -1,4 +1,4 @@
-"""KMS: keys that sign."""
+"""KMS: keys that sign, and keys that seal."""
 
 # ruff: noqa: A002 - `id` is Pulumi's word, and the engine's
 
@@ -35,15 +35,20 @@ class Key(Handler):
             KeyUsage=inputs.get("keyUsage", "ENCRYPT_DECRYPT"),
             Tags=pairs(inputs, "TagKey", "TagValue"),
         )["KeyMetadata"]
+        if inputs.get("enableKeyRotation"):
+            cloud.client("kms").enable_key_rotation(KeyId=made["KeyId"])
         return Made(made["KeyId"], {**inputs, "arn": made["Arn"], "keyId": made["KeyId"]})
 
     def update(
         self, cloud: Cloud, id: str, old: dict[str, Any], inputs: dict[str, Any]
     ) -> dict[str, Any]:
-        """UpdateKeyDescription and the tags."""
+        """UpdateKeyDescription, rotation, and the tags."""
         client = cloud.client("kms")
         if differ(old, inputs, "description"):
             client.update_key_description(KeyId=id, Description=inputs.get("description", ""))
+        if differ(old, inputs, "enableKeyRotation"):
+            rotates = bool(inputs.get("enableKeyRotation"))
+            (client.enable_key_rotation if rotates else client.disable_key_rotation)(KeyId=id)
         if tags := pairs(inputs, "TagKey", "TagValue"):
             client.tag_resource(KeyId=id, Tags=tags)
         if gone := changed(old, inputs):
@@ -56,7 +61,11 @@ class Key(Handler):
         if answer is None or answer["KeyMetadata"]["KeyState"] in _GONE:
             return None
         found = answer["KeyMetadata"]
-        return {**outputs, "description": found.get("Description", ""), "arn": found["Arn"]}
+        read = {**outputs, "description": found.get("Description", ""), "arn": found["Arn"]}
+        if "enableKeyRotation" in outputs:
+            status = cloud.client("kms").get_key_rotation_status(KeyId=id)
+            read["enableKeyRotation"] = status["KeyRotationEnabled"]
+        return read
 
     def delete(self, cloud: Cloud, id: str, outputs: dict[str, Any]) -> None:
         """ScheduleKeyDeletion: it can be called back until then."""

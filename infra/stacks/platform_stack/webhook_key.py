@@ -31,6 +31,9 @@ class WebhookKey(pulumi.ComponentResource):
         self.key = aws.kms.Key(
             f"{name}-key",
             description="seals the secrets of webhooks",
+            # Once a year; what an older one sealed is still opened (source: KMS developer guide,
+            # "Rotating AWS KMS keys").
+            enable_key_rotation=True,
             deletion_window_in_days=30,
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
         )
