@@ -14,7 +14,7 @@ from service.errors import ConflictError, InvalidRequestError
 from service.ports.devices import all_of_them
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from service.cedar.entities import GroupParents
     from service.domain.device_filter import DeviceFilter
@@ -97,14 +97,12 @@ class MemoryDevices:
         wanted: DeviceFilter = EVERY_DEVICE,
         viewed: Viewed = all_of_them,
     ) -> DevicePage:
-        named = self._named(tenant)
-        if cursor is not None and cursor not in named:
+        if cursor is not None and (tenant.id, cursor) not in self.rows:
             raise InvalidRequestError("cursor", "must be the `cursor` of an earlier page")
 
         async def rest() -> AsyncIterator[tuple[str, Device | None]]:
-            for name, one in named.items():
-                if cursor is None or name > cursor:
-                    yield name, one
+            for named in self._named(tenant, after=cursor):
+                yield named
 
         shown, after = await cut(rest(), wanted, tenant.groups, limit=limit, viewed=viewed)
         return DevicePage(devices=shown, cursor=after)
@@ -114,8 +112,8 @@ class MemoryDevices:
     ) -> tuple[Device, ...]:
         members = [
             replace(device, connectivity=None)
-            for device in filter(None, self._named(tenant).values())
-            if device.is_served_in(group.id, tenant.groups)
+            for _, device in self._named(tenant)
+            if device is not None and device.is_served_in(group.id, tenant.groups)
         ]
         return tuple(members[: limit + 1])
 
@@ -147,15 +145,18 @@ class MemoryDevices:
         self.rows[tenant.id, device.id] = replace(rows, facts=facts)
         return changed
 
-    def _named(self, tenant: Tenant) -> dict[str, Device | None]:
+    def _named(
+        self, tenant: Tenant, *, after: str | None = None
+    ) -> Iterator[tuple[str, Device | None]]:
         """Every name that something is written under, in order; without a device if it is gone."""
         made = self._made(tenant)
-        return {
-            device_id: device and replace(device, made=made)
-            for (owner, device_id), rows in sorted(self.rows.items(), key=lambda item: item[0])
-            if owner == tenant.id
-            for device in [rows.device(owner, device_id)]
-        }
+        for name in sorted(
+            name
+            for owner, name in self.rows
+            if owner == tenant.id and (after is None or name > after)
+        ):
+            device = self.rows[tenant.id, name].device(tenant.id, name)
+            yield name, device and replace(device, made=made)
 
     def _made(self, tenant: Tenant) -> GroupParents:
         return tree_of(

@@ -1,26 +1,119 @@
 // Follows the tenant's events (WHATWG HTML, 9.2), with the token that a browser's EventSource cannot give.
+//
+// One stream for all that a tab shows, and none while nobody looks at it: a browser has six connections
+// to one host where that speaks HTTP/1.1, for all of its tabs.
 
-import { follow } from "./api.js";
+import { Offline, follow } from "./api.js";
+import { SessionEnded, onEnded } from "./session.js";
 
 const AGAIN_MS = 1000;
+const REFUSED_MS = 30_000; // enough streams, or nobody answers: pages ask by themselves meanwhile
+const A_PAGE = 100;
+const MOST_PAGES = 64;
+const NONE = new Set([400, 403, 404]); // no events here, or none for this person
+const listeners = new Set();
+let last = null;
+let isOpen = false;
+let following = null;
+
+document.addEventListener("visibilitychange", () => (document.hidden ? rest() : begin()));
+onEnded(rest);
+
+/** Whether what happens is told now. */
+export function isFollowing() {
+  return isOpen;
+}
 
 /**
- * Tell each event as it comes, until the page is left; a stream that ends is begun again behind the
- * last event that was read.
+ * Be told each event of devices, commands and deliveries as it comes.
  *
- * @param {Object} query Of `/v1/events`.
- * @param {(event: Object) => void} told Given each event.
- * @param {{signal: AbortSignal}} page Ends it.
+ * @param {(event: Object|null) => void} listener Given each event; `null`: some may have been missed.
+ * @returns {() => void} Be told no more.
  */
-export async function events(query, told, page) {
-  let last = null;
-  while (!page.signal.aborted) {
-    const stream = await follow("/events", query, { signal: page.signal, last });
-    for await (const message of messages(stream)) {
-      last = message.id ?? last;
-      if (message.data && message.event !== "end") told(JSON.parse(message.data));
+export function listen(listener) {
+  listeners.add(listener);
+  begin();
+  return () => listeners.delete(listener);
+}
+
+function rest() {
+  following?.abort();
+  following = null;
+  isOpen = false;
+}
+
+function begin() {
+  if (following || document.hidden || listeners.size === 0) return;
+  following = new AbortController();
+  run(following.signal);
+}
+
+function tell(event) {
+  for (const listener of [...listeners]) listener(event);
+}
+
+async function run(signal) {
+  while (!signal.aborted) {
+    let wait = AGAIN_MS;
+    try {
+      const stream = await follow("/events", {}, { signal, last });
+      // What happened before the first stream of this tab, pages may have asked too early for.
+      if (!isOpen && last === null) tell(null);
+      isOpen = true;
+      for await (const message of messages(stream)) {
+        last = message.id ?? last;
+        if (message.data && message.event !== "end") tell(JSON.parse(message.data));
+      }
+      isOpen = false;
+    } catch (error) {
+      if (signal.aborted) return;
+      isOpen = false;
+      if (error instanceof SessionEnded) return rest();
+      if (error.status === 410) {
+        last = null;
+        continue;
+      }
+      if (NONE.has(error.status)) return;
+      if (!(error instanceof Offline)) wait = REFUSED_MS;
     }
-    await new Promise((done) => setTimeout(done, AGAIN_MS));
+    await new Promise((done) => setTimeout(done, wait));
+  }
+}
+
+/**
+ * What was told since a moment, as far as the log and what one look may read go back.
+ *
+ * A page of the log has up to 100 events, and the `id` of a message begins with the number of its
+ * page: it is read from ever further back, until something is older than the moment.
+ *
+ * @param {number} at Milliseconds since the epoch.
+ * @param {string} nouns Of the events.
+ * @returns {Promise<{events: Object[], from: number}>} `from`: when what was read begins.
+ */
+export async function eventsSince(at, nouns, { signal }) {
+  const read = async (last) => {
+    const found = { events: [], last };
+    const stream = await follow("/events", { nouns, seconds: 0 }, { signal, last });
+    for await (const message of messages(stream)) {
+      found.last = message.id ?? found.last;
+      if (message.data && message.event !== "end") found.events.push(JSON.parse(message.data));
+    }
+    return found;
+  };
+  const head = Number((await read(null)).last.split("-")[0]);
+  let known = { events: [], from: Date.now() };
+  for (let back = 4; ; back *= 4) {
+    const first = Math.max(0, head - back);
+    try {
+      const { events } = await read(first === 0 ? "0-0" : `${first}-${A_PAGE}`);
+      const oldest = Math.min(Date.now(), ...events.map(({ timestamp }) => Date.parse(timestamp)));
+      // All that there ever was: nothing happened before it.
+      known = { events, from: first === 0 ? at : Math.max(at, oldest) };
+    } catch (error) {
+      if (error.status !== 410) throw error;
+      return known; // the log's beginning has left
+    }
+    if (known.from <= at || first === 0 || back >= MOST_PAGES) return known;
   }
 }
 

@@ -22,7 +22,7 @@ export function frame({ section, title, lead, me, content }) {
     h("header", { class: "top" },
       h("button", { class: "fold", "aria-expanded": String(unfolded), "aria-controls": "sections", onclick: folded }, "Menu"),
       h("a", { class: "brand", href: to("devices") }, "Cedarfleet ", h("b", {}, tenant)),
-      h("span", { class: "who", title: me ? `groups: ${me.groups.join(", ") || "none"}` : null }, me?.email ?? ""),
+      h("span", { class: "who", title: me && groupsOf(me) }, me?.email ?? ""),
       h("button", { class: "quiet", onclick: turned }, "Light or dark"),
       h("button", { class: "quiet", onclick: signOut }, "Sign out")),
     h("nav", { id: "sections", "aria-label": "Pages" },
@@ -32,4 +32,16 @@ export function frame({ section, title, lead, me, content }) {
       h("h1", { tabindex: "-1" }, title),
       h("div", { class: "lead" }, lead ?? ""),
       content));
+}
+
+/** Say who one is, where that was not known yet when the page was shown. */
+export function told(me) {
+  const shown = document.querySelector(".top .who");
+  if (!shown) return;
+  shown.textContent = me.email ?? "";
+  shown.title = groupsOf(me);
+}
+
+function groupsOf(me) {
+  return `groups: ${me.groups.join(", ") || "none"}`;
 }

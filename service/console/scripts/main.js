@@ -4,7 +4,8 @@ import { h, morph } from "./elements.js";
 import { asking, base, parts, tenant, to } from "./place.js";
 import { begin, finish, isOpen, onEnded, onRenewed, SessionEnded } from "./session.js";
 import { get } from "./api.js";
-import { frame } from "./frame.js";
+import { isFollowing, listen } from "./events.js";
+import { frame, told } from "./frame.js";
 import { loading, notice, problem } from "./states.js";
 import { theme } from "./theme.js";
 import { welcome } from "./welcome.js";
@@ -68,9 +69,8 @@ async function open() {
   page.show(loading());
   focusTitle();
   try {
-    me ??= await get("/me", {}, { signal });
-    page.me = me;
-    await found.run(page);
+    // Most pages ask their own questions meanwhile.
+    await Promise.all([page.who(), found.run(page)]);
   } catch (error) {
     if (error.name === "AbortError" || signal.aborted) return undefined;
     if (error instanceof SessionEnded) me = null;
@@ -81,8 +81,16 @@ async function open() {
 
 /** What a page is given. */
 function pageOf(found, path, signal) {
+  let known = null;
   return {
     me,
+    /** Who one is, once that is known. */
+    async who() {
+      known ??= me ?? get("/me", {}, { signal });
+      this.me = me = await known;
+      if (!signal.aborted) told(me);
+      return me;
+    },
     path,
     query: Object.fromEntries(new URLSearchParams(location.search)),
     signal,
@@ -92,25 +100,49 @@ function pageOf(found, path, signal) {
       document.title = `${this.title} – ${tenant} – Cedarfleet`;
       morphed(frame({ section: found.section, title: this.title, lead: this.lead, me: this.me, content }));
     },
-    /** Do this now and again and again, until the page is left; not while nobody looks. */
-    async live(milliseconds, work) {
+    /**
+     * Do this now and again and again, until the page is left; not while nobody looks.
+     *
+     * @param {number} milliseconds Between two times, while nobody tells what happens.
+     * @param {() => Promise<string|void>} work "done": not again.
+     * @param {{heeds: (event: Object) => boolean, quiet: number, gap: number}} [live] Which events it
+     *   is done at once for, and while they are told: how long after the last time it is done none
+     *   the less, and how long after it at the earliest.
+     */
+    async live(milliseconds, work, live = null) {
+      let [timer, begun] = [null, 0];
+      const again = (wait) => {
+        clearTimeout(timer);
+        timer = setTimeout(next, wait);
+      };
+      let isAsking = false;
+      let isDue = false;
       const next = async () => {
         if (signal.aborted) return;
-        let wait = milliseconds;
+        let wait = live && isFollowing() ? live.quiet : milliseconds;
         if (!document.hidden) {
+          [isAsking, isDue, begun] = [true, false, performance.now()];
           try {
-            if ((await work()) === "done") return;
+            if ((await work()) === "done") { forget(); return; }
           } catch (error) {
             if (signal.aborted) return;
             if (error instanceof SessionEnded) me = null;
             this.show(problem(error, { again: open }));
             const isOver = error.status === 403 && error.kind !== "tenant-suspended";
-            if (error instanceof SessionEnded || isOver || error.status === 404) return;
+            if (error instanceof SessionEnded || isOver || error.status === 404) { forget(); return; }
             wait = Math.max(wait, 4 * LIVE_MS);
+            isDue = false;
           }
+          isAsking = false;
         }
-        setTimeout(next, wait);
+        again(isDue ? live.gap : wait);
       };
+      const forget = live ? listen((event) => {
+        if (event !== null && !live.heeds(event)) return;
+        isDue = true;
+        if (!isAsking) again(Math.max(0, begun + live.gap - performance.now()));
+      }) : () => null;
+      signal.addEventListener("abort", forget, { once: true });
       await next();
     },
     go(address) {

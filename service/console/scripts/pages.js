@@ -7,6 +7,8 @@ import { download } from "./pages/download.js";
 import { downloads } from "./pages/downloads.js";
 import { commands } from "./pages/commands.js";
 import { command } from "./pages/command.js";
+import { campaigns } from "./pages/campaigns.js";
+import { campaign } from "./pages/campaign.js";
 import { files } from "./pages/files.js";
 import { people } from "./pages/people.js";
 import { permissions } from "./pages/permissions.js";
@@ -25,6 +27,7 @@ export const SECTIONS = [
   { key: "groups", title: "Groups" },
   { key: "downloads", title: "Downloads" },
   { key: "commands", title: "Commands" },
+  { key: "campaigns", title: "Campaigns" },
   { key: "files", title: "Files" },
   { key: "people", title: "People" },
   { key: "permissions", title: "Who may do what" },
@@ -55,6 +58,8 @@ export const PAGES = [
   { ...one("downloads", download), title: () => "Download" },
   list("commands", commands),
   { ...one("commands", command), title: () => "Command" },
+  list("campaigns", campaigns),
+  { ...one("campaigns", campaign), title: () => "Campaign" },
   list("files", files),
   list("people", people),
   list("permissions", permissions),

@@ -105,6 +105,13 @@ export async function token({ anew = false } = {}) {
   return session.token;
 }
 
+/** Who is signed in, as the API calls a principal: the pool and the subject. */
+export function myself() {
+  if (!session) return null;
+  const { iss, sub } = claimsOf(session.token);
+  return `${iss.split("/").at(-1)}|${sub}`;
+}
+
 /** Forget the tokens in every tab; groups come anew at the next sign-in. */
 export function drop() {
   forget();

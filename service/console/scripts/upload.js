@@ -5,6 +5,7 @@
 // stands in this browser.
 
 import { send } from "./api.js";
+import { forgetUpload, keepUpload, keptUpload } from "./kept_uploads.js";
 
 const PIECE = 8 * 1024 * 1024;
 const TRIES = 4;
@@ -24,19 +25,20 @@ export async function upload(file, name, told, { signal }) {
   const begun = await send("POST", "/files", { name, size: file.size, sha256 },
     { once: `console-${sha256.slice(0, 32)}-${await shortOf(name)}`, signal });
   if (begun.state !== "uploading") return begun;
-  const kept = `sent.${begun.id}`;
+  const about = { id: begun.id, name, file: file.name, size: file.size, parts: begun.parts };
   for (let attempt = 1; ; attempt += 1) {
-    const there = new Set(JSON.parse(localStorage.getItem(kept) ?? "[]"));
+    const there = new Set(keptUpload(begun.id)?.there ?? []);
+    keepUpload({ ...about, there: [...there] });
     for (let number = 1; number <= begun.parts; number += 1) {
       if (there.has(number)) continue;
       const piece = file.slice((number - 1) * begun.part_size, number * begun.part_size);
       await sent(begun.id, number, piece, signal, (share) =>
         told(0.2 + (0.8 * (number - 1 + share)) / begun.parts, `Sending part ${number} of ${begun.parts}`));
       there.add(number);
-      localStorage.setItem(kept, JSON.stringify([...there]));
+      keepUpload({ ...about, there: [...there] });
     }
     told(1, "The whole is verified");
-    localStorage.removeItem(kept);
+    forgetUpload(begun.id);
     try {
       return await send("POST", `/files/${begun.id}/complete`, undefined, { signal });
     } catch (error) {

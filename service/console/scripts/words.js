@@ -1,13 +1,15 @@
 // Times, sizes, states and actions as people read them.
 
 import { h } from "./elements.js";
+import { myself } from "./session.js";
 
 const zone = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const sinceThen = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
 const STEPS = [["day", 86_400], ["hour", 3600], ["minute", 60], ["second", 1]];
-const GOOD = new Set(["succeeded", "available", "connected", "active", "confirmed", "allowed", "open", "settled", "begun", "holds"]);
-const BAD = new Set(["failed", "rejected", "refused", "expired", "interrupted", "timed_out", "unconfirmed", "removed", "denied", "revoked", "partly_failed"]);
-const GOING = new Set(["created", "publishing", "published", "received", "in_progress", "queued", "canceling", "verifying", "uploading", "awaiting_approval", "revoking", "making", "pending", "paused"]);
+const SHORT = 13; // characters of an id: tells two apart
+const GOOD = new Set(["succeeded", "available", "connected", "active", "confirmed", "allowed", "open", "settled", "begun", "holds", "ended"]);
+const BAD = new Set(["failed", "rejected", "refused", "expired", "interrupted", "timed_out", "unconfirmed", "removed", "denied", "revoked", "partly_failed", "stopped"]);
+const GOING = new Set(["created", "sending", "sent", "publishing", "published", "received", "in_progress", "queued", "canceling", "verifying", "uploading", "awaiting_approval", "revoking", "making", "pending", "paused", "waiting"]);
 
 /** `SetDeviceGroups` as `set device groups`. */
 export function actionWords(action) {
@@ -53,6 +55,14 @@ export function connection(device) {
   if (device.retired_at) return state("retired");
   if (!device.enrolled) return state("not enrolled");
   return state(device.connectivity?.connected ? "connected" : "away");
+}
+
+/** Whoever did it: the person who looks, or the end of an id; the whole is told to who points at it. */
+export function by(id) {
+  if (!id) return "–";
+  if (id === myself()) return "you";
+  const name = id.split("|").at(-1);
+  return h("span", { title: id }, name.length > SHORT ? `${name.slice(0, SHORT)}…` : name);
 }
 
 /** Values of a device or a command: what is no text is shown as JSON. */

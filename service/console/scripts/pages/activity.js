@@ -2,34 +2,30 @@
 
 import { get } from "../api.js";
 import { h } from "../elements.js";
-import { events } from "../events.js";
+import { listen } from "../events.js";
 import { table } from "../parts.js";
 import { to } from "../place.js";
-import { state, when } from "../words.js";
+import { by, state, when } from "../words.js";
 
 const ASKED_AGAIN_MS = 2000;
+const QUIET_MS = 60_000;
 const DRAWN_MS = 1000; // at most so often, however much happens
 const MOST = 200;
 
 export async function activity(page) {
   const seen = { rows: new Map() };
-  await recent(seen, page);
-  draw(page, seen);
   let due = null;
-  try {
-    await events({}, (event) => {
-      put(seen, event.id, rowOf(event));
-      due ??= setTimeout(() => { due = null; draw(page, seen); }, DRAWN_MS);
-    }, page);
-  } catch (error) {
-    if (page.signal.aborted) return;
-    // A service that tells no events: what was asked of devices is asked for again and again.
-    if (error.status !== 404) throw error;
-    await page.live(ASKED_AGAIN_MS, async () => {
-      await recent(seen, page);
-      draw(page, seen);
-    });
-  }
+  const forget = listen((event) => {
+    if (event === null) return;
+    put(seen, event.id, rowOf(event));
+    due ??= setTimeout(() => { due = null; draw(page, seen); }, DRAWN_MS);
+  });
+  page.signal.addEventListener("abort", forget, { once: true });
+  // Where no events are told, what was asked of devices is asked for again and again.
+  await page.live(ASKED_AGAIN_MS, async () => {
+    await recent(seen, page);
+    draw(page, seen);
+  }, { heeds: () => false, quiet: QUIET_MS, gap: DRAWN_MS });
 }
 
 /** What was asked of devices before the page was opened. */
@@ -59,7 +55,7 @@ function draw(page, seen) {
     table("What happens", ["When", "What", "Where", "State", "By"], rows.map((one) => [
       when(one.at), one.link ? h("a", { href: one.link }, one.what) : one.what,
       one.device ? h("a", { href: to("devices", one.device) }, one.device) : one.group ? `group ${one.group}` : "–",
-      one.state ? state(String(one.state)) : "–", one.by ?? "–",
+      one.state ? state(String(one.state)) : "–", by(one.by),
     ]), "Nothing has happened that you may view."));
 }
 

@@ -5,11 +5,13 @@ import { h } from "../elements.js";
 import { allowedButton, facts, part, table } from "../parts.js";
 import { asking, to } from "../place.js";
 import { problem } from "../states.js";
-import { instant, state, value } from "../words.js";
+import { by, instant, state, value } from "../words.js";
 
 const LIVE_MS = 1000;
+const LIVE = { quiet: 5000, gap: 200 };
 
 export async function command(page) {
+  await page.who();
   const id = page.path[1];
   const seen = { said: null, cancel: null };
   await page.live(LIVE_MS, async () => {
@@ -20,7 +22,7 @@ export async function command(page) {
       seen.said,
       facts([
         ["Device", h("a", { href: to("devices", found.device) }, found.device)], ["State", state(found.state)],
-        ["Known by", found.reported_by], ["Sent", instant(found.created_at)], ["By", found.created_by],
+        ["Known by", found.reported_by], ["Sent", instant(found.created_at)], ["By", by(found.created_by)],
         ["Starts no more after", instant(found.expires_at)],
         ...(found.cancel_requested_at ? [["Cancel asked for", instant(found.cancel_requested_at)]] : []),
       ]),
@@ -32,7 +34,7 @@ export async function command(page) {
       !found.is_final && allowedButton("Take it back", seen.cancel, () => cancel(id, seen)));
     seen.draw();
     return found.is_final ? "done" : "";
-  });
+  }, { ...LIVE, heeds: ({ data }) => data.command === id });
 }
 
 function detail(members) {

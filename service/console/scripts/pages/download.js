@@ -1,15 +1,17 @@
 // One download: how far each device is, live, and the way to take it back.
 
 import { get, may, send } from "../api.js";
+import { counted } from "../counts.js";
 import { h } from "../elements.js";
 import { allowedButton, facts, pages, part, table } from "../parts.js";
 import { to } from "../place.js";
 import { problem } from "../states.js";
-import { instant, size, state, value, when } from "../words.js";
-import { counted } from "./downloads.js";
+import { by, instant, size, state, value, when } from "../words.js";
 import { rollout } from "./rollout.js";
 
 const LIVE_MS = 1500;
+// Of waves that the worker begins, and of how far a device is with a file, no event tells.
+const LIVE = { quiet: 2500, gap: 400 };
 const OVER = new Set(["succeeded", "partly_failed", "failed", "rejected", "timed_out", "removed", "canceled"]);
 
 export async function download(page) {
@@ -25,7 +27,7 @@ export async function download(page) {
       facts([
         ["File", found.artifact], ["For", found.group ? `group ${found.group}` : h("a", { href: to("devices", found.device) }, found.device)],
         ["State", state(found.state)], ["Devices", counted(found.counts)], ["Size", size(found.size)],
-        ["SHA-256", h("code", { class: "long" }, found.sha256)], ["Asked for", instant(found.created_at)], ["By", found.created_by],
+        ["SHA-256", h("code", { class: "long" }, found.sha256)], ["Asked for", instant(found.created_at)], ["By", by(found.created_by)],
         ...(found.failure ? [["Failure", found.failure]] : []),
       ]),
       rollout(found, seen, isOver),
@@ -36,7 +38,7 @@ export async function download(page) {
       !isOver && found.state !== "canceling" && allowedButton("Cancel", seen.cancel, () => cancel(id, seen)));
     seen.draw();
     return isOver ? "done" : "";
-  });
+  }, { ...LIVE, heeds: ({ data }) => data.download === id });
 }
 
 function progressOf({ detail }) {

@@ -1,12 +1,14 @@
 // Downloads of the last 90 days, the newest first.
 
 import { get } from "../api.js";
+import { counted } from "../counts.js";
 import { h } from "../elements.js";
 import { field, filters, pages, table } from "../parts.js";
 import { to } from "../place.js";
-import { state, when } from "../words.js";
+import { by, state, when } from "../words.js";
 
 const LIVE_MS = 5000;
+const LIVE = { quiet: 15_000, gap: 1000 };
 const FILTERS = ["device", "group", "artifact", "state", "cursor"];
 
 export async function downloads(page) {
@@ -22,14 +24,8 @@ export async function downloads(page) {
       table("Downloads", ["File", "For", "State", "Devices", "Asked for", "By"], found.map((one) => [
         h("a", { href: to("downloads", one.id) }, one.artifact),
         one.group ? `group ${one.group}` : one.device,
-        state(one.state), counted(one.counts), when(one.created_at), one.created_by,
+        state(one.state), counted(one.counts), when(one.created_at), by(one.created_by),
       ]), cursor ? "None among these. There are more to look at: the next page." : "No download matches, or you may view none that does."),
       pages(query, cursor));
-  });
-}
-
-/** How many devices are in which state. */
-export function counted(counts) {
-  const some = Object.entries(counts).filter(([, count]) => count > 0);
-  return some.length > 0 ? some.map(([name, count]) => `${count} ${name.replaceAll("_", " ")}`).join(", ") : "–";
+  }, { ...LIVE, heeds: ({ type }) => type.startsWith("delivery.") });
 }

@@ -5,11 +5,12 @@ import { h } from "../elements.js";
 import { allowedButton, choice, field, given, pages, table } from "../parts.js";
 import { to } from "../place.js";
 import { problem } from "../states.js";
-import { state, until, when } from "../words.js";
+import { by, state, until, when } from "../words.js";
 
 const STANDS = "active";
 
 export async function grants(page) {
+  await page.who();
   const query = { cursor: page.query.cursor ?? "" };
   const seen = { said: null, once: crypto.randomUUID(), answers: new Map() };
   seen.draw = () => page.show(seen.said, seen.found && listing(page, seen), seen.found && pages(query, seen.found.cursor), giver(page, seen));
@@ -34,7 +35,7 @@ function listing(page, seen) {
   return table("Grants", ["Person", "May", "On", "State", "Ends", "Reason", "Given by", ""], seen.found.grants.map((one) => [
     one.email, one.template, one.device ? h("a", { href: to("devices", one.device) }, one.device) : `group ${one.group}`,
     state(one.state), one.state === STANDS ? until(one.until) : when(one.over_at ?? one.until),
-    one.reason, one.given_by,
+    one.reason, by(one.given_by),
     one.state === STANDS && allowedButton("Revoke", seen.answers.get(one.id), () => revoke(one, seen)),
   ]), "No grant was given here. Those of the tenant's file are not listed: its stack gives and takes them.");
 }

@@ -5,7 +5,7 @@ import { h } from "../elements.js";
 import { allowedButton, facts, field, given, listed, pages, part, table } from "../parts.js";
 import { asking } from "../place.js";
 import { problem } from "../states.js";
-import { instant, state, when } from "../words.js";
+import { by, instant, state, when } from "../words.js";
 
 const SCOPES = [["view", "see devices"], ["operate", "send commands"], ["update", "deliver files"]];
 
@@ -24,7 +24,7 @@ export async function machines(page) {
 function listing(seen) {
   return table("Machines", ["Machine", "State", "May", "Secrets", "Last used", "For", "Made by"], seen.found.machines.map((one) => [
     h("a", { href: asking(location.pathname, { machine: one.id }) }, one.id), state(one.state), listed(one.scopes), one.secrets.length,
-    one.last_used_at ? when(one.last_used_at) : "never", one.description || "–", one.created_by,
+    one.last_used_at ? when(one.last_used_at) : "never", one.description || "–", by(one.created_by),
   ]), "No machine was made here. Those of the tenant's file are not listed.");
 }
 
@@ -45,7 +45,7 @@ function chosen(page, seen) {
   return part(machine.id,
     facts([["Client", h("code", {}, machine.client_id ?? "–")], ["May", listed(machine.scopes)], ["Made", instant(machine.created_at)], ["Last used", instant(machine.last_used_at)]]),
     table("Its secrets", ["Secret", "Made", "By", "Ends", ""], machine.secrets.map((one) => [
-      h("code", {}, one.id), instant(one.created_at), one.created_by, one.expires_at ? instant(one.expires_at) : "by itself never",
+      h("code", {}, one.id), instant(one.created_at), by(one.created_by), one.expires_at ? instant(one.expires_at) : "by itself never",
       machine.secrets.length > 1 && allowedButton("Take away", seen.manage, () => changed("That secret counts no more.", () => send("DELETE", `${path}/secrets/${encodeURIComponent(one.id)}`))),
     ]), "It has no secret."),
     !isOver && h("form", { class: "form", onsubmit: another },

@@ -88,7 +88,8 @@ async function start(page, seen, draw) {
   draw();
 }
 
-function offset() {
+/** Of the person's zone now, as the API takes it: `+01:00`. */
+export function offset() {
   const minutes = -new Date().getTimezoneOffset();
   const two = (number) => String(Math.floor(Math.abs(number))).padStart(2, "0");
   return `${minutes < 0 ? "-" : "+"}${two(minutes / 60)}:${two(Math.abs(minutes) % 60)}`;

@@ -10,6 +10,7 @@ import { explained, explanation } from "../why.js";
 const ASKED = ["action", "command", "device", "group", "artifact", "person"];
 
 export async function whyPage(page) {
+  await page.who();
   const { reason, ...query } = page.query;
   const question = Object.fromEntries(ASKED.filter((name) => query[name]).map((name) => [name, query[name]]));
   const { person, ...plain } = question;

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    Page,
-    ViewportSize,
-    expect,
-    sync_playwright,
-)
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
 from infra.local.console import console_url
 from tests.service.adapters.on_the_embedded_cloud.real_agents import RealAgents
+from tests.service.browser import CHROMIUM, NO_CHROMIUM, browser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +18,6 @@ if TYPE_CHECKING:
     from infra.local.people import Person
     from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
 
-CHROMIUM: Final = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 DESKTOP: Final[ViewportSize] = {"width": 1280, "height": 800}
 _LONGEST_MS: Final = 15_000
 
@@ -88,13 +80,10 @@ def chromium() -> Iterator[Browser]:
     Without `__init__.py` a fixture of the package would live as long as the session.
     """
     if CHROMIUM is None:
-        pytest.skip("no Chromium: `make packages` installs it (Debian: chromium-headless-shell)")
-    with sync_playwright() as playwright:
-        # As root, as CI runs, Chromium has no sandbox; it opens loopback alone.
-        expect.set_options(timeout=_LONGEST_MS)
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+        pytest.skip(NO_CHROMIUM)
+    expect.set_options(timeout=_LONGEST_MS)
+    with browser() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -25,6 +27,8 @@ PAGES: Final = {
     "groups/line-press": "line-press",
     "downloads": "Downloads",
     "downloads/new": "Download File",
+    "campaigns?for=filter": "Campaigns",
+    "campaigns?for=group": "Campaigns",
     "files": "Files",
     "people": "People",
     "commands?device=press-01&name=run-diagnostics": "Commands",
@@ -35,6 +39,7 @@ PAGES: Final = {
     "audit": "Audit",
     "permissions": "Who may do what",
 }
+PICTURES: Final = Path(__file__).parents[5] / ".cedarfleet" / "pictures"
 PAYLOAD: Final = "<img src=x onerror=alert(1)>"
 MADE: Final = "document.querySelectorAll('main img, main script, main iframe, main object').length"
 WIDER: Final = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -58,20 +63,30 @@ def found(checker: Axe, page: Page) -> list[str]:
     return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in violations]
 
 
+def pictured(page: Page, name: str) -> None:
+    """Keep how it looks in an ignored folder, which CI keeps with its run."""
+    page.screenshot(path=PICTURES / f"{re.sub('[^A-Za-z0-9]+', '-', name)}.png", full_page=True)
+
+
 def test_every_page_can_be_read_by_everybody(visit: Callable[..., Visitor], checker: Axe) -> None:
     """Axe finds nothing in either theme, nothing is wider than its window, reloads change none."""
     manager = visit()
     manager.open("devices")
     page = manager.sign_in("managers")
-    for path, title in PAGES.items():
+    campaign = {"name": "reboot", "devices": ["press-01", "press-02"]}
+    begun = manager.deployed.call("POST", "/v1/campaigns", json=campaign)
+    assert begun.status_code == 202, begun.text
+    for path, title in {f"campaigns/{begun.json()['id']}": "reboot", **PAGES}.items():
         manager.open(path)
         settled(page, title)
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             assert found(checker, page) == [], (path, scheme)
+            pictured(page, f"{path} {scheme}")
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 800})
             assert page.evaluate(WIDER) <= 0, (path, width)
+            pictured(page, f"{path} {width}")
         page.set_viewport_size({"width": WIDTHS[0], "height": 800})
     page.go_back()
     settled(page, "Audit")
