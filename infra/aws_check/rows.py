@@ -359,4 +359,21 @@ ROWS: Final = (
         "where there is no shadow, ours names none",
         reason="all 50 are taken",
     ),
+    Row(
+        id="job-deletion",
+        statement="`DeleteJob` with `force` deletes a job that is under way, ten at once, and "
+        "lists it as `DELETION_IN_PROGRESS` until it is gone",
+        reason="all 50 are taken",
+    ),
+    Row(
+        id="shadows-of-the-deleted",
+        statement="Shadows of a thing that was deleted answer no more, and "
+        "ListNamedShadowsForThing names none that was deleted",
+        reason="all 50 are taken",
+    ),
+    Row(
+        id="store-deletion",
+        statement="A policy store is deleted with the policies that were made by hand in it",
+        reason="it destroys a tenant: `tenants offboard` of the throw-away tenant",
+    ),
 )

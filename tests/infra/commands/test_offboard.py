@@ -15,7 +15,7 @@ import pytest
 
 from infra.commands.account import Account, Belongings
 from infra.commands.offboarding import record, traces
-from infra.commands.offboarding.offboard import OPERATORS_PARTITION
+from infra.commands.offboarding.offboard import OPERATORS_PARTITION, put_away
 from infra.commands.tenant_archive.archive import Archive, sha256_of
 from tests.certificates import certified
 from tests.infra.conftest import ROOT, Project, copy_project, running_cloud
@@ -181,6 +181,29 @@ def test_a_neighbour_with_a_longer_name_is_another() -> None:
         assert two.has(name)
         assert not one.has(name)
     assert not one.has("acme-artifacts-artifacts-0f3a")
+
+
+def test_a_tenant_that_comes_again_keeps_its_file(tmp_path: Path) -> None:
+    """Only the file that was copied is taken away: one of a tenant stamped since is another."""
+    folder, said = tmp_path / "left", list[str]()
+    (tmp_path / "tenants").mkdir()
+    folder.mkdir()
+    file = tmp_path / "tenants" / "Pulumi.acme.yaml"
+    (folder / file.name).write_text("config: {}\n")
+    file.write_text("config: {new: true}\n")
+    put_away(tmp_path, "acme", folder, say=said.append)
+    assert (file.exists(), said) == (True, [])
+    file.write_text("config: {}\n")
+    put_away(tmp_path, "acme", folder, say=said.append)
+    assert (file.exists(), len(said)) == (False, 1)
+
+
+def test_a_word_changed_in_a_certificate_is_seen(tmp_path: Path) -> None:
+    """Its digest is of all that it says, as it is read back."""
+    record.certify(tmp_path, {"tenant": "acme", "left": {}, "reason": "leaves"})
+    said = json.loads((tmp_path / record.CERTIFICATE).read_text())
+    assert said["sha256"] == record.digest(said)
+    assert said["sha256"] != record.digest(said | {"reason": "was thrown out"})
 
 
 def test_without_the_word_nothing_begins(platform: Platform, tmp_path: Path) -> None:
