@@ -56,6 +56,12 @@ def main(arguments: list[str] | None = None) -> int:
                 stack.workspace.remove_stack(given.stack, preserve_config=True)
             else:
                 stack.up(on_output=_say, color="never", show_secrets=False)
+        except automation.errors.StackNotFoundError as error:
+            if given.verb == "destroy":  # a run that was killed behind it has removed the stack
+                _say(f"there is no stack `{given.stack}`")
+                return 0
+            _complain(str(error))
+            return 1
         # What the CLI refused, it has said already; a stack that there is not says so here.
         except (automation.errors.CommandError, NotDeployedError) as error:
             _complain(str(error))
