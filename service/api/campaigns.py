@@ -23,64 +23,21 @@ from service.api.parameters import (
     stated_reason,
     utc,
 )
-from service.cedar.device_facts import DEVICE_FACTS
+from service.api.selections import MAX_NAMED, DeviceFilterBody
 from service.domain.built_in_commands import BUILT_IN
 from service.domain.campaigns import (
     MAX_WINDOW_SECONDS,
     USUAL_WINDOW_SECONDS,
     CampaignFilter,
-    CampaignTarget,
     CampaignView,
 )
 from service.domain.commands import IfOffline
-from service.domain.device_filter import DeviceFilter, read_tags, read_versions
 from service.domain.permissions import COMMANDING, Permission
 from service.domain.rates import Budget
+from service.domain.selections import Selection
 from service.errors import InvalidRequestError
 from service.operations.campaign_lists import CampaignDevice
 from service.operations.campaigns import CampaignRequest
-
-MAX_NAMED = 500
-"""Devices that one campaign names; of more it names a group or a filter."""
-
-
-class DeviceFilterBody(Struct, forbid_unknown_fields=True, frozen=True):
-    """The devices that the caller's own list shows under these, as of `GET /v1/devices`."""
-
-    group: Label | None = None
-    tag: Annotated[
-        list[Annotated[str, Meta(min_length=1, max_length=300)]],
-        Meta(max_length=10, description="with this tag, `building:7`, or with any text of it"),
-    ] = []
-    text: Annotated[str, Meta(max_length=64)] = ""
-    connected: bool | None = None
-    version: Annotated[
-        list[Annotated[str, Meta(min_length=1, max_length=130)]],
-        Meta(max_length=10, description="on which this runs, `firmware:1.4.2`, or any of it"),
-    ] = []
-    kind: Label | None = None
-    region: Label | None = None
-    criticality: Label | None = None
-    utc_offset: Label | None = None
-    time_zone: Label | None = None
-    window: Label | None = None
-    security_patch: Label | None = None
-
-    def wanted(self) -> DeviceFilter:
-        """What the operation is asked.
-
-        Raises:
-            InvalidRequestError: a tag or package stands twice, or a version is not of its form.
-        """
-        attributes = {name: getattr(self, name) for name in sorted(DEVICE_FACTS)}
-        return DeviceFilter(
-            group=self.group,
-            attributes={name: text for name, text in attributes.items() if text is not None},
-            tags=read_tags(self.tag),
-            text=self.text,
-            connected=self.connected,
-            versions=read_versions(self.version),
-        )
 
 
 class CampaignBody(Struct, forbid_unknown_fields=True, frozen=True):
@@ -119,7 +76,7 @@ class CampaignBody(Struct, forbid_unknown_fields=True, frozen=True):
     emergency: Emergency | None = None
     reason: StatedReason | None = None
 
-    def target(self) -> CampaignTarget:
+    def target(self) -> Selection:
         """Whom it is for.
 
         Raises:
@@ -130,7 +87,7 @@ class CampaignBody(Struct, forbid_unknown_fields=True, frozen=True):
             raise InvalidRequestError("group", "give exactly one of `group`, `filter`, `devices`")
         if len(set(self.devices)) < len(self.devices):
             raise InvalidRequestError("devices", "a device stands twice")
-        return CampaignTarget(
+        return Selection(
             group=self.group,
             wanted=self.filter.wanted() if self.filter else None,
             devices=tuple(sorted(self.devices)),

@@ -112,6 +112,8 @@ class DownloadOut(Struct, frozen=True):
     id: str
     device: str | None
     group: str | None
+    selected_in: str | None
+    """Of a plan for a filter, or for devices by name: the group that decides of the whole."""
     artifact: str
     file: str | None
     size: int
@@ -134,6 +136,7 @@ class DownloadOut(Struct, frozen=True):
             id=record.download_id,
             device=record.target if record.target_kind == "device" else None,
             group=record.target if record.target_kind == "group" else None,
+            selected_in=record.target if record.target_kind == "selection" else None,
             artifact=record.artifact,
             file=record.file_id,
             size=record.size,
@@ -156,6 +159,7 @@ class DownloadSummary(Struct, frozen=True):
     id: str
     device: str | None
     group: str | None
+    selected_in: str | None
     artifact: str
     file: str | None
     state: str
@@ -286,7 +290,12 @@ async def cancel_download(
     ).answer()
 
 
-@post("/downloads", opt=needs(*DELIVERING), status_code=202)
+@post(
+    "/downloads",
+    # A plan's filter is looked at again as the caller's own list.
+    opt=needs(*DELIVERING, Permission.LIST_DEVICES, Permission.VIEW_DEVICE),
+    status_code=202,
+)
 async def start_download(
     access: Caller,
     operations: Ops,

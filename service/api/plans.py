@@ -19,10 +19,13 @@ from service.api.parameters import (
     emergency_reason,
     utc,
 )
+from service.api.selections import MAX_NAMED, DeviceFilterBody
+from service.cedar.entities import ROOT_GROUP
 from service.domain.downloads import TargetKind
 from service.domain.permissions import Permission
 from service.domain.plans import Plan, PlannedDevice, PlannedPage
 from service.domain.rollouts import MAX_PAUSE_MINUTES, MAX_WAVES, Shape, WaveSize, Window
+from service.domain.selections import Selection
 from service.errors import InvalidRequestError
 from service.operations.plans import PlanRequest
 
@@ -37,12 +40,20 @@ class WaveBody(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class PlanBody(Struct, forbid_unknown_fields=True, frozen=True):
-    """A file for one device or one group, and how it is to go: one of each two, as of downloads."""
+    """A file for one device, one group, what a filter finds, or devices by name; how it is to go.
+
+    Exactly one of ``artifact`` and ``file``, and of ``device``, ``group``, ``filter`` and
+    ``devices``.
+    """
 
     artifact: Annotated[str, Meta(min_length=1, max_length=512)] | None = None
     file: Label | None = None
     device: Label | None = None
     group: Label | None = None
+    filter: DeviceFilterBody | None = None
+    devices: Annotated[
+        list[Label], Meta(max_length=MAX_NAMED, description="by their ids, each once")
+    ] = []
     waves: Annotated[
         list[WaveBody],
         Meta(max_length=MAX_WAVES, description="the first waves; what is left is the last one"),
@@ -70,13 +81,13 @@ class PlanBody(Struct, forbid_unknown_fields=True, frozen=True):
         Raises:
             InvalidRequestError: two members exclude each other, or one is missing.
         """
-        if (self.device is None) == (self.group is None):
-            raise InvalidRequestError("device", "give exactly one of `device` and `group`")
+        kind, target, selection = self._target()
         if (self.artifact is None) == (self.file is None):
             raise InvalidRequestError("artifact", "give exactly one of `artifact` and `file`")
         return PlanRequest(
-            target_kind=TargetKind.GROUP if self.device is None else TargetKind.DEVICE,
-            target=self.device or self.group or "",
+            target_kind=kind,
+            target=target,
+            selection=selection,
             artifact=self.artifact or "",
             file_id=self.file,
             shape=Shape(
@@ -90,6 +101,25 @@ class PlanBody(Struct, forbid_unknown_fields=True, frozen=True):
             ),
             emergency_reason=emergency_reason(self.emergency),
         )
+
+    def _target(self) -> tuple[TargetKind, str, Selection | None]:
+        given = (self.device is not None, self.group is not None, self.filter is not None)
+        if (*given, bool(self.devices)).count(True) != 1:
+            raise InvalidRequestError(
+                "device", "give exactly one of `device`, `group`, `filter` and `devices`"
+            )
+        if len(set(self.devices)) < len(self.devices):
+            raise InvalidRequestError("devices", "a device stands twice")
+        if self.device is not None:
+            return TargetKind.DEVICE, self.device, None
+        if self.group is not None:
+            return TargetKind.GROUP, self.group, None
+        within = (self.filter.group if self.filter else None) or ROOT_GROUP
+        selection = Selection(
+            wanted=self.filter.wanted() if self.filter else None,
+            devices=tuple(sorted(self.devices)),
+        )
+        return TargetKind.SELECTION, within, selection
 
 
 class ReachOut(Struct, frozen=True):
@@ -122,6 +152,7 @@ class PlanOut(Struct, frozen=True):
     digest: str
     device: str | None
     group: str | None
+    selected_in: str | None
     artifact: str
     file: str | None
     sha256: str | None
@@ -146,6 +177,7 @@ class PlanOut(Struct, frozen=True):
             digest=plan.digest,
             device=plan.target if plan.target_kind == "device" else None,
             group=plan.target if plan.target_kind == "group" else None,
+            selected_in=plan.target if plan.target_kind == "selection" else None,
             artifact=plan.artifact.name,
             file=plan.artifact.file_id,
             sha256=plan.artifact.sha256,
@@ -165,14 +197,18 @@ class PlanOut(Struct, frozen=True):
         )
 
 
-@post("/downloads/plan", opt=signed_in(), status_code=201)
+@post(
+    "/downloads/plan",
+    opt=signed_in(Permission.LIST_DEVICES, Permission.VIEW_DEVICE),
+    status_code=201,
+)
 async def plan_download(
     access: Caller, operations: Ops, data: JSONBody[PlanBody]
 ) -> Response[PlanOut]:
     """Say what a download would do to each device, and keep that for a day; nothing is done.
 
-    `POST /v1/downloads` with the plan's id starts exactly it, or refuses it as stale. Who made the
-    plan reads and starts it, and nobody else.
+    `POST /v1/downloads` with the plan's id starts exactly it, or refuses it as stale: if other
+    devices fit its filter by then, too. Who made the plan reads and starts it, and nobody else.
     """
     plan = await operations.planning.make(access, data.request())
     _, page = await operations.planning.page(access, plan.plan_id, limit=50, cursor=None)

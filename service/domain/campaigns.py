@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from service.domain.commands import CommandRecord, CommandRecordState, IfOffline
-from service.domain.device_filter import DeviceFilter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from service.domain.selections import Selection
 
 MAX_DEVICES: Final = 10_000
 """Of one campaign, as of one download."""
@@ -26,36 +27,6 @@ DECIDED_MS: Final = 60_000
 SILENT_MS: Final = 3_600_000
 """How long a device may be silent behind its command's expiry, until nobody looks any more; as the
 audit waits for outcomes (``operations.audit_outcomes``)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CampaignTarget:
-    """Which devices, of the moment when the campaign was made; exactly one says something.
-
-    Attributes:
-        group: each device of it.
-        wanted: each device that the caller's list shows under this filter.
-        devices: these.
-    """
-
-    group: str | None = None
-    wanted: DeviceFilter | None = None
-    devices: tuple[str, ...] = ()
-
-    def document(self) -> dict[str, Any]:
-        """As it is stored; of devices that are named their rows alone tell."""
-        if self.group is not None:
-            return {"group": self.group}
-        return {"filter": asdict(self.wanted)} if self.wanted is not None else {}
-
-    @classmethod
-    def of(cls, document: Mapping[str, Any]) -> Self:
-        """Of what was stored."""
-        found = document.get("filter")
-        # What a later release asks for beside it was heeded when the devices were found.
-        known = {one.name for one in fields(DeviceFilter)}
-        wanted = {name: value for name, value in found.items() if name in known} if found else None
-        return cls(group=document.get("group"), wanted=DeviceFilter(**wanted) if wanted else None)
 
 
 class CampaignClosing(StrEnum):
@@ -214,7 +185,7 @@ class CampaignRecord:
     tenant: str
     name: str
     arguments: Mapping[str, Any]
-    target: CampaignTarget
+    target: Selection
     seconds: int
     send_before: int
     created_by: str

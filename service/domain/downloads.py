@@ -30,6 +30,9 @@ class TargetKind(StrEnum):
 
     DEVICE = "device"
     GROUP = "group"
+    SELECTION = "selection"
+    """What a filter found, or devices by name, of a plan; what is done to the whole is decided on
+    the group that it was selected in."""
 
 
 class DownloadRecordState(StrEnum):
@@ -194,7 +197,7 @@ class DownloadFilter:
     """Which downloads a list shows; ``None`` asks nothing.
 
     Attributes:
-        reaching: a device that they may have reached: those to it, and those to any group.
+        reaching: a device that they may have reached: those to it, and those to many.
     """
 
     device: str | None = None
@@ -207,7 +210,7 @@ class DownloadFilter:
         to_device = target_kind is TargetKind.DEVICE
         return (
             (self.device is None or (to_device and target == self.device))
-            and (self.group is None or (not to_device and target == self.group))
+            and (self.group is None or (target_kind is TargetKind.GROUP and target == self.group))
             and (self.reaching is None or not to_device or target == self.reaching)
             and self.artifact in (None, artifact)
         )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from service.domain.artifacts import Artifact
     from service.domain.downloads import TargetKind
     from service.domain.rollouts import Reach, Shape
+    from service.domain.selections import Selection
 
 PLAN_SECONDS: Final = 24 * 3600
 """For which a plan can be read and started."""
@@ -69,6 +70,7 @@ class Plan:
         skipped_for: skipped devices by reason.
         digest: of all that it saw.
         emergency_reason: as it was declared.
+        selection: of a plan for what a filter finds, or for devices by name: which.
     """
 
     plan_id: str
@@ -88,6 +90,7 @@ class Plan:
     skipped_for: Mapping[str, int]
     digest: str
     emergency_reason: str | None = None
+    selection: Selection | None = None
 
     @property
     def expires_at(self) -> int:

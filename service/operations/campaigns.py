@@ -19,23 +19,21 @@ from service.domain.campaigns import (
     CampaignClosing,
     CampaignRecord,
     CampaignState,
-    CampaignTarget,
     CampaignView,
     batches_of,
     state_of,
 )
 from service.domain.commands import IfOffline
-from service.domain.groups import DeviceGroup, find_group
+from service.domain.groups import DeviceGroup
 from service.domain.identities import TokenUse
 from service.domain.instants import milliseconds, new_ulid
 from service.domain.rollouts import Reach
 from service.domain.work import Work, WorkKind
-from service.errors import ConflictError, InvalidRequestError, NotFoundError
+from service.errors import ConflictError, InvalidRequestError
 from service.operations.authorization import Purpose
 from service.operations.commands import type_of
-from service.operations.devices import find_device_or_none, find_served
+from service.operations.devices import find_device_or_none
 from service.operations.known_commands import knowing_commands
-from service.operations.known_groups import knowing
 from service.operations.member_decisions import each_allowed
 from service.operations.once import Once
 
@@ -46,19 +44,18 @@ if TYPE_CHECKING:
     from service.domain.identities import Principal
     from service.domain.instants import Clock
     from service.domain.permissions import Permission
+    from service.domain.selections import Selection
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
     from service.operations.campaign_lists import CampaignLists
-    from service.operations.devices import Devices
+    from service.operations.selections import Selections
     from service.ports.campaigns import CampaignBatches, CampaignRecords
     from service.ports.command_types import CommandTypeRecords
     from service.ports.devices import DeviceFacts
-    from service.ports.groups import GroupRecords
     from service.ports.machines import MachineRecords
     from service.ports.work import WorkQueue
 
 _ASKED_AT_ONCE: Final = 300  # devices whose facts or decisions are looked at together
-_LISTED: Final = 500  # devices of one page of a list that is read for a filter
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 
@@ -73,7 +70,7 @@ class CampaignRequest:
         reason: why, where its type needs one or the caller gives one.
     """
 
-    target: CampaignTarget
+    target: Selection
     name: str
     arguments: Mapping[str, Any]
     window_seconds: int
@@ -89,8 +86,7 @@ class Campaigns:
     """The campaigns of the caller's tenant."""
 
     devices: DeviceFacts
-    device_lists: Devices
-    groups: GroupRecords
+    selections: Selections
     types: CommandTypeRecords
     lists: CampaignLists
     records: CampaignRecords
@@ -121,7 +117,7 @@ class Campaigns:
         action, rules, seconds = type_of(
             tenant, request.name, request.arguments, request.timeout_seconds
         )
-        devices = await self._targets(access, tenant, request.target)
+        devices = await self.selections.find(access, tenant, request.target, most=MAX_DEVICES)
         if not devices:
             raise ConflictError("it is for no device: a group is empty, or nothing fits the filter")
         if len(devices) > MAX_DEVICES:
@@ -244,30 +240,6 @@ class Campaigns:
                 f"a campaign is started with a token that says who: {error}"
             ) from error
         return machine, scopes or ()
-
-    async def _targets(
-        self, access: Access, tenant: Tenant, target: CampaignTarget
-    ) -> Sequence[Device]:
-        if target.group is not None:
-            known = await knowing(self.groups, tenant, [target.group])
-            group = find_group(known, target.group)
-            if group is None:
-                raise NotFoundError("group", target.group)
-            # One more than a campaign takes, so that too many can be told.
-            return await self.devices.members(known, group, limit=MAX_DEVICES)
-        if target.wanted is None:
-            return await each(partial(find_served, self.devices, tenant), target.devices)
-        found: list[Device] = []
-        cursor = None
-        while True:
-            # As the caller's own list shows them: a filter tells nothing of others.
-            page = await self.device_lists.page(
-                access, limit=_LISTED, cursor=cursor, wanted=target.wanted
-            )
-            found += [one for one in page.devices if one.retired_at is None]
-            cursor = page.cursor
-            if cursor is None or len(found) > MAX_DEVICES:
-                return found
 
     async def _require(
         self, access: Access, action: Permission, devices: Sequence[Device], purpose: Purpose

@@ -138,14 +138,14 @@ async def knowing_targets(
     groups: GroupRecords, tenant: Tenant, records: Iterable[DownloadRecord]
 ) -> Tenant:
     """The tenant with the groups that these downloads are for."""
-    named = {one.target for one in records if one.target_kind is TargetKind.GROUP}
+    named = {one.target for one in records if one.target_kind is not TargetKind.DEVICE}
     return await knowing(groups, tenant, named)
 
 
 async def find_target(
     devices: DeviceFacts, tenant: Tenant, kind: TargetKind, target: str
 ) -> Device | DeviceGroup:
-    """The device or group that a download is for.
+    """The device or group that a download is for; of a selection the group that it was selected in.
 
     Raises:
         NotFoundError: the tenant has none.

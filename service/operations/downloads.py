@@ -32,7 +32,7 @@ from service.errors import (
     UpstreamError,
 )
 from service.operations.authorization import Purpose
-from service.operations.devices import require_view
+from service.operations.devices import find_device_or_none, require_view
 from service.operations.download_lists import (
     DownloadView,
     find_target,
@@ -46,6 +46,7 @@ from service.operations.once import Once
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from service.domain.identities import Principal
     from service.domain.instants import Clock
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
@@ -186,7 +187,7 @@ class Downloads:
             PermissionDeniedError: not allowed.
         """
         tenant = access.principal.tenant
-        record, target, tenant = await self.find(tenant, download_id)
+        record, target, tenant = await self.find(tenant, download_id, by=access.principal)
         if isinstance(target, DeviceGroup):
             await access.require(Permission.VIEW_DOWNLOAD, target.entities(tenant.groups))
         else:
@@ -204,7 +205,7 @@ class Downloads:
             UpstreamError: it may be closed, and the worker not told: ask again.
         """
         tenant = access.principal.tenant
-        record, target, tenant = await self.find(tenant, download_id)
+        record, target, tenant = await self.find(tenant, download_id, by=access.principal)
         purpose = Purpose(artifact=delivered(record), about={"download": record.download_id})
         await access.require(Permission.CANCEL_DOWNLOAD, target.entities(tenant.groups), purpose)
         state = (await view_of(self._deliveries, tenant, record)).progress.state
@@ -222,15 +223,28 @@ class Downloads:
         return await view_of(self._deliveries, tenant, record)
 
     async def find(
-        self, tenant: Tenant, download_id: str
+        self, tenant: Tenant, download_id: str, *, by: Principal | None = None
     ) -> tuple[DownloadRecord, Device | DeviceGroup, Tenant]:
-        """A download with what it is for, and the tenant with the group that this is.
+        """A download with what policies decide on it, and the tenant with the group that this is.
+
+        Args:
+            tenant: whose it is.
+            download_id: which.
+            by: who asks; of a selection that they began a device of it is decided on, which they
+                were let deliver to; for anybody else the group that it was selected in.
 
         Raises:
             NotFoundError: the tenant has no such download, or its target is gone.
         """
         record = await self._find(tenant, download_id)
         tenant = await knowing_targets(self._groups, tenant, [record])
+        is_own = by is not None and record.created_by == by.entity_id
+        if is_own and record.target_kind is TargetKind.SELECTION:
+            found = await self._deliveries.job(tenant, record, 0)
+            for name in found[0].members if found else ():
+                device = await find_device_or_none(self._devices, tenant, name)
+                if device is not None and device.problem is None:
+                    return record, device, tenant
         target = await find_target(self._devices, tenant, record.target_kind, record.target)
         return record, target, tenant
 

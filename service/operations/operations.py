@@ -61,6 +61,7 @@ from service.operations.retired_devices import RetiredDevices
 from service.operations.retirement import Retirement
 from service.operations.revocations import Revocations
 from service.operations.rollout import Rollout
+from service.operations.selections import Selections
 from service.operations.telemetry import DeviceTelemetry
 from service.operations.traced_decisions import TracedDecisions
 from service.operations.versions import Versions
@@ -185,8 +186,7 @@ class Operations:
         )
         self.campaigns = Campaigns(
             devices=ports.devices,
-            device_lists=self.devices,
-            groups=ports.groups,
+            selections=self.selections,
             types=ports.command_types,
             lists=self.campaign_lists,
             records=ports.campaign_records,
@@ -215,6 +215,7 @@ class Operations:
             devices=ports.devices,
             groups=ports.groups,
             downloads=self.downloads,
+            selections=self.selections,
             plans=ports.plans,
             clock=ports.clock,
         )
@@ -317,6 +318,13 @@ class Operations:
             self.budgets,
             enrolment,
             endpoint or DeviceEndpoint(host="localhost", port=8883, authorities=""),
+        )
+
+    @cached_property
+    def selections(self) -> Selections:
+        """Devices of a filter, or by name."""
+        return Selections(
+            devices=self._ports.devices, device_lists=self.devices, groups=self._ports.groups
         )
 
     @cached_property

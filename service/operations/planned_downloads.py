@@ -69,6 +69,7 @@ class PlannedDownloads:
                 file_id=plan.asked_file,
                 shape=plan.shape,
                 emergency_reason=plan.emergency_reason,
+                selection=plan.selection,
             ),
         )
         started = await self.records.read(seen.tenant, plan.plan_id)
@@ -141,7 +142,9 @@ class PlannedDownloads:
         return await self._hold(access, download_id, at_ms=None)
 
     async def _hold(self, access: Access, download_id: str, *, at_ms: int | None) -> DownloadView:
-        record, target, tenant = await self.downloads.find(access.principal.tenant, download_id)
+        record, target, tenant = await self.downloads.find(
+            access.principal.tenant, download_id, by=access.principal
+        )
         # Who may end it may hold it; what goes on is decided again, for who asked for it.
         await access.require(
             Permission.CANCEL_DOWNLOAD,

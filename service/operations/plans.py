@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 
     from service.cedar.decision import Decision
     from service.domain.instants import Clock
+    from service.domain.selections import Selection
     from service.domain.tenants import Tenant
     from service.operations.authorization import Access
     from service.operations.downloads import Downloads
+    from service.operations.selections import Selections
     from service.ports.devices import DeviceFacts
     from service.ports.groups import GroupRecords
     from service.ports.plans import Plans
@@ -46,6 +48,8 @@ class PlanRequest:
     """Which file goes where, and how.
 
     Attributes:
+        target: of a selection the group that it is selected in.
+        selection: of a plan for what a filter finds, or for devices by name: which.
         artifact: the file's name; empty where ``file_id`` names the version.
         file_id: of one uploaded version; ``None``: the newest that is available.
     """
@@ -56,6 +60,7 @@ class PlanRequest:
     file_id: str | None
     shape: Shape
     emergency_reason: str | None = None
+    selection: Selection | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +68,8 @@ class Seen:
     """What a plan rests on, as it is now.
 
     Attributes:
-        target: as policies decide on it, with the tenant that has its groups.
+        target: as policies decide on it, with the tenant that has its groups; of a selection a
+            device of it, one that is allowed if there is one.
         purpose: with which the target is asked for, but for an approval.
     """
 
@@ -85,6 +91,7 @@ class Planning:
     devices: DeviceFacts
     groups: GroupRecords
     downloads: Downloads
+    selections: Selections
     plans: Plans
     clock: Clock
 
@@ -95,9 +102,11 @@ class Planning:
 
         Raises:
             NotFoundError: the tenant has no such device, group or file.
-            InvalidRequestError: a part of the request is not of its form.
-            ConflictError: nobody vouches for the file; the group has no device, or too many; or the
-                waves would make more than a hundred jobs.
+            InvalidRequestError: a part of the request is not of its form, or no device can fit the
+                filter.
+            PermissionDeniedError: a policy forbids the caller to list devices by a filter.
+            ConflictError: nobody vouches for the file; a named device was retired; there is no
+                device, or there are too many; or the waves would make more than a hundred jobs.
         """
         check_shape(request.shape)
         seen = await self.look(access, request)
@@ -122,6 +131,7 @@ class Planning:
             skipped_for=dict(tally.skipped_for),
             digest=seen.digest,
             emergency_reason=request.emergency_reason,
+            selection=request.selection,
         )
         _check_jobs(plan)
         await self.plans.store(seen.tenant, plan, seen.devices)
@@ -165,7 +175,8 @@ class Planning:
         tenant = access.principal.tenant
         if request.file_id is None and not is_artifact_name(request.artifact):
             raise InvalidRequestError("artifact", "must be a relative name like `recipes/a.json`")
-        if request.target_kind is TargetKind.GROUP:
+        # Groups that were made at run time are known once they are asked for.
+        if request.target_kind is not TargetKind.DEVICE:
             tenant = await knowing(self.groups, tenant, [request.target])
         target = await find_target(self.devices, tenant, request.target_kind, request.target)
         if isinstance(target, Device) and target.retired_at is not None:
@@ -176,13 +187,7 @@ class Planning:
         deliverable(artifact)
         everything = DeviceGroup(tenant=tenant.id, id=ROOT_GROUP)
         fleet = await self.devices.members(tenant, everything, limit=_MOST_OF_FLEET)
-        members: Sequence[Device] = (
-            (target,)
-            if isinstance(target, Device)
-            else tuple(device for device in fleet if device.is_served_in(target.id, tenant.groups))
-        )
-        if isinstance(target, DeviceGroup):
-            check_members(target, members[: MAX_MEMBERS + 1])
+        members = await self._members(access, tenant, request, target, fleet)
         candidates = [one for one in members if one.problem is None and one.enrolled]
         reach = reach_of(candidates, fleet)
         action = permission_for(artifact.name)
@@ -193,14 +198,17 @@ class Planning:
             planned=True,
         )
         decided, needs_approval = await self._decided(access, action, candidates, purpose)
-        # Only those are delivered to that are allowed, each by itself.
-        purpose = replace(purpose, members_allowed=isinstance(target, DeviceGroup))
-        of_target, asks = await self._of_target(access, action, target, purpose, tenant)
-        if not isinstance(of_target, Allowed):
-            decided = dict.fromkeys(decided, of_target)
-        readable = [one for one in members if one.problem is None]
-        views = await self._asked(access, Permission.VIEW_DEVICE, readable, Purpose())
-        viewed = {name for name, one in views.items() if isinstance(one, Allowed)}
+        if request.selection is not None:
+            # Nobody is asked for the whole: each device is decided by itself, and nothing else is.
+            target = _chosen(members, candidates, decided)
+            asks = False
+        else:
+            # Only those are delivered to that are allowed, each by itself.
+            purpose = replace(purpose, members_allowed=isinstance(target, DeviceGroup))
+            of_target, asks = await self._of_target(access, action, target, purpose, tenant)
+            if not isinstance(of_target, Allowed):
+                decided = dict.fromkeys(decided, of_target)
+        viewed = await self._viewed(access, request, members)
         devices = tuple(_planned(one, decided, viewed) for one in members)
         needs_approval = needs_approval or asks
         return Seen(
@@ -214,6 +222,41 @@ class Planning:
             needs_approval=needs_approval,
             digest=digest_of(artifact, request.shape, devices, needs_approval=needs_approval),
         )
+
+    async def _members(
+        self,
+        access: Access,
+        tenant: Tenant,
+        request: PlanRequest,
+        target: Device | DeviceGroup,
+        fleet: Sequence[Device],
+    ) -> Sequence[Device]:
+        """The devices that it is for, in the order of their ids."""
+        if isinstance(target, Device):
+            return (target,)
+        if request.selection is None:
+            members = tuple(one for one in fleet if one.is_served_in(target.id, tenant.groups))
+            check_members(target, members[: MAX_MEMBERS + 1])
+            return members
+        found = await self.selections.find(access, tenant, request.selection, most=MAX_MEMBERS)
+        if not found:
+            raise ConflictError("it is for no device: nothing fits the filter")
+        if len(found) > MAX_MEMBERS:
+            raise ConflictError(
+                f"the filter finds more than {MAX_MEMBERS} devices, which is as many as one"
+                " download can serve: make several of it"
+            )
+        return sorted(found, key=lambda one: one.id)
+
+    async def _viewed(
+        self, access: Access, request: PlanRequest, members: Sequence[Device]
+    ) -> set[str]:
+        """Those that the caller may be told of by name."""
+        if request.selection is not None and request.selection.wanted is not None:
+            return {one.id for one in members}  # the caller's own list has just shown them
+        readable = [one for one in members if one.problem is None]
+        views = await self._asked(access, Permission.VIEW_DEVICE, readable, Purpose())
+        return {name for name, one in views.items() if isinstance(one, Allowed)}
 
     async def _decided(
         self, access: Access, action: Permission, devices: Sequence[Device], purpose: Purpose
@@ -252,6 +295,21 @@ class Planning:
         if isinstance(plain, Allowed) or not isinstance(approved, Allowed):
             return plain, False
         return approved, True
+
+
+def _chosen(
+    members: Sequence[Device], candidates: Sequence[Device], decided: Mapping[str, Decision]
+) -> Device:
+    """The device that stands for a selection when it is started; allowed, if one of them is.
+
+    Raises:
+        ConflictError: on none of them a policy can decide.
+    """
+    allowed = (one for one in candidates if isinstance(decided[one.id], Allowed))
+    found = next(allowed, None) or next(iter(candidates), None)
+    if found is None:
+        raise ConflictError(f"no policy can decide on any of its {len(members)} devices")
+    return found
 
 
 def _planned(device: Device, decided: Mapping[str, Decision], viewed: set[str]) -> PlannedDevice:

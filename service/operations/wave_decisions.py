@@ -15,7 +15,7 @@ from service.cedar.decision import Allowed, Decision, Denied
 from service.cedar.request import AuthorizationRequest
 from service.domain.artifacts import permission_for
 from service.domain.audit import AuditRecord
-from service.domain.downloads import DeliveryState, Outcome
+from service.domain.downloads import DeliveryState, Outcome, TargetKind
 from service.domain.groups import DeviceGroup
 from service.domain.instants import milliseconds, new_ulid
 from service.errors import NotFoundError, UnavailableError
@@ -130,10 +130,13 @@ class WaveDecisions:
         Raises:
             RolloutStoppedError: of the group itself they say no.
         """
-        try:
-            target = await find_target(self.devices, tenant, record.target_kind, record.target)
-        except NotFoundError as error:
-            raise RolloutStoppedError(f"its {record.target_kind} is no more") from error
+        # Of a selection each device is decided by itself, and nothing else.
+        target = None
+        if record.target_kind is not TargetKind.SELECTION:
+            try:
+                target = await find_target(self.devices, tenant, record.target_kind, record.target)
+            except NotFoundError as error:
+                raise RolloutStoppedError(f"its {record.target_kind} is no more") from error
         purpose = Purpose(
             artifact=delivered(record),
             emergency_reason=record.emergency_reason,

@@ -32,11 +32,11 @@ from service.domain.campaigns import (
     CampaignClosing,
     CampaignPage,
     CampaignRecord,
-    CampaignTarget,
     decode_devices,
     encode_devices,
 )
 from service.domain.commands import IfOffline
+from service.domain.selections import Selection
 from service.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -372,7 +372,7 @@ def _record(tenant: Tenant, item: Mapping[str, Any]) -> CampaignRecord:
     return CampaignRecord(
         tenant=tenant.id,
         arguments=json.loads(said.pop("arguments")),
-        target=CampaignTarget.of(json.loads(said.pop("target"))),
+        target=Selection.of(json.loads(said.pop("target"))),
         # Fail closed: a machine's without any is stopped.
         scopes=tuple(said.pop("scopes", "").split()),
         # Fail closed: a way that is not known here does not wait for its device.

@@ -18,9 +18,11 @@ from cedarfleet_device.wire import Signed
 from service.adapters.aws.client.failures import asks
 from service.adapters.aws.cursors import seal, token_of
 from service.domain.artifacts import Artifact
+from service.domain.device_filter import DeviceFilter
 from service.domain.downloads import TargetKind
 from service.domain.plans import Plan, PlannedDevice, PlannedPage, Verdict
 from service.domain.rollouts import Reach, Shape
+from service.domain.selections import Selection
 from service.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -165,12 +167,26 @@ def _decoded(text: str) -> list[PlannedDevice]:
 
 
 def _plan_text(plan: Plan) -> str:
-    return json.dumps({**asdict(plan), "shape": plan.shape.encode()})
+    known = {**asdict(plan), "shape": plan.shape.encode()}
+    # A service of the release before knows no `selection`, and reads what has none.
+    if plan.selection is None:
+        del known["selection"]
+    return json.dumps(known)
+
+
+def _selection(found: Mapping[str, Any]) -> Selection:
+    wanted = found["wanted"]
+    return Selection(
+        group=found["group"],
+        wanted=DeviceFilter(**wanted) if wanted else None,
+        devices=tuple(found["devices"]),
+    )
 
 
 def _plan(tenant: Tenant, found: dict[str, Any]) -> Plan:
     artifact: dict[str, Any] = found["artifact"]
     manifest = artifact["manifest"]
+    selected = found.get("selection")
     artifact["manifest"] = Signed.of(manifest) if manifest else None
     read: dict[str, Any] = {
         "tenant": tenant.id,
@@ -178,6 +194,7 @@ def _plan(tenant: Tenant, found: dict[str, Any]) -> Plan:
         "artifact": Artifact(**artifact),
         "shape": Shape.decode(found["shape"]),
         "reach": Reach(**found["reach"]),
+        "selection": _selection(selected) if selected else None,
         "counts": {Verdict(one): count for one, count in found["counts"].items()},
     }
     return Plan(**{**found, **read})

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from service.cedar.decision import Allowed
-from service.domain.campaigns import CampaignFilter, CampaignRecord, CampaignTarget
+from service.domain.campaigns import CampaignFilter, CampaignRecord
 from service.domain.commands import CommandFilter, CommandRecord
 from service.domain.devices import Device
 from service.domain.downloads import EVERY_DOWNLOAD, Closing, DownloadRecord, TargetKind
@@ -19,6 +19,7 @@ from service.domain.identities import Principal, TokenUse, VerifiedClaims
 from service.domain.instants import new_ulid
 from service.domain.machines import Machine, MachineState
 from service.domain.permissions import Permission
+from service.domain.selections import Selection
 from service.operations.authorization import RequestFacts
 from service.operations.operations import Operations
 from service.settings import TokenSettings
@@ -192,7 +193,7 @@ class Fleet:
             tenant=self.tenant.id,
             name="reboot",
             arguments={},
-            target=CampaignTarget(devices=("d",)),
+            target=Selection(devices=("d",)),
             seconds=60,
             send_before=at + 1,
             created_by="test",

@@ -66,8 +66,9 @@ def test_each_recipe_of_rollouts_is_right(careful: ServiceUnderTest) -> None:
     blocks = BLOCK.findall(text)
     for line in (line for block in blocks for line in block.strip().splitlines()):
         shell.run(line)
-    assert len(blocks) == 5
-    first, second = careful.ports.download_records.once.records.values()
+    assert len(blocks) == 6
+    selected, first, second = careful.ports.download_records.once.records.values()
+    assert (selected.target_kind, selected.target, selected.devices) == ("selection", "all", 2)
     assert (first.closing, first.waves) == ("canceled", (1, 2))
     assert second.approved_by is not None
     assert not second.awaits_approval

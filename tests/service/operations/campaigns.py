@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from cedarfleet_device.wire import CommandState
 
 from service.adapters.memory.memory_ports import MemoryPorts
-from service.domain.campaigns import CampaignRecord, CampaignTarget, batches_of
+from service.domain.campaigns import CampaignRecord, batches_of
 from service.domain.commands import ReportedState
 from service.domain.devices import Device
 from service.domain.instants import milliseconds
 from service.domain.people import Person
+from service.domain.selections import Selection
 from service.domain.work import WorkKind
 from service.operations.budgets import Pace
 from service.operations.campaigns import advance_campaign
@@ -142,7 +143,7 @@ async def begin_campaign(
         "tenant": "acme",
         "name": name,
         "arguments": {},
-        "target": CampaignTarget(group="all"),
+        "target": Selection(group="all"),
         "seconds": 60,
         "send_before": now + 3_600_000,
         "created_by": f"{tenant.pool_id}|{BOSS}",

@@ -12,12 +12,12 @@ from cedarfleet_device.wire import CommandState
 from service.domain.campaigns import (
     CampaignClosing,
     CampaignState,
-    CampaignTarget,
     Part,
     state_of,
 )
 from service.domain.identities import Principal, TokenUse, VerifiedClaims
 from service.domain.permissions import Permission
+from service.domain.selections import Selection
 from service.errors import UnavailableError, UpstreamError
 from service.operations.authorization import RequestFacts
 from service.operations.campaigns import CampaignRequest, advance_campaign
@@ -259,7 +259,7 @@ async def ask(campaign: Campaign, ports: MemoryPorts) -> None:
         declared=frozenset({Permission.OPERATE_DEVICE}),
     )
     request = CampaignRequest(
-        target=CampaignTarget(group="all"),
+        target=Selection(group="all"),
         name="reboot",
         arguments={},
         window_seconds=3600,

@@ -33,7 +33,6 @@ from service.domain.campaigns import (
     CampaignClosing,
     CampaignFilter,
     CampaignRecord,
-    CampaignTarget,
 )
 from service.domain.command_types import CommandTypeRecord
 from service.domain.commands import CommandFilter, CommandRecord
@@ -64,6 +63,7 @@ from service.domain.permissions import Permission
 from service.domain.plans import Plan, PlannedDevice, Verdict
 from service.domain.rates import Rate
 from service.domain.rollouts import Reach, Shape, WaveSize, Window
+from service.domain.selections import Selection
 from service.domain.wanted_versions import Batch as WishBatch
 from service.domain.wanted_versions import Running, WantedVersion
 from service.domain.webhooks import Delivery, SealedSecret, Webhook
@@ -116,7 +116,7 @@ CAMPAIGN: Final = CampaignRecord(
     tenant="acme",
     name="reboot",
     arguments={},
-    target=CampaignTarget(group="all"),
+    target=Selection(group="all"),
     seconds=60,
     send_before=2**42,
     created_by="somebody",
