@@ -33,10 +33,12 @@ class Bucket:
     Attributes:
         cuts: connections that are cut before anything is stored.
         kills: after so many parts the program is no more.
+        forgets: the program is no more as it is told that its upload has begun.
     """
 
     cuts: int = 0
     kills: int | None = None
+    forgets: bool = False
     known: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     keys: dict[str, str] = field(default_factory=dict[str, str])
     parts: dict[str, dict[int, bytes]] = field(default_factory=dict[str, dict[int, bytes]])
@@ -106,6 +108,8 @@ class Bucket:
         unknown = dict.fromkeys(("sbom", "problem", "created_at", "changed_at"))
         self.known.setdefault(file_id, {"package": None, "created_by": "p", **unknown, **made})
         self.parts.setdefault(file_id, {})
+        if self.forgets:
+            raise KilledError
         return FileOut.from_dict(dict(self.known[file_id]))
 
 
@@ -152,6 +156,16 @@ def test_a_killed_upload_sends_what_is_missing(file: Path) -> None:
         assert b"".join(bucket.puts) == CONTENT
         assert told == [PART * sent for sent in range(number, 7)]
         assert (len(bucket.keys), journals(file)) == (1, [])
+
+
+def test_an_upload_is_begun_once(file: Path) -> None:
+    """Killed before it knows the id, the next run begins the same one again, by its key."""
+    bucket = Bucket(forgets=True)
+    with pytest.raises(KilledError):
+        uploaded(bucket, file)
+    bucket.forgets = False
+    assert uploaded(bucket, file).id == "file-0"
+    assert len(bucket.keys) == 1
 
 
 def test_a_cut_connection_sends_its_part_again(file: Path) -> None:

@@ -202,6 +202,48 @@ def test_a_file_is_uploaded_planned_and_delivered(
     assert "succeeded: 1 succeeded" in watched.stdout
 
 
+def test_a_killed_upload_goes_on(
+    terminal: Terminal, tmp_path: Path, deployed: DeployedService
+) -> None:
+    """SIGKILL in the midst of it: the bucket keeps what it had, and is sent the rest."""
+    manager, file = terminal.as_person("managers"), tmp_path / "large.bin"
+    with file.open("wb") as stream:
+        stream.truncate(10 * 8 * 2**20)
+    words = ("upload", str(file), "recipes/large.bin", "--json")
+    journals = terminal.folder / "state" / "cedarfleet" / "uploads"
+    known: dict[str, Any] = {"sent": []}
+
+    def signings() -> int:
+        """How often a part's URL was asked for."""
+        log = (deployed.setup.state_dir / "service.log").read_text()
+        return sum("/v1/files/" in one and "/parts" in one for one in log.splitlines())
+
+    asked_before = signings()
+    first = subprocess.Popen(
+        [PROGRAM, *words], env=terminal.environment(), stdout=subprocess.PIPE, text=True
+    )
+    while not known["sent"]:
+        assert first.poll() is None, "it has ended before it could be killed"
+        known = next((json.loads(one.read_text()) for one in journals.glob("*.json")), known)
+    first.kill()
+    first.communicate()
+    s3, bucket = deployed.setup.cloud.client("s3"), deployed.setup.stacks["acme"]["bucket"]
+    [upload] = [
+        one
+        for one in s3.list_multipart_uploads(Bucket=bucket)["Uploads"]
+        if one["Key"].endswith(known["file_id"])
+    ]
+    asked = {"Bucket": bucket, "Key": upload["Key"], "UploadId": upload["UploadId"]}
+    before = {part["PartNumber"] for part in s3.list_parts(**asked)["Parts"]}
+    assert 0 < len(before) < 10
+    again = manager.run(*words)
+    assert again.returncode == 0, again.stderr
+    uploaded = json.loads(again.stdout)
+    assert (uploaded["id"], uploaded["state"]) == (known["file_id"], "available")
+    assert list(journals.glob("*")) == []
+    assert signings() - asked_before in {10, 11}, "each part once, but the one that was cut off"
+
+
 def test_the_trail_is_exported_and_proves_itself(terminal: Terminal, tmp_path: Path) -> None:
     """An export of the running service holds, by the key that the chain names."""
     manager, file = terminal.as_person("managers"), tmp_path / "trail.jsonl"

@@ -21,6 +21,7 @@ from tests.service.adapters.on_the_embedded_cloud.clients.test_command_line impo
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from pathlib import Path
 
     from mcp.types import CallToolResult
 
@@ -169,5 +170,81 @@ def test_a_rollout_is_planned_then_applied(agent: Terminal, press: str) -> None:
             agent.deployed.watch(started["url"], lambda seen: seen["state"] == "succeeded")
             seen = told(await session.call_tool("get_rollout", {"rollout": started["id"]}))
             assert seen["state"] == "succeeded"
+
+    asyncio.run(scenario())
+
+
+def test_a_campaign_is_for_the_devices_of_its_plan(agent: Terminal, press: str) -> None:
+    """By name, whoever joins meanwhile; begun once; a filter that was forgotten is refused."""
+
+    async def scenario() -> None:
+        async with tools(agent, "--changes") as session:
+            forgotten = await session.call_tool("plan_campaign", {"command": "reboot"})
+            assert "say which devices" in refused(forgotten)
+            asked_for = {"command": "reboot", "group": "line-press", "connected": True}
+            plan = told(await session.call_tool("plan_campaign", asked_for))
+            assert (plan["devices"], plan["denied"]) == ([press], [])
+            other = await session.call_tool("apply_command", {"plan": plan["plan"]})
+            assert "no such plan" in refused(other)
+            begun = [
+                told(await session.call_tool("apply_campaign", {"plan": plan["plan"]}))
+                for _ in range(2)
+            ]
+            assert begun[0] == begun[1]
+            agent.deployed.watch(begun[0]["url"], lambda seen: seen["state"] == "ended")
+            seen = told(await session.call_tool("get_campaign", {"campaign": begun[0]["id"]}))
+            assert [(one["device"], one["state"]) for one in seen["devices"]] == [
+                (press, "succeeded")
+            ]
+            away = {"command": "reboot", "devices": ["press-01"]}
+            plan = told(await session.call_tool("plan_campaign", away))
+            begun = [told(await session.call_tool("apply_campaign", {"plan": plan["plan"]}))]
+            cancel = told(
+                await session.call_tool("plan_campaign_cancel", {"campaign": begun[0]["id"]})
+            )
+            await session.call_tool("apply_campaign_cancel", {"plan": cancel["plan"]})
+            agent.deployed.watch(begun[0]["url"], lambda seen: seen["state"] == "canceled")
+
+    asyncio.run(scenario())
+
+
+def test_a_wanted_version_is_set_as_it_was_seen(agent: Terminal, tmp_path: Path) -> None:
+    """Somebody else wants another between plan and apply: the plan is refused, and nothing lost."""
+    file = tmp_path / "app.bin"
+    file.write_bytes(b"a build of today")
+    agent.as_person("managers")
+    words = ("upload", str(file), "apps/agent.bin", "--package", "agent-app", "2.0", "--json")
+    uploaded = json.loads(agent.run(*words).stdout)["id"]
+    wish = "/v1/groups/line-press/wanted-versions/agent-app"
+    about = {"group": "line-press", "package": "agent-app"}
+    asked_for = {**about, "file": uploaded, "devices_per_hour": 60}
+
+    def wanted(rate: int) -> None:
+        """Somebody else wants it so."""
+        body = {"file": uploaded, "devices_per_hour": rate}
+        assert agent.deployed.call("PUT", wish, json=body).status_code == 200
+
+    async def scenario() -> None:
+        async with tools(agent, "--changes") as session:
+            plan = told(await session.call_tool("plan_wanted_version", asked_for))
+            assert (plan["now"], plan["may"]["allowed"]) == (None, True)
+            assert agent.deployed.call("GET", wish).status_code == 404
+            wanted(30)
+            stale = await session.call_tool("apply_wanted_version", {"plan": plan["plan"]})
+            assert "plan it again" in refused(stale)
+            plan = told(await session.call_tool("plan_wanted_version", asked_for))
+            assert plan["now"]["wanted"]["devices_per_hour"] == 30
+            wanted(40)
+            stale = await session.call_tool("apply_wanted_version", {"plan": plan["plan"]})
+            assert "precondition" in refused(stale)
+            plan = told(await session.call_tool("plan_wanted_version", asked_for))
+            for _ in range(2):
+                applied = await session.call_tool("apply_wanted_version", {"plan": plan["plan"]})
+                assert told(applied)["devices_per_hour"] == 60
+            listed = told(await session.call_tool("get_wanted_versions", {"group": "line-press"}))
+            assert "agent-app" in {one["package"] for one in listed["wanted_versions"]}
+            end = told(await session.call_tool("plan_wanted_version_end", about))
+            told(await session.call_tool("apply_wanted_version_end", {"plan": end["plan"]}))
+            assert agent.deployed.call("GET", wish).status_code == 404
 
     asyncio.run(scenario())
