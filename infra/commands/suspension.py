@@ -163,6 +163,7 @@ def suspend(
     told(f"nobody signs in any more: {len(record['clients'])} app clients are shut")
     _deny(tenant)
     told("no device may connect, publish or subscribe: within 6 to 8 minutes, so AWS says")
+    told(f"{_cancel_jobs(tenant)} jobs are canceled: what waits does not begin when it is resumed")
     return _disconnect_all(tenant, watch=watch, told=told)
 
 
@@ -304,6 +305,21 @@ def _allow(tenant: Tenant, version: str) -> None:
     tenant.aws.iot.delete_policy_version(
         policyName=policy, policyVersionId=held["defaultVersionId"]
     )
+
+
+def _cancel_jobs(tenant: Tenant) -> int:
+    """Cancel the tenant's jobs that are under way; how many.
+
+    With `force` those too at which a device is; it cannot report on them any more (source: AWS IoT
+    API reference, CancelJob). What is stored of a download says `canceled` once IoT Core tells.
+    """
+    iot, count = tenant.aws.iot, 0
+    pages = iot.get_paginator("list_jobs").paginate(status="IN_PROGRESS")
+    for job in [job for page in pages for job in page["jobs"]]:
+        if job["jobId"].startswith(names.thing_prefix(tenant.id)):
+            iot.cancel_job(jobId=job["jobId"], force=True, comment="the tenant is suspended")
+            count += 1
+    return count
 
 
 def _disconnect_all(tenant: Tenant, *, watch: Watch, told: Callable[[str], None]) -> bool:

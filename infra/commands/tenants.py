@@ -22,6 +22,7 @@ from infra.commands import (
     rings,
     run_report,
     stack_run,
+    tenant_freeze,
     tenant_switch,
 )
 from infra.commands.offboarding import command as offboarding
@@ -52,6 +53,8 @@ VERBS: Final = {
     "invite": "invite a person of a tenant, as its first manager",
     "suspend": "turn one tenant off, in seconds: people, machines, policies, devices",
     "resume": "restore a tenant that was suspended, as it was",
+    "freeze": "let nobody change a tenant, a group's devices, or all tenants, in seconds",
+    "thaw": "end that",
     "export": "write a tenant's data into one file, with digests",
     "import": "bring such a file into a tenant that is stamped on another platform",
     "offboard": "take a tenant away with all it left, prove it, and certify it",
@@ -68,6 +71,8 @@ def add_arguments(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
     new_tenant.add_invite_arguments(verbs["invite"])
     tenant_switch.add_arguments(verbs["suspend"], suspends=True)
     tenant_switch.add_arguments(verbs["resume"], suspends=False)
+    tenant_freeze.add_arguments(verbs["freeze"], freezes=True)
+    tenant_freeze.add_arguments(verbs["thaw"], freezes=False)
     archives.add_export_arguments(verbs["export"])
     archives.add_import_arguments(verbs["import"])
     offboarding.add_offboard_arguments(verbs["offboard"])
@@ -121,6 +126,8 @@ def run(options: argparse.Namespace, *, root: Path) -> int:
             "invite": partial(new_tenant.invite, options, root=root),
             "suspend": partial(tenant_switch.run, options, root=root),
             "resume": partial(tenant_switch.run, options, root=root),
+            "freeze": partial(tenant_freeze.run, options, root=root),
+            "thaw": partial(tenant_freeze.run, options, root=root),
             "export": partial(archives.export, options, root=root),
             "import": partial(archives.bring, options, root=root),
             "offboard": partial(offboarding.offboard, options, root=root),

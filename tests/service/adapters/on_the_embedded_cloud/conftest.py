@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 import pytest
 
+from infra import names
+from infra.commands.suspension import Aws
 from infra.local.demo.tenant_app import TenantApp
 from infra.local.people import add_person
 from infra.local.setup import PLATFORM, Setup
@@ -146,6 +148,20 @@ def deployed(
     assert codes == (0, 0), "service and worker end in order on SIGTERM"
     assert running is None or running.leaks() == [], (
         "whatever the tests asked of it, nothing secret is logged"
+    )
+
+
+@pytest.fixture
+def aws(deployed: DeployedService) -> Aws:
+    """The operator's clients."""
+    client = deployed.setup.cloud.client
+    return Aws(
+        dynamodb=client("dynamodb"),
+        permissions=client("verifiedpermissions"),
+        cognito=client("cognito-idp"),
+        iot=client("iot"),
+        data=client("iot-data"),
+        table=names.TENANTS_TABLE,
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from infra import names
 from infra.commands.revocation import Watch
-from infra.commands.suspension import Aws, SuspensionError, Tenant, resume, suspend
+from infra.commands.suspension import SuspensionError, Tenant, resume, suspend
 from infra.local.people import SignInError
 from tests.certificates import certified
 from tests.infra.local.cloud.limits.devices import Identity
@@ -19,24 +19,11 @@ from tests.infra.local.cloud.limits.stubborn import Stubborn
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from infra.commands.suspension import Aws
     from tests.service.adapters.on_the_embedded_cloud.conftest import DeployedService
 
 THING = "globex--pump-09"
 READ = "/v1/devices/pump-01"
-
-
-@pytest.fixture
-def aws(deployed: DeployedService) -> Aws:
-    """The operator's clients."""
-    client = deployed.setup.cloud.client
-    return Aws(
-        dynamodb=client("dynamodb"),
-        permissions=client("verifiedpermissions"),
-        cognito=client("cognito-idp"),
-        iot=client("iot"),
-        data=client("iot-data"),
-        table=names.TENANTS_TABLE,
-    )
 
 
 @pytest.fixture
@@ -94,6 +81,10 @@ def test_a_tenant_is_turned_off_and_comes_back_as_it_was(
     limits = deployed.setup.cloud.limits
     tenant, said = Tenant.find(aws, "globex"), list[str]()
     before = settings(aws, tenant), tenant.row, device_policy(aws)
+    jobs = ("globex--waits", "acme--waits")
+    for job, thing in zip(jobs, (THING, "acme--press-01"), strict=True):
+        arn = aws.iot.describe_thing(thingName=thing)["thingArn"]
+        aws.iot.create_job(jobId=job, targets=[arn], document="{}")
     assert deployed.call("GET", READ, tenant="globex").status_code == 200
     person = deployed.people["globex"]["managers"]
 
@@ -112,6 +103,9 @@ def test_a_tenant_is_turned_off_and_comes_back_as_it_was(
         with pytest.raises(SignInError):
             deployed.setup.sign_in("globex", person)
         assert deployed.call("GET", "/v1/devices/press-01").status_code == 200
+        states = [aws.iot.describe_job(jobId=job)["job"]["status"] for job in jobs]
+        assert states == ["CANCELED", "IN_PROGRESS"]
+        aws.iot.delete_job(jobId=jobs[1], force=True)
         assert suspend(tenant, by="test", reason="again", watch=watch, say=said.append)
         assert all(not client["AllowedOAuthFlows"] for client in settings(aws, tenant))
 
