@@ -29,6 +29,7 @@ from infra.policies.comparison.with_deployed import difference_of
 from infra.policies.files import formatting
 from infra.policies.files.bundle import PolicyError, TenantPolicies
 from infra.policies.files.load import load
+from infra.policies.proofs import building
 from infra.policies.proofs.asking import NotProvedError, prover_of
 from infra.policies.proofs.theorems import prove
 from infra.policies.store import deployed
@@ -54,6 +55,7 @@ VERBS: Final = {
     "check": "validate policies, tenants and cases, and compare form and matrix",
     "format": "rewrite policy files to the house form",
     "matrix": "who may do what, as a table",
+    "prover": "build the program that proves, where cargo is, or say why it is not",
     "prove": "of all requests: none crosses tenants, no policy errs, none is vacuous or shadowed",
     "diff": "which decisions flip between what is deployed and the files",
 }
@@ -62,6 +64,9 @@ VERBS: Final = {
 def add_arguments(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
     """Give the parser of each verb its arguments."""
     verbs["matrix"].add_argument("--write", action="store_true", help="rewrite policies/matrix.md")
+    verbs["prover"].add_argument(
+        "--seconds", type=float, help="that it may be compiled; as long as it takes, if not given"
+    )
     diff = verbs["diff"]
     diff.add_argument(
         "tenant", help="tenant id; AWS or the embedded cloud as AWS_ENDPOINT_URL says"
@@ -92,6 +97,8 @@ def run(options: argparse.Namespace, *, root: Path) -> int:  # noqa: PLR0911 - o
                 return _check(root)
             case "format":
                 return _format(root)
+            case "prover":
+                return _prover(root, options.seconds)
             case "prove":
                 return _prove(root)
             case "matrix":
@@ -158,6 +165,19 @@ def _problems(root: Path) -> Iterator[str]:
                 "`python -m infra policies matrix --write`"
             )
     yield from map(str, formatting.problems(root))
+
+
+def _prover(root: Path, seconds: float | None) -> int:
+    """Build the prover; only sources of ours that do not compile are wrong."""
+    outcome = building.build(root, seconds=seconds)
+    match outcome.built:
+        case building.Built.YES:
+            return 0
+        case building.Built.NOT_HERE:
+            _say(f"the prover is not built, so nothing is proved: {outcome.words}")
+            return 0
+        case building.Built.BROKEN:
+            return _report([outcome.words])
 
 
 def _prove(root: Path) -> int:

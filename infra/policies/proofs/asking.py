@@ -10,15 +10,22 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from infra.policies.proofs.written_out import Written
 
-_FOLDER = ("infra", "policies", "prover")
-_SECONDS = 1200.0
+PROVER: Final = ("infra", "policies", "prover")
+"""Its folder in a checkout."""
+TARGET: Final = Path(".prover")
+"""What is made of it, in a checkout; in no commit, and not among our sources, which tests read."""
+PROGRAM: Final = TARGET / "release" / "cedarfleet-prover"
+SOLVER: Final = TARGET / "cvc5"
+NOT_BUILT: Final = TARGET / "not-built.txt"
+"""Why the last build came to nothing, in a line."""
+_SECONDS: Final = 1200.0
 
 
 class NotProvedError(Exception):
@@ -204,20 +211,19 @@ def find_prover(root: Path, environment: Mapping[str, str] = os.environ) -> Buil
     Raises:
         NotProvedError: it was not built, or there is no solver.
     """
-    folder = root.joinpath(*_FOLDER)
-    program = folder / ".target" / "release" / "cedarfleet-prover"
+    program = root / PROGRAM
     if not program.is_file():
-        raise NotProvedError("the prover is not built: `make prove` does, where cargo is")
+        raise NotProvedError(f"the prover is not built: {_why(root)}")
     if solver := environment.get("CVC5") or shutil.which("cvc5", path=environment.get("PATH")):
         return BuiltProver(program=program, environment={**environment, "CVC5": solver})
-    bindings = folder / ".target" / "cvc5"
+    bindings = root / SOLVER
     if not bindings.is_dir():
-        raise NotProvedError("the solver cvc5 is not there: `make prove` fetches it")
+        raise NotProvedError(f"the solver cvc5 is not there: {_why(root)}")
     return BuiltProver(
         program=program,
         environment={
             **environment,
-            "CVC5": str(folder / "cvc5"),
+            "CVC5": str(root.joinpath(*PROVER, "cvc5")),
             "PYTHONPATH": str(bindings),
             # The interpreter whose bindings they are stands first under its common name.
             "PATH": os.pathsep.join(
@@ -225,3 +231,10 @@ def find_prover(root: Path, environment: Mapping[str, str] = os.environ) -> Buil
             ),
         },
     )
+
+
+def _why(root: Path) -> str:
+    try:
+        return (root / NOT_BUILT).read_text(encoding="utf-8").strip()
+    except OSError:
+        return "`make prove` does that, where cargo is"

@@ -151,11 +151,11 @@ def test_silence_is_no_proof(lines: list[dict[str, Any]], words: str) -> None:
 
 def test_without_a_prover_nothing_is_proved(tmp_path: Path) -> None:
     """And it is said how one is had."""
-    with pytest.raises(NotProvedError, match="`make prove` does, where cargo is"):
+    with pytest.raises(NotProvedError, match="`make prove` does that, where cargo is"):
         find_prover(tmp_path)
     with pytest.raises(NotProvedError, match="not built"):
         NoProver("not built").ask(Document(schema={}))
-    program = tmp_path / "infra/policies/prover/.target/release/cedarfleet-prover"
+    program = tmp_path / ".prover/release/cedarfleet-prover"
     program.parent.mkdir(parents=True)
     program.touch()
     with pytest.raises(NotProvedError, match="cvc5 is not there"):
@@ -172,7 +172,7 @@ def test_the_command_says_what_is_not_proved(
     told = capsys.readouterr().out
     for whose in ("the base", "tenant acme", "tenant globex"):
         assert f"not proved, of {whose}: no request crosses tenants" in told
-    assert "`make prove` does, where cargo is" in told
+    assert "`make prove` does that, where cargo is" in told
 
 
 def test_an_update_says_what_is_proved_of_it() -> None:
