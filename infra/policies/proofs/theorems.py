@@ -6,7 +6,9 @@
    is a request that it does.
 3. No policy ends in an error: Cedar would leave out a forbid that did. That is proved of moments
    that a service can make (``AT_THE_DOOR``): Cedar's go on for 292 million years, and overflow.
-4. No policy is vacuous, none is shadowed: each permit allows, and each forbid refuses, a request
+4. What the base refuses everybody (``REFUSED``) is refused, whatever else a tenant's policies and
+   grants allow: an agent's approval, grant, and change of people and machines; one's own approval.
+5. No policy is vacuous, none is shadowed: each permit allows, and each forbid refuses, a request
    that no other of its kind does. Of a forbid that is whatever anybody may be permitted one day.
 
 What no policy can say is bounded where requests are made: principals are of the tenant's own pool
@@ -42,6 +44,24 @@ AT_THE_DOOR: Final = """permit (principal, action, resource) when {
 };"""
 """Both are made of a ``datetime`` of Python, which has the years 1 to 9999 (``cedar.request`` and
 ``cedar.device_facts`` of the service); ``tests/infra/policies/proofs/`` shows their ends."""
+REFUSED: Final = {
+    "by agents": (
+        "an agent may do what no agent may",
+        """forbid (
+            principal,
+            action in [Fleet::Action::"ApproveDownload", Fleet::Action::"GiveGrant",
+                Fleet::Action::"ManagePeople", Fleet::Action::"ManageMachines"],
+            resource
+        ) when { context has via && context.via == "agent" };""",
+    ),
+    "one's own": (
+        "somebody approves what they asked for themselves",
+        """forbid (principal, action == Fleet::Action::"ApproveDownload", resource)
+        unless { context has requester && context.requester != principal };""",
+    ),
+}
+"""Name -> what it means that a request is allowed all the same, and which requests these are; said
+anew here, so that a base policy that says less is found."""
 _ALL: Final = "all"
 _PERMIT_ALL: Final = "permit (principal, action, resource);"
 _NEW: Final = "grants something new"
@@ -101,14 +121,14 @@ def prove(
     tenant: str = THIS_TENANT,
     known: frozenset[str] = frozenset(),
 ) -> Proof:
-    """Prove 1, 3 and 4 of a tenant's policies.
+    """Prove 1, 3, 4 and 5 of a tenant's policies.
 
     Args:
         prover: that answers.
         policies: all of the tenant, as its files or its store have them.
         templates: all that grants may be made of, by name; each is opened.
         tenant: as the policies name it.
-        known: policies of which 3 and 4 are proved already, as those of the base.
+        known: policies of which 3 and 5 are proved already, as those of the base.
 
     Raises:
         NotProvedError: there is no answer.
@@ -121,6 +141,10 @@ def prove(
     document.sets = {_ALL: whole, CONFINED: {CONFINED: statement_est(confinement(tenant))}}
     document.questions = [Question(id=CONFINED, kind="implies", left=_ALL, right=CONFINED)]
     words = {CONFINED: "a request that crosses tenants is allowed"}
+    for name, (meaning, forbid) in REFUSED.items():
+        words[name] = meaning
+        document.sets[name] = {_ALL: statement_est(_PERMIT_ALL), name: statement_est(forbid)}
+        document.questions.append(Question(id=name, kind="implies", left=_ALL, right=name))
     for name, est in whole.items():
         if name in known:
             continue

@@ -97,6 +97,51 @@ def test_a_grant_that_crosses_tenants_is_found(prover: Prover, base: PolicySet) 
     assert guarded.findings == ()
 
 
+def test_an_agent_that_may_approve_is_found(prover: Prover, base: PolicySet) -> None:
+    """Of every action that no agent may do, whatever a tenant lets everybody do; grants too."""
+    text = (ROOT / "policies" / "static" / "agents-approve-nothing.cedar").read_text("utf-8")
+    everything = """permit (principal, action in Fleet::Action::"Administer", resource)
+        when { context has requester && context.requester != principal };"""
+    template = """permit (principal == ?principal, action == Fleet::Action::"GiveGrant",
+        resource in ?resource);"""
+
+    def found(agents: str) -> list[str]:
+        whole = with_static(base, agents=agents, everything=everything)
+        known = frozenset([*whole.static, "any gives"])
+        proof = prove(prover, whole, templates={"gives": template}, known=known)
+        assert not any(one.is_spurious for one in proof.findings)
+        assert all('context.via: "agent"' in one.example for one in proof.findings)
+        return [
+            one.words.removeprefix("an agent may do what no agent may: ") for one in proof.findings
+        ]
+
+    assert found(text) == []
+    for action, of in (
+        ("ApproveDownload", ["Device", "DeviceGroup"]),
+        ("GiveGrant", ["Device", "DeviceGroup"]),
+        ("ManagePeople", ["Tenant"]),
+        ("ManageMachines", ["Tenant"]),
+    ):
+        broken = text.replace(f'Fleet::Action::"{action}"', 'Fleet::Action::"ViewDevice"')
+        assert broken != text
+        assert found(broken) == [f"{action} on a Fleet::{kind}" for kind in of]
+
+
+def test_an_approval_of_ones_own_is_found(prover: Prover, base: PolicySet) -> None:
+    """Whoever may approve everything else may not approve that."""
+    approves = """permit (principal, action == Fleet::Action::"ApproveDownload", resource)
+        unless { context has via };"""
+    text = (ROOT / "policies" / "static" / "approved-by-another.cedar").read_text("utf-8")
+    whole = with_static(base, four=text, approves=approves)
+    known = frozenset([*whole.static, "approves"])
+    assert prove(prover, whole, known=known).findings == ()
+    broken = with_static(whole, four=text.replace("context.requester != principal", "true"))
+    for finding in (proof := prove(prover, broken, known=known)).findings:
+        assert finding.words.startswith("somebody approves what they asked for themselves: Approve")
+        assert not finding.is_spurious
+    assert not proof.holds
+
+
 def test_what_an_update_changes_is_found_both_ways(prover: Prover, base: PolicySet) -> None:
     """A forbid that widens from high to medium takes medium away, which samples had missed."""
     before = with_static(
