@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Self
 
+from cedarfleet_device.wire.windows import WINDOW_FORM, Hours
+
 from service.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -17,9 +19,6 @@ MAX_WAVES: Final = 20
 MAX_PAUSE_MINUTES: Final = 7 * 24 * 60
 _DAY: Final = timedelta(days=1)
 _ENOUGH_ENDED: Final = 10
-_WINDOW: Final = re.compile(
-    r"(?P<start>(?:[01]\d|2[0-3]):[0-5]\d)-(?P<end>(?:[01]\d|2[0-3]):[0-5]\d)"
-)
 _OFFSET: Final = re.compile(r"(?P<sign>[+-])(?P<hours>0\d|1[0-4]):(?P<minutes>[0-5]\d)")
 
 
@@ -50,7 +49,7 @@ class Window:
         Raises:
             InvalidRequestError: one of the two is not of its form, or it is never open.
         """
-        match = _WINDOW.fullmatch(text)
+        match = WINDOW_FORM.fullmatch(text)
         if match is None or match["start"] == match["end"]:
             raise InvalidRequestError("window", "must be like `22:00-04:00`, and not empty")
         if _OFFSET.fullmatch(utc_offset) is None:
@@ -59,14 +58,12 @@ class Window:
 
     def opens_at(self, now: datetime) -> datetime:
         """From when on jobs may be made: ``now`` itself inside, else the next opening."""
-        start, end = (_time_of_day(part) for part in self.text.split("-"))
+        hours = Hours.read(self.text)
         local = now.astimezone(UTC) + _offset(self.utc_offset)
-        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-        at = local - midnight
-        is_open = start <= at < end if start < end else at >= start or at < end
-        if is_open:
+        if hours.is_open(60 * local.hour + local.minute):
             return now
-        return now + (start - at) % _DAY
+        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+        return now + (timedelta(minutes=hours.start) - (local - midnight)) % _DAY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,11 +214,6 @@ def wave_of(job: int, sizes: Sequence[int], *, job_members: int) -> tuple[int, i
 
 def _percent(part: int, whole: int) -> int:
     return -(-100 * part // whole) if whole else 0
-
-
-def _time_of_day(text: str) -> timedelta:
-    hours, minutes = text.split(":")
-    return timedelta(hours=int(hours), minutes=int(minutes))
 
 
 def _offset(text: str) -> timedelta:

@@ -6,32 +6,28 @@ had to wait, asks once more here.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from cedarfleet_device.wire.pythons import UTC
+from cedarfleet_device.wire.windows import Hours
 
 if TYPE_CHECKING:
     from typing import Self
 
-_FORM: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """From ``start`` to before ``end``, minutes of the day; equal ones are never.
+    """The hours of a time zone.
 
     Attributes:
-        start: first minute.
-        end: first minute after it.
+        hours: of the day.
         zone: in which the day is counted.
         text: as it was written.
     """
 
-    start: int
-    end: int
+    hours: Hours
     zone: tzinfo
     text: str
 
@@ -42,18 +38,16 @@ class Window:
         Raises:
             ValueError: it is not of the form, or this machine does not know the zone.
         """
-        if (match := _FORM.fullmatch(text)) is None:
-            raise ValueError(f"`{text}` must be like `22:00-04:00`")
-        begins, began, ends, ended = map(int, match.groups())
-        return cls(start=60 * begins + began, end=60 * ends + ended, zone=_zone(zone), text=text)
+        try:
+            hours = Hours.read(text)
+        except ValueError as error:
+            raise ValueError(f"`{text}` {error}") from error
+        return cls(hours=hours, zone=_zone(zone), text=text)
 
     def is_open(self, at_ms: int) -> bool:
         """Whether it is open at this instant (milliseconds since the epoch)."""
         local = datetime.fromtimestamp(at_ms / 1000, self.zone)
-        minute = 60 * local.hour + local.minute
-        if self.start <= self.end:
-            return self.start <= minute < self.end
-        return minute >= self.start or minute < self.end
+        return self.hours.is_open(60 * local.hour + local.minute)
 
 
 def _zone(name: str) -> tzinfo:
