@@ -21,7 +21,7 @@ from service.cedar.conformance import Conformance
 from service.cedar.entities import USER
 from service.cedar.evaluator import evaluation_of
 from service.cedar.explanation import MOST_CANDIDATES, Candidate, explained, nearest
-from service.cedar.reads import Reads
+from service.cedar.reads import Reads, texts_beside
 from service.cedar.request import ACTION, TOKEN
 from service.cedar.shared_statements import shared_est
 from service.cedar.statement import named_entities
@@ -179,6 +179,21 @@ class CompiledPolicies:
         return frozenset(
             uid for piece in self._of(action) for uid in named_entities(json.loads(piece.est))
         )
+
+    def texts_beside(self, member: str, actions: Iterable[str]) -> tuple[str, ...]:
+        """The texts with which policies of these actions compare a set of the context.
+
+        Raises:
+            ValueError: the policies are not of an action.
+        """
+        pieces = {piece.id: piece for action in actions for piece in self._of(action)}
+        found = {
+            text
+            for piece in pieces.values()
+            if member in piece.est
+            for text in texts_beside(json.loads(piece.est), member)
+        }
+        return tuple(sorted(found))
 
     def evaluate(self, request: AuthorizationRequest) -> Evaluation:
         """What the engine says to one request.

@@ -12,8 +12,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 from zoneinfo import available_timezones
 
-from cedarfleet_device.wire.windows import WINDOW_FORM, Hours
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -23,7 +21,8 @@ ONE_OFFSET: Final = "a device has a `time_zone` or a fixed `utc_offset`, not bot
 
 LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 OFFSET: Final = re.compile(r"(?P<sign>[+-])(?P<hours>0[0-9]|1[0-4]):(?P<minutes>[0-5][0-9])")
-WINDOW: Final = WINDOW_FORM
+_CLOCK: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+WINDOW: Final = re.compile(rf"(?P<start>{_CLOCK})-(?P<end>{_CLOCK})")
 # No `+`, which IoT Core does not store.
 ZONE: Final = re.compile(r"[A-Za-z]+(?:/[A-Za-z0-9_-]+){1,2}")
 LEVELS: Final = ("low", "medium", "high")
@@ -111,12 +110,15 @@ def _zones() -> frozenset[str]:
 
 
 def _window(text: str) -> dict[str, Value]:
-    try:
-        hours = Hours.read(text)
-    except ValueError as error:
-        raise ValueError(f"{error}, device-local time") from error
-    edges = {"window_start": hours.start, "window_end": hours.end}
-    return {name: timedelta(minutes=minutes) for name, minutes in edges.items()}
+    match = WINDOW.fullmatch(text)
+    if match is None:
+        raise ValueError("must be like `22:00-04:00`, device-local time")
+    return {"window_start": _time_of_day(match["start"]), "window_end": _time_of_day(match["end"])}
+
+
+def _time_of_day(text: str) -> timedelta:
+    hours, minutes = text.split(":")
+    return timedelta(hours=int(hours), minutes=int(minutes))
 
 
 def _security_patch(text: str) -> dict[str, Value]:

@@ -7,16 +7,17 @@ few questions, each evaluated once, instead of a hundred.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from service.cedar.entities import DEVICE, DEVICE_GROUP, ROOT_GROUP
 from service.cedar.values import EntityUid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _OF_NAME: Final = frozenset({".", "has"})
 _OF_TAG: Final = frozenset({"hasTag", "getTag"})
+_OF_SET: Final = frozenset({"contains", "containsAll", "containsAny"})
 _OF_ENTITY: Final = frozenset({"in", "==", "!=", "is"})
 
 
@@ -125,3 +126,34 @@ class _Found:
         """Entities that stand in the policy by their names."""
         for one in node.get("Set", [node]):
             self.named.add(EntityUid(**one["Value"]["__entity"]))
+
+
+def texts_beside(node: object, member: str) -> Iterator[str]:
+    """The texts with which a policy compares a set of the context, by one of Cedar's operators.
+
+    Args:
+        node: the policy in Cedar's JSON form, or a part of it.
+        member: the set's name in the context.
+    """
+    if isinstance(node, list):
+        for item in cast("list[object]", node):
+            yield from texts_beside(item, member)
+    elif isinstance(node, dict):
+        for name, part in cast("dict[str, object]", node).items():
+            if name in _OF_SET:
+                sides = list(cast("dict[str, object]", part).values())
+                if {".": {"left": {"Var": "context"}, "attr": member}} in sides:
+                    yield from _texts(sides)
+            yield from texts_beside(part, member)
+
+
+def _texts(node: object) -> Iterator[str]:
+    if isinstance(node, list):
+        for item in cast("list[object]", node):
+            yield from _texts(item)
+    elif isinstance(node, dict):
+        known = cast("dict[str, object]", node)
+        if isinstance(text := known.get("Value"), str):
+            yield text
+        else:
+            yield from _texts(known.get("Set"))

@@ -52,6 +52,9 @@ class RequestContext:
         share_of_critical: of all devices of high criticality, in percent, rounded up.
         planned: a plan was made, and it is this that is delivered.
         approved: a second person has approved it.
+        approver_groups: all groups of the second person. As texts: what asks the store with a token
+            may send no principals and no groups (source: Verified Permissions API reference,
+            IsAuthorizedWithToken, ``entities``: "You can't include principals in this parameter").
         requester: of ApproveDownload: who asked for it.
     """
 
@@ -76,6 +79,7 @@ class RequestContext:
     share_of_critical: int | None = None
     planned: bool | None = None
     approved: bool | None = None
+    approver_groups: tuple[str, ...] | None = None
     requester: EntityUid | None = None
 
     def values(self) -> dict[str, Value]:
@@ -102,6 +106,7 @@ class RequestContext:
             "share_of_critical": self.share_of_critical,
             "planned": self.planned,
             "approved": self.approved,
+            "approver_groups": self.approver_groups,
             "requester": self.requester,
         }
         return {name: value for name, value in members.items() if value is not None}

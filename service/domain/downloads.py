@@ -108,6 +108,8 @@ class DownloadRecord:
         rollout: what was planned; ``None``: it was not planned.
         paused_at: since when it is paused; ``None``: it is not.
         approved_by: entity id of the second person, if there is one.
+        approver_groups: that the second person was in when they approved; ``None``: nobody did, or
+            an earlier release took it down.
         waves_at: when each wave began, by its number.
         why: it was closed, in words, where somebody has to know.
         wish: id of the wanted version that it is a batch of; ``None``: it was asked for by itself.
@@ -139,6 +141,7 @@ class DownloadRecord:
     rollout: PlannedRollout | None = None
     paused_at: int | None = None
     approved_by: str | None = None
+    approver_groups: tuple[str, ...] | None = None
     waves_at: Mapping[int, int] = field(default_factory=dict[int, int])
     why: str | None = None
     wish: str | None = None

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Self
 
-from cedarfleet_device.wire.windows import WINDOW_FORM, Hours
+from cedarfleet_device import wire
 
 from service.errors import InvalidRequestError
 
@@ -49,16 +49,19 @@ class Window:
         Raises:
             InvalidRequestError: one of the two is not of its form, or it is never open.
         """
-        match = WINDOW_FORM.fullmatch(text)
-        if match is None or match["start"] == match["end"]:
-            raise InvalidRequestError("window", "must be like `22:00-04:00`, and not empty")
+        try:
+            hours = wire.Hours.read(text)
+        except ValueError as error:
+            raise InvalidRequestError("window", f"{error}") from error
+        if hours.start == hours.end:
+            raise InvalidRequestError("window", "is never open")
         if _OFFSET.fullmatch(utc_offset) is None:
             raise InvalidRequestError("utc_offset", "must be like `+01:00`, at most 14 hours")
         return cls(text=text, utc_offset=utc_offset)
 
     def opens_at(self, now: datetime) -> datetime:
         """From when on jobs may be made: ``now`` itself inside, else the next opening."""
-        hours = Hours.read(self.text)
+        hours = wire.Hours.read(self.text)
         local = now.astimezone(UTC) + _offset(self.utc_offset)
         if hours.is_open(60 * local.hour + local.minute):
             return now

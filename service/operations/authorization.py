@@ -73,6 +73,7 @@ class Purpose:
         reach: how many devices it is for, and, of what was planned, how much of the fleet.
         planned: it is what a plan says.
         approved: a second person has approved it.
+        approver_groups: of that second person.
         requester: entity id of who asked for what is to be approved.
         machine_scopes: of the tokens that the secret brings which the caller is told.
         template: what a grant is made of.
@@ -98,6 +99,7 @@ class Purpose:
     reach: Reach | None = None
     planned: bool = False
     approved: bool = False
+    approver_groups: tuple[str, ...] | None = None
     requester: str | None = None
     machine_scopes: tuple[str, ...] | None = None
 
@@ -129,6 +131,8 @@ class Purpose:
             share_of_critical=reach.share_of_critical if reach else None,
             planned=self.planned or None,
             approved=self.approved or None,
+            # Left out of what nobody approved: then no policy sees groups that say nothing.
+            approver_groups=self.approver_groups if self.approved else None,
             requester=EntityUid(USER, requester) if requester is not None else None,
         )
 
@@ -335,6 +339,16 @@ class Access:
             UnavailableError: there is no good copy of the policies.
         """
         return await self.adviser.advise_about(self.principal.tenant, self._request(*asked), people)
+
+    async def once_approved(self, action: Permission, purpose: Purpose) -> Purpose:
+        """The purpose as it would be once somebody approved it whom no policy finds wanting.
+
+        That is somebody in each group that policies of this action ask of who approves: who plans
+        does not know yet who will. Asked again with the groups of who did, before anything begins.
+        """
+        groups = await self.adviser.approving_groups(self.principal.tenant, [action])
+        # Of no group nothing is told: the store of a tenant with an earlier schema would refuse it.
+        return replace(purpose, approved=True, approver_groups=groups or None)
 
     async def consider(
         self,

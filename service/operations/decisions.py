@@ -21,7 +21,7 @@ from service.ports.authorizer import About, Considered
 from service.ports.metrics import DECISIONS, POLICY_DIFFERENCES
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from service.cedar.compiled import CompiledPolicies
     from service.cedar.decision import Decision, Evaluation
@@ -180,6 +180,13 @@ class Decisions:
             raise UnavailableError("the copy of the tenant's policies") from error
         decided = await self._of_word(tenant, named(tenant, evaluations))
         return About(groups=dict(zip(groups, decided, strict=False)), people=decided[len(groups) :])
+
+    async def approving_groups(
+        self, tenant: Tenant, actions: Iterable[Permission]
+    ) -> tuple[str, ...]:
+        """See ``ports.Adviser``."""
+        copy = await self.copies.good(tenant)
+        return () if copy is None else copy.texts_beside("approver_groups", actions)
 
     async def consider(
         self,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from service.domain.enrolments import DeviceEndpoint
 from service.domain.work import WorkKind
+from service.operations.approvals import Approvals
 from service.operations.audit_chaining import AuditChaining
 from service.operations.audit_deliveries import AuditDeliveries
 from service.operations.audit_outcomes import AuditOutcomes
@@ -219,14 +220,6 @@ class Operations:
             plans=ports.plans,
             clock=ports.clock,
         )
-        self.planned_downloads = PlannedDownloads(
-            planning=self.planning,
-            downloads=self.downloads,
-            records=ports.download_records,
-            deliveries=ports.deliveries,
-            queue=ports.work_queue,
-            clock=ports.clock,
-        )
         self.versions = Versions(devices=ports.devices, running=ports.running_versions)
         self.wishes = Wishes(
             devices=ports.devices,
@@ -255,6 +248,15 @@ class Operations:
             audit_keys=ports.person_keys,
             revocations=self.revocations,
             budgets=self.budgets,
+        )
+        self.planned_downloads = PlannedDownloads(
+            planning=self.planning,
+            approvals=Approvals(people=self.people, devices=ports.devices, clock=ports.clock),
+            downloads=self.downloads,
+            records=ports.download_records,
+            deliveries=ports.deliveries,
+            queue=ports.work_queue,
+            clock=ports.clock,
         )
         self.audit = AuditReading(
             entries=ports.audit_entries,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from service.domain.instants import Clock
     from service.domain.plans import Plan
     from service.domain.tenants import Tenant
+    from service.operations.approvals import Approvals
     from service.operations.authorization import Access
     from service.operations.download_lists import DownloadView
     from service.operations.downloads import Downloads
@@ -39,6 +40,7 @@ class PlannedDownloads:
     """Downloads that were planned; each bears the id of its plan, and is started once."""
 
     planning: Planning
+    approvals: Approvals
     downloads: Downloads
     records: DownloadRecords
     deliveries: Deliveries
@@ -106,7 +108,7 @@ class PlannedDownloads:
         Raises:
             NotFoundError: the tenant has no such download, or its target is gone.
             PermissionDeniedError: not allowed; nobody approves what is their own.
-            ConflictError: nobody asks for an approval.
+            ConflictError: nobody asks for an approval, or not for that of somebody in these groups.
         """
         record, target, tenant = await self.downloads.find(access.principal.tenant, download_id)
         purpose = Purpose(
@@ -117,10 +119,14 @@ class PlannedDownloads:
             about={"download": download_id},
         )
         await access.require(Permission.APPROVE_DOWNLOAD, target.entities(tenant.groups), purpose)
-        by = access.principal.entity_id
-        if record.awaits_approval and await self.records.approve(tenant, record, by=by):
+        by, groups = access.principal.entity_id, access.principal.groups
+        if record.awaits_approval:
+            await self.approvals.check_enough(access, tenant, record, target)
+        if record.awaits_approval and await self.records.approve(
+            tenant, record, by=by, groups=groups
+        ):
             log.info("download.approved", download=record.name)
-            record = replace(record, approved_by=by)
+            record = replace(record, approved_by=by, approver_groups=groups)
         else:
             record, _, _ = await self.downloads.find(tenant, download_id)
         if record.approved_by != by:
@@ -168,7 +174,10 @@ class PlannedDownloads:
         Returns:
             The decision's id.
         """
-        purpose = replace(seen.purpose, approved=seen.needs_approval, about={"download": plan_id})
+        purpose = seen.purpose
+        if seen.needs_approval:
+            purpose = await access.once_approved(seen.action, purpose)
+        purpose = replace(purpose, about={"download": plan_id})
         return await access.require(seen.action, seen.target.entities(seen.tenant.groups), purpose)
 
     async def _begun(self, tenant: Tenant, record: DownloadRecord) -> DownloadRecord:

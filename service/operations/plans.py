@@ -264,7 +264,8 @@ class Planning:
         """The decision on each device, and whether one is allowed only once it is approved."""
         plain = await self._asked(access, action, devices, purpose)
         denied = [one for one in devices if not isinstance(plain[one.id], Allowed)]
-        approved = await self._asked(access, action, denied, replace(purpose, approved=True))
+        once = await access.once_approved(action, purpose)
+        approved = await self._asked(access, action, denied, once)
         by_approval = {
             name: decision for name, decision in approved.items() if isinstance(decision, Allowed)
         }
@@ -289,8 +290,9 @@ class Planning:
     ) -> tuple[Decision, bool]:
         """The decision on the target itself, and whether it is allowed only once approved."""
         entities = target.entities(tenant.groups)
+        once = await access.once_approved(action, purpose)
         plain, approved = await access.advise(
-            [(action, entities, purpose), (action, entities, replace(purpose, approved=True))]
+            [(action, entities, purpose), (action, entities, once)]
         )
         if isinstance(plain, Allowed) or not isinstance(approved, Allowed):
             return plain, False

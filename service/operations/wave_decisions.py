@@ -143,6 +143,7 @@ class WaveDecisions:
             reach=rollout.reach,
             planned=True,
             approved=record.approved_by is not None,
+            approver_groups=record.approver_groups,
         )
         # Each member is asked for here, and only who is allowed gets it.
         of_group = replace(purpose, members_allowed=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from service.cedar.decision import Decision, Denied
     from service.cedar.explanation import Explained
@@ -124,6 +124,15 @@ class Adviser(Protocol):
 
         Raises:
             UnavailableError: there is no good copy; no token of theirs is at hand to ask the store.
+        """
+        ...
+
+    async def approving_groups(
+        self, tenant: Tenant, actions: Iterable[Permission]
+    ) -> tuple[str, ...]:
+        """Groups that policies of these actions ask of who approved, as far as a copy knows them.
+
+        None without a good copy: nobody then plans on an approval that may not be enough.
         """
         ...
 

@@ -40,8 +40,10 @@ class DownloadRecords(OnceRecords[DownloadRecord], Protocol):
         """Have no job of it made since then, or, with ``None``, again; ``False``: it is closed."""
         ...
 
-    async def approve(self, tenant: Tenant, record: DownloadRecord, *, by: str) -> bool:
-        """Store who approved it; ``False``: somebody did before, or it is closed."""
+    async def approve(
+        self, tenant: Tenant, record: DownloadRecord, *, by: str, groups: tuple[str, ...]
+    ) -> bool:
+        """Store who approved it, in these groups; ``False``: somebody did, or it is closed."""
         ...
 
     async def begin_wave(

@@ -85,6 +85,7 @@ class Samples:
             yield words, replace(at_night, artifact=artifact)
         yield from self._changed_tags(at_night)
         yield from self._people_groups(at_night)
+        yield from self._approver_groups(at_night)
         yield from self._machine_scopes(at_night)
         yield from self._command_actions(at_night)
         yield from self._giving(at_night)
@@ -117,6 +118,14 @@ class Samples:
             for groups in (*((group,) for group in named), (*named, SOME_GROUP)):
                 words = f"people of {', '.join(groups)}"
                 yield words, replace(at_night, people_groups=groups)
+
+    def _approver_groups(self, at_night: RequestContext) -> Iterator[tuple[str, RequestContext]]:
+        """Likewise of who approved a delivery."""
+        if self.changed.reads("context.approver_groups"):
+            named = sorted(self.looked_at.texts["context.approver_groups"])
+            for groups in (*((group,) for group in named), (*named, SOME_GROUP)):
+                words = f"approved by {', '.join(groups)}"
+                yield words, replace(at_night, approved=True, approver_groups=groups)
 
     def _machine_scopes(self, at_night: RequestContext) -> Iterator[tuple[str, RequestContext]]:
         """Each scope of a machine that policies name by itself, and all together."""

@@ -138,13 +138,15 @@ class DynamoDownloadRecords:
         return await self._change(tenant, record, paused, values={":at": {"N": str(at_ms)}})
 
     @asks(_TABLE)
-    async def approve(self, tenant: Tenant, record: DownloadRecord, *, by: str) -> bool:
+    async def approve(
+        self, tenant: Tenant, record: DownloadRecord, *, by: str, groups: tuple[str, ...]
+    ) -> bool:
         return await self._change(
             tenant,
             record,
-            "SET approved_by = :by",
+            "SET approved_by = :by, approver_groups = :groups",
             "attribute_not_exists(approved_by)",
-            values={":by": {"S": by}},
+            values={":by": {"S": by}, ":groups": {"L": [{"S": group} for group in groups]}},
         )
 
     @asks(_TABLE)
@@ -287,6 +289,9 @@ def _record(tenant: Tenant, item: Mapping[str, Any]) -> DownloadRecord:
         rollout=PlannedRollout.decode(text["rollout"]) if "rollout" in text else None,
         paused_at=numbers["paused_at"],
         approved_by=text.get("approved_by"),
+        approver_groups=tuple(group["S"] for group in item["approver_groups"]["L"])
+        if "approver_groups" in item
+        else None,
         waves_at={
             int(name.removeprefix(_WAVE)): int(value["N"])
             for name, value in item.items()

@@ -81,11 +81,14 @@ class MemoryDownloadRecords:
         self.once.settle(tenant.id, record.download_id, replace(known, paused_at=at_ms))
         return True
 
-    async def approve(self, tenant: Tenant, record: DownloadRecord, *, by: str) -> bool:
+    async def approve(
+        self, tenant: Tenant, record: DownloadRecord, *, by: str, groups: tuple[str, ...]
+    ) -> bool:
         known = self.once.records[tenant.id, record.download_id]
         if known.closing is not None or known.approved_by is not None:
             return False
-        self.once.settle(tenant.id, record.download_id, replace(known, approved_by=by))
+        approved = replace(known, approved_by=by, approver_groups=groups)
+        self.once.settle(tenant.id, record.download_id, approved)
         return True
 
     async def begin_wave(

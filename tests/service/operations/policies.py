@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from service.cedar.decision import Decision, Denied
     from service.cedar.explanation import Explained
@@ -81,6 +81,14 @@ class Advice:
     ) -> About:
         """See ``ports.Adviser``."""
         raise NotImplementedError(tenant, request, people)
+
+    async def approving_groups(
+        self,
+        tenant: Tenant,  # noqa: ARG002 - the port's
+        actions: Iterable[Permission],  # noqa: ARG002 - the port's
+    ) -> tuple[str, ...]:
+        """Nobody's groups are asked for."""
+        return ()
 
     async def consider(
         self,

@@ -190,8 +190,8 @@ def test_nothing_begins_before_it_is_approved(pools: Pools, authorizer: CedarAut
         await fleet.pass_time(timedelta(hours=7))
         assert (reached(fleet), whole(fleet)) == ([], DeliveryState.AWAITING_APPROVAL)
         records = fleet.ports.download_records
-        assert await records.approve(fleet.tenant, fleet.stored, by="another")
-        assert not await records.approve(fleet.tenant, fleet.stored, by="a third")
+        assert await records.approve(fleet.tenant, fleet.stored, by="another", groups=())
+        assert not await records.approve(fleet.tenant, fleet.stored, by="a third", groups=())
         await fleet.ports.work_queue.send([advance(fleet.tenant, ULID)])
         await fleet.work()
         assert sorted(reached(fleet)) == sorted(fleet.members)
@@ -253,7 +253,7 @@ async def meddle(fleet: Fleet, number: int) -> None:
     elif number == 1:
         await records.pause(fleet.tenant, fleet.stored, at_ms=None)
     else:
-        await records.approve(fleet.tenant, fleet.stored, by="another")
+        await records.approve(fleet.tenant, fleet.stored, by="another", groups=())
 
 
 async def live_through(fleet: Fleet, random: Random, deaths: int, *, canceled: bool) -> None:

@@ -103,7 +103,9 @@ class RolloutMachine(RuleBasedStateMachine):
     def somebody_approves(self) -> None:
         """Twice is as once."""
         fleet = self.fleet
-        given = fleet.ports.download_records.approve(fleet.tenant, fleet.stored, by="another")
+        given = fleet.ports.download_records.approve(
+            fleet.tenant, fleet.stored, by="another", groups=()
+        )
         self.loop.run_until_complete(given)
         self._tell()
 

@@ -22,6 +22,7 @@ A file travels as an AWS IoT Job whose document is a ``DownloadDocument``; one o
 ``names`` says what tenants, devices and commands may be called, ``topics`` where a message goes,
 ``commands``, ``downloads``, ``logs``, ``manifests``, ``moves``, ``states``, ``telemetry`` and
 ``versions`` what it says, ``form`` what all of them are: versioned JSON that is read strictly.
+``windows`` has the hours in which something may begin, which both count alike.
 """
 
 from cedarfleet_device.wire.commands import (
@@ -92,6 +93,7 @@ from cedarfleet_device.wire.versions import (
     reportable,
     versions_topic,
 )
+from cedarfleet_device.wire.windows import Hours
 
 __all__ = [
     "COMMAND_ID",
@@ -121,6 +123,7 @@ __all__ = [
     "CommandState",
     "DesiredState",
     "DownloadDocument",
+    "Hours",
     "LogUpload",
     "Manifest",
     "MoveDocument",

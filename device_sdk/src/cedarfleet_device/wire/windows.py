@@ -2,7 +2,8 @@
 
 One fact in three places: policies decide by it when a file is sent and when its wave begins, the
 service makes jobs in it, and a device asks once more before it installs. Form and arithmetic stand
-here; Cedar's policy ``firmware-in-maintenance-window`` has the same in its own words.
+here; a device's fact `window` is read by the policies' own model, and the base policy
+``firmware-in-maintenance-window`` has the arithmetic in Cedar's words: a test holds all to one.
 """
 
 from __future__ import annotations
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 _CLOCK: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
-WINDOW_FORM: Final = re.compile(rf"(?P<start>{_CLOCK})-(?P<end>{_CLOCK})")
-"""``22:00-04:00``."""
+_FORM: Final = re.compile(rf"(?P<start>{_CLOCK})-(?P<end>{_CLOCK})")
 _DAY: Final = 24 * 60
 
 
@@ -37,7 +37,7 @@ class Hours:
         Raises:
             ValueError: it is not of the form.
         """
-        match = WINDOW_FORM.fullmatch(text)
+        match = _FORM.fullmatch(text)
         if match is None:
             raise ValueError("must be like `22:00-04:00`")
         return cls(_minute(match["start"]), _minute(match["end"]))

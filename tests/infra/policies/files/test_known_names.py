@@ -66,10 +66,11 @@ def forbid(condition: str, *, resource: str = "resource is Fleet::Device") -> st
             "context has emergncy",
             (
                 "the schema has no attribute `emergncy` for context; did you mean `emergency`? "
-                "It has approved, artifact, changed_tags, command, command_action, "
-                "critical_targets, emergency, holds_all, machine_scopes, members_allowed, now, "
-                "people_groups, planned, reason, requester, share_of_critical, "
-                "share_of_fleet, source_ip, targets, template, to_self, token, via"
+                "It has approved, approver_groups, artifact, changed_tags, command, "
+                "command_action, critical_targets, emergency, holds_all, machine_scopes, "
+                "members_allowed, now, people_groups, planned, reason, requester, "
+                "share_of_critical, share_of_fleet, source_ip, targets, template, to_self, "
+                "token, via"
             ),
         ),
         (

@@ -478,7 +478,7 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
             download | {"closing": Closing.STOPPED, "why": "because"},
         ),
         "download_records.pause": (download | {"at_ms": AT}, download | {"at_ms": None}),
-        "download_records.approve": (download | {"by": "another"},),
+        "download_records.approve": (download | {"by": "another", "groups": ("managers",)},),
         "download_records.begin_wave": (download | {"wave": 1, "at_ms": AT},),
         "plans.store": (tenant | {"plan": PLAN, "devices": [PLANNED]},),
         "plans.read": (tenant | {"plan_id": ID},),
