@@ -64,7 +64,7 @@ from service.operations.revocations import Revocations
 from service.operations.rollout import Rollout
 from service.operations.selections import Selections
 from service.operations.telemetry import DeviceTelemetry
-from service.operations.traced_decisions import TracedDecisions
+from service.operations.traced_decisions import TracedAdvice, TracedDecisions
 from service.operations.versions import Versions
 from service.operations.wanted_versions import Wishes
 from service.operations.wave_decisions import WaveDecisions
@@ -81,7 +81,8 @@ if TYPE_CHECKING:
     from service.domain.tenants import Tenant
     from service.operations.authorization import RequestFacts
     from service.ports import Ports
-    from service.ports.authorizer import Authorizer
+    from service.ports.authorizer import Adviser, Authorizer
+    from service.ports.traces import Traces
     from service.settings import JobSettings, TokenSettings
 
 
@@ -118,9 +119,7 @@ class Operations:
             self.revocations,
             sample=policies.sample,
         )
-        self._authorizer: Authorizer = self.decisions
-        if ports.traces is not UNTRACED:
-            self._authorizer = TracedDecisions(origin=self.decisions, traces=ports.traces)
+        self._authorizer, self._adviser = _traced(self.decisions, ports.traces)
         self._readiness = Readiness(registry=ports.tenants, now=time.monotonic)
         self.machine_admission = MachineAdmission(ports.machine_records, ports.clock)
         self.authenticate = Authenticate(
@@ -522,7 +521,7 @@ class Operations:
             facts=facts,
             declared=declared,
             authorizer=self._authorizer,
-            adviser=self.decisions,
+            adviser=self._adviser,
             audit=self._ports.audit,
             clock=self._ports.clock,
         )
@@ -541,3 +540,12 @@ class Operations:
     async def check_ready(self) -> None:
         """Raise ``UnavailableError`` unless requests can be served."""
         await self._readiness.check()
+
+
+def _traced(decisions: Decisions, traces: Traces) -> tuple[Authorizer, Adviser]:
+    if traces is UNTRACED:
+        return decisions, decisions
+    return (
+        TracedDecisions(origin=decisions, traces=traces),
+        TracedAdvice(origin=decisions, traces=traces),
+    )

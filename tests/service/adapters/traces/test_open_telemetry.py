@@ -26,6 +26,7 @@ from tests.service.adapters.aws.answered_line import (
     Refusal,
 )
 from tests.service.adapters.aws.conftest import AWS
+from tests.service.api.test_permissions import prepared
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -95,6 +96,33 @@ def test_a_request_is_one_trace(service: ServiceUnderTest, gathered: Gathered) -
     # No token, and no address with what it asks.
     assert service.tokens["managers"].rpartition(".")[2] not in gathered.text()
     assert "x=" not in gathered.text()
+
+
+def test_what_is_asked_beforehand_is_traced(service: ServiceUnderTest, gathered: Gathered) -> None:
+    """A check, a why and a what-if are decided as an act is, and seen; their values stay here."""
+    ports = replace(service.ports, traces=gathered.traces)
+    service.app.state.operations = Operations(ports, TokenSettings())
+    prepared(service)
+    stop = {"command": "stop", "device": "press-01"}
+    for path, body, span in (
+        ("check", {"checks": [stop, stop]}, "advise on StopDevice"),
+        ("explain", stop, "consider StopDevice"),
+        ("simulate", {"question": stop}, "consider StopDevice"),
+    ):
+        gathered.exporter.clear()
+        assert service.call("POST", f"/v1/permissions/{path}", json=body).status_code == 200
+        decided, request = gathered.spans[span], gathered.spans[f"POST /v1/permissions/{path}"]
+        assert is_within(decided, request)
+        asked = len(body.get("checks", [stop]))
+        told = dict(decided.attributes or {})
+        assert (told["cedarfleet.asked"], told["cedarfleet.allowed"]) == (asked, asked)
+    refused = service.call(
+        "POST", "/v1/devices/press-01/commands", as_="emergency-responders", json={"name": "stop"}
+    )
+    assert "an emergency is declared" in refused.text
+    explained = dict(gathered.spans["explain StopDevice"].attributes or {})
+    assert explained["cedarfleet.explained"] == len(refused.json()["explained"])
+    assert "emergency is" not in gathered.text()
 
 
 @pytest.mark.parametrize(
