@@ -15,13 +15,13 @@ from msgspec import Struct
 from service.api.guard import signed_in
 from service.api.parameters import Caller, Ops
 from service.api.request_log import FAREWELL
-from service.domain.events import NOUNS, OF_DEVICES, OF_TENANT, Event
+from service.domain.events import NOUNS, OF_DEVICES, OF_TARGETS, OF_TENANT, Event
 from service.errors import InvalidRequestError
 from service.operations.event_streams import LONGEST_SECONDS, StreamEnd, Told
 
 MEDIA_TYPE: Final = "text/event-stream"
 _RETRY_MS: Final = 1000
-_SEES: Final = sorted({*OF_DEVICES.values(), *OF_TENANT.values()})
+_SEES: Final = sorted({*OF_DEVICES.values(), *OF_TARGETS.values(), *OF_TENANT.values()})
 
 
 class EventOut(Struct, frozen=True):

@@ -179,6 +179,7 @@ class CampaignRecord:
         closing: why nothing more is sent.
         why: in words, where somebody has to know.
         looked_at: when the worker last looked.
+        told: words of the events that told of it (``operations.rollout_events``).
     """
 
     campaign_id: str
@@ -211,6 +212,7 @@ class CampaignRecord:
     why: str | None = None
     canceled_by: str | None = None
     looked_at: int | None = None
+    told: frozenset[str] = frozenset()
 
     @property
     def batches(self) -> int:

@@ -115,6 +115,7 @@ class DownloadRecord:
         wish: id of the wanted version that it is a batch of; ``None``: it was asked for by itself.
         decision: id in the audit trail of the decision that let it begin; ``None``: it is a wish's,
             or of an earlier release.
+        told: words of the events that told of it (``operations.rollout_events``).
     """
 
     download_id: str
@@ -146,6 +147,7 @@ class DownloadRecord:
     why: str | None = None
     wish: str | None = None
     decision: str | None = None
+    told: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:

@@ -39,6 +39,21 @@ class EventType(StrEnum):
     COMMAND_STATE = "command.state"
     DELIVERY_STATE = "delivery.state"
     DOWNLOAD_CHANGED = "download.changed"
+    ROLLOUT_STARTED = "rollout.started"
+    ROLLOUT_APPROVED = "rollout.approved"
+    ROLLOUT_WAVE = "rollout.wave-begun"
+    ROLLOUT_PAUSED = "rollout.paused"
+    ROLLOUT_RESUMED = "rollout.resumed"
+    ROLLOUT_CANCELED = "rollout.canceled"
+    ROLLOUT_STOPPED = "rollout.stopped"
+    ROLLOUT_EXPIRED = "rollout.expired"
+    ROLLOUT_ENDED = "rollout.ended"
+    CAMPAIGN_STARTED = "campaign.started"
+    CAMPAIGN_SENT = "campaign.sent"
+    CAMPAIGN_CANCELED = "campaign.canceled"
+    CAMPAIGN_STOPPED = "campaign.stopped"
+    CAMPAIGN_EXPIRED = "campaign.expired"
+    CAMPAIGN_ENDED = "campaign.ended"
     DEVICE_REGISTERED = "device.registered"
     DEVICE_ENROLLED = "device.enrolled"
     DEVICE_RETIRED = "device.retired"
@@ -63,7 +78,10 @@ OF_DEVICES: Final[Mapping[str, Permission]] = {
     "device": Permission.VIEW_DEVICE,
 }
 """Nouns whose events are of one device, with what its policies are asked for each reader."""
+OF_TARGETS: Final[Mapping[str, Permission]] = {"rollout": Permission.VIEW_DOWNLOAD}
+"""Nouns whose events are of one device or group, which ``data`` names as ``target``."""
 OF_TENANT: Final[Mapping[str, Permission]] = {
+    "campaign": Permission.LIST_DEVICES,
     "decision": Permission.VIEW_AUDIT,
     "download": Permission.VIEW_AUDIT,
     "grant": Permission.VIEW_GRANTS,

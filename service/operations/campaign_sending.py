@@ -38,6 +38,7 @@ from service.operations.campaign_decisions import CampaignStoppedError
 from service.operations.campaigns import advance_campaign
 from service.operations.command_cancel import take_back
 from service.operations.devices import find_device_or_none
+from service.operations.rollout_events import events_of_campaign
 
 if TYPE_CHECKING:
     from service.domain.campaigns import Batch, BatchDevice, CampaignRecord
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from service.operations.budgets import Pace
     from service.operations.campaign_decisions import CampaignDecisions
     from service.operations.commands import Commands
+    from service.operations.event_telling import EventTelling
     from service.ports.campaigns import CampaignBatches, CampaignRecords
     from service.ports.commands import CommandBroker, CommandRecords
     from service.ports.devices import DeviceFacts
@@ -76,6 +78,7 @@ class CampaignSending:
     records: CampaignRecords
     batches: CampaignBatches
     decisions: CampaignDecisions
+    telling: EventTelling
     devices: DeviceFacts
     sender: Commands
     commands: CommandRecords
@@ -109,10 +112,17 @@ class CampaignSending:
         done = replace(done, step=record.step + 1, looked_at=self._now())
         if done.begun_at is None:
             done = replace(done, begun_at=done.looked_at)
+        done = await self._tell(tenant, done)
         following = advance_campaign(tenant, done)
         # Before it is written down: whoever dies between the two has this step done again.
         await self.queue.send([following], delay_seconds=pause)
         await self.records.settle(tenant, done)
+
+    async def _tell(self, tenant: Tenant, record: CampaignRecord) -> CampaignRecord:
+        """The record with all told that stands in it."""
+        events, told = events_of_campaign(record, now_ms=self._now())
+        await self.telling.tell(tenant, events)
+        return replace(record, told=told)
 
     async def _step(
         self, tenant: Tenant, record: CampaignRecord
@@ -359,6 +369,10 @@ class CampaignSending:
             return replace(record, looked=due[-1] + 1), 0
         tallies = await self.batches.tallies(tenant, record)
         if all(one.is_over for one in tallies):
+            # First, since nobody looks again: told twice it has the same id.
+            await self._tell(
+                tenant, replace(record, closing=record.closing or CampaignClosing.ENDED)
+            )
             await self.records.close(tenant, record, CampaignClosing.ENDED)
             log.info("campaign.ended", campaign=record.campaign_id)
             return None, 0

@@ -20,17 +20,21 @@ import structlog
 from service import deadline
 from service.at_once import each
 from service.domain.events import MOST_EVENTS, EventPage
+from service.domain.groups import find_group
 from service.errors import CedarfleetError, EventsGoneError, NotFoundError
 from service.operations.devices import find_device
+from service.operations.known_groups import knowing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 
+    from service.cedar.request import Entity
     from service.domain.devices import Device
     from service.domain.events import EventCursor
     from service.domain.tenants import Tenant
     from service.ports.devices import DeviceFacts
     from service.ports.events import EventLog
+    from service.ports.groups import GroupRecords
 
 T = TypeVar("T")
 _KEPT: Final = 64  # pages of a log, some 2 MB at most
@@ -85,6 +89,7 @@ class EventFeeds:
 
     log: EventLog
     devices: DeviceFacts
+    groups: GroupRecords
     poll_seconds: float = 1.0
     _feeds: dict[str, Feed] = field(default_factory=dict[str, Feed], init=False, repr=False)
     _tasks: set[asyncio.Task[object]] = field(
@@ -168,6 +173,16 @@ class EventFeeds:
                 del feed.facts[number]
             facts = feed.facts[page.number] = _Facts(now, self._task(self._found(feed, page)))
         return await asyncio.shield(facts.devices)
+
+    async def groups_of(self, feed: Feed, names: Sequence[str]) -> Mapping[str, tuple[Entity, ...]]:
+        """Those of these groups that there are, as policies see them.
+
+        Raises:
+            UnavailableError: they cannot be read.
+        """
+        tenant = await knowing(self.groups, feed.tenant, names)
+        found = [find_group(tenant, name) for name in names]
+        return {one.id: one.entities(tenant.groups) for one in found if one is not None}
 
     async def close(self) -> None:
         """End what is done in the background."""

@@ -20,7 +20,14 @@ import structlog
 from service import deadline
 from service.cedar.decision import Allowed
 from service.cedar.entities import tenant_entity
-from service.domain.events import MOST_EVENTS, OF_DEVICES, OF_TENANT, EventCursor, EventType
+from service.domain.events import (
+    MOST_EVENTS,
+    OF_DEVICES,
+    OF_TARGETS,
+    OF_TENANT,
+    EventCursor,
+    EventType,
+)
 from service.errors import (
     CallerError,
     EventsGoneError,
@@ -300,9 +307,12 @@ class _Reader:
             if noun in OF_DEVICES:
                 named = {event.device for _, event in asked if event.noun == noun}
                 may[noun] = await self._devices(feed, page, OF_DEVICES[noun], named)
+            elif noun in OF_TARGETS:
+                targets = [event for _, event in asked if event.noun == noun]
+                may[noun] = await self._targets(feed, page, OF_TARGETS[noun], targets)
             else:
                 may[noun] = await self._tenant(OF_TENANT[noun])
-        return [(place, event) for place, event in asked if (event.device or "") in may[event.noun]]
+        return [(place, event) for place, event in asked if _whose(event) in may[event.noun]]
 
     async def _devices(
         self, feed: Feed, page: EventPage, action: Permission, named: Collection[str | None]
@@ -311,11 +321,35 @@ class _Reader:
         some = [known[name] for name in sorted(filter(None, named)) if name in known]
         return frozenset(device.id for device in await self.access.seen(action, some))
 
+    async def _targets(
+        self, feed: Feed, page: EventPage, action: Permission, events: Collection[Event]
+    ) -> frozenset[str]:
+        named = {event.device for event in events if event.device is not None}
+        may = await self._devices(feed, page, action, named)
+        names = sorted({_group(event) for event in events if event.device is None})
+        groups = await self.feeds.groups_of(feed, names)
+        asked = [(action, entities, Purpose()) for entities in groups.values()]
+        decisions = await self.access.advise(asked) if asked else ()
+        # Fail closed: each group needs an answer of its own.
+        shown = zip(groups, decisions, strict=True)
+        return may | {f" {name}" for name, said in shown if isinstance(said, Allowed)}
+
     async def _tenant(self, action: Permission) -> frozenset[str]:
         # Asked again with each page, of the copy: what was allowed at first may have ended.
         tenant = (tenant_entity(self.access.principal.tenant.id),)
         [decision] = await self.access.advise([(action, tenant, Purpose(subject="events"))])
         return frozenset({""} if isinstance(decision, Allowed) else ())
+
+
+def _whose(event: Event) -> str:
+    """What an event is decided by: a device, a group behind a blank, or the tenant, by no name."""
+    if event.noun in OF_TARGETS and event.device is None:
+        return f" {_group(event)}"
+    return event.device or ""
+
+
+def _group(event: Event) -> str:
+    return str(event.data.get("target", ""))
 
 
 def _end_of(error: Exception) -> StreamEnd:

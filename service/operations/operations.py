@@ -265,7 +265,7 @@ class Operations:
             clock=ports.clock,
         )
         self.event_streams = EventStreams(
-            feeds=EventFeeds(log=ports.event_log, devices=ports.devices),
+            feeds=EventFeeds(log=ports.event_log, devices=ports.devices, groups=ports.groups),
             authenticate=self.authenticate,
         )
         self.webhooks = Webhooks(
@@ -339,6 +339,16 @@ class Operations:
             clock=self._ports.clock,
         )
 
+    @cached_property
+    def telling(self) -> EventTelling:
+        """What writes the logs of events, for all that this process tells."""
+        ports = self._ports
+        return EventTelling(
+            log=ports.event_log,
+            notices=WebhookNotices(records=ports.webhooks, queue=ports.work_queue),
+            clock=ports.clock,
+        )
+
     def worker(self, jobs: JobSettings, *, held_seconds: float = 60) -> Worker:
         """What handles the work that the other operations hand over: one operation for each kind.
 
@@ -365,6 +375,7 @@ class Operations:
                 pace=pace,
                 clock=ports.clock,
             ),
+            telling=self.telling,
             clock=ports.clock,
             settings=jobs,
             metrics=ports.metrics,
@@ -414,11 +425,6 @@ class Operations:
             queue=ports.work_queue,
             clock=ports.clock,
         )
-        telling = EventTelling(
-            log=ports.event_log,
-            notices=WebhookNotices(records=ports.webhooks, queue=ports.work_queue),
-            clock=ports.clock,
-        )
         webhooks = WebhookDelivery(
             records=ports.webhooks,
             secrets=ports.webhook_secrets,
@@ -436,7 +442,7 @@ class Operations:
             devices=ports.devices,
             enrolments=ports.enrolments,
             grants=ports.grant_records,
-            telling=telling,
+            telling=self.telling,
             queue=ports.work_queue,
             clock=ports.clock,
         )
@@ -475,7 +481,7 @@ class Operations:
                 WorkKind.TELL_OUTCOMES: outcomes.handle,
                 WorkKind.TELL_DELIVERED: delivered.handle,
                 WorkKind.TELL_DECISIONS: decided.handle,
-                WorkKind.TELL_EVENT: telling.handle,
+                WorkKind.TELL_EVENT: self.telling.handle,
                 WorkKind.SEND_EVENTS: webhooks.handle,
                 WorkKind.SEND_EVENT_AGAIN: webhooks.again,
                 WorkKind.SETTLE_MACHINE: upkeep.handle,
@@ -503,6 +509,7 @@ class Operations:
                 pace=pace,
                 clock=ports.clock,
             ),
+            telling=self.telling,
             devices=ports.devices,
             sender=self.commands,
             commands=ports.command_records,

@@ -27,6 +27,7 @@ from service.domain.rates import Rate
 from service.domain.work import Work, WorkKind
 from service.errors import ConflictError
 from service.operations.downloads import advance
+from service.operations.rollout_events import events_of_download
 from service.operations.wave_decisions import RolloutStoppedError
 from service.operations.waves import is_open, jobs_due, next_wave_at, until_job
 from service.ports.metrics import JOBS, UNMEASURED
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from service.domain.rollouts import PlannedRollout
     from service.domain.tenants import Tenant
     from service.operations.budgets import Pace
+    from service.operations.event_telling import EventTelling
     from service.operations.wave_decisions import WaveDecisions
     from service.ports.devices import DeviceFacts
     from service.ports.downloads import Deliveries, DownloadJobs, DownloadRecords
@@ -76,6 +78,7 @@ class Rollout:
     queue: WorkQueue
     timers: Timers
     decisions: WaveDecisions
+    telling: EventTelling
     clock: Clock
     settings: JobSettings
     metrics: Metrics = UNMEASURED
@@ -117,6 +120,11 @@ class Rollout:
         if messages:
             await self.queue.send(messages)
         await self.records.settle(tenant, record)
+        events, told = events_of_download(record, now_ms=milliseconds(now))
+        if events or told != record.told:
+            # What is not written down as told is told again by a later look, under the same id.
+            await self.telling.tell(tenant, events)
+            await self.records.settle(tenant, replace(record, told=told))
         log.info(
             "download.looked_at",
             download=record.name,

@@ -108,6 +108,7 @@ class DynamoCampaignRecords:
     async def settle(self, tenant: Tenant, record: CampaignRecord) -> None:
         later = {name: getattr(record, name) for name in (*_COUNTED, *_LATER)}
         told = {name: {"N": str(number)} for name, number in later.items() if number is not None}
+        told["told"] = {"S": ",".join(sorted(record.told))}
         await self._change(
             tenant,
             record,
@@ -375,6 +376,7 @@ def _record(tenant: Tenant, item: Mapping[str, Any]) -> CampaignRecord:
         target=Selection.of(json.loads(said.pop("target"))),
         # Fail closed: a machine's without any is stopped.
         scopes=tuple(said.pop("scopes", "").split()),
+        told=frozenset(filter(None, said.pop("told", "").split(","))),
         # Fail closed: a way that is not known here does not wait for its device.
         if_offline=IfOffline(way) if way in set(IfOffline) else IfOffline.REFUSE,
         closing=None if known is None else CampaignClosing(known),

@@ -80,6 +80,8 @@ class DynamoDownloadRecords:
             "failure": record.failure or "",
             "counts": json.dumps({str(state): count for state, count in record.counts.items()}),
         }
+        if record.told:
+            texts["told"] = ",".join(sorted(record.told))
         if record.closing is not None:
             texts["closing"] = str(record.closing)
         if record.why is not None:
@@ -300,6 +302,7 @@ def _record(tenant: Tenant, item: Mapping[str, Any]) -> DownloadRecord:
         why=text.get("why"),
         wish=text.get("wish"),
         decision=text.get("decision"),
+        told=frozenset(filter(None, text.get("told", "").split(","))),
         counts={
             DeliveryState(state): int(count)
             for state, count in json.loads(text.get("counts") or "{}").items()

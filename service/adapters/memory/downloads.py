@@ -59,6 +59,7 @@ class MemoryDownloadRecords:
                 why=record.why or known.why,
                 begun_at=known.begun_at or record.begun_at,
                 settled_at=record.settled_at or known.settled_at,
+                told=record.told,
             )
         self.once.settle(tenant.id, record.download_id, record)
 

@@ -177,6 +177,34 @@ def test_nobody_is_told_of_a_device_that_they_may_not_view(service: ServiceUnder
     assert len(follow(service, as_="emergency-responders")[0]) == 4
 
 
+def test_a_rollout_is_told_to_who_may_view_it(service: ServiceUnderTest) -> None:
+    """Of a group or of a device, by what it is for; a campaign to who may list all devices."""
+    for target in ({"group": "line-press"}, {"device": "press-02"}):
+        body = {"artifact": "recipes/steel.json", **target}
+        answer = service.call("POST", "/v1/downloads", json=body)
+        assert answer.status_code == 202, answer.text
+    body = {"group": "line-press", "name": "reboot"}
+    assert service.call("POST", "/v1/campaigns", json=body).status_code == 202
+    handle(service, [])
+    nouns = "rollout,campaign"
+    events, cursor = follow(service, nouns=nouns)
+    by_type = [(one["type"], one["device"], one["data"].get("target")) for one in events]
+    assert [one for one in by_type if one[0].startswith("rollout")] == [
+        ("rollout.started", None, "line-press"),
+        ("rollout.started", "press-02", "press-02"),
+    ]
+    # The twin's user pool knows nobody, so the worker stops it at once.
+    assert [one[0] for one in by_type if one[0].startswith("campaign")] == [
+        "campaign.started",
+        "campaign.stopped",
+    ]
+    # Who may not view it is told nothing, and goes on behind it; by default nobody is told.
+    assert follow(service, as_="nobody", nouns="rollout") == ([], cursor)
+    assert follow(service, nouns="device")[0] == []
+    refused = service.call("GET", "/v1/events", as_="nobody", params={"nouns": "campaign"})
+    assert refused.status_code == 403
+
+
 def test_another_tenant_is_told_nothing(service: ServiceUnderTest) -> None:
     """Neither by the same cursor nor by a message that names the wrong tenant."""
     told(service, connected("press-01"))

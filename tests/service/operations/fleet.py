@@ -95,6 +95,7 @@ class Fleet:
         )
         return Rollout(
             decisions=decisions,
+            telling=Operations(self.ports, TokenSettings()).telling,
             devices=self.ports.devices,
             records=self.ports.download_records,
             deliveries=self.ports.deliveries,
