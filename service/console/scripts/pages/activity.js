@@ -34,7 +34,7 @@ async function recent(seen, page) {
     some(get("/commands", { limit: 50 }, page), "commands"), some(get("/downloads", { limit: 50 }, page), "downloads"),
   ]);
   for (const one of commands) put(seen, one.id, { at: one.created_at, what: ["command ", one.name], device: one.device, state: one.state, by: one.created_by, link: to("commands", one.id) });
-  for (const one of downloads) put(seen, one.id, { at: one.created_at, what: ["download of ", one.artifact], device: one.device, group: one.group, state: one.state, by: one.created_by, link: to("downloads", one.id) });
+  for (const one of downloads) put(seen, one.id, { at: one.created_at, what: ["download of ", one.artifact], device: one.device, group: one.group ?? one.selected_in, state: one.state, by: one.created_by, link: to("downloads", one.id) });
 }
 
 function put(seen, key, row) {

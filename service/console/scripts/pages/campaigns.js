@@ -53,7 +53,7 @@ function beginner(page, seen) {
     choice("for", "For", KINDS, seen.kind, { onchange: ({ target }) => { seen.kind = target.value; seen.draw?.(); } }),
     seen.kind === "group" && field("to-group", "Group", { value: page.query.group ?? "", required: true, maxlength: 64 }),
     seen.kind === "devices" && field("to-devices", "Devices", { required: true }, "With commas between them, up to 500."),
-    seen.kind === "filter" && filterFields(),
+    seen.kind === "filter" && filterFields(page.query),
     form.fields,
     field("to-window", "Minutes in which it is sent", { type: "number", min: 1, max: 10_080, value: 60 }, "Who has not had its turn by then gets none."),
     choice("to-offline", "A device that is away", [["queue", "gets it when it comes"], ["refuse", "is left out"]], "queue"),

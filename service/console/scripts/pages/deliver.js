@@ -2,6 +2,7 @@
 
 import { get, may, send } from "../api.js";
 import { h } from "../elements.js";
+import { filterFields, filterOf, split } from "../fleet_filter.js";
 import { choice, field, table } from "../parts.js";
 import { to } from "../place.js";
 import { loading, notice, problem, refusalWords } from "../states.js";
@@ -9,10 +10,10 @@ import { why } from "../why.js";
 import { state } from "../words.js";
 import { planBody, plannedGroup, shapeFields } from "./plan.js";
 
-const MOST_DEVICES = 20;
+const MOST_DEVICES = 500;
 
 export async function deliver(page) {
-  const seen = { plan: null, group: null, said: null, names: [], groups: [], kind: page.query.group ? "group" : "devices" };
+  const seen = { plan: null, group: null, said: null, names: [], groups: [], kind: page.query.for ?? (page.query.group ? "group" : "devices") };
   const draw = () => page.show(form(page, seen, draw), seen.said, seen.plan && planned(page, seen, draw), seen.group && plannedGroup(page, seen, draw));
   draw();
   const [files, groups] = await Promise.all([
@@ -37,30 +38,33 @@ function form(page, seen, draw) {
   const submit = (event) => {
     event.preventDefault();
     const asked = Object.fromEntries(new FormData(event.target));
-    if (asked.kind === "group") planGroup(page, seen, draw, asked);
-    else plan(page, seen, draw, asked);
+    const names = split(asked.device);
+    if (asked.kind === "group") planMany(page, seen, draw, asked, { group: asked.group.trim() });
+    else if (asked.kind === "filter") planMany(page, seen, draw, asked, { filter: filterOf(asked) });
+    else if (names.length > 1) planMany(page, seen, draw, asked, { devices: names });
+    else plan(page, seen, draw, asked, names);
   };
   return h("form", { class: "part form", onsubmit: submit },
     field("artifact", "File", { value: page.query.artifact ?? "", required: true, list: "known-files", maxlength: 512 },
       "Its name as devices get it; the newest version is taken. A new one is uploaded under Files."),
     h("datalist", { id: "known-files" }, seen.names.map((name) => h("option", { value: name }))),
-    choice("kind", "For", [["devices", "devices by name"], ["group", "a group"]], seen.kind,
+    choice("kind", "For", [["devices", "devices by name"], ["group", "a group"], ["filter", "what a filter finds"]], seen.kind,
       { onchange: ({ target }) => { seen.kind = target.value; seen.plan = null; seen.group = null; draw(); } }),
-    seen.kind === "group"
-      ? field("group", "Group", { value: page.query.group ?? "", required: true, list: "known-groups" })
-      : field("device", "Devices", { value: page.query.device ?? "", required: true }, `Up to ${MOST_DEVICES}, with commas between them.`),
+    seen.kind === "group" && field("group", "Group", { value: page.query.group ?? "", required: true, list: "known-groups" }),
+    seen.kind === "filter" && filterFields(page.query),
+    seen.kind === "devices" && field("device", "Devices", { value: page.query.device ?? "", required: true }, `Up to ${MOST_DEVICES}, with commas between them.`),
     h("datalist", { id: "known-groups" }, seen.groups.map((name) => h("option", { value: name }))),
-    seen.kind === "group" && shapeFields(field),
+    shapeFields(field, seen.kind === "devices" ? "More than one: in waves, with pauses" : "In waves, with pauses"),
     h("details", {}, h("summary", {}, "It is an emergency"),
       field("reason", "Reason", { maxlength: 500 }, "Some policies allow more in an emergency; the reason is audited.")),
     h("button", { class: "primary", disabled: seen.asking }, "Download File"));
 }
 
-async function planGroup(page, seen, draw, asked) {
+async function planMany(page, seen, draw, asked, target) {
   Object.assign(seen, { asking: true, said: () => loading(2), plan: null, group: null });
   draw();
   try {
-    seen.group = await send("POST", "/downloads/plan", planBody(asked), page);
+    seen.group = await send("POST", "/downloads/plan", { ...planBody(asked), ...target }, page);
     seen.said = null;
   } catch (error) {
     if (page.signal.aborted) return;
@@ -71,16 +75,11 @@ async function planGroup(page, seen, draw, asked) {
   document.getElementById("plan")?.focus();
 }
 
-async function plan(page, seen, draw, { artifact, device = "", reason = "" }) {
-  const names = [...new Set(device.split(",").map((one) => one.trim()).filter(Boolean))];
-  if (names.length > MOST_DEVICES) {
-    seen.said = () => notice("failed", "Too many devices", h("p", {}, `Name up to ${MOST_DEVICES}, or a group.`));
-    draw();
-    return;
-  }
+/** Of one device: what the policies say, and a download of its own. */
+async function plan(page, seen, draw, { artifact, reason = "" }, names) {
   const action = artifact.startsWith("firmware/") ? "UpdateFirmware" : "DownloadFile";
   const emergency = reason.trim() ? { reason: reason.trim() } : undefined;
-  Object.assign(seen, { asking: true, said: () => loading(2), plan: null });
+  Object.assign(seen, { asking: true, said: () => loading(2), plan: null, group: null });
   draw();
   try {
     const checks = names.map((name) => ({ action, device: name, artifact, emergency }));

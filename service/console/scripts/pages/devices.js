@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { h } from "../elements.js";
 import { choice, field, filters, listed, pages, table } from "../parts.js";
-import { to } from "../place.js";
+import { asking, to } from "../place.js";
 import { connection, when } from "../words.js";
 
 const LIVE_MS = 10_000;
@@ -22,7 +22,12 @@ export async function devices(page) {
     field("region", "Region", { value: query.region }),
     field("version", "Runs", { value: query.version, placeholder: "firmware:1.4.2" }),
     choice("connected", "Connection", [["", "any"], ["true", "connected"], ["false", "away"]], query.connected));
+  const { cursor: _, ...filter } = query;
+  const isFiltered = Object.values(filter).some(Boolean);
   const draw = () => page.show(
+    isFiltered && h("p", { class: "row" }, "To all that this finds: ",
+      h("a", { class: "button", href: asking(to("downloads", "new"), { for: "filter", ...filter }) }, "Download File"),
+      h("a", { class: "button", href: asking(to("campaigns"), { for: "filter", ...filter }) }, "Send a command")),
     table("Devices", ["Device", "Connection", "Since", "Kind", "Region", "Runs", "Groups"], seen.found.map(row),
       seen.isLooking ? "None so far." : "No device matches, or you may view none that does."),
     seen.isLooking && h("p", { class: "hint", role: "status" }, "Looking through the rest of the fleet…"),

@@ -7,6 +7,7 @@ import { allowedButton, facts, pages, part, table } from "../parts.js";
 import { to } from "../place.js";
 import { problem } from "../states.js";
 import { by, instant, size, state, value, when } from "../words.js";
+import { forWhom } from "./downloads.js";
 import { rollout } from "./rollout.js";
 
 const LIVE_MS = 1500;
@@ -20,12 +21,12 @@ export async function download(page) {
   await page.live(LIVE_MS, async () => {
     const found = await get(`/downloads/${encodeURIComponent(id)}`, { cursor: page.query.cursor }, page);
     const isOver = OVER.has(found.state);
-    const about = found.device ? { device: found.device } : { group: found.group };
+    const about = found.device ? { device: found.device } : { group: found.group ?? found.selected_in };
     if (!isOver) seen.cancel ??= (await may([{ action: "CancelDownload", ...about }], page))[0];
     seen.draw = () => page.show(
       seen.said,
       facts([
-        ["File", found.artifact], ["For", found.group ? `group ${found.group}` : h("a", { href: to("devices", found.device) }, found.device)],
+        ["File", found.artifact], ["For", found.device ? h("a", { href: to("devices", found.device) }, found.device) : forWhom(found)],
         ["State", state(found.state)], ["Devices", counted(found.counts)], ["Size", size(found.size)],
         ["SHA-256", h("code", { class: "long" }, found.sha256)], ["Asked for", instant(found.created_at)], ["By", by(found.created_by)],
         ...(found.failure ? [["Failure", found.failure]] : []),

@@ -23,9 +23,14 @@ export async function downloads(page) {
     page.show(
       table("Downloads", ["File", "For", "State", "Devices", "Asked for", "By"], found.map((one) => [
         h("a", { href: to("downloads", one.id) }, one.artifact),
-        one.group ? `group ${one.group}` : one.device,
+        forWhom(one),
         state(one.state), counted(one.counts), when(one.created_at), by(one.created_by),
       ]), cursor ? "None among these. There are more to look at: the next page." : "No download matches, or you may view none that does."),
       pages(query, cursor));
   }, { ...LIVE, heeds: ({ type }) => type.startsWith("delivery.") });
+}
+
+/** A device, a group, or devices that were chosen: by a filter in a group, or by name. */
+export function forWhom({ device, group, selected_in: within }) {
+  return device ?? (group ? `group ${group}` : within === "all" ? "chosen devices" : `chosen devices of ${within}`);
 }

@@ -1,4 +1,4 @@
-// A download to a group, planned: what would become of each device, how it goes in waves, and its start.
+// A download to many, planned: what would become of each device, how it goes in waves, and its start.
 
 import { get, send } from "../api.js";
 import { h } from "../elements.js";
@@ -8,8 +8,8 @@ import { notice, problem } from "../states.js";
 import { state, until } from "../words.js";
 
 /** The fields of how it goes; all may be left as they are. */
-export function shapeFields(field) {
-  return h("details", {}, h("summary", {}, "In waves, with pauses"),
+export function shapeFields(field, words) {
+  return h("details", {}, h("summary", {}, words),
     field("waves", "First waves", { placeholder: "5, 10 %, 50 %" }, "Numbers of devices or shares, with commas between them; what is left is the last wave."),
     field("pause", "Minutes between two waves", { type: "number", min: 0, max: 10_080, value: 0 }),
     field("abort", "Stop when so many percent failed", { type: "number", min: 1, max: 100, value: 50 }),
@@ -17,9 +17,9 @@ export function shapeFields(field) {
 }
 
 /** Of a form with those fields, what the API is asked. */
-export function planBody({ artifact, group, waves = "", pause = "0", abort = "50", window = "", reason = "" }) {
+export function planBody({ artifact, waves = "", pause = "0", abort = "50", window = "", reason = "" }) {
   return {
-    artifact, group: group.trim(),
+    artifact,
     waves: waves.split(",").map((one) => one.trim()).filter(Boolean).map((one) =>
       (one.endsWith("%") ? { percent: Number.parseInt(one, 10) } : { devices: Number.parseInt(one, 10) })),
     pause_minutes: Number(pause), abort_percent: Number(abort),
@@ -33,7 +33,9 @@ export function plannedGroup(page, seen, draw) {
   const plan = seen.group;
   const { allowed = 0, denied = 0, skipped = 0 } = plan.counts;
   return h("section", { class: "part" }, h("h2", { id: "plan", tabindex: "-1" }, "Plan"),
-    allowed === 0 && notice("denied", "Access denied", h("p", {}, `You may not download ${plan.artifact} to any device of ${plan.group} now.`)),
+    allowed === 0 && (denied > 0
+      ? notice("denied", "Access denied", h("p", {}, `You may not download ${plan.artifact} to any of these devices now.`))
+      : notice("failed", "Nobody gets it", h("p", {}, "No device is there for it, or each is passed by."))),
     facts([
       ["Gets it", `${allowed} of ${allowed + denied + skipped}`],
       ["Of the fleet", share(plan.reach.share_of_fleet, plan.reach.targets)],
@@ -44,13 +46,12 @@ export function plannedGroup(page, seen, draw) {
     ]),
     reasons("Refused by", plan.denied_by), reasons("Passed by", plan.skipped_for),
     plan.hidden > 0 && h("p", { class: "why" }, `${plan.hidden} of them you may not view.`),
+    allowed > 0 && h("p", {}, h("button", { class: "primary", disabled: seen.asking, onclick: () => start(page, seen, draw) },
+      `Start for ${allowed} of ${allowed + denied + skipped}`)),
     table("What becomes of each device", ["Device", "Verdict", "Why"], plan.devices.map((one) => [
       h("a", { href: to("devices", one.device) }, one.device), state(one.verdict), one.reason ?? listed(one.policies),
     ]), "It has no device that you may view."),
-    h("p", { class: "row" },
-      plan.cursor && h("button", { onclick: () => more(page, seen, draw) }, "More devices"),
-      allowed > 0 && h("button", { class: "primary", disabled: seen.asking, onclick: () => start(page, seen, draw) },
-        `Start for ${allowed} of ${allowed + denied + skipped}`)));
+    plan.cursor && h("p", {}, h("button", { onclick: () => more(page, seen, draw) }, "More devices")));
 }
 
 function reasons(words, counts) {

@@ -91,6 +91,50 @@ def test_a_group_download_goes_in_waves(
     expect(page.get_by_text(re.compile("cancel(ing|ed)")).first).to_be_visible()
 
 
+def test_a_file_goes_to_what_a_filter_finds(
+    visit: Callable[..., Visitor], line: tuple[str, str, str]
+) -> None:
+    """From the list of devices with its filter: those are planned, and one of them has it, live."""
+    group, first, second = line
+    manager = visit()
+    manager.open(f"devices?group={group}&text={first}")
+    page = manager.sign_in("managers")
+    page.get_by_role("link", name="Download File", exact=True).click()
+    page.get_by_label("File", exact=True).fill(FILE)
+    assert page.get_by_label("In the group").input_value() == group
+    page.get_by_role("button", name="Download File").click()
+    expect(page.get_by_role("row", name=first)).to_contain_text("allowed")
+    expect(page.get_by_role("row", name=second)).to_have_count(0)
+    page.get_by_role("button", name="Start for 1 of 1").click()
+    expect(page.get_by_text(f"chosen devices of {group}")).to_be_visible()
+    devices = page.get_by_role("table", name="How far each device is")
+    expect(devices.get_by_role("row", name=first)).to_contain_text("succeeded", timeout=60_000)
+    page.get_by_role("link", name="Downloads", exact=True).click()
+    listed = page.get_by_role("table", name="Downloads")
+    expect(listed.get_by_role("row").filter(has_text=f"chosen devices of {group}")).to_have_count(1)
+
+
+def test_a_file_goes_to_devices_by_name(
+    visit: Callable[..., Visitor], line: tuple[str, str, str]
+) -> None:
+    """Several names are one plan with waves, whose start is one download that can be taken back."""
+    _, first, second = line
+    manager = visit()
+    manager.open(f"downloads/new?artifact={FILE}")
+    page = manager.sign_in("managers")
+    page.get_by_label("Devices", exact=True).fill(f"{first}, {second}, {first}")
+    page.get_by_text("More than one: in waves").click()
+    page.get_by_label("First waves").fill("1")
+    page.get_by_label("Minutes between two waves").fill("600")
+    page.get_by_role("button", name="Download File").click()
+    expect(page.get_by_role("definition").filter(has_text="1, then 1")).to_be_visible()
+    page.get_by_role("button", name="Start for 2 of 2").click()
+    waves = page.get_by_role("table", name="Waves")
+    expect(waves.get_by_role("row", name="2 1 ")).to_contain_text("waiting", timeout=30_000)
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0, timeout=30_000)
+
+
 @pytest.fixture
 def deputy(deployed: DeployedService) -> Person:
     """A second manager of acme."""

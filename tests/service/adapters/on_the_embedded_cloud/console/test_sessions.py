@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -198,3 +199,34 @@ def test_a_suspended_tenant_is_told_and_comes_back(
     finally:
         mark(TenantStatus.ACTIVE)
     expect(page.get_by_role("heading", name="Facts")).to_be_visible(timeout=60_000)
+
+
+def test_a_first_sign_in_sets_a_password(visit: Callable[..., Visitor]) -> None:
+    """Somebody who was invited sets a password on the tenant's page, and is where they wanted."""
+    guest = visit()
+    cognito = guest.deployed.setup.cloud.client("cognito-idp")
+    pool = guest.deployed.setup.stacks["acme"]["user_pool_id"]
+    email, first = "invited@acme.example", f"Aa1-{secrets.token_urlsafe(18)}"
+    cognito.admin_create_user(
+        UserPoolId=pool,
+        Username=email,
+        TemporaryPassword=first,
+        MessageAction="SUPPRESS",
+        UserAttributes=[
+            {"Name": "email", "Value": email},
+            {"Name": "email_verified", "Value": "true"},
+        ],
+    )
+    cognito.admin_add_user_to_group(UserPoolId=pool, Username=email, GroupName="managers")
+    guest.open("groups")
+    page = guest.page
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_label("Username").fill(email)
+    page.get_by_label("Password").fill(first)
+    page.get_by_role("button", name="Sign in").click()
+    chosen = f"Aa1-{secrets.token_urlsafe(18)}"
+    page.get_by_label("New password", exact=True).fill(chosen)
+    page.get_by_label("Confirm new password").fill(chosen)
+    page.get_by_role("button", name="Update password").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Groups")
+    expect(page.get_by_text(email)).to_be_visible()
