@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from infra import names
-from infra.stacks.platform_stack import device_events, status_rule, task_roles
+from infra.stacks.platform_stack import status_rule, task_roles
 from infra.stacks.tenant_stack import bucket, service_role, telemetry
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.domain.artifacts import is_artifact_name
@@ -18,60 +18,8 @@ from service.domain.budgets import Bucket
 from service.domain.device_logs import LOGS_PREFIX
 from service.domain.files import file_key
 from service.domain.rates import Rate
+from tests.infra.granted import ACCOUNT, ARNS, PERMISSIONS, TABLE, listed
 
-ACCOUNT = "123456789012"
-ARNS = names.Arns(region="eu-central-1", account_id=ACCOUNT)
-WORK = f"arn:aws:sqs:eu-central-1:{ACCOUNT}:cedarfleet-work"
-TABLE = ARNS.table("cedarfleet-commands")
-
-PERMISSIONS: dict[str, dict[str, Any]] = {
-    "service": task_roles.service_permissions(
-        account_id=ACCOUNT,
-        tenants_arn=ARNS.table("cedarfleet-tenants"),
-        commands_arn=TABLE,
-        work_arn=WORK,
-        webhook_key_arn=f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/5678abcd",
-    ),
-    "worker": task_roles.worker_permissions(
-        account_id=ACCOUNT,
-        tenants_arn=ARNS.table("cedarfleet-tenants"),
-        work_arn=WORK,
-        schedules_arn=f"arn:aws:scheduler:eu-central-1:{ACCOUNT}:schedule/default/*--*",
-        timer_role_arn=ARNS.role("/", "cedarfleet-timer"),
-        audit_key_arn=f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/1234abcd",
-        webhook_key_arn=f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/5678abcd",
-        commands_arn=TABLE,
-    ),
-    "timer": task_roles.timer_permissions(work_arn=WORK),
-    "execution": task_roles.execution_permissions(
-        repository_arn=f"arn:aws:ecr:eu-central-1:{ACCOUNT}:repository/cedarfleet-service",
-        log_group_arn=f"arn:aws:logs:eu-central-1:{ACCOUNT}:log-group:/cedarfleet/service",
-    ),
-    "status rule": status_rule.permissions(
-        commands_arn=TABLE, errors_arn=f"arn:aws:sqs:eu-central-1:{ACCOUNT}:errors"
-    ),
-    "device events rule": device_events.permissions(
-        devices_arn=ARNS.table("cedarfleet-devices"),
-        errors_arn=f"arn:aws:sqs:eu-central-1:{ACCOUNT}:errors",
-        work_arn=WORK,
-    ),
-    "tenant": service_role.permissions(
-        tenant="acme",
-        arns=ARNS,
-        store_id="ps1",
-        bucket="acme-artifacts-1",
-        pool_id="eu-central-1_acme",
-        commands_table="cedarfleet-commands",
-        audit_table="cedarfleet-audit",
-    ),
-    "presign": bucket.presign_permissions(bucket="acme-artifacts-1"),
-    "telemetry": telemetry.permissions(
-        tenant="acme",
-        arns=ARNS,
-        bucket="acme-artifacts-1",
-        commands_table="cedarfleet-commands",
-    ),
-}
 TRUSTS: dict[str, dict[str, Any]] = {
     "service": task_roles.task_trust(account_id=ACCOUNT),
     "status rule": status_rule.trust(account_id=ACCOUNT),
@@ -89,11 +37,6 @@ WITHOUT_RESOURCE = {
     "iot:AttachThingPrincipal",
     "iot:CreateCertificateFromCsr",
 }
-
-
-def listed(value: str | list[str]) -> list[str]:
-    """IAM allows one where it allows many."""
-    return [value] if isinstance(value, str) else value
 
 
 @pytest.mark.parametrize("name", PERMISSIONS)

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from infra.local.cloud.rights import FILE
+from tests.infra.test_rights import told_used
+from tests.rights import used_by
+
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 ROOT = Path(__file__).parents[2]
 
@@ -27,12 +31,16 @@ def test_demo_help_explains_it_instead_of_running_it() -> None:
 
 
 @pytest.mark.timeout(420)  # a wave of a rollout waits for a timer's minute
-def test_demo_takes_every_step_and_ends_by_itself() -> None:
-    """Every step of the main job happens; the exit code says so."""
+def test_demo_takes_every_step_and_ends_by_itself(tmp_path: Path) -> None:
+    """Every step of the main job happens; the exit code says so. No right is used unsaid."""
     done = subprocess.run(
         [sys.executable, "-m", "infra.local.demo"],
         cwd=ROOT,
-        env={**os.environ, "CEDARFLEET_AWS_PACE": "1"},  # as users run it
+        env={
+            **os.environ,
+            "CEDARFLEET_AWS_PACE": "1",  # as users run it
+            FILE: str(tmp_path / "rights"),
+        },
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -66,3 +74,7 @@ def test_demo_takes_every_step_and_ends_by_itself() -> None:
         "All 34 steps happened",
     ):
         assert printed in done.stdout
+    used, told = used_by((tmp_path / "rights").read_text().splitlines()), told_used()
+    assert used.keys() >= {"service", "worker", "tenant", "presign"}
+    # What docs/rights.md gives a reason for not seeing has no use: else the page is old.
+    assert {kind: unsaid for kind in used if (unsaid := used[kind] - told[kind])} == {}

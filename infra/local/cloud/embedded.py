@@ -17,6 +17,7 @@ from infra.local.cloud.front_door import FrontDoor
 from infra.local.cloud.limits.enforcing import Limits, PaceError
 from infra.local.cloud.limits.table import CEDAR_POLICY, POLICY_WRITE
 from infra.local.cloud.ports import listen
+from infra.local.cloud.rights import Rights
 from infra.local.cloud.server import Server
 from infra.local.cloud.snapshot import Snapshots
 from infra.local.cloud.state_directory import Ports, StateDirectory
@@ -45,6 +46,7 @@ class EmbeddedCloud:
         ca_file: the broker's CA, PEM.
         jwks_url_template: where a pool's keys are, ``{pool}`` to be filled in.
         limits: AWS's quotas, rates and delays, with the clock that tests advance.
+        rights: what IAM was asked by sessions of roles.
     """
 
     endpoint_url: str
@@ -85,6 +87,7 @@ class EmbeddedCloud:
             self.limits = Limits()
         except PaceError as error:
             raise EmbeddedCloudError(str(error)) from error
+        self.rights = Rights()
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -124,6 +127,7 @@ class EmbeddedCloud:
             s3_directory=directory.private_directory("s3"),
             keys_directory=directory.private_directory("pool-keys"),
             limits=self.limits,
+            rights=self.rights,
         )
         corrections.apply(loaded, without=self._without - {FRONT_DOOR})
         stack.enter_context(logged_to(directory.path / "emulator.log"))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from infra.local.clients import RootKeys
     from infra.local.cloud.limits.enforcing import Limits
+    from infra.local.cloud.rights import Rights
 
 PINNED_VERSION: Final = "1.5.33"
 
@@ -44,6 +45,7 @@ class Emulator:
     mqtt_listener: socket.socket
     mqtt_port: int
     limits: Limits
+    rights: Rights
 
     def module(self, name: str) -> Any:
         """A module of the emulator, e.g. ``services.iot``."""
@@ -76,6 +78,7 @@ def load(
     s3_directory: Path,
     keys_directory: Path,
     limits: Limits,
+    rights: Rights,
 ) -> Emulator:
     """Import the emulator with these settings.
 
@@ -116,6 +119,7 @@ def load(
         mqtt_listener=mqtt_listener,
         mqtt_port=mqtt_port,
         limits=limits,
+        rights=rights,
     )
     _share_models(loaded)
     return loaded

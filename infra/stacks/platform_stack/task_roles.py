@@ -22,6 +22,9 @@ def service_permissions(
     """
     return iam.document(
         *_for_tenants(account_id=account_id, tenants_arn=tenants_arn),
+        # Digests of the policies that it has copies of, many tenants' at once (docs/adr/0025); the
+        # worker has no copies.
+        iam.allow("ReadDigests", "dynamodb:BatchGetItem", tenants_arn),
         iam.allow("HandOver", "sqs:SendMessage", work_arn),
         # What it seals it cannot open: a secret is told once, and then the worker's alone.
         iam.allow("SealSecrets", "kms:Encrypt", webhook_key_arn),
@@ -96,7 +99,7 @@ def _for_tenants(*, account_id: str, tenants_arn: str) -> list[iam.Statement]:
             "sts:AssumeRole",
             f"arn:aws:iam::{account_id}:role{path}cedarfleet-*",
         ),
-        iam.allow("ReadRegistry", ["dynamodb:BatchGetItem", "dynamodb:GetItem"], tenants_arn),
+        iam.allow("ReadRegistry", "dynamodb:GetItem", tenants_arn),
         # A device that enrols, or subscribes, names its tenant, and has no token whose issuer is
         # the row's key.
         iam.allow(

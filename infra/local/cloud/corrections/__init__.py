@@ -86,6 +86,7 @@ CORRECTIONS: Final[tuple[Callable[[Emulator], None], ...]] = (
     authorization.policy_is_attached_to_its_target,
     authorization.batches_need_the_right_of_one,
     authorization.job_list_is_filtered_and_paged,
+    authorization.rights_are_noted,
     jobs.signed_url_names_the_version,
     jobs.executions_are_limited,
     jobs.waiting_jobs_are_found_by_name,

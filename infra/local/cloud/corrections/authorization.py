@@ -199,6 +199,30 @@ def batches_need_the_right_of_one(emulator: Emulator) -> None:
     emulator.replace(_ACTIONS, "extract_iam_action", correction)
 
 
+def rights_are_noted(emulator: Emulator) -> None:
+    """Keep which role asked for which action, and what IAM said."""
+    evaluator, responses = (
+        emulator.module("core.iam_evaluator"),
+        emulator.module("core.responses"),
+    )
+
+    def correction(original: Any) -> Any:
+        def enforce(access_key_id: str, iam_action: str, *rest: Any, **named: Any) -> Any:
+            denied = original(access_key_id, iam_action, *rest, **named)
+            if isinstance(denied, evaluator.AuthError):
+                return denied
+            caller = getattr(denied, "principal_arn", "")
+            if not caller and access_key_id:
+                found = evaluator.resolve_credential(access_key_id, responses.get_account_id())
+                caller = getattr(found, "principal_arn", "")
+            emulator.rights.note(caller, iam_action, allowed=denied is None)
+            return denied
+
+        return enforce
+
+    emulator.replace("core.iam_evaluator", "enforce", correction)
+
+
 def job_list_is_filtered_and_paged(emulator: Emulator) -> None:
     """Heed group, page size and token in ListJobs; else all who may list see all tenants' jobs."""
     iot = emulator.module(_IOT)

@@ -12,6 +12,7 @@ from infra.local.clients import RootKeys
 from infra.local.cloud import EmbeddedCloud, EmbeddedCloudError, EmulatorChangedError
 from infra.local.cloud.emulator import Emulator
 from infra.local.cloud.limits.enforcing import Limits
+from infra.local.cloud.rights import Rights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -117,6 +118,7 @@ def test_changed_emulator_is_refused() -> None:
             region="eu-central-1",
             mqtt_listener=listener,
             mqtt_port=1,
+            rights=Rights(),
             limits=Limits(),
         )
         with pytest.raises(EmulatorChangedError, match=r"ministack has no `core.sigv4.gone`"):
