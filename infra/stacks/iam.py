@@ -47,6 +47,22 @@ def deny_everybody(
     }
 
 
+def allow_service(
+    sid: str, service: str, actions: str | list[str], resources: str | list[str], *, when: Any
+) -> Statement:
+    """A statement of a resource's own policy that lets a service of AWS in.
+
+    Args:
+        sid: its name.
+        service: e.g. `iot.amazonaws.com`.
+        actions: each spelled out.
+        resources: ARNs.
+        when: for whom the service has to come, without which it would come for anybody.
+    """
+    statement = allow(sid, actions, resources, when=when)
+    return {**statement, "Principal": {"Service": service}}
+
+
 def trust(service: str, account: str, source_arn: str | None = None) -> Document:
     """An AWS service may assume the role, on behalf of one account.
 

@@ -24,7 +24,7 @@ from service import deadline
 from service.api import rate_limits
 from service.domain.instants import new_ulid
 from service.operations.operations import Operations
-from service.ports.metrics import REQUESTS
+from service.ports.metrics import PROBLEMS, REQUESTS
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 _CALLERS_ID: Final = re.compile(rb"[A-Za-z0-9-]{8,64}")
@@ -107,6 +107,8 @@ def around_requests(app: ASGIApp, operations: Operations, request_seconds: float
             operations.metrics.observe(
                 REQUESTS, until_told, scope["method"], route or _NONE, str(status or _NONE)
             )
+            if PROBLEM in state:
+                operations.metrics.count(PROBLEMS, state[PROBLEM])
             log.info(
                 "request.done",
                 method=scope["method"],

@@ -18,6 +18,7 @@ from service.bounded_cache import BoundedCache
 from service.domain.events import MOST_EVENTS, Event, EventPage, EventType, event_id
 from service.domain.instants import milliseconds
 from service.errors import UnavailableError
+from service.ports.metrics import HAPPENED, UNMEASURED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from service.domain.work import Work
     from service.operations.webhook_delivery import WebhookNotices
     from service.ports.events import EventLog
+    from service.ports.metrics import Metrics
 
 _TRIES: Final = 10
 _TOLD: Final = 50_000
@@ -55,6 +57,7 @@ class EventTelling:
     log: EventLog
     notices: WebhookNotices
     clock: Clock
+    metrics: Metrics = UNMEASURED
     _waiting: dict[str, deque[_Told]] = field(
         default_factory=dict[str, "deque[_Told]"], init=False, repr=False
     )
@@ -146,7 +149,9 @@ class EventTelling:
             UpstreamError: the log does not answer; the message comes again.
             ValueError: it is of no form that a rule of ours makes.
         """
-        await self.tell(tenant, [event_of_rule(tenant.id, work.about)])
+        event = event_of_rule(tenant.id, work.about)
+        await self.tell(tenant, [event])
+        self.metrics.count(HAPPENED, event.type, _how(event))
 
 
 def event_of_rule(tenant: str, about: Mapping[str, str]) -> Event:
@@ -176,6 +181,15 @@ def event_of_rule(tenant: str, about: Mapping[str, str]) -> Event:
     )
 
 
+def _how(event: Event) -> str:
+    """How it went, in a word of few: a state, or whether a connection was lost."""
+    if event.type is EventType.DEVICE_DISCONNECTED:
+        return "ended" if event.data.get("reason") == _ENDED else "lost"
+    return str(event.data.get("state", "")).lower().replace("_", "-") or "done"
+
+
+_ENDED: Final = "CLIENT_INITIATED_DISCONNECT"
+"""The device said goodbye (source: AWS IoT Core developer guide, "Lifecycle events")."""
 _DATA: Final[Mapping[EventType, tuple[str, ...]]] = {
     EventType.COMMAND_STATE: ("command", "sequence", "state"),
     EventType.DELIVERY_STATE: ("job", "state"),

@@ -347,6 +347,7 @@ class Operations:
             log=ports.event_log,
             notices=WebhookNotices(records=ports.webhooks, queue=ports.work_queue),
             clock=ports.clock,
+            metrics=ports.metrics,
         )
 
     def worker(self, jobs: JobSettings, *, held_seconds: float = 60) -> Worker:

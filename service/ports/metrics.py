@@ -101,6 +101,15 @@ WORK_IN_HAND: Final = Gauge("cedarfleet_work_in_hand", "messages being handled",
 JOBS: Final = Counter(
     "cedarfleet_jobs_total", "jobs of IoT that were `made`, `canceled` or `asked`", ("act",)
 )
+PROBLEMS: Final = Counter(
+    "cedarfleet_problems_total", "answers that tell of a problem, by its kind", ("problem",)
+)
+HAPPENED: Final = Counter(
+    "cedarfleet_happened_total",
+    "what devices and IoT Core told: a delivery's or a command's state, a connection that came or"
+    " `ended`, or was `lost`",
+    ("event", "how"),
+)
 MEASURES: Final[tuple[Measure, ...]] = (
     REQUESTS,
     REFUSED_BY_SERVER,
@@ -117,6 +126,8 @@ MEASURES: Final[tuple[Measure, ...]] = (
     WORK_WAITED,
     WORK_IN_HAND,
     JOBS,
+    PROBLEMS,
+    HAPPENED,
 )
 
 

@@ -29,6 +29,7 @@ FREE: Final[dict[str, dict[str, Any]]] = {
         "tasks_min": 3,
         "tasks_max": 11,
         "log_days": 60,
+        "access_log_days": 90,
         "protect": False,
     },
     "acme": {

@@ -57,7 +57,10 @@ def _load_balancer(made: str, inputs: dict[str, Any]) -> list[Call]:
         SecurityGroups=inputs.get("securityGroups"),
         Tags=_tags(inputs),
     )
+    logs = inputs.get("accessLogs") or {}
     attributes = _attributes(
+        access_logs__s3__enabled=logs.get("enabled"),
+        access_logs__s3__bucket=logs.get("bucket"),
         deletion_protection__enabled=inputs.get("enableDeletionProtection"),
         idle_timeout__timeout_seconds=inputs.get("idleTimeout"),
         routing__http__drop_invalid_header_fields__enabled=inputs.get("dropInvalidHeaderFields"),

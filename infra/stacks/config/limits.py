@@ -131,6 +131,7 @@ TokenMinutes = Annotated[int, Meta(ge=5, le=1440)]
 RefreshDays = Annotated[int, Meta(ge=1, le=3650)]
 ArtifactDays = Annotated[int, Meta(ge=1, le=3650)]
 TelemetryDays = Annotated[int, Meta(ge=1, le=3650)]
+AccessLogDays = Annotated[int, Meta(ge=1, le=3650)]
 DeviceLogDays = Annotated[int, Meta(ge=1, le=3650)]
 
 # Ours: short enough to be a label of a host name.

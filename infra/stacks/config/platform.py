@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from infra.stacks.config.limits import (
     FIRST_CELL,
+    AccessLogDays,
     CellName,
     Host,
     ImageTag,
@@ -40,6 +41,7 @@ class PlatformConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         tasks_min: service tasks that always run.
         tasks_max: the most that autoscaling starts.
         log_days: how long logs are kept.
+        access_log_days: how long the load balancer's own are; none: it writes none.
         protect: whether what holds data refuses to be deleted.
     """
 
@@ -53,6 +55,7 @@ class PlatformConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tasks_min: Tasks = 2
     tasks_max: Tasks = 10
     log_days: LogDays = 30
+    access_log_days: AccessLogDays | None = None
     protect: bool = True
 
     def __post_init__(self) -> None:

@@ -24,6 +24,12 @@ _DAY = 24 * 60 * _MINUTE
 # for $170 a day; a fleet of 1,000 devices with a command a minute each needs a tenth.
 _FLOOD = 60 * 1000
 _OF_A_QUOTA = 80  # per cent
+# Of a minute, in three of five.
+_DENIALS = 600
+_NOBODY = 300
+_LOST = 300
+_FAILED = 10
+_RENEWED_DAYS = 30  # ACM has tried for a month by then
 _LATE = 15 * _MINUTE  # seconds that a message waits: the longest pause between two attempts
 
 
@@ -164,6 +170,8 @@ class Alarms(pulumi.ComponentResource):
             ),
         )
         self._watch_policies()
+        self._watch_surges()
+        self._watch_certificate(args)
         self._watch_quotas()
         self.topic_arn = self._topic.arn
         self.register_outputs({"topic_arn": self.topic_arn})
@@ -187,6 +195,76 @@ class Alarms(pulumi.ComponentResource):
                     at_once=True,
                 ),
             )
+
+    def _watch_surges(self) -> None:
+        """Much of what is normal one by one: who attacks, or what broke, shows by the number.
+
+        The figures are for a platform of some thousands of devices; a larger one puts them up here.
+        """
+        for label, words, metric, dimensions, above in (
+            (
+                "denials-surge",
+                (
+                    "policies refuse far more than usual: somebody tries what they may not, or an "
+                    "update took a right away"
+                ),
+                names.PROBLEMS,
+                {"problem": "permission-denied"},
+                _DENIALS,
+            ),
+            (
+                "sign-ins-surge",
+                (
+                    "many requests without a good token: somebody forges them, or a pool's "
+                    "keys are not found"
+                ),
+                names.PROBLEMS,
+                {"problem": "unauthenticated"},
+                _NOBODY,
+            ),
+            (
+                "devices-lost",
+                "many devices are gone without a goodbye: a site, a network or IoT Core fails",
+                names.HAPPENED,
+                {"event": "device.disconnected", "how": "lost"},
+                _LOST,
+            ),
+            (
+                "deliveries-failing",
+                "files do not arrive on devices: stop the rollout that sends them",
+                names.HAPPENED,
+                {"event": "delivery.state", "how": "failed"},
+                _FAILED,
+            ),
+        ):
+            self._alarm(
+                label,
+                f"{words} (docs/operations.md)",
+                Watched(
+                    metric=(names.SERVICE_METRICS, metric, "Sum"),
+                    dimensions={
+                        key: pulumi.Output.from_input(value) for key, value in dimensions.items()
+                    },
+                    above=above,
+                ),
+            )
+
+    def _watch_certificate(self, args: AlarmsArgs) -> None:
+        """ACM renews 60 days before the end (source: its user guide, "Managed renewal").
+
+        Source of the metric: ACM user guide, "Supported CloudWatch metrics".
+        """
+        self._alarm(
+            "certificate-ends",
+            "the certificate of the API is not renewed and ends: look whether its DNS record stands"
+            " (docs/operations.md)",
+            Watched(
+                metric=("AWS/CertificateManager", "DaysToExpiry", "Minimum"),
+                dimensions={"CertificateArn": args.balancer.certificate_arn},
+                below=_RENEWED_DAYS,
+                once_a_day=True,
+            ),
+        )
 
     def _watch_quotas(self) -> None:
         """What the account uses of a quota, where AWS's pages tie a metric to it (docs/quotas.md).

@@ -13,6 +13,7 @@ from infra.stacks.platform_stack.network import SERVICE_PORT, Network
 
 if TYPE_CHECKING:
     from infra.stacks.config.platform import PlatformConfig
+    from infra.stacks.platform_stack.access_logs import AccessLogs
 
 # TLS 1.3 and 1.2 with forward secrecy (source: Elastic Load Balancing, security policies).
 _TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
@@ -24,10 +25,11 @@ DEREGISTRATION_SECONDS: Final = 30
 
 @dataclass(frozen=True, kw_only=True)
 class BalancerArgs:
-    """What the file says of host, zone and deletion, and the network that it stands in."""
+    """What the file says of host, zone and deletion, its network, and where it logs, if it does."""
 
     config: PlatformConfig
     network: Network
+    access_logs: AccessLogs | None
 
 
 class Balancer(pulumi.ComponentResource):
@@ -37,6 +39,7 @@ class Balancer(pulumi.ComponentResource):
     target_group_arn: pulumi.Output[str]
     load_arn_suffix: pulumi.Output[str]
     target_arn_suffix: pulumi.Output[str]
+    certificate_arn: pulumi.Output[str]
     https_listener: aws.lb.Listener
 
     def __init__(
@@ -44,7 +47,7 @@ class Balancer(pulumi.ComponentResource):
     ) -> None:
         super().__init__("cedarfleet:platform:Balancer", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
-        certificate_arn = proven_certificate(
+        self.certificate_arn = proven_certificate(
             name,
             host=args.config.domain_name,
             zone_id=args.config.hosted_zone_id,
@@ -52,7 +55,7 @@ class Balancer(pulumi.ComponentResource):
         )
         balancer = self._balancer(name, args)
         targets = self._targets(name, args)
-        self.https_listener = self._listen(name, balancer, targets, certificate_arn)
+        self.https_listener = self._listen(name, balancer, targets, self.certificate_arn)
         aws.route53.Record(
             f"{name}-name",
             zone_id=args.config.hosted_zone_id,
@@ -74,6 +77,7 @@ class Balancer(pulumi.ComponentResource):
         self.register_outputs({"url": self.url})
 
     def _balancer(self, name: str, args: BalancerArgs) -> aws.lb.LoadBalancer:
+        logs = args.access_logs
         return aws.lb.LoadBalancer(
             f"{name}-balancer",
             name="cedarfleet",
@@ -84,8 +88,13 @@ class Balancer(pulumi.ComponentResource):
             drop_invalid_header_fields=True,
             enable_deletion_protection=args.config.protect,
             idle_timeout=IDLE_SECONDS,
+            access_logs=None if logs is None else {"bucket": logs.bucket, "enabled": True},
             opts=pulumi.ResourceOptions.merge(
-                self._child, pulumi.ResourceOptions(depends_on=[args.network.way_in])
+                self._child,
+                pulumi.ResourceOptions(
+                    # ELB tries to write as the logs are switched on.
+                    depends_on=[args.network.way_in, *([] if logs is None else [logs.written])]
+                ),
             ),
         )
 

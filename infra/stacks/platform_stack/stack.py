@@ -13,9 +13,11 @@ import pulumi_aws as aws
 
 from infra.stacks.kept import Kept, keep
 from infra.stacks.outputs import PlatformOutputs
+from infra.stacks.platform_stack.access_logs import AccessLogs, AccessLogsArgs
 from infra.stacks.platform_stack.alarms import Alarms, AlarmsArgs
 from infra.stacks.platform_stack.audit_key import AuditKey, AuditKeyArgs
 from infra.stacks.platform_stack.balancer import Balancer, BalancerArgs
+from infra.stacks.platform_stack.dashboard import Dashboard, DashboardArgs
 from infra.stacks.platform_stack.device_endpoint import DeviceEndpoint, DeviceEndpointArgs
 from infra.stacks.platform_stack.iot import Iot, IotArgs
 from infra.stacks.platform_stack.network import Network, NetworkArgs
@@ -49,7 +51,17 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
     work = Work("work", WorkArgs(account_id=account_id), opts)
     iot = Iot("fleet", IotArgs(tables=tables, work=work, account_id=account_id), opts)
     network = Network("network", NetworkArgs(config=config, region=region), opts)
-    balancer = Balancer("balancer", BalancerArgs(config=config, network=network), opts)
+    access_logs = None
+    if config.access_log_days is not None:
+        kept_for = AccessLogsArgs(
+            days=config.access_log_days,
+            protect=config.protect,
+            region=region,
+            account_id=account_id,
+        )
+        access_logs = AccessLogs("access-logs", kept_for, opts)
+    stands = BalancerArgs(config=config, network=network, access_logs=access_logs)
+    balancer = Balancer("balancer", stands, opts)
     endpoint = DeviceEndpoint(
         "devices", DeviceEndpointArgs(config=config, iot_data_endpoint=iot_data_endpoint), opts
     )
@@ -73,6 +85,8 @@ def stamp_platform(config: PlatformConfig, *, region: str) -> None:
     runs = config.image_tag is not None
     watched = AlarmsArgs(balancer=balancer, tables=tables, iot=iot, work=work, runs=runs)
     alarms = Alarms("alarms", watched, opts)
+    shown = DashboardArgs(region=region, balancer=balancer, work=work, service=service)
+    Dashboard("dashboard", shown, opts)
 
     PlatformOutputs(
         region=pulumi.Output.from_input(region),

@@ -35,6 +35,8 @@ DIMENSIONS: Final[dict[Measure, tuple[str, ...]]] = {
     measures.WORK_WAITED: (),
     measures.WORK_IN_HAND: (),
     measures.JOBS: ("act",),
+    measures.PROBLEMS: ("problem",),
+    measures.HAPPENED: ("event", "how"),
 }
 """Of each measure that CloudWatch is told, the labels that are dimensions there."""
 _SLOW: Final = 0.99

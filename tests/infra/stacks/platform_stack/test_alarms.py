@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service.ports.metrics import POLICY_DIFFERENCES, WORK
+from service.ports.metrics import HAPPENED, POLICY_DIFFERENCES, PROBLEMS, WORK
+from tests.benchmarks import cost
+from tests.infra.conftest import ROOT
 from tests.infra.stamped import resources
 
 if TYPE_CHECKING:
@@ -17,6 +20,11 @@ if TYPE_CHECKING:
 # A minute's value of each metric that has one; a metric without a value has no data at all.
 HEALTHY = {
     "HealthyHostCount": 2.0,
+    "DaysToExpiry": 200.0,
+    # A busy day: policies refuse, tokens have ended, devices come and go.
+    f"{PROBLEMS.name} of permission-denied": 100.0,
+    f"{PROBLEMS.name} of unauthenticated": 2.0,
+    f"{HAPPENED.name} of lost": 20.0,
     "UnHealthyHostCount": 0.0,
     "TargetResponseTime": 0.05,
     "ApproximateNumberOfMessagesVisible": 0.0,
@@ -73,6 +81,17 @@ FAILURES: dict[str, tuple[dict[str, float | None], set[str]]] = {
         {"ConsumedWriteCapacityUnits": 190_000.0},
         {"states-flood"},
     ),
+    "somebody tries what they may not": (
+        {f"{PROBLEMS.name} of permission-denied": 5_000.0},
+        {"denials-surge"},
+    ),
+    "many come without a good token": (
+        {f"{PROBLEMS.name} of unauthenticated": 400.0},
+        {"sign-ins-surge"},
+    ),
+    "a site is gone": ({f"{HAPPENED.name} of lost": 900.0}, {"devices-lost"}),
+    "files do not arrive": ({f"{HAPPENED.name} of failed": 40.0}, {"deliveries-failing"}),
+    "a certificate is not renewed": ({"DaysToExpiry": 12.0}, {"certificate-ends"}),
     "no further task could start": ({"ResourceCount": 90.0}, {"tasks-quota"}),
     "tables refuse reads": (
         {"ReadThrottleEvents": 30.0},
@@ -105,7 +124,12 @@ def _value(alarm: Mapping[str, Any], metrics: Mapping[str, float | None]) -> flo
     metric: str = watched(alarm)["metricName"]
     dimensions = alarm.get("dimensions", {})
     of = next(
-        (dimensions[one] for one in ("QueueName", "kind", "outcome") if one in dimensions), ""
+        (
+            dimensions[one]
+            for one in ("QueueName", "kind", "outcome", "problem", "how")
+            if one in dimensions
+        ),
+        "",
     )
     return metrics.get(f"{metric} of {of}", metrics.get(metric))
 
@@ -116,7 +140,7 @@ def alarms_at(project: Project, metrics: Mapping[str, float | None]) -> set[str]
         one.inputs for one in resources(project.root, "platform") if "metricAlarm" in one.kind
     ]
     for one in stamped:
-        daily = watched(one)["metricName"] == "DevicesThatDiffer"
+        daily = watched(one)["metricName"] in {"DevicesThatDiffer", "DaysToExpiry"}
         periods = (one["evaluationPeriods"], watched(one)["period"])
         assert one["alarmActions"]
         at_once = watched(one)["metricName"] in {POLICY_DIFFERENCES.name, WORK.name}
@@ -148,16 +172,35 @@ def test_every_alarm_stands_for_a_failure(project: Project) -> None:
     assert named == alarms_at(project, dict.fromkeys(metrics_of(project)) | LOUD)
 
 
-LOUD = {"HealthyHostCount": 0.0} | dict.fromkeys(
+LOUD = {"HealthyHostCount": 0.0, "DaysToExpiry": 0.0} | dict.fromkeys(
     (
         "UnHealthyHostCount", "HTTPCode_ELB_5XX_Count", "HTTPCode_Target_5XX_Count",
         "TargetResponseTime", "ApproximateNumberOfMessagesVisible", "ReadThrottleEvents",
         "WriteThrottleEvents", "DevicesThatDiffer", POLICY_DIFFERENCES.name, WORK.name,
         "ConsumedWriteCapacityUnits", "ApproximateAgeOfOldestMessage",
-        "ResourceCount",
+        "ResourceCount", PROBLEMS.name, HAPPENED.name,
     ),
     1e6,
 )  # fmt: skip
+
+
+def test_each_alarm_has_a_runbook_and_a_price(project: Project) -> None:
+    """Its name, or that of its kind, stands in the table of docs/operations.md."""
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    table = text.partition("## When an alarm rings")[2].partition("\n## ")[0]
+    named = set(re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE))
+    words = set(re.findall(r"`([^`]+)`", " ".join(named)))
+    stamped = {
+        one.inputs["name"].removeprefix("cedarfleet-")
+        for one in resources(project.root, "platform")
+        if "metricAlarm" in one.kind
+    }
+    tables = {name for name in stamped if name.endswith("throttled")}
+    assert {name for name in words if not name.endswith(("-", "throttled"))} == stamped - tables
+    assert {name.partition("-")[0] + "-" for name in tables} == {
+        name for name in words if name.endswith("-") and name != "read-"
+    }
+    assert len(stamped) == cost.ALARMS
 
 
 def metrics_of(project: Project) -> set[str]:
