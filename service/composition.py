@@ -36,6 +36,7 @@ from service.adapters.aws.groups import DynamoGroups
 from service.adapters.aws.jobs import IotDownloadJobs
 from service.adapters.aws.machine_clients import CognitoMachineClients
 from service.adapters.aws.machines import DynamoMachines
+from service.adapters.aws.materials import DynamoBillsOfMaterials
 from service.adapters.aws.people import CognitoPeople
 from service.adapters.aws.plans import DynamoPlans
 from service.adapters.aws.policies import VerifiedPermissionsPolicies
@@ -209,6 +210,7 @@ def aws_ports(
         plans=DynamoPlans(aws=door, settings=records),
         wanted_versions=DynamoWantedVersions(aws=door, settings=records),
         running_versions=DynamoRunningVersions(aws=door, settings=records),
+        bills_of_materials=DynamoBillsOfMaterials(aws=door, settings=records),
         enrolments=DynamoEnrolments(aws=door, settings=records),
         things=IotThings(aws=door),
         people=CognitoPeople(aws=door),

@@ -1,5 +1,6 @@
 """Wanted versions of a group's packages; and which versions devices run."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from msgspec import Meta, Struct
 from service.api.guard import needs
 from service.api.parameters import Caller, Cursor, Label, Limit, Ops, utc
 from service.api.preconditions import ETAG, IfMatch, expected, tagged
+from service.domain.materials import Component
 from service.domain.permissions import Permission
 from service.domain.rollouts import Window
 from service.domain.wanted_versions import MOST_AN_HOUR, Running, WantedVersion
@@ -18,6 +20,15 @@ from service.operations.wanted_versions import WishRequest, WishView
 
 OfPackage = Annotated[str | None, QueryParameter(max_length=64, description="of this package")]
 OfVersion = Annotated[str | None, QueryParameter(max_length=64, description="that run this one")]
+
+OfComponent = Annotated[
+    str | None,
+    QueryParameter(
+        max_length=300,
+        description="that hold this component of their bill of materials: `log4j-core`,"
+        " `log4j-core@2.14.1` or a package URL, with or without its version",
+    ),
+]
 
 
 class WantedVersionBody(Struct, forbid_unknown_fields=True, frozen=True):
@@ -105,23 +116,41 @@ class WantedVersionsOut(Struct, frozen=True):
     wanted_versions: list[WantedVersionOut]
 
 
-class VersionCountOut(Struct, frozen=True):
+class VersionCountOut(Struct, frozen=True, omit_defaults=True):
     """How many devices run a version, of those that you may view."""
 
     package: str
     version: str
     devices: int
+    components: list["ComponentOut"] | None = None
 
     @classmethod
-    def of(cls, one: VersionCount) -> "VersionCountOut":
+    def of(cls, one: VersionCount, components: Iterable[Component] = ()) -> "VersionCountOut":
         """A version for the answer."""
-        return cls(package=one.package, version=one.version, devices=one.devices)
+        shown = [ComponentOut(it.name, it.version, it.purl) for it in components]
+        return cls(
+            package=one.package, version=one.version, devices=one.devices, components=shown or None
+        )
 
 
-class VersionsOut(Struct, frozen=True):
-    """Versions over the fleet, by package and version."""
+class ComponentOut(Struct, frozen=True):
+    """A component, as the bill of materials names it."""
+
+    name: str
+    version: str
+    purl: str
+
+
+class VersionsOut(Struct, frozen=True, omit_defaults=True):
+    """Versions over the fleet, by package and version.
+
+    Asked for a `component`, `versions` are those that hold it, with what fits in `components`, and
+    `unknown` are those of which nobody can tell: no bill of materials was uploaded here and read
+    that you may view, or not all of it was kept.
+    """
 
     versions: list[VersionCountOut]
+    unknown: list[VersionCountOut] | None = None
 
 
 class RunningOut(Struct, frozen=True):
@@ -217,9 +246,17 @@ async def end_wanted_version(
     )
 
 
-@get("/versions", opt=needs(Permission.LIST_DEVICES, Permission.VIEW_DEVICE))
-async def list_versions(access: Caller, operations: Ops, package: OfPackage = None) -> VersionsOut:
+@get("/versions", opt=needs(Permission.LIST_DEVICES, Permission.VIEW_DEVICE, Permission.VIEW_FILE))
+async def list_versions(
+    access: Caller, operations: Ops, *, package: OfPackage = None, component: OfComponent = None
+) -> VersionsOut:
     """Versions over the fleet: what devices say that they run, or what was delivered to them."""
+    if component is not None:
+        with_it = await operations.versions.holding(access, component, package)
+        return VersionsOut(
+            versions=[VersionCountOut.of(one.count, one.components) for one in with_it.holding],
+            unknown=[VersionCountOut.of(one) for one in with_it.unknown],
+        )
     found = await operations.versions.counts(access, package)
     return VersionsOut(versions=[VersionCountOut.of(one) for one in found])
 

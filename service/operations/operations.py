@@ -219,7 +219,9 @@ class Operations:
             plans=ports.plans,
             clock=ports.clock,
         )
-        self.versions = Versions(devices=ports.devices, running=ports.running_versions)
+        self.versions = Versions(
+            devices=ports.devices, running=ports.running_versions, bills=ports.bills_of_materials
+        )
         self.wishes = Wishes(
             devices=ports.devices,
             groups=ports.groups,
@@ -401,7 +403,10 @@ class Operations:
             came=bringing.came,
         )
         verification = FileVerification(
-            records=ports.file_records, objects=ports.file_objects, clock=ports.clock
+            records=ports.file_records,
+            objects=ports.file_objects,
+            bills=ports.bills_of_materials,
+            clock=ports.clock,
         )
         outcomes = AuditOutcomes(
             entries=ports.audit_entries,

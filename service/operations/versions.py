@@ -4,22 +4,37 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from cedarfleet_device import wire
 
+from service.at_once import each
 from service.cedar.entities import ROOT_GROUP, tenant_entity
+from service.domain.artifacts import Artifact
 from service.domain.groups import DeviceGroup
+from service.domain.materials import WantedComponent
 from service.domain.permissions import Permission
 from service.domain.wanted_versions import check_package, runs
 from service.errors import InvalidRequestError, NotFoundError
+from service.operations.authorization import Purpose
 from service.operations.bringing import MOST_MEMBERS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from service.domain.materials import Component, Materials
+    from service.domain.tenants import Tenant
     from service.domain.wanted_versions import Running
     from service.operations.authorization import Access
     from service.ports.devices import DeviceFacts
+    from service.ports.materials import BillsOfMaterials
     from service.ports.wanted_versions import RunningVersions
+
+MOST_ASKED: Final = 200
+"""Versions of which one request looks at the bills of materials."""
+_BILLS: Final = 5  # of one version of a package, which may have been uploaded more than once
+_SHOWN: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +44,28 @@ class VersionCount:
     package: str
     version: str
     devices: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionWith:
+    """A version that holds a component, with what fits of its bill of materials."""
+
+    count: VersionCount
+    components: tuple[Component, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionsWith:
+    """Which of the versions that run hold a component.
+
+    Attributes:
+        holding: those that do.
+        unknown: those of which it is not known: no bill of materials was uploaded here and read
+            that the caller may view, or not all of it was kept, or there are too many to look at.
+    """
+
+    holding: tuple[VersionWith, ...]
+    unknown: tuple[VersionCount, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +82,62 @@ class Versions:
 
     devices: DeviceFacts
     running: RunningVersions
+    bills: BillsOfMaterials
+
+    async def holding(self, access: Access, component: str, package: str | None) -> VersionsWith:
+        """Which versions hold a component, by the bills of materials that were uploaded here.
+
+        Args:
+            access: of the caller.
+            component: ``name``, ``name@version`` or a package URL, with or without its version.
+            package: of this package alone; ``None``: of all.
+
+        Raises:
+            InvalidRequestError: component or package are not of their form.
+            PermissionDeniedError: a policy forbids to list.
+            UnavailableError: a part does not answer.
+        """
+        wanted = WantedComponent.of(component)
+        counts = await self.counts(access, package)
+        bills = await each(partial(self._bills, access.principal.tenant), counts[:MOST_ASKED])
+        viewable = await self._viewable(access, [one for some in bills for one in some])
+        holding: list[VersionWith] = []
+        unknown = list(counts[MOST_ASKED:])
+        for count, some in zip(counts[:MOST_ASKED], bills, strict=True):
+            known = [one for one in some if one.file_id in viewable]
+            fitting = {it: None for one in known for it in one.components if wanted.fits(it)}
+            if fitting:
+                shown = tuple(fitting)[:_SHOWN]
+                holding.append(VersionWith(count=count, components=shown))
+            # Fail closed: what is not known whole may hold it.
+            elif not known or len(known) < len(some) or not all(one.is_whole for one in known):
+                unknown.append(count)
+        return VersionsWith(holding=tuple(holding), unknown=tuple(unknown))
+
+    async def _bills(self, tenant: Tenant, count: VersionCount) -> Sequence[Materials]:
+        files = await self.bills.of_package(
+            tenant, package=count.package, version=count.version, most=_BILLS
+        )
+        found = await each(partial(self.bills.read, tenant), files)
+        return [one for one in found if one is not None]
+
+    async def _viewable(self, access: Access, bills: Sequence[Materials]) -> frozenset[str]:
+        """Files of the bills that the caller may view."""
+        tenant = access.principal.tenant
+        named = {one.file_id: one for one in bills}
+        purposes = [
+            Purpose(
+                artifact=Artifact(
+                    tenant=tenant.id, name=one.name, size=one.size, sha256=one.sha256, etag=""
+                )
+            )
+            for one in named.values()
+        ]
+        entities = (tenant_entity(tenant.id),)
+        shown = await access.shown(
+            Permission.VIEW_FILE, [entities] * len(purposes), purposes=purposes
+        )
+        return frozenset(name for name, may in zip(named, shown, strict=True) if may)
 
     async def counts(self, access: Access, package: str | None) -> tuple[VersionCount, ...]:
         """Versions with the number of devices that run them, by package and version.

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from service.ports.grants import GrantedPolicies, GrantRecords
     from service.ports.groups import GroupRecords
     from service.ports.machines import MachineClients, MachineRecords
+    from service.ports.materials import BillsOfMaterials
     from service.ports.metrics import Metrics
     from service.ports.people import People
     from service.ports.plans import Plans
@@ -82,6 +83,7 @@ class Ports:
     plans: Plans
     wanted_versions: WantedVersions
     running_versions: RunningVersions
+    bills_of_materials: BillsOfMaterials
     enrolments: Enrolments
     things: Things
     people: People

@@ -34,6 +34,7 @@ from service.adapters.memory.events import MemoryEventLog
 from service.adapters.memory.files import MemoryFileObjects, MemoryFileRecords
 from service.adapters.memory.grants import MemoryGrantedPolicies, MemoryGrantRecords
 from service.adapters.memory.machines import MemoryMachineClients, MemoryMachines
+from service.adapters.memory.materials import MemoryBillsOfMaterials
 from service.adapters.memory.metrics import MemoryMetrics
 from service.adapters.memory.people import MemoryPeople
 from service.adapters.memory.plans import MemoryPlans
@@ -98,6 +99,7 @@ class MemoryPorts(Ports):
     plans: MemoryPlans
     wanted_versions: MemoryWantedVersions
     running_versions: MemoryRunningVersions
+    bills_of_materials: MemoryBillsOfMaterials
     enrolments: MemoryEnrolments
     things: MemoryThings
     people: MemoryPeople
@@ -154,6 +156,7 @@ class MemoryPorts(Ports):
             plans=MemoryPlans(),
             wanted_versions=MemoryWantedVersions(),
             running_versions=MemoryRunningVersions(),
+            bills_of_materials=MemoryBillsOfMaterials(),
             enrolments=MemoryEnrolments(devices=known),
             things=MemoryThings(),
             people=MemoryPeople(),

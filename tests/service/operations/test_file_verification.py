@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from service.adapters.memory.materials import MemoryBillsOfMaterials
 from service.adapters.memory.user_pool import MemoryUserPool
 from service.domain.files import FileState, FileVersion, StoredObject
 from service.domain.work import Work, WorkKind
@@ -92,7 +93,9 @@ def verified(bucket: Bucket) -> None:
     records: FileRecords = bucket  # pyright: ignore[reportAssignmentType] - what it calls of them
     objects: FileObjects = bucket  # pyright: ignore[reportAssignmentType] - likewise
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    verification = FileVerification(records=records, objects=objects, clock=lambda: now)
+    verification = FileVerification(
+        records=records, objects=objects, bills=MemoryBillsOfMaterials(), clock=lambda: now
+    )
     tenant = MemoryUserPool("acme").tenant
     work = Work(
         kind=WorkKind.VERIFY_FILE, issuer=tenant.issuer, tenant=tenant.id, about={"file": "f"}

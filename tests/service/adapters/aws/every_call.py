@@ -58,6 +58,7 @@ from service.domain.idempotency import IdempotencyKey
 from service.domain.identities import Principal, TokenUse, VerifiedClaims
 from service.domain.instants import first_ulid
 from service.domain.machines import Machine, MachineSecret, MachineState
+from service.domain.materials import Component, Materials
 from service.domain.people import NewPerson
 from service.domain.permissions import Permission
 from service.domain.plans import Plan, PlannedDevice, Verdict
@@ -210,6 +211,14 @@ WISH_BATCH: Final = WishBatch(
     closing=Closing.ENDED,
 )
 RUNNING: Final = Running(device="press-07", package="press-controller", version="2.0", at=AT)
+BILL: Final = Materials(
+    file_id=ID,
+    name="sbom/a.json",
+    size=20,
+    sha256="ab" * 32,
+    components=(Component(name="zlib", version="1.3"),),
+    is_whole=True,
+)
 FILE: Final = FileVersion(
     file_id=ID,
     tenant="acme",
@@ -493,6 +502,14 @@ def arguments(acme: Tenant) -> dict[str, tuple[dict[str, Any], ...]]:
         ),
         "wanted_versions.batches": (tenant | {"wish_id": ID},),
         "wanted_versions.settle": (tenant | {"batch": WISH_BATCH},),
+        "bills_of_materials.store": (tenant | {"materials": BILL},),
+        "bills_of_materials.link": (
+            tenant | {"package": WISH.package, "version": WISH.version, "file_id": ID},
+        ),
+        "bills_of_materials.of_package": (
+            tenant | {"package": WISH.package, "version": WISH.version, "most": 5},
+        ),
+        "bills_of_materials.read": (tenant | {"file_id": ID},),
         "running_versions.of_package": (tenant | {"package": WISH.package},),
         "running_versions.every": (tenant,),
         "running_versions.find": (tenant | {"package": WISH.package, "device_id": "press-07"},),
@@ -757,6 +774,17 @@ def _policy_store() -> dict[str, dict[str, Any]]:
     }
 
 
+def _bill_row() -> dict[str, Any]:
+    """A row of bills of materials, of what one names and of whose it is."""
+    told = {"name": BILL.name, "sha256": BILL.sha256, "components": BILL.packed()}
+    link = {"version": WISH.version, "file_id": ID}
+    return {
+        **{name: {"S": text} for name, text in (told | link).items()},
+        "size": {"N": str(BILL.size)},
+        "is_whole": {"BOOL": True},
+    }
+
+
 def stored(key: Mapping[str, Any], acme: Tenant) -> dict[str, Any]:
     """The row of a key, in the table that it is a key of."""
     if "issuer" in key:
@@ -774,8 +802,8 @@ def stored(key: Mapping[str, Any], acme: Tenant) -> dict[str, Any]:
     if "--campaign#" in str(key):
         is_record = key["sk"]["S"] == "record"
         return {**(campaign_item(CAMPAIGN) if is_record else batch_item(CAMPAIGN, BATCH)), **key}
-    if "--machines" in str(key):
-        return {**machine_item(MACHINE), **key}
+    if "--machines" in str(key) or "--materials" in str(key):
+        return {**(_bill_row() if "--materials" in str(key) else machine_item(MACHINE)), **key}
     if "--machine-clients" in str(key):
         return {**key, "machine": {"S": MACHINE.id}}
     texts = {
